@@ -1,1 +1,6 @@
-//! placeholder
+//! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
+
+pub mod clock;
+pub mod config;
+pub mod lifecycle;
+pub mod telemetry;

@@ -1,0 +1,73 @@
+//! Time and identifiers, handed to every part that needs them so that tests can own both.
+//!
+//! The only file that asks the system for the time or for randomness.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rand::Rng;
+use uuid::Uuid;
+
+type Now = dyn Fn() -> DateTime<Utc> + Send + Sync;
+
+/// Says what time it is. Cheap to clone.
+#[derive(Clone)]
+pub struct Clock(Arc<Now>);
+
+impl Clock {
+    /// Reads the machine's clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one home of the system clock"
+    )]
+    pub fn system() -> Self {
+        Self(Arc::new(Utc::now))
+    }
+
+    /// Answers with whatever `now` says: tests move time with it.
+    pub fn from_fn(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The current time in UTC.
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now())
+    }
+}
+
+/// Makes identifiers that sort by the time of their making (`UUIDv7`, RFC 9562).
+///
+/// New batches therefore land at the right edge of their index.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    clock: Clock,
+}
+
+impl Ids {
+    /// Draws the random part from the operating system and the time from `clock`.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock }
+    }
+
+    /// A new identifier, unique across instances.
+    pub fn next(&self) -> Uuid {
+        let millis = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or(0);
+        let mut random = [0_u8; 10];
+        rand::rng().fill_bytes(&mut random);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+
+    /// A new secret of 192 bits, in hexadecimal.
+    pub fn secret(&self) -> String {
+        let mut random = [0_u8; 24];
+        rand::rng().fill_bytes(&mut random);
+        random.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,354 @@
+//! From a file and the environment to a [`Config`], or to an error that names key and place.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::config::Config;
+
+/// Keys that usher promises but this version does not act on yet. They are refused, since one who
+/// sets them would rely on them.
+const NOT_YET: [&str; 11] = [
+    "http.tls",
+    "forward",
+    "spool",
+    "hooks",
+    "console.listen",
+    "retention.events",
+    "retention.quarantine",
+    "retention.batches",
+    "retention.actions",
+    "telemetry.otlp_endpoint",
+    "backfill.audit",
+];
+
+/// Variables of the process, read once; `USHER_SECTION__KEY` overrides `section.key`.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: Vec<(String, String)>,
+    path: String,
+}
+
+impl Environment {
+    /// What the process was started with.
+    #[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+    pub fn of_process() -> Self {
+        Self {
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .filter(|(name, _)| name.starts_with("USHER_") && name.contains("__"))
+                .collect(),
+            path: std::env::var("PATH").unwrap_or_default(),
+        }
+    }
+
+    /// The given variables, for tests.
+    pub fn of(variables: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            variables: variables.iter().map(own).collect(),
+            path: String::new(),
+        }
+    }
+
+    /// `PATH`, where programs are looked for.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// Why there is no configuration. Shows no value, only names and places.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or not readable.
+    #[error("could not read {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something in the file or in a variable is not understood.
+    #[error("{place}: {key}: {reason}")]
+    Invalid {
+        /// `FILE:LINE` or the variable's name.
+        place: String,
+        /// The key as `section.key`.
+        key: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// A key that the command cannot do without.
+    #[error("{key} is not set: {reason}")]
+    Missing {
+        /// The key as `section.key`.
+        key: &'static str,
+        /// What to do about it.
+        reason: &'static str,
+    },
+}
+
+/// Reads `file` (absent: defaults only) and lays the variables of `environment` over it.
+///
+/// # Errors
+/// The first key that is unknown, of the wrong type, or not available in this version.
+pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, ConfigError> {
+    let (text, name) = match file {
+        None => (String::new(), String::new()),
+        Some(file) => {
+            let text = fs::read_to_string(file).map_err(|source| ConfigError::Read {
+                file: file.to_owned(),
+                source,
+            })?;
+            (text, file.display().to_string())
+        }
+    };
+    let mut table: Table = toml::from_str(&text).map_err(|error| in_file(&name, &text, &error))?;
+    refuse_not_yet(&table, &|key| format!("{name}:{}", line_of(&text, key)))?;
+    let mut config: Config =
+        toml::from_str(&text).map_err(|error| in_file(&name, &text, &error))?;
+    for (variable, value) in &environment.variables {
+        let path: Vec<String> = variable["USHER_".len()..]
+            .split("__")
+            .map(str::to_lowercase)
+            .collect();
+        let invalid = |reason: String| ConfigError::Invalid {
+            place: variable.clone(),
+            key: path.join("."),
+            reason,
+        };
+        let value = read_variable(&path.join("."), value).map_err(invalid)?;
+        set(&mut table, &path, value).map_err(invalid)?;
+        refuse_not_yet(&table, &|_| variable.clone())?;
+        // Deserialising after each variable tells which of them is wrong.
+        config = table
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| invalid(without_value(error.message())))?;
+    }
+    Ok(config)
+}
+
+fn refuse_not_yet(table: &Table, place: &dyn Fn(&str) -> String) -> Result<(), ConfigError> {
+    for key in NOT_YET {
+        let mut parts = key.split('.');
+        let mut found = parts.next().and_then(|part| table.get(part));
+        for part in parts {
+            found = found.and_then(|value| value.get(part));
+        }
+        if found.is_some_and(|value| *value != Value::Boolean(false)) {
+            return Err(ConfigError::Invalid {
+                place: place(key),
+                key: key.to_owned(),
+                reason: "this version of usher cannot do that yet".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Turns a variable's text into the type its key has; lists and tables are JSON.
+fn read_variable(key: &str, text: &str) -> Result<Value, String> {
+    match key {
+        "ingest.max_body_bytes"
+        | "ingest.max_inflated_bytes"
+        | "ingest.max_line_bytes"
+        | "konnect.requests_per_second" => text
+            .parse()
+            .map(Value::Integer)
+            .map_err(|_| "expected a whole number".to_owned()),
+        "database.embedded" | "backfill.auto" | "backfill.audit" => text
+            .parse()
+            .map(Value::Boolean)
+            .map_err(|_| "expected true or false".to_owned()),
+        "ingest.authorization"
+        | "konnect.portals"
+        | "console.tokens"
+        | "kafka.options"
+        | "forward"
+        | "hooks.senders" => serde_json::from_str(text)
+            .map_err(|error| format!("expected JSON (column {})", error.column())),
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+fn set(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
+    let (last, sections) = path.split_last().ok_or("expected USHER_SECTION__KEY")?;
+    let mut table = table;
+    for section in sections {
+        let slot = table
+            .entry(section.clone())
+            .or_insert_with(|| Value::Table(Table::new()));
+        table = slot
+            .as_table_mut()
+            .ok_or_else(|| format!("{section} is not a section"))?;
+    }
+    table.insert(last.clone(), value);
+    Ok(())
+}
+
+fn in_file(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = &text[..start.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    ConfigError::Invalid {
+        place: format!("{name}:{line}"),
+        key: key_at(text, line).to_string(),
+        reason: without_value(error.message()),
+    }
+}
+
+/// Serde quotes the value it did not expect, and that may be a secret in the wrong place.
+fn without_value(message: &str) -> String {
+    match (message.find(" \""), message.find("\", expected")) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}{}", &message[..start], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// The key that stands on `line`, with the section above it.
+fn key_at(text: &str, line: usize) -> impl fmt::Display {
+    let lines: Vec<&str> = text.lines().take(line).collect();
+    let own = lines.last().map_or("", |line| line.trim());
+    let name = |line: &str| line.trim_matches(['[', ']', ' ']).to_owned();
+    if own.starts_with('[') {
+        return name(own);
+    }
+    let key = own.split_once('=').map_or("", |(key, _)| key.trim());
+    match lines
+        .iter()
+        .rev()
+        .find(|line| line.trim_start().starts_with('['))
+    {
+        Some(section) => format!("{}.{key}", name(section)),
+        None => key.to_owned(),
+    }
+}
+
+fn line_of(text: &str, key: &str) -> usize {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    text.lines()
+        .position(|line| line.trim_start().trim_start_matches('[').starts_with(last))
+        .map_or(1, |index| index + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::config::VerifyPolicy;
+
+    fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("a written file");
+        load(Some(file.path()), &Environment::of(variables)).map_err(|error| {
+            error
+                .to_string()
+                .replace(&file.path().display().to_string(), "usher.toml")
+        })
+    }
+
+    #[test]
+    fn lays_variables_over_the_file() {
+        let config = load_text(
+            "[ingest]\nverify = \"require\"\n[konnect]\nrequests_per_second = 3\n",
+            &[
+                ("USHER_KONNECT__REQUESTS_PER_SECOND", "9"),
+                ("USHER_INGEST__AUTHORIZATION", r#"["Bearer a", "Bearer b"]"#),
+                ("USHER_OBSERVE__PENDING_EVERY", "1s"),
+            ],
+        )
+        .expect("a configuration");
+        assert_eq!(config.ingest.verify, VerifyPolicy::Require);
+        assert_eq!(config.konnect.requests_per_second, 9);
+        assert_eq!(config.ingest.authorization[1].expose(), "Bearer b");
+        assert_eq!(
+            config.observe.pending_every,
+            std::time::Duration::from_secs(1)
+        );
+    }
+
+    #[test]
+    fn names_the_key_and_its_place() {
+        for (text, variables, expected) in [
+            (
+                "[http]\nlisten = \"127.0.0.1:1\"\nport = 1\n",
+                &[][..],
+                "usher.toml:3: http.port: unknown field `port`, expected `listen`",
+            ),
+            (
+                "[ingest]\n\nmax_body_bytes = \"many\"\n",
+                &[],
+                "usher.toml:3: ingest.max_body_bytes: invalid type: string, expected usize",
+            ),
+            (
+                "[observe]\nall_every = \"soon\"\n",
+                &[],
+                "usher.toml:2: observe.all_every: expected a duration such as \"30s\", \"2m\", \"1h\" or \"7d\"",
+            ),
+            (
+                "[spool]\ndir = \"x\"\n",
+                &[],
+                "usher.toml:1: spool: this version of usher cannot do that yet",
+            ),
+            (
+                "",
+                &[("USHER_KAFKA__BROKER", "x")],
+                "USHER_KAFKA__BROKER: kafka.broker: unknown field `broker`, expected one of `brokers`, `topic`, `options`",
+            ),
+            (
+                "",
+                &[("USHER_DATABASE__EMBEDDED", "maybe")],
+                "USHER_DATABASE__EMBEDDED: database.embedded: expected true or false",
+            ),
+        ] {
+            assert_eq!(
+                load_text(text, variables).err().as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn reads_secrets_from_files_and_shows_none() {
+        let mut secret = tempfile::NamedTempFile::new().expect("a temporary file");
+        writeln!(secret, "kpat_from_a_file").expect("a written file");
+        let text = format!("[konnect]\ntoken = \"file:{}\"\n", secret.path().display());
+        let config = load_text(&text, &[]).expect("a configuration");
+        assert_eq!(
+            config.konnect.token.as_ref().map(|token| token.expose()),
+            Some("kpat_from_a_file")
+        );
+        assert!(!format!("{config:?}").contains("kpat_from_a_file"));
+        let missing =
+            load_text("[konnect]\ntoken = \"file:/nowhere/token\"\n", &[]).expect_err("no file");
+        assert!(
+            missing.starts_with("usher.toml:2: konnect.token: could not read /nowhere/token"),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn takes_the_global_host_only_for_regions_of_konnect() {
+        let url = |base: &str| {
+            load_text(&format!("[konnect]\nbase_url = \"{base}\"\n"), &[])
+                .expect("a configuration")
+                .konnect
+                .global_url()
+                .to_string()
+        };
+        assert_eq!(
+            url("https://eu.api.konghq.com"),
+            "https://global.api.konghq.com/"
+        );
+        assert_eq!(url("http://127.0.0.1:8089"), "http://127.0.0.1:8089/");
+    }
+}

@@ -1,0 +1,46 @@
+//! The settings of one usher: `usher.toml`, overridden key by key from the environment.
+//!
+//! The only reader of the environment. An unknown key or a value of the wrong type ends with the
+//! key's name and its place; no error shows a value, since it may be a secret.
+
+mod load;
+mod secret;
+mod sections;
+mod span;
+
+pub use load::{ConfigError, Environment, load};
+pub use secret::Secret;
+pub use sections::{
+    BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
+    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, Role, RulesConfig,
+    TelemetryConfig, VerifyPolicy,
+};
+pub use span::parse_span;
+
+use serde::Deserialize;
+
+/// Everything that can be set, with its default where it has one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where usher listens.
+    pub http: HttpConfig,
+    /// The door.
+    pub ingest: IngestConfig,
+    /// The journal's Postgres.
+    pub database: DatabaseConfig,
+    /// Where events are published; without brokers nothing is.
+    pub kafka: KafkaConfig,
+    /// The management API.
+    pub konnect: KonnectConfig,
+    /// How often usher looks at the API.
+    pub observe: ObserveConfig,
+    /// The rules file.
+    pub rules: RulesConfig,
+    /// Asking Konnect for missed time.
+    pub backfill: BackfillConfig,
+    /// Who may read the JSON API.
+    pub console: ConsoleConfig,
+    /// Logs.
+    pub telemetry: TelemetryConfig,
+}

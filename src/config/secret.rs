@@ -1,0 +1,42 @@
+//! A secret setting: given in place, or as `file:PATH`. Never shown.
+
+use std::fs;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// A value that is never printed; `file:PATH` is read when the configuration is loaded, without
+/// the white space at its end.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Wraps a secret that was made, not configured.
+    pub fn new(value: String) -> Self {
+        Self(SecretString::from(value))
+    }
+
+    /// The secret itself, for the one place that sends or compares it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = String::deserialize(deserializer)?;
+        let Some(path) = value.strip_prefix("file:") else {
+            return Ok(Self::new(value));
+        };
+        let text = fs::read_to_string(path)
+            .map_err(|error| D::Error::custom(format!("could not read {path}: {error}")))?;
+        Ok(Self::new(text.trim_end().to_owned()))
+    }
+}

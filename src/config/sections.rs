@@ -1,0 +1,305 @@
+//! The sections of the configuration, with their defaults (DESIGN: every key can be overridden).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use url::Url;
+use uuid::Uuid;
+
+use crate::config::secret::Secret;
+use crate::config::span;
+
+const MIB: usize = 1024 * 1024;
+
+/// `http`: where usher listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8088)),
+        }
+    }
+}
+
+/// Which entries are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifyPolicy {
+    /// Entries without a verified signature are kept aside.
+    Require,
+    /// Everything is stored, with its verdict.
+    #[default]
+    Record,
+    /// Signatures are not looked at.
+    Off,
+}
+
+/// `ingest`: the door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestConfig {
+    /// Path of the webhook.
+    pub path: String,
+    /// Every accepted value of the `Authorization` header; several during a rotation.
+    pub authorization: Vec<Secret>,
+    /// What becomes of entries whose signature does not hold.
+    pub verify: VerifyPolicy,
+    /// Bytes of one request body as sent.
+    pub max_body_bytes: usize,
+    /// Bytes of one body after inflating.
+    pub max_inflated_bytes: usize,
+    /// Bytes of one entry.
+    pub max_line_bytes: usize,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self {
+            path: "/audit-logs".to_owned(),
+            authorization: Vec::new(),
+            verify: VerifyPolicy::default(),
+            max_body_bytes: 8 * MIB,
+            max_inflated_bytes: 64 * MIB,
+            max_line_bytes: MIB,
+        }
+    }
+}
+
+/// `database`: a URL, or an embedded Postgres in a folder.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `postgres://…`; may hold a password, hence secret.
+    pub url: Option<Secret>,
+    /// Runs the machine's own Postgres binaries as a child.
+    pub embedded: bool,
+    /// Folder of the embedded Postgres.
+    pub data_dir: Option<PathBuf>,
+    /// Folder of `initdb` and `postgres`; found by itself when absent.
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// `kafka`: where events are published.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// `host:port`, separated by commas; absent means nothing is published.
+    pub brokers: Option<String>,
+    /// The topic.
+    pub topic: String,
+    /// Further settings of librdkafka, such as `linger.ms`.
+    pub options: BTreeMap<String, String>,
+}
+
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        Self {
+            brokers: None,
+            topic: "konnect.audit-events".to_owned(),
+            options: BTreeMap::new(),
+        }
+    }
+}
+
+/// `konnect`: the management API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KonnectConfig {
+    /// Regional host without a version path.
+    pub base_url: Url,
+    /// Host of organisation-wide objects.
+    pub global_url: Option<Url>,
+    /// Personal or system account token; without it usher records and publishes only.
+    pub token: Option<Secret>,
+    /// The portals to look after; empty means every portal that the token sees.
+    pub portals: Vec<Uuid>,
+    /// The principal that `token` belongs to, so that our own calls are recognised in org logs.
+    pub principal_id: Option<Uuid>,
+    /// All calls together.
+    pub requests_per_second: u32,
+}
+
+impl Default for KonnectConfig {
+    fn default() -> Self {
+        Self {
+            base_url: Url::parse("https://us.api.konghq.com").expect("the literal is a URL"),
+            global_url: None,
+            token: None,
+            portals: Vec::new(),
+            principal_id: None,
+            requests_per_second: 5,
+        }
+    }
+}
+
+impl KonnectConfig {
+    /// The host of organisation-wide objects: as set, else Konnect's own where `base_url` is one
+    /// of Konnect's regions, else `base_url`.
+    pub fn global_url(&self) -> Url {
+        if let Some(url) = &self.global_url {
+            return url.clone();
+        }
+        match self.base_url.host_str() {
+            Some(host) if host.ends_with(".api.konghq.com") => {
+                Url::parse("https://global.api.konghq.com").expect("the literal is a URL")
+            }
+            _ => self.base_url.clone(),
+        }
+    }
+}
+
+/// `observe`: how often usher looks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObserveConfig {
+    /// Between looks at pending developers and registrations.
+    #[serde(deserialize_with = "span::deserialize")]
+    pub pending_every: Duration,
+    /// Between looks at everything.
+    #[serde(deserialize_with = "span::deserialize")]
+    pub all_every: Duration,
+}
+
+impl Default for ObserveConfig {
+    fn default() -> Self {
+        Self {
+            pending_every: Duration::from_mins(1),
+            all_every: Duration::from_hours(1),
+        }
+    }
+}
+
+/// `rules`: where the rules file is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RulesConfig {
+    /// A YAML file; without it nothing is decided.
+    pub path: Option<PathBuf>,
+}
+
+/// Where the organisation's own log comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrgLogs {
+    /// Not read.
+    #[default]
+    Off,
+    /// Sent by a webhook.
+    Webhook,
+    /// Pulled from the API.
+    Pull,
+}
+
+/// `backfill`: asking for missed time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackfillConfig {
+    /// Asks for gaps by itself.
+    pub auto: bool,
+    /// Between signs of life.
+    #[serde(deserialize_with = "span::deserialize")]
+    pub heartbeat_every: Duration,
+    /// Silence that counts as a gap.
+    #[serde(deserialize_with = "span::deserialize")]
+    pub gap_after: Duration,
+    /// How long entries may be under way.
+    #[serde(deserialize_with = "span::deserialize")]
+    pub settle: Duration,
+    /// A daily replay as proof.
+    pub audit: bool,
+    /// Source of the organisation's log.
+    pub org_logs: OrgLogs,
+}
+
+impl Default for BackfillConfig {
+    fn default() -> Self {
+        Self {
+            auto: true,
+            heartbeat_every: Duration::from_secs(30),
+            gap_after: Duration::from_mins(2),
+            settle: Duration::from_mins(2),
+            audit: false,
+            org_logs: OrgLogs::Off,
+        }
+    }
+}
+
+/// What a console token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Looks.
+    #[default]
+    Reader,
+    /// Looks and acts.
+    Operator,
+}
+
+/// One bearer token of the JSON API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleToken {
+    /// Shown in logs instead of the token.
+    pub name: String,
+    /// What it may do.
+    #[serde(default)]
+    pub role: Role,
+    /// The secret.
+    pub token: Secret,
+}
+
+/// `console`: who may read the JSON API.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Accepted tokens; with none, one is made at start and printed once.
+    pub tokens: Vec<ConsoleToken>,
+}
+
+/// Shape of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One readable line.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `telemetry`: logs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// A level or a filter of `tracing-subscriber`.
+    #[serde(deserialize_with = "filter")]
+    pub log: String,
+    /// Shape of the lines.
+    pub format: LogFormat,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            log: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    tracing_subscriber::EnvFilter::try_new(&text)
+        .map(|_| text)
+        .map_err(|_| D::Error::custom("expected a level such as \"info\" or a log filter"))
+}

@@ -1,0 +1,104 @@
+//! Start and end of the process: one task tracker, and cancellation in two steps.
+//!
+//! Soft cancellation asks every loop to finish what it holds; hard cancellation, at most
+//! [`GRACE`] later, tells it to let go. Every task of usher is spawned here.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info, info_span, warn};
+
+/// How long accepted work may take after a request to stop.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// Hands out cancellation and keeps count of the tasks that must end before the process does.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Lifecycle {
+    /// A lifecycle that nothing has asked to end.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled as soon as the process is asked to stop: take no new work.
+    pub fn stopping(&self) -> CancellationToken {
+        self.soft.clone()
+    }
+
+    /// Cancelled when the grace period is over: let go of everything.
+    pub fn ended(&self) -> CancellationToken {
+        self.hard.clone()
+    }
+
+    /// Runs `task` until it ends; shutdown waits for it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one home of spawning, behind the tracker"
+    )]
+    pub fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(
+            self.tracker
+                .track_future(task.instrument(info_span!("task", name))),
+        )
+    }
+
+    /// Asks everything to stop; returns at once.
+    pub fn stop(&self) {
+        self.soft.cancel();
+    }
+
+    /// Asks everything to stop and waits for it, at most [`GRACE`] and a moment for letting go.
+    pub async fn shut_down(&self) {
+        self.soft.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(GRACE, self.tracker.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                grace_ms = 10_000,
+                "some tasks did not finish within the grace period"
+            );
+            self.hard.cancel();
+            if tokio::time::timeout(Duration::from_secs(1), self.tracker.wait())
+                .await
+                .is_err()
+            {
+                warn!("some tasks did not let go and are dropped");
+            }
+        }
+    }
+
+    /// Completes when the operating system asks the process to end (SIGTERM or Ctrl-C).
+    pub async fn signalled() -> std::io::Result<()> {
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => info!(signal = "SIGTERM", "asked to stop"),
+            result = tokio::signal::ctrl_c() => {
+                result?;
+                info!(signal = "SIGINT", "asked to stop");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for `duration`, or less when `cancel` fires; `true` if it was cut short.
+pub async fn pause(duration: Duration, cancel: &CancellationToken) -> bool {
+    tokio::select! {
+        () = cancel.cancelled() => true,
+        () = tokio::time::sleep(duration) => false,
+    }
+}

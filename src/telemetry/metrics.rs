@@ -1,0 +1,83 @@
+//! Every metric name of usher, with its unit and labels. Label sets are closed lists, never values
+//! that a sender chooses.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+
+/// Requests at the door; label `status`.
+pub const DELIVERIES: &str = "usher_deliveries_total";
+/// Entries received from authorised senders.
+pub const ENTRIES_RECEIVED: &str = "usher_entries_received_total";
+/// Events stored for the first time.
+pub const EVENTS_STORED: &str = "usher_events_stored_total";
+/// Entries that were in the journal already.
+pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
+/// Entries kept aside; label `reason`.
+pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
+/// Verdicts on signatures; label `verdict`.
+pub const VERDICTS: &str = "usher_verdicts_total";
+/// Time from the first byte of a commit to its end.
+pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";
+/// Batches that a reader still owes; label `reader`.
+pub const OUTBOX_DEPTH: &str = "usher_outbox_batches";
+/// Age of the oldest batch that a reader still owes; label `reader`.
+pub const OUTBOX_AGE: &str = "usher_outbox_oldest_seconds";
+/// Messages that Kafka confirmed.
+pub const KAFKA_PUBLISHED: &str = "usher_kafka_published_total";
+/// Messages that Kafka did not take; the batch stays in the outbox.
+pub const KAFKA_FAILED: &str = "usher_kafka_failed_total";
+/// Sweeps of a portal; labels `scope` and `outcome`.
+pub const SWEEPS: &str = "usher_sweeps_total";
+/// Actions that reached a state; labels `deed` and `state`.
+pub const ACTIONS: &str = "usher_actions_total";
+/// 1 while the worker waits for its token to be accepted again.
+pub const ACTIONS_PAUSED: &str = "usher_actions_paused";
+/// Calls to the management API; labels `method` and `status`.
+pub const KONNECT_CALLS: &str = "usher_konnect_calls_total";
+
+/// Makes the recorder the process-wide one and names every metric.
+///
+/// # Errors
+/// When another recorder was installed before.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&[
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+        ])?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    for (name, text) in [
+        (DELIVERIES, "requests at the door by status"),
+        (ENTRIES_RECEIVED, "entries received from authorised senders"),
+        (EVENTS_STORED, "events stored for the first time"),
+        (EVENTS_DUPLICATE, "entries that were in the journal already"),
+        (ENTRIES_QUARANTINED, "entries kept aside by reason"),
+        (VERDICTS, "verdicts on signatures"),
+        (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
+        (KAFKA_FAILED, "messages that Kafka did not take"),
+        (SWEEPS, "sweeps of a portal by scope and outcome"),
+        (ACTIONS, "actions by deed and the state they reached"),
+        (
+            KONNECT_CALLS,
+            "calls to the management API by method and status",
+        ),
+    ] {
+        describe_counter!(name, Unit::Count, text);
+    }
+    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "time to commit one batch");
+    describe_gauge!(
+        OUTBOX_DEPTH,
+        Unit::Count,
+        "batches that a reader still owes"
+    );
+    describe_gauge!(
+        OUTBOX_AGE,
+        Unit::Seconds,
+        "age of the oldest batch a reader owes"
+    );
+    describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
+}
