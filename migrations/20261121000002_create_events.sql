@@ -8,6 +8,7 @@ CREATE TABLE events (
     received_at timestamptz NOT NULL,
     batch uuid NOT NULL,
     request smallint,
+    position integer NOT NULL,
     kind text NOT NULL,
     format text NOT NULL,
     verdict text NOT NULL,
@@ -38,6 +39,7 @@ COMMENT ON COLUMN events.occurred_at IS 'rt in milliseconds, else event_ts';
 COMMENT ON COLUMN events.received_at IS 'When usher first received it';
 COMMENT ON COLUMN events.batch IS 'Batch that last stored it: a stronger verdict moves it to the new batch';
 COMMENT ON COLUMN events.request IS 'Index of its request in batches.requests; null for events of our own';
+COMMENT ON COLUMN events.position IS 'Its place in the batch: readers keep this order';
 COMMENT ON COLUMN events.kind IS 'authentication, authorization, access, observation, action, custom or unknown';
 COMMENT ON COLUMN events.format IS 'Format of raw: cef, json or cps';
 COMMENT ON COLUMN events.verdict IS 'verified, failed, key_unknown, unsigned or not_applicable';
@@ -64,3 +66,10 @@ COMMENT ON COLUMN events.raw IS 'The entry''s own bytes, so that its signature c
 CREATE INDEX events_batch ON events (batch);
 -- What did this person do, newest first.
 CREATE INDEX events_principal ON events (principal_id, event_ts DESC, id DESC);
+
+-- How much a verdict proves; the order of `Verdict::strength`.
+CREATE FUNCTION usher_strength(verdict text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN array_position(
+    ARRAY['failed', 'unsigned', 'key_unknown', 'verified', 'not_applicable'], verdict
+);

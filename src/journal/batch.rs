@@ -1,0 +1,149 @@
+//! What is appended in one transaction, and what became of it.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::{AuditEvent, EventId, Verdict};
+
+/// Where a batch came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The door.
+    Webhook,
+    /// Differences that a look at the API found.
+    Observe,
+    /// Results of our own deeds.
+    Act,
+}
+
+impl Source {
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Observe => "observe",
+            Self::Act => "act",
+        }
+    }
+}
+
+/// Which batches a reader takes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// What just happened.
+    Live,
+    /// Slices of a file, a page or a sweep.
+    Bulk,
+}
+
+impl Lane {
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One entry that could be parsed, on its way into the journal.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// What it says.
+    pub event: AuditEvent,
+    /// Its own bytes, as received.
+    pub raw: Vec<u8>,
+    /// What its signature proves.
+    pub verdict: Verdict,
+    /// Index of its request in [`NewBatch::requests`]; none for events of our own.
+    pub request: Option<usize>,
+}
+
+/// One entry or body that is kept aside.
+#[derive(Debug, Clone)]
+pub struct NewQuarantine {
+    /// Identifier of the row.
+    pub id: Uuid,
+    /// Index of its request in [`NewBatch::requests`].
+    pub request: usize,
+    /// Stable code.
+    pub reason: &'static str,
+    /// What was found, for a person.
+    pub detail: String,
+    /// Its bytes, up to the bound.
+    pub raw: Vec<u8>,
+    /// How many bytes there were.
+    pub raw_bytes: usize,
+    /// Identity, where the entry could be parsed.
+    pub event_id: Option<EventId>,
+}
+
+/// One HTTP delivery, as the journal remembers it in `batches.requests`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// The delivery id that the sender is answered with.
+    pub id: Uuid,
+    /// When its first byte arrived.
+    pub received_at: DateTime<Utc>,
+    /// Who sent it.
+    pub peer: String,
+    /// Content coding as declared; empty for none.
+    pub encoding: String,
+    /// Bytes as sent.
+    pub body_bytes: usize,
+    /// Bytes after inflating.
+    pub inflated_bytes: usize,
+    /// Status that it is answered with.
+    pub status: u16,
+    /// Entries found in it.
+    pub received: usize,
+    /// Events that were new.
+    pub stored: usize,
+    /// Entries whose event was known.
+    pub duplicates: usize,
+    /// Entries kept aside.
+    pub quarantined: usize,
+}
+
+/// One commit unit.
+#[derive(Debug, Clone)]
+pub struct NewBatch {
+    /// `UUIDv7`; appending the same id twice is answered with the first outcome.
+    pub id: Uuid,
+    /// Where it came from.
+    pub source: Source,
+    /// Which readers' lane it takes.
+    pub lane: Lane,
+    /// The whole that a bulk slice belongs to.
+    pub part_of: Option<Uuid>,
+    /// When its first byte arrived.
+    pub received_at: DateTime<Utc>,
+    /// The requests it gathers; their counts are filled in by the journal.
+    pub requests: Vec<RequestRecord>,
+    /// Its entries that could be parsed.
+    pub events: Vec<NewEvent>,
+    /// Its entries that are kept aside.
+    pub quarantined: Vec<NewQuarantine>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// Events that were new.
+    pub stored: usize,
+    /// Entries whose event was known.
+    pub duplicates: usize,
+    /// Entries kept aside.
+    pub quarantined: usize,
+    /// Known events whose verdict became stronger.
+    pub strengthened: usize,
+}

@@ -1,0 +1,79 @@
+//! What can go wrong with the record, seen by those who append to it and read it.
+
+use std::error::Error;
+
+/// A failure of the journal. Never shows a value of a row.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Postgres did not answer, or not in time: try again.
+    #[error("the database does not answer")]
+    Unavailable(#[source] sqlx::Error),
+    /// Two transactions met, or a partition was missing: the same call again will do.
+    #[error("the database asked to repeat the transaction")]
+    Repeat(#[source] sqlx::Error),
+    /// Postgres refused the statement; repeating it will not help.
+    #[error("the database refused: {code}")]
+    Refused {
+        /// SQLSTATE.
+        code: String,
+        /// What Postgres said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A stored value does not read as what it must be.
+    #[error("inconsistent data in {table}.{column}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The schema could not be brought up to date.
+    #[error("could not migrate the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl JournalError {
+    /// Whether the same call may succeed later without anybody's help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Repeat(_) => true,
+            Self::Refused { .. } | Self::Inconsistent { .. } | Self::Migrate(_) => false,
+        }
+    }
+
+    /// The error with its causes on one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+}
+
+impl From<sqlx::Error> for JournalError {
+    fn from(error: sqlx::Error) -> Self {
+        let Some(code) = error.as_database_error().and_then(|e| e.code()).map(|c| c.into_owned())
+        else {
+            return match error {
+                sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                    Self::Refused { code: "decode".to_owned(), source: error }
+                }
+                other => Self::Unavailable(other),
+            };
+        };
+        match code.as_str() {
+            // Deadlock, serialisation, no partition for the row, lock timeout.
+            "40P01" | "40001" | "23514" | "55P03" => Self::Repeat(error),
+            // Connection trouble, out of resources or disk, shutdown and start-up.
+            _ if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
+                Self::Unavailable(error)
+            }
+            _ => Self::Refused { code, source: error },
+        }
+    }
+}

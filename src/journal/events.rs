@@ -1,0 +1,93 @@
+//! Reading stored events back by batch, for the readers of the outbox.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::event::{AuditEvent, EventId, ParseError, Verdict, parse};
+use crate::journal::{Journal, JournalError, OutboxRow};
+
+/// One event as the journal holds it. What it says is read from its own bytes.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Identity by content.
+    pub id: EventId,
+    /// Header time in whole seconds.
+    pub event_ts: DateTime<Utc>,
+    /// When usher first received it.
+    pub received_at: DateTime<Utc>,
+    /// The request that last stored it; none for events of our own.
+    pub delivery_id: Option<Uuid>,
+    /// What its signature proves.
+    pub verdict: Verdict,
+    /// How often its entry was received.
+    pub copies: i32,
+    /// The entry's own bytes.
+    pub raw: Vec<u8>,
+}
+
+impl StoredEvent {
+    /// The event that the stored bytes say.
+    ///
+    /// # Errors
+    /// Never for what the journal stored itself: only parsed entries are.
+    pub fn parse(&self) -> Result<AuditEvent, ParseError> {
+        parse(&self.raw)
+    }
+}
+
+/// A row before its words are checked.
+pub(super) struct EventRow {
+    pub(super) id: Uuid,
+    pub(super) event_ts: DateTime<Utc>,
+    pub(super) received_at: DateTime<Utc>,
+    pub(super) delivery_id: Option<Uuid>,
+    pub(super) verdict: String,
+    pub(super) copies: i32,
+    pub(super) raw: Vec<u8>,
+}
+
+impl TryFrom<EventRow> for StoredEvent {
+    type Error = JournalError;
+
+    fn try_from(row: EventRow) -> Result<Self, JournalError> {
+        let verdict = row
+            .verdict
+            .parse()
+            .map_err(|_| JournalError::Inconsistent { table: "events", column: "verdict" })?;
+        Ok(Self {
+            id: EventId::from_uuid(row.id),
+            event_ts: row.event_ts,
+            received_at: row.received_at,
+            delivery_id: row.delivery_id,
+            verdict,
+            copies: row.copies,
+            raw: row.raw,
+        })
+    }
+}
+
+impl Journal {
+    /// The events that `row` speaks of, in the order they were received.
+    pub async fn events_of(&self, row: &OutboxRow) -> Result<Vec<StoredEvent>, JournalError> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"
+            SELECT
+                e.id, e.event_ts, e.received_at, e.verdict, e.copies, e.raw,
+                (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
+            FROM events e
+            JOIN batches b ON b.id = e.batch
+            WHERE e.batch = $1
+                -- Bounds let the planner read only the partitions that hold the batch.
+                AND e.event_ts BETWEEN $2 AND $3
+            ORDER BY e.position
+            "#,
+            row.batch,
+            row.first_event_ts,
+            row.last_event_ts,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+}

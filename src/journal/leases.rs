@@ -1,0 +1,55 @@
+//! Work that one instance at a time may do, decided by the database and by its clock.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::journal::{Journal, JournalError};
+
+/// A named piece of work and who wants to hold it.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// The work.
+    pub name: String,
+    /// The instance.
+    pub holder: Uuid,
+    /// How long it is held without renewal.
+    pub ttl: Duration,
+}
+
+impl Journal {
+    /// Takes the lease, or renews it when it is held already; `false` while another instance
+    /// holds it.
+    pub async fn hold(&self, lease: &Lease) -> Result<bool, JournalError> {
+        let done = sqlx::query!(
+            r"
+            INSERT INTO leases (name, holder, expires_at)
+            VALUES ($1, $2, now() + make_interval(secs => $3))
+            ON CONFLICT (name) DO UPDATE
+            SET holder = EXCLUDED.holder, expires_at = EXCLUDED.expires_at
+            WHERE leases.holder = EXCLUDED.holder OR leases.expires_at < now()
+            ",
+            lease.name,
+            lease.holder,
+            lease.ttl.as_secs_f64(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives the lease up, so that another instance need not wait for its end.
+    pub async fn give_up(&self, lease: &Lease) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            DELETE FROM leases
+            WHERE name = $1 AND holder = $2
+            ",
+            lease.name,
+            lease.holder,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

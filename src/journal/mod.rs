@@ -1,0 +1,110 @@
+//! The append-only record in Postgres: batches, events, quarantine, readers, outbox, leases.
+//!
+//! Owns all SQL about what was recorded; callers see domain types and [`JournalError`] only.
+
+mod append;
+mod batch;
+mod deliveries;
+pub mod embedded;
+mod error;
+mod events;
+mod keys;
+mod leases;
+mod outbox;
+mod partitions;
+mod quarantine;
+mod search;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tokio::sync::Notify;
+
+pub use append::append_in;
+pub use batch::{Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestRecord, Source};
+pub use deliveries::{Delivery, DeliveryFilter};
+pub use error::JournalError;
+pub use events::StoredEvent;
+pub use keys::SigningKey;
+pub use leases::Lease;
+pub use outbox::{OutboxRow, ReaderName};
+pub use partitions::Partitions;
+pub use quarantine::{Quarantined, QuarantineFilter};
+pub use search::{EventFilter, Position};
+
+/// Every migration of usher, in order.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// A connection must be had within this time, so that a delivery is answered within 10 s.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// No statement of usher's takes longer; one that does is cut by the server.
+const STATEMENT_TIMEOUT: &str = "30s";
+
+/// The record. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    pool: PgPool,
+    partitions: Partitions,
+    appended: Arc<Notify>,
+}
+
+impl Journal {
+    /// Prepares connections to `url`; none is opened before it is needed.
+    ///
+    /// # Errors
+    /// When `url` cannot be read as one of Postgres.
+    pub fn open(url: &str) -> Result<Self, JournalError> {
+        let options: PgConnectOptions = url.parse().map_err(JournalError::from)?;
+        let options = options
+            .application_name("usher")
+            .options([("statement_timeout", STATEMENT_TIMEOUT)]);
+        let pool = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Self::from_pool(pool))
+    }
+
+    /// The record behind an open pool.
+    pub fn from_pool(pool: PgPool) -> Self {
+        Self { pool, partitions: Partitions::default(), appended: Arc::new(Notify::new()) }
+    }
+
+    /// Brings the schema up to date; waits while another instance does.
+    pub async fn migrate(&self) -> Result<(), JournalError> {
+        MIGRATOR.run(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The connections, for the stores of other rooms.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Answers once Postgres does.
+    pub async fn ping(&self) -> Result<(), JournalError> {
+        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Completes when this process appended something, or after `at_most`: other instances append
+    /// too, so polling is the truth and this only shortens the wait.
+    pub async fn appended(&self, at_most: Duration) {
+        tokio::select! {
+            () = self.appended.notified() => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
+    }
+
+    /// Wakes the readers of this process after a transaction of the caller's own.
+    pub fn wake_readers(&self) {
+        self.appended.notify_waiters();
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,235 @@
+//! Which batches each reader still owes. Rows are claimed by state, never by a cursor.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::journal::batch::NewBatch;
+use crate::journal::{Journal, JournalError};
+
+/// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
+/// the back-fill of a new reader and the moment it is known.
+const READERS_LOCK: i64 = 0x7573_6865_7202;
+
+/// A part of usher that must see every batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReaderName {
+    /// Sends events to Kafka.
+    Kafka,
+    /// Turns events into hints, signals and actions.
+    React,
+}
+
+impl ReaderName {
+    /// The word that is stored and labels metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::React => "react",
+        }
+    }
+}
+
+/// One batch that a reader owes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The batch.
+    pub batch: Uuid,
+    /// Earliest `event_ts` in it, so that only its partitions are read.
+    pub first_event_ts: DateTime<Utc>,
+    /// Latest `event_ts` in it.
+    pub last_event_ts: DateTime<Utc>,
+    /// When it was received.
+    pub created_at: DateTime<Utc>,
+}
+
+/// How much a reader owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Batches.
+    pub batches: i64,
+    /// When the oldest of them was received.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+impl Journal {
+    /// Makes `reader` active: from now on every batch is owed to it. With `since`, those received
+    /// from then on are owed as well, written in the same transaction. Does nothing when it is
+    /// active already.
+    pub async fn activate_reader(
+        &self,
+        reader: ReaderName,
+        since: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK).execute(&mut *tx).await?;
+        let added = sqlx::query!(
+            r"
+            INSERT INTO readers (name, since)
+            VALUES ($1, $2)
+            ON CONFLICT (name) DO NOTHING
+            ",
+            reader.as_str(),
+            since,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if added.rows_affected() == 1 {
+            sqlx::query!(
+                r"
+                INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
+                SELECT $1, id, lane, first_event_ts, last_event_ts, received_at
+                FROM batches
+                WHERE received_at >= $2 AND first_event_ts IS NOT NULL
+                ",
+                reader.as_str(),
+                since,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends `reader`: nothing is owed to it any more.
+    pub async fn retire_reader(&self, reader: ReaderName) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK).execute(&mut *tx).await?;
+        sqlx::query!("DELETE FROM readers WHERE name = $1", reader.as_str())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Claims up to `limit` batches for `hold`: live before bulk, oldest first. What is neither
+    /// finished nor released by then can be claimed again.
+    pub async fn claim(
+        &self,
+        reader: ReaderName,
+        limit: i64,
+        hold: Duration,
+    ) -> Result<Vec<OutboxRow>, JournalError> {
+        let mut rows = sqlx::query_as!(
+            OutboxRow,
+            r"
+            UPDATE outbox
+            SET claimed_until = now() + make_interval(secs => $3)
+            WHERE reader = $1
+                AND batch IN (
+                    SELECT batch
+                    FROM outbox
+                    WHERE reader = $1
+                        AND (claimed_until IS NULL OR claimed_until < now())
+                    -- 'live' sorts after 'bulk'.
+                    ORDER BY lane DESC, batch
+                    LIMIT $2
+                    FOR UPDATE SKIP LOCKED
+                )
+            RETURNING batch, first_event_ts, last_event_ts, created_at
+            ",
+            reader.as_str(),
+            limit,
+            hold.as_secs_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.sort_by_key(|row| row.batch);
+        Ok(rows)
+    }
+
+    /// Strikes finished batches off.
+    pub async fn finish(&self, reader: ReaderName, batches: &[Uuid]) -> Result<(), JournalError> {
+        let mut connection = self.pool.acquire().await?;
+        finish_in(&mut connection, reader, batches).await
+    }
+
+    /// Gives claimed batches back, to be claimed again after `wait`.
+    pub async fn release(
+        &self,
+        reader: ReaderName,
+        batches: &[Uuid],
+        wait: Duration,
+    ) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            UPDATE outbox
+            SET claimed_until = now() + make_interval(secs => $3)
+            WHERE reader = $1 AND batch = ANY($2)
+            ",
+            reader.as_str(),
+            batches,
+            wait.as_secs_f64(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// How much `reader` owes.
+    pub async fn backlog(&self, reader: ReaderName) -> Result<Backlog, JournalError> {
+        Ok(sqlx::query_as!(
+            Backlog,
+            r#"
+            SELECT count(*) AS "batches!", min(created_at) AS oldest
+            FROM outbox
+            WHERE reader = $1
+            "#,
+            reader.as_str(),
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+}
+
+/// Strikes finished batches off inside the caller's transaction, together with what was made of
+/// them.
+pub async fn finish_in(
+    connection: &mut PgConnection,
+    reader: ReaderName,
+    batches: &[Uuid],
+) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        DELETE FROM outbox
+        WHERE reader = $1 AND batch = ANY($2)
+        ",
+        reader.as_str(),
+        batches,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Keeps the set of readers as it is until the transaction ends.
+pub(super) async fn hold_readers(tx: &mut PgConnection) -> Result<(), JournalError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", READERS_LOCK).execute(tx).await?;
+    Ok(())
+}
+
+/// Writes one row per active reader. A batch repeated under the same id is owed once.
+pub(super) async fn owe(
+    tx: &mut PgConnection,
+    batch: &NewBatch,
+    (first, last): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
+        SELECT name, $1, $2, $3, $4, $5
+        FROM readers
+        ",
+        batch.id,
+        batch.lane.as_str(),
+        first,
+        last,
+        batch.received_at,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! What was kept aside.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::journal::{Journal, JournalError};
+
+/// One entry or body that was kept aside.
+#[derive(Debug, Clone)]
+pub struct Quarantined {
+    /// Identifier of the row.
+    pub id: Uuid,
+    /// When it arrived.
+    pub received_at: DateTime<Utc>,
+    /// Request it arrived in.
+    pub delivery_id: Option<Uuid>,
+    /// Stable code.
+    pub reason: String,
+    /// What was found, for a person.
+    pub detail: String,
+    /// Its bytes, up to the bound.
+    pub raw: Vec<u8>,
+    /// How many bytes there were.
+    pub raw_bytes: i64,
+    /// Identity, where the entry could be parsed.
+    pub event_id: Option<Uuid>,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Copy)]
+pub struct QuarantineFilter {
+    /// Earliest receipt, inclusive.
+    pub from: DateTime<Utc>,
+    /// Latest receipt, exclusive.
+    pub to: DateTime<Utc>,
+    /// Time and id that the page before ended with.
+    pub after: Option<(DateTime<Utc>, Uuid)>,
+}
+
+impl Journal {
+    /// Up to `limit` rows, newest first.
+    pub async fn quarantined(
+        &self,
+        filter: &QuarantineFilter,
+        limit: i64,
+    ) -> Result<Vec<Quarantined>, JournalError> {
+        let (time, id) = filter.after.unwrap_or((filter.to, Uuid::nil()));
+        Ok(sqlx::query_as!(
+            Quarantined,
+            r"
+            SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
+            FROM quarantine
+            WHERE received_at >= $1
+                AND (received_at, id) < ($2, $3)
+            ORDER BY received_at DESC, id DESC
+            LIMIT $4
+            ",
+            filter.from,
+            time,
+            id,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}
