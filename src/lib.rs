@@ -1,1 +1,3 @@
-//! placeholder
+//! usher: audit-log destination and onboarding automation for Kong Konnect Dev Portals.
+
+pub mod event;
