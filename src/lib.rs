@@ -2,5 +2,10 @@
 
 pub mod clock;
 pub mod config;
+pub mod event;
+pub mod http;
+pub mod ingest;
+pub mod intake;
+pub mod journal;
 pub mod lifecycle;
 pub mod telemetry;
