@@ -224,6 +224,17 @@ pub(crate) fn without_addresses(text: &str) -> String {
         .collect()
 }
 
+/// Says why an answer cannot be read, without the values that the parser quotes from it.
+pub(crate) fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match (text.find('"'), text.rfind('"')) {
+        (Some(begin), Some(end)) if begin < end => {
+            format!("{}…{}", &text[..begin], &text[end + 1..])
+        }
+        _ => text,
+    }
+}
+
 impl Problem {
     fn message(&self) -> Option<String> {
         let (title, detail) = (self.title.as_deref(), self.detail.as_deref());

@@ -5,16 +5,19 @@
 //! where they are missed, so the list is then read anew.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::Hash;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use url::Url;
+use url::form_urlencoded;
 
 use crate::error::Error;
 
 /// Entries asked for on one page; Konnect documents no maximum for numbered pages.
 pub(crate) const PAGE_SIZE: u32 = 100;
+/// Query parameter that says where a page begins.
+const AFTER: &str = "page[after]";
 /// How often a list that shrinks while it is read is begun anew.
 const MAX_PASSES: usize = 3;
 /// Pages in a row without a new entry before a list is taken to repeat itself.
@@ -48,30 +51,37 @@ pub struct CursorPage<T> {
 pub struct Cursor(Vec<(String, String)>);
 
 impl Cursor {
-    /// Reads the `next` of an answer, or a cursor that was kept as text.
+    /// Reads the `next` of an answer, or what `Display` wrote of a cursor.
     pub fn parse(next: &str) -> Self {
-        let base = Url::parse("http://cursor.invalid").expect("a constant URL");
-        let is_uri = next.starts_with(['/', '?']) || next.starts_with("http");
-        let has_after =
-            next.contains("page[after]=") || next.to_ascii_lowercase().contains("page%5bafter%5d=");
+        let lower = next.to_ascii_lowercase();
+        let is_uri = next.starts_with(['/', '?']) || lower.starts_with("http");
+        let has_after = lower.contains("page[after]=") || lower.contains("page%5bafter%5d=");
         if !is_uri && !has_after {
-            return Self(vec![("page[after]".to_owned(), next.to_owned())]);
+            return Self(vec![(AFTER.to_owned(), next.to_owned())]);
         }
-        let uri = if is_uri {
-            next.to_owned()
-        } else {
-            format!("?{next}")
-        };
-        let pairs = base
-            .join(&uri)
-            .map(|url| url.query_pairs().into_owned().collect());
-        Self(pairs.unwrap_or_default())
+        let query = next.split_once('?').map_or(next, |(_, query)| query);
+        let query = query.split_once('#').map_or(query, |(query, _)| query);
+        Self(
+            form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     /// Lays the cursor over a query: its parameters replace those of the same name.
     pub(crate) fn apply(&self, query: &mut Vec<(String, String)>) {
         query.retain(|(name, _)| !self.0.iter().any(|(own, _)| own == name));
         query.extend(self.0.iter().cloned());
+    }
+}
+
+impl fmt::Display for Cursor {
+    /// Writes the cursor as a query that [`Cursor::parse`] reads, to be kept by the caller.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.0)
+            .finish();
+        write!(formatter, "?{query}")
     }
 }
 
