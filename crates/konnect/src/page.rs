@@ -129,14 +129,20 @@ where
     let (mut largest_total, mut shrank) = (0, false);
     for number in 1.. {
         let Page { items, total } = fetch(number).await?;
-        let total = total.unwrap_or(0);
-        shrank |= total < largest_total;
-        largest_total = largest_total.max(total);
         if items.is_empty() {
             break;
         }
-        gathered.add(items)?;
-        if total == 0 || gathered.list.len() as u64 >= total {
+        let new = gathered.add(items)?;
+        let Some(total) = total else {
+            // Some lists do not say how long they are, and may not be paged at all.
+            if new == 0 {
+                break;
+            }
+            continue;
+        };
+        shrank |= total < largest_total;
+        largest_total = largest_total.max(total);
+        if gathered.list.len() as u64 >= total {
             break;
         }
     }
@@ -186,22 +192,20 @@ impl<T: Identified> Gathered<T> {
         }
     }
 
-    fn add(&mut self, items: Vec<T>) -> Result<(), Error> {
+    /// Keeps the entries that are new and says how many they are.
+    fn add(&mut self, items: Vec<T>) -> Result<usize, Error> {
         let before = self.list.len();
         for item in items {
             if self.seen.insert(item.id()) {
                 self.list.push(item);
             }
         }
-        self.stale_pages = if self.list.len() == before {
-            self.stale_pages + 1
-        } else {
-            0
-        };
+        let new = self.list.len() - before;
+        self.stale_pages = if new == 0 { self.stale_pages + 1 } else { 0 };
         if self.stale_pages >= MAX_STALE_PAGES {
             return Err(Error::Paging { route: self.route });
         }
-        Ok(())
+        Ok(new)
     }
 }
 

@@ -55,6 +55,21 @@ async fn misses_nobody_when_one_is_removed_between_pages() {
 }
 
 #[tokio::test]
+async fn reads_lists_that_do_not_say_how_long_they_are() {
+    for ignores_page_number in [false, true] {
+        let fake = Fake::start().await;
+        fake.state().developers = (0..3).map(id).collect();
+        fake.state().hides_total = true;
+        fake.state().ignores_page_number = ignores_page_number;
+        let size = if ignores_page_number { 3 } else { 2 };
+        assert_eq!(
+            listed(&fake, size).await,
+            (0..3).map(id).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[tokio::test]
 async fn gives_up_on_a_list_that_repeats_its_pages() {
     let fake = Fake::start().await;
     fake.state().developers = (0..7).map(id).collect();

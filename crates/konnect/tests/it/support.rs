@@ -52,6 +52,7 @@ pub(crate) enum Change {
     Remove(Uuid),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 #[derive(Default)]
 pub(crate) struct Inner {
     pub(crate) asked: Vec<Asked>,
@@ -64,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) uri_cursors: bool,
     /// Answers every page of developers with the first one.
     pub(crate) ignores_page_number: bool,
+    /// Lists developers without saying how many there are.
+    pub(crate) hides_total: bool,
     /// Refuses to tell its keys without a token.
     pub(crate) guards_keys: bool,
 }
@@ -232,10 +235,12 @@ impl Inner {
             Some(Change::Remove(id)) => self.developers.retain(|other| *other != id),
             None => {}
         }
-        ok(
-            200,
-            &json!({"data": data, "meta": {"page": {"number": page, "size": size, "total": total}}}),
-        )
+        let page = if self.hides_total {
+            json!({})
+        } else {
+            json!({"number": page, "size": size, "total": total})
+        };
+        ok(200, &json!({"data": data, "meta": {"page": page}}))
     }
 
     fn list_destinations(&self, asked: &Asked) -> Response {
