@@ -1,1 +1,3 @@
-//! placeholder
+//! usher, the audit-log destination and onboarding automation for Kong Konnect Dev Portals.
+
+pub mod journal;

@@ -1,0 +1,3 @@
+//! The append-only record in Postgres.
+
+pub mod embedded;
