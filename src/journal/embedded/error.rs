@@ -51,7 +51,9 @@ pub enum EmbeddedError {
     NotADatabase { data: PathBuf },
 
     /// The data belong to a user that usher cannot become.
-    #[error("{data} belongs to uid {owner}, who cannot run postgres here (usher is uid {ours}): {way_out}")]
+    #[error(
+        "{data} belongs to uid {owner}, who cannot run postgres here (usher is uid {ours}): {way_out}"
+    )]
     WrongOwner {
         data: PathBuf,
         owner: u32,
@@ -60,7 +62,9 @@ pub enum EmbeddedError {
     },
 
     /// A Unix socket in the folder would have a name longer than the kernel takes.
-    #[error("{data_dir} has {length} bytes and a unix socket leaves room for {most}: name a shorter data_dir")]
+    #[error(
+        "{data_dir} has {length} bytes and a unix socket leaves room for {most}: name a shorter data_dir"
+    )]
     PathTooLong {
         data_dir: PathBuf,
         length: usize,
@@ -82,7 +86,9 @@ pub enum EmbeddedError {
     CannotSwitch { setpriv: PathBuf, detail: String },
 
     /// Run as root, and there is nobody to run the server as.
-    #[error("postgres refuses to run as root and there is no user postgres or nobody: create one, or run usher as another user")]
+    #[error(
+        "postgres refuses to run as root and there is no user postgres or nobody: create one, or run usher as another user"
+    )]
     NoAccount,
 
     /// The server's user cannot enter a folder on the way to the data or the binaries.

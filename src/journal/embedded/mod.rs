@@ -8,9 +8,10 @@ mod error;
 mod folder;
 mod server;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
@@ -70,9 +71,14 @@ impl EmbeddedPostgres {
             return Ok(Self { url, server: None });
         };
         let search_path = search_path.to_owned();
-        let preparing =
-            tokio::task::spawn_blocking(move || prepare(folder, config.bin_dir, &search_path));
-        let (folder, binaries, account) = preparing.await.expect("prepare does not panic")?;
+        let preparing = tokio::task::spawn_blocking(move || {
+            prepare(folder, config.bin_dir.as_deref(), &search_path)
+        });
+        let (folder, binaries, account) =
+            preparing.await.map_err(|error| EmbeddedError::Spawn {
+                what: "the preparations",
+                source: io::Error::other(error),
+            })??;
         let server = Server::launch(folder, &binaries, account, lock, cancel).await?;
         tracing::info!(
             postgres.pid = server.pid(),
@@ -142,12 +148,12 @@ async fn claim(
 /// Chooses binaries and user for the folder and checks that they fit before anything is written.
 fn prepare(
     folder: Folder,
-    bin_dir: Option<PathBuf>,
-    search_path: &OsString,
+    bin_dir: Option<&Path>,
+    search_path: &OsStr,
 ) -> Result<(Folder, Binaries, Account), EmbeddedError> {
     let existing = folder.existing()?;
     let wanted = existing.as_ref().map(|cluster| cluster.version.as_str());
-    let binaries = Binaries::find(bin_dir.as_deref(), search_path, wanted)?;
+    let binaries = Binaries::find(bin_dir, search_path, wanted)?;
     if let Some(data) = wanted.filter(|data| *data != binaries.major().to_string()) {
         return Err(EmbeddedError::OtherMajor {
             data_dir: folder.root().to_owned(),
