@@ -5,9 +5,13 @@
 
 mod decide;
 mod deed;
+mod domain;
 mod facts;
+mod freemail;
+mod functions;
 mod load;
 mod mistake;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
