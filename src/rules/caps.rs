@@ -1,0 +1,233 @@
+//! Bounds on the text of a condition, checked before the CEL parser sees it: the parser and the
+//! interpreter recurse, and an overflow of the stack aborts the process.
+//!
+//! The scan reads strings exactly as CEL's lexer does and refuses whatever the lexer would
+//! stumble over, so that nothing can hide brackets from it.
+
+use std::iter::Peekable;
+use std::mem;
+use std::str::CharIndices;
+
+/// The longest condition, in characters.
+pub(crate) const MAX_LENGTH: usize = 2_000;
+/// The deepest nesting of brackets.
+pub(crate) const MAX_BRACKETS: usize = 16;
+/// The most operators, member accesses and negations that are open at one point.
+pub(crate) const MAX_CHAIN: usize = 40;
+
+/// Refuses a condition that is too long, too deep or unreadable; an error is the byte and the
+/// reason.
+pub(crate) fn check(text: &str) -> Result<(), (usize, String)> {
+    let length = text.chars().count();
+    if length > MAX_LENGTH {
+        return Err((
+            0,
+            format!("the condition has {length} characters, at most {MAX_LENGTH} are allowed"),
+        ));
+    }
+    let chars = text.char_indices().peekable();
+    Scan {
+        chars,
+        outer: Vec::new(),
+        inner: Chain::default(),
+        total: 0,
+    }
+    .run(text)
+}
+
+/// Links that hang together inside one pair of brackets.
+#[derive(Default)]
+struct Chain {
+    /// Operators since the last `&&` or `||`, which the parser reads without recursion.
+    operators: usize,
+    /// Questions of `? :`, each of which holds all that follows.
+    questions: usize,
+}
+
+struct Scan<'a> {
+    chars: Peekable<CharIndices<'a>>,
+    /// The chains that open brackets interrupt.
+    outer: Vec<Chain>,
+    inner: Chain,
+    /// All links of `outer` and `inner`.
+    total: usize,
+}
+
+impl Scan<'_> {
+    fn run(mut self, text: &str) -> Result<(), (usize, String)> {
+        while let Some((at, c)) = self.chars.next() {
+            match c {
+                '"' | '\'' => self.string(at, c, false)?,
+                'a'..='z' | 'A'..='Z' | '_' => self.word(at, text)?,
+                '0'..='9' => self.number(),
+                '/' if self.next_is('/') => {
+                    while self.chars.next_if(|(_, c)| *c != '\n').is_some() {}
+                }
+                '(' | '[' | '{' => self.enter(at)?,
+                ')' | ']' | '}' => self.leave(at)?,
+                ',' => self.forget(),
+                '&' | '|' => {
+                    self.chars.next_if(|(_, next)| *next == c);
+                    self.restart();
+                }
+                '?' => {
+                    self.inner.questions += 1;
+                    self.count(at)?;
+                }
+                '=' | '<' | '>' | '+' | '-' | '*' | '/' | '%' | '!' | ':' | '.' => {
+                    self.chars.next_if(|(_, next)| *next == '=');
+                    self.link(at)?;
+                }
+                ' ' | '\t' | '\r' | '\n' | '\u{c}' => {}
+                other => return Err((at, format!("{other:?} has no meaning in a condition"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn next_is(&mut self, wanted: char) -> bool {
+        self.chars.peek().is_some_and(|(_, c)| *c == wanted)
+    }
+
+    fn enter(&mut self, at: usize) -> Result<(), (usize, String)> {
+        self.outer.push(mem::take(&mut self.inner));
+        if self.outer.len() > MAX_BRACKETS {
+            return Err((
+                at,
+                format!("brackets are nested deeper than {MAX_BRACKETS}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Ends a pair of brackets, which is itself a link: `f()()()` is a chain.
+    fn leave(&mut self, at: usize) -> Result<(), (usize, String)> {
+        self.forget();
+        self.inner = self.outer.pop().unwrap_or_default();
+        self.link(at)
+    }
+
+    fn restart(&mut self) {
+        self.total -= mem::take(&mut self.inner.operators);
+    }
+
+    fn forget(&mut self) {
+        self.restart();
+        self.total -= mem::take(&mut self.inner.questions);
+    }
+
+    fn link(&mut self, at: usize) -> Result<(), (usize, String)> {
+        self.inner.operators += 1;
+        self.count(at)
+    }
+
+    fn count(&mut self, at: usize) -> Result<(), (usize, String)> {
+        self.total += 1;
+        if self.total > MAX_CHAIN {
+            let message = format!(
+                "more than {MAX_CHAIN} operators hang together; split them with && or ||, or use a list"
+            );
+            return Err((at, message));
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) {
+        // A dot inside a number is no member access.
+        while self
+            .chars
+            .next_if(|(_, c)| c.is_ascii_alphanumeric() || *c == '.')
+            .is_some()
+        {}
+    }
+
+    fn word(&mut self, at: usize, text: &str) -> Result<(), (usize, String)> {
+        let mut end = at + 1;
+        while self
+            .chars
+            .next_if(|(_, c)| c.is_ascii_alphanumeric() || *c == '_')
+            .is_some()
+        {
+            end += 1;
+        }
+        let word = &text[at..end];
+        if word == "in" {
+            return self.link(at);
+        }
+        let raw = matches!(word, "r" | "R" | "br" | "bR" | "Br" | "BR");
+        if (raw || matches!(word, "b" | "B"))
+            && let Some((at, quote)) = self.chars.next_if(|(_, c)| matches!(c, '"' | '\''))
+        {
+            return self.string(at, quote, raw);
+        }
+        Ok(())
+    }
+
+    /// Reads a string whose first quote has been read.
+    fn string(&mut self, at: usize, quote: char, raw: bool) -> Result<(), (usize, String)> {
+        let mut triple = false;
+        if self.next_is(quote) {
+            self.chars.next();
+            if !self.next_is(quote) {
+                return Ok(());
+            }
+            self.chars.next();
+            triple = true;
+        }
+        let mut quotes = 0;
+        while let Some((position, c)) = self.chars.next() {
+            if c == quote {
+                quotes += 1;
+                if !triple || quotes == 3 {
+                    return Ok(());
+                }
+                continue;
+            }
+            quotes = 0;
+            match c {
+                '\n' | '\r' if !triple => break,
+                '\\' if !raw => self.escape(position)?,
+                _ => {}
+            }
+        }
+        Err((
+            at,
+            "the text that begins here has no end; expected a closing quote".to_owned(),
+        ))
+    }
+
+    fn escape(&mut self, at: usize) -> Result<(), (usize, String)> {
+        let digits = match self.chars.next().map(|(_, c)| c) {
+            Some('a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '\\' | '\'' | '"' | '`' | '?') => 0,
+            Some('x' | 'X') => 2,
+            Some('u') => 4,
+            Some('U') => 8,
+            Some('0'..='3') => {
+                let octal = |(_, c): &(usize, char)| ('0'..='7').contains(c);
+                if self
+                    .chars
+                    .next_if(octal)
+                    .and_then(|_| self.chars.next_if(octal))
+                    .is_none()
+                {
+                    return Err(unknown_escape(at));
+                }
+                0
+            }
+            _ => return Err(unknown_escape(at)),
+        };
+        for _ in 0..digits {
+            if self.chars.next_if(|(_, c)| c.is_ascii_hexdigit()).is_none() {
+                return Err(unknown_escape(at));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown_escape(at: usize) -> (usize, String) {
+    (
+        at,
+        r#"unknown escape; expected one such as \\, \", \n or \u00e9"#.to_owned(),
+    )
+}
