@@ -231,3 +231,152 @@ fn unknown_escape(at: usize) -> (usize, String) {
         r#"unknown escape; expected one such as \\, \", \n or \u00e9"#.to_owned(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cel::{Context, Env};
+
+    use crate::rules::caps::{MAX_BRACKETS, MAX_CHAIN, MAX_LENGTH, check};
+    use crate::rules::condition::Condition;
+
+    /// Texts that overflow the stack of CEL's parser, or of what walks over its answer.
+    fn hostile() -> Vec<String> {
+        let nested = |open: &str, close: &str, times: usize| {
+            format!("{}1{}", open.repeat(times), close.repeat(times))
+        };
+        let deep = "(".repeat(1_000);
+        vec![
+            nested("(", ")", 1_000),
+            nested("[", "]", 1_000),
+            nested("{1:", "}", 500),
+            nested("size(", ")", 300),
+            deep.clone(),
+            format!("'{}'", "(".repeat(5_000)),
+            format!("1{}", "+1".repeat(5_000)),
+            format!("1{}", "+1".repeat(900)),
+            format!("1{}", "==1".repeat(600)),
+            format!("1{}", " in 1".repeat(390)),
+            format!("{}true", "!".repeat(1_900)),
+            format!("{}1", "-".repeat(1_900)),
+            format!("{}1", "- ".repeat(900)),
+            format!("{}1", "true?1:".repeat(280)),
+            format!("{}1", "true&&true?1:".repeat(150)),
+            format!("{}1", "true?".repeat(390)),
+            format!("developer{}", ".a".repeat(900)),
+            format!("developer{}", "[1]".repeat(600)),
+            format!("developer{}", "()".repeat(900)),
+            format!("developer{}", ".a()".repeat(450)),
+            // Brackets behind what only looks like a string or a comment.
+            format!(r"'\q' + {deep}"),
+            format!("'\n{deep}'"),
+            format!(r"r'\' + {deep}"),
+            format!(r"xr'\'' + {deep}'"),
+            format!(r#"""""{deep}"#),
+            format!("'''''{deep}"),
+            format!("// no\n{deep}"),
+            format!("1 / / {deep}"),
+            format!(r"'\x4' + {deep}"),
+            format!("#{deep}"),
+            format!("`{deep}`"),
+        ]
+    }
+
+    #[test]
+    fn hostile_texts_are_refused_and_do_not_abort_the_process() {
+        let env = Env::stdlib();
+        for text in hostile() {
+            let answer = Condition::compile(&env, &text, "developer.signed_up", &BTreeMap::new());
+            assert!(answer.is_err(), "{} characters: {:.40}", text.len(), text);
+        }
+    }
+
+    #[test]
+    fn the_worst_texts_that_are_allowed_are_parsed_and_evaluated_safely() {
+        let env = Env::stdlib();
+        let links = MAX_CHAIN - MAX_BRACKETS;
+        let (open, close) = ("(".repeat(MAX_BRACKETS), ")".repeat(MAX_BRACKETS));
+        for text in [
+            format!("{open}1{close}"),
+            format!("{}1{}", "[".repeat(MAX_BRACKETS), "]".repeat(MAX_BRACKETS)),
+            format!("1{}", "+1".repeat(MAX_CHAIN)),
+            format!("{}true", "!".repeat(MAX_CHAIN)),
+            format!("{}1", "true?1:".repeat(MAX_CHAIN / 2)),
+            format!("event{}", ".a".repeat(MAX_CHAIN)),
+            format!("{open}1{close}{}", "+1".repeat(links)),
+            format!("{}{open}1{close}", "1+".repeat(links)),
+            format!("{}{open}1{}", "1+(".repeat(0), "+1)".repeat(MAX_BRACKETS)),
+            format!("{}{}", "!".repeat(links), format!("{open}true{close}")),
+            format!("true{}", " && true".repeat(MAX_LENGTH / 8 - 1)),
+            format!("1 in [{}1]", "1,".repeat(MAX_LENGTH / 2 - 10)),
+        ] {
+            assert_eq!(check(&text), Ok(()), "{text}");
+            let program = env.compile(&text).expect("it is CEL");
+            // Any answer will do: what counts is that there is one.
+            assert!(program.execute(&Context::default()).is_ok() || text.starts_with("event"));
+        }
+    }
+
+    #[test]
+    fn says_where_and_why_a_text_is_refused() {
+        for (text, expected) in [
+            (
+                "x".repeat(2_001),
+                "0: the condition has 2001 characters, at most 2000 are allowed",
+            ),
+            (
+                format!("true || {}", "(".repeat(17)),
+                "24: brackets are nested deeper than 16",
+            ),
+            (
+                format!("1{}", " + 1".repeat(41)),
+                "162: more than 40 operators hang together; split them with && or ||, or use a list",
+            ),
+            (
+                "a == 'b".to_owned(),
+                "5: the text that begins here has no end; expected a closing quote",
+            ),
+            (
+                "a == \"b\nc\"".to_owned(),
+                "5: the text that begins here has no end; expected a closing quote",
+            ),
+            (
+                r"a == '\d'".to_owned(),
+                r#"6: unknown escape; expected one such as \\, \", \n or \u00e9"#,
+            ),
+            (
+                r"a == '\u12'".to_owned(),
+                r#"6: unknown escape; expected one such as \\, \", \n or \u00e9"#,
+            ),
+            (
+                r"a == '\400'".to_owned(),
+                r#"6: unknown escape; expected one such as \\, \", \n or \u00e9"#,
+            ),
+            (
+                "a == “b”".to_owned(),
+                "5: '“' has no meaning in a condition",
+            ),
+            ("ä == 1".to_owned(), "0: 'ä' has no meaning in a condition"),
+        ] {
+            let said = check(&text).map_err(|(at, message)| format!("{at}: {message}"));
+            assert_eq!(said.expect_err("it is refused"), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_conditions_are_not_refused() {
+        let many = ["developer.full_name.startsWith('a')"; 50].join(" || ");
+        for text in [
+            "",
+            "developer.status == \"pending\" && domain(developer.email) in lists.partners",
+            r#"a == "x\"y" && b == 'it\'s' && c == r'\d+' && d == '''a 'b' c'''"#,
+            r#"e == "\u00e9\x41\101\U0001F600" && f == b'x' && g == bR"\""#,
+            "a.exists(t, t.name == 'x') // and so on ((((((((((((((((((((((",
+            "1.5 + 2.25 > -3.0e5",
+            &many,
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+}

@@ -494,3 +494,341 @@ pub(crate) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cel::Env;
+
+    use crate::rules::condition::Condition;
+
+    /// What is found in a condition of a rule for `signal`: `byte: message`, one a line.
+    fn findings(signal: &str, text: &str) -> String {
+        let lists = BTreeMap::from([
+            ("partners".to_owned(), vec!["arsenal.com".to_owned()]),
+            ("people".to_owned(), vec!["ann@arsenal.com".to_owned()]),
+        ]);
+        let findings = Condition::compile(&Env::stdlib(), text, signal, &lists).err();
+        let lines = findings.unwrap_or_default().into_iter();
+        lines
+            .map(|(at, message)| format!("{at}: {message}"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn accepts_conditions_that_make_sense() {
+        for text in [
+            r#"developer.status == "pending" && domain(developer.email) in lists.partners"#,
+            r#"registration.api.name == "Fixtures" && developer.teams.exists(t, t.name == "Partners")"#,
+            "is_freemail(developer.email)",
+            "!is_freemail(developer.email) && !in_team(developer, 'Guests')",
+            "developer.email in lists.people",
+            "event.data.department == 'sales' && event.data.level > 3 && event['odd name'][0].x",
+            "now - developer.created_at < duration('24h')",
+            "developer.created_at > timestamp('2026-01-01T00:00:00Z') && now.getDayOfWeek() in [1, 2]",
+            "developer.applications.size() == 0 || size(developer.teams) > 2",
+            "developer.teams.all(t, t.name != 'x') && developer.teams.exists_one(t, t.id == 'y')",
+            "developer.teams.filter(t, t.name != 'x').map(t, t.name).exists(n, n.startsWith('a'))",
+            "developer.teams.exists(t, developer.applications.exists(a, a.name == t.name))",
+            "application.owner == null || application.owner.email.endsWith('@arsenal.com')",
+            "application.owner_type == 'team' ? application.owner.name == 'X' : has(developer.email)",
+            "registration.api.version == null && signal.from_status != 'approved' && !signal.own",
+            "developer.email.matches('^[a-z]+@') && portal.name == 'P' && string(event.n) == '3'",
+            "'Partners' in developer.teams.map(t, t.name) && 'a' in event && event.x in event.y",
+            "{'a': 1}['a'] == 1 && [1, 2][0] < 2 && -1 < 1 && (1 + 2) * 3 % 2 == 1",
+            "developer['email'] == 'x' && lists['partners'].exists(p, p == 'x')",
+        ] {
+            assert_eq!(findings("registration.requested", text), "", "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_names_that_do_not_exist() {
+        for (text, expected) in [
+            (
+                "developer.emial == 'x'",
+                r#"10: a developer has no member "emial"; expected id, email, full_name, status, created_at, teams or applications"#,
+            ),
+            (
+                "registration.api.nmae == 'x'",
+                r#"17: an API has no member "nmae"; expected id, name or version"#,
+            ),
+            (
+                "has(developer.emial)",
+                r#"14: a developer has no member "emial"; expected id, email, full_name, status, created_at, teams or applications"#,
+            ),
+            (
+                "developer['emial'] == 'x'",
+                r#"10: a developer has no member "emial"; expected id, email, full_name, status, created_at, teams or applications"#,
+            ),
+            (
+                "developer.teams.exists(t, t.nmae == 'x')",
+                r#"28: a team has no member "nmae"; expected id or name"#,
+            ),
+            (
+                "developer.teams.filter(t, true).map(t, t).exists(t, t.nmae == 'x')",
+                r#"54: a team has no member "nmae"; expected id or name"#,
+            ),
+            (
+                "developer.teams[0].nmae == 'x'",
+                r#"19: a team has no member "nmae"; expected id or name"#,
+            ),
+            (
+                "application.owner.emial == 'x'",
+                r#"18: an owner has no member "emial"; expected id, name or email"#,
+            ),
+            (
+                "developer.email in lists.partnrs",
+                r#"25: there is no list "partnrs"; expected partners or people"#,
+            ),
+            (
+                "develper.email == 'x'",
+                r#"0: nothing is called "develper"; expected event, signal, portal, developer, application, registration, lists or now"#,
+            ),
+            (
+                "domian(developer.email) == 'x'",
+                r#"0: there is no function "domian"; expected domain, is_freemail, in_team, size, string, int, double, bool, timestamp, duration, contains, startsWith, endsWith, matches, getFullYear, getMonth, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getHours, getMinutes or getSeconds"#,
+            ),
+            (
+                "developer.email.startswith('x')",
+                r#"16: there is no function "startswith"; expected domain, is_freemail, in_team, size, string, int, double, bool, timestamp, duration, contains, startsWith, endsWith, matches, getFullYear, getMonth, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getHours, getMinutes or getSeconds"#,
+            ),
+            (
+                "developer.email.domain() == 'x'",
+                "16: domain is not called like this; expected domain(anything)",
+            ),
+            (
+                "domain(developer.email, 'x') == ''",
+                "0: domain is not called like this; expected domain(anything)",
+            ),
+            (
+                "in_team('Partners')",
+                "0: in_team is not called like this; expected in_team(developer, text)",
+            ),
+            (
+                "t.name == 'x'",
+                r#"0: nothing is called "t"; expected event, signal, portal, developer, application, registration, lists or now"#,
+            ),
+            (
+                "optional.of(1) == 1",
+                r#"0: nothing is called "optional"; expected event, signal, portal, developer, application, registration, lists or now
+9: there is no function "of"; expected domain, is_freemail, in_team, size, string, int, double, bool, timestamp, duration, contains, startsWith, endsWith, matches, getFullYear, getMonth, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getHours, getMinutes or getSeconds"#,
+            ),
+            (
+                "type(1) == int",
+                r#"0: there is no function "type"; expected domain, is_freemail, in_team, size, string, int, double, bool, timestamp, duration, contains, startsWith, endsWith, matches, getFullYear, getMonth, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getHours, getMinutes or getSeconds
+11: nothing is called "int"; expected event, signal, portal, developer, application, registration, lists or now"#,
+            ),
+            (
+                "Team{name: 'x'} == 1",
+                r#"0: "Team" is no type that a condition can make"#,
+            ),
+            (
+                "developer.emial == 'x' && registration.stauts == 'y'",
+                r#"10: a developer has no member "emial"; expected id, email, full_name, status, created_at, teams or applications
+39: a registration has no member "stauts"; expected id, status, created_at or api"#,
+            ),
+        ] {
+            assert_eq!(findings("registration.requested", text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_types_that_do_not_fit() {
+        for (text, expected) in [
+            (
+                "developer.email",
+                "0: the condition is text; expected true or false",
+            ),
+            (
+                "1 + 2",
+                "0: the condition is a number; expected true or false",
+            ),
+            (
+                "developer.teams",
+                "0: the condition is a list; expected true or false",
+            ),
+            (
+                "developer.email == 3",
+                "16: == compares text with a number; they are never equal",
+            ),
+            (
+                "developer.created_at < '2026-01-01'",
+                "21: < cannot be applied to a time and text",
+            ),
+            (
+                "!developer.email",
+                "0: ! is given text; expected true or false",
+            ),
+            (
+                "developer.email && true",
+                "16: && is given text; expected true or false",
+            ),
+            (
+                "developer.email ? true : false",
+                "16: ? is given text; expected true or false",
+            ),
+            (
+                "developer.email in 'x'",
+                "16: in is given text; expected a list",
+            ),
+            (
+                "developer.email in [1, 2]",
+                "16: text is never in a list of numbers",
+            ),
+            (
+                "developer.teams.contains('x')",
+                "16: contains is given a list; expected text",
+            ),
+            (
+                "lists.partners.contains('x')",
+                "15: contains is given a list; expected text",
+            ),
+            (
+                "in_team(registration, 'x')",
+                "0: in_team is given a registration; expected a developer",
+            ),
+            (
+                "developer.email.exists(c, c == 'x')",
+                "16: exists() needs a list, this is text",
+            ),
+            (
+                "developer.email.name == 'x'",
+                r#"16: text has no members, not even "name""#,
+            ),
+            (
+                "developer.teams.name == 'x'",
+                r#"16: a list has no members, not even "name""#,
+            ),
+            (
+                "developer.email[0] == 'x'",
+                "15: text has no entries; expected a list or a map",
+            ),
+            (
+                "developer.teams['x'].name == 'x'",
+                "15: a list is indexed by text; expected a number",
+            ),
+            (
+                "developer.email + 1 == 'x'",
+                "16: + cannot be applied to text and a number",
+            ),
+            (
+                "-developer.email == 'x'",
+                "0: - is given text; expected a number",
+            ),
+            (
+                "developer.teams.exists(t, t.name)",
+                "22: || is given text; expected true or false",
+            ),
+        ] {
+            assert_eq!(findings("registration.requested", text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_texts_that_never_match() {
+        for (text, expected) in [
+            (
+                "developer.status == 'pneding'",
+                r#"20: "pneding" is no status; expected approved, pending, rejected or revoked"#,
+            ),
+            (
+                "'Approved' != registration.status",
+                r#"0: "Approved" is no status; expected approved, pending, rejected or revoked"#,
+            ),
+            (
+                "signal.from_status in ['pending', 'blocked']",
+                r#"34: "blocked" is no status; expected approved, pending, rejected or revoked"#,
+            ),
+            (
+                "domain(developer.email) == 'Arsenal.com'",
+                r#"27: domain() never answers "Arsenal.com"; expected "arsenal.com""#,
+            ),
+            (
+                "domain(developer.email) in ['arsenal.com', '@arsenal.com']",
+                r#"43: domain() never answers "@arsenal.com"; expected a domain"#,
+            ),
+            (
+                "domain(developer.email) == 'bücher.example'",
+                r#"27: domain() never answers "bücher.example"; expected "xn--bcher-kva.example""#,
+            ),
+            ("domain(developer.email) == ''", ""),
+            (
+                "domain(developer.email) in lists.people",
+                r#"32: list "people" has "ann@arsenal.com", which domain() never answers; expected exact domains such as "partner.example""#,
+            ),
+            (
+                "developer.email.matches('(')",
+                r#"24: "(" is not a regular expression"#,
+            ),
+            (
+                "developer.email.matches(developer.full_name)",
+                "33: matches() is given a computed pattern; expected one written in the rule",
+            ),
+        ] {
+            assert_eq!(findings("registration.requested", text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_facts_that_a_signal_does_not_have() {
+        let text = "registration.status == 'pending'";
+        for (signal, expected) in [
+            (
+                "developer.signed_up",
+                "0: registration is always null for developer.signed_up",
+            ),
+            (
+                "application.created",
+                "0: registration is always null for application.created",
+            ),
+            ("registration.requested", ""),
+            ("custom.hired", ""),
+        ] {
+            assert_eq!(findings(signal, text), expected, "{signal}");
+        }
+    }
+
+    #[test]
+    fn finds_what_is_no_expression_and_what_takes_too_long() {
+        for (text, expected) in [
+            ("", "0: not a CEL expression: mismatched input end"),
+            (
+                "developer.email ==",
+                "18: not a CEL expression: mismatched input end",
+            ),
+            (
+                "developer.email = 'x'",
+                "16: not a CEL expression: token recognition error at: '= '",
+            ),
+            (
+                "developer.status == 'é' &&\n  developer.email = 'x'",
+                "46: not a CEL expression: token recognition error at: '= '",
+            ),
+            (
+                "true and false",
+                "5: not a CEL expression: mismatched input 'and'",
+            ),
+            (
+                "event.?a == 1",
+                r#"0: there is no function "_?._"; expected domain, is_freemail, in_team, size, string, int, double, bool, timestamp, duration, contains, startsWith, endsWith, matches, getFullYear, getMonth, getDate, getDayOfMonth, getDayOfWeek, getDayOfYear, getHours, getMinutes or getSeconds"#,
+            ),
+            (
+                "[1].exists(a, [1].exists(b, [1].exists(c, true)))",
+                "32: more than 2 of exists, all, map and filter inside one another",
+            ),
+            (
+                "developer.teams.exists(a, event.x.exists(b, event.y.exists(c, true)))",
+                "52: more than 2 of exists, all, map and filter inside one another\n0: the condition may take 8040200 rounds, at most 50000 are allowed",
+            ),
+            (
+                "(event.x + event.y).exists(a, (event.x + event.y).exists(b, a == b))",
+                "0: the condition may take 160400 rounds, at most 50000 are allowed",
+            ),
+        ] {
+            assert_eq!(findings("registration.requested", text), expected, "{text}");
+        }
+    }
+}
