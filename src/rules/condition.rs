@@ -17,6 +17,11 @@ pub struct Condition {
     program: Program,
 }
 
+/// The language of conditions: CEL without its optional values.
+pub(crate) fn language() -> Env {
+    Env::stdlib().with_optional_support(false)
+}
+
 impl Condition {
     /// Compiles and checks the condition of a rule for `signal`.
     pub(crate) fn compile(
@@ -172,7 +177,11 @@ fn first_error(text: &str, errors: &cel::ParseErrors) -> Finding {
         .strip_prefix("Syntax error: ")
         .unwrap_or(&error.msg);
     let message = message.split(" expecting {").next().unwrap_or(message);
-    let message = message.replace("'<EOF>'", "end");
+    let message = message.replace("'<EOF>'", "end of the condition");
+    let message = message
+        .replace("mismatched input", "unexpected")
+        .replace("extraneous input", "unexpected")
+        .replace("no viable alternative at input", "unexpected");
     (before + within, format!("not a CEL expression: {message}"))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cel::{Context, Env};
 
-use crate::rules::condition::Condition;
+use crate::rules::condition::{Condition, language};
 use crate::rules::domain::normal_form;
 use crate::rules::mistake::Mistake;
 use crate::rules::node::{Node, Yaml};
@@ -43,7 +43,7 @@ type Lists = BTreeMap<String, Vec<String>>;
 /// Reads and checks a rules file; `file` is its name in the mistakes.
 pub fn load(text: &str, file: &str) -> Result<RuleSet, Vec<Mistake>> {
     let mut reader = Reader::new(text, file);
-    let env = Env::stdlib().with_optional_support(false);
+    let env = language();
     let loaded = match Node::parse(text) {
         Ok(document) => read_file(&mut reader, &document, &env),
         Err((place, message)) => {
@@ -61,7 +61,7 @@ pub fn load(text: &str, file: &str) -> Result<RuleSet, Vec<Mistake>> {
 impl RuleSet {
     /// A rule set that never decides anything.
     pub fn empty() -> Self {
-        Self::new(Env::stdlib(), Lists::new(), Vec::new())
+        Self::new(language(), Lists::new(), Vec::new())
     }
 
     fn new(env: Env, lists: Lists, mut rules: Vec<Rule>) -> Self {
@@ -299,6 +299,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn loads_every_setting_of_a_rule() {
         let rules = load(
             r#"
@@ -479,6 +480,7 @@ extra: 1
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn tells_what_is_wrong_with_a_rule() {
         let base = "on: developer.signed_up\nthen: [approve_developer]\n";
         for (line, expected) in [
@@ -570,6 +572,7 @@ extra: 1
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn tells_what_is_wrong_with_a_deed() {
         for (then, expected) in [
             (

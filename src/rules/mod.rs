@@ -18,6 +18,7 @@ mod literals;
 mod load;
 mod mistake;
 mod node;
+mod operations;
 mod reader;
 mod schema;
 mod values;

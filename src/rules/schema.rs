@@ -61,6 +61,7 @@ pub(crate) const STATUSES: &[&str] = &["approved", "pending", "rejected", "revok
 
 const ANY: &[Kind] = &[Kind::Any];
 const TEXT: &[Kind] = &[Kind::Text];
+const TEXT_OR_BOOL: &[Kind] = &[Kind::Text, Kind::Bool];
 const TIMES: &[Kind] = &[Kind::Time, Kind::Span];
 const TIME: &[Kind] = &[Kind::Time];
 const SCALARS: &[Kind] = &[Kind::Text, Kind::Number, Kind::Bool, Kind::Time, Kind::Span];
@@ -68,151 +69,58 @@ const DEVELOPER: &[Kind] = &[Kind::Object(Object::Developer)];
 
 /// The functions that conditions may call: ours, and those of CEL that make sense in one.
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function {
-        name: "domain",
-        of: None,
-        arguments: &[ANY],
-        answer: Kind::Text,
-    },
-    Function {
-        name: "is_freemail",
-        of: None,
-        arguments: &[ANY],
-        answer: Kind::Bool,
-    },
-    Function {
-        name: "in_team",
-        of: None,
-        arguments: &[DEVELOPER, TEXT],
-        answer: Kind::Bool,
-    },
-    Function {
-        name: "size",
-        of: None,
-        arguments: &[ANY],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "size",
-        of: Some(ANY),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "string",
-        of: None,
-        arguments: &[SCALARS],
-        answer: Kind::Text,
-    },
-    Function {
-        name: "int",
-        of: None,
-        arguments: &[SCALARS],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "double",
-        of: None,
-        arguments: &[SCALARS],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "bool",
-        of: None,
-        arguments: &[&[Kind::Text, Kind::Bool]],
-        answer: Kind::Bool,
-    },
-    Function {
-        name: "timestamp",
-        of: None,
-        arguments: &[TEXT],
-        answer: Kind::Time,
-    },
-    Function {
-        name: "duration",
-        of: None,
-        arguments: &[TEXT],
-        answer: Kind::Span,
-    },
-    Function {
-        name: "contains",
-        of: Some(TEXT),
-        arguments: &[TEXT],
-        answer: Kind::Bool,
-    },
-    Function {
-        name: "startsWith",
-        of: Some(TEXT),
-        arguments: &[TEXT],
-        answer: Kind::Bool,
-    },
-    Function {
-        name: "endsWith",
-        of: Some(TEXT),
-        arguments: &[TEXT],
-        answer: Kind::Bool,
-    },
-    Function {
-        name: "matches",
-        of: Some(TEXT),
-        arguments: &[TEXT],
-        answer: Kind::Bool,
-    },
-    Function {
-        name: "getFullYear",
-        of: Some(TIME),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getMonth",
-        of: Some(TIME),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getDate",
-        of: Some(TIME),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getDayOfMonth",
-        of: Some(TIME),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getDayOfWeek",
-        of: Some(TIME),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getDayOfYear",
-        of: Some(TIME),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getHours",
-        of: Some(TIMES),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getMinutes",
-        of: Some(TIMES),
-        arguments: &[],
-        answer: Kind::Number,
-    },
-    Function {
-        name: "getSeconds",
-        of: Some(TIMES),
-        arguments: &[],
-        answer: Kind::Number,
-    },
+    function("domain", &[ANY], Kind::Text),
+    function("is_freemail", &[ANY], Kind::Bool),
+    function("in_team", &[DEVELOPER, TEXT], Kind::Bool),
+    function("size", &[ANY], Kind::Number),
+    method("size", ANY, &[], Kind::Number),
+    function("string", &[SCALARS], Kind::Text),
+    function("int", &[SCALARS], Kind::Number),
+    function("double", &[SCALARS], Kind::Number),
+    function("bool", &[TEXT_OR_BOOL], Kind::Bool),
+    function("timestamp", &[TEXT], Kind::Time),
+    function("duration", &[TEXT], Kind::Span),
+    method("contains", TEXT, &[TEXT], Kind::Bool),
+    method("startsWith", TEXT, &[TEXT], Kind::Bool),
+    method("endsWith", TEXT, &[TEXT], Kind::Bool),
+    method("matches", TEXT, &[TEXT], Kind::Bool),
+    method("getFullYear", TIME, &[], Kind::Number),
+    method("getMonth", TIME, &[], Kind::Number),
+    method("getDate", TIME, &[], Kind::Number),
+    method("getDayOfMonth", TIME, &[], Kind::Number),
+    method("getDayOfWeek", TIME, &[], Kind::Number),
+    method("getDayOfYear", TIME, &[], Kind::Number),
+    method("getHours", TIMES, &[], Kind::Number),
+    method("getMinutes", TIMES, &[], Kind::Number),
+    method("getSeconds", TIMES, &[], Kind::Number),
 ];
+
+const fn function(
+    name: &'static str,
+    arguments: &'static [&'static [Kind]],
+    answer: Kind,
+) -> Function {
+    Function {
+        name,
+        of: None,
+        arguments,
+        answer,
+    }
+}
+
+const fn method(
+    name: &'static str,
+    of: &'static [Kind],
+    arguments: &'static [&'static [Kind]],
+    answer: Kind,
+) -> Function {
+    Function {
+        name,
+        of: Some(of),
+        arguments,
+        answer,
+    }
+}
 
 /// The type of a root, if there is one of that name.
 pub(crate) fn root(name: &str) -> Option<Kind> {
