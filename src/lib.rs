@@ -2,5 +2,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod event;
+pub mod journal;
 pub mod lifecycle;
+pub mod rules;
 pub mod telemetry;
+pub mod act;
