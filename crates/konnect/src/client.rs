@@ -1,0 +1,287 @@
+//! The client and how it is built.
+//!
+//! Only this file decides on hosts, TLS and timeouts; what a call is made of is in `transport`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::DefaultDirectRateLimiter;
+use reqwest::redirect;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::auth;
+use crate::error::Error;
+use crate::models::ids::PortalId;
+use crate::resources::applications::Applications;
+use crate::resources::audit_logs::AuditLogs;
+use crate::resources::destinations::Destinations;
+use crate::resources::developers::Developers;
+use crate::resources::jwks::JwksResource;
+use crate::resources::portals::Portals;
+use crate::resources::registrations::Registrations;
+use crate::resources::replay::Replay;
+use crate::resources::teams::Teams;
+use crate::resources::webhook::WebhookResource;
+use crate::transport::{Attempt, Observer, RetryPolicy, Transport};
+
+/// Longest a call may take unless the caller says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest a connection may take; a host that is away is known sooner than a slow one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Every host of Konnect's API ends in this; `global` comes before it for the organisation's own.
+const KONNECT_DOMAIN: &str = ".api.konghq.com";
+/// Host of what belongs to the whole organisation.
+const KONNECT_GLOBAL: &str = "https://global.api.konghq.com";
+
+/// Client of one region of Konnect; clones share connections and rate limit.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) transport: Arc<Transport>,
+}
+
+impl Client {
+    /// Begins a client for the region at `base_url`, which has no version path.
+    pub fn builder(base_url: Url) -> ClientBuilder {
+        ClientBuilder {
+            base_url,
+            global_url: None,
+            token: None,
+            limiter: None,
+            timeout: DEFAULT_TIMEOUT,
+            user_agent: concat!("konnect-rs/", env!("CARGO_PKG_VERSION")).to_owned(),
+            retries: RetryPolicy::default(),
+            observer: None,
+        }
+    }
+
+    /// Portals of the organisation in this region.
+    pub fn portals(&self) -> Portals<'_> {
+        Portals {
+            transport: &self.transport,
+        }
+    }
+
+    /// Developers of a portal.
+    pub fn developers(&self, portal: PortalId) -> Developers<'_> {
+        Developers {
+            transport: &self.transport,
+            portal,
+        }
+    }
+
+    /// Teams of a portal.
+    pub fn teams(&self, portal: PortalId) -> Teams<'_> {
+        Teams {
+            transport: &self.transport,
+            portal,
+        }
+    }
+
+    /// Applications of a portal.
+    pub fn applications(&self, portal: PortalId) -> Applications<'_> {
+        Applications {
+            transport: &self.transport,
+            portal,
+        }
+    }
+
+    /// Registrations of a portal's applications.
+    pub fn registrations(&self, portal: PortalId) -> Registrations<'_> {
+        Registrations {
+            transport: &self.transport,
+            portal,
+        }
+    }
+
+    /// Audit-log destinations of the organisation, on the global host.
+    pub fn destinations(&self) -> Destinations<'_> {
+        Destinations {
+            transport: &self.transport,
+        }
+    }
+
+    /// Audit-log webhook of a portal.
+    pub fn portal_webhook(&self, portal: PortalId) -> WebhookResource<'_> {
+        WebhookResource {
+            transport: &self.transport,
+            portal: Some(portal),
+        }
+    }
+
+    /// Audit-log webhook of the organisation in this region.
+    pub fn org_webhook(&self) -> WebhookResource<'_> {
+        WebhookResource {
+            transport: &self.transport,
+            portal: None,
+        }
+    }
+
+    /// Replay job of a portal.
+    pub fn portal_replay(&self, portal: PortalId) -> Replay<'_> {
+        Replay {
+            transport: &self.transport,
+            portal: Some(portal),
+        }
+    }
+
+    /// Replay job of the organisation in this region.
+    pub fn org_replay(&self) -> Replay<'_> {
+        Replay {
+            transport: &self.transport,
+            portal: None,
+        }
+    }
+
+    /// Audit logs of the organisation, to be pulled.
+    pub fn audit_logs(&self) -> AuditLogs<'_> {
+        AuditLogs {
+            transport: &self.transport,
+        }
+    }
+
+    /// Keys that audit-log entries are signed with.
+    pub fn jwks(&self) -> JwksResource<'_> {
+        JwksResource {
+            transport: &self.transport,
+        }
+    }
+}
+
+/// What a [`Client`] is built from.
+pub struct ClientBuilder {
+    base_url: Url,
+    global_url: Option<Url>,
+    token: Option<SecretString>,
+    limiter: Option<Arc<DefaultDirectRateLimiter>>,
+    timeout: Duration,
+    user_agent: String,
+    retries: RetryPolicy,
+    observer: Option<Observer>,
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ClientBuilder")
+            .field("base_url", &self.base_url.as_str())
+            .field("has_token", &self.token.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    /// Sets the host of what belongs to the whole organisation.
+    ///
+    /// By default that is Konnect's global host if the base URL is one of Konnect's, else the base
+    /// URL.
+    #[must_use]
+    pub fn global_url(mut self, url: Url) -> Self {
+        self.global_url = Some(url);
+        self
+    }
+
+    /// Sets the access token; without one, calls have no `Authorization`.
+    #[must_use]
+    pub fn token(mut self, token: SecretString) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Makes every attempt wait for this rate limit, which other clients may share.
+    #[must_use]
+    pub fn rate_limit(mut self, limiter: Arc<DefaultDirectRateLimiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
+    }
+
+    /// Sets how long one attempt may take, the answer's body included; 20 seconds by default.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the `User-Agent`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// Sets how reads are repeated.
+    #[must_use]
+    pub fn retries(mut self, retries: RetryPolicy) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Calls `observer` after every attempt, for metrics; it must not block.
+    #[must_use]
+    pub fn on_attempt(mut self, observer: impl Fn(&Attempt) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Builds the client; nothing is sent yet.
+    pub fn build(self) -> Result<Client, Error> {
+        let region = checked(self.base_url)?;
+        let global = match self.global_url {
+            Some(url) => checked(url)?,
+            None => default_global(&region),
+        };
+        let authorization = self.token.as_ref().map(auth::bearer).transpose()?;
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .timeout(self.timeout)
+            .connect_timeout(CONNECT_TIMEOUT.min(self.timeout))
+            .user_agent(self.user_agent)
+            .build()
+            .map_err(|_| Error::Configuration {
+                message: "the user agent or the TLS set-up cannot be used",
+            })?;
+        let (limiter, retries, observer) = (self.limiter, self.retries, self.observer);
+        let transport = Transport {
+            http,
+            region,
+            global,
+            authorization,
+            limiter,
+            retries,
+            observer,
+        };
+        Ok(Client {
+            transport: Arc::new(transport),
+        })
+    }
+}
+
+/// Refuses URLs that calls would go astray with.
+fn checked(url: Url) -> Result<Url, Error> {
+    let refuse = |message| Err(Error::Url { message });
+    if !matches!(url.scheme(), "http" | "https") {
+        return refuse("it is neither http nor https");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("it holds credentials");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse("it has a query or a fragment");
+    }
+    let last = url.path().trim_end_matches('/').rsplit('/').next();
+    if matches!(last, Some("v1" | "v2" | "v3")) {
+        return refuse("it ends in a version, which calls add themselves");
+    }
+    Ok(url)
+}
+
+fn default_global(region: &Url) -> Url {
+    if region
+        .host_str()
+        .is_some_and(|host| host.ends_with(KONNECT_DOMAIN))
+    {
+        return Url::parse(KONNECT_GLOBAL).expect("a constant URL");
+    }
+    region.clone()
+}

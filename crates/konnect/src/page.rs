@@ -1,0 +1,282 @@
+//! The two styles of paging that Konnect has, and how a whole list is read in each.
+//!
+//! Lists change while they are read: an insertion moves entries to a later page, where they show up
+//! again, so entries are kept once by id. A total that shrinks moves entries to an earlier page,
+//! where they are missed, so the list is then read anew.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use url::Url;
+
+use crate::error::Error;
+
+/// Entries asked for on one page; Konnect documents no maximum for numbered pages.
+pub(crate) const PAGE_SIZE: u32 = 100;
+/// How often a list that shrinks while it is read is begun anew.
+const MAX_PASSES: usize = 3;
+/// Pages in a row without a new entry before a list is taken to repeat itself.
+const MAX_STALE_PAGES: usize = 3;
+
+/// One page of a list with page numbers.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// Entries in the order of the API.
+    pub items: Vec<T>,
+    /// Entries of the whole list, as the API counts them; `None` where it does not say.
+    pub total: Option<u64>,
+}
+
+/// One page of a list with cursors.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CursorPage<T> {
+    /// Entries in the order of the API.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<Cursor>,
+}
+
+/// Where the next page of a list begins; opaque to callers.
+///
+/// Konnect types `next` as a URI and describes it as the value of `page[after]`; both are taken.
+/// Of a URI only the query is used, so that an answer can never send the token to another host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Cursor(Vec<(String, String)>);
+
+impl Cursor {
+    /// Reads the `next` of an answer, or a cursor that was kept as text.
+    pub fn parse(next: &str) -> Self {
+        let base = Url::parse("http://cursor.invalid").expect("a constant URL");
+        let is_uri = next.starts_with(['/', '?']) || next.starts_with("http");
+        let has_after =
+            next.contains("page[after]=") || next.to_ascii_lowercase().contains("page%5bafter%5d=");
+        if !is_uri && !has_after {
+            return Self(vec![("page[after]".to_owned(), next.to_owned())]);
+        }
+        let uri = if is_uri {
+            next.to_owned()
+        } else {
+            format!("?{next}")
+        };
+        let pairs = base
+            .join(&uri)
+            .map(|url| url.query_pairs().into_owned().collect());
+        Self(pairs.unwrap_or_default())
+    }
+
+    /// Lays the cursor over a query: its parameters replace those of the same name.
+    pub(crate) fn apply(&self, query: &mut Vec<(String, String)>) {
+        query.retain(|(name, _)| !self.0.iter().any(|(own, _)| own == name));
+        query.extend(self.0.iter().cloned());
+    }
+}
+
+/// An entry that can be told from the others of its list.
+pub(crate) trait Identified {
+    type Id: Eq + Hash + Send;
+    fn id(&self) -> Self::Id;
+}
+
+/// Reads a list with page numbers to its end.
+pub(crate) async fn collect_numbered<T, F, Fut>(
+    route: &'static str,
+    fetch: F,
+) -> Result<Vec<T>, Error>
+where
+    T: Identified + Send,
+    F: Fn(u32) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Page<T>, Error>> + Send,
+{
+    let mut passes = 1;
+    loop {
+        let (list, shrank) = collect_pass(route, &fetch).await?;
+        if !shrank || passes == MAX_PASSES {
+            return Ok(list);
+        }
+        tracing::debug!(
+            http.route = route,
+            passes,
+            "a list shrank while it was read; reading it again"
+        );
+        passes += 1;
+    }
+}
+
+async fn collect_pass<T, F, Fut>(route: &'static str, fetch: &F) -> Result<(Vec<T>, bool), Error>
+where
+    T: Identified + Send,
+    F: Fn(u32) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<Page<T>, Error>> + Send,
+{
+    let mut gathered = Gathered::new(route);
+    let (mut largest_total, mut shrank) = (0, false);
+    for number in 1.. {
+        let Page { items, total } = fetch(number).await?;
+        let total = total.unwrap_or(0);
+        shrank |= total < largest_total;
+        largest_total = largest_total.max(total);
+        if items.is_empty() {
+            break;
+        }
+        gathered.add(items)?;
+        if total == 0 || gathered.list.len() as u64 >= total {
+            break;
+        }
+    }
+    Ok((gathered.list, shrank))
+}
+
+/// Reads a list with cursors to its end.
+pub(crate) async fn collect_cursor<T, F, Fut>(
+    route: &'static str,
+    fetch: F,
+) -> Result<Vec<T>, Error>
+where
+    T: Identified + Send,
+    F: Fn(Option<Cursor>) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<CursorPage<T>, Error>> + Send,
+{
+    let mut gathered = Gathered::new(route);
+    let mut cursor = None;
+    loop {
+        let CursorPage { items, next } = fetch(cursor.take()).await?;
+        if items.is_empty() {
+            return Ok(gathered.list);
+        }
+        gathered.add(items)?;
+        match next {
+            Some(next) => cursor = Some(next),
+            None => return Ok(gathered.list),
+        }
+    }
+}
+
+/// Entries read so far, each once and in order.
+struct Gathered<T: Identified> {
+    route: &'static str,
+    list: Vec<T>,
+    seen: HashSet<T::Id>,
+    stale_pages: usize,
+}
+
+impl<T: Identified> Gathered<T> {
+    fn new(route: &'static str) -> Self {
+        Self {
+            route,
+            list: Vec::new(),
+            seen: HashSet::new(),
+            stale_pages: 0,
+        }
+    }
+
+    fn add(&mut self, items: Vec<T>) -> Result<(), Error> {
+        let before = self.list.len();
+        for item in items {
+            if self.seen.insert(item.id()) {
+                self.list.push(item);
+            }
+        }
+        self.stale_pages = if self.list.len() == before {
+            self.stale_pages + 1
+        } else {
+            0
+        };
+        if self.stale_pages >= MAX_STALE_PAGES {
+            return Err(Error::Paging { route: self.route });
+        }
+        Ok(())
+    }
+}
+
+/// A list with page numbers as it is sent.
+#[derive(Deserialize)]
+pub(crate) struct NumberedBody<T> {
+    #[serde(default = "Vec::new")]
+    data: Vec<T>,
+    #[serde(default)]
+    meta: Option<NumberedMeta>,
+}
+
+#[derive(Deserialize)]
+struct NumberedMeta {
+    #[serde(default)]
+    page: Option<NumberedMetaPage>,
+}
+
+#[derive(Deserialize)]
+struct NumberedMetaPage {
+    #[serde(default, deserialize_with = "count")]
+    total: Option<u64>,
+}
+
+impl<T> From<NumberedBody<T>> for Page<T> {
+    fn from(body: NumberedBody<T>) -> Self {
+        let total = body
+            .meta
+            .and_then(|meta| meta.page)
+            .and_then(|page| page.total);
+        Self {
+            items: body.data,
+            total,
+        }
+    }
+}
+
+/// A list with cursors as it is sent.
+///
+/// `meta` of the destinations is the page object itself, that of the pull API holds it as `page`.
+#[derive(Deserialize)]
+pub(crate) struct CursorBody<T> {
+    #[serde(default = "Vec::new")]
+    data: Vec<T>,
+    #[serde(default)]
+    meta: Option<CursorMeta>,
+}
+
+#[derive(Deserialize)]
+struct CursorMeta {
+    #[serde(default)]
+    next: Option<String>,
+    #[serde(default)]
+    page: Option<CursorMetaPage>,
+}
+
+#[derive(Deserialize)]
+struct CursorMetaPage {
+    #[serde(default)]
+    next: Option<String>,
+}
+
+impl<T> From<CursorBody<T>> for CursorPage<T> {
+    fn from(body: CursorBody<T>) -> Self {
+        let next = body
+            .meta
+            .and_then(|meta| meta.page.and_then(|page| page.next).or(meta.next));
+        let next = next
+            .filter(|next| !next.is_empty())
+            .map(|next| Cursor::parse(&next));
+        Self {
+            items: body.data,
+            next,
+        }
+    }
+}
+
+/// Reads a count that the API types as `number`, so that `12.0` is as good as `12`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count is far below 2^53, and a negative one is cut to zero by the cast"
+)]
+pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    Ok(value.and_then(|value| {
+        value
+            .as_u64()
+            .or_else(|| value.as_f64().map(|number| number as u64))
+    }))
+}

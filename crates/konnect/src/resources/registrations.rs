@@ -1,0 +1,88 @@
+//! Operations on registrations.
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::models::ids::{ApplicationId, PortalId, RegistrationId};
+use crate::models::registration::{
+    ListRegistrations, NewRegistration, Registration, RegistrationStatus,
+};
+use crate::page::{Page, collect_numbered};
+use crate::resources::{SORT, numbered_page};
+use crate::transport::{Request, Transport};
+
+const LIST: &str = "GET /v3/portals/{portalId}/application-registrations";
+const CREATE: &str = "POST /v3/portals/{portalId}/applications/{applicationId}/registrations";
+const GET: &str =
+    "GET /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
+const UPDATE: &str =
+    "PATCH /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
+
+/// Registrations of a portal's applications.
+#[derive(Debug, Clone, Copy)]
+pub struct Registrations<'a> {
+    pub(crate) transport: &'a Transport,
+    pub(crate) portal: PortalId,
+}
+
+#[derive(Serialize)]
+struct StatusBody<'a> {
+    status: &'a RegistrationStatus,
+}
+
+impl Registrations<'_> {
+    /// Lists all registrations of the portal that match.
+    pub async fn list(&self, options: &ListRegistrations) -> Result<Vec<Registration>, Error> {
+        collect_numbered(LIST, |number| self.list_page(options, number)).await
+    }
+
+    /// Reads one page of the list, from 1.
+    pub async fn list_page(
+        &self,
+        options: &ListRegistrations,
+        number: u32,
+    ) -> Result<Page<Registration>, Error> {
+        let request = Request::new(LIST, &[&self.portal])
+            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .query_if("filter[status]", options.status.as_ref())
+            .query_if("filter[developer_id][eq]", options.developer_id)
+            .query_if(
+                "filter[application_name]",
+                options.application_name.as_deref(),
+            );
+        numbered_page(self.transport, request, options.page_size, number).await
+    }
+
+    /// Reads a registration.
+    pub async fn get(
+        &self,
+        application: ApplicationId,
+        id: RegistrationId,
+    ) -> Result<Registration, Error> {
+        self.transport
+            .fetch(Request::new(GET, &[&self.portal, &application, &id]))
+            .await
+    }
+
+    /// Registers an application for an API; 409 if it is registered already.
+    pub async fn create(
+        &self,
+        application: ApplicationId,
+        registration: &NewRegistration,
+    ) -> Result<Registration, Error> {
+        let request = Request::new(CREATE, &[&self.portal, &application]).json(registration)?;
+        self.transport.fetch(request).await
+    }
+
+    /// Sets the status of a registration; setting the one it has changes nothing.
+    pub async fn set_status(
+        &self,
+        application: ApplicationId,
+        id: RegistrationId,
+        status: &RegistrationStatus,
+    ) -> Result<Registration, Error> {
+        let request = Request::new(UPDATE, &[&self.portal, &application, &id])
+            .json(&StatusBody { status })?;
+        self.transport.fetch(request).await
+    }
+}

@@ -1,0 +1,108 @@
+//! Operations on teams and their members.
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::models::ids::{DeveloperId, PortalId, TeamId};
+use crate::models::team::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember};
+use crate::page::{Page, collect_numbered};
+use crate::resources::numbered_page;
+use crate::transport::{Request, Transport};
+
+const LIST: &str = "GET /v3/portals/{portalId}/teams";
+const CREATE: &str = "POST /v3/portals/{portalId}/teams";
+const GET: &str = "GET /v3/portals/{portalId}/teams/{teamId}";
+const MEMBERS: &str = "GET /v3/portals/{portalId}/teams/{teamId}/developers";
+const ADD: &str = "POST /v3/portals/{portalId}/teams/{teamId}/developers";
+const REMOVE: &str = "DELETE /v3/portals/{portalId}/teams/{teamId}/developers/{developerId}";
+const OF_DEVELOPER: &str = "GET /v3/portals/{portalId}/developers/{developerId}/teams";
+
+/// Teams of a portal.
+#[derive(Debug, Clone, Copy)]
+pub struct Teams<'a> {
+    pub(crate) transport: &'a Transport,
+    pub(crate) portal: PortalId,
+}
+
+#[derive(Serialize)]
+struct MemberBody {
+    id: DeveloperId,
+}
+
+impl Teams<'_> {
+    /// Lists all teams that match.
+    pub async fn list(&self, options: &ListTeams) -> Result<Vec<Team>, Error> {
+        collect_numbered(LIST, |number| self.list_page(options, number)).await
+    }
+
+    /// Reads one page of the list, from 1.
+    pub async fn list_page(&self, options: &ListTeams, number: u32) -> Result<Page<Team>, Error> {
+        let request = Request::new(LIST, &[&self.portal])
+            .query_if("filter[name]", options.name.as_deref())
+            .query_if("filter[can_own_applications]", options.can_own_applications);
+        numbered_page(self.transport, request, options.page_size, number).await
+    }
+
+    /// Reads a team.
+    pub async fn get(&self, id: TeamId) -> Result<Team, Error> {
+        self.transport
+            .fetch(Request::new(GET, &[&self.portal, &id]))
+            .await
+    }
+
+    /// Creates a team; names need not be unique.
+    pub async fn create(&self, team: &NewTeam) -> Result<Team, Error> {
+        self.transport
+            .fetch(Request::new(CREATE, &[&self.portal]).json(team)?)
+            .await
+    }
+
+    /// Lists all members of a team.
+    pub async fn members(&self, team: TeamId) -> Result<Vec<TeamMember>, Error> {
+        let options = ListTeamMembers::default();
+        collect_numbered(MEMBERS, |number| self.members_page(team, &options, number)).await
+    }
+
+    /// Reads one page of a team's members, from 1.
+    pub async fn members_page(
+        &self,
+        team: TeamId,
+        options: &ListTeamMembers,
+        number: u32,
+    ) -> Result<Page<TeamMember>, Error> {
+        let request = Request::new(MEMBERS, &[&self.portal, &team])
+            .query_if("filter[email]", options.email.as_deref());
+        numbered_page(self.transport, request, options.page_size, number).await
+    }
+
+    /// Lists all teams a developer is a member of.
+    pub async fn of_developer(&self, developer: DeveloperId) -> Result<Vec<Team>, Error> {
+        collect_numbered(OF_DEVELOPER, |number| {
+            let request = Request::new(OF_DEVELOPER, &[&self.portal, &developer]);
+            numbered_page(self.transport, request, None, number)
+        })
+        .await
+    }
+
+    /// Adds a developer to a team; having been a member before is no error.
+    pub async fn add_member(
+        &self,
+        team: TeamId,
+        developer: DeveloperId,
+    ) -> Result<Membership, Error> {
+        let request =
+            Request::new(ADD, &[&self.portal, &team]).json(&MemberBody { id: developer })?;
+        match self.transport.call(request).await {
+            Ok(()) => Ok(Membership::Added),
+            Err(error) if error.is_conflict() => Ok(Membership::AlreadyMember),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a developer from a team; 404 if it is no member, or if there is no such team.
+    pub async fn remove_member(&self, team: TeamId, developer: DeveloperId) -> Result<(), Error> {
+        self.transport
+            .call(Request::new(REMOVE, &[&self.portal, &team, &developer]))
+            .await
+    }
+}

@@ -1,0 +1,420 @@
+//! The one way calls leave: authorisation, rate limit, timeout, retries of reads, and bounds.
+//!
+//! Must not retry writes, follow redirects (they would carry the token elsewhere) or log anything
+//! but method, path template, status and duration.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use governor::DefaultDirectRateLimiter;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Method, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
+use url::Url;
+
+use crate::error::{Error, is_transient_status, read_failure, without_addresses};
+
+/// Bytes read of an answer that reports a failure; more of it is not worth having.
+const MAX_FAILURE_BYTES: usize = 64 * 1024;
+/// Bytes read of an answer that is a success; larger ones are an error.
+const MAX_SUCCESS_BYTES: usize = 16 * 1024 * 1024;
+/// Headers in which Konnect or a gateway before it names the call.
+const TRACE_HEADERS: [&str; 3] = ["x-datadog-trace-id", "x-kong-request-id", "x-request-id"];
+
+/// How reads are repeated; writes never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts in all; 1 means that nothing is repeated.
+    pub attempts: usize,
+    /// Wait before the second attempt; it doubles from then on, plus a random part of itself.
+    pub initial_delay: Duration,
+    /// Longest wait. If the API asks for a longer one, its answer is returned instead.
+    pub max_delay: Duration,
+}
+
+impl RetryPolicy {
+    /// Repeats nothing.
+    pub const fn none() -> Self {
+        Self {
+            attempts: 1,
+            initial_delay: Duration::ZERO,
+            max_delay: Duration::ZERO,
+        }
+    }
+}
+
+impl Default for RetryPolicy {
+    /// Three attempts, half a second apart at first, ten seconds at most.
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            initial_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(10),
+        }
+    }
+}
+
+/// One attempt of a call, for the observer given to `ClientBuilder::on_attempt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Method of the call.
+    pub method: &'static str,
+    /// Path template of the call, such as `/v3/portals/{portalId}`; it holds no ids.
+    pub route: &'static str,
+    /// Status of the answer; none if there was none.
+    pub status: Option<u16>,
+    /// Time from sending to the end of the answer.
+    pub duration: Duration,
+    /// Which attempt of the call it was, from 1.
+    pub number: usize,
+}
+
+pub(crate) type Observer = Arc<dyn Fn(&Attempt) + Send + Sync>;
+
+/// Which of Konnect's hosts a call goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// The region's, which has portals, webhooks and replays.
+    Region,
+    /// The global one, which has what belongs to the whole organisation.
+    Global,
+}
+
+/// What is sent: everything but what all calls have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    operation: Operation,
+    host: Host,
+    path: String,
+    query: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+    anonymous: bool,
+}
+
+/// Method and path template, as one text for errors: `GET /v3/portals`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation(pub(crate) &'static str);
+
+impl Operation {
+    fn method(self) -> &'static str {
+        self.0.split_once(' ').map_or("GET", |(method, _)| method)
+    }
+
+    fn route(self) -> &'static str {
+        self.0.split_once(' ').map_or(self.0, |(_, route)| route)
+    }
+}
+
+impl Request {
+    /// Makes a request to the region; each `{…}` of the path template takes the next id.
+    pub(crate) fn new(operation: &'static str, ids: &[&dyn fmt::Display]) -> Self {
+        let operation = Operation(operation);
+        let mut ids = ids.iter();
+        let mut path = String::with_capacity(operation.route().len() + 32);
+        for segment in operation.route().split('/').skip(1) {
+            path.push('/');
+            match ids.as_slice().first().filter(|_| segment.starts_with('{')) {
+                Some(id) => {
+                    path.push_str(&id.to_string());
+                    ids.next();
+                }
+                None => path.push_str(segment),
+            }
+        }
+        let host = Host::Region;
+        Self {
+            operation,
+            host,
+            path,
+            query: Vec::new(),
+            body: None,
+            anonymous: false,
+        }
+    }
+
+    /// Sends it to the global host instead.
+    pub(crate) fn global(mut self) -> Self {
+        self.host = Host::Global;
+        self
+    }
+
+    /// Sends it without the token.
+    pub(crate) fn anonymous(mut self) -> Self {
+        self.anonymous = true;
+        self
+    }
+
+    /// Adds a query parameter.
+    pub(crate) fn query(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.query.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds a query parameter if there is a value.
+    pub(crate) fn query_if(self, name: &str, value: Option<impl fmt::Display>) -> Self {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
+    }
+
+    /// Lets `change` rewrite the whole query.
+    pub(crate) fn with_query(mut self, change: impl FnOnce(&mut Vec<(String, String)>)) -> Self {
+        change(&mut self.query);
+        self
+    }
+
+    /// Adds a JSON body.
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
+        let bytes = serde_json::to_vec(body);
+        let route = self.operation.0;
+        self.body = Some(bytes.map_err(|source| Error::Encode { route, source })?);
+        Ok(self)
+    }
+}
+
+/// What all calls of a client have in common.
+pub(crate) struct Transport {
+    pub(crate) http: reqwest::Client,
+    pub(crate) region: Url,
+    pub(crate) global: Url,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) limiter: Option<Arc<DefaultDirectRateLimiter>>,
+    pub(crate) retries: RetryPolicy,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Transport")
+            .field("region", &self.region.as_str())
+            .field("global", &self.global.as_str())
+            .field("has_token", &self.authorization.is_some())
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    /// Sends a request and reads the answer as JSON.
+    pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
+        let route = request.operation.0;
+        let body = self.send(request).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Decode {
+            route,
+            message: without_addresses(&error.to_string()),
+        })
+    }
+
+    /// Sends a request and takes any success, whatever its body.
+    pub(crate) async fn call(&self, request: Request) -> Result<(), Error> {
+        self.send(request).await.map(drop)
+    }
+
+    /// Sends a request, repeating reads as the policy says, and returns the body of a success.
+    async fn send(&self, request: Request) -> Result<Vec<u8>, Error> {
+        let operation = request.operation;
+        let span = tracing::debug_span!(
+            "konnect",
+            http.method = operation.method(),
+            http.route = operation.route()
+        );
+        self.send_until_final(&request).instrument(span).await
+    }
+
+    async fn send_until_final(&self, request: &Request) -> Result<Vec<u8>, Error> {
+        let repeats = if request.operation.method() == "GET" {
+            self.retries.attempts.saturating_sub(1)
+        } else {
+            0
+        };
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(self.retries.initial_delay)
+            .with_max_delay(self.retries.max_delay)
+            .with_max_times(repeats)
+            .with_jitter()
+            .build();
+        let mut number = 1;
+        loop {
+            let error = match self.send_once(request, number).await {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            let Some(delay) = delays.next().filter(|_| error.is_transient()) else {
+                return Err(error);
+            };
+            let delay = delay
+                .min(self.retries.max_delay)
+                .max(error.retry_after().unwrap_or_default());
+            if delay > self.retries.max_delay {
+                return Err(error);
+            }
+            tracing::debug!(error = %error, delay_ms = delay.as_millis(), "a read is repeated");
+            tokio::time::sleep(delay).await;
+            number += 1;
+        }
+    }
+
+    /// Makes one attempt, once the rate limit allows it, and reports it to the observer.
+    async fn send_once(&self, request: &Request, number: usize) -> Result<Vec<u8>, Error> {
+        if let Some(limiter) = &self.limiter {
+            limiter.until_ready().await;
+        }
+        let begin = Instant::now();
+        let mut status = None;
+        let outcome = self.exchange(request, &mut status).await;
+        let attempt = Attempt {
+            method: request.operation.method(),
+            route: request.operation.route(),
+            status,
+            duration: begin.elapsed(),
+            number,
+        };
+        tracing::debug!(
+            http.status = attempt.status,
+            duration_ms = attempt.duration.as_millis(),
+            attempt = number,
+            "konnect was called"
+        );
+        if let Some(observer) = &self.observer {
+            observer(&attempt);
+        }
+        outcome
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        status: &mut Option<u16>,
+    ) -> Result<Vec<u8>, Error> {
+        let operation = request.operation;
+        let method = Method::try_from(operation.method()).unwrap_or_default();
+        let mut builder = self
+            .http
+            .request(method, self.url(request))
+            .header(ACCEPT, "application/json");
+        if let Some(value) = self.authorization.as_ref().filter(|_| !request.anonymous) {
+            builder = builder.header(AUTHORIZATION, value.clone());
+        }
+        if let Some(body) = &request.body {
+            builder = builder
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.clone());
+        }
+        let response = builder
+            .send()
+            .await
+            .map_err(|error| failure(operation, error))?;
+        let code = response.status();
+        *status = Some(code.as_u16());
+        if code.is_success() {
+            return read_success(operation, response).await;
+        }
+        Err(read_refusal(operation, code.as_u16(), response).await)
+    }
+
+    fn url(&self, request: &Request) -> Url {
+        let mut url = match request.host {
+            Host::Region => self.region.clone(),
+            Host::Global => self.global.clone(),
+        };
+        let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
+        url.set_path(&path);
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        url
+    }
+}
+
+/// Reads the body of a success, or none of it if it is larger than is read.
+async fn read_success(operation: Operation, mut response: Response) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| failure(operation, error))?
+    {
+        if body.len() + chunk.len() > MAX_SUCCESS_BYTES {
+            return Err(Error::TooLarge {
+                route: operation.0,
+                limit: MAX_SUCCESS_BYTES,
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Reads what the API says about a failure; a body that breaks off does not hide the status.
+async fn read_refusal(operation: Operation, status: u16, mut response: Response) -> Error {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = MAX_FAILURE_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == MAX_FAILURE_BYTES {
+            break;
+        }
+    }
+    let (problem, message) = read_failure(status, &body);
+    let headers = response.headers();
+    let trace = problem
+        .as_ref()
+        .and_then(|problem| problem.instance.clone());
+    let trace = trace.or_else(|| {
+        let mut values = TRACE_HEADERS.iter().filter_map(|name| headers.get(*name));
+        values
+            .find_map(|value| value.to_str().ok())
+            .map(str::to_owned)
+    });
+    let retry_after = is_transient_status(status)
+        .then(|| retry_after(headers))
+        .flatten();
+    Error::Api {
+        route: operation.0,
+        status,
+        problem,
+        message,
+        retry_after,
+        trace,
+    }
+}
+
+/// Reads `Retry-After`, in seconds or as a date; a date counts from the answer's own `Date`, so that
+/// a clock that is off does not matter.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let until = date(text)?;
+    let now = headers
+        .get(DATE)
+        .and_then(|value| date(value.to_str().ok()?));
+    Some(
+        until
+            .duration_since(now.unwrap_or_else(SystemTime::now))
+            .unwrap_or_default(),
+    )
+}
+
+/// Takes the URL out of the HTTP library's error: its query may hold an e-mail address.
+fn failure(operation: Operation, error: reqwest::Error) -> Error {
+    let route = operation.0;
+    if error.is_timeout() {
+        return Error::Timeout { route };
+    }
+    Error::Transport {
+        route,
+        source: Box::new(error.without_url()),
+    }
+}
