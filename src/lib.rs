@@ -2,5 +2,8 @@
 
 pub mod clock;
 pub mod config;
+pub mod directory;
+pub mod event;
+pub mod journal;
 pub mod lifecycle;
 pub mod telemetry;

@@ -1,0 +1,265 @@
+//! The members of an entry, each value kept as the JSON text that was sent, so that no number loses
+//! digits and no unknown member is lost. Converts on reading only, and judges no member's meaning.
+
+use std::borrow::Cow;
+
+use crate::event::parse::scan::minify;
+
+/// The members of an entry in the order in which they came; every name is there once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members(Vec<Member>);
+
+/// A name with the raw JSON text of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    name: Box<str>,
+    raw: Box<str>,
+}
+
+impl Members {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    /// Adds a member whose value is valid JSON text, unless the name is taken: the first value wins.
+    ///
+    /// Returns whether it was added.
+    pub(crate) fn insert_raw(&mut self, name: &str, raw: &str) -> bool {
+        if self.raw(name).is_some() {
+            return false;
+        }
+        self.0.push(Member {
+            name: name.into(),
+            raw: raw.into(),
+        });
+        true
+    }
+
+    /// Adds a member whose value is a string, unless the name is taken; returns whether it was added.
+    pub(crate) fn insert_text(&mut self, name: &str, text: &str) -> bool {
+        let raw = serde_json::Value::from(text).to_string();
+        self.insert_raw(name, &raw)
+    }
+
+    /// Returns the number of members.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells whether there is no member at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Iterates over names and raw JSON values, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|member| (&*member.name, &*member.raw))
+    }
+
+    /// Returns the JSON text of a value as it was sent.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|member| *member.name == *name)
+            .map(|member| &*member.raw)
+    }
+
+    /// Returns a value as text: what a string says, or the JSON text of anything else.
+    ///
+    /// White space between the tokens of nested values is left out. `null` counts as absent.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        let raw = self.raw(name)?;
+        match raw.as_bytes().first() {
+            Some(b'"') => Some(decode_string(&raw[1..raw.len() - 1])),
+            Some(b'{' | b'[') => Some(Cow::Owned(minify(raw))),
+            Some(b'n') => None,
+            _ => Some(Cow::Borrowed(raw)),
+        }
+    }
+
+    /// Returns a value that is an integer of 64 bits, be it sent as a number or as a string.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        let text = self.text(name)?;
+        let digits = text.strip_prefix('-').unwrap_or(&text);
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            text.parse().ok()
+        } else {
+            None
+        }
+    }
+
+    /// Returns a value that is true or false, be it sent as a boolean or as a string.
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        self.text(name)?.parse().ok()
+    }
+}
+
+/// Makes a text fit for a Postgres `text` column, which refuses NUL: each becomes U+FFFD.
+pub fn text_for_storage(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        text
+    }
+}
+
+/// Undoes the escapes of a JSON string, given what stands between its quotes.
+///
+/// An escape of a surrogate without its other half reads as U+FFFD instead of losing the entry.
+pub(crate) fn decode_string(inner: &str) -> Cow<'_, str> {
+    let Some(first) = inner.find('\\') else {
+        return Cow::Borrowed(inner);
+    };
+    let mut decoded = String::with_capacity(inner.len());
+    decoded.push_str(&inner[..first]);
+    let mut rest = &inner[first..];
+    while let Some(escaped) = rest.strip_prefix('\\') {
+        let (character, length) = unescape(escaped);
+        decoded.push(character);
+        rest = &escaped[length..];
+        let next = rest.find('\\').unwrap_or(rest.len());
+        decoded.push_str(&rest[..next]);
+        rest = &rest[next..];
+    }
+    Cow::Owned(decoded)
+}
+
+/// Reads one escape, given the text after its backslash: the character, and how many bytes it took.
+fn unescape(escaped: &str) -> (char, usize) {
+    match escaped.as_bytes().first() {
+        Some(b'b') => ('\u{8}', 1),
+        Some(b'f') => ('\u{c}', 1),
+        Some(b'n') => ('\n', 1),
+        Some(b'r') => ('\r', 1),
+        Some(b't') => ('\t', 1),
+        Some(b'u') => unescape_unicode(escaped),
+        Some(&other) => (other.into(), 1),
+        None => (char::REPLACEMENT_CHARACTER, 0),
+    }
+}
+
+/// Reads `uXXXX`, or `uXXXX\uXXXX` where the two are the halves of one character.
+fn unescape_unicode(escaped: &str) -> (char, usize) {
+    let Some(unit) = code_unit(escaped) else {
+        return (char::REPLACEMENT_CHARACTER, 1);
+    };
+    if let Some(character) = char::from_u32(unit.into()) {
+        return (character, 5);
+    }
+    let low = escaped
+        .get(5..)
+        .and_then(|rest| rest.strip_prefix('\\'))
+        .and_then(code_unit);
+    match low.map(|low| char::decode_utf16([unit, low]).next()) {
+        Some(Some(Ok(character))) => (character, 11),
+        _ => (char::REPLACEMENT_CHARACTER, 5),
+    }
+}
+
+fn code_unit(escaped: &str) -> Option<u16> {
+    let digits = escaped.strip_prefix('u')?.get(..4)?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use proptest::prelude::*;
+
+    use super::{Members, decode_string, text_for_storage};
+
+    fn members(raw: &str) -> Members {
+        let mut members = Members::default();
+        assert!(members.insert_raw("m", raw));
+        members
+    }
+
+    #[test]
+    fn reads_any_type_as_text() {
+        let table = [
+            (r#""true""#, Some("true")),
+            ("true", Some("true")),
+            ("3360194145499877252", Some("3360194145499877252")),
+            (
+                "340282366920938463463374607431768211456",
+                Some("340282366920938463463374607431768211456"),
+            ),
+            ("1e999", Some("1e999")),
+            (r#""""#, Some("")),
+            ("null", None),
+            (r#"{ "a" : [ 1 ] }"#, Some(r#"{"a":[1]}"#)),
+            (
+                r#""a\"\\\/\b\f\n\r\tA\u00e9""#,
+                Some("a\"\\/\u{8}\u{c}\n\r\tAé"),
+            ),
+            (r#""\ud83d\ude00""#, Some("😀")),
+            (r#""\ud83d""#, Some("\u{fffd}")),
+            (r#""\ud83dx\ude00y""#, Some("\u{fffd}x\u{fffd}y")),
+            (r#""\ud83d\ud83d\ude00""#, Some("\u{fffd}😀")),
+            (r#""\ud83d\n""#, Some("\u{fffd}\n")),
+            (r#""\u0000""#, Some("\0")),
+        ];
+        for (raw, text) in table {
+            assert_eq!(members(raw).text("m").as_deref(), text, "{raw}");
+        }
+    }
+
+    #[test]
+    fn reads_integers_and_booleans_from_either_type() {
+        let table = [
+            ("200", Some(200)),
+            (r#""200""#, Some(200)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            (r#""3958q3097698""#, None),
+            (r#""+5""#, None),
+            (r#""""#, None),
+            (r#""-""#, None),
+            ("1.0", None),
+            ("true", None),
+            ("[1]", None),
+        ];
+        for (raw, integer) in table {
+            assert_eq!(members(raw).integer("m"), integer, "{raw}");
+        }
+        assert_eq!(members("false").boolean("m"), Some(false));
+        assert_eq!(members(r#""true""#).boolean("m"), Some(true));
+        assert_eq!(members("1").boolean("m"), None);
+    }
+
+    #[test]
+    fn the_first_value_of_a_name_wins() {
+        let mut members = members("1");
+        assert!(!members.insert_text("m", "2"));
+        assert!(members.insert_text("n", "quote \" and \0"));
+        assert_eq!(
+            members.iter().collect::<Vec<_>>(),
+            [("m", "1"), ("n", r#""quote \" and \u0000""#)]
+        );
+        assert_eq!((members.len(), members.is_empty()), (2, false));
+    }
+
+    #[test]
+    fn storage_text_has_no_nul() {
+        assert_eq!(text_for_storage(Cow::Borrowed("a\0b")), "a\u{fffd}b");
+        assert!(matches!(
+            text_for_storage(Cow::Borrowed("ab")),
+            Cow::Borrowed("ab")
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_every_string_as_serde_json_does(text in any::<String>()) {
+            let raw = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(decode_string(&raw[1..raw.len() - 1]), text);
+        }
+
+        #[test]
+        fn never_panics_on_odd_escapes(inner in r#"(\\u[dD][8-9a-fA-F][0-9]{2}|\\n|é|a|\\\\|\\u00e9){0,8}"#) {
+            decode_string(&inner);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The ground floor: what an audit event is, and everything about it that is pure. Three parsers, identity,
+//! signature surgery, signals. Must not touch I/O, the clock or randomness, nor import any other room.
+
+mod id;
+mod identity;
+mod kind;
+mod members;
+mod own;
+mod parse;
+mod render;
+mod signal;
+pub mod signature;
+mod time;
+mod verdict;
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub use id::EventId;
+pub use identity::IDENTITY_VERSION;
+pub use kind::{Format, Kind, UnknownWord};
+pub use members::{Members, text_for_storage};
+pub use own::OwnEvent;
+pub use parse::{ParseError, parse};
+pub use render::render;
+pub use signal::{Signal, SignalKind};
+pub use verdict::Verdict;
+
+/// A parsed entry.
+///
+/// The accessors read a member as a column wants it: absent, `null` and empty are all `None`, either type of a
+/// number or boolean will do, and NUL is replaced (see [`text_for_storage`]). [`Members`] has the values as sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Identity by content: the same in every format, signed or not.
+    pub id: EventId,
+    /// The format in which the entry came.
+    pub format: Format,
+    /// What sort of thing it tells.
+    pub kind: Kind,
+    /// The header's time in whole seconds; the epoch where it is unknown.
+    pub event_ts: DateTime<Utc>,
+    /// The time in milliseconds from `rt`; else `event_ts`.
+    pub occurred_at: DateTime<Utc>,
+    /// Whether `event_ts` is known.
+    pub time_known: bool,
+    /// Whether the entry can be read in more than one way: it may have been forged through a value that an
+    /// anonymous client chose, so it gives no hint and no signal.
+    pub ambiguous: bool,
+    /// Every member, known or not.
+    pub members: Members,
+}
+
+impl AuditEvent {
+    /// Completes an event from what a parser found.
+    fn from_members(format: Format, ambiguous: bool, members: Members) -> Self {
+        let times = time::Times::read(members.text("event_ts").as_deref(), members.integer("rt"));
+        let name = members.text("name").unwrap_or_default();
+        let kind = if is_own(&members) {
+            Kind::from_own_name(&name)
+        } else {
+            Kind::from_name(&name)
+        };
+        Self {
+            id: identity::event_id(times.event_ts, &members),
+            format,
+            kind,
+            event_ts: times.event_ts,
+            occurred_at: times.occurred_at,
+            time_known: times.known,
+            ambiguous,
+            members,
+        }
+    }
+
+    /// Reads any member as text for a column.
+    pub fn text(&self, member: &str) -> Option<Cow<'_, str>> {
+        self.members
+            .text(member)
+            .filter(|text| !text.is_empty())
+            .map(text_for_storage)
+    }
+
+    /// `event_product`: `Konnect`, `Dev-Portal`, or `usher`.
+    pub fn product(&self) -> Option<Cow<'_, str>> {
+        self.text("event_product")
+    }
+
+    /// Tells whether this came from a Dev Portal, however the product is capitalised.
+    pub fn is_dev_portal(&self) -> bool {
+        self.product()
+            .is_some_and(|product| product.eq_ignore_ascii_case("Dev-Portal"))
+    }
+
+    /// Tells whether the entry *says* that usher wrote it. Only the way it came can prove that.
+    pub fn claims_own_product(&self) -> bool {
+        is_own(&self.members)
+    }
+
+    /// The name, which alone decides the kind.
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        self.text("name")
+    }
+
+    /// `event_class_id`.
+    pub fn event_class_id(&self) -> Option<Cow<'_, str>> {
+        self.text("event_class_id")
+    }
+
+    /// The organisation, as sent.
+    pub fn org_id(&self) -> Option<Cow<'_, str>> {
+        self.text("org_id")
+    }
+
+    /// The portal, as sent.
+    pub fn portal_id(&self) -> Option<Cow<'_, str>> {
+        self.text("portal_id")
+    }
+
+    /// The portal, if it is named by a UUID.
+    pub fn portal_uuid(&self) -> Option<Uuid> {
+        self.portal_id()?.parse().ok()
+    }
+
+    /// Who did it, as sent.
+    pub fn principal_id(&self) -> Option<Cow<'_, str>> {
+        self.text("principal_id")
+    }
+
+    /// Who did it, if named by a UUID.
+    pub fn principal_uuid(&self) -> Option<Uuid> {
+        self.principal_id()?.parse().ok()
+    }
+
+    /// The name of who did it; optional and rarely sent.
+    pub fn principal_name(&self) -> Option<Cow<'_, str>> {
+        self.text("principal_name")
+    }
+
+    /// On whose behalf.
+    pub fn actor_id(&self) -> Option<Cow<'_, str>> {
+        self.text("actor_id")
+    }
+
+    /// Joins the entries of one request; up to 64 bits, so always text.
+    pub fn trace_id(&self) -> Option<Cow<'_, str>> {
+        self.text("trace_id")
+    }
+
+    /// The client's address, as sent.
+    pub fn src(&self) -> Option<Cow<'_, str>> {
+        self.text("src")
+    }
+
+    /// The path of the request.
+    pub fn request(&self) -> Option<Cow<'_, str>> {
+        self.text("request")
+    }
+
+    /// The query of the request, JSON as text.
+    pub fn query(&self) -> Option<Cow<'_, str>> {
+        self.text("query")
+    }
+
+    /// The method of an access event.
+    pub fn act(&self) -> Option<Cow<'_, str>> {
+        self.text("act")
+    }
+
+    /// The verb of an authorization event.
+    pub fn action(&self) -> Option<Cow<'_, str>> {
+        self.text("action")
+    }
+
+    /// The client's name for itself: whatever an anonymous sender likes.
+    pub fn user_agent(&self) -> Option<Cow<'_, str>> {
+        self.text("user_agent")
+    }
+
+    /// The HTTP status of an access event.
+    pub fn status(&self) -> Option<i32> {
+        self.members.integer("status")?.try_into().ok()
+    }
+
+    /// The severity of the header.
+    pub fn severity(&self) -> Option<i32> {
+        self.members.integer("severity")?.try_into().ok()
+    }
+
+    /// Whether an authorization was granted.
+    pub fn granted(&self) -> Option<bool> {
+        self.members.boolean("granted")
+    }
+
+    /// Whether an authentication succeeded.
+    pub fn success(&self) -> Option<bool> {
+        self.members.boolean("success")
+    }
+
+    /// Whether Konnect itself did it rather than a user; left out by Konnect when not.
+    pub fn kong_initiated(&self) -> bool {
+        self.members.boolean("kong_initiated").unwrap_or(false)
+    }
+}
+
+/// Tells whether the members name usher as the product.
+fn is_own(members: &Members) -> bool {
+    members
+        .text("event_product")
+        .is_some_and(|product| product.eq_ignore_ascii_case(kind::OWN_PRODUCT))
+}

@@ -1,0 +1,68 @@
+//! usher's own events: what it saw, did and was told, as entries of the same flat shape as Konnect's, so that
+//! they live in the same journal. Must hold no e-mail and no name of a person: those belong to `subjects`.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::event::AuditEvent;
+use crate::event::kind::OWN_PRODUCT;
+use crate::event::parse::parse;
+
+/// One of usher's own events, to be built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnEvent {
+    /// What happened; `action.` and `custom.` at its start decide the kind, anything else is an observation.
+    pub name: String,
+    /// The portal in which it happened.
+    pub portal_id: String,
+    /// Whose doing it was or whom it is about, if anybody.
+    pub principal_id: Option<String>,
+    /// The thing that changed, unique in the directory.
+    pub object: String,
+    /// The object's revision: with `object` it is the identity of the event, so one revision is one event.
+    pub revision: i64,
+    /// When it happened, or was seen.
+    pub occurred_at: DateTime<Utc>,
+    /// Whatever else there is to say.
+    pub data: Map<String, Value>,
+}
+
+impl OwnEvent {
+    /// Builds the entry (one line of compact JSON without a line end) and the event that parses from it.
+    ///
+    /// The time is cut to milliseconds. Data nested deeper than an entry may be is kept as JSON text in a string.
+    pub fn build(self) -> (Vec<u8>, AuditEvent) {
+        let data = Value::Object(self.data.clone());
+        let line = self.line(&data);
+        match parse(&line) {
+            Ok(event) => (line, event),
+            Err(_) => {
+                let line = self.line(&Value::from(data.to_string()));
+                let event = parse(&line).expect("a flat object with a name is an entry");
+                (line, event)
+            }
+        }
+    }
+
+    fn line(&self, data: &Value) -> Vec<u8> {
+        let mut entry = json!({
+            "cef_version": 0,
+            "data": data,
+            "event_class_id": OWN_PRODUCT,
+            "event_product": OWN_PRODUCT,
+            "event_ts": self.occurred_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            "event_vendor": OWN_PRODUCT,
+            "event_version": "1.0",
+            "name": self.name,
+            "object": self.object,
+            "portal_id": self.portal_id,
+            "revision": self.revision,
+            "rt": self.occurred_at.timestamp_millis().to_string(),
+            "severity": 0,
+        });
+        if let Some(principal_id) = &self.principal_id {
+            entry["principal_id"] = json!(principal_id);
+        }
+        entry.to_string().into_bytes()
+    }
+}

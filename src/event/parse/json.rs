@@ -1,0 +1,39 @@
+//! Reads one flat JSON object: members as they stand, the first of a name wins.
+
+use crate::event::AuditEvent;
+use crate::event::kind::Format;
+use crate::event::members::Members;
+use crate::event::parse::ParseError;
+use crate::event::parse::scan::Object;
+
+/// The header's members; an object with none of them is somebody else's JSON.
+const HEADER: [&str; 4] = ["name", "event_ts", "event_product", "event_class_id"];
+
+/// Tells whether an object has any member of an entry's header.
+pub(super) fn is_entry(object: &Object<'_>) -> bool {
+    HEADER.iter().any(|name| object.has(name))
+}
+
+/// Reads an entry in JSON.
+pub(super) fn event(text: &str, object: &Object<'_>) -> Result<AuditEvent, ParseError> {
+    // The scanner tolerates a trailing comma in a member `event`; as a value it would be no JSON.
+    let odd = object
+        .members
+        .iter()
+        .find(|m| m.object.as_ref().is_some_and(|o| o.trailing_comma));
+    if let Some(member) = odd {
+        return Err(ParseError::BadJson(member.value.end - 1));
+    }
+    let (members, repeated) = members(text, object);
+    Ok(AuditEvent::from_members(Format::Json, repeated, members))
+}
+
+/// Copies the members out of the text; also returns whether a name was there twice.
+pub(super) fn members(text: &str, object: &Object<'_>) -> (Members, bool) {
+    let mut members = Members::with_capacity(object.members.len());
+    let mut repeated = false;
+    for member in &object.members {
+        repeated |= !members.insert_raw(&member.name, &text[member.value.clone()]);
+    }
+    (members, repeated)
+}

@@ -1,0 +1,160 @@
+//! What a checked hint means, in the words that rules use. Decides nothing: `react` checks, `rules` decide.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::event::AuditEvent;
+use crate::event::id::EventId;
+use crate::event::kind::{Kind, UnknownWord};
+
+/// What comes before the type of a custom event in the name of its signal.
+const CUSTOM: &str = "custom.";
+
+/// Something that happened to a subject of a portal and that a rule may answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// What happened.
+    pub kind: SignalKind,
+    /// The portal in which it happened.
+    pub portal_id: Uuid,
+    /// The developer whom it is about.
+    pub developer_id: Option<Uuid>,
+    /// The application that it is about.
+    pub application_id: Option<Uuid>,
+    /// The registration that it is about.
+    pub registration_id: Option<Uuid>,
+    /// What makes a second signal the same as this one: the `key_of_*` functions make it.
+    pub key: String,
+    /// The event that led here.
+    pub cause: EventId,
+    /// When it happened.
+    pub occurred_at: DateTime<Utc>,
+    /// The status before a change of status.
+    pub from_status: Option<String>,
+}
+
+/// What a signal tells.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SignalKind {
+    /// A developer was seen for the first time.
+    DeveloperSignedUp,
+    /// A developer logged in.
+    DeveloperAuthenticated,
+    /// Somebody tried to log in as a developer, in vain.
+    DeveloperLoginFailed,
+    /// An application was seen for the first time.
+    ApplicationCreated,
+    /// An application asked for an API.
+    RegistrationRequested,
+    /// The status of a developer changed.
+    DeveloperStatusChanged,
+    /// The status of a registration changed.
+    RegistrationStatusChanged,
+    /// A developer joined or left a team.
+    MembershipChanged,
+    /// Somebody was refused something.
+    AccessDenied,
+    /// A trusted sender told of something of this type.
+    Custom(String),
+}
+
+impl SignalKind {
+    /// Every kind whose name is fixed.
+    pub const FIXED: [Self; 9] = [
+        Self::DeveloperSignedUp,
+        Self::DeveloperAuthenticated,
+        Self::DeveloperLoginFailed,
+        Self::ApplicationCreated,
+        Self::RegistrationRequested,
+        Self::DeveloperStatusChanged,
+        Self::RegistrationStatusChanged,
+        Self::MembershipChanged,
+        Self::AccessDenied,
+    ];
+
+    /// Returns the name that rules use, `custom.` and the sender's type for what a sender told.
+    pub fn as_str(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::DeveloperSignedUp => "developer.signed_up",
+            Self::DeveloperAuthenticated => "developer.authenticated",
+            Self::DeveloperLoginFailed => "developer.login_failed",
+            Self::ApplicationCreated => "application.created",
+            Self::RegistrationRequested => "registration.requested",
+            Self::DeveloperStatusChanged => "developer.status_changed",
+            Self::RegistrationStatusChanged => "registration.status_changed",
+            Self::MembershipChanged => "membership.changed",
+            Self::AccessDenied => "access.denied",
+            Self::Custom(custom_type) => return Cow::Owned(format!("{CUSTOM}{custom_type}")),
+        })
+    }
+
+    /// Tells the signal of which an event is itself the only evidence, if it is one.
+    ///
+    /// Names and outcomes must agree, and an ambiguous event or one of Konnect's own doing is no evidence. Whether
+    /// the event is to be believed at all (its verdict, its sender) is for the caller to check.
+    pub fn evidenced_by(event: &AuditEvent) -> Option<Self> {
+        if event.ambiguous || event.claims_own_product() {
+            return None;
+        }
+        match event.kind {
+            Kind::Authentication if event.is_dev_portal() => {
+                let succeeded = event.name()? == "AUTHENTICATION_OUTCOME_SUCCESS";
+                match (succeeded, event.success()) {
+                    (true, Some(true) | None) => Some(Self::DeveloperAuthenticated),
+                    (false, Some(false) | None) => Some(Self::DeveloperLoginFailed),
+                    _ => None,
+                }
+            }
+            Kind::Authorization if event.granted() == Some(false) => Some(Self::AccessDenied),
+            Kind::Access if matches!(event.status(), Some(401 | 403)) => Some(Self::AccessDenied),
+            _ => None,
+        }
+    }
+}
+
+/// The keys by which two signals are one: actions are unique by them.
+impl Signal {
+    /// The key where a thing can be new only once: the id of the developer, application or registration.
+    pub fn key_of_object(id: Uuid) -> String {
+        id.to_string()
+    }
+
+    /// The key of a change: the object and its revision in the directory.
+    pub fn key_of_revision(object: &str, revision: i64) -> String {
+        format!("{object}:{revision}")
+    }
+
+    /// The key where the event itself is the evidence.
+    pub fn key_of_event(id: EventId) -> String {
+        id.to_string()
+    }
+
+    /// The key of what a trusted sender told: `CloudEvents` are the same if source and id are.
+    pub fn key_of_custom(source: &str, id: &str) -> String {
+        format!("{source}:{id}")
+    }
+}
+
+impl fmt::Display for SignalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_str())
+    }
+}
+
+impl FromStr for SignalKind {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        if let Some(custom_type) = word.strip_prefix(CUSTOM).filter(|rest| !rest.is_empty()) {
+            return Ok(Self::Custom(custom_type.into()));
+        }
+        Self::FIXED
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+            .ok_or_else(|| UnknownWord::new("signal", word))
+    }
+}

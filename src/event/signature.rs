@@ -1,0 +1,178 @@
+//! Finds the signature of an entry and the exact bytes that it may cover. Byte surgery on the line as received:
+//! nothing is parsed and printed again. Checks no signature itself, that takes keys.
+//!
+//! Konnect signs the entry with Ed25519 and puts `sig` into it afterwards, so the signed bytes are the entry's own
+//! with `sig` cut out: in JSON the member and one comma, in CEF the last ` sig=` at the line's end. The LF between
+//! entries is not covered.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::event::members::decode_string;
+use crate::event::parse::scan::{MemberSpan, Object};
+use crate::event::parse::{Shape, signature_at};
+
+/// The name of the member that carries the signature.
+const SIG: &str = "sig";
+
+/// What a line says about its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signed {
+    /// There is no signature, or the line is no entry in which one could be found.
+    Unsigned,
+    /// There is something by that name which cannot be a signature: not 64 bytes of unpadded base64url, no string,
+    /// or there twice.
+    Malformed,
+    /// There is a signature, and these are the messages that it may cover, likeliest first.
+    Present {
+        /// The Ed25519 signature.
+        sig: [u8; 64],
+        /// Never empty.
+        candidates: Vec<Candidate>,
+    },
+}
+
+/// A message that a signature may cover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which part of the line the message is.
+    pub scope: Scope,
+    /// The bytes to check the signature against.
+    pub message: Vec<u8>,
+}
+
+/// Which part of a line a signature covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The whole entry, in CEF and JSON.
+    Entry,
+    /// The object that CPS wraps.
+    CpsInner,
+    /// The line with the wrapper of CPS.
+    CpsLine,
+}
+
+impl Scope {
+    /// Returns the word that records of verification use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::CpsInner => "cps_inner",
+            Self::CpsLine => "cps_line",
+        }
+    }
+}
+
+/// Finds the signature of a line and the messages that it may cover.
+pub fn locate(line: &[u8]) -> Signed {
+    match Shape::of(line) {
+        Ok(Shape::Json { text, object }) => locate_json(text, &object),
+        Ok(Shape::Cps { text, outer, inner }) => locate_cps(text, &outer, &inner),
+        Ok(Shape::Cef { text }) => locate_cef(text),
+        Err(_) => Signed::Unsigned,
+    }
+}
+
+fn locate_cef(text: &str) -> Signed {
+    let Some(at) = signature_at(text) else {
+        return Signed::Unsigned;
+    };
+    let candidate = Candidate {
+        scope: Scope::Entry,
+        message: text[..at].into(),
+    };
+    present(
+        text[at..].split_once('=').map(|(_, sig)| sig),
+        vec![candidate],
+    )
+}
+
+fn locate_json(text: &str, object: &Object<'_>) -> Signed {
+    match sig_members(object).as_slice() {
+        [] => Signed::Unsigned,
+        [member] => present(
+            sig_text(text, member).as_deref(),
+            cuts(text, member, 0..text.len(), Scope::Entry),
+        ),
+        _ => Signed::Malformed,
+    }
+}
+
+fn locate_cps(text: &str, outer: &Object<'_>, inner: &Object<'_>) -> Signed {
+    let (inside, outside) = (sig_members(inner), sig_members(outer));
+    let whole = 0..text.len();
+    let (member, mut candidates) = match (inside.as_slice(), outside.as_slice()) {
+        ([], []) => return Signed::Unsigned,
+        ([member], []) => (
+            member,
+            cuts(text, member, inner.span.clone(), Scope::CpsInner),
+        ),
+        ([], [member]) => {
+            let message = text[inner.span.clone()].into();
+            (
+                member,
+                vec![Candidate {
+                    scope: Scope::CpsInner,
+                    message,
+                }],
+            )
+        }
+        _ => return Signed::Malformed,
+    };
+    candidates.extend(cuts(text, member, whole, Scope::CpsLine));
+    present(sig_text(text, member).as_deref(), candidates)
+}
+
+fn present(sig: Option<&str>, candidates: Vec<Candidate>) -> Signed {
+    let bytes = sig.and_then(|sig| URL_SAFE_NO_PAD.decode(sig).ok());
+    match bytes.and_then(|bytes| bytes.try_into().ok()) {
+        Some(sig) => Signed::Present { sig, candidates },
+        None => Signed::Malformed,
+    }
+}
+
+fn sig_members<'o, 'a>(object: &'o Object<'a>) -> Vec<&'o MemberSpan<'a>> {
+    object
+        .members
+        .iter()
+        .filter(|member| member.name == SIG)
+        .collect()
+}
+
+/// Reads the value of `sig`; `None` if it is no string.
+fn sig_text<'a>(text: &'a str, member: &MemberSpan<'_>) -> Option<Cow<'a, str>> {
+    let inner = text[member.value.clone()]
+        .strip_prefix('"')?
+        .strip_suffix('"')?;
+    Some(decode_string(inner))
+}
+
+/// Cuts a member and its comma out of the text, and keeps of the rest what lies in `span`.
+///
+/// The comma is the one before the member, or the one after it where it is the first. Then the space after that
+/// comma may have come with the signature or been there before, so both messages are tried.
+fn cuts(text: &str, member: &MemberSpan<'_>, span: Range<usize>, scope: Scope) -> Vec<Candidate> {
+    let keep = |cut: Range<usize>| {
+        let message = [&text[span.start..cut.start], &text[cut.end..span.end]].concat();
+        Candidate {
+            scope,
+            message: message.into_bytes(),
+        }
+    };
+    if let Some(comma) = member.comma_before {
+        return vec![keep(comma..member.value.end)];
+    }
+    let Some(comma) = member.comma_after else {
+        return vec![keep(member.start..member.value.end)];
+    };
+    let after = comma + 1;
+    let space = text[after..].len() - text[after..].trim_ascii_start().len();
+    let mut candidates = vec![keep(member.start..after)];
+    if space > 0 {
+        candidates.push(keep(member.start..after + space));
+    }
+    candidates
+}
