@@ -1,10 +1,11 @@
 //! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
 
+pub mod act;
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod event;
 pub mod journal;
 pub mod lifecycle;
 pub mod rules;
 pub mod telemetry;
-pub mod act;
