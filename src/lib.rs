@@ -3,9 +3,10 @@
 pub mod act;
 pub mod clock;
 pub mod config;
-pub mod directory;
 pub mod event;
+pub mod http;
+pub mod ingest;
+pub mod intake;
 pub mod journal;
 pub mod lifecycle;
-pub mod rules;
 pub mod telemetry;

@@ -61,11 +61,14 @@ impl Cursor {
         }
         let query = next.split_once('?').map_or(next, |(_, query)| query);
         let query = query.split_once('#').map_or(query, |(query, _)| query);
-        Self(
-            form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect(),
-        )
+        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        if has_after {
+            // The documented sample has a page size beside it that is not encoded as it should be.
+            pairs.retain(|(name, _)| name == AFTER);
+        }
+        Self(pairs)
     }
 
     /// Lays the cursor over a query: its parameters replace those of the same name.
@@ -126,14 +129,20 @@ where
     let (mut largest_total, mut shrank) = (0, false);
     for number in 1.. {
         let Page { items, total } = fetch(number).await?;
-        let total = total.unwrap_or(0);
-        shrank |= total < largest_total;
-        largest_total = largest_total.max(total);
         if items.is_empty() {
             break;
         }
-        gathered.add(items)?;
-        if total == 0 || gathered.list.len() as u64 >= total {
+        let new = gathered.add(items)?;
+        let Some(total) = total else {
+            // Some lists do not say how long they are, and may not be paged at all.
+            if new == 0 {
+                break;
+            }
+            continue;
+        };
+        shrank |= total < largest_total;
+        largest_total = largest_total.max(total);
+        if gathered.list.len() as u64 >= total {
             break;
         }
     }
@@ -183,22 +192,20 @@ impl<T: Identified> Gathered<T> {
         }
     }
 
-    fn add(&mut self, items: Vec<T>) -> Result<(), Error> {
+    /// Keeps the entries that are new and says how many they are.
+    fn add(&mut self, items: Vec<T>) -> Result<usize, Error> {
         let before = self.list.len();
         for item in items {
             if self.seen.insert(item.id()) {
                 self.list.push(item);
             }
         }
-        self.stale_pages = if self.list.len() == before {
-            self.stale_pages + 1
-        } else {
-            0
-        };
+        let new = self.list.len() - before;
+        self.stale_pages = if new == 0 { self.stale_pages + 1 } else { 0 };
         if self.stale_pages >= MAX_STALE_PAGES {
             return Err(Error::Paging { route: self.route });
         }
-        Ok(())
+        Ok(new)
     }
 }
 
@@ -289,4 +296,87 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
             .as_u64()
             .or_else(|| value.as_f64().map(|number| number as u64))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_cursor_as_uri_and_as_value() {
+        let cases = [
+            ("abc==", "abc=="),
+            (
+                "/api/v2/audit-log-destinations?page%5Bafter%5D=a%3D%3D&page%5Bsize%5=1",
+                "a==",
+            ),
+            (
+                "https://elsewhere.example/x?page[after]=b&page[size]=1",
+                "b",
+            ),
+            ("page[after]=c", "c"),
+        ];
+        for (next, expected) in cases {
+            let cursor = Cursor::parse(next);
+            let mut query = vec![
+                ("page[size]".to_owned(), "10".to_owned()),
+                (AFTER.to_owned(), "old".to_owned()),
+            ];
+            cursor.apply(&mut query);
+            assert_eq!(query[0].1, "10", "{next}");
+            assert_eq!(
+                query[1..],
+                [(AFTER.to_owned(), expected.to_owned())],
+                "{next}"
+            );
+            assert_eq!(Cursor::parse(&cursor.to_string()), cursor, "{next}");
+        }
+    }
+
+    #[test]
+    fn follows_the_query_of_a_uri_that_has_another_kind_of_cursor() {
+        let mut query = vec![("page[size]".to_owned(), "10".to_owned())];
+        Cursor::parse("/v3/audit-logs?cursor=x").apply(&mut query);
+        assert_eq!(query[1], ("cursor".to_owned(), "x".to_owned()));
+    }
+
+    #[test]
+    fn reads_counts_as_any_kind_of_number() {
+        let total = |text: &str| {
+            let body: NumberedBody<u8> = serde_json::from_str(text).unwrap();
+            Page::from(body).total
+        };
+        assert_eq!(
+            total(r#"{"data":[],"meta":{"page":{"total":12.0}}}"#),
+            Some(12)
+        );
+        assert_eq!(
+            total(r#"{"data":[],"meta":{"page":{"total":12}}}"#),
+            Some(12)
+        );
+        assert_eq!(
+            total(r#"{"data":[],"meta":{"page":{"total":-1}}}"#),
+            Some(0)
+        );
+        assert_eq!(total(r#"{"data":[],"meta":{"page":{"total":null}}}"#), None);
+        assert_eq!(total(r#"{"data":[]}"#), None);
+    }
+
+    #[test]
+    fn finds_the_next_cursor_in_both_shapes_of_meta() {
+        for text in [
+            r#"{"data":[1],"meta":{"next":"n","previous":null,"size":1}}"#,
+            r#"{"data":[1],"meta":{"page":{"next":"n","previous":null,"size":1}}}"#,
+        ] {
+            let body: CursorBody<u8> = serde_json::from_str(text).unwrap();
+            assert_eq!(
+                CursorPage::from(body).next,
+                Some(Cursor::parse("n")),
+                "{text}"
+            );
+        }
+        let body: CursorBody<u8> =
+            serde_json::from_str(r#"{"data":[1],"meta":{"next":null}}"#).unwrap();
+        assert_eq!(CursorPage::from(body).next, None);
+    }
 }

@@ -316,3 +316,36 @@ fn failure(operation: Operation, error: reqwest::Error) -> Error {
         source: Box::new(error.without_url()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(retry_after: &str, date: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn reads_retry_after_as_seconds_and_as_date() {
+        let date = Some("Tue, 15 Nov 1994 08:12:30 GMT");
+        let cases = [
+            ("7", None, Some(7)),
+            (" 0 ", None, Some(0)),
+            ("Tue, 15 Nov 1994 08:12:31 GMT", date, Some(1)),
+            ("Tue, 15 Nov 1994 08:12:29 GMT", date, Some(0)),
+            ("Tue, 15 Nov 1994 08:12:29 GMT", None, Some(0)),
+            ("-1", None, None),
+            ("soon", date, None),
+        ];
+        for (text, date, expected) in cases {
+            let seconds = retry_after(&headers(text, date)).map(|wait| wait.as_secs());
+            assert_eq!(seconds, expected, "{text:?}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}
