@@ -1,2 +1,3 @@
-//! placeholder
-fn main() {}
+//! The integration tests, one module a stage.
+
+mod embedded;
