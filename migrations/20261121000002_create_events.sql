@@ -66,10 +66,12 @@ COMMENT ON COLUMN events.raw IS 'The entry''s own bytes, so that its signature c
 CREATE INDEX events_batch ON events (batch);
 -- What did this person do, newest first.
 CREATE INDEX events_principal ON events (principal_id, event_ts DESC, id DESC);
+-- Looked at again every few seconds; empty most of the time.
+CREATE INDEX events_without_key ON events (received_at) WHERE verdict = 'key_unknown';
 
 -- How much a verdict proves; the order of `Verdict::strength`.
 CREATE FUNCTION usher_strength(verdict text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN array_position(
-    ARRAY['failed', 'unsigned', 'key_unknown', 'verified', 'not_applicable'], verdict
+    ARRAY['not_applicable', 'failed', 'unsigned', 'key_unknown', 'verified'], verdict
 );

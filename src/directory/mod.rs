@@ -3,12 +3,17 @@
 //! Owns all SQL about it. Never calls the API: `observe` looks, this room remembers and tells the
 //! journal what differs.
 
+mod difference;
 mod find;
+mod known;
 mod looks;
+mod missing;
 mod objects;
 mod rows;
 mod snapshot;
+mod store;
 mod subjects;
+mod write;
 
 use std::sync::Arc;
 
@@ -18,11 +23,13 @@ use crate::clock::{Clock, Ids};
 use crate::journal::Journal;
 
 pub use looks::{Look, LookState};
+pub use missing::Missing;
 pub use objects::{
     Api, Application, ApplicationRecord, Developer, DeveloperRecord, Membership, Owner,
     OwnerRecord, Portal, Registration, RegistrationRecord, Seen, Team,
 };
 pub use snapshot::{Absent, Scope, Snapshot};
+pub use store::Stored;
 pub use subjects::Subject;
 
 /// What the API last said. Cheap to clone; clones wake each other's waits for hints.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,6 +18,13 @@ impl EventId {
     /// Wraps an id that was stored or received earlier.
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)
+    }
+
+    /// Returns the time that the id starts with: the event's `event_ts`, unless that lies before 1970.
+    pub fn event_ts(self) -> DateTime<Utc> {
+        let millis = self.0.as_u128() >> 80;
+        let seconds = i64::try_from(millis / 1_000).unwrap_or_default();
+        DateTime::from_timestamp(seconds, 0).unwrap_or_default()
     }
 
     /// Returns the id as a plain UUID, for columns and wire formats.
@@ -45,9 +53,10 @@ mod tests {
 
     #[test]
     fn reads_back_what_it_shows() {
-        let id: EventId = "01979d5c-6198-8abc-9def-0123456789ab".parse().unwrap();
+        let id: EventId = "01979d5f-7898-8abc-9def-0123456789ab".parse().unwrap();
         assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
+        assert_eq!(id.event_ts().to_rfc3339(), "2025-06-23T14:28:47+00:00");
         assert!("not-an-id".parse::<EventId>().is_err());
     }
 }

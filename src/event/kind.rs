@@ -126,7 +126,7 @@ impl FromStr for Kind {
 /// The format in which an entry came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
-    /// ArcSight Common Event Format, one line.
+    /// `ArcSight` Common Event Format, one line.
     Cef,
     /// One flat JSON object.
     Json,

@@ -75,6 +75,11 @@ impl AuditEvent {
         }
     }
 
+    /// Reads any member as owned text for a column.
+    pub fn column(&self, member: &str) -> Option<String> {
+        self.text(member).map(Cow::into_owned)
+    }
+
     /// Reads any member as text for a column.
     pub fn text(&self, member: &str) -> Option<Cow<'_, str>> {
         self.members

@@ -30,18 +30,20 @@ pub struct OwnEvent {
 impl OwnEvent {
     /// Builds the entry (one line of compact JSON without a line end) and the event that parses from it.
     ///
-    /// The time is cut to milliseconds. Data nested deeper than an entry may be is kept as JSON text in a string.
-    pub fn build(self) -> (Vec<u8>, AuditEvent) {
-        let data = Value::Object(self.data.clone());
+    /// Never fails. The time is cut to milliseconds. Data nested deeper than an entry may be is kept as JSON text in a string.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "a flat object with a name is an entry"
+    )]
+    pub fn build(mut self) -> (Vec<u8>, AuditEvent) {
+        let data = Value::Object(std::mem::take(&mut self.data));
         let line = self.line(&data);
-        match parse(&line) {
-            Ok(event) => (line, event),
-            Err(_) => {
-                let line = self.line(&Value::from(data.to_string()));
-                let event = parse(&line).expect("a flat object with a name is an entry");
-                (line, event)
-            }
-        }
+        let own = parse(&line).map(|event| (line, event));
+        own.unwrap_or_else(|_| {
+            let line = self.line(&Value::from(data.to_string()));
+            let event = parse(&line).expect("a flat object with a name is an entry");
+            (line, event)
+        })
     }
 
     fn line(&self, data: &Value) -> Vec<u8> {

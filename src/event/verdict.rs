@@ -43,14 +43,15 @@ impl Verdict {
 
     /// Ranks verdicts: of two copies of one event the stronger replaces the weaker.
     ///
-    /// usher's own events rank highest, so that a delivery that imitates one can never take its place.
+    /// `not_applicable` ranks lowest: an entry that was taken in unchecked gives way to a checked copy. That a
+    /// delivery cannot take the place of an event of our own is for intake: it refuses what claims to be one.
     pub const fn strength(self) -> i16 {
         match self {
-            Self::NotApplicable => 5,
-            Self::Verified => 4,
-            Self::KeyUnknown => 3,
-            Self::Unsigned => 2,
-            Self::Failed => 1,
+            Self::Verified => 5,
+            Self::KeyUnknown => 4,
+            Self::Unsigned => 3,
+            Self::Failed => 2,
+            Self::NotApplicable => 1,
         }
     }
 }
@@ -87,11 +88,11 @@ mod tests {
     #[test]
     fn a_better_proof_is_stronger() {
         let weakest_first = [
+            Verdict::NotApplicable,
             Verdict::Failed,
             Verdict::Unsigned,
             Verdict::KeyUnknown,
             Verdict::Verified,
-            Verdict::NotApplicable,
         ];
         assert!(weakest_first.is_sorted_by(|a, b| a.strength() < b.strength()));
     }

@@ -15,6 +15,8 @@ pub struct StoredEvent {
     pub event_ts: DateTime<Utc>,
     /// When usher first received it.
     pub received_at: DateTime<Utc>,
+    /// The batch that last stored it.
+    pub batch: Uuid,
     /// The request that last stored it; none for events of our own.
     pub delivery_id: Option<Uuid>,
     /// What its signature proves.
@@ -40,6 +42,7 @@ pub(super) struct EventRow {
     pub(super) id: Uuid,
     pub(super) event_ts: DateTime<Utc>,
     pub(super) received_at: DateTime<Utc>,
+    pub(super) batch: Uuid,
     pub(super) delivery_id: Option<Uuid>,
     pub(super) verdict: String,
     pub(super) copies: i32,
@@ -58,6 +61,7 @@ impl TryFrom<EventRow> for StoredEvent {
             id: EventId::from_uuid(row.id),
             event_ts: row.event_ts,
             received_at: row.received_at,
+            batch: row.batch,
             delivery_id: row.delivery_id,
             verdict,
             copies: row.copies,
@@ -73,7 +77,7 @@ impl Journal {
             EventRow,
             r#"
             SELECT
-                e.id, e.event_ts, e.received_at, e.verdict, e.copies, e.raw,
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.copies, e.raw,
                 (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
             FROM events e
             JOIN batches b ON b.id = e.batch
@@ -89,5 +93,26 @@ impl Journal {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The event with this identity, if it is stored.
+    pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, JournalError> {
+        let row = sqlx::query_as!(
+            EventRow,
+            r#"
+            SELECT
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.copies, e.raw,
+                (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
+            FROM events e
+            LEFT JOIN batches b ON b.id = e.batch
+            -- The id starts with its event_ts, so only one partition is read.
+            WHERE e.event_ts = $1 AND e.id = $2
+            "#,
+            id.event_ts(),
+            id.as_uuid(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(TryInto::try_into).transpose()
     }
 }

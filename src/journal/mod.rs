@@ -14,6 +14,7 @@ mod outbox;
 mod partitions;
 mod quarantine;
 mod search;
+mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -73,6 +73,7 @@ impl Journal {
                     id: row.try_get("id")?,
                     event_ts: row.try_get("event_ts")?,
                     received_at: row.try_get("received_at")?,
+                    batch: row.try_get("batch")?,
                     delivery_id: row.try_get("delivery_id")?,
                     verdict: row.try_get("verdict")?,
                     copies: row.try_get("copies")?,
@@ -91,7 +92,7 @@ fn select(
     let mut query = QueryBuilder::new(
         r"
         SELECT
-            e.id, e.event_ts, e.received_at, e.verdict, e.copies, e.raw,
+            e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.copies, e.raw,
             (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
         FROM events e
         LEFT JOIN batches b ON b.id = e.batch

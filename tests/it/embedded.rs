@@ -1,11 +1,12 @@
 //! The embedded Postgres, with the machine's own binaries and real processes. A killed parent is played by this
 //! test binary itself, run a second time.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row};
@@ -173,34 +174,45 @@ async fn a_killed_parent_leaves_no_server_and_loses_nothing() {
         return start_and_hang(Path::new(&data_dir)).await;
     }
     let home = scratch();
-    let as_root = fs::metadata(home.path()).unwrap().uid() == 0;
-    for nobody in if as_root {
-        &[false, true][..]
+    if fs::metadata(home.path()).unwrap().uid() == 0 {
+        let same = kill_and_look(home.path(), "same", Command::new(this_binary()));
+        let nobody = kill_and_look(home.path(), "nobody", as_nobody(home.path()));
+        tokio::join!(same, nobody);
     } else {
-        &[false]
-    } {
-        let data_dir = home.path().join(if *nobody { "nobody" } else { "same" });
-        let mut parent = spawn_parent(home.path(), &data_dir, *nobody);
-        eventually("the server is up", Duration::from_secs(60), || {
-            let ended = parent.try_wait().unwrap();
-            assert!(ended.is_none(), "the parent ended early: {ended:?}");
-            data_dir.join("ready").exists()
-        })
-        .await;
-        let pid = server_pid(&data_dir);
-        assert!(is_running(pid));
-
-        parent.kill().unwrap();
-        parent.wait().unwrap();
-
-        eventually("the server is gone", Duration::from_secs(10), || {
-            !is_running(pid)
-        })
-        .await;
-        let next = start(&data_dir).await.unwrap();
-        assert_eq!(ask(next.url(), "SELECT word FROM kept").await, "kept");
-        next.stop().await.unwrap();
+        kill_and_look(home.path(), "same", Command::new(this_binary())).await;
     }
+}
+
+async fn kill_and_look(home: &Path, name: &str, mut parent: Command) {
+    let data_dir = home.join(name);
+    let mut parent = parent
+        .args([
+            "--exact",
+            "embedded::a_killed_parent_leaves_no_server_and_loses_nothing",
+        ])
+        .env(ROLE, &data_dir)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the server is up", Duration::from_mins(1), || {
+        let ended = parent.try_wait().unwrap();
+        assert!(ended.is_none(), "the parent ended early: {ended:?}");
+        data_dir.join("ready").exists()
+    })
+    .await;
+    let pid = server_pid(&data_dir);
+    assert!(is_running(pid));
+
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+
+    eventually("the server is gone", Duration::from_secs(10), || {
+        !is_running(pid)
+    })
+    .await;
+    let next = start(&data_dir).await.unwrap();
+    assert_eq!(ask(next.url(), "SELECT word FROM kept").await, "kept");
+    next.stop().await.unwrap();
 }
 
 /// The second role: a parent that never stops its server.
@@ -212,38 +224,26 @@ async fn start_and_hang(data_dir: &Path) {
     )
     .await;
     fs::write(data_dir.join("ready"), "").unwrap();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
-fn spawn_parent(home: &Path, data_dir: &Path, nobody: bool) -> Child {
-    let this = std::env::current_exe().unwrap();
-    let mut command = if nobody {
-        fs::create_dir(data_dir).unwrap();
-        let id = Some(NOBODY.parse().unwrap());
-        std::os::unix::fs::chown(data_dir, id, id).unwrap();
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"])
-            .arg(readable_copy(&this, home));
-        command
-    } else {
-        Command::new(this)
-    };
-    command
-        .args([
-            "--exact",
-            "embedded::a_killed_parent_leaves_no_server_and_loses_nothing",
-        ])
-        .env(ROLE, data_dir)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn this_binary() -> PathBuf {
+    std::env::current_exe().unwrap()
 }
 
-/// The build folder may lie where only its owner can look.
-fn readable_copy(program: &Path, dir: &Path) -> PathBuf {
-    let copy = dir.join("again");
-    fs::copy(program, &copy).unwrap();
+/// Runs this binary as a user without rights: a copy, since the build folder may lie where only its owner
+/// can look.
+fn as_nobody(home: &Path) -> Command {
+    let copy = home.join("this");
+    fs::copy(this_binary(), &copy).unwrap();
     fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
-    copy
+    let data_dir = home.join("nobody");
+    fs::create_dir(&data_dir).unwrap();
+    let id = Some(NOBODY.parse().unwrap());
+    chown(&data_dir, id, id).unwrap();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"])
+        .arg(copy);
+    command
 }

@@ -13,10 +13,13 @@ use crate::error::Error;
 /// Konnect takes both kinds of token, `kpat_` and `spat_`, as bearer tokens.
 pub(crate) fn bearer(token: &SecretString) -> Result<HeaderValue, Error> {
     let token = token.expose_secret().trim();
-    let token = token.strip_prefix("Bearer ").unwrap_or(token).trim_start();
-    if token.is_empty() {
+    let token = match token.split_once(char::is_whitespace) {
+        Some(("Bearer", token)) => token.trim_start(),
+        _ => token,
+    };
+    if token.is_empty() || token.contains(char::is_whitespace) {
         return Err(Error::Configuration {
-            message: "the token is empty",
+            message: "the token is empty or has spaces in it",
         });
     }
     let mut value =
@@ -42,7 +45,7 @@ mod tests {
 
     #[test]
     fn refuses_a_token_that_no_header_can_carry_without_showing_it() {
-        for token in ["", "Bearer ", "kpat\u{1}_a"] {
+        for token in ["", " \n", "kpat\u{1}_a", "kpat _a"] {
             let error = bearer(&SecretString::from(token)).unwrap_err();
             assert!(matches!(error, Error::Configuration { .. }), "{token:?}");
             assert!(!format!("{error} {error:?}").contains("kpat"));

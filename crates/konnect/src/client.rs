@@ -285,3 +285,59 @@ fn default_global(region: &Url) -> Url {
     }
     region.clone()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(base: &str) -> Result<Client, Error> {
+        Client::builder(Url::parse(base).unwrap())
+            .token("kpat_secret".into())
+            .build()
+    }
+
+    #[test]
+    fn finds_the_global_host_of_konnect_only() {
+        let cases = [
+            (
+                "https://eu.api.konghq.com",
+                "https://global.api.konghq.com/",
+            ),
+            ("http://127.0.0.1:8000", "http://127.0.0.1:8000/"),
+            (
+                "https://api.konghq.com.example",
+                "https://api.konghq.com.example/",
+            ),
+        ];
+        for (base, expected) in cases {
+            assert_eq!(
+                built(base).unwrap().transport.global.as_str(),
+                expected,
+                "{base}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_urls_that_calls_would_go_astray_with() {
+        for base in [
+            "ftp://eu.api.konghq.com",
+            "https://user:password@eu.api.konghq.com",
+            "https://eu.api.konghq.com/v3",
+            "https://eu.api.konghq.com/v2/",
+            "https://eu.api.konghq.com?x=1",
+        ] {
+            let error = built(base).unwrap_err();
+            assert!(matches!(error, Error::Url { .. }), "{base}");
+            assert!(!error.to_string().contains("password"), "{base}");
+        }
+    }
+
+    #[test]
+    fn shows_the_token_nowhere() {
+        let builder = Client::builder(Url::parse("http://localhost").unwrap());
+        let builder = builder.token("kpat_secret".into());
+        assert!(!format!("{builder:?}").contains("kpat"));
+        assert!(!format!("{:?}", builder.build().unwrap()).contains("kpat"));
+    }
+}

@@ -224,6 +224,17 @@ pub(crate) fn without_addresses(text: &str) -> String {
         .collect()
 }
 
+/// Says why an answer cannot be read, without the values that the parser quotes from it.
+pub(crate) fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match (text.find('"'), text.rfind('"')) {
+        (Some(begin), Some(end)) if begin < end => {
+            format!("{}…{}", &text[..begin], &text[end + 1..])
+        }
+        _ => text,
+    }
+}
+
 impl Problem {
     fn message(&self) -> Option<String> {
         let (title, detail) = (self.title.as_deref(), self.detail.as_deref());
@@ -256,4 +267,81 @@ fn name_of(status: u16) -> String {
         .and_then(|status| status.canonical_reason())
         .unwrap_or("no explanation")
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_a_message_in_every_kind_of_body() {
+        let problem = br#"{"status":409,"title":"Conflict","instance":"kong:trace:1","detail":"Developer with the given email already exists"}"#;
+        let refused = br#"{"status":400,"title":"Invalid Request","instance":"kong:trace:1","detail":"Invalid Parameters","invalid_parameters":[{"field":"data","rule":"is_array","reason":"must be an array","source":"body"}]}"#;
+        let cases: [(u16, &[u8], &str); 7] = [
+            (
+                409,
+                problem,
+                "Conflict: Developer with the given email already exists",
+            ),
+            (
+                400,
+                refused,
+                "Invalid Request: Invalid Parameters (data: must be an array)",
+            ),
+            (
+                401,
+                br#"{"title":"Unauthorized","detail":"Unauthorized"}"#,
+                "Unauthorized",
+            ),
+            (
+                429,
+                br#"{"message":"API rate limit exceeded"}"#,
+                "API rate limit exceeded",
+            ),
+            (502, b"<html><h1>Bad Gateway</h1></html>", "Bad Gateway"),
+            (500, b"", "Internal Server Error"),
+            (599, b"[1]", "no explanation"),
+        ];
+        for (status, body, expected) in cases {
+            assert_eq!(read_failure(status, body).1, expected);
+        }
+        assert_eq!(
+            read_failure(409, problem).0.unwrap().instance.as_deref(),
+            Some("kong:trace:1")
+        );
+    }
+
+    #[test]
+    fn keeps_addresses_and_values_out_of_messages() {
+        let body = br#"{"title":"Conflict","detail":"\"ann@example.com\" is taken","invalid_parameters":[{"field":"email","reason":"bob@example.com is odd"}]}"#;
+        let (problem, message) = read_failure(409, body);
+        assert_eq!(
+            message,
+            "Conflict: [address] is taken (email: [address] is odd)"
+        );
+        assert!(!format!("{problem:?}").contains("example.com"));
+        let error = serde_json::from_str::<u8>(r#""Ann \"the\" Miller""#).unwrap_err();
+        assert_eq!(
+            without_values(&error),
+            "invalid type: string …, expected u8 at line 1 column 20"
+        );
+    }
+
+    #[test]
+    fn cuts_long_messages() {
+        assert_eq!(
+            without_addresses(&"é ".repeat(1000)).chars().count(),
+            MAX_MESSAGE
+        );
+    }
+
+    #[test]
+    fn tells_what_may_pass_from_what_stays() {
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert!(is_transient_status(status), "{status}");
+        }
+        for status in [302, 400, 401, 403, 404, 409, 501] {
+            assert!(!is_transient_status(status), "{status}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod client;
 mod error;
 mod models;
 mod page;
+mod request;
 mod resources;
 mod transport;
 

@@ -5,16 +5,19 @@
 //! where they are missed, so the list is then read anew.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hash::Hash;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use url::Url;
+use url::form_urlencoded;
 
 use crate::error::Error;
 
 /// Entries asked for on one page; Konnect documents no maximum for numbered pages.
 pub(crate) const PAGE_SIZE: u32 = 100;
+/// Query parameter that says where a page begins.
+const AFTER: &str = "page[after]";
 /// How often a list that shrinks while it is read is begun anew.
 const MAX_PASSES: usize = 3;
 /// Pages in a row without a new entry before a list is taken to repeat itself.
@@ -48,30 +51,40 @@ pub struct CursorPage<T> {
 pub struct Cursor(Vec<(String, String)>);
 
 impl Cursor {
-    /// Reads the `next` of an answer, or a cursor that was kept as text.
+    /// Reads the `next` of an answer, or what `Display` wrote of a cursor.
     pub fn parse(next: &str) -> Self {
-        let base = Url::parse("http://cursor.invalid").expect("a constant URL");
-        let is_uri = next.starts_with(['/', '?']) || next.starts_with("http");
-        let has_after =
-            next.contains("page[after]=") || next.to_ascii_lowercase().contains("page%5bafter%5d=");
+        let lower = next.to_ascii_lowercase();
+        let is_uri = next.starts_with(['/', '?']) || lower.starts_with("http");
+        let has_after = lower.contains("page[after]=") || lower.contains("page%5bafter%5d=");
         if !is_uri && !has_after {
-            return Self(vec![("page[after]".to_owned(), next.to_owned())]);
+            return Self(vec![(AFTER.to_owned(), next.to_owned())]);
         }
-        let uri = if is_uri {
-            next.to_owned()
-        } else {
-            format!("?{next}")
-        };
-        let pairs = base
-            .join(&uri)
-            .map(|url| url.query_pairs().into_owned().collect());
-        Self(pairs.unwrap_or_default())
+        let query = next.split_once('?').map_or(next, |(_, query)| query);
+        let query = query.split_once('#').map_or(query, |(query, _)| query);
+        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        if has_after {
+            // The documented sample has a page size beside it that is not encoded as it should be.
+            pairs.retain(|(name, _)| name == AFTER);
+        }
+        Self(pairs)
     }
 
     /// Lays the cursor over a query: its parameters replace those of the same name.
     pub(crate) fn apply(&self, query: &mut Vec<(String, String)>) {
         query.retain(|(name, _)| !self.0.iter().any(|(own, _)| own == name));
         query.extend(self.0.iter().cloned());
+    }
+}
+
+impl fmt::Display for Cursor {
+    /// Writes the cursor as a query that [`Cursor::parse`] reads, to be kept by the caller.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.0)
+            .finish();
+        write!(formatter, "?{query}")
     }
 }
 
@@ -116,14 +129,20 @@ where
     let (mut largest_total, mut shrank) = (0, false);
     for number in 1.. {
         let Page { items, total } = fetch(number).await?;
-        let total = total.unwrap_or(0);
-        shrank |= total < largest_total;
-        largest_total = largest_total.max(total);
         if items.is_empty() {
             break;
         }
-        gathered.add(items)?;
-        if total == 0 || gathered.list.len() as u64 >= total {
+        let new = gathered.add(items)?;
+        let Some(total) = total else {
+            // Some lists do not say how long they are, and may not be paged at all.
+            if new == 0 {
+                break;
+            }
+            continue;
+        };
+        shrank |= total < largest_total;
+        largest_total = largest_total.max(total);
+        if gathered.list.len() as u64 >= total {
             break;
         }
     }
@@ -173,22 +192,20 @@ impl<T: Identified> Gathered<T> {
         }
     }
 
-    fn add(&mut self, items: Vec<T>) -> Result<(), Error> {
+    /// Keeps the entries that are new and says how many they are.
+    fn add(&mut self, items: Vec<T>) -> Result<usize, Error> {
         let before = self.list.len();
         for item in items {
             if self.seen.insert(item.id()) {
                 self.list.push(item);
             }
         }
-        self.stale_pages = if self.list.len() == before {
-            self.stale_pages + 1
-        } else {
-            0
-        };
+        let new = self.list.len() - before;
+        self.stale_pages = if new == 0 { self.stale_pages + 1 } else { 0 };
         if self.stale_pages >= MAX_STALE_PAGES {
             return Err(Error::Paging { route: self.route });
         }
-        Ok(())
+        Ok(new)
     }
 }
 
@@ -279,4 +296,87 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
             .as_u64()
             .or_else(|| value.as_f64().map(|number| number as u64))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_cursor_as_uri_and_as_value() {
+        let cases = [
+            ("abc==", "abc=="),
+            (
+                "/api/v2/audit-log-destinations?page%5Bafter%5D=a%3D%3D&page%5Bsize%5=1",
+                "a==",
+            ),
+            (
+                "https://elsewhere.example/x?page[after]=b&page[size]=1",
+                "b",
+            ),
+            ("page[after]=c", "c"),
+        ];
+        for (next, expected) in cases {
+            let cursor = Cursor::parse(next);
+            let mut query = vec![
+                ("page[size]".to_owned(), "10".to_owned()),
+                (AFTER.to_owned(), "old".to_owned()),
+            ];
+            cursor.apply(&mut query);
+            assert_eq!(query[0].1, "10", "{next}");
+            assert_eq!(
+                query[1..],
+                [(AFTER.to_owned(), expected.to_owned())],
+                "{next}"
+            );
+            assert_eq!(Cursor::parse(&cursor.to_string()), cursor, "{next}");
+        }
+    }
+
+    #[test]
+    fn follows_the_query_of_a_uri_that_has_another_kind_of_cursor() {
+        let mut query = vec![("page[size]".to_owned(), "10".to_owned())];
+        Cursor::parse("/v3/audit-logs?cursor=x").apply(&mut query);
+        assert_eq!(query[1], ("cursor".to_owned(), "x".to_owned()));
+    }
+
+    #[test]
+    fn reads_counts_as_any_kind_of_number() {
+        let total = |text: &str| {
+            let body: NumberedBody<u8> = serde_json::from_str(text).unwrap();
+            Page::from(body).total
+        };
+        assert_eq!(
+            total(r#"{"data":[],"meta":{"page":{"total":12.0}}}"#),
+            Some(12)
+        );
+        assert_eq!(
+            total(r#"{"data":[],"meta":{"page":{"total":12}}}"#),
+            Some(12)
+        );
+        assert_eq!(
+            total(r#"{"data":[],"meta":{"page":{"total":-1}}}"#),
+            Some(0)
+        );
+        assert_eq!(total(r#"{"data":[],"meta":{"page":{"total":null}}}"#), None);
+        assert_eq!(total(r#"{"data":[]}"#), None);
+    }
+
+    #[test]
+    fn finds_the_next_cursor_in_both_shapes_of_meta() {
+        for text in [
+            r#"{"data":[1],"meta":{"next":"n","previous":null,"size":1}}"#,
+            r#"{"data":[1],"meta":{"page":{"next":"n","previous":null,"size":1}}}"#,
+        ] {
+            let body: CursorBody<u8> = serde_json::from_str(text).unwrap();
+            assert_eq!(
+                CursorPage::from(body).next,
+                Some(Cursor::parse("n")),
+                "{text}"
+            );
+        }
+        let body: CursorBody<u8> =
+            serde_json::from_str(r#"{"data":[1],"meta":{"next":null}}"#).unwrap();
+        assert_eq!(CursorPage::from(body).next, None);
+    }
 }

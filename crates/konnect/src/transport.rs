@@ -13,19 +13,19 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
 use reqwest::{Method, Response};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 use url::Url;
 
-use crate::error::{Error, is_transient_status, read_failure, without_addresses};
+use crate::error::{Error, is_transient_status, read_failure, without_values};
+use crate::request::{Host, Operation, Request};
 
 /// Bytes read of an answer that reports a failure; more of it is not worth having.
 const MAX_FAILURE_BYTES: usize = 64 * 1024;
 /// Bytes read of an answer that is a success; larger ones are an error.
 const MAX_SUCCESS_BYTES: usize = 16 * 1024 * 1024;
-/// Headers in which Konnect or a gateway before it names the call.
-const TRACE_HEADERS: [&str; 3] = ["x-datadog-trace-id", "x-kong-request-id", "x-request-id"];
+/// Headers in which Kong's gateway, or a proxy before it, names the call.
+const TRACE_HEADERS: [&str; 2] = ["x-kong-request-id", "x-request-id"];
 
 /// How reads are repeated; writes never are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,108 +78,6 @@ pub struct Attempt {
 
 pub(crate) type Observer = Arc<dyn Fn(&Attempt) + Send + Sync>;
 
-/// Which of Konnect's hosts a call goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Host {
-    /// The region's, which has portals, webhooks and replays.
-    Region,
-    /// The global one, which has what belongs to the whole organisation.
-    Global,
-}
-
-/// What is sent: everything but what all calls have in common.
-#[derive(Debug, Clone)]
-pub(crate) struct Request {
-    operation: Operation,
-    host: Host,
-    path: String,
-    query: Vec<(String, String)>,
-    body: Option<Vec<u8>>,
-    anonymous: bool,
-}
-
-/// Method and path template, as one text for errors: `GET /v3/portals`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Operation(pub(crate) &'static str);
-
-impl Operation {
-    fn method(self) -> &'static str {
-        self.0.split_once(' ').map_or("GET", |(method, _)| method)
-    }
-
-    fn route(self) -> &'static str {
-        self.0.split_once(' ').map_or(self.0, |(_, route)| route)
-    }
-}
-
-impl Request {
-    /// Makes a request to the region; each `{…}` of the path template takes the next id.
-    pub(crate) fn new(operation: &'static str, ids: &[&dyn fmt::Display]) -> Self {
-        let operation = Operation(operation);
-        let mut ids = ids.iter();
-        let mut path = String::with_capacity(operation.route().len() + 32);
-        for segment in operation.route().split('/').skip(1) {
-            path.push('/');
-            match ids.as_slice().first().filter(|_| segment.starts_with('{')) {
-                Some(id) => {
-                    path.push_str(&id.to_string());
-                    ids.next();
-                }
-                None => path.push_str(segment),
-            }
-        }
-        let host = Host::Region;
-        Self {
-            operation,
-            host,
-            path,
-            query: Vec::new(),
-            body: None,
-            anonymous: false,
-        }
-    }
-
-    /// Sends it to the global host instead.
-    pub(crate) fn global(mut self) -> Self {
-        self.host = Host::Global;
-        self
-    }
-
-    /// Sends it without the token.
-    pub(crate) fn anonymous(mut self) -> Self {
-        self.anonymous = true;
-        self
-    }
-
-    /// Adds a query parameter.
-    pub(crate) fn query(mut self, name: &str, value: impl fmt::Display) -> Self {
-        self.query.push((name.to_owned(), value.to_string()));
-        self
-    }
-
-    /// Adds a query parameter if there is a value.
-    pub(crate) fn query_if(self, name: &str, value: Option<impl fmt::Display>) -> Self {
-        match value {
-            Some(value) => self.query(name, value),
-            None => self,
-        }
-    }
-
-    /// Lets `change` rewrite the whole query.
-    pub(crate) fn with_query(mut self, change: impl FnOnce(&mut Vec<(String, String)>)) -> Self {
-        change(&mut self.query);
-        self
-    }
-
-    /// Adds a JSON body.
-    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
-        let bytes = serde_json::to_vec(body);
-        let route = self.operation.0;
-        self.body = Some(bytes.map_err(|source| Error::Encode { route, source })?);
-        Ok(self)
-    }
-}
-
 /// What all calls of a client have in common.
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
@@ -210,7 +108,7 @@ impl Transport {
         let body = self.send(request).await?;
         serde_json::from_slice(&body).map_err(|error| Error::Decode {
             route,
-            message: without_addresses(&error.to_string()),
+            message: without_values(&error),
         })
     }
 
@@ -416,5 +314,38 @@ fn failure(operation: Operation, error: reqwest::Error) -> Error {
     Error::Transport {
         route,
         source: Box::new(error.without_url()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(retry_after: &str, date: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn reads_retry_after_as_seconds_and_as_date() {
+        let date = Some("Tue, 15 Nov 1994 08:12:30 GMT");
+        let cases = [
+            ("7", None, Some(7)),
+            (" 0 ", None, Some(0)),
+            ("Tue, 15 Nov 1994 08:12:31 GMT", date, Some(1)),
+            ("Tue, 15 Nov 1994 08:12:29 GMT", date, Some(0)),
+            ("Tue, 15 Nov 1994 08:12:29 GMT", None, Some(0)),
+            ("-1", None, None),
+            ("soon", date, None),
+        ];
+        for (text, date, expected) in cases {
+            let seconds = retry_after(&headers(text, date)).map(|wait| wait.as_secs());
+            assert_eq!(seconds, expected, "{text:?}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 }

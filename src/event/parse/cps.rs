@@ -2,8 +2,8 @@
 
 use crate::event::AuditEvent;
 use crate::event::kind::Format;
+use crate::event::parse::json;
 use crate::event::parse::scan::{CPS_WRAPPER, Object};
-use crate::event::parse::{ParseError, json};
 
 /// Takes the first wrapped object out of the wrapper, if it is an entry.
 pub(super) fn unwrap<'a>(outer: &mut Object<'a>) -> Option<Object<'a>> {
@@ -15,11 +15,7 @@ pub(super) fn unwrap<'a>(outer: &mut Object<'a>) -> Option<Object<'a>> {
 }
 
 /// Reads an entry in CPS.
-pub(super) fn event(
-    text: &str,
-    outer: &Object<'_>,
-    inner: &Object<'_>,
-) -> Result<AuditEvent, ParseError> {
+pub(super) fn event(text: &str, outer: &Object<'_>, inner: &Object<'_>) -> AuditEvent {
     let (members, repeated) = json::members(text, inner);
     let wrapped_twice = outer
         .members
@@ -27,9 +23,5 @@ pub(super) fn event(
         .filter(|m| m.name == CPS_WRAPPER)
         .count()
         > 1;
-    Ok(AuditEvent::from_members(
-        Format::Cps,
-        repeated || wrapped_twice,
-        members,
-    ))
+    AuditEvent::from_members(Format::Cps, repeated || wrapped_twice, members)
 }

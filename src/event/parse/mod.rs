@@ -67,7 +67,7 @@ impl From<ScanError> for ParseError {
 pub fn parse(line: &[u8]) -> Result<AuditEvent, ParseError> {
     match Shape::of(line)? {
         Shape::Json { text, object } => json::event(text, &object),
-        Shape::Cps { text, outer, inner } => cps::event(text, &outer, &inner),
+        Shape::Cps { text, outer, inner } => Ok(cps::event(text, &outer, &inner)),
         Shape::Cef { text } => cef::event(text),
     }
 }

@@ -6,6 +6,7 @@ mod account;
 mod binaries;
 mod error;
 mod folder;
+mod process;
 mod server;
 
 use std::ffi::OsStr;

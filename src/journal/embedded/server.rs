@@ -1,17 +1,13 @@
-//! The server process: making the database, launching, waiting until it answers, ending. Each process is
-//! spawned and awaited by a thread of its own, because the kernel sends the signal of `--pdeathsig` when the
-//! spawning *thread* ends, and threads of a runtime come and go.
+//! The server: making the database, launching, waiting until it answers, ending. It must not leave a process
+//! of its own behind when one of these fails.
 
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Stdio;
 use std::time::Duration;
 
 use sqlx::Postgres;
 use sqlx::migrate::MigrateDatabase;
-use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +15,7 @@ use crate::journal::embedded::account::Account;
 use crate::journal::embedded::binaries::Binaries;
 use crate::journal::embedded::error::EmbeddedError;
 use crate::journal::embedded::folder::{Folder, NAME, PORT};
+use crate::journal::embedded::process::{Process, SUCCESS};
 
 /// `initdb` takes 1.5 s on a quiet machine; a slow disk may need many times that for its syncs.
 const INIT_TIMEOUT: Duration = Duration::from_mins(2);
@@ -114,7 +111,7 @@ impl Server {
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.process.pid
+        self.process.pid()
     }
 
     /// Waits until the server answers and holds usher's database.
@@ -175,7 +172,7 @@ impl Server {
             );
         }
         Err(EmbeddedError::StopFailed {
-            pid: self.process.pid,
+            pid: self.process.pid(),
             after: SHUTDOWNS.iter().map(|(_, patience)| *patience).sum(),
         })
     }
@@ -240,87 +237,4 @@ fn too_slow(folder: &Folder, step: &'static str, after: Duration) -> EmbeddedErr
         log_file: folder.log_file(),
         log: folder.log_tail(),
     }
-}
-
-/// How [`Process::ended`] tells a success.
-const SUCCESS: &str = "exit status: 0";
-
-/// A process whose parent thread lives as long as it does.
-#[derive(Debug)]
-struct Process {
-    pid: u32,
-    ended: watch::Receiver<Option<String>>,
-}
-
-impl Process {
-    /// Spawns `command` with the lock as its standard input and the log as its output.
-    async fn spawn(
-        what: &'static str,
-        mut command: Command,
-        [lock, log]: [&File; 2],
-    ) -> Result<Self, EmbeddedError> {
-        let failed = |source| EmbeddedError::Spawn { what, source };
-        command
-            .stdin(lock.try_clone().map_err(failed)?)
-            .stdout(log.try_clone().map_err(failed)?)
-            .stderr(log.try_clone().map_err(failed)?);
-        let (started, start) = oneshot::channel();
-        let (ending, ended) = watch::channel(None);
-        thread::Builder::new()
-            .name(format!("embedded-{what}"))
-            .spawn(move || supervise(what, command, started, &ending))
-            .map_err(failed)?;
-        let pid = start
-            .await
-            .unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
-            .map_err(failed)?;
-        Ok(Self { pid, ended })
-    }
-
-    /// Waits for the end and tells how it came; may be asked again.
-    async fn ended(&mut self) -> String {
-        match self.ended.wait_for(Option::is_some).await {
-            Ok(status) => status.clone().unwrap_or_default(),
-            Err(_) => "its thread ended".to_owned(),
-        }
-    }
-}
-
-/// The life of a process's thread: spawn, report, wait.
-fn supervise(
-    what: &'static str,
-    mut command: Command,
-    started: oneshot::Sender<io::Result<u32>>,
-    ending: &watch::Sender<Option<String>>,
-) {
-    let spawned = command.spawn();
-    // The command holds copies of the lock; kept, they would outlive the server.
-    drop(command);
-    let (mut child, reported) = match spawned {
-        Ok(child) => {
-            let reported = started.send(Ok(child.id()));
-            (child, reported)
-        }
-        Err(error) => {
-            if started.send(Err(error)).is_err() {
-                tracing::debug!(
-                    process = what,
-                    "nobody waits for a process that did not start"
-                );
-            }
-            return;
-        }
-    };
-    if reported.is_err() {
-        tracing::debug!(process = what, "nobody waits for the process any more");
-    }
-    let status = child
-        .wait()
-        .map_or_else(|error| error.to_string(), |status| status.to_string());
-    if status == SUCCESS {
-        tracing::debug!(process = what, "embedded process ended");
-    } else {
-        tracing::error!(process = what, %status, "embedded process failed");
-    }
-    ending.send_replace(Some(status));
 }

@@ -1,7 +1,7 @@
 //! Audit-log destinations, which the whole organisation shares.
 
 use chrono::{DateTime, Utc};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::models::ids::DestinationId;
@@ -113,6 +113,6 @@ fn expose_optional<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     secret
         .as_ref()
-        .map(|secret| secret.expose_secret())
+        .map(ExposeSecret::expose_secret)
         .serialize(serializer)
 }

@@ -62,3 +62,28 @@ fn readable_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Jwk>,
         .filter_map(|key| Jwk::deserialize(key).ok())
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_out_keys_that_cannot_be_used() {
+        // The first `x` is that of the specification, the second one decodes to 33 bytes.
+        let text = r#"{"keys":[
+            {"kty":"OKP","alg":"EdDSA","kid":"good","crv":"Ed25519","x":"XWxGtApfcqmKI7p0OKnF5JSEWMVoLsytFXLEP7xZ_l8"},
+            {"kty":"OKP","alg":"EdDSA","kid":"long","crv":"Ed25519","x":"XWxGtApfcqmKI7p0OKnF5JSEWMVoLsytFXLEP7xZ_l8A"},
+            {"kty":"RSA","kid":"rsa","n":"AQAB","e":"AQAB"},
+            {"kty":"OKP","kid":"x","crv":"X25519","x":"XWxGtApfcqmKI7p0OKnF5JSEWMVoLsytFXLEP7xZ_l8"},
+            {"kty":"OKP","kid":7,"crv":"Ed25519","x":null},
+            "nonsense"
+        ]}"#;
+        let jwks: Jwks = serde_json::from_str(text).unwrap();
+        let ids: Vec<_> = jwks.ed25519_keys().map(|(kid, _)| kid).collect();
+        assert_eq!(ids, ["good"]);
+        assert_eq!(
+            jwks.keys[0].ed25519_bytes().unwrap()[..3],
+            [0x5d, 0x6c, 0x46]
+        );
+    }
+}

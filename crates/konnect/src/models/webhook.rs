@@ -42,6 +42,10 @@ pub struct WebhookUpdate {
 }
 
 /// How a webhook fares.
+#[expect(
+    clippy::struct_field_names,
+    reason = "members are named as the API names them"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WebhookStatus {
     /// What became of the last delivery.

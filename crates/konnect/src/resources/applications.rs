@@ -4,8 +4,9 @@ use crate::error::Error;
 use crate::models::application::{Application, ListApplications, NewApplication};
 use crate::models::ids::{ApplicationId, PortalId};
 use crate::page::{Page, collect_numbered};
+use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
-use crate::transport::{Request, Transport};
+use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/portals/{portalId}/applications";
 const CREATE: &str = "POST /v3/portals/{portalId}/applications";
@@ -31,7 +32,7 @@ impl Applications<'_> {
         number: u32,
     ) -> Result<Page<Application>, Error> {
         // Ids have no short form of the filter: their schema is an object of operators.
-        let request = Request::new(LIST, &[&self.portal])
+        let request = Request::new(LIST, &[self.portal.0])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
             .query_if("filter[developer_id][eq]", options.developer_id)
             .query_if("filter[team_id][eq]", options.team_id)
@@ -42,14 +43,14 @@ impl Applications<'_> {
     /// Reads an application.
     pub async fn get(&self, id: ApplicationId) -> Result<Application, Error> {
         self.transport
-            .fetch(Request::new(GET, &[&self.portal, &id]))
+            .fetch(Request::new(GET, &[self.portal.0, id.0]))
             .await
     }
 
     /// Creates an application for a developer or a team.
     pub async fn create(&self, application: &NewApplication) -> Result<Application, Error> {
         self.transport
-            .fetch(Request::new(CREATE, &[&self.portal]).json(application)?)
+            .fetch(Request::new(CREATE, &[self.portal.0]).json(application)?)
             .await
     }
 }

@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::models::audit_log::PullAuditLogs;
 use crate::page::{Cursor, CursorBody, CursorPage};
-use crate::transport::{Request, Transport};
+use crate::request::Request;
+use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/audit-logs";
 /// The largest page that the API gives.

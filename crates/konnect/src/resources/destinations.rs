@@ -6,7 +6,8 @@ use crate::models::destination::{
 };
 use crate::models::ids::DestinationId;
 use crate::page::{Cursor, CursorBody, CursorPage, PAGE_SIZE, collect_cursor};
-use crate::transport::{Request, Transport};
+use crate::request::Request;
+use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/audit-log-destinations";
 const CREATE: &str = "POST /v3/audit-log-destinations";
@@ -51,7 +52,7 @@ impl Destinations<'_> {
     /// Reads a destination.
     pub async fn get(&self, id: DestinationId) -> Result<Destination, Error> {
         self.transport
-            .fetch(Request::new(GET, &[&id]).global())
+            .fetch(Request::new(GET, &[id.0]).global())
             .await
     }
 
@@ -69,14 +70,14 @@ impl Destinations<'_> {
         update: &DestinationUpdate,
     ) -> Result<Destination, Error> {
         self.transport
-            .fetch(Request::new(UPDATE, &[&id]).global().json(update)?)
+            .fetch(Request::new(UPDATE, &[id.0]).global().json(update)?)
             .await
     }
 
     /// Deletes a destination; 409 while a webhook uses it.
     pub async fn delete(&self, id: DestinationId) -> Result<(), Error> {
         self.transport
-            .call(Request::new(DELETE, &[&id]).global())
+            .call(Request::new(DELETE, &[id.0]).global())
             .await
     }
 }

@@ -6,8 +6,9 @@ use crate::error::Error;
 use crate::models::developer::{Developer, DeveloperStatus, ListDevelopers, NewDeveloper};
 use crate::models::ids::{DeveloperId, PortalId};
 use crate::page::{Page, collect_numbered};
+use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
-use crate::transport::{Request, Transport};
+use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/portals/{portalId}/developers";
 const CREATE: &str = "POST /v3/portals/{portalId}/developers";
@@ -39,7 +40,7 @@ impl Developers<'_> {
         options: &ListDevelopers,
         number: u32,
     ) -> Result<Page<Developer>, Error> {
-        let request = Request::new(LIST, &[&self.portal])
+        let request = Request::new(LIST, &[self.portal.0])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
             .query_if("filter[status]", options.status.as_ref())
             .query_if("filter[email]", options.email.as_deref());
@@ -49,14 +50,14 @@ impl Developers<'_> {
     /// Reads a developer.
     pub async fn get(&self, id: DeveloperId) -> Result<Developer, Error> {
         self.transport
-            .fetch(Request::new(GET, &[&self.portal, &id]))
+            .fetch(Request::new(GET, &[self.portal.0, id.0]))
             .await
     }
 
     /// Creates a developer; 409 if the e-mail address is taken.
     pub async fn create(&self, developer: &NewDeveloper) -> Result<Developer, Error> {
         self.transport
-            .fetch(Request::new(CREATE, &[&self.portal]).json(developer)?)
+            .fetch(Request::new(CREATE, &[self.portal.0]).json(developer)?)
             .await
     }
 
@@ -66,14 +67,14 @@ impl Developers<'_> {
         id: DeveloperId,
         status: &DeveloperStatus,
     ) -> Result<Developer, Error> {
-        let request = Request::new(UPDATE, &[&self.portal, &id]).json(&StatusBody { status })?;
+        let request = Request::new(UPDATE, &[self.portal.0, id.0]).json(&StatusBody { status })?;
         self.transport.fetch(request).await
     }
 
     /// Deletes a developer and the applications it owns; 404 if there is none.
     pub async fn delete(&self, id: DeveloperId) -> Result<(), Error> {
         self.transport
-            .call(Request::new(DELETE, &[&self.portal, &id]))
+            .call(Request::new(DELETE, &[self.portal.0, id.0]))
             .await
     }
 }

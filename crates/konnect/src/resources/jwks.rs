@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::models::jwks::Jwks;
-use crate::transport::{Request, Transport};
+use crate::request::Request;
+use crate::transport::Transport;
 
 const GET: &str = "GET /v2/audit-log-webhook/jwks.json";
 

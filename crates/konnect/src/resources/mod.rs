@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::page::{NumberedBody, PAGE_SIZE, Page};
-use crate::transport::{Request, Transport};
+use crate::request::Request;
+use crate::transport::Transport;
 
 /// Attribute that lists are sorted by: what is added while a list is read then comes last.
 const SORT: &str = "created_at";

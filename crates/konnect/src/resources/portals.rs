@@ -4,8 +4,9 @@ use crate::error::Error;
 use crate::models::ids::PortalId;
 use crate::models::portal::{ListPortals, Portal};
 use crate::page::{Page, collect_numbered};
+use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
-use crate::transport::{Request, Transport};
+use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/portals";
 const GET: &str = "GET /v3/portals/{portalId}";
@@ -36,6 +37,6 @@ impl Portals<'_> {
 
     /// Reads a portal.
     pub async fn get(&self, id: PortalId) -> Result<Portal, Error> {
-        self.transport.fetch(Request::new(GET, &[&id])).await
+        self.transport.fetch(Request::new(GET, &[id.0])).await
     }
 }

@@ -8,8 +8,9 @@ use crate::models::registration::{
     ListRegistrations, NewRegistration, Registration, RegistrationStatus,
 };
 use crate::page::{Page, collect_numbered};
+use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
-use crate::transport::{Request, Transport};
+use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/portals/{portalId}/application-registrations";
 const CREATE: &str = "POST /v3/portals/{portalId}/applications/{applicationId}/registrations";
@@ -42,7 +43,7 @@ impl Registrations<'_> {
         options: &ListRegistrations,
         number: u32,
     ) -> Result<Page<Registration>, Error> {
-        let request = Request::new(LIST, &[&self.portal])
+        let request = Request::new(LIST, &[self.portal.0])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
             .query_if("filter[status]", options.status.as_ref())
             .query_if("filter[developer_id][eq]", options.developer_id)
@@ -60,7 +61,7 @@ impl Registrations<'_> {
         id: RegistrationId,
     ) -> Result<Registration, Error> {
         self.transport
-            .fetch(Request::new(GET, &[&self.portal, &application, &id]))
+            .fetch(Request::new(GET, &[self.portal.0, application.0, id.0]))
             .await
     }
 
@@ -70,7 +71,7 @@ impl Registrations<'_> {
         application: ApplicationId,
         registration: &NewRegistration,
     ) -> Result<Registration, Error> {
-        let request = Request::new(CREATE, &[&self.portal, &application]).json(registration)?;
+        let request = Request::new(CREATE, &[self.portal.0, application.0]).json(registration)?;
         self.transport.fetch(request).await
     }
 
@@ -81,7 +82,7 @@ impl Registrations<'_> {
         id: RegistrationId,
         status: &RegistrationStatus,
     ) -> Result<Registration, Error> {
-        let request = Request::new(UPDATE, &[&self.portal, &application, &id])
+        let request = Request::new(UPDATE, &[self.portal.0, application.0, id.0])
             .json(&StatusBody { status })?;
         self.transport.fetch(request).await
     }

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::error::Error;
 use crate::models::ids::PortalId;
 use crate::models::replay::{ReplayJob, ReplayWindow};
-use crate::transport::{Request, Transport};
+use crate::request::Request;
+use crate::transport::Transport;
 
 const GET_PORTAL: &str = "GET /v3/portals/{portalId}/audit-log-replay-job";
 const GET_ORGANISATION: &str = "GET /v3/audit-log-replay-job";
@@ -23,7 +24,7 @@ impl Replay<'_> {
     /// Reads the job; its status is `unconfigured` before any was started.
     pub async fn get(&self) -> Result<ReplayJob, Error> {
         let request = match &self.portal {
-            Some(portal) => Request::new(GET_PORTAL, &[portal]),
+            Some(portal) => Request::new(GET_PORTAL, &[portal.0]),
             None => Request::new(GET_ORGANISATION, &[]),
         };
         self.transport.fetch(request).await
@@ -38,7 +39,7 @@ impl Replay<'_> {
         end_at: DateTime<Utc>,
     ) -> Result<ReplayJob, Error> {
         let request = match &self.portal {
-            Some(portal) => Request::new(PUT_PORTAL, &[portal]),
+            Some(portal) => Request::new(PUT_PORTAL, &[portal.0]),
             None => Request::new(PUT_ORGANISATION, &[]),
         };
         self.transport

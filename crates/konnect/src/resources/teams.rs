@@ -6,8 +6,9 @@ use crate::error::Error;
 use crate::models::ids::{DeveloperId, PortalId, TeamId};
 use crate::models::team::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember};
 use crate::page::{Page, collect_numbered};
+use crate::request::Request;
 use crate::resources::numbered_page;
-use crate::transport::{Request, Transport};
+use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/portals/{portalId}/teams";
 const CREATE: &str = "POST /v3/portals/{portalId}/teams";
@@ -37,7 +38,7 @@ impl Teams<'_> {
 
     /// Reads one page of the list, from 1.
     pub async fn list_page(&self, options: &ListTeams, number: u32) -> Result<Page<Team>, Error> {
-        let request = Request::new(LIST, &[&self.portal])
+        let request = Request::new(LIST, &[self.portal.0])
             .query_if("filter[name]", options.name.as_deref())
             .query_if("filter[can_own_applications]", options.can_own_applications);
         numbered_page(self.transport, request, options.page_size, number).await
@@ -46,14 +47,14 @@ impl Teams<'_> {
     /// Reads a team.
     pub async fn get(&self, id: TeamId) -> Result<Team, Error> {
         self.transport
-            .fetch(Request::new(GET, &[&self.portal, &id]))
+            .fetch(Request::new(GET, &[self.portal.0, id.0]))
             .await
     }
 
     /// Creates a team; names need not be unique.
     pub async fn create(&self, team: &NewTeam) -> Result<Team, Error> {
         self.transport
-            .fetch(Request::new(CREATE, &[&self.portal]).json(team)?)
+            .fetch(Request::new(CREATE, &[self.portal.0]).json(team)?)
             .await
     }
 
@@ -70,7 +71,7 @@ impl Teams<'_> {
         options: &ListTeamMembers,
         number: u32,
     ) -> Result<Page<TeamMember>, Error> {
-        let request = Request::new(MEMBERS, &[&self.portal, &team])
+        let request = Request::new(MEMBERS, &[self.portal.0, team.0])
             .query_if("filter[email]", options.email.as_deref());
         numbered_page(self.transport, request, options.page_size, number).await
     }
@@ -78,7 +79,7 @@ impl Teams<'_> {
     /// Lists all teams a developer is a member of.
     pub async fn of_developer(&self, developer: DeveloperId) -> Result<Vec<Team>, Error> {
         collect_numbered(OF_DEVELOPER, |number| {
-            let request = Request::new(OF_DEVELOPER, &[&self.portal, &developer]);
+            let request = Request::new(OF_DEVELOPER, &[self.portal.0, developer.0]);
             numbered_page(self.transport, request, None, number)
         })
         .await
@@ -91,7 +92,7 @@ impl Teams<'_> {
         developer: DeveloperId,
     ) -> Result<Membership, Error> {
         let request =
-            Request::new(ADD, &[&self.portal, &team]).json(&MemberBody { id: developer })?;
+            Request::new(ADD, &[self.portal.0, team.0]).json(&MemberBody { id: developer })?;
         match self.transport.call(request).await {
             Ok(()) => Ok(Membership::Added),
             Err(error) if error.is_conflict() => Ok(Membership::AlreadyMember),
@@ -102,7 +103,7 @@ impl Teams<'_> {
     /// Removes a developer from a team; 404 if it is no member, or if there is no such team.
     pub async fn remove_member(&self, team: TeamId, developer: DeveloperId) -> Result<(), Error> {
         self.transport
-            .call(Request::new(REMOVE, &[&self.portal, &team, &developer]))
+            .call(Request::new(REMOVE, &[self.portal.0, team.0, developer.0]))
             .await
     }
 }

@@ -3,7 +3,8 @@
 use crate::error::Error;
 use crate::models::ids::PortalId;
 use crate::models::webhook::{Webhook, WebhookStatus, WebhookUpdate};
-use crate::transport::{Request, Transport};
+use crate::request::Request;
+use crate::transport::Transport;
 
 /// The operation on a portal's webhook, then the same on the organisation's.
 type Pair = (&'static str, &'static str);
@@ -61,7 +62,7 @@ impl WebhookResource<'_> {
 
     fn request(&self, (of_portal, of_organisation): Pair) -> Request {
         match &self.portal {
-            Some(portal) => Request::new(of_portal, &[portal]),
+            Some(portal) => Request::new(of_portal, &[portal.0]),
             None => Request::new(of_organisation, &[]),
         }
     }

@@ -1,0 +1,138 @@
+//! Lists are read to their end, whatever happens to them meanwhile.
+
+use konnect::{DeveloperStatus, Error, ListDestinations, ListDevelopers, Page};
+use uuid::Uuid;
+
+use crate::support::{Change, Fake, PORTAL, TOKEN, id};
+
+fn pages_of(size: u32) -> ListDevelopers {
+    ListDevelopers {
+        page_size: Some(size),
+        ..ListDevelopers::default()
+    }
+}
+
+async fn listed(fake: &Fake, size: u32) -> Vec<Uuid> {
+    let developers = fake
+        .client()
+        .developers(PORTAL)
+        .list(&pages_of(size))
+        .await
+        .unwrap();
+    developers
+        .into_iter()
+        .map(|developer| developer.id.0)
+        .collect()
+}
+
+#[tokio::test]
+async fn reads_every_page_in_order_and_no_more() {
+    for (count, pages) in [(0, 1), (1, 1), (9, 3), (10, 4)] {
+        let fake = Fake::start().await;
+        fake.state().developers = (0..count).map(id).collect();
+        assert_eq!(
+            listed(&fake, 3).await,
+            (0..count).map(id).collect::<Vec<_>>()
+        );
+        assert_eq!(fake.asked().len(), pages, "{count} developers");
+    }
+}
+
+#[tokio::test]
+async fn names_each_developer_once_when_one_is_inserted_between_pages() {
+    let fake = Fake::start().await;
+    fake.state().developers = (0..7).map(id).collect();
+    fake.state().changes = [Change::Insert(id(100)), Change::Insert(id(101))].into();
+    assert_eq!(listed(&fake, 3).await, (0..7).map(id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn misses_nobody_when_one_is_removed_between_pages() {
+    let fake = Fake::start().await;
+    fake.state().developers = (0..7).map(id).collect();
+    fake.state().changes = [Change::Remove(id(0))].into();
+    assert_eq!(listed(&fake, 3).await, (1..7).map(id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn reads_lists_that_do_not_say_how_long_they_are() {
+    for ignores_page_number in [false, true] {
+        let fake = Fake::start().await;
+        fake.state().developers = (0..3).map(id).collect();
+        fake.state().hides_total = true;
+        fake.state().ignores_page_number = ignores_page_number;
+        let size = if ignores_page_number { 3 } else { 2 };
+        assert_eq!(
+            listed(&fake, size).await,
+            (0..3).map(id).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn gives_up_on_a_list_that_repeats_its_pages() {
+    let fake = Fake::start().await;
+    fake.state().developers = (0..7).map(id).collect();
+    fake.state().ignores_page_number = true;
+    let error = fake
+        .client()
+        .developers(PORTAL)
+        .list(&pages_of(3))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Paging { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn asks_with_filters_order_and_token() {
+    let fake = Fake::start().await;
+    let client = fake.builder().user_agent("usher/1").build().unwrap();
+    let options = ListDevelopers {
+        status: Some(DeveloperStatus::Pending),
+        email: Some("ann+x@example.com".to_owned()),
+        ..ListDevelopers::default()
+    };
+    let page: Page<_> = client
+        .developers(PORTAL)
+        .list_page(&options, 2)
+        .await
+        .unwrap();
+    assert_eq!((page.items.len(), page.total), (0, Some(0)));
+
+    let asked = fake.asked().remove(0);
+    assert_eq!(asked.path, format!("/v3/portals/{PORTAL}/developers"));
+    assert_eq!(asked.query["filter[status]"], "pending");
+    assert_eq!(asked.query["filter[email]"], "ann+x@example.com");
+    assert_eq!(asked.query["sort"], "created_at");
+    assert_eq!(asked.query["page[number]"], "2");
+    assert_eq!(asked.headers["authorization"], format!("Bearer {TOKEN}"));
+    assert_eq!(asked.headers["user-agent"], "usher/1");
+}
+
+#[tokio::test]
+async fn follows_cursors_written_as_values_and_as_uris() {
+    for uri_cursors in [false, true] {
+        let fake = Fake::start().await;
+        fake.state().destinations = (0..5).map(id).collect();
+        fake.state().uri_cursors = uri_cursors;
+        let options = ListDestinations {
+            page_size: Some(2),
+            ..ListDestinations::default()
+        };
+        let list = fake.client().destinations().list(&options).await.unwrap();
+        let ids: Vec<_> = list.iter().map(|destination| destination.id.0).collect();
+        assert_eq!(
+            ids,
+            (0..5).map(id).collect::<Vec<_>>(),
+            "uri cursors: {uri_cursors}"
+        );
+        let sizes = fake
+            .asked()
+            .iter()
+            .all(|asked| asked.query["page[size]"] == "2");
+        assert!(
+            sizes && fake.asked().len() == 3,
+            "uri cursors: {uri_cursors}"
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! Drives the client against a small stateful Konnect that speaks HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod documented;
+mod failures;
+mod lists;
+mod support;
+mod writes;

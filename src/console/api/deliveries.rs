@@ -1,0 +1,62 @@
+//! `/api/v1/deliveries`.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+use crate::console::api::Api;
+use crate::console::api::page::{Page, Parameters, journal_problem, part};
+use crate::http::Problem;
+use crate::journal::{Delivery, DeliveryFilter};
+
+/// Deliveries newest first, by receipt.
+pub(super) async fn list_deliveries(
+    State(api): State<Api>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<Value>>, Problem> {
+    let limit = parameters.limit()?;
+    let after = match parameters.cursor::<3>()? {
+        Some([time, batch, place]) => Some((part(&time)?, part(&batch)?, part(&place)?)),
+        None => None,
+    };
+    let filter = DeliveryFilter {
+        from: parameters.time("from")?.unwrap_or(DateTime::UNIX_EPOCH),
+        to: parameters.time("to")?.unwrap_or(far_future()),
+        after,
+    };
+    let pager = parameters.finish()?;
+    let rows = api
+        .journal
+        .deliveries(&filter, limit + 1)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    let position = |row: &Delivery| {
+        let time = row.batch_received_at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        format!("{time} {} {}", row.batch, row.place)
+    };
+    Ok(Json(pager.page(rows, limit, position, |row| render(&row))))
+}
+
+fn render(delivery: &Delivery) -> Value {
+    let request = &delivery.request;
+    json!({
+        "delivery_id": request.id,
+        "batch_id": delivery.batch,
+        "received_at": request.received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "peer": request.peer,
+        "encoding": request.encoding,
+        "body_bytes": request.body_bytes,
+        "inflated_bytes": request.inflated_bytes,
+        "status": request.status,
+        "received": request.received,
+        "stored": request.stored,
+        "duplicates": request.duplicates,
+        "quarantined": request.quarantined,
+    })
+}
+
+/// Later than anything that usher receives.
+pub(super) fn far_future() -> DateTime<Utc> {
+    DateTime::from_timestamp(253_402_300_799, 0).expect("the year 9999 is within range")
+}

@@ -1,0 +1,88 @@
+//! `/api/v1/events`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use chrono::SecondsFormat;
+use serde_json::{Map, Value, json};
+
+use crate::console::api::Api;
+use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::event::{EventId, Kind, Verdict, render};
+use crate::http::Problem;
+use crate::journal::{EventFilter, Position, StoredEvent};
+
+/// Events newest first, by `event_ts`.
+pub(super) async fn list_events(
+    State(api): State<Api>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<Value>>, Problem> {
+    let filter = EventFilter {
+        portal_id: parameters.text("portal_id"),
+        principal_id: parameters.text("principal_id"),
+        name: parameters.text("name"),
+        kind: parameters.read::<Kind>("kind", KINDS)?.map(|kind| kind.as_str().to_owned()),
+        trace_id: parameters.text("trace_id"),
+        verification: parameters.read::<Verdict>("verification", VERDICTS)?,
+        from: parameters.time("from")?,
+        to: parameters.time("to")?,
+        q: parameters.text("q"),
+    };
+    let limit = parameters.limit()?;
+    let after = match parameters.cursor::<2>()? {
+        Some([event_ts, id]) => Some(Position { event_ts: part(&event_ts)?, id: part(&id)? }),
+        None => None,
+    };
+    let pager = parameters.finish()?;
+    let rows = api
+        .journal
+        .search(&filter, after, limit + 1)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    let position = |row: &StoredEvent| {
+        format!("{} {}", row.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true), row.id)
+    };
+    Ok(Json(pager.page(rows, limit, position, |row| render_event(&row))))
+}
+
+/// One event by its id.
+pub(super) async fn get_event(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let id: EventId = id.parse().map_err(|_| bad_request("an event id is a UUID"))?;
+    let event = api.journal.event(id).await.map_err(|error| journal_problem(&error))?;
+    match event {
+        Some(event) => Ok(Json(json!({ "data": render_event(&event) }))),
+        None => Err(Problem::new(StatusCode::NOT_FOUND, "there is no event with this id")),
+    }
+}
+
+const KINDS: &str =
+    "authentication, authorization, access, observation, action, custom or unknown";
+const VERDICTS: &str = "verified, failed, key_unknown, unsigned or not_applicable";
+
+/// Konnect's own member names with the values as sent, and what usher knows beside them.
+fn render_event(stored: &StoredEvent) -> Value {
+    let (mut members, event) = match stored.parse() {
+        Ok(event) => (render(&event), Some(event)),
+        Err(_) => (Map::new(), None),
+    };
+    let time = |time: chrono::DateTime<chrono::Utc>| {
+        json!(time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    };
+    members.insert("id".to_owned(), json!(stored.id));
+    members.insert("received_at".to_owned(), time(stored.received_at));
+    members.insert("delivery_id".to_owned(), json!(stored.delivery_id));
+    members.insert("verification".to_owned(), json!(stored.verdict.as_str()));
+    members.insert("copies".to_owned(), json!(stored.copies));
+    if let Some(event) = event {
+        members.insert("kind".to_owned(), json!(event.kind.as_str()));
+        members.insert("occurred_at".to_owned(), time(event.occurred_at));
+        members.insert("ambiguous".to_owned(), json!(event.ambiguous));
+        members.insert("time_known".to_owned(), json!(event.time_known));
+    }
+    Value::Object(members)
+}

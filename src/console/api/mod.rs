@@ -1,0 +1,41 @@
+//! The JSON API under `/api/v1`: `{"data":[…],"meta":{"next":…}}`, newest first, behind a bearer
+//! token.
+
+mod actions;
+mod deliveries;
+mod events;
+mod page;
+mod quarantine;
+mod tokens;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::get;
+
+use crate::act::Queue;
+use crate::http::Problem;
+use crate::journal::Journal;
+
+pub use tokens::Tokens;
+
+/// What the API reads.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The record.
+    pub journal: Journal,
+    /// What was decided and done.
+    pub actions: Queue,
+}
+
+/// Every path of the API; a request without one of `tokens` is 401.
+pub fn router(api: Api, tokens: Tokens) -> Router {
+    Router::new()
+        .route("/api/v1/events", get(events::list_events))
+        .route("/api/v1/events/{id}", get(events::get_event))
+        .route("/api/v1/deliveries", get(deliveries::list_deliveries))
+        .route("/api/v1/quarantine", get(quarantine::list_quarantine))
+        .route("/api/v1/actions", get(actions::list_actions))
+        .method_not_allowed_fallback(Problem::method_not_allowed)
+        .route_layer(middleware::from_fn_with_state(tokens, tokens::require))
+        .with_state(api)
+}

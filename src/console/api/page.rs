@@ -1,0 +1,159 @@
+//! Query parameters into filters, and rows into pages with a path to the next one.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use crate::http::Problem;
+use crate::journal::JournalError;
+
+const DEFAULT_LIMIT: i64 = 100;
+const MAX_LIMIT: i64 = 1_000;
+
+/// The query of a list, taken apart parameter by parameter so that an unknown one is noticed.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    path: String,
+    given: BTreeMap<String, String>,
+    left: BTreeMap<String, String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| bad_request("the query cannot be read"))?;
+        let mut given = BTreeMap::new();
+        for (name, value) in pairs {
+            if given.insert(name.clone(), value).is_some() {
+                return Err(bad_request(format!("parameter {name} is given twice")));
+            }
+        }
+        Ok(Self { path: parts.uri.path().to_owned(), left: given.clone(), given })
+    }
+}
+
+impl Parameters {
+    /// A parameter as text; an empty one counts as absent.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.left.remove(name).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter that must read as `T`; `expected` says how it looks.
+    pub(super) fn read<T: FromStr>(
+        &mut self,
+        name: &str,
+        expected: &str,
+    ) -> Result<Option<T>, Problem> {
+        self.text(name)
+            .map(|value| {
+                let wrong = || bad_request(format!("parameter {name}: expected {expected}"));
+                value.parse().map_err(|_| wrong())
+            })
+            .transpose()
+    }
+
+    /// A time, RFC 3339.
+    pub(super) fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+        self.read(name, "a time such as 2026-01-31T12:00:00Z")
+    }
+
+    /// How many rows a page has.
+    pub(super) fn limit(&mut self) -> Result<i64, Problem> {
+        let expected = "a whole number from 1 to 1000";
+        match self.read("limit", expected)? {
+            None => Ok(DEFAULT_LIMIT),
+            Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+            Some(_) => Err(bad_request(format!("parameter limit: expected {expected}"))),
+        }
+    }
+
+    /// Where the page before ended; only a value that a `next` held is understood.
+    pub(super) fn cursor<const N: usize>(&mut self) -> Result<Option<[String; N]>, Problem> {
+        let Some(cursor) = self.text("cursor") else { return Ok(None) };
+        let wrong = || bad_request("parameter cursor: expected a value from meta.next");
+        let text = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
+        let text = String::from_utf8(text).map_err(|_| wrong())?;
+        let parts: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        parts.try_into().map(Some).map_err(|_| wrong())
+    }
+
+    /// Ends the reading: whatever is left is not known here.
+    pub(super) fn finish(self) -> Result<Pager, Problem> {
+        match self.left.keys().next() {
+            Some(name) => Err(bad_request(format!("unknown parameter {name}"))),
+            None => Ok(Pager { path: self.path, given: self.given }),
+        }
+    }
+}
+
+/// Knows how to ask for the page after this one.
+#[derive(Debug)]
+pub(super) struct Pager {
+    path: String,
+    given: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Meta {
+    next: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Page<T> {
+    data: Vec<T>,
+    meta: Meta,
+}
+
+impl Pager {
+    /// The page of `rows`, of which one more than `limit` was asked for; `position` says where a
+    /// row stands.
+    pub(super) fn page<R, T>(
+        mut self,
+        mut rows: Vec<R>,
+        limit: i64,
+        position: impl Fn(&R) -> String,
+        render: impl Fn(R) -> T,
+    ) -> Page<T> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|last| {
+            self.given.insert("cursor".to_owned(), URL_SAFE_NO_PAD.encode(position(last)));
+            let query =
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.given).finish();
+            format!("{}?{query}", self.path)
+        });
+        Page { data: rows.into_iter().map(render).collect(), meta: Meta { next } }
+    }
+}
+
+/// A part of a cursor as `T`.
+pub(super) fn part<T: FromStr>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| bad_request("parameter cursor: expected a value from meta.next"))
+}
+
+pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// A failure of the record as a client sees it; the cause is logged here, once.
+pub(super) fn journal_problem(error: &JournalError) -> Problem {
+    tracing::warn!(error = error.chain(), "the api could not read the record");
+    if error.is_transient() {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the record does not answer, try again")
+    } else {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the record could not be read")
+    }
+}

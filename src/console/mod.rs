@@ -1,0 +1,3 @@
+//! What people look at: the JSON API; pages come to stand beside it.
+
+pub mod api;

@@ -1,0 +1,99 @@
+//! Whether the process lives, and whether deliveries can be accepted.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+/// How one part of usher does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It works.
+    Ok,
+    /// It does not, and deliveries can be accepted all the same.
+    Degraded,
+    /// It does not, and no delivery can be accepted.
+    Down,
+}
+
+/// One part with what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    status: Condition,
+    detail: String,
+}
+
+/// What every part last said of itself. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    parts: Arc<RwLock<BTreeMap<&'static str, Part>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Readiness {
+    status: Condition,
+    parts: BTreeMap<&'static str, Part>,
+}
+
+impl Health {
+    /// Remembers how `part` does; `detail` holds no secret and no address.
+    pub fn set(&self, part: &'static str, status: Condition, detail: impl Into<String>) {
+        let part_now = Part { status, detail: detail.into() };
+        self.parts.write().unwrap_or_else(PoisonError::into_inner).insert(part, part_now);
+    }
+
+    /// Whether deliveries can be accepted.
+    pub fn is_ready(&self) -> bool {
+        self.readiness().status != Condition::Down
+    }
+
+    fn readiness(&self) -> Readiness {
+        let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let has = |condition| parts.values().any(|part| part.status == condition);
+        let status = if has(Condition::Down) {
+            Condition::Down
+        } else if has(Condition::Degraded) {
+            Condition::Degraded
+        } else {
+            Condition::Ok
+        };
+        Readiness { status, parts }
+    }
+}
+
+/// `/healthz` and `/readyz`; neither needs a token.
+pub fn router(health: Health) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .route("/readyz", get(get_readiness))
+        .with_state(health)
+}
+
+async fn get_readiness(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
+    let readiness = health.readiness();
+    let status = match readiness.status {
+        Condition::Ok | Condition::Degraded => StatusCode::OK,
+        Condition::Down => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(readiness))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_part_that_is_down_makes_deliveries_impossible() {
+        let health = Health::default();
+        health.set("database", Condition::Ok, "");
+        health.set("kafka", Condition::Degraded, "no broker answers");
+        assert!(health.is_ready());
+        health.set("database", Condition::Down, "does not answer");
+        assert!(!health.is_ready());
+    }
+}

@@ -1,0 +1,235 @@
+//! Bytes in, batch out: splits a body into entries, checks signatures, parses, and appends.
+//!
+//! Knows nothing of HTTP; the door and every other source of entries share it.
+
+mod keys;
+mod recheck;
+mod split;
+mod verify;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use metrics::counter;
+use tokio::task::JoinError;
+use uuid::Uuid;
+
+use crate::clock::Ids;
+use crate::config::VerifyPolicy;
+use crate::event::{self, Verdict};
+use crate::journal::{
+    Appended, Journal, JournalError, Lane, NewBatch, NewEvent, NewQuarantine, RequestRecord, Source,
+};
+use crate::telemetry::metrics as names;
+
+pub use keys::{KeyRing, KeysError};
+pub use recheck::recheck_until_stopped;
+
+/// Kept aside only because no key fits yet; released when one does.
+pub const REASON_KEY_UNKNOWN: &str = "signature_key_unknown";
+
+/// One body, inflated, with what is known of the request that brought it.
+#[derive(Debug)]
+pub struct Received {
+    /// Minted at the door; the sender is answered with it.
+    pub id: Uuid,
+    /// When its first byte arrived.
+    pub received_at: DateTime<Utc>,
+    /// Who sent it.
+    pub peer: String,
+    /// Content coding as declared.
+    pub encoding: String,
+    /// Bytes as sent.
+    pub body_bytes: usize,
+    /// The entries.
+    pub body: Vec<u8>,
+    /// Whether the body came to its end; else its last line is not a whole entry.
+    pub complete: bool,
+}
+
+/// What became of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Entries in it.
+    pub received: usize,
+    /// Events that were new.
+    pub stored: usize,
+    /// Entries whose event was known.
+    pub duplicates: usize,
+    /// Entries kept aside.
+    pub quarantined: usize,
+    /// Entries that could be parsed.
+    pub parsed: usize,
+}
+
+/// Why a body could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The record refused or did not answer.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The thread that checks entries died.
+    #[error("the check of entries ended early")]
+    Check(#[from] JoinError),
+}
+
+/// A body or a part of it that is kept aside as it came.
+#[derive(Debug)]
+pub struct Refused {
+    /// Stable code.
+    pub reason: &'static str,
+    /// What was found, for a person.
+    pub detail: String,
+    /// Bytes up to the bound.
+    pub raw: Vec<u8>,
+    /// Status that the sender is answered with.
+    pub status: u16,
+}
+
+/// The way in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    journal: Journal,
+    keys: Arc<KeyRing>,
+    policy: VerifyPolicy,
+    max_line_bytes: usize,
+    ids: Ids,
+}
+
+impl Intake {
+    /// A way into `journal` that checks signatures against `keys` as `policy` says.
+    pub fn new(
+        journal: Journal,
+        keys: Arc<KeyRing>,
+        policy: VerifyPolicy,
+        max_line_bytes: usize,
+        ids: Ids,
+    ) -> Self {
+        Self { journal, keys, policy, max_line_bytes, ids }
+    }
+
+    /// Splits, checks, parses and stores; returns after the commit. `refused` is kept aside with
+    /// it, in the same transaction.
+    #[tracing::instrument(skip_all, fields(delivery.id = %received.id))]
+    pub async fn take(
+        &self,
+        received: Received,
+        refused: Option<Refused>,
+    ) -> Result<Taken, IntakeError> {
+        let split = split::split(&received.body, received.complete, self.max_line_bytes);
+        counter!(names::ENTRIES_RECEIVED).increment(split.len() as u64);
+        let lines: Vec<Vec<u8>> = split.iter().map(|line| line.bytes.to_vec()).collect();
+        let verdicts = self.verdicts(lines, received.received_at).await?;
+
+        let mut batch = self.batch(&received, refused, split.len());
+        let mut parsed = 0;
+        for (line, verdict) in split.iter().zip(verdicts) {
+            match self.classify(line, verdict) {
+                Ok(new) => {
+                    parsed += 1;
+                    batch.events.push(new);
+                }
+                Err(quarantine) => {
+                    parsed += usize::from(quarantine.event_id.is_some());
+                    batch.quarantined.push(quarantine);
+                }
+            }
+        }
+        if parsed == 0 && !split.is_empty() && batch.requests[0].status == 200 {
+            batch.requests[0].status = 400;
+        }
+        let entries_kept_aside =
+            batch.quarantined.iter().filter(|kept| kept.reason != "body_incomplete").count();
+        let Appended { stored, duplicates, .. } = self.journal.append(&batch).await?;
+        Ok(Taken {
+            received: split.len(),
+            stored,
+            duplicates,
+            quarantined: entries_kept_aside,
+            parsed,
+        })
+    }
+
+    /// The batch of one request, with nothing in it but what is kept aside as it came.
+    fn batch(&self, received: &Received, refused: Option<Refused>, entries: usize) -> NewBatch {
+        let request = RequestRecord {
+            id: received.id,
+            received_at: received.received_at,
+            peer: received.peer.clone(),
+            encoding: received.encoding.clone(),
+            body_bytes: received.body_bytes,
+            inflated_bytes: received.body.len(),
+            status: refused.as_ref().map_or(200, |refused| refused.status),
+            received: entries,
+            stored: 0,
+            duplicates: 0,
+            quarantined: 0,
+        };
+        let quarantined = refused.map(|refused| NewQuarantine {
+            id: self.ids.next(),
+            request: 0,
+            reason: refused.reason,
+            detail: refused.detail,
+            raw_bytes: received.body_bytes,
+            raw: refused.raw,
+            event_id: None,
+        });
+        NewBatch {
+            // The batch carries the request's id: repeating a commit of unclear outcome is safe.
+            id: received.id,
+            source: Source::Webhook,
+            lane: Lane::Live,
+            part_of: None,
+            received_at: received.received_at,
+            requests: vec![request],
+            events: Vec::new(),
+            quarantined: quarantined.into_iter().collect(),
+        }
+    }
+
+    async fn verdicts(
+        &self,
+        lines: Vec<Vec<u8>>,
+        received_at: DateTime<Utc>,
+    ) -> Result<Vec<Verdict>, IntakeError> {
+        if self.policy == VerifyPolicy::Off {
+            return Ok(vec![Verdict::NotApplicable; lines.len()]);
+        }
+        Ok(self.keys.verdicts(lines, received_at).await?)
+    }
+
+    /// An entry on its way into the journal, or kept aside with the reason.
+    fn classify(&self, line: &split::Line<'_>, verdict: Verdict) -> Result<NewEvent, NewQuarantine> {
+        let aside = |reason: &'static str, detail: String| NewQuarantine {
+            id: self.ids.next(),
+            request: 0,
+            reason,
+            detail,
+            raw: line.bytes.to_vec(),
+            raw_bytes: line.whole_bytes,
+            event_id: None,
+        };
+        if line.whole_bytes > line.bytes.len() {
+            let detail = format!("{} bytes, over ingest.max_line_bytes", line.whole_bytes);
+            return Err(aside("line_too_long", detail));
+        }
+        let event =
+            event::parse(line.bytes).map_err(|error| aside(error.reason(), error.to_string()))?;
+        if event.claims_own_product() {
+            // Nothing that comes in from outside may pass for an observation or a deed of ours.
+            return Err(aside("claims_own_product", "event_product is usher".to_owned()));
+        }
+        if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
+            let (reason, detail) = match verdict {
+                Verdict::KeyUnknown => (REASON_KEY_UNKNOWN, "no key fits yet"),
+                Verdict::Failed => ("signature_failed", "no key of the set fits"),
+                Verdict::Unsigned | Verdict::Verified | Verdict::NotApplicable => {
+                    ("signature_missing", "the entry is not signed")
+                }
+            };
+            let event_id = Some(event.id);
+            return Err(NewQuarantine { event_id, ..aside(reason, detail.to_owned()) });
+        }
+        Ok(NewEvent { event, raw: line.bytes.to_vec(), verdict, request: Some(0) })
+    }
+}

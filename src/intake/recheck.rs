@@ -1,0 +1,95 @@
+//! Looks again at entries that no key fitted when they came.
+//!
+//! A verdict of `key_unknown` settles within seconds of the keys being within reach, and what was
+//! kept aside only for that is released.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::Ids;
+use crate::event::{self, Verdict};
+use crate::intake::{Intake, IntakeError, REASON_KEY_UNKNOWN};
+use crate::journal::{Lane, NewBatch, NewEvent, Source};
+use crate::lifecycle::pause;
+
+/// Between looks. With the fetch's own interval a verdict settles in under 10 s.
+const EVERY: Duration = Duration::from_secs(4);
+/// Entries looked at in one go.
+const AT_ONCE: i64 = 1_000;
+
+/// Runs until `cancel` fires.
+pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
+    while !pause(EVERY, &cancel).await {
+        match intake.recheck().await {
+            Ok(0) => {}
+            Ok(settled) => info!(settled, "signatures settled that no key had fitted"),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "could not look at signatures again");
+            }
+        }
+    }
+}
+
+impl Intake {
+    /// Looks again at a bounded number of entries; returns how many verdicts settled.
+    pub async fn recheck(&self) -> Result<usize, IntakeError> {
+        Ok(self.recheck_stored().await? + self.release().await?)
+    }
+
+    /// Stored events: the verdict is written in place, and a verified one is owed again to every
+    /// reader.
+    async fn recheck_stored(&self) -> Result<usize, IntakeError> {
+        let open = self.journal.events_without_key(AT_ONCE).await?;
+        let Some(newest) = open.iter().map(|event| event.received_at).max() else { return Ok(0) };
+        let lines = open.iter().map(|event| event.raw.clone()).collect();
+        let verdicts = self.keys.verdicts(lines, newest).await?;
+        let mut settled = 0;
+        for (event, verdict) in open.iter().zip(verdicts) {
+            if verdict != Verdict::KeyUnknown {
+                self.journal.settle(event, verdict).await?;
+                settled += 1;
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Entries kept aside because no key fitted: those that are verified now are stored.
+    async fn release(&self) -> Result<usize, IntakeError> {
+        let kept = self.journal.quarantined_for(REASON_KEY_UNKNOWN, AT_ONCE).await?;
+        let Some(newest) = kept.iter().map(|row| row.received_at).max() else { return Ok(0) };
+        let lines = kept.iter().map(|row| row.raw.clone()).collect();
+        let verdicts = self.keys.verdicts(lines, newest).await?;
+        let mut settled = 0;
+        for (row, verdict) in kept.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Verified => {
+                    let Ok(event) = event::parse(&row.raw) else { continue };
+                    let new = NewEvent { event, raw: row.raw, verdict, request: None };
+                    let batch = released(&self.ids, row.received_at, new);
+                    self.journal.release_quarantined(row.id, &batch).await?;
+                }
+                Verdict::Failed => {
+                    self.journal.requarantine(row.id, "signature_failed", "no key of the set fits").await?;
+                }
+                Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => continue,
+            }
+            settled += 1;
+        }
+        Ok(settled)
+    }
+}
+
+fn released(ids: &Ids, received_at: chrono::DateTime<chrono::Utc>, new: NewEvent) -> NewBatch {
+    NewBatch {
+        id: ids.next(),
+        source: Source::Webhook,
+        lane: Lane::Live,
+        part_of: None,
+        received_at,
+        requests: Vec::new(),
+        events: vec![new],
+        quarantined: Vec::new(),
+    }
+}

@@ -1,0 +1,61 @@
+//! A body into its lines.
+
+/// One entry's bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    /// The bytes, cut at the bound.
+    pub(super) bytes: &'a [u8],
+    /// How many there were.
+    pub(super) whole_bytes: usize,
+}
+
+/// Splits at LF, drops a CR before it, and leaves out empty lines. Without its end, the last line
+/// of a body is not a whole entry and is left out too.
+pub(super) fn split(body: &[u8], complete: bool, max_line_bytes: usize) -> Vec<Line<'_>> {
+    let whole = if complete {
+        body
+    } else {
+        let end = body.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        &body[..end]
+    };
+    whole
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.trim_ascii().is_empty())
+        .map(|line| Line {
+            bytes: &line[..line.len().min(max_line_bytes)],
+            whole_bytes: line.len(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_whatever_the_line_ends_are() {
+        for (body, complete, expected) in [
+            (&b"a\nb\n"[..], true, vec!["a", "b"]),
+            (b"a\nb", true, vec!["a", "b"]),
+            (b"a\r\nb\r\n", true, vec!["a", "b"]),
+            (b"\n\n a \n\t\n", true, vec![" a "]),
+            (b"", true, vec![]),
+            (b"a\nb", false, vec!["a"]),
+            (b"b", false, vec![]),
+        ] {
+            let lines: Vec<&[u8]> =
+                split(body, complete, 100).iter().map(|line| line.bytes).collect();
+            let expected: Vec<&[u8]> = expected.into_iter().map(str::as_bytes).collect();
+            assert_eq!(lines, expected, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn cuts_a_long_line_and_remembers_its_length() {
+        assert_eq!(
+            split(b"abcdef\nab", true, 3),
+            [Line { bytes: b"abc", whole_bytes: 6 }, Line { bytes: b"ab", whole_bytes: 2 }]
+        );
+    }
+}
