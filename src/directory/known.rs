@@ -29,7 +29,10 @@ pub(super) struct Known {
 
 /// Both sides of memberships, as two arrays of equal length.
 pub(super) fn pairs(memberships: &[(TeamId, DeveloperId)]) -> (Vec<Uuid>, Vec<Uuid>) {
-    memberships.iter().map(|(team, developer)| (team.0, developer.0)).unzip()
+    memberships
+        .iter()
+        .map(|(team, developer)| (team.0, developer.0))
+        .unzip()
 }
 
 impl Known {
@@ -50,8 +53,10 @@ impl Known {
         let asking = snapshot.registrations.iter().map(|r| r.application.id);
         let applications: Vec<Uuid> = applications.chain(asking).map(|id| id.0).collect();
         let teams = snapshot.teams.iter().map(|t| t.id);
-        let teams: Vec<Uuid> =
-            teams.chain(snapshot.absent.teams.iter().copied()).map(|id| id.0).collect();
+        let teams: Vec<Uuid> = teams
+            .chain(snapshot.absent.teams.iter().copied())
+            .map(|id| id.0)
+            .collect();
         let registrations = snapshot.registrations.iter().map(|r| r.id);
         let registrations: Vec<Uuid> = registrations
             .chain(snapshot.absent.registrations.iter().copied())
@@ -109,7 +114,11 @@ async fn known_developers(
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(Developer::from).map(|known| (known.id, known)).collect())
+    Ok(rows
+        .into_iter()
+        .map(Developer::from)
+        .map(|known| (known.id, known))
+        .collect())
 }
 
 async fn known_subjects(
@@ -133,7 +142,10 @@ async fn known_subjects(
     Ok(rows
         .into_iter()
         .map(|row| {
-            let subject = Subject { email: row.email, full_name: row.full_name };
+            let subject = Subject {
+                email: row.email,
+                full_name: row.full_name,
+            };
             (DeveloperId(row.developer_id), subject)
         })
         .collect())
@@ -158,7 +170,11 @@ async fn known_teams(
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(Team::from).map(|known| (known.id, known)).collect())
+    Ok(rows
+        .into_iter()
+        .map(Team::from)
+        .map(|known| (known.id, known))
+        .collect())
 }
 
 async fn known_memberships(
@@ -211,7 +227,11 @@ async fn known_applications(
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(Application::from).map(|known| (known.id, known)).collect())
+    Ok(rows
+        .into_iter()
+        .map(Application::from)
+        .map(|known| (known.id, known))
+        .collect())
 }
 
 async fn known_registrations(
@@ -234,5 +254,9 @@ async fn known_registrations(
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(Registration::from).map(|known| (known.id, known)).collect())
+    Ok(rows
+        .into_iter()
+        .map(Registration::from)
+        .map(|known| (known.id, known))
+        .collect())
 }

@@ -67,7 +67,11 @@ async fn missing_developers(
         snapshot.portal_id.0,
         look.number,
         snapshot.scope == Scope::All,
-        &snapshot.developers.iter().map(|d| d.id.0).collect::<Vec<_>>(),
+        &snapshot
+            .developers
+            .iter()
+            .map(|d| d.id.0)
+            .collect::<Vec<_>>(),
     )
     .fetch_all(connection)
     .await?;
@@ -97,13 +101,22 @@ async fn missing_registrations(
         snapshot.portal_id.0,
         look.number,
         snapshot.scope == Scope::All,
-        &snapshot.registrations.iter().map(|r| r.id.0).collect::<Vec<_>>(),
+        &snapshot
+            .registrations
+            .iter()
+            .map(|r| r.id.0)
+            .collect::<Vec<_>>(),
     )
     .fetch_all(connection)
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (ApplicationId(row.application_id), RegistrationId(row.registration_id)))
+        .map(|row| {
+            (
+                ApplicationId(row.application_id),
+                RegistrationId(row.registration_id),
+            )
+        })
         .collect())
 }
 
@@ -162,7 +175,10 @@ async fn missing_memberships(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (TeamId(row.team_id), DeveloperId(row.developer_id))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (TeamId(row.team_id), DeveloperId(row.developer_id)))
+        .collect())
 }
 
 async fn missing_applications(
@@ -186,7 +202,11 @@ async fn missing_applications(
         ",
         snapshot.portal_id.0,
         look.number,
-        &snapshot.applications.iter().map(|a| a.id.0).collect::<Vec<_>>(),
+        &snapshot
+            .applications
+            .iter()
+            .map(|a| a.id.0)
+            .collect::<Vec<_>>(),
     )
     .fetch_all(connection)
     .await?;

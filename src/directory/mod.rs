@@ -3,8 +3,11 @@
 //! Owns all SQL about it. Never calls the API: `observe` looks, this room remembers and tells the
 //! journal what differs.
 
+mod absence;
+mod compare;
 mod difference;
 mod find;
+mod gone;
 mod known;
 mod looks;
 mod missing;
@@ -44,6 +47,11 @@ pub struct Directory {
 impl Directory {
     /// The directory in the journal's database.
     pub fn new(journal: Journal, clock: Clock, ids: Ids) -> Self {
-        Self { journal, clock, ids, hinted: Arc::new(Notify::new()) }
+        Self {
+            journal,
+            clock,
+            ids,
+            hinted: Arc::new(Notify::new()),
+        }
     }
 }
