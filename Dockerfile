@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+FROM rust:1.95-bookworm AS builder
+# The Kafka client library is C; OpenSSL and zlib are linked from the system.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends build-essential pkg-config libssl-dev zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+COPY . .
+# The caches outlive a change of the sources; the binary is copied out because they are no part of the image.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/build/target \
+    cargo build --release --locked --bin usher \
+    && cp target/release/usher /usr/local/bin/usher
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates libssl3 zlib1g \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin usher \
+    && install -d -o usher -g usher -m 0700 /var/lib/usher
+COPY --from=builder /usr/local/bin/usher /usr/local/bin/usher
+USER usher
+# Relative paths of the configuration, such as the spool's, end up here.
+WORKDIR /var/lib/usher
+EXPOSE 8088
+# SIGTERM, the default, lets usher finish what it has begun.
+ENTRYPOINT ["usher"]
+CMD ["serve"]

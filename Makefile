@@ -1,0 +1,31 @@
+# Every recipe installs what it needs and a fresh machine lacks (scripts/setup says what), and CI calls
+# the same ones. Arguments go in ARGS: `make test ARGS=door`, `make demo ARGS="--for 10s --json"`.
+
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: demo test ci fmt lint prepare docs help
+
+demo: ## run the whole loop on embedded parts: no account, nothing to start first
+	@scripts/setup build postgres && cargo run --quiet --locked -- demo $(ARGS)
+
+test: ## run all tests against a real Postgres and a real Kafka of their own
+	@scripts/test $(ARGS)
+
+ci: ## run what CI runs: lint, fresh offline data, all tests
+	@bash .ci/run
+
+fmt: ## format the code
+	@cargo fmt --all
+
+lint: ## check form, lints, documentation and dependencies
+	@scripts/lint
+
+prepare: ## check every query against the migrations and rewrite .sqlx
+	@scripts/prepare $(ARGS)
+
+docs: ## build the documentation of the code, private items too
+	@cargo doc --workspace --no-deps --document-private-items --locked
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
