@@ -3,6 +3,7 @@
 pub mod act;
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod event;
 pub mod http;
 pub mod ingest;

@@ -102,12 +102,20 @@ impl Directory {
         let Some(registration) = self.find_registration(portal, id).await? else {
             return Ok(None);
         };
-        let application = self.application(portal, registration.application_id).await?;
-        Ok(Some(RegistrationRecord { registration, application }))
+        let application = self
+            .application(portal, registration.application_id)
+            .await?;
+        Ok(Some(RegistrationRecord {
+            registration,
+            application,
+        }))
     }
 
     /// Lists the developers who wait for an answer, oldest first.
-    pub async fn pending_developers(&self, portal: PortalId) -> Result<Vec<Developer>, JournalError> {
+    pub async fn pending_developers(
+        &self,
+        portal: PortalId,
+    ) -> Result<Vec<Developer>, JournalError> {
         let rows = sqlx::query_as!(
             DeveloperRow,
             r"
@@ -128,7 +136,10 @@ impl Directory {
     }
 
     /// Lists the registrations that wait for an answer, oldest first.
-    pub async fn pending_registrations(&self, portal: PortalId) -> Result<Vec<Registration>, JournalError> {
+    pub async fn pending_registrations(
+        &self,
+        portal: PortalId,
+    ) -> Result<Vec<Registration>, JournalError> {
         let rows = sqlx::query_as!(
             RegistrationRow,
             r"
@@ -170,7 +181,11 @@ impl Directory {
     }
 
     /// Finds the team of a name; the oldest of several.
-    pub async fn team_by_name(&self, portal: PortalId, name: &str) -> Result<Option<Team>, JournalError> {
+    pub async fn team_by_name(
+        &self,
+        portal: PortalId,
+        name: &str,
+    ) -> Result<Option<Team>, JournalError> {
         let row = sqlx::query_as!(
             TeamRow,
             r"
@@ -213,7 +228,12 @@ impl Directory {
     }
 
     /// Finds the membership of a developer in a team, ended ones too.
-    pub async fn membership(&self, portal: PortalId, team: TeamId, developer: DeveloperId) -> Result<Option<Membership>, JournalError> {
+    pub async fn membership(
+        &self,
+        portal: PortalId,
+        team: TeamId,
+        developer: DeveloperId,
+    ) -> Result<Option<Membership>, JournalError> {
         let row = sqlx::query_as!(
             MembershipRow,
             r"
@@ -264,7 +284,11 @@ impl Directory {
     }
 
     /// Lists the applications of an owner, oldest first.
-    pub async fn applications_of(&self, portal: PortalId, owner: Owner) -> Result<Vec<Application>, JournalError> {
+    pub async fn applications_of(
+        &self,
+        portal: PortalId,
+        owner: Owner,
+    ) -> Result<Vec<Application>, JournalError> {
         let rows = sqlx::query_as!(
             ApplicationRow,
             r"
@@ -319,7 +343,11 @@ impl Directory {
     }
 
     /// Finds a developer without what surrounds them.
-    pub async fn find_developer(&self, portal: PortalId, id: DeveloperId) -> Result<Option<Developer>, JournalError> {
+    pub async fn find_developer(
+        &self,
+        portal: PortalId,
+        id: DeveloperId,
+    ) -> Result<Option<Developer>, JournalError> {
         let row = sqlx::query_as!(
             DeveloperRow,
             r"
@@ -339,7 +367,11 @@ impl Directory {
     }
 
     /// Finds an application without its owner.
-    pub async fn find_application(&self, portal: PortalId, id: ApplicationId) -> Result<Option<Application>, JournalError> {
+    pub async fn find_application(
+        &self,
+        portal: PortalId,
+        id: ApplicationId,
+    ) -> Result<Option<Application>, JournalError> {
         let row = sqlx::query_as!(
             ApplicationRow,
             r"
@@ -360,7 +392,11 @@ impl Directory {
     }
 
     /// Finds a registration without its application.
-    pub async fn find_registration(&self, portal: PortalId, id: RegistrationId) -> Result<Option<Registration>, JournalError> {
+    pub async fn find_registration(
+        &self,
+        portal: PortalId,
+        id: RegistrationId,
+    ) -> Result<Option<Registration>, JournalError> {
         let row = sqlx::query_as!(
             RegistrationRow,
             r"

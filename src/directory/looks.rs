@@ -52,7 +52,11 @@ impl Directory {
         )
         .fetch_one(self.journal.pool())
         .await?;
-        Ok(Look { portal_id: portal, number: row.looks, hints: row.hints })
+        Ok(Look {
+            portal_id: portal,
+            number: row.looks,
+            hints: row.hints,
+        })
     }
 
     /// Asks for a look at `portal` soon. Hints that wait are one.

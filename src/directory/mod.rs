@@ -3,12 +3,20 @@
 //! Owns all SQL about it. Never calls the API: `observe` looks, this room remembers and tells the
 //! journal what differs.
 
+mod absence;
+mod compare;
+mod difference;
 mod find;
+mod gone;
+mod known;
 mod looks;
+mod missing;
 mod objects;
 mod rows;
 mod snapshot;
+mod store;
 mod subjects;
+mod write;
 
 use std::sync::Arc;
 
@@ -18,11 +26,13 @@ use crate::clock::{Clock, Ids};
 use crate::journal::Journal;
 
 pub use looks::{Look, LookState};
+pub use missing::Missing;
 pub use objects::{
     Api, Application, ApplicationRecord, Developer, DeveloperRecord, Membership, Owner,
     OwnerRecord, Portal, Registration, RegistrationRecord, Seen, Team,
 };
 pub use snapshot::{Absent, Scope, Snapshot};
+pub use store::Stored;
 pub use subjects::Subject;
 
 /// What the API last said. Cheap to clone; clones wake each other's waits for hints.
@@ -37,6 +47,11 @@ pub struct Directory {
 impl Directory {
     /// The directory in the journal's database.
     pub fn new(journal: Journal, clock: Clock, ids: Ids) -> Self {
-        Self { journal, clock, ids, hinted: Arc::new(Notify::new()) }
+        Self {
+            journal,
+            clock,
+            ids,
+            hinted: Arc::new(Notify::new()),
+        }
     }
 }

@@ -133,6 +133,14 @@ impl Owner {
         }
     }
 
+    /// The developer, if it is one.
+    pub fn developer(self) -> Option<DeveloperId> {
+        match self {
+            Self::Developer(id) => Some(id),
+            Self::Team(_) => None,
+        }
+    }
+
     /// Reads the API's form; none for a kind of owner that came later.
     pub(super) fn from_api(owner: &ApplicationOwner) -> Option<Self> {
         match owner.kind {

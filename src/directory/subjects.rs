@@ -96,8 +96,14 @@ pub(super) async fn write(
         ",
         portal.0,
         &developers.iter().map(|d| d.id.0).collect::<Vec<_>>(),
-        &developers.iter().map(|d| clean(&d.email)).collect::<Vec<_>>(),
-        &developers.iter().map(|d| clean(&d.full_name)).collect::<Vec<_>>(),
+        &developers
+            .iter()
+            .map(|d| clean(&d.email))
+            .collect::<Vec<_>>(),
+        &developers
+            .iter()
+            .map(|d| clean(&d.full_name))
+            .collect::<Vec<_>>(),
     )
     .execute(tx)
     .await?;

@@ -43,8 +43,14 @@ struct Readiness {
 impl Health {
     /// Remembers how `part` does; `detail` holds no secret and no address.
     pub fn set(&self, part: &'static str, status: Condition, detail: impl Into<String>) {
-        let part_now = Part { status, detail: detail.into() };
-        self.parts.write().unwrap_or_else(PoisonError::into_inner).insert(part, part_now);
+        let part_now = Part {
+            status,
+            detail: detail.into(),
+        };
+        self.parts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(part, part_now);
     }
 
     /// Whether deliveries can be accepted.
@@ -53,7 +59,11 @@ impl Health {
     }
 
     fn readiness(&self) -> Readiness {
-        let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let parts = self
+            .parts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let has = |condition| parts.values().any(|part| part.status == condition);
         let status = if has(Condition::Down) {
             Condition::Down
@@ -69,7 +79,10 @@ impl Health {
 /// `/healthz` and `/readyz`; neither needs a token.
 pub fn router(health: Health) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .route(
+            "/healthz",
+            get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
+        )
         .route("/readyz", get(get_readiness))
         .with_state(health)
 }

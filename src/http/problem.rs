@@ -43,7 +43,10 @@ impl Problem {
 
     /// What another method than the path's own is answered with.
     pub async fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this path does not take this method",
+        )
     }
 
     /// The status it is sent with.

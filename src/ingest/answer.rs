@@ -62,18 +62,21 @@ pub(super) fn send(answer: Answer) -> Response {
         }
         Answer::TooLarge { id } => {
             warn!(delivery.id = %id, "a body over the bound was kept aside");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is over the bound").into_response()
-        }
-        Answer::Unauthorized => {
-            Problem::new(StatusCode::UNAUTHORIZED, "the authorization is not accepted here")
-                .with(header::WWW_AUTHENTICATE, "Bearer")
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is over the bound")
                 .into_response()
         }
+        Answer::Unauthorized => Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the authorization is not accepted here",
+        )
+        .with(header::WWW_AUTHENTICATE, "Bearer")
+        .into_response(),
         Answer::NotStored(cause) => not_stored(&cause),
-        Answer::Trouble => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the delivery did not come to its end")
-                .into_response()
-        }
+        Answer::Trouble => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the delivery did not come to its end",
+        )
+        .into_response(),
     };
     counter!(names::DELIVERIES, "status" => response.status().as_u16().to_string()).increment(1);
     response
@@ -83,15 +86,27 @@ pub(super) fn send(answer: Answer) -> Response {
 fn not_stored(cause: &IntakeError) -> Response {
     match cause {
         IntakeError::Journal(journal) if journal.is_transient() => {
-            warn!(error = journal.chain(), "a delivery could not be stored, the sender is asked to wait");
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "the record does not answer, try again")
-                .with(header::RETRY_AFTER, RETRY_AFTER)
-                .into_response()
+            warn!(
+                error = journal.chain(),
+                "a delivery could not be stored, the sender is asked to wait"
+            );
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "the record does not answer, try again",
+            )
+            .with(header::RETRY_AFTER, RETRY_AFTER)
+            .into_response()
         }
         IntakeError::Journal(_) | IntakeError::Check(_) => {
-            error!(error = cause as &dyn Error, "a delivery could not be stored");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the record refused, try again")
-                .into_response()
+            error!(
+                error = cause as &dyn Error,
+                "a delivery could not be stored"
+            );
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the record refused, try again",
+            )
+            .into_response()
         }
     }
 }
@@ -108,13 +123,27 @@ fn log(id: Uuid, taken: Taken) {
 }
 
 fn body(status: StatusCode, delivery_id: Uuid, taken: Taken) -> Response {
-    let Taken { received, stored, duplicates, quarantined, parsed: _ } = taken;
-    let body = AnswerBody { delivery_id, received, stored, duplicates, quarantined };
+    let Taken {
+        received,
+        stored,
+        duplicates,
+        quarantined,
+        parsed: _,
+    } = taken;
+    let body = AnswerBody {
+        delivery_id,
+        received,
+        stored,
+        duplicates,
+        quarantined,
+    };
     (status, Json(body)).into_response()
 }
 
 /// `Content-Encoding` as declared, for the record; bounded, since a sender chooses it.
 pub(super) fn declared_encoding(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let value = headers
+        .get(header::CONTENT_ENCODING)
+        .and_then(|value| value.to_str().ok());
     value.unwrap_or_default().chars().take(64).collect()
 }

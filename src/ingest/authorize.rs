@@ -13,17 +13,21 @@ pub(super) struct Accepted(Vec<[u8; 32]>);
 
 impl Accepted {
     pub(super) fn new(values: &[Secret]) -> Self {
-        Self(values.iter().map(|value| hash(value.expose().as_bytes())).collect())
+        Self(
+            values
+                .iter()
+                .map(|value| hash(value.expose().as_bytes()))
+                .collect(),
+        )
     }
 
     /// Whether the header is one of the accepted values, to the letter.
     pub(super) fn accepts(&self, header: Option<&HeaderValue>) -> bool {
         let Some(header) = header else { return false };
         let given = hash(header.as_bytes());
-        let one_of_them = self
-            .0
-            .iter()
-            .fold(Choice::from(0), |found, accepted| found | accepted.ct_eq(&given));
+        let one_of_them = self.0.iter().fold(Choice::from(0), |found, accepted| {
+            found | accepted.ct_eq(&given)
+        });
         one_of_them.into()
     }
 }

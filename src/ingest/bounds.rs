@@ -33,7 +33,9 @@ pub(super) async fn read(body: body::Body, max: usize) -> Body {
             Ok(Some(Err(_))) => return Body::Broken(read),
             Ok(Some(Ok(frame))) => frame,
         };
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         let room = max - read.len();
         if data.len() > room {
             read.extend_from_slice(&data[..room]);

@@ -34,7 +34,9 @@ pub(super) fn inflate(body: &[u8], encoding: &str, max: usize) -> Inflated {
     }
     let mut inflated = Vec::with_capacity(body.len().saturating_mul(4).min(max));
     let bound = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    let read = MultiGzDecoder::new(body).take(bound).read_to_end(&mut inflated);
+    let read = MultiGzDecoder::new(body)
+        .take(bound)
+        .read_to_end(&mut inflated);
     if inflated.len() > max {
         return Inflated::TooLarge;
     }
@@ -52,7 +54,10 @@ pub(super) fn inflate(body: &[u8], encoding: &str, max: usize) -> Inflated {
 fn names_gzip(encoding: &str) -> bool {
     encoding.split(',').any(|coding| {
         let coding = coding.trim().to_ascii_lowercase();
-        matches!(coding.as_str(), "gzip" | "x-gzip" | "application/gzip" | "application/x-gzip")
+        matches!(
+            coding.as_str(),
+            "gzip" | "x-gzip" | "application/gzip" | "application/x-gzip"
+        )
     })
 }
 
@@ -73,28 +78,56 @@ mod tests {
 
     #[test]
     fn goes_by_the_magic_bytes_and_not_by_the_header() {
-        for encoding in ["gzip", "GZIP", "x-gzip", "application/gzip", "Application/X-Gzip", "", "identity"] {
-            assert_eq!(inflate(&gzip(b"a\nb"), encoding, 99), Inflated::Whole(b"a\nb".to_vec()), "{encoding}");
-            assert_eq!(inflate(b"a\nb", encoding, 99), Inflated::Whole(b"a\nb".to_vec()), "{encoding}");
-            assert_eq!(inflate(b"", encoding, 99), Inflated::Whole(Vec::new()), "{encoding}");
+        for encoding in [
+            "gzip",
+            "GZIP",
+            "x-gzip",
+            "application/gzip",
+            "Application/X-Gzip",
+            "",
+            "identity",
+        ] {
+            assert_eq!(
+                inflate(&gzip(b"a\nb"), encoding, 99),
+                Inflated::Whole(b"a\nb".to_vec()),
+                "{encoding}"
+            );
+            assert_eq!(
+                inflate(b"a\nb", encoding, 99),
+                Inflated::Whole(b"a\nb".to_vec()),
+                "{encoding}"
+            );
+            assert_eq!(
+                inflate(b"", encoding, 99),
+                Inflated::Whole(Vec::new()),
+                "{encoding}"
+            );
         }
     }
 
     #[test]
     fn joins_the_members_of_a_stream() {
         let two = [gzip(b"a\n"), gzip(b"b\n")].concat();
-        assert_eq!(inflate(&two, "gzip", 99), Inflated::Whole(b"a\nb\n".to_vec()));
+        assert_eq!(
+            inflate(&two, "gzip", 99),
+            Inflated::Whole(b"a\nb\n".to_vec())
+        );
     }
 
     #[test]
     fn keeps_what_came_before_a_stream_breaks_off() {
-        let text: Vec<u8> = (0..2_000_u32).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
+        let text: Vec<u8> = (0..2_000_u32)
+            .flat_map(|n| format!("line {n}\n").into_bytes())
+            .collect();
         let whole = gzip(&text);
         let Inflated::BrokenOff(start) = inflate(&whole[..whole.len() / 2], "gzip", 1 << 20) else {
             panic!("half a stream is not whole");
         };
         assert!(!start.is_empty() && text.starts_with(&start));
-        assert_eq!(inflate(&whole[..1], "gzip", 99), Inflated::BrokenOff(Vec::new()));
+        assert_eq!(
+            inflate(&whole[..1], "gzip", 99),
+            Inflated::BrokenOff(Vec::new())
+        );
     }
 
     #[test]

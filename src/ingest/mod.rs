@@ -58,7 +58,10 @@ impl Door {
 /// `POST {path}`: the webhook of Konnect's audit logs.
 pub fn router(path: &str, door: Door) -> Router {
     Router::new()
-        .route(path, post(post_delivery).fallback(Problem::method_not_allowed))
+        .route(
+            path,
+            post(post_delivery).fallback(Problem::method_not_allowed),
+        )
         .with_state(door)
 }
 
@@ -94,12 +97,22 @@ impl Door {
             BoundedBody::Whole(bytes) => (bytes, None),
             BoundedBody::TooLarge(start) => {
                 let detail = format!("over {} bytes", self.max_body_bytes);
-                let refused = Refused { reason: "body_too_large", detail, raw: start, status: 413 };
+                let refused = Refused {
+                    reason: "body_too_large",
+                    detail,
+                    raw: start,
+                    status: 413,
+                };
                 return self.refuse(request, refused).await;
             }
             BoundedBody::TooSlow(start) | BoundedBody::Broken(start) => {
                 let detail = "the body did not come to its end".to_owned();
-                let refused = Refused { reason: "body_incomplete", detail, raw: start, status: 500 };
+                let refused = Refused {
+                    reason: "body_incomplete",
+                    detail,
+                    raw: start,
+                    status: 500,
+                };
                 return self.refuse(request, refused).await;
             }
         };
@@ -112,13 +125,23 @@ impl Door {
             Inflated::BrokenOff(start) => {
                 let detail = "gzip breaks off; its complete lines are stored".to_owned();
                 let raw = bytes.to_vec();
-                let refused = Refused { reason: "body_incomplete", detail, raw, status: 500 };
+                let refused = Refused {
+                    reason: "body_incomplete",
+                    detail,
+                    raw,
+                    status: 500,
+                };
                 (start, false, Some(refused))
             }
             Inflated::TooLarge => {
                 let detail = format!("inflates to over {} bytes", self.max_inflated_bytes);
                 let raw = bytes.to_vec();
-                let refused = Refused { reason: "body_inflates_too_far", detail, raw, status: 413 };
+                let refused = Refused {
+                    reason: "body_inflates_too_far",
+                    detail,
+                    raw,
+                    status: 413,
+                };
                 return self.refuse(request, refused).await;
             }
         };
@@ -126,7 +149,9 @@ impl Door {
         let id = received.id;
         match self.intake.take(received, refused).await {
             Ok(taken) if !complete => Answer::BrokenOff { id, taken },
-            Ok(taken) if taken.parsed == 0 && taken.received > 0 => Answer::NothingParsed { id, taken },
+            Ok(taken) if taken.parsed == 0 && taken.received > 0 => {
+                Answer::NothingParsed { id, taken }
+            }
             Ok(taken) => Answer::Stored { id, taken },
             Err(error) => Answer::NotStored(error),
         }
@@ -136,7 +161,14 @@ impl Door {
     async fn refuse(&self, request: Request, refused: Refused) -> Answer {
         let (status, id) = (refused.status, request.id);
         let body_bytes = refused.raw.len();
-        match self.intake.take(request.received(Vec::new(), body_bytes, true), Some(refused)).await {
+        match self
+            .intake
+            .take(
+                request.received(Vec::new(), body_bytes, true),
+                Some(refused),
+            )
+            .await
+        {
             Ok(_) if status == 413 => Answer::TooLarge { id },
             Ok(_) => Answer::Trouble,
             Err(error) => Answer::NotStored(error),

@@ -62,7 +62,13 @@ struct Known {
 impl KeyRing {
     /// A ring that knows no key yet; call [`KeyRing::load`] when the database answers.
     pub fn new(client: konnect::Client, journal: Journal, clock: Clock) -> Self {
-        Self { client, journal, clock, known: RwLock::default(), fetching: Mutex::default() }
+        Self {
+            client,
+            journal,
+            clock,
+            known: RwLock::default(),
+            fetching: Mutex::default(),
+        }
     }
 
     /// Takes the keys that were seen before, so that a start does not depend on Konnect.
@@ -85,7 +91,9 @@ impl KeyRing {
         {
             let mut known = self.known.write().await;
             let fresh = known.fetched_at.is_some_and(|fetched| fetched > wanted);
-            let soon = known.tried_at.is_some_and(|tried| now - tried < MIN_INTERVAL);
+            let soon = known
+                .tried_at
+                .is_some_and(|tried| now - tried < MIN_INTERVAL);
             if fresh || soon {
                 return Ok(());
             }
@@ -95,8 +103,10 @@ impl KeyRing {
             .await
             .map_err(|_| KeysError::Timeout)?
             .map_err(KeysError::Fetch)?;
-        let keys: Vec<([u8; 32], Option<String>)> =
-            served.ed25519_keys().map(|(kid, key)| (key, Some(kid.to_owned()))).collect();
+        let keys: Vec<([u8; 32], Option<String>)> = served
+            .ed25519_keys()
+            .map(|(kid, key)| (key, Some(kid.to_owned())))
+            .collect();
         info!(keys = keys.len(), "fetched the signing keys");
         self.journal.see_keys(&keys, now).await?;
         self.load().await?;
@@ -121,11 +131,18 @@ impl KeyRing {
         };
         if checks.contains(&Check::NoKeyFits) && !settled(fetched_at) {
             if let Err(error) = self.refresh(received_at).await {
-                warn!(error = &error as &dyn std::error::Error, "signing keys are not fresh");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "signing keys are not fresh"
+                );
             }
             (checks, fetched_at) = self.check(&lines).await?;
         }
-        let no_key = if settled(fetched_at) { Verdict::Failed } else { Verdict::KeyUnknown };
+        let no_key = if settled(fetched_at) {
+            Verdict::Failed
+        } else {
+            Verdict::KeyUnknown
+        };
         Ok(checks
             .into_iter()
             .map(|check| match check {

@@ -105,7 +105,13 @@ impl Intake {
         max_line_bytes: usize,
         ids: Ids,
     ) -> Self {
-        Self { journal, keys, policy, max_line_bytes, ids }
+        Self {
+            journal,
+            keys,
+            policy,
+            max_line_bytes,
+            ids,
+        }
     }
 
     /// Splits, checks, parses and stores; returns after the commit. `refused` is kept aside with
@@ -138,9 +144,14 @@ impl Intake {
         if parsed == 0 && !split.is_empty() && batch.requests[0].status == 200 {
             batch.requests[0].status = 400;
         }
-        let entries_kept_aside =
-            batch.quarantined.iter().filter(|kept| kept.reason != "body_incomplete").count();
-        let Appended { stored, duplicates, .. } = self.journal.append(&batch).await?;
+        let entries_kept_aside = batch
+            .quarantined
+            .iter()
+            .filter(|kept| kept.reason != "body_incomplete")
+            .count();
+        let Appended {
+            stored, duplicates, ..
+        } = self.journal.append(&batch).await?;
         Ok(Taken {
             received: split.len(),
             stored,
@@ -199,7 +210,11 @@ impl Intake {
     }
 
     /// An entry on its way into the journal, or kept aside with the reason.
-    fn classify(&self, line: &split::Line<'_>, verdict: Verdict) -> Result<NewEvent, NewQuarantine> {
+    fn classify(
+        &self,
+        line: &split::Line<'_>,
+        verdict: Verdict,
+    ) -> Result<NewEvent, NewQuarantine> {
         let aside = |reason: &'static str, detail: String| NewQuarantine {
             id: self.ids.next(),
             request: 0,
@@ -217,7 +232,10 @@ impl Intake {
             event::parse(line.bytes).map_err(|error| aside(error.reason(), error.to_string()))?;
         if event.claims_own_product() {
             // Nothing that comes in from outside may pass for an observation or a deed of ours.
-            return Err(aside("claims_own_product", "event_product is usher".to_owned()));
+            return Err(aside(
+                "claims_own_product",
+                "event_product is usher".to_owned(),
+            ));
         }
         if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
             let (reason, detail) = match verdict {
@@ -228,8 +246,16 @@ impl Intake {
                 }
             };
             let event_id = Some(event.id);
-            return Err(NewQuarantine { event_id, ..aside(reason, detail.to_owned()) });
+            return Err(NewQuarantine {
+                event_id,
+                ..aside(reason, detail.to_owned())
+            });
         }
-        Ok(NewEvent { event, raw: line.bytes.to_vec(), verdict, request: Some(0) })
+        Ok(NewEvent {
+            event,
+            raw: line.bytes.to_vec(),
+            verdict,
+            request: Some(0),
+        })
     }
 }

@@ -26,7 +26,10 @@ pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
             Ok(0) => {}
             Ok(settled) => info!(settled, "signatures settled that no key had fitted"),
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "could not look at signatures again");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "could not look at signatures again"
+                );
             }
         }
     }
@@ -42,7 +45,9 @@ impl Intake {
     /// reader.
     async fn recheck_stored(&self) -> Result<usize, IntakeError> {
         let open = self.journal.events_without_key(AT_ONCE).await?;
-        let Some(newest) = open.iter().map(|event| event.received_at).max() else { return Ok(0) };
+        let Some(newest) = open.iter().map(|event| event.received_at).max() else {
+            return Ok(0);
+        };
         let lines = open.iter().map(|event| event.raw.clone()).collect();
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
@@ -57,21 +62,35 @@ impl Intake {
 
     /// Entries kept aside because no key fitted: those that are verified now are stored.
     async fn release(&self) -> Result<usize, IntakeError> {
-        let kept = self.journal.quarantined_for(REASON_KEY_UNKNOWN, AT_ONCE).await?;
-        let Some(newest) = kept.iter().map(|row| row.received_at).max() else { return Ok(0) };
+        let kept = self
+            .journal
+            .quarantined_for(REASON_KEY_UNKNOWN, AT_ONCE)
+            .await?;
+        let Some(newest) = kept.iter().map(|row| row.received_at).max() else {
+            return Ok(0);
+        };
         let lines = kept.iter().map(|row| row.raw.clone()).collect();
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
         for (row, verdict) in kept.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Verified => {
-                    let Ok(event) = event::parse(&row.raw) else { continue };
-                    let new = NewEvent { event, raw: row.raw, verdict, request: None };
+                    let Ok(event) = event::parse(&row.raw) else {
+                        continue;
+                    };
+                    let new = NewEvent {
+                        event,
+                        raw: row.raw,
+                        verdict,
+                        request: None,
+                    };
                     let batch = released(&self.ids, row.received_at, new);
                     self.journal.release_quarantined(row.id, &batch).await?;
                 }
                 Verdict::Failed => {
-                    self.journal.requarantine(row.id, "signature_failed", "no key of the set fits").await?;
+                    self.journal
+                        .requarantine(row.id, "signature_failed", "no key of the set fits")
+                        .await?;
                 }
                 Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => continue,
             }

@@ -15,7 +15,10 @@ pub(super) fn split(body: &[u8], complete: bool, max_line_bytes: usize) -> Vec<L
     let whole = if complete {
         body
     } else {
-        let end = body.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let end = body
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |last| last + 1);
         &body[..end]
     };
     whole
@@ -44,8 +47,10 @@ mod tests {
             (b"a\nb", false, vec!["a"]),
             (b"b", false, vec![]),
         ] {
-            let lines: Vec<&[u8]> =
-                split(body, complete, 100).iter().map(|line| line.bytes).collect();
+            let lines: Vec<&[u8]> = split(body, complete, 100)
+                .iter()
+                .map(|line| line.bytes)
+                .collect();
             let expected: Vec<&[u8]> = expected.into_iter().map(str::as_bytes).collect();
             assert_eq!(lines, expected, "{body:?}");
         }
@@ -55,7 +60,16 @@ mod tests {
     fn cuts_a_long_line_and_remembers_its_length() {
         assert_eq!(
             split(b"abcdef\nab", true, 3),
-            [Line { bytes: b"abc", whole_bytes: 6 }, Line { bytes: b"ab", whole_bytes: 2 }]
+            [
+                Line {
+                    bytes: b"abc",
+                    whole_bytes: 6
+                },
+                Line {
+                    bytes: b"ab",
+                    whole_bytes: 2
+                }
+            ]
         );
     }
 }

@@ -33,8 +33,9 @@ pub(super) fn check(lines: &[Vec<u8>], keys: &[VerifyingKey]) -> Vec<Check> {
         })
         .collect();
     for key in keys {
-        let open: Vec<usize> =
-            (0..checks.len()).filter(|index| checks[*index] == Check::NoKeyFits).collect();
+        let open: Vec<usize> = (0..checks.len())
+            .filter(|index| checks[*index] == Check::NoKeyFits)
+            .collect();
         for chunk in open.chunks(BATCH) {
             mark(&located, key, chunk, &mut checks);
         }
@@ -63,16 +64,22 @@ fn all_fit(located: &[Signed], key: &VerifyingKey, indexes: &[usize]) -> bool {
     let mut messages = Vec::with_capacity(indexes.len());
     let mut signatures = Vec::with_capacity(indexes.len());
     for index in indexes {
-        let Signed::Present { sig, candidates } = &located[*index] else { return false };
-        let Some(first) = candidates.first() else { return false };
+        let Signed::Present { sig, candidates } = &located[*index] else {
+            return false;
+        };
+        let Some(first) = candidates.first() else {
+            return false;
+        };
         messages.push(first.message.as_slice());
         signatures.push(Signature::from_bytes(sig));
     }
-    !messages.is_empty() && verify_batch(&messages, &signatures, &vec![*key; messages.len()]).is_ok()
+    !messages.is_empty()
+        && verify_batch(&messages, &signatures, &vec![*key; messages.len()]).is_ok()
 }
 
 fn fits(key: &VerifyingKey, sig: &[u8; 64], candidate: &Candidate) -> bool {
-    key.verify_strict(&candidate.message, &Signature::from_bytes(sig)).is_ok()
+    key.verify_strict(&candidate.message, &Signature::from_bytes(sig))
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -86,7 +93,9 @@ mod tests {
     fn signed(key: &SigningKey, number: usize) -> Vec<u8> {
         let unsigned = format!(r#"{{"name":"Ingress","trace_id":{number}}}"#);
         let sig = URL_SAFE_NO_PAD.encode(key.sign(unsigned.as_bytes()).to_bytes());
-        unsigned.replace('}', &format!(r#","sig":"{sig}"}}"#)).into_bytes()
+        unsigned
+            .replace('}', &format!(r#","sig":"{sig}"}}"#))
+            .into_bytes()
     }
 
     #[test]
@@ -96,8 +105,9 @@ mod tests {
             SigningKey::from_bytes(&[2; 32]),
             SigningKey::from_bytes(&[3; 32]),
         );
-        let mut lines: Vec<Vec<u8>> =
-            (0..600).map(|n| signed(if n % 3 == 0 { &old } else { &new }, n)).collect();
+        let mut lines: Vec<Vec<u8>> = (0..600)
+            .map(|n| signed(if n % 3 == 0 { &old } else { &new }, n))
+            .collect();
         lines[301] = signed(&stranger, 301);
         lines[302] = br#"{"name":"Ingress"}"#.to_vec();
         lines[303] = br#"{"name":"Ingress","sig":"short"}"#.to_vec();

@@ -49,7 +49,9 @@ impl Journal {
     }
 
     async fn try_append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
-        self.partitions.ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts)).await?;
+        self.partitions
+            .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
+            .await?;
         let mut tx = self.pool.begin().await?;
         let Some(appended) = append_in(&mut tx, batch).await? else {
             tx.rollback().await?;
@@ -108,7 +110,10 @@ pub async fn append_in(
     write_quarantine(tx, batch).await?;
 
     let mut requests = batch.requests.clone();
-    let mut appended = Appended { quarantined: batch.quarantined.len(), ..Appended::default() };
+    let mut appended = Appended {
+        quarantined: batch.quarantined.len(),
+        ..Appended::default()
+    };
     for (entry, outcome) in unique.values().zip(&written) {
         match outcome {
             Written::Inserted => {
@@ -126,7 +131,11 @@ pub async fn append_in(
         requests[quarantined.request].quarantined += 1;
     }
     for (index, request) in requests.iter_mut().enumerate() {
-        let entries = batch.events.iter().filter(|e| e.request == Some(index)).count();
+        let entries = batch
+            .events
+            .iter()
+            .filter(|e| e.request == Some(index))
+            .count();
         request.duplicates = entries - request.stored;
     }
 
@@ -173,7 +182,12 @@ fn without_copies(events: &[NewEvent]) -> BTreeMap<Key, Unique<'_>> {
                     known.strongest = new;
                 }
             })
-            .or_insert(Unique { first: new, strongest: new, position, copies: 1 });
+            .or_insert(Unique {
+                first: new,
+                strongest: new,
+                position,
+                copies: 1,
+            });
     }
     unique
 }
@@ -198,11 +212,21 @@ async fn write_events(
         &events().map(|e| e.event_ts).collect::<Vec<_>>(),
         &events().map(|e| e.id.as_uuid()).collect::<Vec<_>>(),
         &events().map(|e| e.occurred_at).collect::<Vec<_>>(),
-        &rows.iter().map(|row| request_index(row.strongest)).collect::<Vec<_>>() as &[Option<i16>],
+        &rows
+            .iter()
+            .map(|row| request_index(row.strongest))
+            .collect::<Vec<_>>() as &[Option<i16>],
         &rows.iter().map(|row| row.position).collect::<Vec<_>>(),
-        &events().map(|e| e.kind.as_str().to_owned()).collect::<Vec<_>>(),
-        &events().map(|e| e.format.as_str().to_owned()).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.strongest.verdict.as_str().to_owned()).collect::<Vec<_>>(),
+        &events()
+            .map(|e| e.kind.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        &events()
+            .map(|e| e.format.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.strongest.verdict.as_str().to_owned())
+            .collect::<Vec<_>>(),
         &events().map(|e| e.ambiguous).collect::<Vec<_>>(),
         &events().map(|e| e.time_known).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.copies).collect::<Vec<_>>(),
@@ -220,14 +244,20 @@ async fn write_events(
         &text(|e| e.column("action")) as &[Option<String>],
         &events().map(AuditEvent::granted).collect::<Vec<_>>() as &[Option<bool>],
         &events().map(AuditEvent::success).collect::<Vec<_>>() as &[Option<bool>],
-        &rows.iter().map(|row| row.strongest.raw.clone()).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.strongest.raw.clone())
+            .collect::<Vec<_>>(),
     )
     .fetch_all(&mut *tx)
     .await?;
 
     let mut written = BTreeMap::new();
     for row in returned {
-        written.insert((row.event_ts, EventId::from_uuid(row.id)), (row.copies, row.ours));
+        written.insert(
+            (row.event_ts, EventId::from_uuid(row.id)),
+            (row.copies, row.ours),
+        );
     }
     Ok(unique
         .iter()
@@ -265,13 +295,24 @@ async fn write_quarantine(tx: &mut PgConnection, batch: &NewBatch) -> Result<(),
         batch.received_at,
         batch.id,
         &rows.iter().map(|q| q.id).collect::<Vec<_>>(),
-        &rows.iter().map(|q| batch.requests[q.request].id).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|q| batch.requests[q.request].id)
+            .collect::<Vec<_>>(),
         &rows.iter().map(|q| q.reason.to_owned()).collect::<Vec<_>>(),
-        &rows.iter().map(|q| q.detail.replace('\0', "\u{fffd}")).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|q| q.detail.replace('\0', "\u{fffd}"))
+            .collect::<Vec<_>>(),
         &rows.iter().map(|q| q.raw.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|q| i64::try_from(q.raw_bytes).unwrap_or(i64::MAX)).collect::<Vec<_>>(),
-        &rows.iter().map(|q| q.event_id.map(EventId::as_uuid)).collect::<Vec<_>>()
-            as &[Option<Uuid>],
+        &rows
+            .iter()
+            .map(|q| i64::try_from(q.raw_bytes).unwrap_or(i64::MAX))
+            .collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|q| q.event_id.map(EventId::as_uuid))
+            .collect::<Vec<_>>() as &[Option<Uuid>],
     )
     .execute(&mut *tx)
     .await?;

@@ -62,9 +62,11 @@ impl Journal {
         .await?;
         rows.into_iter()
             .map(|row| {
-                let request = serde_json::from_value(row.record).map_err(|_| {
-                    JournalError::Inconsistent { table: "batches", column: "requests" }
-                })?;
+                let request =
+                    serde_json::from_value(row.record).map_err(|_| JournalError::Inconsistent {
+                        table: "batches",
+                        column: "requests",
+                    })?;
                 Ok(Delivery {
                     batch: row.id,
                     batch_received_at: row.received_at,

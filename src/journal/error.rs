@@ -57,12 +57,16 @@ impl JournalError {
 
 impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
-        let Some(code) = error.as_database_error().and_then(|e| e.code()).map(|c| c.into_owned())
+        let Some(code) = error
+            .as_database_error()
+            .and_then(|e| e.code())
+            .map(|c| c.into_owned())
         else {
             return match error {
-                sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-                    Self::Refused { code: "decode".to_owned(), source: error }
-                }
+                sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Refused {
+                    code: "decode".to_owned(),
+                    source: error,
+                },
                 other => Self::Unavailable(other),
             };
         };
@@ -70,10 +74,16 @@ impl From<sqlx::Error> for JournalError {
             // Deadlock, serialisation, no partition for the row, lock timeout.
             "40P01" | "40001" | "23514" | "55P03" => Self::Repeat(error),
             // Connection trouble, out of resources or disk, shutdown and start-up.
-            _ if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
+            _ if ["08", "53", "57", "58"]
+                .iter()
+                .any(|class| code.starts_with(class)) =>
+            {
                 Self::Unavailable(error)
             }
-            _ => Self::Refused { code, source: error },
+            _ => Self::Refused {
+                code,
+                source: error,
+            },
         }
     }
 }

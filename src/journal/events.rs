@@ -56,7 +56,10 @@ impl TryFrom<EventRow> for StoredEvent {
         let verdict = row
             .verdict
             .parse()
-            .map_err(|_| JournalError::Inconsistent { table: "events", column: "verdict" })?;
+            .map_err(|_| JournalError::Inconsistent {
+                table: "events",
+                column: "verdict",
+            })?;
         Ok(Self {
             id: EventId::from_uuid(row.id),
             event_ts: row.event_ts,

@@ -32,7 +32,7 @@ pub use keys::SigningKey;
 pub use leases::Lease;
 pub use outbox::{OutboxRow, ReaderName};
 pub use partitions::Partitions;
-pub use quarantine::{Quarantined, QuarantineFilter};
+pub use quarantine::{QuarantineFilter, Quarantined};
 pub use search::{EventFilter, Position};
 
 /// Every migration of usher, in order.
@@ -70,7 +70,11 @@ impl Journal {
 
     /// The record behind an open pool.
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool, partitions: Partitions::default(), appended: Arc::new(Notify::new()) }
+        Self {
+            pool,
+            partitions: Partitions::default(),
+            appended: Arc::new(Notify::new()),
+        }
     }
 
     /// Brings the schema up to date; waits while another instance does.
@@ -86,7 +90,9 @@ impl Journal {
 
     /// Answers once Postgres does.
     pub async fn ping(&self) -> Result<(), JournalError> {
-        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&self.pool).await?;
+        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
+            .fetch_one(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -64,7 +64,9 @@ impl Journal {
         since: DateTime<Utc>,
     ) -> Result<(), JournalError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK).execute(&mut *tx).await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+            .execute(&mut *tx)
+            .await?;
         let added = sqlx::query!(
             r"
             INSERT INTO readers (name, since)
@@ -97,7 +99,9 @@ impl Journal {
     /// Ends `reader`: nothing is owed to it any more.
     pub async fn retire_reader(&self, reader: ReaderName) -> Result<(), JournalError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK).execute(&mut *tx).await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+            .execute(&mut *tx)
+            .await?;
         sqlx::query!("DELETE FROM readers WHERE name = $1", reader.as_str())
             .execute(&mut *tx)
             .await?;
@@ -207,7 +211,9 @@ pub async fn finish_in(
 
 /// Keeps the set of readers as it is until the transaction ends.
 pub(super) async fn hold_readers(tx: &mut PgConnection) -> Result<(), JournalError> {
-    sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", READERS_LOCK).execute(tx).await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", READERS_LOCK)
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

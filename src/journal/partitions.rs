@@ -87,7 +87,10 @@ impl Partitions {
         let mut connection = pool.acquire().await?;
         for range in missing {
             make(&mut connection, range).await?;
-            self.known.write().unwrap_or_else(PoisonError::into_inner).insert(range);
+            self.known
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(range);
         }
         Ok(())
     }
@@ -105,7 +108,10 @@ impl Partitions {
 
     /// Forgets what is known, so that the next append looks again.
     pub(super) fn forget(&self) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -133,17 +139,23 @@ async fn attach(connection: &mut PgConnection, range: Range) -> Result<(), Journ
     let table = range.table();
     let (from, to) = range.bounds();
     let mut tx = connection.begin().await?;
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK).execute(&mut *tx).await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+        .execute(&mut *tx)
+        .await?;
     if exists(&mut tx, &table).await? {
         return Ok(());
     }
     // Safe to assert: names and bounds come from `Range`, never from outside.
     for statement in [
         "SET LOCAL lock_timeout = '1s'".to_owned(),
-        format!("CREATE TABLE {table} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"),
+        format!(
+            "CREATE TABLE {table} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"
+        ),
         format!("ALTER TABLE events ATTACH PARTITION {table} FOR VALUES FROM ({from}) TO ({to})"),
     ] {
-        sqlx::query(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+        sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut *tx)
+            .await?;
     }
     tx.commit().await?;
     Ok(())
@@ -184,7 +196,10 @@ mod tests {
         let december = NaiveDate::from_ymd_opt(2026, 12, 1).expect("a date");
         assert_eq!(
             Range::Month(december).bounds(),
-            ("'2026-12-01 00:00:00+00'".to_owned(), "'2027-01-01 00:00:00+00'".to_owned())
+            (
+                "'2026-12-01 00:00:00+00'".to_owned(),
+                "'2027-01-01 00:00:00+00'".to_owned()
+            )
         );
     }
 }

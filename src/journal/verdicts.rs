@@ -113,10 +113,12 @@ impl Journal {
         id: Uuid,
         batch: &NewBatch,
     ) -> Result<(), JournalError> {
-        self.ensure_partitions(batch.events.iter().map(|new| new.event.event_ts)).await?;
+        self.ensure_partitions(batch.events.iter().map(|new| new.event.event_ts))
+            .await?;
         let mut tx = self.pool.begin().await?;
-        let struck =
-            sqlx::query!("DELETE FROM quarantine WHERE id = $1", id).execute(&mut *tx).await?;
+        let struck = sqlx::query!("DELETE FROM quarantine WHERE id = $1", id)
+            .execute(&mut *tx)
+            .await?;
         if struck.rows_affected() == 0 {
             // Another instance released it.
             return Ok(());
