@@ -74,6 +74,41 @@ impl Deed {
         }
     }
 
+    /// The deed with nothing but what sets it against another.
+    pub(crate) fn stance(&self) -> Self {
+        match self {
+            Self::AddToTeam { team, .. } => Self::AddToTeam {
+                team: team.clone(),
+                create: false,
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// The stance that would undo this deed.
+    pub(crate) fn opposite(&self) -> Option<Self> {
+        match self {
+            Self::ApproveDeveloper => Some(Self::RejectDeveloper),
+            Self::RejectDeveloper => Some(Self::ApproveDeveloper),
+            Self::ApproveRegistration => Some(Self::RejectRegistration),
+            Self::RejectRegistration => Some(Self::ApproveRegistration),
+            Self::AddToTeam { team, .. } => Some(Self::RemoveFromTeam { team: team.clone() }),
+            Self::RemoveFromTeam { team } => Some(Self::AddToTeam {
+                team: team.clone(),
+                create: false,
+            }),
+            Self::Park { .. } => None,
+        }
+    }
+
+    /// Whether the deed takes something away, which is the safer of two opposites.
+    pub(crate) fn refuses(&self) -> bool {
+        matches!(
+            self,
+            Self::RejectDeveloper | Self::RejectRegistration | Self::RemoveFromTeam { .. }
+        )
+    }
+
     /// What the deed is done to.
     pub fn target(&self) -> TargetKind {
         match self {

@@ -81,6 +81,7 @@ mod tests {
     use crate::rules::domain::{domain_of, normal_form};
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn gives_the_domain_of_one_valid_address_and_of_nothing_else() {
         let long_local = format!("{}@arsenal.com", "a".repeat(65));
         let long_label = format!("ann@{}.com", "a".repeat(64));

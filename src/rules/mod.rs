@@ -3,23 +3,34 @@
 //! Pure: no I/O, no clock, no randomness. Everything a decision needs is handed in as [`Facts`],
 //! so that the same code decides live, back-tests, dry-runs and explains.
 
+mod caps;
+mod check;
+mod condition;
+mod cost;
 mod decide;
 mod deed;
+mod deed_form;
 mod domain;
 mod facts;
 mod freemail;
 mod functions;
+mod literals;
 mod load;
 mod mistake;
+mod node;
+mod operations;
+mod reader;
+mod schema;
 mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use cel::{Context, Program};
+use cel::Context;
 use uuid::Uuid;
 
+pub use condition::Condition;
 pub use decide::{Decision, Outcome, Planned, decide};
 pub use deed::{Deed, TargetKind, TeamRef};
 pub use facts::{
@@ -64,13 +75,6 @@ pub struct Rule {
     pub include_own: bool,
 }
 
-/// A compiled condition and its text.
-#[derive(Debug)]
-pub struct Condition {
-    text: String,
-    program: Program,
-}
-
 /// Whether a rule acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
@@ -94,15 +98,6 @@ pub enum OnLimit {
 }
 
 impl RuleSet {
-    /// A rule set that never decides anything.
-    pub fn empty() -> Self {
-        Self {
-            rules: Vec::new(),
-            lists: BTreeMap::new(),
-            context: Context::default(),
-        }
-    }
-
     /// All rules, in decision order: by priority, then as in the file.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
@@ -118,13 +113,6 @@ impl RuleSet {
         self.rules
             .iter()
             .filter(move |rule| rule.on == kind && rule.mode != Mode::Off)
-    }
-}
-
-impl Condition {
-    /// The condition as written.
-    pub fn text(&self) -> &str {
-        &self.text
     }
 }
 

@@ -1,13 +1,14 @@
 //! Facts as CEL values. Cuts every list and map to [`MAX_FACT_MEMBERS`], since nothing can
 //! interrupt a condition once it runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cel::objects::{Key, Map};
 use cel::{Context, Value};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use crate::rules::facts::{
     ApplicationFacts, DeveloperFacts, Facts, MAX_FACT_MEMBERS, OwnerFacts, PortalFacts,
@@ -41,10 +42,7 @@ pub(crate) fn bind(context: &mut Context<'_, 'static>, facts: &Facts) {
 fn signal(signal: &SignalFacts) -> Value {
     object([
         ("kind", text(&signal.kind)),
-        (
-            "from_status",
-            optional(signal.from_status.as_ref(), |value| text(value)),
-        ),
+        ("from_status", optional(signal.from_status.as_ref(), text)),
         ("at", time(signal.at)),
         ("own", Value::Bool(signal.own)),
     ])
@@ -88,7 +86,7 @@ fn owner(owner: &OwnerFacts) -> Value {
     object([
         ("id", text(&owner.id)),
         ("name", text(&owner.name)),
-        ("email", optional(owner.email.as_ref(), |value| text(value))),
+        ("email", optional(owner.email.as_ref(), text)),
     ])
 }
 
@@ -96,10 +94,7 @@ fn registration(registration: &RegistrationFacts) -> Value {
     let api = object([
         ("id", text(&registration.api.id)),
         ("name", text(&registration.api.name)),
-        (
-            "version",
-            optional(registration.api.version.as_ref(), |value| text(value)),
-        ),
+        ("version", optional(registration.api.version.as_ref(), text)),
     ]);
     object([
         ("id", text(&registration.id)),
@@ -109,7 +104,7 @@ fn registration(registration: &RegistrationFacts) -> Value {
     ])
 }
 
-fn named(id: impl ToString, name: &str) -> Value {
+fn named(id: Uuid, name: &str) -> Value {
     object([("id", text(&id)), ("name", text(name))])
 }
 
@@ -145,10 +140,11 @@ fn object<const N: usize>(members: [(&'static str, Value); N]) -> Value {
 }
 
 /// The lists of a rules file, as the root `lists`.
-pub(crate) fn lists<'a>(lists: impl Iterator<Item = (&'a String, &'a Vec<String>)>) -> Value {
+pub(crate) fn lists(lists: &BTreeMap<String, Vec<String>>) -> Value {
     map(lists
+        .iter()
         .map(|(name, entries)| {
-            let entries: Vec<Value> = entries.iter().map(|entry| text(entry)).collect();
+            let entries: Vec<Value> = entries.iter().map(text).collect();
             (Key::from(name.as_str()), Value::List(Arc::new(entries)))
         })
         .collect())
