@@ -10,4 +10,5 @@ pub mod ingest;
 pub mod intake;
 pub mod journal;
 pub mod lifecycle;
+pub mod rules;
 pub mod telemetry;

@@ -60,11 +60,11 @@ impl Journal {
     ) -> Result<Vec<StoredEvent>, JournalError> {
         let mut query = select(filter, after, limit);
         let mut tx = self.pool.begin().await?;
-        sqlx::query!(
+        sqlx::query_scalar!(
             "SELECT set_config('statement_timeout', $1, true)",
             SEARCH_TIMEOUT.as_millis().to_string(),
         )
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await?;
         let rows = query.build().fetch_all(&mut *tx).await?;
         rows.into_iter()
@@ -84,7 +84,11 @@ impl Journal {
     }
 }
 
-fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBuilder<Postgres> {
+fn select(
+    filter: &EventFilter,
+    after: Option<Position>,
+    limit: i64,
+) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         r"
         SELECT
@@ -103,11 +107,7 @@ fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBui
         ("e.trace_id", &filter.trace_id),
     ] {
         if let Some(value) = value {
-            query
-                .push(" AND ")
-                .push(column)
-                .push(" = ")
-                .push_bind(value.clone());
+            query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
         }
     }
     if let Some(verdict) = filter.verification {
@@ -120,19 +120,12 @@ fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBui
         query.push(" AND e.event_ts < ").push_bind(to);
     }
     if let Some(q) = &filter.q {
-        query
-            .push(" AND position(")
-            .push_bind(q.clone().into_bytes())
-            .push(" in e.raw) > 0");
+        query.push(" AND position(").push_bind(q.clone().into_bytes()).push(" in e.raw) > 0");
     }
     if let Some(after) = after {
-        query
-            .push(" AND (e.event_ts, e.id) < (")
-            .push_bind(after.event_ts);
+        query.push(" AND (e.event_ts, e.id) < (").push_bind(after.event_ts);
         query.push(", ").push_bind(after.id.as_uuid()).push(")");
     }
-    query
-        .push(" ORDER BY e.event_ts DESC, e.id DESC LIMIT ")
-        .push_bind(limit);
+    query.push(" ORDER BY e.event_ts DESC, e.id DESC LIMIT ").push_bind(limit);
     query
 }
