@@ -115,7 +115,7 @@ fn set_clock(shared: &Shared, incoming: &Incoming) -> Reply {
 
 fn inject(shared: &Shared, incoming: &Incoming) -> Reply {
     let body: EntriesBody = read(incoming)?;
-    shared.inject(body.portal_id, &body.entries);
+    shared.inject(body.portal_id, &body.entries)?;
     Ok(Answer::json(200, &json!({"entries": body.entries.len()})))
 }
 

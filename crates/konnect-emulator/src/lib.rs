@@ -50,7 +50,7 @@ use crate::{
     faults::Faults,
     listener::{CuttableListener, Peer},
     request_log::RequestLog,
-    state::World,
+    state::{Kind, World},
 };
 
 /// How long `stop` lets requests in flight end by themselves.
@@ -141,14 +141,18 @@ impl Shared {
         seed::plant(&mut world, seed, &origin)
     }
 
-    fn inject(&self, portal: Option<Uuid>, entries: &[Map<String, Value>]) {
+    fn inject(&self, portal: Option<Uuid>, entries: &[Map<String, Value>]) -> Result<(), String> {
         let mut world = self.world();
+        if let Some(id) = portal.filter(|id| world.find(Kind::Portal, *id).is_none()) {
+            return Err(format!("portal {id} does not exist"));
+        }
         let origin = self.origin(world.org_id);
         for members in entries {
             world
                 .audit
                 .record(portal, Entry::injected(members, &origin, portal), origin.at);
         }
+        Ok(())
     }
 
     fn rotate_keys(&self, drop_old: bool) -> String {
@@ -280,9 +284,16 @@ impl Emulator {
 
     /// Adds entries of a portal (or of the organisation), as if something had happened there. Members that a header
     /// needs are filled in; `rt` decides the time.
-    pub fn inject(&self, portal: Option<Uuid>, entries: &[Map<String, Value>]) {
-        self.shared.inject(portal, entries);
+    pub fn inject(
+        &self,
+        portal: Option<Uuid>,
+        entries: &[Map<String, Value>],
+    ) -> Result<(), EmulatorError> {
+        self.shared
+            .inject(portal, entries)
+            .map_err(EmulatorError::Control)?;
         delivery::start_work(&self.shared);
+        Ok(())
     }
 
     /// Signs with a new key from now on; the older keys stay published. Returns the new key's id.

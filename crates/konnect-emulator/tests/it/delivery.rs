@@ -212,6 +212,13 @@ async fn the_way_of_delivery_can_be_set() {
 }
 
 #[tokio::test]
+async fn entries_of_an_unknown_portal_are_refused() {
+    let konnect = Konnect::start().await;
+    let body = json!({"portal_id": "11111111-2222-4333-8444-555555555555", "entries": [{}]});
+    konnect.expect(400, "POST", "/emulator/entries", body).await;
+}
+
+#[tokio::test]
 async fn a_rotated_key_signs_and_the_old_one_stays_unless_dropped() {
     let (konnect, portal) = Konnect::with_portal(json!({})).await;
     let receiver = Receiver::start().await;

@@ -282,6 +282,15 @@ async fn a_developer_sees_only_what_is_theirs_or_their_teams() {
         made["teams"][0]["id"]
     );
     assert_eq!(ann.call("GET", &one, Value::Null).await.0, 404);
+    let keys = format!("{one}/credentials");
+    let (status, key) = bob
+        .call("POST", &keys, json!({"display_name": "main"}))
+        .await;
+    assert_eq!((status, key["credential"].is_string()), (201, true));
+    let path = format!("/v3/portals/{portal}/{keys}");
+    let listed = konnect.expect(200, "GET", &path, Value::Null).await;
+    assert_eq!(listed["data"][0]["display_name"], "main");
+    assert_eq!(listed["data"][0].get("credential"), None);
     assert_eq!(ann.call("DELETE", &one, Value::Null).await.0, 404);
     let listed = ann.call("GET", "applications", Value::Null).await.1;
     assert_eq!(listed["meta"]["page"]["total"], 0);
