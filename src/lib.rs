@@ -9,4 +9,5 @@ pub mod ingest;
 pub mod intake;
 pub mod journal;
 pub mod lifecycle;
+pub mod observe;
 pub mod telemetry;
