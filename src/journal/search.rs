@@ -60,11 +60,11 @@ impl Journal {
     ) -> Result<Vec<StoredEvent>, JournalError> {
         let mut query = select(filter, after, limit);
         let mut tx = self.pool.begin().await?;
-        sqlx::query!(
+        sqlx::query_scalar!(
             "SELECT set_config('statement_timeout', $1, true)",
             SEARCH_TIMEOUT.as_millis().to_string(),
         )
-        .execute(&mut *tx)
+        .fetch_one(&mut *tx)
         .await?;
         let rows = query.build().fetch_all(&mut *tx).await?;
         rows.into_iter()
