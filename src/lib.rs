@@ -1,5 +1,7 @@
 //! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod directory;
@@ -10,4 +12,5 @@ pub mod intake;
 pub mod journal;
 pub mod lifecycle;
 pub mod observe;
+pub mod rules;
 pub mod telemetry;
