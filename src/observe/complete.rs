@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use konnect::{ApplicationId, Client, DeveloperId, ListTeams, PortalId, TeamId};
+use konnect::{Client, DeveloperId, ListTeams, PortalId, TeamId};
 use tracing::info;
 
 use crate::directory::{Look, Missing, Scope, Snapshot, Stored};
@@ -246,9 +246,10 @@ async fn confirm_memberships(
             .map(|team| team.id)
             .collect();
         for team in teams {
-            let list = match there.contains(&team) {
-                true => &mut snapshot.memberships,
-                false => &mut snapshot.absent.memberships,
+            let list = if there.contains(&team) {
+                &mut snapshot.memberships
+            } else {
+                &mut snapshot.absent.memberships
             };
             list.push((team, developer));
         }

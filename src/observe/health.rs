@@ -10,11 +10,11 @@ use konnect::PortalId;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PortalHealth {
     /// When a look was last stored.
-    pub last_success: Option<DateTime<Utc>>,
+    pub succeeded_at: Option<DateTime<Utc>>,
     /// Why the last look failed, without secrets; none after a good one.
-    pub last_error: Option<String>,
+    pub error: Option<String>,
     /// When it failed.
-    pub last_error_at: Option<DateTime<Utc>>,
+    pub failed_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Health {
         let state = self.lock();
         let failing = |(id, health): (&PortalId, &PortalHealth)| {
             health
-                .last_error
+                .error
                 .as_ref()
                 .map(|error| format!("portal {id}: {error}"))
         };
@@ -56,7 +56,7 @@ impl Health {
 
     pub(super) fn succeeded(&self, portal: PortalId, at: DateTime<Utc>) {
         let health = PortalHealth {
-            last_success: Some(at),
+            succeeded_at: Some(at),
             ..PortalHealth::default()
         };
         self.lock().portals.insert(portal, health);
@@ -65,8 +65,8 @@ impl Health {
     pub(super) fn failed(&self, portal: PortalId, error: String, at: DateTime<Utc>) {
         let mut state = self.lock();
         let health = state.portals.entry(portal).or_default();
-        health.last_error = Some(error);
-        health.last_error_at = Some(at);
+        health.error = Some(error);
+        health.failed_at = Some(at);
     }
 
     /// Another instance looks at the portal now, and reports by itself.
@@ -103,7 +103,7 @@ mod tests {
         health.succeeded(portal, DateTime::UNIX_EPOCH);
         assert_eq!(health.problem(), None);
         assert_eq!(
-            health.portal(portal).last_success,
+            health.portal(portal).succeeded_at,
             Some(DateTime::UNIX_EPOCH)
         );
         health.discovered(Err("token refused".to_owned()));

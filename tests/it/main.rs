@@ -1,3 +1,4 @@
 //! The integration tests, one module a stage.
 
 mod embedded;
+mod observe;
