@@ -211,7 +211,7 @@ impl AuditEvent {
 fn is_own(members: &Members) -> bool {
     members
         .text("event_product")
-        .is_some_and(|product| product.eq_ignore_ascii_case(kind::OWN_PRODUCT))
+        .is_some_and(|product| product.trim().eq_ignore_ascii_case(kind::OWN_PRODUCT))
 }
 
 #[cfg(test)]
