@@ -2,4 +2,5 @@
 
 mod door;
 mod embedded;
+mod observe;
 mod support;
