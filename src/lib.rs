@@ -10,5 +10,6 @@ pub mod ingest;
 pub mod intake;
 pub mod journal;
 pub mod lifecycle;
+pub mod react;
 pub mod rules;
 pub mod telemetry;

@@ -30,7 +30,7 @@ pub use error::JournalError;
 pub use events::StoredEvent;
 pub use keys::SigningKey;
 pub use leases::Lease;
-pub use outbox::{OutboxRow, ReaderName};
+pub use outbox::{OutboxRow, ReaderName, finish_in};
 pub use partitions::Partitions;
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use search::{EventFilter, Position};

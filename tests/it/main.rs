@@ -1,3 +1,5 @@
 //! The integration tests, one module a stage.
 
+mod act;
 mod embedded;
+mod react;
