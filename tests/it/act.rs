@@ -56,7 +56,7 @@ impl Stage {
         emulator
             .seed(&json!({
                 "portals": [{ "id": PORTAL, "name": "fixtures" }],
-                "apis": [{ "id": FIXTURES, "name": "Fixtures" }],
+                "apis": [{ "id": FIXTURES, "name": "Fixtures", "portal_id": PORTAL }],
                 "teams": [{ "id": PARTNERS, "portal_id": PORTAL, "name": "Partners" }],
                 "developers": [developer(KEVIN, "kevin@manchestercity.com", "pending")],
                 "applications": [{
