@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn reads_back_what_it_shows() {
-        let id: EventId = "01979d5f-7898-8abc-9def-0123456789ab".parse().unwrap();
+        let id: EventId = "01979d31-0d18-8abc-9def-0123456789ab".parse().unwrap();
         assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
         assert_eq!(id.event_ts().to_rfc3339(), "2025-06-23T14:28:47+00:00");

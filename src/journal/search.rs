@@ -84,11 +84,7 @@ impl Journal {
     }
 }
 
-fn select(
-    filter: &EventFilter,
-    after: Option<Position>,
-    limit: i64,
-) -> QueryBuilder<Postgres> {
+fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         r"
         SELECT
@@ -107,7 +103,11 @@ fn select(
         ("e.trace_id", &filter.trace_id),
     ] {
         if let Some(value) = value {
-            query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
+            query
+                .push(" AND ")
+                .push(column)
+                .push(" = ")
+                .push_bind(value.clone());
         }
     }
     if let Some(verdict) = filter.verification {
@@ -120,12 +120,19 @@ fn select(
         query.push(" AND e.event_ts < ").push_bind(to);
     }
     if let Some(q) = &filter.q {
-        query.push(" AND position(").push_bind(q.clone().into_bytes()).push(" in e.raw) > 0");
+        query
+            .push(" AND position(")
+            .push_bind(q.clone().into_bytes())
+            .push(" in e.raw) > 0");
     }
     if let Some(after) = after {
-        query.push(" AND (e.event_ts, e.id) < (").push_bind(after.event_ts);
+        query
+            .push(" AND (e.event_ts, e.id) < (")
+            .push_bind(after.event_ts);
         query.push(", ").push_bind(after.id.as_uuid()).push(")");
     }
-    query.push(" ORDER BY e.event_ts DESC, e.id DESC LIMIT ").push_bind(limit);
+    query
+        .push(" ORDER BY e.event_ts DESC, e.id DESC LIMIT ")
+        .push_bind(limit);
     query
 }

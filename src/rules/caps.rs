@@ -59,7 +59,7 @@ impl Scan<'_> {
             match c {
                 '"' | '\'' => self.string(at, c, false)?,
                 'a'..='z' | 'A'..='Z' | '_' => self.word(at, text)?,
-                '0'..='9' => self.number(),
+                '0'..='9' => self.number(c),
                 '/' if self.next_is('/') => {
                     while self.chars.next_if(|(_, c)| *c != '\n').is_some() {}
                 }
@@ -143,13 +143,43 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn number(&mut self) {
-        // A dot inside a number is no member access.
-        while self
-            .chars
-            .next_if(|(_, c)| c.is_ascii_alphanumeric() || *c == '.')
-            .is_some()
-        {}
+    /// Reads the rest of a number exactly as far as the lexer does: what follows without a space,
+    /// such as `in` or the `r` of a raw string, is a word of its own.
+    fn number(&mut self, first: char) {
+        if first == '0' && self.skip_if_followed(&['x'], |c| c.is_ascii_hexdigit()) {
+            self.skip_while(|c| c.is_ascii_hexdigit());
+            self.chars.next_if(|(_, c)| matches!(c, 'u' | 'U'));
+            return;
+        }
+        self.skip_while(|c| c.is_ascii_digit());
+        let fraction = self.skip_if_followed(&['.'], |c| c.is_ascii_digit());
+        self.skip_while(|c| c.is_ascii_digit());
+        let mut ahead = self.chars.clone();
+        let exponent = ahead.next_if(|(_, c)| matches!(c, 'e' | 'E')).is_some() && {
+            ahead.next_if(|(_, c)| matches!(c, '+' | '-'));
+            ahead.next_if(|(_, c)| c.is_ascii_digit()).is_some()
+        };
+        if exponent {
+            self.chars = ahead;
+            self.skip_while(|c| c.is_ascii_digit());
+        } else if !fraction {
+            self.chars.next_if(|(_, c)| matches!(c, 'u' | 'U'));
+        }
+    }
+
+    fn skip_while(&mut self, wanted: impl Fn(char) -> bool) {
+        while self.chars.next_if(|(_, c)| wanted(*c)).is_some() {}
+    }
+
+    /// Skips one of some characters if the one after it is as expected.
+    fn skip_if_followed(&mut self, wanted: &[char], after: impl Fn(char) -> bool) -> bool {
+        let mut ahead = self.chars.clone();
+        let follows = ahead.next().is_some_and(|(_, c)| wanted.contains(&c))
+            && ahead.next().is_some_and(|(_, c)| after(c));
+        if follows {
+            self.chars.next();
+        }
+        follows
     }
 
     fn word(&mut self, at: usize, text: &str) -> Result<(), (usize, String)> {
@@ -289,6 +319,15 @@ mod tests {
             format!("// no\n{deep}"),
             format!("1 / / {deep}"),
             format!(r"'\x4' + {deep}"),
+            format!(r"0xbr'\' + {deep}'"),
+            format!(r"0Xbr'\'' + {deep}'"),
+            format!("1{}", "e+ 1".repeat(390)),
+            format!(r"1e5r'\' + {deep}'"),
+            format!(r"1e-5r'\' + {deep}'"),
+            format!(r"5ur'\' + {deep}'"),
+            format!(r"1.5r'\' + {deep}'"),
+            format!("1{}", ".a".repeat(900)),
+            format!("1{}", "in 1".repeat(390)),
             format!("#{deep}"),
             format!("`{deep}`"),
         ]
@@ -384,7 +423,7 @@ mod tests {
             r#"a == "x\"y" && b == 'it\'s' && c == r'\d+' && d == '''a 'b' c'''"#,
             r#"e == "\u00e9\x41\101\U0001F600" && f == b'x' && g == bR"\""#,
             "a.exists(t, t.name == 'x') // and so on ((((((((((((((((((((((",
-            "1.5 + 2.25 > -3.0e5",
+            "1.5 + 2.25 > -3.0e5 || 0x1Fu == 31u || 1e+5 in[1]",
             &many,
         ] {
             assert_eq!(check(text), Ok(()), "{text}");

@@ -1,5 +1,7 @@
-//! The integration tests, one module a stage.
+//! The integration tests: one binary, a file per stage, on real Postgres, Kafka and HTTP.
 
 mod act;
+mod door;
 mod embedded;
 mod react;
+mod support;
