@@ -18,6 +18,7 @@ pub mod journal;
 // What the API says, what the rules make of it, and what is done.
 pub mod act;
 pub mod directory;
+pub mod observe;
 pub mod react;
 pub mod rules;
 

@@ -3,5 +3,6 @@
 mod act;
 mod door;
 mod embedded;
+mod observe;
 mod react;
 mod support;
