@@ -8,4 +8,5 @@ pub mod ingest;
 pub mod intake;
 pub mod journal;
 pub mod lifecycle;
+pub mod publish;
 pub mod telemetry;
