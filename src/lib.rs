@@ -1,12 +1,30 @@
 //! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
+//!
+//! Read from top to bottom, the modules tell the way of one event.
 
+// The ground floor.
 pub mod clock;
 pub mod config;
 pub mod event;
 pub mod http;
+pub mod lifecycle;
+pub mod telemetry;
+
+// In through the door, and into the record.
 pub mod ingest;
 pub mod intake;
 pub mod journal;
-pub mod lifecycle;
+
+// What the API says, what the rules make of it, and what is done.
+pub mod act;
+pub mod directory;
+pub mod observe;
+pub mod rules;
+
+// On to others.
 pub mod publish;
-pub mod telemetry;
+
+// What people see and type.
+pub mod app;
+pub mod cli;
+pub mod console;
