@@ -23,6 +23,9 @@ pub mod observe;
 pub mod react;
 pub mod rules;
 
+// On to others.
+pub mod publish;
+
 // What people see and type.
 pub mod app;
 pub mod cli;
