@@ -3,4 +3,5 @@
 mod door;
 mod embedded;
 mod observe;
+mod publish;
 mod support;
