@@ -79,8 +79,10 @@ impl Journal {
 
     /// How many events were stored, over all batches.
     pub async fn stored_events(&self) -> Result<i64, JournalError> {
-        Ok(sqlx::query_scalar!(r#"SELECT COALESCE(sum(stored), 0) AS "stored!" FROM batches"#)
-            .fetch_one(&self.pool)
-            .await?)
+        Ok(
+            sqlx::query_scalar!(r#"SELECT COALESCE(sum(stored), 0) AS "stored!" FROM batches"#)
+                .fetch_one(&self.pool)
+                .await?,
+        )
     }
 }

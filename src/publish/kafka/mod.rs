@@ -107,11 +107,6 @@ impl Settings {
             }),
         }
     }
-
-    /// The topic.
-    pub(super) fn topic(&self) -> &str {
-        &self.topic
-    }
 }
 
 /// Why Kafka did not do what it was asked.
