@@ -21,7 +21,11 @@ tokio::task_local! {
 /// Takes note of a call: to be given to `konnect::ClientBuilder::on_attempt`. Calls made outside
 /// an attempt are ignored.
 pub fn note_call(attempt: &konnect::Attempt) {
-    let call = Call { method: attempt.method, route: attempt.route, status: attempt.status };
+    let call = Call {
+        method: attempt.method,
+        route: attempt.route,
+        status: attempt.status,
+    };
     let noted = LAST.try_with(|last| {
         // A write is what people ask for; the read before it says less.
         if call.method != "GET" || last.get().is_none_or(|known| known.method == "GET") {

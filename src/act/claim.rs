@@ -55,7 +55,10 @@ struct ClaimedRow {
 
 impl ClaimedRow {
     fn with_lease(self, lease: Uuid) -> Result<Claimed, JournalError> {
-        let inconsistent = |column| JournalError::Inconsistent { table: "actions", column };
+        let inconsistent = |column| JournalError::Inconsistent {
+            table: "actions",
+            column,
+        };
         Ok(Claimed {
             id: self.id,
             lease,
@@ -255,9 +258,9 @@ async fn admit(tx: &mut PgConnection, claimed: &Claimed) -> Result<Admission, Jo
     .await?;
     Ok(match wait {
         None => Admission::Granted,
-        Some(_) if own.on_limit == "park" => {
-            Admission::Parked { limit_per_hour: own.limit_per_hour }
-        }
+        Some(_) if own.on_limit == "park" => Admission::Parked {
+            limit_per_hour: own.limit_per_hour,
+        },
         Some(wait) => Admission::Delayed(Duration::try_from_secs_f64(wait).unwrap_or_default()),
     })
 }

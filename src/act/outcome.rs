@@ -72,7 +72,10 @@ impl TryFrom<ToldRow> for Told {
     type Error = JournalError;
 
     fn try_from(row: ToldRow) -> Result<Self, JournalError> {
-        let inconsistent = |column| JournalError::Inconsistent { table: "actions", column };
+        let inconsistent = |column| JournalError::Inconsistent {
+            table: "actions",
+            column,
+        };
         Ok(Self {
             id: row.id,
             rule: row.rule,
@@ -115,7 +118,12 @@ impl Told {
             data,
         };
         let (raw, event) = own.build();
-        NewEvent { event, raw, verdict: Verdict::NotApplicable, request: None }
+        NewEvent {
+            event,
+            raw,
+            verdict: Verdict::NotApplicable,
+            request: None,
+        }
     }
 
     fn log(&self) {
@@ -209,7 +217,10 @@ impl Queue {
             .await?
             .map(drop)
             // A new id cannot be there already.
-            .ok_or(JournalError::Inconsistent { table: "batches", column: "id" })
+            .ok_or(JournalError::Inconsistent {
+                table: "batches",
+                column: "id",
+            })
     }
 
     /// Plans another attempt after `wait`.
@@ -285,10 +296,7 @@ async fn end(
 }
 
 /// Cancels all that waited, directly or not, for the action that ended badly.
-async fn cancel_followers(
-    tx: &mut PgConnection,
-    ended: &Told,
-) -> Result<Vec<Told>, JournalError> {
+async fn cancel_followers(tx: &mut PgConnection, ended: &Told) -> Result<Vec<Told>, JournalError> {
     sqlx::query_as!(
         ToldRow,
         r#"
@@ -342,8 +350,13 @@ async fn record(
         number,
         attempt.started_at,
         now,
-        attempt.call.map(|call| format!("{} {}", call.method, call.route)),
-        attempt.call.and_then(|call| call.status).and_then(|status| i16::try_from(status).ok()),
+        attempt
+            .call
+            .map(|call| format!("{} {}", call.method, call.route)),
+        attempt
+            .call
+            .and_then(|call| call.status)
+            .and_then(|status| i16::try_from(status).ok()),
         attempt.outcome,
         attempt.detail,
     )
