@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::act::{Queue, Target};
-use crate::directory::{ApplicationRecord, DeveloperRecord, Directory, OwnerRecord, Registration};
+use crate::directory::{
+    ApplicationRecord, DeveloperRecord, Directory, Owner, OwnerRecord, Registration,
+};
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;
 use crate::rules::{
@@ -19,7 +21,7 @@ use crate::rules::{
 
 /// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
 /// everything comes every hour.
-const OWN_WITHIN: Duration = Duration::from_secs(2 * 3600);
+const OWN_WITHIN: Duration = Duration::from_hours(2);
 
 /// The facts about a signal.
 #[derive(Debug, Clone)]
@@ -235,7 +237,7 @@ fn application_facts(found: ApplicationRecord) -> ApplicationFacts {
         owner_type: owner
             .map(|owner| owner.kind().to_owned())
             .unwrap_or_default(),
-        owner_id: owner.map(|owner| owner.id()).unwrap_or_default(),
+        owner_id: owner.map(Owner::id).unwrap_or_default(),
         owner: found.owner.map(|owner| match owner {
             OwnerRecord::Developer(developer, subject) => OwnerFacts {
                 id: developer.id.0,

@@ -24,7 +24,7 @@ use crate::rules::RuleSet;
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
 /// How long a claim holds: a batch of 5,000 observations takes some time to decide.
-const HOLD: Duration = Duration::from_secs(120);
+const HOLD: Duration = Duration::from_mins(2);
 /// How often the outbox is looked at when nothing wakes the reader.
 const POLL: Duration = Duration::from_millis(250);
 /// The wait after the database did not answer.
@@ -46,7 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             own_principal: None,
-            redecide_every: Duration::from_secs(3600),
+            redecide_every: Duration::from_hours(1),
         }
     }
 }
