@@ -5,6 +5,7 @@
 
 mod action;
 mod backoff;
+mod by_hand;
 mod calls;
 mod claim;
 mod deed;
@@ -14,6 +15,7 @@ mod list;
 mod outcome;
 mod pause;
 mod queue;
+mod told;
 mod trouble;
 mod worker;
 

@@ -47,7 +47,7 @@ impl Default for Timings {
         Self {
             probe_every: Duration::from_secs(30),
             attempt: Duration::from_secs(45),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
             backoff: Backoff::default(),
         }

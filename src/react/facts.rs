@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::act::{Queue, Target};
 use crate::directory::{
-    ApplicationRecord, DeveloperRecord, Directory, OwnerRecord, Registration,
+    ApplicationRecord, DeveloperRecord, Directory, Owner, OwnerRecord, Registration,
 };
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;
@@ -21,7 +21,7 @@ use crate::rules::{
 
 /// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
 /// everything comes every hour.
-const OWN_WITHIN: Duration = Duration::from_secs(2 * 3600);
+const OWN_WITHIN: Duration = Duration::from_hours(2);
 
 /// The facts about a signal.
 #[derive(Debug, Clone)]
@@ -62,11 +62,17 @@ pub async fn gather(
     };
     let developer = developer.filter(|found| !found.developer.seen.is_gone());
     let own = own || is_own(queue, signal).await?;
-    let name = directory.portal(portal).await?.map(|portal| portal.name).unwrap_or_default();
-    let target = registration.as_ref().map(|registration| Target::Registration {
-        id: registration.id.0,
-        application_id: registration.application_id.0,
-    });
+    let name = directory
+        .portal(portal)
+        .await?
+        .map(|portal| portal.name)
+        .unwrap_or_default();
+    let target = registration
+        .as_ref()
+        .map(|registration| Target::Registration {
+            id: registration.id.0,
+            application_id: registration.application_id.0,
+        });
     Ok(Gathered {
         facts: Facts {
             signal: SignalFacts {
@@ -75,7 +81,10 @@ pub async fn gather(
                 at: signal.occurred_at,
                 own,
             },
-            portal: PortalFacts { id: signal.portal_id, name },
+            portal: PortalFacts {
+                id: signal.portal_id,
+                name,
+            },
             developer: developer.map(developer_facts),
             application: application.map(application_facts),
             registration: registration.map(registration_facts),
@@ -89,10 +98,18 @@ pub async fn gather(
 impl Gathered {
     /// What a deed of this kind would be done to.
     pub(super) fn target(&self, kind: TargetKind) -> Option<Target> {
-        let developer =
-            || self.facts.developer.as_ref().map(|found| Target::Developer { id: found.id });
-        let application =
-            || self.facts.application.as_ref().map(|found| Target::Application { id: found.id });
+        let developer = || {
+            self.facts
+                .developer
+                .as_ref()
+                .map(|found| Target::Developer { id: found.id })
+        };
+        let application = || {
+            self.facts
+                .application
+                .as_ref()
+                .map(|found| Target::Application { id: found.id })
+        };
         match kind {
             TargetKind::Developer => developer(),
             TargetKind::Registration => self.registration,
@@ -150,12 +167,14 @@ fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Opt
 /// Whether a write of usher's explains the change.
 async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
     let (target, deeds): (Option<Uuid>, &[&str]) = match signal.kind {
-        SignalKind::DeveloperStatusChanged => {
-            (signal.developer_id, &["approve_developer", "reject_developer"])
-        }
-        SignalKind::RegistrationStatusChanged => {
-            (signal.registration_id, &["approve_registration", "reject_registration"])
-        }
+        SignalKind::DeveloperStatusChanged => (
+            signal.developer_id,
+            &["approve_developer", "reject_developer"],
+        ),
+        SignalKind::RegistrationStatusChanged => (
+            signal.registration_id,
+            &["approve_registration", "reject_registration"],
+        ),
         SignalKind::MembershipChanged => {
             (signal.developer_id, &["add_to_team", "remove_from_team"])
         }
@@ -168,10 +187,15 @@ async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
         | SignalKind::Custom(_) => return Ok(false),
     };
     // Usher answers only who is pending: any other change is somebody else's.
-    let from_pending = signal.from_status.as_deref().is_none_or(|status| status == "pending");
+    let from_pending = signal
+        .from_status
+        .as_deref()
+        .is_none_or(|status| status == "pending");
     match target {
         Some(target) if from_pending => {
-            queue.wrote_lately(target, signal.portal_id, deeds, OWN_WITHIN).await
+            queue
+                .wrote_lately(target, signal.portal_id, deeds, OWN_WITHIN)
+                .await
         }
         _ => Ok(false),
     }
@@ -188,7 +212,10 @@ fn developer_facts(found: DeveloperRecord) -> DeveloperFacts {
         teams: found
             .teams
             .into_iter()
-            .map(|team| TeamFacts { id: team.id.0, name: team.name })
+            .map(|team| TeamFacts {
+                id: team.id.0,
+                name: team.name,
+            })
             .collect(),
         applications: found
             .applications
@@ -207,17 +234,21 @@ fn application_facts(found: ApplicationRecord) -> ApplicationFacts {
         id: found.application.id.0,
         name: found.application.name,
         // Older versions of the API do not say whose it is.
-        owner_type: owner.map(|owner| owner.kind().to_owned()).unwrap_or_default(),
-        owner_id: owner.map(|owner| owner.id()).unwrap_or_default(),
+        owner_type: owner
+            .map(|owner| owner.kind().to_owned())
+            .unwrap_or_default(),
+        owner_id: owner.map(Owner::id).unwrap_or_default(),
         owner: found.owner.map(|owner| match owner {
             OwnerRecord::Developer(developer, subject) => OwnerFacts {
                 id: developer.id.0,
                 name: subject.full_name.unwrap_or_default(),
                 email: subject.email,
             },
-            OwnerRecord::Team(team) => {
-                OwnerFacts { id: team.id.0, name: team.name, email: None }
-            }
+            OwnerRecord::Team(team) => OwnerFacts {
+                id: team.id.0,
+                name: team.name,
+                email: None,
+            },
         }),
     }
 }
@@ -228,7 +259,11 @@ fn registration_facts(found: Registration) -> RegistrationFacts {
         id: found.id.0,
         status: found.status.to_string(),
         created_at,
-        api: ApiFacts { id: found.api.id.0, name: found.api.name, version: found.api.version },
+        api: ApiFacts {
+            id: found.api.id.0,
+            name: found.api.name,
+            version: found.api.version,
+        },
     }
 }
 

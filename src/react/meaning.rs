@@ -60,7 +60,11 @@ pub fn meaning(
     let fresh = !by_usher && now - event.occurred_at <= MAX_HINT_AGE;
     Meaning {
         hint: if fresh { hint(event) } else { None },
-        signal: if verdict == Verdict::Verified { evidence(event) } else { None },
+        signal: if verdict == Verdict::Verified {
+            evidence(event)
+        } else {
+            None
+        },
         own: by_usher || event.kong_initiated(),
         touched: None,
     }
@@ -109,13 +113,20 @@ fn of_own(event: &AuditEvent) -> Meaning {
     let signal = observed(event);
     // Who is new is decided about by the signal itself.
     let is_new = signal.as_ref().is_some_and(|signal| {
-        matches!(signal.kind, SignalKind::DeveloperSignedUp | SignalKind::RegistrationRequested)
+        matches!(
+            signal.kind,
+            SignalKind::DeveloperSignedUp | SignalKind::RegistrationRequested
+        )
     });
     let touched = match event.kind {
         Kind::Observation if !is_new => event.portal_uuid().zip(event.principal_uuid()),
         _ => None,
     };
-    Meaning { signal, touched, ..Meaning::default() }
+    Meaning {
+        signal,
+        touched,
+        ..Meaning::default()
+    }
 }
 
 fn observed(event: &AuditEvent) -> Option<Signal> {
@@ -129,7 +140,10 @@ fn observed(event: &AuditEvent) -> Option<Signal> {
     let (application_id, registration_id) = (id("application_id"), id("registration_id"));
     let revision = || {
         let object = event.text("object")?;
-        Some(Signal::key_of_revision(&object, event.members.integer("revision")?))
+        Some(Signal::key_of_revision(
+            &object,
+            event.members.integer("revision")?,
+        ))
     };
     let key = match kind {
         SignalKind::DeveloperSignedUp => Signal::key_of_object(developer_id?),
@@ -152,7 +166,10 @@ fn observed(event: &AuditEvent) -> Option<Signal> {
         key,
         cause: event.id,
         occurred_at: event.occurred_at,
-        from_status: data.get("from_status").and_then(Value::as_str).map(str::to_owned),
+        from_status: data
+            .get("from_status")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
     })
 }
 
@@ -227,7 +244,9 @@ mod tests {
     }
 
     fn observation(name: &str, data: Value) -> AuditEvent {
-        let Value::Object(data) = data else { panic!("data is an object") };
+        let Value::Object(data) = data else {
+            panic!("data is an object")
+        };
         let own = OwnEvent {
             name: name.to_owned(),
             portal_id: PORTAL.to_string(),
@@ -242,7 +261,10 @@ mod tests {
 
     #[test]
     fn a_login_is_a_hint_whatever_its_signature_and_a_signal_only_when_verified() {
-        let hint = Some(Hint::Newcomer { portal_id: PORTAL, developer_id: DEVELOPER });
+        let hint = Some(Hint::Newcomer {
+            portal_id: PORTAL,
+            developer_id: DEVELOPER,
+        });
         for verdict in [Verdict::Unsigned, Verdict::KeyUnknown, Verdict::Failed] {
             let meaning = read(&login(&json!({})), verdict);
             assert_eq!((meaning.hint, meaning.signal), (hint, None), "{verdict}");
@@ -251,7 +273,10 @@ mod tests {
         assert_eq!(meaning.hint, hint);
         let signal = meaning.signal.unwrap();
         assert_eq!(signal.kind, SignalKind::DeveloperAuthenticated);
-        assert_eq!((signal.portal_id, signal.developer_id), (PORTAL, Some(DEVELOPER)));
+        assert_eq!(
+            (signal.portal_id, signal.developer_id),
+            (PORTAL, Some(DEVELOPER))
+        );
         assert_eq!(signal.key, signal.cause.to_string());
     }
 
@@ -268,8 +293,14 @@ mod tests {
     fn calls_that_change_people_are_hints() {
         let path = format!("/konnect-api/api/v3/portals/{PORTAL}/developers");
         let hint = |event: &AuditEvent| read(event, Verdict::Unsigned).hint;
-        assert_eq!(hint(&call("POST", &path, DEVELOPER)), Some(Hint::Portal(PORTAL)));
-        assert_eq!(hint(&call("POST", "/api/developers", DEVELOPER)), Some(Hint::EveryPortal));
+        assert_eq!(
+            hint(&call("POST", &path, DEVELOPER)),
+            Some(Hint::Portal(PORTAL))
+        );
+        assert_eq!(
+            hint(&call("POST", "/api/developers", DEVELOPER)),
+            Some(Hint::EveryPortal)
+        );
         assert_eq!(hint(&call("GET", &path, DEVELOPER)), None);
         assert_eq!(hint(&call("POST", &path, ROBOT)), None);
     }
@@ -293,16 +324,19 @@ mod tests {
     #[test]
     fn observations_are_signals_keyed_by_what_can_be_new_once() {
         let data = json!({ "developer_id": DEVELOPER, "from_status": "pending" });
-        let signal = |name: &str| {
-            read(&observation(name, data.clone()), Verdict::NotApplicable).signal
-        };
+        let signal =
+            |name: &str| read(&observation(name, data.clone()), Verdict::NotApplicable).signal;
         let signed_up = signal("developer.signed_up").unwrap();
         assert_eq!(signed_up.key, DEVELOPER.to_string());
         let changed = signal("developer.status_changed").unwrap();
         assert_eq!(changed.key, format!("developer:{DEVELOPER}:3"));
         assert_eq!(changed.from_status.as_deref(), Some("pending"));
         assert_eq!(signal("developer.changed"), None);
-        assert_eq!(signal("registration.requested"), None, "it names no registration");
+        assert_eq!(
+            signal("registration.requested"),
+            None,
+            "it names no registration"
+        );
     }
 
     #[test]

@@ -15,7 +15,9 @@ const OBJECTS: [&str; 6] = [
 /// Whether a call may have changed what the directory holds.
 pub(super) fn changes(method: &str, path: &str) -> bool {
     let writes = ["POST", "PUT", "PATCH", "DELETE"];
-    writes.iter().any(|write| method.eq_ignore_ascii_case(write))
+    writes
+        .iter()
+        .any(|write| method.eq_ignore_ascii_case(write))
         && segments(path).any(|segment| OBJECTS.contains(&segment))
 }
 
@@ -48,7 +50,11 @@ mod tests {
             ("POST", "/v3/portals/x/developers", true),
             ("patch", "/konnect-api/api/v3/portals/x/developers/y", true),
             ("DELETE", "/v3/portals/x/teams/y/developers/z", true),
-            ("PATCH", "/v3/portals/x/applications/y/registrations/z?a=b", true),
+            (
+                "PATCH",
+                "/v3/portals/x/applications/y/registrations/z?a=b",
+                true,
+            ),
             ("GET", "/v3/portals/x/developers", false),
             ("POST", "/konnect-api/api/vitals/v1/explore", false),
             ("POST", "/v3/portals/x/pages?next=/developers", false),
@@ -63,7 +69,10 @@ mod tests {
     fn finds_the_portal_behind_any_prefix() {
         let id = Uuid::from_u128(7);
         assert_eq!(portal(&format!("/v3/portals/{id}/developers")), Some(id));
-        assert_eq!(portal(&format!("/konnect-api/api/v3/portals/{id}")), Some(id));
+        assert_eq!(
+            portal(&format!("/konnect-api/api/v3/portals/{id}")),
+            Some(id)
+        );
         assert_eq!(portal("/v3/portals"), None);
         assert_eq!(portal("/v3/portals/not-an-id/developers"), None);
         assert_eq!(portal("/v3/developers"), None);

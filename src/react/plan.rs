@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::act::{DeedSpec, NewChain, NewStep, OnLimit, Standing, TeamRef};
 use crate::event::Signal;
 use crate::react::facts::Gathered;
-use crate::rules::{self, Deed, Decision, Mode, Rule, RuleSet};
+use crate::rules::{self, Decision, Deed, Mode, Rule, RuleSet};
 
 /// The chains that follow from the decisions on one signal, in decision order: an earlier rule
 /// owns what a later one wants as well.
@@ -28,7 +28,11 @@ pub(super) fn chains(
             .filter_map(|planned| {
                 // A deed without a target is no match: `decide` has seen to it.
                 let target = gathered.target(planned.deed.target())?;
-                Some(NewStep { deed: spec(planned.deed), target, owned_by: planned.owned_by })
+                Some(NewStep {
+                    deed: spec(planned.deed),
+                    target,
+                    owned_by: planned.owned_by,
+                })
             })
             .collect();
         if !steps.is_empty() {
@@ -71,9 +75,13 @@ fn spec(deed: Deed) -> DeedSpec {
         Deed::RejectDeveloper => DeedSpec::RejectDeveloper,
         Deed::ApproveRegistration => DeedSpec::ApproveRegistration,
         Deed::RejectRegistration => DeedSpec::RejectRegistration,
-        Deed::AddToTeam { team: named, create } => {
-            DeedSpec::AddToTeam { team: team(named), create }
-        }
+        Deed::AddToTeam {
+            team: named,
+            create,
+        } => DeedSpec::AddToTeam {
+            team: team(named),
+            create,
+        },
         Deed::RemoveFromTeam { team: named } => DeedSpec::RemoveFromTeam { team: team(named) },
         Deed::Park { reason } => DeedSpec::Park { reason },
     }

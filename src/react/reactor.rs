@@ -24,7 +24,7 @@ use crate::rules::RuleSet;
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
 /// How long a claim holds: a batch of 5,000 observations takes some time to decide.
-const HOLD: Duration = Duration::from_secs(120);
+const HOLD: Duration = Duration::from_mins(2);
 /// How often the outbox is looked at when nothing wakes the reader.
 const POLL: Duration = Duration::from_millis(250);
 /// The wait after the database did not answer.
@@ -44,7 +44,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { own_principal: None, redecide_every: Duration::from_secs(3600) }
+        Self {
+            own_principal: None,
+            redecide_every: Duration::from_hours(1),
+        }
     }
 }
 
@@ -90,8 +93,10 @@ impl Reactor {
     /// Dropping the future is safe at any moment: a batch that was not struck off is read again,
     /// and what it led to is not enqueued twice.
     pub async fn run(&self, stop: CancellationToken) {
-        while let Err(error) =
-            self.journal.activate_reader(ReaderName::React, self.clock.now()).await
+        while let Err(error) = self
+            .journal
+            .activate_reader(ReaderName::React, self.clock.now())
+            .await
         {
             warn!(error = error.chain(), "could not begin to read the outbox");
             if pause(TROUBLE, &stop).await {
@@ -132,15 +137,26 @@ impl Reactor {
         };
         // An outage is nobody's fault and counts for nothing.
         if error.is_transient() || self.count_failure(row.batch) < POISON {
-            warn!(error = error.chain(), "could not handle a batch, trying again");
-            if let Err(error) =
-                self.journal.release(ReaderName::React, &[row.batch], TROUBLE).await
+            warn!(
+                error = error.chain(),
+                "could not handle a batch, trying again"
+            );
+            if let Err(error) = self
+                .journal
+                .release(ReaderName::React, &[row.batch], TROUBLE)
+                .await
             {
-                debug!(error = error.chain(), "could not release a batch, its claim runs out");
+                debug!(
+                    error = error.chain(),
+                    "could not release a batch, its claim runs out"
+                );
             }
             return;
         }
-        error!(error = error.chain(), "a batch cannot be handled and is left out");
+        error!(
+            error = error.chain(),
+            "a batch cannot be handled and is left out"
+        );
         match self.journal.finish(ReaderName::React, &[row.batch]).await {
             Ok(()) => {
                 self.failures().remove(&row.batch);
@@ -168,7 +184,9 @@ impl Reactor {
         }
         self.give(&findings.hints).await?;
         for (portal, developer) in &findings.touched {
-            findings.chains.extend(self.pending_of(*portal, *developer).await?);
+            findings
+                .chains
+                .extend(self.pending_of(*portal, *developer).await?);
         }
         self.write(&findings.chains, Some(row.batch)).await
     }
@@ -187,7 +205,9 @@ impl Reactor {
         let meaning = meaning(&event, stored.verdict, self.settings.own_principal, now);
         findings.hints.extend(meaning.hint);
         if let Some((portal, developer)) = meaning.touched {
-            findings.touched.insert((PortalId(portal), DeveloperId(developer)));
+            findings
+                .touched
+                .insert((PortalId(portal), DeveloperId(developer)));
         }
         if concerns_everyone(&event) {
             self.again.notify_one();
@@ -203,7 +223,9 @@ impl Reactor {
         }
         let gathered = gather(rooms, &signal, evidence, meaning.own, now).await?;
         let causes = [signal.cause.as_uuid()];
-        findings.chains.extend(plan::chains(&rules, &signal, &causes, &gathered));
+        findings
+            .chains
+            .extend(plan::chains(&rules, &signal, &causes, &gathered));
         Ok(())
     }
 
@@ -213,7 +235,12 @@ impl Reactor {
         let known: BTreeSet<PortalId> = if hints.is_empty() {
             return Ok(());
         } else {
-            self.directory.portals().await?.into_iter().map(|portal| portal.id).collect()
+            self.directory
+                .portals()
+                .await?
+                .into_iter()
+                .map(|portal| portal.id)
+                .collect()
         };
         for hint in hints {
             match *hint {
@@ -221,11 +248,18 @@ impl Reactor {
                     wanted.insert(PortalId(id));
                 }
                 Hint::EveryPortal => wanted.extend(&known),
-                Hint::Newcomer { portal_id, developer_id } => {
+                Hint::Newcomer {
+                    portal_id,
+                    developer_id,
+                } => {
                     let portal = PortalId(portal_id);
                     let developer = DeveloperId(developer_id);
                     if !wanted.contains(&portal)
-                        && self.directory.find_developer(portal, developer).await?.is_none()
+                        && self
+                            .directory
+                            .find_developer(portal, developer)
+                            .await?
+                            .is_none()
                     {
                         wanted.insert(portal);
                     }

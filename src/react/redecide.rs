@@ -24,7 +24,10 @@ impl Reactor {
             match Box::pin(self.decide_pending()).await {
                 Ok(count) => debug!(count, "decided about everyone pending"),
                 Err(error) => {
-                    warn!(error = error.chain(), "could not decide about everyone pending");
+                    warn!(
+                        error = error.chain(),
+                        "could not decide about everyone pending"
+                    );
                 }
             }
             tokio::select! {
@@ -47,8 +50,10 @@ impl Reactor {
                 count += 1;
             }
             for registration in self.directory.pending_registrations(portal.id).await? {
-                let application =
-                    self.directory.find_application(portal.id, registration.application_id).await?;
+                let application = self
+                    .directory
+                    .find_application(portal.id, registration.application_id)
+                    .await?;
                 let owner = application.and_then(|found| found.owner?.developer());
                 let chains = self.with_cause(&requested(&registration, owner)).await?;
                 self.write(&chains, None).await?;
@@ -100,7 +105,10 @@ impl Reactor {
             Ok(told) => told,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
-                debug!(error = error.chain(), "the event that told of it could not be found");
+                debug!(
+                    error = error.chain(),
+                    "the event that told of it could not be found"
+                );
                 Vec::new()
             }
         };

@@ -80,11 +80,23 @@ impl Stage {
         let journal = Journal::from_pool(pool);
         let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
         let queue = Queue::new(journal.clone(), clock.clone(), ids);
-        Self { emulator, client, journal, directory, queue, clock }
+        Self {
+            emulator,
+            client,
+            journal,
+            directory,
+            queue,
+            clock,
+        }
     }
 
     pub(crate) fn worker(&self, timings: Timings) -> Worker {
-        Worker::new(self.queue.clone(), self.directory.clone(), self.client.clone(), timings)
+        Worker::new(
+            self.queue.clone(),
+            self.directory.clone(),
+            self.client.clone(),
+            timings,
+        )
     }
 
     pub(crate) async fn enqueue(&self, chain: &NewChain) -> Vec<Enqueued> {
@@ -96,12 +108,19 @@ impl Stage {
     }
 
     pub(crate) async fn actions(&self) -> Vec<Action> {
-        self.queue.list(&ActionFilter::default(), None, 100).await.unwrap()
+        self.queue
+            .list(&ActionFilter::default(), None, 100)
+            .await
+            .unwrap()
     }
 
     /// The states by deed.
     pub(crate) async fn states(&self) -> BTreeMap<String, ActionState> {
-        self.actions().await.into_iter().map(|action| (action.deed, action.state)).collect()
+        self.actions()
+            .await
+            .into_iter()
+            .map(|action| (action.deed, action.state))
+            .collect()
     }
 
     pub(crate) async fn action(&self, deed: &str) -> Action {
@@ -157,7 +176,12 @@ impl Stage {
 
     pub(crate) async fn status(&self) -> String {
         let developers = self.client.developers(PORTAL.into());
-        developers.get(KEVIN.into()).await.unwrap().status.to_string()
+        developers
+            .get(KEVIN.into())
+            .await
+            .unwrap()
+            .status
+            .to_string()
     }
 
     pub(crate) async fn is_partner(&self, developer: Uuid) -> bool {
@@ -174,7 +198,11 @@ pub(crate) fn developer(id: Uuid, email: &str, status: &str) -> Value {
 }
 
 fn fault(method: &str, path: &str) -> Fault {
-    Fault { method: Some(method.to_owned()), path: path.to_owned(), ..Fault::default() }
+    Fault {
+        method: Some(method.to_owned()),
+        path: path.to_owned(),
+        ..Fault::default()
+    }
 }
 
 fn partners() -> TeamRef {
@@ -182,7 +210,10 @@ fn partners() -> TeamRef {
 }
 
 fn join_partners() -> DeedSpec {
-    DeedSpec::AddToTeam { team: partners(), create: false }
+    DeedSpec::AddToTeam {
+        team: partners(),
+        create: false,
+    }
 }
 
 fn chain(deeds: Vec<DeedSpec>) -> NewChain {
@@ -198,7 +229,11 @@ fn chain(deeds: Vec<DeedSpec>) -> NewChain {
         facts: json!({}),
         steps: deeds
             .into_iter()
-            .map(|deed| NewStep { deed, target: Target::Developer { id: KEVIN }, owned_by: None })
+            .map(|deed| NewStep {
+                deed,
+                target: Target::Developer { id: KEVIN },
+                owned_by: None,
+            })
             .collect(),
     }
 }
@@ -212,7 +247,9 @@ const APPROVED: &str = "PATCH developers/00000000-0000-0000-0000-0000000000b0 20
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()])).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
 
     let team = format!("POST {PARTNERS}/developers 201");
@@ -221,13 +258,23 @@ async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPo
     let action = stage.action("approve_developer").await;
     assert_eq!((action.attempts, action.reason.as_deref()), (1, None));
 
-    let filter = EventFilter { name: Some("action.done".to_owned()), ..EventFilter::default() };
+    let filter = EventFilter {
+        name: Some("action.done".to_owned()),
+        ..EventFilter::default()
+    };
     let events = stage.journal.search(&filter, None, 10).await.unwrap();
     assert_eq!(events.len(), 2);
     let told: Value = serde_json::from_slice(&events[0].raw).unwrap();
     assert_eq!(told["data"]["causes"][0], json!(Uuid::from_u128(1)));
     assert!(told["object"].as_str().unwrap().starts_with("action/"));
-    assert!(stage.directory.look_state(PORTAL.into()).await.unwrap().hinted);
+    assert!(
+        stage
+            .directory
+            .look_state(PORTAL.into())
+            .await
+            .unwrap()
+            .hinted
+    );
 
     let record = sqlx::query_as::<_, (String, String)>(
         "SELECT request, outcome FROM attempts ORDER BY started_at LIMIT 1",
@@ -243,20 +290,36 @@ async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPo
 async fn answers_a_registration(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let mut wanted = chain(vec![DeedSpec::ApproveRegistration]);
-    wanted.steps[0].target = Target::Registration { id: REGISTRATION, application_id: APP };
+    wanted.steps[0].target = Target::Registration {
+        id: REGISTRATION,
+        application_id: APP,
+    };
     stage.enqueue(&wanted).await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
-    assert_eq!(stage.writes(), [format!("PATCH registrations/{REGISTRATION} 200")]);
+    assert_eq!(
+        stage.writes(),
+        [format!("PATCH registrations/{REGISTRATION} 200")]
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_holds_already_is_done_without_a_write(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let developers = stage.client.developers(PORTAL.into());
-    developers.set_status(KEVIN.into(), &"approved".into()).await.unwrap();
-    stage.client.teams(PORTAL.into()).add_member(PARTNERS.into(), KEVIN.into()).await.unwrap();
+    developers
+        .set_status(KEVIN.into(), &"approved".into())
+        .await
+        .unwrap();
+    stage
+        .client
+        .teams(PORTAL.into())
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
     stage.emulator.clear_requests();
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()])).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
     assert!(stage.writes().is_empty());
     let reason = stage.action("approve_developer").await.reason;
@@ -267,11 +330,18 @@ async fn what_holds_already_is_done_without_a_write(pool: PgPool) {
 async fn a_humans_decision_wins_and_what_follows_is_cancelled(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let developers = stage.client.developers(PORTAL.into());
-    developers.set_status(KEVIN.into(), &"rejected".into()).await.unwrap();
+    developers
+        .set_status(KEVIN.into(), &"rejected".into())
+        .await
+        .unwrap();
     stage.emulator.clear_requests();
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()])).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
     let states = stage
-        .work_until(quick(), |states| states["add_to_team"] == ActionState::Cancelled)
+        .work_until(quick(), |states| {
+            states["add_to_team"] == ActionState::Cancelled
+        })
         .await;
     assert_eq!(states["approve_developer"], ActionState::Refused);
     assert!(stage.writes().is_empty());
@@ -288,10 +358,16 @@ async fn honours_retry_after(pool: PgPool) {
         times: Some(1),
         ..fault("PATCH", "/v3/portals")
     }]);
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper])).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
+        .await;
     let begin = Instant::now();
     stage.work_until(quick(), all_are(ActionState::Done)).await;
-    assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        begin.elapsed()
+    );
     assert_eq!(stage.writes().len(), 2);
     assert_eq!(stage.action("approve_developer").await.attempts, 2);
 }
@@ -299,27 +375,54 @@ async fn honours_retry_after(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn trouble_that_clears_costs_attempts_only(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let once = |fault: Fault| Fault { times: Some(1), ..fault };
+    let once = |fault: Fault| Fault {
+        times: Some(1),
+        ..fault
+    };
     let page = json!("<html>sorry</html>");
     stage.emulator.set_faults([
-        once(Fault { status: Some(404), ..fault("GET", "/v3/portals/*/developers/*") }),
-        once(Fault { status: Some(500), ..fault("GET", "/v3/portals/*/developers/*") }),
-        once(Fault { status: Some(404), ..fault("PATCH", "") }),
-        once(Fault { status: Some(503), ..fault("PATCH", "") }),
-        once(Fault { cut: true, ..fault("PATCH", "") }),
-        once(Fault { status: Some(200), body: Some(page), after: true, ..fault("PATCH", "") }),
+        once(Fault {
+            status: Some(404),
+            ..fault("GET", "/v3/portals/*/developers/*")
+        }),
+        once(Fault {
+            status: Some(500),
+            ..fault("GET", "/v3/portals/*/developers/*")
+        }),
+        once(Fault {
+            status: Some(404),
+            ..fault("PATCH", "")
+        }),
+        once(Fault {
+            status: Some(503),
+            ..fault("PATCH", "")
+        }),
+        once(Fault {
+            cut: true,
+            ..fault("PATCH", "")
+        }),
+        once(Fault {
+            status: Some(200),
+            body: Some(page),
+            after: true,
+            ..fault("PATCH", "")
+        }),
     ]);
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper])).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
+        .await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
     let action = stage.action("approve_developer").await;
     assert_eq!(action.attempts, 7);
     // The last write took effect although its answer could not be read.
-    assert_eq!(action.reason.as_deref(), Some("approved already by an earlier attempt"));
-    let outcomes: Vec<String> =
-        sqlx::query_scalar("SELECT outcome FROM attempts ORDER BY number")
-            .fetch_all(stage.journal.pool())
-            .await
-            .unwrap();
+    assert_eq!(
+        action.reason.as_deref(),
+        Some("approved already by an earlier attempt")
+    );
+    let outcomes: Vec<String> = sqlx::query_scalar("SELECT outcome FROM attempts ORDER BY number")
+        .fetch_all(stage.journal.pool())
+        .await
+        .unwrap();
     let expected = [
         "gone",
         "server_error",
@@ -335,11 +438,23 @@ async fn trouble_that_clears_costs_attempts_only(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn who_is_gone_fails_the_action_with_that_reason(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    stage.client.developers(PORTAL.into()).delete(KEVIN.into()).await.unwrap();
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper])).await;
-    stage.work_until(quick(), all_are(ActionState::Failed)).await;
+    stage
+        .client
+        .developers(PORTAL.into())
+        .delete(KEVIN.into())
+        .await
+        .unwrap();
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
+        .await;
+    stage
+        .work_until(quick(), all_are(ActionState::Failed))
+        .await;
     let action = stage.action("approve_developer").await;
-    assert_eq!((action.attempts, action.reason.as_deref()), (8, Some("the developer is gone")));
+    assert_eq!(
+        (action.attempts, action.reason.as_deref()),
+        (8, Some("the developer is gone"))
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -351,9 +466,14 @@ async fn a_refused_request_fails_at_once_with_the_problems_reason(pool: PgPool) 
         body: Some(problem),
         ..fault("PATCH", "")
     }]);
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()])).await;
-    let states =
-        stage.work_until(quick(), |states| states["add_to_team"] == ActionState::Cancelled).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
+    let states = stage
+        .work_until(quick(), |states| {
+            states["add_to_team"] == ActionState::Cancelled
+        })
+        .await;
     assert_eq!(states["approve_developer"], ActionState::Failed);
     let action = stage.action("approve_developer").await;
     assert_eq!(action.attempts, 1);
@@ -363,9 +483,15 @@ async fn a_refused_request_fails_at_once_with_the_problems_reason(pool: PgPool) 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn being_a_member_already_is_done(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    stage.client.teams(PORTAL.into()).add_member(PARTNERS.into(), KEVIN.into()).await.unwrap();
+    stage
+        .client
+        .teams(PORTAL.into())
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
     // The list does not show the membership yet.
-    let nothing = json!({ "data": [], "meta": { "page": { "number": 1, "size": 100, "total": 0 } } });
+    let nothing =
+        json!({ "data": [], "meta": { "page": { "number": 1, "size": 100, "total": 0 } } });
     stage.emulator.set_faults([Fault {
         status: Some(200),
         body: Some(nothing),
@@ -373,15 +499,23 @@ async fn being_a_member_already_is_done(pool: PgPool) {
     }]);
     stage.enqueue(&chain(vec![join_partners()])).await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
-    assert_eq!(stage.writes().last().unwrap(), &format!("POST {PARTNERS}/developers 409"));
+    assert_eq!(
+        stage.writes().last().unwrap(),
+        &format!("POST {PARTNERS}/developers 409")
+    );
     assert_eq!(stage.action("add_to_team").await.attempts, 1);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_refused_token_pauses_everything_and_burns_nothing(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    stage.emulator.set_faults([Fault { status: Some(401), ..Fault::default() }]);
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()])).await;
+    stage.emulator.set_faults([Fault {
+        status: Some(401),
+        ..Fault::default()
+    }]);
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
     let worker = stage.worker(quick());
     let mut paused = worker.paused();
     let stop = CancellationToken::new();
@@ -391,7 +525,10 @@ async fn a_refused_token_pauses_everything_and_burns_nothing(pool: PgPool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         let probes = || {
             let requests = stage.emulator.requests();
-            requests.iter().filter(|request| request.path == "/v3/portals").count()
+            requests
+                .iter()
+                .filter(|request| request.path == "/v3/portals")
+                .count()
         };
         while probes() < 3 {
             assert!(Instant::now() < deadline, "no probe");
@@ -416,12 +553,20 @@ async fn a_refused_token_pauses_everything_and_burns_nothing(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_crash_between_write_and_record_repeats_no_write(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper])).await;
-    let timings = Timings { lease: Duration::from_secs(1), ..quick() };
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
+        .await;
+    let timings = Timings {
+        lease: Duration::from_secs(1),
+        ..quick()
+    };
 
     // The record cannot be written while another transaction holds the table of attempts.
     let mut tx = stage.journal.pool().begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE").execute(&mut *tx).await.unwrap();
+    sqlx::raw_sql("LOCK TABLE attempts IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     let worker = stage.worker(timings);
     let written = async {
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -438,18 +583,26 @@ async fn a_crash_between_write_and_record_repeats_no_write(pool: PgPool) {
     drop(worker);
     tx.rollback().await.unwrap();
     assert_eq!(stage.status().await, "approved");
-    assert_eq!(stage.action("approve_developer").await.state, ActionState::Running);
+    assert_eq!(
+        stage.action("approve_developer").await.state,
+        ActionState::Running
+    );
 
     stage.work_until(timings, all_are(ActionState::Done)).await;
     assert_eq!(stage.writes(), [APPROVED]);
     let reason = stage.action("approve_developer").await.reason;
-    assert_eq!(reason.as_deref(), Some("approved already by an earlier attempt"));
+    assert_eq!(
+        reason.as_deref(),
+        Some("approved already by an earlier attempt")
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn two_workers_write_once(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    stage.enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()])).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
     let (one, two) = (stage.worker(quick()), stage.worker(quick()));
     let stop = CancellationToken::new();
     let watch = async {
@@ -464,10 +617,18 @@ async fn two_workers_write_once(pool: PgPool) {
 async fn an_unknown_team_parks_and_holds_up_what_follows(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let team = || TeamRef::Name("Strangers".to_owned());
-    let join = DeedSpec::AddToTeam { team: team(), create: false };
-    stage.enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper])).await;
-    let states =
-        stage.work_until(quick(), |states| states["add_to_team"] == ActionState::Parked).await;
+    let join = DeedSpec::AddToTeam {
+        team: team(),
+        create: false,
+    };
+    stage
+        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
+        .await;
+    let states = stage
+        .work_until(quick(), |states| {
+            states["add_to_team"] == ActionState::Parked
+        })
+        .await;
     assert_eq!(states["approve_developer"], ActionState::Planned);
     assert!(stage.writes().is_empty());
 }
@@ -477,9 +638,14 @@ async fn makes_the_team_once_when_asked_to(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let other = Uuid::from_u128(0xb1);
     let guest = developer(other, "guest@example.com", "approved");
-    stage.emulator.seed(&json!({ "developers": [guest] })).unwrap();
-    let join =
-        || DeedSpec::AddToTeam { team: TeamRef::Name("Guests".to_owned()), create: true };
+    stage
+        .emulator
+        .seed(&json!({ "developers": [guest] }))
+        .unwrap();
+    let join = || DeedSpec::AddToTeam {
+        team: TeamRef::Name("Guests".to_owned()),
+        create: true,
+    };
     stage.enqueue(&chain(vec![join()])).await;
     let mut second = chain(vec![join()]);
     second.signal_key = other.to_string();
@@ -487,19 +653,29 @@ async fn makes_the_team_once_when_asked_to(pool: PgPool) {
     stage.enqueue(&second).await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
     assert_eq!(stage.actions().await.len(), 2);
-    let made = stage.writes().iter().filter(|write| write.contains("/teams 201")).count();
+    let made = stage
+        .writes()
+        .iter()
+        .filter(|write| write.contains("/teams 201"))
+        .count();
     assert_eq!(made, 1, "{:?}", stage.writes());
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_parking_deed_parks_and_lets_the_next_run(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let park = DeedSpec::Park { reason: "freemail".to_owned() };
+    let park = DeedSpec::Park {
+        reason: "freemail".to_owned(),
+    };
     stage.enqueue(&chain(vec![park, join_partners()])).await;
-    let states =
-        stage.work_until(quick(), |states| states["add_to_team"] == ActionState::Done).await;
+    let states = stage
+        .work_until(quick(), |states| states["add_to_team"] == ActionState::Done)
+        .await;
     assert_eq!(states["park"], ActionState::Parked);
-    assert_eq!(stage.action("park").await.reason.as_deref(), Some("freemail"));
+    assert_eq!(
+        stage.action("park").await.reason.as_deref(),
+        Some("freemail")
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -507,7 +683,12 @@ async fn a_membership_that_a_human_ended_is_not_made_again(pool: PgPool) {
     let stage = Stage::new(pool).await;
     stage.enqueue(&chain(vec![join_partners()])).await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
-    stage.client.teams(PORTAL.into()).remove_member(PARTNERS.into(), KEVIN.into()).await.unwrap();
+    stage
+        .client
+        .teams(PORTAL.into())
+        .remove_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
     let mut again = chain(vec![join_partners()]);
     again.signal_key = "another signal".to_owned();
     let second = stage.enqueue(&again).await[0].id();
@@ -532,9 +713,10 @@ async fn a_membership_that_a_human_ended_is_not_made_again(pool: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn the_limit_of_a_rule_delays_or_parks(pool: PgPool) {
-    for (on_limit, expected) in
-        [(OnLimit::Delay, ActionState::Planned), (OnLimit::Park, ActionState::Parked)]
-    {
+    for (on_limit, expected) in [
+        (OnLimit::Delay, ActionState::Planned),
+        (OnLimit::Park, ActionState::Parked),
+    ] {
         let stage = Stage::new(pool.clone()).await;
         let limited = NewChain {
             rule: format!("{on_limit:?}"),
@@ -543,8 +725,12 @@ async fn the_limit_of_a_rule_delays_or_parks(pool: PgPool) {
             on_limit,
             ..chain(vec![DeedSpec::ApproveDeveloper, join_partners()])
         };
-        let ids: Vec<Uuid> =
-            stage.enqueue(&limited).await.into_iter().map(Enqueued::id).collect();
+        let ids: Vec<Uuid> = stage
+            .enqueue(&limited)
+            .await
+            .into_iter()
+            .map(Enqueued::id)
+            .collect();
         let worker = stage.worker(quick());
         let stop = CancellationToken::new();
         let watch = async {
@@ -574,10 +760,12 @@ async fn the_limit_of_a_rule_delays_or_parks(pool: PgPool) {
         let writes = stage.writes().len();
         assert!(writes <= 1, "the second deed must wait");
         // What waits must not stand in the way of the next round.
-        sqlx::raw_sql("UPDATE actions SET state = 'cancelled' WHERE state IN ('planned', 'parked')")
-            .execute(stage.journal.pool())
-            .await
-            .unwrap();
+        sqlx::raw_sql(
+            "UPDATE actions SET state = 'cancelled' WHERE state IN ('planned', 'parked')",
+        )
+        .execute(stage.journal.pool())
+        .await
+        .unwrap();
     }
 }
 
@@ -586,10 +774,19 @@ async fn the_same_decision_is_enqueued_once(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let wanted = chain(vec![DeedSpec::ApproveDeveloper]);
     let first = stage.enqueue(&wanted).await[0];
-    let later = NewChain { causes: vec![Uuid::from_u128(2)], ..wanted.clone() };
+    let later = NewChain {
+        causes: vec![Uuid::from_u128(2)],
+        ..wanted.clone()
+    };
     assert_eq!(stage.enqueue(&later).await, [Enqueued::Known(first.id())]);
-    let other_rule = NewChain { rule: "another".to_owned(), ..wanted.clone() };
-    assert_eq!(stage.enqueue(&other_rule).await, [Enqueued::Known(first.id())]);
+    let other_rule = NewChain {
+        rule: "another".to_owned(),
+        ..wanted.clone()
+    };
+    assert_eq!(
+        stage.enqueue(&other_rule).await,
+        [Enqueued::Known(first.id())]
+    );
     let causes = stage.action("approve_developer").await.causes;
     assert_eq!(causes, [Uuid::from_u128(1), Uuid::from_u128(2)]);
 
@@ -601,13 +798,17 @@ async fn the_same_decision_is_enqueued_once(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_came_to_nothing_does_not_block_a_new_decision(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let shadow =
-        NewChain { standing: Standing::Shadow, ..chain(vec![DeedSpec::ApproveDeveloper]) };
+    let shadow = NewChain {
+        standing: Standing::Shadow,
+        ..chain(vec![DeedSpec::ApproveDeveloper])
+    };
     let seen = stage.enqueue(&shadow).await[0];
     assert_eq!(stage.enqueue(&shadow).await, [Enqueued::Known(seen.id())]);
     let live = chain(vec![DeedSpec::ApproveDeveloper]);
     for state in ["failed", "cancelled"] {
-        let [Enqueued::New(id)] = stage.enqueue(&live).await[..] else { panic!("it is blocked") };
+        let [Enqueued::New(id)] = stage.enqueue(&live).await[..] else {
+            panic!("it is blocked")
+        };
         sqlx::query("UPDATE actions SET state = $1 WHERE id = $2")
             .bind(state)
             .bind(id)
@@ -624,10 +825,15 @@ async fn lists_page_by_page_newest_first(pool: PgPool) {
     let stage = Stage::new(pool).await;
     for number in 0..5_u128 {
         let mut wanted = chain(vec![DeedSpec::ApproveDeveloper]);
-        wanted.steps[0].target = Target::Developer { id: Uuid::from_u128(number) };
+        wanted.steps[0].target = Target::Developer {
+            id: Uuid::from_u128(number),
+        };
         stage.enqueue(&wanted).await;
     }
-    let filter = ActionFilter { state: Some(ActionState::Planned), ..ActionFilter::default() };
+    let filter = ActionFilter {
+        state: Some(ActionState::Planned),
+        ..ActionFilter::default()
+    };
     let mut seen = Vec::new();
     let mut after: Option<ActionPosition> = None;
     loop {
@@ -637,6 +843,35 @@ async fn lists_page_by_page_newest_first(pool: PgPool) {
         seen.extend(page.iter().map(|action| action.target.id().as_u128()));
     }
     assert_eq!(seen, [4, 3, 2, 1, 0]);
-    let none = ActionFilter { rule: Some("another".to_owned()), ..ActionFilter::default() };
+    let none = ActionFilter {
+        rule: Some("another".to_owned()),
+        ..ActionFilter::default()
+    };
     assert!(stage.queue.list(&none, None, 10).await.unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_human_lets_a_parked_action_go_on_or_calls_it_off(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let team = TeamRef::Name("Strangers".to_owned());
+    let join = DeedSpec::AddToTeam {
+        team,
+        create: false,
+    };
+    let ids = stage
+        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
+        .await;
+    let parked =
+        |states: &BTreeMap<String, ActionState>| states["add_to_team"] == ActionState::Parked;
+    stage.work_until(quick(), parked).await;
+    assert!(!stage.queue.resume(ids[1].id()).await.unwrap());
+    assert!(stage.queue.resume(ids[0].id()).await.unwrap());
+    stage.work_until(quick(), parked).await;
+    assert_eq!(stage.action("add_to_team").await.attempts, 2);
+
+    assert!(stage.queue.cancel(ids[0].id(), "not ours").await.unwrap());
+    assert!(!stage.queue.cancel(ids[0].id(), "not ours").await.unwrap());
+    let states = stage.states().await;
+    assert!(all_are(ActionState::Cancelled)(&states), "{states:?}");
+    assert!(stage.writes().is_empty());
 }
