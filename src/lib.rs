@@ -1,5 +1,6 @@
 //! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
 
+pub mod app;
 pub mod backfill;
 pub mod cli;
 pub mod clock;
