@@ -14,16 +14,21 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Returns the emulator's present.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let offset = TimeDelta::try_seconds(self.offset_seconds.load(Ordering::Relaxed));
+        let now = Self::system_now();
+        offset
+            .and_then(|offset| now.checked_add_signed(offset))
+            .unwrap_or(now)
+    }
+
+    /// Returns the system's present, for dates that others gave in answers.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the emulator's one clock"
     )]
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        let offset = TimeDelta::try_seconds(self.offset_seconds.load(Ordering::Relaxed));
-        let now = Utc::now();
-        offset
-            .and_then(|offset| now.checked_add_signed(offset))
-            .unwrap_or(now)
+    pub(crate) fn system_now() -> DateTime<Utc> {
+        Utc::now()
     }
 
     /// Moves the clock to `offset_seconds` away from the system's.

@@ -58,6 +58,11 @@ pub(crate) fn answer(shared: &Arc<Shared>, incoming: &Incoming, path: &str) -> A
             shared.world().audit.clear_attempts();
             Ok(Answer::empty(204))
         }
+        ("GET", "identity") => {
+            let world = shared.world();
+            let identity = json!({"org_id": world.org_id, "principal_id": world.principal_id});
+            Ok(Answer::json(200, &identity))
+        }
         ("POST", "clock") => set_clock(shared, incoming),
         ("POST", "entries") => inject(shared, incoming),
         ("POST", "keys/rotate") => rotate(shared, incoming),
@@ -110,7 +115,7 @@ fn set_clock(shared: &Shared, incoming: &Incoming) -> Reply {
 
 fn inject(shared: &Shared, incoming: &Incoming) -> Reply {
     let body: EntriesBody = read(incoming)?;
-    shared.inject(body.portal_id, &body.entries);
+    shared.inject(body.portal_id, &body.entries)?;
     Ok(Answer::json(200, &json!({"entries": body.entries.len()})))
 }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     EmulatorError, Shared,
     audit::{DeliveryAttempt, RETENTION, Source, Target},
-    clock::timestamp,
+    clock::{Clock, timestamp},
     entry::Entry,
     state::Kind,
 };
@@ -186,7 +186,7 @@ async fn send(
             return Sent::GivenUp;
         }
         let wait = outcome
-            .wait(attempt, now.into())
+            .wait(attempt, Clock::system_now().into())
             .mul_f64(target.settings.retry_scale);
         tokio::select! {
             () = shared.end.cancelled() => return Sent::GivenUp,

@@ -327,7 +327,7 @@ impl Entry {
         if let Some(signer) = signer {
             let signature = signer.sign(line.as_bytes());
             line.pop();
-            line.push_str(&format!(",\"sig\":\"{signature}\"}}"));
+            line.extend([",\"sig\":\"", &signature, "\"}"]);
         }
         line
     }

@@ -19,12 +19,12 @@ use crate::{
     clock::{new_trace_id, timestamp},
     control, delivery,
     entry::{Entry, Origin},
+    faults::Fault,
     listener::Peer,
-    portal_api,
+    operations, portal_api,
     problem::{Dialect, Problem},
     query::Query,
     request_log::LoggedRequest,
-    resources,
     routes::{self, Route},
     special::jwks,
     state::Kind,
@@ -147,7 +147,7 @@ pub(crate) async fn handle(
     } else {
         answer_api(&shared, &incoming)
     };
-    if let Some(fault) = fault.filter(|fault| fault.replaces_answer()) {
+    if let Some(fault) = fault.filter(Fault::replaces_answer) {
         answer = Answer::fault(&fault);
         if fault.cut {
             incoming.peer.cut.cut();
@@ -187,7 +187,7 @@ fn answer_api(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
 }
 
 fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
-    let route = routes::find(resources::OPERATIONS, &incoming.method, &incoming.path);
+    let route = routes::find(operations::OPERATIONS, &incoming.method, &incoming.path);
     let expected = format!("Bearer {}", shared.token);
     let authorized =
         incoming.path == jwks::PATH || incoming.header(header::AUTHORIZATION) == expected;

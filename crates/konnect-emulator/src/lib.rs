@@ -12,6 +12,7 @@ mod entry;
 mod faults;
 mod gateway;
 mod listener;
+mod operations;
 mod portal_api;
 mod problem;
 mod query;
@@ -49,7 +50,7 @@ use crate::{
     faults::Faults,
     listener::{CuttableListener, Peer},
     request_log::RequestLog,
-    state::World,
+    state::{Kind, World},
 };
 
 /// How long `stop` lets requests in flight end by themselves.
@@ -140,14 +141,18 @@ impl Shared {
         seed::plant(&mut world, seed, &origin)
     }
 
-    fn inject(&self, portal: Option<Uuid>, entries: &[Map<String, Value>]) {
+    fn inject(&self, portal: Option<Uuid>, entries: &[Map<String, Value>]) -> Result<(), String> {
         let mut world = self.world();
+        if let Some(id) = portal.filter(|id| world.find(Kind::Portal, *id).is_none()) {
+            return Err(format!("portal {id} does not exist"));
+        }
         let origin = self.origin(world.org_id);
         for members in entries {
             world
                 .audit
                 .record(portal, Entry::injected(members, &origin, portal), origin.at);
         }
+        Ok(())
     }
 
     fn rotate_keys(&self, drop_old: bool) -> String {
@@ -162,7 +167,7 @@ pub struct Emulator {
     shared: Arc<Shared>,
     address: SocketAddr,
     /// Ends connections that outlive the grace period.
-    sever: CancellationToken,
+    cut_all: CancellationToken,
 }
 
 impl Emulator {
@@ -184,12 +189,12 @@ impl Emulator {
             faults: Mutex::default(),
             log: Mutex::default(),
         });
-        let sever = CancellationToken::new();
+        let cut_all = CancellationToken::new();
         let service = Router::new()
             .fallback(gateway::handle)
             .with_state(Arc::clone(&shared))
             .into_make_service_with_connect_info::<Peer>();
-        let server = axum::serve(CuttableListener::new(listener, sever.clone()), service)
+        let server = axum::serve(CuttableListener::new(listener, cut_all.clone()), service)
             .with_graceful_shutdown(shared.end.clone().cancelled_owned());
         shared.tracker.spawn(async move {
             if let Err(error) = server.await {
@@ -199,7 +204,7 @@ impl Emulator {
         Ok(Self {
             shared,
             address,
-            sever,
+            cut_all,
         })
     }
 
@@ -213,6 +218,16 @@ impl Emulator {
         &self.shared.token
     }
 
+    /// Returns the organisation that audit entries name.
+    pub fn org_id(&self) -> Uuid {
+        self.shared.world().org_id
+    }
+
+    /// Returns the principal that audit entries name for calls with the token.
+    pub fn principal_id(&self) -> Uuid {
+        self.shared.world().principal_id
+    }
+
     /// Ends all tasks: requests in flight have two seconds, then their connections are cut.
     pub async fn stop(self) {
         self.shared.end.cancel();
@@ -221,7 +236,7 @@ impl Emulator {
             .await
             .is_err()
         {
-            self.sever.cancel();
+            self.cut_all.cancel();
             self.shared.tracker.wait().await;
         }
     }
@@ -254,7 +269,7 @@ impl Emulator {
     }
 
     /// Changes how deliveries are made.
-    pub fn set_delivery_settings(&self, settings: DeliverySettings) -> Result<(), EmulatorError> {
+    pub fn set_delivery_settings(&self, settings: &DeliverySettings) -> Result<(), EmulatorError> {
         let settings = settings
             .merged(&Map::new())
             .map_err(EmulatorError::Control)?;
@@ -269,9 +284,16 @@ impl Emulator {
 
     /// Adds entries of a portal (or of the organisation), as if something had happened there. Members that a header
     /// needs are filled in; `rt` decides the time.
-    pub fn inject(&self, portal: Option<Uuid>, entries: &[Map<String, Value>]) {
-        self.shared.inject(portal, entries);
+    pub fn inject(
+        &self,
+        portal: Option<Uuid>,
+        entries: &[Map<String, Value>],
+    ) -> Result<(), EmulatorError> {
+        self.shared
+            .inject(portal, entries)
+            .map_err(EmulatorError::Control)?;
         delivery::start_work(&self.shared);
+        Ok(())
     }
 
     /// Signs with a new key from now on; the older keys stay published. Returns the new key's id.
@@ -294,6 +316,6 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         self.shared.end.cancel();
         self.shared.tracker.close();
-        self.sever.cancel();
+        self.cut_all.cancel();
     }
 }

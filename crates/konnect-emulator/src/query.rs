@@ -102,11 +102,11 @@ impl Query {
 
     /// Prints the parameters that are not about paging, each after an `&`, to go on in links.
     pub(crate) fn without_paging(&self) -> String {
-        let mut printer = form_urlencoded::Serializer::new(String::new());
+        let mut serializer = form_urlencoded::Serializer::new(String::new());
         for (key, value) in self.0.iter().filter(|(key, _)| !key.starts_with("page[")) {
-            printer.append_pair(key, value);
+            serializer.append_pair(key, value);
         }
-        let printed = printer.finish();
+        let printed = serializer.finish();
         if printed.is_empty() {
             printed
         } else {

@@ -1,17 +1,14 @@
-//! The table: the resources of Konnect's management API with their rules, and its operations. A further operation of
-//! the specification is a line here; only what is peculiar to one gets code, in `special`.
+//! The resources of Konnect's management API as data: what may be sent, filtered, sorted and shown. What depends on more
+//! than one field is in `special`; the operations on them are in `operations`.
 
 use serde_json::{Value, json};
 
 use crate::{
-    call::{Act, Call, Operation, Resource},
+    call::{Call, Resource},
     clock::timestamp,
     problem::Problem,
     query::{Filter, Listing, Operators, Paging, Sort},
-    special::{
-        application, destination, developer, jwks, portal, pull, registration, replay, role, team,
-        webhook,
-    },
+    special::{application, destination, developer, portal, registration, role, team},
     state::{Kind, Row, World},
     validate::{Field, Rule},
 };
@@ -27,7 +24,7 @@ const STATUSES: Rule = Rule::Choice(&["approved", "pending", "revoked", "rejecte
 const VISIBILITY: Rule = Rule::Choice(&["public", "private"]);
 const NAME: Rule = Rule::Text { min: 1, max: 255 };
 const TEAM_TEXT: Rule = Rule::Text { min: 1, max: 250 };
-const ANY_TEXT: Rule = Rule::Text { min: 1, max: 4096 };
+pub(crate) const ANY_TEXT: Rule = Rule::Text { min: 1, max: 4096 };
 
 pub(crate) const CREATED_AT: Sort = Sort {
     name: "created_at",
@@ -62,6 +59,10 @@ const fn boolean_filter(name: &'static str, read: fn(&World, &Row) -> Value) -> 
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it stands where other resources have a rule"
+)]
 fn nothing(_: &mut Call<'_>) -> Result<(), Problem> {
     Ok(())
 }
@@ -421,85 +422,3 @@ pub(crate) static DESTINATION: Resource = Resource {
     before_update: nothing,
     before_delete: destination::before_delete,
 };
-
-const WEBHOOK: &[Field] = &[
-    Field::optional("audit_log_destination_id", ANY_TEXT),
-    Field::optional("enabled", Rule::Boolean),
-];
-
-const JOB: &[Field] = &[
-    Field::required("start_at", Rule::DateTime),
-    Field::required("end_at", Rule::DateTime),
-];
-
-const MEMBER: &[Field] = &[Field::required("id", Rule::Uuid)];
-
-const fn op(method: &'static str, path: &'static str, success: u16, act: Act) -> Operation {
-    Operation::new(method, path, success, act)
-}
-
-/// The operations of the management and audit-log APIs that the emulator serves.
-#[rustfmt::skip]
-pub(crate) static OPERATIONS: &[Operation] = &[
-    op("GET",    "/v3/portals", 200, Act::List(&PORTAL)),
-    op("POST",   "/v3/portals", 201, Act::Create(&PORTAL)),
-    op("GET",    "/v3/portals/{portalId}", 200, Act::Get(&PORTAL)),
-    op("PATCH",  "/v3/portals/{portalId}", 200, Act::Update(&PORTAL)).also(&[409]),
-    op("DELETE", "/v3/portals/{portalId}", 204, Act::Delete(&PORTAL)),
-    op("GET",    "/v3/portals/{portalId}/developers", 200, Act::List(&DEVELOPER)),
-    op("POST",   "/v3/portals/{portalId}/developers", 201, Act::Create(&DEVELOPER)).also(&[409]),
-    op("GET",    "/v3/portals/{portalId}/developers/{developerId}", 200, Act::Get(&DEVELOPER)),
-    op("PATCH",  "/v3/portals/{portalId}/developers/{developerId}", 200, Act::Update(&DEVELOPER)),
-    op("DELETE", "/v3/portals/{portalId}/developers/{developerId}", 204, Act::Delete(&DEVELOPER)),
-    op("GET",    "/v3/portals/{portalId}/developers/{developerId}/teams", 200, Act::Special(None, team::list_of_developer)),
-    op("GET",    "/v3/portals/{portalId}/teams", 200, Act::List(&TEAM)),
-    op("POST",   "/v3/portals/{portalId}/teams", 201, Act::Create(&TEAM)),
-    op("GET",    "/v3/portals/{portalId}/teams/{teamId}", 200, Act::Get(&TEAM)),
-    op("PATCH",  "/v3/portals/{portalId}/teams/{teamId}", 200, Act::Update(&TEAM)),
-    op("DELETE", "/v3/portals/{portalId}/teams/{teamId}", 204, Act::Delete(&TEAM)),
-    op("GET",    "/v3/portals/{portalId}/teams/{teamId}/developers", 200, Act::Special(None, team::list_members)),
-    op("POST",   "/v3/portals/{portalId}/teams/{teamId}/developers", 201, Act::Special(Some(MEMBER), team::add_member)).also(&[409]),
-    op("DELETE", "/v3/portals/{portalId}/teams/{teamId}/developers/{developerId}", 204, Act::Special(None, team::remove_member)),
-    op("GET",    "/v3/portals/{portalId}/teams/{teamId}/assigned-roles", 200, Act::List(&ROLE)),
-    op("POST",   "/v3/portals/{portalId}/teams/{teamId}/assigned-roles", 201, Act::Create(&ROLE)).also(&[409]),
-    op("DELETE", "/v3/portals/{portalId}/teams/{teamId}/assigned-roles/{roleId}", 204, Act::Delete(&ROLE)),
-    op("GET",    "/v3/portal-roles", 200, Act::Special(None, role::catalogue)),
-    op("GET",    "/v3/portals/{portalId}/applications", 200, Act::List(&APPLICATION)),
-    op("POST",   "/v3/portals/{portalId}/applications", 201, Act::Create(&APPLICATION)),
-    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}", 200, Act::Get(&APPLICATION)),
-    op("PATCH",  "/v3/portals/{portalId}/applications/{applicationId}", 200, Act::Update(&APPLICATION)),
-    op("DELETE", "/v3/portals/{portalId}/applications/{applicationId}", 204, Act::Delete(&APPLICATION)),
-    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/developers", 200, Act::Special(None, application::list_developers)),
-    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/credentials", 200, Act::Special(None, application::list_credentials)),
-    op("GET",    "/v3/applications/{applicationId}", 200, Act::Get(&APPLICATION)),
-    op("GET",    "/v3/portals/{portalId}/application-registrations", 200, Act::Special(None, registration::list_of_portal)),
-    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/registrations", 200, Act::List(&REGISTRATION)),
-    op("POST",   "/v3/portals/{portalId}/applications/{applicationId}/registrations", 201, Act::Create(&REGISTRATION)).also(&[409]),
-    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}", 200, Act::Get(&REGISTRATION)),
-    op("PATCH",  "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}", 200, Act::Update(&REGISTRATION)),
-    op("DELETE", "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}", 204, Act::Delete(&REGISTRATION)),
-    op("PUT",    "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}/consumer", 204, Act::Special(Some(MEMBER), registration::set_consumer)),
-    op("DELETE", "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}/consumer", 204, Act::Special(None, registration::unset_consumer)),
-    op("GET",    "/v3/portals/{portalId}/audit-log-webhook", 200, Act::Special(None, webhook::get)),
-    op("PATCH",  "/v3/portals/{portalId}/audit-log-webhook", 200, Act::Special(Some(WEBHOOK), webhook::update)),
-    op("DELETE", "/v3/portals/{portalId}/audit-log-webhook", 204, Act::Special(None, webhook::delete)),
-    op("GET",    "/v3/portals/{portalId}/audit-log-webhook/status", 200, Act::Special(None, webhook::status)),
-    op("GET",    "/v3/portals/{portalId}/audit-log-replay-job", 200, Act::Special(None, replay::get)),
-    op("PUT",    "/v3/portals/{portalId}/audit-log-replay-job", 202, Act::Special(Some(JOB), replay::put)).also(&[409]),
-    op("GET",    "/v3/audit-log-webhook", 200, Act::Special(None, webhook::get)),
-    op("PATCH",  "/v3/audit-log-webhook", 200, Act::Special(Some(WEBHOOK), webhook::update)),
-    op("DELETE", "/v3/audit-log-webhook", 204, Act::Special(None, webhook::delete)),
-    op("GET",    "/v3/audit-log-webhook/status", 200, Act::Special(None, webhook::status)),
-    op("GET",    "/v3/audit-log-replay-job", 200, Act::Special(None, replay::get)),
-    op("PUT",    "/v3/audit-log-replay-job", 202, Act::Special(Some(JOB), replay::put)).also(&[409]),
-    op("GET",    "/v3/audit-log-destinations", 200, Act::List(&DESTINATION)),
-    op("POST",   "/v3/audit-log-destinations", 201, Act::Create(&DESTINATION)),
-    op("GET",    "/v3/audit-log-destinations/{auditLogDestinationId}", 200, Act::Get(&DESTINATION)),
-    op("PATCH",  "/v3/audit-log-destinations/{auditLogDestinationId}", 200, Act::Update(&DESTINATION)),
-    op("DELETE", "/v3/audit-log-destinations/{auditLogDestinationId}", 204, Act::Delete(&DESTINATION)).also(&[409]),
-    op("GET",    "/v3/audit-logs", 200, Act::Special(None, pull::list)),
-    op("GET",    "/v2/audit-log-webhook", 200, Act::Special(None, webhook::get_v2)),
-    op("GET",    "/v2/audit-log-webhook/status", 200, Act::Special(None, webhook::status)),
-    op("GET",    jwks::PATH, 200, Act::Special(None, jwks::get)),
-    op("DELETE", "/v2/audit-log-destinations/{auditLogDestinationId}", 204, Act::Delete(&DESTINATION)).also(&[409]),
-];

@@ -95,7 +95,7 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     use super::*;
-    use crate::{portal_api, resources};
+    use crate::{operations, portal_api};
 
     /// Method, path, success and error statuses of every operation that Konnect's specifications declare.
     const DECLARED: &str = include_str!("../spec/operations.tsv");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn served() -> impl Iterator<Item = &'static Operation> {
-        resources::OPERATIONS.iter().chain(portal_api::OPERATIONS)
+        operations::OPERATIONS.iter().chain(portal_api::OPERATIONS)
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn tells_a_wrong_method_from_an_unknown_path() {
-        let found = |method, path| find(resources::OPERATIONS, method, path);
+        let found = |method, path| find(operations::OPERATIONS, method, path);
         assert!(matches!(found("GET", "/v3/portals"), Route::Found(..)));
         assert!(matches!(
             found("PUT", "/v3/portals"),

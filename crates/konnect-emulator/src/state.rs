@@ -27,6 +27,18 @@ pub(crate) enum Kind {
     Destination,
 }
 
+impl Kind {
+    /// The kinds whose rows end with another.
+    const WITH_PARENT: [Self; 6] = [
+        Self::Developer,
+        Self::Team,
+        Self::Role,
+        Self::Application,
+        Self::Registration,
+        Self::Credential,
+    ];
+}
+
 /// One object: what the API shows and what only the emulator needs, in `value`.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
@@ -97,6 +109,8 @@ pub(crate) struct World {
     order: BTreeMap<(Kind, Uuid, u64), Uuid>,
     /// (team, developer) in the order they were added.
     members: BTreeMap<(Uuid, Uuid), u64>,
+    /// (portal, address in lower case) of every developer.
+    addresses: HashMap<(Uuid, String), Uuid>,
     sequence: u64,
 }
 
@@ -112,6 +126,7 @@ impl World {
             rows: HashMap::new(),
             order: BTreeMap::new(),
             members: BTreeMap::new(),
+            addresses: HashMap::new(),
             sequence: 0,
         }
     }
@@ -150,6 +165,9 @@ impl World {
         };
         self.order
             .insert((kind, parent.unwrap_or_default(), row.sequence), id);
+        if kind == Kind::Developer {
+            self.addresses.insert(address_key(&row), id);
+        }
         self.rows.insert(id, row);
     }
 
@@ -180,17 +198,24 @@ impl World {
             .remove(&(row.kind, row.parent.unwrap_or_default(), row.sequence));
         self.members
             .retain(|(team, developer), _| *team != id && *developer != id);
-        let below: Vec<Uuid> = self
-            .order
+        if row.kind == Kind::Developer {
+            self.addresses.remove(&address_key(&row));
+        }
+        let below: Vec<Uuid> = Kind::WITH_PARENT
             .iter()
-            .filter(|((_, parent, _), _)| *parent == id)
-            .map(|(_, id)| *id)
+            .flat_map(|kind| self.children(*kind, Some(id)))
+            .map(|row| row.id)
             .collect();
         for child in below {
             self.remove(child);
         }
         self.accounts.forget(id);
         self.audit.forget(id);
+    }
+
+    /// Finds a developer by address; case does not count.
+    pub(crate) fn find_by_email(&self, portal: Uuid, email: &str) -> Option<Uuid> {
+        self.addresses.get(&(portal, email.to_lowercase())).copied()
     }
 
     /// Lists the rows of a kind below a parent in creation order.
@@ -241,4 +266,11 @@ impl World {
             .filter(|team| self.is_member(team.id, developer))
             .collect()
     }
+}
+
+fn address_key(developer: &Row) -> (Uuid, String) {
+    (
+        developer.parent.unwrap_or_default(),
+        developer.text("email").to_lowercase(),
+    )
 }

@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use crate::{
     call::Call,
-    clock::{new_id, timestamp},
+    clock::new_id,
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
     special::{
-        application::{auth_strategy, is_usable_by, owner_of},
+        application::{auth_strategy, credential_view, is_usable_by, owner_of},
         registration::{check_conflict, first_status, published},
     },
     state::{Kind, Row, World},
@@ -199,13 +199,9 @@ pub(crate) fn create_credential(call: &mut Call<'_>) -> Result<Value, Problem> {
     let id = call
         .world
         .insert(Kind::Credential, Some(application), body, call.now);
-    let row = call.row(Kind::Credential, id)?;
-    Ok(json!({
-        "id": id,
-        "display_name": row.get("display_name"),
-        "credential": new_id().simple().to_string(),
-        "created_at": timestamp(row.created_at),
-    }))
+    let mut shown = credential_view(call.world, call.row(Kind::Credential, id)?);
+    shown["credential"] = json!(new_id().simple().to_string());
+    Ok(shown)
 }
 
 /// Lists the registrations of an application.

@@ -1,6 +1,11 @@
 //! The self-service API of a developer portal, served below `/portal/{portalId}`: signing up and in, and a developer's
 //! own applications and registrations.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table calls all handlers by one signature"
+)]
+
 mod accounts;
 mod applications;
 mod sign_in;

@@ -8,7 +8,7 @@ use crate::{
     entry::{Entry, Outcome},
     portal_api::{MailKind, accounts::TokenFault},
     problem::Problem,
-    special::developer::{find_by_email, first_status},
+    special::developer::first_status,
     state::Kind,
 };
 
@@ -20,7 +20,7 @@ const AUTHENTICATE: &str = "/api/v3/developer/authenticate";
 pub(crate) fn register(call: &mut Call<'_>) -> Result<Value, Problem> {
     let portal = call.ids[0];
     let email = call.text("email").unwrap_or_default().to_owned();
-    if find_by_email(call.world, portal, &email).is_some() {
+    if call.world.find_by_email(portal, &email).is_some() {
         return Err(Problem::invalid_body(
             "email",
             "invalid",
@@ -64,8 +64,10 @@ pub(crate) fn verify_email(call: &mut Call<'_>) -> Result<Value, Problem> {
 /// Sets a password.
 pub(crate) fn reset_password(call: &mut Call<'_>) -> Result<Value, Problem> {
     let email = redeem(call, MailKind::ResetPassword)?;
-    let developer =
-        find_by_email(call.world, call.ids[0], &email).ok_or_else(Problem::not_found)?;
+    let developer = call
+        .world
+        .find_by_email(call.ids[0], &email)
+        .ok_or_else(Problem::not_found)?;
     let password = call.text("password").unwrap_or_default().to_owned();
     call.world.accounts.set_password(developer, &password);
     Ok(Value::Null)
@@ -75,7 +77,7 @@ pub(crate) fn reset_password(call: &mut Call<'_>) -> Result<Value, Problem> {
 pub(crate) fn forgot_password(call: &mut Call<'_>) -> Result<Value, Problem> {
     let (portal, now) = (call.ids[0], call.now);
     let email = call.text("email").unwrap_or_default().to_owned();
-    if find_by_email(call.world, portal, &email).is_some() {
+    if call.world.find_by_email(portal, &email).is_some() {
         call.world
             .accounts
             .send_mail(portal, &email, MailKind::ResetPassword, now);
@@ -88,7 +90,7 @@ pub(crate) fn authenticate(call: &mut Call<'_>) -> Result<Value, Problem> {
     let portal = call.ids[0];
     let username = call.text("username").unwrap_or_default();
     let password = call.text("password").unwrap_or_default();
-    let developer = find_by_email(call.world, portal, username);
+    let developer = call.world.find_by_email(portal, username);
     let row = developer.and_then(|id| call.world.find(Kind::Developer, id));
     let outcome = match row {
         None => Outcome::NotFound,

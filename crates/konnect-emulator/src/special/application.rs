@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     call::Call,
+    clock::timestamp,
     problem::Problem,
     query::{Listing, Paging},
     resources::APPLICATION_DEVELOPERS,
@@ -38,14 +39,15 @@ pub(crate) fn auth_strategy(world: &World, row: &Row) -> Value {
     json!({"id": id, "name": "Key Auth", "credential_type": "key_auth", "key_names": ["apikey"]})
 }
 
-fn credential_view(_: &World, row: &Row) -> Value {
+/// Shows a credential without its secret.
+pub(crate) fn credential_view(_: &World, row: &Row) -> Value {
     json!({
         "type": "api_key",
         "id": row.id,
         "display_name": row.get("display_name"),
         "status": "active",
         "expires_at": null,
-        "created_at": crate::clock::timestamp(row.created_at),
+        "created_at": timestamp(row.created_at),
     })
 }
 

@@ -27,14 +27,6 @@ pub(crate) fn application_view(_: &World, row: &Row) -> Value {
     json!({"id": row.id, "email": row.get("email"), "full_name": row.get("full_name")})
 }
 
-/// Finds a developer by address; case does not count.
-pub(crate) fn find_by_email(world: &World, portal: Uuid, email: &str) -> Option<Uuid> {
-    world
-        .children(Kind::Developer, Some(portal))
-        .find(|row| row.text("email").eq_ignore_ascii_case(email))
-        .map(|row| row.id)
-}
-
 /// Returns the status of a developer whom nobody has decided on.
 pub(crate) fn first_status(portal: &Row) -> Value {
     json!(if portal.is("auto_approve_developers") {
@@ -48,7 +40,7 @@ pub(crate) fn first_status(portal: &Row) -> Value {
 pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     let portal = call.last_id();
     let email = call.text("email").unwrap_or_default().to_owned();
-    if find_by_email(call.world, portal, &email).is_some() {
+    if call.world.find_by_email(portal, &email).is_some() {
         return Err(Problem::conflict(
             "Developer with the given email already exists",
         ));

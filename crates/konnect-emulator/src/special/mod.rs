@@ -1,6 +1,11 @@
 //! What the table cannot say about a resource: defaults that depend on others, conflicts, relations, jobs. One file per
 //! resource; none of them knows HTTP or the lock.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the table calls all handlers by one signature"
+)]
+
 pub(crate) mod application;
 pub(crate) mod destination;
 pub(crate) mod developer;

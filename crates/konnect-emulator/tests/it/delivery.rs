@@ -183,21 +183,21 @@ async fn the_way_of_delivery_can_be_set() {
         .await;
     inject(&konnect, &portal, 5).await;
     receiver.wait_for_lines(5).await;
-    let received = receiver.received();
+    let requests = receiver.received();
     assert_eq!(
-        received
+        requests
             .iter()
             .map(|request| request.lines.len())
             .collect::<Vec<_>>(),
         [2, 2, 1]
     );
-    assert!(received.iter().all(|request| request.text.ends_with('\n')));
+    assert!(requests.iter().all(|request| request.text.ends_with('\n')));
     assert!(
-        received
+        requests
             .iter()
             .all(|request| !request.headers.contains_key("content-encoding"))
     );
-    assert!(!received[0].text.contains("\"sig\""));
+    assert!(!requests[0].text.contains("\"sig\""));
     konnect
         .expect(
             400,
@@ -209,6 +209,13 @@ async fn the_way_of_delivery_can_be_set() {
     konnect
         .expect(400, "PUT", "/emulator/delivery", json!({"speed": 1}))
         .await;
+}
+
+#[tokio::test]
+async fn entries_of_an_unknown_portal_are_refused() {
+    let konnect = Konnect::start().await;
+    let body = json!({"portal_id": "11111111-2222-4333-8444-555555555555", "entries": [{}]});
+    konnect.expect(400, "POST", "/emulator/entries", body).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! Drives the emulator over HTTP as its users do, with a receiver that checks what is delivered.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as expected"
+)]
+
 mod control;
 mod delivery;
 mod management;

@@ -195,12 +195,12 @@ async fn pages_filters_and_sorts_developers() {
         let path = format!("/v3/portals/{portal}/developers?{query}");
         konnect.expect(200, "GET", &path, Value::Null).await
     };
-    let last = list("page%5Bsize%5D=10&page%5Bnumber%5D=3").await;
+    let third = list("page%5Bsize%5D=10&page%5Bnumber%5D=3").await;
     assert_eq!(
-        last["meta"],
+        third["meta"],
         json!({"page": {"number": 3, "size": 10, "total": 23}})
     );
-    assert_eq!(last["data"].as_array().unwrap().len(), 3);
+    assert_eq!(third["data"].as_array().unwrap().len(), 3);
     assert_eq!(
         list("filter[status][eq]=pending").await["meta"]["page"]["total"],
         12
