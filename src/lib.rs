@@ -2,9 +2,6 @@
 //!
 //! Read from top to bottom, the modules tell the way of one event.
 
-pub mod app;
-pub mod backfill;
-pub mod cli;
 // The ground floor.
 pub mod clock;
 pub mod config;
@@ -22,6 +19,7 @@ pub mod journal;
 pub mod directory;
 pub mod rules;
 pub mod act;
+pub mod backfill;
 
 // What people see and type.
 pub mod console;

@@ -25,6 +25,7 @@ use crate::journal::Journal;
 use crate::journal::embedded::EmbeddedError;
 use crate::lifecycle::Lifecycle;
 pub use database::{Database, open_database};
+pub use konnect_client::build as build_client;
 
 /// What the process gives to its parts.
 #[derive(Debug, Clone)]
