@@ -73,7 +73,10 @@ impl fmt::Display for Progress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Busy(Some(status)) => {
-                write!(formatter, "another replay job is {status}, waiting for its end")
+                write!(
+                    formatter,
+                    "another replay job is {status}, waiting for its end"
+                )
             }
             Self::Busy(None) => {
                 formatter.write_str("another replay job is running, waiting for its end")

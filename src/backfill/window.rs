@@ -125,8 +125,16 @@ mod tests {
             (7 * DAY - 1, 0, None),
             (7 * DAY, 0, None),
             (60, -60, None),
-            (7 * DAY + 1, 0, Some("starts at 2026-06-16T13:59:00.000Z, over 7 days ago")),
-            (60, 61, Some("ends at 2026-06-23T12:59:00.000Z, before it starts")),
+            (
+                7 * DAY + 1,
+                0,
+                Some("starts at 2026-06-16T13:59:00.000Z, over 7 days ago"),
+            ),
+            (
+                60,
+                61,
+                Some("ends at 2026-06-23T12:59:00.000Z, before it starts"),
+            ),
             (9 * DAY, 10 * DAY, Some("before it starts")),
         ];
         for (from, to, reason) in cases {

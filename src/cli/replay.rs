@@ -112,7 +112,7 @@ fn show(output: Output, portal: PortalId, window: Window, job: &ReplayJob, statu
 /// The portal asked for, else the only one that usher looks after.
 fn portal_of(config: &KonnectConfig, asked: Option<Uuid>) -> Result<PortalId, CliError> {
     match (asked, config.portals.as_slice()) {
-        (Some(id), _) | (None, [id]) => Ok(PortalId(*id)),
+        (Some(id), _) | (None, &[id]) => Ok(PortalId(id)),
         (None, portals) => Err(CliError::Usage(format!(
             "name the portal with --portal: konnect.portals lists {}, not one",
             portals.len()

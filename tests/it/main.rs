@@ -1,3 +1,5 @@
 //! The integration tests, one module a stage.
 
 mod embedded;
+mod init;
+mod replay;
