@@ -22,7 +22,7 @@ use crate::lifecycle::Lifecycle;
 /// Arguments of `usher replay`.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// The portal [default: the one of konnect.portals, where there is one]
+    /// The portal [default: the one of `konnect.portals`, where there is one]
     #[arg(long, value_name = "ID")]
     portal: Option<Uuid>,
     /// Start of the window, at most 7 days ago: RFC 3339, or how long ago (2h)
@@ -96,8 +96,8 @@ async fn replay(
 
 /// Shows the window as Konnect understood it, else as it was asked for.
 fn show(output: Output, portal: PortalId, window: Window, job: &ReplayJob, status: &str) {
-    let start_at = rfc3339(job.start_at.unwrap_or(window.start_at()));
-    let end_at = rfc3339(job.end_at.unwrap_or(window.end_at()));
+    let start_at = rfc3339(job.start_at.unwrap_or_else(|| window.start_at()));
+    let end_at = rfc3339(job.end_at.unwrap_or_else(|| window.end_at()));
     output.data(
         &format!("replay of portal {portal} from {start_at} to {end_at}: {status}"),
         &json!({

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use usher::config::{self, Environment};
 use usher::rules::{self, Mode};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn konnect(portals: &[&str]) -> Emulator {
     let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();

@@ -81,8 +81,8 @@ impl Folder {
                 ("{portals}", portal_lines(settings.portals)),
                 ("{authorization}", reference(&authorization)),
                 ("{console_token}", reference(&console_token)),
-                ("{rules}", quoted(rules.display())),
-                ("{data_dir}", quoted(data_dir.display())),
+                ("{rules}", quoted(&rules.display())),
+                ("{data_dir}", quoted(&data_dir.display())),
             ],
         );
         let config = self.create(CONFIG, &text)?;
@@ -173,10 +173,10 @@ pub(super) fn printable(name: &str) -> String {
 }
 
 fn reference(file: &Path) -> String {
-    quoted(format_args!("file:{}", file.display()))
+    quoted(&format_args!("file:{}", file.display()))
 }
 
-fn quoted(text: impl ToString) -> String {
+fn quoted(text: &impl ToString) -> String {
     Value::String(text.to_string()).to_string()
 }
 

@@ -6,6 +6,7 @@
 mod files;
 
 use std::fs;
+use std::iter;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
 
@@ -27,10 +28,10 @@ pub(super) struct InitArgs {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// Host of your region, without a version path [default: konnect.base_url]
+    /// Host of your region, without a version path [default: `konnect.base_url`]
     #[arg(long, value_name = "URL")]
     base_url: Option<Url>,
-    /// File that holds the token [default: the token of USHER_KONNECT__TOKEN]
+    /// File that holds the token [default: `USHER_KONNECT__TOKEN`]
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
     /// Replace usher.toml and rules.yaml; secrets that are there stay
@@ -126,20 +127,21 @@ async fn list_portals(konnect: &KonnectConfig) -> Result<Vec<Portal>, CliError> 
 }
 
 fn show(output: Output, base_url: &Url, portals: &[Portal], written: &[PathBuf]) {
-    let mut text = format!("portals at {base_url}");
-    for portal in portals {
-        text.push_str(&format!("\n  {}  {}", portal.id, printable(&portal.name)));
-    }
-    text.push_str("\nwritten");
-    for file in written {
-        text.push_str(&format!("\n  {}", file.display()));
-    }
+    let portal_lines = portals
+        .iter()
+        .map(|portal| format!("  {}  {}", portal.id, printable(&portal.name)));
+    let file_lines = written.iter().map(|file| format!("  {}", file.display()));
+    let text: Vec<String> = iter::once(format!("portals at {base_url}"))
+        .chain(portal_lines)
+        .chain(iter::once("written".to_owned()))
+        .chain(file_lines)
+        .collect();
     let listed: Vec<_> = portals
         .iter()
         .map(|portal| json!({ "id": portal.id, "name": portal.name }))
         .collect();
     output.data(
-        &text,
+        &text.join("\n"),
         &json!({ "base_url": base_url, "portals": listed, "files": written }),
     );
     Output::progress("next: choose a database in usher.toml, fill in the lists of rules.yaml");
