@@ -1,6 +1,6 @@
 //! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
 //!
-//! Read from top to bottom, the modules tell the way of one event.
+//! The groups below follow the way of one event; the names in a group stand in alphabetical order.
 
 // The ground floor.
 pub mod clock;
@@ -22,6 +22,9 @@ pub mod directory;
 pub mod observe;
 pub mod react;
 pub mod rules;
+
+// Time that was missed.
+pub mod backfill;
 
 // What people see and type.
 pub mod app;

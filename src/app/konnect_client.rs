@@ -11,7 +11,8 @@ use crate::app::AppError;
 use crate::config::{ConfigError, KonnectConfig};
 use crate::telemetry::metrics as names;
 
-pub(super) fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
+/// Makes a client of the configured region; nothing is sent yet.
+pub fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
     let per_second =
         NonZeroU32::new(config.requests_per_second).ok_or_else(|| ConfigError::Invalid {
             place: "configuration".to_owned(),

@@ -32,6 +32,7 @@ use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
 use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
+pub use konnect_client::build as build_client;
 
 /// What the process gives to its parts.
 #[derive(Debug, Clone)]

@@ -3,10 +3,13 @@
 
 mod demo;
 mod emulate;
+mod init;
 mod migrate;
 mod output;
+mod replay;
 mod rules;
 mod serve;
+mod times;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,6 +34,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the token's portals and write a configuration to begin with
+    Init(init::InitArgs),
     /// Take deliveries in, publish them, and answer newcomers
     Serve(serve::ServeArgs),
     /// Run the whole loop on embedded parts, to look at
@@ -39,6 +44,8 @@ enum Command {
     Emulate(emulate::EmulateArgs),
     /// Bring the database's schema up to date
     Migrate(migrate::MigrateArgs),
+    /// Have Konnect send a window of a portal's entries again
+    Replay(replay::ReplayArgs),
     /// Look at the rules file
     Rules(rules::RulesArgs),
 }
@@ -117,10 +124,12 @@ pub fn run(cli: Cli) -> ExitCode {
     let environment = Environment::of_process();
     let result = runtime.block_on(async {
         match cli.command {
+            Command::Init(args) => init::run(args, &environment).await,
             Command::Serve(args) => serve::run(args, &environment).await,
             Command::Demo(args) => demo::run(args, &environment).await,
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
+            Command::Replay(args) => replay::run(args, &environment).await,
             Command::Rules(args) => rules::run(args, &environment),
         }
     });

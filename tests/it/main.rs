@@ -3,7 +3,10 @@
 mod act;
 mod door;
 mod embedded;
+mod init;
 mod observe;
-mod react;
 mod publish;
+mod react;
+mod replay;
 mod support;
+mod tidy;
