@@ -1,11 +1,26 @@
 //! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
+//!
+//! Read from top to bottom, the modules tell the way of one event.
 
+// The ground floor.
 pub mod clock;
 pub mod config;
 pub mod event;
 pub mod http;
+pub mod lifecycle;
+pub mod telemetry;
+
+// In through the door, and into the record.
 pub mod ingest;
 pub mod intake;
 pub mod journal;
-pub mod lifecycle;
-pub mod telemetry;
+
+// What the API says, what the rules make of it, and what is done.
+pub mod directory;
+pub mod rules;
+pub mod act;
+
+// What people see and type.
+pub mod console;
+pub mod cli;
+pub mod app;

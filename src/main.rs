@@ -1,2 +1,10 @@
-//! placeholder
-fn main() {}
+//! The `usher` binary: parses arguments and dispatches.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use usher::cli::Cli;
+
+fn main() -> ExitCode {
+    usher::cli::run(Cli::parse())
+}

@@ -19,6 +19,7 @@ mod verdicts;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
@@ -31,7 +32,6 @@ pub use events::StoredEvent;
 pub use keys::SigningKey;
 pub use leases::Lease;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
-pub use partitions::Partitions;
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use search::{EventFilter, Position};
 
@@ -47,7 +47,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 #[derive(Clone, Debug)]
 pub struct Journal {
     pool: PgPool,
-    partitions: Partitions,
+    partitions: partitions::Partitions,
     appended: Arc<Notify>,
 }
 
@@ -72,7 +72,7 @@ impl Journal {
     pub fn from_pool(pool: PgPool) -> Self {
         Self {
             pool,
-            partitions: Partitions::default(),
+            partitions: partitions::Partitions::default(),
             appended: Arc::new(Notify::new()),
         }
     }
@@ -81,6 +81,11 @@ impl Journal {
     pub async fn migrate(&self) -> Result<(), JournalError> {
         MIGRATOR.run(&self.pool).await?;
         Ok(())
+    }
+
+    /// Makes the partitions that the coming months need, and the ranges on either side.
+    pub async fn make_partitions_ahead(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
+        self.partitions.make_ahead(&self.pool, now).await
     }
 
     /// The connections, for the stores of other rooms.

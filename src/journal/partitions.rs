@@ -65,13 +65,13 @@ impl Range {
 
 /// Knows which partitions exist, so that the usual append asks nobody.
 #[derive(Clone, Debug, Default)]
-pub struct Partitions {
+pub(super) struct Partitions {
     known: Arc<RwLock<BTreeSet<Range>>>,
 }
 
 impl Partitions {
     /// Makes the partitions for `times` that this process has not seen yet.
-    pub async fn ensure(
+    pub(super) async fn ensure(
         &self,
         pool: &PgPool,
         times: impl IntoIterator<Item = DateTime<Utc>>,
@@ -96,7 +96,11 @@ impl Partitions {
     }
 
     /// Makes what the coming months need, and the ranges on either side.
-    pub async fn make_ahead(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<(), JournalError> {
+    pub(super) async fn make_ahead(
+        &self,
+        pool: &PgPool,
+        now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
         let months = (0..4).filter_map(|ahead| now.checked_add_months(Months::new(ahead)));
         let last_week = now - chrono::Duration::days(8);
         self.ensure(

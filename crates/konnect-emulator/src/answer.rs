@@ -1,0 +1,113 @@
+//! An answer before it is HTTP: status, headers, body.
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    faults::Fault,
+    problem::{Dialect, Problem},
+};
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
+
+/// What is sent back.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answer {
+    /// A status alone.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+        }
+    }
+
+    fn typed(status: u16, media_type: &str, body: String) -> Self {
+        let headers = vec![(header::CONTENT_TYPE.to_string(), media_type.to_owned())];
+        Self {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    /// A status with a JSON body; null is no body.
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        match serde_json::to_value(body).unwrap_or_default() {
+            Value::Null => Self::empty(status),
+            body => Self::typed(status, JSON, body.to_string()),
+        }
+    }
+
+    /// A problem in a service's words.
+    pub(crate) fn problem(problem: &Problem, dialect: Dialect) -> Self {
+        Self::typed(
+            problem.status,
+            PROBLEM,
+            problem.to_json(dialect).to_string(),
+        )
+    }
+
+    /// The gateway's own answer for a path it has no route for, which is no problem+json.
+    pub(crate) fn no_route() -> Self {
+        Self::json(
+            404,
+            &json!({"message": "no Route matched with those values"}),
+        )
+    }
+
+    /// What a fault asks for.
+    pub(crate) fn fault(fault: &Fault) -> Self {
+        let status = fault.status.unwrap_or(500);
+        let mut answer = match &fault.body {
+            Some(Value::String(text)) => Self::typed(status, JSON, text.clone()),
+            Some(body) => Self::json(status, body),
+            None if status == 429 => {
+                Self::json(429, &json!({"message": "API rate limit exceeded"}))
+            }
+            None if status < 400 => Self::empty(status),
+            None => Self::problem(&Problem::of_fault(status), Dialect::Portal),
+        };
+        for (name, value) in &fault.headers {
+            answer
+                .headers
+                .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            answer.headers.push((name.clone(), value.clone()));
+        }
+        answer
+    }
+
+    /// Adds a header.
+    pub(crate) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Makes the HTTP response. A fault's header that HTTP does not allow is left out.
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in &self.headers {
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::try_from(name.as_str()),
+                HeaderValue::try_from(value.as_str()),
+            ) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        response
+    }
+}

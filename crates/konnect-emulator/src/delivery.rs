@@ -1,0 +1,367 @@
+//! Sends entries to destinations as Konnect does: gathered, compressed, signed, and tried again by the rules of Go's
+//! retryablehttp (the documented minimum, maximum and number of its retries are that library's defaults).
+
+use std::{
+    io::Write as _,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use reqwest::{
+    StatusCode,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT},
+};
+use uuid::Uuid;
+
+use crate::{
+    EmulatorError, Shared,
+    audit::{DeliveryAttempt, RETENTION, Source, Target},
+    clock::{Clock, timestamp},
+    entry::Entry,
+    state::Kind,
+};
+
+/// `RetryMax`, `RetryWaitMin` and `RetryWaitMax`: four retries, one second doubling up to thirty.
+const MAX_RETRIES: u32 = 4;
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The two clients that deliveries need.
+#[derive(Debug, Clone)]
+pub(crate) struct Senders {
+    strict: reqwest::Client,
+    lenient: reqwest::Client,
+}
+
+impl Senders {
+    /// Makes a client that checks certificates and one that does not, for `skip_ssl_verification`.
+    pub(crate) fn new() -> Result<Self, EmulatorError> {
+        let make = |lenient: bool| {
+            reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(10))
+                .tls_danger_accept_invalid_certs(lenient)
+                .no_proxy()
+                .build()
+                .map_err(EmulatorError::Client)
+        };
+        Ok(Self {
+            strict: make(false)?,
+            lenient: make(true)?,
+        })
+    }
+}
+
+/// Starts the tasks that new entries and new jobs need. To be called after every change of the world.
+pub(crate) fn start_work(shared: &Arc<Shared>) {
+    let (idle, jobs) = shared.world().audit.take_work();
+    for source in idle {
+        shared.tracker.spawn(send_queue(Arc::clone(shared), source));
+    }
+    for (source, number) in jobs {
+        shared
+            .tracker
+            .spawn(run_job(Arc::clone(shared), source, number));
+    }
+}
+
+/// Sends a source's queue until it is empty.
+async fn send_queue(shared: Arc<Shared>, source: Source) {
+    loop {
+        let (pause, full) = {
+            let mut world = shared.world();
+            let pause = Duration::from_millis(world.audit.settings.flush_every_ms);
+            let pause = if world.audit.has_full_batch(source) {
+                Duration::ZERO
+            } else {
+                pause
+            };
+            (pause, Arc::clone(&world.audit.stream(source).full))
+        };
+        tokio::select! {
+            () = shared.end.cancelled() => return,
+            () = full.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        let Some((destination, entries)) = shared.world().audit.take_batch(source) else {
+            return;
+        };
+        if send(&shared, source, destination, &entries, false).await == Sent::GivenUp {
+            tracing::debug!(entries = entries.len(), "gave up a delivery");
+        }
+    }
+}
+
+/// Carries a replay job from accepted to completed or failed.
+async fn run_job(shared: Arc<Shared>, source: Source, number: u64) {
+    for status in ["pending", "running"] {
+        let pause = Duration::from_millis(shared.world().audit.settings.flush_every_ms);
+        tokio::select! {
+            () = shared.end.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        if shared
+            .world()
+            .audit
+            .advance_job(source, number, status, shared.clock.now())
+            .is_none()
+        {
+            return;
+        }
+    }
+    let (entries, batch_size) = {
+        let mut world = shared.world();
+        let now = shared.clock.now();
+        let Some(job) = world.audit.advance_job(source, number, "running", now) else {
+            return;
+        };
+        let from = job.start_at.max(now - RETENTION);
+        (
+            world.audit.window(source, from, job.end_at),
+            world.audit.settings.batch_size,
+        )
+    };
+    let mut status = "completed";
+    for batch in entries.chunks(batch_size) {
+        let destination = shared.world().audit.stream(source).destination;
+        let sent = match destination {
+            Some(destination) => send(&shared, source, destination, batch, true).await,
+            None => Sent::GivenUp,
+        };
+        if sent == Sent::GivenUp {
+            status = "failed";
+            break;
+        }
+    }
+    shared
+        .world()
+        .audit
+        .advance_job(source, number, status, shared.clock.now());
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Accepted,
+    GivenUp,
+}
+
+/// Sends one batch with all its retries.
+async fn send(
+    shared: &Arc<Shared>,
+    source: Source,
+    destination: Uuid,
+    entries: &[Arc<Entry>],
+    replay: bool,
+) -> Sent {
+    let target = {
+        let world = shared.world();
+        world
+            .find(Kind::Destination, destination)
+            .map(|row| world.audit.target(row))
+    };
+    let Some(target) = target else {
+        return Sent::GivenUp;
+    };
+    let body = write_body(entries, &target);
+    for attempt in 0..=MAX_RETRIES {
+        let outcome = tokio::select! {
+            () = shared.end.cancelled() => return Sent::GivenUp,
+            outcome = post(&shared.senders, &target, body.clone()) => outcome,
+        };
+        let now = shared.clock.now();
+        let note = DeliveryAttempt {
+            destination: target.destination,
+            portal_id: source,
+            status: outcome.status.map(|status| status.as_u16()),
+            entries: entries.len(),
+            attempt: attempt + 1,
+            replay,
+            at: timestamp(now),
+        };
+        shared.world().audit.note(note, outcome.message(), now);
+        if outcome.status.is_some_and(|status| status.is_success()) {
+            return Sent::Accepted;
+        }
+        if attempt == MAX_RETRIES || !outcome.may_be_retried() {
+            return Sent::GivenUp;
+        }
+        let wait = outcome
+            .wait(attempt, Clock::system_now().into())
+            .mul_f64(target.settings.retry_scale);
+        tokio::select! {
+            () = shared.end.cancelled() => return Sent::GivenUp,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    Sent::GivenUp
+}
+
+/// Writes a batch: one entry a line, compressed if the settings say so.
+fn write_body(entries: &[Arc<Entry>], target: &Target) -> Vec<u8> {
+    let lines: Vec<String> = entries
+        .iter()
+        .map(|entry| entry.write(target.format, target.signer.as_deref()))
+        .collect();
+    let mut text = lines.join("\n");
+    if target.settings.trailing_newline {
+        text.push('\n');
+    }
+    if target.settings.content_encoding == "none" {
+        return text.into_bytes();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder
+        .write_all(text.as_bytes())
+        .and_then(|()| encoder.finish())
+        .expect("writing into memory cannot fail")
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+struct Outcome {
+    status: Option<StatusCode>,
+    retry_after: Option<String>,
+    error: Option<reqwest::Error>,
+}
+
+async fn post(senders: &Senders, target: &Target, body: Vec<u8>) -> Outcome {
+    let client = if target.skip_ssl_verification {
+        &senders.lenient
+    } else {
+        &senders.strict
+    };
+    let mut request = client
+        .post(&target.endpoint)
+        .timeout(Duration::from_millis(target.settings.timeout_ms))
+        .header(CONTENT_TYPE, "text/plain")
+        .header(USER_AGENT, "Go-http-client/1.1")
+        .header(AUTHORIZATION, &target.authorization)
+        .body(body);
+    if target.settings.content_encoding != "none" {
+        request = request.header(CONTENT_ENCODING, &target.settings.content_encoding);
+    }
+    match request.send().await {
+        Ok(response) => Outcome {
+            status: Some(response.status()),
+            retry_after: read_retry_after(response.headers()),
+            error: None,
+        },
+        Err(error) => Outcome {
+            status: None,
+            retry_after: None,
+            error: Some(error),
+        },
+    }
+}
+
+fn read_retry_after(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+}
+
+impl Outcome {
+    /// 429, every 5xx but 501, and connection errors; neither a false certificate nor a request that cannot be made.
+    fn may_be_retried(&self) -> bool {
+        match (&self.status, &self.error) {
+            (Some(status), _) => {
+                *status == StatusCode::TOO_MANY_REQUESTS
+                    || (status.is_server_error() && *status != StatusCode::NOT_IMPLEMENTED)
+            }
+            (None, Some(error)) => {
+                !error.is_redirect()
+                    && !error.is_builder()
+                    && !format!("{error:?}").contains("certificate")
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// `Retry-After` counts on 429 and 503 only; it replaces the doubled wait and is not capped.
+    fn wait(&self, attempt: u32, now: SystemTime) -> Duration {
+        let honoured = matches!(
+            self.status,
+            Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        );
+        let asked = self
+            .retry_after
+            .as_deref()
+            .filter(|_| honoured)
+            .and_then(|text| {
+                text.parse::<u64>()
+                    .map(Duration::from_secs)
+                    .ok()
+                    .or_else(|| {
+                        let at = httpdate::parse_http_date(text).ok()?;
+                        Some(at.duration_since(now).unwrap_or_default())
+                    })
+            });
+        asked.unwrap_or_else(|| (FIRST_WAIT * 2_u32.pow(attempt)).min(LONGEST_WAIT))
+    }
+
+    /// What the webhook's status shows.
+    fn message(&self) -> String {
+        match (&self.status, &self.error) {
+            (Some(status), _) => status.canonical_reason().unwrap_or_default().to_owned(),
+            (None, Some(error)) if error.is_timeout() => "timeout".to_owned(),
+            _ => "connection error".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(status: u16, retry_after: Option<&str>) -> Outcome {
+        Outcome {
+            status: Some(StatusCode::from_u16(status).unwrap()),
+            retry_after: retry_after.map(str::to_owned),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn retries_what_the_library_retries() {
+        let cases = [
+            (200, false),
+            (301, false),
+            (400, false),
+            (401, false),
+            (408, false),
+            (413, false),
+            (429, true),
+            (500, true),
+            (501, false),
+            (502, true),
+            (503, true),
+        ];
+        for (status, expected) in cases {
+            assert_eq!(outcome(status, None).may_be_retried(), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn waits_double_unless_the_receiver_asks_for_more() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let cases = [
+            (500, None, 0, 1),
+            (500, None, 3, 8),
+            (500, Some("30"), 1, 2),
+            (429, Some("30"), 0, 30),
+            (503, Some("120"), 2, 120),
+            (429, Some("-1"), 1, 2),
+            (429, Some("Sun, 06 Nov 1994 08:49:57 GMT"), 0, 20),
+            (429, Some("Sun, 06 Nov 1994 08:00:00 GMT"), 2, 0),
+        ];
+        for (status, retry_after, attempt, seconds) in cases {
+            let wait = outcome(status, retry_after).wait(attempt, now);
+            assert_eq!(
+                wait,
+                Duration::from_secs(seconds),
+                "{status} {retry_after:?} {attempt}"
+            );
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The front of the one port: tells control, management and self-service apart, checks credentials, applies faults,
+//! keeps the journal, and leaves the organisation's audit entries. What an operation means is the tables' business.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, header},
+    response::Response,
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    Shared,
+    answer::Answer,
+    call::{Call, Operation},
+    clock::{new_trace_id, timestamp},
+    control, delivery,
+    entry::{Entry, Origin},
+    faults::Fault,
+    listener::Peer,
+    operations, portal_api,
+    problem::{Dialect, Problem},
+    query::Query,
+    request_log::LoggedRequest,
+    routes::{self, Route},
+    special::jwks,
+    state::Kind,
+};
+
+/// Larger bodies are refused; the specification's largest member has a million characters.
+const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// A request with its body read.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Query,
+    raw_query: String,
+    headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    peer: Peer,
+}
+
+impl Incoming {
+    async fn read(peer: Peer, request: Request) -> Result<Self, Answer> {
+        let (parts, body) = request.into_parts();
+        let raw_query = parts.uri.query().unwrap_or_default().to_owned();
+        let body = to_bytes(body, MAX_BODY)
+            .await
+            .map_err(|_| Answer::empty(400))?;
+        Ok(Self {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: Query::parse(&raw_query),
+            raw_query,
+            headers: parts.headers,
+            body: body.to_vec(),
+            peer,
+        })
+    }
+
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        self.header(header::COOKIE)
+            .split(';')
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Parses the body as an object; an empty one counts as `{}` so that missing members are named.
+    fn object(&self) -> Result<Map<String, Value>, Problem> {
+        if self.body.is_empty() {
+            return Ok(Map::new());
+        }
+        let media_type = self
+            .header(header::CONTENT_TYPE)
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::unsupported_media_type());
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(Value::Object(object)) => Ok(object),
+            _ => Err(Problem::invalid_body(
+                "body",
+                "invalid",
+                "request format is invalid",
+            )),
+        }
+    }
+
+    /// Who calls: the first forwarded address, else the peer's.
+    fn src(&self) -> String {
+        let forwarded = self
+            .headers
+            .get("x-forwarded-for")
+            .and_then(|value| value.to_str().ok());
+        forwarded
+            .and_then(|value| value.split(',').next())
+            .map_or_else(
+                || self.peer.address.ip().to_string(),
+                |first| first.trim().to_owned(),
+            )
+    }
+}
+
+/// Answers any request.
+pub(crate) async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request<Body>,
+) -> Response {
+    let incoming = match Incoming::read(peer, request).await {
+        Ok(incoming) => incoming,
+        Err(answer) => return answer.into_response(),
+    };
+    if let Some(path) = incoming.path.strip_prefix("/emulator/") {
+        let answer = control::answer(&shared, &incoming, path);
+        delivery::start_work(&shared);
+        return answer.into_response();
+    }
+    let fault = shared.faults().take(&incoming.method, &incoming.path);
+    if let Some(fault) = &fault {
+        tokio::select! {
+            () = shared.end.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(fault.latency_ms)) => {}
+        }
+    }
+    let replaces = fault
+        .as_ref()
+        .is_some_and(|fault| fault.replaces_answer() && !fault.after);
+    let mut answer = if replaces {
+        Answer::empty(500)
+    } else {
+        answer_api(&shared, &incoming)
+    };
+    if let Some(fault) = fault.filter(Fault::replaces_answer) {
+        answer = Answer::fault(&fault);
+        if fault.cut {
+            incoming.peer.cut.cut();
+            answer.status = 0;
+        }
+    }
+    delivery::start_work(&shared);
+    keep(&shared, &incoming, answer.status);
+    answer.into_response()
+}
+
+fn keep(shared: &Shared, incoming: &Incoming, status: u16) {
+    let body = match serde_json::from_slice(&incoming.body) {
+        Ok(body) => body,
+        Err(_) if incoming.body.is_empty() => Value::Null,
+        Err(_) => Value::String(String::from_utf8_lossy(&incoming.body).into_owned()),
+    };
+    shared.log().push(LoggedRequest {
+        method: incoming.method.clone(),
+        path: incoming.path.clone(),
+        query: incoming.raw_query.clone(),
+        status,
+        body,
+        at: timestamp(shared.clock.now()),
+    });
+}
+
+fn answer_api(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
+    match incoming
+        .path
+        .strip_prefix("/portal/")
+        .and_then(|rest| rest.split_once('/'))
+    {
+        Some((portal, rest)) => answer_portal(shared, incoming, portal, &format!("/{rest}")),
+        None => answer_management(shared, incoming),
+    }
+}
+
+fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
+    let route = routes::find(operations::OPERATIONS, &incoming.method, &incoming.path);
+    let expected = format!("Bearer {}", shared.token);
+    let authorized =
+        incoming.path == jwks::PATH || incoming.header(header::AUTHORIZATION) == expected;
+    let (operation, parameters) = match route {
+        Route::Unknown => return Answer::no_route(),
+        Route::Found(operation, _) | Route::WrongMethod(operation, _) if !authorized => {
+            return Answer::problem(&Problem::unauthorized(), operation.dialect());
+        }
+        Route::WrongMethod(operation, methods) => return wrong_method(operation, &methods),
+        Route::Found(operation, parameters) => (operation, parameters),
+    };
+    let mut world = shared.world();
+    let origin = origin(shared, incoming, world.org_id);
+    let outcome = routes::resolve(&world, None, &parameters)
+        .ok_or_else(Problem::not_found)
+        .and_then(|ids| {
+            let body = read_body(operation, incoming)?;
+            let mut call = Call {
+                world: &mut world,
+                now: origin.at,
+                path: &incoming.path,
+                ids,
+                query: &incoming.query,
+                body,
+                origin: &origin,
+                developer: None,
+                session: None,
+                cookies: Vec::new(),
+            };
+            operation.act.run(&mut call)
+        });
+    let answer = finish(operation, outcome);
+    if incoming.path != jwks::PATH {
+        let principal = world.principal_id;
+        let (name, action) = permission(&incoming.method, operation);
+        world.audit.record(
+            None,
+            Entry::authorization(&origin, name, action, principal),
+            origin.at,
+        );
+        if incoming.method != "GET" {
+            let call = (
+                incoming.method.as_str(),
+                incoming.path.as_str(),
+                answer.status,
+            );
+            let entry = Entry::access(&origin, call, &incoming.query.to_json(), principal);
+            world.audit.record(None, entry, origin.at);
+        }
+    }
+    answer
+}
+
+fn answer_portal(shared: &Arc<Shared>, incoming: &Incoming, portal: &str, path: &str) -> Answer {
+    let (operation, parameters) = match routes::find(portal_api::OPERATIONS, &incoming.method, path)
+    {
+        Route::Unknown => return Answer::no_route(),
+        Route::WrongMethod(operation, methods) => return wrong_method(operation, &methods),
+        Route::Found(operation, parameters) => (operation, parameters),
+    };
+    let mut world = shared.world();
+    let portal = Uuid::try_parse(portal)
+        .ok()
+        .filter(|id| world.find(Kind::Portal, *id).is_some());
+    let Some(portal) = portal else {
+        return Answer::problem(&Problem::not_found(), Dialect::Plain);
+    };
+    let session = incoming.cookie("portalaccesstoken").map(str::to_owned);
+    let developer = session
+        .as_deref()
+        .and_then(|session| world.accounts.session(session))
+        .filter(|id| {
+            let row = world.find(Kind::Developer, *id);
+            row.is_some_and(|row| row.parent == Some(portal) && row.text("status") == "approved")
+        });
+    if portal_api::needs_session(operation) && developer.is_none() {
+        return Answer::problem(&Problem::unauthorized(), Dialect::Plain);
+    }
+    let origin = origin(shared, incoming, world.org_id);
+    let resolved = routes::resolve(&world, Some(portal), &parameters);
+    let Some(ids) = resolved else {
+        return Answer::problem(&Problem::not_found(), Dialect::Plain);
+    };
+    let body = match read_body(operation, incoming) {
+        Ok(body) => body,
+        Err(problem) => return Answer::problem(&problem, Dialect::Plain),
+    };
+    let mut call = Call {
+        world: &mut world,
+        now: origin.at,
+        path: &incoming.path,
+        ids,
+        query: &incoming.query,
+        body,
+        origin: &origin,
+        developer,
+        session,
+        cookies: Vec::new(),
+    };
+    let outcome = operation.act.run(&mut call);
+    let cookies = std::mem::take(&mut call.cookies);
+    cookies
+        .into_iter()
+        .fold(finish(operation, outcome), |answer, cookie| {
+            answer.with_header("set-cookie", cookie)
+        })
+}
+
+fn wrong_method(operation: &Operation, methods: &[&str]) -> Answer {
+    Answer::problem(&Problem::method_not_allowed(), operation.dialect())
+        .with_header("allow", methods.join(", "))
+}
+
+fn origin(shared: &Shared, incoming: &Incoming, org_id: Uuid) -> Origin {
+    Origin {
+        at: shared.clock.now(),
+        org_id,
+        src: incoming.src(),
+        user_agent: incoming.header(header::USER_AGENT).to_owned(),
+        trace_id: new_trace_id(),
+    }
+}
+
+fn read_body(operation: &Operation, incoming: &Incoming) -> Result<Map<String, Value>, Problem> {
+    if operation.act.body().is_none() {
+        return Ok(Map::new());
+    }
+    operation.check_body(&incoming.object()?)
+}
+
+fn finish(operation: &Operation, outcome: Result<Value, Problem>) -> Answer {
+    let answer = match outcome {
+        Ok(body) => Answer::json(operation.success, &body),
+        Err(problem) => Answer::problem(&problem, operation.dialect()),
+    };
+    debug_assert!(
+        operation.may_answer(answer.status),
+        "{operation:?} may not answer {}",
+        answer.status
+    );
+    answer
+}
+
+/// The permission check that a call causes: the resource's first part, and a verb as Konnect's samples show them.
+fn permission(method: &str, operation: &Operation) -> (&'static str, &'static str) {
+    let name = if operation.path.contains("/audit-log") {
+        "Authz.audit-logs"
+    } else {
+        "Authz.portals"
+    };
+    let action = match method {
+        "GET" if operation.path.ends_with('}') => "retrieve",
+        "GET" => "list",
+        "POST" => "create",
+        "DELETE" => "delete",
+        _ => "edit",
+    };
+    (name, action)
+}

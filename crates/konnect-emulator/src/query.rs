@@ -1,0 +1,401 @@
+//! Lists as Konnect serves them: deepObject filters, sorting, and the two ways of paging. It works on rows it is given
+//! and on the declarations of `resources`.
+
+use std::cmp::Ordering;
+
+use serde_json::{Value, json};
+use url::form_urlencoded;
+use uuid::Uuid;
+
+use crate::{
+    problem::{InvalidParameter, Problem},
+    state::{Row, World},
+};
+
+/// Konnect documents neither a default nor a maximum for page numbers; its examples and clients use ten.
+const DEFAULT_PAGE: usize = 10;
+const MAX_PAGE: usize = 1_000;
+
+/// Which operators a filter takes, named after the schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operators {
+    /// `StringFieldFilter`.
+    Text,
+    /// `UuidFieldFilter`: an object only, no bare value.
+    Uuid,
+    /// `BooleanFieldFilter`: a bare value only.
+    Boolean,
+    /// `LegacyStringFieldFilter`.
+    Legacy,
+}
+
+/// Reads the value that a filter or a sort looks at.
+pub(crate) type Read = fn(&World, &Row) -> Value;
+
+/// A filter of a list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filter {
+    pub(crate) name: &'static str,
+    pub(crate) operators: Operators,
+    pub(crate) read: Read,
+}
+
+/// An attribute that a list can be sorted by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sort {
+    pub(crate) name: &'static str,
+    pub(crate) read: Read,
+}
+
+/// How a list is paged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paging {
+    /// `page[number]` with `meta.page`.
+    Number,
+    /// `page[after]` with the cursor object itself as `meta`.
+    Cursor,
+}
+
+/// Everything that a list operation declares.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listing {
+    pub(crate) filters: &'static [Filter],
+    pub(crate) sorts: &'static [Sort],
+    pub(crate) paging: Paging,
+    pub(crate) view: fn(&World, &Row) -> Value,
+}
+
+/// The query string, decoded, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Decodes a query string.
+    pub(crate) fn parse(text: &str) -> Self {
+        Self(
+            form_urlencoded::parse(text.as_bytes())
+                .into_owned()
+                .collect(),
+        )
+    }
+
+    /// Makes a query without parameters.
+    pub(crate) const fn empty() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Returns the first value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns all parameters as one flat JSON object.
+    pub(crate) fn to_json(&self) -> Value {
+        self.0
+            .iter()
+            .map(|(key, value)| (key.clone(), json!(value)))
+            .collect()
+    }
+
+    /// Prints the parameters that are not about paging, each after an `&`, to go on in links.
+    pub(crate) fn without_paging(&self) -> String {
+        let mut serializer = form_urlencoded::Serializer::new(String::new());
+        for (key, value) in self.0.iter().filter(|(key, _)| !key.starts_with("page[")) {
+            serializer.append_pair(key, value);
+        }
+        let printed = serializer.finish();
+        if printed.is_empty() {
+            printed
+        } else {
+            format!("&{printed}")
+        }
+    }
+
+    /// Returns a whole number of at least one.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<usize>, Problem> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        let mistake = match text.parse::<usize>() {
+            Ok(0) => InvalidParameter::query(name, "min", format!("\"{name}\" must be at least 1"))
+                .with("minimum", json!(1)),
+            Ok(number) => return Ok(Some(number)),
+            Err(_) => {
+                InvalidParameter::query(name, "is_number", format!("\"{name}\" must be a number"))
+            }
+        };
+        Err(Problem::invalid(vec![mistake]))
+    }
+}
+
+/// Filters, sorts, pages and shows rows.
+pub(crate) fn list(
+    world: &World,
+    rows: Vec<&Row>,
+    query: &Query,
+    listing: &Listing,
+    path: &str,
+) -> Result<Value, Problem> {
+    let mut rows = filter(world, rows, query, listing.filters)?;
+    sort(world, &mut rows, query, listing.sorts)?;
+    match listing.paging {
+        Paging::Number => page_by_number(world, &rows, query, listing),
+        Paging::Cursor => page_by_cursor(world, &rows, query, listing, path),
+    }
+}
+
+fn filter<'a>(
+    world: &World,
+    mut rows: Vec<&'a Row>,
+    query: &Query,
+    filters: &[Filter],
+) -> Result<Vec<&'a Row>, Problem> {
+    for (key, wanted) in &query.0 {
+        let Some((name, operator)) = split_filter(key) else {
+            continue;
+        };
+        let Some(filter) = filters.iter().find(|filter| filter.name == name) else {
+            return Err(refused(&format!("filter[{name}]"), "unknown_property"));
+        };
+        let matches = matcher(filter.operators, operator, wanted)
+            .ok_or_else(|| refused(key, "unknown_property"))?
+            .map_err(|rule| refused(key, rule))?;
+        rows.retain(|row| matches(&(filter.read)(world, row)));
+    }
+    Ok(rows)
+}
+
+fn refused(field: &str, rule: &'static str) -> Problem {
+    let reason = match rule {
+        "is_uuid" => format!("\"{field}\" must be a valid UUID"),
+        "is_boolean" => format!("value of \"{field}\" must be true or false"),
+        "is_object" => format!("\"{field}\" must be an object"),
+        _ => format!("\"{field}\" is not allowed"),
+    };
+    Problem::invalid(vec![InvalidParameter::query(field, rule, reason)])
+}
+
+/// Splits `filter[name][operator]`; the operator is `None` in the bare form.
+fn split_filter(key: &str) -> Option<(&str, Option<&str>)> {
+    let inner = key.strip_prefix("filter[")?.strip_suffix(']')?;
+    Some(match inner.split_once("][") {
+        Some((name, operator)) => (name, Some(operator)),
+        None => (inner, None),
+    })
+}
+
+type Matcher = Box<dyn Fn(&Value) -> bool>;
+
+/// Makes the test of a filter: `None` for an operator that the schema does not have, an error rule for a bad value.
+fn matcher(
+    operators: Operators,
+    operator: Option<&str>,
+    wanted: &str,
+) -> Option<Result<Matcher, &'static str>> {
+    let texts: Vec<String> = wanted.split(',').map(str::to_owned).collect();
+    let wanted = wanted.to_owned();
+    let allowed: &[&str] = match operators {
+        Operators::Text => &["eq", "contains", "ocontains", "oeq", "neq"],
+        Operators::Uuid => &["eq", "oeq", "neq"],
+        Operators::Legacy => &["eq", "contains"],
+        Operators::Boolean => &[],
+    };
+    if operator.is_some_and(|operator| !allowed.contains(&operator)) {
+        return None;
+    }
+    match operators {
+        Operators::Uuid if operator.is_none() => return Some(Err("is_object")),
+        Operators::Uuid if texts.iter().any(|text| Uuid::try_parse(text).is_err()) => {
+            return Some(Err("is_uuid"));
+        }
+        Operators::Boolean if !matches!(wanted.as_str(), "true" | "false") => {
+            return Some(Err("is_boolean"));
+        }
+        _ => {}
+    }
+    Some(Ok(match operator.unwrap_or("eq") {
+        "contains" => Box::new(move |value| as_text(value).contains(&wanted)),
+        "ocontains" => Box::new(move |value| {
+            texts
+                .iter()
+                .any(|text| as_text(value).contains(text.as_str()))
+        }),
+        "oeq" => Box::new(move |value| texts.iter().any(|text| as_text(value) == *text)),
+        "neq" => Box::new(move |value| as_text(value) != wanted),
+        _ => Box::new(move |value| as_text(value) == wanted),
+    }))
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// Sorts by `sort=name`, `sort=name asc` or `sort=name desc`. The suffix is Konnect's general convention.
+fn sort(world: &World, rows: &mut [&Row], query: &Query, sorts: &[Sort]) -> Result<(), Problem> {
+    let Some(text) = query
+        .get("sort")
+        .filter(|text| !sorts.is_empty() && !text.is_empty())
+    else {
+        return Ok(());
+    };
+    let (name, direction) = text.split_once(' ').unwrap_or((text, "asc"));
+    let sort = sorts.iter().find(|sort| sort.name == name);
+    let (Some(sort), "asc" | "desc") = (sort, direction) else {
+        let choices: Vec<&str> = sorts.iter().map(|sort| sort.name).collect();
+        let reason = format!("must be one of [{}]", choices.join(", "));
+        let mistake =
+            InvalidParameter::query("sort", "enum", reason).with("choices", json!(choices));
+        return Err(Problem::invalid(vec![mistake]));
+    };
+    rows.sort_by(|left, right| {
+        let order = as_text(&(sort.read)(world, left)).cmp(&as_text(&(sort.read)(world, right)));
+        if direction == "desc" {
+            order.reverse()
+        } else {
+            order
+        }
+    });
+    Ok(())
+}
+
+fn page_by_number(
+    world: &World,
+    rows: &[&Row],
+    query: &Query,
+    listing: &Listing,
+) -> Result<Value, Problem> {
+    let size = query
+        .number("page[size]")?
+        .unwrap_or(DEFAULT_PAGE)
+        .min(MAX_PAGE);
+    let number = query.number("page[number]")?.unwrap_or(1);
+    let start = size.saturating_mul(number - 1);
+    let data: Vec<Value> = rows
+        .iter()
+        .skip(start)
+        .take(size)
+        .map(|row| (listing.view)(world, row))
+        .collect();
+    Ok(json!({
+        "data": data,
+        "meta": {"page": {"number": number, "size": size, "total": rows.len()}},
+    }))
+}
+
+/// Pages by the id of the last row seen. `next` and `previous` are paths, as the specification types them.
+fn page_by_cursor(
+    world: &World,
+    rows: &[&Row],
+    query: &Query,
+    listing: &Listing,
+    path: &str,
+) -> Result<Value, Problem> {
+    let size = query
+        .number("page[size]")?
+        .unwrap_or(DEFAULT_PAGE)
+        .min(MAX_PAGE);
+    let position = |name: &str| -> Result<Option<usize>, Problem> {
+        let Some(cursor) = query.get(name).filter(|cursor| !cursor.is_empty()) else {
+            return Ok(None);
+        };
+        let found = rows
+            .iter()
+            .position(|row| row.id.simple().to_string() == cursor);
+        found.map(Some).ok_or_else(|| {
+            let reason = format!("\"{name}\" is not a valid cursor");
+            Problem::invalid(vec![InvalidParameter::query(name, "invalid", reason)])
+        })
+    };
+    let start = match (position("page[after]")?, position("page[before]")?) {
+        (Some(after), _) => after + 1,
+        (None, Some(before)) => before.saturating_sub(size),
+        (None, None) => 0,
+    };
+    let end = rows.len().min(start + size);
+    let filters = query.without_paging();
+    let link = |name: &str, index: usize| {
+        format!(
+            "{path}?page%5B{name}%5D={}&page%5Bsize%5D={size}{filters}",
+            rows[index].id.simple()
+        )
+    };
+    let next = (end < rows.len() && end > start).then(|| link("after", end - 1));
+    let previous =
+        (start > 0 && start.cmp(&rows.len()) == Ordering::Less).then(|| link("before", start));
+    let data: Vec<Value> = rows[start.min(end)..end]
+        .iter()
+        .map(|row| (listing.view)(world, row))
+        .collect();
+    Ok(json!({"data": data, "meta": {"next": next, "previous": previous, "size": size}}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn applies_the_operators_of_each_schema() {
+        let cases = [
+            (Operators::Text, None, "ann", "ann", Some(Ok(true))),
+            (
+                Operators::Text,
+                Some("contains"),
+                "nn",
+                "ann",
+                Some(Ok(true)),
+            ),
+            (
+                Operators::Text,
+                Some("oeq"),
+                "bob,ann",
+                "ann",
+                Some(Ok(true)),
+            ),
+            (
+                Operators::Text,
+                Some("ocontains"),
+                "x,an",
+                "ann",
+                Some(Ok(true)),
+            ),
+            (Operators::Text, Some("neq"), "ann", "ann", Some(Ok(false))),
+            (Operators::Text, Some("gte"), "ann", "ann", None),
+            (Operators::Legacy, Some("neq"), "ann", "ann", None),
+            (
+                Operators::Uuid,
+                None,
+                "00000000-0000-0000-0000-000000000000",
+                "",
+                Some(Err("is_object")),
+            ),
+            (
+                Operators::Uuid,
+                Some("eq"),
+                "zero",
+                "",
+                Some(Err("is_uuid")),
+            ),
+            (Operators::Boolean, Some("eq"), "true", "", None),
+            (Operators::Boolean, None, "yes", "", Some(Err("is_boolean"))),
+        ];
+        for (operators, operator, wanted, value, expected) in cases {
+            let outcome = matcher(operators, operator, wanted)
+                .map(|made| made.map(|matches| matches(&json!(value))));
+            assert_eq!(outcome, expected, "{operators:?} {operator:?} {wanted}");
+        }
+    }
+
+    #[test]
+    fn splits_both_forms_of_a_filter() {
+        assert_eq!(split_filter("filter[name]"), Some(("name", None)));
+        assert_eq!(split_filter("filter[name][eq]"), Some(("name", Some("eq"))));
+        assert_eq!(split_filter("page[size]"), None);
+    }
+}

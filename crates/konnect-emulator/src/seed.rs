@@ -1,0 +1,223 @@
+//! Objects made at once, with ids of the caller's choice. They pass the same rules as the API's own operations, so that a
+//! seeded world cannot be one that Konnect would refuse.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::{
+    call::{Call, Resource},
+    clock::new_id,
+    entry::Origin,
+    problem::{Dialect, Problem},
+    query::Query,
+    resources::{APPLICATION, DESTINATION, DEVELOPER, PORTAL, REGISTRATION, TEAM},
+    special::webhook,
+    state::{Kind, World},
+    validate::{self, Unknown},
+};
+
+/// What can be seeded, in the order it is made, with the member that names the parent.
+const SECTIONS: [(&str, Option<&str>); 8] = [
+    ("portals", None),
+    ("apis", None),
+    ("teams", Some("portal_id")),
+    ("developers", Some("portal_id")),
+    ("applications", Some("portal_id")),
+    ("registrations", Some("application_id")),
+    ("destinations", None),
+    ("webhooks", None),
+];
+
+type Outcome = Result<Value, String>;
+
+/// Makes every object of a seed and returns them as the API shows them, section by section. What was made before a
+/// mistake stays.
+pub(crate) fn plant(world: &mut World, seed: &Value, origin: &Origin) -> Outcome {
+    let seed = seed.as_object().ok_or("a seed is an object")?;
+    if let Some(name) = seed
+        .keys()
+        .find(|name| !SECTIONS.iter().any(|(known, _)| known == name))
+    {
+        return Err(format!("{name} cannot be seeded"));
+    }
+    let mut made = Map::new();
+    for (section, parent) in SECTIONS {
+        let items = seed
+            .get(section)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let shown: Result<Vec<Value>, String> = items
+            .enumerate()
+            .map(|(index, item)| {
+                let item = item.as_object().ok_or("an item is an object")?.clone();
+                plant_one(world, section, parent, item, origin)
+                    .map_err(|error| format!("{section}[{index}]: {error}"))
+            })
+            .collect();
+        made.insert(section.to_owned(), json!(shown?));
+    }
+    Ok(Value::Object(made))
+}
+
+fn plant_one(
+    world: &mut World,
+    section: &str,
+    parent: Option<&str>,
+    mut item: Map<String, Value>,
+    origin: &Origin,
+) -> Outcome {
+    let id = take_id(&mut item, "id")?.unwrap_or_else(new_id);
+    if world.knows(id) {
+        return Err(format!("{id} is in use"));
+    }
+    let parent = match parent {
+        Some(name) => Some(take_id(&mut item, name)?.ok_or_else(|| format!("{name} is missing"))?),
+        None => None,
+    };
+    let resource: &'static Resource = match section {
+        "portals" => &PORTAL,
+        "teams" => &TEAM,
+        "developers" => &DEVELOPER,
+        "applications" => &APPLICATION,
+        "registrations" => &REGISTRATION,
+        "destinations" => &DESTINATION,
+        "apis" => return plant_api(world, id, item, origin),
+        _ => return plant_webhook(world, item, origin),
+    };
+    let password = item.remove("password");
+    let teams = item.remove("teams");
+    let shown = create(world, resource, id, parent, &item, origin)?;
+    if let Some(password) = password.as_ref().and_then(Value::as_str) {
+        world.accounts.set_password(id, password);
+    }
+    for team in teams
+        .as_ref()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let team = find_team(world, parent, team.as_str().unwrap_or_default())?;
+        world.join(team, id);
+    }
+    Ok(shown)
+}
+
+fn create(
+    world: &mut World,
+    resource: &'static Resource,
+    id: Uuid,
+    parent: Option<Uuid>,
+    item: &Map<String, Value>,
+    origin: &Origin,
+) -> Outcome {
+    let words = |problem: Problem| problem.to_json(Dialect::Portal).to_string();
+    let body = validate::check(item, resource.create, Unknown::Refuse, Dialect::Portal)
+        .map_err(|mistakes| words(Problem::invalid(mistakes)))?;
+    let ids = ancestry(world, parent)?;
+    let mut call = call(world, ids, body, origin);
+    (resource.before_create)(&mut call).map_err(words)?;
+    let body = std::mem::take(&mut call.body);
+    world.insert_with_id(id, resource.kind, parent, body, origin.at);
+    let row = world.find(resource.kind, id).ok_or("the object vanished")?;
+    Ok((resource.listing.view)(world, row))
+}
+
+fn call<'a>(
+    world: &'a mut World,
+    ids: Vec<Uuid>,
+    body: Map<String, Value>,
+    origin: &'a Origin,
+) -> Call<'a> {
+    static NO_QUERY: Query = Query::empty();
+    Call {
+        world,
+        now: origin.at,
+        path: "",
+        ids,
+        query: &NO_QUERY,
+        body,
+        origin,
+        developer: None,
+        session: None,
+        cookies: Vec::new(),
+    }
+}
+
+/// Lists a parent with those above it, as a path would.
+fn ancestry(world: &World, parent: Option<Uuid>) -> Result<Vec<Uuid>, String> {
+    let Some(parent) = parent else {
+        return Ok(Vec::new());
+    };
+    let kinds = [Kind::Portal, Kind::Application];
+    let row = kinds.iter().find_map(|kind| world.find(*kind, parent));
+    let row = row.ok_or_else(|| format!("{parent} does not exist"))?;
+    Ok(row.parent.into_iter().chain([parent]).collect())
+}
+
+fn take_id(item: &mut Map<String, Value>, name: &str) -> Result<Option<Uuid>, String> {
+    match item.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let id = value.as_str().and_then(|text| Uuid::try_parse(text).ok());
+            id.map(Some).ok_or_else(|| format!("{name} is no UUID"))
+        }
+    }
+}
+
+/// Finds a team of a portal by id or by name.
+fn find_team(world: &World, portal: Option<Uuid>, wanted: &str) -> Result<Uuid, String> {
+    world
+        .children(Kind::Team, portal)
+        .find(|team| team.text("name") == wanted || team.id.to_string() == wanted)
+        .map(|team| team.id)
+        .ok_or_else(|| format!("team {wanted} does not exist"))
+}
+
+/// APIs have no operation in the specifications served here, so they are made here only: `portal_id` or `portals` says
+/// where they are published.
+fn plant_api(
+    world: &mut World,
+    id: Uuid,
+    mut item: Map<String, Value>,
+    origin: &Origin,
+) -> Outcome {
+    let name = item
+        .get("name")
+        .and_then(Value::as_str)
+        .ok_or("name is missing")?
+        .to_owned();
+    let portal = take_id(&mut item, "portal_id")?;
+    if let Some(portal) = portal {
+        world
+            .find(Kind::Portal, portal)
+            .ok_or_else(|| format!("{portal} does not exist"))?;
+        item.insert("portals".to_owned(), json!([portal]));
+    }
+    let slug = name
+        .to_lowercase()
+        .replace(|letter: char| !letter.is_alphanumeric(), "-");
+    let defaults = [
+        ("portals", json!([])),
+        ("version", Value::Null),
+        ("description", Value::Null),
+        ("visibility", json!("private")),
+        ("slug", json!(slug)),
+        ("auto_approve_registrations", json!(false)),
+    ];
+    for (member, value) in defaults {
+        item.entry(member.to_owned()).or_insert(value);
+    }
+    let mut shown = item.clone();
+    shown.insert("id".to_owned(), json!(id));
+    world.insert_with_id(id, Kind::Api, None, item, origin.at);
+    Ok(Value::Object(shown))
+}
+
+/// Binds a destination: `portal_id` is absent for the organisation's webhook.
+fn plant_webhook(world: &mut World, mut item: Map<String, Value>, origin: &Origin) -> Outcome {
+    let portal = take_id(&mut item, "portal_id")?;
+    let ids = ancestry(world, portal)?;
+    let mut call = call(world, ids, item, origin);
+    webhook::update(&mut call).map_err(|problem| problem.to_json(Dialect::Plain).to_string())
+}

@@ -1,0 +1,139 @@
+//! Applications: their owner, who else may use them, their credentials.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    call::Call,
+    clock::timestamp,
+    problem::Problem,
+    query::{Listing, Paging},
+    resources::APPLICATION_DEVELOPERS,
+    special::merge_labels,
+    state::{Kind, Row, World},
+};
+
+/// The credentials of an application, never with their secret.
+static CREDENTIALS: Listing = Listing {
+    filters: &[],
+    sorts: &[],
+    paging: Paging::Number,
+    view: credential_view,
+};
+
+/// Shows an application, always of the key-auth variant.
+pub(crate) fn view(world: &World, row: &Row) -> Value {
+    let mut shown = row.show(&["name", "description", "labels", "owner"]);
+    let registrations = world.children(Kind::Registration, Some(row.id)).count();
+    shown.insert("registration_count".to_owned(), json!(registrations));
+    shown.insert("portal".to_owned(), json!({"id": row.parent}));
+    shown.insert("auth_strategy".to_owned(), auth_strategy(world, row));
+    Value::Object(shown)
+}
+
+/// Shows the strategy of an application: the one it was made with, else the organisation's only one.
+pub(crate) fn auth_strategy(world: &World, row: &Row) -> Value {
+    let id = row
+        .reference("auth_strategy_id")
+        .unwrap_or(world.auth_strategy_id);
+    json!({"id": id, "name": "Key Auth", "credential_type": "key_auth", "key_names": ["apikey"]})
+}
+
+/// Shows a credential without its secret.
+pub(crate) fn credential_view(_: &World, row: &Row) -> Value {
+    json!({
+        "type": "api_key",
+        "id": row.id,
+        "display_name": row.get("display_name"),
+        "status": "active",
+        "expires_at": null,
+        "created_at": timestamp(row.created_at),
+    })
+}
+
+/// Returns the owner's id if the owner is of the type, else null.
+pub(crate) fn owner_of(row: &Row, of_type: &str) -> Value {
+    let owner = row.get("owner");
+    if owner["type"] == of_type {
+        owner["id"].clone()
+    } else {
+        Value::Null
+    }
+}
+
+/// Returns whether a developer may use an application: as its owner or as a member of the owning team.
+pub(crate) fn is_usable_by(world: &World, row: &Row, developer: Uuid) -> bool {
+    let id = row.get("owner")["id"]
+        .as_str()
+        .and_then(|id| Uuid::try_parse(id).ok());
+    id.is_some_and(|id| id == developer || world.is_member(id, developer))
+}
+
+fn check_owner(call: &Call<'_>, portal: Uuid) -> Result<(), Problem> {
+    let Some(owner) = call.body.get("owner") else {
+        return Ok(());
+    };
+    let id = owner["id"]
+        .as_str()
+        .and_then(|id| Uuid::try_parse(id).ok())
+        .unwrap_or_default();
+    let kind = if owner["type"] == "team" {
+        Kind::Team
+    } else {
+        Kind::Developer
+    };
+    let row = call
+        .world
+        .find(kind, id)
+        .filter(|row| row.parent == Some(portal));
+    match row {
+        None => Err(Problem::invalid_body(
+            "owner.id",
+            "missing_reference",
+            "this owner does not exist",
+        )),
+        Some(team) if kind == Kind::Team && !team.is("can_own_applications") => Err(
+            Problem::invalid_body("owner.id", "invalid", "this team cannot own applications"),
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Checks the owner and fills in defaults.
+pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
+    check_owner(call, call.last_id())?;
+    let labels = merge_labels(
+        &Value::Null,
+        call.body.get("labels").unwrap_or(&Value::Null),
+    );
+    call.body.insert("labels".to_owned(), labels);
+    call.fill("description", Value::Null);
+    Ok(())
+}
+
+/// Checks the owner that the application is handed to.
+pub(crate) fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
+    check_owner(call, call.ids[0])
+}
+
+/// Lists the owner, or the members of the owning team.
+pub(crate) fn list_developers(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let portal = call.ids[0];
+    let application = call.row(Kind::Application, call.last_id())?;
+    let rows = call
+        .world
+        .children(Kind::Developer, Some(portal))
+        .filter(|developer| is_usable_by(call.world, application, developer.id))
+        .collect();
+    call.list(rows, &APPLICATION_DEVELOPERS)
+}
+
+/// Lists the credentials of an application.
+pub(crate) fn list_credentials(call: &mut Call<'_>) -> Result<Value, Problem> {
+    call.list(
+        call.world
+            .children(Kind::Credential, Some(call.last_id()))
+            .collect(),
+        &CREDENTIALS,
+    )
+}

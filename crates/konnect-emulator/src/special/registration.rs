@@ -1,0 +1,137 @@
+//! Registrations of applications for APIs.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    call::Call,
+    clock::new_id,
+    problem::Problem,
+    resources::PORTAL_REGISTRATIONS,
+    special::application::owner_of,
+    state::{Kind, Row, World},
+};
+
+fn application_of<'a>(world: &'a World, row: &Row) -> Option<&'a Row> {
+    row.parent.and_then(|id| world.find(Kind::Application, id))
+}
+
+/// Shows a registration. An API that is gone keeps its id and loses its name.
+pub(crate) fn view(world: &World, row: &Row) -> Value {
+    let mut shown = row.show(&["status"]);
+    let api = row
+        .reference("api_id")
+        .and_then(|id| world.find(Kind::Api, id));
+    shown.insert(
+        "api".to_owned(),
+        json!({
+            "id": row.get("api_id"),
+            "name": api.map(|api| api.text("name")).unwrap_or_default(),
+            "version": api.map_or(&Value::Null, |api| api.get("version")),
+            "entity_type": "api",
+        }),
+    );
+    let name = application_of(world, row)
+        .map(|row| row.text("name"))
+        .unwrap_or_default();
+    shown.insert(
+        "application".to_owned(),
+        json!({"id": row.parent, "name": name}),
+    );
+    if !row.get("consumer").is_null() {
+        shown.insert("consumer".to_owned(), row.get("consumer").clone());
+    }
+    Value::Object(shown)
+}
+
+/// Returns the developer who owns the application, null if a team does.
+pub(crate) fn developer_of(world: &World, row: &Row) -> Value {
+    application_of(world, row)
+        .map(|row| owner_of(row, "developer"))
+        .unwrap_or_default()
+}
+
+/// Returns the name of the application.
+pub(crate) fn application_name(world: &World, row: &Row) -> Value {
+    application_of(world, row)
+        .map(|row| row.get("name").clone())
+        .unwrap_or_default()
+}
+
+/// Finds an API that a portal publishes.
+pub(crate) fn published(world: &World, portal: Uuid, api: Uuid) -> Option<&Row> {
+    world.find(Kind::Api, api).filter(|row| {
+        row.get("portals")
+            .as_array()
+            .is_some_and(|ids| ids.contains(&json!(portal)))
+    })
+}
+
+/// Refuses a second registration for the same API.
+pub(crate) fn check_conflict(world: &World, application: Uuid, api: Uuid) -> Result<(), Problem> {
+    let taken = world
+        .children(Kind::Registration, Some(application))
+        .any(|row| row.reference("api_id") == Some(api));
+    if taken {
+        return Err(Problem::conflict(
+            "API is already registered to the application",
+        ));
+    }
+    Ok(())
+}
+
+/// Returns the status of a registration that nobody has decided on.
+pub(crate) fn first_status(portal: &Row, api: &Row) -> Value {
+    let approved = portal.is("auto_approve_applications") || api.is("auto_approve_registrations");
+    json!(if approved { "approved" } else { "pending" })
+}
+
+/// Checks the API and settles the status.
+pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
+    let (portal, application) = (call.ids[0], call.last_id());
+    let api = call.reference("api_id").unwrap_or_default();
+    let Some(row) = published(call.world, portal, api) else {
+        return Err(Problem::invalid_body(
+            "api_id",
+            "missing_reference",
+            "this api does not exist",
+        ));
+    };
+    check_conflict(call.world, application, api)?;
+    let status = first_status(call.row(Kind::Portal, portal)?, row);
+    call.fill("status", status);
+    Ok(())
+}
+
+/// Lists the registrations of all applications of a portal in the order they were made.
+pub(crate) fn list_of_portal(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let world = &*call.world;
+    let mut rows: Vec<&Row> = world
+        .children(Kind::Application, Some(call.last_id()))
+        .flat_map(|application| world.children(Kind::Registration, Some(application.id)))
+        .collect();
+    rows.sort_by_key(|row| row.sequence());
+    call.list(rows, &PORTAL_REGISTRATIONS)
+}
+
+/// Maps a registration to a gateway consumer. There is no gateway, so any id is taken.
+pub(crate) fn set_consumer(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let consumer = json!({"id": call.body["id"], "control_plane_id": new_id()});
+    let members = [("consumer".to_owned(), consumer)].into_iter().collect();
+    call.world.update(call.last_id(), members, call.now);
+    Ok(Value::Null)
+}
+
+/// Ends the mapping; without one there is nothing to find.
+pub(crate) fn unset_consumer(call: &mut Call<'_>) -> Result<Value, Problem> {
+    if call
+        .row(Kind::Registration, call.last_id())?
+        .get("consumer")
+        .is_null()
+    {
+        return Err(Problem::not_found());
+    }
+    let members = [("consumer".to_owned(), Value::Null)].into_iter().collect();
+    call.world.update(call.last_id(), members, call.now);
+    Ok(Value::Null)
+}

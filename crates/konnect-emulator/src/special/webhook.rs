@@ -1,0 +1,78 @@
+//! The webhook of the organisation and of each portal: which destination, and whether it is on. The first id of the
+//! path, if there is one, is the portal.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{call::Call, problem::Problem, state::Kind};
+
+/// Shows a webhook. The organisation's requires a destination in its schema and is not found without one; a portal's
+/// does not.
+pub(crate) fn get(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let source = call.ids.first().copied();
+    let stream = call.world.audit.stream(source);
+    match stream.destination {
+        Some(id) => Ok(json!({"audit_log_destination_id": id, "enabled": stream.enabled})),
+        None if source.is_some() => Ok(json!({"enabled": false})),
+        None => Err(Problem::not_found()),
+    }
+}
+
+/// Changes destination, switch or both; to switch on needs a destination.
+pub(crate) fn update(call: &mut Call<'_>) -> Result<Value, Problem> {
+    const FIELD: &str = "audit_log_destination_id";
+    let source = call.ids.first().copied();
+    let mut destination = call.world.audit.stream(source).destination;
+    if let Some(text) = call.text(FIELD) {
+        let id = Uuid::try_parse(text).map_err(|_| {
+            Problem::invalid_body(FIELD, "is_uuid", "destination id format is invalid")
+        })?;
+        if call.world.find(Kind::Destination, id).is_none() {
+            let reason = "destination does not exist";
+            return Err(Problem::invalid_body(FIELD, "missing_reference", reason));
+        }
+        destination = Some(id);
+    }
+    let enabled = call.body.get("enabled").and_then(Value::as_bool);
+    if enabled == Some(true) && destination.is_none() {
+        return Err(Problem::invalid_body(FIELD, "required", "cannot be blank"));
+    }
+    let stream = call.world.audit.stream(source);
+    stream.destination = destination;
+    stream.enabled = enabled.unwrap_or(stream.enabled);
+    let mut shown = json!({"enabled": stream.enabled});
+    if let Some(id) = destination {
+        shown[FIELD] = json!(id);
+    }
+    Ok(shown)
+}
+
+/// Takes the destination away and switches off; without a destination there is nothing to find.
+pub(crate) fn delete(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let stream = call.world.audit.stream(call.ids.first().copied());
+    stream.enabled = false;
+    stream
+        .destination
+        .take()
+        .map(|_| Value::Null)
+        .ok_or_else(Problem::not_found)
+}
+
+/// Shows how the latest attempt went.
+pub(crate) fn status(call: &mut Call<'_>) -> Result<Value, Problem> {
+    Ok(call.world.audit.stream(call.ids.first().copied()).status())
+}
+
+/// Shows the organisation's webhook in the older form, which holds the destination's members itself.
+pub(crate) fn get_v2(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let stream = call.world.audit.stream(None);
+    let (destination, enabled) = (stream.destination, stream.enabled);
+    let row = destination.and_then(|id| call.world.find(Kind::Destination, id));
+    let Some(row) = row else {
+        return Ok(json!({"endpoint": "unconfigured", "enabled": false}));
+    };
+    let mut shown = row.show(&["endpoint", "log_format", "skip_ssl_verification"]);
+    shown.retain(|name, _| name != "id" && name != "created_at");
+    shown.insert("enabled".to_owned(), json!(enabled));
+    Ok(Value::Object(shown))
+}

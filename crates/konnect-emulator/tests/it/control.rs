@@ -1,0 +1,151 @@
+//! Faults, the journal and the emulator's own life.
+
+use std::time::{Duration, Instant};
+
+use konnect_emulator::{Emulator, EmulatorConfig, Fault};
+use serde_json::{Value, json};
+
+use crate::support::Konnect;
+
+#[tokio::test]
+async fn faults_come_in_order_and_run_out() {
+    let konnect = Konnect::start().await;
+    let faults = json!([
+        {"path": "/v3/portals", "status": 429, "headers": {"Retry-After": "3"}, "times": 1},
+        {"path": "/v3/*", "status": 500, "times": 1},
+        {"path": "/v3/", "status": 200, "body": "<html>", "times": 1},
+    ]);
+    konnect
+        .expect(200, "POST", "/emulator/faults", faults)
+        .await;
+    let limited = konnect.request("GET", "/v3/portals").send().await.unwrap();
+    assert_eq!(
+        (limited.status().as_u16(), &limited.headers()["retry-after"]),
+        (429, &"3".parse().unwrap())
+    );
+    assert_eq!(
+        limited.text().await.unwrap(),
+        "{\"message\":\"API rate limit exceeded\"}"
+    );
+    konnect.expect(500, "GET", "/v3/portals", Value::Null).await;
+    let odd = konnect.request("GET", "/v3/portals").send().await.unwrap();
+    assert_eq!(
+        (odd.status().as_u16(), odd.text().await.unwrap().as_str()),
+        (200, "<html>")
+    );
+    konnect.expect(200, "GET", "/v3/portals", Value::Null).await;
+    konnect
+        .expect(400, "POST", "/emulator/faults", json!([{"statuss": 1}]))
+        .await;
+}
+
+#[tokio::test]
+async fn a_cut_connection_gives_no_answer_and_may_come_after_the_deed() {
+    let konnect = Konnect::start().await;
+    let cut = Fault {
+        cut: true,
+        after: true,
+        method: Some("POST".to_owned()),
+        ..Fault::default()
+    };
+    konnect.emulator.set_faults([cut]);
+    let sent = konnect
+        .request("POST", "/v3/portals")
+        .json(&json!({"name": "Main"}))
+        .send()
+        .await;
+    assert!(sent.unwrap_err().status().is_none());
+    konnect
+        .expect(204, "DELETE", "/emulator/faults", Value::Null)
+        .await;
+    let listed = konnect.expect(200, "GET", "/v3/portals", Value::Null).await;
+    assert_eq!(listed["data"][0]["name"], "Main");
+    assert_eq!(konnect.emulator.requests()[0].status, 0);
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_still_the_answer() {
+    let konnect = Konnect::start().await;
+    konnect.emulator.set_faults([Fault {
+        latency_ms: 60,
+        ..Fault::default()
+    }]);
+    let start = Instant::now();
+    konnect.expect(200, "GET", "/v3/portals", Value::Null).await;
+    assert!(start.elapsed() >= Duration::from_millis(60));
+}
+
+#[tokio::test]
+async fn the_journal_holds_what_was_asked_and_answered() {
+    let konnect = Konnect::start().await;
+    konnect
+        .expect(201, "POST", "/v3/portals?a=b", json!({"name": "Main"}))
+        .await;
+    konnect.expect(404, "GET", "/v3/nothing", Value::Null).await;
+    let logged = konnect.emulator.requests();
+    assert_eq!(logged.len(), 2, "control calls are not part of it");
+    assert_eq!(
+        (logged[0].method.as_str(), logged[0].path.as_str()),
+        ("POST", "/v3/portals")
+    );
+    assert_eq!((logged[0].query.as_str(), logged[0].status), ("a=b", 201));
+    assert_eq!(logged[0].body, json!({"name": "Main"}));
+    let found = konnect
+        .expect(
+            200,
+            "GET",
+            "/emulator/requests?method=post&path=/v3/",
+            Value::Null,
+        )
+        .await;
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    konnect
+        .expect(204, "DELETE", "/emulator/requests", Value::Null)
+        .await;
+    assert_eq!(konnect.emulator.requests(), []);
+}
+
+#[tokio::test]
+async fn a_seed_takes_ids_and_says_where_it_is_wrong() {
+    let konnect = Konnect::start().await;
+    let id = "7d0f0000-0000-4000-8000-000000000001";
+    let seed = json!({
+        "portals": [{"id": id, "name": "Main", "auto_approve_applications": true}],
+        "apis": [{"name": "Fixtures", "portal_id": id}],
+        "developers": [{"portal_id": id, "email": "a@x.example", "full_name": "A"}],
+    });
+    let made = konnect.expect(200, "POST", "/emulator/seed", seed).await;
+    assert_eq!(made["portals"][0]["id"], id);
+    assert_eq!(made["developers"][0]["status"], "pending");
+    for (seed, word) in [
+        (json!({"portals": [{"id": id, "name": "Again"}]}), "in use"),
+        (
+            json!({"developers": [{"email": "b@x.example", "full_name": "B"}]}),
+            "portal_id is missing",
+        ),
+        (
+            json!({"developers": [{"portal_id": id, "email": "a@x.example", "full_name": "A"}]}),
+            "already exists",
+        ),
+        (json!({"gremlins": []}), "cannot be seeded"),
+    ] {
+        let refused = konnect.expect(400, "POST", "/emulator/seed", seed).await;
+        assert!(
+            refused["message"].as_str().unwrap().contains(word),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn stops_in_time_although_a_client_stays_connected() {
+    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let address = emulator.url().trim_start_matches("http://").to_owned();
+    let mut half = tokio::net::TcpStream::connect(&address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut half, b"POST /v3/portals HTTP/1.1\r\nhost: x\r\n")
+        .await
+        .unwrap();
+    let stopped = tokio::time::timeout(Duration::from_secs(15), emulator.stop()).await;
+    assert!(stopped.is_ok());
+    assert!(tokio::net::TcpStream::connect(&address).await.is_err());
+}

@@ -1,0 +1,13 @@
+//! Drives the emulator over HTTP as its users do, with a receiver that checks what is delivered.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as expected"
+)]
+
+mod control;
+mod delivery;
+mod management;
+mod replay;
+mod self_service;
+mod support;

@@ -1,0 +1,62 @@
+//! How long to wait before the next attempt. Pure.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// The waits of an action that is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Longest wait before the second attempt; it doubles from then on.
+    pub first: Duration,
+    /// Longest wait of all.
+    pub longest: Duration,
+    /// Attempts in all, after which the action failed.
+    pub attempts: i32,
+}
+
+impl Default for Backoff {
+    /// 20 attempts in about 7 minutes: an API that is away for a few minutes costs no action.
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), longest: Duration::from_secs(30), attempts: 20 }
+    }
+}
+
+impl Backoff {
+    /// The wait after attempt number `made`, between half of the full wait and all of it; `spread`
+    /// is any random id and decides where, so that actions that failed together part ways.
+    pub(super) fn wait(&self, made: i32, spread: Uuid) -> Duration {
+        let doublings = u32::try_from(made - 1).unwrap_or(0).min(20);
+        let full = self.first.saturating_mul(1 << doublings).min(self.longest);
+        let share = f64::from(spread.as_bytes()[15]) / 255.0;
+        full.mul_f64(0.5 + share / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::Backoff;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let backoff = Backoff::default();
+        let full = |made| backoff.wait(made, Uuid::max()).as_secs();
+        let waits: Vec<_> = (1..=8).map(full).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(backoff.wait(1_000_000, Uuid::max()), backoff.longest);
+    }
+
+    #[test]
+    fn jitter_takes_at_most_half_of_the_wait() {
+        let backoff = Backoff::default();
+        assert_eq!(backoff.wait(1, Uuid::nil()), Duration::from_millis(500));
+        for byte in 0..=255 {
+            let wait = backoff.wait(3, Uuid::from_u128(byte));
+            assert!((2.0..=4.0).contains(&wait.as_secs_f64()), "{wait:?}");
+        }
+    }
+}

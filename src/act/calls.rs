@@ -1,0 +1,39 @@
+//! Which call of the management API an attempt made, for its record: the client says it to its
+//! observer, and the observer finds the attempt by the task it runs in.
+
+use std::cell::Cell;
+use std::future::Future;
+
+/// A call as the record of an attempt shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) method: &'static str,
+    pub(super) route: &'static str,
+    pub(super) status: Option<u16>,
+}
+
+tokio::task_local! {
+    static LAST: Cell<Option<Call>>;
+}
+
+/// Takes note of a call: to be given to `konnect::ClientBuilder::on_attempt`. Calls made outside
+/// an attempt are ignored.
+pub fn note_call(attempt: &konnect::Attempt) {
+    let call = Call { method: attempt.method, route: attempt.route, status: attempt.status };
+    // Outside an attempt there is no record to write to, and that is no error.
+    drop(LAST.try_with(|last| {
+        // A write is what people ask for; the read before it says less.
+        if call.method != "GET" || last.get().is_none_or(|known| known.method == "GET") {
+            last.set(Some(call));
+        }
+    }));
+}
+
+/// Runs an attempt and says which call it made: the last write, else the last read.
+pub(super) async fn noting<T>(attempt: impl Future<Output = T>) -> (T, Option<Call>) {
+    LAST.scope(Cell::new(None), async {
+        let output = attempt.await;
+        (output, LAST.with(Cell::get))
+    })
+    .await
+}

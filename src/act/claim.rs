@@ -1,0 +1,269 @@
+//! Work out: claims of one action at a time under a lease, the order inside a chain, the limit of
+//! a rule, and the note that a write is about to be sent.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::act::{DeedSpec, Queue, Target};
+use crate::journal::JournalError;
+
+/// The first key of the advisory locks that count a rule's deeds one after the other.
+const LIMIT_LOCK: i32 = 0x7573_6861;
+
+/// An action that a worker holds.
+#[derive(Debug, Clone)]
+pub(super) struct Claimed {
+    pub(super) id: Uuid,
+    /// Differs with every claim, so that a worker that was too slow cannot touch it any more.
+    pub(super) lease: Uuid,
+    pub(super) portal_id: Uuid,
+    pub(super) rule: String,
+    pub(super) deed: DeedSpec,
+    pub(super) target: Target,
+    pub(super) signal: String,
+    pub(super) causes: Vec<Uuid>,
+    pub(super) attempts: i32,
+    /// Whether an earlier attempt may have written.
+    pub(super) write_sent: bool,
+}
+
+/// Whether the limit of the rule lets an action start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It may start.
+    Granted,
+    /// Not before another of the rule's deeds is an hour old.
+    Delayed(Duration),
+    /// The rule leaves it to a human.
+    Parked {
+        /// The limit.
+        limit_per_hour: i32,
+    },
+}
+
+struct ClaimedRow {
+    id: Uuid,
+    portal_id: Uuid,
+    rule: String,
+    spec: serde_json::Value,
+    target_kind: String,
+    target_id: Uuid,
+    application_id: Option<Uuid>,
+    signal: String,
+    causes: Vec<Uuid>,
+    attempts: i32,
+    write_sent: bool,
+}
+
+impl ClaimedRow {
+    fn with_lease(self, lease: Uuid) -> Result<Claimed, JournalError> {
+        let inconsistent = |column| JournalError::Inconsistent { table: "actions", column };
+        Ok(Claimed {
+            id: self.id,
+            lease,
+            portal_id: self.portal_id,
+            rule: self.rule,
+            deed: serde_json::from_value(self.spec).map_err(|_| inconsistent("spec"))?,
+            target: Target::from_columns(&self.target_kind, self.target_id, self.application_id)
+                .ok_or_else(|| inconsistent("target_kind"))?,
+            signal: self.signal,
+            causes: self.causes,
+            attempts: self.attempts,
+            write_sent: self.write_sent,
+        })
+    }
+}
+
+impl Queue {
+    /// Claims the action that is due for longest, for `hold`. One whose worker crashed is due
+    /// again when its lease ends.
+    pub(super) async fn claim(&self, hold: Duration) -> Result<Option<Claimed>, JournalError> {
+        let lease = self.ids.next();
+        let row = sqlx::query_as!(
+            ClaimedRow,
+            r#"
+            UPDATE actions
+            SET
+                state = 'running',
+                lease = $1,
+                leased_until = now() + make_interval(secs => $2),
+                updated_at = now()
+            WHERE id = (
+                SELECT a.id
+                FROM actions a
+                LEFT JOIN actions before ON before.id = a.waits_for
+                WHERE a.state IN ('planned', 'running')
+                    AND a.next_attempt_at <= now()
+                    AND (a.leased_until IS NULL OR a.leased_until < now())
+                    -- A deed that parks is carried out by parking; any other that was parked
+                    -- holds up what follows it.
+                    AND (
+                        before.id IS NULL
+                        OR before.state = 'done'
+                        OR (before.state = 'parked' AND before.deed = 'park')
+                    )
+                ORDER BY a.next_attempt_at, a.id
+                LIMIT 1
+                FOR UPDATE OF a SKIP LOCKED
+            )
+            RETURNING
+                id, portal_id, rule, spec, target_kind, target_id, application_id, signal, causes,
+                attempts, write_sent_at IS NOT NULL AS "write_sent!"
+            "#,
+            lease,
+            hold.as_secs_f64(),
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(|row| row.with_lease(lease)).transpose()
+    }
+
+    /// Lets an action start if fewer than the limit of its rule started within the hour. One that
+    /// started before is let through: a retry counts once.
+    pub(super) async fn admit(&self, claimed: &Claimed) -> Result<Admission, JournalError> {
+        let mut tx = self.pool().begin().await?;
+        // Two workers that count at once would both find room for one.
+        sqlx::query!(
+            "SELECT pg_advisory_xact_lock($1, hashtext($2))",
+            LIMIT_LOCK,
+            claimed.rule,
+        )
+        .execute(&mut *tx)
+        .await?;
+        let admission = admit(&mut tx, claimed).await?;
+        if admission == Admission::Granted {
+            sqlx::query!(
+                r"
+                UPDATE actions
+                SET started_at = COALESCE(started_at, now())
+                WHERE id = $1
+                ",
+                claimed.id,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(admission)
+    }
+
+    /// Notes that a write is about to be sent and renews the lease; `false` when another worker
+    /// took the action over, and then nothing may be sent.
+    pub(super) async fn about_to_write(
+        &self,
+        claimed: &Claimed,
+        hold: Duration,
+    ) -> Result<bool, JournalError> {
+        let done = sqlx::query!(
+            r"
+            UPDATE actions
+            SET
+                write_sent_at = now(),
+                leased_until = now() + make_interval(secs => $3),
+                updated_at = now()
+            WHERE id = $1 AND lease = $2 AND state = 'running'
+            ",
+            claimed.id,
+            claimed.lease,
+            hold.as_secs_f64(),
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives a claim back, to be claimed again after `wait`, as if nothing had happened.
+    pub(super) async fn put_back(
+        &self,
+        claimed: &Claimed,
+        wait: Duration,
+    ) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            UPDATE actions
+            SET
+                state = 'planned',
+                lease = NULL,
+                leased_until = NULL,
+                next_attempt_at = now() + make_interval(secs => $3),
+                updated_at = now()
+            WHERE id = $1 AND lease = $2
+            ",
+            claimed.id,
+            claimed.lease,
+            wait.as_secs_f64(),
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Whether usher made `target` a member by this deed earlier and did not end it itself since:
+    /// who is no member any more was removed by a human.
+    pub(super) async fn did_before(&self, claimed: &Claimed) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM actions a
+                WHERE a.portal_id = $1 AND a.target_id = $2 AND a.deed_key = $3
+                    AND a.state = 'done' AND a.id <> $4
+                    AND NOT EXISTS (
+                        SELECT
+                        FROM actions undone
+                        WHERE undone.portal_id = $1 AND undone.target_id = $2
+                            AND undone.deed = 'remove_from_team' AND undone.state = 'done'
+                            AND undone.updated_at > a.updated_at
+                    )
+            ) AS "exists!"
+            "#,
+            claimed.portal_id,
+            claimed.target.id(),
+            claimed.deed.key(),
+            claimed.id,
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+}
+
+async fn admit(tx: &mut PgConnection, claimed: &Claimed) -> Result<Admission, JournalError> {
+    let own = sqlx::query!(
+        r"
+        SELECT limit_per_hour, on_limit, started_at, deed
+        FROM actions
+        WHERE id = $1
+        ",
+        claimed.id,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    // Parking changes nothing at Konnect, so it needs no brake.
+    if own.limit_per_hour == 0 || own.started_at.is_some() || own.deed == "park" {
+        return Ok(Admission::Granted);
+    }
+    // The deed that makes room when it is an hour old: the limit-th youngest.
+    let wait = sqlx::query_scalar!(
+        r#"
+        SELECT EXTRACT(EPOCH FROM started_at + interval '1 hour' - now())::float8 AS "wait!"
+        FROM actions
+        WHERE rule = $1 AND deed <> 'park' AND started_at > now() - interval '1 hour'
+        ORDER BY started_at DESC
+        OFFSET $2
+        LIMIT 1
+        "#,
+        claimed.rule,
+        i64::from(own.limit_per_hour) - 1,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(match wait {
+        None => Admission::Granted,
+        Some(_) if own.on_limit == "park" => {
+            Admission::Parked { limit_per_hour: own.limit_per_hour }
+        }
+        Some(wait) => Admission::Delayed(Duration::try_from_secs_f64(wait).unwrap_or_default()),
+    })
+}

@@ -1,0 +1,121 @@
+//! What an action does, in the form that is stored with it. Must not know of rules, which are
+//! mapped to it by `react`, nor of HTTP.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One deed. Its JSON is stored: members may be added, names never change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "deed", rename_all = "snake_case")]
+pub enum DeedSpec {
+    /// Lets a pending developer in.
+    ApproveDeveloper,
+    /// Turns a pending developer away.
+    RejectDeveloper,
+    /// Makes the developer a member of a team.
+    AddToTeam {
+        /// The team to join.
+        team: TeamRef,
+        /// Whether a team of that name is made when there is none.
+        #[serde(default)]
+        create: bool,
+    },
+    /// Ends the developer's membership of a team.
+    RemoveFromTeam {
+        /// The team to leave.
+        team: TeamRef,
+    },
+    /// Grants an application the API that it asked for.
+    ApproveRegistration,
+    /// Refuses an application the API that it asked for.
+    RejectRegistration,
+    /// Leaves the target to a human.
+    Park {
+        /// What the human is told.
+        reason: String,
+    },
+}
+
+/// A team by its exact name or by its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TeamRef {
+    /// The exact name of a team of the portal.
+    Name(String),
+    /// The team's id in Konnect.
+    Id(Uuid),
+}
+
+impl DeedSpec {
+    /// The word for this deed in tables, metrics and answers.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ApproveDeveloper => "approve_developer",
+            Self::RejectDeveloper => "reject_developer",
+            Self::AddToTeam { .. } => "add_to_team",
+            Self::RemoveFromTeam { .. } => "remove_from_team",
+            Self::ApproveRegistration => "approve_registration",
+            Self::RejectRegistration => "reject_registration",
+            Self::Park { .. } => "park",
+        }
+    }
+
+    /// What two deeds on one target must share to be the same deed: joining two teams is two
+    /// deeds, joining one of them with and without making it is one.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::AddToTeam { team, .. } | Self::RemoveFromTeam { team } => {
+                let name = self.name();
+                match team {
+                    TeamRef::Name(team) => format!("{name}:name:{team}"),
+                    TeamRef::Id(team) => format!("{name}:id:{team}"),
+                }
+            }
+            Self::Park { reason } => format!("park:{reason}"),
+            Self::ApproveDeveloper
+            | Self::RejectDeveloper
+            | Self::ApproveRegistration
+            | Self::RejectRegistration => self.name().to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeedSpec, TeamRef};
+
+    #[test]
+    fn reads_back_what_was_stored() {
+        let partners = || TeamRef::Name("Partners".to_owned());
+        let deeds = [
+            (DeedSpec::ApproveDeveloper, r#"{"deed":"approve_developer"}"#),
+            (
+                DeedSpec::AddToTeam { team: partners(), create: true },
+                r#"{"deed":"add_to_team","team":{"name":"Partners"},"create":true}"#,
+            ),
+            (
+                DeedSpec::RemoveFromTeam { team: partners() },
+                r#"{"deed":"remove_from_team","team":{"name":"Partners"}}"#,
+            ),
+            (
+                DeedSpec::Park { reason: "freemail".to_owned() },
+                r#"{"deed":"park","reason":"freemail"}"#,
+            ),
+        ];
+        for (deed, json) in deeds {
+            assert_eq!(serde_json::to_string(&deed).unwrap(), json);
+            assert_eq!(serde_json::from_str::<DeedSpec>(json).unwrap(), deed);
+            assert!(json.contains(&format!(r#""deed":"{}""#, deed.name())));
+        }
+    }
+
+    #[test]
+    fn deeds_are_the_same_by_what_they_bring_about() {
+        let join = |team: &str, create| {
+            DeedSpec::AddToTeam { team: TeamRef::Name(team.to_owned()), create }.key()
+        };
+        assert_eq!(join("Partners", true), join("Partners", false));
+        assert_ne!(join("Partners", true), join("Guests", true));
+        assert_ne!(DeedSpec::ApproveDeveloper.key(), DeedSpec::RejectDeveloper.key());
+    }
+}

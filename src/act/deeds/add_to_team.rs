@@ -1,0 +1,63 @@
+//! Makes a developer a member of a team, and the team if asked to. A membership that a human ended
+//! is not made again.
+
+use std::time::Duration;
+
+use konnect::{Membership, NewTeam, TeamId};
+
+use crate::act::TeamRef;
+use crate::act::deeds::team::{self, Found};
+use crate::act::deeds::{Bench, Doing, Outcome};
+use crate::act::trouble::Trouble;
+use crate::journal::Lease;
+
+/// How long nobody else makes a team of the same name: longer than it takes Konnect to list it.
+const MAKING: Duration = Duration::from_secs(10);
+
+pub(super) async fn carry_out(
+    bench: &Bench<'_>,
+    team: &TeamRef,
+    create: bool,
+) -> Result<Outcome, Trouble> {
+    let developer = team::developer(bench)?;
+    let found = match (team::find(bench, team).await?, team) {
+        (Found::None, TeamRef::Name(name)) if create => Found::One(make(bench, name).await?),
+        (found, _) => found,
+    };
+    let id = match found {
+        Found::One(id) => id,
+        Found::None => return Ok(Outcome::Parked("the portal has no team of this name".into())),
+        Found::Many(count) => {
+            return Ok(Outcome::Parked(format!("the portal has {count} teams of this name")));
+        }
+    };
+    if team::is_member(bench, id, developer).await? {
+        return Ok(bench.held("member"));
+    }
+    if bench.queue.did_before(bench.claimed).await? {
+        return Ok(Outcome::Refused("somebody else ended the membership".into()));
+    }
+    bench.sending().await?;
+    let teams = bench.client.teams(bench.portal());
+    match teams.add_member(id, developer).await.map_err(Trouble::Api)? {
+        Membership::Added => Ok(Outcome::Done(Doing::Written)),
+        Membership::AlreadyMember => Ok(bench.held("member")),
+    }
+}
+
+/// Makes the team. Names need not be unique in Konnect, so only one worker at a time does; the
+/// others find the team when they look again.
+async fn make(bench: &Bench<'_>, name: &str) -> Result<TeamId, Trouble> {
+    let lease = Lease {
+        name: format!("team/{}/{name}", bench.claimed.portal_id),
+        holder: bench.claimed.lease,
+        ttl: MAKING,
+    };
+    if !bench.queue.journal.hold(&lease).await? {
+        return Err(Trouble::Busy("the team"));
+    }
+    bench.sending().await?;
+    let team = NewTeam { name: name.to_owned(), ..NewTeam::default() };
+    let made = bench.client.teams(bench.portal()).create(&team).await.map_err(Trouble::Api)?;
+    Ok(made.id)
+}

@@ -1,0 +1,86 @@
+//! Carrying out deeds: one file each. Every deed reads again right before its write, so that it
+//! can be repeated at any moment, and says [`Bench::sending`] before the write.
+
+mod add_to_team;
+mod approve_developer;
+mod approve_registration;
+mod park;
+mod reject_developer;
+mod reject_registration;
+mod remove_from_team;
+mod status;
+mod team;
+
+use std::time::Duration;
+
+use konnect::PortalId;
+
+use crate::act::claim::Claimed;
+use crate::act::trouble::Trouble;
+use crate::act::{DeedSpec, Queue};
+
+/// How a deed came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// What was wanted holds.
+    Done(Doing),
+    /// A human decided otherwise: nothing was written.
+    Refused(String),
+    /// A human must look at it: nothing was written.
+    Parked(String),
+}
+
+/// By whom it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// By a write of this attempt.
+    Written,
+    /// It held before, for this reason; nothing was written.
+    Held(String),
+}
+
+/// What a deed works with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bench<'a> {
+    pub(super) queue: &'a Queue,
+    pub(super) client: &'a konnect::Client,
+    pub(super) claimed: &'a Claimed,
+    /// How long a lease is renewed for.
+    pub(super) lease: Duration,
+}
+
+impl Bench<'_> {
+    fn portal(&self) -> PortalId {
+        PortalId(self.claimed.portal_id)
+    }
+
+    /// Makes sure that the action is still this worker's, and notes that a write follows.
+    async fn sending(&self) -> Result<(), Trouble> {
+        if self.queue.about_to_write(self.claimed, self.lease).await? {
+            return Ok(());
+        }
+        Err(Trouble::LeaseLost)
+    }
+
+    /// Says why nothing was to be written: what was wanted holds, be it by an earlier attempt
+    /// whose end is not on record.
+    fn held(&self, state: &str) -> Outcome {
+        let by = if self.claimed.write_sent { " by an earlier attempt" } else { "" };
+        Outcome::Done(Doing::Held(format!("{state} already{by}")))
+    }
+}
+
+/// Carries out the deed of the claimed action.
+pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
+    match &bench.claimed.deed {
+        DeedSpec::ApproveDeveloper => approve_developer::carry_out(bench).await,
+        DeedSpec::RejectDeveloper => reject_developer::carry_out(bench).await,
+        DeedSpec::AddToTeam { team, create } => {
+            add_to_team::carry_out(bench, team, *create).await
+        }
+        DeedSpec::RemoveFromTeam { team } => remove_from_team::carry_out(bench, team).await,
+        DeedSpec::ApproveRegistration => approve_registration::carry_out(bench).await,
+        DeedSpec::RejectRegistration => reject_registration::carry_out(bench).await,
+        DeedSpec::Park { reason } => Ok(park::carry_out(reason)),
+    }
+}

@@ -1,0 +1,7 @@
+//! Leaves the target to a human. Calls nothing.
+
+use crate::act::deeds::Outcome;
+
+pub(super) fn carry_out(reason: &str) -> Outcome {
+    Outcome::Parked(reason.to_owned())
+}

@@ -1,0 +1,10 @@
+//! Refuses an application the API that it asked for. Never what a human granted.
+
+use konnect::RegistrationStatus;
+
+use crate::act::deeds::{Bench, Outcome, status};
+use crate::act::trouble::Trouble;
+
+pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
+    status::set_registration(bench, &RegistrationStatus::Rejected).await
+}

@@ -1,0 +1,94 @@
+//! Finding the team that a deed names. Names need not be unique in Konnect, and a filter may match
+//! more than was asked for: only the exact name counts.
+
+use konnect::{DeveloperId, ListTeams, Team, TeamId};
+
+use crate::act::deeds::Bench;
+use crate::act::trouble::Trouble;
+use crate::act::{Target, TeamRef};
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// One team.
+    One(TeamId),
+    /// None.
+    None,
+    /// So many that the name decides nothing.
+    Many(usize),
+}
+
+/// Resolves the reference; an id is taken as it is.
+pub(super) async fn find(bench: &Bench<'_>, team: &TeamRef) -> Result<Found, Trouble> {
+    let name = match team {
+        TeamRef::Id(id) => return Ok(Found::One(TeamId(*id))),
+        TeamRef::Name(name) => name,
+    };
+    let options = ListTeams { name: Some(name.clone()), ..ListTeams::default() };
+    let teams = bench
+        .client
+        .teams(bench.portal())
+        .list(&options)
+        .await
+        .map_err(Trouble::on_read("portal"))?;
+    Ok(exactly(&teams, name))
+}
+
+fn exactly(teams: &[Team], name: &str) -> Found {
+    let mut named = teams.iter().filter(|team| team.name == name);
+    match (named.next(), named.count()) {
+        (None, _) => Found::None,
+        (Some(team), 0) => Found::One(team.id),
+        (Some(_), more) => Found::Many(more + 1),
+    }
+}
+
+/// The developer of the action.
+pub(super) fn developer(bench: &Bench<'_>) -> Result<DeveloperId, Trouble> {
+    match bench.claimed.target {
+        Target::Developer { id } => Ok(DeveloperId(id)),
+        Target::Application { .. } | Target::Registration { .. } => {
+            Err(Trouble::WrongTarget(bench.claimed.target.kind()))
+        }
+    }
+}
+
+/// Whether the developer is a member.
+pub(super) async fn is_member(
+    bench: &Bench<'_>,
+    team: TeamId,
+    developer: DeveloperId,
+) -> Result<bool, Trouble> {
+    let teams = bench
+        .client
+        .teams(bench.portal())
+        .of_developer(developer)
+        .await
+        .map_err(Trouble::on_read("developer"))?;
+    Ok(teams.iter().any(|known| known.id == team))
+}
+
+#[cfg(test)]
+mod tests {
+    use konnect::{Team, TeamId};
+    use uuid::Uuid;
+
+    use super::{Found, exactly};
+
+    #[test]
+    fn only_one_team_of_exactly_this_name_will_do() {
+        let team = |id, name: &str| Team {
+            id: TeamId(Uuid::from_u128(id)),
+            name: name.to_owned(),
+            description: None,
+            can_own_applications: None,
+            created_at: None,
+            updated_at: None,
+        };
+        let teams = [team(1, "Partners"), team(2, "Partners EU"), team(3, "partners")];
+        assert_eq!(exactly(&teams, "Partners"), Found::One(TeamId(Uuid::from_u128(1))));
+        assert_eq!(exactly(&teams, "Partner"), Found::None);
+        let twice = [team(1, "Partners"), team(4, "Partners")];
+        assert_eq!(exactly(&twice, "Partners"), Found::Many(2));
+    }
+}

@@ -1,0 +1,162 @@
+//! Actions for those who ask: newest first, by keyset.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::act::{Action, ActionState, Queue, Target};
+use crate::journal::JournalError;
+
+/// Which actions to list.
+#[derive(Debug, Clone, Default)]
+pub struct ActionFilter {
+    /// Only those in this state.
+    pub state: Option<ActionState>,
+    /// Only those of this rule.
+    pub rule: Option<String>,
+    /// Only those of this deed.
+    pub deed: Option<String>,
+    /// Only those of this portal.
+    pub portal_id: Option<Uuid>,
+    /// Only those done to this developer, application or registration.
+    pub target_id: Option<Uuid>,
+}
+
+/// Where a page ends: the next one has what was decided before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionPosition {
+    /// When the last action of the page was decided.
+    pub created_at: DateTime<Utc>,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl From<&Action> for ActionPosition {
+    fn from(action: &Action) -> Self {
+        Self { created_at: action.created_at, id: action.id }
+    }
+}
+
+struct ActionRow {
+    id: Uuid,
+    rule: String,
+    deed: String,
+    target_kind: String,
+    target_id: Uuid,
+    application_id: Option<Uuid>,
+    state: String,
+    attempts: i32,
+    causes: Vec<Uuid>,
+    reason: Option<String>,
+    portal_id: Uuid,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<ActionRow> for Action {
+    type Error = JournalError;
+
+    fn try_from(row: ActionRow) -> Result<Self, JournalError> {
+        let inconsistent = |column| JournalError::Inconsistent { table: "actions", column };
+        Ok(Self {
+            id: row.id,
+            rule: row.rule,
+            deed: row.deed,
+            target: Target::from_columns(&row.target_kind, row.target_id, row.application_id)
+                .ok_or_else(|| inconsistent("target_kind"))?,
+            state: row.state.parse().map_err(|_| inconsistent("state"))?,
+            attempts: row.attempts,
+            causes: row.causes,
+            reason: row.reason,
+            portal_id: row.portal_id,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+impl Queue {
+    /// Lists up to `limit` actions decided before `after`, newest first.
+    pub async fn list(
+        &self,
+        filter: &ActionFilter,
+        after: Option<ActionPosition>,
+        limit: i64,
+    ) -> Result<Vec<Action>, JournalError> {
+        let rows = sqlx::query_as!(
+            ActionRow,
+            r"
+            SELECT
+                id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
+                reason, portal_id, created_at, updated_at
+            FROM actions
+            WHERE ($1::text IS NULL OR state = $1)
+                AND ($2::text IS NULL OR rule = $2)
+                AND ($3::text IS NULL OR deed = $3)
+                AND ($4::uuid IS NULL OR portal_id = $4)
+                AND ($5::uuid IS NULL OR target_id = $5)
+                AND (
+                    $6::timestamptz IS NULL
+                    OR (created_at, id) < ($6::timestamptz, $7::uuid)
+                )
+            ORDER BY created_at DESC, id DESC
+            LIMIT $8
+            ",
+            filter.state.map(ActionState::as_str),
+            filter.rule,
+            filter.deed,
+            filter.portal_id,
+            filter.target_id,
+            after.map(|position| position.created_at),
+            after.map(|position| position.id),
+            limit,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Whether usher sent a write for one of `deeds` on `target` within the last `within`: what
+    /// changed about it since is then its own doing.
+    pub async fn wrote_lately(
+        &self,
+        target: Uuid,
+        portal_id: Uuid,
+        deeds: &[&str],
+        within: Duration,
+    ) -> Result<bool, JournalError> {
+        let deeds: Vec<String> = deeds.iter().map(|&deed| deed.to_owned()).collect();
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM actions
+                WHERE portal_id = $1 AND target_id = $2 AND deed = ANY($3)
+                    AND write_sent_at > now() - make_interval(secs => $4)
+            ) AS "exists!"
+            "#,
+            portal_id,
+            target,
+            &deeds,
+            within.as_secs_f64(),
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+
+    /// How long until the next action that waits for its time is due; none when none does.
+    pub(super) async fn next_due(&self) -> Result<Option<Duration>, JournalError> {
+        let seconds = sqlx::query_scalar!(
+            r"
+            SELECT EXTRACT(EPOCH FROM min(next_attempt_at) - now())::float8
+            FROM actions
+            -- What is due already and was not claimed waits for another action.
+            WHERE state IN ('planned', 'running') AND next_attempt_at > now()
+            ",
+        )
+        .fetch_one(self.pool())
+        .await?;
+        Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+    }
+}

@@ -1,0 +1,26 @@
+//! The action queue and its worker: does what rules decided through the management API, once,
+//! in order, and tells the journal how it ended.
+//!
+//! Knows neither rules nor how a decision came about. Owns the tables `actions` and `attempts`.
+
+mod action;
+mod backoff;
+mod calls;
+mod claim;
+mod deed;
+mod deeds;
+mod enqueue;
+mod list;
+mod outcome;
+mod pause;
+mod queue;
+mod trouble;
+mod worker;
+
+pub use action::{Action, ActionState, Target, UnknownState};
+pub use calls::note_call;
+pub use deed::{DeedSpec, TeamRef};
+pub use enqueue::{Enqueued, NewChain, NewStep, OnLimit, Standing};
+pub use list::{ActionFilter, ActionPosition};
+pub use queue::Queue;
+pub use worker::{Timings, Worker};

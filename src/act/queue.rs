@@ -1,0 +1,41 @@
+//! The handle on the queue that others hold. Its SQL is in `enqueue`, `claim`, `outcome`, `list`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Ids};
+use crate::journal::Journal;
+
+/// The actions in Postgres. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(super) journal: Journal,
+    pub(super) clock: Clock,
+    pub(super) ids: Ids,
+    woken: Arc<Notify>,
+}
+
+impl Queue {
+    /// The queue in the journal's database.
+    pub fn new(journal: Journal, clock: Clock, ids: Ids) -> Self {
+        Self { journal, clock, ids, woken: Arc::new(Notify::new()) }
+    }
+
+    /// Wakes the workers of this process: to be called after a transaction that enqueued.
+    pub fn wake(&self) {
+        self.woken.notify_waiters();
+    }
+
+    /// Completes when this process enqueued something, or after `at_most`: other instances
+    /// enqueue too, so polling is the truth and this only shortens the wait.
+    pub(super) async fn woken(&self, at_most: Duration) {
+        drop(tokio::time::timeout(at_most, self.woken.notified()).await);
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        self.journal.pool()
+    }
+}

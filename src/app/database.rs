@@ -1,0 +1,172 @@
+//! The journal's Postgres: opened, waited for, brought up to date, and watched.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::app::AppError;
+use crate::clock::Clock;
+use crate::config::{ConfigError, DatabaseConfig};
+use crate::http::health::{Condition, Health};
+use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
+use crate::journal::{Journal, JournalError, ReaderName};
+use crate::lifecycle::{Lifecycle, pause};
+
+/// Between tries to reach a database that does not answer, and between looks at one that does.
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// A database that needs longer to answer counts as away.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// Partitions are made ahead this often.
+const UPKEEP_EVERY: Duration = Duration::from_hours(1);
+
+/// The record, and the server behind it when it is our own child.
+#[derive(Debug)]
+pub struct Database {
+    journal: Journal,
+    embedded: Option<EmbeddedPostgres>,
+}
+
+impl Database {
+    /// The record.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Ends the server when it is our own child.
+    pub async fn stop(self) {
+        if let Some(server) = self.embedded
+            && let Err(failure) = server.stop().await
+        {
+            error!(
+                error = &failure as &dyn std::error::Error,
+                "the embedded postgres did not stop"
+            );
+        }
+    }
+}
+
+/// Opens what `config` names; an embedded Postgres is started and waited for.
+pub async fn open_database(
+    config: &DatabaseConfig,
+    search_path: &OsStr,
+    lifecycle: &Lifecycle,
+) -> Result<Database, AppError> {
+    let (url, embedded) = match (&config.url, config.embedded) {
+        (Some(_), true) => return Err(invalid("is set beside database.embedded: choose one")),
+        (Some(url), false) => (url.expose().to_owned(), None),
+        (None, true) => {
+            let data_dir = config.data_dir.clone().ok_or(ConfigError::Missing {
+                key: "database.data_dir",
+                reason: "the folder of the embedded Postgres",
+            })?;
+            let embedded = EmbeddedConfig {
+                data_dir,
+                bin_dir: config.bin_dir.clone(),
+            };
+            let cancel = lifecycle.stopping();
+            let server = EmbeddedPostgres::start(embedded, search_path, &cancel).await?;
+            (server.url().to_owned(), Some(server))
+        }
+        (None, false) => {
+            return Err(AppError::Config(ConfigError::Missing {
+                key: "database.url",
+                reason: "a postgres:// URL, or set database.embedded = true with database.data_dir",
+            }));
+        }
+    };
+    let journal = Journal::open(&url).map_err(|_| invalid("is not a postgres:// URL"))?;
+    Ok(Database { journal, embedded })
+}
+
+fn invalid(reason: &str) -> AppError {
+    AppError::Config(ConfigError::Invalid {
+        place: "configuration".to_owned(),
+        key: "database.url".to_owned(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// Waits for the database, brings its schema up to date and makes `readers` active; `false` when
+/// cancelled before that.
+pub(super) async fn prepare(
+    journal: &Journal,
+    readers: &[ReaderName],
+    clock: &Clock,
+    health: &Health,
+    cancel: &CancellationToken,
+) -> bool {
+    health.set("database", Condition::Down, "not reached yet");
+    let mut said = String::new();
+    loop {
+        match try_prepare(journal, readers, clock).await {
+            Ok(()) => break,
+            Err(failure) => {
+                // One line for each new reason, however long it lasts.
+                let reason = failure.chain();
+                health.set("database", Condition::Down, failure.to_string());
+                if reason != said {
+                    warn!(
+                        error = reason,
+                        "the database is not ready, trying again every second"
+                    );
+                    said = reason;
+                }
+            }
+        }
+        if pause(PING_EVERY, cancel).await {
+            return false;
+        }
+    }
+    health.set("database", Condition::Ok, "");
+    info!("the database is ready");
+    true
+}
+
+async fn try_prepare(
+    journal: &Journal,
+    readers: &[ReaderName],
+    clock: &Clock,
+) -> Result<(), JournalError> {
+    journal.ping().await?;
+    journal.migrate().await?;
+    journal.make_partitions_ahead(clock.now()).await?;
+    for reader in readers {
+        journal
+            .activate_reader(*reader, chrono::DateTime::UNIX_EPOCH)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Tells `health` how the database does, and makes partitions ahead, until cancelled.
+pub(super) async fn watch(
+    journal: Journal,
+    clock: Clock,
+    health: Health,
+    cancel: CancellationToken,
+) {
+    let mut was_well = true;
+    let mut upkeep_at = clock.now() + UPKEEP_EVERY;
+    while !pause(PING_EVERY, &cancel).await {
+        let answer = tokio::time::timeout(PING_TIMEOUT, journal.ping()).await;
+        let well = matches!(answer, Ok(Ok(())));
+        if well != was_well {
+            if well {
+                health.set("database", Condition::Ok, "");
+                info!("the database answers again");
+            } else {
+                health.set("database", Condition::Down, "the database does not answer");
+                warn!("the database does not answer, deliveries are asked to wait");
+            }
+            was_well = well;
+        }
+        if well && clock.now() >= upkeep_at {
+            upkeep_at = clock.now() + UPKEEP_EVERY;
+            if let Err(failure) = journal.make_partitions_ahead(clock.now()).await {
+                warn!(error = failure.chain(), "could not make partitions ahead");
+            }
+        }
+    }
+}

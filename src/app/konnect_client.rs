@@ -1,0 +1,35 @@
+//! The one client of the management API, with the one token bucket that all calls share.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::{Quota, RateLimiter};
+use metrics::counter;
+use secrecy::SecretString;
+
+use crate::app::AppError;
+use crate::config::{ConfigError, KonnectConfig};
+use crate::telemetry::metrics as names;
+
+pub(super) fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
+    let per_second =
+        NonZeroU32::new(config.requests_per_second).ok_or_else(|| ConfigError::Invalid {
+            place: "configuration".to_owned(),
+            key: "konnect.requests_per_second".to_owned(),
+            reason: "expected at least 1".to_owned(),
+        })?;
+    let limiter = Arc::new(RateLimiter::direct(Quota::per_second(per_second)));
+    let mut builder = konnect::Client::builder(config.base_url.clone())
+        .global_url(config.global_url())
+        .rate_limit(limiter)
+        .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
+        .on_attempt(|attempt| {
+            let status = attempt.status.map_or("none".to_owned(), |status| status.to_string());
+            counter!(names::KONNECT_CALLS, "method" => attempt.method.to_string(), "status" => status)
+                .increment(1);
+        });
+    if let Some(token) = &config.token {
+        builder = builder.token(SecretString::from(token.expose().to_owned()));
+    }
+    Ok(builder.build()?)
+}

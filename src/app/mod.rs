@@ -1,0 +1,203 @@
+//! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
+
+mod database;
+mod konnect_client;
+mod rules;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::clock::{Clock, Ids};
+use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
+use crate::http::Problem;
+use crate::http::health::{self, Health};
+use crate::ingest::{self, Door};
+use crate::intake::{Intake, KeyRing, recheck_until_stopped};
+use crate::journal::Journal;
+use crate::journal::embedded::EmbeddedError;
+use crate::lifecycle::Lifecycle;
+pub use database::{Database, open_database};
+
+/// What the process gives to its parts.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Clock,
+    /// Tasks and their end.
+    pub lifecycle: Lifecycle,
+    /// Where programs are looked for (`PATH`).
+    pub search_path: OsString,
+    /// Renders `/metrics`; none in tests that do not ask for it.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// Why usher could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A key is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The rules file does not check.
+    #[error("{0}")]
+    Rules(String),
+    /// The embedded Postgres did not start.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The address is taken or not ours.
+    #[error("http.listen: could not listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The client of the management API could not be made.
+    #[error("konnect: {0}")]
+    Client(#[from] konnect::Error),
+}
+
+impl AppError {
+    /// Whether the user can mend it in the configuration.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::Rules(_) => true,
+            Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
+            Self::Embedded(_) | Self::Listen { .. } => false,
+        }
+    }
+}
+
+/// One usher, listening, not yet serving.
+#[derive(Debug)]
+pub struct App {
+    listener: TcpListener,
+    router: Router,
+    database: Database,
+    lifecycle: Lifecycle,
+    journal: Journal,
+    console_token: Option<Secret>,
+}
+
+impl App {
+    /// Checks the configuration, starts an embedded Postgres where one is wanted, and listens.
+    ///
+    /// Does not wait for the database or for Konnect: until the database answers, deliveries are
+    /// answered 429.
+    pub async fn build(config: Config, surroundings: Surroundings) -> Result<Self, AppError> {
+        let Surroundings {
+            clock,
+            lifecycle,
+            search_path,
+            metrics,
+        } = surroundings;
+        if config.ingest.authorization.is_empty() {
+            return Err(AppError::Config(ConfigError::Missing {
+                key: "ingest.authorization",
+                reason: "a list of values that Konnect may send as Authorization",
+            }));
+        }
+        let rules = rules::load(&config.rules)?;
+        let database = open_database(&config.database, &search_path, &lifecycle).await?;
+        let address = config.http.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| AppError::Listen { address, source })?;
+
+        let ids = Ids::new(clock.clone());
+        let health = Health::default();
+        let journal = database.journal().clone();
+        let client = konnect_client::build(&config.konnect)?;
+        let keys = Arc::new(KeyRing::new(client.clone(), journal.clone(), clock.clone()));
+        let intake = Intake::new(
+            journal.clone(),
+            Arc::clone(&keys),
+            config.ingest.verify,
+            config.ingest.max_line_bytes,
+            ids.clone(),
+        );
+        let door = Door::new(intake.clone(), &config.ingest, clock.clone(), ids.clone());
+
+        let (tokens, console_token) = console_tokens(&config, &ids);
+        let router = Router::new()
+            .merge(ingest::router(&config.ingest.path, door))
+            .merge(health::router(health.clone()))
+            .merge(metrics_router(metrics))
+            .fallback(Problem::not_found)
+            .method_not_allowed_fallback(Problem::method_not_allowed);
+
+        let app = Self {
+            listener,
+            router,
+            database,
+            lifecycle,
+            journal,
+            console_token,
+        };
+        Ok(app)
+    }
+
+    /// Where usher listens; the port is the one it was given.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The token of the API that was made because none is configured.
+    pub fn console_token(&self) -> Option<&str> {
+        self.console_token.as_ref().map(Secret::expose)
+    }
+
+    /// Serves until `until` completes, then finishes what was accepted.
+    pub async fn run(self, until: impl Future<Output = ()> + Send + 'static) {
+        let Self {
+            listener,
+            router,
+            database,
+            lifecycle,
+            journal,
+            ..
+        } = self;
+        let stopping = lifecycle.stopping();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service)
+            .with_graceful_shutdown(async move { stopping.cancelled().await });
+        lifecycle.spawn("http", async move {
+            if let Err(error) = server.await {
+                warn!(error = &error as &dyn Error, "the http server ended");
+            }
+        });
+        until.await;
+        lifecycle.shut_down().await;
+        journal.close().await;
+        database.stop().await;
+        info!("stopped");
+    }
+}
+
+/// The configured tokens, or one made now when usher can be reached from this machine only.
+fn console_tokens(config: &Config, ids: &Ids) -> (Vec<ConsoleToken>, Option<Secret>) {
+    if !config.console.tokens.is_empty() || !config.http.listen.ip().is_loopback() {
+        return (config.console.tokens.clone(), None);
+    }
+    let token = Secret::new(ids.secret());
+    let made = ConsoleToken {
+        name: "start".to_owned(),
+        role: Role::Operator,
+        token: token.clone(),
+    };
+    (vec![made], Some(token))
+}
+
+fn metrics_router(handle: Option<PrometheusHandle>) -> Router {
+    let Some(handle) = handle else {
+        return Router::new();
+    };
+    Router::new().route("/metrics", get(move || async move { handle.render() }))
+}

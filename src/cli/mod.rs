@@ -1,0 +1,142 @@
+//! The commands, one file each. Data goes to standard output, everything else to standard error;
+//! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration.
+
+mod emulate;
+mod migrate;
+mod output;
+mod rules;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::AppError;
+use crate::config::{self, Config, ConfigError, Environment};
+
+pub use output::Output;
+
+/// Found in the current folder when `--config` is absent.
+const DEFAULT_CONFIG: &str = "usher.toml";
+
+/// Audit-log destination and onboarding automation for Kong Konnect Dev Portals.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take deliveries in, publish them, and answer newcomers
+    Serve(serve::ServeArgs),
+    /// Run a local Konnect to try things against
+    Emulate(emulate::EmulateArgs),
+    /// Bring the database's schema up to date
+    Migrate(migrate::MigrateArgs),
+    /// Look at the rules file
+    Rules(rules::RulesArgs),
+}
+
+/// What every command that needs the configuration takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Configuration file [default: usher.toml where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why a command ended without its work done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The user can mend it: arguments, configuration, rules.
+    #[error("{0}")]
+    Usage(String),
+    /// It could not be done.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<AppError> for CliError {
+    fn from(error: AppError) -> Self {
+        if error.is_configuration() {
+            Self::Usage(error.to_string())
+        } else {
+            Self::Failed(error.into())
+        }
+    }
+}
+
+impl CliError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+        }
+    }
+}
+
+impl Common {
+    /// The configuration that `--config` or the current folder holds, with the environment over it.
+    pub fn load(&self, environment: &Environment) -> Result<Config, CliError> {
+        let default = Path::new(DEFAULT_CONFIG);
+        let file = self
+            .config
+            .as_deref()
+            .or(default.exists().then_some(default));
+        Ok(config::load(file, environment)?)
+    }
+}
+
+/// Runs the command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Output::complain(&format!("could not start the runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let environment = Environment::of_process();
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::run(args, &environment).await,
+            Command::Emulate(args) => emulate::run(args).await,
+            Command::Migrate(args) => migrate::run(args, &environment).await,
+            Command::Rules(args) => rules::run(args, &environment),
+        }
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            Output::complain(&error.to_string());
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

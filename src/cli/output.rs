@@ -1,0 +1,48 @@
+//! The only place that prints.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// How the data of a command is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Shows lines for people, or one JSON object a line.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether JSON is wanted.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Shows one piece of data on standard output: `text` for people, else `data`.
+    pub fn data(self, text: &str, data: &impl Serialize) {
+        if self.json {
+            let line = serde_json::to_string(data).expect("what commands show has string keys");
+            Self::line(&mut io::stdout(), &line);
+        } else {
+            Self::line(&mut io::stdout(), text);
+        }
+    }
+
+    /// Shows a line of progress on standard error.
+    pub fn progress(text: &str) {
+        Self::line(&mut io::stderr(), text);
+    }
+
+    /// Shows on standard error why a command ends.
+    pub fn complain(text: &str) {
+        Self::line(&mut io::stderr(), &format!("usher: {text}"));
+    }
+
+    /// A reader that went away (a closed pipe) is no failure of the command.
+    fn line(to: &mut impl Write, text: &str) {
+        drop(writeln!(to, "{text}"));
+    }
+}

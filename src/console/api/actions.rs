@@ -1,0 +1,42 @@
+//! `/api/v1/actions`.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::SecondsFormat;
+
+use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
+use crate::console::api::Api;
+use crate::console::api::page::{Page, Parameters, journal_problem, part};
+use crate::http::Problem;
+
+const STATES: &str =
+    "planned, running, done, refused, parked, failed, cancelled or shadow";
+
+/// Actions newest first, by the time they were decided.
+pub(super) async fn list_actions(
+    State(api): State<Api>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<Action>>, Problem> {
+    let filter = ActionFilter {
+        state: parameters.read::<ActionState>("state", STATES)?,
+        rule: parameters.text("rule"),
+        deed: parameters.text("deed"),
+        portal_id: parameters.read("portal_id", "a UUID")?,
+        target_id: parameters.read("target_id", "a UUID")?,
+    };
+    let limit = parameters.limit()?;
+    let after = match parameters.cursor::<2>()? {
+        Some([time, id]) => Some(ActionPosition { created_at: part(&time)?, id: part(&id)? }),
+        None => None,
+    };
+    let pager = parameters.finish()?;
+    let rows = api
+        .actions
+        .list(&filter, after, limit + 1)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    let position = |row: &Action| {
+        format!("{} {}", row.created_at.to_rfc3339_opts(SecondsFormat::Micros, true), row.id)
+    };
+    Ok(Json(pager.page(rows, limit, position, |row| row)))
+}

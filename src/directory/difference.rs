@@ -1,0 +1,187 @@
+//! What a snapshot changes, in words of the journal.
+//!
+//! Differences carry ids, statuses and names of changed fields; never an e-mail or a name.
+
+use std::fmt;
+
+use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
+use serde_json::{Map, Value, json};
+
+use crate::directory::objects::Seen;
+
+/// One difference: what becomes an event.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Difference {
+    /// Name of the event.
+    pub name: &'static str,
+    /// What differs; with the revision it is the identity of the event.
+    pub object: String,
+    /// The object's revision from now on.
+    pub revision: i64,
+    /// The developer whom it is about, if it is about one.
+    pub developer: Option<DeveloperId>,
+    /// What else there is to say.
+    pub data: Map<String, Value>,
+}
+
+/// One object to write, with its revision from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Write<T> {
+    pub item: T,
+    pub revision: i64,
+}
+
+/// What a snapshot changes.
+#[derive(Debug, Default)]
+pub(super) struct Changes<'a> {
+    pub portal: Option<Write<&'a konnect::Portal>>,
+    pub developers: Vec<Write<&'a konnect::Developer>>,
+    pub teams: Vec<Write<&'a konnect::Team>>,
+    pub memberships: Vec<Write<(TeamId, DeveloperId)>>,
+    pub applications: Vec<Write<&'a konnect::Application>>,
+    pub registrations: Vec<Write<&'a konnect::Registration>>,
+    pub gone: Gone,
+    /// In the order in which things depend on each other: who signed up comes before what they
+    /// asked for.
+    pub differences: Vec<Difference>,
+}
+
+/// What is no longer there.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    pub portal: Option<i64>,
+    pub developers: Vec<Write<DeveloperId>>,
+    pub teams: Vec<Write<TeamId>>,
+    pub memberships: Vec<Write<(TeamId, DeveloperId)>>,
+    pub applications: Vec<Write<ApplicationId>>,
+    pub registrations: Vec<Write<RegistrationId>>,
+}
+
+/// How one object of a snapshot stands to what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// A later look has written it: this one has nothing to say.
+    Older,
+    /// Never seen before.
+    New,
+    /// It was gone.
+    Back(i64),
+    /// Seen before.
+    There(i64),
+}
+
+/// The names of the events about one kind of object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names {
+    /// When it is seen for the first time; none when that is no news.
+    pub new: Option<&'static str>,
+    /// When it comes back.
+    pub back: &'static str,
+    /// When something about it changed.
+    pub changed: &'static str,
+}
+
+impl Standing {
+    /// How an object that was seen as `seen` stands to look number `look`.
+    pub(super) fn of(seen: Option<&Seen>, look: i64) -> Self {
+        match seen {
+            None => Self::New,
+            Some(seen) if seen.look > look => Self::Older,
+            Some(seen) if seen.is_gone() => Self::Back(seen.revision),
+            Some(seen) => Self::There(seen.revision),
+        }
+    }
+}
+
+impl Difference {
+    /// A difference of one object, to be completed by [`Changes::judge`] or [`Changes::removed`].
+    pub(super) fn about<const N: usize>(
+        kind: &str,
+        id: impl fmt::Display,
+        data: [(&str, Value); N],
+    ) -> Self {
+        Self {
+            name: "",
+            object: format!("{kind}:{id}"),
+            revision: 0,
+            developer: None,
+            data: data
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        }
+    }
+
+    /// Names the developer whom it is about.
+    pub(super) fn of(self, developer: Option<DeveloperId>) -> Self {
+        Self { developer, ..self }
+    }
+
+    /// A membership that was `change`d: added or removed.
+    pub(super) fn of_membership((team, developer): (TeamId, DeveloperId), change: &str) -> Self {
+        Self::about(
+            "membership",
+            format_args!("{team}:{developer}"),
+            [
+                ("team_id", json!(team)),
+                ("developer_id", json!(developer)),
+                ("change", json!(change)),
+            ],
+        )
+        .of(Some(developer))
+    }
+}
+
+impl Changes<'_> {
+    /// Decides what becomes of an object that the snapshot shows: its revision from now on, none
+    /// when it is not to be written. Keeps the difference, if there is one.
+    pub(super) fn judge(
+        &mut self,
+        standing: Standing,
+        names: Names,
+        changed: &[&str],
+        mut difference: Difference,
+    ) -> Option<i64> {
+        let (revision, name) = match standing {
+            Standing::Older => return None,
+            Standing::New => (1, names.new),
+            Standing::Back(revision) => (revision + 1, Some(names.back)),
+            Standing::There(revision) if changed.is_empty() => (revision, None),
+            Standing::There(revision) => (revision + 1, Some(names.changed)),
+        };
+        if let Some(name) = name {
+            if !changed.is_empty() {
+                difference.data.insert("changed".to_owned(), json!(changed));
+            }
+            self.differences.push(Difference {
+                name,
+                revision,
+                ..difference
+            });
+        }
+        Some(revision)
+    }
+
+    /// Decides what becomes of an object that is certainly gone: its revision from now on, none
+    /// when that is known, it was never there, or a later look has seen it. Keeps the difference.
+    pub(super) fn removed(
+        &mut self,
+        seen: Option<&Seen>,
+        look: i64,
+        name: &'static str,
+        difference: Difference,
+    ) -> Option<i64> {
+        match Standing::of(seen, look) {
+            Standing::There(revision) => {
+                let revision = revision + 1;
+                self.differences.push(Difference {
+                    name,
+                    revision,
+                    ..difference
+                });
+                Some(revision)
+            }
+            Standing::Older | Standing::New | Standing::Back(_) => None,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! How looking at each portal goes: numbers of looks, hints, the last outcome.
+//!
+//! Looks and hints are counted, not timed: neither a wrong clock nor a hint that comes during a
+//! look can lose one.
+
+use std::time::Duration;
+
+use konnect::PortalId;
+use sqlx::PgConnection;
+
+use crate::directory::{Directory, Scope};
+use crate::journal::JournalError;
+
+/// A look that has begun: what it shows is newer than all that earlier looks showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// The portal.
+    pub portal_id: PortalId,
+    /// Its number.
+    pub(super) number: i64,
+    /// Hints given before it began.
+    pub(super) hints: i64,
+}
+
+/// How looking at a portal goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LookState {
+    /// Whether everything was seen at least once.
+    pub first_complete: bool,
+    /// Time since the last look at the pending ones, or at everything, was stored.
+    pub pending_age: Option<Duration>,
+    /// Time since the last look at everything was stored.
+    pub all_age: Option<Duration>,
+    /// Whether a hint waits for an answer.
+    pub hinted: bool,
+    /// Why the last look failed; none after a good one.
+    pub last_error: Option<String>,
+}
+
+impl Directory {
+    /// Begins a look: to be called before the first read of what will be stored with it.
+    pub async fn begin(&self, portal: PortalId) -> Result<Look, JournalError> {
+        let row = sqlx::query!(
+            r"
+            INSERT INTO observed_portals (portal_id, looks)
+            VALUES ($1, 1)
+            ON CONFLICT (portal_id) DO UPDATE
+            SET looks = observed_portals.looks + 1
+            RETURNING looks, hints
+            ",
+            portal.0,
+        )
+        .fetch_one(self.journal.pool())
+        .await?;
+        Ok(Look {
+            portal_id: portal,
+            number: row.looks,
+            hints: row.hints,
+        })
+    }
+
+    /// Asks for a look at `portal` soon. Hints that wait are one.
+    pub async fn hint(&self, portal: PortalId) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            INSERT INTO observed_portals (portal_id, hints)
+            VALUES ($1, 1)
+            ON CONFLICT (portal_id) DO UPDATE
+            SET hints = observed_portals.hints + 1
+            ",
+            portal.0,
+        )
+        .execute(self.journal.pool())
+        .await?;
+        self.hinted.notify_waiters();
+        Ok(())
+    }
+
+    /// Completes when this process gave a hint, or after `at_most`: other instances give hints
+    /// too, so [`Directory::look_state`] is the truth and this only shortens the wait.
+    pub async fn hinted(&self, at_most: Duration) {
+        let notified = self.hinted.notified();
+        drop(tokio::time::timeout(at_most, notified).await);
+    }
+
+    /// How looking at `portal` goes; the default when nobody looked yet.
+    pub async fn look_state(&self, portal: PortalId) -> Result<LookState, JournalError> {
+        let row = sqlx::query!(
+            r#"
+            SELECT
+                first_complete_at IS NOT NULL AS "first_complete!",
+                EXTRACT(EPOCH FROM now() - pending_at)::float8 AS pending_age,
+                EXTRACT(EPOCH FROM now() - all_at)::float8 AS all_age,
+                hints > hints_answered AS "hinted!",
+                last_error
+            FROM observed_portals
+            WHERE portal_id = $1
+            "#,
+            portal.0,
+        )
+        .fetch_optional(self.journal.pool())
+        .await?;
+        let age = |seconds: Option<f64>| {
+            seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())
+        };
+        Ok(row.map_or_else(LookState::default, |row| LookState {
+            first_complete: row.first_complete,
+            pending_age: age(row.pending_age),
+            all_age: age(row.all_age),
+            hinted: row.hinted,
+            last_error: row.last_error,
+        }))
+    }
+
+    /// Remembers why a look at `portal` failed. `error` must hold neither secrets nor bodies.
+    pub async fn look_failed(&self, portal: PortalId, error: &str) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            INSERT INTO observed_portals (portal_id, last_error, last_error_at)
+            VALUES ($1, $2, now())
+            ON CONFLICT (portal_id) DO UPDATE
+            SET last_error = EXCLUDED.last_error, last_error_at = EXCLUDED.last_error_at
+            ",
+            portal.0,
+            error.replace('\0', "\u{fffd}"),
+        )
+        .execute(self.journal.pool())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Locks the portal's state until the transaction ends, so that looks are stored one after the
+/// other; `true` when everything was seen before.
+pub(super) async fn lock(tx: &mut PgConnection, portal: PortalId) -> Result<bool, JournalError> {
+    sqlx::query!(
+        r"
+        INSERT INTO observed_portals (portal_id)
+        VALUES ($1)
+        ON CONFLICT (portal_id) DO NOTHING
+        ",
+        portal.0,
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT first_complete_at IS NOT NULL AS "first_complete!"
+        FROM observed_portals
+        WHERE portal_id = $1
+        FOR UPDATE
+        "#,
+        portal.0,
+    )
+    .fetch_one(&mut *tx)
+    .await?)
+}
+
+/// Remembers that `look` is stored.
+pub(super) async fn stored(
+    tx: &mut PgConnection,
+    look: Look,
+    scope: Scope,
+) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        UPDATE observed_portals
+        SET
+            first_complete_at = CASE WHEN $2
+                THEN COALESCE(first_complete_at, now()) ELSE first_complete_at END,
+            all_at = CASE WHEN $2 THEN now() ELSE all_at END,
+            pending_at = CASE WHEN $3 THEN now() ELSE pending_at END,
+            hints_answered = CASE WHEN $3
+                THEN GREATEST(hints_answered, $4) ELSE hints_answered END,
+            last_error = CASE WHEN $3 THEN NULL ELSE last_error END,
+            last_error_at = CASE WHEN $3 THEN NULL ELSE last_error_at END
+        WHERE portal_id = $1
+        ",
+        look.portal_id.0,
+        scope == Scope::All,
+        scope != Scope::Direct,
+        look.hints,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! What a complete list lacks though the directory has it: to be read directly, since a list that
+//! changes while it is read, or an API that is wrong for a moment, is no proof of absence.
+
+use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
+use sqlx::PgConnection;
+
+use crate::directory::known::pairs;
+use crate::directory::{Directory, Look, Scope, Snapshot};
+use crate::journal::JournalError;
+
+/// What a complete list lacks though it was there: to be read directly before it counts as gone.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Developers.
+    pub developers: Vec<DeveloperId>,
+    /// Teams.
+    pub teams: Vec<TeamId>,
+    /// Memberships.
+    pub memberships: Vec<(TeamId, DeveloperId)>,
+    /// Applications.
+    pub applications: Vec<ApplicationId>,
+    /// Registrations with their applications, without which they cannot be read.
+    pub registrations: Vec<(ApplicationId, RegistrationId)>,
+}
+
+impl Directory {
+    /// What `snapshot` lacks though its lists are complete: of everything, or of whoever was
+    /// pending. Nothing for [`Scope::Direct`], and nothing that a later look has written.
+    pub async fn missing(&self, look: Look, snapshot: &Snapshot) -> Result<Missing, JournalError> {
+        let mut missing = Missing::default();
+        if snapshot.scope == Scope::Direct {
+            return Ok(missing);
+        }
+        let mut connection = self.journal.pool().acquire().await?;
+        let everything = snapshot.scope == Scope::All;
+        missing.developers = missing_developers(&mut connection, look, snapshot).await?;
+        missing.registrations = missing_registrations(&mut connection, look, snapshot).await?;
+        if everything {
+            missing.teams = missing_teams(&mut connection, look, snapshot).await?;
+            missing.memberships = missing_memberships(&mut connection, look, snapshot).await?;
+            missing.applications = missing_applications(&mut connection, look, snapshot).await?;
+        }
+        Ok(missing)
+    }
+}
+
+async fn missing_developers(
+    connection: &mut PgConnection,
+    look: Look,
+    snapshot: &Snapshot,
+) -> Result<Vec<DeveloperId>, JournalError> {
+    let ids = sqlx::query_scalar!(
+        r"
+        SELECT developer_id
+        FROM directory_developers
+        WHERE portal_id = $1
+            AND look < $2
+            AND gone_at IS NULL
+            AND ($3 OR status = 'pending')
+            AND NOT EXISTS (
+                SELECT
+                FROM UNNEST($4::uuid[]) AS t (id)
+                WHERE t.id = developer_id
+            )
+        ORDER BY developer_id
+        ",
+        snapshot.portal_id.0,
+        look.number,
+        snapshot.scope == Scope::All,
+        &snapshot
+            .developers
+            .iter()
+            .map(|d| d.id.0)
+            .collect::<Vec<_>>(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(DeveloperId).collect())
+}
+
+async fn missing_registrations(
+    connection: &mut PgConnection,
+    look: Look,
+    snapshot: &Snapshot,
+) -> Result<Vec<(ApplicationId, RegistrationId)>, JournalError> {
+    let rows = sqlx::query!(
+        r"
+        SELECT application_id, registration_id
+        FROM directory_registrations
+        WHERE portal_id = $1
+            AND look < $2
+            AND gone_at IS NULL
+            AND ($3 OR status = 'pending')
+            AND NOT EXISTS (
+                SELECT
+                FROM UNNEST($4::uuid[]) AS t (id)
+                WHERE t.id = registration_id
+            )
+        ORDER BY registration_id
+        ",
+        snapshot.portal_id.0,
+        look.number,
+        snapshot.scope == Scope::All,
+        &snapshot
+            .registrations
+            .iter()
+            .map(|r| r.id.0)
+            .collect::<Vec<_>>(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            (
+                ApplicationId(row.application_id),
+                RegistrationId(row.registration_id),
+            )
+        })
+        .collect())
+}
+
+async fn missing_teams(
+    connection: &mut PgConnection,
+    look: Look,
+    snapshot: &Snapshot,
+) -> Result<Vec<TeamId>, JournalError> {
+    let ids = sqlx::query_scalar!(
+        r"
+        SELECT team_id
+        FROM directory_teams
+        WHERE portal_id = $1
+            AND look < $2
+            AND gone_at IS NULL
+            AND NOT EXISTS (
+                SELECT
+                FROM UNNEST($3::uuid[]) AS t (id)
+                WHERE t.id = team_id
+            )
+        ORDER BY team_id
+        ",
+        snapshot.portal_id.0,
+        look.number,
+        &snapshot.teams.iter().map(|t| t.id.0).collect::<Vec<_>>(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(TeamId).collect())
+}
+
+async fn missing_memberships(
+    connection: &mut PgConnection,
+    look: Look,
+    snapshot: &Snapshot,
+) -> Result<Vec<(TeamId, DeveloperId)>, JournalError> {
+    let (teams, developers) = pairs(&snapshot.memberships);
+    let rows = sqlx::query!(
+        r"
+        SELECT m.team_id, m.developer_id
+        FROM directory_memberships m
+        WHERE m.portal_id = $1
+            AND m.look < $2
+            AND m.gone_at IS NULL
+            AND NOT EXISTS (
+                SELECT
+                FROM UNNEST($3::uuid[], $4::uuid[]) AS t (team_id, developer_id)
+                WHERE t.team_id = m.team_id AND t.developer_id = m.developer_id
+            )
+        ORDER BY m.developer_id, m.team_id
+        ",
+        snapshot.portal_id.0,
+        look.number,
+        &teams,
+        &developers,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (TeamId(row.team_id), DeveloperId(row.developer_id)))
+        .collect())
+}
+
+async fn missing_applications(
+    connection: &mut PgConnection,
+    look: Look,
+    snapshot: &Snapshot,
+) -> Result<Vec<ApplicationId>, JournalError> {
+    let ids = sqlx::query_scalar!(
+        r"
+        SELECT application_id
+        FROM directory_applications
+        WHERE portal_id = $1
+            AND look < $2
+            AND gone_at IS NULL
+            AND NOT EXISTS (
+                SELECT
+                FROM UNNEST($3::uuid[]) AS t (id)
+                WHERE t.id = application_id
+            )
+        ORDER BY application_id
+        ",
+        snapshot.portal_id.0,
+        look.number,
+        &snapshot
+            .applications
+            .iter()
+            .map(|a| a.id.0)
+            .collect::<Vec<_>>(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(ApplicationId).collect())
+}

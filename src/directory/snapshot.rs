@@ -1,0 +1,86 @@
+//! What one look at a portal showed, in the API's own types. Pure data: reading is the work of
+//! `observe`, storing that of [`Directory::store`](crate::directory::Directory::store).
+
+use konnect::{
+    Application, ApplicationId, Developer, DeveloperId, Portal, PortalId, Registration,
+    RegistrationId, Team, TeamId,
+};
+
+/// How much a look covers, which decides what absence from it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everything: the lists are complete.
+    All,
+    /// Who waits for an answer: the lists of pending developers and registrations are complete.
+    Pending,
+    /// Single objects, read directly: nothing is said about anything else.
+    Direct,
+}
+
+impl Scope {
+    /// The word in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Pending => "pending",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+/// Objects whose absence is certain: a complete list lacks them and two direct reads said 404.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Absent {
+    /// Whether the portal itself is gone.
+    pub portal: bool,
+    /// Developers.
+    pub developers: Vec<DeveloperId>,
+    /// Teams.
+    pub teams: Vec<TeamId>,
+    /// Memberships.
+    pub memberships: Vec<(TeamId, DeveloperId)>,
+    /// Applications.
+    pub applications: Vec<ApplicationId>,
+    /// Registrations.
+    pub registrations: Vec<RegistrationId>,
+}
+
+/// What one look at a portal showed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The portal that was looked at.
+    pub portal_id: PortalId,
+    /// How much the look covers.
+    pub scope: Scope,
+    /// The portal, if it was read.
+    pub portal: Option<Portal>,
+    /// Developers that were read.
+    pub developers: Vec<Developer>,
+    /// Teams that were read.
+    pub teams: Vec<Team>,
+    /// Memberships that were read.
+    pub memberships: Vec<(TeamId, DeveloperId)>,
+    /// Applications that were read.
+    pub applications: Vec<Application>,
+    /// Registrations that were read.
+    pub registrations: Vec<Registration>,
+    /// What is certainly gone.
+    pub absent: Absent,
+}
+
+impl Snapshot {
+    /// A look that showed nothing yet; fill in what was read.
+    pub fn empty(portal_id: PortalId, scope: Scope) -> Self {
+        Self {
+            portal_id,
+            scope,
+            portal: None,
+            developers: Vec::new(),
+            teams: Vec::new(),
+            memberships: Vec::new(),
+            applications: Vec::new(),
+            registrations: Vec::new(),
+            absent: Absent::default(),
+        }
+    }
+}

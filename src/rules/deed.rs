@@ -1,0 +1,147 @@
+//! What a rule asks for. Must not know how a deed is carried out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One thing to do about the subject of a signal.
+///
+/// The JSON form is stored with the action, so that it must stay readable: members may be
+/// added, names never change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "deed", rename_all = "snake_case")]
+pub enum Deed {
+    /// Lets a pending developer in.
+    ApproveDeveloper,
+    /// Turns a pending developer away.
+    RejectDeveloper,
+    /// Grants an application the API that it asked for.
+    ApproveRegistration,
+    /// Refuses an application the API that it asked for.
+    RejectRegistration,
+    /// Makes the developer a member of a team.
+    AddToTeam {
+        /// The team to join.
+        team: TeamRef,
+        /// Whether a team of that name is made when there is none.
+        create: bool,
+    },
+    /// Ends the developer's membership of a team.
+    RemoveFromTeam {
+        /// The team to leave.
+        team: TeamRef,
+    },
+    /// Leaves the subject to a human.
+    Park {
+        /// What the human is told.
+        reason: String,
+    },
+}
+
+/// A team as a rule names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TeamRef {
+    /// The exact name of a team of the portal.
+    Name(String),
+    /// The team's id in Konnect.
+    Id(Uuid),
+}
+
+/// The kind of object that a deed changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TargetKind {
+    /// The developer of the signal.
+    Developer,
+    /// The registration of the signal.
+    Registration,
+    /// Whatever the signal is about: its registration, else its application, else its developer.
+    Subject,
+}
+
+impl Deed {
+    /// The word for this deed in rules, tables and answers.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ApproveDeveloper => "approve_developer",
+            Self::RejectDeveloper => "reject_developer",
+            Self::ApproveRegistration => "approve_registration",
+            Self::RejectRegistration => "reject_registration",
+            Self::AddToTeam { .. } => "add_to_team",
+            Self::RemoveFromTeam { .. } => "remove_from_team",
+            Self::Park { .. } => "park",
+        }
+    }
+
+    /// The deed with nothing but what sets it against another.
+    pub(crate) fn stance(&self) -> Self {
+        match self {
+            Self::AddToTeam { team, .. } => Self::AddToTeam {
+                team: team.clone(),
+                create: false,
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// The stance that would undo this deed.
+    pub(crate) fn opposite(&self) -> Option<Self> {
+        match self {
+            Self::ApproveDeveloper => Some(Self::RejectDeveloper),
+            Self::RejectDeveloper => Some(Self::ApproveDeveloper),
+            Self::ApproveRegistration => Some(Self::RejectRegistration),
+            Self::RejectRegistration => Some(Self::ApproveRegistration),
+            Self::AddToTeam { team, .. } => Some(Self::RemoveFromTeam { team: team.clone() }),
+            Self::RemoveFromTeam { team } => Some(Self::AddToTeam {
+                team: team.clone(),
+                create: false,
+            }),
+            Self::Park { .. } => None,
+        }
+    }
+
+    /// Whether the deed takes something away, which is the safer of two opposites.
+    pub(crate) fn refuses(&self) -> bool {
+        matches!(
+            self,
+            Self::RejectDeveloper | Self::RejectRegistration | Self::RemoveFromTeam { .. }
+        )
+    }
+
+    /// What the deed is done to.
+    pub fn target(&self) -> TargetKind {
+        match self {
+            Self::ApproveDeveloper
+            | Self::RejectDeveloper
+            | Self::AddToTeam { .. }
+            | Self::RemoveFromTeam { .. } => TargetKind::Developer,
+            Self::ApproveRegistration | Self::RejectRegistration => TargetKind::Registration,
+            Self::Park { .. } => TargetKind::Subject,
+        }
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddToTeam { team, .. } | Self::RemoveFromTeam { team } => {
+                write!(f, "{} {team}", self.name())
+            }
+            Self::Park { reason } => write!(f, "{} {reason}", self.name()),
+            Self::ApproveDeveloper
+            | Self::RejectDeveloper
+            | Self::ApproveRegistration
+            | Self::RejectRegistration => f.write_str(self.name()),
+        }
+    }
+}
+
+impl fmt::Display for TeamRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a condition may look at. Plain values, filled by the caller; nothing is fetched here.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// Lists and maps in facts are cut to this many members before a condition sees them.
+pub const MAX_FACT_MEMBERS: usize = 200;
+
+/// Everything known about one signal at the moment of deciding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Facts {
+    /// What happened.
+    pub signal: SignalFacts,
+    /// Where it happened.
+    pub portal: PortalFacts,
+    /// The developer concerned; none for an application that a team owns.
+    pub developer: Option<DeveloperFacts>,
+    /// The application concerned.
+    pub application: Option<ApplicationFacts>,
+    /// The registration concerned.
+    pub registration: Option<RegistrationFacts>,
+    /// The audit or custom event itself, where one is the evidence.
+    pub event: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The moment of deciding.
+    pub now: DateTime<Utc>,
+}
+
+/// The signal as conditions see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignalFacts {
+    /// The name of the signal, such as `developer.signed_up`.
+    pub kind: String,
+    /// The status before, where the signal is a change of status.
+    pub from_status: Option<String>,
+    /// When it happened, as far as known.
+    pub at: DateTime<Utc>,
+    /// Whether usher's own deed, or Konnect itself, explains the signal.
+    pub own: bool,
+}
+
+/// A portal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PortalFacts {
+    /// The portal's id in Konnect.
+    pub id: Uuid,
+    /// The portal's name.
+    pub name: String,
+}
+
+/// A developer with what surrounds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeveloperFacts {
+    /// The developer's id in Konnect.
+    pub id: Uuid,
+    /// The address as Konnect has it.
+    pub email: String,
+    /// The name as Konnect has it.
+    pub full_name: String,
+    /// `approved`, `pending`, `rejected` or `revoked`.
+    pub status: String,
+    /// When they signed up.
+    pub created_at: DateTime<Utc>,
+    /// The teams they are in.
+    pub teams: Vec<TeamFacts>,
+    /// The applications they own.
+    pub applications: Vec<OwnedApplicationFacts>,
+}
+
+/// A team, as a member of a developer's `teams`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TeamFacts {
+    /// The team's id in Konnect.
+    pub id: Uuid,
+    /// The team's name.
+    pub name: String,
+}
+
+/// An application, as a member of a developer's `applications`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnedApplicationFacts {
+    /// The application's id in Konnect.
+    pub id: Uuid,
+    /// The application's name.
+    pub name: String,
+}
+
+/// The application that a signal is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApplicationFacts {
+    /// The application's id in Konnect.
+    pub id: Uuid,
+    /// The application's name.
+    pub name: String,
+    /// `developer` or `team`.
+    pub owner_type: String,
+    /// The id of the developer or team.
+    pub owner_id: Uuid,
+    /// The owner, where the directory knows it.
+    pub owner: Option<OwnerFacts>,
+}
+
+/// Who owns an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnerFacts {
+    /// The id of the developer or team.
+    pub id: Uuid,
+    /// The team's name or the developer's full name.
+    pub name: String,
+    /// The developer's address; none for a team.
+    pub email: Option<String>,
+}
+
+/// A registration: an application's request for an API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegistrationFacts {
+    /// The registration's id in Konnect.
+    pub id: Uuid,
+    /// `approved`, `pending`, `rejected` or `revoked`.
+    pub status: String,
+    /// When it was requested.
+    pub created_at: DateTime<Utc>,
+    /// The API asked for.
+    pub api: ApiFacts,
+}
+
+/// The API that a registration is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiFacts {
+    /// The API's id in Konnect.
+    pub id: Uuid,
+    /// The API's name.
+    pub name: String,
+    /// The API's version, where it has one.
+    pub version: Option<String>,
+}

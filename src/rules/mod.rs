@@ -1,0 +1,147 @@
+//! Rules: load a rules file, check it, decide by it.
+//!
+//! Pure: no I/O, no clock, no randomness. Everything a decision needs is handed in as [`Facts`],
+//! so that the same code decides live, back-tests, dry-runs and explains.
+
+mod caps;
+mod check;
+mod condition;
+mod cost;
+mod decide;
+mod deed;
+mod deed_form;
+mod domain;
+mod facts;
+mod freemail;
+mod functions;
+mod literals;
+mod load;
+mod mistake;
+mod node;
+mod operations;
+mod reader;
+mod schema;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use cel::Context;
+use uuid::Uuid;
+
+pub use condition::Condition;
+pub use decide::{Decision, Outcome, Planned, decide};
+pub use deed::{Deed, TargetKind, TeamRef};
+pub use facts::{
+    ApiFacts, ApplicationFacts, DeveloperFacts, Facts, MAX_FACT_MEMBERS, OwnedApplicationFacts,
+    OwnerFacts, PortalFacts, RegistrationFacts, SignalFacts, TeamFacts,
+};
+pub use load::load;
+pub use mistake::Mistake;
+
+/// The rules of one file, checked and ready to decide.
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    lists: BTreeMap<String, Vec<String>>,
+    /// Functions and lists, shared by all evaluations: building one costs far more than a rule.
+    context: Context<'static, 'static>,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Unique in its file.
+    pub name: String,
+    /// The kind of signal that it listens to.
+    pub on: String,
+    /// The condition; a rule without one always matches.
+    pub when: Option<Condition>,
+    /// What to do, in order.
+    pub then: Vec<Deed>,
+    /// Whether it acts.
+    pub mode: Mode,
+    /// How many of its deeds may run in an hour; 0 means any number.
+    pub limit_per_hour: u32,
+    /// What becomes of deeds over the limit.
+    pub on_limit: OnLimit,
+    /// How old a hint or an event may be for the rule to answer it.
+    pub max_age: Duration,
+    /// Higher decides first.
+    pub priority: i64,
+    /// The portals that it listens to; `None` means all.
+    pub portals: Option<Vec<Uuid>>,
+    /// Whether it also answers what usher itself or Konnect did.
+    pub include_own: bool,
+}
+
+/// Whether a rule acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mode {
+    /// It acts.
+    #[default]
+    Live,
+    /// It is decided and reported, but neither acts nor takes part in conflicts.
+    Shadow,
+    /// It is not even decided.
+    Off,
+}
+
+/// What becomes of deeds over a rule's `limit_per_hour`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnLimit {
+    /// They wait.
+    #[default]
+    Delay,
+    /// They are left to a human.
+    Park,
+}
+
+impl RuleSet {
+    /// All rules, in decision order: by priority, then as in the file.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The lists of the file, domains in the form that `domain()` gives.
+    pub fn lists(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.lists
+    }
+
+    /// The rules that listen to a kind of signal and are not off, in decision order.
+    pub fn listening_to<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Rule> {
+        self.rules
+            .iter()
+            .filter(move |rule| rule.on == kind && rule.mode != Mode::Off)
+    }
+}
+
+impl Mode {
+    /// The word for this mode in rules files, tables and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl OnLimit {
+    /// The word for this choice in rules files and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delay => "delay",
+            Self::Park => "park",
+        }
+    }
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleSet")
+            .field("rules", &self.rules)
+            .field("lists", &self.lists)
+            .finish_non_exhaustive()
+    }
+}
