@@ -16,11 +16,11 @@ pub mod intake;
 pub mod journal;
 
 // What the API says, what the rules make of it, and what is done.
+pub mod act;
 pub mod directory;
 pub mod rules;
-pub mod act;
 
 // What people see and type.
-pub mod console;
-pub mod cli;
 pub mod app;
+pub mod cli;
+pub mod console;

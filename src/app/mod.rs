@@ -2,6 +2,7 @@
 
 mod database;
 mod konnect_client;
+mod parts;
 mod rules;
 
 use std::error::Error;
@@ -15,13 +16,15 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::act::Queue;
+use crate::app::parts::Parts;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
+use crate::console::api::{self, Api, Tokens};
 use crate::http::Problem;
 use crate::http::health::{self, Health};
 use crate::ingest::{self, Door};
-use crate::intake::{Intake, KeyRing, recheck_until_stopped};
-use crate::journal::Journal;
+use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::lifecycle::Lifecycle;
 pub use database::{Database, open_database};
@@ -76,13 +79,16 @@ impl AppError {
 }
 
 /// One usher, listening, not yet serving.
-#[derive(Debug)]
+#[expect(
+    missing_debug_implementations,
+    reason = "it holds secrets and is only moved"
+)]
 pub struct App {
     listener: TcpListener,
     router: Router,
     database: Database,
     lifecycle: Lifecycle,
-    journal: Journal,
+    parts: Parts,
     console_token: Option<Secret>,
 }
 
@@ -125,23 +131,35 @@ impl App {
         );
         let door = Door::new(intake.clone(), &config.ingest, clock.clone(), ids.clone());
 
+        let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
+        let api = Api {
+            journal: journal.clone(),
+            actions: actions.clone(),
+        };
         let (tokens, console_token) = console_tokens(&config, &ids);
         let router = Router::new()
             .merge(ingest::router(&config.ingest.path, door))
+            .merge(api::router(api, Tokens::new(&tokens)))
             .merge(health::router(health.clone()))
             .merge(metrics_router(metrics))
             .fallback(Problem::not_found)
             .method_not_allowed_fallback(Problem::method_not_allowed);
 
-        let app = Self {
+        let parts = Parts {
+            journal,
+            keys,
+            intake,
+            health,
+            clock,
+        };
+        Ok(Self {
             listener,
             router,
             database,
             lifecycle,
-            journal,
+            parts,
             console_token,
-        };
-        Ok(app)
+        })
     }
 
     /// Where usher listens; the port is the one it was given.
@@ -161,9 +179,11 @@ impl App {
             router,
             database,
             lifecycle,
-            journal,
+            parts,
             ..
         } = self;
+        let journal = parts.journal.clone();
+        lifecycle.spawn("start", parts.start(lifecycle.clone()));
         let stopping = lifecycle.stopping();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service)

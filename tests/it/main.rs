@@ -1,3 +1,5 @@
-//! The integration tests, one module a stage.
+//! The integration tests: one binary, a file per stage, on real Postgres, Kafka and HTTP.
 
+mod door;
 mod embedded;
+mod support;
