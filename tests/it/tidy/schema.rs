@@ -191,8 +191,8 @@ fn without_comments_and_literals(text: &str) -> String {
             rest.find('\n').unwrap_or(rest.len())
         } else if next == '\'' {
             rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
-        } else if rest.starts_with("$$") {
-            rest[2..].find("$$").map_or(rest.len(), |end| end + 4)
+        } else if let Some(body) = rest.strip_prefix("$$") {
+            body.find("$$").map_or(rest.len(), |end| end + 4)
         } else {
             code.push(next);
             rest = &rest[next.len_utf8()..];

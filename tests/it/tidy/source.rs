@@ -31,11 +31,7 @@ impl Source {
     /// Takes `text` apart.
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let (code, literals) = Lexer::default().run(text);
-        let tests = if is_test_file(path) {
-            vec![0..code.len()]
-        } else {
-            test_items(&code)
-        };
+        let tests = test_items(path, &code);
         let mut production = code.clone().into_bytes();
         for range in &tests {
             blank(&mut production[range.clone()]);
@@ -52,11 +48,7 @@ impl Source {
 
     /// The line of an offset, from 1.
     pub(crate) fn line(&self, at: usize) -> usize {
-        self.text.as_bytes()[..at]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        self.code[..at].matches('\n').count() + 1
     }
 
     /// Whether only tests see what stands at an offset.
@@ -64,17 +56,14 @@ impl Source {
         self.tests.iter().any(|range| range.contains(&at))
     }
 
-    /// Lines besides those of the test modules inside the file; all of a file that is a test.
+    /// Lines that not only tests see.
     pub(crate) fn length(&self) -> usize {
-        let inner: usize = if is_test_file(&self.path) {
-            0
-        } else {
-            self.tests
-                .iter()
-                .map(|range| self.line(range.end.saturating_sub(1)) - self.line(range.start) + 1)
-                .sum()
-        };
-        self.text.lines().count() - inner
+        let tests: usize = self
+            .tests
+            .iter()
+            .map(|range| self.line(range.end.saturating_sub(1)) - self.line(range.start) + 1)
+            .sum();
+        self.text.lines().count() - tests
     }
 }
 
@@ -87,7 +76,8 @@ pub(crate) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = us
             let before = at.checked_sub(1).is_some_and(|at| is_word(bytes[at]));
             let end = at + word.len();
             let last_is_word = is_word(bytes[end - 1]);
-            !before && !(last_is_word && bytes.get(end).copied().is_some_and(is_word))
+            let after = last_is_word && bytes.get(end).copied().is_some_and(is_word);
+            !before && !after
         })
 }
 
@@ -133,9 +123,12 @@ fn is_test_file(path: &str) -> bool {
         .any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
 }
 
-/// What each `#[cfg(test)]` covers: the attribute and its item.
-fn test_items(code: &str) -> Vec<Range<usize>> {
+/// What only tests see: the whole of a test file, else each `#[cfg(test)]` and its item.
+fn test_items(path: &str, code: &str) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
+    if is_test_file(path) {
+        ranges.push(0..code.len());
+    }
     for (start, attribute) in code.match_indices("#[cfg(test)]") {
         if ranges.last().is_some_and(|last| last.contains(&start)) {
             continue;
@@ -326,9 +319,9 @@ mod tests {
             assert_eq!(words(&source.code, word).count(), 1, "{word}");
         }
         assert_eq!(source.length(), 3);
-        let test = Source::new("tests/it/x.rs", text);
-        assert_eq!(test.production.trim(), "");
-        assert_eq!(test.length(), 9);
+        let outside = Source::new("tests/it/x.rs", text);
+        assert_eq!(outside.production.trim(), "");
+        assert_eq!(outside.length(), 0);
     }
 
     #[test]
