@@ -18,6 +18,7 @@ mod trouble;
 mod worker;
 
 pub use action::{Action, ActionState, Target, UnknownState};
+pub use backoff::Backoff;
 pub use calls::note_call;
 pub use deed::{DeedSpec, TeamRef};
 pub use enqueue::{Enqueued, NewChain, NewStep, OnLimit, Standing};

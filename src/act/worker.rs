@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use konnect::ListPortals;
-use metrics::counter;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};

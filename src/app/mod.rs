@@ -162,6 +162,21 @@ impl App {
         })
     }
 
+    /// The record.
+    pub fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    /// What the API last said.
+    pub fn directory(&self) -> &Directory {
+        &self.parts.directory
+    }
+
+    /// What was decided and done.
+    pub fn actions(&self) -> &Queue {
+        &self.parts.actions
+    }
+
     /// Where usher listens; the port is the one it was given.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
