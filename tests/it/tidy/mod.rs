@@ -5,6 +5,7 @@
 
 mod form;
 mod homes;
+mod pages;
 mod rooms;
 mod schema;
 mod source;
@@ -100,9 +101,29 @@ fn no_module_file_stands_beside_its_folder() {
 #[test]
 fn migrations_are_named_and_every_column_is_commented() {
     let mut files = Vec::new();
-    collect(Path::new("migrations"), "sql", &mut files);
+    collect(Path::new("migrations"), Some("sql"), &mut files);
     assert!(!files.is_empty(), "no migration was found");
     report(schema::migrations(&files));
+}
+
+#[test]
+fn pages_name_places_that_exist() {
+    let mut files = Vec::new();
+    for folder in ["src", "crates", "tests", "migrations", "docs", "scripts"] {
+        collect(Path::new(folder), None, &mut files);
+    }
+    let files: Vec<String> = files.into_iter().map(|(path, _)| path).collect();
+    let mut pages = Vec::new();
+    collect(Path::new("docs"), Some("md"), &mut pages);
+    for name in ["README.md", "CONTRIBUTING.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let text = fs::read_to_string(path).expect("the page is there");
+        pages.push((name.to_owned(), text));
+    }
+    let faults = pages
+        .iter()
+        .flat_map(|(path, text)| pages::page(path, text, &files));
+    report(faults.collect());
 }
 
 /// Fails with every violation of `rule` in the tree.
@@ -122,7 +143,7 @@ fn tree() -> &'static [Source] {
     TREE.get_or_init(|| {
         let mut files = Vec::new();
         for folder in ["src", "crates", "tests", "benches"] {
-            collect(Path::new(folder), "rs", &mut files);
+            collect(Path::new(folder), Some("rs"), &mut files);
         }
         // A rule that looks at nothing would pass for ever.
         for expected in ["src/lib.rs", "src/main.rs", "tests/it/tidy/mod.rs"] {
@@ -138,8 +159,9 @@ fn tree() -> &'static [Source] {
     })
 }
 
-/// Adds path (from the root, with `/`) and text of every file below `folder` that ends in `extension`.
-fn collect(folder: &Path, extension: &str, files: &mut Vec<(String, String)>) {
+/// Adds path (from the root, with `/`) and text of every file below `folder` that ends in `extension`,
+/// or the paths alone of all files.
+fn collect(folder: &Path, extension: Option<&str>, files: &mut Vec<(String, String)>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Ok(entries) = fs::read_dir(root.join(folder)) else {
         return;
@@ -151,11 +173,16 @@ fn collect(folder: &Path, extension: &str, files: &mut Vec<(String, String)>) {
             if entry.file_name() != "target" {
                 collect(&path, extension, files);
             }
-        } else if path.extension().is_some_and(|found| found == extension) {
-            let text = fs::read_to_string(entry.path()).expect("a file of the tree is UTF-8");
-            let path = path.to_string_lossy().replace('\\', "/");
-            files.push((path, text));
+            continue;
         }
+        let text = match extension {
+            None => String::new(),
+            Some(extension) if path.extension().is_some_and(|found| found == extension) => {
+                fs::read_to_string(entry.path()).expect("a file of the tree is UTF-8")
+            }
+            Some(_) => continue,
+        };
+        files.push((path.to_string_lossy().replace('\\', "/"), text));
     }
     files.sort();
 }
