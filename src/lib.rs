@@ -23,9 +23,6 @@ pub mod observe;
 pub mod react;
 pub mod rules;
 
-// On to others.
-pub mod publish;
-
 // What people see and type.
 pub mod app;
 pub mod cli;

@@ -36,7 +36,7 @@ pub(super) struct Parts {
     pub(super) intake: Intake,
     pub(super) keys: Arc<KeyRing>,
     pub(super) client: konnect::Client,
-    pub(super) rules: RuleSet,
+    pub(super) rules: watch::Sender<Arc<RuleSet>>,
     pub(super) publisher: Option<Publisher>,
     pub(super) health: Health,
     pub(super) clock: Clock,
@@ -110,11 +110,10 @@ impl Parts {
             clock: self.clock.clone(),
             holder: self.ids.next(),
         });
-        let (_, rules) = watch::channel(Arc::new(self.rules.clone()));
         let reactor = Reactor::new(
             self.journal.clone(),
             self.directory.clone(),
-            rules,
+            self.rules.subscribe(),
             self.actions.clone(),
             self.clock.clone(),
             react::Settings {

@@ -57,7 +57,7 @@ impl Stage {
         let token = format!("kpat_{}", ids.secret());
         let config = EmulatorConfig { token: token.clone(), ..EmulatorConfig::default() };
         let emulator = Emulator::start(config).await.context("could not start the emulator")?;
-        let broker = InProcessBroker::start(TOPIC).context("could not start the broker")?;
+        let broker = InProcessBroker::start(TOPIC, 3).await.context("could not start the broker")?;
 
         let authorization = format!("Bearer {}", ids.secret());
         let console_token = ids.secret();
@@ -77,7 +77,7 @@ impl Stage {
             ("USHER_INGEST__VERIFY", "require"),
             ("USHER_DATABASE__EMBEDDED", "true"),
             ("USHER_DATABASE__DATA_DIR", &folder.path.join("postgres").display().to_string()),
-            ("USHER_KAFKA__BROKERS", &broker.brokers()),
+            ("USHER_KAFKA__BROKERS", broker.brokers()),
             ("USHER_KAFKA__TOPIC", TOPIC),
             ("USHER_RULES__PATH", &rules.display().to_string()),
             (
@@ -95,6 +95,7 @@ impl Stage {
             app.journal().clone(),
             app.directory().clone(),
             app.actions().clone(),
+            app.published(),
             Clock::system(),
         );
         let end_usher = CancellationToken::new();
@@ -155,7 +156,7 @@ impl Stage {
         self.people.stop();
         let mut story = story.lock().await;
         story.look(output).await;
-        let summary = story.summary(&self.broker).await?;
+        let summary = story.summary().await?;
         self.end_usher.cancel();
         self.people.shut_down().await;
         self.usher.shut_down().await;

@@ -21,13 +21,13 @@ use crate::clock::Clock;
 use crate::directory::{Directory, Owner};
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::pause;
-use crate::publish::InProcessBroker;
+use crate::publish::Published;
 
 /// The last line of the demo.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     events_stored: i64,
-    kafka_published: i64,
+    kafka_published: u64,
     developers_signed_up: usize,
     developers_approved: usize,
     registrations_approved: usize,
@@ -40,6 +40,7 @@ pub(super) struct Story {
     journal: Journal,
     directory: Directory,
     queue: Queue,
+    published: Published,
     clock: Clock,
     began: Instant,
     /// Who signed up, and when by usher's own clock.
@@ -58,11 +59,18 @@ impl Story {
     /// What somebody needs to find a mail, or the next button.
     const MOMENT: Duration = Duration::from_millis(600);
 
-    pub(super) fn new(journal: Journal, directory: Directory, queue: Queue, clock: Clock) -> Self {
+    pub(super) fn new(
+        journal: Journal,
+        directory: Directory,
+        queue: Queue,
+        published: Published,
+        clock: Clock,
+    ) -> Self {
         Self {
             journal,
             directory,
             queue,
+            published,
             clock,
             began: Instant::now(),
             signed_up: Vec::new(),
@@ -161,15 +169,14 @@ impl Story {
         Ok(self.directory.subject(portal, developer).await?.email)
     }
 
-    /// The sums, counted where they are: in the journal, at the broker, among the actions.
-    pub(super) async fn summary(&self, broker: &InProcessBroker) -> Result<Summary, CliError> {
+    /// The sums, counted where they are: in the journal, by the broker's reports, among the actions.
+    pub(super) async fn summary(&self) -> Result<Summary, CliError> {
         let events_stored = self.journal.stored_events().await.context("could not count the events")?;
-        let kafka_published = broker.messages().await.context("could not count the messages")?;
         let mut approvals = self.approvals.clone();
         approvals.sort_unstable();
         Ok(Summary {
             events_stored,
-            kafka_published,
+            kafka_published: self.published.count(),
             developers_signed_up: self.signed_up.len(),
             developers_approved: approvals.len(),
             registrations_approved: self.registrations,
