@@ -22,13 +22,13 @@ use crate::app::parts::Parts;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
 use crate::console::api::{self, Api, Tokens};
+use crate::directory::Directory;
 use crate::http::Problem;
 use crate::http::health::{self, Health};
 use crate::ingest::{self, Door};
 use crate::intake::{Intake, KeyRing};
-use crate::journal::embedded::EmbeddedError;
-use crate::directory::Directory;
 use crate::journal::Journal;
+use crate::journal::embedded::EmbeddedError;
 use crate::lifecycle::Lifecycle;
 use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
@@ -177,7 +177,14 @@ impl App {
             ids,
             config,
         };
-        Ok(Self { listener, router, database, lifecycle, parts, console_token })
+        Ok(Self {
+            listener,
+            router,
+            database,
+            lifecycle,
+            parts,
+            console_token,
+        })
     }
 
     /// The record.
@@ -197,7 +204,11 @@ impl App {
 
     /// The count of what is published, where something is.
     pub fn published(&self) -> Published {
-        self.parts.publisher.as_ref().map(Publisher::published).unwrap_or_default()
+        self.parts
+            .publisher
+            .as_ref()
+            .map(Publisher::published)
+            .unwrap_or_default()
     }
 
     /// Where usher listens; the port is the one it was given.

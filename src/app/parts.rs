@@ -49,8 +49,14 @@ impl Parts {
     pub(super) async fn start(self, lifecycle: Lifecycle) {
         let stopping = lifecycle.stopping();
         let readers = self.readers();
-        let ready =
-            database::prepare(&self.journal, &readers, &self.clock, &self.health, &stopping).await;
+        let ready = database::prepare(
+            &self.journal,
+            &readers,
+            &self.clock,
+            &self.health,
+            &stopping,
+        )
+        .await;
         if !ready {
             return;
         }
@@ -90,10 +96,16 @@ impl Parts {
 
     async fn start_keys(&self, lifecycle: &Lifecycle) {
         if let Err(error) = self.keys.load().await {
-            warn!(error = &error as &dyn Error, "could not load the signing keys seen before");
+            warn!(
+                error = &error as &dyn Error,
+                "could not load the signing keys seen before"
+            );
         }
         if let Err(error) = self.keys.refresh(self.clock.now()).await {
-            warn!(error = &error as &dyn Error, "the signing keys are fetched when they are needed");
+            warn!(
+                error = &error as &dyn Error,
+                "the signing keys are fetched when they are needed"
+            );
         }
         let recheck = recheck_until_stopped(self.intake.clone(), lifecycle.stopping());
         lifecycle.spawn("recheck", recheck);
@@ -106,7 +118,14 @@ impl Parts {
             directory: self.directory.clone(),
             client: self.client.clone(),
             config: self.config.observe.clone(),
-            portals: self.config.konnect.portals.iter().copied().map(Into::into).collect(),
+            portals: self
+                .config
+                .konnect
+                .portals
+                .iter()
+                .copied()
+                .map(Into::into)
+                .collect(),
             clock: self.clock.clone(),
             holder: self.ids.next(),
         });
@@ -128,7 +147,12 @@ impl Parts {
             act::Timings::default(),
         );
         let stopping = lifecycle.stopping();
-        let report = report(observer.health(), worker.paused(), self.health.clone(), stopping.clone());
+        let report = report(
+            observer.health(),
+            worker.paused(),
+            self.health.clone(),
+            stopping.clone(),
+        );
         lifecycle.spawn("report", report);
         lifecycle.spawn("observe", observer.run(lifecycle.clone()));
         let stop = stopping.clone();
@@ -149,7 +173,11 @@ async fn report(
         gauge!(names::ACTIONS_PAUSED).set(if paused { 1.0 } else { 0.0 });
         match observed.problem() {
             _ if paused => {
-                health.set("konnect", Condition::Degraded, "the token is refused, actions wait");
+                health.set(
+                    "konnect",
+                    Condition::Degraded,
+                    "the token is refused, actions wait",
+                );
             }
             Some(problem) => health.set("konnect", Condition::Degraded, problem),
             None => health.set("konnect", Condition::Ok, ""),

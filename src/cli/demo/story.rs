@@ -96,9 +96,15 @@ impl Story {
         if !person.log_in(stopping).await? || pause(Self::MOMENT, stopping).await {
             return Ok(());
         }
-        story.lock().await.tell(&person.email, "logged in", None, output);
+        story
+            .lock()
+            .await
+            .tell(&person.email, "logged in", None, output);
         person.ask_for_api().await?;
-        story.lock().await.tell(&person.email, "asked for the Fixtures API", None, output);
+        story
+            .lock()
+            .await
+            .tell(&person.email, "asked for the Fixtures API", None, output);
         Ok(())
     }
 }
@@ -112,7 +118,9 @@ impl Story {
     /// Shows one step; `took` is the time since the person signed up.
     fn tell(&self, who: &str, step: &str, took: Option<Duration>, output: Output) {
         let at = self.began.elapsed();
-        let since = took.map_or_else(String::new, |took| format!("{:>6.1} s later", took.as_secs_f64()));
+        let since = took.map_or_else(String::new, |took| {
+            format!("{:>6.1} s later", took.as_secs_f64())
+        });
         let text = format!("{:>6.1} s  {who:<28} {step:<34} {since}", at.as_secs_f64());
         let data = json!({
             "at_ms": millis(at), "who": who, "step": step, "took_ms": took.map(millis),
@@ -128,12 +136,18 @@ impl Story {
     }
 
     async fn try_look(&mut self, output: Output) -> Result<(), JournalError> {
-        let mut actions = self.queue.list(&ActionFilter::default(), None, 1_000).await?;
-        actions.retain(|action| action.state == ActionState::Done && !self.told.contains(&action.id));
+        let mut actions = self
+            .queue
+            .list(&ActionFilter::default(), None, 1_000)
+            .await?;
+        actions
+            .retain(|action| action.state == ActionState::Done && !self.told.contains(&action.id));
         // Told in the order they were done.
         actions.sort_by_key(|action| action.updated_at);
         for action in actions {
-            let Some(who) = self.who(&action).await? else { continue };
+            let Some(who) = self.who(&action).await? else {
+                continue;
+            };
             let since = self.signed_up.iter().rev().find(|(email, _)| *email == who);
             let took = since.and_then(|(_, at)| (action.updated_at - *at).to_std().ok());
             let step = match action.deed.as_str() {
@@ -161,17 +175,28 @@ impl Story {
             Target::Developer { id } => Some(DeveloperId::from(id)),
             Target::Application { .. } => None,
             Target::Registration { application_id, .. } => {
-                let application = self.directory.application(portal, application_id.into()).await?;
-                application.and_then(|record| record.application.owner).and_then(Owner::developer)
+                let application = self
+                    .directory
+                    .application(portal, application_id.into())
+                    .await?;
+                application
+                    .and_then(|record| record.application.owner)
+                    .and_then(Owner::developer)
             }
         };
-        let Some(developer) = developer else { return Ok(None) };
+        let Some(developer) = developer else {
+            return Ok(None);
+        };
         Ok(self.directory.subject(portal, developer).await?.email)
     }
 
     /// The sums, counted where they are: in the journal, by the broker's reports, among the actions.
     pub(super) async fn summary(&self) -> Result<Summary, CliError> {
-        let events_stored = self.journal.stored_events().await.context("could not count the events")?;
+        let events_stored = self
+            .journal
+            .stored_events()
+            .await
+            .context("could not count the events")?;
         let mut approvals = self.approvals.clone();
         approvals.sort_unstable();
         Ok(Summary {
