@@ -10,10 +10,11 @@ pub mod http;
 pub mod lifecycle;
 pub mod telemetry;
 
-// In through the door, and into the record.
+// In through the door, into the record, and out to others.
 pub mod ingest;
 pub mod intake;
 pub mod journal;
+pub mod publish;
 
 // What the API says, what the rules make of it, and what is done.
 pub mod act;

@@ -14,6 +14,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::act::Queue;
@@ -26,7 +27,10 @@ use crate::http::health::{self, Health};
 use crate::ingest::{self, Door};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
+use crate::directory::Directory;
+use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
+use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 
 /// What the process gives to its parts.
@@ -62,6 +66,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Nothing can be published with these settings.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// The client of the management API could not be made.
     #[error("konnect: {0}")]
     Client(#[from] konnect::Error),
@@ -71,7 +78,7 @@ impl AppError {
     /// Whether the user can mend it in the configuration.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Rules(_) => true,
+            Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
             Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
             Self::Embedded(_) | Self::Listen { .. } => false,
         }
@@ -145,21 +152,51 @@ impl App {
             .fallback(Problem::not_found)
             .method_not_allowed_fallback(Problem::method_not_allowed);
 
+        let publisher = match config.kafka.brokers {
+            Some(_) => Some(Publisher::new(
+                journal.clone(),
+                &config.kafka,
+                clock.clone(),
+                ids.clone(),
+                health.clone(),
+            )?),
+            None => None,
+        };
         let parts = Parts {
+            directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
-            keys,
+            actions,
             intake,
+            keys,
+            client,
+            rules: watch::Sender::new(Arc::new(rules)),
+            publisher,
             health,
             clock,
+            ids,
+            config,
         };
-        Ok(Self {
-            listener,
-            router,
-            database,
-            lifecycle,
-            parts,
-            console_token,
-        })
+        Ok(Self { listener, router, database, lifecycle, parts, console_token })
+    }
+
+    /// The record.
+    pub fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    /// What the API last said.
+    pub fn directory(&self) -> &Directory {
+        &self.parts.directory
+    }
+
+    /// What was decided and done.
+    pub fn actions(&self) -> &Queue {
+        &self.parts.actions
+    }
+
+    /// The count of what is published, where something is.
+    pub fn published(&self) -> Published {
+        self.parts.publisher.as_ref().map(Publisher::published).unwrap_or_default()
     }
 
     /// Where usher listens; the port is the one it was given.

@@ -1,6 +1,7 @@
 //! The commands, one file each. Data goes to standard output, everything else to standard error;
 //! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration.
 
+mod demo;
 mod emulate;
 mod migrate;
 mod output;
@@ -32,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Take deliveries in, publish them, and answer newcomers
     Serve(serve::ServeArgs),
+    /// Run the whole loop on embedded parts, to look at
+    Demo(demo::DemoArgs),
     /// Run a local Konnect to try things against
     Emulate(emulate::EmulateArgs),
     /// Bring the database's schema up to date
@@ -115,6 +118,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(args, &environment).await,
+            Command::Demo(args) => demo::run(args, &environment).await,
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Rules(args) => rules::run(args, &environment),

@@ -233,7 +233,10 @@ impl Intake {
         if event.claims_own_product() {
             // Nothing that comes in from outside may pass for an observation or a deed of ours.
             let kept = aside("claims_own_product", "event_product is usher".to_owned());
-            return Err(NewQuarantine { event_id: Some(event.id), ..kept });
+            return Err(NewQuarantine {
+                event_id: Some(event.id),
+                ..kept
+            });
         }
         if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
             let (reason, detail) = match verdict {

@@ -5,4 +5,5 @@ mod door;
 mod embedded;
 mod observe;
 mod react;
+mod publish;
 mod support;

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod database;
+pub mod kafka;
 pub mod signer;
 
 use std::time::{Duration, Instant};
