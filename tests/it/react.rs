@@ -101,16 +101,17 @@ impl Scene {
             stop.cancel();
             output
         };
-        let (output, (), ()) =
-            tokio::join!(play, reactor.run(stop.clone()), worker.run(stop.clone()));
+        let (output, (), ()) = tokio::join!(
+            Box::pin(play),
+            Box::pin(reactor.run(stop.clone())),
+            Box::pin(worker.run(stop.clone())),
+        );
         output
     }
 
     async fn look(&self) {
-        self.observer
-            .sweep_once(PORTAL.into(), Scope::All)
-            .await
-            .unwrap();
+        let look = self.observer.sweep_once(PORTAL.into(), Scope::All);
+        Box::pin(look).await.unwrap();
     }
 
     /// Nothing is owed by the reactor and nothing waits for the worker.
@@ -275,7 +276,7 @@ async fn the_same_signals_again_do_nothing_twice(pool: PgPool) {
         scene.during(scene.settled()).await;
         stop.cancel();
     };
-    tokio::join!(play, second.run(stop.clone()));
+    tokio::join!(Box::pin(play), Box::pin(second.run(stop.clone())));
     assert_eq!(scene.stage.writes(), writes);
     assert_eq!(scene.stage.actions().await.len(), actions);
 }
@@ -318,7 +319,7 @@ async fn a_shadow_rule_writes_nothing_until_it_is_live(pool: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_usher_did_is_no_news_unless_a_rule_asks_for_it(pool: PgPool) {
-    let more = r#"
+    let more = r"
   - name: deaf
     on: developer.status_changed
     then: [{park: changed}]
@@ -326,7 +327,7 @@ async fn what_usher_did_is_no_news_unless_a_rule_asks_for_it(pool: PgPool) {
     on: developer.status_changed
     include_own: true
     then: [{park: changed by usher}]
-"#;
+";
     let scene = Scene::new(pool, &format!("{RULES}{more}")).await;
     scene
         .during(async {
@@ -397,13 +398,13 @@ async fn an_unknown_login_is_a_hint_if_it_is_fresh(pool: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn only_a_verified_login_is_a_signal(pool: PgPool) {
-    let rules = r#"
+    let rules = r"
 version: 1
 rules:
   - name: greet
     on: developer.authenticated
     then: [{add_to_team: Partners}]
-"#;
+";
     let scene = Scene::new(pool, rules).await;
     scene.look().await;
     scene
