@@ -255,7 +255,7 @@ fn console_tokens(config: &Config, ids: &Ids) -> (Vec<ConsoleToken>, Option<Secr
     if !config.console.tokens.is_empty() || !config.http.listen.ip().is_loopback() {
         return (config.console.tokens.clone(), None);
     }
-    let token = Secret::new(ids.secret());
+    let token = Secret::new(Ids::secret());
     let made = ConsoleToken {
         name: "start".to_owned(),
         role: Role::Operator,

@@ -1,5 +1,6 @@
 //! What can go wrong with the record, seen by those who append to it and read it.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 /// A failure of the journal. Never shows a value of a row.
@@ -60,7 +61,7 @@ impl From<sqlx::Error> for JournalError {
         let Some(code) = error
             .as_database_error()
             .and_then(|e| e.code())
-            .map(|c| c.into_owned())
+            .map(Cow::into_owned)
         else {
             return match error {
                 sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Refused {

@@ -59,7 +59,7 @@ pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<Exi
     };
     let ids = Ids::new(Clock::system());
     let written = folder
-        .write(&settings, || ids.secret())
+        .write(&settings, || Ids::secret())
         .map_err(anyhow::Error::from)?;
     show(
         Output::new(args.common.json),
