@@ -101,7 +101,10 @@ impl Common {
     /// The configuration that `--config` or the current folder holds, with the environment over it.
     pub fn load(&self, environment: &Environment) -> Result<Config, CliError> {
         let default = Path::new(DEFAULT_CONFIG);
-        let file = self.config.as_deref().or_else(|| default.exists().then_some(default));
+        let file = self
+            .config
+            .as_deref()
+            .or_else(|| default.exists().then_some(default));
         Ok(config::load(file, environment)?)
     }
 }

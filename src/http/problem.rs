@@ -40,12 +40,18 @@ impl Problem {
 
     /// What a path that is not served is answered with.
     pub fn not_found() -> Ready<Self> {
-        ready(Self::new(StatusCode::NOT_FOUND, "nothing is served at this path"))
+        ready(Self::new(
+            StatusCode::NOT_FOUND,
+            "nothing is served at this path",
+        ))
     }
 
     /// What another method than the path's own is answered with.
     pub fn method_not_allowed() -> Ready<Self> {
-        ready(Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method"))
+        ready(Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this path does not take this method",
+        ))
     }
 
     /// The status it is sent with.

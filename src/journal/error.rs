@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::error::Error;
 
+use sqlx::error::DatabaseError;
+
 /// A failure of the journal. Never shows a value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -60,7 +62,7 @@ impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
         let Some(code) = error
             .as_database_error()
-            .and_then(|e| e.code())
+            .and_then(DatabaseError::code)
             .map(Cow::into_owned)
         else {
             return match error {

@@ -86,12 +86,12 @@ impl Scene {
             health.clone(),
         )
         .expect("a publisher");
-        let published = publisher.published();
+        let sent = publisher.published();
         let stopping = CancellationToken::new();
         let task = Lifecycle::new().spawn("publish", publisher.run(stopping.clone()));
         Running {
             health,
-            published,
+            sent,
             task,
             stopping,
         }

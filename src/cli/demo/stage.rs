@@ -53,7 +53,7 @@ impl Stage {
         environment: &Environment,
     ) -> Result<Self, CliError> {
         let ids = Ids::new(Clock::system());
-        let folder = Folder::open(data_dir, environment, &ids)?;
+        let folder = Folder::open(data_dir, environment)?;
         let token = format!("kpat_{}", Ids::secret());
         let config = EmulatorConfig {
             token: token.clone(),
@@ -305,11 +305,7 @@ rules:
 
 impl Folder {
     /// The folder that is wanted, or a temporary one.
-    fn open(
-        wanted: Option<PathBuf>,
-        environment: &Environment,
-        ids: &Ids,
-    ) -> Result<Self, CliError> {
+    fn open(wanted: Option<PathBuf>, environment: &Environment) -> Result<Self, CliError> {
         let temporary = wanted.is_none();
         let path = wanted.unwrap_or_else(|| {
             environment

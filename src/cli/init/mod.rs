@@ -19,7 +19,7 @@ use url::Url;
 use crate::app::build_client;
 use crate::cli::init::files::{Folder, Settings, printable};
 use crate::cli::{CliError, Common, Output};
-use crate::clock::{Clock, Ids};
+use crate::clock::Ids;
 use crate::config::{self, ConfigError, Environment, KonnectConfig, Secret};
 
 /// Arguments of `usher init`.
@@ -57,9 +57,8 @@ pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<Exi
         token_file: token_file.as_deref(),
         portals: &portals,
     };
-    let ids = Ids::new(Clock::system());
     let written = folder
-        .write(&settings, || Ids::secret())
+        .write(&settings, Ids::secret)
         .map_err(anyhow::Error::from)?;
     show(
         Output::new(args.common.json),
