@@ -162,7 +162,10 @@ impl FromStr for ActionState {
     type Err = UnknownState;
 
     fn from_str(word: &str) -> Result<Self, UnknownState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or(UnknownState)
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or(UnknownState)
     }
 }
 
@@ -203,7 +206,9 @@ mod tests {
             id: Uuid::from_u128(1),
             rule: "partner-clubs".to_owned(),
             deed: "approve_developer".to_owned(),
-            target: Target::Developer { id: Uuid::from_u128(2) },
+            target: Target::Developer {
+                id: Uuid::from_u128(2),
+            },
             state: ActionState::Done,
             attempts: 1,
             causes: vec![Uuid::from_u128(3)],

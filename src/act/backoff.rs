@@ -18,7 +18,11 @@ pub struct Backoff {
 impl Default for Backoff {
     /// 20 attempts in about 7 minutes: an API that is away for a few minutes costs no action.
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), longest: Duration::from_secs(30), attempts: 20 }
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(30),
+            attempts: 20,
+        }
     }
 }
 

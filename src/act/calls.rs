@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::future::Future;
 
+use tracing::trace;
+
 /// A call as the record of an attempt shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Call {
@@ -19,14 +21,20 @@ tokio::task_local! {
 /// Takes note of a call: to be given to `konnect::ClientBuilder::on_attempt`. Calls made outside
 /// an attempt are ignored.
 pub fn note_call(attempt: &konnect::Attempt) {
-    let call = Call { method: attempt.method, route: attempt.route, status: attempt.status };
-    // Outside an attempt there is no record to write to, and that is no error.
-    drop(LAST.try_with(|last| {
+    let call = Call {
+        method: attempt.method,
+        route: attempt.route,
+        status: attempt.status,
+    };
+    let noted = LAST.try_with(|last| {
         // A write is what people ask for; the read before it says less.
         if call.method != "GET" || last.get().is_none_or(|known| known.method == "GET") {
             last.set(Some(call));
         }
-    }));
+    });
+    if noted.is_err() {
+        trace!(route = call.route, "a call outside an attempt");
+    }
 }
 
 /// Runs an attempt and says which call it made: the last write, else the last read.

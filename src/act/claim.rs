@@ -22,8 +22,6 @@ pub(super) struct Claimed {
     pub(super) rule: String,
     pub(super) deed: DeedSpec,
     pub(super) target: Target,
-    pub(super) signal: String,
-    pub(super) causes: Vec<Uuid>,
     pub(super) attempts: i32,
     /// Whether an earlier attempt may have written.
     pub(super) write_sent: bool,
@@ -51,15 +49,16 @@ struct ClaimedRow {
     target_kind: String,
     target_id: Uuid,
     application_id: Option<Uuid>,
-    signal: String,
-    causes: Vec<Uuid>,
     attempts: i32,
     write_sent: bool,
 }
 
 impl ClaimedRow {
     fn with_lease(self, lease: Uuid) -> Result<Claimed, JournalError> {
-        let inconsistent = |column| JournalError::Inconsistent { table: "actions", column };
+        let inconsistent = |column| JournalError::Inconsistent {
+            table: "actions",
+            column,
+        };
         Ok(Claimed {
             id: self.id,
             lease,
@@ -68,8 +67,6 @@ impl ClaimedRow {
             deed: serde_json::from_value(self.spec).map_err(|_| inconsistent("spec"))?,
             target: Target::from_columns(&self.target_kind, self.target_id, self.application_id)
                 .ok_or_else(|| inconsistent("target_kind"))?,
-            signal: self.signal,
-            causes: self.causes,
             attempts: self.attempts,
             write_sent: self.write_sent,
         })
@@ -109,8 +106,8 @@ impl Queue {
                 FOR UPDATE OF a SKIP LOCKED
             )
             RETURNING
-                id, portal_id, rule, spec, target_kind, target_id, application_id, signal, causes,
-                attempts, write_sent_at IS NOT NULL AS "write_sent!"
+                id, portal_id, rule, spec, target_kind, target_id, application_id, attempts,
+                write_sent_at IS NOT NULL AS "write_sent!"
             "#,
             lease,
             hold.as_secs_f64(),
@@ -261,9 +258,9 @@ async fn admit(tx: &mut PgConnection, claimed: &Claimed) -> Result<Admission, Jo
     .await?;
     Ok(match wait {
         None => Admission::Granted,
-        Some(_) if own.on_limit == "park" => {
-            Admission::Parked { limit_per_hour: own.limit_per_hour }
-        }
+        Some(_) if own.on_limit == "park" => Admission::Parked {
+            limit_per_hour: own.limit_per_hour,
+        },
         Some(wait) => Admission::Delayed(Duration::try_from_secs_f64(wait).unwrap_or_default()),
     })
 }

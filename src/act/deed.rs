@@ -88,9 +88,15 @@ mod tests {
     fn reads_back_what_was_stored() {
         let partners = || TeamRef::Name("Partners".to_owned());
         let deeds = [
-            (DeedSpec::ApproveDeveloper, r#"{"deed":"approve_developer"}"#),
             (
-                DeedSpec::AddToTeam { team: partners(), create: true },
+                DeedSpec::ApproveDeveloper,
+                r#"{"deed":"approve_developer"}"#,
+            ),
+            (
+                DeedSpec::AddToTeam {
+                    team: partners(),
+                    create: true,
+                },
                 r#"{"deed":"add_to_team","team":{"name":"Partners"},"create":true}"#,
             ),
             (
@@ -98,7 +104,9 @@ mod tests {
                 r#"{"deed":"remove_from_team","team":{"name":"Partners"}}"#,
             ),
             (
-                DeedSpec::Park { reason: "freemail".to_owned() },
+                DeedSpec::Park {
+                    reason: "freemail".to_owned(),
+                },
                 r#"{"deed":"park","reason":"freemail"}"#,
             ),
         ];
@@ -112,10 +120,17 @@ mod tests {
     #[test]
     fn deeds_are_the_same_by_what_they_bring_about() {
         let join = |team: &str, create| {
-            DeedSpec::AddToTeam { team: TeamRef::Name(team.to_owned()), create }.key()
+            DeedSpec::AddToTeam {
+                team: TeamRef::Name(team.to_owned()),
+                create,
+            }
+            .key()
         };
         assert_eq!(join("Partners", true), join("Partners", false));
         assert_ne!(join("Partners", true), join("Guests", true));
-        assert_ne!(DeedSpec::ApproveDeveloper.key(), DeedSpec::RejectDeveloper.key());
+        assert_ne!(
+            DeedSpec::ApproveDeveloper.key(),
+            DeedSpec::RejectDeveloper.key()
+        );
     }
 }

@@ -123,7 +123,9 @@ impl Queue {
         let mut enqueued: Vec<Enqueued> = Vec::with_capacity(chain.steps.len());
         for (index, step) in chain.steps.iter().enumerate() {
             let waits_for = enqueued.last().map(|before| before.id());
-            let outcome = self.place(&mut *tx, &shared, (index, step), waits_for).await?;
+            let outcome = self
+                .place(&mut *tx, &shared, (index, step), waits_for)
+                .await?;
             enqueued.push(outcome);
         }
         Ok(enqueued)

@@ -34,7 +34,10 @@ pub struct ActionPosition {
 
 impl From<&Action> for ActionPosition {
     fn from(action: &Action) -> Self {
-        Self { created_at: action.created_at, id: action.id }
+        Self {
+            created_at: action.created_at,
+            id: action.id,
+        }
     }
 }
 
@@ -58,7 +61,10 @@ impl TryFrom<ActionRow> for Action {
     type Error = JournalError;
 
     fn try_from(row: ActionRow) -> Result<Self, JournalError> {
-        let inconsistent = |column| JournalError::Inconsistent { table: "actions", column };
+        let inconsistent = |column| JournalError::Inconsistent {
+            table: "actions",
+            column,
+        };
         Ok(Self {
             id: row.id,
             rule: row.rule,

@@ -22,7 +22,10 @@ pub(super) struct Pause {
 impl Pause {
     pub(super) fn new() -> Self {
         gauge!(names::ACTIONS_PAUSED).set(0.0);
-        Self { paused: watch::Sender::new(false), said: Arc::new(AtomicBool::new(false)) }
+        Self {
+            paused: watch::Sender::new(false),
+            said: Arc::new(AtomicBool::new(false)),
+        }
     }
 
     /// The state, to be watched.

@@ -21,7 +21,12 @@ pub struct Queue {
 impl Queue {
     /// The queue in the journal's database.
     pub fn new(journal: Journal, clock: Clock, ids: Ids) -> Self {
-        Self { journal, clock, ids, woken: Arc::new(Notify::new()) }
+        Self {
+            journal,
+            clock,
+            ids,
+            woken: Arc::new(Notify::new()),
+        }
     }
 
     /// Wakes the workers of this process: to be called after a transaction that enqueued.

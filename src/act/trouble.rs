@@ -8,7 +8,7 @@ use konnect::Error as ApiError;
 use crate::journal::JournalError;
 
 /// `Retry-After` is honoured up to here; a longer one is taken for a mistake of a gateway.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Why an attempt did not come to an end.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,11 @@ impl Trouble {
     /// Trouble of a call that reads `object`: 404 says that it is not there.
     pub(super) fn on_read(object: &'static str) -> impl Fn(ApiError) -> Self {
         move |error| {
-            if error.is_not_found() { Self::Gone(object) } else { Self::Api(error) }
+            if error.is_not_found() {
+                Self::Gone(object)
+            } else {
+                Self::Api(error)
+            }
         }
     }
 
@@ -148,15 +152,30 @@ mod tests {
         for (status, remedy, class) in table {
             assert_eq!(answered(status, None).judge(), (remedy, class), "{status}");
         }
-        let unreadable = ApiError::Decode { route: "PATCH /v3/x", message: String::new() };
-        assert_eq!(Trouble::Api(unreadable).judge(), (again, "unreadable_answer"));
+        let unreadable = ApiError::Decode {
+            route: "PATCH /v3/x",
+            message: String::new(),
+        };
+        assert_eq!(
+            Trouble::Api(unreadable).judge(),
+            (again, "unreadable_answer")
+        );
     }
 
     #[test]
     fn retry_after_is_honoured_within_reason() {
         let seconds = |n| Some(Duration::from_secs(n));
-        assert_eq!(answered(429, seconds(7)).judge().0, Remedy::Retry(seconds(7)));
-        assert_eq!(answered(503, seconds(7)).judge().0, Remedy::Retry(seconds(7)));
-        assert_eq!(answered(429, seconds(1_000_000)).judge().0, Remedy::Retry(seconds(3600)));
+        assert_eq!(
+            answered(429, seconds(7)).judge().0,
+            Remedy::Retry(seconds(7))
+        );
+        assert_eq!(
+            answered(503, seconds(7)).judge().0,
+            Remedy::Retry(seconds(7))
+        );
+        assert_eq!(
+            answered(429, seconds(1_000_000)).judge().0,
+            Remedy::Retry(seconds(3600))
+        );
     }
 }

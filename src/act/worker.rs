@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use konnect::ListPortals;
-use metrics::counter;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -48,7 +47,7 @@ impl Default for Timings {
         Self {
             probe_every: Duration::from_secs(30),
             attempt: Duration::from_secs(45),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
             backoff: Backoff::default(),
         }
@@ -74,7 +73,13 @@ impl Worker {
         client: konnect::Client,
         timings: Timings,
     ) -> Self {
-        Self { queue, directory, client, timings, pause: Pause::new() }
+        Self {
+            queue,
+            directory,
+            client,
+            timings,
+            pause: Pause::new(),
+        }
     }
 
     /// Whether the worker pauses because its token is refused, to be watched by `/readyz`.
@@ -147,7 +152,10 @@ impl Worker {
             if wait(self.timings.probe_every, stop).await {
                 return;
             }
-            let options = ListPortals { page_size: Some(1), ..ListPortals::default() };
+            let options = ListPortals {
+                page_size: Some(1),
+                ..ListPortals::default()
+            };
             match self.client.portals().list_page(&options, 1).await {
                 Ok(_) => self.pause.end(),
                 Err(error) => debug!(%error, "the token is not accepted yet"),
@@ -162,7 +170,10 @@ impl Worker {
             Admission::Delayed(wait) => return self.queue.put_back(claimed, wait).await,
             Admission::Parked { limit_per_hour } => {
                 let reason = Some(format!("over the limit of {limit_per_hour} deeds per hour"));
-                let ending = Ending { state: ActionState::Parked, reason };
+                let ending = Ending {
+                    state: ActionState::Parked,
+                    reason,
+                };
                 return self.queue.settle(claimed, &ending, None).await.map(drop);
             }
         }
@@ -171,8 +182,12 @@ impl Worker {
         match result {
             Ok(outcome) => {
                 self.pause.accepted();
-                let attempt =
-                    AttemptRecord { started_at, call, outcome: "ok", detail: None };
+                let attempt = AttemptRecord {
+                    started_at,
+                    call,
+                    outcome: "ok",
+                    detail: None,
+                };
                 self.conclude(claimed, outcome, &attempt).await
             }
             Err(trouble) => self.answer(claimed, &trouble, (started_at, call)).await,
@@ -203,10 +218,15 @@ impl Worker {
             Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
             Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
         };
-        let ours = self.queue.settle(claimed, &Ending { state, reason }, Some(attempt)).await?;
+        let ours = self
+            .queue
+            .settle(claimed, &Ending { state, reason }, Some(attempt))
+            .await?;
         // Whoever decided otherwise is not in the directory yet either.
         if ours && (changed || state == ActionState::Refused) {
-            self.directory.hint(konnect::PortalId(claimed.portal_id)).await?;
+            self.directory
+                .hint(konnect::PortalId(claimed.portal_id))
+                .await?;
         }
         Ok(())
     }
@@ -219,7 +239,12 @@ impl Worker {
     ) -> Result<(), JournalError> {
         let (remedy, class) = trouble.judge();
         let detail = Some(trouble.to_string());
-        let attempt = AttemptRecord { started_at, call, outcome: class, detail: detail.clone() };
+        let attempt = AttemptRecord {
+            started_at,
+            call,
+            outcome: class,
+            detail: detail.clone(),
+        };
         let made = claimed.attempts + 1;
         let allowed = match trouble {
             Trouble::Gone(_) => GONE_AFTER.min(self.timings.backoff.attempts),
@@ -229,12 +254,23 @@ impl Worker {
             Remedy::Retry(at_least) if made < allowed => {
                 let wait = self.timings.backoff.wait(made, claimed.lease);
                 let wait = wait.max(at_least.unwrap_or_default());
-                debug!(class, attempt = made, wait_ms = wait.as_millis(), "trying again later");
+                debug!(
+                    class,
+                    attempt = made,
+                    wait_ms = wait.as_millis(),
+                    "trying again later"
+                );
                 self.queue.postpone(claimed, wait, &attempt).await
             }
             Remedy::Retry(_) | Remedy::GiveUp => {
-                let ending = Ending { state: ActionState::Failed, reason: detail };
-                self.queue.settle(claimed, &ending, Some(&attempt)).await.map(drop)
+                let ending = Ending {
+                    state: ActionState::Failed,
+                    reason: detail,
+                };
+                self.queue
+                    .settle(claimed, &ending, Some(&attempt))
+                    .await
+                    .map(drop)
             }
             Remedy::Pause => {
                 if let Some(error) = trouble.api() {

@@ -2,6 +2,7 @@
 
 mod database;
 mod konnect_client;
+mod parts;
 mod rules;
 
 use std::error::Error;
@@ -13,17 +14,23 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::act::Queue;
+use crate::app::parts::Parts;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
+use crate::console::api::{self, Api, Tokens};
+use crate::directory::Directory;
 use crate::http::Problem;
 use crate::http::health::{self, Health};
 use crate::ingest::{self, Door};
-use crate::intake::{Intake, KeyRing, recheck_until_stopped};
+use crate::intake::{Intake, KeyRing};
 use crate::journal::Journal;
 use crate::journal::embedded::EmbeddedError;
 use crate::lifecycle::Lifecycle;
+use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 
@@ -60,6 +67,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Nothing can be published with these settings.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// The client of the management API could not be made.
     #[error("konnect: {0}")]
     Client(#[from] konnect::Error),
@@ -69,7 +79,7 @@ impl AppError {
     /// Whether the user can mend it in the configuration.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Rules(_) => true,
+            Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
             Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
             Self::Embedded(_) | Self::Listen { .. } => false,
         }
@@ -77,13 +87,16 @@ impl AppError {
 }
 
 /// One usher, listening, not yet serving.
-#[derive(Debug)]
+#[expect(
+    missing_debug_implementations,
+    reason = "it holds secrets and is only moved"
+)]
 pub struct App {
     listener: TcpListener,
     router: Router,
     database: Database,
     lifecycle: Lifecycle,
-    journal: Journal,
+    parts: Parts,
     console_token: Option<Secret>,
 }
 
@@ -126,23 +139,76 @@ impl App {
         );
         let door = Door::new(intake.clone(), &config.ingest, clock.clone(), ids.clone());
 
+        let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
+        let api = Api {
+            journal: journal.clone(),
+            actions: actions.clone(),
+        };
         let (tokens, console_token) = console_tokens(&config, &ids);
         let router = Router::new()
             .merge(ingest::router(&config.ingest.path, door))
+            .merge(api::router(api, Tokens::new(&tokens)))
             .merge(health::router(health.clone()))
             .merge(metrics_router(metrics))
             .fallback(Problem::not_found)
             .method_not_allowed_fallback(Problem::method_not_allowed);
 
-        let app = Self {
+        let publisher = match config.kafka.brokers {
+            Some(_) => Some(Publisher::new(
+                journal.clone(),
+                &config.kafka,
+                clock.clone(),
+                ids.clone(),
+                health.clone(),
+            )?),
+            None => None,
+        };
+        let parts = Parts {
+            directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
+            journal,
+            actions,
+            intake,
+            keys,
+            client,
+            rules: watch::Sender::new(Arc::new(rules)),
+            publisher,
+            health,
+            clock,
+            ids,
+            config,
+        };
+        Ok(Self {
             listener,
             router,
             database,
             lifecycle,
-            journal,
+            parts,
             console_token,
-        };
-        Ok(app)
+        })
+    }
+
+    /// The record.
+    pub fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    /// What the API last said.
+    pub fn directory(&self) -> &Directory {
+        &self.parts.directory
+    }
+
+    /// What was decided and done.
+    pub fn actions(&self) -> &Queue {
+        &self.parts.actions
+    }
+
+    /// The count of what is published, where something is.
+    pub fn published(&self) -> Published {
+        self.parts
+            .publisher
+            .as_ref()
+            .map(Publisher::published)
+            .unwrap_or_default()
     }
 
     /// Where usher listens; the port is the one it was given.
@@ -162,9 +228,11 @@ impl App {
             router,
             database,
             lifecycle,
-            journal,
+            parts,
             ..
         } = self;
+        let journal = parts.journal.clone();
+        lifecycle.spawn("start", parts.start(lifecycle.clone()));
         let stopping = lifecycle.stopping();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service)

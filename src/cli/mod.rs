@@ -1,6 +1,7 @@
 //! The commands, one file each. Data goes to standard output, everything else to standard error;
 //! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration.
 
+mod demo;
 mod emulate;
 mod init;
 mod migrate;
@@ -37,6 +38,8 @@ enum Command {
     Init(init::InitArgs),
     /// Take deliveries in, publish them, and answer newcomers
     Serve(serve::ServeArgs),
+    /// Run the whole loop on embedded parts, to look at
+    Demo(demo::DemoArgs),
     /// Run a local Konnect to try things against
     Emulate(emulate::EmulateArgs),
     /// Bring the database's schema up to date
@@ -123,6 +126,7 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Init(args) => init::run(args, &environment).await,
             Command::Serve(args) => serve::run(args, &environment).await,
+            Command::Demo(args) => demo::run(args, &environment).await,
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Replay(args) => replay::run(args, &environment).await,

@@ -31,6 +31,11 @@ impl Output {
         }
     }
 
+    /// Shows the last line of a command that ends with one JSON object in either form.
+    pub fn last(data: &impl Serialize) {
+        Self::new(true).data("", data);
+    }
+
     /// Shows a line of progress on standard error.
     pub fn progress(text: &str) {
         Self::line(&mut io::stderr(), text);

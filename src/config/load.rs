@@ -29,6 +29,7 @@ const NOT_YET: [&str; 11] = [
 pub struct Environment {
     variables: Vec<(String, String)>,
     path: String,
+    temp_dir: PathBuf,
 }
 
 impl Environment {
@@ -43,6 +44,7 @@ impl Environment {
                 .filter(|(name, _)| name.starts_with("USHER_") && name.contains("__"))
                 .collect(),
             path: std::env::var("PATH").unwrap_or_default(),
+            temp_dir: std::env::temp_dir(),
         }
     }
 
@@ -52,7 +54,13 @@ impl Environment {
         Self {
             variables: variables.iter().map(own).collect(),
             path: String::new(),
+            temp_dir: PathBuf::new(),
         }
+    }
+
+    /// Where temporary files belong.
+    pub fn temp_dir(&self) -> &Path {
+        &self.temp_dir
     }
 
     /// `PATH`, where programs are looked for.

@@ -1,6 +1,8 @@
 //! What a complete list lacks though the directory has it: to be read directly, since a list that
 //! changes while it is read, or an API that is wrong for a moment, is no proof of absence.
 
+use std::collections::BTreeSet;
+
 use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
 use sqlx::PgConnection;
 
@@ -23,6 +25,22 @@ pub struct Missing {
     pub registrations: Vec<(ApplicationId, RegistrationId)>,
 }
 
+impl Missing {
+    /// How many objects there are in all.
+    pub fn len(&self) -> usize {
+        self.developers.len()
+            + self.teams.len()
+            + self.memberships.len()
+            + self.applications.len()
+            + self.registrations.len()
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Directory {
     /// What `snapshot` lacks though its lists are complete: of everything, or of whoever was
     /// pending. Nothing for [`Scope::Direct`], and nothing that a later look has written.
@@ -41,6 +59,31 @@ impl Directory {
             missing.applications = missing_applications(&mut connection, look, snapshot).await?;
         }
         Ok(missing)
+    }
+
+    /// The applications of those registrations of `snapshot` that no look has shown before.
+    pub async fn unseen_registrations(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Result<BTreeSet<ApplicationId>, JournalError> {
+        let read = &snapshot.registrations;
+        let ids = sqlx::query_scalar!(
+            r#"
+            SELECT t.application_id AS "application_id!"
+            FROM UNNEST($2::uuid[], $3::uuid[]) AS t (id, application_id)
+            WHERE NOT EXISTS (
+                SELECT
+                FROM directory_registrations r
+                WHERE r.portal_id = $1 AND r.registration_id = t.id
+            )
+            "#,
+            snapshot.portal_id.0,
+            &read.iter().map(|r| r.id.0).collect::<Vec<_>>(),
+            &read.iter().map(|r| r.application.id.0).collect::<Vec<_>>(),
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        Ok(ids.into_iter().map(ApplicationId).collect())
     }
 }
 

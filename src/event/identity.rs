@@ -123,3 +123,90 @@ fn hashed_text<'a>(members: &'a Members, name: &str) -> Cow<'a, str> {
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{IDENTITY_VERSION, parse};
+
+    /// Golden vectors, computed by an implementation in another language from the text above.
+    const GOLDEN: [(&str, &str); 7] = [
+        (
+            r#"{"event_product":"Dev-Portal","event_class_id":"AUTHENTICATION_TYPE_BASIC","event_ts":"2025-06-23T14:28:47Z","name":"AUTHENTICATION_OUTCOME_SUCCESS","org_id":"998db3e4-5cb7-4dd5-b51c-9878096a6999","portal_id":"3e551b39-227d-4297-b911-e68fd5d77c17","principal_id":"a3d2699a-0ed3-4417-bb10-d8e74a1513a4","request":"/api/v2/developer/authenticate","rt":"1750688927556","src":"172.71.232.22","success":"true","trace_id":3360194145499877252}"#,
+            "01979d31-0d18-883b-b82d-24e54476b5e1",
+        ),
+        (
+            r#"{"name":"Ingress"}"#,
+            "00000000-0000-8b73-88e8-3847eabb26f8",
+        ),
+        (
+            r#"{"name":"Ingress","event_ts":"1960-01-01T00:00:00Z"}"#,
+            "00000000-0000-8b73-88e8-3847eabb26f8",
+        ),
+        (
+            r#"{"name":"Ingress","rt":"99999999999999999999"}"#,
+            "00000000-0000-8b73-88e8-3847eabb26f8",
+        ),
+        (
+            r#"{"name":" Z\u00fcrich\t","event_product":"KONNECT Ä","status":200,"granted":false,"success":true,"query":{ "a" : [1, "x y"] },"rt":"007","actor_id":null,"event_ts":"9999-12-31T23:59:59Z","src":"\ud800\u0000"}"#,
+            "e677d21f-d818-80cb-b7df-b4e87cddf938",
+        ),
+        (
+            r#"{"name":"developer.signed_up","event_product":"usher","object":"developer:1","revision":7,"event_ts":"2025-06-23T14:28:47Z"}"#,
+            "01979d31-0d18-8fc9-8349-35333cb41774",
+        ),
+        (
+            r#"{"name":"developer.signed_up","event_product":"usher","object":"developer:1","event_ts":"2025-06-23T14:28:47Z"}"#,
+            "01979d31-0d18-89c4-b114-9ae00f05bf23",
+        ),
+    ];
+
+    #[test]
+    fn golden_vectors_of_version_1_hold() {
+        assert_eq!(IDENTITY_VERSION, 1);
+        for (line, id) in GOLDEN {
+            assert_eq!(parse(line.as_bytes()).unwrap().id.to_string(), id, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_listed_member_counts_and_no_other() {
+        let id = |member: &str| {
+            parse(format!(r#"{{"name":"n"{member}}}"#).as_bytes())
+                .unwrap()
+                .id
+        };
+        let plain = id("");
+        let mut seen = vec![plain];
+        for name in super::HASHED.iter().filter(|name| **name != "name") {
+            let with = id(&format!(r#","{name}":"5""#));
+            assert!(!seen.contains(&with), "{name}");
+            assert_eq!(id(&format!(r#","{name}":5"#)), with, "{name}");
+            assert_eq!(id(&format!(r#","{name}":"""#)), plain, "{name}");
+            assert_eq!(id(&format!(r#","{name}":null"#)), plain, "{name}");
+            seen.push(with);
+        }
+        for name in [
+            "sig",
+            "user_agent",
+            "severity",
+            "cef_version",
+            "event_vendor",
+            "new",
+            "object",
+        ] {
+            assert_eq!(id(&format!(r#","{name}":"5""#)), plain, "{name}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_second_and_are_of_version_8() {
+        let id = |second: u32| {
+            parse(format!(r#"{{"name":"n","event_ts":"2025-06-23T14:28:{second}Z"}}"#).as_bytes())
+                .unwrap()
+                .id
+        };
+        assert!((10..59).map(id).is_sorted_by(|a, b| a < b));
+        assert_eq!(id(10).as_uuid().get_version_num(), 8);
+        assert_eq!(id(10).as_uuid().get_variant(), uuid::Variant::RFC4122);
+    }
+}

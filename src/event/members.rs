@@ -258,7 +258,7 @@ mod tests {
         }
 
         #[test]
-        fn never_panics_on_odd_escapes(inner in r#"(\\u[dD][8-9a-fA-F][0-9]{2}|\\n|é|a|\\\\|\\u00e9){0,8}"#) {
+        fn never_panics_on_odd_escapes(inner in r"(\\u[dD][8-9a-fA-F][0-9]{2}|\\n|é|a|\\\\|\\u00e9){0,8}") {
             decode_string(&inner);
         }
     }

@@ -7,6 +7,8 @@ mod kind;
 mod members;
 mod own;
 mod parse;
+#[cfg(test)]
+mod properties;
 mod render;
 mod signal;
 pub mod signature;
@@ -214,5 +216,49 @@ impl AuditEvent {
 fn is_own(members: &Members) -> bool {
     members
         .text("event_product")
-        .is_some_and(|product| product.eq_ignore_ascii_case(kind::OWN_PRODUCT))
+        .is_some_and(|product| product.trim().eq_ignore_ascii_case(kind::OWN_PRODUCT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Verdict, parse};
+
+    #[test]
+    fn accessors_read_columns_whatever_the_type() {
+        let line = br#"{"name":"Ingress","event_product":"dev-portal","status":"403","severity":6,
+            "granted":"false","success":true,"kong_initiated":"true","portal_id":"","principal_id":null,
+            "request":"/a\u0000b","trace_id":18446744073709551615,"org_id":"b065b594-6afc-4658-9101-5d9cf3f36b7b"}"#;
+        let event = parse(line).unwrap();
+        assert_eq!((event.kind, event.is_dev_portal()), (Kind::Access, true));
+        assert_eq!((event.status(), event.severity()), (Some(403), Some(6)));
+        assert_eq!(
+            (event.granted(), event.success()),
+            (Some(false), Some(true))
+        );
+        assert!(event.kong_initiated());
+        assert_eq!(
+            (event.portal_id(), event.principal_id(), event.act()),
+            (None, None, None)
+        );
+        assert_eq!(event.request().unwrap(), "/a\u{fffd}b");
+        assert_eq!(event.trace_id().unwrap(), "18446744073709551615");
+        assert_eq!(event.portal_uuid(), None);
+        assert!(!event.time_known);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_absent_and_never_panic() {
+        let line = br#"{"name":"Ingress","status":99999999999,"severity":-9999999999999999999999,"rt":1e99}"#;
+        let event = parse(line).unwrap();
+        assert_eq!((event.status(), event.severity()), (None, None));
+        assert_eq!(event.occurred_at, event.event_ts);
+    }
+
+    #[test]
+    fn an_entry_that_imitates_usher_says_so_and_stays_weaker() {
+        let event = parse(br#"{"name":"action.done","event_product":"Usher"}"#).unwrap();
+        assert!(event.claims_own_product());
+        assert_eq!(event.kind, Kind::Action);
+        assert!(Verdict::NotApplicable.strength() > Verdict::Verified.strength());
+    }
 }

@@ -68,3 +68,89 @@ impl OwnEvent {
         entry.to_string().into_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::{Map, Value, json};
+
+    use super::OwnEvent;
+    use crate::event::{Kind, parse, render};
+
+    fn own(name: &str) -> OwnEvent {
+        OwnEvent {
+            name: name.into(),
+            portal_id: "3e551b39-227d-4297-b911-e68fd5d77c17".into(),
+            principal_id: Some("a3d2699a-0ed3-4417-bb10-d8e74a1513a4".into()),
+            object: "developer:a3d2699a-0ed3-4417-bb10-d8e74a1513a4".into(),
+            revision: 7,
+            occurred_at: DateTime::from_timestamp_millis(1_750_688_927_556).unwrap(),
+            data: Map::from_iter([("fields".into(), json!(["status"]))]),
+        }
+    }
+
+    #[test]
+    fn the_line_parses_back_to_the_same_event() {
+        let table = [
+            ("developer.signed_up", Kind::Observation),
+            ("developer.status_changed", Kind::Observation),
+            ("action.done", Kind::Action),
+            ("custom.hr.joined", Kind::Custom),
+        ];
+        for (name, kind) in table {
+            let (line, event) = own(name).build();
+            assert_eq!(event.kind, kind, "{name}");
+            assert!(!line.contains(&b'\n'));
+            assert_eq!(parse(&line).unwrap(), event);
+            assert_eq!(event.occurred_at.timestamp_millis(), 1_750_688_927_556);
+            assert_eq!(event.event_ts.timestamp(), 1_750_688_927);
+        }
+    }
+
+    #[test]
+    fn object_and_revision_are_the_identity() {
+        let (_, first) = own("developer.status_changed").build();
+        let (_, other_words) = OwnEvent {
+            data: Map::new(),
+            ..own("developer.changed")
+        }
+        .build();
+        assert_eq!(first.id, other_words.id);
+        let (_, next) = OwnEvent {
+            revision: 8,
+            ..own("developer.status_changed")
+        }
+        .build();
+        assert_ne!(first.id, next.id);
+        let (_, other) = OwnEvent {
+            object: "team:1".into(),
+            ..own("developer.status_changed")
+        }
+        .build();
+        assert_ne!(first.id, other.id);
+    }
+
+    #[test]
+    fn data_too_deep_for_an_entry_is_kept_as_text() {
+        let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
+        let data = Map::from_iter([("deep".into(), deep)]);
+        let text = Value::Object(data.clone()).to_string();
+        let (line, event) = OwnEvent {
+            data,
+            ..own("custom.deep")
+        }
+        .build();
+        assert_eq!(parse(&line).unwrap(), event);
+        assert_eq!(render(&event)["data"], text);
+    }
+
+    #[test]
+    fn a_time_beyond_all_years_is_flagged() {
+        let (_, event) = OwnEvent {
+            occurred_at: chrono::DateTime::<chrono::Utc>::MAX_UTC,
+            ..own("a.b")
+        }
+        .build();
+        assert!(!event.time_known);
+    }
+}

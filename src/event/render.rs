@@ -94,3 +94,92 @@ fn is_safe(token: &str) -> bool {
             .is_ok_and(|integer| integer.unsigned_abs() <= MAX_SAFE_INTEGER)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::render;
+    use crate::event::parse;
+
+    fn rendered(line: &str) -> Value {
+        Value::Object(render(&parse(line.as_bytes()).unwrap()))
+    }
+
+    #[test]
+    fn a_cef_entry_reads_as_its_json_twin() {
+        let cef = concat!(
+            "2025-06-23T14:28:47Z konghq.com CEF:0|KongInc|Konnect|1.0|KongGateway|Ingress|1|rt=1750688927556 ",
+            r#"src=127.0.0.6 request=/v3/portals act=POST status=201 granted=true success=true kong_initiated=false "#,
+            r#"user_agent= trace_id=3360194145499877252 query={"end":"1684270800"} sig=AAAA"#,
+        );
+        let twin = json!({
+            "event_ts": "2025-06-23T14:28:47Z", "event_vendor": "KongInc", "event_product": "Konnect",
+            "event_version": "1.0", "event_class_id": "KongGateway", "name": "Ingress", "severity": 1,
+            "cef_version": 0, "rt": "1750688927556", "src": "127.0.0.6", "request": "/v3/portals", "act": "POST",
+            "status": 201, "granted": true, "success": "true", "kong_initiated": false, "user_agent": "",
+            "trace_id": "3360194145499877252", "query": r#"{"end":"1684270800"}"#, "sig": "AAAA",
+        });
+        assert_eq!(rendered(cef), twin);
+        assert_eq!(rendered(&twin.to_string()), twin);
+        assert_eq!(rendered(&json!({ "event": twin }).to_string()), twin);
+    }
+
+    #[test]
+    fn values_are_as_sent_but_for_numbers_that_a_reader_would_spoil() {
+        let table = [
+            (r#""x":9007199254740991"#, json!(9_007_199_254_740_991_i64)),
+            (r#""x":9007199254740992"#, json!("9007199254740992")),
+            (
+                r#""x":-9007199254740991"#,
+                json!(-9_007_199_254_740_991_i64),
+            ),
+            (r#""x":-9007199254740992"#, json!("-9007199254740992")),
+            (
+                r#""x":340282366920938463463374607431768211456"#,
+                json!("340282366920938463463374607431768211456"),
+            ),
+            (r#""x":1.5"#, json!(1.5)),
+            (r#""x":1e999"#, json!("1e999")),
+            (r#""x":null"#, Value::Null),
+            (r#""x":"0""#, json!("0")),
+            (r#""x":"9007199254740993""#, json!("9007199254740993")),
+            (
+                r#""x":[ 1, 9007199254740993, {"\ud800" : "\ud800,\"1e999"}, true ]"#,
+                json!([1, "9007199254740993", {"\u{fffd}": "\u{fffd},\"1e999"}, true]),
+            ),
+            (r#""x":{}"#, json!({})),
+            (r#""x":"a\u0000b\ud83d\ude00""#, json!("a\0b😀")),
+        ];
+        for (member, value) in table {
+            assert_eq!(
+                rendered(&format!(r#"{{"name":"n",{member}}}"#))["x"],
+                value,
+                "{member}"
+            );
+        }
+    }
+
+    #[test]
+    fn trace_id_is_always_a_string() {
+        for trace_id in ["7", r#""7""#] {
+            assert_eq!(
+                rendered(&format!(r#"{{"name":"n","trace_id":{trace_id}}}"#))["trace_id"],
+                "7"
+            );
+        }
+        assert_eq!(
+            rendered(r#"{"name":"n","trace_id":null}"#)["trace_id"],
+            Value::Null
+        );
+    }
+
+    #[test]
+    fn unknown_members_and_names_survive() {
+        let line = r#"{"name":"Something.new","zürich":{"a":[]},"event":7}"#;
+        assert_eq!(
+            rendered(line),
+            json!({"name": "Something.new", "zürich": {"a": []}, "event": 7})
+        );
+    }
+}

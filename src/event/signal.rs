@@ -158,3 +158,93 @@ impl FromStr for SignalKind {
             .ok_or_else(|| UnknownWord::new("signal", word))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::{Signal, SignalKind};
+    use crate::event::{EventId, parse};
+
+    #[test]
+    fn every_word_reads_back() {
+        for kind in SignalKind::FIXED {
+            assert_eq!(kind.as_str().parse(), Ok(kind.clone()));
+        }
+        let custom = SignalKind::Custom("hr.joined".into());
+        assert_eq!(custom.to_string(), "custom.hr.joined");
+        assert_eq!("custom.hr.joined".parse(), Ok(custom));
+        for word in ["custom.", "custom", "developer.", ""] {
+            assert!(word.parse::<SignalKind>().is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_evidence_only_where_name_and_outcome_agree() {
+        let table = [
+            (
+                r#""event_product":"Dev-Portal","name":"AUTHENTICATION_OUTCOME_SUCCESS","success":"true""#,
+                Some(SignalKind::DeveloperAuthenticated),
+            ),
+            (
+                r#""event_product":"Dev-portal","name":"AUTHENTICATION_OUTCOME_SUCCESS""#,
+                Some(SignalKind::DeveloperAuthenticated),
+            ),
+            (
+                r#""event_product":"Dev-Portal","name":"AUTHENTICATION_OUTCOME_LOCKED","success":false"#,
+                Some(SignalKind::DeveloperLoginFailed),
+            ),
+            (
+                r#""event_product":"Dev-Portal","name":"AUTHENTICATION_OUTCOME_LOCKED","success":true"#,
+                None,
+            ),
+            (
+                r#""event_product":"Dev-Portal","name":"AUTHENTICATION_OUTCOME_SUCCESS","success":"false""#,
+                None,
+            ),
+            (
+                r#""event_product":"Konnect","name":"AUTHENTICATION_OUTCOME_SUCCESS","success":true"#,
+                None,
+            ),
+            (
+                r#""event_product":"Konnect","name":"Authz.portals","granted":false"#,
+                Some(SignalKind::AccessDenied),
+            ),
+            (
+                r#""event_product":"Konnect","name":"Authz.portals","granted":true"#,
+                None,
+            ),
+            (
+                r#""event_product":"Konnect","name":"Ingress","status":403"#,
+                Some(SignalKind::AccessDenied),
+            ),
+            (
+                r#""event_product":"Konnect","name":"Ingress","status":500"#,
+                None,
+            ),
+            (
+                r#""event_product":"usher","name":"developer.signed_up""#,
+                None,
+            ),
+            (
+                r#""event_product":"Konnect","name":"Ingress","status":403,"status":200"#,
+                None,
+            ),
+        ];
+        for (members, signal) in table {
+            let event = parse(format!("{{{members}}}").as_bytes()).unwrap();
+            assert_eq!(SignalKind::evidenced_by(&event), signal, "{members}");
+        }
+    }
+
+    #[test]
+    fn keys_make_one_of_what_is_one() {
+        assert_eq!(Signal::key_of_object(Uuid::nil()), Uuid::nil().to_string());
+        assert_eq!(Signal::key_of_revision("developer:1", 2), "developer:1:2");
+        assert_eq!(
+            Signal::key_of_event(EventId::from_uuid(Uuid::max())),
+            Uuid::max().to_string()
+        );
+        assert_eq!(Signal::key_of_custom("/hr", "7"), "/hr:7");
+    }
+}

@@ -176,3 +176,153 @@ fn cuts(text: &str, member: &MemberSpan<'_>, span: Range<usize>, scope: Scope) -
     }
     candidates
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Scope, Signed, locate};
+
+    /// 64 bytes of zero as unpadded base64url.
+    fn sig() -> String {
+        "A".repeat(86)
+    }
+
+    fn messages(line: &str) -> Vec<(Scope, String)> {
+        match locate(line.replace("SIG", &sig()).as_bytes()) {
+            Signed::Present { sig, candidates } => {
+                assert_eq!(sig, [0; 64]);
+                let text = |message| String::from_utf8(message).unwrap();
+                candidates
+                    .into_iter()
+                    .map(|c| (c.scope, text(c.message)))
+                    .collect()
+            }
+            other => panic!("{other:?}: {line}"),
+        }
+    }
+
+    #[test]
+    fn cuts_the_member_and_its_comma_wherever_it_stands() {
+        let table: [(&str, &[&str]); 9] = [
+            (r#"{"name":"n","sig":"SIG"}"#, &[r#"{"name":"n"}"#]),
+            (r#"{"sig":"SIG","name":"n"}"#, &[r#"{"name":"n"}"#]),
+            (
+                r#"{ "sig" : "SIG" , "name":"n"}"#,
+                &[r#"{  "name":"n"}"#, r#"{ "name":"n"}"#],
+            ),
+            (
+                r#"{"name":"n","sig":"SIG","z":1}"#,
+                &[r#"{"name":"n","z":1}"#],
+            ),
+            (
+                "{\n  \"name\": \"n\",\n  \"sig\": \"SIG\"\n}\r\n",
+                &["{\n  \"name\": \"n\"\n}"],
+            ),
+            (r#"{"name":"n","s\u0069g":"SIG"}"#, &[r#"{"name":"n"}"#]),
+            (
+                r#"{"name":"n","a":{"sig":"x"},"b":"\",\"sig\":\"x\"","sig":"SIG"}"#,
+                &[r#"{"name":"n","a":{"sig":"x"},"b":"\",\"sig\":\"x\""}"#],
+            ),
+            (
+                r#"{"name":"n","x":1.0e5,"y":"\u00e9\/","sig":"SIG"}"#,
+                &[r#"{"name":"n","x":1.0e5,"y":"\u00e9\/"}"#],
+            ),
+            (r#"{"name":"n","sig":"SIG",}"#, &[r#"{"name":"n",}"#]),
+        ];
+        for (line, expected) in table {
+            let found = messages(line);
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|m| (Scope::Entry, (*m).to_owned()))
+                .collect();
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn tries_the_wrapped_object_before_the_line() {
+        let inside = [
+            (Scope::CpsInner, r#"{"name":"n"}"#.to_owned()),
+            (Scope::CpsLine, r#"{"event":{"name":"n"}}"#.to_owned()),
+        ];
+        assert_eq!(messages(r#"{"event":{"name":"n","sig":"SIG"}}"#), inside);
+        assert_eq!(messages(r#"{"event":{"name":"n"},"sig":"SIG"}"#), inside);
+        assert_eq!(messages(r#"{"sig":"SIG","event":{"name":"n"}}"#), inside);
+        let both = format!(
+            r#"{{"event":{{"name":"n","sig":"{0}"}},"sig":"{0}"}}"#,
+            sig()
+        );
+        assert_eq!(locate(both.as_bytes()), Signed::Malformed);
+    }
+
+    #[test]
+    fn takes_only_the_last_signature_of_a_cef_line() {
+        let header = "t h CEF:0|V|P|1|C|N|1|";
+        let table = [
+            ("rt=1 sig=SIG", "rt=1"),
+            ("user_agent=x sig=forged sig=SIG", "user_agent=x sig=forged"),
+            ("user_agent=  sig=SIG\r\n", "user_agent= "),
+            ("query={\"a\":\" sig=\"} sig=SIG", "query={\"a\":\" sig=\"}"),
+        ];
+        for (extension, message) in table {
+            let expected = vec![(Scope::Entry, format!("{header}{message}"))];
+            assert_eq!(
+                messages(&format!("{header}{extension}")),
+                expected,
+                "{extension}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_signature_is_not_taken_for_one() {
+        let good = sig();
+        let unsigned = [
+            r#"{"name":"n"}"#.to_owned(),
+            r#"{"name":"n","a":{"sig":"x"},"Sig":"x"}"#.to_owned(),
+            format!("t h CEF:0|V|P|1|C|N|1|rt=1 sig={good} trace_id=5"),
+            "t h CEF:0|V|P|1|C|N|1|rt=1 user_agent=sig=x".to_owned(),
+            "no entry sig=x".to_owned(),
+            String::new(),
+        ];
+        for line in unsigned {
+            assert_eq!(locate(line.as_bytes()), Signed::Unsigned, "{line}");
+        }
+        assert_eq!(locate(b"\xff sig=x"), Signed::Unsigned);
+        let malformed = [
+            r#"{"name":"n","sig":""}"#.to_owned(),
+            r#"{"name":"n","sig":null}"#.to_owned(),
+            r#"{"name":"n","sig":5}"#.to_owned(),
+            format!(r#"{{"name":"n","sig":"{good}=="}}"#),
+            format!(r#"{{"name":"n","sig":"{}"}}"#, &good[..60]),
+            format!(r#"{{"name":"n","sig":"{}+"}}"#, &good[..85]),
+            format!(r#"{{"name":"n","sig":"{good}","sig":"{good}"}}"#),
+            "t h CEF:0|V|P|1|C|N|1|rt=1 sig=".to_owned(),
+            format!("t h CEF:0|V|P|1|C|N|1|rt=1 sig={}", &good[..85]),
+        ];
+        for line in malformed {
+            assert_eq!(locate(line.as_bytes()), Signed::Malformed, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_samples_of_the_documentation_are_signed_but_for_one_too_short() {
+        let table: [(&[u8], bool); 5] = [
+            (include_bytes!("testdata/01-org-authentication.cef"), true),
+            (
+                include_bytes!("testdata/04-portal-authentication.json"),
+                true,
+            ),
+            (include_bytes!("testdata/07-org-access.cef"), false),
+            (include_bytes!("testdata/08-org-access.json"), true),
+            (include_bytes!("testdata/21-archived-authz.json"), true),
+        ];
+        for (line, present) in table {
+            match locate(line) {
+                Signed::Present { candidates, .. } => {
+                    assert!(present && !candidates[0].message.windows(3).any(|w| w == b"sig"));
+                }
+                other => assert_eq!((other, present), (Signed::Malformed, false)),
+            }
+        }
+    }
+}

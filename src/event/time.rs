@@ -156,10 +156,7 @@ mod tests {
         let (event_ts, occurred_at, known) = read("junk", Some(1_750_688_927_556));
         assert_eq!((event_ts.as_str(), known), (unknown, false));
         assert_eq!(occurred_at, "2025-06-23T14:28:47.556+00:00");
-        assert_eq!(
-            read("Feb 29 12:00:00", Some(1_750_688_927_556)).2,
-            false.into()
-        );
+        assert!(!read("Feb 29 12:00:00", Some(1_655_000_000_000)).2);
     }
 
     #[test]
@@ -169,6 +166,6 @@ mod tests {
             assert_eq!(event_ts, "2025-06-23T14:28:47+00:00", "{rt}");
             assert_eq!((occurred_at, known), (event_ts, true), "{rt}");
         }
-        assert_eq!(Times::read(None, None).known, false.into());
+        assert!(!Times::read(None, None).known);
     }
 }

@@ -232,10 +232,11 @@ impl Intake {
             event::parse(line.bytes).map_err(|error| aside(error.reason(), error.to_string()))?;
         if event.claims_own_product() {
             // Nothing that comes in from outside may pass for an observation or a deed of ours.
-            return Err(aside(
-                "claims_own_product",
-                "event_product is usher".to_owned(),
-            ));
+            let kept = aside("claims_own_product", "event_product is usher".to_owned());
+            return Err(NewQuarantine {
+                event_id: Some(event.id),
+                ..kept
+            });
         }
         if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
             let (reason, detail) = match verdict {

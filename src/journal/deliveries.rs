@@ -76,4 +76,13 @@ impl Journal {
             })
             .collect()
     }
+
+    /// How many events were stored, over all batches.
+    pub async fn stored_events(&self) -> Result<i64, JournalError> {
+        Ok(
+            sqlx::query_scalar!(r#"SELECT COALESCE(sum(stored), 0) AS "stored!" FROM batches"#)
+                .fetch_one(&self.pool)
+                .await?,
+        )
+    }
 }

@@ -73,8 +73,9 @@ impl From<sqlx::Error> for JournalError {
         match code.as_str() {
             // Deadlock, serialisation, no partition for the row, lock timeout.
             "40P01" | "40001" | "23514" | "55P03" => Self::Repeat(error),
-            // Connection trouble, out of resources or disk, shutdown and start-up.
-            _ if ["08", "53", "57", "58"]
+            // No connection, no entrance (a password or a name that is being changed), out of
+            // resources or disk, shutdown and start-up: all of it is mended outside.
+            _ if ["08", "28", "3D", "53", "55", "57", "58"]
                 .iter()
                 .any(|class| code.starts_with(class)) =>
             {

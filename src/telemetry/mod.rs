@@ -22,15 +22,19 @@ pub enum TelemetryError {
 
 /// Sends structured logs to standard error, so that standard output stays with the data.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    init_at(&config.log, config.format)
+}
+
+/// As [`init`], with a filter and a shape of the caller's own.
+pub fn init_at(log: &str, format: LogFormat) -> Result<(), TelemetryError> {
     // librdkafka and sqlx repeat what usher says once itself.
     let filter = EnvFilter::try_new(format!(
-        "{},sqlx=warn,librdkafka=warn,rdkafka=warn,hyper=warn,reqwest=warn",
-        config.log
+        "{log},sqlx=warn,librdkafka=warn,rdkafka=warn,hyper=warn,reqwest=warn"
     ))?;
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_env_filter(filter);
-    match config.format {
+    match format {
         LogFormat::Text => builder
             .with_target(false)
             .with_ansi(false)

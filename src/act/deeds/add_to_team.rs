@@ -26,20 +26,32 @@ pub(super) async fn carry_out(
     };
     let id = match found {
         Found::One(id) => id,
-        Found::None => return Ok(Outcome::Parked("the portal has no team of this name".into())),
+        Found::None => {
+            return Ok(Outcome::Parked(
+                "the portal has no team of this name".into(),
+            ));
+        }
         Found::Many(count) => {
-            return Ok(Outcome::Parked(format!("the portal has {count} teams of this name")));
+            return Ok(Outcome::Parked(format!(
+                "the portal has {count} teams of this name"
+            )));
         }
     };
     if team::is_member(bench, id, developer).await? {
         return Ok(bench.held("member"));
     }
     if bench.queue.did_before(bench.claimed).await? {
-        return Ok(Outcome::Refused("somebody else ended the membership".into()));
+        return Ok(Outcome::Refused(
+            "somebody else ended the membership".into(),
+        ));
     }
     bench.sending().await?;
     let teams = bench.client.teams(bench.portal());
-    match teams.add_member(id, developer).await.map_err(Trouble::Api)? {
+    match teams
+        .add_member(id, developer)
+        .await
+        .map_err(Trouble::Api)?
+    {
         Membership::Added => Ok(Outcome::Done(Doing::Written)),
         Membership::AlreadyMember => Ok(bench.held("member")),
     }
@@ -57,7 +69,15 @@ async fn make(bench: &Bench<'_>, name: &str) -> Result<TeamId, Trouble> {
         return Err(Trouble::Busy("the team"));
     }
     bench.sending().await?;
-    let team = NewTeam { name: name.to_owned(), ..NewTeam::default() };
-    let made = bench.client.teams(bench.portal()).create(&team).await.map_err(Trouble::Api)?;
+    let team = NewTeam {
+        name: name.to_owned(),
+        ..NewTeam::default()
+    };
+    let made = bench
+        .client
+        .teams(bench.portal())
+        .create(&team)
+        .await
+        .map_err(Trouble::Api)?;
     Ok(made.id)
 }

@@ -65,7 +65,11 @@ impl Bench<'_> {
     /// Says why nothing was to be written: what was wanted holds, be it by an earlier attempt
     /// whose end is not on record.
     fn held(&self, state: &str) -> Outcome {
-        let by = if self.claimed.write_sent { " by an earlier attempt" } else { "" };
+        let by = if self.claimed.write_sent {
+            " by an earlier attempt"
+        } else {
+            ""
+        };
         Outcome::Done(Doing::Held(format!("{state} already{by}")))
     }
 }
@@ -75,9 +79,7 @@ pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
     match &bench.claimed.deed {
         DeedSpec::ApproveDeveloper => approve_developer::carry_out(bench).await,
         DeedSpec::RejectDeveloper => reject_developer::carry_out(bench).await,
-        DeedSpec::AddToTeam { team, create } => {
-            add_to_team::carry_out(bench, team, *create).await
-        }
+        DeedSpec::AddToTeam { team, create } => add_to_team::carry_out(bench, team, *create).await,
         DeedSpec::RemoveFromTeam { team } => remove_from_team::carry_out(bench, team).await,
         DeedSpec::ApproveRegistration => approve_registration::carry_out(bench).await,
         DeedSpec::RejectRegistration => reject_registration::carry_out(bench).await,

@@ -9,9 +9,15 @@ pub(super) async fn carry_out(bench: &Bench<'_>, team: &TeamRef) -> Result<Outco
     let developer = team::developer(bench)?;
     let id = match team::find(bench, team).await? {
         Found::One(id) => id,
-        Found::None => return Ok(Outcome::Parked("the portal has no team of this name".into())),
+        Found::None => {
+            return Ok(Outcome::Parked(
+                "the portal has no team of this name".into(),
+            ));
+        }
         Found::Many(count) => {
-            return Ok(Outcome::Parked(format!("the portal has {count} teams of this name")));
+            return Ok(Outcome::Parked(format!(
+                "the portal has {count} teams of this name"
+            )));
         }
     };
     if !team::is_member(bench, id, developer).await? {
@@ -19,6 +25,9 @@ pub(super) async fn carry_out(bench: &Bench<'_>, team: &TeamRef) -> Result<Outco
     }
     bench.sending().await?;
     let teams = bench.client.teams(bench.portal());
-    teams.remove_member(id, developer).await.map_err(Trouble::Api)?;
+    teams
+        .remove_member(id, developer)
+        .await
+        .map_err(Trouble::Api)?;
     Ok(Outcome::Done(Doing::Written))
 }

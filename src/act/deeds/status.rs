@@ -1,9 +1,7 @@
 //! The answer to somebody who waits, developer or registration: only from `pending`, read again
 //! right before the write. What a human decided in the meantime stands.
 
-use konnect::{
-    ApplicationId, DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus,
-};
+use konnect::{ApplicationId, DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus};
 
 use crate::act::Target;
 use crate::act::deeds::{Bench, Doing, Outcome};
@@ -28,7 +26,9 @@ fn judge(now: &str, wanted: &str) -> Answer {
 }
 
 fn refused(object: &str, now: &str) -> Outcome {
-    Outcome::Refused(format!("the {object} is {now}, no longer pending: somebody else decided"))
+    Outcome::Refused(format!(
+        "the {object} is {now}, no longer pending: somebody else decided"
+    ))
 }
 
 /// Gives a pending developer the status.
@@ -41,13 +41,21 @@ pub(super) async fn set_developer(
     };
     let developers = bench.client.developers(bench.portal());
     let id = DeveloperId(id);
-    let now = developers.get(id).await.map_err(Trouble::on_read("developer"))?.status;
+    let now = developers
+        .get(id)
+        .await
+        .map_err(Trouble::on_read("developer"))?
+        .status;
     match judge(now.as_str(), wanted.as_str()) {
         Answer::Held => Ok(bench.held(now.as_str())),
         Answer::Refuse => Ok(refused("developer", now.as_str())),
         Answer::Write => {
             bench.sending().await?;
-            let after = developers.set_status(id, wanted).await.map_err(Trouble::Api)?.status;
+            let after = developers
+                .set_status(id, wanted)
+                .await
+                .map_err(Trouble::Api)?
+                .status;
             written(after.as_str(), wanted.as_str())
         }
     }

@@ -24,7 +24,10 @@ pub(super) async fn find(bench: &Bench<'_>, team: &TeamRef) -> Result<Found, Tro
         TeamRef::Id(id) => return Ok(Found::One(TeamId(*id))),
         TeamRef::Name(name) => name,
     };
-    let options = ListTeams { name: Some(name.clone()), ..ListTeams::default() };
+    let options = ListTeams {
+        name: Some(name.clone()),
+        ..ListTeams::default()
+    };
     let teams = bench
         .client
         .teams(bench.portal())
@@ -85,8 +88,15 @@ mod tests {
             created_at: None,
             updated_at: None,
         };
-        let teams = [team(1, "Partners"), team(2, "Partners EU"), team(3, "partners")];
-        assert_eq!(exactly(&teams, "Partners"), Found::One(TeamId(Uuid::from_u128(1))));
+        let teams = [
+            team(1, "Partners"),
+            team(2, "Partners EU"),
+            team(3, "partners"),
+        ];
+        assert_eq!(
+            exactly(&teams, "Partners"),
+            Found::One(TeamId(Uuid::from_u128(1)))
+        );
         assert_eq!(exactly(&teams, "Partner"), Found::None);
         let twice = [team(1, "Partners"), team(4, "Partners")];
         assert_eq!(exactly(&twice, "Partners"), Found::Many(2));

@@ -9,8 +9,7 @@ use crate::console::api::Api;
 use crate::console::api::page::{Page, Parameters, journal_problem, part};
 use crate::http::Problem;
 
-const STATES: &str =
-    "planned, running, done, refused, parked, failed, cancelled or shadow";
+const STATES: &str = "planned, running, done, refused, parked, failed, cancelled or shadow";
 
 /// Actions newest first, by the time they were decided.
 pub(super) async fn list_actions(
@@ -26,7 +25,10 @@ pub(super) async fn list_actions(
     };
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
-        Some([time, id]) => Some(ActionPosition { created_at: part(&time)?, id: part(&id)? }),
+        Some([time, id]) => Some(ActionPosition {
+            created_at: part(&time)?,
+            id: part(&id)?,
+        }),
         None => None,
     };
     let pager = parameters.finish()?;
@@ -36,7 +38,11 @@ pub(super) async fn list_actions(
         .await
         .map_err(|error| journal_problem(&error))?;
     let position = |row: &Action| {
-        format!("{} {}", row.created_at.to_rfc3339_opts(SecondsFormat::Micros, true), row.id)
+        format!(
+            "{} {}",
+            row.created_at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            row.id
+        )
     };
     Ok(Json(pager.page(rows, limit, position, |row| row)))
 }

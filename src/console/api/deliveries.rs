@@ -32,7 +32,9 @@ pub(super) async fn list_deliveries(
         .await
         .map_err(|error| journal_problem(&error))?;
     let position = |row: &Delivery| {
-        let time = row.batch_received_at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let time = row
+            .batch_received_at
+            .to_rfc3339_opts(SecondsFormat::Micros, true);
         format!("{time} {} {}", row.batch, row.place)
     };
     Ok(Json(pager.page(rows, limit, position, |row| render(&row))))

@@ -21,7 +21,9 @@ pub(super) async fn list_events(
         portal_id: parameters.text("portal_id"),
         principal_id: parameters.text("principal_id"),
         name: parameters.text("name"),
-        kind: parameters.read::<Kind>("kind", KINDS)?.map(|kind| kind.as_str().to_owned()),
+        kind: parameters
+            .read::<Kind>("kind", KINDS)?
+            .map(|kind| kind.as_str().to_owned()),
         trace_id: parameters.text("trace_id"),
         verification: parameters.read::<Verdict>("verification", VERDICTS)?,
         from: parameters.time("from")?,
@@ -30,7 +32,10 @@ pub(super) async fn list_events(
     };
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
-        Some([event_ts, id]) => Some(Position { event_ts: part(&event_ts)?, id: part(&id)? }),
+        Some([event_ts, id]) => Some(Position {
+            event_ts: part(&event_ts)?,
+            id: part(&id)?,
+        }),
         None => None,
     };
     let pager = parameters.finish()?;
@@ -40,9 +45,15 @@ pub(super) async fn list_events(
         .await
         .map_err(|error| journal_problem(&error))?;
     let position = |row: &StoredEvent| {
-        format!("{} {}", row.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true), row.id)
+        format!(
+            "{} {}",
+            row.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true),
+            row.id
+        )
     };
-    Ok(Json(pager.page(rows, limit, position, |row| render_event(&row))))
+    Ok(Json(
+        pager.page(rows, limit, position, |row| render_event(&row)),
+    ))
 }
 
 /// One event by its id.
@@ -52,16 +63,24 @@ pub(super) async fn get_event(
     parameters: Parameters,
 ) -> Result<Json<Value>, Problem> {
     parameters.finish()?;
-    let id: EventId = id.parse().map_err(|_| bad_request("an event id is a UUID"))?;
-    let event = api.journal.event(id).await.map_err(|error| journal_problem(&error))?;
+    let id: EventId = id
+        .parse()
+        .map_err(|_| bad_request("an event id is a UUID"))?;
+    let event = api
+        .journal
+        .event(id)
+        .await
+        .map_err(|error| journal_problem(&error))?;
     match event {
         Some(event) => Ok(Json(json!({ "data": render_event(&event) }))),
-        None => Err(Problem::new(StatusCode::NOT_FOUND, "there is no event with this id")),
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "there is no event with this id",
+        )),
     }
 }
 
-const KINDS: &str =
-    "authentication, authorization, access, observation, action, custom or unknown";
+const KINDS: &str = "authentication, authorization, access, observation, action, custom or unknown";
 const VERDICTS: &str = "verified, failed, key_unknown, unsigned or not_applicable";
 
 /// Konnect's own member names with the values as sent, and what usher knows beside them.

@@ -39,7 +39,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
                 return Err(bad_request(format!("parameter {name} is given twice")));
             }
         }
-        Ok(Self { path: parts.uri.path().to_owned(), left: given.clone(), given })
+        Ok(Self {
+            path: parts.uri.path().to_owned(),
+            left: given.clone(),
+            given,
+        })
     }
 }
 
@@ -80,7 +84,9 @@ impl Parameters {
 
     /// Where the page before ended; only a value that a `next` held is understood.
     pub(super) fn cursor<const N: usize>(&mut self) -> Result<Option<[String; N]>, Problem> {
-        let Some(cursor) = self.text("cursor") else { return Ok(None) };
+        let Some(cursor) = self.text("cursor") else {
+            return Ok(None);
+        };
         let wrong = || bad_request("parameter cursor: expected a value from meta.next");
         let text = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
         let text = String::from_utf8(text).map_err(|_| wrong())?;
@@ -92,7 +98,10 @@ impl Parameters {
     pub(super) fn finish(self) -> Result<Pager, Problem> {
         match self.left.keys().next() {
             Some(name) => Err(bad_request(format!("unknown parameter {name}"))),
-            None => Ok(Pager { path: self.path, given: self.given }),
+            None => Ok(Pager {
+                path: self.path,
+                given: self.given,
+            }),
         }
     }
 }
@@ -130,18 +139,24 @@ impl Pager {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|last| {
-            self.given.insert("cursor".to_owned(), URL_SAFE_NO_PAD.encode(position(last)));
-            let query =
-                form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.given).finish();
+            self.given
+                .insert("cursor".to_owned(), URL_SAFE_NO_PAD.encode(position(last)));
+            let query = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&self.given)
+                .finish();
             format!("{}?{query}", self.path)
         });
-        Page { data: rows.into_iter().map(render).collect(), meta: Meta { next } }
+        Page {
+            data: rows.into_iter().map(render).collect(),
+            meta: Meta { next },
+        }
     }
 }
 
 /// A part of a cursor as `T`.
 pub(super) fn part<T: FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| bad_request("parameter cursor: expected a value from meta.next"))
+    text.parse()
+        .map_err(|_| bad_request("parameter cursor: expected a value from meta.next"))
 }
 
 pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
@@ -152,8 +167,14 @@ pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
 pub(super) fn journal_problem(error: &JournalError) -> Problem {
     tracing::warn!(error = error.chain(), "the api could not read the record");
     if error.is_transient() {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the record does not answer, try again")
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the record does not answer, try again",
+        )
     } else {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the record could not be read")
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the record could not be read",
+        )
     }
 }

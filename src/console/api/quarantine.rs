@@ -11,7 +11,7 @@ use crate::console::api::Api;
 use crate::console::api::deliveries::far_future;
 use crate::console::api::page::{Page, Parameters, journal_problem, part};
 use crate::http::Problem;
-use crate::journal::{Quarantined, QuarantineFilter};
+use crate::journal::{QuarantineFilter, Quarantined};
 
 /// What was kept aside, newest first.
 pub(super) async fn list_quarantine(
@@ -35,7 +35,11 @@ pub(super) async fn list_quarantine(
         .await
         .map_err(|error| journal_problem(&error))?;
     let position = |row: &Quarantined| {
-        format!("{} {}", row.received_at.to_rfc3339_opts(SecondsFormat::Micros, true), row.id)
+        format!(
+            "{} {}",
+            row.received_at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            row.id
+        )
     };
     Ok(Json(pager.page(rows, limit, position, |row| render(&row))))
 }

@@ -24,7 +24,10 @@ impl Tokens {
 
     fn accepts(&self, given: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
-        let found = self.0.iter().fold(Choice::from(0), |found, token| found | token.ct_eq(&given));
+        let found = self
+            .0
+            .iter()
+            .fold(Choice::from(0), |found, token| found | token.ct_eq(&given));
         found.into()
     }
 }
@@ -44,6 +47,9 @@ pub(super) async fn require(
     if bearer.is_some_and(|token| tokens.accepts(token)) {
         return Ok(next.run(request).await);
     }
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "send Authorization: Bearer and a console token")
-        .with(header::WWW_AUTHENTICATE, "Bearer"))
+    Err(Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "send Authorization: Bearer and a console token",
+    )
+    .with(header::WWW_AUTHENTICATE, "Bearer"))
 }

@@ -71,7 +71,7 @@ pub(super) fn event(text: &str) -> Result<AuditEvent, ParseError> {
             _ => members.insert_text(name, part),
         };
     }
-    let ambiguous = read_extension(extension.trim_start(), &mut members)?;
+    let ambiguous = read_extension(extension, &mut members)?;
     Ok(AuditEvent::from_members(Format::Cef, ambiguous, members))
 }
 
@@ -127,7 +127,7 @@ fn unescape(part: &str) -> Cow<'_, str> {
 /// Reads the extension into the members; returns whether it can be read in more than one way.
 fn read_extension(extension: &str, members: &mut Members) -> Result<bool, ParseError> {
     let signature = signature_at(extension);
-    let body = &extension[..signature.unwrap_or(extension.len())];
+    let body = extension[..signature.unwrap_or(extension.len())].trim_start();
     let mut ambiguous = false;
     let mut after_user_agent = false;
     let mut starts = key_starts(body).peekable();
@@ -184,5 +184,129 @@ fn insert_number(members: &mut Members, key: &str, value: &str) -> bool {
         members.insert_raw(key, value)
     } else {
         members.insert_text(key, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{AuditEvent, parse};
+
+    fn with_extension(extension: &str) -> AuditEvent {
+        let header =
+            "2025-06-23T14:28:47Z konghq.com CEF:0|KongInc|Konnect|1.0|KongGateway|Ingress|1|";
+        parse(format!("{header}{extension}").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn splits_only_before_known_keys() {
+        let event = with_extension(
+            r#"rt=1 request=/a?x=1 b=2 nosrc=9 user_agent=Mozilla/5.0 (a=b; c=d) x=y trace_id=7 query={"q":"a b=c"}"#,
+        );
+        let table = [
+            ("rt", "1"),
+            ("request", "/a?x=1 b=2 nosrc=9"),
+            ("user_agent", "Mozilla/5.0 (a=b; c=d) x=y"),
+            ("trace_id", "7"),
+            ("query", r#"{"q":"a b=c"}"#),
+        ];
+        for (key, value) in table {
+            assert_eq!(event.members.text(key).unwrap(), value, "{key}");
+        }
+        assert_eq!(
+            (event.members.len(), event.ambiguous),
+            (8 + table.len(), false)
+        );
+    }
+
+    #[test]
+    fn empty_values_and_extensions_are_fine() {
+        for extension in ["", " ", "rt=", "rt= src= user_agent=", "rt=\r"] {
+            let event = with_extension(extension);
+            assert!(!event.ambiguous, "{extension:?}");
+            assert_eq!(event.text("rt"), None, "{extension:?}");
+        }
+        let event = with_extension("user_agent= trace_id=5");
+        assert_eq!(event.members.text("user_agent").unwrap(), "");
+        assert_eq!(event.trace_id().unwrap(), "5");
+    }
+
+    #[test]
+    fn does_not_believe_what_a_client_may_have_smuggled_in() {
+        let table = [
+            (
+                "principal_id=real user_agent=x principal_id=forged trace_id=5",
+                "principal_id",
+                Some("real"),
+            ),
+            (
+                "user_agent=x principal_id=forged trace_id=5",
+                "principal_id",
+                None,
+            ),
+            ("user_agent=x success=true granted=true", "success", None),
+            (
+                "user_agent=x trace_id=1 query={} status=200",
+                "status",
+                None,
+            ),
+            ("act=GET act=POST user_agent=x", "act", Some("GET")),
+            (
+                "user_agent=x trace_id=forged trace_id=real",
+                "trace_id",
+                Some("forged"),
+            ),
+            ("user_agent=x user_agent=y", "user_agent", Some("x")),
+            ("user_agent=x sig=forged trace_id=5", "sig", None),
+            ("user_agent=x sig=forged sig=real", "sig", Some("real")),
+            ("user_agent=x sig=one two", "sig", None),
+            ("request=/x sig=forged user_agent=x", "sig", None),
+        ];
+        for (extension, member, value) in table {
+            let event = with_extension(extension);
+            assert!(event.ambiguous, "{extension}");
+            assert_eq!(event.members.text(member).as_deref(), value, "{extension}");
+        }
+    }
+
+    #[test]
+    fn reads_headers_of_any_host_and_odd_times() {
+        let table = [
+            ("2025-06-23T14:28:47Z konghq.com CEF:0|", true),
+            ("2025-06-23T14:28:47Z some-host CEF:0|", true),
+            ("  2025-06-23T14:28:47Z  some-host  CEF:0|", true),
+            ("Jun 23 14:28:47 host CEF:0|", true),
+            ("yesterday konghq.com CEF:0|", false),
+            ("konghq.com CEF:0|", false),
+            ("CEF:0|", false),
+        ];
+        for (prefix, known) in table {
+            let line = format!("{prefix}V|Konnect|1.0|KongGateway|Ingress|1|rt=1750688927556");
+            let event = parse(line.as_bytes()).unwrap();
+            assert_eq!(event.time_known, known, "{prefix}");
+            assert_eq!(
+                event.event_ts.timestamp(),
+                if known { 1_750_688_927 } else { 0 }
+            );
+            assert_eq!(event.occurred_at.timestamp_millis(), 1_750_688_927_556);
+            assert_eq!(event.name().unwrap(), "Ingress");
+        }
+    }
+
+    #[test]
+    fn header_parts_may_be_escaped_and_extensions_are_kept_as_sent() {
+        let event =
+            parse(br"t h CEF:0|V\|W|P\\|1.0|C|Authz.a\|b|high|request=/a\=b\\ user_agent=c|d")
+                .unwrap();
+        let table = [
+            ("event_vendor", "V|W"),
+            ("event_product", r"P\"),
+            ("name", "Authz.a|b"),
+            ("severity", "high"),
+            ("request", r"/a\=b\\"),
+            ("user_agent", "c|d"),
+        ];
+        for (member, value) in table {
+            assert_eq!(event.members.text(member).unwrap(), value, "{member}");
+        }
     }
 }

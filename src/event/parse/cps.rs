@@ -25,3 +25,45 @@ pub(super) fn event(text: &str, outer: &Object<'_>, inner: &Object<'_>) -> Audit
         > 1;
     AuditEvent::from_members(Format::Cps, repeated || wrapped_twice, members)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Format, parse};
+
+    #[test]
+    fn reads_as_the_object_inside() {
+        let inner =
+            r#"{"name":"Ingress","event_product":"Konnect","status":201,"event":{"deep":1}}"#;
+        let plain = parse(inner.as_bytes()).unwrap();
+        for line in [
+            format!(r#"{{"event":{inner}}}"#),
+            format!(r#" {{ "event" : {inner} , }} "#),
+            format!(r#"{{"v":1,"event":{inner},"sig":"x"}}"#),
+            format!(r#"{{"\u0065vent":{inner}}}"#),
+            format!(r#"{{"event":{}}}"#, inner.replace("}}", "},}")),
+        ] {
+            let event = parse(line.as_bytes()).unwrap();
+            assert_eq!(event.format, Format::Cps);
+            assert_eq!(
+                (event.id, &event.members),
+                (plain.id, &plain.members),
+                "{line}"
+            );
+            assert!(!event.ambiguous);
+        }
+    }
+
+    #[test]
+    fn a_second_wrapped_object_makes_the_entry_ambiguous() {
+        let event = parse(br#"{"event":{"name":"a"},"event":{"name":"b"}}"#).unwrap();
+        assert_eq!(
+            (event.name().unwrap().as_ref(), event.ambiguous),
+            ("a", true)
+        );
+        assert!(
+            parse(br#"{"event":{"name":"a","name":"b"}}"#)
+                .unwrap()
+                .ambiguous
+        );
+    }
+}

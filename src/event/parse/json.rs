@@ -37,3 +37,42 @@ pub(super) fn members(text: &str, object: &Object<'_>) -> (Members, bool) {
     }
     (members, repeated)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::event::parse;
+
+    #[test]
+    fn a_name_given_twice_makes_the_entry_ambiguous_and_the_first_value_wins() {
+        let table = [
+            r#"{"name":"Ingress","status":403,"status":200}"#,
+            r#"{"name":"Ingress","status":403,"st\u0061tus":200}"#,
+            r#"{"name":"Ingress","status":403,"status":403}"#,
+        ];
+        for line in table {
+            let event = parse(line.as_bytes()).unwrap();
+            assert_eq!(
+                (event.status(), event.ambiguous),
+                (Some(403), true),
+                "{line}"
+            );
+        }
+        let nested = r#"{"name":"Ingress","x":{"status":1,"status":2},"status":403}"#;
+        assert!(!parse(nested.as_bytes()).unwrap().ambiguous);
+    }
+
+    #[test]
+    fn tolerates_a_trailing_comma_and_lone_surrogates() {
+        let event = parse(br#"{"name":"Ingress","user_agent":"a\ud800","request":"/x",}"#).unwrap();
+        assert_eq!(event.user_agent().unwrap(), "a\u{fffd}");
+        assert_eq!(event.members.raw("user_agent"), Some(r#""a\ud800""#));
+        assert!(!event.ambiguous);
+    }
+
+    #[test]
+    fn a_member_called_event_is_kept_like_any_other() {
+        let event = parse(br#"{"name":"n","event":{"name":"inner"}}"#).unwrap();
+        assert_eq!(event.name().unwrap(), "n");
+        assert_eq!(event.members.raw("event"), Some(r#"{"name":"inner"}"#));
+    }
+}

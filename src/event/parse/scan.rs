@@ -12,6 +12,10 @@ use crate::event::members::decode_string;
 /// whatever was scanned can be read as a value later, also when one more object is put around it.
 const MAX_DEPTH: usize = 126;
 
+/// How many members an object may have whose members are looked at. Entries have about twenty; a line made of
+/// nothing but members would cost its square, as every name is compared with those before it.
+const MAX_MEMBERS: usize = 1_000;
+
 /// The member in which CPS wraps an entry.
 pub(crate) const CPS_WRAPPER: &str = "event";
 
@@ -53,6 +57,8 @@ pub(crate) enum ScanError {
     Syntax(usize),
     /// Too many containers stand inside each other.
     TooDeep,
+    /// The object has more members than any entry has reason to.
+    TooManyMembers,
 }
 
 /// Scans a text that holds one object and white space, nothing else.
@@ -116,6 +122,9 @@ impl<'a> Scanner<'a> {
                     members,
                     trailing_comma: comma.is_some(),
                 });
+            }
+            if members.len() == MAX_MEMBERS {
+                return Err(ScanError::TooManyMembers);
             }
             let mut member = self.member(depth, comma)?;
             self.skip_space();
@@ -311,7 +320,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::{MAX_DEPTH, ScanError, minify, scan};
+    use super::{MAX_DEPTH, MAX_MEMBERS, ScanError, minify, scan};
 
     #[test]
     fn finds_members_wherever_they_stand() {
@@ -377,7 +386,7 @@ mod tests {
             r#"{"a":1}{"b":2}"#,
             r#"{"a":1} x"#,
             r#"{"a":"#,
-            r#"{'a':1}"#,
+            r"{'a':1}",
             r#"{"a":1 "b":2}"#,
             r#"{"a":"\"#,
         ];
@@ -396,6 +405,20 @@ mod tests {
     }
 
     #[test]
+    fn bounds_the_number_of_members() {
+        let with = |count: usize| {
+            let members: Vec<_> = (0..count).map(|number| format!("\"{number}\":1")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert_eq!(scan(&with(MAX_MEMBERS)).unwrap().members.len(), MAX_MEMBERS);
+        assert_eq!(
+            scan(&with(MAX_MEMBERS + 1)).unwrap_err(),
+            ScanError::TooManyMembers
+        );
+        assert!(scan(&format!("{{\"a\":{}}}", with(MAX_MEMBERS + 1))).is_ok());
+    }
+
+    #[test]
     fn minifies_between_tokens_only() {
         let raw = "{ \"a b\" : [ 1 ,\t\"x \\\" y\" , \"\\\\\" ] }";
         assert_eq!(minify(raw), r#"{"a b":[1,"x \" y","\\"]}"#);
@@ -403,7 +426,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_serde_json_about_what_is_an_object(text in r#"[ {}\[\]":,a0-2\\.eu-]{0,24}"#) {
+        fn reads_every_object_that_serde_json_reads(text in r#"[ {}\[\]":,a0-2\\.eu-]{0,24}"#) {
             let text = format!("{{{text}}}");
             let strict = serde_json::from_str::<serde_json::Map<String, Value>>(&text);
             if strict.is_ok() {

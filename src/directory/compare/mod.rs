@@ -1,6 +1,6 @@
 //! Compares what a snapshot shows with what is known: pure, so that every rule of it has a test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use konnect::{ApplicationId, DeveloperId, DeveloperStatus, RegistrationStatus};
 use serde_json::json;
@@ -51,16 +51,16 @@ impl<'a> Comparison<'a, '_> {
             return;
         };
         let known = self.known.portal.as_ref();
-        let mut changed = Vec::new();
+        let mut fields = Vec::new();
         if let Some(known) = known {
-            note(&mut changed, "name", known.name != stored(&portal.name));
+            note(&mut fields, "name", known.name != stored(&portal.name));
             note(
-                &mut changed,
+                &mut fields,
                 "auto_approve_developers",
                 known.auto_approve_developers != portal.auto_approve_developers.unwrap_or(false),
             );
             note(
-                &mut changed,
+                &mut fields,
                 "auto_approve_applications",
                 known.auto_approve_applications
                     != portal.auto_approve_applications.unwrap_or(false),
@@ -73,7 +73,7 @@ impl<'a> Comparison<'a, '_> {
         };
         let difference = Difference::about("portal", portal.id, [("portal_id", json!(portal.id))]);
         let standing = Standing::of(known.map(|known| &known.seen), self.look);
-        if let Some(revision) = changes.judge(standing, names, &changed, difference) {
+        if let Some(revision) = changes.judge(standing, names, &fields, difference) {
             changes.portal = Some(Write {
                 item: portal,
                 revision,
@@ -84,11 +84,11 @@ impl<'a> Comparison<'a, '_> {
     fn teams(&self, changes: &mut Changes<'a>) {
         for team in by_id(&self.snapshot.teams, |team| team.id) {
             let known = self.known.teams.get(&team.id);
-            let mut changed = Vec::new();
+            let mut fields = Vec::new();
             if let Some(known) = known {
-                note(&mut changed, "name", known.name != stored(&team.name));
+                note(&mut fields, "name", known.name != stored(&team.name));
                 note(
-                    &mut changed,
+                    &mut fields,
                     "can_own_applications",
                     known.can_own_applications != team.can_own_applications.unwrap_or(false),
                 );
@@ -100,7 +100,7 @@ impl<'a> Comparison<'a, '_> {
             };
             let difference = Difference::about("team", team.id, [("team_id", json!(team.id))]);
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &changed, difference) {
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
                 changes.teams.push(Write {
                     item: team,
                     revision,
@@ -112,10 +112,10 @@ impl<'a> Comparison<'a, '_> {
     fn developers(&self, changes: &mut Changes<'a>) {
         for developer in by_id(&self.snapshot.developers, |developer| developer.id) {
             let known = self.known.developers.get(&developer.id);
-            let mut changed = Vec::new();
+            let mut fields = Vec::new();
             if let Some(known) = known {
                 note(
-                    &mut changed,
+                    &mut fields,
                     "status",
                     known.status.as_str() != stored(developer.status.as_str()),
                 );
@@ -125,12 +125,12 @@ impl<'a> Comparison<'a, '_> {
                     known.as_deref() != Some(stored(said).as_str())
                 };
                 note(
-                    &mut changed,
+                    &mut fields,
                     "email",
                     differs(&subject.email, &developer.email),
                 );
                 note(
-                    &mut changed,
+                    &mut fields,
                     "full_name",
                     differs(&subject.full_name, &developer.full_name),
                 );
@@ -139,7 +139,7 @@ impl<'a> Comparison<'a, '_> {
             let names = Names {
                 new: news.then_some("developer.signed_up"),
                 back: "developer.returned",
-                changed: match changed.first() {
+                changed: match fields.first() {
                     Some(&"status") => "developer.status_changed",
                     _ => "developer.changed",
                 },
@@ -159,7 +159,7 @@ impl<'a> Comparison<'a, '_> {
             )
             .of(Some(developer.id));
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &changed, difference) {
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
                 changes.developers.push(Write {
                     item: developer,
                     revision,
@@ -172,14 +172,10 @@ impl<'a> Comparison<'a, '_> {
         for application in by_id(&self.snapshot.applications, |application| application.id) {
             let known = self.known.applications.get(&application.id);
             let owner = application.owner.as_ref().and_then(Owner::from_api);
-            let mut changed = Vec::new();
+            let mut fields = Vec::new();
             if let Some(known) = known {
-                note(
-                    &mut changed,
-                    "name",
-                    known.name != stored(&application.name),
-                );
-                note(&mut changed, "owner", known.owner != owner);
+                note(&mut fields, "name", known.name != stored(&application.name));
+                note(&mut fields, "owner", known.owner != owner);
             }
             let names = Names {
                 new: self.first_complete.then_some("application.created"),
@@ -198,7 +194,7 @@ impl<'a> Comparison<'a, '_> {
             )
             .of(owner.and_then(Owner::developer));
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &changed, difference) {
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
                 changes.applications.push(Write {
                     item: application,
                     revision,
@@ -210,27 +206,23 @@ impl<'a> Comparison<'a, '_> {
     fn registrations(&self, changes: &mut Changes<'a>) {
         for registration in by_id(&self.snapshot.registrations, |registration| registration.id) {
             let known = self.known.registrations.get(&registration.id);
-            let mut changed = Vec::new();
+            let mut fields = Vec::new();
             if let Some(known) = known {
                 let api = &registration.api;
                 note(
-                    &mut changed,
+                    &mut fields,
                     "status",
                     known.status.as_str() != stored(registration.status.as_str()),
                 );
                 note(
-                    &mut changed,
+                    &mut fields,
                     "application",
                     known.application_id != registration.application.id,
                 );
-                note(&mut changed, "api", known.api.id != api.id);
+                note(&mut fields, "api", known.api.id != api.id);
+                note(&mut fields, "api.name", known.api.name != stored(&api.name));
                 note(
-                    &mut changed,
-                    "api.name",
-                    known.api.name != stored(&api.name),
-                );
-                note(
-                    &mut changed,
+                    &mut fields,
                     "api.version",
                     known.api.version != api.version.as_deref().map(stored),
                 );
@@ -239,7 +231,7 @@ impl<'a> Comparison<'a, '_> {
             let names = Names {
                 new: news.then_some("registration.requested"),
                 back: "registration.returned",
-                changed: match changed.first() {
+                changed: match fields.first() {
                     Some(&"status") => "registration.status_changed",
                     _ => "registration.changed",
                 },
@@ -263,7 +255,7 @@ impl<'a> Comparison<'a, '_> {
             )
             .of(developer);
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &changed, difference) {
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
                 changes.registrations.push(Write {
                     item: registration,
                     revision,
@@ -273,13 +265,8 @@ impl<'a> Comparison<'a, '_> {
     }
 
     fn memberships(&self, changes: &mut Changes<'a>) {
-        let read: BTreeMap<_, _> = self
-            .snapshot
-            .memberships
-            .iter()
-            .map(|key| (*key, ()))
-            .collect();
-        for key in read.into_keys() {
+        let read: BTreeSet<_> = self.snapshot.memberships.iter().copied().collect();
+        for key in read {
             let known = self.known.memberships.get(&key);
             let names = Names {
                 new: self.first_complete.then_some("membership.changed"),
@@ -317,9 +304,9 @@ impl<'a> Comparison<'a, '_> {
 }
 
 /// Adds the name of a field that differs.
-fn note(changed: &mut Vec<&'static str>, field: &'static str, differs: bool) {
+fn note(fields: &mut Vec<&'static str>, field: &'static str, differs: bool) {
     if differs {
-        changed.push(field);
+        fields.push(field);
     }
 }
 
@@ -333,3 +320,6 @@ fn by_id<T, K: Ord>(list: &[T], id: impl Fn(&T) -> K) -> impl Iterator<Item = &T
 pub(super) fn stored(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! `usher demo`: the whole loop on embedded parts, with people who sign up at a natural pace.
+//!
+//! Starts a local Konnect, an embedded Postgres, an in-process Kafka broker and usher itself, wired
+//! as a real installation would be: the webhook delivers over HTTP, and usher calls the API.
+
+mod people;
+mod stage;
+mod story;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tracing::error;
+
+use crate::cli::demo::stage::Stage;
+use crate::cli::{CliError, Output};
+use crate::config::{Environment, LogFormat, parse_span};
+use crate::lifecycle::Lifecycle;
+use crate::telemetry;
+
+/// Arguments of `usher demo`.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// End after this time, such as 30s [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
+    span: Option<Duration>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Keep the database in this folder [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// What to log on standard error
+    #[arg(long, value_name = "FILTER", default_value = "error")]
+    log: String,
+}
+
+pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let output = Output::new(args.json);
+    telemetry::init_at(&args.log, LogFormat::Text).context("could not start logging")?;
+    let end = async {
+        match args.span {
+            Some(span) => tokio::select! {
+                () = tokio::time::sleep(span) => {}
+                result = Lifecycle::signalled() => complain(result),
+            },
+            None => complain(Lifecycle::signalled().await),
+        }
+    };
+    let stage = Stage::set(args.data_dir, environment).await?;
+    Output::progress(&stage.where_to_look());
+    let summary = stage.play(output, end).await?;
+    Output::last(&summary);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn complain(result: std::io::Result<()>) {
+    if let Err(failure) = result {
+        error!(
+            error = &failure as &dyn std::error::Error,
+            "could not listen for signals"
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! Completes what the lists of a look showed by direct reads: what surrounds a new request, and
+//! what became of what a list lacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use konnect::{Client, DeveloperId, ListTeams, PortalId, TeamId};
+use tracing::info;
+
+use crate::directory::{Look, Missing, Scope, Snapshot, Stored};
+use crate::observe::snapshot::present;
+use crate::observe::{ObserveError, Observer, Parts};
+
+/// Direct reads of a look at the pending ones; for more, the lists of everything are cheaper.
+const MAX_PENDING_READS: usize = 20;
+/// Objects whose absence one look at everything confirms; the next one goes on with the rest.
+const MAX_CONFIRMED: usize = 200;
+
+impl Observer {
+    /// Completes what the lists showed; none when a look at everything should be taken instead.
+    pub(super) async fn complete(
+        &self,
+        look: Look,
+        mut snapshot: Snapshot,
+    ) -> Result<Option<Snapshot>, ObserveError> {
+        let missing = self.parts.directory.missing(look, &snapshot).await?;
+        if snapshot.scope == Scope::All {
+            self.confirm(&mut snapshot, missing).await?;
+            return Ok(Some(snapshot));
+        }
+        if missing.developers.len() + missing.registrations.len() > MAX_PENDING_READS {
+            return Ok(None);
+        }
+        if !self.read_again(&mut snapshot, &missing).await? {
+            return Ok(None);
+        }
+        let surrounded = self.surround(&mut snapshot).await?;
+        Ok(surrounded.then_some(snapshot))
+    }
+
+    /// Reads directly who is no longer pending; `false` when one of them is not there at all,
+    /// which only a look at everything may settle.
+    async fn read_again(
+        &self,
+        snapshot: &mut Snapshot,
+        missing: &Missing,
+    ) -> Result<bool, ObserveError> {
+        let Parts { client, .. } = &*self.parts;
+        let portal = snapshot.portal_id;
+        for id in &missing.developers {
+            let Some(developer) = present(client.developers(portal).get(*id).await)? else {
+                return Ok(false);
+            };
+            snapshot.developers.push(developer);
+        }
+        for (application, id) in &missing.registrations {
+            let read = client.registrations(portal).get(*application, *id).await;
+            let Some(registration) = present(read)? else {
+                return Ok(false);
+            };
+            snapshot.registrations.push(registration);
+        }
+        Ok(true)
+    }
+
+    /// Adds what rules want to know about requests that are new: the portal, its teams, the
+    /// application, its owner and the owner's teams, which may have changed since everything was
+    /// last seen. `false` when there are too many for that.
+    async fn surround(&self, snapshot: &mut Snapshot) -> Result<bool, ObserveError> {
+        let Parts {
+            client, directory, ..
+        } = &*self.parts;
+        let portal = snapshot.portal_id;
+        if directory.portal(portal).await?.is_none() {
+            snapshot.portal = Some(client.portals().get(portal).await?);
+        }
+        if directory.teams(portal).await?.is_empty() {
+            snapshot.teams = client.teams(portal).list(&ListTeams::default()).await?;
+        }
+        let unseen = directory.unseen_registrations(snapshot).await?;
+        if unseen.len() > MAX_PENDING_READS {
+            return Ok(false);
+        }
+        let mut owners: BTreeSet<DeveloperId> = BTreeSet::new();
+        for application in unseen {
+            // The owner of an application can change, so it is read even when it is known.
+            let Some(read) = present(client.applications(portal).get(application).await)? else {
+                continue;
+            };
+            owners.extend(
+                read.owner
+                    .as_ref()
+                    .and_then(konnect::ApplicationOwner::developer),
+            );
+            snapshot.applications.push(read);
+        }
+        for owner in owners {
+            if !snapshot.developers.iter().any(|read| read.id == owner)
+                && let Some(developer) = present(client.developers(portal).get(owner).await)?
+            {
+                snapshot.developers.push(developer);
+            }
+            self.read_teams(snapshot, owner).await?;
+        }
+        Ok(true)
+    }
+
+    /// Reads the teams of one developer; a membership that ended is confirmed by a second read.
+    async fn read_teams(
+        &self,
+        snapshot: &mut Snapshot,
+        developer: DeveloperId,
+    ) -> Result<(), ObserveError> {
+        let Parts {
+            client, directory, ..
+        } = &*self.parts;
+        let portal = snapshot.portal_id;
+        let Some(teams) = present(client.teams(portal).of_developer(developer).await)? else {
+            return Ok(());
+        };
+        let read: BTreeSet<TeamId> = teams.iter().map(|team| team.id).collect();
+        let known = directory.teams_of(portal, developer).await?;
+        let ended: Vec<(TeamId, DeveloperId)> = known
+            .iter()
+            .filter(|team| !read.contains(&team.id))
+            .map(|team| (team.id, developer))
+            .collect();
+        snapshot
+            .memberships
+            .extend(read.iter().map(|team| (*team, developer)));
+        snapshot.teams.extend(teams);
+        confirm_memberships(client, snapshot, &ended).await
+    }
+
+    /// Reads directly, twice, what complete lists lack; what answers after all is added.
+    async fn confirm(&self, snapshot: &mut Snapshot, missing: Missing) -> Result<(), ObserveError> {
+        let Parts { client, .. } = &*self.parts;
+        let missing = capped(missing);
+        let first = read_missing(client, snapshot, missing).await?;
+        let second = read_missing(client, snapshot, first).await?;
+        snapshot.absent.developers = second.developers;
+        snapshot.absent.teams = second.teams;
+        snapshot.absent.applications = second.applications;
+        snapshot.absent.registrations =
+            second.registrations.into_iter().map(|(_, id)| id).collect();
+        confirm_memberships(client, snapshot, &second.memberships).await
+    }
+
+    /// A portal whose lists are missing: gone when two direct reads say so too.
+    pub(super) async fn portal_is_missing(
+        &self,
+        look: Look,
+        portal: PortalId,
+        error: konnect::Error,
+    ) -> Result<Stored, ObserveError> {
+        let Parts {
+            client, directory, ..
+        } = &*self.parts;
+        for _ in 0..2 {
+            if present(client.portals().get(portal).await)?.is_some() {
+                return Err(error.into());
+            }
+        }
+        let mut snapshot = Snapshot::empty(portal, Scope::Direct);
+        snapshot.absent.portal = true;
+        directory.store(look, &snapshot).await?;
+        Err(ObserveError::PortalGone)
+    }
+}
+
+/// At most [`MAX_CONFIRMED`] objects of each kind.
+fn capped(mut missing: Missing) -> Missing {
+    let all = missing.len();
+    missing.developers.truncate(MAX_CONFIRMED);
+    missing.teams.truncate(MAX_CONFIRMED);
+    missing.memberships.truncate(MAX_CONFIRMED);
+    missing.applications.truncate(MAX_CONFIRMED);
+    missing.registrations.truncate(MAX_CONFIRMED);
+    let left = all - missing.len();
+    if left > 0 {
+        info!(
+            left,
+            "more is missing than one look confirms; the next one goes on"
+        );
+    }
+    missing
+}
+
+/// Reads each missing object; adds to the snapshot what is there, returns what is not.
+/// Memberships are returned as they are: they are read by developer.
+async fn read_missing(
+    client: &Client,
+    snapshot: &mut Snapshot,
+    missing: Missing,
+) -> Result<Missing, konnect::Error> {
+    let portal = snapshot.portal_id;
+    let mut absent = Missing {
+        memberships: missing.memberships,
+        ..Missing::default()
+    };
+    for id in missing.registrations {
+        match present(client.registrations(portal).get(id.0, id.1).await)? {
+            Some(registration) => snapshot.registrations.push(registration),
+            None => absent.registrations.push(id),
+        }
+    }
+    for id in missing.applications {
+        match present(client.applications(portal).get(id).await)? {
+            Some(application) => snapshot.applications.push(application),
+            None => absent.applications.push(id),
+        }
+    }
+    for id in missing.developers {
+        match present(client.developers(portal).get(id).await)? {
+            Some(developer) => snapshot.developers.push(developer),
+            None => absent.developers.push(id),
+        }
+    }
+    for id in missing.teams {
+        match present(client.teams(portal).get(id).await)? {
+            Some(team) => snapshot.teams.push(team),
+            None => absent.teams.push(id),
+        }
+    }
+    Ok(absent)
+}
+
+/// Reads the teams of each developer whose membership a list lacked. A developer that is not
+/// there (404) has no teams.
+async fn confirm_memberships(
+    client: &Client,
+    snapshot: &mut Snapshot,
+    ended: &[(TeamId, DeveloperId)],
+) -> Result<(), ObserveError> {
+    let mut by_developer: BTreeMap<DeveloperId, Vec<TeamId>> = BTreeMap::new();
+    for (team, developer) in ended {
+        by_developer.entry(*developer).or_default().push(*team);
+    }
+    for (developer, teams) in by_developer {
+        let read = client
+            .teams(snapshot.portal_id)
+            .of_developer(developer)
+            .await;
+        let there: BTreeSet<TeamId> = present(read)?
+            .unwrap_or_default()
+            .iter()
+            .map(|team| team.id)
+            .collect();
+        for team in teams {
+            let list = if there.contains(&team) {
+                &mut snapshot.memberships
+            } else {
+                &mut snapshot.absent.memberships
+            };
+            list.push((team, developer));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Why a look failed.
+
+use std::error::Error;
+use std::time::Duration;
+
+use crate::journal::JournalError;
+
+/// A look that failed. Shows neither tokens nor bodies.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The management API did not answer as it should.
+    #[error("could not read the management api")]
+    Api(#[from] konnect::Error),
+    /// What was seen could not be stored.
+    #[error("could not store what was seen")]
+    Store(#[from] JournalError),
+    /// The portal does not exist any more.
+    #[error("the portal does not exist any more")]
+    PortalGone,
+}
+
+impl ObserveError {
+    /// Whether the token is refused: a matter for a human.
+    pub fn is_refused(&self) -> bool {
+        match self {
+            Self::Api(error) => error.is_unauthorized(),
+            Self::Store(_) | Self::PortalGone => false,
+        }
+    }
+
+    /// How long the API asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after(),
+            Self::Store(_) | Self::PortalGone => None,
+        }
+    }
+
+    /// The error with its causes on one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,114 @@
+//! Looks at the API: pending ones often, everything at times, and soon after a hint.
+//!
+//! One instance looks at a portal at a time (a lease). Decides nothing and writes nothing to the
+//! API; what a look shows goes to the directory, which tells the journal what differs.
+
+mod complete;
+mod error;
+mod health;
+mod pace;
+mod snapshot;
+mod watch;
+
+use std::sync::Arc;
+
+use konnect::{Client, ListPortals, PortalId};
+use metrics::counter;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::ObserveConfig;
+use crate::directory::{Directory, Scope, Stored};
+use crate::journal::Journal;
+use crate::telemetry::metrics as names;
+
+pub use error::ObserveError;
+pub use health::{Health, PortalHealth};
+pub use snapshot::read;
+
+/// What an [`Observer`] works with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Holds the leases.
+    pub journal: Journal,
+    /// Keeps what was seen.
+    pub directory: Directory,
+    /// Calls the API within its rate limit.
+    pub client: Client,
+    /// How often to look.
+    pub config: ObserveConfig,
+    /// The portals to look at; empty means every portal that the token sees.
+    pub portals: Vec<PortalId>,
+    /// Times of the health report.
+    pub clock: Clock,
+    /// This instance, as the holder of leases.
+    pub holder: Uuid,
+}
+
+/// Looks at portals. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    parts: Arc<Parts>,
+    health: Health,
+}
+
+impl Observer {
+    /// An observer that looks at nothing yet.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            health: Health::default(),
+        }
+    }
+
+    /// How looking goes, for `/readyz`; shared with this observer.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// The portals to look at: those configured, else all that the token sees.
+    pub async fn portals(&self) -> Result<Vec<PortalId>, ObserveError> {
+        if !self.parts.portals.is_empty() {
+            return Ok(self.parts.portals.clone());
+        }
+        let portals = self
+            .parts
+            .client
+            .portals()
+            .list(&ListPortals::default())
+            .await?;
+        Ok(portals.into_iter().map(|portal| portal.id).collect())
+    }
+
+    /// Looks once at `portal` and stores what was seen. Needs no lease: looks that overlap are
+    /// told apart by their numbers, and a difference becomes an event once.
+    ///
+    /// A look at the pending ones becomes one at everything where that costs fewer calls.
+    ///
+    /// # Errors
+    /// Nothing was stored, except that [`ObserveError::PortalGone`] has been.
+    #[tracing::instrument(skip_all, fields(portal.id = %portal, scope = scope.as_str()))]
+    pub async fn sweep_once(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
+        let outcome = self.look(portal, scope).await;
+        let word = if outcome.is_ok() { "ok" } else { "failed" };
+        counter!(names::SWEEPS, "scope" => scope.as_str(), "outcome" => word).increment(1);
+        outcome
+    }
+
+    async fn look(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
+        let Parts {
+            directory, client, ..
+        } = &*self.parts;
+        let look = directory.begin(portal).await?;
+        let read = match snapshot::read(client, portal, scope).await {
+            Err(error) if error.is_not_found() => {
+                return self.portal_is_missing(look, portal, error).await;
+            }
+            read => read?,
+        };
+        let Some(snapshot) = self.complete(look, read).await? else {
+            return Box::pin(self.look(portal, Scope::All)).await;
+        };
+        Ok(directory.store(look, &snapshot).await?)
+    }
+}

@@ -1,0 +1,56 @@
+//! How long to wait before the next try. Keeps no time itself.
+
+use std::time::Duration;
+
+use crate::clock::Ids;
+
+const FIRST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Waits that double from 200 ms up to 5 s, each shortened by up to half at random, so that instances do not
+/// return in step.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    ids: Ids,
+    next: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(ids: Ids) -> Self {
+        Self { ids, next: FIRST }
+    }
+
+    /// The wait before the next try.
+    pub(super) fn wait(&mut self) -> Duration {
+        let longest = self.next;
+        self.next = (longest * 2).min(LONGEST);
+        // The last bytes of an id are random; one of them is jitter enough.
+        let [.., random] = self.ids.next().into_bytes();
+        longest - (longest / 2) * u32::from(random) / 255
+    }
+
+    /// Starts over after a success.
+    pub(super) fn reset(&mut self) {
+        self.next = FIRST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backoff, FIRST, LONGEST};
+    use crate::clock::{Clock, Ids};
+
+    #[test]
+    fn doubles_to_its_longest_and_starts_over() {
+        let mut backoff = Backoff::new(Ids::new(Clock::system()));
+        let mut expected = FIRST;
+        for _ in 0..8 {
+            let wait = backoff.wait();
+            assert!(wait <= expected && wait >= expected / 2, "{wait:?}");
+            expected = (expected * 2).min(LONGEST);
+        }
+        assert_eq!(expected, LONGEST);
+        backoff.reset();
+        assert!(backoff.wait() <= FIRST);
+    }
+}

@@ -1,0 +1,101 @@
+//! A Kafka broker inside this process, for `usher demo` and quick tests: librdkafka's mock cluster, which keeps
+//! messages in memory and knows no admin calls. No substitute for Kafka.
+
+use std::fmt;
+use std::sync::mpsc;
+use std::thread;
+
+use rdkafka::error::KafkaError;
+use rdkafka::mocking::MockCluster;
+use tokio::sync::oneshot;
+
+use crate::publish::PublishError;
+
+/// The only broker of the cluster.
+const BROKER: i32 = 1;
+
+/// One broker on a free port with one topic. Ends when dropped.
+pub struct InProcessBroker {
+    brokers: String,
+    wishes: mpsc::SyncSender<Wish>,
+}
+
+/// Whether the broker is to answer, and where to say that it is done.
+struct Wish {
+    reachable: bool,
+    done: oneshot::Sender<Result<(), KafkaError>>,
+}
+
+impl fmt::Debug for InProcessBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InProcessBroker({})", self.brokers)
+    }
+}
+
+impl InProcessBroker {
+    /// Starts a broker and creates `topic`.
+    ///
+    /// # Errors
+    /// When no port is free or `topic` is no name for one.
+    pub async fn start(topic: &str, partitions: u16) -> Result<Self, PublishError> {
+        let (started, starting) = oneshot::channel();
+        let (wishes, to_do) = mpsc::sync_channel(1);
+        let topic = topic.to_owned();
+        // The cluster cannot change threads, so one of its own keeps it until nobody can wish any more.
+        thread::Builder::new()
+            .name("kafka-in-process".to_owned())
+            .spawn(move || match start(&topic, partitions) {
+                Ok(cluster) => {
+                    if started.send(Ok(cluster.bootstrap_servers())).is_ok() {
+                        serve(&cluster, &to_do);
+                    }
+                }
+                Err(error) => drop(started.send(Err(error))),
+            })
+            .map_err(PublishError::Thread)?;
+        let brokers = answer(starting).await?;
+        Ok(Self { brokers, wishes })
+    }
+
+    /// `host:port`, for `kafka.brokers`.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Cuts every connection and refuses new ones, or accepts them again. What was stored stays.
+    pub async fn set_reachable(&self, reachable: bool) -> Result<(), PublishError> {
+        let (done, doing) = oneshot::channel();
+        // An ended thread drops the other end, which the wait below tells.
+        drop(self.wishes.try_send(Wish { reachable, done }));
+        answer(doing).await
+    }
+}
+
+async fn answer<T>(from: oneshot::Receiver<Result<T, KafkaError>>) -> Result<T, PublishError> {
+    from.await
+        .unwrap_or(Err(KafkaError::Canceled))
+        .map_err(|error| PublishError::InProcess(error.to_string()))
+}
+
+fn start(
+    topic: &str,
+    partitions: u16,
+) -> Result<MockCluster<'static, impl rdkafka::ClientContext + use<>>, KafkaError> {
+    let cluster = MockCluster::new(1)?;
+    cluster.create_topic(topic, i32::from(partitions), 1)?;
+    Ok(cluster)
+}
+
+fn serve(
+    cluster: &MockCluster<'static, impl rdkafka::ClientContext>,
+    to_do: &mpsc::Receiver<Wish>,
+) {
+    for Wish { reachable, done } in to_do {
+        let outcome = if reachable {
+            cluster.broker_up(BROKER)
+        } else {
+            cluster.broker_down(BROKER)
+        };
+        drop(done.send(outcome));
+    }
+}

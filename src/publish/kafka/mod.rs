@@ -1,0 +1,365 @@
+//! The producer: the only folder that knows rdkafka. Sends in the order it is told and tells what became of each
+//! message; when to send, to give up or to try again is decided elsewhere.
+
+mod in_process;
+
+pub use in_process::InProcessBroker;
+
+use std::fmt;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::future_producer::DeliveryFuture;
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
+use rdkafka::types::RDKafkaConfRes;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use crate::config::KafkaConfig;
+use crate::publish::PublishError;
+use crate::publish::message::Message;
+
+/// A message that is not confirmed by then fails: shorter than the lease, so that nobody who lost it still sends.
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(8);
+/// For one question to a broker.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What usher needs to keep its promise; with each setting librdkafka's other name for it.
+const FIXED: [(&str, &str, &str); 5] = [
+    ("enable.idempotence", "enable.idempotence", "true"),
+    ("acks", "request.required.acks", "all"),
+    ("message.timeout.ms", "delivery.timeout.ms", "8000"),
+    ("bootstrap.servers", "metadata.broker.list", ""),
+    ("transactional.id", "transactional.id", ""),
+];
+
+/// What usher prefers; `kafka.options` may say otherwise, by either name.
+const PREFERRED: [(&str, &str, &str); 6] = [
+    ("client.id", "client.id", "usher"),
+    ("compression.type", "compression.codec", "zstd"),
+    // As Java producers do it, so that topics keyed alike are partitioned alike.
+    ("partitioner", "partitioner", "murmur2_random"),
+    ("linger.ms", "queue.buffering.max.ms", "5"),
+    // librdkafka's own 10 s would be most of what a bounced broker costs.
+    (
+        "reconnect.backoff.max.ms",
+        "reconnect.backoff.max.ms",
+        "2000",
+    ),
+    ("log.connection.close", "log.connection.close", "false"),
+];
+
+/// Where and how to send. Its settings are checked one by one.
+#[derive(Clone)]
+pub(super) struct Settings {
+    client: ClientConfig,
+    topic: String,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The options may hold a password.
+        f.debug_struct("Settings")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Takes `kafka` of the configuration.
+    ///
+    /// # Errors
+    /// When a key is missing, fixed, unknown or has a value that cannot be; the value is never shown.
+    pub(super) fn read(config: &KafkaConfig) -> Result<Self, PublishError> {
+        let brokers = config.brokers.as_deref().ok_or(PublishError::NoBrokers)?;
+        let mut client = ClientConfig::new();
+        for (name, other_name, value) in PREFERRED {
+            if !config.options.contains_key(name) && !config.options.contains_key(other_name) {
+                client.set(name, value);
+            }
+        }
+        for (name, value) in &config.options {
+            if FIXED
+                .iter()
+                .any(|(fixed, other, _)| name == fixed || name == other)
+            {
+                return Err(PublishError::FixedOption { name: name.clone() });
+            }
+            client.set(name, value);
+        }
+        for (name, _, value) in FIXED.iter().filter(|(_, _, value)| !value.is_empty()) {
+            client.set(*name, *value);
+        }
+        client.set("bootstrap.servers", brokers);
+        match client.create_native_config() {
+            Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _)) => {
+                Err(PublishError::UnknownOption { name })
+            }
+            Err(KafkaError::ClientConfig(_, _, name, _)) => Err(PublishError::BadOption { name }),
+            Ok(_) | Err(_) => Ok(Self {
+                client,
+                topic: config.topic.clone(),
+            }),
+        }
+    }
+}
+
+/// Why Kafka did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {what}: {source}")]
+pub(super) struct KafkaFailure {
+    what: &'static str,
+    source: KafkaError,
+}
+
+impl KafkaFailure {
+    fn because(what: &'static str) -> impl FnOnce(KafkaError) -> Self {
+        move |source| Self { what, source }
+    }
+}
+
+/// What became of handing a message over.
+pub(super) enum Handed {
+    /// It is queued; later messages of the same key come after it.
+    Queued(Report),
+    /// There is no room now.
+    Full,
+    /// Larger than `message.max.bytes`: it will never be taken.
+    TooLarge,
+}
+
+/// What became of a queued message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// Every replica in sync has it.
+    Confirmed,
+    /// The broker's bound is lower than ours: it will never be taken.
+    TooLarge,
+}
+
+/// The promise of a delivery report.
+pub(super) struct Report(DeliveryFuture);
+
+impl Report {
+    /// Waits for the report; the message's timeout bounds the wait.
+    pub(super) async fn outcome(&mut self) -> Result<Delivery, KafkaFailure> {
+        let refused = match (&mut self.0).await {
+            Ok(Ok(_)) => return Ok(Delivery::Confirmed),
+            Ok(Err((error, _))) => error,
+            Err(_) => KafkaError::Canceled,
+        };
+        if is_too_large(&refused) {
+            return Ok(Delivery::TooLarge);
+        }
+        Err(KafkaFailure::because("deliver a message")(refused))
+    }
+}
+
+/// A connected idempotent producer for one topic.
+pub(super) struct Producer {
+    inner: FutureProducer<Quiet>,
+    topic: String,
+}
+
+impl Producer {
+    /// Connects, and creates the topic when it is missing.
+    ///
+    /// # Errors
+    /// When no broker answers or the topic neither is there nor can be created.
+    pub(super) async fn connect(settings: &Settings) -> Result<Self, KafkaFailure> {
+        let Settings { client, topic } = settings.clone();
+        let connecting = spawn_blocking(move || {
+            let inner: FutureProducer<Quiet> = client
+                .create_with_context(Quiet)
+                .map_err(KafkaFailure::because("create the producer"))?;
+            let has_topic = has_topic(&inner, &topic)?;
+            Ok((Self { inner, topic }, has_topic))
+        });
+        let (producer, has_topic) = connecting
+            .await
+            .map_err(|_| KafkaFailure::because("create the producer")(KafkaError::Canceled))??;
+        if !has_topic && let Err(failure) = create_topic(settings).await {
+            producer.close().await;
+            return Err(failure);
+        }
+        Ok(producer)
+    }
+
+    /// Queues one message behind those before it.
+    pub(super) fn send(&self, message: &Message) -> Result<Handed, KafkaFailure> {
+        let headers = message.headers.iter().fold(
+            OwnedHeaders::new_with_capacity(message.headers.len()),
+            |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            },
+        );
+        let mut record = FutureRecord::<str, [u8]>::to(&self.topic)
+            .payload(&message.payload)
+            .headers(headers);
+        if let Some(key) = &message.key {
+            record = record.key(key);
+        }
+        match self.inner.send_result(record) {
+            Ok(report) => Ok(Handed::Queued(Report(report))),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                Ok(Handed::Full)
+            }
+            Err((error, _)) if is_too_large(&error) => Ok(Handed::TooLarge),
+            Err((error, _)) => Err(KafkaFailure::because("queue a message")(error)),
+        }
+    }
+
+    /// Forgets everything that is queued or under way, at once: what is behind a lost message must not overtake
+    /// it. Nothing may be sent afterwards, for the sequence is broken.
+    pub(super) fn purge(&self) {
+        self.inner.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    /// Ends the producer with its threads; whatever is still under way is forgotten.
+    pub(super) async fn close(self) {
+        // Dropping waits for the polling thread, which must not hold up the runtime.
+        if spawn_blocking(move || drop(self)).await.is_err() {
+            debug!("the producer did not end in order");
+        }
+    }
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::MessageSizeTooLarge)
+    )
+}
+
+fn has_topic(producer: &FutureProducer<Quiet>, topic: &str) -> Result<bool, KafkaFailure> {
+    let because = || KafkaFailure::because("learn about the topic");
+    let metadata = producer
+        .client()
+        .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
+        .map_err(because())?;
+    let error = metadata
+        .topics()
+        .iter()
+        .find(|known| known.name() == topic)
+        .and_then(|known| known.error())
+        .map(RDKafkaErrorCode::from);
+    match error {
+        None => Ok(true),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+            Ok(false)
+        }
+        // The topic is being made; messages wait for its leader.
+        Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
+        Some(code) => Err(because()(KafkaError::MetadataFetch(code))),
+    }
+}
+
+/// Creates the topic with the broker's own number of partitions and replicas.
+async fn create_topic(settings: &Settings) -> Result<(), KafkaFailure> {
+    let because = || KafkaFailure::because("create the missing topic");
+    let client = settings.client.clone();
+    let admin: AdminClient<Quiet> = spawn_blocking(move || client.create_with_context(Quiet))
+        .await
+        .map_err(|_| because()(KafkaError::Canceled))?
+        .map_err(because())?;
+    let topic = NewTopic::new(&settings.topic, -1, TopicReplication::Fixed(-1));
+    let options = AdminOptions::new().request_timeout(Some(ANSWER_TIMEOUT));
+    // A broker that does not know the request may never answer it.
+    let answer = timeout(2 * ANSWER_TIMEOUT, admin.create_topics([&topic], &options)).await;
+    let ended = spawn_blocking(move || drop(admin)).await;
+    debug_assert!(ended.is_ok(), "dropping an admin client does not panic");
+    let code = match answer {
+        Err(_) => RDKafkaErrorCode::OperationTimedOut,
+        Ok(Err(error)) => return Err(because()(error)),
+        Ok(Ok(results)) => match results.into_iter().next() {
+            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => code,
+            _ => {
+                info!(kafka.topic = settings.topic, "created the topic");
+                return Ok(());
+            }
+        },
+    };
+    Err(because()(KafkaError::AdminOp(code)))
+}
+
+/// librdkafka's own messages, kept low: the publisher says once what they repeat, and they hold addresses.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!(target: "librdkafka", facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(target: "librdkafka", error = %error, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{FIXED, MESSAGE_TIMEOUT, Settings};
+    use crate::config::KafkaConfig;
+
+    fn read(options: &[(&str, &str)]) -> Result<Settings, String> {
+        let options: BTreeMap<_, _> = options
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let config = KafkaConfig {
+            brokers: Some("127.0.0.1:9092".to_owned()),
+            options,
+            ..KafkaConfig::default()
+        };
+        Settings::read(&config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn refuses_options_that_would_break_the_promise() {
+        for (name, other_name, _) in FIXED {
+            for name in [name, other_name] {
+                let error = read(&[(name, "0")]).unwrap_err();
+                assert!(
+                    error.starts_with(&format!("kafka.options.{name} ")),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_an_option_that_cannot_be_without_its_value() {
+        let unknown = read(&[("lingr.ms", "s3cret")]).unwrap_err();
+        assert_eq!(
+            unknown,
+            "kafka.options.lingr.ms is not a setting of librdkafka"
+        );
+        let bad = read(&[("linger.ms", "s3cret")]).unwrap_err();
+        assert_eq!(bad, "kafka.options.linger.ms cannot have this value");
+    }
+
+    #[test]
+    fn an_option_overrides_what_usher_prefers_under_either_name() {
+        for name in ["compression.type", "compression.codec"] {
+            let settings = read(&[(name, "lz4")]).unwrap();
+            assert_eq!(settings.client.get(name), Some("lz4"));
+            let set = ["compression.type", "compression.codec"]
+                .iter()
+                .filter(|name| settings.client.get(name).is_some());
+            assert_eq!(set.count(), 1, "{name}");
+        }
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.client.get("compression.type"), Some("zstd"));
+        let timeout = settings.client.get("message.timeout.ms").unwrap();
+        assert_eq!(timeout, MESSAGE_TIMEOUT.as_millis().to_string());
+    }
+}

@@ -1,0 +1,280 @@
+//! One round: claim batches, send their events in order, wait for every report, strike the batches off.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+use uuid::Uuid;
+
+use crate::event::EventId;
+use crate::journal::{JournalError, OutboxRow, ReaderName};
+use crate::lifecycle::pause;
+use crate::publish::Publisher;
+use crate::publish::kafka::{Delivery, Handed, KafkaFailure, MESSAGE_TIMEOUT, Producer, Report};
+use crate::publish::message::Message;
+use crate::telemetry::metrics as names;
+
+/// Batches of one round.
+const BATCHES: i64 = 64;
+/// Claims end before the lease that was renewed last, so that the next holder finds the oldest rows free.
+const CLAIM: Duration = Duration::from_secs(12);
+/// Bytes under way at once.
+const BYTES_IN_FLIGHT: usize = 8 * 1024 * 1024;
+/// A round that lasts longer sends no further batch, so that the first ones leave the outbox.
+const SENDING: Duration = Duration::from_secs(3);
+/// Without any report for so long everything is purged: before the first message times out by itself, since those
+/// behind it could then overtake it.
+const STALLED: Duration = Duration::from_secs(6);
+const _: () = assert!(STALLED.as_millis() < MESSAGE_TIMEOUT.as_millis());
+/// How long a producer without room is left alone.
+const NO_ROOM: Duration = Duration::from_millis(50);
+/// After a request to stop, what is under way may still be confirmed.
+const LAST_REPORTS: Duration = Duration::from_secs(3);
+/// A batch that cannot be read is looked at again after a while, and does not hold up the others.
+const UNREADABLE: Duration = Duration::from_mins(5);
+
+/// Why a round ended early. Its unconfirmed batches are back in the outbox.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RoundError {
+    /// The database failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Kafka refused or could not be reached.
+    #[error(transparent)]
+    Kafka(#[from] KafkaFailure),
+    /// No report came.
+    #[error("kafka confirms nothing")]
+    Stalled,
+    /// The lease is lost, or the time to stop is over.
+    #[error("publishing was abandoned")]
+    Abandoned,
+}
+
+/// One message under way.
+struct UnderWay {
+    event: EventId,
+    batch: usize,
+    bytes: usize,
+    report: Report,
+}
+
+/// One claimed batch.
+struct Claimed {
+    row: OutboxRow,
+    /// Messages without a report.
+    open: usize,
+    progress: Progress,
+}
+
+/// How far a claimed batch came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Not all of it was handed over.
+    Claimed,
+    /// All its messages were handed over.
+    Sent,
+    /// It cannot be read now and went back already.
+    SetAside,
+}
+
+/// What a round holds.
+struct Round<'a> {
+    publisher: &'a Publisher,
+    producer: &'a Producer,
+    stopping: &'a CancellationToken,
+    lost: &'a CancellationToken,
+    claimed: Vec<Claimed>,
+    under_way: VecDeque<UnderWay>,
+    bytes: usize,
+}
+
+impl Publisher {
+    /// Publishes what is owed, up to a bound; returns the number of batches that left the outbox.
+    pub(super) async fn round(
+        &self,
+        producer: &Producer,
+        stopping: &CancellationToken,
+        lost: &CancellationToken,
+    ) -> Result<usize, RoundError> {
+        let rows = self
+            .journal
+            .claim(ReaderName::Kafka, BATCHES, CLAIM)
+            .await?;
+        let claimed = rows.into_iter().map(|row| Claimed {
+            row,
+            open: 0,
+            progress: Progress::Claimed,
+        });
+        let mut round = Round {
+            publisher: self,
+            producer,
+            stopping,
+            lost,
+            claimed: claimed.collect(),
+            under_way: VecDeque::new(),
+            bytes: 0,
+        };
+        let outcome = round.send_all().await;
+        if outcome.is_err() {
+            producer.purge();
+            round.count_lost();
+        }
+        let finished = round.settle().await;
+        outcome.and(finished)
+    }
+}
+
+impl Round<'_> {
+    async fn send_all(&mut self) -> Result<(), RoundError> {
+        let began = Instant::now();
+        for batch in 0..self.claimed.len() {
+            if self.stopping.is_cancelled() || began.elapsed() > SENDING {
+                break;
+            }
+            self.send_batch(batch).await?;
+        }
+        while !self.under_way.is_empty() {
+            self.next_report().await?;
+        }
+        Ok(())
+    }
+
+    async fn send_batch(&mut self, batch: usize) -> Result<(), RoundError> {
+        let journal = &self.publisher.journal;
+        let row = &self.claimed[batch].row;
+        let events = match journal.events_of(row).await {
+            Ok(events) => events,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => {
+                error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
+                journal
+                    .release(ReaderName::Kafka, &[row.batch], UNREADABLE)
+                    .await?;
+                self.claimed[batch].progress = Progress::SetAside;
+                return Ok(());
+            }
+        };
+        for stored in events {
+            match Message::of(&stored) {
+                Ok(message) => self.send(batch, message).await?,
+                Err(error) => {
+                    give_up(stored.id, &error);
+                }
+            }
+        }
+        self.claimed[batch].progress = Progress::Sent;
+        Ok(())
+    }
+
+    async fn send(&mut self, batch: usize, message: Message) -> Result<(), RoundError> {
+        self.check_lease()?;
+        let bytes = message.size();
+        while self.bytes > 0 && self.bytes + bytes > BYTES_IN_FLIGHT {
+            self.next_report().await?;
+        }
+        loop {
+            match self.producer.send(&message)? {
+                Handed::Queued(report) => {
+                    self.claimed[batch].open += 1;
+                    self.bytes += bytes;
+                    self.under_way.push_back(UnderWay {
+                        event: message.id,
+                        batch,
+                        bytes,
+                        report,
+                    });
+                    return Ok(());
+                }
+                Handed::TooLarge => {
+                    give_up(message.id, &TooLarge { bytes });
+                    return Ok(());
+                }
+                Handed::Full if self.under_way.is_empty() => {
+                    pause(NO_ROOM, self.lost).await;
+                    self.check_lease()?;
+                }
+                Handed::Full => self.next_report().await?,
+            }
+        }
+    }
+
+    fn check_lease(&self) -> Result<(), RoundError> {
+        if self.lost.is_cancelled() {
+            return Err(RoundError::Abandoned);
+        }
+        Ok(())
+    }
+
+    /// Waits for the report of the message that was handed over first.
+    async fn next_report(&mut self) -> Result<(), RoundError> {
+        self.check_lease()?;
+        let Some(first) = self.under_way.front_mut() else {
+            return Ok(());
+        };
+        let outcome = tokio::select! {
+            outcome = timeout(STALLED, first.report.outcome()) => outcome,
+            () = self.lost.cancelled() => return Err(RoundError::Abandoned),
+            () = after(LAST_REPORTS, self.stopping) => return Err(RoundError::Abandoned),
+        };
+        match outcome {
+            Err(_) => return Err(RoundError::Stalled),
+            Ok(Err(failure)) => return Err(failure.into()),
+            Ok(Ok(Delivery::Confirmed)) => self.publisher.published.add(1),
+            Ok(Ok(Delivery::TooLarge)) => give_up(first.event, &TooLarge { bytes: first.bytes }),
+        }
+        self.bytes -= first.bytes;
+        self.claimed[first.batch].open -= 1;
+        self.under_way.pop_front();
+        Ok(())
+    }
+
+    fn count_lost(&mut self) {
+        counter!(names::KAFKA_FAILED).increment(self.under_way.len() as u64);
+        self.under_way.clear();
+    }
+
+    /// Strikes off what is confirmed and returns the rest; the number of the former.
+    async fn settle(self) -> Result<usize, RoundError> {
+        let journal = &self.publisher.journal;
+        let batches = |wanted: fn(&Claimed) -> bool| -> Vec<Uuid> {
+            let wanted = self.claimed.iter().filter(|claimed| wanted(claimed));
+            wanted.map(|claimed| claimed.row.batch).collect()
+        };
+        let done = batches(|claimed| claimed.progress == Progress::Sent && claimed.open == 0);
+        let rest = batches(|claimed| claimed.progress == Progress::Claimed || claimed.open > 0);
+        if !done.is_empty() {
+            journal.finish(ReaderName::Kafka, &done).await?;
+        }
+        if !rest.is_empty() {
+            journal
+                .release(ReaderName::Kafka, &rest, Duration::ZERO)
+                .await?;
+        }
+        Ok(done.len())
+    }
+}
+
+/// Why a message can never be sent.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the message has {bytes} bytes, more than Kafka takes; raise message.max.bytes there and in kafka.options"
+)]
+struct TooLarge {
+    bytes: usize,
+}
+
+/// An event that can never be sent must not hold up the others: it stays in the journal, and is counted and named.
+fn give_up(event: EventId, why: &(dyn Error + 'static)) {
+    counter!(names::KAFKA_FAILED).increment(1);
+    error!(event.id = %event, error = why, "an event is not published");
+}
+
+/// Completes `wait` after `token` fired.
+async fn after(wait: Duration, token: &CancellationToken) {
+    token.cancelled().await;
+    sleep(wait).await;
+}

@@ -1,0 +1,459 @@
+//! From the outbox to Kafka: the same promises against the broker in process and against Apache Kafka.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use usher::clock::{Clock, Ids};
+use usher::event::{Verdict, parse};
+use usher::http::health::{Health, router};
+use usher::journal::{Journal, Lane, Lease, NewBatch, NewEvent, ReaderName, Source};
+use usher::lifecycle::Lifecycle;
+use usher::publish::{Published, Publisher};
+
+use crate::support::database::TestDatabase;
+use crate::support::eventually;
+use crate::support::kafka::{Broker, Received, TestKafka};
+
+const PORTAL: &str = "7d0f2f4e-1111-4222-8333-444455556666";
+/// Longer than a killed publisher's lease.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A journal of its own, a broker, and what was appended.
+struct Scene {
+    database: TestDatabase,
+    journal: Journal,
+    kafka: TestKafka,
+    clock: Clock,
+    entries: BTreeMap<String, String>,
+}
+
+/// A publisher that runs.
+struct Running {
+    health: Health,
+    published: Published,
+    task: JoinHandle<()>,
+    stopping: CancellationToken,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stopping.cancel();
+        self.task.await.expect("the publisher ends in order");
+    }
+
+    /// Ends it as a kill does: nothing is returned, nothing is given up.
+    async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+impl Scene {
+    async fn on(kafka: TestKafka) -> Self {
+        let database = TestDatabase::create().await;
+        let journal = Journal::open(&database.url()).expect("a journal");
+        journal.migrate().await.expect("a schema");
+        journal
+            .activate_reader(ReaderName::Kafka, chrono::DateTime::UNIX_EPOCH)
+            .await
+            .expect("a reader");
+        Self {
+            database,
+            journal,
+            kafka,
+            clock: Clock::system(),
+            entries: BTreeMap::new(),
+        }
+    }
+
+    async fn with(broker: Broker) -> Self {
+        Self::on(TestKafka::start(broker).await).await
+    }
+
+    /// Starts another instance.
+    fn start(&self) -> Running {
+        let health = Health::default();
+        let publisher = Publisher::new(
+            self.journal.clone(),
+            &self.kafka.config,
+            self.clock.clone(),
+            Ids::new(self.clock.clone()),
+            health.clone(),
+        )
+        .expect("a publisher");
+        let published = publisher.published();
+        let stopping = CancellationToken::new();
+        let task = Lifecycle::new().spawn("publish", publisher.run(stopping.clone()));
+        Running {
+            health,
+            published,
+            task,
+            stopping,
+        }
+    }
+
+    /// Appends one batch of logins, one per person named.
+    async fn append(&mut self, persons: &[&str]) {
+        let lines: Vec<String> = persons
+            .iter()
+            .map(|person| login(person, self.entries.len(), "firefox"))
+            .collect();
+        self.append_lines(lines).await;
+    }
+
+    async fn append_lines(&mut self, lines: Vec<String>) {
+        let mut events = Vec::new();
+        for line in lines {
+            let event = parse(line.as_bytes()).expect("an entry");
+            self.entries.insert(event.id.to_string(), line.clone());
+            events.push(NewEvent {
+                event,
+                raw: line.into_bytes(),
+                verdict: Verdict::Unsigned,
+                request: None,
+            });
+        }
+        let batch = NewBatch {
+            id: Ids::new(self.clock.clone()).next(),
+            source: Source::Webhook,
+            lane: Lane::Live,
+            part_of: None,
+            received_at: self.clock.now(),
+            requests: Vec::new(),
+            events,
+            quarantined: Vec::new(),
+        };
+        self.journal.append(&batch).await.expect("appended");
+    }
+
+    async fn owed(&self) -> i64 {
+        let backlog = self.journal.backlog(ReaderName::Kafka).await;
+        backlog.expect("the database answers").batches
+    }
+
+    /// Waits until nothing is owed; everything that was ever sent is in the topic then.
+    async fn drained(&self) -> Vec<Received> {
+        eventually("the outbox drains", PATIENCE, async || {
+            self.owed().await == 0
+        })
+        .await;
+        self.kafka.messages().await
+    }
+
+    fn ids(&self) -> BTreeSet<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+
+    async fn end(self) {
+        self.journal.close().await;
+        self.database.drop().await;
+    }
+}
+
+/// One login of `person`; `number` sets its trace id apart and its order.
+fn login(person: &str, number: usize, user_agent: &str) -> String {
+    json!({
+        "event_product": "Dev-Portal",
+        "event_ts": "2026-06-23T14:28:47Z",
+        "name": "AUTHENTICATION_OUTCOME_SUCCESS",
+        "portal_id": PORTAL,
+        "principal_id": person,
+        "trace_id": 3_360_194_145_499_877_000_u64 + number as u64,
+        "user_agent": user_agent,
+    })
+    .to_string()
+}
+
+fn ids(messages: &[Received]) -> BTreeSet<&str> {
+    messages.iter().map(Received::id).collect()
+}
+
+fn trace(message: &Received) -> u64 {
+    let text = message.body["event"]["trace_id"].as_str();
+    text.expect("a string").parse().expect("a number")
+}
+
+async fn sends_each_event_once(broker: Broker) {
+    let mut scene = Scene::with(broker).await;
+    // One is there before the publisher is, the others come while it runs.
+    scene.append(&["ada", "bob"]).await;
+    let running = scene.start();
+    for _ in 0..20 {
+        scene.append(&["ada", "bob", "eve"]).await;
+    }
+    let messages = scene.drained().await;
+
+    assert_eq!(ids(&messages), scene.ids());
+    assert_eq!(messages.len(), 62);
+    assert_eq!(running.published.count(), 62);
+    for message in &messages {
+        let event = &message.body["event"];
+        let person = event["principal_id"].as_str().expect("a person");
+        assert_eq!(message.key, Some(format!("{PORTAL}/{person}")));
+        assert_eq!(event["id"], message.id());
+        assert_eq!(message.body["raw"], scene.entries[message.id()]);
+        let attributes = [
+            ("ce_specversion", "1.0"),
+            ("ce_type", "com.konghq.konnect.audit.authentication"),
+            ("ce_source", &format!("/portals/{PORTAL}")),
+            ("ce_time", "2026-06-23T14:28:47.000Z"),
+            ("ce_subject", person),
+            ("content-type", "application/json"),
+        ];
+        for (name, value) in attributes {
+            assert_eq!(message.headers[name], value, "{name}");
+        }
+    }
+    running.stop().await;
+    scene.end().await;
+}
+
+async fn keeps_one_persons_order_inside_a_batch(broker: Broker) {
+    let mut scene = Scene::with(broker).await;
+    let persons: Vec<&str> = (0..1_000)
+        .map(|n| ["ada", "bob", "eve", "kim"][n % 4])
+        .collect();
+    scene.append(&persons).await;
+    let running = scene.start();
+    let messages = scene.drained().await;
+
+    let mut seen: BTreeMap<&str, Vec<(i32, u64)>> = BTreeMap::new();
+    for message in &messages {
+        let key = message.key.as_deref().expect("a key");
+        seen.entry(key)
+            .or_default()
+            .push((message.partition, trace(message)));
+    }
+    assert_eq!(seen.len(), 4);
+    for (person, events) in seen {
+        assert_eq!(events.len(), 250, "{person}");
+        assert!(events.is_sorted(), "{person} is out of order");
+        assert_eq!(events[0].0, events[249].0, "{person} is on one partition");
+    }
+    running.stop().await;
+    scene.end().await;
+}
+
+async fn two_publishers_repeat_nothing(broker: Broker) {
+    let mut scene = Scene::with(broker).await;
+    let first = scene.start();
+    let second = scene.start();
+    for _ in 0..40 {
+        scene.append(&["ada", "bob"]).await;
+    }
+    let messages = scene.drained().await;
+    assert_eq!(ids(&messages), scene.ids());
+    assert_eq!(messages.len(), 80);
+    let sent = [first.published.count(), second.published.count()];
+    assert!(sent.contains(&0), "one at a time publishes: {sent:?}");
+
+    // The lease is given up at an orderly end: the other need not wait until it runs out.
+    let (active, standby) = if sent[0] > 0 {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    active.stop().await;
+    scene.append(&["eve"]).await;
+    let stopped = Instant::now();
+    let messages = scene.drained().await;
+    assert!(stopped.elapsed() < Duration::from_secs(8));
+    assert_eq!((messages.len(), standby.published.count()), (81, 1));
+    standby.stop().await;
+    scene.end().await;
+}
+
+async fn sends_what_a_killed_one_had_only_claimed(broker: Broker) {
+    let mut scene = Scene::with(broker).await;
+    scene.append(&["ada", "bob"]).await;
+    // What a process that is killed right after its claim leaves behind.
+    let hold = Duration::from_secs(2);
+    let killed = Lease {
+        name: "publish".to_owned(),
+        holder: Ids::new(scene.clock.clone()).next(),
+        ttl: hold,
+    };
+    assert!(scene.journal.hold(&killed).await.unwrap());
+    let claimed = scene.journal.claim(ReaderName::Kafka, 10, hold).await;
+    assert_eq!(claimed.unwrap().len(), 1);
+    scene.append(&["eve"]).await;
+
+    let running = scene.start();
+    let messages = scene.drained().await;
+    assert_eq!(ids(&messages), scene.ids());
+    assert_eq!(messages.len(), 3);
+    running.stop().await;
+    scene.end().await;
+}
+
+async fn a_kill_in_the_middle_repeats_at_most(broker: Broker) {
+    let mut scene = Scene::with(broker).await;
+    for _ in 0..150 {
+        scene.append(&["ada", "bob", "eve"]).await;
+    }
+    let killed = scene.start();
+    eventually("some events are sent", PATIENCE, async || {
+        killed.published.count() > 0
+    })
+    .await;
+    killed.kill().await;
+    scene.append(&["kim"]).await;
+
+    let running = scene.start();
+    let messages = scene.drained().await;
+    assert_eq!(ids(&messages), scene.ids(), "every event, and no other id");
+    for id in scene.ids() {
+        let copies: Vec<&Received> = messages.iter().filter(|m| m.id() == id).collect();
+        let of_first = copies[0].partition;
+        assert!(copies.len() <= 2 && copies.iter().all(|m| m.partition == of_first));
+    }
+    running.stop().await;
+    scene.end().await;
+}
+
+async fn an_event_that_kafka_cannot_take_holds_up_nobody(broker: Broker) {
+    let mut scene = Scene::with(broker).await;
+    let huge = "x".repeat(1_100_000);
+    scene
+        .append_lines(vec![
+            login("ada", 1, "firefox"),
+            login("ada", 2, &huge),
+            login("ada", 3, "firefox"),
+        ])
+        .await;
+    scene.append(&["bob"]).await;
+    let running = scene.start();
+    let messages = scene.drained().await;
+    assert_eq!(messages.len(), 3);
+    assert!(
+        messages
+            .iter()
+            .all(|m| m.body["raw"].as_str().unwrap().len() < 1_000)
+    );
+    running.stop().await;
+    scene.end().await;
+}
+
+/// What `/readyz` says of Kafka, with its status code.
+async fn readiness(running: &Running) -> (StatusCode, Value) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}/readyz", listener.local_addr().expect("bound"));
+    let done = CancellationToken::new();
+    let until = done.clone();
+    let app = router(running.health.clone());
+    let served = Lifecycle::new().spawn("readyz", async move {
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move { until.cancelled().await })
+            .await
+            .expect("the server ends in order");
+    });
+    let answer = reqwest::get(url).await.expect("an answer");
+    let status = answer.status();
+    let body: Value = answer.json().await.expect("JSON");
+    done.cancel();
+    served.await.expect("the server ends in order");
+    (status, body["parts"]["kafka"].clone())
+}
+
+/// Every promise that holds on both brokers, once in each module.
+macro_rules! on_each_broker {
+    ($($name:ident),* $(,)?) => {
+        mod in_process {
+            $(#[tokio::test]
+            async fn $name() {
+                crate::publish::$name(crate::support::kafka::Broker::InProcess).await;
+            })*
+        }
+        mod real {
+            $(#[tokio::test]
+            async fn $name() {
+                crate::publish::$name(crate::support::kafka::Broker::Real).await;
+            })*
+        }
+    };
+}
+
+on_each_broker!(
+    sends_each_event_once,
+    keeps_one_persons_order_inside_a_batch,
+    two_publishers_repeat_nothing,
+    sends_what_a_killed_one_had_only_claimed,
+    a_kill_in_the_middle_repeats_at_most,
+    an_event_that_kafka_cannot_take_holds_up_nobody,
+);
+
+#[tokio::test]
+async fn the_outbox_waits_for_a_broker_that_is_away() {
+    let mut scene = Scene::with(Broker::InProcess).await;
+    let running = scene.start();
+    scene.append(&["ada", "bob"]).await;
+    assert_eq!(scene.drained().await.len(), 2);
+    assert_eq!(readiness(&running).await.1["status"], "ok");
+
+    scene.kafka.in_process().set_reachable(false).await.unwrap();
+    for _ in 0..10 {
+        scene.append(&["ada", "ada", "bob"]).await;
+    }
+    eventually("usher says so", PATIENCE, async || {
+        let (status, kafka) = readiness(&running).await;
+        assert_eq!(
+            status,
+            StatusCode::OK,
+            "deliveries are accepted all the same"
+        );
+        kafka["status"] == "degraded"
+    })
+    .await;
+    assert_eq!(scene.owed().await, 10);
+
+    scene.kafka.in_process().set_reachable(true).await.unwrap();
+    let messages = scene.drained().await;
+    assert_eq!(ids(&messages), scene.ids());
+    let mut order: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for message in &messages {
+        // A repetition is harmless; its first copy is what has a place.
+        if seen.insert(message.id()) {
+            let key = message.key.as_deref().expect("a key");
+            order.entry(key).or_default().push(trace(message));
+        }
+    }
+    assert!(order.values().all(|traces| traces.is_sorted()), "{order:?}");
+    assert_eq!(readiness(&running).await.1["status"], "ok");
+    running.stop().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn stops_in_time_while_no_broker_answers() {
+    let mut scene = Scene::with(Broker::InProcess).await;
+    scene.kafka.in_process().set_reachable(false).await.unwrap();
+    scene.append(&["ada"]).await;
+    let running = scene.start();
+    eventually("usher says so", PATIENCE, async || {
+        readiness(&running).await.1["status"] == "degraded"
+    })
+    .await;
+    let asked = Instant::now();
+    running.stop().await;
+    assert!(asked.elapsed() < usher::lifecycle::GRACE);
+    assert_eq!(scene.owed().await, 1);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn creates_the_topic_when_it_is_missing() {
+    let mut scene = Scene::on(TestKafka::without_topic(Broker::Real).await).await;
+    scene.append(&["ada"]).await;
+    let running = scene.start();
+    assert_eq!(scene.drained().await.len(), 1);
+    running.stop().await;
+    scene.end().await;
+}

@@ -1,0 +1,80 @@
+//! A fresh database on the server of `DATABASE_URL`, dropped at the end.
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use usher::clock::{Clock, Ids};
+
+/// A database that nobody else uses.
+#[derive(Debug)]
+pub struct TestDatabase {
+    server: String,
+    name: String,
+}
+
+/// The server that `make test` starts.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where tests read the environment"
+)]
+fn server() -> String {
+    std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run the tests by `make test`")
+}
+
+impl TestDatabase {
+    /// Makes an empty one; usher brings its own schema.
+    pub async fn create() -> Self {
+        let this = Self {
+            server: server(),
+            name: format!("it_{}", Ids::new(Clock::system()).next().simple()),
+        };
+        this.administer(&format!("CREATE DATABASE {}", this.name))
+            .await;
+        this
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> String {
+        let mut url: url::Url = self.server.parse().expect("DATABASE_URL is a URL");
+        url.set_path(&self.name);
+        url.to_string()
+    }
+
+    /// Ends every connection and refuses new ones until [`TestDatabase::allow`].
+    pub async fn refuse(&self) {
+        self.administer(&format!(
+            "ALTER DATABASE {} ALLOW_CONNECTIONS false",
+            self.name
+        ))
+        .await;
+        self.administer(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        ))
+        .await;
+    }
+
+    /// Takes connections again.
+    pub async fn allow(&self) {
+        self.administer(&format!(
+            "ALTER DATABASE {} ALLOW_CONNECTIONS true",
+            self.name
+        ))
+        .await;
+    }
+
+    /// Drops it, whoever is still connected.
+    pub async fn drop(self) {
+        self.administer(&format!("DROP DATABASE {} WITH (FORCE)", self.name))
+            .await;
+    }
+
+    async fn administer(&self, statement: &str) {
+        let options: PgConnectOptions = self.server.parse().expect("DATABASE_URL is of Postgres");
+        let mut connection = options.connect().await.expect("the test server answers");
+        sqlx::query(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut connection)
+            .await
+            .expect("the test server obeys");
+        connection.close().await.expect("the connection closes");
+    }
+}
