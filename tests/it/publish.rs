@@ -91,7 +91,7 @@ impl Scene {
         let task = Lifecycle::new().spawn("publish", publisher.run(stopping.clone()));
         Running {
             health,
-            sent,
+            published: sent,
             task,
             stopping,
         }
