@@ -1,4 +1,4 @@
-//! One event as a Kafka message: CloudEvents 1.0 in binary mode. Pure: knows nothing of a producer.
+//! One event as a Kafka message: `CloudEvents` 1.0 in binary mode. Pure: knows nothing of a producer.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
