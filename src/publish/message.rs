@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::SecondsFormat;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::event::{AuditEvent, EventId, ParseError, render};
@@ -105,26 +105,28 @@ fn payload(stored: &StoredEvent, event: &AuditEvent) -> Vec<u8> {
         ("delivery_id".to_owned(), json!(stored.delivery_id)),
         ("verification".to_owned(), json!(stored.verdict.as_str())),
     ]);
-    let mut body = Map::from_iter([("event".to_owned(), Value::Object(members))]);
-    match str::from_utf8(&stored.raw) {
-        Ok(text) => body.insert("raw".to_owned(), Value::from(text)),
-        Err(_) => body.insert(
-            "raw_base64".to_owned(),
-            Value::from(STANDARD.encode(&stored.raw)),
-        ),
-    };
-    Value::Object(body).to_string().into_bytes()
+    let (name, entry) = entry(&stored.raw);
+    json!({ "event": members, name: entry })
+        .to_string()
+        .into_bytes()
+}
+
+/// The entry as received, with the name of its member. What is stored is UTF-8 as long as only such entries can be
+/// parsed; readers need not rely on that.
+fn entry(raw: &[u8]) -> (&'static str, String) {
+    match str::from_utf8(raw) {
+        Ok(text) => ("raw", text.to_owned()),
+        Err(_) => ("raw_base64", STANDARD.encode(raw)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
     use chrono::DateTime;
     use serde_json::{Map, Value};
     use uuid::Uuid;
 
-    use super::Message;
+    use super::{Message, entry};
     use crate::event::{OwnEvent, Verdict, parse};
     use crate::journal::StoredEvent;
 
@@ -196,10 +198,8 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_not_utf_8_travels_in_base64() {
-        let raw = b"2025-06-23T14:28:47Z host CEF:0|KongInc|Konnect|1.0|konnect|Ingress|1|act=GET user_agent=\xff";
-        let body = body(&message(raw));
-        assert_eq!(body["raw_base64"], STANDARD.encode(raw));
-        assert_eq!(body.get("raw"), None);
+        assert_eq!(entry("é".as_bytes()), ("raw", "é".to_owned()));
+        assert_eq!(entry(b"\xff\x00"), ("raw_base64", "/wA=".to_owned()));
     }
 
     #[test]
