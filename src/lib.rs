@@ -1,6 +1,6 @@
 //! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
 //!
-//! Read from top to bottom, the modules tell the way of one event.
+//! The groups below follow the way of one event; the names in a group stand in alphabetical order.
 
 // The ground floor.
 pub mod clock;
@@ -10,19 +10,21 @@ pub mod http;
 pub mod lifecycle;
 pub mod telemetry;
 
-// In through the door, and into the record.
+// In through the door, into the record, and out to others.
 pub mod ingest;
 pub mod intake;
 pub mod journal;
+pub mod publish;
 
 // What the API says, what the rules make of it, and what is done.
 pub mod act;
 pub mod directory;
 pub mod observe;
+pub mod react;
 pub mod rules;
 
-// On to others.
-pub mod publish;
+// Time that was missed.
+pub mod backfill;
 
 // What people see and type.
 pub mod app;

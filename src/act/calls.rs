@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::future::Future;
 
+use tracing::trace;
+
 /// A call as the record of an attempt shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Call {
@@ -24,13 +26,15 @@ pub fn note_call(attempt: &konnect::Attempt) {
         route: attempt.route,
         status: attempt.status,
     };
-    // Outside an attempt there is no record to write to, and that is no error.
-    drop(LAST.try_with(|last| {
+    let noted = LAST.try_with(|last| {
         // A write is what people ask for; the read before it says less.
         if call.method != "GET" || last.get().is_none_or(|known| known.method == "GET") {
             last.set(Some(call));
         }
-    }));
+    });
+    if noted.is_err() {
+        trace!(route = call.route, "a call outside an attempt");
+    }
 }
 
 /// Runs an attempt and says which call it made: the last write, else the last read.

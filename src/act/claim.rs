@@ -22,8 +22,6 @@ pub(super) struct Claimed {
     pub(super) rule: String,
     pub(super) deed: DeedSpec,
     pub(super) target: Target,
-    pub(super) signal: String,
-    pub(super) causes: Vec<Uuid>,
     pub(super) attempts: i32,
     /// Whether an earlier attempt may have written.
     pub(super) write_sent: bool,
@@ -51,8 +49,6 @@ struct ClaimedRow {
     target_kind: String,
     target_id: Uuid,
     application_id: Option<Uuid>,
-    signal: String,
-    causes: Vec<Uuid>,
     attempts: i32,
     write_sent: bool,
 }
@@ -71,8 +67,6 @@ impl ClaimedRow {
             deed: serde_json::from_value(self.spec).map_err(|_| inconsistent("spec"))?,
             target: Target::from_columns(&self.target_kind, self.target_id, self.application_id)
                 .ok_or_else(|| inconsistent("target_kind"))?,
-            signal: self.signal,
-            causes: self.causes,
             attempts: self.attempts,
             write_sent: self.write_sent,
         })
@@ -112,8 +106,8 @@ impl Queue {
                 FOR UPDATE OF a SKIP LOCKED
             )
             RETURNING
-                id, portal_id, rule, spec, target_kind, target_id, application_id, signal, causes,
-                attempts, write_sent_at IS NOT NULL AS "write_sent!"
+                id, portal_id, rule, spec, target_kind, target_id, application_id, attempts,
+                write_sent_at IS NOT NULL AS "write_sent!"
             "#,
             lease,
             hold.as_secs_f64(),

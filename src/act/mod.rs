@@ -5,6 +5,7 @@
 
 mod action;
 mod backoff;
+mod by_hand;
 mod calls;
 mod claim;
 mod deed;
@@ -14,10 +15,12 @@ mod list;
 mod outcome;
 mod pause;
 mod queue;
+mod told;
 mod trouble;
 mod worker;
 
 pub use action::{Action, ActionState, Target, UnknownState};
+pub use backoff::Backoff;
 pub use calls::note_call;
 pub use deed::{DeedSpec, TeamRef};
 pub use enqueue::{Enqueued, NewChain, NewStep, OnLimit, Standing};

@@ -4,18 +4,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use metrics::counter;
-use serde_json::{Map, json};
 use sqlx::PgConnection;
-use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::act::calls::Call;
 use crate::act::claim::Claimed;
-use crate::act::{ActionState, Queue, Target};
-use crate::event::{OwnEvent, Verdict};
-use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
-use crate::telemetry::metrics as names;
+use crate::act::told::{Told, ToldRow};
+use crate::act::{ActionState, Queue};
+use crate::journal::{JournalError, Lane, NewBatch, Source, append_in};
 
 /// Tries of a transaction that Postgres asks to repeat.
 const TRIES: usize = 5;
@@ -35,112 +31,6 @@ pub(super) struct AttemptRecord {
 pub(super) struct Ending {
     pub(super) state: ActionState,
     pub(super) reason: Option<String>,
-}
-
-/// An action whose state changed, as its event tells it.
-struct Told {
-    id: Uuid,
-    rule: String,
-    deed: String,
-    target: Target,
-    portal_id: Uuid,
-    signal: String,
-    state: ActionState,
-    reason: Option<String>,
-    attempts: i32,
-    causes: Vec<Uuid>,
-    revision: i64,
-}
-
-struct ToldRow {
-    id: Uuid,
-    rule: String,
-    deed: String,
-    target_kind: String,
-    target_id: Uuid,
-    application_id: Option<Uuid>,
-    portal_id: Uuid,
-    signal: String,
-    state: String,
-    reason: Option<String>,
-    attempts: i32,
-    causes: Vec<Uuid>,
-    revision: i64,
-}
-
-impl TryFrom<ToldRow> for Told {
-    type Error = JournalError;
-
-    fn try_from(row: ToldRow) -> Result<Self, JournalError> {
-        let inconsistent = |column| JournalError::Inconsistent {
-            table: "actions",
-            column,
-        };
-        Ok(Self {
-            id: row.id,
-            rule: row.rule,
-            deed: row.deed,
-            target: Target::from_columns(&row.target_kind, row.target_id, row.application_id)
-                .ok_or_else(|| inconsistent("target_kind"))?,
-            portal_id: row.portal_id,
-            signal: row.signal,
-            state: row.state.parse().map_err(|_| inconsistent("state"))?,
-            reason: row.reason,
-            attempts: row.attempts,
-            causes: row.causes,
-            revision: row.revision,
-        })
-    }
-}
-
-impl Told {
-    fn event(self, now: DateTime<Utc>) -> NewEvent {
-        let mut data = Map::new();
-        data.insert("rule".to_owned(), json!(self.rule));
-        data.insert("deed".to_owned(), json!(self.deed));
-        data.insert("target".to_owned(), json!(self.target));
-        data.insert("state".to_owned(), json!(self.state));
-        data.insert("reason".to_owned(), json!(self.reason));
-        data.insert("attempts".to_owned(), json!(self.attempts));
-        data.insert("signal".to_owned(), json!(self.signal));
-        data.insert("causes".to_owned(), json!(self.causes));
-        let developer = match self.target {
-            Target::Developer { id } => Some(id.to_string()),
-            Target::Application { .. } | Target::Registration { .. } => None,
-        };
-        let own = OwnEvent {
-            name: format!("action.{}", self.state),
-            portal_id: self.portal_id.to_string(),
-            principal_id: developer,
-            object: format!("action/{}", self.id),
-            revision: self.revision,
-            occurred_at: now,
-            data,
-        };
-        let (raw, event) = own.build();
-        NewEvent {
-            event,
-            raw,
-            verdict: Verdict::NotApplicable,
-            request: None,
-        }
-    }
-
-    fn log(&self) {
-        counter!(
-            names::ACTIONS,
-            "deed" => self.deed.clone(),
-            "state" => self.state.as_str(),
-        )
-        .increment(1);
-        let (id, rule, deed) = (self.id, self.rule.as_str(), self.deed.as_str());
-        let (state, reason) = (self.state.as_str(), self.reason.as_deref());
-        if self.state == ActionState::Failed {
-            warn!(action.id = %id, rule, deed, state, reason, "an action ended");
-        } else {
-            info!(action.id = %id, rule, deed, state, reason, "an action ended");
-        }
-    }
 }
 
 impl Queue {
@@ -185,22 +75,17 @@ impl Queue {
         ) {
             told.extend(cancel_followers(&mut tx, &told[0]).await?);
         }
-        for action in &told {
-            action.log();
-        }
-        self.tell(&mut tx, told, now).await?;
+        self.tell(&mut tx, &told, now).await?;
         tx.commit().await?;
-        self.journal.wake_readers();
-        // The next of its chain may be due now.
-        self.wake();
+        self.told(&told);
         Ok(true)
     }
 
     /// Appends the events to the journal in the same transaction as the change that they tell of.
-    async fn tell(
+    pub(super) async fn tell(
         &self,
         tx: &mut PgConnection,
-        told: Vec<Told>,
+        told: &[Told],
         now: DateTime<Utc>,
     ) -> Result<(), JournalError> {
         let batch = NewBatch {
@@ -210,7 +95,7 @@ impl Queue {
             part_of: None,
             received_at: now,
             requests: Vec::new(),
-            events: told.into_iter().map(|action| action.event(now)).collect(),
+            events: told.iter().map(|action| action.event(now)).collect(),
             quarantined: Vec::new(),
         };
         append_in(tx, &batch)
@@ -221,6 +106,16 @@ impl Queue {
                 table: "batches",
                 column: "id",
             })
+    }
+
+    /// Lets everybody hear of what was committed.
+    pub(super) fn told(&self, told: &[Told]) {
+        for action in told {
+            action.log();
+        }
+        self.journal.wake_readers();
+        // The next of its chain may be due now.
+        self.wake();
     }
 
     /// Plans another attempt after `wait`.
@@ -296,7 +191,10 @@ async fn end(
 }
 
 /// Cancels all that waited, directly or not, for the action that ended badly.
-async fn cancel_followers(tx: &mut PgConnection, ended: &Told) -> Result<Vec<Told>, JournalError> {
+pub(super) async fn cancel_followers(
+    tx: &mut PgConnection,
+    ended: &Told,
+) -> Result<Vec<Told>, JournalError> {
     sqlx::query_as!(
         ToldRow,
         r#"

@@ -8,7 +8,7 @@ use konnect::Error as ApiError;
 use crate::journal::JournalError;
 
 /// `Retry-After` is honoured up to here; a longer one is taken for a mistake of a gateway.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Why an attempt did not come to an end.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use konnect::ListPortals;
-use metrics::counter;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -48,7 +47,7 @@ impl Default for Timings {
         Self {
             probe_every: Duration::from_secs(30),
             attempt: Duration::from_secs(45),
-            lease: Duration::from_secs(60),
+            lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
             backoff: Backoff::default(),
         }

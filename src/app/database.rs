@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -88,11 +89,12 @@ fn invalid(reason: &str) -> AppError {
     })
 }
 
-/// Waits for the database, brings its schema up to date and makes `readers` active; `false` when
+/// Waits for the database, brings its schema up to date and makes `readers` active, each
+/// from its time on; `false` when
 /// cancelled before that.
 pub(super) async fn prepare(
     journal: &Journal,
-    readers: &[ReaderName],
+    readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
     health: &Health,
     cancel: &CancellationToken,
@@ -126,16 +128,14 @@ pub(super) async fn prepare(
 
 async fn try_prepare(
     journal: &Journal,
-    readers: &[ReaderName],
+    readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
 ) -> Result<(), JournalError> {
     journal.ping().await?;
     journal.migrate().await?;
     journal.make_partitions_ahead(clock.now()).await?;
-    for reader in readers {
-        journal
-            .activate_reader(*reader, chrono::DateTime::UNIX_EPOCH)
-            .await?;
+    for (reader, since) in readers {
+        journal.activate_reader(*reader, *since).await?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::act::Queue;
@@ -21,13 +22,17 @@ use crate::app::parts::Parts;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
 use crate::console::api::{self, Api, Tokens};
+use crate::directory::Directory;
 use crate::http::Problem;
 use crate::http::health::{self, Health};
 use crate::ingest::{self, Door};
 use crate::intake::{Intake, KeyRing};
+use crate::journal::Journal;
 use crate::journal::embedded::EmbeddedError;
 use crate::lifecycle::Lifecycle;
+use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
+pub use konnect_client::build as build_client;
 
 /// What the process gives to its parts.
 #[derive(Debug, Clone)]
@@ -62,6 +67,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Nothing can be published with these settings.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// The client of the management API could not be made.
     #[error("konnect: {0}")]
     Client(#[from] konnect::Error),
@@ -71,7 +79,7 @@ impl AppError {
     /// Whether the user can mend it in the configuration.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Rules(_) => true,
+            Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
             Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
             Self::Embedded(_) | Self::Listen { .. } => false,
         }
@@ -136,7 +144,7 @@ impl App {
             journal: journal.clone(),
             actions: actions.clone(),
         };
-        let (tokens, console_token) = console_tokens(&config, &ids);
+        let (tokens, console_token) = console_tokens(&config);
         let router = Router::new()
             .merge(ingest::router(&config.ingest.path, door))
             .merge(api::router(api, Tokens::new(&tokens)))
@@ -145,12 +153,29 @@ impl App {
             .fallback(Problem::not_found)
             .method_not_allowed_fallback(Problem::method_not_allowed);
 
+        let publisher = match config.kafka.brokers {
+            Some(_) => Some(Publisher::new(
+                journal.clone(),
+                &config.kafka,
+                clock.clone(),
+                ids.clone(),
+                health.clone(),
+            )?),
+            None => None,
+        };
         let parts = Parts {
+            directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
-            keys,
+            actions,
             intake,
+            keys,
+            client,
+            rules: watch::Sender::new(Arc::new(rules)),
+            publisher,
             health,
             clock,
+            ids,
+            config,
         };
         Ok(Self {
             listener,
@@ -160,6 +185,30 @@ impl App {
             parts,
             console_token,
         })
+    }
+
+    /// The record.
+    pub fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    /// What the API last said.
+    pub fn directory(&self) -> &Directory {
+        &self.parts.directory
+    }
+
+    /// What was decided and done.
+    pub fn actions(&self) -> &Queue {
+        &self.parts.actions
+    }
+
+    /// The count of what is published, where something is.
+    pub fn published(&self) -> Published {
+        self.parts
+            .publisher
+            .as_ref()
+            .map(Publisher::published)
+            .unwrap_or_default()
     }
 
     /// Where usher listens; the port is the one it was given.
@@ -202,11 +251,11 @@ impl App {
 }
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.
-fn console_tokens(config: &Config, ids: &Ids) -> (Vec<ConsoleToken>, Option<Secret>) {
+fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
     if !config.console.tokens.is_empty() || !config.http.listen.ip().is_loopback() {
         return (config.console.tokens.clone(), None);
     }
-    let token = Secret::new(ids.secret());
+    let token = Secret::new(Ids::secret());
     let made = ConsoleToken {
         name: "start".to_owned(),
         role: Role::Operator,

@@ -2,23 +2,46 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tracing::warn;
+use chrono::{DateTime, Utc};
+use metrics::gauge;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
+use crate::act::{self, Queue, Worker};
 use crate::app::database;
-use crate::clock::Clock;
-use crate::http::health::Health;
+use crate::clock::{Clock, Ids};
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::http::health::{Condition, Health};
 use crate::intake::{Intake, KeyRing, recheck_until_stopped};
 use crate::journal::{Journal, ReaderName};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, pause};
+use crate::observe::{self, Observer};
+use crate::publish::Publisher;
+use crate::react::{self, Reactor};
+use crate::rules::RuleSet;
+use crate::telemetry::metrics as names;
+
+/// How often `/readyz` hears how the parts do.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that runs until the process stops.
 pub(super) struct Parts {
     pub(super) journal: Journal,
-    pub(super) keys: Arc<KeyRing>,
+    pub(super) directory: Directory,
+    pub(super) actions: Queue,
     pub(super) intake: Intake,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) client: konnect::Client,
+    pub(super) rules: watch::Sender<Arc<RuleSet>>,
+    pub(super) publisher: Option<Publisher>,
     pub(super) health: Health,
     pub(super) clock: Clock,
+    pub(super) ids: Ids,
+    pub(super) config: Config,
 }
 
 impl Parts {
@@ -44,6 +67,33 @@ impl Parts {
             stopping.clone(),
         );
         lifecycle.spawn("database", watch);
+        self.start_keys(&lifecycle).await;
+        if self.config.konnect.token.is_some() {
+            self.start_onboarding(&lifecycle);
+        } else {
+            info!("konnect.token is not set: events are recorded, nobody is let in");
+        }
+        if let Some(publisher) = self.publisher {
+            lifecycle.spawn("publish", async move { publisher.run(stopping).await });
+        } else {
+            info!("kafka.brokers is not set: nothing is published");
+        }
+    }
+
+    /// Who reads the outbox, and from when on: Kafka gets everything that is stored, reactions are
+    /// for what happens from now on.
+    fn readers(&self) -> Vec<(ReaderName, DateTime<Utc>)> {
+        let mut readers = Vec::new();
+        if self.publisher.is_some() {
+            readers.push((ReaderName::Kafka, DateTime::UNIX_EPOCH));
+        }
+        if self.config.konnect.token.is_some() {
+            readers.push((ReaderName::React, self.clock.now()));
+        }
+        readers
+    }
+
+    async fn start_keys(&self, lifecycle: &Lifecycle) {
         if let Err(error) = self.keys.load().await {
             warn!(
                 error = &error as &dyn Error,
@@ -56,13 +106,80 @@ impl Parts {
                 "the signing keys are fetched when they are needed"
             );
         }
-        lifecycle.spawn(
-            "recheck",
-            recheck_until_stopped(self.intake.clone(), stopping.clone()),
-        );
+        let recheck = recheck_until_stopped(self.intake.clone(), lifecycle.stopping());
+        lifecycle.spawn("recheck", recheck);
     }
 
-    fn readers(&self) -> Vec<ReaderName> {
-        vec![ReaderName::React]
+    /// Looking, deciding, doing.
+    fn start_onboarding(&self, lifecycle: &Lifecycle) {
+        let observer = Observer::new(observe::Parts {
+            journal: self.journal.clone(),
+            directory: self.directory.clone(),
+            client: self.client.clone(),
+            config: self.config.observe.clone(),
+            portals: self
+                .config
+                .konnect
+                .portals
+                .iter()
+                .copied()
+                .map(Into::into)
+                .collect(),
+            clock: self.clock.clone(),
+            holder: self.ids.next(),
+        });
+        let reactor = Reactor::new(
+            self.journal.clone(),
+            self.directory.clone(),
+            self.rules.subscribe(),
+            self.actions.clone(),
+            self.clock.clone(),
+            react::Settings {
+                own_principal: self.config.konnect.principal_id,
+                ..react::Settings::default()
+            },
+        );
+        let worker = Worker::new(
+            self.actions.clone(),
+            self.directory.clone(),
+            self.client.clone(),
+            act::Timings::default(),
+        );
+        let stopping = lifecycle.stopping();
+        let report = report(
+            observer.health(),
+            worker.paused(),
+            self.health.clone(),
+            stopping.clone(),
+        );
+        lifecycle.spawn("report", report);
+        lifecycle.spawn("observe", observer.run(lifecycle.clone()));
+        let stop = stopping.clone();
+        lifecycle.spawn("react", async move { reactor.run(stop).await });
+        lifecycle.spawn("act", async move { worker.run(stopping).await });
+    }
+}
+
+/// Tells `/readyz` how looking and acting go.
+async fn report(
+    observed: observe::Health,
+    paused: watch::Receiver<bool>,
+    health: Health,
+    cancel: CancellationToken,
+) {
+    while !pause(REPORT_EVERY, &cancel).await {
+        let paused = *paused.borrow();
+        gauge!(names::ACTIONS_PAUSED).set(if paused { 1.0 } else { 0.0 });
+        match observed.problem() {
+            _ if paused => {
+                health.set(
+                    "konnect",
+                    Condition::Degraded,
+                    "the token is refused, actions wait",
+                );
+            }
+            Some(problem) => health.set("konnect", Condition::Degraded, problem),
+            None => health.set("konnect", Condition::Ok, ""),
+        }
     }
 }

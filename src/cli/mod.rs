@@ -1,11 +1,15 @@
 //! The commands, one file each. Data goes to standard output, everything else to standard error;
 //! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration.
 
+mod demo;
 mod emulate;
+mod init;
 mod migrate;
 mod output;
+mod replay;
 mod rules;
 mod serve;
+mod times;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,12 +34,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the token's portals and write a configuration to begin with
+    Init(init::InitArgs),
     /// Take deliveries in, publish them, and answer newcomers
     Serve(serve::ServeArgs),
+    /// Run the whole loop on embedded parts, to look at
+    Demo(demo::DemoArgs),
     /// Run a local Konnect to try things against
     Emulate(emulate::EmulateArgs),
     /// Bring the database's schema up to date
     Migrate(migrate::MigrateArgs),
+    /// Have Konnect send a window of a portal's entries again
+    Replay(replay::ReplayArgs),
     /// Look at the rules file
     Rules(rules::RulesArgs),
 }
@@ -94,7 +104,7 @@ impl Common {
         let file = self
             .config
             .as_deref()
-            .or(default.exists().then_some(default));
+            .or_else(|| default.exists().then_some(default));
         Ok(config::load(file, environment)?)
     }
 }
@@ -114,9 +124,12 @@ pub fn run(cli: Cli) -> ExitCode {
     let environment = Environment::of_process();
     let result = runtime.block_on(async {
         match cli.command {
+            Command::Init(args) => init::run(args, &environment).await,
             Command::Serve(args) => serve::run(args, &environment).await,
+            Command::Demo(args) => demo::run(args, &environment).await,
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
+            Command::Replay(args) => replay::run(args, &environment).await,
             Command::Rules(args) => rules::run(args, &environment),
         }
     });

@@ -9,6 +9,7 @@ mod difference;
 mod find;
 mod gone;
 mod known;
+mod list;
 mod looks;
 mod missing;
 mod objects;

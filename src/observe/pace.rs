@@ -40,9 +40,7 @@ pub(super) fn backoff(failures: u32, asked: Option<Duration>) -> Duration {
 mod tests {
     use super::*;
 
-    const fn seconds(seconds: u64) -> Option<Duration> {
-        Some(Duration::from_secs(seconds))
-    }
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn state(pending_age: Option<Duration>, all_age: Option<Duration>, hinted: bool) -> LookState {
         LookState {
@@ -58,26 +56,38 @@ mod tests {
         let config = ObserveConfig::default();
         for (state, since_look, expected) in [
             (state(None, None, false), None, Some(Scope::Pending)),
-            (state(seconds(0), None, false), seconds(0), Some(Scope::All)),
-            (state(seconds(59), seconds(3599), false), seconds(59), None),
             (
-                state(seconds(60), seconds(3599), false),
-                seconds(60),
-                Some(Scope::Pending),
-            ),
-            (
-                state(seconds(1), seconds(3600), false),
-                seconds(1),
+                state(Some(Duration::ZERO), None, false),
+                Some(Duration::ZERO),
                 Some(Scope::All),
             ),
-            (state(seconds(9), seconds(9), true), seconds(1), None),
             (
-                state(seconds(9), seconds(9), true),
-                seconds(2),
+                state(Some(SECOND * 59), Some(SECOND * 3599), false),
+                Some(SECOND * 59),
+                None,
+            ),
+            (
+                state(Some(SECOND * 60), Some(SECOND * 3599), false),
+                Some(SECOND * 60),
                 Some(Scope::Pending),
             ),
             (
-                state(seconds(9), seconds(9), true),
+                state(Some(SECOND * 1), Some(SECOND * 3600), false),
+                Some(SECOND * 1),
+                Some(Scope::All),
+            ),
+            (
+                state(Some(SECOND * 9), Some(SECOND * 9), true),
+                Some(SECOND * 1),
+                None,
+            ),
+            (
+                state(Some(SECOND * 9), Some(SECOND * 9), true),
+                Some(SECOND * 2),
+                Some(Scope::Pending),
+            ),
+            (
+                state(Some(SECOND * 9), Some(SECOND * 9), true),
                 None,
                 Some(Scope::Pending),
             ),
@@ -98,9 +108,9 @@ mod tests {
             (5, None, 16),
             (7, None, 60),
             (4_000_000_000, None, 60),
-            (1, seconds(7), 7),
-            (4, seconds(7), 8),
-            (1, seconds(86_400), 60),
+            (1, Some(SECOND * 7), 7),
+            (4, Some(SECOND * 7), 8),
+            (1, Some(SECOND * 86_400), 60),
         ] {
             assert_eq!(
                 backoff(failures, asked),

@@ -49,7 +49,7 @@ impl Running {
     /// Ends it as a kill does: nothing is returned, nothing is given up.
     async fn kill(self) {
         self.task.abort();
-        assert!(self.task.await.is_err_and(|end| end.is_cancelled()));
+        assert!(self.task.await.unwrap_err().is_cancelled());
     }
 }
 
@@ -86,12 +86,12 @@ impl Scene {
             health.clone(),
         )
         .expect("a publisher");
-        let count = publisher.published();
+        let sent = publisher.published();
         let stopping = CancellationToken::new();
         let task = Lifecycle::new().spawn("publish", publisher.run(stopping.clone()));
         Running {
             health,
-            published: count,
+            published: sent,
             task,
             stopping,
         }

@@ -59,6 +59,9 @@ pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<Exi
 
 fn complain(result: std::io::Result<()>) {
     if let Err(failure) = result {
-        error!(error = &failure as &dyn std::error::Error, "could not listen for signals");
+        error!(
+            error = &failure as &dyn std::error::Error,
+            "could not listen for signals"
+        );
     }
 }

@@ -46,7 +46,11 @@ impl Person {
     pub(super) fn visitor(number: usize, emulator_url: &str, portal: Uuid, http: Client) -> Self {
         let (name, domain) = VISITORS[number % VISITORS.len()];
         let round = number / VISITORS.len();
-        let name = if round == 0 { name.to_owned() } else { format!("{name}{}", round + 1) };
+        let name = if round == 0 {
+            name.to_owned()
+        } else {
+            format!("{name}{}", round + 1)
+        };
         Self {
             email: format!("{name}@{domain}"),
             http,
@@ -74,9 +78,12 @@ impl Person {
             .json()
             .await?;
         let token = json!({ "token": mails[0]["token"] });
-        let verified = self.expect(202, Method::POST, "developer/verify-email", token).await?;
+        let verified = self
+            .expect(202, Method::POST, "developer/verify-email", token)
+            .await?;
         let form = json!({ "token": verified["token"], "password": PASSWORD });
-        self.expect(204, Method::POST, "developer/reset-password", form).await?;
+        self.expect(204, Method::POST, "developer/reset-password", form)
+            .await?;
         Ok(())
     }
 
@@ -84,8 +91,9 @@ impl Person {
     pub(super) async fn log_in(&mut self, cancel: &CancellationToken) -> anyhow::Result<bool> {
         let form = json!({ "username": self.email, "password": PASSWORD });
         loop {
-            let (status, _) =
-                self.call(Method::POST, "developer/authenticate", form.clone()).await?;
+            let (status, _) = self
+                .call(Method::POST, "developer/authenticate", form.clone())
+                .await?;
             match status {
                 204 => return Ok(true),
                 401 => {}
@@ -101,9 +109,12 @@ impl Person {
     pub(super) async fn ask_for_api(&mut self) -> anyhow::Result<()> {
         let apis = self.expect(200, Method::GET, "apis", Value::Null).await?;
         let name = format!("{}-app", self.email.split('@').next().unwrap_or_default());
-        let application =
-            self.expect(201, Method::POST, "applications", json!({ "name": name })).await?;
-        let id = application["id"].as_str().context("an application has an id")?;
+        let application = self
+            .expect(201, Method::POST, "applications", json!({ "name": name }))
+            .await?;
+        let id = application["id"]
+            .as_str()
+            .context("an application has an id")?;
         let path = format!("applications/{id}/registrations");
         let form = json!({ "api_id": apis["data"][0]["id"] });
         self.expect(201, Method::POST, &path, form).await?;
@@ -138,7 +149,10 @@ impl Person {
             request = request.json(&body);
         }
         let response = request.send().await?;
-        let cookie = response.headers().get("set-cookie").and_then(|cookie| cookie.to_str().ok());
+        let cookie = response
+            .headers()
+            .get("set-cookie")
+            .and_then(|cookie| cookie.to_str().ok());
         if let Some((session, _)) = cookie.and_then(|cookie| cookie.split_once(';')) {
             session.clone_into(&mut self.session);
         }

@@ -53,14 +53,21 @@ impl Stage {
         environment: &Environment,
     ) -> Result<Self, CliError> {
         let ids = Ids::new(Clock::system());
-        let folder = Folder::open(data_dir, environment, &ids)?;
-        let token = format!("kpat_{}", ids.secret());
-        let config = EmulatorConfig { token: token.clone(), ..EmulatorConfig::default() };
-        let emulator = Emulator::start(config).await.context("could not start the emulator")?;
-        let broker = InProcessBroker::start(TOPIC).context("could not start the broker")?;
+        let folder = Folder::open(data_dir, environment)?;
+        let token = format!("kpat_{}", Ids::secret());
+        let config = EmulatorConfig {
+            token: token.clone(),
+            ..EmulatorConfig::default()
+        };
+        let emulator = Emulator::start(config)
+            .await
+            .context("could not start the emulator")?;
+        let broker = InProcessBroker::start(TOPIC, 3)
+            .await
+            .context("could not start the broker")?;
 
-        let authorization = format!("Bearer {}", ids.secret());
-        let console_token = ids.secret();
+        let authorization = format!("Bearer {}", Ids::secret());
+        let console_token = Ids::secret();
         let portal = ids.next();
         seed(&emulator, portal)?;
         let rules = folder.path.join("rules.yaml");
@@ -68,16 +75,25 @@ impl Stage {
         let config = configure(&[
             ("USHER_KONNECT__BASE_URL", &emulator.url()),
             ("USHER_KONNECT__TOKEN", &token),
-            ("USHER_KONNECT__PRINCIPAL_ID", &emulator.principal_id().to_string()),
+            (
+                "USHER_KONNECT__PRINCIPAL_ID",
+                &emulator.principal_id().to_string(),
+            ),
             ("USHER_KONNECT__REQUESTS_PER_SECOND", "50"),
             // A sign-up leaves no entry in any log: only looking finds it.
             ("USHER_OBSERVE__PENDING_EVERY", "1s"),
             ("USHER_OBSERVE__ALL_EVERY", "30s"),
-            ("USHER_INGEST__AUTHORIZATION", &json!([authorization]).to_string()),
+            (
+                "USHER_INGEST__AUTHORIZATION",
+                &json!([authorization]).to_string(),
+            ),
             ("USHER_INGEST__VERIFY", "require"),
             ("USHER_DATABASE__EMBEDDED", "true"),
-            ("USHER_DATABASE__DATA_DIR", &folder.path.join("postgres").display().to_string()),
-            ("USHER_KAFKA__BROKERS", &broker.brokers()),
+            (
+                "USHER_DATABASE__DATA_DIR",
+                &folder.path.join("postgres").display().to_string(),
+            ),
+            ("USHER_KAFKA__BROKERS", broker.brokers()),
             ("USHER_KAFKA__TOPIC", TOPIC),
             ("USHER_RULES__PATH", &rules.display().to_string()),
             (
@@ -95,6 +111,7 @@ impl Stage {
             app.journal().clone(),
             app.directory().clone(),
             app.actions().clone(),
+            app.published(),
             Clock::system(),
         );
         let end_usher = CancellationToken::new();
@@ -117,7 +134,11 @@ impl Stage {
 
     /// What somebody can try while the demo runs.
     pub(super) fn where_to_look(&self) -> String {
-        let Self { usher_url, console_token, .. } = self;
+        let Self {
+            usher_url,
+            console_token,
+            ..
+        } = self;
         let emulator = self.emulator.url();
         let brokers = self.broker.brokers();
         format!(
@@ -155,7 +176,7 @@ impl Stage {
         self.people.stop();
         let mut story = story.lock().await;
         story.look(output).await;
-        let summary = story.summary(&self.broker).await?;
+        let summary = story.summary().await?;
         self.end_usher.cancel();
         self.people.shut_down().await;
         self.usher.shut_down().await;
@@ -176,7 +197,9 @@ struct Crowd {
 
 impl Crowd {
     async fn come(self, stopping: CancellationToken) {
-        let http = Client::builder().timeout(std::time::Duration::from_secs(10)).build();
+        let http = Client::builder()
+            .timeout(std::time::Duration::from_secs(10))
+            .build();
         let Ok(http) = http else { return };
         for number in 0.. {
             let person = Person::visitor(number, &self.emulator_url, self.portal, http.clone());
@@ -204,7 +227,10 @@ async fn build(
     usher: &Lifecycle,
     environment: &Environment,
 ) -> Result<App, CliError> {
-    if tokio::net::TcpListener::bind(config.http.listen).await.is_err() {
+    if tokio::net::TcpListener::bind(config.http.listen)
+        .await
+        .is_err()
+    {
         config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     }
     let metrics = telemetry::metrics::install().context("could not install the metrics")?;
@@ -247,8 +273,13 @@ fn bind_webhook(
             }],
         }))
         .context("could not bind the webhook")?;
-    let quick = DeliverySettings { flush_every_ms: 200, ..emulator.delivery_settings() };
-    Ok(emulator.set_delivery_settings(&quick).context("could not set the pace of deliveries")?)
+    let quick = DeliverySettings {
+        flush_every_ms: 200,
+        ..emulator.delivery_settings()
+    };
+    Ok(emulator
+        .set_delivery_settings(&quick)
+        .context("could not set the pace of deliveries")?)
 }
 
 fn rules_file() -> String {
@@ -274,14 +305,12 @@ rules:
 
 impl Folder {
     /// The folder that is wanted, or a temporary one.
-    fn open(
-        wanted: Option<PathBuf>,
-        environment: &Environment,
-        ids: &Ids,
-    ) -> Result<Self, CliError> {
+    fn open(wanted: Option<PathBuf>, environment: &Environment) -> Result<Self, CliError> {
         let temporary = wanted.is_none();
         let path = wanted.unwrap_or_else(|| {
-            environment.temp_dir().join(format!("usher-{}", &ids.secret()[..8]))
+            environment
+                .temp_dir()
+                .join(format!("usher-{}", &Ids::secret()[..8]))
         });
         let made = fs::create_dir_all(&path).and_then(|()| {
             // Postgres runs as another user where usher runs as root, and must get through.

@@ -21,13 +21,13 @@ use crate::clock::Clock;
 use crate::directory::{Directory, Owner};
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::pause;
-use crate::publish::InProcessBroker;
+use crate::publish::Published;
 
 /// The last line of the demo.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     events_stored: i64,
-    kafka_published: i64,
+    kafka_published: u64,
     developers_signed_up: usize,
     developers_approved: usize,
     registrations_approved: usize,
@@ -40,6 +40,7 @@ pub(super) struct Story {
     journal: Journal,
     directory: Directory,
     queue: Queue,
+    published: Published,
     clock: Clock,
     began: Instant,
     /// Who signed up, and when by usher's own clock.
@@ -58,11 +59,18 @@ impl Story {
     /// What somebody needs to find a mail, or the next button.
     const MOMENT: Duration = Duration::from_millis(600);
 
-    pub(super) fn new(journal: Journal, directory: Directory, queue: Queue, clock: Clock) -> Self {
+    pub(super) fn new(
+        journal: Journal,
+        directory: Directory,
+        queue: Queue,
+        published: Published,
+        clock: Clock,
+    ) -> Self {
         Self {
             journal,
             directory,
             queue,
+            published,
             clock,
             began: Instant::now(),
             signed_up: Vec::new(),
@@ -88,9 +96,15 @@ impl Story {
         if !person.log_in(stopping).await? || pause(Self::MOMENT, stopping).await {
             return Ok(());
         }
-        story.lock().await.tell(&person.email, "logged in", None, output);
+        story
+            .lock()
+            .await
+            .tell(&person.email, "logged in", None, output);
         person.ask_for_api().await?;
-        story.lock().await.tell(&person.email, "asked for the Fixtures API", None, output);
+        story
+            .lock()
+            .await
+            .tell(&person.email, "asked for the Fixtures API", None, output);
         Ok(())
     }
 }
@@ -104,7 +118,9 @@ impl Story {
     /// Shows one step; `took` is the time since the person signed up.
     fn tell(&self, who: &str, step: &str, took: Option<Duration>, output: Output) {
         let at = self.began.elapsed();
-        let since = took.map_or_else(String::new, |took| format!("{:>6.1} s later", took.as_secs_f64()));
+        let since = took.map_or_else(String::new, |took| {
+            format!("{:>6.1} s later", took.as_secs_f64())
+        });
         let text = format!("{:>6.1} s  {who:<28} {step:<34} {since}", at.as_secs_f64());
         let data = json!({
             "at_ms": millis(at), "who": who, "step": step, "took_ms": took.map(millis),
@@ -120,12 +136,18 @@ impl Story {
     }
 
     async fn try_look(&mut self, output: Output) -> Result<(), JournalError> {
-        let mut actions = self.queue.list(&ActionFilter::default(), None, 1_000).await?;
-        actions.retain(|action| action.state == ActionState::Done && !self.told.contains(&action.id));
+        let mut actions = self
+            .queue
+            .list(&ActionFilter::default(), None, 1_000)
+            .await?;
+        actions
+            .retain(|action| action.state == ActionState::Done && !self.told.contains(&action.id));
         // Told in the order they were done.
         actions.sort_by_key(|action| action.updated_at);
         for action in actions {
-            let Some(who) = self.who(&action).await? else { continue };
+            let Some(who) = self.who(&action).await? else {
+                continue;
+            };
             let since = self.signed_up.iter().rev().find(|(email, _)| *email == who);
             let took = since.and_then(|(_, at)| (action.updated_at - *at).to_std().ok());
             let step = match action.deed.as_str() {
@@ -153,23 +175,33 @@ impl Story {
             Target::Developer { id } => Some(DeveloperId::from(id)),
             Target::Application { .. } => None,
             Target::Registration { application_id, .. } => {
-                let application = self.directory.application(portal, application_id.into()).await?;
-                application.and_then(|record| record.application.owner).and_then(Owner::developer)
+                let application = self
+                    .directory
+                    .application(portal, application_id.into())
+                    .await?;
+                application
+                    .and_then(|record| record.application.owner)
+                    .and_then(Owner::developer)
             }
         };
-        let Some(developer) = developer else { return Ok(None) };
+        let Some(developer) = developer else {
+            return Ok(None);
+        };
         Ok(self.directory.subject(portal, developer).await?.email)
     }
 
-    /// The sums, counted where they are: in the journal, at the broker, among the actions.
-    pub(super) async fn summary(&self, broker: &InProcessBroker) -> Result<Summary, CliError> {
-        let events_stored = self.journal.stored_events().await.context("could not count the events")?;
-        let kafka_published = broker.messages().await.context("could not count the messages")?;
+    /// The sums, counted where they are: in the journal, by the broker's reports, among the actions.
+    pub(super) async fn summary(&self) -> Result<Summary, CliError> {
+        let events_stored = self
+            .journal
+            .stored_events()
+            .await
+            .context("could not count the events")?;
         let mut approvals = self.approvals.clone();
         approvals.sort_unstable();
         Ok(Summary {
             events_stored,
-            kafka_published,
+            kafka_published: self.published.count(),
             developers_signed_up: self.signed_up.len(),
             developers_approved: approvals.len(),
             registrations_approved: self.registrations,

@@ -265,7 +265,7 @@ fn has_topic(producer: &FutureProducer<Quiet>, topic: &str) -> Result<bool, Kafk
         .and_then(MetadataTopic::error)
         .map(RDKafkaErrorCode::from);
     match error {
-        // Without a leader it is being made; messages wait for that.
+        // While a topic is being made, messages wait for its leader.
         None | Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
             Ok(false)

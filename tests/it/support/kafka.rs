@@ -31,7 +31,7 @@ const START: Duration = Duration::from_mins(2);
 
 /// Which broker a test runs against.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Broker {
+pub enum Broker {
     /// librdkafka's mock cluster.
     InProcess,
     /// Apache Kafka.
@@ -40,8 +40,8 @@ pub(crate) enum Broker {
 
 /// A broker with one topic of the test's own.
 #[derive(Debug)]
-pub(crate) struct TestKafka {
-    pub(crate) config: KafkaConfig,
+pub struct TestKafka {
+    pub config: KafkaConfig,
     in_process: Option<InProcessBroker>,
     own: Option<Mutex<OwnKafka>>,
 }
@@ -91,16 +91,16 @@ impl OwnKafka {
 
 /// One message as a consumer sees it.
 #[derive(Debug, Clone)]
-pub(crate) struct Received {
-    pub(crate) partition: i32,
-    pub(crate) key: Option<String>,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Value,
+pub struct Received {
+    pub partition: i32,
+    pub key: Option<String>,
+    pub headers: BTreeMap<String, String>,
+    pub body: Value,
 }
 
 impl Received {
     /// The header that names the event.
-    pub(crate) fn id(&self) -> &str {
+    pub fn id(&self) -> &str {
         &self.headers["ce_id"]
     }
 }
@@ -117,7 +117,7 @@ fn real_brokers() -> String {
 
 impl TestKafka {
     /// A broker on which the test's topic exists.
-    pub(crate) async fn start(broker: Broker) -> Self {
+    pub async fn start(broker: Broker) -> Self {
         let mut this = Self::without_topic(broker);
         match broker {
             Broker::InProcess => {
@@ -133,7 +133,7 @@ impl TestKafka {
     }
 
     /// The configuration of a real broker, or of none in process, whose topic nobody has made.
-    pub(crate) fn without_topic(broker: Broker) -> Self {
+    pub fn without_topic(broker: Broker) -> Self {
         let topic = Ids::new(Clock::system()).next().simple();
         Self {
             config: KafkaConfig {
@@ -150,7 +150,7 @@ impl TestKafka {
     }
 
     /// An Apache Kafka of the test's own, which may be bounced.
-    pub(crate) async fn start_own() -> Self {
+    pub async fn start_own() -> Self {
         let own = OwnKafka::start();
         let this = Self {
             config: KafkaConfig {
@@ -167,7 +167,7 @@ impl TestKafka {
     }
 
     /// Takes the broker away or brings it back; not for the one that tests share.
-    pub(crate) async fn set_reachable(&self, reachable: bool) {
+    pub async fn set_reachable(&self, reachable: bool) {
         if let Some(in_process) = &self.in_process {
             let done = in_process.set_reachable(reachable).await;
             return done.expect("the broker obeys");
@@ -191,7 +191,7 @@ impl TestKafka {
     }
 
     /// Everything in the topic, partition by partition, in the order of each.
-    pub(crate) async fn messages(&self) -> Vec<Received> {
+    pub async fn messages(&self) -> Vec<Received> {
         let consumer: StreamConsumer = self
             .client()
             .set("group.id", "usher-it")

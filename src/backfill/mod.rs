@@ -1,0 +1,10 @@
+//! Asking Konnect for missed time: replay jobs.
+//!
+//! Nothing here reads or writes the journal: what a job sends again comes in through the door like
+//! everything else, and is recognised there.
+
+mod replay;
+mod window;
+
+pub use replay::{Pace, Progress, ReplayError, Replays};
+pub use window::{REACH, Window, WindowError};

@@ -1,0 +1,461 @@
+//! One replay job of a portal, from the asking to its end.
+//!
+//! A portal has one job at a time and asking again replaces one that has not begun, so that a job
+//! of somebody else is waited out first. Everything here may be repeated: a window asked for twice
+//! sends the same entries twice, which the journal recognises.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use konnect::{Client, PortalId, ReplayJob, ReplayStatus};
+use tokio_util::sync::CancellationToken;
+
+use crate::backfill::window::{Window, rfc3339};
+use crate::clock::Clock;
+use crate::lifecycle::pause;
+
+/// A job that was taken in this long ago and has not begun is not waited for any more.
+const STUCK_AFTER: TimeDelta = TimeDelta::minutes(10);
+
+/// How long the waits are.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two attempts while another job is in the way.
+    pub busy: Duration,
+    /// Before the first look at a job that was accepted; doubles up to `look_at_most`.
+    pub first_look: Duration,
+    /// Longest wait between two looks.
+    pub look_at_most: Duration,
+    /// Before the first retry of a call that failed; doubles up to `retry_at_most`.
+    pub first_retry: Duration,
+    /// Longest wait before a retry, unless Konnect asks for a longer one.
+    pub retry_at_most: Duration,
+    /// Failures in a row after which Konnect is given up.
+    pub attempts: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            busy: Duration::from_secs(10),
+            first_look: Duration::from_secs(1),
+            look_at_most: Duration::from_secs(10),
+            first_retry: Duration::from_secs(1),
+            retry_at_most: Duration::from_secs(30),
+            attempts: 8,
+        }
+    }
+}
+
+/// What a caller may want to tell while it waits. Each is reported once until the next one comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Another job is in the way; its status, where Konnect says it.
+    Busy(Option<ReplayStatus>),
+    /// The beginning of the window went out of reach.
+    Shortened {
+        /// The start that is asked for instead.
+        start_at: DateTime<Utc>,
+    },
+    /// The job has this status now.
+    Reached(ReplayStatus),
+    /// A call failed and is repeated.
+    Retrying {
+        /// What Konnect, or the way to it, said.
+        reason: String,
+        /// When it is repeated.
+        wait: Duration,
+    },
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy(Some(status)) => {
+                write!(
+                    formatter,
+                    "another replay job is {status}, waiting for its end"
+                )
+            }
+            Self::Busy(None) => {
+                formatter.write_str("another replay job is running, waiting for its end")
+            }
+            Self::Shortened { start_at } => write!(
+                formatter,
+                "konnect drops what is older than 7 days, asking from {} on",
+                rfc3339(*start_at)
+            ),
+            Self::Reached(status) => write!(formatter, "the replay job is {status}"),
+            Self::Retrying { reason, wait } => {
+                write!(formatter, "{reason}; trying again in {wait:?}")
+            }
+        }
+    }
+}
+
+/// Why a window was not sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// 401: Konnect does not know the token.
+    #[error("konnect does not accept the token (401): it is wrong, expired or revoked")]
+    TokenRefused,
+    /// 403: the token lacks a role.
+    #[error("the token may not start replay jobs of portal {portal} (403)")]
+    Forbidden {
+        /// The portal.
+        portal: PortalId,
+    },
+    /// 404: not a portal of this organisation and region.
+    #[error("konnect knows no portal {portal} at this konnect.base_url (404)")]
+    UnknownPortal {
+        /// The portal asked for.
+        portal: PortalId,
+    },
+    /// Konnect does not take the job as it was asked for.
+    #[error("konnect refused the replay job: {reason}")]
+    Refused {
+        /// What Konnect said.
+        reason: String,
+    },
+    /// Konnect could not be reached, or had trouble of its own, too often.
+    #[error("konnect gave no useful answer in {attempts} attempts: {reason}")]
+    Unreachable {
+        /// Failures in a row.
+        attempts: u32,
+        /// The last of them.
+        reason: String,
+    },
+    /// The call failed in a way that a repetition does not mend.
+    #[error("the replay job could not be asked for: {0}")]
+    Call(konnect::Error),
+    /// All of the window became older than seven days while another job was waited for.
+    #[error("the window became older than 7 days while another replay job was waited for")]
+    TooLate,
+    /// Somebody asked for another window while this one was waited for.
+    #[error("the replay job was replaced by another one before it ended")]
+    Replaced,
+    /// Konnect gave the job up.
+    #[error("konnect gave the replay job up: its status is failed")]
+    Failed,
+    /// The process was asked to stop.
+    #[error("stopped before the replay job was done")]
+    Stopped,
+}
+
+/// Asks for replay jobs of one portal.
+#[derive(Debug, Clone)]
+pub struct Replays {
+    client: Client,
+    portal: PortalId,
+    clock: Clock,
+    pace: Pace,
+    stopping: CancellationToken,
+}
+
+/// Called whenever there is news.
+type Report<'a> = &'a mut (dyn FnMut(&Progress) + Send);
+
+/// What became of one attempt to start a job.
+enum Turn {
+    Accepted(ReplayJob),
+    Busy(Option<ReplayStatus>),
+}
+
+impl Replays {
+    /// Asks through `client`, which needs a token; every wait ends when `stopping` fires.
+    pub fn new(
+        client: Client,
+        portal: PortalId,
+        clock: Clock,
+        pace: Pace,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self {
+            client,
+            portal,
+            clock,
+            pace,
+            stopping,
+        }
+    }
+
+    /// Asks for a window and returns the job as Konnect accepted it.
+    ///
+    /// Waits for as long as another job is in the way. What goes out of reach meanwhile is left out.
+    pub async fn start(
+        &self,
+        window: Window,
+        report: Report<'_>,
+    ) -> Result<ReplayJob, ReplayError> {
+        let mut patience = Patience::new(self.pace);
+        let mut news = News::new(report);
+        // The job that stood before a start whose outcome is unknown.
+        let mut unclear = None;
+        loop {
+            let Some(left) = window.within_reach(self.clock.now()) else {
+                return Err(ReplayError::TooLate);
+            };
+            let wait = match self.take_turn(left, &mut unclear).await {
+                Ok(Turn::Accepted(job)) => {
+                    if left != window {
+                        let start_at = left.start_at();
+                        news.tell(Progress::Shortened { start_at });
+                    }
+                    news.tell(Progress::Reached(job.status.clone()));
+                    return Ok(job);
+                }
+                Ok(Turn::Busy(status)) => {
+                    patience.restore();
+                    news.tell(Progress::Busy(status));
+                    self.pace.busy
+                }
+                Err(error) => patience.wait_after(self.portal, error, &mut news)?,
+            };
+            self.pause(wait).await?;
+        }
+    }
+
+    /// Waits until the accepted `job` is completed.
+    ///
+    /// # Errors
+    /// [`ReplayError::Failed`] and [`ReplayError::Replaced`] say that it never will be.
+    pub async fn finish(
+        &self,
+        job: ReplayJob,
+        report: Report<'_>,
+    ) -> Result<ReplayJob, ReplayError> {
+        let mut patience = Patience::new(self.pace);
+        let mut news = News::new(report);
+        news.know(Progress::Reached(job.status.clone()));
+        let mut latest = job.clone();
+        let mut look_after = self.pace.first_look;
+        loop {
+            match latest.status {
+                ReplayStatus::Completed => return Ok(latest),
+                ReplayStatus::Failed => return Err(ReplayError::Failed),
+                _ => {}
+            }
+            self.pause(look_after).await?;
+            look_after = (look_after * 2).min(self.pace.look_at_most);
+            match self.client.portal_replay(self.portal).get().await {
+                // A replica that lags behind may still show what stood there before.
+                Ok(seen) if seen.updated_at < job.updated_at => patience.restore(),
+                Ok(seen) if (seen.start_at, seen.end_at) != (job.start_at, job.end_at) => {
+                    return Err(ReplayError::Replaced);
+                }
+                Ok(seen) => {
+                    patience.restore();
+                    news.tell(Progress::Reached(seen.status.clone()));
+                    latest = seen;
+                }
+                Err(error) => {
+                    look_after = patience.wait_after(self.portal, error, &mut news)?;
+                }
+            }
+        }
+    }
+
+    /// Starts the job unless another one is in the way.
+    async fn take_turn(
+        &self,
+        window: Window,
+        unclear: &mut Option<ReplayJob>,
+    ) -> Result<Turn, konnect::Error> {
+        let jobs = self.client.portal_replay(self.portal);
+        let current = jobs.get().await?;
+        let was_taken_in = unclear
+            .as_ref()
+            .is_some_and(|before| *before != current && window.is_of(&current));
+        if was_taken_in {
+            return Ok(Turn::Accepted(current));
+        }
+        if is_in_the_way(&current, self.clock.now()) {
+            return Ok(Turn::Busy(Some(current.status)));
+        }
+        match jobs.start(window.start_at(), window.end_at()).await {
+            Ok(job) => Ok(Turn::Accepted(job)),
+            Err(error) if error.is_conflict() => Ok(Turn::Busy(None)),
+            Err(error) => {
+                if error.is_transient() {
+                    unclear.get_or_insert(current);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn pause(&self, wait: Duration) -> Result<(), ReplayError> {
+        if pause(wait, &self.stopping).await {
+            return Err(ReplayError::Stopped);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a job must end before another may be asked for.
+///
+/// Konnect answers 409 only while a job runs; one that has not begun would be replaced, and its
+/// window lost to whoever asked for it.
+fn is_in_the_way(job: &ReplayJob, now: DateTime<Utc>) -> bool {
+    match job.status {
+        ReplayStatus::Running => true,
+        ReplayStatus::Accepted | ReplayStatus::Pending => job
+            .updated_at
+            .is_some_and(|updated_at| now - updated_at < STUCK_AFTER),
+        _ => false,
+    }
+}
+
+/// Counts failures in a row and says how long to wait after each.
+struct Patience {
+    pace: Pace,
+    failures: u32,
+}
+
+impl Patience {
+    fn new(pace: Pace) -> Self {
+        Self { pace, failures: 0 }
+    }
+
+    fn restore(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How long to wait before the next attempt, or why there is none.
+    fn wait_after(
+        &mut self,
+        portal: PortalId,
+        error: konnect::Error,
+        news: &mut News<'_>,
+    ) -> Result<Duration, ReplayError> {
+        if !error.is_transient() {
+            return Err(give_up(portal, error));
+        }
+        self.failures += 1;
+        let reason = chain(&error);
+        if self.failures >= self.pace.attempts {
+            let attempts = self.failures;
+            return Err(ReplayError::Unreachable { attempts, reason });
+        }
+        let doubled = self.pace.first_retry * 2_u32.saturating_pow(self.failures - 1);
+        let wait = doubled
+            .min(self.pace.retry_at_most)
+            .max(error.retry_after().unwrap_or_default());
+        news.tell(Progress::Retrying { reason, wait });
+        Ok(wait)
+    }
+}
+
+/// Says why a call that is not worth repeating ends the whole.
+fn give_up(portal: PortalId, error: konnect::Error) -> ReplayError {
+    match error.status() {
+        Some(401) => ReplayError::TokenRefused,
+        Some(403) => ReplayError::Forbidden { portal },
+        Some(404) => ReplayError::UnknownPortal { portal },
+        Some(400 | 422) => ReplayError::Refused {
+            reason: refusal(&error),
+        },
+        _ => ReplayError::Call(error),
+    }
+}
+
+/// What Konnect says about the parameters, else about the call.
+fn refusal(error: &konnect::Error) -> String {
+    let parameters = error
+        .problem()
+        .map(|problem| problem.invalid_parameters.as_slice())
+        .unwrap_or_default();
+    if parameters.is_empty() {
+        return error.to_string();
+    }
+    let reasons: Vec<String> = parameters
+        .iter()
+        .map(|parameter| format!("{} {}", parameter.field, parameter.reason))
+        .collect();
+    reasons.join(", ")
+}
+
+/// An error with its causes in one line.
+fn chain(error: &konnect::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Passes on what differs from the last that was told.
+struct News<'a> {
+    report: Report<'a>,
+    last: Option<Progress>,
+}
+
+impl<'a> News<'a> {
+    fn new(report: Report<'a>) -> Self {
+        Self { report, last: None }
+    }
+
+    fn know(&mut self, progress: Progress) {
+        self.last = Some(progress);
+    }
+
+    fn tell(&mut self, progress: Progress) {
+        if self.last.as_ref() != Some(&progress) {
+            (self.report)(&progress);
+            self.last = Some(progress);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_for_a_job_that_has_not_begun_unless_it_is_stuck() {
+        let now: DateTime<Utc> = "2026-06-23T14:00:00Z".parse().unwrap();
+        let cases = [
+            (ReplayStatus::Unconfigured, None, false),
+            (ReplayStatus::Accepted, Some(0), true),
+            (ReplayStatus::Pending, Some(9), true),
+            (ReplayStatus::Pending, Some(11), false),
+            (ReplayStatus::Accepted, None, false),
+            (ReplayStatus::Running, Some(60), true),
+            (ReplayStatus::Running, None, true),
+            (ReplayStatus::Completed, Some(0), false),
+            (ReplayStatus::Failed, Some(0), false),
+        ];
+        for (status, minutes, expected) in cases {
+            let job = ReplayJob {
+                status,
+                start_at: None,
+                end_at: None,
+                updated_at: minutes.map(|minutes| now - TimeDelta::minutes(minutes)),
+            };
+            assert_eq!(is_in_the_way(&job, now), expected, "{job:?}");
+        }
+    }
+
+    #[test]
+    fn tells_each_state_once() {
+        let mut told = Vec::new();
+        let mut report = |progress: &Progress| told.push(progress.to_string());
+        let mut news = News::new(&mut report);
+        news.know(Progress::Reached(ReplayStatus::Accepted));
+        for status in [
+            ReplayStatus::Accepted,
+            ReplayStatus::Running,
+            ReplayStatus::Running,
+            ReplayStatus::Completed,
+        ] {
+            news.tell(Progress::Reached(status));
+        }
+        assert_eq!(
+            told,
+            ["the replay job is running", "the replay job is completed"]
+        );
+    }
+}

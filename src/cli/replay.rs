@@ -1,0 +1,149 @@
+//! `usher replay`: has Konnect send a window of a portal's entries again.
+//!
+//! Needs Konnect only, no database: the entries come in where `serve` listens, if it runs.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use konnect::{PortalId, ReplayJob};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::build_client;
+use crate::backfill::{Pace, Progress, ReplayError, Replays, Window};
+use crate::cli::times::Moment;
+use crate::cli::{CliError, Common, Output};
+use crate::clock::Clock;
+use crate::config::{ConfigError, Environment, KonnectConfig};
+use crate::lifecycle::Lifecycle;
+
+/// Arguments of `usher replay`.
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// The portal [default: the one of `konnect.portals`, where there is one]
+    #[arg(long, value_name = "ID")]
+    portal: Option<Uuid>,
+    /// Start of the window, at most 7 days ago: RFC 3339, or how long ago (2h)
+    #[arg(long, value_name = "T")]
+    from: Moment,
+    /// End of the window: RFC 3339, or how long ago (0s is now)
+    #[arg(long, value_name = "T")]
+    to: Moment,
+    /// Wait until everything is sent
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(args: ReplayArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let clock = Clock::system();
+    let now = clock.now();
+    let window = Window::new(args.from.resolve(now), args.to.resolve(now), now)
+        .map_err(|error| CliError::Usage(error.to_string()))?;
+    let config = args.common.load(environment)?.konnect;
+    let portal = portal_of(&config, args.portal)?;
+    if config.token.is_none() {
+        return Err(CliError::from(ConfigError::Missing {
+            key: "konnect.token",
+            reason: "set USHER_KONNECT__TOKEN, or konnect.token in usher.toml",
+        }));
+    }
+    let lifecycle = Lifecycle::new();
+    let replays = Replays::new(
+        build_client(&config)?,
+        portal,
+        clock,
+        Pace::default(),
+        lifecycle.stopping(),
+    );
+    let output = Output::new(args.common.json);
+    let done = tokio::select! {
+        done = replay(&replays, portal, window, args.wait, output) => done,
+        signalled = Lifecycle::signalled() => {
+            signalled.map_err(anyhow::Error::from)?;
+            Err(ReplayError::Stopped)
+        }
+    };
+    done.map_err(|error| CliError::Failed(anyhow!(error)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for the window, waits if told to, and shows how it ended.
+async fn replay(
+    replays: &Replays,
+    portal: PortalId,
+    window: Window,
+    wait: bool,
+    output: Output,
+) -> Result<(), ReplayError> {
+    let mut report = |progress: &Progress| Output::progress(&progress.to_string());
+    let accepted = replays.start(window, &mut report).await?;
+    if !wait {
+        show(output, portal, window, &accepted, accepted.status.as_str());
+        return Ok(());
+    }
+    let ended = replays.finish(accepted.clone(), &mut report).await;
+    match &ended {
+        Ok(job) => show(output, portal, window, job, job.status.as_str()),
+        Err(ReplayError::Failed) => show(output, portal, window, &accepted, "failed"),
+        Err(_) => {}
+    }
+    ended.map(drop)
+}
+
+/// Shows the window as Konnect understood it, else as it was asked for.
+fn show(output: Output, portal: PortalId, window: Window, job: &ReplayJob, status: &str) {
+    let start_at = rfc3339(job.start_at.unwrap_or_else(|| window.start_at()));
+    let end_at = rfc3339(job.end_at.unwrap_or_else(|| window.end_at()));
+    output.data(
+        &format!("replay of portal {portal} from {start_at} to {end_at}: {status}"),
+        &json!({
+            "portal_id": portal,
+            "start_at": start_at,
+            "end_at": end_at,
+            "status": status,
+        }),
+    );
+}
+
+/// The portal asked for, else the only one that usher looks after.
+fn portal_of(config: &KonnectConfig, asked: Option<Uuid>) -> Result<PortalId, CliError> {
+    match (asked, config.portals.as_slice()) {
+        (Some(id), _) | (None, &[id]) => Ok(PortalId(id)),
+        (None, portals) => Err(CliError::Usage(format!(
+            "name the portal with --portal: konnect.portals lists {}, not one",
+            portals.len()
+        ))),
+    }
+}
+
+fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_only_portal_when_none_is_named() {
+        let [one, two] = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let cases = [
+            (vec![], None, None),
+            (vec![one], None, Some(one)),
+            (vec![one, two], None, None),
+            (vec![one], Some(two), Some(two)),
+        ];
+        for (portals, asked, expected) in cases {
+            let config = KonnectConfig {
+                portals,
+                ..KonnectConfig::default()
+            };
+            let found = portal_of(&config, asked).ok().map(Uuid::from);
+            assert_eq!(found, expected, "{asked:?} of {:?}", config.portals);
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Compares what a snapshot shows with what is known: pure, so that every rule of it has a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use konnect::{ApplicationId, DeveloperId, DeveloperStatus, RegistrationStatus};
+use serde_json::json;
+
+use crate::directory::absence;
+use crate::directory::difference::{Changes, Difference, Names, Standing, Write};
+use crate::directory::known::Known;
+use crate::directory::objects::Owner;
+use crate::directory::snapshot::Snapshot;
+
+/// Compares `snapshot`, taken by look number `look`, with what is known.
+///
+/// Until everything was seen once (`first_complete`) only who is pending is news; the rest is
+/// written without a difference.
+pub(super) fn compare<'a>(
+    snapshot: &'a Snapshot,
+    known: &Known,
+    look: i64,
+    first_complete: bool,
+) -> Changes<'a> {
+    let comparison = Comparison {
+        snapshot,
+        known,
+        look,
+        first_complete,
+    };
+    let mut changes = Changes::default();
+    comparison.portal(&mut changes);
+    comparison.teams(&mut changes);
+    comparison.developers(&mut changes);
+    comparison.applications(&mut changes);
+    comparison.registrations(&mut changes);
+    comparison.memberships(&mut changes);
+    absence::compare(snapshot, known, look, &mut changes);
+    changes
+}
+
+struct Comparison<'a, 'k> {
+    snapshot: &'a Snapshot,
+    known: &'k Known,
+    look: i64,
+    first_complete: bool,
+}
+
+impl<'a> Comparison<'a, '_> {
+    fn portal(&self, changes: &mut Changes<'a>) {
+        let Some(portal) = &self.snapshot.portal else {
+            return;
+        };
+        let known = self.known.portal.as_ref();
+        let mut fields = Vec::new();
+        if let Some(known) = known {
+            note(&mut fields, "name", known.name != stored(&portal.name));
+            note(
+                &mut fields,
+                "auto_approve_developers",
+                known.auto_approve_developers != portal.auto_approve_developers.unwrap_or(false),
+            );
+            note(
+                &mut fields,
+                "auto_approve_applications",
+                known.auto_approve_applications
+                    != portal.auto_approve_applications.unwrap_or(false),
+            );
+        }
+        let names = Names {
+            new: self.first_complete.then_some("portal.created"),
+            back: "portal.returned",
+            changed: "portal.changed",
+        };
+        let difference = Difference::about("portal", portal.id, [("portal_id", json!(portal.id))]);
+        let standing = Standing::of(known.map(|known| &known.seen), self.look);
+        if let Some(revision) = changes.judge(standing, names, &fields, difference) {
+            changes.portal = Some(Write {
+                item: portal,
+                revision,
+            });
+        }
+    }
+
+    fn teams(&self, changes: &mut Changes<'a>) {
+        for team in by_id(&self.snapshot.teams, |team| team.id) {
+            let known = self.known.teams.get(&team.id);
+            let mut fields = Vec::new();
+            if let Some(known) = known {
+                note(&mut fields, "name", known.name != stored(&team.name));
+                note(
+                    &mut fields,
+                    "can_own_applications",
+                    known.can_own_applications != team.can_own_applications.unwrap_or(false),
+                );
+            }
+            let names = Names {
+                new: self.first_complete.then_some("team.created"),
+                back: "team.returned",
+                changed: "team.changed",
+            };
+            let difference = Difference::about("team", team.id, [("team_id", json!(team.id))]);
+            let standing = Standing::of(known.map(|known| &known.seen), self.look);
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
+                changes.teams.push(Write {
+                    item: team,
+                    revision,
+                });
+            }
+        }
+    }
+
+    fn developers(&self, changes: &mut Changes<'a>) {
+        for developer in by_id(&self.snapshot.developers, |developer| developer.id) {
+            let known = self.known.developers.get(&developer.id);
+            let mut fields = Vec::new();
+            if let Some(known) = known {
+                note(
+                    &mut fields,
+                    "status",
+                    known.status.as_str() != stored(developer.status.as_str()),
+                );
+            }
+            if let Some(subject) = self.known.subjects.get(&developer.id) {
+                let differs = |known: &Option<String>, said: &str| {
+                    known.as_deref() != Some(stored(said).as_str())
+                };
+                note(
+                    &mut fields,
+                    "email",
+                    differs(&subject.email, &developer.email),
+                );
+                note(
+                    &mut fields,
+                    "full_name",
+                    differs(&subject.full_name, &developer.full_name),
+                );
+            }
+            let news = self.first_complete || developer.status == DeveloperStatus::Pending;
+            let names = Names {
+                new: news.then_some("developer.signed_up"),
+                back: "developer.returned",
+                changed: match fields.first() {
+                    Some(&"status") => "developer.status_changed",
+                    _ => "developer.changed",
+                },
+            };
+            let difference = Difference::about(
+                "developer",
+                developer.id,
+                [
+                    ("developer_id", json!(developer.id)),
+                    (
+                        "from_status",
+                        json!(known.map(|known| known.status.as_str())),
+                    ),
+                    ("to_status", json!(developer.status)),
+                    ("api_created_at", json!(developer.created_at)),
+                ],
+            )
+            .of(Some(developer.id));
+            let standing = Standing::of(known.map(|known| &known.seen), self.look);
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
+                changes.developers.push(Write {
+                    item: developer,
+                    revision,
+                });
+            }
+        }
+    }
+
+    fn applications(&self, changes: &mut Changes<'a>) {
+        for application in by_id(&self.snapshot.applications, |application| application.id) {
+            let known = self.known.applications.get(&application.id);
+            let owner = application.owner.as_ref().and_then(Owner::from_api);
+            let mut fields = Vec::new();
+            if let Some(known) = known {
+                note(&mut fields, "name", known.name != stored(&application.name));
+                note(&mut fields, "owner", known.owner != owner);
+            }
+            let names = Names {
+                new: self.first_complete.then_some("application.created"),
+                back: "application.returned",
+                changed: "application.changed",
+            };
+            let difference = Difference::about(
+                "application",
+                application.id,
+                [
+                    ("application_id", json!(application.id)),
+                    ("owner_type", json!(owner.map(Owner::kind))),
+                    ("owner_id", json!(owner.map(Owner::id))),
+                    ("api_created_at", json!(application.created_at)),
+                ],
+            )
+            .of(owner.and_then(Owner::developer));
+            let standing = Standing::of(known.map(|known| &known.seen), self.look);
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
+                changes.applications.push(Write {
+                    item: application,
+                    revision,
+                });
+            }
+        }
+    }
+
+    fn registrations(&self, changes: &mut Changes<'a>) {
+        for registration in by_id(&self.snapshot.registrations, |registration| registration.id) {
+            let known = self.known.registrations.get(&registration.id);
+            let mut fields = Vec::new();
+            if let Some(known) = known {
+                let api = &registration.api;
+                note(
+                    &mut fields,
+                    "status",
+                    known.status.as_str() != stored(registration.status.as_str()),
+                );
+                note(
+                    &mut fields,
+                    "application",
+                    known.application_id != registration.application.id,
+                );
+                note(&mut fields, "api", known.api.id != api.id);
+                note(&mut fields, "api.name", known.api.name != stored(&api.name));
+                note(
+                    &mut fields,
+                    "api.version",
+                    known.api.version != api.version.as_deref().map(stored),
+                );
+            }
+            let news = self.first_complete || registration.status == RegistrationStatus::Pending;
+            let names = Names {
+                new: news.then_some("registration.requested"),
+                back: "registration.returned",
+                changed: match fields.first() {
+                    Some(&"status") => "registration.status_changed",
+                    _ => "registration.changed",
+                },
+            };
+            let developer = self.owner_of(registration.application.id);
+            let difference = Difference::about(
+                "registration",
+                registration.id,
+                [
+                    ("registration_id", json!(registration.id)),
+                    ("application_id", json!(registration.application.id)),
+                    ("api_id", json!(registration.api.id)),
+                    ("developer_id", json!(developer)),
+                    (
+                        "from_status",
+                        json!(known.map(|known| known.status.as_str())),
+                    ),
+                    ("to_status", json!(registration.status)),
+                    ("api_created_at", json!(registration.created_at)),
+                ],
+            )
+            .of(developer);
+            let standing = Standing::of(known.map(|known| &known.seen), self.look);
+            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
+                changes.registrations.push(Write {
+                    item: registration,
+                    revision,
+                });
+            }
+        }
+    }
+
+    fn memberships(&self, changes: &mut Changes<'a>) {
+        let read: BTreeSet<_> = self.snapshot.memberships.iter().copied().collect();
+        for key in read {
+            let known = self.known.memberships.get(&key);
+            let names = Names {
+                new: self.first_complete.then_some("membership.changed"),
+                back: "membership.changed",
+                changed: "membership.changed",
+            };
+            let standing = Standing::of(known.map(|known| &known.seen), self.look);
+            let difference = Difference::of_membership(key, "added");
+            if let Some(revision) = changes.judge(standing, names, &[], difference) {
+                changes.memberships.push(Write {
+                    item: key,
+                    revision,
+                });
+            }
+        }
+    }
+
+    /// The developer who owns an application, as far as the snapshot or the directory knows.
+    fn owner_of(&self, application: ApplicationId) -> Option<DeveloperId> {
+        let read = self
+            .snapshot
+            .applications
+            .iter()
+            .find(|read| read.id == application);
+        let owner = match read {
+            Some(read) => read.owner.as_ref().and_then(Owner::from_api),
+            None => self
+                .known
+                .applications
+                .get(&application)
+                .and_then(|known| known.owner),
+        };
+        owner.and_then(Owner::developer)
+    }
+}
+
+/// Adds the name of a field that differs.
+fn note(fields: &mut Vec<&'static str>, field: &'static str, differs: bool) {
+    if differs {
+        fields.push(field);
+    }
+}
+
+/// A list without copies; of several the last one read, which is the newest, wins.
+fn by_id<T, K: Ord>(list: &[T], id: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
+    let unique: BTreeMap<K, &T> = list.iter().map(|item| (id(item), item)).collect();
+    unique.into_values()
+}
+
+/// A text of the API as it is stored: Postgres refuses NUL.
+pub(super) fn stored(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! Everything that rules may look at for one signal, read from the directory as it is now. Asks no
+//! API.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::act::{Queue, Target};
+use crate::directory::{
+    ApplicationRecord, DeveloperRecord, Directory, Owner, OwnerRecord, Registration,
+};
+use crate::event::{Signal, SignalKind};
+use crate::journal::JournalError;
+use crate::rules::{
+    ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
+    PortalFacts, RegistrationFacts, SignalFacts, TargetKind, TeamFacts,
+};
+
+/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
+/// everything comes every hour.
+const OWN_WITHIN: Duration = Duration::from_hours(2);
+
+/// The facts about a signal.
+#[derive(Debug, Clone)]
+pub struct Gathered {
+    /// What rules look at. Holds names and addresses: not to be stored.
+    pub facts: Facts,
+    /// The registration that a deed would change.
+    registration: Option<Target>,
+}
+
+/// Gathers the facts about `signal`. `event` is the audit event where it is itself the evidence,
+/// `own` whether usher's account or Konnect did it.
+pub async fn gather(
+    (directory, queue): (&Directory, &Queue),
+    signal: &Signal,
+    event: Option<Map<String, Value>>,
+    own: bool,
+    now: DateTime<Utc>,
+) -> Result<Gathered, JournalError> {
+    let portal = PortalId(signal.portal_id);
+    let registration = match signal.registration_id {
+        Some(id) => directory.registration(portal, RegistrationId(id)).await?,
+        None => None,
+    };
+    let registration = registration.filter(|found| !found.registration.seen.is_gone());
+    let (registration, application) = match registration {
+        Some(found) => (Some(found.registration), found.application),
+        None => (None, None),
+    };
+    let application = match (application, signal.application_id) {
+        (None, Some(id)) => directory.application(portal, ApplicationId(id)).await?,
+        (application, _) => application,
+    };
+    let application = application.filter(|found| !found.application.seen.is_gone());
+    let developer = match developer_of(signal, application.as_ref()) {
+        Some(id) => directory.developer(portal, id).await?,
+        None => None,
+    };
+    let developer = developer.filter(|found| !found.developer.seen.is_gone());
+    let own = own || is_own(queue, signal).await?;
+    let name = directory
+        .portal(portal)
+        .await?
+        .map(|portal| portal.name)
+        .unwrap_or_default();
+    let target = registration
+        .as_ref()
+        .map(|registration| Target::Registration {
+            id: registration.id.0,
+            application_id: registration.application_id.0,
+        });
+    Ok(Gathered {
+        facts: Facts {
+            signal: SignalFacts {
+                kind: signal.kind.to_string(),
+                from_status: signal.from_status.clone(),
+                at: signal.occurred_at,
+                own,
+            },
+            portal: PortalFacts {
+                id: signal.portal_id,
+                name,
+            },
+            developer: developer.map(developer_facts),
+            application: application.map(application_facts),
+            registration: registration.map(registration_facts),
+            event,
+            now,
+        },
+        registration: target,
+    })
+}
+
+impl Gathered {
+    /// What a deed of this kind would be done to.
+    pub(super) fn target(&self, kind: TargetKind) -> Option<Target> {
+        let developer = || {
+            self.facts
+                .developer
+                .as_ref()
+                .map(|found| Target::Developer { id: found.id })
+        };
+        let application = || {
+            self.facts
+                .application
+                .as_ref()
+                .map(|found| Target::Application { id: found.id })
+        };
+        match kind {
+            TargetKind::Developer => developer(),
+            TargetKind::Registration => self.registration,
+            TargetKind::Subject => self.registration.or_else(application).or_else(developer),
+        }
+    }
+
+    /// What the action keeps of the facts: ids, statuses, teams, at most the domain of an address.
+    pub(super) fn summary(&self) -> Value {
+        let facts = &self.facts;
+        json!({
+            "signal": {
+                "kind": facts.signal.kind,
+                "from_status": facts.signal.from_status,
+                "at": facts.signal.at,
+                "own": facts.signal.own,
+            },
+            "developer": facts.developer.as_ref().map(|developer| json!({
+                "id": developer.id,
+                "status": developer.status,
+                "email_domain": domain(&developer.email),
+                "teams": developer.teams.iter().map(|team| &team.name).collect::<Vec<_>>(),
+            })),
+            "application": facts.application.as_ref().map(|application| json!({
+                "id": application.id,
+                "owner_type": application.owner_type,
+                "owner_id": application.owner_id,
+            })),
+            "registration": facts.registration.as_ref().map(|registration| json!({
+                "id": registration.id,
+                "status": registration.status,
+                "api_id": registration.api.id,
+                "api_name": registration.api.name,
+            })),
+        })
+    }
+}
+
+/// What comes after the last `@`; nothing where there is not exactly one, since whatever else the
+/// text holds may be personal.
+fn domain(email: &str) -> Option<String> {
+    let (local, domain) = email.split_once('@')?;
+    (!local.is_empty() && !domain.contains('@')).then(|| domain.to_lowercase())
+}
+
+/// Whom a signal is about: the developer it names, else the owner of the application.
+fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Option<DeveloperId> {
+    let owner = || match application?.owner.as_ref()? {
+        OwnerRecord::Developer(developer, _) => Some(developer.id),
+        OwnerRecord::Team(_) => None,
+    };
+    signal.developer_id.map(DeveloperId).or_else(owner)
+}
+
+/// Whether a write of usher's explains the change.
+async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
+    let (target, deeds): (Option<Uuid>, &[&str]) = match signal.kind {
+        SignalKind::DeveloperStatusChanged => (
+            signal.developer_id,
+            &["approve_developer", "reject_developer"],
+        ),
+        SignalKind::RegistrationStatusChanged => (
+            signal.registration_id,
+            &["approve_registration", "reject_registration"],
+        ),
+        SignalKind::MembershipChanged => {
+            (signal.developer_id, &["add_to_team", "remove_from_team"])
+        }
+        SignalKind::DeveloperSignedUp
+        | SignalKind::DeveloperAuthenticated
+        | SignalKind::DeveloperLoginFailed
+        | SignalKind::ApplicationCreated
+        | SignalKind::RegistrationRequested
+        | SignalKind::AccessDenied
+        | SignalKind::Custom(_) => return Ok(false),
+    };
+    // Usher answers only who is pending: any other change is somebody else's.
+    let from_pending = signal
+        .from_status
+        .as_deref()
+        .is_none_or(|status| status == "pending");
+    match target {
+        Some(target) if from_pending => {
+            queue
+                .wrote_lately(target, signal.portal_id, deeds, OWN_WITHIN)
+                .await
+        }
+        _ => Ok(false),
+    }
+}
+
+fn developer_facts(found: DeveloperRecord) -> DeveloperFacts {
+    let created_at = found.developer.signed_up_at();
+    DeveloperFacts {
+        id: found.developer.id.0,
+        email: found.subject.email.unwrap_or_default(),
+        full_name: found.subject.full_name.unwrap_or_default(),
+        status: found.developer.status.to_string(),
+        created_at,
+        teams: found
+            .teams
+            .into_iter()
+            .map(|team| TeamFacts {
+                id: team.id.0,
+                name: team.name,
+            })
+            .collect(),
+        applications: found
+            .applications
+            .into_iter()
+            .map(|application| OwnedApplicationFacts {
+                id: application.id.0,
+                name: application.name,
+            })
+            .collect(),
+    }
+}
+
+fn application_facts(found: ApplicationRecord) -> ApplicationFacts {
+    let owner = found.application.owner;
+    ApplicationFacts {
+        id: found.application.id.0,
+        name: found.application.name,
+        // Older versions of the API do not say whose it is.
+        owner_type: owner
+            .map(|owner| owner.kind().to_owned())
+            .unwrap_or_default(),
+        owner_id: owner.map(Owner::id).unwrap_or_default(),
+        owner: found.owner.map(|owner| match owner {
+            OwnerRecord::Developer(developer, subject) => OwnerFacts {
+                id: developer.id.0,
+                name: subject.full_name.unwrap_or_default(),
+                email: subject.email,
+            },
+            OwnerRecord::Team(team) => OwnerFacts {
+                id: team.id.0,
+                name: team.name,
+                email: None,
+            },
+        }),
+    }
+}
+
+fn registration_facts(found: Registration) -> RegistrationFacts {
+    let created_at = found.requested_at();
+    RegistrationFacts {
+        id: found.id.0,
+        status: found.status.to_string(),
+        created_at,
+        api: ApiFacts {
+            id: found.api.id.0,
+            name: found.api.name,
+            version: found.api.version,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::domain;
+
+    #[test]
+    fn keeps_no_more_of_an_address_than_its_domain() {
+        let table = [
+            ("kevin@ManchesterCity.com", Some("manchestercity.com")),
+            ("kevin@arsenal.com@evil.example", None),
+            ("kevin", None),
+            ("@arsenal.com", None),
+            ("", None),
+        ];
+        for (email, expected) in table {
+            assert_eq!(domain(email).as_deref(), expected, "{email}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! From the outbox to actions: events are read as hints to look or as signals, rules decide about
+//! signals from what the directory says, and what they want is enqueued. A thin shell: it decides
+//! nothing and calls no API itself.
+
+mod facts;
+mod meaning;
+mod paths;
+mod plan;
+mod reactor;
+mod redecide;
+
+pub use facts::{Gathered, gather};
+pub use meaning::{Hint, Meaning, meaning};
+pub use reactor::{Reactor, Settings};

@@ -1,0 +1,95 @@
+//! From what rules decided to what the queue takes. Pure: it maps words and drops names.
+
+use uuid::Uuid;
+
+use crate::act::{DeedSpec, NewChain, NewStep, OnLimit, Standing, TeamRef};
+use crate::event::Signal;
+use crate::react::facts::Gathered;
+use crate::rules::{self, Decision, Deed, Mode, Rule, RuleSet};
+
+/// The chains that follow from the decisions on one signal, in decision order: an earlier rule
+/// owns what a later one wants as well.
+pub(super) fn chains(
+    rules: &RuleSet,
+    signal: &Signal,
+    causes: &[Uuid],
+    gathered: &Gathered,
+) -> Vec<NewChain> {
+    let mut chains = Vec::new();
+    for outcome in rules::decide(rules, &gathered.facts) {
+        let Decision::Matched { deeds } = outcome.result else {
+            continue;
+        };
+        let Some(rule) = rules.rules().iter().find(|rule| rule.name == outcome.rule) else {
+            continue;
+        };
+        let steps: Vec<NewStep> = deeds
+            .into_iter()
+            .filter_map(|planned| {
+                // A deed without a target is no match: `decide` has seen to it.
+                let target = gathered.target(planned.deed.target())?;
+                Some(NewStep {
+                    deed: spec(planned.deed),
+                    target,
+                    owned_by: planned.owned_by,
+                })
+            })
+            .collect();
+        if !steps.is_empty() {
+            chains.push(chain(rule, signal, causes, gathered, steps));
+        }
+    }
+    chains
+}
+
+fn chain(
+    rule: &Rule,
+    signal: &Signal,
+    causes: &[Uuid],
+    gathered: &Gathered,
+    steps: Vec<NewStep>,
+) -> NewChain {
+    NewChain {
+        portal_id: signal.portal_id,
+        rule: rule.name.clone(),
+        standing: match rule.mode {
+            Mode::Live => Standing::Live,
+            Mode::Shadow | Mode::Off => Standing::Shadow,
+        },
+        limit_per_hour: rule.limit_per_hour,
+        on_limit: match rule.on_limit {
+            rules::OnLimit::Delay => OnLimit::Delay,
+            rules::OnLimit::Park => OnLimit::Park,
+        },
+        signal: signal.kind.to_string(),
+        signal_key: signal.key.clone(),
+        causes: causes.to_vec(),
+        facts: gathered.summary(),
+        steps,
+    }
+}
+
+fn spec(deed: Deed) -> DeedSpec {
+    match deed {
+        Deed::ApproveDeveloper => DeedSpec::ApproveDeveloper,
+        Deed::RejectDeveloper => DeedSpec::RejectDeveloper,
+        Deed::ApproveRegistration => DeedSpec::ApproveRegistration,
+        Deed::RejectRegistration => DeedSpec::RejectRegistration,
+        Deed::AddToTeam {
+            team: named,
+            create,
+        } => DeedSpec::AddToTeam {
+            team: team(named),
+            create,
+        },
+        Deed::RemoveFromTeam { team: named } => DeedSpec::RemoveFromTeam { team: team(named) },
+        Deed::Park { reason } => DeedSpec::Park { reason },
+    }
+}
+
+fn team(named: rules::TeamRef) -> TeamRef {
+    match named {
+        rules::TeamRef::Name(name) => TeamRef::Name(name),
+        rules::TeamRef::Id(id) => TeamRef::Id(id),
+    }
+}

@@ -1,0 +1,328 @@
+//! The loop over the outbox: a batch is read, understood, decided, and struck off in the same
+//! transaction that enqueues what follows from it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use konnect::{DeveloperId, PortalId};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+use crate::act::{Enqueued, NewChain, Queue};
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::event::{AuditEvent, Signal, render};
+use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
+use crate::lifecycle::pause;
+use crate::react::meaning::{Hint, meaning};
+use crate::react::{gather, plan};
+use crate::rules::RuleSet;
+
+/// Batches claimed at once.
+const CLAIM: i64 = 16;
+/// How long a claim holds: a batch of 5,000 observations takes some time to decide.
+const HOLD: Duration = Duration::from_mins(2);
+/// How often the outbox is looked at when nothing wakes the reader.
+const POLL: Duration = Duration::from_millis(250);
+/// The wait after the database did not answer.
+const TROUBLE: Duration = Duration::from_secs(1);
+/// A batch that could not be handled this many times is logged and struck off: it must not hold
+/// up the others for ever, and the sweeps find what it spoke of.
+const POISON: u32 = 5;
+
+/// What a [`Reactor`] goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// usher's account in Konnect: what it does is no news.
+    pub own_principal: Option<Uuid>,
+    /// How often whoever is pending is decided again at the latest.
+    pub redecide_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            own_principal: None,
+            redecide_every: Duration::from_hours(1),
+        }
+    }
+}
+
+/// Turns what the journal holds into actions.
+#[derive(Debug)]
+pub struct Reactor {
+    pub(super) journal: Journal,
+    pub(super) directory: Directory,
+    pub(super) rules: watch::Receiver<Arc<RuleSet>>,
+    pub(super) queue: Queue,
+    pub(super) clock: Clock,
+    pub(super) settings: Settings,
+    /// Asks for everyone pending to be decided again soon.
+    pub(super) again: Notify,
+    /// How often a batch could not be handled.
+    failures: Mutex<HashMap<Uuid, u32>>,
+}
+
+impl Reactor {
+    /// A reactor that decides by whatever `rules` holds at the moment.
+    pub fn new(
+        journal: Journal,
+        directory: Directory,
+        rules: watch::Receiver<Arc<RuleSet>>,
+        queue: Queue,
+        clock: Clock,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            journal,
+            directory,
+            rules,
+            queue,
+            clock,
+            settings,
+            again: Notify::new(),
+            failures: Mutex::default(),
+        }
+    }
+
+    /// Reads the outbox, and decides about everyone pending now and then, until `stop` fires.
+    ///
+    /// Dropping the future is safe at any moment: a batch that was not struck off is read again,
+    /// and what it led to is not enqueued twice.
+    pub async fn run(&self, stop: CancellationToken) {
+        while let Err(error) = self
+            .journal
+            .activate_reader(ReaderName::React, self.clock.now())
+            .await
+        {
+            warn!(error = error.chain(), "could not begin to read the outbox");
+            if pause(TROUBLE, &stop).await {
+                return;
+            }
+        }
+        tokio::join!(self.read(&stop), self.redecide(&stop));
+    }
+
+    async fn read(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.journal.claim(ReaderName::React, CLAIM, HOLD).await {
+                Ok(rows) if rows.is_empty() => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.journal.appended(POLL) => {}
+                    }
+                }
+                Ok(rows) => {
+                    for row in rows {
+                        Box::pin(self.take(&row)).await;
+                    }
+                }
+                Err(error) => {
+                    warn!(error = error.chain(), "could not claim outbox rows");
+                    pause(TROUBLE, stop).await;
+                }
+            }
+        }
+    }
+
+    /// Handles one batch, whatever becomes of it.
+    #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
+    async fn take(&self, row: &OutboxRow) {
+        let Err(error) = self.handle(row).await else {
+            self.failures().remove(&row.batch);
+            return;
+        };
+        // An outage is nobody's fault and counts for nothing.
+        if error.is_transient() || self.count_failure(row.batch) < POISON {
+            warn!(
+                error = error.chain(),
+                "could not handle a batch, trying again"
+            );
+            if let Err(error) = self
+                .journal
+                .release(ReaderName::React, &[row.batch], TROUBLE)
+                .await
+            {
+                debug!(
+                    error = error.chain(),
+                    "could not release a batch, its claim runs out"
+                );
+            }
+            return;
+        }
+        error!(
+            error = error.chain(),
+            "a batch cannot be handled and is left out"
+        );
+        match self.journal.finish(ReaderName::React, &[row.batch]).await {
+            Ok(()) => {
+                self.failures().remove(&row.batch);
+            }
+            Err(error) => warn!(error = error.chain(), "could not strike a batch off"),
+        }
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_failure(&self, batch: Uuid) -> u32 {
+        let mut failures = self.failures();
+        let count = failures.entry(batch).or_default();
+        *count += 1;
+        *count
+    }
+
+    async fn handle(&self, row: &OutboxRow) -> Result<(), JournalError> {
+        let events = self.journal.events_of(row).await?;
+        let mut findings = Findings::default();
+        for stored in &events {
+            self.understand(stored, &mut findings).await?;
+        }
+        self.give(&findings.hints).await?;
+        for (portal, developer) in &findings.touched {
+            findings
+                .chains
+                .extend(self.pending_of(*portal, *developer).await?);
+        }
+        self.write(&findings.chains, Some(row.batch)).await
+    }
+
+    /// Reads one event and decides about its signal.
+    async fn understand(
+        &self,
+        stored: &StoredEvent,
+        findings: &mut Findings,
+    ) -> Result<(), JournalError> {
+        let Ok(event) = stored.parse() else {
+            error!(event.id = %stored.id, "a stored event cannot be parsed");
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let meaning = meaning(&event, stored.verdict, self.settings.own_principal, now);
+        findings.hints.extend(meaning.hint);
+        if let Some((portal, developer)) = meaning.touched {
+            findings
+                .touched
+                .insert((PortalId(portal), DeveloperId(developer)));
+        }
+        if concerns_everyone(&event) {
+            self.again.notify_one();
+        }
+        let Some(signal) = meaning.signal else {
+            return Ok(());
+        };
+        let evidence = (signal.key == signal.cause.to_string()).then(|| render(&event));
+        let rooms = (&self.directory, &self.queue);
+        let rules = Arc::clone(&self.rules.borrow());
+        if rules.listening_to(&signal.kind.as_str()).next().is_none() {
+            return Ok(());
+        }
+        let gathered = gather(rooms, &signal, evidence, meaning.own, now).await?;
+        let causes = [signal.cause.as_uuid()];
+        findings
+            .chains
+            .extend(plan::chains(&rules, &signal, &causes, &gathered));
+        Ok(())
+    }
+
+    /// Passes hints on; `observe` looks when it sees fit.
+    async fn give(&self, hints: &BTreeSet<Hint>) -> Result<(), JournalError> {
+        let mut wanted: BTreeSet<PortalId> = BTreeSet::new();
+        let known: BTreeSet<PortalId> = if hints.is_empty() {
+            return Ok(());
+        } else {
+            self.directory
+                .portals()
+                .await?
+                .into_iter()
+                .map(|portal| portal.id)
+                .collect()
+        };
+        for hint in hints {
+            match *hint {
+                Hint::Portal(id) => {
+                    wanted.insert(PortalId(id));
+                }
+                Hint::EveryPortal => wanted.extend(&known),
+                Hint::Newcomer {
+                    portal_id,
+                    developer_id,
+                } => {
+                    let portal = PortalId(portal_id);
+                    let developer = DeveloperId(developer_id);
+                    if !wanted.contains(&portal)
+                        && self
+                            .directory
+                            .find_developer(portal, developer)
+                            .await?
+                            .is_none()
+                    {
+                        wanted.insert(portal);
+                    }
+                }
+            }
+        }
+        // An entry may name any portal, and only those that usher looks after are looked at.
+        for portal in wanted.intersection(&known) {
+            self.directory.hint(*portal).await?;
+        }
+        Ok(())
+    }
+
+    /// Enqueues the chains and strikes the batch off, in one transaction.
+    pub(super) async fn write(
+        &self,
+        chains: &[NewChain],
+        batch: Option<Uuid>,
+    ) -> Result<(), JournalError> {
+        let mut tx = self.journal.pool().begin().await?;
+        let mut enqueued = Vec::new();
+        for chain in chains {
+            enqueued.extend(self.queue.enqueue(&mut tx, chain).await?);
+        }
+        if let Some(batch) = batch {
+            finish_in(&mut tx, ReaderName::React, &[batch]).await?;
+        }
+        tx.commit().await?;
+        if enqueued.iter().any(|step| matches!(step, Enqueued::New(_))) {
+            self.queue.wake();
+        }
+        Ok(())
+    }
+
+    /// The chains that follow from a signal, with these causes.
+    pub(super) async fn decide(
+        &self,
+        signal: &Signal,
+        causes: &[Uuid],
+    ) -> Result<Vec<NewChain>, JournalError> {
+        let rules = Arc::clone(&self.rules.borrow());
+        if rules.listening_to(&signal.kind.as_str()).next().is_none() {
+            return Ok(Vec::new());
+        }
+        let rooms = (&self.directory, &self.queue);
+        let gathered = gather(rooms, signal, None, false, self.clock.now()).await?;
+        Ok(plan::chains(&rules, signal, causes, &gathered))
+    }
+}
+
+/// What the events of a batch lead to.
+#[derive(Debug, Default)]
+struct Findings {
+    hints: BTreeSet<Hint>,
+    chains: Vec<NewChain>,
+    touched: BTreeSet<(PortalId, DeveloperId)>,
+}
+
+/// Whether an event changes what rules may make of anybody who is pending.
+fn concerns_everyone(event: &AuditEvent) -> bool {
+    event.claims_own_product()
+        && matches!(
+            event.name().as_deref(),
+            Some("team.changed" | "team.removed" | "portal.changed" | "application.changed")
+        )
+}

@@ -1,0 +1,328 @@
+//! Who may import whom. The table here is the rule; `docs/ARCHITECTURE.md` tells it in words.
+
+use crate::tidy::Violation;
+use crate::tidy::source::{Source, crate_paths, is_word, words};
+
+/// Rooms that every room above them may import.
+const GROUND_FLOOR: [&str; 6] = ["event", "config", "clock", "telemetry", "lifecycle", "http"];
+
+/// Rooms that wire the others together and so may import all of them, the emulator too.
+const WIRING: [&str; 2] = ["cli", "app"];
+
+/// Each room with what it may import: of the ground floor everything, of the rest what every room
+/// above it may import besides the ground floor. `konnect` is the crate.
+const ROOMS: [(&str, &[&str]); 20] = [
+    ("event", &[]),
+    ("config", &["event"]),
+    ("clock", &["event"]),
+    ("telemetry", &["event", "config"]),
+    ("lifecycle", &["event"]),
+    ("http", &["event"]),
+    ("journal", &[]),
+    ("intake", &["journal", "konnect"]),
+    ("ingest", &["intake", "journal"]),
+    ("directory", &["journal", "konnect"]),
+    ("observe", &["directory", "journal", "konnect"]),
+    ("rules", &["directory"]),
+    ("act", &["directory", "journal", "konnect"]),
+    (
+        "react",
+        &["rules", "act", "observe", "directory", "journal", "konnect"],
+    ),
+    ("publish", &["journal"]),
+    ("backfill", &["intake", "journal", "konnect"]),
+    ("report", &["directory", "journal"]),
+    (
+        "console",
+        &[
+            "report",
+            "rules",
+            "act",
+            "backfill",
+            "intake",
+            "directory",
+            "journal",
+        ],
+    ),
+    ("cli", &[]),
+    ("app", &[]),
+];
+
+/// Imports that a room must not make: `crate::` paths, `use` or inline, and the workspace's crates.
+pub(crate) fn imports(source: &Source) -> Vec<Violation> {
+    let mut imported: Vec<(usize, &str)> = Vec::new();
+    for name in ["konnect", "konnect_emulator"] {
+        imported.extend(crate_paths(&source.production, name).map(|at| (at, name)));
+    }
+    if source.path.starts_with("crates/konnect-emulator/src/") {
+        return imported
+            .into_iter()
+            .filter(|(_, name)| *name == "konnect")
+            .map(|(at, _)| {
+                let message = "the emulator imports `konnect`; it has types of its own, so that a wrong model cannot agree with itself";
+                Violation::new(&source.path, source.line(at), message.to_owned())
+            })
+            .collect();
+    }
+    let Some(room) = room(&source.path) else {
+        return Vec::new();
+    };
+    imported.extend(crate_imports(&source.production));
+    imported
+        .into_iter()
+        .filter(|(_, target)| is_room(target) && !may_import(room, target))
+        .map(|(at, target)| {
+            let message = format!(
+                "`{room}` imports `{target}`, and may import {}; what needs both belongs in a room that may, or is passed in by `app`",
+                allowed(room)
+            );
+            Violation::new(&source.path, source.line(at), message)
+        })
+        .collect()
+}
+
+/// Modules of the library that the table does not know, which the rule above could not hold.
+pub(crate) fn unknown_rooms(source: &Source) -> Vec<Violation> {
+    if source.path != "src/lib.rs" {
+        return Vec::new();
+    }
+    words(&source.production, "mod")
+        .filter_map(|at| {
+            let name = word(&source.production[at + "mod".len()..]);
+            (!is_room(name)).then(|| {
+                let message = format!(
+                    "`{name}` is no room; give it a row in tests/it/tidy/rooms.rs that says what it may import, or move it into the room that owns it"
+                );
+                Violation::new(&source.path, source.line(at), message)
+            })
+        })
+        .collect()
+}
+
+/// The room of a file of the library; none for its root, which only names the rooms.
+fn room(path: &str) -> Option<&str> {
+    let inside = path.strip_prefix("src/")?;
+    let first = inside.split('/').next()?;
+    let room = first.strip_suffix(".rs").unwrap_or(first);
+    is_room(room).then_some(room)
+}
+
+fn is_room(name: &str) -> bool {
+    matches!(name, "konnect" | "konnect_emulator") || ROOMS.iter().any(|(room, _)| *room == name)
+}
+
+fn may_import(room: &str, target: &str) -> bool {
+    if room == target || WIRING.contains(&room) {
+        return true;
+    }
+    let above_the_ground = !GROUND_FLOOR.contains(&room);
+    (above_the_ground && GROUND_FLOOR.contains(&target)) || row(room).contains(&target)
+}
+
+fn row(room: &str) -> &'static [&'static str] {
+    ROOMS
+        .iter()
+        .find(|(name, _)| *name == room)
+        .map_or(&[], |(_, row)| row)
+}
+
+fn allowed(room: &str) -> String {
+    let mut names: Vec<&str> = row(room).to_vec();
+    if !GROUND_FLOOR.contains(&room) {
+        names.insert(0, "the ground floor");
+    }
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        format!("only {}", names.join(", "))
+    }
+}
+
+/// Every first name after a `crate::`, with its offset; groups in braces are opened.
+fn crate_imports(code: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for at in words(code, "crate::") {
+        let start = at + "crate::".len();
+        if code[start..].starts_with('{') {
+            found.extend(
+                group(code, start)
+                    .into_iter()
+                    .map(|at| (at, word(&code[at..]))),
+            );
+        } else {
+            found.push((at, word(&code[start..])));
+        }
+    }
+    found
+}
+
+/// Offsets of the members of the group that opens at `open`, not of those of groups inside it.
+fn group(code: &str, open: usize) -> Vec<usize> {
+    let (mut depth, mut expects_a_name) = (0_usize, false);
+    let mut members = Vec::new();
+    for (at, byte) in code.bytes().enumerate().skip(open) {
+        match byte {
+            b'{' => {
+                depth += 1;
+                expects_a_name = depth == 1;
+            }
+            b'}' if depth == 1 => break,
+            b'}' => depth -= 1,
+            b',' => expects_a_name = depth == 1,
+            byte if expects_a_name && is_word(byte) => {
+                members.push(at);
+                expects_a_name = false;
+            }
+            _ => {}
+        }
+    }
+    members
+}
+
+/// The identifier that a text begins with, after blanks.
+fn word(text: &str) -> &str {
+    let text = text.trim_start();
+    let end = text.bytes().position(|byte| !is_word(byte));
+    &text[..end.unwrap_or(text.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GROUND_FLOOR, ROOMS, imports, unknown_rooms};
+    use crate::tidy::source::Source;
+
+    #[test]
+    fn refuses_imports_that_a_room_must_not_make() {
+        for (path, text) in [
+            ("src/event/mod.rs", "use crate::journal::Journal;"),
+            ("src/event/mod.rs", "use crate::clock::Clock;"),
+            ("src/http/mod.rs", "use crate::config::Config;"),
+            ("src/clock.rs", "fn a() { crate::act::run() }"),
+            ("src/journal/append.rs", "use crate::intake::Intake;"),
+            ("src/intake/mod.rs", "use crate::ingest::Door;"),
+            ("src/rules/decide.rs", "use konnect::models::Developer;"),
+            (
+                "src/rules/decide.rs",
+                "use crate::{event::Signal, act::Deed};",
+            ),
+            ("src/rules/decide.rs", "pub(in crate::act) fn a() {}"),
+            (
+                "src/publish/kafka.rs",
+                "use crate::{\n    event::{Kind, Signal},\n    react,\n};",
+            ),
+            ("src/ingest/mod.rs", "use konnect::Client;"),
+            ("src/console/mod.rs", "use crate::observe::Watch;"),
+            ("src/act/worker.rs", "use crate::rules::Decision;"),
+            ("src/observe/mod.rs", "use konnect_emulator::Emulator;"),
+            (
+                "src/backfill/replay.rs",
+                "fn a() -> crate::directory::Portal {}",
+            ),
+            (
+                "crates/konnect-emulator/src/lib.rs",
+                "use konnect::models::Team;",
+            ),
+        ] {
+            let found = imports(&Source::new(path, text));
+            assert_eq!(found.len(), 1, "{path}: {text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn allows_the_imports_of_the_table() {
+        for (path, text) in [
+            (
+                "src/lib.rs",
+                "pub mod event; pub use crate::journal::Journal;",
+            ),
+            (
+                "src/event/identity.rs",
+                "use crate::event::members::Members;",
+            ),
+            (
+                "src/telemetry/mod.rs",
+                "use crate::config::TelemetryConfig;",
+            ),
+            (
+                "src/journal/mod.rs",
+                "use crate::{clock::Clock, event::Verdict};",
+            ),
+            ("src/rules/facts.rs", "use crate::directory::Developer;"),
+            (
+                "src/react/mod.rs",
+                "use crate::{act::{Queue, publish}, rules, observe};",
+            ),
+            ("src/act/worker.rs", "use konnect::Client;"),
+            (
+                "src/app.rs",
+                "use crate::publish::Kafka; use konnect_emulator::Emulator;",
+            ),
+            (
+                "src/cli/demo.rs",
+                "use crate::act::Worker; use konnect_emulator::Emulator;",
+            ),
+            (
+                "src/event/mod.rs",
+                "// use crate::journal::Journal;\nconst A: &str = \"crate::act::B\";",
+            ),
+            (
+                "src/event/mod.rs",
+                "#[cfg(test)]\nmod tests { use crate::clock::Clock; }",
+            ),
+            (
+                "tests/it/main.rs",
+                "use usher::journal::Journal; use konnect_emulator::Emulator;",
+            ),
+            ("crates/konnect/src/client.rs", "use crate::act::A;"),
+            (
+                "crates/konnect-emulator/src/lib.rs",
+                "use crate::state::State;",
+            ),
+        ] {
+            let found = imports(&Source::new(path, text));
+            assert!(found.is_empty(), "{path}: {text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn says_where_and_what_and_what_is_allowed_instead() {
+        let source = Source::new("src/rules/decide.rs", "//! x\nuse crate::journal::Journal;");
+        let told = imports(&source)[0].to_string();
+        assert!(
+            told.starts_with("src/rules/decide.rs:2: `rules` imports `journal`"),
+            "{told}"
+        );
+        assert!(told.contains("only the ground floor, directory"), "{told}");
+    }
+
+    #[test]
+    fn knows_every_room_of_the_library() {
+        let source = Source::new("src/lib.rs", "pub mod event;\npub mod helpers;\nmod act;");
+        let found = unknown_rooms(&source);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].line, 2);
+        assert!(unknown_rooms(&Source::new("src/act/mod.rs", "mod helpers;")).is_empty());
+    }
+
+    #[test]
+    fn the_table_has_no_circle() {
+        // A room may import only rooms that stand above it in the list of what may be imported.
+        let mut placed: Vec<&str> = GROUND_FLOOR.to_vec();
+        placed.push("konnect");
+        let mut left: Vec<_> = ROOMS
+            .iter()
+            .filter(|(room, _)| !placed.contains(room))
+            .collect();
+        while !left.is_empty() {
+            let before = left.len();
+            left.retain(|(room, row)| {
+                let ready = row.iter().all(|name| placed.contains(name));
+                if ready {
+                    placed.push(room);
+                }
+                !ready
+            });
+            assert!(left.len() < before, "rooms import each other: {left:?}");
+        }
+    }
+}
