@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use rand::Rng;
 use uuid::Uuid;
@@ -64,10 +66,10 @@ impl Ids {
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
-    /// A new secret of 192 bits, in hexadecimal.
-    pub fn secret(&self) -> String {
+    /// A new secret of 192 bits, in base64 that needs no quoting anywhere.
+    pub fn secret() -> String {
         let mut random = [0_u8; 24];
         rand::rng().fill_bytes(&mut random);
-        random.iter().map(|byte| format!("{byte:02x}")).collect()
+        URL_SAFE_NO_PAD.encode(random)
     }
 }

@@ -7,6 +7,7 @@ use governor::{Quota, RateLimiter};
 use metrics::counter;
 use secrecy::SecretString;
 
+use crate::act::note_call;
 use crate::app::AppError;
 use crate::config::{ConfigError, KonnectConfig};
 use crate::telemetry::metrics as names;
@@ -25,8 +26,9 @@ pub fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
         .rate_limit(limiter)
         .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
         .on_attempt(|attempt| {
-            let status = attempt.status.map_or("none".to_owned(), |status| status.to_string());
-            counter!(names::KONNECT_CALLS, "method" => attempt.method.to_string(), "status" => status)
+            let status = attempt.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            note_call(attempt);
+            counter!(names::KONNECT_CALLS, "method" => attempt.method.to_owned(), "status" => status)
                 .increment(1);
         });
     if let Some(token) = &config.token {

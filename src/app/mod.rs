@@ -144,7 +144,7 @@ impl App {
             journal: journal.clone(),
             actions: actions.clone(),
         };
-        let (tokens, console_token) = console_tokens(&config, &ids);
+        let (tokens, console_token) = console_tokens(&config);
         let router = Router::new()
             .merge(ingest::router(&config.ingest.path, door))
             .merge(api::router(api, Tokens::new(&tokens)))
@@ -251,11 +251,11 @@ impl App {
 }
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.
-fn console_tokens(config: &Config, ids: &Ids) -> (Vec<ConsoleToken>, Option<Secret>) {
+fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
     if !config.console.tokens.is_empty() || !config.http.listen.ip().is_loopback() {
         return (config.console.tokens.clone(), None);
     }
-    let token = Secret::new(ids.secret());
+    let token = Secret::new(Ids::secret());
     let made = ConsoleToken {
         name: "start".to_owned(),
         role: Role::Operator,

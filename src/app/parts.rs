@@ -73,11 +73,10 @@ impl Parts {
         } else {
             info!("konnect.token is not set: events are recorded, nobody is let in");
         }
-        match self.publisher {
-            Some(publisher) => {
-                lifecycle.spawn("publish", async move { publisher.run(stopping).await });
-            }
-            None => info!("kafka.brokers is not set: nothing is published"),
+        if let Some(publisher) = self.publisher {
+            lifecycle.spawn("publish", async move { publisher.run(stopping).await });
+        } else {
+            info!("kafka.brokers is not set: nothing is published");
         }
     }
 

@@ -104,7 +104,7 @@ impl Common {
         let file = self
             .config
             .as_deref()
-            .or(default.exists().then_some(default));
+            .or_else(|| default.exists().then_some(default));
         Ok(config::load(file, environment)?)
     }
 }

@@ -24,8 +24,10 @@ impl Output {
     /// Shows one piece of data on standard output: `text` for people, else `data`.
     pub fn data(self, text: &str, data: &impl Serialize) {
         if self.json {
-            let line = serde_json::to_string(data).expect("what commands show has string keys");
-            Self::line(&mut io::stdout(), &line);
+            match serde_json::to_string(data) {
+                Ok(line) => Self::line(&mut io::stdout(), &line),
+                Err(error) => Self::complain(&format!("could not show a line: {error}")),
+            }
         } else {
             Self::line(&mut io::stdout(), text);
         }

@@ -1,6 +1,5 @@
 //! From a file and the environment to a [`Config`], or to an error that names key and place.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 11] = [
+const NOT_YET: [&str; 16] = [
     "http.tls",
     "forward",
     "spool",
@@ -22,6 +21,11 @@ const NOT_YET: [&str; 11] = [
     "retention.actions",
     "telemetry.otlp_endpoint",
     "backfill.audit",
+    "backfill.auto",
+    "backfill.heartbeat_every",
+    "backfill.gap_after",
+    "backfill.settle",
+    "backfill.org_logs",
 ];
 
 /// Variables of the process, read once; `USHER_SECTION__KEY` overrides `section.key`.
@@ -148,7 +152,7 @@ fn refuse_not_yet(table: &Table, place: &dyn Fn(&str) -> String) -> Result<(), C
         for part in parts {
             found = found.and_then(|value| value.get(part));
         }
-        if found.is_some_and(|value| *value != Value::Boolean(false)) {
+        if found.is_some_and(|value| !is_off(value)) {
             return Err(ConfigError::Invalid {
                 place: place(key),
                 key: key.to_owned(),
@@ -157,6 +161,11 @@ fn refuse_not_yet(table: &Table, place: &dyn Fn(&str) -> String) -> Result<(), C
         }
     }
     Ok(())
+}
+
+/// Whether a value switches its key off, which every version can do.
+fn is_off(value: &Value) -> bool {
+    *value == Value::Boolean(false) || value.as_str() == Some("off")
 }
 
 /// Turns a variable's text into the type its key has; lists and tables are JSON.
@@ -205,7 +214,7 @@ fn in_file(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     let line = before.matches('\n').count() + 1;
     ConfigError::Invalid {
         place: format!("{name}:{line}"),
-        key: key_at(text, line).to_string(),
+        key: key_at(text, line),
         reason: without_value(error.message()),
     }
 }
@@ -221,7 +230,7 @@ fn without_value(message: &str) -> String {
 }
 
 /// The key that stands on `line`, with the section above it.
-fn key_at(text: &str, line: usize) -> impl fmt::Display {
+fn key_at(text: &str, line: usize) -> String {
     let lines: Vec<&str> = text.lines().take(line).collect();
     let own = lines.last().map_or("", |line| line.trim());
     let name = |line: &str| line.trim_matches(['[', ']', ' ']).to_owned();
@@ -251,7 +260,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::config::VerifyPolicy;
+    use crate::config::{Secret, VerifyPolicy};
 
     fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
@@ -332,7 +341,7 @@ mod tests {
         let text = format!("[konnect]\ntoken = \"file:{}\"\n", secret.path().display());
         let config = load_text(&text, &[]).expect("a configuration");
         assert_eq!(
-            config.konnect.token.as_ref().map(|token| token.expose()),
+            config.konnect.token.as_ref().map(Secret::expose),
             Some("kpat_from_a_file")
         );
         assert!(!format!("{config:?}").contains("kpat_from_a_file"));

@@ -132,7 +132,7 @@ pub struct KonnectConfig {
 impl Default for KonnectConfig {
     fn default() -> Self {
         Self {
-            base_url: Url::parse("https://us.api.konghq.com").expect("the literal is a URL"),
+            base_url: literal("https://us.api.konghq.com"),
             global_url: None,
             token: None,
             portals: Vec::new(),
@@ -140,6 +140,11 @@ impl Default for KonnectConfig {
             requests_per_second: 5,
         }
     }
+}
+
+/// A URL that is written in this file.
+fn literal(url: &str) -> Url {
+    Url::parse(url).expect("the literal is a URL")
 }
 
 impl KonnectConfig {
@@ -151,7 +156,7 @@ impl KonnectConfig {
         }
         match self.base_url.host_str() {
             Some(host) if host.ends_with(".api.konghq.com") => {
-                Url::parse("https://global.api.konghq.com").expect("the literal is a URL")
+                literal("https://global.api.konghq.com")
             }
             _ => self.base_url.clone(),
         }

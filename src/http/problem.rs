@@ -1,5 +1,7 @@
 //! The one shape of an HTTP error: RFC 9457, `application/problem+json`.
 
+use std::future::{Ready, ready};
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -37,16 +39,19 @@ impl Problem {
     }
 
     /// What a path that is not served is answered with.
-    pub async fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "nothing is served at this path")
+    pub fn not_found() -> Ready<Self> {
+        ready(Self::new(
+            StatusCode::NOT_FOUND,
+            "nothing is served at this path",
+        ))
     }
 
     /// What another method than the path's own is answered with.
-    pub async fn method_not_allowed() -> Self {
-        Self::new(
+    pub fn method_not_allowed() -> Ready<Self> {
+        ready(Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "this path does not take this method",
-        )
+        ))
     }
 
     /// The status it is sent with.

@@ -30,6 +30,10 @@ pub const REASON_KEY_UNKNOWN: &str = "signature_key_unknown";
 
 /// One body, inflated, with what is known of the request that brought it.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`received_at` is the house's word everywhere"
+)]
 pub struct Received {
     /// Minted at the door; the sender is answered with it.
     pub id: Uuid,

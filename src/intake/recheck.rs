@@ -52,8 +52,7 @@ impl Intake {
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
         for (event, verdict) in open.iter().zip(verdicts) {
-            if verdict != Verdict::KeyUnknown {
-                self.journal.settle(event, verdict).await?;
+            if verdict != Verdict::KeyUnknown && self.journal.settle(event, verdict).await? {
                 settled += 1;
             }
         }

@@ -1,6 +1,9 @@
 //! What can go wrong with the record, seen by those who append to it and read it.
 
+use std::borrow::Cow;
 use std::error::Error;
+
+use sqlx::error::DatabaseError;
 
 /// A failure of the journal. Never shows a value of a row.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +62,8 @@ impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
         let Some(code) = error
             .as_database_error()
-            .and_then(|e| e.code())
-            .map(|c| c.into_owned())
+            .and_then(DatabaseError::code)
+            .map(Cow::into_owned)
         else {
             return match error {
                 sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Refused {

@@ -1,9 +1,10 @@
 //! Reading stored events back by batch, for the readers of the outbox.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, EventId, ParseError, Verdict, parse};
+use crate::event::{AuditEvent, EventId, ParseError, Verdict, parse, render};
 use crate::journal::{Journal, JournalError, OutboxRow};
 
 /// One event as the journal holds it. What it says is read from its own bytes.
@@ -34,6 +35,27 @@ impl StoredEvent {
     /// Never for what the journal stored itself: only parsed entries are.
     pub fn parse(&self) -> Result<AuditEvent, ParseError> {
         parse(&self.raw)
+    }
+}
+
+impl StoredEvent {
+    /// The event as others read it: Konnect's own member names with the values as sent, and what
+    /// usher knows beside them, which wins where a name is the same.
+    pub fn render(&self, event: &AuditEvent) -> Map<String, Value> {
+        let time = |at: DateTime<Utc>| Value::from(at.to_rfc3339_opts(SecondsFormat::Millis, true));
+        let mut members = render(event);
+        members.extend([
+            ("id".to_owned(), json!(self.id)),
+            ("kind".to_owned(), json!(event.kind.as_str())),
+            ("occurred_at".to_owned(), time(event.occurred_at)),
+            ("received_at".to_owned(), time(self.received_at)),
+            ("delivery_id".to_owned(), json!(self.delivery_id)),
+            ("verification".to_owned(), json!(self.verdict.as_str())),
+            ("copies".to_owned(), json!(self.copies)),
+            ("ambiguous".to_owned(), json!(event.ambiguous)),
+            ("time_known".to_owned(), json!(event.time_known)),
+        ]);
+        members
     }
 }
 

@@ -28,9 +28,29 @@ impl Journal {
     }
 
     /// Writes the verdict of an event that had none; when it became stronger, the event's batch
-    /// is owed again to every reader.
-    pub async fn settle(&self, event: &StoredEvent, verdict: Verdict) -> Result<(), JournalError> {
+    /// is owed again to every reader. `false` while a reader is at work on that batch: it may have
+    /// read the old verdict, so the next look settles it.
+    pub async fn settle(
+        &self,
+        event: &StoredEvent,
+        verdict: Verdict,
+    ) -> Result<bool, JournalError> {
         let mut tx = self.pool.begin().await?;
+        // The rows are locked, so that none of them is claimed before the verdict is written.
+        let claims = sqlx::query_scalar!(
+            r#"
+            SELECT COALESCE(claimed_until > now(), false) AS "claimed!"
+            FROM outbox
+            WHERE batch = $1
+            FOR UPDATE
+            "#,
+            event.batch,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        if claims.contains(&true) {
+            return Ok(false);
+        }
         sqlx::query!(
             r"
             UPDATE events
@@ -60,7 +80,7 @@ impl Journal {
         }
         tx.commit().await?;
         self.wake_readers();
-        Ok(())
+        Ok(true)
     }
 
     /// Up to `limit` rows kept aside for `reason`, oldest first.

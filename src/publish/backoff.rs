@@ -26,7 +26,7 @@ impl Backoff {
         self.next = (longest * 2).min(LONGEST);
         // The last bytes of an id are random; one of them is jitter enough.
         let [.., random] = self.ids.next().into_bytes();
-        longest - (longest / 2) * u32::from(random) / 255
+        longest.saturating_sub((longest / 2) * u32::from(random) / 255)
     }
 
     /// Starts over after a success.

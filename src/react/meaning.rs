@@ -49,10 +49,15 @@ pub fn meaning(
     now: DateTime<Utc>,
 ) -> Meaning {
     // Only the way it came proves that usher wrote it: a delivery may say so, too.
-    if verdict == Verdict::NotApplicable {
-        return of_own(event);
+    if event.claims_own_product() {
+        return match verdict {
+            Verdict::NotApplicable => of_own(event),
+            Verdict::Verified | Verdict::Failed | Verdict::KeyUnknown | Verdict::Unsigned => {
+                Meaning::default()
+            }
+        };
     }
-    if event.claims_own_product() || event.ambiguous {
+    if event.ambiguous {
         return Meaning::default();
     }
     // A deed hints by itself when it is done.

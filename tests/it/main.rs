@@ -1,5 +1,8 @@
 //! The integration tests: one binary, a file per stage, on real Postgres, Kafka and HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
+
 mod act;
 mod door;
 mod embedded;

@@ -86,12 +86,12 @@ impl Scene {
             health.clone(),
         )
         .expect("a publisher");
-        let published = publisher.published();
+        let sent = publisher.published();
         let stopping = CancellationToken::new();
         let task = Lifecycle::new().spawn("publish", publisher.run(stopping.clone()));
         Running {
             health,
-            published,
+            published: sent,
             task,
             stopping,
         }
@@ -450,7 +450,7 @@ async fn stops_in_time_while_no_broker_answers() {
 
 #[tokio::test]
 async fn creates_the_topic_when_it_is_missing() {
-    let mut scene = Scene::on(TestKafka::without_topic(Broker::Real).await).await;
+    let mut scene = Scene::on(TestKafka::without_topic(Broker::Real)).await;
     scene.append(&["ada"]).await;
     let running = scene.start();
     assert_eq!(scene.drained().await.len(), 1);

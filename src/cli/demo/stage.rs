@@ -53,8 +53,8 @@ impl Stage {
         environment: &Environment,
     ) -> Result<Self, CliError> {
         let ids = Ids::new(Clock::system());
-        let folder = Folder::open(data_dir, environment, &ids)?;
-        let token = format!("kpat_{}", ids.secret());
+        let folder = Folder::open(data_dir, environment)?;
+        let token = format!("kpat_{}", Ids::secret());
         let config = EmulatorConfig {
             token: token.clone(),
             ..EmulatorConfig::default()
@@ -66,8 +66,8 @@ impl Stage {
             .await
             .context("could not start the broker")?;
 
-        let authorization = format!("Bearer {}", ids.secret());
-        let console_token = ids.secret();
+        let authorization = format!("Bearer {}", Ids::secret());
+        let console_token = Ids::secret();
         let portal = ids.next();
         seed(&emulator, portal)?;
         let rules = folder.path.join("rules.yaml");
@@ -305,16 +305,12 @@ rules:
 
 impl Folder {
     /// The folder that is wanted, or a temporary one.
-    fn open(
-        wanted: Option<PathBuf>,
-        environment: &Environment,
-        ids: &Ids,
-    ) -> Result<Self, CliError> {
+    fn open(wanted: Option<PathBuf>, environment: &Environment) -> Result<Self, CliError> {
         let temporary = wanted.is_none();
         let path = wanted.unwrap_or_else(|| {
             environment
                 .temp_dir()
-                .join(format!("usher-{}", &ids.secret()[..8]))
+                .join(format!("usher-{}", &Ids::secret()[..8]))
         });
         let made = fs::create_dir_all(&path).and_then(|()| {
             // Postgres runs as another user where usher runs as root, and must get through.

@@ -18,8 +18,8 @@ use url::Url;
 
 use crate::app::build_client;
 use crate::cli::init::files::{Folder, Settings, printable};
-use crate::cli::{CliError, Common, Output};
-use crate::clock::{Clock, Ids};
+use crate::cli::{CliError, Output};
+use crate::clock::Ids;
 use crate::config::{self, ConfigError, Environment, KonnectConfig, Secret};
 
 /// Arguments of `usher init`.
@@ -37,8 +37,12 @@ pub(super) struct InitArgs {
     /// Replace usher.toml and rules.yaml; secrets that are there stay
     #[arg(long)]
     force: bool,
-    #[command(flatten)]
-    common: Common,
+    /// Configuration file to take `konnect.base_url` and `konnect.token` from
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<ExitCode, CliError> {
@@ -57,12 +61,11 @@ pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<Exi
         token_file: token_file.as_deref(),
         portals: &portals,
     };
-    let ids = Ids::new(Clock::system());
     let written = folder
-        .write(&settings, || ids.secret())
+        .write(&settings, Ids::secret)
         .map_err(anyhow::Error::from)?;
     show(
-        Output::new(args.common.json),
+        Output::new(args.json),
         &konnect.base_url,
         &portals,
         &written,
@@ -78,7 +81,7 @@ fn settings(
     token_file: Option<&PathBuf>,
     environment: &Environment,
 ) -> Result<KonnectConfig, CliError> {
-    let mut konnect = config::load(args.common.config.as_deref(), environment)?.konnect;
+    let mut konnect = config::load(args.config.as_deref(), environment)?.konnect;
     if let Some(base_url) = &args.base_url {
         konnect.base_url = base_url.clone();
     }

@@ -22,7 +22,7 @@ pub(super) async fn list_deliveries(
     };
     let filter = DeliveryFilter {
         from: parameters.time("from")?.unwrap_or(DateTime::UNIX_EPOCH),
-        to: parameters.time("to")?.unwrap_or(far_future()),
+        to: parameters.time("to")?.unwrap_or_else(far_future),
         after,
     };
     let pager = parameters.finish()?;

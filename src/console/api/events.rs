@@ -4,11 +4,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::SecondsFormat;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::console::api::Api;
 use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
-use crate::event::{EventId, Kind, Verdict, render};
+use crate::event::{EventId, Kind, Verdict};
 use crate::http::Problem;
 use crate::journal::{EventFilter, Position, StoredEvent};
 
@@ -83,25 +83,10 @@ pub(super) async fn get_event(
 const KINDS: &str = "authentication, authorization, access, observation, action, custom or unknown";
 const VERDICTS: &str = "verified, failed, key_unknown, unsigned or not_applicable";
 
-/// Konnect's own member names with the values as sent, and what usher knows beside them.
+/// Never without its members: only what parses is stored.
 fn render_event(stored: &StoredEvent) -> Value {
-    let (mut members, event) = match stored.parse() {
-        Ok(event) => (render(&event), Some(event)),
-        Err(_) => (Map::new(), None),
-    };
-    let time = |time: chrono::DateTime<chrono::Utc>| {
-        json!(time.to_rfc3339_opts(SecondsFormat::Millis, true))
-    };
-    members.insert("id".to_owned(), json!(stored.id));
-    members.insert("received_at".to_owned(), time(stored.received_at));
-    members.insert("delivery_id".to_owned(), json!(stored.delivery_id));
-    members.insert("verification".to_owned(), json!(stored.verdict.as_str()));
-    members.insert("copies".to_owned(), json!(stored.copies));
-    if let Some(event) = event {
-        members.insert("kind".to_owned(), json!(event.kind.as_str()));
-        members.insert("occurred_at".to_owned(), time(event.occurred_at));
-        members.insert("ambiguous".to_owned(), json!(event.ambiguous));
-        members.insert("time_known".to_owned(), json!(event.time_known));
+    match stored.parse() {
+        Ok(event) => Value::Object(stored.render(&event)),
+        Err(_) => json!({ "id": stored.id }),
     }
-    Value::Object(members)
 }

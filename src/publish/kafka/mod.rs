@@ -13,6 +13,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaConfRes;
@@ -249,15 +250,14 @@ fn has_topic(producer: &FutureProducer<Quiet>, topic: &str) -> Result<bool, Kafk
         .topics()
         .iter()
         .find(|known| known.name() == topic)
-        .and_then(|known| known.error())
+        .and_then(MetadataTopic::error)
         .map(RDKafkaErrorCode::from);
     match error {
-        None => Ok(true),
+        // While a topic is being made, messages wait for its leader.
+        None | Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
             Ok(false)
         }
-        // The topic is being made; messages wait for its leader.
-        Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
         Some(code) => Err(because()(KafkaError::MetadataFetch(code))),
     }
 }

@@ -9,6 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::{Headers, Message};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -65,7 +66,7 @@ fn real_brokers() -> String {
 impl TestKafka {
     /// A broker on which the test's topic exists.
     pub async fn start(broker: Broker) -> Self {
-        let mut this = Self::without_topic(broker).await;
+        let mut this = Self::without_topic(broker);
         match broker {
             Broker::InProcess => {
                 let in_process = InProcessBroker::start(&this.config.topic, PARTITIONS)
@@ -80,7 +81,7 @@ impl TestKafka {
     }
 
     /// The configuration of a real broker, or of none in process, whose topic nobody has made.
-    pub async fn without_topic(broker: Broker) -> Self {
+    pub fn without_topic(broker: Broker) -> Self {
         let topic = Ids::new(Clock::system()).next().simple();
         Self {
             config: KafkaConfig {
@@ -136,7 +137,7 @@ impl TestKafka {
             .fetch_metadata(Some(&self.config.topic), PATIENCE)
             .expect("the broker knows the topic");
         let partitions = metadata.topics()[0].partitions();
-        partitions.iter().map(|partition| partition.id()).collect()
+        partitions.iter().map(MetadataPartition::id).collect()
     }
 
     async fn create_topic(&self) {
