@@ -6,6 +6,7 @@
 mod act;
 mod door;
 mod embedded;
+mod end_to_end;
 mod init;
 mod observe;
 mod publish;

@@ -3,7 +3,10 @@
 pub mod app;
 pub mod database;
 pub mod kafka;
+pub mod konnect;
+pub mod record;
 pub mod signer;
+pub mod visitor;
 
 use std::time::{Duration, Instant};
 

@@ -41,11 +41,16 @@ impl Signer {
         self.served.lock().expect("no panic while held").push(key);
     }
 
+    /// The keys in the set.
+    pub fn keys(&self) -> Vec<Value> {
+        self.served.lock().expect("no panic while held").clone()
+    }
+
     /// Answers the key set at its path; returns the base URL.
     pub async fn serve(&self, lifecycle: &Lifecycle) -> String {
-        let served = Arc::clone(&self.served);
+        let signer = self.clone();
         let keys = move || {
-            let keys = served.lock().expect("no panic while held").clone();
+            let keys = signer.keys();
             async move { Json(json!({ "keys": keys })) }
         };
         let router = Router::new().route("/v2/audit-log-webhook/jwks.json", get(keys));

@@ -1,0 +1,106 @@
+//! What is in usher's database, looked at from outside: for tests of what survives the process.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
+use uuid::Uuid;
+
+use crate::support::database::TestDatabase;
+use crate::support::kafka::{Received, TestKafka};
+
+/// Longer than the lease of a publisher that was killed, and a round.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection of the test's own.
+pub(crate) struct Record(PgConnection);
+
+impl Record {
+    pub(crate) async fn of(database: &TestDatabase) -> Self {
+        let options: PgConnectOptions = database.url().parse().expect("a URL of Postgres");
+        Self(options.connect().await.expect("the database answers"))
+    }
+
+    /// The ids of all stored events; fails when one is there twice.
+    pub(crate) async fn event_ids(&mut self) -> BTreeSet<Uuid> {
+        let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM events")
+            .fetch_all(&mut self.0)
+            .await
+            .expect("events can be read");
+        let distinct: BTreeSet<Uuid> = ids.iter().copied().collect();
+        assert_eq!(distinct.len(), ids.len(), "an event is stored twice");
+        distinct
+    }
+
+    /// How many events have this name.
+    pub(crate) async fn events_named(&mut self, name: &str) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM events WHERE name = $1")
+            .bind(name)
+            .fetch_one(&mut self.0)
+            .await
+            .expect("events can be counted")
+    }
+
+    /// Waits until nothing is owed to Kafka, and reads the topic.
+    pub(crate) async fn published(&mut self, kafka: &TestKafka) -> Vec<Received> {
+        let began = tokio::time::Instant::now();
+        while self.owed_to_kafka().await > 0 {
+            assert!(began.elapsed() < PATIENCE, "the outbox does not empty");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        kafka.messages().await
+    }
+
+    /// How many batches Kafka still has to get.
+    pub(crate) async fn owed_to_kafka(&mut self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE reader = 'kafka'")
+            .fetch_one(&mut self.0)
+            .await
+            .expect("the outbox can be counted")
+    }
+
+    /// Makes the minute pass after which the work of a dead process is anybody's.
+    pub(crate) async fn let_leases_end(&mut self) {
+        for statement in [
+            "UPDATE leases SET expires_at = now() - interval '1 s'",
+            "UPDATE actions SET leased_until = now() - interval '1 s' WHERE leased_until > now()",
+            "UPDATE outbox SET claimed_until = NULL",
+        ] {
+            sqlx::query(statement)
+                .execute(&mut self.0)
+                .await
+                .expect("the database obeys");
+        }
+    }
+
+    /// The tables in which `text` stands, in whatever column.
+    pub(crate) async fn tables_with(&mut self, text: &str) -> Vec<String> {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT relname::text FROM pg_class
+             WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+                 AND NOT relispartition
+             ORDER BY relname",
+        )
+        .fetch_all(&mut self.0)
+        .await
+        .expect("tables can be listed");
+        let mut found = Vec::new();
+        for table in tables {
+            // A row as text shows bytes in hex, so both forms are looked for.
+            let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
+                "SELECT count(*) FROM {table} AS row
+                 WHERE strpos(row::text, $1) > 0
+                     OR strpos(row::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0"
+            )))
+            .bind(text)
+            .fetch_one(&mut self.0)
+            .await
+            .expect("rows can be read as text");
+            if rows > 0 {
+                found.push(table);
+            }
+        }
+        found
+    }
+}
