@@ -9,16 +9,12 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 16] = [
+const NOT_YET: [&str; 12] = [
     "http.tls",
     "forward",
     "spool",
     "hooks",
     "console.listen",
-    "retention.events",
-    "retention.quarantine",
-    "retention.batches",
-    "retention.actions",
     "telemetry.otlp_endpoint",
     "backfill.audit",
     "backfill.auto",

@@ -13,15 +13,17 @@ mod leases;
 mod outbox;
 mod partitions;
 mod quarantine;
+mod schema;
 mod search;
+mod upkeep;
 mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 
 pub use append::append_in;
@@ -33,10 +35,9 @@ pub use keys::SigningKey;
 pub use leases::Lease;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
+pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Position};
-
-/// Every migration of usher, in order.
-pub static MIGRATOR: Migrator = sqlx::migrate!();
+pub use upkeep::{Retention, Round, SLICE, before};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,12 +78,6 @@ impl Journal {
         }
     }
 
-    /// Brings the schema up to date; waits while another instance does.
-    pub async fn migrate(&self) -> Result<(), JournalError> {
-        MIGRATOR.run(&self.pool).await?;
-        Ok(())
-    }
-
     /// Makes the partitions that the coming months need, and the ranges on either side.
     pub async fn make_partitions_ahead(&self, now: DateTime<Utc>) -> Result<(), JournalError> {
         self.partitions.make_ahead(&self.pool, now).await
@@ -91,6 +86,21 @@ impl Journal {
     /// The connections, for the stores of other rooms.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A connection beside the pool, without a limit on statements: for work that may wait long
+    /// and whose settings and locks must end with it.
+    async fn own_connection(&self) -> Result<PgConnection, JournalError> {
+        let options = self.pool.connect_options();
+        let connect = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect());
+        let mut connection = match connect.await {
+            Ok(connection) => connection?,
+            Err(_) => return Err(JournalError::Unavailable(sqlx::Error::PoolTimedOut)),
+        };
+        sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
+            .fetch_one(&mut connection)
+            .await?;
+        Ok(connection)
     }
 
     /// Answers once Postgres does.
