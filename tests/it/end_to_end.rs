@@ -190,6 +190,16 @@ async fn partners_are_let_in_and_deceivers_are_not() {
     .await;
 
     let mut record = Record::of(&app.database).await;
+    let calls = record.calls().await;
+    let written: Vec<_> = calls
+        .iter()
+        .map(|(call, status)| (&call[..5], *status))
+        .collect();
+    assert_eq!(
+        written,
+        [("PATCH", 200), ("POST ", 201), ("PATCH", 200)],
+        "{calls:?}"
+    );
     let messages = record.published(&kafka).await;
     let types: BTreeMap<&str, usize> =
         messages.iter().fold(BTreeMap::new(), |mut types, message| {

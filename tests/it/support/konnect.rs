@@ -144,12 +144,20 @@ impl TestKonnect {
 
     /// Completes when a call waits that is held.
     pub(crate) async fn is_holding(&self) {
+        self.until_waiting("usher makes the call that is to be held", |count| count > 0)
+            .await;
+    }
+
+    /// Completes when every caller that waited is gone, and its call with it.
+    pub(crate) async fn is_forsaken(&self) {
+        self.until_waiting("the held call ends with its caller", |count| count == 0)
+            .await;
+    }
+
+    async fn until_waiting(&self, what: &str, holds: impl Fn(usize) -> bool) {
         let mut waiting = self.gate.waiting.subscribe();
-        let held = waiting.wait_for(|count| *count > 0);
-        tokio::time::timeout(PATIENCE, held)
-            .await
-            .expect("usher makes the call that is to be held")
-            .expect("the gate is open");
+        let held = tokio::time::timeout(PATIENCE, waiting.wait_for(|count| holds(*count))).await;
+        held.expect(what).expect("the gate is open");
     }
 
     /// Holds no call any more.
