@@ -77,7 +77,6 @@ pub async fn open_database(
             }));
         }
     };
-    // The driver reads the URL of any kind of database as one of Postgres, and waits for it forever.
     // The driver takes the URL of any database for one of Postgres, and would wait for it for ever.
     if !["postgres://", "postgresql://"]
         .iter()

@@ -402,11 +402,14 @@ impl Upload {
     }
 }
 
+/// Spoils settings that are good.
+type Change = fn(&mut Value);
+
 #[tokio::test]
 async fn settings_that_cannot_be_end_the_start_and_are_named() {
     let database = TestDatabase::create().await;
     let good = settings(&database, "http://127.0.0.1:1");
-    let table: [(&str, fn(&mut Value), &str); 7] = [
+    let table: [(&str, Change, &str); 7] = [
         (
             "no authorization",
             |all| all["ingest"] = json!({}),
