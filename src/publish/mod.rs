@@ -79,6 +79,9 @@ pub enum PublishError {
         /// The option.
         name: String,
     },
+    /// Options that do not go together, or name a file that cannot be read.
+    #[error("kafka.options: {0}")]
+    Options(String),
     /// The broker in process could not be started or told something.
     #[error("the broker in process failed: {0}")]
     InProcess(String),
@@ -151,15 +154,17 @@ impl Publisher {
     /// Publishes until `stopping` fires; then takes nothing new, gives what is under way a moment to be confirmed,
     /// returns the rest to the outbox and gives the lease up.
     pub async fn run(self, stopping: CancellationToken) {
-        if !self.activate(&stopping).await {
-            return;
+        let mut trouble = Trouble::new(&self.health, &self.ids);
+        if self.activate(&mut trouble, &stopping).await {
+            tokio::join!(
+                self.take_turns(&mut trouble, &stopping),
+                self.show_backlog(&stopping)
+            );
         }
-        tokio::join!(self.take_turns(&stopping), self.show_backlog(&stopping));
     }
 
     /// Everything stored before Kafka was configured is owed to it as well. `false` when asked to stop.
-    async fn activate(&self, stopping: &CancellationToken) -> bool {
-        let mut trouble = Trouble::new(&self.health, &self.ids);
+    async fn activate(&self, trouble: &mut Trouble<'_>, stopping: &CancellationToken) -> bool {
         loop {
             let activated = self
                 .journal
@@ -175,18 +180,16 @@ impl Publisher {
         }
     }
 
-    async fn take_turns(&self, stopping: &CancellationToken) {
-        let mut trouble = Trouble::new(&self.health, &self.ids);
+    async fn take_turns(&self, trouble: &mut Trouble<'_>, stopping: &CancellationToken) {
         while !stopping.is_cancelled() {
             let asked = Instant::now();
             let wait = match self.journal.hold(&self.lease).await {
                 Ok(true) => {
-                    self.turn(asked, stopping).await;
+                    self.turn(asked, trouble, stopping).await;
                     Duration::ZERO
                 }
                 Ok(false) => {
-                    self.health
-                        .set(PART, Condition::Ok, "another instance publishes");
+                    trouble.over("another instance publishes");
                     STANDBY
                 }
                 Err(error) => trouble.tell(&RoundError::Journal(error)),
@@ -196,12 +199,17 @@ impl Publisher {
     }
 
     /// Publishes for as long as the lease is held, and gives it up.
-    async fn turn(&self, held_since: Instant, stopping: &CancellationToken) {
+    async fn turn(
+        &self,
+        held_since: Instant,
+        trouble: &mut Trouble<'_>,
+        stopping: &CancellationToken,
+    ) {
         info!("this instance publishes");
         let lost = CancellationToken::new();
         let done = CancellationToken::new();
         tokio::join!(self.keep_lease(held_since, &lost, &done), async {
-            self.publish(stopping, &lost).await;
+            self.publish(trouble, stopping, &lost).await;
             done.cancel();
         });
         // Without an answer the lease ends by itself.
@@ -236,8 +244,12 @@ impl Publisher {
     }
 
     /// Runs rounds, each failed one with a new producer after a wait.
-    async fn publish(&self, stopping: &CancellationToken, lost: &CancellationToken) {
-        let mut trouble = Trouble::new(&self.health, &self.ids);
+    async fn publish(
+        &self,
+        trouble: &mut Trouble<'_>,
+        stopping: &CancellationToken,
+        lost: &CancellationToken,
+    ) {
         let mut producer = None;
         while !stopping.is_cancelled() && !lost.is_cancelled() {
             let current = match producer.take() {
@@ -253,7 +265,7 @@ impl Publisher {
             };
             match self.round(&current, stopping, lost).await {
                 Ok(batches) => {
-                    trouble.over();
+                    trouble.over("publishing");
                     if batches == 0 {
                         tokio::select! {
                             () = self.journal.appended(IDLE) => {}
@@ -320,8 +332,10 @@ impl Publisher {
 struct Trouble<'a> {
     health: &'a Health,
     backoff: Backoff,
+    /// What was said last of a trouble that is not over.
     said: Option<String>,
-    was_well: bool,
+    /// What `/readyz` shows while there is none.
+    shown: Option<&'static str>,
 }
 
 impl<'a> Trouble<'a> {
@@ -330,31 +344,31 @@ impl<'a> Trouble<'a> {
             health,
             backoff: Backoff::new(ids.clone()),
             said: None,
-            was_well: false,
+            shown: None,
         }
     }
 
     fn tell(&mut self, error: &RoundError) -> Duration {
         let text = error.to_string();
-        self.health.set(PART, Condition::Degraded, text.clone());
         if self.said.as_ref() != Some(&text) {
+            self.health.set(PART, Condition::Degraded, text.clone());
             warn!(
                 error = error as &dyn Error,
                 "events wait in the outbox for Kafka"
             );
             self.said = Some(text);
         }
-        self.was_well = false;
+        self.shown = None;
         self.backoff.wait()
     }
 
-    fn over(&mut self) {
+    fn over(&mut self, detail: &'static str) {
         if self.said.take().is_some() {
             info!("events flow to Kafka again");
         }
-        if !self.was_well {
-            self.health.set(PART, Condition::Ok, "");
-            self.was_well = true;
+        if self.shown != Some(detail) {
+            self.health.set(PART, Condition::Ok, detail);
+            self.shown = Some(detail);
         }
         self.backoff.reset();
     }

@@ -71,7 +71,7 @@ async fn writes_files_that_load_and_lists_the_portals() {
     assert_eq!(config.konnect.base_url.as_str().trim_end_matches('/'), url);
     assert_eq!(config.konnect.portals.len(), 2);
     let authorization = config.ingest.authorization[0].expose();
-    assert!(authorization.starts_with("Bearer ") && authorization.len() > 40);
+    assert!(authorization.starts_with("Bearer ") && authorization.len() == 39);
     assert_ne!(
         config.console.tokens[0].token.expose(),
         &authorization["Bearer ".len()..]

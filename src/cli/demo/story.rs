@@ -121,7 +121,7 @@ impl Story {
         let since = took.map_or_else(String::new, |took| {
             format!("{:>6.1} s later", took.as_secs_f64())
         });
-        let text = format!("{:>6.1} s  {who:<28} {step:<34} {since}", at.as_secs_f64());
+        let text = format!("{:>6.1} s  {who:<28} {step:<40} {since}", at.as_secs_f64());
         let data = json!({
             "at_ms": millis(at), "who": who, "step": step, "took_ms": took.map(millis),
         });

@@ -15,7 +15,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
+use rdkafka::producer::{
+    BaseProducer, DeliveryResult, FutureProducer, FutureRecord, Producer as _, ProducerContext,
+    PurgeConfig,
+};
 use rdkafka::types::RDKafkaConfRes;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -55,7 +58,7 @@ const PREFERRED: [(&str, &str, &str); 6] = [
     ("log.connection.close", "log.connection.close", "false"),
 ];
 
-/// Where and how to send. Its settings are checked one by one.
+/// Where and how to send. Its options are known to be possible.
 #[derive(Clone)]
 pub(super) struct Settings {
     client: ClientConfig,
@@ -75,7 +78,8 @@ impl Settings {
     /// Takes `kafka` of the configuration.
     ///
     /// # Errors
-    /// When a key is missing, fixed, unknown or has a value that cannot be; the value is never shown.
+    /// When a key is missing, fixed, unknown or has a value that cannot be, by itself or beside the others; the
+    /// value is never shown.
     pub(super) fn read(config: &KafkaConfig) -> Result<Self, PublishError> {
         let brokers = config.brokers.as_deref().ok_or(PublishError::NoBrokers)?;
         let mut client = ClientConfig::new();
@@ -96,31 +100,39 @@ impl Settings {
         for (name, _, value) in FIXED.iter().filter(|(_, _, value)| !value.is_empty()) {
             client.set(*name, *value);
         }
+        check(&client)?;
         client.set("bootstrap.servers", brokers);
-        match client.create_native_config() {
-            Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _)) => {
-                Err(PublishError::UnknownOption { name })
-            }
-            Err(KafkaError::ClientConfig(_, _, name, _)) => Err(PublishError::BadOption { name }),
-            Ok(_) | Err(_) => Ok(Self {
-                client,
-                topic: config.topic.clone(),
-            }),
+        Ok(Self {
+            client,
+            topic: config.topic.clone(),
+        })
+    }
+}
+
+/// Finds at start what would otherwise fail for ever: options that are wrong each by itself, or together. Has
+/// librdkafka make a client that knows no broker and is gone again within milliseconds.
+fn check(client: &ClientConfig) -> Result<(), PublishError> {
+    match client.create_with_context::<_, BaseProducer<Quiet>>(Quiet) {
+        Ok(_) => Ok(()),
+        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _)) => {
+            Err(PublishError::UnknownOption { name })
         }
+        Err(KafkaError::ClientConfig(_, _, name, _)) => Err(PublishError::BadOption { name }),
+        Err(other) => Err(PublishError::Options(other.to_string())),
     }
 }
 
 /// Why Kafka did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {what}: {source}")]
+#[error("could not {what}: {cause}")]
 pub(super) struct KafkaFailure {
     what: &'static str,
-    source: KafkaError,
+    cause: KafkaError,
 }
 
 impl KafkaFailure {
     fn because(what: &'static str) -> impl FnOnce(KafkaError) -> Self {
-        move |source| Self { what, source }
+        move |cause| Self { what, cause }
     }
 }
 
@@ -303,6 +315,12 @@ impl ClientContext for Quiet {
     }
 }
 
+impl ProducerContext for Quiet {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _report: &DeliveryResult<'_>, _opaque: ()) {}
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -345,6 +363,13 @@ mod tests {
         );
         let bad = read(&[("linger.ms", "s3cret")]).unwrap_err();
         assert_eq!(bad, "kafka.options.linger.ms cannot have this value");
+    }
+
+    #[test]
+    fn refuses_options_that_do_not_go_together() {
+        let error = read(&[("max.in.flight", "10")]).unwrap_err();
+        assert!(error.starts_with("kafka.options: "), "{error}");
+        assert!(error.contains("enable.idempotence"), "{error}");
     }
 
     #[test]

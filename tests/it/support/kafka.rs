@@ -2,6 +2,7 @@
 //! the test's own, and a reader that sees the whole topic.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -12,14 +13,21 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 use usher::clock::{Clock, Ids};
 use usher::config::KafkaConfig;
 use usher::publish::InProcessBroker;
 
+use crate::support::eventually;
+
 /// Enough for persons to meet and to part.
-pub const PARTITIONS: u16 = 3;
+const PARTITIONS: u16 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Java on a busy machine.
+const START: Duration = Duration::from_mins(2);
 
 /// Which broker a test runs against.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +42,51 @@ pub enum Broker {
 #[derive(Debug)]
 pub struct TestKafka {
     pub config: KafkaConfig,
-    pub in_process: Option<InProcessBroker>,
+    in_process: Option<InProcessBroker>,
+    own: Option<Mutex<OwnKafka>>,
+}
+
+/// A process of Apache Kafka with a folder and a port of its own; killed when dropped.
+#[derive(Debug)]
+struct OwnKafka {
+    folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl OwnKafka {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut this = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            port: free.local_addr().expect("bound").port(),
+            process: None,
+        };
+        drop(free);
+        this.run();
+        this
+    }
+
+    /// Starts it, again on the same data.
+    fn run(&mut self) {
+        let process = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka"))
+            .arg("run")
+            .arg(self.folder.path())
+            .arg(self.port.to_string())
+            .kill_on_drop(true)
+            .spawn();
+        self.process = Some(process.expect("scripts/kafka starts"));
+    }
+
+    async fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await.expect("the broker ends");
+        }
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
 }
 
 /// One message as a consumer sees it.
@@ -93,12 +145,49 @@ impl TestKafka {
                 options: BTreeMap::new(),
             },
             in_process: None,
+            own: None,
         }
     }
 
-    /// The broker in process, to be made unreachable.
-    pub fn in_process(&self) -> &InProcessBroker {
-        self.in_process.as_ref().expect("this broker is in process")
+    /// An Apache Kafka of the test's own, which may be bounced.
+    pub async fn start_own() -> Self {
+        let own = OwnKafka::start();
+        let this = Self {
+            config: KafkaConfig {
+                brokers: Some(own.address()),
+                topic: "usher-it".to_owned(),
+                options: BTreeMap::new(),
+            },
+            in_process: None,
+            own: Some(Mutex::new(own)),
+        };
+        this.answers().await;
+        this.create_topic().await;
+        this
+    }
+
+    /// Takes the broker away or brings it back; not for the one that tests share.
+    pub async fn set_reachable(&self, reachable: bool) {
+        if let Some(in_process) = &self.in_process {
+            let done = in_process.set_reachable(reachable).await;
+            return done.expect("the broker obeys");
+        }
+        let mut own = self.own.as_ref().expect("a broker of its own").lock().await;
+        if reachable {
+            own.run();
+        } else {
+            own.kill().await;
+        }
+    }
+
+    async fn answers(&self) {
+        let consumer: StreamConsumer = self.client().create().expect("a client");
+        eventually("Kafka answers", START, async || {
+            consumer
+                .fetch_metadata(None, Duration::from_secs(1))
+                .is_ok()
+        })
+        .await;
     }
 
     /// Everything in the topic, partition by partition, in the order of each.
