@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::event::{AuditEvent, EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent};
-use crate::journal::{Journal, JournalError, outbox, upkeep};
+use crate::journal::{Journal, JournalError, closed_months, outbox};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.
@@ -53,7 +53,7 @@ impl Journal {
             .partitions
             .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
             .await?;
-        let batch = &*upkeep::set_aside(batch, &closed);
+        let batch = &*closed_months::set_aside(batch, &closed);
         let mut tx = self.pool.begin().await?;
         let Some(appended) = append_in(&mut tx, batch).await? else {
             tx.rollback().await?;

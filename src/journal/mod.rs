@@ -4,12 +4,14 @@
 
 mod append;
 mod batch;
+mod closed_months;
 mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
 mod keys;
 mod leases;
+mod old_rows;
 mod outbox;
 mod partitions;
 mod quarantine;
@@ -33,11 +35,12 @@ pub use error::JournalError;
 pub use events::StoredEvent;
 pub use keys::SigningKey;
 pub use leases::Lease;
+pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Position};
-pub use upkeep::{Retention, Round, SLICE, before};
+pub use upkeep::{Retention, Round, before};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,27 +1,21 @@
 //! Retention: old months are dropped, other old rows deleted in slices, and nothing that a reader
 //! is still owed.
 //!
-//! Works on a connection of its own and locks no row that somebody else holds, so that ingest
-//! never waits for it. Decides what goes; the DDL itself is in `partitions`.
+//! Works on a connection of its own, so that ingest never waits for it. Decides which months go;
+//! the DDL itself is in `partitions`, the slices in `old_rows`.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge};
 use sqlx::{Connection, PgConnection};
 use tracing::{info, warn};
-use uuid::Uuid;
 
-use crate::journal::batch::{NewBatch, NewQuarantine};
-use crate::journal::partitions::{self, Closed, Range};
+use crate::journal::old_rows::{Chore, in_slices};
+use crate::journal::partitions::{self, Range};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
 
-/// Rows of one statement: some ten milliseconds of work.
-pub const SLICE: i64 = 5_000;
-/// Between two slices, so that the disk has time for others.
-const BREATH: Duration = Duration::from_millis(20);
 /// For ending a detachment that was cut: less than attaching waits for the same lock.
 const FINISH_WITHIN: &str = "3s";
 
@@ -49,46 +43,22 @@ pub struct Round {
     pub rows: u64,
 }
 
-/// One kind of row that grows old.
-#[derive(Debug, Clone, Copy)]
-enum Chore {
-    Quarantine,
-    Requests,
-    EventsBeforeMonths,
-    EventsOfTheFuture,
-    Batches,
-    Leases,
-}
-
-impl Chore {
-    const ALL: [Self; 6] = [
-        Self::Quarantine,
-        Self::Requests,
-        Self::EventsBeforeMonths,
-        Self::EventsOfTheFuture,
-        Self::Batches,
-        Self::Leases,
-    ];
-
-    /// Label of the metric.
-    fn label(self) -> &'static str {
-        match self {
-            Self::Quarantine => "quarantine",
-            Self::Requests => "requests",
-            Self::EventsBeforeMonths | Self::EventsOfTheFuture => "events",
-            Self::Batches => "batches",
-            Self::Leases => "leases",
+impl Round {
+    fn keep(&mut self, range: Range) {
+        // A month that was attached again is looked at twice.
+        if !self.owed.contains(&range.table()) {
+            self.owed.push(range.table());
         }
     }
 }
 
 /// The times before which things are old.
 #[derive(Debug, Clone, Copy)]
-struct Cutoffs {
-    now: DateTime<Utc>,
-    events: DateTime<Utc>,
-    quarantine: DateTime<Utc>,
-    batches: DateTime<Utc>,
+pub(super) struct Cutoffs {
+    pub(super) now: DateTime<Utc>,
+    pub(super) events: DateTime<Utc>,
+    pub(super) quarantine: DateTime<Utc>,
+    pub(super) batches: DateTime<Utc>,
 }
 
 impl Cutoffs {
@@ -161,220 +131,6 @@ impl Journal {
     }
 }
 
-/// The batch without the events whose month is being dropped: those are kept aside, so that one
-/// old entry does not cost the others their place.
-pub(super) fn set_aside<'a>(batch: &'a NewBatch, closed: &Closed) -> Cow<'a, NewBatch> {
-    if closed.is_empty() {
-        return Cow::Borrowed(batch);
-    }
-    let mut kept = batch.clone();
-    kept.events.clear();
-    for new in &batch.events {
-        match new.request {
-            Some(request) if closed.holds(new.event.event_ts) => {
-                kept.quarantined.push(NewQuarantine {
-                    id: quarantine_id(batch.id, new.event.id.as_uuid()),
-                    request,
-                    reason: "month_dropped",
-                    detail: "its month is older than retention.events and is being dropped"
-                        .to_owned(),
-                    raw_bytes: new.raw.len(),
-                    raw: new.raw.clone(),
-                    event_id: Some(new.event.id),
-                });
-            }
-            _ => kept.events.push(new.clone()),
-        }
-    }
-    Cow::Owned(kept)
-}
-
-/// The time of the batch and bits of the event: the same whenever the batch is repeated.
-fn quarantine_id(batch: Uuid, event: Uuid) -> Uuid {
-    let (seconds, nanos) = batch.get_timestamp().map_or((0, 0), |time| time.to_unix());
-    let mut bits = [0_u8; 10];
-    bits.copy_from_slice(&event.as_bytes()[6..]);
-    let millis = seconds * 1_000 + u64::from(nanos) / 1_000_000;
-    uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid()
-}
-
-async fn in_slices(
-    connection: &mut PgConnection,
-    chore: Chore,
-    cutoffs: &Cutoffs,
-) -> Result<u64, JournalError> {
-    let mut total = 0;
-    loop {
-        let rows = slice(connection, chore, cutoffs).await?;
-        total += rows;
-        if rows < SLICE.unsigned_abs() {
-            return Ok(total);
-        }
-        tokio::time::sleep(BREATH).await;
-    }
-}
-
-async fn slice(
-    connection: &mut PgConnection,
-    chore: Chore,
-    cutoffs: &Cutoffs,
-) -> Result<u64, JournalError> {
-    match chore {
-        Chore::Quarantine => delete_quarantine(connection, cutoffs.quarantine).await,
-        Chore::Requests => forget_requests(connection, cutoffs.batches).await,
-        Chore::EventsBeforeMonths => {
-            let first_month = NaiveDate::from_ymd_opt(*partitions::YEARS.start(), 1, 1)
-                .expect("a valid date")
-                .and_time(NaiveTime::MIN)
-                .and_utc();
-            delete_events(connection, cutoffs.events, (None, Some(first_month))).await
-        }
-        Chore::EventsOfTheFuture => {
-            // Clocks may be wrong by an hour; a day is forged, or a member nobody understands.
-            let tomorrow = cutoffs.now + TimeDelta::days(1);
-            delete_events(connection, cutoffs.events, (Some(tomorrow), None)).await
-        }
-        Chore::Batches => delete_batches(connection, cutoffs).await,
-        Chore::Leases => delete_leases(connection).await,
-    }
-}
-
-async fn delete_quarantine(
-    connection: &mut PgConnection,
-    before: DateTime<Utc>,
-) -> Result<u64, JournalError> {
-    let done = sqlx::query!(
-        r"
-        DELETE FROM quarantine
-        WHERE id IN (
-            SELECT id
-            FROM quarantine
-            WHERE received_at < $1
-            ORDER BY received_at, id
-            LIMIT $2
-            FOR UPDATE SKIP LOCKED
-        )
-        ",
-        before,
-        SLICE,
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// Who sent a batch is forgotten before the batch is: as long as its events are there, a reader
-/// that is added or a verdict that changes needs its row.
-async fn forget_requests(
-    connection: &mut PgConnection,
-    before: DateTime<Utc>,
-) -> Result<u64, JournalError> {
-    let done = sqlx::query!(
-        r"
-        UPDATE batches
-        SET requests = '[]'
-        WHERE id IN (
-            SELECT b.id
-            FROM batches b
-            WHERE b.received_at < $1
-                AND b.requests <> '[]'::jsonb
-                -- Readers pass the id of the request on.
-                AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = b.id)
-            ORDER BY b.received_at
-            LIMIT $2
-            FOR UPDATE OF b SKIP LOCKED
-        )
-        ",
-        before,
-        SLICE,
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// Events that lie in no month of the past: no month of theirs will ever be dropped, or not for
-/// years, so the time of their receipt counts.
-async fn delete_events(
-    connection: &mut PgConnection,
-    before: DateTime<Utc>,
-    (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-) -> Result<u64, JournalError> {
-    let done = sqlx::query!(
-        r"
-        DELETE FROM events
-        WHERE event_ts >= COALESCE($1, '-infinity'::timestamptz)
-            AND event_ts < COALESCE($2, 'infinity'::timestamptz)
-            AND (event_ts, id) IN (
-                SELECT e.event_ts, e.id
-                FROM events e
-                WHERE e.event_ts >= COALESCE($1, '-infinity'::timestamptz)
-                    AND e.event_ts < COALESCE($2, 'infinity'::timestamptz)
-                    AND e.received_at < $3
-                    AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = e.batch)
-                LIMIT $4
-                FOR UPDATE OF e SKIP LOCKED
-            )
-        ",
-        from,
-        to,
-        before,
-        SLICE,
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-async fn delete_batches(
-    connection: &mut PgConnection,
-    cutoffs: &Cutoffs,
-) -> Result<u64, JournalError> {
-    let done = sqlx::query!(
-        r"
-        DELETE FROM batches
-        WHERE id IN (
-            SELECT b.id
-            FROM batches b
-            WHERE b.received_at < $1
-                -- Where there were events, most are still there before their own retention ends.
-                AND (b.first_event_ts IS NULL OR b.received_at < $2)
-                AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = b.id)
-                AND NOT EXISTS (
-                    SELECT
-                    FROM events e
-                    WHERE e.batch = b.id
-                        AND e.event_ts BETWEEN b.first_event_ts AND b.last_event_ts
-                    -- Keeps this a look at the index for each batch: as a join it would read
-                    -- every event there is.
-                    OFFSET 0
-                )
-            ORDER BY b.received_at
-            LIMIT $3
-            FOR UPDATE OF b SKIP LOCKED
-        )
-        ",
-        cutoffs.batches,
-        cutoffs.events,
-        SLICE,
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-async fn delete_leases(connection: &mut PgConnection) -> Result<u64, JournalError> {
-    let done = sqlx::query!(
-        r"
-        DELETE FROM leases
-        WHERE expires_at < now() - interval '1 day'
-        ",
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
 /// First ends what earlier rounds began, since Postgres detaches one partition at a time.
 async fn drop_old_months(
     connection: &mut PgConnection,
@@ -397,7 +153,7 @@ async fn drop_old_months(
             continue;
         }
         if is_owed(connection, range).await? {
-            round.owed.push(range.table());
+            round.keep(range);
             continue;
         }
         partitions::detach(connection, range).await?;
@@ -447,7 +203,7 @@ async fn drop_or_attach(
     round: &mut Round,
 ) -> Result<(), JournalError> {
     if !cutoffs.is_old(range) || is_owed(connection, range).await? {
-        round.owed.push(range.table());
+        round.keep(range);
         return partitions::attach(connection, range).await;
     }
     if partitions::drop_detached(connection, range).await? {

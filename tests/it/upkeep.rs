@@ -187,7 +187,7 @@ async fn a_month_is_dropped_once_all_of_it_is_too_old() {
     // This journal still believes in the month; a late entry makes it anew.
     let (_, appended) = archive.deliver(now(), &["2025-08-02T00:00:00Z"]).await;
     assert_eq!(appended.stored, 1);
-    let later = now() + TimeDelta::days(20);
+    let later = now() + TimeDelta::days(25);
     let round = archive.journal.tidy_up(&retention(), later).await.unwrap();
     assert_eq!(round.dropped, ["events_2025_08", "events_2025_10"]);
     archive.close().await;
@@ -328,7 +328,7 @@ async fn a_detached_month_comes_back_when_it_is_owed_and_others_tables_are_left_
         )
         .await;
     let round = archive.journal.tidy_up(&retention(), now()).await.unwrap();
-    assert_eq!(round.owed, ["events_2025_02", "events_2025_02"]);
+    assert_eq!(round.owed, ["events_2025_02"]);
     assert_eq!(archive.months().await, ["2025-02"]);
 
     let owed = archive.journal.claim(kafka, 10, DAY).await.unwrap();
