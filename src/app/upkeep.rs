@@ -50,8 +50,13 @@ impl Upkeep {
                 Ok(Some(round)) if !round.unfinished.is_empty() => SOON,
                 Ok(_) => EVERY,
                 Err(error) => {
-                    warn!(error = error.chain(), "upkeep goes on in a minute");
-                    SOON
+                    let wait = if error.is_transient() { SOON } else { EVERY };
+                    warn!(
+                        error = error.chain(),
+                        wait_s = wait.as_secs(),
+                        "a round of upkeep was cut, another comes"
+                    );
+                    wait
                 }
             };
         }

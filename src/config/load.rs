@@ -307,6 +307,11 @@ mod tests {
                 "usher.toml:2: observe.all_every: expected a duration such as \"30s\", \"2m\", \"1h\" or \"7d\"",
             ),
             (
+                "[retention]\nevents = \"7d\"\n",
+                &[],
+                "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
+            ),
+            (
                 "[spool]\ndir = \"x\"\n",
                 &[],
                 "usher.toml:1: spool: this version of usher cannot do that yet",
