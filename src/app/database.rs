@@ -112,13 +112,17 @@ pub(super) async fn prepare(
     health.set("database", Condition::Down, "not reached yet");
     let mut said = String::new();
     loop {
-        match try_prepare(journal, readers, clock).await {
+        let prepared = tokio::select! {
+            () = cancel.cancelled() => return Ok(false),
+            prepared = try_prepare(journal, readers, clock) => prepared,
+        };
+        match prepared {
             Ok(()) => break,
             Err(failure @ JournalError::SchemaNewer { .. }) => return Err(failure),
             Err(failure) => {
                 // One line for each new reason, however long it lasts.
                 let reason = failure.chain();
-                health.set("database", Condition::Down, failure.to_string());
+                health.set("database", Condition::Down, failure.chain());
                 if reason != said {
                     warn!(
                         error = reason,
@@ -142,7 +146,7 @@ async fn try_prepare(
     readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
 ) -> Result<(), JournalError> {
-    journal.ping().await?;
+    // Comes first: its own connection says why, where the pool would only say that it waited.
     journal.migrate().await?;
     make_partitions_ahead(journal, clock).await?;
     for (reader, since) in readers {
@@ -171,14 +175,20 @@ pub(super) async fn watch(
     let mut ahead_at = clock.now() + AHEAD_EVERY;
     while !pause(PING_EVERY, &cancel).await {
         let answer = tokio::time::timeout(PING_TIMEOUT, journal.ping()).await;
-        let well = matches!(answer, Ok(Ok(())));
+        let well = matches!(answer, Ok(Ok(true)));
         if well != was_well {
             if well {
                 health.set("database", Condition::Ok, "");
                 info!("the database answers again");
             } else {
-                health.set("database", Condition::Down, "the database does not answer");
-                warn!("the database does not answer, deliveries are asked to wait");
+                health.set(
+                    "database",
+                    Condition::Down,
+                    "it does not answer or takes no writes",
+                );
+                warn!(
+                    "the database does not answer or takes no writes, deliveries are asked to wait"
+                );
             }
             was_well = well;
         }

@@ -95,23 +95,22 @@ impl Journal {
     /// and whose settings and locks must end with it.
     async fn own_connection(&self) -> Result<PgConnection, JournalError> {
         let options = self.pool.connect_options();
-        let connect = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect());
-        let mut connection = match connect.await {
-            Ok(connection) => connection?,
-            Err(_) => return Err(JournalError::Unavailable(sqlx::Error::PoolTimedOut)),
-        };
+        let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
+            .await
+            .map_err(|_| JournalError::Unavailable(sqlx::Error::PoolTimedOut))??;
         sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
             .fetch_one(&mut connection)
             .await?;
         Ok(connection)
     }
 
-    /// Answers once Postgres does.
-    pub async fn ping(&self) -> Result<(), JournalError> {
-        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(())
+    /// Whether Postgres answers and takes writes: a standby does not.
+    pub async fn ping(&self) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT current_setting('transaction_read_only') = 'off' AS "writable!""#
+        )
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// Completes when this process appended something, or after `at_most`: other instances append
