@@ -4,15 +4,18 @@
 
 mod append;
 mod batch;
+mod copy;
 mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
+mod insert;
 mod keys;
 mod leases;
 mod outbox;
 mod partitions;
 mod quarantine;
+mod row;
 mod search;
 mod verdicts;
 
@@ -25,7 +28,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 
 pub use append::append_in;
-pub use batch::{Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestRecord, Source};
+pub use batch::{
+    Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
+};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::StoredEvent;
@@ -48,6 +53,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
+    pace: Arc<copy::Pace>,
     appended: Arc<Notify>,
 }
 
@@ -73,6 +79,7 @@ impl Journal {
         Self {
             pool,
             partitions: partitions::Partitions::default(),
+            pace: Arc::default(),
             appended: Arc::new(Notify::new()),
         }
     }

@@ -14,3 +14,4 @@ mod react;
 mod replay;
 mod support;
 mod tidy;
+mod writer;
