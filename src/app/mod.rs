@@ -60,7 +60,7 @@ pub enum AppError {
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
     /// The address is taken or not ours.
-    #[error("http.listen: could not listen on {address}: {source}")]
+    #[error("http.listen: could not listen on {address}")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
@@ -70,9 +70,6 @@ pub enum AppError {
     /// Nothing can be published with these settings.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The client of the management API could not be made.
-    #[error("konnect: {0}")]
-    Client(#[from] konnect::Error),
 }
 
 impl AppError {
@@ -80,7 +77,6 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
-            Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
             Self::Embedded(_) | Self::Listen { .. } => false,
         }
     }
@@ -253,8 +249,12 @@ impl App {
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.
 fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
-    if !config.console.tokens.is_empty() || !config.http.listen.ip().is_loopback() {
+    if !config.console.tokens.is_empty() {
         return (config.console.tokens.clone(), None);
+    }
+    if !config.http.listen.ip().is_loopback() {
+        warn!("console.tokens is not set and http.listen is not loopback: the api accepts nobody");
+        return (Vec::new(), None);
     }
     let token = Secret::new(Ids::secret());
     let made = ConsoleToken {
