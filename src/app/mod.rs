@@ -137,6 +137,7 @@ impl App {
             config.ingest.verify,
             config.ingest.max_line_bytes,
             ids.clone(),
+            &lifecycle,
         );
         let door = Door::new(intake.clone(), &config.ingest, clock.clone(), ids.clone());
 

@@ -64,6 +64,30 @@ impl JournalError {
         }
     }
 
+    /// It did not answer in the time that the caller had.
+    pub fn busy() -> Self {
+        Self::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+
+    /// The SQLSTATE, where the values of rows may be what the database does not take; a missing
+    /// partition looks the same as a value that a CHECK refuses.
+    pub(super) fn refused_rows(&self) -> Option<String> {
+        match self {
+            Self::Repeat(error) => error
+                .as_database_error()
+                .and_then(DatabaseError::code)
+                .filter(|code| code == "23514")
+                .map(Cow::into_owned),
+            Self::Refused { code, .. } => Some(code.clone()),
+            Self::Unavailable(_)
+            | Self::Inconsistent { .. }
+            | Self::Closed
+            | Self::LeaseLost
+            | Self::SchemaNewer { .. }
+            | Self::Migrate(_) => None,
+        }
+    }
+
     /// The error with its causes on one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();

@@ -5,16 +5,19 @@
 mod append;
 mod batch;
 mod closed_months;
+mod copy;
 mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
+mod insert;
 mod keys;
 mod leases;
 mod old_rows;
 mod outbox;
 mod partitions;
 mod quarantine;
+mod row;
 mod schema;
 mod search;
 mod upkeep;
@@ -29,7 +32,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 
 pub use append::append_in;
-pub use batch::{Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestRecord, Source};
+pub use batch::{
+    Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
+};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::StoredEvent;
@@ -52,6 +57,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
+    pace: Arc<copy::Pace>,
     appended: Arc<Notify>,
 }
 
@@ -77,6 +83,7 @@ impl Journal {
         Self {
             pool,
             partitions: partitions::Partitions::default(),
+            pace: Arc::default(),
             appended: Arc::new(Notify::new()),
         }
     }

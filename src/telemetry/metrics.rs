@@ -16,6 +16,8 @@ pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
 pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
 /// Verdicts on signatures; label `verdict`.
 pub const VERDICTS: &str = "usher_verdicts_total";
+/// Committed batches; label `way`: copy, insert, or halves after a row was refused.
+pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
 pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";
 /// Batches that a reader still owes; label `reader`.
@@ -65,6 +67,7 @@ fn describe() {
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
         (ENTRIES_QUARANTINED, "entries kept aside by reason"),
         (VERDICTS, "verdicts on signatures"),
+        (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
         (SWEEPS, "sweeps of a portal by scope and outcome"),

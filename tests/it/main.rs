@@ -16,3 +16,4 @@ mod replay;
 mod support;
 mod tidy;
 mod upkeep;
+mod writer;
