@@ -165,7 +165,7 @@ pub(super) async fn watch(
                 info!("the database answers again");
             } else {
                 health.set("database", Condition::Down, "the database does not answer");
-                warn!("the database does not answer, deliveries are asked to wait");
+                warn!("the database does not answer");
             }
             was_well = well;
         }

@@ -9,10 +9,9 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 16] = [
+const NOT_YET: [&str; 15] = [
     "http.tls",
     "forward",
-    "spool",
     "hooks",
     "console.listen",
     "retention.events",
@@ -174,7 +173,8 @@ fn read_variable(key: &str, text: &str) -> Result<Value, String> {
         "ingest.max_body_bytes"
         | "ingest.max_inflated_bytes"
         | "ingest.max_line_bytes"
-        | "konnect.requests_per_second" => text
+        | "konnect.requests_per_second"
+        | "spool.max_bytes" => text
             .parse()
             .map(Value::Integer)
             .map_err(|_| "expected a whole number".to_owned()),
@@ -311,9 +311,9 @@ mod tests {
                 "usher.toml:2: observe.all_every: expected a duration such as \"30s\", \"2m\", \"1h\" or \"7d\"",
             ),
             (
-                "[spool]\ndir = \"x\"\n",
+                "[hooks]\nsenders = []\n",
                 &[],
-                "usher.toml:1: spool: this version of usher cannot do that yet",
+                "usher.toml:1: hooks: this version of usher cannot do that yet",
             ),
             (
                 "",

@@ -12,7 +12,7 @@ pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
-    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, Role, RulesConfig,
+    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, Role, RulesConfig, SpoolConfig,
     TelemetryConfig, VerifyPolicy,
 };
 pub use span::parse_span;
@@ -35,6 +35,8 @@ pub struct Config {
     pub konnect: KonnectConfig,
     /// How often usher looks at the API.
     pub observe: ObserveConfig,
+    /// Requests on disk while the database is away; without a folder there are none.
+    pub spool: SpoolConfig,
     /// The rules file.
     pub rules: RulesConfig,
     /// Asking Konnect for missed time.

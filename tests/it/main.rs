@@ -13,5 +13,6 @@ mod observe;
 mod publish;
 mod react;
 mod replay;
+mod spool;
 mod support;
 mod tidy;
