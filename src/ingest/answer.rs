@@ -36,7 +36,7 @@ pub(super) enum Answer {
     /// Nothing was stored, and the reason is ours.
     NotStored(IntakeError),
     /// The record is away, and the spool does not take it either.
-    NoRoom(KeepError),
+    SpoolRefused(KeepError),
     /// The body did not come to its end.
     Trouble,
 }
@@ -81,12 +81,12 @@ pub(super) fn send(answer: Answer) -> Response {
         .with(header::WWW_AUTHENTICATE, "Bearer")
         .into_response(),
         Answer::NotStored(cause) => not_stored(&cause),
-        Answer::NoRoom(cause) => {
+        Answer::SpoolRefused(cause) => {
             warn!(
                 error = &cause as &dyn Error,
                 "a delivery could be neither stored nor spooled, the sender is asked to wait"
             );
-            ask_to_wait("neither the record nor the spool can take it, try again")
+            wait("neither the record nor the spool can take it, try again")
         }
         Answer::Trouble => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -106,7 +106,7 @@ fn not_stored(cause: &IntakeError) -> Response {
                 error = journal.chain(),
                 "a delivery could not be stored, the sender is asked to wait"
             );
-            ask_to_wait("the record does not answer, try again")
+            wait("the record does not answer, try again")
         }
         IntakeError::Journal(_) | IntakeError::Check(_) => {
             error!(
@@ -122,7 +122,7 @@ fn not_stored(cause: &IntakeError) -> Response {
     }
 }
 
-fn ask_to_wait(detail: &'static str) -> Response {
+fn wait(detail: &str) -> Response {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
         .with(header::RETRY_AFTER, RETRY_AFTER)
         .into_response()

@@ -56,7 +56,7 @@ impl Door {
         let id = request.id;
         match spool.keep(request, body).await {
             Ok(()) => Answer::Spooled { id },
-            Err(cause) => Answer::NoRoom(cause),
+            Err(cause) => Answer::SpoolRefused(cause),
         }
     }
 }
@@ -66,6 +66,21 @@ fn is_transient(cause: &IntakeError) -> bool {
     match cause {
         IntakeError::Journal(journal) => journal.is_transient(),
         IntakeError::Check(_) => false,
+    }
+}
+
+/// Whether a file may go; a new kind of answer must decide here.
+fn is_committed(answer: &Answer) -> bool {
+    match answer {
+        Answer::Stored { .. }
+        | Answer::NothingParsed { .. }
+        | Answer::BrokenOff { .. }
+        | Answer::TooLarge { .. } => true,
+        Answer::Spooled { .. }
+        | Answer::Unauthorized
+        | Answer::NotStored(_)
+        | Answer::SpoolRefused(_)
+        | Answer::Trouble => false,
     }
 }
 
@@ -207,7 +222,8 @@ impl Drain {
             }
         };
         let reason = match timeout(DRAIN_WITHIN, self.door.store(request, body)).await {
-            Ok(Ok(_committed)) => return fate(self.spool.remove(id).await),
+            Ok(Ok(answer)) if is_committed(&answer) => return fate(self.spool.remove(id).await),
+            Ok(Ok(_)) => return Fate::Stays("it was not taken".to_owned()),
             Ok(Err(IntakeError::Check(died))) => return Fate::Stays(died.to_string()),
             Ok(Err(IntakeError::Journal(cause))) if !cause.is_transient() => {
                 return Fate::Stays(cause.chain());
