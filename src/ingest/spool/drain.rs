@@ -87,11 +87,11 @@ fn is_committed(answer: &Answer) -> bool {
 /// Finds out by itself when a disk that refused takes files again.
 pub async fn probe_until_stopped(spool: Spool, cancel: CancellationToken) {
     while !pause(LOOK_EVERY, &cancel).await {
-        if !spool.0.ledger().is_unwritable() {
+        let Some(bytes) = spool.0.ledger().refused_bytes() else {
             continue;
-        }
+        };
         let inner = Arc::clone(&spool.0);
-        if let Err(failure) = spawn_blocking(move || inner.probe()).await {
+        if let Err(failure) = spawn_blocking(move || inner.probe(bytes)).await {
             error!(error = &failure as &dyn Error, "the look at the spool died");
         }
     }

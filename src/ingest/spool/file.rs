@@ -21,9 +21,6 @@ const WAITING: &str = "request";
 const UNFINISHED: &str = "tmp";
 /// Could not be read, and is left to a person.
 const ASIDE: &str = "bad";
-/// What a probe writes: more than the few bytes that some file systems keep beside the name.
-const PROBE: [u8; 4096] = [b'x'; 4096];
-
 /// The first line of a file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
@@ -157,10 +154,10 @@ pub(super) fn set_aside(folder: &Path, id: Uuid) -> io::Result<()> {
     sync(folder)
 }
 
-/// Whether a file could be written now.
-pub(super) fn probe(folder: &Path) -> io::Result<()> {
+/// Whether a file of so many bytes could be written now.
+pub(super) fn probe(folder: &Path, bytes: usize) -> io::Result<()> {
     let unfinished = path(folder, Uuid::nil(), UNFINISHED);
-    let written = write_synced(&unfinished, &[&PROBE]).and_then(|()| sync(folder));
+    let written = write_synced(&unfinished, &[&vec![0; bytes]]).and_then(|()| sync(folder));
     remove_if_there(&unfinished);
     written
 }
@@ -275,12 +272,12 @@ mod tests {
     fn leaves_nothing_behind_when_the_disk_refuses() {
         let folder = tempfile::tempdir().expect("a folder");
         let (gone, id) = (folder.path().join("gone"), request().id);
-        assert!(write(&gone, id, b"{}\n", b"abc").is_err() && probe(&gone).is_err());
+        assert!(write(&gone, id, b"{}\n", b"abc").is_err() && probe(&gone, 1).is_err());
         // A folder in the place of the file lets everything succeed but the last step.
         fs::create_dir(path(folder.path(), id, WAITING)).expect("a folder");
         assert!(write(folder.path(), id, b"{}\n", b"abc").is_err());
         assert_eq!(names(folder.path()), [Name::Waiting(id)]);
-        probe(folder.path()).expect("takes files");
+        probe(folder.path(), 9_000).expect("takes files");
         assert_eq!(names(folder.path()).len(), 1);
     }
 }

@@ -20,8 +20,8 @@ const BLOCK: u64 = 4096;
 pub(super) enum Trouble {
     /// It would have gone beyond the bound.
     Full,
-    /// The disk refused.
-    Write(ErrorKind),
+    /// The disk refused a file of so many bytes.
+    Write(ErrorKind, usize),
 }
 
 /// Counts files and bytes. Bytes are those of whole blocks, as a disk counts them.
@@ -59,9 +59,12 @@ impl Ledger {
         self.waiting.len()
     }
 
-    /// Whether the disk refused the last file.
-    pub(super) fn is_unwritable(&self) -> bool {
-        matches!(self.trouble, Some(Trouble::Write(_)))
+    /// Bytes of the last file, if the disk refused it.
+    pub(super) fn refused_bytes(&self) -> Option<usize> {
+        match self.trouble {
+            Some(Trouble::Write(_, bytes)) => Some(bytes),
+            Some(Trouble::Full) | None => None,
+        }
     }
 
     /// The first id behind `after`.
@@ -163,7 +166,7 @@ impl Ledger {
         }
         match self.trouble {
             Some(Trouble::Full) => (Condition::Down, format!("full, {holding}")),
-            Some(Trouble::Write(kind)) => (
+            Some(Trouble::Write(kind, _)) => (
                 Condition::Down,
                 format!("cannot be written: {kind}, {holding}"),
             ),
@@ -237,8 +240,8 @@ mod tests {
     fn is_well_only_when_empty_and_writable() {
         let mut ledger = ledger(BLOCK);
         assert_eq!(ledger.condition().0, Condition::Ok);
-        ledger.trouble(Trouble::Write(ErrorKind::StorageFull));
-        assert!(ledger.is_unwritable());
+        ledger.trouble(Trouble::Write(ErrorKind::StorageFull, 9));
+        assert_eq!(ledger.refused_bytes(), Some(9));
         assert_eq!(ledger.condition().0, Condition::Down);
         ledger.writable();
         assert_eq!(ledger.condition().0, Condition::Ok);

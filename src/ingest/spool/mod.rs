@@ -33,6 +33,9 @@ pub use drain::{drain_until_stopped, probe_until_stopped};
 /// Held by the process that owns the folder.
 const LOCK: &str = "lock";
 
+/// What the disk must take at start: a small delivery.
+const PROBE_BYTES: usize = 4096;
+
 /// Why there is no spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -121,7 +124,7 @@ impl Spool {
             record_away: AtomicBool::new(true),
             work: Notify::new(),
         }));
-        spool.0.probe();
+        spool.0.probe(PROBE_BYTES);
         Ok(spool)
     }
 
@@ -211,7 +214,10 @@ impl Inner {
         ledger.unreserve(bytes);
         match &written {
             Ok(()) => ledger.add(request.id, bytes),
-            Err(error) => ledger.trouble(Trouble::Write(error.kind())),
+            Err(error) => {
+                let bytes = header.len() + body.len();
+                ledger.trouble(Trouble::Write(error.kind(), bytes));
+            }
         }
         written.map_err(KeepError::Write)
     }
@@ -232,13 +238,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Finds out whether the disk takes files, and says so.
-    fn probe(&self) {
-        let probed = file::probe(&self.folder);
+    /// Finds out whether the disk takes a file of so many bytes, and says so.
+    fn probe(&self, bytes: usize) {
+        let probed = file::probe(&self.folder, bytes);
         let mut ledger = self.ledger();
         match probed {
             Ok(()) => ledger.writable(),
-            Err(error) => ledger.trouble(Trouble::Write(error.kind())),
+            Err(error) => ledger.trouble(Trouble::Write(error.kind(), bytes)),
         }
     }
 }
