@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::event::{AuditEvent, EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent};
-use crate::journal::{Journal, JournalError, outbox};
+use crate::journal::{Journal, JournalError, closed_months, outbox};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.
@@ -49,9 +49,11 @@ impl Journal {
     }
 
     async fn try_append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
-        self.partitions
+        let closed = self
+            .partitions
             .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
             .await?;
+        let batch = &*closed_months::set_aside(batch, &closed);
         let mut tx = self.pool.begin().await?;
         let Some(appended) = append_in(&mut tx, batch).await? else {
             tx.rollback().await?;
@@ -62,11 +64,19 @@ impl Journal {
     }
 
     /// Makes the partitions that a later [`append_in`] of the caller's transaction needs.
+    ///
+    /// # Errors
+    /// [`JournalError::Closed`] while one of them is being dropped.
     pub async fn ensure_partitions(
         &self,
         times: impl IntoIterator<Item = DateTime<Utc>>,
     ) -> Result<(), JournalError> {
-        self.partitions.ensure(&self.pool, times).await
+        let closed = self.partitions.ensure(&self.pool, times).await?;
+        if closed.is_empty() {
+            Ok(())
+        } else {
+            Err(JournalError::Closed)
+        }
     }
 
     async fn outcome(&self, batch: Uuid) -> Result<Appended, JournalError> {

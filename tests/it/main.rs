@@ -16,3 +16,4 @@ mod replay;
 mod spool;
 mod support;
 mod tidy;
+mod upkeep;

@@ -161,7 +161,10 @@ struct Drain {
 
 impl Drain {
     async fn record_answers(&self) -> bool {
-        matches!(timeout(PING_TIMEOUT, self.journal.ping()).await, Ok(Ok(())))
+        matches!(
+            timeout(PING_TIMEOUT, self.journal.ping()).await,
+            Ok(Ok(true))
+        )
     }
 
     /// Walks once from the oldest request to the youngest.

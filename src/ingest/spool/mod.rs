@@ -40,7 +40,7 @@ const PROBE_BYTES: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The folder cannot be made or read.
-    #[error("spool.dir: could not use {}: {source}", dir.display())]
+    #[error("spool.dir: could not use {}", dir.display())]
     Folder {
         /// The folder.
         dir: PathBuf,
