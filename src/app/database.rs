@@ -186,9 +186,7 @@ pub(super) async fn watch(
                     Condition::Down,
                     "it does not answer or takes no writes",
                 );
-                warn!(
-                    "the database does not answer or takes no writes, deliveries are asked to wait"
-                );
+                warn!("the database does not answer or takes no writes");
             }
             was_well = well;
         }

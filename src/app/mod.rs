@@ -9,6 +9,7 @@ mod upkeep;
 use std::error::Error;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,12 +22,12 @@ use tracing::{info, warn};
 use crate::act::Queue;
 use crate::app::parts::Parts;
 use crate::clock::{Clock, Ids};
-use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
+use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig};
 use crate::console::api::{self, Api, Tokens};
 use crate::directory::Directory;
 use crate::http::Problem;
 use crate::http::health::{self, Health};
-use crate::ingest::{self, Door};
+use crate::ingest::{self, Door, Spool, SpoolError};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
@@ -61,6 +62,9 @@ pub enum AppError {
     /// The embedded Postgres did not start.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
+    /// The folder of the spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// The address is taken or not ours.
     #[error("http.listen: could not listen on {address}")]
     Listen {
@@ -82,6 +86,7 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
+            Self::Spool(error) => matches!(error, SpoolError::Folder { .. }),
             Self::Embedded(_) | Self::Listen { .. } | Self::Schema(_) => false,
         }
     }
@@ -105,7 +110,7 @@ impl App {
     /// Checks the configuration, starts an embedded Postgres where one is wanted, and listens.
     ///
     /// Does not wait for the database or for Konnect: until the database answers, deliveries are
-    /// answered 429.
+    /// spooled where there is a spool, else answered 429.
     pub async fn build(config: Config, surroundings: Surroundings) -> Result<Self, AppError> {
         let Surroundings {
             clock,
@@ -120,6 +125,8 @@ impl App {
             }));
         }
         let rules = rules::load(&config.rules)?;
+        let health = Health::default();
+        let spool = open_spool(&config.spool, &health)?;
         let database = open_database(&config.database, &search_path, &lifecycle).await?;
         let address = config.http.listen;
         let listener = TcpListener::bind(address)
@@ -127,7 +134,6 @@ impl App {
             .map_err(|source| AppError::Listen { address, source })?;
 
         let ids = Ids::new(clock.clone());
-        let health = Health::default();
         let journal = database.journal().clone();
         let client = konnect_client::build(&config.konnect)?;
         let keys = Arc::new(KeyRing::new(client.clone(), journal.clone(), clock.clone()));
@@ -139,7 +145,13 @@ impl App {
             ids.clone(),
             &lifecycle,
         );
-        let door = Door::new(intake.clone(), &config.ingest, clock.clone(), ids.clone());
+        let door = Door::new(
+            intake.clone(),
+            spool.clone(),
+            &config.ingest,
+            clock.clone(),
+            ids.clone(),
+        );
 
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
         let api = Api {
@@ -148,27 +160,20 @@ impl App {
         };
         let (tokens, console_token) = console_tokens(&config);
         let router = Router::new()
-            .merge(ingest::router(&config.ingest.path, door))
+            .merge(ingest::router(&config.ingest.path, door.clone()))
             .merge(api::router(api, Tokens::new(&tokens)))
             .merge(health::router(health.clone()))
             .merge(metrics_router(metrics))
             .fallback(Problem::not_found)
             .method_not_allowed_fallback(Problem::method_not_allowed);
 
-        let publisher = match config.kafka.brokers {
-            Some(_) => Some(Publisher::new(
-                journal.clone(),
-                &config.kafka,
-                clock.clone(),
-                ids.clone(),
-                health.clone(),
-            )?),
-            None => None,
-        };
+        let publisher = publisher(&config, &journal, &clock, &ids, &health)?;
         let parts = Parts {
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
             actions,
+            door,
+            spool,
             intake,
             keys,
             client,
@@ -240,6 +245,7 @@ impl App {
             ..
         } = self;
         let journal = parts.journal.clone();
+        let spool = parts.spool.clone();
         let (refuse, refused) = oneshot::channel();
         let start = parts.start(lifecycle.clone());
         lifecycle.spawn("start", async move {
@@ -263,10 +269,39 @@ impl App {
         };
         lifecycle.shut_down().await;
         journal.close().await;
+        if let Some(spool) = spool {
+            spool.release();
+        }
         database.stop().await;
         info!("stopped");
         ended
     }
+}
+
+/// What publishes, where there is something to publish to.
+fn publisher(
+    config: &Config,
+    journal: &Journal,
+    clock: &Clock,
+    ids: &Ids,
+    health: &Health,
+) -> Result<Option<Publisher>, PublishError> {
+    if config.kafka.brokers.is_none() {
+        return Ok(None);
+    }
+    Publisher::new(
+        journal.clone(),
+        &config.kafka,
+        clock.clone(),
+        ids.clone(),
+        health.clone(),
+    )
+    .map(Some)
+}
+
+fn open_spool(config: &SpoolConfig, health: &Health) -> Result<Option<Spool>, SpoolError> {
+    let open = |dir: &PathBuf| Spool::open(dir, config.max_bytes, health.clone());
+    config.dir.as_ref().map(open).transpose()
 }
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.

@@ -17,6 +17,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::http::health::{Condition, Health};
+use crate::ingest::{self, Door, Spool};
 use crate::intake::{Intake, KeyRing, recheck_until_stopped};
 use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
@@ -34,6 +35,8 @@ pub(super) struct Parts {
     pub(super) journal: Journal,
     pub(super) directory: Directory,
     pub(super) actions: Queue,
+    pub(super) door: Door,
+    pub(super) spool: Option<Spool>,
     pub(super) intake: Intake,
     pub(super) keys: Arc<KeyRing>,
     pub(super) client: konnect::Client,
@@ -53,6 +56,10 @@ impl Parts {
     pub(super) async fn start(self, lifecycle: Lifecycle) -> Result<(), JournalError> {
         let stopping = lifecycle.stopping();
         let readers = self.readers();
+        if let Some(spool) = self.spool.clone() {
+            let probe = ingest::probe_until_stopped(spool, stopping.clone());
+            lifecycle.spawn("spool disk", probe);
+        }
         let ready = database::prepare(
             &self.journal,
             &readers,
@@ -71,6 +78,14 @@ impl Parts {
             stopping.clone(),
         );
         lifecycle.spawn("database", watch);
+        if self.spool.is_some() {
+            let drain = ingest::drain_until_stopped(
+                self.door.clone(),
+                self.journal.clone(),
+                stopping.clone(),
+            );
+            lifecycle.spawn("spool", drain);
+        }
         let upkeep = Upkeep {
             journal: self.journal.clone(),
             actions: self.actions.clone(),

@@ -9,10 +9,9 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: [&str; 11] = [
     "http.tls",
     "forward",
-    "spool",
     "hooks",
     "console.listen",
     "telemetry.otlp_endpoint",
@@ -181,7 +180,8 @@ fn read_variable(key: &str, text: &str) -> Result<Value, String> {
         "ingest.max_body_bytes"
         | "ingest.max_inflated_bytes"
         | "ingest.max_line_bytes"
-        | "konnect.requests_per_second" => text
+        | "konnect.requests_per_second"
+        | "spool.max_bytes" => text
             .parse()
             .map(Value::Integer)
             .map_err(|_| "expected a whole number".to_owned()),
@@ -323,9 +323,9 @@ mod tests {
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
             ),
             (
-                "[spool]\ndir = \"x\"\n",
+                "[hooks]\nsenders = []\n",
                 &[],
-                "usher.toml:1: spool: this version of usher cannot do that yet",
+                "usher.toml:1: hooks: this version of usher cannot do that yet",
             ),
             (
                 "",

@@ -13,7 +13,7 @@ pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
     KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, RetentionConfig, Role,
-    RulesConfig, TelemetryConfig, VerifyPolicy,
+    RulesConfig, SpoolConfig, TelemetryConfig, VerifyPolicy,
 };
 pub use span::parse_span;
 
@@ -35,6 +35,8 @@ pub struct Config {
     pub konnect: KonnectConfig,
     /// How often usher looks at the API.
     pub observe: ObserveConfig,
+    /// Requests on disk while the database is away; without a folder there are none.
+    pub spool: SpoolConfig,
     /// The rules file.
     pub rules: RulesConfig,
     /// Asking Konnect for missed time.

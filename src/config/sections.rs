@@ -185,6 +185,25 @@ impl Default for ObserveConfig {
     }
 }
 
+/// `spool`: requests on disk while the database is away.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpoolConfig {
+    /// The folder, of this usher alone; without it there is no spool.
+    pub dir: Option<PathBuf>,
+    /// What it may take on disk.
+    pub max_bytes: u64,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            max_bytes: 1024 * 1024 * 1024,
+        }
+    }
+}
+
 /// `rules`: where the rules file is.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -9,6 +9,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
+/// Where there are both, one of them is enough to accept deliveries.
+const EITHER: [&str; 2] = ["database", "spool"];
+
 /// How one part of usher does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,11 +62,23 @@ impl Health {
     }
 
     fn readiness(&self) -> Readiness {
-        let parts = self
+        let mut parts = self
             .parts
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        let stands_in = EITHER.iter().any(|part| {
+            parts
+                .get(part)
+                .is_some_and(|part| part.status != Condition::Down)
+        });
+        for part in EITHER.iter().filter(|_| stands_in) {
+            if let Some(part) = parts.get_mut(part)
+                && part.status == Condition::Down
+            {
+                part.status = Condition::Degraded;
+            }
+        }
         let has = |condition| parts.values().any(|part| part.status == condition);
         let status = if has(Condition::Down) {
             Condition::Down
@@ -108,5 +123,26 @@ mod tests {
         assert!(health.is_ready());
         health.set("database", Condition::Down, "does not answer");
         assert!(!health.is_ready());
+    }
+    #[test]
+    fn one_of_database_and_spool_is_enough() {
+        let health = Health::default();
+        health.set("database", Condition::Down, "does not answer");
+        assert!(!health.is_ready());
+        for (database, spool, expected) in [
+            (Condition::Ok, Condition::Ok, Condition::Ok),
+            (Condition::Ok, Condition::Down, Condition::Degraded),
+            (Condition::Down, Condition::Ok, Condition::Degraded),
+            (Condition::Down, Condition::Degraded, Condition::Degraded),
+            (Condition::Down, Condition::Down, Condition::Down),
+        ] {
+            health.set("database", database, "");
+            health.set("spool", spool, "");
+            assert_eq!(
+                health.readiness().status,
+                expected,
+                "database {database:?}, spool {spool:?}"
+            );
+        }
     }
 }

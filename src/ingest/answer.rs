@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::http::Problem;
+use crate::ingest::spool::KeepError;
 use crate::intake::{IntakeError, Taken};
 use crate::telemetry::metrics as names;
 
@@ -22,6 +23,8 @@ const RETRY_AFTER: &str = "30";
 pub(super) enum Answer {
     /// Committed.
     Stored { id: Uuid, taken: Taken },
+    /// On disk, and stored later.
+    Spooled { id: Uuid },
     /// Kept aside whole: not one line parses.
     NothingParsed { id: Uuid, taken: Taken },
     /// Its complete lines are committed; the sender shall try again.
@@ -32,17 +35,19 @@ pub(super) enum Answer {
     Unauthorized,
     /// Nothing was stored, and the reason is ours.
     NotStored(IntakeError),
-    /// The body did not come to its end, or a thread of ours died.
+    /// The record is away, and the spool does not take it either.
+    SpoolRefused(KeepError),
+    /// The body did not come to its end.
     Trouble,
 }
 
 #[derive(Serialize)]
 struct AnswerBody {
     delivery_id: Uuid,
-    received: usize,
-    stored: usize,
-    duplicates: usize,
-    quarantined: usize,
+    received: Option<usize>,
+    stored: Option<usize>,
+    duplicates: Option<usize>,
+    quarantined: Option<usize>,
 }
 
 /// Counts, logs and renders the answer.
@@ -50,15 +55,19 @@ pub(super) fn send(answer: Answer) -> Response {
     let response = match answer {
         Answer::Stored { id, taken } => {
             log(id, taken);
-            body(StatusCode::OK, id, taken)
+            body(StatusCode::OK, id, Some(taken))
+        }
+        Answer::Spooled { id } => {
+            info!(delivery.id = %id, "delivery spooled");
+            body(StatusCode::ACCEPTED, id, None)
         }
         Answer::NothingParsed { id, taken } => {
             warn!(delivery.id = %id, entries = taken.received, "not one entry could be read");
-            body(StatusCode::BAD_REQUEST, id, taken)
+            body(StatusCode::BAD_REQUEST, id, Some(taken))
         }
         Answer::BrokenOff { id, taken } => {
             warn!(delivery.id = %id, stored = taken.stored, "the body broke off");
-            body(StatusCode::INTERNAL_SERVER_ERROR, id, taken)
+            body(StatusCode::INTERNAL_SERVER_ERROR, id, Some(taken))
         }
         Answer::TooLarge { id } => {
             warn!(delivery.id = %id, "a body over the bound was kept aside");
@@ -72,6 +81,13 @@ pub(super) fn send(answer: Answer) -> Response {
         .with(header::WWW_AUTHENTICATE, "Bearer")
         .into_response(),
         Answer::NotStored(cause) => not_stored(&cause),
+        Answer::SpoolRefused(cause) => {
+            warn!(
+                error = &cause as &dyn Error,
+                "a delivery could be neither stored nor spooled, the sender is asked to wait"
+            );
+            wait("neither the record nor the spool can take it, try again")
+        }
         Answer::Trouble => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the delivery did not come to its end",
@@ -90,12 +106,7 @@ fn not_stored(cause: &IntakeError) -> Response {
                 error = journal.chain(),
                 "a delivery could not be stored, the sender is asked to wait"
             );
-            Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "the record does not answer, try again",
-            )
-            .with(header::RETRY_AFTER, RETRY_AFTER)
-            .into_response()
+            wait("the record does not answer, try again")
         }
         IntakeError::Journal(_) | IntakeError::Check(_) => {
             error!(
@@ -111,6 +122,12 @@ fn not_stored(cause: &IntakeError) -> Response {
     }
 }
 
+fn wait(detail: &str) -> Response {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        .with(header::RETRY_AFTER, RETRY_AFTER)
+        .into_response()
+}
+
 fn log(id: Uuid, taken: Taken) {
     info!(
         delivery.id = %id,
@@ -122,20 +139,14 @@ fn log(id: Uuid, taken: Taken) {
     );
 }
 
-fn body(status: StatusCode, delivery_id: Uuid, taken: Taken) -> Response {
-    let Taken {
-        received,
-        stored,
-        duplicates,
-        quarantined,
-        parsed: _,
-    } = taken;
+/// Counts are null while they are not known.
+fn body(status: StatusCode, delivery_id: Uuid, taken: Option<Taken>) -> Response {
     let body = AnswerBody {
         delivery_id,
-        received,
-        stored,
-        duplicates,
-        quarantined,
+        received: taken.map(|taken| taken.received),
+        stored: taken.map(|taken| taken.stored),
+        duplicates: taken.map(|taken| taken.duplicates),
+        quarantined: taken.map(|taken| taken.quarantined),
     };
     (status, Json(body)).into_response()
 }

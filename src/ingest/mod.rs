@@ -7,6 +7,7 @@ mod answer;
 mod authorize;
 mod bounds;
 mod inflate;
+mod spool;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,12 +29,17 @@ use crate::ingest::answer::Answer;
 use crate::ingest::authorize::Accepted;
 use crate::ingest::bounds::Body as BoundedBody;
 use crate::ingest::inflate::{Inflated, inflate};
-use crate::intake::{Intake, MAX_ENTRIES, Received, Refused, has_too_many_entries};
+use crate::intake::{
+    CheckError, Intake, IntakeError, MAX_ENTRIES, Received, Refused, has_too_many_entries,
+};
+
+pub use spool::{Spool, SpoolError, drain_until_stopped, probe_until_stopped};
 
 /// What the door needs.
 #[derive(Clone, Debug)]
 pub struct Door {
     intake: Intake,
+    spool: Option<Spool>,
     accepted: Arc<Accepted>,
     max_body_bytes: usize,
     max_inflated_bytes: usize,
@@ -42,10 +48,17 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door into `intake` as `config` says.
-    pub fn new(intake: Intake, config: &IngestConfig, clock: Clock, ids: Ids) -> Self {
+    /// A door into `intake` as `config` says, with `spool` for the time when the record is away.
+    pub fn new(
+        intake: Intake,
+        spool: Option<Spool>,
+        config: &IngestConfig,
+        clock: Clock,
+        ids: Ids,
+    ) -> Self {
         Self {
             intake,
+            spool,
             accepted: Arc::new(Accepted::new(&config.authorization)),
             max_body_bytes: config.max_body_bytes,
             max_inflated_bytes: config.max_inflated_bytes,
@@ -84,6 +97,7 @@ async fn post_delivery(
 }
 
 /// What is known of a request before its body is read.
+#[derive(Debug, Clone)]
 struct Request {
     id: Uuid,
     received_at: DateTime<Utc>,
@@ -93,8 +107,8 @@ struct Request {
 
 impl Door {
     async fn take(&self, request: Request, body: Body) -> Answer {
-        let (bytes, refused) = match bounds::read(body, self.max_body_bytes).await {
-            BoundedBody::Whole(bytes) => (bytes, None),
+        let bytes = match bounds::read(body, self.max_body_bytes).await {
+            BoundedBody::Whole(bytes) => bytes,
             BoundedBody::TooLarge(start) => {
                 let detail = format!("over {} bytes", self.max_body_bytes);
                 let refused = Refused {
@@ -103,7 +117,8 @@ impl Door {
                     raw: start,
                     status: 413,
                 };
-                return self.refuse(request, refused).await;
+                let kept = self.refuse(request, refused).await;
+                return kept.unwrap_or_else(Answer::NotStored);
             }
             BoundedBody::TooSlow(start) | BoundedBody::Broken(start) => {
                 let detail = "the body did not come to its end".to_owned();
@@ -113,15 +128,22 @@ impl Door {
                     raw: start,
                     status: 500,
                 };
-                return self.refuse(request, refused).await;
+                let kept = self.refuse(request, refused).await;
+                return kept.unwrap_or_else(Answer::NotStored);
             }
         };
+        self.store_or_keep(request, bytes).await
+    }
+
+    /// Inflates and stores a whole body; returns after the commit. Doing it again with the same
+    /// request takes place once.
+    async fn store(&self, request: Request, bytes: Bytes) -> Result<Answer, IntakeError> {
         let body_bytes = bytes.len();
-        let Ok(inflated) = self.inflate(bytes.clone(), request.encoding.clone()).await else {
-            return Answer::Trouble;
-        };
+        let inflated = self
+            .inflate(bytes.clone(), request.encoding.clone())
+            .await?;
         let (body, complete, refused) = match inflated {
-            Inflated::Whole(body) => (body, true, refused),
+            Inflated::Whole(body) => (body, true, None),
             Inflated::BrokenOff(start) => {
                 let detail = "gzip breaks off; its complete lines are stored".to_owned();
                 let raw = bytes.to_vec();
@@ -158,41 +180,34 @@ impl Door {
         }
         let received = request.received(body, body_bytes, complete);
         let id = received.id;
-        match self.intake.take(received, refused).await {
-            Ok(taken) if !complete => Answer::BrokenOff { id, taken },
-            Ok(taken) if taken.parsed == 0 && taken.received > 0 => {
-                Answer::NothingParsed { id, taken }
-            }
-            Ok(taken) => Answer::Stored { id, taken },
-            Err(error) => Answer::NotStored(error),
-        }
+        let taken = self.intake.take(received, refused).await?;
+        Ok(match taken {
+            taken if !complete => Answer::BrokenOff { id, taken },
+            taken if taken.parsed == 0 && taken.received > 0 => Answer::NothingParsed { id, taken },
+            taken => Answer::Stored { id, taken },
+        })
     }
 
     /// Keeps what there is of a body aside, and answers with its refusal once that is committed.
-    async fn refuse(&self, request: Request, refused: Refused) -> Answer {
+    async fn refuse(&self, request: Request, refused: Refused) -> Result<Answer, IntakeError> {
         let (status, id) = (refused.status, request.id);
         let body_bytes = refused.raw.len();
-        match self
-            .intake
-            .take(
-                request.received(Vec::new(), body_bytes, true),
-                Some(refused),
-            )
-            .await
-        {
-            Ok(_) if status == 413 => Answer::TooLarge { id },
-            Ok(_) => Answer::Trouble,
-            Err(error) => Answer::NotStored(error),
-        }
+        let received = request.received(Vec::new(), body_bytes, true);
+        self.intake.take(received, Some(refused)).await?;
+        Ok(match status {
+            413 => Answer::TooLarge { id },
+            _ => Answer::Trouble,
+        })
     }
 
     async fn inflate(
         &self,
         bytes: Bytes,
         encoding: String,
-    ) -> Result<Inflated, tokio::task::JoinError> {
+    ) -> Result<Inflated, IntakeError> {
         let bound = self.max_inflated_bytes;
-        tokio::task::spawn_blocking(move || inflate(&bytes, &encoding, bound)).await
+        let inflating = tokio::task::spawn_blocking(move || inflate(&bytes, &encoding, bound));
+        inflating.await.map_err(|_| IntakeError::Check(CheckError))
     }
 }
 

@@ -20,6 +20,12 @@ pub const VERDICTS: &str = "usher_verdicts_total";
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
 pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";
+/// Requests that wait on disk for the record.
+pub const SPOOL_FILES: &str = "usher_spool_files";
+/// Requests on disk that cannot be read and were set aside.
+pub const SPOOL_ASIDE: &str = "usher_spool_files_aside";
+/// What the spool takes on disk, in whole blocks; files set aside included.
+pub const SPOOL_BYTES: &str = "usher_spool_bytes";
 /// Batches that a reader still owes; label `reader`.
 pub const OUTBOX_DEPTH: &str = "usher_outbox_batches";
 /// Age of the oldest batch that a reader still owes; label `reader`.
@@ -82,6 +88,17 @@ fn describe() {
         describe_counter!(name, Unit::Count, text);
     }
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "time to commit one batch");
+    describe_gauge!(
+        SPOOL_FILES,
+        Unit::Count,
+        "requests that wait on disk for the record"
+    );
+    describe_gauge!(
+        SPOOL_ASIDE,
+        Unit::Count,
+        "requests on disk that cannot be read"
+    );
+    describe_gauge!(SPOOL_BYTES, Unit::Bytes, "what the spool takes on disk");
     describe_gauge!(
         OUTBOX_DEPTH,
         Unit::Count,

@@ -13,6 +13,7 @@ mod observe;
 mod publish;
 mod react;
 mod replay;
+mod spool;
 mod support;
 mod tidy;
 mod upkeep;

@@ -1,0 +1,254 @@
+//! From the spool into the record: the oldest first, beside live deliveries.
+//!
+//! A file goes only after its commit; whatever ends this half-way is repeated under the same id,
+//! and takes place once.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::ingest::answer::Answer;
+use crate::ingest::spool::file::ReadError;
+use crate::ingest::spool::{KeepError, Spool};
+use crate::ingest::{Door, Request};
+use crate::intake::IntakeError;
+use crate::journal::Journal;
+use crate::lifecycle::pause;
+
+/// A delivery goes to the spool when the record needs longer, so that it is answered within 10 s.
+const STORE_WITHIN: Duration = Duration::from_secs(6);
+/// A request from the spool may take longer: nobody waits for it.
+const DRAIN_WITHIN: Duration = Duration::from_mins(1);
+/// Between looks at a record that is away, and at a disk that refuses.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A record that needs longer to answer counts as away.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// Before requests that stayed are tried again.
+const STAYING_AGAIN: Duration = Duration::from_secs(10);
+/// So many requests that stay, one behind the other, and the walk becomes a slow one: the reason is
+/// then hardly theirs.
+const UNHURRIED_AFTER: u32 = 8;
+
+impl Door {
+    /// Stores a delivery, or keeps it in the spool when the record does not answer.
+    pub(in crate::ingest) async fn store_or_keep(&self, request: Request, body: Bytes) -> Answer {
+        let Some(spool) = &self.spool else {
+            let stored = self.store(request, body).await;
+            return stored.unwrap_or_else(Answer::NotStored);
+        };
+        if !spool.record_is_away() {
+            let stored = self.store(request.clone(), body.clone());
+            match timeout(STORE_WITHIN, stored).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(cause)) if !is_transient(&cause) => return Answer::NotStored(cause),
+                // Whether it was committed may be unclear; the drain asks again under the same id.
+                Ok(Err(_)) | Err(_) => spool.note_record_away(),
+            }
+        }
+        let id = request.id;
+        match spool.keep(request, body).await {
+            Ok(()) => Answer::Spooled { id },
+            Err(cause) => Answer::SpoolRefused(cause),
+        }
+    }
+}
+
+/// Whether to try again is for the error to say; a new kind of error must decide here.
+fn is_transient(cause: &IntakeError) -> bool {
+    match cause {
+        IntakeError::Journal(journal) => journal.is_transient(),
+        IntakeError::Check(_) => false,
+    }
+}
+
+/// Whether a file may go; a new kind of answer must decide here.
+fn is_committed(answer: &Answer) -> bool {
+    match answer {
+        Answer::Stored { .. }
+        | Answer::NothingParsed { .. }
+        | Answer::BrokenOff { .. }
+        | Answer::TooLarge { .. } => true,
+        Answer::Spooled { .. }
+        | Answer::Unauthorized
+        | Answer::NotStored(_)
+        | Answer::SpoolRefused(_)
+        | Answer::Trouble => false,
+    }
+}
+
+/// Finds out by itself when a disk that refused takes files again.
+pub async fn probe_until_stopped(spool: Spool, cancel: CancellationToken) {
+    while !pause(LOOK_EVERY, &cancel).await {
+        let Some(bytes) = spool.0.ledger().refused_bytes() else {
+            continue;
+        };
+        let inner = Arc::clone(&spool.0);
+        if let Err(failure) = spawn_blocking(move || inner.probe(bytes)).await {
+            error!(error = &failure as &dyn Error, "the look at the spool died");
+        }
+    }
+}
+
+/// Empties the spool of `door` into the record whenever there is something in it; start it once
+/// the schema is up to date. Ends at once where there is no spool.
+pub async fn drain_until_stopped(door: Door, journal: Journal, cancel: CancellationToken) {
+    let Some(spool) = door.spool.clone() else {
+        return;
+    };
+    let mut drain = Drain {
+        door,
+        spool,
+        journal,
+        said: BTreeSet::new(),
+    };
+    while !cancel.is_cancelled() {
+        let round = if drain.record_answers().await {
+            drain.spool.note_record_back();
+            drain.round(&cancel).await
+        } else {
+            Round::Away
+        };
+        let again_after = match round {
+            Round::Empty => None,
+            Round::Away => {
+                pause(LOOK_EVERY, &cancel).await;
+                continue;
+            }
+            Round::SomeStay => {
+                pause(LOOK_EVERY, &cancel).await;
+                Some(STAYING_AGAIN)
+            }
+        };
+        drain.spool.wait_for_work(again_after, &cancel).await;
+    }
+}
+
+/// How one walk through the spool ended.
+enum Round {
+    /// Nothing waits any more.
+    Empty,
+    /// The record is gone again, or usher stops.
+    Away,
+    /// Some requests stay for the time being.
+    SomeStay,
+}
+
+/// What became of one file.
+enum Fate {
+    /// It is stored and gone, or set aside.
+    Settled,
+    /// The record does not answer.
+    Away,
+    /// It stays, and the others go on.
+    Stays(String),
+}
+
+struct Drain {
+    door: Door,
+    spool: Spool,
+    journal: Journal,
+    /// Requests of which it was told that they stay.
+    said: BTreeSet<Uuid>,
+}
+
+impl Drain {
+    async fn record_answers(&self) -> bool {
+        matches!(
+            timeout(PING_TIMEOUT, self.journal.ping()).await,
+            Ok(Ok(true))
+        )
+    }
+
+    /// Walks once from the oldest request to the youngest.
+    async fn round(&mut self, cancel: &CancellationToken) -> Round {
+        let (mut at, mut settled) = (None, 0_u64);
+        let (mut staying, mut in_a_row) = (0_u64, 0);
+        let ended = loop {
+            let Some(id) = self.spool.next_after(at) else {
+                break Round::Empty;
+            };
+            at = Some(id);
+            let fate = tokio::select! {
+                () = cancel.cancelled() => break Round::Away,
+                fate = self.settle(id) => fate,
+            };
+            match fate {
+                Fate::Settled => {
+                    self.said.remove(&id);
+                    settled += 1;
+                    in_a_row = 0;
+                }
+                Fate::Away => {
+                    self.spool.note_record_away();
+                    break Round::Away;
+                }
+                Fate::Stays(reason) => {
+                    staying += 1;
+                    in_a_row += 1;
+                    if self.said.insert(id) {
+                        error!(delivery.id = %id, error = reason, "a spooled delivery stays in the spool");
+                    }
+                    if in_a_row >= UNHURRIED_AFTER {
+                        pause(LOOK_EVERY, cancel).await;
+                    }
+                }
+            }
+        };
+        if settled > 0 {
+            info!(deliveries = settled, "settled deliveries from the spool");
+        }
+        match ended {
+            Round::Empty if staying > 0 => Round::SomeStay,
+            ended => ended,
+        }
+    }
+
+    async fn settle(&self, id: Uuid) -> Fate {
+        let (request, body) = match self.spool.read(id).await {
+            Ok(read) => read,
+            Err(ReadError::Thread(died)) => return Fate::Stays(died.to_string()),
+            Err(damage) => {
+                error!(
+                    delivery.id = %id,
+                    error = &damage as &dyn Error,
+                    "a spooled delivery cannot be read and is set aside"
+                );
+                return fate(self.spool.set_aside(id).await);
+            }
+        };
+        let reason = match timeout(DRAIN_WITHIN, self.door.store(request, body)).await {
+            Ok(Ok(answer)) if is_committed(&answer) => return fate(self.spool.remove(id).await),
+            Ok(Ok(_)) => return Fate::Stays("it was not taken".to_owned()),
+            Ok(Err(IntakeError::Check(died))) => return Fate::Stays(died.to_string()),
+            Ok(Err(IntakeError::Journal(cause))) if !cause.is_transient() => {
+                return Fate::Stays(cause.chain());
+            }
+            Ok(Err(IntakeError::Journal(cause))) => cause.chain(),
+            Err(_) => "the record did not take it in time".to_owned(),
+        };
+        // Where the record answers others, this one must not hold them up.
+        if self.record_answers().await {
+            Fate::Stays(reason)
+        } else {
+            Fate::Away
+        }
+    }
+}
+
+fn fate(changed: Result<(), KeepError>) -> Fate {
+    match changed {
+        Ok(()) => Fate::Settled,
+        Err(failure) => Fate::Stays(match failure.source() {
+            Some(source) => format!("{failure}: {source}"),
+            None => failure.to_string(),
+        }),
+    }
+}

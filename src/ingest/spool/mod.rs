@@ -1,0 +1,277 @@
+//! Requests kept on disk while the record does not answer, and stored once it does.
+//!
+//! Holds bytes as they were received and never looks into them: what they are is for the same way
+//! through inflating and intake that a live delivery takes, under the same id.
+
+mod drain;
+mod file;
+mod ledger;
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::http::health::Health;
+use crate::ingest::Request;
+use crate::ingest::spool::file::{Name, ReadError};
+use crate::ingest::spool::ledger::{Ledger, Trouble};
+use crate::lifecycle::pause;
+
+pub use drain::{drain_until_stopped, probe_until_stopped};
+
+/// Held by the process that owns the folder.
+const LOCK: &str = "lock";
+
+/// What the disk must take at start: a small delivery.
+const PROBE_BYTES: usize = 4096;
+
+/// Why there is no spool.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The folder cannot be made or read.
+    #[error("spool.dir: could not use {}", dir.display())]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("spool.dir: {} is in use by another process", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+/// Why the folder did not change; of a request that was to be kept nothing is left then.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeepError {
+    /// It would go beyond `spool.max_bytes`.
+    #[error("the spool is full")]
+    Full,
+    /// The disk is full, or gone, or refuses.
+    #[error("could not write to the spool")]
+    Write(#[source] io::Error),
+    /// The thread at work died.
+    #[error("the thread at the spool ended early")]
+    Thread(#[from] JoinError),
+}
+
+/// The folder and what is known of it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Spool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    /// Locked as long as it is open.
+    lock: File,
+    ledger: Mutex<Ledger>,
+    /// Set as soon as one delivery finds the record gone, so that the next need not wait for it.
+    record_away: AtomicBool,
+    /// Wakes the task that empties the spool.
+    work: Notify,
+}
+
+impl Spool {
+    /// Takes the folder `dir`, makes it where it is missing, and counts what a former process left.
+    ///
+    /// Blocks. The record counts as away until [`drain_until_stopped`] has reached it.
+    ///
+    /// # Errors
+    /// When the folder cannot be used or another process has it; a full disk is no error.
+    pub fn open(dir: &Path, max_bytes: u64, health: Health) -> Result<Self, SpoolError> {
+        let failed = |source| SpoolError::Folder {
+            dir: dir.to_owned(),
+            source,
+        };
+        make(dir).map_err(failed)?;
+        let lock = File::create(dir.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(SpoolError::InUse {
+                    dir: dir.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let mut ledger = Ledger::new(max_bytes, health);
+        take_stock(dir, &mut ledger).map_err(failed)?;
+        ledger.tell();
+        if ledger.files() > 0 {
+            info!(
+                requests = ledger.files(),
+                "the spool holds requests of a former run"
+            );
+        }
+        let spool = Self(Arc::new(Inner {
+            folder: dir.to_owned(),
+            lock,
+            ledger: Mutex::new(ledger),
+            record_away: AtomicBool::new(true),
+            work: Notify::new(),
+        }));
+        spool.0.probe(PROBE_BYTES);
+        Ok(spool)
+    }
+
+    /// Lets another process take the folder; call it when nothing writes any more.
+    pub fn release(&self) {
+        if let Err(error) = self.0.lock.unlock() {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "could not release the spool"
+            );
+        }
+    }
+
+    /// Whether the record was found gone and has not answered since.
+    pub(super) fn record_is_away(&self) -> bool {
+        self.0.record_away.load(Ordering::Relaxed)
+    }
+
+    /// The record answers.
+    fn note_record_back(&self) {
+        self.0.record_away.store(false, Ordering::Relaxed);
+    }
+
+    /// A delivery found the record gone.
+    pub(super) fn note_record_away(&self) {
+        self.0.record_away.store(true, Ordering::Relaxed);
+        self.0.work.notify_one();
+    }
+
+    /// Returns once `body` is on disk under the request's id.
+    ///
+    /// Goes on to its end when the caller does not wait for it.
+    pub(super) async fn keep(&self, request: Request, body: Bytes) -> Result<(), KeepError> {
+        let inner = Arc::clone(&self.0);
+        spawn_blocking(move || inner.keep(&request, &body)).await??;
+        self.0.work.notify_one();
+        Ok(())
+    }
+
+    /// Returns when there may be something to store, at the latest after `at_most`.
+    async fn wait_for_work(&self, at_most: Option<Duration>, cancel: &CancellationToken) {
+        let at_most = at_most.unwrap_or(Duration::MAX);
+        tokio::select! {
+            () = self.0.work.notified() => {}
+            _ = pause(at_most, cancel) => {}
+        }
+    }
+
+    /// The oldest request that waits, of those younger than `after`.
+    fn next_after(&self, after: Option<Uuid>) -> Option<Uuid> {
+        self.0.ledger().next_after(after)
+    }
+
+    async fn read(&self, id: Uuid) -> Result<(Request, Bytes), ReadError> {
+        let inner = Arc::clone(&self.0);
+        spawn_blocking(move || file::read(&inner.folder, id)).await?
+    }
+
+    /// The request is stored: its file goes.
+    async fn remove(&self, id: Uuid) -> Result<(), KeepError> {
+        let inner = Arc::clone(&self.0);
+        let removed = spawn_blocking(move || inner.remove(id)).await?;
+        removed.map_err(KeepError::Write)
+    }
+
+    /// The file cannot be read: it stays, under a name that is not looked at again.
+    async fn set_aside(&self, id: Uuid) -> Result<(), KeepError> {
+        let inner = Arc::clone(&self.0);
+        let moved = spawn_blocking(move || inner.set_aside(id)).await?;
+        moved.map_err(KeepError::Write)
+    }
+}
+
+impl Inner {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, request: &Request, body: &[u8]) -> Result<(), KeepError> {
+        let header = file::header(request, body.len());
+        let bytes = (header.len() + body.len()) as u64;
+        if !self.ledger().reserve(bytes) {
+            return Err(KeepError::Full);
+        }
+        let written = file::write(&self.folder, request.id, &header, body);
+        let mut ledger = self.ledger();
+        ledger.unreserve(bytes);
+        match &written {
+            Ok(()) => ledger.add(request.id, bytes),
+            Err(error) => {
+                let bytes = header.len() + body.len();
+                ledger.trouble(Trouble::Write(error.kind(), bytes));
+            }
+        }
+        written.map_err(KeepError::Write)
+    }
+
+    fn remove(&self, id: Uuid) -> io::Result<()> {
+        file::remove(&self.folder, id)?;
+        self.ledger().remove(id);
+        Ok(())
+    }
+
+    fn set_aside(&self, id: Uuid) -> io::Result<()> {
+        match file::set_aside(&self.folder, id) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) => self.ledger().set_aside(id),
+            // Somebody took it away, and there is nothing left to keep.
+            Err(_) => self.ledger().remove(id),
+        }
+        Ok(())
+    }
+
+    /// Finds out whether the disk takes a file of so many bytes, and says so.
+    fn probe(&self, bytes: usize) {
+        let probed = file::probe(&self.folder, bytes);
+        let mut ledger = self.ledger();
+        match probed {
+            Ok(()) => ledger.writable(),
+            Err(error) => ledger.trouble(Trouble::Write(error.kind(), bytes)),
+        }
+    }
+}
+
+/// Makes a missing folder, for this user only.
+fn make(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => file::sync(parent),
+        _ => Ok(()),
+    }
+}
+
+/// Counts what is there and removes what was never finished.
+fn take_stock(dir: &Path, ledger: &mut Ledger) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let bytes = entry.metadata()?.len();
+        match Name::of(&entry.path()) {
+            Name::Waiting(id) => ledger.add(id, bytes),
+            Name::Unfinished => file::remove_if_there(&entry.path()),
+            Name::Aside => ledger.add_aside(bytes),
+            Name::Foreign => {}
+        }
+    }
+    Ok(())
+}
