@@ -303,6 +303,9 @@ impl Database {
             JournalError::Repeat(_)
             | JournalError::Refused { .. }
             | JournalError::Inconsistent { .. }
+            | JournalError::Closed
+            | JournalError::LeaseLost
+            | JournalError::SchemaNewer { .. }
             | JournalError::Migrate(_) => Self::There,
         }
     }

@@ -15,7 +15,7 @@ use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
 use crate::journal::copy::{Loan, copy};
 use crate::journal::insert::{Written, insert, insert_by_halves};
 use crate::journal::row::{Key, Row, rows};
-use crate::journal::{Journal, JournalError, RequestRecord, outbox};
+use crate::journal::{Journal, JournalError, RequestRecord, closed_months, outbox};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.
@@ -46,7 +46,14 @@ impl Way {
     /// The way to go after `error`; none when no way helps.
     fn after(self, error: &JournalError, partitions_made_anew: bool) -> Option<Self> {
         match (self, error) {
-            (_, JournalError::Unavailable(_) | JournalError::Migrate(_)) => None,
+            (
+                _,
+                JournalError::Unavailable(_)
+                | JournalError::Closed
+                | JournalError::LeaseLost
+                | JournalError::SchemaNewer { .. }
+                | JournalError::Migrate(_),
+            ) => None,
             // A known event, two transactions that met, a row that is refused: all of it shows.
             (Self::Copy, _) => Some(Self::Insert),
             // No partition for a row, or a row that a CHECK refuses: the code is the same, and
@@ -76,8 +83,7 @@ impl Journal {
     #[tracing::instrument(skip_all, fields(batch.id = %batch.id, events = batch.events.len()))]
     pub async fn append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
         let started = Instant::now();
-        let rows = rows(batch);
-        let mut way = if self.pace.suits_copy(rows.len()) {
+        let mut way = if self.pace.suits_copy(batch.events.len()) {
             Way::Copy
         } else {
             Way::Insert
@@ -86,12 +92,10 @@ impl Journal {
         let mut partitions_made_anew = false;
         loop {
             tries += 1;
-            match self.try_append(batch, &rows, way).await {
+            match self.try_append(batch, way).await {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
                     counter!(names::BATCHES, "way" => way.as_str()).increment(1);
-                    count(batch, &appended);
-                    self.pace.saw(rows.len().saturating_sub(appended.stored));
                     self.wake_readers();
                     return Ok(appended);
                 }
@@ -113,21 +117,21 @@ impl Journal {
         }
     }
 
-    async fn try_append(
-        &self,
-        batch: &NewBatch,
-        rows: &[Row<'_>],
-        way: Way,
-    ) -> Result<Appended, JournalError> {
-        self.partitions
-            .ensure(&self.pool, rows.iter().map(|row| row.key.0))
+    async fn try_append(&self, batch: &NewBatch, way: Way) -> Result<Appended, JournalError> {
+        let closed = self
+            .partitions
+            .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
             .await?;
+        let batch = &*closed_months::set_aside(batch, &closed);
+        let rows = rows(batch);
         // After an error the connection is closed rather than trusted.
         let mut loan = Loan::from(&self.pool).await?;
         let mut tx = loan.begin().await?;
-        if let Some(appended) = write(&mut tx, batch, rows, way).await? {
+        if let Some(appended) = write(&mut tx, batch, &rows, way).await? {
             tx.commit().await?;
             loan.give_back();
+            count(batch, &appended);
+            self.pace.saw(rows.len().saturating_sub(appended.stored));
             return Ok(appended);
         }
         tx.rollback().await?;
@@ -136,11 +140,19 @@ impl Journal {
     }
 
     /// Makes the partitions that a later [`append_in`] of the caller's transaction needs.
+    ///
+    /// # Errors
+    /// [`JournalError::Closed`] while one of them is being dropped.
     pub async fn ensure_partitions(
         &self,
         times: impl IntoIterator<Item = DateTime<Utc>>,
     ) -> Result<(), JournalError> {
-        self.partitions.ensure(&self.pool, times).await
+        let closed = self.partitions.ensure(&self.pool, times).await?;
+        if closed.is_empty() {
+            Ok(())
+        } else {
+            Err(JournalError::Closed)
+        }
     }
 
     async fn outcome(&self, batch: Uuid) -> Result<Appended, JournalError> {

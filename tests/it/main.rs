@@ -15,4 +15,5 @@ mod react;
 mod replay;
 mod support;
 mod tidy;
+mod upkeep;
 mod writer;
