@@ -12,8 +12,8 @@ pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
-    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, RetentionConfig, Role, RulesConfig,
-    TelemetryConfig, VerifyPolicy,
+    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, RetentionConfig, Role,
+    RulesConfig, TelemetryConfig, VerifyPolicy,
 };
 pub use span::parse_span;
 
