@@ -22,10 +22,11 @@ use crate::lifecycle::Lifecycle;
 const ROWS: usize = 1_000;
 /// Requests that may wait for their transaction.
 const QUEUE: usize = 1_024;
-/// Bytes of entries that may be on their way at once. Parsed they take about three times as much.
+/// Bytes of entries that may be on their way at once. Parsed they take about three times as much,
+/// which leaves usher below 150 MB.
 const ROOM: usize = 24 * 1024 * 1024;
-/// What a request costs besides its entries.
-const REQUEST_BYTES: usize = 1_024;
+/// What a request, and each of its entries, costs besides its bytes.
+const OVERHEAD_BYTES: usize = 256;
 /// Bytes that one permit stands for.
 const PERMIT_BYTES: usize = 1_024;
 /// A sender is told to wait rather than kept waiting longer, since usher answers within 10 s. The
@@ -87,11 +88,16 @@ impl Gather {
         }
     }
 
-    /// Waits until there is room for a request of `bytes`; one larger than all the room has it
-    /// alone. The sender's patience begins here.
-    pub(super) async fn room(&self, bytes: usize) -> Result<Room, Arc<JournalError>> {
+    /// Waits until there is room for a request of `bytes` in so many entries; one larger than all
+    /// the room has it alone. The sender's patience begins here.
+    pub(super) async fn room(
+        &self,
+        bytes: usize,
+        entries: usize,
+    ) -> Result<Room, Arc<JournalError>> {
+        let bytes = bytes + (1 + entries) * OVERHEAD_BYTES;
         let answer_by = Instant::now() + ANSWER_WITHIN;
-        let permits = (bytes + REQUEST_BYTES).min(ROOM).div_ceil(PERMIT_BYTES);
+        let permits = bytes.min(ROOM).div_ceil(PERMIT_BYTES);
         let permits = u32::try_from(permits).expect("ROOM has fewer permits");
         let room = Arc::clone(&self.room).acquire_many_owned(permits);
         match timeout_at(answer_by, room).await {

@@ -148,13 +148,13 @@ impl Intake {
         received: Received,
         refused: Option<Refused>,
     ) -> Result<Taken, IntakeError> {
+        let body = Bytes::from(received.body);
+        let split = split::split(&body, received.complete, self.max_line_bytes);
         let refused_bytes = refused.as_ref().map_or(0, |refused| refused.raw.len());
         let room = self
             .gather
-            .room(received.body.len() + refused_bytes)
+            .room(body.len() + refused_bytes, split.len())
             .await?;
-        let body = Bytes::from(received.body);
-        let split = split::split(&body, received.complete, self.max_line_bytes);
         counter!(names::ENTRIES_RECEIVED).increment(split.len() as u64);
         let verdicts = self.verdicts(&split, received.received_at).await?;
 

@@ -83,8 +83,7 @@ impl Journal {
     #[tracing::instrument(skip_all, fields(batch.id = %batch.id, events = batch.events.len()))]
     pub async fn append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
         let started = Instant::now();
-        let rows = rows(batch);
-        let mut way = if self.pace.suits_copy(rows.len()) {
+        let mut way = if self.pace.suits_copy(batch.events.len()) {
             Way::Copy
         } else {
             Way::Insert
@@ -93,12 +92,10 @@ impl Journal {
         let mut partitions_made_anew = false;
         loop {
             tries += 1;
-            match self.try_append(batch, &rows, way).await {
+            match self.try_append(batch, way).await {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
                     counter!(names::BATCHES, "way" => way.as_str()).increment(1);
-                    count(batch, &appended);
-                    self.pace.saw(rows.len().saturating_sub(appended.stored));
                     self.wake_readers();
                     return Ok(appended);
                 }
@@ -120,33 +117,21 @@ impl Journal {
         }
     }
 
-    async fn try_append(
-        &self,
-        batch: &NewBatch,
-        unique: &[Row<'_>],
-        way: Way,
-    ) -> Result<Appended, JournalError> {
-        let times = unique.iter().map(|row| row.key.0);
-        let closed = self.partitions.ensure(&self.pool, times).await?;
-        if closed.is_empty() {
-            return self.write_once(batch, unique, way).await;
-        }
-        let batch = closed_months::set_aside(batch, &closed);
-        self.write_once(&batch, &rows(&batch), way).await
-    }
-
-    async fn write_once(
-        &self,
-        batch: &NewBatch,
-        unique: &[Row<'_>],
-        way: Way,
-    ) -> Result<Appended, JournalError> {
+    async fn try_append(&self, batch: &NewBatch, way: Way) -> Result<Appended, JournalError> {
+        let closed = self
+            .partitions
+            .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
+            .await?;
+        let batch = &*closed_months::set_aside(batch, &closed);
+        let rows = rows(batch);
         // After an error the connection is closed rather than trusted.
         let mut loan = Loan::from(&self.pool).await?;
         let mut tx = loan.begin().await?;
-        if let Some(appended) = write(&mut tx, batch, unique, way).await? {
+        if let Some(appended) = write(&mut tx, batch, &rows, way).await? {
             tx.commit().await?;
             loan.give_back();
+            count(batch, &appended);
+            self.pace.saw(rows.len().saturating_sub(appended.stored));
             return Ok(appended);
         }
         tx.rollback().await?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, EventId};
+use crate::event::{AuditEvent, COLUMN_CHARS, EventId};
 use crate::journal::batch::{NewBatch, NewEvent};
 
 /// What makes an event one: the key of the table.
@@ -48,9 +48,16 @@ impl<'a> Row<'a> {
             .and_then(|index| i16::try_from(index).ok())
     }
 
-    /// A text column.
+    /// A text column, no longer than an index can hold; the entry's own bytes keep the rest.
     pub(super) fn text(&self, member: &str) -> Option<Cow<'a, str>> {
-        self.event().text(member)
+        let text = self.event().text(member)?;
+        if text.len() <= COLUMN_CHARS {
+            return Some(text);
+        }
+        Some(match text.char_indices().nth(COLUMN_CHARS) {
+            Some((end, _)) => Cow::Owned(text[..end].to_owned()),
+            None => text,
+        })
     }
 }
 
