@@ -74,33 +74,14 @@ async fn a_demo_stopped_while_it_starts_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_demo_that_cannot_start_leaves_nothing() {
-    let home = scratch();
-    let ended = usher(home.path(), &["demo"])
-        .env("PATH", home.path())
-        .output();
-    let ended = timeout(DEADLINE, ended).await.unwrap().unwrap();
-    // Where Postgres lies in a usual place it is found without PATH; setpriv is not.
-    assert_eq!(left_in(home.path()), 0, "{}", text(&ended.stderr));
-}
-
-#[tokio::test]
 async fn two_demos_tell_their_own_stories_to_the_end() {
     let home = scratch();
     let kept = home.path().join("kept");
     let kept = kept.to_str().unwrap();
-    let (one, two) = tokio::join!(
-        run(home.path(), &["demo", "--for", "4s", "--json"]),
-        run(
-            home.path(),
-            &["demo", "--for", "4s", "--json", "--data-dir", kept]
-        ),
-    );
-    let again = run(
-        home.path(),
-        &["demo", "--for", "4s", "--json", "--data-dir", kept],
-    )
-    .await;
+    let elsewhere = ["demo", "--for", "4s", "--json"];
+    let keeping = ["demo", "--for", "4s", "--json", "--data-dir", kept];
+    let (one, two) = tokio::join!(run(home.path(), &elsewhere), run(home.path(), &keeping));
+    let again = run(home.path(), &keeping).await;
     for ended in [one, two, again] {
         let said = text(&ended.stderr);
         assert!(ended.status.success(), "{said}");
@@ -149,18 +130,15 @@ async fn wrong_settings_are_told_once() {
     let cases: [(&[&str], &str); 2] = [
         (
             &["demo", "--log", "nonsense=bar"],
-            "usher: --log: invalid filter directive\n",
+            "usher: --log: error parsing level filter",
         ),
-        (
-            &["serve"],
-            "(no usher.toml here: `usher init` writes one)\n",
-        ),
+        (&["serve"], "(no usher.toml here: `usher init` writes one)"),
     ];
     for (arguments, expected) in cases {
         let ended = run(home.path(), arguments).await;
         let said = text(&ended.stderr);
         assert_eq!(ended.status.code(), Some(2), "{said}");
-        assert!(said.ends_with(expected), "{said}");
+        assert_eq!(said.matches(expected).count(), 1, "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     assert_eq!(left_in(home.path()), 0);
@@ -200,10 +178,12 @@ async fn a_replay_says_how_long_it_tries() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut next = async || timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap();
-    assert!(next().await.unwrap().contains("trying again in 1s"));
-    assert_eq!(
-        next().await.unwrap(),
-        "konnect is tried 8 times, for at least 91 s"
-    );
+    for expected in [
+        "trying again in 1s",
+        "konnect is tried 8 times, for at least 91 s",
+    ] {
+        let line = timeout(DEADLINE, lines.next_line()).await.unwrap();
+        let line = line.unwrap().unwrap();
+        assert!(line.ends_with(expected), "{line}");
+    }
 }
