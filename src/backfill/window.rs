@@ -9,6 +9,9 @@ pub const REACH: TimeDelta = TimeDelta::days(7);
 /// Room for the way to Konnect and for clocks that differ, where a window begins at the limit.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
+/// How far the clock of whoever asks may be ahead.
+const AHEAD: TimeDelta = TimeDelta::minutes(1);
+
 /// Konnect may keep times less finely than they were sent.
 const RESOLUTION: TimeDelta = TimeDelta::seconds(1);
 
@@ -33,6 +36,18 @@ pub enum WindowError {
         start_at: DateTime<Utc>,
         /// The earliest start there can be.
         earliest: DateTime<Utc>,
+    },
+    /// Nothing can have happened between the two ends.
+    #[error("the window is empty: it starts and ends at {}", rfc3339(*at))]
+    Empty {
+        /// Both its start and its end.
+        at: DateTime<Utc>,
+    },
+    /// Konnect refuses windows that are not over.
+    #[error("the window ends at {}, in the future; `--to 0s` is now", rfc3339(*end_at))]
+    EndsInTheFuture {
+        /// The end asked for.
+        end_at: DateTime<Utc>,
     },
     /// The ends are the wrong way round.
     #[error("the window ends at {}, before it starts at {}", rfc3339(*end_at), rfc3339(*start_at))]
@@ -59,10 +74,14 @@ impl Window {
         if start_at < earliest {
             return Err(WindowError::OutOfReach { start_at, earliest });
         }
-        Ok(Self {
-            start_at: start_at.trunc_subsecs(3),
-            end_at: end_at.trunc_subsecs(3),
-        })
+        if end_at - now > AHEAD {
+            return Err(WindowError::EndsInTheFuture { end_at });
+        }
+        let (start_at, end_at) = (start_at.trunc_subsecs(3), end_at.trunc_subsecs(3));
+        if start_at == end_at {
+            return Err(WindowError::Empty { at: start_at });
+        }
+        Ok(Self { start_at, end_at })
     }
 
     /// First time whose entries are wanted.
@@ -121,10 +140,20 @@ mod tests {
         const DAY: i64 = 24 * 60;
         let cases = [
             (120, 60, None),
-            (60, 60, None),
+            (
+                60,
+                60,
+                Some("empty: it starts and ends at 2026-06-23T13:00"),
+            ),
+            (0, 0, Some("empty")),
             (7 * DAY - 1, 0, None),
             (7 * DAY, 0, None),
-            (60, -60, None),
+            (60, -1, None),
+            (
+                60,
+                -60,
+                Some("ends at 2026-06-23T15:00:00.000Z, in the future"),
+            ),
             (
                 7 * DAY + 1,
                 0,

@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::AppError;
 use crate::config::{self, Config, ConfigError, Environment};
+use crate::telemetry::TelemetryError;
 
 pub use output::Output;
 
@@ -68,7 +69,7 @@ pub enum CliError {
     #[error("{0}")]
     Usage(String),
     /// It could not be done.
-    #[error("{0:#}")]
+    #[error("{}", causes(_0))]
     Failed(#[from] anyhow::Error),
 }
 
@@ -88,6 +89,30 @@ impl From<AppError> for CliError {
     }
 }
 
+impl From<TelemetryError> for CliError {
+    fn from(error: TelemetryError) -> Self {
+        match error {
+            TelemetryError::Filter(_) => Self::Usage(error.to_string()),
+            TelemetryError::Init(_) => Self::Failed(error.into()),
+        }
+    }
+}
+
+/// An error with its causes in one line; one that the error before it tells already is left out.
+fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
 impl CliError {
     fn code(&self) -> u8 {
         match self {
@@ -98,6 +123,11 @@ impl CliError {
 }
 
 impl Common {
+    /// Whether there is a configuration file to read.
+    fn finds_a_file(&self) -> bool {
+        self.config.is_some() || Path::new(DEFAULT_CONFIG).exists()
+    }
+
     /// The configuration that `--config` or the current folder holds, with the environment over it.
     pub fn load(&self, environment: &Environment) -> Result<Config, CliError> {
         let default = Path::new(DEFAULT_CONFIG);
@@ -126,7 +156,7 @@ pub fn run(cli: Cli) -> ExitCode {
         match cli.command {
             Command::Init(args) => init::run(args, &environment).await,
             Command::Serve(args) => serve::run(args, &environment).await,
-            Command::Demo(args) => demo::run(args, &environment).await,
+            Command::Demo(args) => Box::pin(demo::run(args, &environment)).await,
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Replay(args) => replay::run(args, &environment).await,
@@ -144,9 +174,21 @@ pub fn run(cli: Cli) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::anyhow;
     use clap::CommandFactory;
 
-    use super::Cli;
+    use super::{Cli, causes};
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let error = anyhow!("no such file")
+            .context("could not read: no such file")
+            .context("could not start");
+        assert_eq!(
+            causes(&error),
+            "could not start: could not read: no such file"
+        );
+    }
 
     #[test]
     fn arguments_are_consistent() {

@@ -2,7 +2,10 @@
 //!
 //! Needs Konnect only, no database: the entries come in where `serve` listens, if it runs.
 
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -18,6 +21,9 @@ use crate::cli::{CliError, Common, Output};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, KonnectConfig};
 use crate::lifecycle::Lifecycle;
+
+/// Whoever waits hears something at least this often.
+const REMIND_EVERY: Duration = Duration::from_secs(30);
 
 /// Arguments of `usher replay`.
 #[derive(Debug, Args)]
@@ -79,19 +85,69 @@ async fn replay(
     wait: bool,
     output: Output,
 ) -> Result<(), ReplayError> {
-    let mut report = |progress: &Progress| Output::progress(&progress.to_string());
-    let accepted = replays.start(window, &mut report).await?;
+    let told = Told::default();
+    let mut report = |progress: &Progress| told.tell(progress);
+    let accepted = told.remind(replays.start(window, &mut report)).await?;
     if !wait {
         show(output, portal, window, &accepted, accepted.status.as_str());
         return Ok(());
     }
-    let ended = replays.finish(accepted.clone(), &mut report).await;
+    let finishing = replays.finish(accepted.clone(), &mut report);
+    let ended = told.remind(finishing).await;
     match &ended {
         Ok(job) => show(output, portal, window, job, job.status.as_str()),
         Err(ReplayError::Failed) => show(output, portal, window, &accepted, "failed"),
         Err(_) => {}
     }
     ended.map(drop)
+}
+
+/// What was told of the progress so far.
+#[derive(Default)]
+struct Told {
+    last: Mutex<String>,
+    patience: OnceLock<()>,
+}
+
+impl Told {
+    /// Tells what is new, and at the first failure how long Konnect is tried.
+    fn tell(&self, progress: &Progress) {
+        let text = progress.to_string();
+        Output::progress(&text);
+        if matches!(progress, Progress::Retrying { .. }) {
+            self.patience.get_or_init(|| Output::progress(&patience()));
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    /// Does `work`, and tells the last news again at intervals for as long as it lasts.
+    async fn remind<T>(&self, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(REMIND_EVERY) => {}
+            }
+            let seconds = began.elapsed().as_secs();
+            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            Output::progress(&format!("still waiting after {seconds} s: {last}"));
+        }
+    }
+}
+
+/// How long calls that fail are repeated.
+fn patience() -> String {
+    let Pace {
+        attempts,
+        first_retry,
+        retry_at_most,
+        ..
+    } = Pace::default();
+    let waits = (0..attempts.saturating_sub(1))
+        .map(|retry| (first_retry * 2_u32.saturating_pow(retry)).min(retry_at_most));
+    let seconds = waits.sum::<Duration>().as_secs();
+    format!("konnect is tried {attempts} times, for at least {seconds} s")
 }
 
 /// Shows the window as Konnect understood it, else as it was asked for.
@@ -127,6 +183,11 @@ fn rfc3339(time: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_how_long_failing_calls_are_repeated() {
+        assert_eq!(patience(), "konnect is tried 8 times, for at least 91 s");
+    }
 
     #[test]
     fn takes_the_only_portal_when_none_is_named() {

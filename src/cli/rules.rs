@@ -48,8 +48,15 @@ pub(super) fn run(args: RulesArgs, environment: &Environment) -> Result<ExitCode
     match load(&text, &name) {
         Ok(rules) => {
             let count = rules.rules().len();
+            for rule in rules.rules().iter().filter(|rule| is_unheard(&rule.on)) {
+                let (rule, on) = (&rule.name, &rule.on);
+                Output::progress(&format!(
+                    "warning: {name}: rule {rule}: nothing brings {on} in yet, it never applies"
+                ));
+            }
+            let noun = if count == 1 { "rule" } else { "rules" };
             output.data(
-                &format!("{name}: {count} rules, no mistake"),
+                &format!("{name}: {count} {noun}, no mistake"),
                 &json!({ "file": name, "rules": count }),
             );
             Ok(ExitCode::SUCCESS)
@@ -65,4 +72,9 @@ pub(super) fn run(args: RulesArgs, environment: &Environment) -> Result<ExitCode
             Ok(ExitCode::from(2))
         }
     }
+}
+
+/// Whether a signal is one that usher understands but has no door for.
+fn is_unheard(signal: &str) -> bool {
+    signal.starts_with("custom.")
 }

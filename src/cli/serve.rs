@@ -6,10 +6,10 @@ use anyhow::Context;
 use clap::Args;
 use tracing::{error, info, warn};
 
-use crate::app::{App, Surroundings};
-use crate::cli::{CliError, Common, Output};
+use crate::app::{App, AppError, Surroundings};
+use crate::cli::{CliError, Common, DEFAULT_CONFIG, Output};
 use crate::clock::Clock;
-use crate::config::Environment;
+use crate::config::{ConfigError, Environment};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry;
 
@@ -22,7 +22,7 @@ pub(super) struct ServeArgs {
 
 pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let config = args.common.load(environment)?;
-    telemetry::init(&config.telemetry).context("could not start logging")?;
+    telemetry::init(&config.telemetry)?;
     let metrics = telemetry::metrics::install().context("could not install the metrics")?;
     for name in environment.ignored() {
         warn!(
@@ -36,7 +36,16 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
         search_path: environment.path().into(),
         metrics: Some(metrics),
     };
-    let app = App::build(config, surroundings).await?;
+    let is_configured = args.common.finds_a_file();
+    let app = App::build(config, surroundings)
+        .await
+        .map_err(|error| match error {
+            AppError::Config(error @ ConfigError::Missing { .. }) if !is_configured => {
+                let file = DEFAULT_CONFIG;
+                CliError::Usage(format!("{error} (no {file} here: `usher init` writes one)"))
+            }
+            other => other.into(),
+        })?;
     let address = app.address().context("could not tell the address")?;
     info!(address = %address, "listening");
     if let Some(token) = app.console_token() {

@@ -3,15 +3,17 @@
 //! Starts a local Konnect, an embedded Postgres, an in-process Kafka broker and usher itself, wired
 //! as a real installation would be: the webhook delivers over HTTP, and usher calls the API.
 
+mod folder;
 mod people;
 mod stage;
 mod story;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Args;
 use tracing::error;
 
@@ -19,7 +21,7 @@ use crate::cli::demo::stage::Stage;
 use crate::cli::{CliError, Output};
 use crate::config::{Environment, LogFormat, parse_span};
 use crate::lifecycle::Lifecycle;
-use crate::telemetry;
+use crate::telemetry::{self, TelemetryError};
 
 /// Arguments of `usher demo`.
 #[derive(Debug, Args)]
@@ -30,7 +32,8 @@ pub(super) struct DemoArgs {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-    /// Keep the database in this folder [default: a temporary one]
+    /// Keep the database in this folder, a new or empty one or that of an earlier demo [default: a
+    /// temporary one]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// What to log on standard error
@@ -40,18 +43,37 @@ pub(super) struct DemoArgs {
 
 pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let output = Output::new(args.json);
-    telemetry::init_at(&args.log, LogFormat::Text).context("could not start logging")?;
+    telemetry::init_at(&args.log, LogFormat::Text).map_err(|error| match error {
+        TelemetryError::Filter(reason) => CliError::Usage(format!("--log: {reason}")),
+        other @ TelemetryError::Init(_) => CliError::Failed(other.into()),
+    })?;
+    let mut signalled = pin!(Lifecycle::signalled());
+    let usher = Lifecycle::new();
+    let mut setting = pin!(Stage::set(args.data_dir, environment, &usher));
+    // Polled first, so that signals are listened for before there is anything to take down.
+    let stage = tokio::select! {
+        biased;
+        result = &mut signalled => {
+            complain(result);
+            Output::progress("stopping…");
+            usher.stop();
+            if let Ok(stage) = setting.await {
+                stage.strike().await;
+            }
+            return Err(CliError::Failed(anyhow!("stopped before anybody came")));
+        }
+        stage = &mut setting => stage?,
+    };
+    Output::progress(&stage.where_to_look());
     let end = async {
         match args.span {
             Some(span) => tokio::select! {
                 () = tokio::time::sleep(span) => {}
-                result = Lifecycle::signalled() => complain(result),
+                result = signalled => complain(result),
             },
-            None => complain(Lifecycle::signalled().await),
+            None => complain(signalled.await),
         }
     };
-    let stage = Stage::set(args.data_dir, environment).await?;
-    Output::progress(&stage.where_to_look());
     let summary = stage.play(output, end).await?;
     Output::last(&summary);
     Ok(ExitCode::SUCCESS)

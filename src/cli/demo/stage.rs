@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -14,12 +13,14 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::app::{App, Surroundings};
+use crate::app::{App, AppError, Surroundings};
+use crate::cli::demo::folder::Folder;
 use crate::cli::demo::people::{PARTNERS, Person};
-use crate::cli::demo::story::{Story, Summary};
+use crate::cli::demo::story::{Parts, Story, Summary};
 use crate::cli::{CliError, Output};
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Environment, load};
+use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::InProcessBroker;
 use crate::telemetry;
@@ -37,83 +38,52 @@ pub(super) struct Stage {
     people: Lifecycle,
     usher: Lifecycle,
     end_usher: CancellationToken,
+    postgres: EmbeddedPostgres,
+    /// Last, so that nothing runs in it any more when it is removed.
     folder: Folder,
-}
-
-/// Where the demo keeps its files.
-struct Folder {
-    path: PathBuf,
-    temporary: bool,
 }
 
 impl Stage {
     /// Starts every part, the webhook bound and the rules in force.
+    ///
+    /// Where that fails, or `usher` is asked to stop, nothing is left behind.
     pub(super) async fn set(
         data_dir: Option<PathBuf>,
         environment: &Environment,
+        usher: &Lifecycle,
     ) -> Result<Self, CliError> {
-        let ids = Ids::new(Clock::system());
         let folder = Folder::open(data_dir, environment)?;
-        let token = format!("kpat_{}", Ids::secret());
-        let config = EmulatorConfig {
-            token: token.clone(),
-            ..EmulatorConfig::default()
+        let wanted = EmbeddedConfig {
+            data_dir: folder.path().join("postgres"),
+            bin_dir: None,
         };
-        let emulator = Emulator::start(config)
+        let search_path = environment.path().as_ref();
+        // Started here and not by the app, which must be built again where its port was taken.
+        let postgres = EmbeddedPostgres::start(wanted, search_path, &usher.stopping())
             .await
-            .context("could not start the emulator")?;
-        let broker = InProcessBroker::start(TOPIC, 3)
-            .await
-            .context("could not start the broker")?;
-
-        let authorization = format!("Bearer {}", Ids::secret());
-        let console_token = Ids::secret();
-        let portal = ids.next();
-        seed(&emulator, portal)?;
-        let rules = folder.path.join("rules.yaml");
-        fs::write(&rules, rules_file()).context("could not write the demo's rules")?;
-        let config = configure(&[
-            ("USHER_KONNECT__BASE_URL", &emulator.url()),
-            ("USHER_KONNECT__TOKEN", &token),
-            (
-                "USHER_KONNECT__PRINCIPAL_ID",
-                &emulator.principal_id().to_string(),
-            ),
-            ("USHER_KONNECT__REQUESTS_PER_SECOND", "50"),
-            // A sign-up leaves no entry in any log: only looking finds it.
-            ("USHER_OBSERVE__PENDING_EVERY", "1s"),
-            ("USHER_OBSERVE__ALL_EVERY", "30s"),
-            (
-                "USHER_INGEST__AUTHORIZATION",
-                &json!([authorization]).to_string(),
-            ),
-            ("USHER_INGEST__VERIFY", "require"),
-            ("USHER_DATABASE__EMBEDDED", "true"),
-            (
-                "USHER_DATABASE__DATA_DIR",
-                &folder.path.join("postgres").display().to_string(),
-            ),
-            ("USHER_KAFKA__BROKERS", broker.brokers()),
-            ("USHER_KAFKA__TOPIC", TOPIC),
-            ("USHER_RULES__PATH", &rules.display().to_string()),
-            (
-                "USHER_CONSOLE__TOKENS",
-                &json!([{"name": "demo", "role": "operator", "token": console_token}]).to_string(),
-            ),
-        ])?;
-
-        let usher = Lifecycle::new();
-        let app = build(config, &usher, environment).await?;
-        let address = app.address().context("could not tell the address")?;
-        let usher_url = format!("http://{address}");
-        bind_webhook(&emulator, portal, &usher_url, &authorization)?;
-        let story = Story::new(
-            app.journal().clone(),
-            app.directory().clone(),
-            app.actions().clone(),
-            app.published(),
-            Clock::system(),
-        );
+            .context("could not start the database")?;
+        if postgres.is_joined() {
+            return Err(CliError::Usage(format!(
+                "another demo runs in {}",
+                folder.path().display()
+            )));
+        }
+        let furnished = Furniture::arrange(&folder, postgres.url(), environment, usher).await;
+        let Furniture {
+            emulator,
+            broker,
+            portal,
+            usher_url,
+            console_token,
+            story,
+            app,
+        } = match furnished {
+            Ok(furniture) => furniture,
+            Err(error) => {
+                stop(postgres).await;
+                return Err(error);
+            }
+        };
         let end_usher = CancellationToken::new();
         let ended = end_usher.clone();
         let people = Lifecycle::new();
@@ -126,12 +96,12 @@ impl Stage {
             console_token,
             story,
             people,
-            usher,
+            usher: usher.clone(),
             end_usher,
+            postgres,
             folder,
         })
     }
-
     /// What somebody can try while the demo runs.
     pub(super) fn where_to_look(&self) -> String {
         let Self {
@@ -173,16 +143,130 @@ impl Stage {
             }
         });
         end.await;
+        Output::progress("stopping…");
         self.people.stop();
-        let mut story = story.lock().await;
-        story.look(output).await;
-        let summary = story.summary().await?;
+        let summary = {
+            let mut story = story.lock().await;
+            story.look(output).await;
+            story.summary().await
+        };
         self.end_usher.cancel();
         self.people.shut_down().await;
         self.usher.shut_down().await;
         self.emulator.stop().await;
-        self.folder.close();
-        Ok(summary)
+        stop(self.postgres).await;
+        drop(self.folder);
+        summary
+    }
+
+    /// Takes everything down before anybody came.
+    pub(super) async fn strike(self) {
+        self.end_usher.cancel();
+        self.people.shut_down().await;
+        self.usher.shut_down().await;
+        self.emulator.stop().await;
+        stop(self.postgres).await;
+    }
+}
+
+async fn stop(postgres: EmbeddedPostgres) {
+    if let Err(error) = postgres.stop().await {
+        Output::complain(&format!("could not stop the database: {error}"));
+    }
+}
+
+/// What stands on the stage beside the database, before anything runs.
+struct Furniture {
+    emulator: Emulator,
+    broker: InProcessBroker,
+    portal: Uuid,
+    usher_url: String,
+    console_token: String,
+    story: Story,
+    app: App,
+}
+
+impl Furniture {
+    async fn arrange(
+        folder: &Folder,
+        database_url: &str,
+        environment: &Environment,
+        usher: &Lifecycle,
+    ) -> Result<Self, CliError> {
+        let ids = Ids::new(Clock::system());
+        let token = format!("kpat_{}", Ids::secret());
+        let config = EmulatorConfig {
+            token: token.clone(),
+            ..EmulatorConfig::default()
+        };
+        let emulator = Emulator::start(config)
+            .await
+            .context("could not start the emulator")?;
+        let broker = InProcessBroker::start(TOPIC, 3)
+            .await
+            .context("could not start the broker")?;
+
+        let authorization = format!("Bearer {}", Ids::secret());
+        let console_token = Ids::secret();
+        let portal = ids.next();
+        seed(&emulator, portal)?;
+        let rules = folder.path().join("rules.yaml");
+        fs::write(&rules, rules_file()).context("could not write the demo's rules")?;
+        let config = configure(&[
+            ("USHER_KONNECT__BASE_URL", &emulator.url()),
+            ("USHER_KONNECT__TOKEN", &token),
+            (
+                "USHER_KONNECT__PRINCIPAL_ID",
+                &emulator.principal_id().to_string(),
+            ),
+            ("USHER_KONNECT__REQUESTS_PER_SECOND", "50"),
+            // A sign-up leaves no entry in any log: only looking finds it.
+            ("USHER_OBSERVE__PENDING_EVERY", "1s"),
+            ("USHER_OBSERVE__ALL_EVERY", "30s"),
+            (
+                "USHER_INGEST__AUTHORIZATION",
+                &json!([authorization]).to_string(),
+            ),
+            ("USHER_INGEST__VERIFY", "require"),
+            ("USHER_DATABASE__URL", database_url),
+            ("USHER_KAFKA__BROKERS", broker.brokers()),
+            ("USHER_KAFKA__TOPIC", TOPIC),
+            ("USHER_RULES__PATH", &rules.display().to_string()),
+            (
+                "USHER_CONSOLE__TOKENS",
+                &json!([{"name": "demo", "role": "operator", "token": console_token}]).to_string(),
+            ),
+        ])?;
+
+        let app = build(config, usher, environment).await?;
+        let address = app.address().context("could not tell the address")?;
+        let usher_url = format!("http://{address}");
+        bind_webhook(&emulator, portal, &usher_url, &authorization)?;
+        let journal = app.journal().clone();
+        // What an earlier demo stored; a database without a schema yet holds nothing.
+        let stored_before = if folder.is_reused() {
+            journal.stored_events().await.unwrap_or_default()
+        } else {
+            0
+        };
+        let story = Story::new(Parts {
+            portal,
+            journal,
+            directory: app.directory().clone(),
+            queue: app.actions().clone(),
+            published: app.published(),
+            clock: Clock::system(),
+            stored_before,
+        });
+        Ok(Self {
+            emulator,
+            broker,
+            portal,
+            usher_url,
+            console_token,
+            story,
+            app,
+        })
     }
 }
 
@@ -235,12 +319,6 @@ async fn build(
     usher: &Lifecycle,
     environment: &Environment,
 ) -> Result<App, CliError> {
-    if tokio::net::TcpListener::bind(config.http.listen)
-        .await
-        .is_err()
-    {
-        config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    }
     let metrics = telemetry::metrics::install().context("could not install the metrics")?;
     let surroundings = Surroundings {
         clock: Clock::system(),
@@ -248,7 +326,13 @@ async fn build(
         search_path: environment.path().into(),
         metrics: Some(metrics),
     };
-    Ok(App::build(config, surroundings).await?)
+    match App::build(config.clone(), surroundings.clone()).await {
+        Err(AppError::Listen { .. }) => {
+            config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+            Ok(App::build(config, surroundings).await?)
+        }
+        built => Ok(built?),
+    }
 }
 
 fn seed(emulator: &Emulator, portal: Uuid) -> Result<Value, CliError> {
@@ -309,36 +393,4 @@ rules:
 "#,
         PARTNERS.join(", ")
     )
-}
-
-impl Folder {
-    /// The folder that is wanted, or a temporary one.
-    fn open(wanted: Option<PathBuf>, environment: &Environment) -> Result<Self, CliError> {
-        let temporary = wanted.is_none();
-        let path = wanted.unwrap_or_else(|| {
-            environment
-                .temp_dir()
-                .join(format!("usher-{}", &Ids::secret()[..8]))
-        });
-        let made = fs::create_dir_all(&path).and_then(|()| {
-            // Postgres runs as another user where usher runs as root, and must get through.
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o711))
-        });
-        made.with_context(|| format!("could not make the folder {}", path.display()))?;
-        let path = fs::canonicalize(&path)
-            .with_context(|| format!("could not find the folder {}", path.display()))?;
-        Ok(Self { path, temporary })
-    }
-
-    fn close(&self) {
-        if self.temporary {
-            remove(&self.path);
-        }
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = fs::remove_dir_all(path) {
-        Output::complain(&format!("could not remove {}: {error}", path.display()));
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{DeveloperId, PortalId};
 use serde::Serialize;
 use serde_json::json;
@@ -35,18 +35,41 @@ pub(super) struct Summary {
     p99_ms: Option<u64>,
 }
 
+/// Where a story is read from.
+pub(super) struct Parts {
+    /// Only what happens at this portal is told; a database that is kept holds others.
+    pub(super) portal: Uuid,
+    pub(super) journal: Journal,
+    pub(super) directory: Directory,
+    pub(super) queue: Queue,
+    pub(super) published: Published,
+    pub(super) clock: Clock,
+    /// The events that were stored before this run.
+    pub(super) stored_before: i64,
+}
+
+/// What is told of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    SignedUp,
+    Waits,
+    Approved,
+    InTeam,
+    LoggedIn,
+    AskedForApi,
+    RegistrationApproved,
+}
+
 /// Follows people through what they do and what is done for them.
 pub(super) struct Story {
-    journal: Journal,
-    directory: Directory,
-    queue: Queue,
-    published: Published,
-    clock: Clock,
+    parts: Parts,
     began: Instant,
     /// Who signed up, and when by usher's own clock.
     signed_up: Vec<(String, DateTime<Utc>)>,
     /// The actions that were told already.
     told: HashSet<Uuid>,
+    /// Whom an action was decided for, or of whom it was told that they wait.
+    settled: HashSet<String>,
     approvals: Vec<Duration>,
     registrations: usize,
 }
@@ -58,23 +81,18 @@ impl Story {
     pub(super) const NEXT_PERSON_AFTER: Duration = Duration::from_millis(2_500);
     /// What somebody needs to find a mail, or the next button.
     const MOMENT: Duration = Duration::from_millis(600);
+    /// Who is not answered by then is told to wait.
+    const WAITS_AFTER: TimeDelta = TimeDelta::seconds(5);
+    /// How long the summary waits until the topic has what the journal has.
+    const CATCH_UP: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(
-        journal: Journal,
-        directory: Directory,
-        queue: Queue,
-        published: Published,
-        clock: Clock,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         Self {
-            journal,
-            directory,
-            queue,
-            published,
-            clock,
+            parts,
             began: Instant::now(),
             signed_up: Vec::new(),
             told: HashSet::new(),
+            settled: HashSet::new(),
             approvals: Vec::new(),
             registrations: 0,
         }
@@ -99,31 +117,48 @@ impl Story {
         story
             .lock()
             .await
-            .tell(&person.email, "logged in", None, output);
+            .tell(&person.email, Step::LoggedIn, None, None, output);
         person.ask_for_api().await?;
         story
             .lock()
             .await
-            .tell(&person.email, "asked for the Fixtures API", None, output);
+            .tell(&person.email, Step::AskedForApi, None, None, output);
         Ok(())
     }
 }
 
 impl Story {
     fn signed_up(&mut self, email: &str, output: Output) {
-        self.signed_up.push((email.to_owned(), self.clock.now()));
-        self.tell(email, "signed up", None, output);
+        let now = self.parts.clock.now();
+        self.signed_up.push((email.to_owned(), now));
+        self.tell(email, Step::SignedUp, None, None, output);
     }
 
-    /// Shows one step; `took` is the time since the person signed up.
-    fn tell(&self, who: &str, step: &str, took: Option<Duration>, output: Output) {
+    /// Shows one step; `rule` is the one that brought it about, `took` the time since the person
+    /// signed up.
+    fn tell(
+        &self,
+        who: &str,
+        step: Step,
+        rule: Option<&str>,
+        took: Option<Duration>,
+        output: Output,
+    ) {
         let at = self.began.elapsed();
         let since = took.map_or_else(String::new, |took| {
             format!("{:>6.1} s later", took.as_secs_f64())
         });
-        let text = format!("{:>6.1} s  {who:<28} {step:<40} {since}", at.as_secs_f64());
+        let what = match rule {
+            Some(rule) => format!("→ {}  ({rule})", step.text()),
+            None => step.text().to_owned(),
+        };
+        let text = format!("{:>6.1} s  {who:<28} {what:<40} {since}", at.as_secs_f64());
         let data = json!({
-            "at_ms": millis(at), "who": who, "step": step, "took_ms": took.map(millis),
+            "at_ms": millis(at),
+            "who": who,
+            "step": step.word(),
+            "rule": rule,
+            "took_ms": took.map(millis),
         });
         output.data(text.trim_end(), &data);
     }
@@ -136,36 +171,55 @@ impl Story {
     }
 
     async fn try_look(&mut self, output: Output) -> Result<(), JournalError> {
-        let mut actions = self
-            .queue
-            .list(&ActionFilter::default(), None, 1_000)
-            .await?;
-        actions
-            .retain(|action| action.state == ActionState::Done && !self.told.contains(&action.id));
+        let filter = ActionFilter {
+            portal_id: Some(self.parts.portal),
+            ..ActionFilter::default()
+        };
+        let mut actions = self.parts.queue.list(&filter, None, 1_000).await?;
+        actions.retain(|action| !self.told.contains(&action.id));
         // Told in the order they were done.
         actions.sort_by_key(|action| action.updated_at);
         for action in actions {
             let Some(who) = self.who(&action).await? else {
                 continue;
             };
-            let since = self.signed_up.iter().rev().find(|(email, _)| *email == who);
-            let took = since.and_then(|(_, at)| (action.updated_at - *at).to_std().ok());
-            let step = match action.deed.as_str() {
-                "approve_developer" => {
-                    self.approvals.extend(took);
-                    "approved"
-                }
-                "add_to_team" => "in team Partners",
-                "approve_registration" => {
-                    self.registrations += 1;
-                    "registration approved"
-                }
-                other => other,
-            };
-            self.tell(&who, &format!("→ {step}  ({})", action.rule), took, output);
-            self.told.insert(action.id);
+            self.settled.insert(who.clone());
+            if action.state == ActionState::Done {
+                self.tell_action(&who, &action, output);
+            }
         }
+        self.tell_who_waits(output);
         Ok(())
+    }
+
+    fn tell_action(&mut self, who: &str, action: &Action, output: Output) {
+        self.told.insert(action.id);
+        let Some(step) = Step::of_deed(&action.deed) else {
+            return;
+        };
+        let since = self.signed_up.iter().rev().find(|(email, _)| email == who);
+        let took = since.and_then(|(_, at)| (action.updated_at - *at).to_std().ok());
+        match step {
+            Step::Approved => self.approvals.extend(took),
+            Step::RegistrationApproved => self.registrations += 1,
+            _ => {}
+        }
+        self.tell(who, step, Some(&action.rule), took, output);
+    }
+
+    /// Says once of everybody for whom nothing was decided in good time that they wait.
+    fn tell_who_waits(&mut self, output: Output) {
+        let now = self.parts.clock.now();
+        let waiting: Vec<String> = self
+            .signed_up
+            .iter()
+            .filter(|(who, at)| now - *at > Self::WAITS_AFTER && !self.settled.contains(who))
+            .map(|(who, _)| who.clone())
+            .collect();
+        for who in waiting {
+            self.tell(&who, Step::Waits, None, None, output);
+            self.settled.insert(who);
+        }
     }
 
     /// The address of the person that an action was done for.
@@ -176,6 +230,7 @@ impl Story {
             Target::Application { .. } => None,
             Target::Registration { application_id, .. } => {
                 let application = self
+                    .parts
                     .directory
                     .application(portal, application_id.into())
                     .await?;
@@ -187,27 +242,74 @@ impl Story {
         let Some(developer) = developer else {
             return Ok(None);
         };
-        Ok(self.directory.subject(portal, developer).await?.email)
+        let subject = self.parts.directory.subject(portal, developer).await?;
+        Ok(subject.email)
     }
 
     /// The sums, counted where they are: in the journal, by the broker's reports, among the actions.
+    ///
+    /// Waits a moment for the topic, which is behind the journal while anything happens.
     pub(super) async fn summary(&self) -> Result<Summary, CliError> {
-        let events_stored = self
-            .journal
-            .stored_events()
-            .await
-            .context("could not count the events")?;
+        let deadline = Instant::now() + Self::CATCH_UP;
+        let (events_stored, kafka_published) = loop {
+            let stored = self.parts.journal.stored_events().await;
+            let stored = stored.context("could not count the events")? - self.parts.stored_before;
+            let published = self.parts.published.count();
+            let has_caught_up = i64::try_from(published).is_ok_and(|count| count >= stored);
+            if has_caught_up || Instant::now() >= deadline {
+                break (stored, published);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
         let mut approvals = self.approvals.clone();
         approvals.sort_unstable();
         Ok(Summary {
             events_stored,
-            kafka_published: self.published.count(),
+            kafka_published,
             developers_signed_up: self.signed_up.len(),
             developers_approved: approvals.len(),
             registrations_approved: self.registrations,
             p50_ms: percentile(&approvals, 50),
             p99_ms: percentile(&approvals, 99),
         })
+    }
+}
+
+impl Step {
+    /// The step that a deed is to the one it is done for; none for what the demo's rules never ask.
+    fn of_deed(deed: &str) -> Option<Self> {
+        match deed {
+            "approve_developer" => Some(Self::Approved),
+            "add_to_team" => Some(Self::InTeam),
+            "approve_registration" => Some(Self::RegistrationApproved),
+            _ => None,
+        }
+    }
+
+    /// How programs call it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::SignedUp => "signed_up",
+            Self::Waits => "waits",
+            Self::Approved => "approved",
+            Self::InTeam => "in_team",
+            Self::LoggedIn => "logged_in",
+            Self::AskedForApi => "asked_for_api",
+            Self::RegistrationApproved => "registration_approved",
+        }
+    }
+
+    /// How people call it.
+    fn text(self) -> &'static str {
+        match self {
+            Self::SignedUp => "signed up",
+            Self::Waits => "waits: no rule lets them in",
+            Self::Approved => "approved",
+            Self::InTeam => "in team Partners",
+            Self::LoggedIn => "logged in",
+            Self::AskedForApi => "asked for the Fixtures API",
+            Self::RegistrationApproved => "registration approved",
+        }
     }
 }
 

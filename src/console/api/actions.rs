@@ -6,10 +6,36 @@ use chrono::SecondsFormat;
 
 use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
 use crate::console::api::Api;
-use crate::console::api::page::{Page, Parameters, journal_problem, part};
+use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
 use crate::http::Problem;
 
 const STATES: &str = "planned, running, done, refused, parked, failed, cancelled or shadow";
+
+/// Every word that [`DeedSpec::name`](crate::act::DeedSpec::name) gives.
+const DEEDS: [&str; 7] = [
+    "approve_developer",
+    "reject_developer",
+    "add_to_team",
+    "remove_from_team",
+    "approve_registration",
+    "reject_registration",
+    "park",
+];
+
+impl Parameters {
+    /// The word for a deed.
+    fn deed(&mut self) -> Result<Option<String>, Problem> {
+        match self.text("deed") {
+            Some(deed) if !DEEDS.contains(&deed.as_str()) => {
+                let expected = DEEDS.join(", ");
+                Err(bad_request(format!(
+                    "parameter deed: expected one of {expected}"
+                )))
+            }
+            deed => Ok(deed),
+        }
+    }
+}
 
 /// Actions newest first, by the time they were decided.
 pub(super) async fn list_actions(
@@ -19,7 +45,7 @@ pub(super) async fn list_actions(
     let filter = ActionFilter {
         state: parameters.read::<ActionState>("state", STATES)?,
         rule: parameters.text("rule"),
-        deed: parameters.text("deed"),
+        deed: parameters.deed()?,
         portal_id: parameters.read("portal_id", "a UUID")?,
         target_id: parameters.read("target_id", "a UUID")?,
     };
@@ -45,4 +71,30 @@ pub(super) async fn list_actions(
         )
     };
     Ok(Json(pager.page(rows, limit, position, |row| row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DEEDS;
+    use crate::act::{DeedSpec, TeamRef};
+
+    #[test]
+    fn every_deed_can_be_asked_for() {
+        let team = || TeamRef::Name("Partners".to_owned());
+        let deeds = [
+            DeedSpec::ApproveDeveloper,
+            DeedSpec::RejectDeveloper,
+            DeedSpec::AddToTeam {
+                team: team(),
+                create: false,
+            },
+            DeedSpec::RemoveFromTeam { team: team() },
+            DeedSpec::ApproveRegistration,
+            DeedSpec::RejectRegistration,
+            DeedSpec::Park {
+                reason: String::new(),
+            },
+        ];
+        assert_eq!(deeds.each_ref().map(DeedSpec::name), DEEDS);
+    }
 }

@@ -73,10 +73,17 @@ impl Parameters {
     /// A time, RFC 3339, of a year that Postgres and JSON can both write.
     pub(super) fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
         let expected = "a time such as 2026-01-31T12:00:00Z";
-        match self.read::<DateTime<Utc>>(name, expected)? {
-            Some(time) if !(1..=9999).contains(&time.year()) => Err(bad_request(format!(
-                "parameter {name}: expected {expected}"
-            ))),
+        // In a query a bare plus means a blank, which no time has.
+        let lost_a_plus = self.left.get(name).is_some_and(|value| value.contains(' '));
+        let wrong = || {
+            let hint = if lost_a_plus { "; write + as %2B" } else { "" };
+            bad_request(format!("parameter {name}: expected {expected}{hint}"))
+        };
+        let time = self
+            .read::<DateTime<Utc>>(name, expected)
+            .map_err(|_| wrong())?;
+        match time {
+            Some(time) if !(1..=9999).contains(&time.year()) => Err(wrong()),
             time => Ok(time),
         }
     }

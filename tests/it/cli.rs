@@ -1,0 +1,189 @@
+//! The commands as somebody at a terminal meets them: exit codes, what is said, what is left behind.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::support::eventually;
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A folder that every user can pass through, since Postgres runs as another one under root.
+fn scratch() -> TempDir {
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let made = tempfile::Builder::new().permissions(permissions).tempdir();
+    made.unwrap()
+}
+
+/// `usher` in a folder, with no variables but those that programs are found by.
+fn usher(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+        .env("TMPDIR", folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+async fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let run = usher(folder, arguments).output();
+    timeout(DEADLINE, run).await.unwrap().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn left_in(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_demo_stopped_while_it_starts_leaves_nothing() {
+    for signal in ["-INT", "-TERM"] {
+        let home = scratch();
+        let child = usher(home.path(), &["demo"]).spawn().unwrap();
+        eventually("the demo has made its folder", DEADLINE, async || {
+            left_in(home.path()) == 1
+        })
+        .await;
+        let pid = child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await;
+        assert!(sent.unwrap().success());
+        let ended = timeout(DEADLINE, child.wait_with_output()).await;
+        let ended = ended.unwrap().unwrap();
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{signal}: {said}");
+        assert!(said.contains("stopping…"), "{said}");
+        assert_eq!(left_in(home.path()), 0, "{signal}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn two_demos_tell_their_own_stories_to_the_end() {
+    let home = scratch();
+    let kept = home.path().join("kept");
+    let kept = kept.to_str().unwrap();
+    let elsewhere = ["demo", "--for", "4s", "--json"];
+    let keeping = ["demo", "--for", "4s", "--json", "--data-dir", kept];
+    let (one, two) = tokio::join!(run(home.path(), &elsewhere), run(home.path(), &keeping));
+    let again = run(home.path(), &keeping).await;
+    for ended in [one, two, again] {
+        let said = text(&ended.stderr);
+        assert!(ended.status.success(), "{said}");
+        let lines: Vec<Value> = text(&ended.stdout)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let [steps @ .., summary] = lines.as_slice() else {
+            panic!("nothing was told: {said}");
+        };
+        let first = ["james", "signed_up"];
+        assert!(steps[0]["who"].as_str().unwrap().starts_with(first[0]));
+        assert_eq!(steps[0]["step"], first[1]);
+        let approved: Vec<&Value> = steps
+            .iter()
+            .filter(|step| step["step"] == "approved")
+            .collect();
+        assert_eq!(summary["developers_approved"], approved.len());
+        for step in approved {
+            assert_eq!(step["rule"], "partner-clubs");
+            assert!(step["took_ms"].is_u64(), "of this run: {step}");
+        }
+        assert!(summary["events_stored"].as_u64().unwrap() < 60, "{summary}");
+        assert_eq!(
+            summary["events_stored"], summary["kafka_published"],
+            "{summary}"
+        );
+    }
+    assert_eq!(left_in(home.path()), 1, "the folder that was asked for");
+}
+
+#[tokio::test]
+async fn the_demo_keeps_off_folders_that_it_did_not_make() {
+    let home = scratch();
+    fs::write(home.path().join("rules.yaml"), "# mine\n").unwrap();
+    let folder = home.path().to_str().unwrap();
+    let ended = run(home.path(), &["demo", "--data-dir", folder]).await;
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text(&ended.stderr).contains("--data-dir"));
+    assert_eq!(left_in(home.path()), 1);
+}
+
+#[tokio::test]
+async fn wrong_settings_are_told_once() {
+    let home = scratch();
+    let cases: [(&[&str], &str); 2] = [
+        (
+            &["demo", "--log", "nonsense=bar"],
+            "usher: --log: error parsing level filter",
+        ),
+        (&["serve"], "(no usher.toml here: `usher init` writes one)"),
+    ];
+    for (arguments, expected) in cases {
+        let ended = run(home.path(), arguments).await;
+        let said = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert_eq!(said.matches(expected).count(), 1, "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    assert_eq!(left_in(home.path()), 0);
+}
+
+#[tokio::test]
+async fn rules_are_counted_and_those_that_never_apply_are_named() {
+    let home = scratch();
+    let rule = |name: &str, on: &str| {
+        format!("  - name: {name}\n    on: {on}\n    then: [approve_developer]\n")
+    };
+    let one = format!(
+        "version: 1\nrules:\n{}",
+        rule("let-in", "developer.signed_up")
+    );
+    let two = format!("{one}{}", rule("hired", "custom.com.example.hired"));
+    fs::write(home.path().join("one.yaml"), &one).unwrap();
+    fs::write(home.path().join("two.yaml"), &two).unwrap();
+    let ended = run(home.path(), &["rules", "check", "one.yaml"]).await;
+    assert_eq!(text(&ended.stdout), "one.yaml: 1 rule, no mistake\n");
+    assert_eq!(text(&ended.stderr), "");
+    let ended = run(home.path(), &["rules", "check", "two.yaml"]).await;
+    assert_eq!(text(&ended.stdout), "two.yaml: 2 rules, no mistake\n");
+    let warning = text(&ended.stderr);
+    assert!(warning.contains("rule hired: nothing brings custom.com.example.hired in yet"));
+    assert_eq!(warning.lines().count(), 1, "{warning}");
+}
+
+#[tokio::test]
+async fn a_replay_says_how_long_it_tries() {
+    let home = scratch();
+    let portal = "00000000-0000-0000-0000-000000000001";
+    let arguments = ["replay", "--portal", portal, "--from", "2h", "--to", "1h"];
+    let mut child = usher(home.path(), &arguments)
+        .env("USHER_KONNECT__BASE_URL", "http://127.0.0.1:9")
+        .env("USHER_KONNECT__TOKEN", "kpat_x")
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    for expected in [
+        "trying again in 1s",
+        "konnect is tried 8 times, for at least 91 s",
+    ] {
+        let line = timeout(DEADLINE, lines.next_line()).await.unwrap();
+        let line = line.unwrap().unwrap();
+        assert!(line.ends_with(expected), "{line}");
+    }
+}
