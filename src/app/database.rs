@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::app::AppError;
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 /// A database that needs longer to answer counts as away.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// Partitions are made ahead this often.
-const UPKEEP_EVERY: Duration = Duration::from_hours(1);
+const AHEAD_EVERY: Duration = Duration::from_hours(1);
 
 /// The record, and the server behind it when it is our own child.
 #[derive(Debug)]
@@ -77,6 +77,13 @@ pub async fn open_database(
             }));
         }
     };
+    // The driver takes the URL of any database for one of Postgres, and would wait for it for ever.
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return Err(invalid("is not a postgres:// URL"));
+    }
     let journal = Journal::open(&url).map_err(|_| invalid("is not a postgres:// URL"))?;
     Ok(Database { journal, embedded })
 }
@@ -92,22 +99,30 @@ fn invalid(reason: &str) -> AppError {
 /// Waits for the database, brings its schema up to date and makes `readers` active, each
 /// from its time on; `false` when
 /// cancelled before that.
+///
+/// # Errors
+/// When the schema is of a newer usher: waiting would not help.
 pub(super) async fn prepare(
     journal: &Journal,
     readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
     health: &Health,
     cancel: &CancellationToken,
-) -> bool {
+) -> Result<bool, JournalError> {
     health.set("database", Condition::Down, "not reached yet");
     let mut said = String::new();
     loop {
-        match try_prepare(journal, readers, clock).await {
+        let prepared = tokio::select! {
+            () = cancel.cancelled() => return Ok(false),
+            prepared = try_prepare(journal, readers, clock) => prepared,
+        };
+        match prepared {
             Ok(()) => break,
+            Err(failure @ JournalError::SchemaNewer { .. }) => return Err(failure),
             Err(failure) => {
                 // One line for each new reason, however long it lasts.
                 let reason = failure.chain();
-                health.set("database", Condition::Down, failure.to_string());
+                health.set("database", Condition::Down, failure.chain());
                 if reason != said {
                     warn!(
                         error = reason,
@@ -118,12 +133,12 @@ pub(super) async fn prepare(
             }
         }
         if pause(PING_EVERY, cancel).await {
-            return false;
+            return Ok(false);
         }
     }
     health.set("database", Condition::Ok, "");
     info!("the database is ready");
-    true
+    Ok(true)
 }
 
 async fn try_prepare(
@@ -131,12 +146,21 @@ async fn try_prepare(
     readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
 ) -> Result<(), JournalError> {
-    journal.ping().await?;
+    // Comes first: its own connection says why, where the pool would only say that it waited.
     journal.migrate().await?;
-    journal.make_partitions_ahead(clock.now()).await?;
+    make_partitions_ahead(journal, clock).await?;
     for (reader, since) in readers {
         journal.activate_reader(*reader, *since).await?;
     }
+    Ok(())
+}
+
+/// Makes the coming months and shows how many there are.
+async fn make_partitions_ahead(journal: &Journal, clock: &Clock) -> Result<(), JournalError> {
+    let now = clock.now();
+    journal.make_partitions_ahead(now).await?;
+    let months = journal.months_ahead(now).await?;
+    debug!(months, "partitions are ahead");
     Ok(())
 }
 
@@ -148,23 +172,29 @@ pub(super) async fn watch(
     cancel: CancellationToken,
 ) {
     let mut was_well = true;
-    let mut upkeep_at = clock.now() + UPKEEP_EVERY;
+    let mut ahead_at = clock.now() + AHEAD_EVERY;
     while !pause(PING_EVERY, &cancel).await {
         let answer = tokio::time::timeout(PING_TIMEOUT, journal.ping()).await;
-        let well = matches!(answer, Ok(Ok(())));
+        let well = matches!(answer, Ok(Ok(true)));
         if well != was_well {
             if well {
                 health.set("database", Condition::Ok, "");
                 info!("the database answers again");
             } else {
-                health.set("database", Condition::Down, "the database does not answer");
-                warn!("the database does not answer, deliveries are asked to wait");
+                health.set(
+                    "database",
+                    Condition::Down,
+                    "it does not answer or takes no writes",
+                );
+                warn!(
+                    "the database does not answer or takes no writes, deliveries are asked to wait"
+                );
             }
             was_well = well;
         }
-        if well && clock.now() >= upkeep_at {
-            upkeep_at = clock.now() + UPKEEP_EVERY;
-            if let Err(failure) = journal.make_partitions_ahead(clock.now()).await {
+        if well && clock.now() >= ahead_at {
+            ahead_at = clock.now() + AHEAD_EVERY;
+            if let Err(failure) = make_partitions_ahead(&journal, &clock).await {
                 warn!(error = failure.chain(), "could not make partitions ahead");
             }
         }

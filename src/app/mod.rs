@@ -4,6 +4,7 @@ mod database;
 mod konnect_client;
 mod parts;
 mod rules;
+mod upkeep;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -14,7 +15,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::act::Queue;
@@ -27,12 +28,13 @@ use crate::http::Problem;
 use crate::http::health::{self, Health};
 use crate::ingest::{self, Door};
 use crate::intake::{Intake, KeyRing};
-use crate::journal::Journal;
 use crate::journal::embedded::EmbeddedError;
+use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
+pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.
 #[derive(Debug, Clone)]
@@ -60,19 +62,19 @@ pub enum AppError {
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
     /// The address is taken or not ours.
-    #[error("http.listen: could not listen on {address}: {source}")]
+    #[error("http.listen: could not listen on {address}")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
         source: std::io::Error,
     },
+    /// The database is not one that this usher can work with.
+    #[error(transparent)]
+    Schema(JournalError),
     /// Nothing can be published with these settings.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The client of the management API could not be made.
-    #[error("konnect: {0}")]
-    Client(#[from] konnect::Error),
 }
 
 impl AppError {
@@ -80,8 +82,7 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
-            Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
-            Self::Embedded(_) | Self::Listen { .. } => false,
+            Self::Embedded(_) | Self::Listen { .. } | Self::Schema(_) => false,
         }
     }
 }
@@ -136,6 +137,7 @@ impl App {
             config.ingest.verify,
             config.ingest.max_line_bytes,
             ids.clone(),
+            &lifecycle,
         );
         let door = Door::new(intake.clone(), &config.ingest, clock.clone(), ids.clone());
 
@@ -222,7 +224,13 @@ impl App {
     }
 
     /// Serves until `until` completes, then finishes what was accepted.
-    pub async fn run(self, until: impl Future<Output = ()> + Send + 'static) {
+    ///
+    /// # Errors
+    /// [`AppError::Schema`] as soon as the database turns out to be of a newer usher.
+    pub async fn run(
+        self,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), AppError> {
         let Self {
             listener,
             router,
@@ -232,7 +240,14 @@ impl App {
             ..
         } = self;
         let journal = parts.journal.clone();
-        lifecycle.spawn("start", parts.start(lifecycle.clone()));
+        let (refuse, refused) = oneshot::channel();
+        let start = parts.start(lifecycle.clone());
+        lifecycle.spawn("start", async move {
+            if let Err(error) = start.await {
+                // Whoever would hear it has ended already.
+                drop(refuse.send(error));
+            }
+        });
         let stopping = lifecycle.stopping();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service)
@@ -242,18 +257,26 @@ impl App {
                 warn!(error = &error as &dyn Error, "the http server ended");
             }
         });
-        until.await;
+        let ended = tokio::select! {
+            () = until => Ok(()),
+            Ok(error) = refused => Err(AppError::Schema(error)),
+        };
         lifecycle.shut_down().await;
         journal.close().await;
         database.stop().await;
         info!("stopped");
+        ended
     }
 }
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.
 fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
-    if !config.console.tokens.is_empty() || !config.http.listen.ip().is_loopback() {
+    if !config.console.tokens.is_empty() {
         return (config.console.tokens.clone(), None);
+    }
+    if !config.http.listen.ip().is_loopback() {
+        warn!("console.tokens is not set and http.listen is not loopback: the api accepts nobody");
+        return (Vec::new(), None);
     }
     let token = Secret::new(Ids::secret());
     let made = ConsoleToken {

@@ -9,16 +9,12 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 16] = [
+const NOT_YET: [&str; 12] = [
     "http.tls",
     "forward",
     "spool",
     "hooks",
     "console.listen",
-    "retention.events",
-    "retention.quarantine",
-    "retention.batches",
-    "retention.actions",
     "telemetry.otlp_endpoint",
     "backfill.audit",
     "backfill.auto",
@@ -34,6 +30,7 @@ pub struct Environment {
     variables: Vec<(String, String)>,
     path: String,
     temp_dir: PathBuf,
+    ignored: Vec<String>,
 }
 
 impl Environment {
@@ -49,6 +46,10 @@ impl Environment {
                 .collect(),
             path: std::env::var("PATH").unwrap_or_default(),
             temp_dir: std::env::temp_dir(),
+            ignored: std::env::vars_os()
+                .filter_map(|(name, _)| name.into_string().ok())
+                .filter(|name| name.starts_with("USHER_") && !name.contains("__"))
+                .collect(),
         }
     }
 
@@ -59,7 +60,13 @@ impl Environment {
             variables: variables.iter().map(own).collect(),
             path: String::new(),
             temp_dir: PathBuf::new(),
+            ignored: Vec::new(),
         }
+    }
+
+    /// Variables that look like settings and are none: two underscores part section and key.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Where temporary files belong.
@@ -311,6 +318,11 @@ mod tests {
                 "usher.toml:2: observe.all_every: expected a duration such as \"30s\", \"2m\", \"1h\" or \"7d\"",
             ),
             (
+                "[retention]\nevents = \"7d\"\n",
+                &[],
+                "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
+            ),
+            (
                 "[spool]\ndir = \"x\"\n",
                 &[],
                 "usher.toml:1: spool: this version of usher cannot do that yet",
@@ -319,6 +331,16 @@ mod tests {
                 "",
                 &[("USHER_KAFKA__BROKER", "x")],
                 "USHER_KAFKA__BROKER: kafka.broker: unknown field `broker`, expected one of `brokers`, `topic`, `options`",
+            ),
+            (
+                "",
+                &[("USHER_INGEST__AUTHORIZATION", r#"[""]"#)],
+                "USHER_INGEST__AUTHORIZATION: ingest.authorization: a secret is empty",
+            ),
+            (
+                "[ingest]\npath = \"/api/v1/events\"\n",
+                &[],
+                "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api",
             ),
             (
                 "",

@@ -49,6 +49,7 @@ pub enum VerifyPolicy {
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
     /// Path of the webhook.
+    #[serde(deserialize_with = "webhook_path")]
     pub path: String,
     /// Every accepted value of the `Authorization` header; several during a rotation.
     pub authorization: Vec<Secret>,
@@ -239,6 +240,48 @@ impl Default for BackfillConfig {
     }
 }
 
+/// `retention`: how long what is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Events, by whole months.
+    #[serde(deserialize_with = "kept")]
+    pub events: Duration,
+    /// Entries and bodies that were kept aside.
+    #[serde(deserialize_with = "kept")]
+    pub quarantine: Duration,
+    /// Deliveries.
+    #[serde(deserialize_with = "kept")]
+    pub batches: Duration,
+    /// Actions that ended, with their attempts.
+    #[serde(deserialize_with = "kept")]
+    pub actions: Duration,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        let quarter = Duration::from_hours(90 * 24);
+        Self {
+            events: Duration::from_hours(400 * 24),
+            quarantine: quarter,
+            batches: quarter,
+            actions: quarter,
+        }
+    }
+}
+
+/// Konnect can send the last 7 days again: what was forgotten sooner would be new once more, and
+/// would be done once more.
+fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let span = span::deserialize(deserializer)?;
+    if span < Duration::from_hours(8 * 24) {
+        return Err(D::Error::custom(
+            "must be at least 8d: Konnect replays up to 7 days",
+        ));
+    }
+    Ok(span)
+}
+
 /// What a console token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -300,6 +343,30 @@ impl Default for TelemetryConfig {
             format: LogFormat::default(),
         }
     }
+}
+
+/// A path of its own that the router takes to the letter.
+fn webhook_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let path = String::deserialize(deserializer)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    let taken = [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/v1/events",
+    ];
+    if path.starts_with('/')
+        && path.chars().all(plain)
+        && !taken.contains(&path.as_str())
+        && !path.starts_with("/api/")
+    {
+        return Ok(path);
+    }
+    Err(D::Error::custom(
+        "expected a path of its own such as \"/audit-logs\", outside /api",
+    ))
 }
 
 fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

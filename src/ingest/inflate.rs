@@ -4,9 +4,9 @@
 //! which stock decompression layers refuse. So a body is inflated when it starts with gzip's magic
 //! bytes, whatever the header says, and a header alone makes nothing of a body that is plain text.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -33,20 +33,25 @@ pub(super) fn inflate(body: &[u8], encoding: &str, max: usize) -> Inflated {
         };
     }
     let mut inflated = Vec::with_capacity(body.len().saturating_mul(4).min(max));
-    let bound = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    let read = MultiGzDecoder::new(body)
-        .take(bound)
-        .read_to_end(&mut inflated);
-    if inflated.len() > max {
-        return Inflated::TooLarge;
-    }
-    match read {
-        Ok(_) => Inflated::Whole(inflated),
-        // Zeros behind the stream are padding; anything else behind it is not an entry either.
-        Err(error) if error.kind() == ErrorKind::InvalidInput && !inflated.is_empty() => {
-            Inflated::Whole(inflated)
+    let mut rest = body;
+    while rest.starts_with(&MAGIC) {
+        let room = u64::try_from(max - inflated.len()).unwrap_or(u64::MAX);
+        let mut member = GzDecoder::new(rest).take(room.saturating_add(1));
+        let read = member.read_to_end(&mut inflated);
+        if inflated.len() > max {
+            return Inflated::TooLarge;
         }
-        Err(_) => Inflated::BrokenOff(inflated),
+        // A checksum that does not hold is an error too: what came before it is not to be trusted whole.
+        if read.is_err() {
+            return Inflated::BrokenOff(inflated);
+        }
+        rest = member.into_inner().into_inner();
+    }
+    // Zeros behind the last member are padding; anything else was meant to be read.
+    if rest.iter().all(|byte| *byte == 0) {
+        Inflated::Whole(inflated)
+    } else {
+        Inflated::BrokenOff(inflated)
     }
 }
 
@@ -127,6 +132,35 @@ mod tests {
         assert_eq!(
             inflate(&whole[..1], "gzip", 99),
             Inflated::BrokenOff(Vec::new())
+        );
+    }
+
+    #[test]
+    fn takes_no_damaged_stream_for_a_whole_one() {
+        let text: Vec<u8> = (0..400_u32)
+            .flat_map(|n| format!("line {n}\n").into_bytes())
+            .collect();
+        let whole = gzip(&text);
+        // From behind the header, which has bytes that nothing depends on.
+        for at in (10..whole.len()).step_by(7) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x55;
+            let inflated = inflate(&damaged, "gzip", 1 << 20);
+            assert!(
+                matches!(inflated, Inflated::BrokenOff(_)),
+                "byte {at} of {}",
+                whole.len()
+            );
+        }
+        let padded = [whole.clone(), vec![0; 512]].concat();
+        assert_eq!(
+            inflate(&padded, "gzip", 1 << 20),
+            Inflated::Whole(text.clone())
+        );
+        let followed = [whole, b"what is this".to_vec()].concat();
+        assert_eq!(
+            inflate(&followed, "gzip", 1 << 20),
+            Inflated::BrokenOff(text)
         );
     }
 

@@ -48,7 +48,7 @@ impl Intake {
         let Some(newest) = open.iter().map(|event| event.received_at).max() else {
             return Ok(0);
         };
-        let lines = open.iter().map(|event| event.raw.clone()).collect();
+        let lines = open.iter().map(|event| event.raw.clone().into()).collect();
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
         for (event, verdict) in open.iter().zip(verdicts) {
@@ -68,7 +68,7 @@ impl Intake {
         let Some(newest) = kept.iter().map(|row| row.received_at).max() else {
             return Ok(0);
         };
-        let lines = kept.iter().map(|row| row.raw.clone()).collect();
+        let lines = kept.iter().map(|row| row.raw.clone().into()).collect();
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
         for (row, verdict) in kept.into_iter().zip(verdicts) {
@@ -84,7 +84,14 @@ impl Intake {
                         request: None,
                     };
                     let batch = released(&self.ids, row.received_at, new);
-                    self.journal.release_quarantined(row.id, &batch).await?;
+                    match self.journal.release_quarantined(row.id, &batch).await {
+                        Err(error) if !error.is_transient() => {
+                            // One row that the record refuses must not hold up those behind it.
+                            warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
+                            continue;
+                        }
+                        released => released?,
+                    }
                 }
                 Verdict::Failed => {
                     self.journal
