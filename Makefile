@@ -4,13 +4,16 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: demo test ci fmt lint prepare docs help
+.PHONY: demo test bench ci fmt lint prepare docs help
 
 demo: ## run the whole loop on embedded parts: no account, nothing to start first
 	@scripts/setup build postgres && cargo run --quiet --locked -- demo $(ARGS)
 
 test: ## run all tests against a real Postgres and a real Kafka of their own
 	@scripts/test $(ARGS)
+
+bench: ## measure a release build against COPY of the same rows; ARGS=--quick to see that it runs
+	@scripts/bench $(ARGS)
 
 ci: ## run what CI runs: lint, fresh offline data, all tests
 	@bash .ci/run

@@ -64,7 +64,7 @@ const HASHED: [&str; 17] = [
 const HASHED_OWN: [&str; 3] = ["event_product", "object", "revision"];
 
 /// Computes the id of an event from its time (the epoch if unknown) and its members.
-pub(crate) fn event_id(event_ts: DateTime<Utc>, members: &Members) -> EventId {
+pub fn event_id(event_ts: DateTime<Utc>, members: &Members) -> EventId {
     let hash = hash(members);
     let time = event_ts
         .timestamp()

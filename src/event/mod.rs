@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use id::EventId;
-pub use identity::IDENTITY_VERSION;
+pub use identity::{IDENTITY_VERSION, event_id};
 pub use kind::{Format, Kind, UnknownWord};
 pub use members::{Members, text_for_storage};
 pub use own::OwnEvent;

@@ -1,0 +1,52 @@
+//! The arguments of the bench.
+
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Measures a release usher against COPY. Run it by `make bench`, which brings the Postgres.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// One short round: does it run, are the counts right; its figures mean little
+    #[arg(long)]
+    quick: bool,
+    /// Rounds; every figure is the median over them
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Seconds of load in one run
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// URL of a throw-away server that syncs to disk; a database is made on it
+    #[arg(long)]
+    postgres: String,
+    /// Passed by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) rounds: usize,
+    pub(crate) at_most: Duration,
+    /// Different entries that are made ahead; a run that uses them up ends early.
+    pub(crate) entries: usize,
+    pub(crate) postgres: String,
+}
+
+impl Options {
+    pub(crate) fn parse() -> Self {
+        let arguments = Arguments::parse();
+        let (rounds, seconds, entries) = if arguments.quick {
+            (1, 1.5, 50_000)
+        } else {
+            (5, 4.0, 150_000)
+        };
+        Self {
+            rounds: arguments.rounds.unwrap_or(rounds).max(1),
+            at_most: Duration::from_secs_f64(arguments.seconds.unwrap_or(seconds).clamp(0.1, 60.0)),
+            entries,
+            postgres: arguments.postgres,
+        }
+    }
+}
