@@ -200,11 +200,7 @@ impl Door {
         })
     }
 
-    async fn inflate(
-        &self,
-        bytes: Bytes,
-        encoding: String,
-    ) -> Result<Inflated, IntakeError> {
+    async fn inflate(&self, bytes: Bytes, encoding: String) -> Result<Inflated, IntakeError> {
         let bound = self.max_inflated_bytes;
         let inflating = tokio::task::spawn_blocking(move || inflate(&bytes, &encoding, bound));
         inflating.await.map_err(|_| IntakeError::Check(CheckError))
