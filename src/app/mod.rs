@@ -5,7 +5,6 @@ mod konnect_client;
 mod parts;
 mod rules;
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,16 +14,16 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::act::Queue;
 use crate::app::parts::Parts;
 use crate::clock::{Clock, Ids};
-use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
+use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, TlsConfig};
 use crate::console::api::{self, Api, Tokens};
 use crate::directory::Directory;
-use crate::http::Problem;
 use crate::http::health::{self, Health};
+use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
 use crate::ingest::{self, Door};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::Journal;
@@ -70,6 +69,9 @@ pub enum AppError {
     /// Nothing can be published with these settings.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The client of the management API could not be made.
     #[error("konnect: {0}")]
     Client(#[from] konnect::Error),
@@ -79,7 +81,7 @@ impl AppError {
     /// Whether the user can mend it in the configuration.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
+            Self::Config(_) | Self::Rules(_) | Self::Publish(_) | Self::Tls(_) => true,
             Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
             Self::Embedded(_) | Self::Listen { .. } => false,
         }
@@ -93,6 +95,7 @@ impl AppError {
 )]
 pub struct App {
     listener: TcpListener,
+    certificates: Option<Certificates>,
     router: Router,
     database: Database,
     lifecycle: Lifecycle,
@@ -119,11 +122,9 @@ impl App {
             }));
         }
         let rules = rules::load(&config.rules)?;
+        let certificates = certificates(&config.http.tls).await?;
         let database = open_database(&config.database, &search_path, &lifecycle).await?;
-        let address = config.http.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| AppError::Listen { address, source })?;
+        let listener = listen(config.http.listen).await?;
 
         let ids = Ids::new(clock.clone());
         let health = Health::default();
@@ -137,7 +138,13 @@ impl App {
             config.ingest.max_line_bytes,
             ids.clone(),
         );
-        let door = Door::new(intake.clone(), &config.ingest, clock.clone(), ids.clone());
+        let door = Door::new(
+            intake.clone(),
+            &config.ingest,
+            clock.clone(),
+            ids.clone(),
+            lifecycle.clone(),
+        );
 
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
         let api = Api {
@@ -145,13 +152,9 @@ impl App {
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
-        let router = Router::new()
-            .merge(ingest::router(&config.ingest.path, door))
+        let router = ingest::router(&config.ingest.path, door)
             .merge(api::router(api, Tokens::new(&tokens)))
-            .merge(health::router(health.clone()))
-            .merge(metrics_router(metrics))
-            .fallback(Problem::not_found)
-            .method_not_allowed_fallback(Problem::method_not_allowed);
+            .merge(everybodys_router(health.clone(), metrics));
 
         let publisher = match config.kafka.brokers {
             Some(_) => Some(Publisher::new(
@@ -179,6 +182,7 @@ impl App {
         };
         Ok(Self {
             listener,
+            certificates,
             router,
             database,
             lifecycle,
@@ -225,6 +229,7 @@ impl App {
     pub async fn run(self, until: impl Future<Output = ()> + Send + 'static) {
         let Self {
             listener,
+            certificates,
             router,
             database,
             lifecycle,
@@ -233,15 +238,18 @@ impl App {
         } = self;
         let journal = parts.journal.clone();
         lifecycle.spawn("start", parts.start(lifecycle.clone()));
-        let stopping = lifecycle.stopping();
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service)
-            .with_graceful_shutdown(async move { stopping.cancelled().await });
-        lifecycle.spawn("http", async move {
-            if let Err(error) = server.await {
-                warn!(error = &error as &dyn Error, "the http server ended");
-            }
-        });
+        if let Some(certificates) = certificates.clone() {
+            let reload = certificates.reload_until_stopped(lifecycle.stopping());
+            lifecycle.spawn("certificates", reload);
+        }
+        let server = Server {
+            listener,
+            router,
+            certificates,
+            bounds: Bounds::of_this_process(),
+            lifecycle: lifecycle.clone(),
+        };
+        lifecycle.spawn("http", server.run());
         until.await;
         lifecycle.shut_down().await;
         journal.close().await;
@@ -262,6 +270,37 @@ fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
         token: token.clone(),
     };
     (vec![made], Some(token))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::Listen { address, source })
+}
+
+/// The certificate to serve with; none where `tls` names none.
+async fn certificates(tls: &TlsConfig) -> Result<Option<Certificates>, AppError> {
+    let missing = |key, reason| AppError::Config(ConfigError::Missing { key, reason });
+    match (tls.cert.clone(), tls.key.clone()) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some(Certificates::load(cert, key).await?)),
+        (None, Some(_)) => Err(missing(
+            "http.tls.cert",
+            "http.tls.key is, and TLS takes both",
+        )),
+        (Some(_), None) => Err(missing(
+            "http.tls.key",
+            "http.tls.cert is, and TLS takes both",
+        )),
+    }
+}
+
+/// What needs no token, and what is said of paths that are not served.
+fn everybodys_router(health: Health, metrics: Option<PrometheusHandle>) -> Router {
+    health::router(health)
+        .merge(metrics_router(metrics))
+        .fallback(Problem::not_found)
+        .method_not_allowed_fallback(Problem::method_not_allowed)
 }
 
 fn metrics_router(handle: Option<PrometheusHandle>) -> Router {

@@ -13,7 +13,7 @@ pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
     KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, Role, RulesConfig,
-    TelemetryConfig, VerifyPolicy,
+    TelemetryConfig, TlsConfig, VerifyPolicy,
 };
 pub use span::parse_span;
 

@@ -34,6 +34,10 @@ pub(super) enum Answer {
     NotStored(IntakeError),
     /// The body did not come to its end, or a thread of ours died.
     Trouble,
+    /// More bytes are held than there is room for.
+    NoRoom,
+    /// The sender is too slow: it loses the connection, since Konnect repeats that and no 4xx.
+    TooSlow { id: Uuid },
 }
 
 #[derive(Serialize)]
@@ -72,6 +76,16 @@ pub(super) fn send(answer: Answer) -> Response {
         .with(header::WWW_AUTHENTICATE, "Bearer")
         .into_response(),
         Answer::NotStored(cause) => not_stored(&cause),
+        Answer::NoRoom => {
+            warn!("no room for a delivery, the sender is asked to wait");
+            wait("too much is being taken in, try again")
+        }
+        Answer::TooSlow { id } => {
+            warn!(delivery.id = %id, "a sender too slow loses its connection");
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")
+                .with(header::CONNECTION, "close")
+                .into_response()
+        }
         Answer::Trouble => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the delivery did not come to its end",
@@ -90,12 +104,7 @@ fn not_stored(cause: &IntakeError) -> Response {
                 error = journal.chain(),
                 "a delivery could not be stored, the sender is asked to wait"
             );
-            Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "the record does not answer, try again",
-            )
-            .with(header::RETRY_AFTER, RETRY_AFTER)
-            .into_response()
+            wait("the record does not answer, try again")
         }
         IntakeError::Journal(_) | IntakeError::Check(_) => {
             error!(
@@ -109,6 +118,12 @@ fn not_stored(cause: &IntakeError) -> Response {
             .into_response()
         }
     }
+}
+
+fn wait(detail: &str) -> Response {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        .with(header::RETRY_AFTER, RETRY_AFTER)
+        .into_response()
 }
 
 fn log(id: Uuid, taken: Taken) {

@@ -8,27 +8,32 @@ mod authorize;
 mod bounds;
 mod inflate;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::post;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Ids};
 use crate::config::IngestConfig;
-use crate::http::Problem;
+use crate::http::{Connection, Problem};
 use crate::ingest::answer::Answer;
 use crate::ingest::authorize::Accepted;
-use crate::ingest::bounds::Body as BoundedBody;
+use crate::ingest::bounds::{Body as BoundedBody, Held, Room};
 use crate::ingest::inflate::{Inflated, inflate};
 use crate::intake::{Intake, Received, Refused};
+use crate::lifecycle::Lifecycle;
 
 /// What the door needs.
 #[derive(Clone, Debug)]
@@ -39,11 +44,19 @@ pub struct Door {
     max_inflated_bytes: usize,
     clock: Clock,
     ids: Ids,
+    room: Room,
+    lifecycle: Lifecycle,
 }
 
 impl Door {
     /// A door into `intake` as `config` says.
-    pub fn new(intake: Intake, config: &IngestConfig, clock: Clock, ids: Ids) -> Self {
+    pub fn new(
+        intake: Intake,
+        config: &IngestConfig,
+        clock: Clock,
+        ids: Ids,
+        lifecycle: Lifecycle,
+    ) -> Self {
         Self {
             intake,
             accepted: Arc::new(Accepted::new(&config.authorization)),
@@ -51,6 +64,8 @@ impl Door {
             max_inflated_bytes: config.max_inflated_bytes,
             clock,
             ids,
+            room: Room::new(),
+            lifecycle,
         }
     }
 }
@@ -68,6 +83,7 @@ pub fn router(path: &str, door: Door) -> Router {
 async fn post_delivery(
     State(door): State<Door>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(connection): Extension<Connection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -80,7 +96,13 @@ async fn post_delivery(
         peer: peer.ip().to_string(),
         encoding: answer::declared_encoding(&headers),
     };
-    answer::send(door.take(request, body).await)
+    let answer = door.take_to_the_end(request, body).await;
+    let too_slow = matches!(answer, Answer::TooSlow { .. });
+    let response = answer::send(answer);
+    if too_slow {
+        connection.cut().await;
+    }
+    response
 }
 
 /// What is known of a request before its body is read.
@@ -92,9 +114,23 @@ struct Request {
 }
 
 impl Door {
+    /// Takes a delivery in a task of its own: a sender who hangs up meanwhile ends neither a commit
+    /// half-way nor the keeping of what came.
+    async fn take_to_the_end(self, request: Request, body: Body) -> Answer {
+        let (done, answer) = oneshot::channel();
+        let lifecycle = self.lifecycle.clone();
+        lifecycle.spawn("delivery", async move {
+            // Nobody hears the answer once the sender is gone; the record has it.
+            drop(done.send(self.take(request, body).await));
+        });
+        answer.await.unwrap_or(Answer::Trouble)
+    }
+
     async fn take(&self, request: Request, body: Body) -> Answer {
-        let (bytes, refused) = match bounds::read(body, self.max_body_bytes).await {
-            BoundedBody::Whole(bytes) => (bytes, None),
+        let (mut held, mut held_inflated) = (self.room.body(), self.room.inflated());
+        let bytes = match bounds::read(body, self.max_body_bytes, &mut held).await {
+            BoundedBody::Whole(bytes) => bytes,
+            BoundedBody::NoRoom => return Answer::NoRoom,
             BoundedBody::TooLarge(start) => {
                 let detail = format!("over {} bytes", self.max_body_bytes);
                 let refused = Refused {
@@ -105,23 +141,21 @@ impl Door {
                 };
                 return self.refuse(request, refused).await;
             }
-            BoundedBody::TooSlow(start) | BoundedBody::Broken(start) => {
-                let detail = "the body did not come to its end".to_owned();
-                let refused = Refused {
-                    reason: "body_incomplete",
-                    detail,
-                    raw: start,
-                    status: 500,
-                };
-                return self.refuse(request, refused).await;
-            }
+            BoundedBody::TooSlow(start) => return self.cut_off(request, start, 408).await,
+            BoundedBody::Broken(start) => return self.cut_off(request, start, 500).await,
         };
         let body_bytes = bytes.len();
-        let Ok(inflated) = self.inflate(bytes.clone(), request.encoding.clone()).await else {
+        let likely_bytes = inflate::likely_bytes(&bytes, self.max_inflated_bytes);
+        if !held_inflated.wait_for(likely_bytes).await {
+            return Answer::NoRoom;
+        }
+        let inflated = self.inflate(bytes.clone(), request.encoding.clone(), held_inflated);
+        let Ok((inflated, _held_inflated)) = inflated.await else {
             return Answer::Trouble;
         };
         let (body, complete, refused) = match inflated {
-            Inflated::Whole(body) => (body, true, refused),
+            Inflated::Whole(body) => (body, true, None),
+            Inflated::NoRoom => return Answer::NoRoom,
             Inflated::BrokenOff(start) => {
                 let detail = "gzip breaks off; its complete lines are stored".to_owned();
                 let raw = bytes.to_vec();
@@ -169,19 +203,45 @@ impl Door {
             )
             .await
         {
+            // Whether its start could be kept or not, a sender too slow is cut off.
+            Ok(_) if status == 408 => Answer::TooSlow { id },
+            Err(error) if status == 408 => {
+                warn!(
+                    error = &error as &dyn Error,
+                    "the start of a body could not be kept"
+                );
+                Answer::TooSlow { id }
+            }
             Ok(_) if status == 413 => Answer::TooLarge { id },
             Ok(_) => Answer::Trouble,
             Err(error) => Answer::NotStored(error),
         }
     }
 
+    /// Keeps the start of a body that did not come to its end.
+    async fn cut_off(&self, request: Request, start: Vec<u8>, status: u16) -> Answer {
+        let refused = Refused {
+            reason: "body_incomplete",
+            detail: "the body did not come to its end".to_owned(),
+            raw: start,
+            status,
+        };
+        self.refuse(request, refused).await
+    }
+
+    /// Inflates in `held`, which comes back with what it holds then.
     async fn inflate(
         &self,
         bytes: Bytes,
         encoding: String,
-    ) -> Result<Inflated, tokio::task::JoinError> {
+        mut held: Held,
+    ) -> Result<(Inflated, Held), JoinError> {
         let bound = self.max_inflated_bytes;
-        tokio::task::spawn_blocking(move || inflate(&bytes, &encoding, bound)).await
+        tokio::task::spawn_blocking(move || {
+            let inflated = inflate(&bytes, &encoding, bound, |bytes| held.grow_to(bytes));
+            (inflated, held)
+        })
+        .await
     }
 }
 
