@@ -77,6 +77,13 @@ pub async fn open_database(
             }));
         }
     };
+    // The driver takes the URL of any database for one of Postgres, and would wait for it for ever.
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return Err(invalid("is not a postgres:// URL"));
+    }
     let journal = Journal::open(&url).map_err(|_| invalid("is not a postgres:// URL"))?;
     Ok(Database { journal, embedded })
 }

@@ -8,6 +8,7 @@ mod door;
 mod embedded;
 mod end_to_end;
 mod init;
+mod kill;
 mod observe;
 mod publish;
 mod react;

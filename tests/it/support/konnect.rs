@@ -51,7 +51,7 @@ pub(crate) enum Moment {
 }
 
 /// Which calls wait, and where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Hold {
     pub(crate) method: &'static str,
     pub(crate) path_end: fn(&str) -> bool,
@@ -144,12 +144,21 @@ impl TestKonnect {
 
     /// Completes when a call waits that is held.
     pub(crate) async fn is_holding(&self) {
+        self.until_waiting(true, "usher makes the call that is to be held")
+            .await;
+    }
+
+    /// Completes when every caller that waited is gone, and its call with it.
+    pub(crate) async fn is_forsaken(&self) {
+        self.until_waiting(false, "the held call ends with its caller")
+            .await;
+    }
+
+    async fn until_waiting(&self, some: bool, what: &str) {
         let mut waiting = self.gate.waiting.subscribe();
-        let held = waiting.wait_for(|count| *count > 0);
-        tokio::time::timeout(PATIENCE, held)
-            .await
-            .expect("usher makes the call that is to be held")
-            .expect("the gate is open");
+        let changed = waiting.wait_for(|count| (*count > 0) == some);
+        let changed = tokio::time::timeout(PATIENCE, changed).await;
+        changed.expect(what).expect("the gate is open");
     }
 
     /// Holds no call any more.
@@ -241,18 +250,18 @@ impl Gate {
     }
 
     async fn wait_if_held(&self, method: &Method, path: &str, moment: Moment) {
-        let held = |hold: &Option<Hold>| {
+        let fits = |hold: &Option<Hold>| {
             hold.is_some_and(|hold| {
                 hold.moment == moment && hold.method == method.as_str() && (hold.path_end)(path)
             })
         };
-        if !held(&self.hold.borrow()) {
+        if !fits(&self.hold.borrow()) {
             return;
         }
         // A caller that goes away meanwhile drops this future, and the call with it.
         let _waiting = Waiting::begin(&self.waiting);
         let mut hold = self.hold.subscribe();
-        hold.wait_for(|hold| !held(hold))
+        hold.wait_for(|hold| !fits(hold))
             .await
             .expect("the gate holds the sender");
     }

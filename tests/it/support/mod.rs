@@ -4,6 +4,7 @@ pub mod app;
 pub mod database;
 pub mod kafka;
 pub mod konnect;
+pub mod process;
 pub mod record;
 pub mod signer;
 pub mod visitor;

@@ -42,6 +42,14 @@ impl Record {
             .expect("events can be counted")
     }
 
+    /// The calls that deeds made, with the answers' statuses, oldest first.
+    pub(crate) async fn calls(&mut self) -> Vec<(String, i16)> {
+        sqlx::query_as("SELECT request, status FROM attempts ORDER BY started_at")
+            .fetch_all(&mut self.0)
+            .await
+            .expect("every attempt names its call")
+    }
+
     /// Waits until nothing is owed to Kafka, and reads the topic.
     pub(crate) async fn published(&mut self, kafka: &TestKafka) -> Vec<Received> {
         let began = tokio::time::Instant::now();
