@@ -25,8 +25,8 @@ impl Default for Bounds {
         Self {
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_mins(1),
-            // With TLS one that says nothing takes about 40 KiB, so all of them stay under 200 MB.
-            connections: 4_096,
+            // One that says little takes about 30 KiB, and twice that with TLS.
+            connections: 2_048,
         }
     }
 }

@@ -72,6 +72,8 @@ pub(super) async fn read(body: body::Body, max: usize, held: &mut Held) -> Body 
             held.grow_to(read.len() + kept)
         };
         if !room {
+            held.let_go();
+            drop(read);
             drain(body).await;
             return Body::NoRoom;
         }
@@ -158,6 +160,11 @@ impl Held {
             Ok(Err(_)) | Err(_) => return false,
         }
         true
+    }
+
+    /// Gives back everything.
+    fn let_go(&mut self) {
+        self.permit = None;
     }
 
     fn missing(&self, bytes: usize) -> u32 {

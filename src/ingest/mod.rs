@@ -127,7 +127,7 @@ impl Door {
     }
 
     async fn take(&self, request: Request, body: Body) -> Answer {
-        let (mut held, mut held_inflated) = (self.room.body(), self.room.inflated());
+        let mut held = self.room.body();
         let bytes = match bounds::read(body, self.max_body_bytes, &mut held).await {
             BoundedBody::Whole(bytes) => bytes,
             BoundedBody::NoRoom => return Answer::NoRoom,
@@ -145,12 +145,7 @@ impl Door {
             BoundedBody::Broken(start) => return self.cut_off(request, start, 500).await,
         };
         let body_bytes = bytes.len();
-        let likely_bytes = inflate::likely_bytes(&bytes, self.max_inflated_bytes);
-        if !held_inflated.wait_for(likely_bytes).await {
-            return Answer::NoRoom;
-        }
-        let inflated = self.inflate(bytes.clone(), request.encoding.clone(), held_inflated);
-        let Ok((inflated, _held_inflated)) = inflated.await else {
+        let Ok((inflated, _held_inflated)) = self.inflate(&bytes, &request.encoding).await else {
             return Answer::Trouble;
         };
         let (body, complete, refused) = match inflated {
@@ -229,16 +224,36 @@ impl Door {
         self.refuse(request, refused).await
     }
 
-    /// Inflates in `held`, which comes back with what it holds then.
-    async fn inflate(
+    /// Inflates once there is room, which is held as long as what comes with it.
+    async fn inflate(&self, bytes: &Bytes, encoding: &str) -> Result<(Inflated, Held), JoinError> {
+        let max = self.max_inflated_bytes;
+        let likely_bytes = inflate::likely_bytes(bytes, max);
+        let attempt = self.inflate_in(bytes, encoding, likely_bytes).await?;
+        match attempt {
+            // It tells less than it is. It starts anew when there is room for the most it can be:
+            // two that wait for each other half-way would both be turned away.
+            (Inflated::NoRoom, held) if likely_bytes < max => {
+                drop(held);
+                self.inflate_in(bytes, encoding, max).await
+            }
+            attempt => Ok(attempt),
+        }
+    }
+
+    async fn inflate_in(
         &self,
-        bytes: Bytes,
-        encoding: String,
-        mut held: Held,
+        bytes: &Bytes,
+        encoding: &str,
+        likely_bytes: usize,
     ) -> Result<(Inflated, Held), JoinError> {
-        let bound = self.max_inflated_bytes;
+        let mut held = self.room.inflated();
+        if !held.wait_for(likely_bytes).await {
+            return Ok((Inflated::NoRoom, held));
+        }
+        let max = self.max_inflated_bytes;
+        let (bytes, encoding) = (bytes.clone(), encoding.to_owned());
         tokio::task::spawn_blocking(move || {
-            let inflated = inflate(&bytes, &encoding, bound, |bytes| held.grow_to(bytes));
+            let inflated = inflate(&bytes, &encoding, max, |bytes| held.grow_to(bytes));
             (inflated, held)
         })
         .await
