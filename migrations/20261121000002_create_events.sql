@@ -72,6 +72,12 @@ CREATE INDEX events_without_key ON events (received_at) WHERE verdict = 'key_unk
 -- How much a verdict proves; the order of `Verdict::strength`.
 CREATE FUNCTION usher_strength(verdict text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN array_position(
-    ARRAY['not_applicable', 'failed', 'unsigned', 'key_unknown', 'verified'], verdict
-);
+RETURN CASE verdict
+    WHEN 'not_applicable' THEN 1
+    WHEN 'failed' THEN 2
+    -- Equal, so that the copy that came first stays: anybody can write a signature that no key fits,
+    -- and anybody can leave one out.
+    WHEN 'unsigned' THEN 3
+    WHEN 'key_unknown' THEN 3
+    WHEN 'verified' THEN 4
+END;

@@ -24,3 +24,6 @@ COMMENT ON COLUMN quarantine.event_id IS 'Identity, where the entry could be par
 COMMENT ON COLUMN quarantine.created_at IS 'When the row was written';
 
 CREATE INDEX quarantine_received_at ON quarantine (received_at DESC, id DESC);
+-- Looked at again every few seconds; empty most of the time.
+CREATE INDEX quarantine_without_key ON quarantine (received_at, id)
+WHERE reason = 'signature_key_unknown';

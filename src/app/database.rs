@@ -114,7 +114,7 @@ pub(super) async fn prepare(
             Err(failure) => {
                 // One line for each new reason, however long it lasts.
                 let reason = failure.chain();
-                health.set("database", Condition::Down, failure.to_string());
+                health.set("database", Condition::Down, failure.chain());
                 if reason != said {
                     warn!(
                         error = reason,
@@ -138,7 +138,7 @@ async fn try_prepare(
     readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
 ) -> Result<(), JournalError> {
-    journal.ping().await?;
+    journal.reach().await?;
     journal.migrate().await?;
     journal.make_partitions_ahead(clock.now()).await?;
     for (reader, since) in readers {
@@ -158,14 +158,20 @@ pub(super) async fn watch(
     let mut upkeep_at = clock.now() + UPKEEP_EVERY;
     while !pause(PING_EVERY, &cancel).await {
         let answer = tokio::time::timeout(PING_TIMEOUT, journal.ping()).await;
-        let well = matches!(answer, Ok(Ok(())));
+        let well = matches!(answer, Ok(Ok(true)));
         if well != was_well {
             if well {
                 health.set("database", Condition::Ok, "");
                 info!("the database answers again");
             } else {
-                health.set("database", Condition::Down, "the database does not answer");
-                warn!("the database does not answer, deliveries are asked to wait");
+                health.set(
+                    "database",
+                    Condition::Down,
+                    "it does not answer or takes no writes",
+                );
+                warn!(
+                    "the database does not answer or takes no writes, deliveries are asked to wait"
+                );
             }
             was_well = well;
         }

@@ -34,5 +34,18 @@ pub fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
     if let Some(token) = &config.token {
         builder = builder.token(SecretString::from(token.expose().to_owned()));
     }
-    Ok(builder.build()?)
+    Ok(builder.build().map_err(|error| named(&error))?)
+}
+
+/// The same trouble with the key that it comes from.
+fn named(error: &konnect::Error) -> ConfigError {
+    let key = match error {
+        konnect::Error::Url { .. } => "konnect.base_url",
+        _ => "konnect.token",
+    };
+    ConfigError::Invalid {
+        place: "configuration".to_owned(),
+        key: key.to_owned(),
+        reason: error.to_string(),
+    }
 }

@@ -14,7 +14,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::act::Queue;
 use crate::app::parts::Parts;
@@ -59,7 +59,7 @@ pub enum AppError {
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
     /// The address is taken or not ours.
-    #[error("http.listen: could not listen on {address}: {source}")]
+    #[error("http.listen: could not listen on {address}")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
@@ -72,9 +72,6 @@ pub enum AppError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The client of the management API could not be made.
-    #[error("konnect: {0}")]
-    Client(#[from] konnect::Error),
 }
 
 impl AppError {
@@ -82,7 +79,6 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Rules(_) | Self::Publish(_) | Self::Tls(_) => true,
-            Self::Client(error) => matches!(error, konnect::Error::Configuration { .. }),
             Self::Embedded(_) | Self::Listen { .. } => false,
         }
     }
@@ -260,8 +256,12 @@ impl App {
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.
 fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
-    if !config.console.tokens.is_empty() || !config.http.listen.ip().is_loopback() {
+    if !config.console.tokens.is_empty() {
         return (config.console.tokens.clone(), None);
+    }
+    if !config.http.listen.ip().is_loopback() {
+        warn!("console.tokens is not set and http.listen is not loopback: the api accepts nobody");
+        return (Vec::new(), None);
     }
     let token = Secret::new(Ids::secret());
     let made = ConsoleToken {

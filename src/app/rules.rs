@@ -10,9 +10,10 @@ pub(super) fn load(config: &RulesConfig) -> Result<RuleSet, AppError> {
     let Some(path) = &config.path else {
         return Ok(RuleSet::empty());
     };
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        file: path.clone(),
-        source,
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::Invalid {
+        place: "configuration".to_owned(),
+        key: "rules.path".to_owned(),
+        reason: format!("could not read {}: {error}", path.display()),
     })?;
     load_rules(&text, &path.display().to_string()).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();

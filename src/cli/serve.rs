@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::app::{App, Surroundings};
 use crate::cli::{CliError, Common, Output};
@@ -24,6 +24,12 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
     let config = args.common.load(environment)?;
     telemetry::init(&config.telemetry).context("could not start logging")?;
     let metrics = telemetry::metrics::install().context("could not install the metrics")?;
+    for name in environment.ignored() {
+        warn!(
+            variable = name,
+            "is no setting: two underscores part section and key"
+        );
+    }
     let surroundings = Surroundings {
         clock: Clock::system(),
         lifecycle: Lifecycle::new(),

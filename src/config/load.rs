@@ -33,6 +33,7 @@ pub struct Environment {
     variables: Vec<(String, String)>,
     path: String,
     temp_dir: PathBuf,
+    ignored: Vec<String>,
 }
 
 impl Environment {
@@ -48,6 +49,10 @@ impl Environment {
                 .collect(),
             path: std::env::var("PATH").unwrap_or_default(),
             temp_dir: std::env::temp_dir(),
+            ignored: std::env::vars_os()
+                .filter_map(|(name, _)| name.into_string().ok())
+                .filter(|name| name.starts_with("USHER_") && !name.contains("__"))
+                .collect(),
         }
     }
 
@@ -58,7 +63,13 @@ impl Environment {
             variables: variables.iter().map(own).collect(),
             path: String::new(),
             temp_dir: PathBuf::new(),
+            ignored: Vec::new(),
         }
+    }
+
+    /// Variables that look like settings and are none: two underscores part section and key.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Where temporary files belong.
@@ -318,6 +329,16 @@ mod tests {
                 "",
                 &[("USHER_KAFKA__BROKER", "x")],
                 "USHER_KAFKA__BROKER: kafka.broker: unknown field `broker`, expected one of `brokers`, `topic`, `options`",
+            ),
+            (
+                "",
+                &[("USHER_INGEST__AUTHORIZATION", r#"[""]"#)],
+                "USHER_INGEST__AUTHORIZATION: ingest.authorization: a secret is empty",
+            ),
+            (
+                "[ingest]\npath = \"/api/v1/events\"\n",
+                &[],
+                "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api",
             ),
             (
                 "",

@@ -32,11 +32,17 @@ impl std::fmt::Debug for Secret {
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = String::deserialize(deserializer)?;
-        let Some(path) = value.strip_prefix("file:") else {
-            return Ok(Self::new(value));
+        let value = match value.strip_prefix("file:") {
+            None => value,
+            Some(path) => fs::read_to_string(path)
+                .map_err(|error| D::Error::custom(format!("could not read {path}: {error}")))?
+                .trim_end()
+                .to_owned(),
         };
-        let text = fs::read_to_string(path)
-            .map_err(|error| D::Error::custom(format!("could not read {path}: {error}")))?;
-        Ok(Self::new(text.trim_end().to_owned()))
+        // A variable that was not set must not become a secret that everybody knows.
+        if value.trim().is_empty() {
+            return Err(D::Error::custom("a secret is empty"));
+        }
+        Ok(Self::new(value))
     }
 }

@@ -62,6 +62,7 @@ pub enum VerifyPolicy {
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
     /// Path of the webhook.
+    #[serde(deserialize_with = "webhook_path")]
     pub path: String,
     /// Every accepted value of the `Authorization` header; several during a rotation.
     pub authorization: Vec<Secret>,
@@ -313,6 +314,30 @@ impl Default for TelemetryConfig {
             format: LogFormat::default(),
         }
     }
+}
+
+/// A path of its own that the router takes to the letter.
+fn webhook_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let path = String::deserialize(deserializer)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    let taken = [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/v1/events",
+    ];
+    if path.starts_with('/')
+        && path.chars().all(plain)
+        && !taken.contains(&path.as_str())
+        && !path.starts_with("/api/")
+    {
+        return Ok(path);
+    }
+    Err(D::Error::custom(
+        "expected a path of its own such as \"/audit-logs\", outside /api",
+    ))
 }
 
 fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -80,7 +80,8 @@ impl Members {
     /// Returns a value that is an integer of 64 bits, be it sent as a number or as a string.
     pub fn integer(&self, name: &str) -> Option<i64> {
         let text = self.text(name)?;
-        let digits = text.strip_prefix('-').unwrap_or(&text);
+        let text = text.trim();
+        let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.bytes().all(|byte| byte.is_ascii_digit()) {
             text.parse().ok()
         } else {
@@ -90,7 +91,7 @@ impl Members {
 
     /// Returns a value that is true or false, be it sent as a boolean or as a string.
     pub fn boolean(&self, name: &str) -> Option<bool> {
-        self.text(name)?.parse().ok()
+        self.text(name)?.trim().parse().ok()
     }
 }
 

@@ -30,6 +30,9 @@ pub use render::render;
 pub use signal::{Signal, SignalKind};
 pub use verdict::Verdict;
 
+/// The most characters of a member that a column holds.
+pub const COLUMN_CHARS: usize = 600;
+
 /// A parsed entry.
 ///
 /// The accessors read a member as a column wants it: absent, `null` and empty are all `None`, either type of a
@@ -61,9 +64,9 @@ impl AuditEvent {
         let times = time::Times::read(members.text("event_ts").as_deref(), members.integer("rt"));
         let name = members.text("name").unwrap_or_default();
         let kind = if is_own(&members) {
-            Kind::from_own_name(&name)
+            Kind::from_own_name(name.trim())
         } else {
-            Kind::from_name(&name)
+            Kind::from_name(name.trim())
         };
         Self {
             id: identity::event_id(times.event_ts, &members),
@@ -77,17 +80,24 @@ impl AuditEvent {
         }
     }
 
-    /// Reads any member as owned text for a column.
+    /// Reads any member as owned text for a column: at most [`COLUMN_CHARS`] characters, since an index cannot hold
+    /// more than some 2,700 bytes and one entry must not fail its batch. The entry's own bytes keep the rest.
     pub fn column(&self, member: &str) -> Option<String> {
-        self.text(member).map(Cow::into_owned)
+        let text = self.text(member)?;
+        match text.char_indices().nth(COLUMN_CHARS) {
+            Some((end, _)) => Some(text[..end].to_owned()),
+            None => Some(text.into_owned()),
+        }
     }
 
     /// Reads any member as text for a column.
     pub fn text(&self, member: &str) -> Option<Cow<'_, str>> {
-        self.members
-            .text(member)
-            .filter(|text| !text.is_empty())
-            .map(text_for_storage)
+        // Identity leaves white space around a value out of account, so that must not tell two meanings apart.
+        let text = match self.members.text(member)? {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        };
+        (!text.is_empty()).then(|| text_for_storage(text))
     }
 
     /// `event_product`: `Konnect`, `Dev-Portal`, or `usher`.
@@ -221,7 +231,7 @@ fn is_own(members: &Members) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, parse};
+    use super::{COLUMN_CHARS, Kind, parse};
 
     #[test]
     fn accessors_read_columns_whatever_the_type() {
@@ -252,6 +262,34 @@ mod tests {
         let event = parse(line).unwrap();
         assert_eq!((event.status(), event.severity()), (None, None));
         assert_eq!(event.occurred_at, event.event_ts);
+    }
+
+    #[test]
+    fn white_space_around_a_value_makes_no_other_event() {
+        let plain =
+            parse(br#"{"name":"Ingress","status":403,"success":"true","principal_id":"p"}"#)
+                .unwrap();
+        let padded =
+            parse(br#"{"name":" Ingress","status":" 403","success":" true","principal_id":"p "}"#)
+                .unwrap();
+        assert_eq!(plain.id, padded.id);
+        assert_eq!(
+            (padded.kind, padded.status(), padded.success()),
+            (Kind::Access, Some(403), Some(true))
+        );
+        assert_eq!(padded.principal_id().unwrap(), "p");
+    }
+
+    #[test]
+    fn a_column_holds_no_more_than_an_index_can() {
+        let long = "ü".repeat(5_000);
+        let event =
+            parse(format!(r#"{{"name":"Ingress","principal_id":"{long}"}}"#).as_bytes()).unwrap();
+        assert_eq!(
+            event.column("principal_id").unwrap().chars().count(),
+            COLUMN_CHARS
+        );
+        assert_eq!(event.principal_id().unwrap(), long);
     }
 
     #[test]

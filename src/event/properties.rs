@@ -174,7 +174,9 @@ proptest! {
         ] {
             let read = event(&line);
             prop_assert_eq!(read.id, plain.id, "{}", line);
-            prop_assert!(!read.ambiguous && read.time_known, "{}", line);
+            // A sample may mix members of several kinds, which makes a CEF entry suspect.
+            prop_assert!(!read.ambiguous || line.contains("CEF:0"), "{}", line);
+            prop_assert!(read.time_known, "{}", line);
             prop_assert_eq!((read.kind, read.occurred_at), (plain.kind, plain.occurred_at));
         }
     }

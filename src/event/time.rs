@@ -57,9 +57,9 @@ fn from_millis(rt: i64) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Lets the years 1 to 9999 through: what RFC 3339 can write and Postgres can store.
+/// Lets the years 1970 to 9999 through: what an event id, RFC 3339 and Postgres can all hold. Konnect is younger.
 fn plausible(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    (1..=9999).contains(&time.year()).then_some(time)
+    (1970..=9999).contains(&time.year()).then_some(time)
 }
 
 #[cfg(test)]

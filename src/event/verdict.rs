@@ -43,13 +43,13 @@ impl Verdict {
 
     /// Ranks verdicts: of two copies of one event the stronger replaces the weaker.
     ///
-    /// `not_applicable` ranks lowest: an entry that was taken in unchecked gives way to a checked copy. That a
+    /// `key_unknown` and `unsigned` are equal, so that of these the copy that came first stays: anybody can write a
+    /// signature that no key fits, and anybody can leave one out. `not_applicable` ranks lowest: an entry that was taken in unchecked gives way to a checked copy. That a
     /// delivery cannot take the place of an event of our own is for intake: it refuses what claims to be one.
     pub const fn strength(self) -> i16 {
         match self {
-            Self::Verified => 5,
-            Self::KeyUnknown => 4,
-            Self::Unsigned => 3,
+            Self::Verified => 4,
+            Self::KeyUnknown | Self::Unsigned => 3,
             Self::Failed => 2,
             Self::NotApplicable => 1,
         }
@@ -91,9 +91,9 @@ mod tests {
             Verdict::NotApplicable,
             Verdict::Failed,
             Verdict::Unsigned,
-            Verdict::KeyUnknown,
             Verdict::Verified,
         ];
         assert!(weakest_first.is_sorted_by(|a, b| a.strength() < b.strength()));
+        assert_eq!(Verdict::KeyUnknown.strength(), Verdict::Unsigned.strength());
     }
 }

@@ -4,9 +4,9 @@
 //! which stock decompression layers refuse. So a body is inflated when it starts with gzip's magic
 //! bytes, whatever the header says, and a header alone makes nothing of a body that is plain text.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -56,26 +56,30 @@ pub(super) fn inflate(
         };
     }
     let mut inflated = Vec::with_capacity(likely_bytes(body, max));
-    let mut stream = MultiGzDecoder::new(body);
-    let read = loop {
-        match stream.by_ref().take(STEP).read_to_end(&mut inflated) {
-            Ok(0) => break Ok(()),
-            Ok(_) if inflated.len() > max => return Inflated::TooLarge,
-            Ok(_) if !room(inflated.len()) => return Inflated::NoRoom,
-            Ok(_) => {}
-            Err(error) => break Err(error),
+    let mut rest = body;
+    while rest.starts_with(&MAGIC) {
+        let mut member = GzDecoder::new(rest);
+        loop {
+            let read = member.by_ref().take(STEP).read_to_end(&mut inflated);
+            if inflated.len() > max {
+                return Inflated::TooLarge;
+            }
+            match read {
+                Ok(0) => break,
+                Ok(_) if room(inflated.len()) => {}
+                Ok(_) => return Inflated::NoRoom,
+                // A checksum that does not hold is an error too: what came before it is not to be
+                // trusted whole.
+                Err(_) => return Inflated::BrokenOff(inflated),
+            }
         }
-    };
-    if inflated.len() > max {
-        return Inflated::TooLarge;
+        rest = member.into_inner();
     }
-    match read {
-        Ok(()) => Inflated::Whole(inflated),
-        // Zeros behind the stream are padding; anything else behind it is not an entry either.
-        Err(error) if error.kind() == ErrorKind::InvalidInput && !inflated.is_empty() => {
-            Inflated::Whole(inflated)
-        }
-        Err(_) => Inflated::BrokenOff(inflated),
+    // Zeros behind the last member are padding; anything else was meant to be read.
+    if rest.iter().all(|byte| *byte == 0) {
+        Inflated::Whole(inflated)
+    } else {
+        Inflated::BrokenOff(inflated)
     }
 }
 
@@ -158,6 +162,29 @@ mod tests {
             all(&whole[..1], "gzip", 99),
             Inflated::BrokenOff(Vec::new())
         );
+    }
+
+    #[test]
+    fn takes_no_damaged_stream_for_a_whole_one() {
+        let text: Vec<u8> = (0..400_u32)
+            .flat_map(|n| format!("line {n}\n").into_bytes())
+            .collect();
+        let whole = gzip(&text);
+        // From behind the header, which has bytes that nothing depends on.
+        for at in (10..whole.len()).step_by(7) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x55;
+            let inflated = all(&damaged, "gzip", 1 << 20);
+            assert!(
+                matches!(inflated, Inflated::BrokenOff(_)),
+                "byte {at} of {}",
+                whole.len()
+            );
+        }
+        let padded = [whole.clone(), vec![0; 512]].concat();
+        assert_eq!(all(&padded, "gzip", 1 << 20), Inflated::Whole(text.clone()));
+        let followed = [whole, b"what is this".to_vec()].concat();
+        assert_eq!(all(&followed, "gzip", 1 << 20), Inflated::BrokenOff(text));
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::ingest::answer::Answer;
 use crate::ingest::authorize::Accepted;
 use crate::ingest::bounds::{Body as BoundedBody, Held, Room};
 use crate::ingest::inflate::{Inflated, inflate};
-use crate::intake::{Intake, Received, Refused};
+use crate::intake::{Intake, MAX_ENTRIES, Received, Refused, has_too_many_entries};
 use crate::lifecycle::Lifecycle;
 
 /// What the door needs.
@@ -174,6 +174,17 @@ impl Door {
                 return self.refuse(request, refused).await;
             }
         };
+        if has_too_many_entries(&body) {
+            let detail = format!("more than {MAX_ENTRIES} entries");
+            let raw = bytes.to_vec();
+            let refused = Refused {
+                reason: "too_many_entries",
+                detail,
+                raw,
+                status: 413,
+            };
+            return self.refuse(request, refused).await;
+        }
         let received = request.received(body, body_bytes, complete);
         let id = received.id;
         match self.intake.take(received, refused).await {

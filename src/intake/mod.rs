@@ -25,8 +25,17 @@ use crate::telemetry::metrics as names;
 pub use keys::{KeyRing, KeysError};
 pub use recheck::recheck_until_stopped;
 
+/// Entries of one delivery: far more than fit into 64 MiB as Konnect writes them, and few enough to
+/// hold in memory when a sender writes them of one byte each.
+pub const MAX_ENTRIES: usize = 200_000;
+
 /// Kept aside only because no key fits yet; released when one does.
 pub const REASON_KEY_UNKNOWN: &str = "signature_key_unknown";
+
+/// Whether a body holds more than [`MAX_ENTRIES`], told without splitting it.
+pub fn has_too_many_entries(body: &[u8]) -> bool {
+    split::lines(body).nth(MAX_ENTRIES).is_some()
+}
 
 /// One body, inflated, with what is known of the request that brought it.
 #[derive(Debug)]

@@ -84,7 +84,14 @@ impl Intake {
                         request: None,
                     };
                     let batch = released(&self.ids, row.received_at, new);
-                    self.journal.release_quarantined(row.id, &batch).await?;
+                    match self.journal.release_quarantined(row.id, &batch).await {
+                        Err(error) if !error.is_transient() => {
+                            // One row that the record refuses must not hold up those behind it.
+                            warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
+                            continue;
+                        }
+                        released => released?,
+                    }
                 }
                 Verdict::Failed => {
                     self.journal

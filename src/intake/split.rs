@@ -9,6 +9,13 @@ pub(super) struct Line<'a> {
     pub(super) whole_bytes: usize,
 }
 
+/// The lines that are not empty, without their ends.
+pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    body.split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.trim_ascii().is_empty())
+}
+
 /// Splits at LF, drops a CR before it, and leaves out empty lines. Without its end, the last line
 /// of a body is not a whole entry and is left out too.
 pub(super) fn split(body: &[u8], complete: bool, max_line_bytes: usize) -> Vec<Line<'_>> {
@@ -21,10 +28,7 @@ pub(super) fn split(body: &[u8], complete: bool, max_line_bytes: usize) -> Vec<L
             .map_or(0, |last| last + 1);
         &body[..end]
     };
-    whole
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !line.trim_ascii().is_empty())
+    lines(whole)
         .map(|line| Line {
             bytes: &line[..line.len().min(max_line_bytes)],
             whole_bytes: line.len(),

@@ -26,6 +26,9 @@ ORDER BY event_ts, id
 ON CONFLICT (event_ts, id) DO UPDATE
 SET
     copies = events.copies + EXCLUDED.copies,
+    -- Identity keeps every other column the same in all copies; of the product it ignores the case.
+    product = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
+        THEN EXCLUDED.product ELSE events.product END,
     verdict = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
         THEN EXCLUDED.verdict ELSE events.verdict END,
     format = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)

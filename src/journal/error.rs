@@ -78,7 +78,8 @@ impl From<sqlx::Error> for JournalError {
             "40P01" | "40001" | "23514" | "55P03" => Self::Repeat(error),
             // No connection, no entrance (a password or a name that is being changed), out of
             // resources or disk, shutdown and start-up: all of it is mended outside.
-            _ if ["08", "28", "3D", "53", "55", "57", "58"]
+            // 25006: a standby, or a database that is read-only for now.
+            _ if ["08", "25006", "28", "3D", "53", "55", "57", "58"]
                 .iter()
                 .any(|class| code.starts_with(class)) =>
             {

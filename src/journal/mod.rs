@@ -22,6 +22,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Notify;
 
 pub use append::append_in;
@@ -93,11 +94,22 @@ impl Journal {
         &self.pool
     }
 
-    /// Answers once Postgres does.
-    pub async fn ping(&self) -> Result<(), JournalError> {
-        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#)
-            .fetch_one(&self.pool)
-            .await?;
+    /// Whether Postgres answers and takes writes: a standby does not.
+    pub async fn ping(&self) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT current_setting('transaction_read_only') = 'off' AS "writable!""#
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Opens one connection and closes it: says why, where the pool would only say that it waited.
+    pub async fn reach(&self) -> Result<(), JournalError> {
+        let options = self.pool.connect_options();
+        let connection = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
+            .await
+            .map_err(|_| JournalError::Unavailable(sqlx::Error::PoolTimedOut))??;
+        connection.close().await?;
         Ok(())
     }
 

@@ -26,6 +26,9 @@ pub struct Quarantined {
     pub event_id: Option<Uuid>,
 }
 
+/// Bytes of a row that a list shows: a row may hold a body of megabytes, and a page a thousand rows.
+const SHOWN_BYTES: i32 = 2_048;
+
 /// What to list.
 #[derive(Debug, Clone, Copy)]
 pub struct QuarantineFilter {
@@ -38,7 +41,7 @@ pub struct QuarantineFilter {
 }
 
 impl Journal {
-    /// Up to `limit` rows, newest first.
+    /// Up to `limit` rows, newest first, each with the first 2,048 of its bytes.
     pub async fn quarantined(
         &self,
         filter: &QuarantineFilter,
@@ -47,20 +50,38 @@ impl Journal {
         let (time, id) = filter.after.unwrap_or((filter.to, Uuid::nil()));
         Ok(sqlx::query_as!(
             Quarantined,
-            r"
-            SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
+            r#"
+            SELECT
+                id, received_at, delivery_id, reason, detail, raw_bytes, event_id,
+                substring(raw FOR $5) AS "raw!"
             FROM quarantine
             WHERE received_at >= $1
                 AND (received_at, id) < ($2, $3)
             ORDER BY received_at DESC, id DESC
             LIMIT $4
-            ",
+            "#,
             filter.from,
             time,
             id,
             limit,
+            SHOWN_BYTES,
         )
         .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// One row with all its bytes.
+    pub async fn quarantined_row(&self, id: Uuid) -> Result<Option<Quarantined>, JournalError> {
+        Ok(sqlx::query_as!(
+            Quarantined,
+            r"
+            SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
+            FROM quarantine
+            WHERE id = $1
+            ",
+            id,
+        )
+        .fetch_optional(&self.pool)
         .await?)
     }
 }

@@ -254,7 +254,9 @@ impl Reactor {
                 } => {
                     let portal = PortalId(portal_id);
                     let developer = DeveloperId(developer_id);
-                    if !wanted.contains(&portal)
+                    // An entry may name any portal: one that nobody looks after costs no query.
+                    if known.contains(&portal)
+                        && !wanted.contains(&portal)
                         && self
                             .directory
                             .find_developer(portal, developer)

@@ -29,7 +29,7 @@ pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
 pub fn init_at(log: &str, format: LogFormat) -> Result<(), TelemetryError> {
     // librdkafka and sqlx repeat what usher says once itself.
     let filter = EnvFilter::try_new(format!(
-        "{log},sqlx=warn,librdkafka=warn,rdkafka=warn,hyper=warn,reqwest=warn"
+        "{log},sqlx=error,librdkafka=warn,rdkafka=warn,hyper=warn,reqwest=warn"
     ))?;
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)

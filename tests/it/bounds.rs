@@ -21,7 +21,7 @@ use crate::support::process::{Installation, Process, settings};
 use crate::support::signer::{Entry, Signer};
 
 /// A loaded machine takes its time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const MIB: usize = 1024 * 1024;
 
 /// Memory that no input may make usher exceed.

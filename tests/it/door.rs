@@ -224,6 +224,106 @@ async fn believes_no_forgery_and_replaces_one_that_came_first() {
 }
 
 #[tokio::test]
+async fn a_forgery_leaves_no_trace_in_what_is_verified_later() {
+    let (app, signer) = with_signer(|_| {}).await;
+    let entry = Entry::numbered(1);
+    let forged = entry
+        .json()
+        .replace(
+            "AUTHENTICATION_OUTCOME_SUCCESS",
+            " AUTHENTICATION_OUTCOME_SUCCESS",
+        )
+        .replace("Dev-Portal", "DEV-PORTAL")
+        .replace(&entry.principal_id, &format!("{} ", entry.principal_id));
+    app.deliver(&[forged]).await;
+    app.deliver(&[signer.json(&entry)]).await;
+    let path = format!(
+        "/api/v1/events?name=AUTHENTICATION_OUTCOME_SUCCESS&kind=authentication&principal_id={}",
+        entry.principal_id
+    );
+    let rows = app.rows(&path).await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (&rows[0]["verification"], &rows[0]["copies"]),
+        (&"verified".into(), &2.into())
+    );
+    assert_eq!(rows[0]["event_product"], "Dev-Portal");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_signature_that_no_key_fits_displaces_nothing() {
+    let (app, signer) = with_signer(|_| {}).await;
+    let entry = Entry::numbered(1);
+    app.deliver(&[entry.json()]).await;
+    let garbage = signer.stranger(9).json(&entry).replace("Mozilla", "FORGED");
+    app.deliver(&[garbage]).await;
+    let rows = app.rows("/api/v1/events").await;
+    assert_eq!(
+        (rows.len(), &rows[0]["verification"]),
+        (1, &"unsigned".into())
+    );
+    assert_eq!(rows[0]["user_agent"], entry.user_agent);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn one_entry_that_no_index_can_hold_does_not_fail_the_rest() {
+    let (app, signer) = with_signer(|_| {}).await;
+    let mut state = 7_u64;
+    // Text that Postgres cannot compress.
+    let long: String = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b'a' + u8::try_from(state >> 60).unwrap())
+    })
+    .take(20_000)
+    .collect();
+    let odd = Entry {
+        principal_id: long.clone(),
+        ..Entry::numbered(1)
+    };
+    let (status, answer) = app
+        .deliver(&[signer.json(&Entry::numbered(2)), signer.json(&odd)])
+        .await;
+    assert_eq!((status, counts(&answer)), (StatusCode::OK, [2, 2, 0, 0]));
+    let principals: Vec<usize> = app
+        .rows("/api/v1/events")
+        .await
+        .iter()
+        .map(|row| row["principal_id"].as_str().unwrap().len())
+        .collect();
+    assert!(
+        principals.contains(&long.len()),
+        "the entry's own bytes keep it whole"
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn refuses_a_body_of_a_million_entries_and_keeps_it() {
+    let (app, _) = with_signer(|_| {}).await;
+    let body = gzip(&b"x\n".repeat(1_000_000));
+    let response = app.delivery(body.clone()).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let rows = app.rows("/api/v1/quarantine").await;
+    assert_eq!(
+        (rows.len(), &rows[0]["reason"]),
+        (1, &"too_many_entries".into())
+    );
+    assert_eq!(rows[0]["raw_bytes"], body.len());
+    let (_, whole) = app
+        .get(&format!(
+            "/api/v1/quarantine/{}",
+            rows[0]["id"].as_str().unwrap()
+        ))
+        .await;
+    assert!(whole["data"]["raw_base64"].is_string());
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn settles_an_unknown_key_once_it_is_served() {
     let (app, signer) = with_signer(|config| config.ingest.verify = VerifyPolicy::Require).await;
     let (known, rotated) = (signer.clone(), signer.stranger(8));
@@ -343,6 +443,14 @@ async fn pages_newest_first_and_refuses_what_it_does_not_know() {
             "parameter from: expected a time such as 2026-01-31T12:00:00Z",
         ),
         (
+            "/api/v1/events?to=-9999-01-01T00:00:00Z",
+            "parameter to: expected a time such as 2026-01-31T12:00:00Z",
+        ),
+        (
+            "/api/v1/events?portal_id=%00",
+            "parameter portal_id: NUL is no text",
+        ),
+        (
             "/api/v1/deliveries?cursor=x",
             "parameter cursor: expected a value from meta.next",
         ),
@@ -389,6 +497,31 @@ async fn asks_the_sender_to_wait_while_the_database_is_away() {
     })
     .await;
     app.database.allow().await;
+    eventually("deliveries are taken again", FAST, async || {
+        app.delivery(line.clone()).send().await.unwrap().status() == StatusCode::OK
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_counts_as_away() {
+    let (app, signer) = with_signer(|_| {}).await;
+    let line = signer.json(&Entry::numbered(1));
+    app.database.set_read_only(true).await;
+    eventually("readiness says so", FAST, async || {
+        let answer = app
+            .http
+            .get(format!("{}/readyz", app.url))
+            .send()
+            .await
+            .unwrap();
+        answer.status() == StatusCode::SERVICE_UNAVAILABLE
+    })
+    .await;
+    let response = app.delivery(line.clone()).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    app.database.set_read_only(false).await;
     eventually("deliveries are taken again", FAST, async || {
         app.delivery(line.clone()).send().await.unwrap().status() == StatusCode::OK
     })

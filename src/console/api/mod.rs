@@ -34,6 +34,7 @@ pub fn router(api: Api, tokens: Tokens) -> Router {
         .route("/api/v1/events/{id}", get(events::get_event))
         .route("/api/v1/deliveries", get(deliveries::list_deliveries))
         .route("/api/v1/quarantine", get(quarantine::list_quarantine))
+        .route("/api/v1/quarantine/{id}", get(quarantine::get_quarantine))
         .route("/api/v1/actions", get(actions::list_actions))
         .method_not_allowed_fallback(Problem::method_not_allowed)
         .route_layer(middleware::from_fn_with_state(tokens, tokens::require))

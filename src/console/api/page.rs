@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::Serialize;
 use url::form_urlencoded;
 
@@ -35,6 +35,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
             .map_err(|_| bad_request("the query cannot be read"))?;
         let mut given = BTreeMap::new();
         for (name, value) in pairs {
+            if value.contains('\0') {
+                return Err(bad_request(format!("parameter {name}: NUL is no text")));
+            }
             if given.insert(name.clone(), value).is_some() {
                 return Err(bad_request(format!("parameter {name} is given twice")));
             }
@@ -67,9 +70,15 @@ impl Parameters {
             .transpose()
     }
 
-    /// A time, RFC 3339.
+    /// A time, RFC 3339, of a year that Postgres and JSON can both write.
     pub(super) fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
-        self.read(name, "a time such as 2026-01-31T12:00:00Z")
+        let expected = "a time such as 2026-01-31T12:00:00Z";
+        match self.read::<DateTime<Utc>>(name, expected)? {
+            Some(time) if !(1..=9999).contains(&time.year()) => Err(bad_request(format!(
+                "parameter {name}: expected {expected}"
+            ))),
+            time => Ok(time),
+        }
     }
 
     /// How many rows a page has.

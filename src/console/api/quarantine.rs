@@ -1,11 +1,13 @@
 //! `/api/v1/quarantine`.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::console::api::Api;
 use crate::console::api::deliveries::far_future;
@@ -44,17 +46,41 @@ pub(super) async fn list_quarantine(
     Ok(Json(pager.page(rows, limit, position, |row| render(&row))))
 }
 
-/// The bytes are shown as text where they are text, and in base64 always.
+/// One row, with all the bytes that were kept.
+pub(super) async fn get_quarantine(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    parameters: Parameters,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let row = api
+        .journal
+        .quarantined_row(id)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    match row {
+        Some(row) => Ok(Json(json!({ "data": render(&row) }))),
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "there is no row with this id",
+        )),
+    }
+}
+
+/// The bytes are shown as text where they are text, else in base64.
 fn render(row: &Quarantined) -> Value {
-    json!({
+    let mut shown = json!({
         "id": row.id,
         "received_at": row.received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
         "delivery_id": row.delivery_id,
         "event_id": row.event_id,
         "reason": row.reason,
         "detail": row.detail,
-        "raw": String::from_utf8_lossy(&row.raw),
-        "raw_base64": STANDARD.encode(&row.raw),
         "raw_bytes": row.raw_bytes,
-    })
+    });
+    match str::from_utf8(&row.raw) {
+        Ok(text) => shown["raw"] = json!(text),
+        Err(_) => shown["raw_base64"] = json!(STANDARD.encode(&row.raw)),
+    }
+    shown
 }

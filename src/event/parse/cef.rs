@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::event::AuditEvent;
-use crate::event::kind::Format;
+use crate::event::kind::{Format, Kind};
 use crate::event::members::Members;
 use crate::event::parse::ParseError;
 
@@ -128,6 +128,7 @@ fn unescape(part: &str) -> Cow<'_, str> {
 fn read_extension(extension: &str, members: &mut Members) -> Result<bool, ParseError> {
     let signature = signature_at(extension);
     let body = extension[..signature.unwrap_or(extension.len())].trim_start();
+    let foreign = foreign_keys(&members.text("name").unwrap_or_default());
     let mut ambiguous = false;
     let mut after_user_agent = false;
     let mut starts = key_starts(body).peekable();
@@ -141,13 +142,24 @@ fn read_extension(extension: &str, members: &mut Members) -> Result<bool, ParseE
             continue;
         };
         let believed = key != "sig" && (!after_user_agent || AFTER_USER_AGENT.contains(&key));
-        ambiguous |= !(believed && insert(members, key, value));
+        ambiguous |= !(believed && insert(members, key, value)) || foreign.contains(&key);
         after_user_agent |= key == "user_agent";
     }
     if let Some(at) = signature {
         members.insert_text("sig", &extension[at + SIGNATURE_KEY.len()..]);
     }
     Ok(ambiguous)
+}
+
+/// The keys that an entry of this name never has, by the documented catalogue: text that a client put into a path may
+/// read as one of them.
+fn foreign_keys(name: &str) -> &'static [&'static str] {
+    match Kind::from_name(name.trim()) {
+        Kind::Access => &["success", "granted", "action"],
+        Kind::Authentication => &["granted", "action", "act", "status"],
+        Kind::Authorization => &["success", "act", "status"],
+        Kind::Observation | Kind::Action | Kind::Custom | Kind::Unknown => &[],
+    }
 }
 
 /// Finds where known keys start: at the beginning, or after a space.
@@ -216,6 +228,14 @@ mod tests {
             (event.members.len(), event.ambiguous),
             (8 + table.len(), false)
         );
+    }
+
+    #[test]
+    fn keys_of_another_kind_of_entry_are_suspect() {
+        let event = with_extension("rt=1 request=/a granted=true success=true act=GET status=403");
+        assert!(event.ambiguous);
+        let event = with_extension("rt=1 request=/a act=GET status=403");
+        assert!(!event.ambiguous);
     }
 
     #[test]

@@ -53,6 +53,19 @@ impl TestDatabase {
         .await;
     }
 
+    /// Makes it take no writes, as a standby does, or take them again.
+    pub async fn set_read_only(&self, read_only: bool) {
+        let name = &self.name;
+        self.administer(&format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {read_only}"
+        ))
+        .await;
+        self.administer(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        ))
+        .await;
+    }
+
     /// Takes connections again.
     pub async fn allow(&self) {
         self.administer(&format!(
