@@ -17,6 +17,7 @@ mod pause;
 mod queue;
 mod told;
 mod trouble;
+mod upkeep;
 mod worker;
 
 pub use action::{Action, ActionState, Target, UnknownState};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::app::AppError;
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 /// A database that needs longer to answer counts as away.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// Partitions are made ahead this often.
-const UPKEEP_EVERY: Duration = Duration::from_hours(1);
+const AHEAD_EVERY: Duration = Duration::from_hours(1);
 
 /// The record, and the server behind it when it is our own child.
 #[derive(Debug)]
@@ -99,18 +99,26 @@ fn invalid(reason: &str) -> AppError {
 /// Waits for the database, brings its schema up to date and makes `readers` active, each
 /// from its time on; `false` when
 /// cancelled before that.
+///
+/// # Errors
+/// When the schema is of a newer usher: waiting would not help.
 pub(super) async fn prepare(
     journal: &Journal,
     readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
     health: &Health,
     cancel: &CancellationToken,
-) -> bool {
+) -> Result<bool, JournalError> {
     health.set("database", Condition::Down, "not reached yet");
     let mut said = String::new();
     loop {
-        match try_prepare(journal, readers, clock).await {
+        let prepared = tokio::select! {
+            () = cancel.cancelled() => return Ok(false),
+            prepared = try_prepare(journal, readers, clock) => prepared,
+        };
+        match prepared {
             Ok(()) => break,
+            Err(failure @ JournalError::SchemaNewer { .. }) => return Err(failure),
             Err(failure) => {
                 // One line for each new reason, however long it lasts.
                 let reason = failure.chain();
@@ -125,12 +133,12 @@ pub(super) async fn prepare(
             }
         }
         if pause(PING_EVERY, cancel).await {
-            return false;
+            return Ok(false);
         }
     }
     health.set("database", Condition::Ok, "");
     info!("the database is ready");
-    true
+    Ok(true)
 }
 
 async fn try_prepare(
@@ -138,12 +146,21 @@ async fn try_prepare(
     readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,
 ) -> Result<(), JournalError> {
-    journal.reach().await?;
+    // Comes first: its own connection says why, where the pool would only say that it waited.
     journal.migrate().await?;
-    journal.make_partitions_ahead(clock.now()).await?;
+    make_partitions_ahead(journal, clock).await?;
     for (reader, since) in readers {
         journal.activate_reader(*reader, *since).await?;
     }
+    Ok(())
+}
+
+/// Makes the coming months and shows how many there are.
+async fn make_partitions_ahead(journal: &Journal, clock: &Clock) -> Result<(), JournalError> {
+    let now = clock.now();
+    journal.make_partitions_ahead(now).await?;
+    let months = journal.months_ahead(now).await?;
+    debug!(months, "partitions are ahead");
     Ok(())
 }
 
@@ -155,7 +172,7 @@ pub(super) async fn watch(
     cancel: CancellationToken,
 ) {
     let mut was_well = true;
-    let mut upkeep_at = clock.now() + UPKEEP_EVERY;
+    let mut ahead_at = clock.now() + AHEAD_EVERY;
     while !pause(PING_EVERY, &cancel).await {
         let answer = tokio::time::timeout(PING_TIMEOUT, journal.ping()).await;
         let well = matches!(answer, Ok(Ok(true)));
@@ -175,9 +192,9 @@ pub(super) async fn watch(
             }
             was_well = well;
         }
-        if well && clock.now() >= upkeep_at {
-            upkeep_at = clock.now() + UPKEEP_EVERY;
-            if let Err(failure) = journal.make_partitions_ahead(clock.now()).await {
+        if well && clock.now() >= ahead_at {
+            ahead_at = clock.now() + AHEAD_EVERY;
+            if let Err(failure) = make_partitions_ahead(&journal, &clock).await {
                 warn!(error = failure.chain(), "could not make partitions ahead");
             }
         }

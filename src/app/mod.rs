@@ -4,6 +4,7 @@ mod database;
 mod konnect_client;
 mod parts;
 mod rules;
+mod upkeep;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::act::Queue;
@@ -26,12 +27,13 @@ use crate::http::health::{self, Health};
 use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
 use crate::ingest::{self, Door};
 use crate::intake::{Intake, KeyRing};
-use crate::journal::Journal;
 use crate::journal::embedded::EmbeddedError;
+use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
+pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.
 #[derive(Debug, Clone)]
@@ -66,6 +68,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The database is not one that this usher can work with.
+    #[error(transparent)]
+    Schema(JournalError),
     /// Nothing can be published with these settings.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -79,7 +84,7 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Rules(_) | Self::Publish(_) | Self::Tls(_) => true,
-            Self::Embedded(_) | Self::Listen { .. } => false,
+            Self::Embedded(_) | Self::Listen { .. } | Self::Schema(_) => false,
         }
     }
 }
@@ -133,6 +138,7 @@ impl App {
             config.ingest.verify,
             config.ingest.max_line_bytes,
             ids.clone(),
+            &lifecycle,
         );
         let door = Door::new(
             intake.clone(),
@@ -222,7 +228,13 @@ impl App {
     }
 
     /// Serves until `until` completes, then finishes what was accepted.
-    pub async fn run(self, until: impl Future<Output = ()> + Send + 'static) {
+    ///
+    /// # Errors
+    /// [`AppError::Schema`] as soon as the database turns out to be of a newer usher.
+    pub async fn run(
+        self,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), AppError> {
         let Self {
             listener,
             certificates,
@@ -233,7 +245,14 @@ impl App {
             ..
         } = self;
         let journal = parts.journal.clone();
-        lifecycle.spawn("start", parts.start(lifecycle.clone()));
+        let (refuse, refused) = oneshot::channel();
+        let start = parts.start(lifecycle.clone());
+        lifecycle.spawn("start", async move {
+            if let Err(error) = start.await {
+                // Whoever would hear it has ended already.
+                drop(refuse.send(error));
+            }
+        });
         if let Some(certificates) = certificates.clone() {
             let reload = certificates.reload_until_stopped(lifecycle.stopping());
             lifecycle.spawn("certificates", reload);
@@ -246,11 +265,15 @@ impl App {
             lifecycle: lifecycle.clone(),
         };
         lifecycle.spawn("http", server.run());
-        until.await;
+        let ended = tokio::select! {
+            () = until => Ok(()),
+            Ok(error) = refused => Err(AppError::Schema(error)),
+        };
         lifecycle.shut_down().await;
         journal.close().await;
         database.stop().await;
         info!("stopped");
+        ended
     }
 }
 

@@ -12,12 +12,13 @@ use tracing::{info, warn};
 
 use crate::act::{self, Queue, Worker};
 use crate::app::database;
+use crate::app::upkeep::Upkeep;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::http::health::{Condition, Health};
 use crate::intake::{Intake, KeyRing, recheck_until_stopped};
-use crate::journal::{Journal, ReaderName};
+use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::observe::{self, Observer};
 use crate::publish::Publisher;
@@ -46,7 +47,10 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Waits for the database, then starts every part as a task of `lifecycle`.
-    pub(super) async fn start(self, lifecycle: Lifecycle) {
+    ///
+    /// # Errors
+    /// When the database is of a newer usher; nothing was started then.
+    pub(super) async fn start(self, lifecycle: Lifecycle) -> Result<(), JournalError> {
         let stopping = lifecycle.stopping();
         let readers = self.readers();
         let ready = database::prepare(
@@ -56,9 +60,9 @@ impl Parts {
             &self.health,
             &stopping,
         )
-        .await;
+        .await?;
         if !ready {
-            return;
+            return Ok(());
         }
         let watch = database::watch(
             self.journal.clone(),
@@ -67,6 +71,14 @@ impl Parts {
             stopping.clone(),
         );
         lifecycle.spawn("database", watch);
+        let upkeep = Upkeep {
+            journal: self.journal.clone(),
+            actions: self.actions.clone(),
+            retention: self.config.retention.clone(),
+            clock: self.clock.clone(),
+            holder: self.ids.next(),
+        };
+        lifecycle.spawn("upkeep", upkeep.run(stopping.clone()));
         self.start_keys(&lifecycle).await;
         if self.config.konnect.token.is_some() {
             self.start_onboarding(&lifecycle);
@@ -78,6 +90,7 @@ impl Parts {
         } else {
             info!("kafka.brokers is not set: nothing is published");
         }
+        Ok(())
     }
 
     /// Who reads the outbox, and from when on: Kafka gets everything that is stored, reactions are

@@ -1,4 +1,5 @@
-//! `usher migrate`: brings the schema up to date, for those who do not let `serve` do it.
+//! `usher migrate`: brings the schema up to date, for those who do not let `serve` do it, or says
+//! what that would change.
 
 use std::process::ExitCode;
 
@@ -9,13 +10,20 @@ use serde_json::json;
 use crate::app::open_database;
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
+use crate::journal::PendingMigration;
 use crate::lifecycle::Lifecycle;
+
+/// A plan that has something to do.
+const DIFFERENCES: u8 = 3;
 
 /// Arguments of `usher migrate`.
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
     #[command(flatten)]
     common: Common,
+    /// Only list what would be applied; exits 3 when there is something
+    #[arg(long)]
+    plan: bool,
 }
 
 pub(super) async fn run(
@@ -25,13 +33,32 @@ pub(super) async fn run(
     let config = args.common.load(environment)?;
     let search_path = environment.path().as_ref();
     let database = open_database(&config.database, search_path, &Lifecycle::new()).await?;
-    let migrated = database.journal().migrate().await;
+    let journal = database.journal();
+    let done = if args.plan {
+        journal.pending_migrations().await.map(Some)
+    } else {
+        journal.migrate().await.map(|()| None)
+    };
     database.stop().await;
-    migrated.context("could not migrate")?;
     let output = Output::new(args.common.json);
-    output.data(
-        "the schema is up to date",
-        &json!({ "schema": "up to date" }),
-    );
-    Ok(ExitCode::SUCCESS)
+    match done.context("could not migrate")? {
+        Some(pending) if !pending.is_empty() => {
+            show(&pending, output);
+            Ok(ExitCode::from(DIFFERENCES))
+        }
+        _ => {
+            output.data(
+                "the schema is up to date",
+                &json!({ "schema": "up to date" }),
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn show(pending: &[PendingMigration], output: Output) {
+    for migration in pending {
+        let text = format!("{} {}", migration.version, migration.description);
+        output.data(&text, migration);
+    }
 }

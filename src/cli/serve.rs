@@ -52,6 +52,6 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
             );
         }
     })
-    .await;
+    .await?;
     Ok(ExitCode::SUCCESS)
 }

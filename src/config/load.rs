@@ -9,15 +9,11 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 15] = [
+const NOT_YET: [&str; 11] = [
     "forward",
     "spool",
     "hooks",
     "console.listen",
-    "retention.events",
-    "retention.quarantine",
-    "retention.batches",
-    "retention.actions",
     "telemetry.otlp_endpoint",
     "backfill.audit",
     "backfill.auto",
@@ -319,6 +315,11 @@ mod tests {
                 "[observe]\nall_every = \"soon\"\n",
                 &[],
                 "usher.toml:2: observe.all_every: expected a duration such as \"30s\", \"2m\", \"1h\" or \"7d\"",
+            ),
+            (
+                "[retention]\nevents = \"7d\"\n",
+                &[],
+                "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
             ),
             (
                 "[spool]\ndir = \"x\"\n",

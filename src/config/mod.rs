@@ -12,8 +12,8 @@ pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
-    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, Role, RulesConfig,
-    TelemetryConfig, TlsConfig, VerifyPolicy,
+    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, RetentionConfig, Role,
+    RulesConfig, TelemetryConfig, TlsConfig, VerifyPolicy,
 };
 pub use span::parse_span;
 
@@ -39,6 +39,8 @@ pub struct Config {
     pub rules: RulesConfig,
     /// Asking Konnect for missed time.
     pub backfill: BackfillConfig,
+    /// How long what is kept.
+    pub retention: RetentionConfig,
     /// Who may read the JSON API.
     pub console: ConsoleConfig,
     /// Logs.

@@ -253,6 +253,48 @@ impl Default for BackfillConfig {
     }
 }
 
+/// `retention`: how long what is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Events, by whole months.
+    #[serde(deserialize_with = "kept")]
+    pub events: Duration,
+    /// Entries and bodies that were kept aside.
+    #[serde(deserialize_with = "kept")]
+    pub quarantine: Duration,
+    /// Deliveries.
+    #[serde(deserialize_with = "kept")]
+    pub batches: Duration,
+    /// Actions that ended, with their attempts.
+    #[serde(deserialize_with = "kept")]
+    pub actions: Duration,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        let quarter = Duration::from_hours(90 * 24);
+        Self {
+            events: Duration::from_hours(400 * 24),
+            quarantine: quarter,
+            batches: quarter,
+            actions: quarter,
+        }
+    }
+}
+
+/// Konnect can send the last 7 days again: what was forgotten sooner would be new once more, and
+/// would be done once more.
+fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let span = span::deserialize(deserializer)?;
+    if span < Duration::from_hours(8 * 24) {
+        return Err(D::Error::custom(
+            "must be at least 8d: Konnect replays up to 7 days",
+        ));
+    }
+    Ok(span)
+}
+
 /// What a console token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]

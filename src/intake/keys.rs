@@ -7,15 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use ed25519_dalek::VerifyingKey;
 use tokio::sync::{Mutex, RwLock};
-use tokio::task::JoinError;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::event::Verdict;
-use crate::intake::verify::{Check, check};
+use crate::intake::verify::{Check, CheckError, Verifier};
 use crate::journal::{Journal, JournalError};
 
 /// How long a key is believed after it left the set.
@@ -46,6 +46,7 @@ pub struct KeyRing {
     journal: Journal,
     clock: Clock,
     known: RwLock<Known>,
+    verifier: Verifier,
     /// Held while fetching: others wait for the same answer.
     fetching: Mutex<()>,
 }
@@ -67,6 +68,7 @@ impl KeyRing {
             journal,
             clock,
             known: RwLock::default(),
+            verifier: Verifier::default(),
             fetching: Mutex::default(),
         }
     }
@@ -121,10 +123,9 @@ impl KeyRing {
     /// Only when the checking thread dies.
     pub async fn verdicts(
         &self,
-        lines: Vec<Vec<u8>>,
+        lines: Vec<Bytes>,
         received_at: DateTime<Utc>,
-    ) -> Result<Vec<Verdict>, JoinError> {
-        let lines = Arc::new(lines);
+    ) -> Result<Vec<Verdict>, CheckError> {
         let (mut checks, mut fetched_at) = self.check(&lines).await?;
         let settled = |fetched_at: Option<DateTime<Utc>>| {
             fetched_at.is_some_and(|fetched_at| fetched_at > received_at)
@@ -156,14 +157,14 @@ impl KeyRing {
 
     async fn check(
         &self,
-        lines: &Arc<Vec<Vec<u8>>>,
-    ) -> Result<(Vec<Check>, Option<DateTime<Utc>>), JoinError> {
+        lines: &[Bytes],
+    ) -> Result<(Vec<Check>, Option<DateTime<Utc>>), CheckError> {
         let (keys, fetched_at) = {
             let known = self.known.read().await;
             (Arc::clone(&known.keys), known.fetched_at)
         };
-        let lines = Arc::clone(lines);
-        let checks = tokio::task::spawn_blocking(move || check(&lines, &keys)).await?;
+        // The lines are shared, not copied.
+        let checks = self.verifier.check(lines.to_vec(), keys).await?;
         Ok((checks, fetched_at))
     }
 }

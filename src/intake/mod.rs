@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of HTTP; the door and every other source of entries share it.
 
+mod gather;
 mod keys;
 mod recheck;
 mod split;
@@ -9,21 +10,23 @@ mod verify;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use metrics::counter;
-use tokio::task::JoinError;
 use uuid::Uuid;
 
 use crate::clock::Ids;
 use crate::config::VerifyPolicy;
 use crate::event::{self, Verdict};
-use crate::journal::{
-    Appended, Journal, JournalError, Lane, NewBatch, NewEvent, NewQuarantine, RequestRecord, Source,
-};
+use crate::intake::gather::{Gather, Part};
+use crate::intake::split::Line;
+use crate::journal::{Journal, JournalError, NewEvent, NewQuarantine, RequestRecord};
+use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics as names;
 
 pub use keys::{KeyRing, KeysError};
 pub use recheck::recheck_until_stopped;
+pub use verify::CheckError;
 
 /// Entries of one delivery: far more than fit into 64 MiB as Konnect writes them, and few enough to
 /// hold in memory when a sender writes them of one byte each.
@@ -78,12 +81,18 @@ pub struct Taken {
 /// Why a body could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// The record refused or did not answer.
+    /// The record refused or did not answer; one error for all requests of a transaction.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(#[from] Arc<JournalError>),
     /// The thread that checks entries died.
-    #[error("the check of entries ended early")]
-    Check(#[from] JoinError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+impl From<JournalError> for IntakeError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(Arc::new(error))
+    }
 }
 
 /// A body or a part of it that is kept aside as it came.
@@ -103,6 +112,7 @@ pub struct Refused {
 #[derive(Clone, Debug)]
 pub struct Intake {
     journal: Journal,
+    gather: Gather,
     keys: Arc<KeyRing>,
     policy: VerifyPolicy,
     max_line_bytes: usize,
@@ -110,15 +120,18 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// A way into `journal` that checks signatures against `keys` as `policy` says.
+    /// A way into `journal` that checks signatures against `keys` as `policy` says. Its writer is a
+    /// task of `lifecycle` and ends with the last clone of this.
     pub fn new(
         journal: Journal,
         keys: Arc<KeyRing>,
         policy: VerifyPolicy,
         max_line_bytes: usize,
         ids: Ids,
+        lifecycle: &Lifecycle,
     ) -> Self {
         Self {
+            gather: Gather::start(journal.clone(), ids.clone(), lifecycle),
             journal,
             keys,
             policy,
@@ -128,68 +141,37 @@ impl Intake {
     }
 
     /// Splits, checks, parses and stores; returns after the commit. `refused` is kept aside with
-    /// it, in the same transaction.
+    /// it, in the same transaction. Once that has begun, dropping the future does not end it.
     #[tracing::instrument(skip_all, fields(delivery.id = %received.id))]
     pub async fn take(
         &self,
         received: Received,
         refused: Option<Refused>,
     ) -> Result<Taken, IntakeError> {
-        let split = split::split(&received.body, received.complete, self.max_line_bytes);
+        let refused_bytes = refused.as_ref().map_or(0, |refused| refused.raw.len());
+        let room = self
+            .gather
+            .room(received.body.len() + refused_bytes)
+            .await?;
+        let body = Bytes::from(received.body);
+        let split = split::split(&body, received.complete, self.max_line_bytes);
         counter!(names::ENTRIES_RECEIVED).increment(split.len() as u64);
-        let lines: Vec<Vec<u8>> = split.iter().map(|line| line.bytes.to_vec()).collect();
-        let verdicts = self.verdicts(lines, received.received_at).await?;
+        let verdicts = self.verdicts(&split, received.received_at).await?;
 
-        let mut batch = self.batch(&received, refused, split.len());
-        let mut parsed = 0;
-        for (line, verdict) in split.iter().zip(verdicts) {
-            match self.classify(line, verdict) {
-                Ok(new) => {
-                    parsed += 1;
-                    batch.events.push(new);
-                }
-                Err(quarantine) => {
-                    parsed += usize::from(quarantine.event_id.is_some());
-                    batch.quarantined.push(quarantine);
-                }
-            }
-        }
-        if parsed == 0 && !split.is_empty() && batch.requests[0].status == 200 {
-            batch.requests[0].status = 400;
-        }
-        let entries_kept_aside = batch
-            .quarantined
-            .iter()
-            .filter(|kept| kept.reason != "body_incomplete")
-            .count();
-        let Appended {
-            stored, duplicates, ..
-        } = self.journal.append(&batch).await?;
-        Ok(Taken {
-            received: split.len(),
-            stored,
-            duplicates,
-            quarantined: entries_kept_aside,
-            parsed,
-        })
-    }
-
-    /// The batch of one request, with nothing in it but what is kept aside as it came.
-    fn batch(&self, received: &Received, refused: Option<Refused>, entries: usize) -> NewBatch {
         let request = RequestRecord {
             id: received.id,
             received_at: received.received_at,
-            peer: received.peer.clone(),
-            encoding: received.encoding.clone(),
+            peer: received.peer,
+            encoding: received.encoding,
             body_bytes: received.body_bytes,
-            inflated_bytes: received.body.len(),
+            inflated_bytes: body.len(),
             status: refused.as_ref().map_or(200, |refused| refused.status),
-            received: entries,
+            received: split.len(),
             stored: 0,
             duplicates: 0,
             quarantined: 0,
         };
-        let quarantined = refused.map(|refused| NewQuarantine {
+        let whole = refused.map(|refused| NewQuarantine {
             id: self.ids.next(),
             request: 0,
             reason: refused.reason,
@@ -198,36 +180,56 @@ impl Intake {
             raw: refused.raw,
             event_id: None,
         });
-        NewBatch {
-            // The batch carries the request's id: repeating a commit of unclear outcome is safe.
-            id: received.id,
-            source: Source::Webhook,
-            lane: Lane::Live,
-            part_of: None,
-            received_at: received.received_at,
-            requests: vec![request],
-            events: Vec::new(),
-            quarantined: quarantined.into_iter().collect(),
+        let mut part = Part {
+            request,
+            events: Vec::with_capacity(split.len()),
+            quarantined: whole.into_iter().collect(),
+        };
+        let mut parsed = 0;
+        for (line, verdict) in split.iter().zip(verdicts) {
+            match self.classify(line, verdict) {
+                Ok(new) => {
+                    parsed += 1;
+                    part.events.push(new);
+                }
+                Err(quarantine) => {
+                    parsed += usize::from(quarantine.event_id.is_some());
+                    part.quarantined.push(quarantine);
+                }
+            }
         }
+        if parsed == 0 && !split.is_empty() && part.request.status == 200 {
+            part.request.status = 400;
+        }
+        let cut_short = part
+            .quarantined
+            .iter()
+            .filter(|kept| kept.reason == "body_incomplete")
+            .count();
+        let counts = self.gather.store(part, room).await?;
+        Ok(Taken {
+            received: split.len(),
+            stored: counts.stored,
+            duplicates: counts.duplicates,
+            quarantined: counts.quarantined - cut_short,
+            parsed,
+        })
     }
 
     async fn verdicts(
         &self,
-        lines: Vec<Vec<u8>>,
+        lines: &[Line],
         received_at: DateTime<Utc>,
     ) -> Result<Vec<Verdict>, IntakeError> {
         if self.policy == VerifyPolicy::Off {
             return Ok(vec![Verdict::NotApplicable; lines.len()]);
         }
+        let lines = lines.iter().map(|line| line.bytes.clone()).collect();
         Ok(self.keys.verdicts(lines, received_at).await?)
     }
 
     /// An entry on its way into the journal, or kept aside with the reason.
-    fn classify(
-        &self,
-        line: &split::Line<'_>,
-        verdict: Verdict,
-    ) -> Result<NewEvent, NewQuarantine> {
+    fn classify(&self, line: &Line, verdict: Verdict) -> Result<NewEvent, NewQuarantine> {
         let aside = |reason: &'static str, detail: String| NewQuarantine {
             id: self.ids.next(),
             request: 0,
@@ -242,7 +244,7 @@ impl Intake {
             return Err(aside("line_too_long", detail));
         }
         let event =
-            event::parse(line.bytes).map_err(|error| aside(error.reason(), error.to_string()))?;
+            event::parse(&line.bytes).map_err(|error| aside(error.reason(), error.to_string()))?;
         if event.claims_own_product() {
             // Nothing that comes in from outside may pass for an observation or a deed of ours.
             let kept = aside("claims_own_product", "event_product is usher".to_owned());

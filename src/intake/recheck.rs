@@ -48,7 +48,7 @@ impl Intake {
         let Some(newest) = open.iter().map(|event| event.received_at).max() else {
             return Ok(0);
         };
-        let lines = open.iter().map(|event| event.raw.clone()).collect();
+        let lines = open.iter().map(|event| event.raw.clone().into()).collect();
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
         for (event, verdict) in open.iter().zip(verdicts) {
@@ -68,7 +68,7 @@ impl Intake {
         let Some(newest) = kept.iter().map(|row| row.received_at).max() else {
             return Ok(0);
         };
-        let lines = kept.iter().map(|row| row.raw.clone()).collect();
+        let lines = kept.iter().map(|row| row.raw.clone().into()).collect();
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
         for (row, verdict) in kept.into_iter().zip(verdicts) {

@@ -1,10 +1,12 @@
-//! A body into its lines.
+//! A body into its lines, without copying them.
+
+use bytes::Bytes;
 
 /// One entry's bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
-    /// The bytes, cut at the bound.
-    pub(super) bytes: &'a [u8],
+pub(super) struct Line {
+    /// The bytes, cut at the bound; they keep the body in memory.
+    pub(super) bytes: Bytes,
     /// How many there were.
     pub(super) whole_bytes: usize,
 }
@@ -18,9 +20,9 @@ pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Splits at LF, drops a CR before it, and leaves out empty lines. Without its end, the last line
 /// of a body is not a whole entry and is left out too.
-pub(super) fn split(body: &[u8], complete: bool, max_line_bytes: usize) -> Vec<Line<'_>> {
+pub(super) fn split(body: &Bytes, complete: bool, max_line_bytes: usize) -> Vec<Line> {
     let whole = if complete {
-        body
+        &body[..]
     } else {
         let end = body
             .iter()
@@ -30,7 +32,7 @@ pub(super) fn split(body: &[u8], complete: bool, max_line_bytes: usize) -> Vec<L
     };
     lines(whole)
         .map(|line| Line {
-            bytes: &line[..line.len().min(max_line_bytes)],
+            bytes: body.slice_ref(&line[..line.len().min(max_line_bytes)]),
             whole_bytes: line.len(),
         })
         .collect()
@@ -51,11 +53,10 @@ mod tests {
             (b"a\nb", false, vec!["a"]),
             (b"b", false, vec![]),
         ] {
-            let lines: Vec<&[u8]> = split(body, complete, 100)
-                .iter()
+            let lines: Vec<Bytes> = split(&Bytes::from_static(body), complete, 100)
+                .into_iter()
                 .map(|line| line.bytes)
                 .collect();
-            let expected: Vec<&[u8]> = expected.into_iter().map(str::as_bytes).collect();
             assert_eq!(lines, expected, "{body:?}");
         }
     }
@@ -63,14 +64,14 @@ mod tests {
     #[test]
     fn cuts_a_long_line_and_remembers_its_length() {
         assert_eq!(
-            split(b"abcdef\nab", true, 3),
+            split(&Bytes::from_static(b"abcdef\nab"), true, 3),
             [
                 Line {
-                    bytes: b"abc",
+                    bytes: Bytes::from_static(b"abc"),
                     whole_bytes: 6
                 },
                 Line {
-                    bytes: b"ab",
+                    bytes: Bytes::from_static(b"ab"),
                     whole_bytes: 2
                 }
             ]

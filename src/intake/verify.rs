@@ -1,6 +1,15 @@
-//! Signatures of entries, checked in batches on threads of their own.
+//! Signatures of entries, checked in batches across requests on threads of their own.
+//!
+//! Whoever comes while all threads are at work leaves entries behind; a thread that is done takes
+//! everything that waits. A batch that fails is halved until the forgeries in it are found.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
 use ed25519_dalek::{Signature, VerifyingKey, verify_batch};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use crate::event::signature::{Candidate, Signed, locate};
 
@@ -17,12 +26,156 @@ pub(super) enum Check {
     Unsigned,
 }
 
+/// The thread that checked signatures died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the check of entries ended early")]
+pub struct CheckError;
+
 /// Entries checked at once: a batch of this size costs a third of single checks.
 const BATCH: usize = 256;
+/// Entries that one thread takes in one go, and a request's beyond that.
+const TAKE: usize = 512;
+/// So few are checked one by one: below, the batch equation gains little.
+const FEW: usize = 16;
 
-/// Checks every line against every key; keys come from the audit-log service only, so that the
-/// batch equation and the strict one agree on them.
-pub(super) fn check(lines: &[Vec<u8>], keys: &[VerifyingKey]) -> Vec<Check> {
+/// One request's entries.
+#[derive(Debug)]
+struct Job {
+    lines: Vec<Bytes>,
+    keys: Arc<Vec<VerifyingKey>>,
+    checks: oneshot::Sender<Vec<Check>>,
+}
+
+/// Checks the entries of all requests. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verifier(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// Place of the key that fitted last: where several are served, one signs.
+    fitted_last: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    jobs: Vec<Job>,
+    threads: usize,
+}
+
+impl Verifier {
+    /// Checks every line against every key, together with what other requests brought.
+    ///
+    /// # Errors
+    /// Only when the checking thread dies.
+    pub(super) async fn check(
+        &self,
+        lines: Vec<Bytes>,
+        keys: Arc<Vec<VerifyingKey>>,
+    ) -> Result<Vec<Check>, CheckError> {
+        if lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (checks, checked) = oneshot::channel();
+        let starts = {
+            let mut waiting = self.0.waiting();
+            waiting.jobs.push(Job {
+                lines,
+                keys,
+                checks,
+            });
+            let starts = waiting.threads < threads_at_most();
+            waiting.threads += usize::from(starts);
+            starts
+        };
+        if starts {
+            let at_work = AtWork {
+                shared: Arc::clone(&self.0),
+                counted: true,
+            };
+            drop(spawn_blocking(move || at_work.check_what_waits()));
+        }
+        checked.await.map_err(|_| CheckError)
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it is held, and what it holds is whole at any time.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As many as can run at once; they leave none of the machine to waste and nothing to wait for.
+fn threads_at_most() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A thread at work, counted until it ends, however it does.
+struct AtWork {
+    shared: Arc<Shared>,
+    counted: bool,
+}
+
+impl AtWork {
+    fn check_what_waits(mut self) {
+        while let Some(jobs) = self.take() {
+            self.check_together(jobs);
+        }
+    }
+
+    /// The oldest jobs that make up one go. With none the thread is at its end, and no longer counted
+    /// before anybody can leave another job to it.
+    fn take(&mut self) -> Option<Vec<Job>> {
+        let mut waiting = self.shared.waiting();
+        let mut lines = 0;
+        let count = waiting
+            .jobs
+            .iter()
+            .take_while(|job| {
+                let takes = lines < TAKE;
+                lines += job.lines.len();
+                takes
+            })
+            .count();
+        if count == 0 {
+            waiting.threads -= 1;
+            self.counted = false;
+            return None;
+        }
+        Some(waiting.jobs.drain(..count).collect())
+    }
+
+    fn check_together(&self, jobs: Vec<Job>) {
+        let Some(last) = jobs.last() else { return };
+        // Keys are only added while requests wait, and later ones have seen the newer set; a line
+        // that an added key fits is verified whoever asked.
+        let keys = Arc::clone(&last.keys);
+        let lines: Vec<&Bytes> = jobs.iter().flat_map(|job| &job.lines).collect();
+        let mut checks = check(&lines, &keys, &self.shared.fitted_last).into_iter();
+        for job in jobs {
+            let own = checks.by_ref().take(job.lines.len()).collect();
+            // Its sender may have gone.
+            drop(job.checks.send(own));
+        }
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if !self.counted {
+            return;
+        }
+        // It panicked. Who waits hears of it rather than waiting for ever.
+        let mut waiting = self.shared.waiting();
+        waiting.threads -= 1;
+        waiting.jobs.clear();
+    }
+}
+
+/// Checks every line against every key, the one at `fitted_last` first. Keys come from the
+/// audit-log service only, so that the batch equation and the strict one agree on them.
+fn check(lines: &[&Bytes], keys: &[VerifyingKey], fitted_last: &AtomicUsize) -> Vec<Check> {
     let located: Vec<Signed> = lines.iter().map(|line| locate(line)).collect();
     let mut checks: Vec<Check> = located
         .iter()
@@ -32,32 +185,63 @@ pub(super) fn check(lines: &[Vec<u8>], keys: &[VerifyingKey]) -> Vec<Check> {
             Signed::Present { .. } => Check::NoKeyFits,
         })
         .collect();
-    for key in keys {
+    let first = fitted_last.load(Ordering::Relaxed);
+    let others = (0..keys.len()).filter(|place| *place != first);
+    for place in (first..keys.len()).take(1).chain(others) {
         let open: Vec<usize> = (0..checks.len())
             .filter(|index| checks[*index] == Check::NoKeyFits)
             .collect();
+        let mut fitting = 0;
         for chunk in open.chunks(BATCH) {
-            mark(&located, key, chunk, &mut checks);
+            fitting += mark(&located, &keys[place], chunk, &mut checks);
+        }
+        if fitting > open.len() / 2 {
+            fitted_last.store(place, Ordering::Relaxed);
         }
     }
     checks
 }
 
-/// Marks which of `indexes` the key fits: all at once, or, where the batch fails, one by one.
-fn mark(located: &[Signed], key: &VerifyingKey, indexes: &[usize], checks: &mut [Check]) {
+/// Marks which of `indexes` the key fits, and returns how many: all at once, or, where the batch
+/// fails, half by half.
+fn mark(located: &[Signed], key: &VerifyingKey, indexes: &[usize], checks: &mut [Check]) -> usize {
+    if indexes.len() <= FEW {
+        return mark_singly(located, key, indexes, checks);
+    }
     if all_fit(located, key, indexes) {
         for index in indexes {
             checks[*index] = Check::Fits;
         }
-        return;
+        return indexes.len();
     }
+    let (left, right) = indexes.split_at(indexes.len() / 2);
+    let fitting = mark(located, key, left, checks);
+    // Halving pays where few are forged; a flood of them shall not cost several checks each.
+    let flood = left.len() - fitting > left.len() / 4;
+    fitting
+        + if flood {
+            mark_singly(located, key, right, checks)
+        } else {
+            mark(located, key, right, checks)
+        }
+}
+
+fn mark_singly(
+    located: &[Signed],
+    key: &VerifyingKey,
+    indexes: &[usize],
+    checks: &mut [Check],
+) -> usize {
+    let mut fitting = 0;
     for index in indexes {
         if let Signed::Present { sig, candidates } = &located[*index]
             && candidates.iter().any(|candidate| fits(key, sig, candidate))
         {
             checks[*index] = Check::Fits;
+            fitting += 1;
         }
     }
+    fitting
 }
 
 fn all_fit(located: &[Signed], key: &VerifyingKey, indexes: &[usize]) -> bool {
@@ -87,15 +271,17 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use ed25519_dalek::{Signer, SigningKey};
+    use tokio::task::JoinSet;
 
     use super::*;
 
-    fn signed(key: &SigningKey, number: usize) -> Vec<u8> {
+    fn signed(key: &SigningKey, number: usize) -> Bytes {
         let unsigned = format!(r#"{{"name":"Ingress","trace_id":{number}}}"#);
         let sig = URL_SAFE_NO_PAD.encode(key.sign(unsigned.as_bytes()).to_bytes());
         unsigned
             .replace('}', &format!(r#","sig":"{sig}"}}"#))
             .into_bytes()
+            .into()
     }
 
     #[test]
@@ -105,13 +291,15 @@ mod tests {
             SigningKey::from_bytes(&[2; 32]),
             SigningKey::from_bytes(&[3; 32]),
         );
-        let mut lines: Vec<Vec<u8>> = (0..600)
+        let mut lines: Vec<Bytes> = (0..600)
             .map(|n| signed(if n % 3 == 0 { &old } else { &new }, n))
             .collect();
         lines[301] = signed(&stranger, 301);
-        lines[302] = br#"{"name":"Ingress"}"#.to_vec();
-        lines[303] = br#"{"name":"Ingress","sig":"short"}"#.to_vec();
-        let checks = check(&lines, &[new.verifying_key(), old.verifying_key()]);
+        lines[302] = Bytes::from_static(br#"{"name":"Ingress"}"#);
+        lines[303] = Bytes::from_static(br#"{"name":"Ingress","sig":"short"}"#);
+        let shared: Vec<&Bytes> = lines.iter().collect();
+        let keys = [new.verifying_key(), old.verifying_key()];
+        let checks = check(&shared, &keys, &AtomicUsize::new(1));
         for (index, found) in checks.iter().enumerate() {
             let expected = match index {
                 301 => Check::NoKeyFits,
@@ -121,5 +309,58 @@ mod tests {
             };
             assert_eq!(*found, expected, "line {index}");
         }
+    }
+
+    #[test]
+    fn remembers_the_key_that_fits_and_finds_each_forgery_wherever_it_stands() {
+        let (old, new, stranger) = (
+            SigningKey::from_bytes(&[1; 32]),
+            SigningKey::from_bytes(&[2; 32]),
+            SigningKey::from_bytes(&[3; 32]),
+        );
+        let keys = [old.verifying_key(), new.verifying_key()];
+        let forgeries: [&[usize]; 5] = [&[], &[0], &[63], &[0, 1, 31, 32, 62], &[7, 8, 9, 10, 11]];
+        for forged in forgeries {
+            let lines: Vec<Bytes> = (0..64)
+                .map(|n| signed(if forged.contains(&n) { &stranger } else { &new }, n))
+                .collect();
+            let shared: Vec<&Bytes> = lines.iter().collect();
+            let fitted_last = AtomicUsize::new(0);
+            let found: Vec<usize> = check(&shared, &keys, &fitted_last)
+                .iter()
+                .enumerate()
+                .filter(|(_, check)| **check != Check::Fits)
+                .map(|(index, _)| index)
+                .collect();
+            assert_eq!(found, forged);
+            assert_eq!(fitted_last.load(Ordering::Relaxed), 1);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_requests_at_once_each_hear_of_their_own_entries() {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let stranger = SigningKey::from_bytes(&[3; 32]);
+        let keys = Arc::new(vec![key.verifying_key()]);
+        let verifier = Verifier::default();
+        let mut asked = JoinSet::new();
+        for n in 0..200 {
+            let lines = vec![
+                signed(if n % 7 == 0 { &stranger } else { &key }, n),
+                Bytes::from_static(b"{}"),
+            ];
+            let (verifier, keys) = (verifier.clone(), Arc::clone(&keys));
+            asked.spawn(async move { (n, verifier.check(lines, keys).await) });
+        }
+        for (n, checks) in asked.join_all().await {
+            let expected = if n % 7 == 0 {
+                Check::NoKeyFits
+            } else {
+                Check::Fits
+            };
+            assert_eq!(checks, Ok(vec![expected, Check::Unsigned]), "request {n}");
+        }
+        // Nobody is left behind.
+        assert!(verifier.0.waiting().jobs.is_empty());
     }
 }

@@ -1,78 +1,179 @@
 //! Appending a batch: one transaction of events, quarantine, the batch itself and the outbox rows
 //! of every reader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use metrics::{counter, histogram};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, EventId, Verdict};
-use crate::journal::batch::{Appended, NewBatch, NewEvent};
-use crate::journal::{Journal, JournalError, outbox};
+use crate::event::{EventId, Verdict};
+use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
+use crate::journal::copy::{Loan, copy};
+use crate::journal::insert::{Written, insert, insert_by_halves};
+use crate::journal::row::{Key, Row, rows};
+use crate::journal::{Journal, JournalError, RequestRecord, closed_months, outbox};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.
-const TRIES: u32 = 5;
+const TRIES: u32 = 6;
+/// Kept aside because the database does not take the row.
+const REASON_REFUSED: &str = "refused_by_database";
+
+/// How the events of a batch are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Assumes that none is known.
+    Copy,
+    /// Takes known ones.
+    Insert,
+    /// Takes known ones, and leaves out what the database refuses.
+    Halves,
+}
+
+impl Way {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Insert => "insert",
+            Self::Halves => "halves",
+        }
+    }
+
+    /// The way to go after `error`; none when no way helps.
+    fn after(self, error: &JournalError, partitions_made_anew: bool) -> Option<Self> {
+        match (self, error) {
+            (
+                _,
+                JournalError::Unavailable(_)
+                | JournalError::Closed
+                | JournalError::LeaseLost
+                | JournalError::SchemaNewer { .. }
+                | JournalError::Migrate(_),
+            ) => None,
+            // A known event, two transactions that met, a row that is refused: all of it shows.
+            (Self::Copy, _) => Some(Self::Insert),
+            // No partition for a row, or a row that a CHECK refuses: the code is the same, and
+            // only the second remains once the partitions were looked for again.
+            (Self::Insert, JournalError::Repeat(_)) => {
+                let refused = error.refused_rows().is_some() && partitions_made_anew;
+                Some(if refused { Self::Halves } else { Self::Insert })
+            }
+            (Self::Insert, JournalError::Refused { .. })
+            | (Self::Halves, JournalError::Repeat(_)) => Some(Self::Halves),
+            (Self::Halves, JournalError::Refused { .. })
+            | (_, JournalError::Inconsistent { .. }) => None,
+        }
+    }
+}
 
 impl Journal {
     /// Appends `batch` in a transaction of its own.
     ///
     /// Appending the same batch id again changes nothing and is answered with the first outcome,
-    /// so a commit whose answer was lost can be repeated.
+    /// so a commit whose answer was lost can be repeated. An event that the database does not take
+    /// is kept aside, and the others are stored. Dropping the future leaves either nothing or the
+    /// whole batch behind.
     ///
     /// # Errors
     /// [`JournalError::is_transient`] tells whether to try later; nothing was stored then.
     #[tracing::instrument(skip_all, fields(batch.id = %batch.id, events = batch.events.len()))]
     pub async fn append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
         let started = Instant::now();
+        let rows = rows(batch);
+        let mut way = if self.pace.suits_copy(rows.len()) {
+            Way::Copy
+        } else {
+            Way::Insert
+        };
         let mut tries = 0;
+        let mut partitions_made_anew = false;
         loop {
             tries += 1;
-            match self.try_append(batch).await {
+            match self.try_append(batch, &rows, way).await {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
-                    count(&appended);
+                    counter!(names::BATCHES, "way" => way.as_str()).increment(1);
+                    count(batch, &appended);
+                    self.pace.saw(rows.len().saturating_sub(appended.stored));
                     self.wake_readers();
                     return Ok(appended);
                 }
-                Err(error @ JournalError::Repeat(_)) if tries < TRIES => {
-                    warn!(tries, error = error.chain(), "appending the batch again");
-                    self.partitions.forget();
+                Err(error) => {
+                    let next = way.after(&error, partitions_made_anew);
+                    let Some(next) = next.filter(|_| tries < TRIES) else {
+                        return Err(error);
+                    };
+                    if way != Way::Copy {
+                        warn!(tries, error = error.chain(), "appending the batch again");
+                    }
+                    if error.refused_rows().is_some() {
+                        self.partitions.forget();
+                        partitions_made_anew = true;
+                    }
+                    way = next;
                 }
-                Err(error) => return Err(error),
             }
         }
     }
 
-    async fn try_append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
-        self.partitions
-            .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
-            .await?;
-        let mut tx = self.pool.begin().await?;
-        let Some(appended) = append_in(&mut tx, batch).await? else {
-            tx.rollback().await?;
-            return self.outcome(batch.id).await;
-        };
-        tx.commit().await?;
-        Ok(appended)
+    async fn try_append(
+        &self,
+        batch: &NewBatch,
+        unique: &[Row<'_>],
+        way: Way,
+    ) -> Result<Appended, JournalError> {
+        let times = unique.iter().map(|row| row.key.0);
+        let closed = self.partitions.ensure(&self.pool, times).await?;
+        if closed.is_empty() {
+            return self.write_once(batch, unique, way).await;
+        }
+        let batch = closed_months::set_aside(batch, &closed);
+        self.write_once(&batch, &rows(&batch), way).await
+    }
+
+    async fn write_once(
+        &self,
+        batch: &NewBatch,
+        unique: &[Row<'_>],
+        way: Way,
+    ) -> Result<Appended, JournalError> {
+        // After an error the connection is closed rather than trusted.
+        let mut loan = Loan::from(&self.pool).await?;
+        let mut tx = loan.begin().await?;
+        if let Some(appended) = write(&mut tx, batch, unique, way).await? {
+            tx.commit().await?;
+            loan.give_back();
+            return Ok(appended);
+        }
+        tx.rollback().await?;
+        loan.give_back();
+        self.outcome(batch.id).await
     }
 
     /// Makes the partitions that a later [`append_in`] of the caller's transaction needs.
+    ///
+    /// # Errors
+    /// [`JournalError::Closed`] while one of them is being dropped.
     pub async fn ensure_partitions(
         &self,
         times: impl IntoIterator<Item = DateTime<Utc>>,
     ) -> Result<(), JournalError> {
-        self.partitions.ensure(&self.pool, times).await
+        let closed = self.partitions.ensure(&self.pool, times).await?;
+        if closed.is_empty() {
+            Ok(())
+        } else {
+            Err(JournalError::Closed)
+        }
     }
 
     async fn outcome(&self, batch: Uuid) -> Result<Appended, JournalError> {
         let row = sqlx::query!(
             r"
-            SELECT stored, duplicates, quarantined
+            SELECT stored, duplicates, quarantined, requests
             FROM batches
             WHERE id = $1
             ",
@@ -80,19 +181,36 @@ impl Journal {
         )
         .fetch_one(&self.pool)
         .await?;
+        let requests: Vec<RequestRecord> =
+            serde_json::from_value(row.requests).map_err(|_| JournalError::Inconsistent {
+                table: "batches",
+                column: "requests",
+            })?;
         let count = |value: i32| usize::try_from(value).unwrap_or(0);
         Ok(Appended {
             stored: count(row.stored),
             duplicates: count(row.duplicates),
             quarantined: count(row.quarantined),
             strengthened: 0,
+            requests: requests.iter().map(RequestCounts::of).collect(),
         })
     }
 }
 
-fn count(appended: &Appended) {
+/// Counts what was committed.
+fn count(batch: &NewBatch, appended: &Appended) {
     counter!(names::EVENTS_STORED).increment(appended.stored as u64);
     counter!(names::EVENTS_DUPLICATE).increment(appended.duplicates as u64);
+    for quarantined in &batch.quarantined {
+        counter!(names::ENTRIES_QUARANTINED, "reason" => quarantined.reason).increment(1);
+    }
+    let refused = appended.quarantined.saturating_sub(batch.quarantined.len());
+    if refused > 0 {
+        counter!(names::ENTRIES_QUARANTINED, "reason" => REASON_REFUSED).increment(refused as u64);
+    }
+    for (verdict, count) in verdicts(&batch.events) {
+        counter!(names::VERDICTS, "verdict" => verdict).increment(count as u64);
+    }
 }
 
 /// Appends `batch` inside the caller's transaction; `None` when its id is there already, and the
@@ -104,43 +222,46 @@ pub async fn append_in(
     tx: &mut PgConnection,
     batch: &NewBatch,
 ) -> Result<Option<Appended>, JournalError> {
+    write(tx, batch, &rows(batch), Way::Insert).await
+}
+
+async fn write(
+    tx: &mut PgConnection,
+    batch: &NewBatch,
+    rows: &[Row<'_>],
+    way: Way,
+) -> Result<Option<Appended>, JournalError> {
     outbox::hold_readers(tx).await?;
-    let unique = without_copies(&batch.events);
-    let written = write_events(tx, batch, &unique).await?;
-    write_quarantine(tx, batch).await?;
-
-    let mut requests = batch.requests.clone();
-    let mut appended = Appended {
-        quarantined: batch.quarantined.len(),
-        ..Appended::default()
-    };
-    for (entry, outcome) in unique.values().zip(&written) {
-        match outcome {
-            Written::Inserted => {
-                appended.stored += 1;
-                if let Some(request) = entry.first.request {
-                    requests[request].stored += 1;
-                }
-            }
-            Written::Strengthened => appended.strengthened += 1,
-            Written::Known => {}
+    let written = match way {
+        Way::Copy => {
+            copy(tx, batch.id, rows).await?;
+            vec![Written::Inserted; rows.len()]
         }
-    }
-    appended.duplicates = batch.events.len() - appended.stored;
-    for quarantined in &batch.quarantined {
-        requests[quarantined.request].quarantined += 1;
-    }
-    for (index, request) in requests.iter_mut().enumerate() {
-        let entries = batch
-            .events
-            .iter()
-            .filter(|e| e.request == Some(index))
-            .count();
-        request.duplicates = entries - request.stored;
-    }
+        Way::Insert => insert(tx, batch.id, rows).await?,
+        Way::Halves => insert_by_halves(tx, batch.id, rows).await?,
+    };
+    let refused = refused(rows, &written);
+    write_quarantine(tx, batch, &refused).await?;
 
-    let times = || unique.keys().map(|(event_ts, _)| *event_ts);
-    let span = times().min().zip(times().max());
+    let requests = counted(batch, rows, &written, &refused);
+    let told = |outcome: &Written| written.iter().filter(|it| *it == outcome).count();
+    let stored = told(&Written::Inserted);
+    let refused_entries = batch
+        .events
+        .iter()
+        .filter(|new| refused.contains_key(&key(new)));
+    let refused_entries = refused_entries.count();
+    let appended = Appended {
+        stored,
+        duplicates: batch.events.len() - stored - refused_entries,
+        quarantined: batch.quarantined.len() + refused_entries,
+        strengthened: told(&Written::Strengthened),
+        requests: requests.iter().map(RequestCounts::of).collect(),
+    };
+    let span = rows
+        .first()
+        .zip(rows.last())
+        .map(|(first, last)| (first.key.0, last.key.0));
     if !write_batch(tx, batch, &appended, &requests, span).await? {
         return Ok(None);
     }
@@ -150,168 +271,128 @@ pub async fn append_in(
     Ok(Some(appended))
 }
 
-/// One event of a batch with the copies of it that the batch holds.
-struct Unique<'a> {
-    /// The copy that came first, whose request gets the credit.
-    first: &'a NewEvent,
-    /// The copy with the strongest verdict, which is kept.
-    strongest: &'a NewEvent,
-    position: i32,
-    copies: i32,
+fn key(new: &NewEvent) -> Key {
+    (new.event.event_ts, new.event.id)
 }
 
-/// What the database did with one event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
-    Inserted,
-    Strengthened,
-    Known,
+/// The events that the database does not take, each with the SQLSTATE.
+fn refused<'a>(rows: &[Row<'_>], written: &'a [Written]) -> HashMap<Key, &'a str> {
+    rows.iter()
+        .zip(written)
+        .filter_map(|(row, outcome)| match outcome {
+            Written::Refused(code) => Some((row.key, code.as_str())),
+            Written::Inserted | Written::Strengthened | Written::Known => None,
+        })
+        .collect()
 }
 
-type Key = (DateTime<Utc>, EventId);
-
-/// Sorted by key, so that two instances with the same entries cannot deadlock.
-fn without_copies(events: &[NewEvent]) -> BTreeMap<Key, Unique<'_>> {
-    let mut unique: BTreeMap<Key, Unique<'_>> = BTreeMap::new();
-    for (position, new) in (0..).zip(events) {
-        unique
-            .entry((new.event.event_ts, new.event.id))
-            .and_modify(|known| {
-                known.copies += 1;
-                if new.verdict.strength() > known.strongest.verdict.strength() {
-                    known.strongest = new;
-                }
-            })
-            .or_insert(Unique {
-                first: new,
-                strongest: new,
-                position,
-                copies: 1,
-            });
+/// The requests with their own counts: the first copy of a new event gets the credit.
+fn counted(
+    batch: &NewBatch,
+    rows: &[Row<'_>],
+    written: &[Written],
+    refused: &HashMap<Key, &str>,
+) -> Vec<RequestRecord> {
+    let mut requests = batch.requests.clone();
+    for new in &batch.events {
+        let Some(index) = new.request else { continue };
+        if refused.contains_key(&key(new)) {
+            requests[index].quarantined += 1;
+        } else {
+            requests[index].duplicates += 1;
+        }
     }
-    unique
+    for (row, outcome) in rows.iter().zip(written) {
+        if let (Some(index), Written::Inserted) = (row.credited, outcome) {
+            requests[index].stored += 1;
+            requests[index].duplicates -= 1;
+        }
+    }
+    for quarantined in &batch.quarantined {
+        requests[quarantined.request].quarantined += 1;
+    }
+    requests
 }
 
-async fn write_events(
+/// One row of quarantine.
+struct Aside<'a> {
+    id: Uuid,
+    received_at: DateTime<Utc>,
+    request: Option<Uuid>,
+    reason: &'a str,
+    detail: String,
+    raw: &'a [u8],
+    raw_bytes: usize,
+    event_id: Option<EventId>,
+}
+
+/// What a batch keeps aside, with the entries that the database refused.
+fn aside<'a>(batch: &'a NewBatch, refused: &HashMap<Key, &str>) -> Vec<Aside<'a>> {
+    let known = batch.quarantined.iter().map(|kept| Aside {
+        id: kept.id,
+        received_at: batch.requests[kept.request].received_at,
+        request: Some(batch.requests[kept.request].id),
+        reason: kept.reason,
+        detail: kept.detail.replace('\0', "\u{fffd}"),
+        raw: &kept.raw,
+        raw_bytes: kept.raw_bytes,
+        event_id: kept.event_id,
+    });
+    let found = (1_u128..).zip(&batch.events).filter_map(|(place, new)| {
+        let code = refused.get(&key(new))?;
+        let request = new.request.map(|index| &batch.requests[index]);
+        Some(Aside {
+            // Made from the batch's own, so that a repetition makes the same.
+            id: Uuid::from_u128(batch.id.as_u128() ^ place),
+            received_at: request.map_or(batch.received_at, |request| request.received_at),
+            request: request.map(|request| request.id),
+            reason: REASON_REFUSED,
+            detail: format!("the database refused the row with code {code}"),
+            raw: &new.raw,
+            raw_bytes: new.raw.len(),
+            event_id: Some(new.event.id),
+        })
+    });
+    known.chain(found).collect()
+}
+
+async fn write_quarantine(
     tx: &mut PgConnection,
     batch: &NewBatch,
-    unique: &BTreeMap<Key, Unique<'_>>,
-) -> Result<Vec<Written>, JournalError> {
-    if unique.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<&Unique<'_>> = unique.values().collect();
-    let text = |pick: fn(&AuditEvent) -> Option<String>| -> Vec<Option<String>> {
-        rows.iter().map(|row| pick(&row.strongest.event)).collect()
-    };
-    let events = || rows.iter().map(|row| &row.strongest.event);
-    let returned = sqlx::query_file!(
-        "src/journal/append.sql",
-        batch.id,
-        batch.received_at,
-        &events().map(|e| e.event_ts).collect::<Vec<_>>(),
-        &events().map(|e| e.id.as_uuid()).collect::<Vec<_>>(),
-        &events().map(|e| e.occurred_at).collect::<Vec<_>>(),
-        &rows
-            .iter()
-            .map(|row| request_index(row.strongest))
-            .collect::<Vec<_>>() as &[Option<i16>],
-        &rows.iter().map(|row| row.position).collect::<Vec<_>>(),
-        &events()
-            .map(|e| e.kind.as_str().to_owned())
-            .collect::<Vec<_>>(),
-        &events()
-            .map(|e| e.format.as_str().to_owned())
-            .collect::<Vec<_>>(),
-        &rows
-            .iter()
-            .map(|row| row.strongest.verdict.as_str().to_owned())
-            .collect::<Vec<_>>(),
-        &events().map(|e| e.ambiguous).collect::<Vec<_>>(),
-        &events().map(|e| e.time_known).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.copies).collect::<Vec<_>>(),
-        &text(|e| e.column("event_product")) as &[Option<String>],
-        &text(|e| e.column("name")) as &[Option<String>],
-        &text(|e| e.column("event_class_id")) as &[Option<String>],
-        &text(|e| e.column("org_id")) as &[Option<String>],
-        &text(|e| e.column("portal_id")) as &[Option<String>],
-        &text(|e| e.column("principal_id")) as &[Option<String>],
-        &text(|e| e.column("trace_id")) as &[Option<String>],
-        &text(|e| e.column("src")) as &[Option<String>],
-        &text(|e| e.column("request")) as &[Option<String>],
-        &text(|e| e.column("act")) as &[Option<String>],
-        &events().map(AuditEvent::status).collect::<Vec<_>>() as &[Option<i32>],
-        &text(|e| e.column("action")) as &[Option<String>],
-        &events().map(AuditEvent::granted).collect::<Vec<_>>() as &[Option<bool>],
-        &events().map(AuditEvent::success).collect::<Vec<_>>() as &[Option<bool>],
-        &rows
-            .iter()
-            .map(|row| row.strongest.raw.clone())
-            .collect::<Vec<_>>(),
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-
-    let mut written = BTreeMap::new();
-    for row in returned {
-        written.insert(
-            (row.event_ts, EventId::from_uuid(row.id)),
-            (row.copies, row.ours),
-        );
-    }
-    Ok(unique
-        .iter()
-        .map(|(key, own)| match written.get(key) {
-            // A row that was there has more copies now than this batch brought.
-            Some((copies, true)) if *copies == own.copies => Written::Inserted,
-            Some((_, true)) => Written::Strengthened,
-            _ => Written::Known,
-        })
-        .collect())
-}
-
-fn request_index(event: &NewEvent) -> Option<i16> {
-    event.request.and_then(|index| i16::try_from(index).ok())
-}
-
-async fn write_quarantine(tx: &mut PgConnection, batch: &NewBatch) -> Result<(), JournalError> {
-    for quarantined in &batch.quarantined {
-        counter!(names::ENTRIES_QUARANTINED, "reason" => quarantined.reason).increment(1);
-    }
-    if batch.quarantined.is_empty() {
+    refused: &HashMap<Key, &str>,
+) -> Result<(), JournalError> {
+    let rows = aside(batch, refused);
+    if rows.is_empty() {
         return Ok(());
     }
-    let rows = &batch.quarantined;
     sqlx::query!(
         r"
         INSERT INTO quarantine
             (id, received_at, batch, delivery_id, reason, detail, raw, raw_bytes, event_id)
-        SELECT id, $1, $2, delivery_id, reason, detail, raw, raw_bytes, event_id
+        SELECT id, received_at, $1, delivery_id, reason, detail, raw, raw_bytes, event_id
         FROM UNNEST(
-            $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bytea[], $8::bigint[], $9::uuid[]
-        ) AS t (id, delivery_id, reason, detail, raw, raw_bytes, event_id)
+            $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bytea[],
+            $8::bigint[], $9::uuid[]
+        ) AS t (received_at, id, delivery_id, reason, detail, raw, raw_bytes, event_id)
         ON CONFLICT (id) DO NOTHING
         ",
-        batch.received_at,
         batch.id,
-        &rows.iter().map(|q| q.id).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.received_at).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.id).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.request).collect::<Vec<_>>() as &[Option<Uuid>],
+        &rows.iter().map(|row| row.reason).collect::<Vec<_>>() as &[&str],
         &rows
             .iter()
-            .map(|q| batch.requests[q.request].id)
-            .collect::<Vec<_>>(),
-        &rows.iter().map(|q| q.reason.to_owned()).collect::<Vec<_>>(),
+            .map(|row| row.detail.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &rows.iter().map(|row| row.raw).collect::<Vec<_>>() as &[&[u8]],
         &rows
             .iter()
-            .map(|q| q.detail.replace('\0', "\u{fffd}"))
-            .collect::<Vec<_>>(),
-        &rows.iter().map(|q| q.raw.clone()).collect::<Vec<_>>(),
-        &rows
-            .iter()
-            .map(|q| i64::try_from(q.raw_bytes).unwrap_or(i64::MAX))
+            .map(|row| i64::try_from(row.raw_bytes).unwrap_or(i64::MAX))
             .collect::<Vec<_>>(),
         &rows
             .iter()
-            .map(|q| q.event_id.map(EventId::as_uuid))
+            .map(|row| row.event_id.map(EventId::as_uuid))
             .collect::<Vec<_>>() as &[Option<Uuid>],
     )
     .execute(&mut *tx)
@@ -324,7 +405,7 @@ async fn write_batch(
     tx: &mut PgConnection,
     batch: &NewBatch,
     appended: &Appended,
-    requests: &[crate::journal::RequestRecord],
+    requests: &[RequestRecord],
     span: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Result<bool, JournalError> {
     let count = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
@@ -346,7 +427,7 @@ async fn write_batch(
         count(appended.stored),
         count(appended.duplicates),
         count(appended.quarantined),
-        verdicts(&batch.events),
+        serde_json::json!(verdicts(&batch.events)),
         serde_json::to_value(requests).expect("a request record has string keys only"),
     )
     .execute(&mut *tx)
@@ -354,13 +435,10 @@ async fn write_batch(
     Ok(done.rows_affected() == 1)
 }
 
-fn verdicts(events: &[NewEvent]) -> serde_json::Value {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+fn verdicts(events: &[NewEvent]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
     for verdict in events.iter().map(|event| event.verdict) {
         *counts.entry(Verdict::as_str(verdict)).or_default() += 1;
     }
-    for (verdict, count) in &counts {
-        counter!(names::VERDICTS, "verdict" => (*verdict).to_owned()).increment(*count as u64);
-    }
-    serde_json::json!(counts)
+    counts
 }

@@ -4,17 +4,17 @@ INSERT INTO events (
     src, path, act, status, action, granted, success, raw
 )
 SELECT
-    event_ts, id, occurred_at, $2, $1, request, position, kind, format, verdict, ambiguous,
+    event_ts, id, occurred_at, received_at, $1, request, position, kind, format, verdict, ambiguous,
     time_known, copies, product, name, event_class_id, org_id, portal_id, principal_id, trace_id,
     src, path, act, status, action, granted, success, raw
 FROM UNNEST(
-    $3::timestamptz[], $4::uuid[], $5::timestamptz[], $6::smallint[], $7::integer[], $8::text[],
-    $9::text[], $10::text[], $11::boolean[], $12::boolean[], $13::integer[], $14::text[],
-    $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[],
-    $22::text[], $23::text[], $24::integer[], $25::text[], $26::boolean[], $27::boolean[],
-    $28::bytea[]
+    $2::timestamptz[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::smallint[],
+    $7::integer[], $8::text[], $9::text[], $10::text[], $11::boolean[], $12::boolean[],
+    $13::integer[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[],
+    $20::text[], $21::text[], $22::text[], $23::text[], $24::integer[], $25::text[],
+    $26::boolean[], $27::boolean[], $28::bytea[]
 ) AS t (
-    event_ts, id, occurred_at, request, position, kind, format,
+    event_ts, id, occurred_at, received_at, request, position, kind, format,
     verdict, ambiguous, time_known, copies, product, name,
     event_class_id, org_id, portal_id, principal_id, trace_id, src, path,
     act, status, action, granted, success, raw

@@ -146,4 +146,28 @@ pub struct Appended {
     pub quarantined: usize,
     /// Known events whose verdict became stronger.
     pub strengthened: usize,
+    /// The counts of each request of [`NewBatch::requests`].
+    pub requests: Vec<RequestCounts>,
+}
+
+/// What became of one request of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestCounts {
+    /// Events that were new, and first came with this request.
+    pub stored: usize,
+    /// Entries whose event was known, or came with an earlier request of the same batch.
+    pub duplicates: usize,
+    /// Entries kept aside.
+    pub quarantined: usize,
+}
+
+impl RequestCounts {
+    /// The counts of a request that was recorded.
+    pub(super) fn of(request: &RequestRecord) -> Self {
+        Self {
+            stored: request.stored,
+            duplicates: request.duplicates,
+            quarantined: request.quarantined,
+        }
+    }
 }

@@ -31,6 +31,22 @@ pub enum JournalError {
         /// The column.
         column: &'static str,
     },
+    /// The month is older than `retention.events` and is being dropped: try later.
+    #[error("the month of an event is being dropped")]
+    Closed,
+    /// Another instance holds the lease that this one worked under.
+    #[error("another instance took the lease")]
+    LeaseLost,
+    /// A newer usher changed the schema, and this one does not know what it means.
+    #[error(
+        "the schema is newer than this usher: it is at {found}, and this usher knows versions up to {known}"
+    )]
+    SchemaNewer {
+        /// Version of the latest migration that is not known here.
+        found: i64,
+        /// Version of the latest migration that is.
+        known: i64,
+    },
     /// The schema could not be brought up to date.
     #[error("could not migrate the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -40,8 +56,35 @@ impl JournalError {
     /// Whether the same call may succeed later without anybody's help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Repeat(_) => true,
-            Self::Refused { .. } | Self::Inconsistent { .. } | Self::Migrate(_) => false,
+            Self::Unavailable(_) | Self::Repeat(_) | Self::Closed | Self::LeaseLost => true,
+            Self::Refused { .. }
+            | Self::Inconsistent { .. }
+            | Self::SchemaNewer { .. }
+            | Self::Migrate(_) => false,
+        }
+    }
+
+    /// It did not answer in the time that the caller had.
+    pub fn busy() -> Self {
+        Self::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+
+    /// The SQLSTATE, where the values of rows may be what the database does not take; a missing
+    /// partition looks the same as a value that a CHECK refuses.
+    pub(super) fn refused_rows(&self) -> Option<String> {
+        match self {
+            Self::Repeat(error) => error
+                .as_database_error()
+                .and_then(DatabaseError::code)
+                .filter(|code| code == "23514")
+                .map(Cow::into_owned),
+            Self::Refused { code, .. } => Some(code.clone()),
+            Self::Unavailable(_)
+            | Self::Inconsistent { .. }
+            | Self::Closed
+            | Self::LeaseLost
+            | Self::SchemaNewer { .. }
+            | Self::Migrate(_) => None,
         }
     }
 

@@ -4,40 +4,48 @@
 
 mod append;
 mod batch;
+mod closed_months;
+mod copy;
 mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
+mod insert;
 mod keys;
 mod leases;
+mod old_rows;
 mod outbox;
 mod partitions;
 mod quarantine;
+mod row;
+mod schema;
 mod search;
+mod upkeep;
 mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 
 pub use append::append_in;
-pub use batch::{Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestRecord, Source};
+pub use batch::{
+    Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
+};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::StoredEvent;
 pub use keys::SigningKey;
 pub use leases::Lease;
+pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
+pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Position};
-
-/// Every migration of usher, in order.
-pub static MIGRATOR: Migrator = sqlx::migrate!();
+pub use upkeep::{Retention, Round, before};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,6 +57,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
+    pace: Arc<copy::Pace>,
     appended: Arc<Notify>,
 }
 
@@ -74,14 +83,9 @@ impl Journal {
         Self {
             pool,
             partitions: partitions::Partitions::default(),
+            pace: Arc::default(),
             appended: Arc::new(Notify::new()),
         }
-    }
-
-    /// Brings the schema up to date; waits while another instance does.
-    pub async fn migrate(&self) -> Result<(), JournalError> {
-        MIGRATOR.run(&self.pool).await?;
-        Ok(())
     }
 
     /// Makes the partitions that the coming months need, and the ranges on either side.
@@ -94,6 +98,19 @@ impl Journal {
         &self.pool
     }
 
+    /// A connection beside the pool, without a limit on statements: for work that may wait long
+    /// and whose settings and locks must end with it.
+    async fn own_connection(&self) -> Result<PgConnection, JournalError> {
+        let options = self.pool.connect_options();
+        let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
+            .await
+            .map_err(|_| JournalError::Unavailable(sqlx::Error::PoolTimedOut))??;
+        sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
+            .fetch_one(&mut connection)
+            .await?;
+        Ok(connection)
+    }
+
     /// Whether Postgres answers and takes writes: a standby does not.
     pub async fn ping(&self) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
@@ -101,16 +118,6 @@ impl Journal {
         )
         .fetch_one(&self.pool)
         .await?)
-    }
-
-    /// Opens one connection and closes it: says why, where the pool would only say that it waited.
-    pub async fn reach(&self) -> Result<(), JournalError> {
-        let options = self.pool.connect_options();
-        let connection = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
-            .await
-            .map_err(|_| JournalError::Unavailable(sqlx::Error::PoolTimedOut))??;
-        connection.close().await?;
-        Ok(())
     }
 
     /// Completes when this process appended something, or after `at_most`: other instances append

@@ -1,14 +1,15 @@
-//! The monthly partitions of `events`: made ahead, and on demand for any month of 2020 to 2039.
+//! The monthly partitions of `events`: made ahead, and on demand for any month of 2020 to 2039;
+//! detached and dropped when upkeep says so.
 //!
 //! One of the three homes of dynamic SQL. A partition is made as a table of its own and attached,
 //! since `CREATE TABLE … PARTITION OF` would queue behind every reader of the parent, and every
-//! insert behind it.
+//! insert behind it. It is detached `CONCURRENTLY` for the same reason.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tracing::info;
 
@@ -16,22 +17,55 @@ use crate::journal::JournalError;
 
 /// First and last year with partitions by month; what lies outside shares one on either side, so
 /// that forged dates cannot make more than these.
-const YEARS: std::ops::RangeInclusive<i32> = 2020..=2039;
+pub(super) const YEARS: std::ops::RangeInclusive<i32> = 2020..=2039;
 /// Tries to attach, each waiting a second for the lock.
 const ATTACH_TRIES: u32 = 10;
 /// Any number, the same in every instance: only one makes partitions at a time.
 const ADVISORY_LOCK: i64 = 0x7573_6865_7201;
+/// Comment on a month that usher itself detaches: what an operator put aside has none, and stays.
+pub(super) const DROP_MARK: &str = "usher drops this month";
 
 /// One partition's range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Range {
+pub(super) enum Range {
+    /// What was before the first month.
     Before,
+    /// The month that begins on this day, in UTC.
     Month(NaiveDate),
+    /// What comes after the last month.
     After,
 }
 
+/// How a range's table stands to `events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Attached,
+    /// Its detachment has begun and waits for older transactions: no row can be put into it, and
+    /// no other partition into its place.
+    Detaching,
+    /// A table of that name that is no partition.
+    Apart,
+    Absent,
+}
+
+/// Ranges that cannot take events just now, because upkeep is dropping them.
+#[derive(Debug, Default)]
+pub(super) struct Closed(BTreeSet<Range>);
+
+impl Closed {
+    /// Whether every range is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether an event of `time` has no place.
+    pub(super) fn holds(&self, time: DateTime<Utc>) -> bool {
+        self.0.contains(&Range::of(time))
+    }
+}
+
 impl Range {
-    fn of(time: DateTime<Utc>) -> Self {
+    pub(super) fn of(time: DateTime<Utc>) -> Self {
         let date = time.date_naive();
         if date.year() < *YEARS.start() {
             Self::Before
@@ -42,7 +76,25 @@ impl Range {
         }
     }
 
-    fn table(self) -> String {
+    /// The month whose partition has this name; none for the ranges on either side.
+    pub(super) fn month_of(table: &str) -> Option<Self> {
+        let (year, month) = table.strip_prefix("events_")?.split_once('_')?;
+        let first = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)?;
+        let range = Self::of(first.and_time(NaiveTime::MIN).and_utc());
+        // Only the exact name: `events_2026_1` is nobody's.
+        (range.table() == table).then_some(range)
+    }
+
+    /// First instant of a month and of the one after it.
+    pub(super) fn month(self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let Self::Month(first) = self else {
+            return None;
+        };
+        let start = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
+        Some((start(first), start(first + Months::new(1))))
+    }
+
+    pub(super) fn table(self) -> String {
         match self {
             Self::Before => format!("events_before_{}", YEARS.start()),
             Self::Month(first) => format!("events_{}_{:02}", first.year(), first.month()),
@@ -70,29 +122,34 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    /// Makes the partitions for `times` that this process has not seen yet.
+    /// Makes the partitions for `times` that this process has not seen yet; answers which of them
+    /// are being dropped and so cannot be had.
     pub(super) async fn ensure(
         &self,
         pool: &PgPool,
         times: impl IntoIterator<Item = DateTime<Utc>>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Closed, JournalError> {
         let wanted: BTreeSet<Range> = times.into_iter().map(Range::of).collect();
         let missing: Vec<Range> = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             wanted.difference(&known).copied().collect()
         };
+        let mut closed = Closed::default();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(closed);
         }
         let mut connection = pool.acquire().await?;
         for range in missing {
-            make(&mut connection, range).await?;
-            self.known
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(range);
+            if make(&mut connection, range).await? {
+                self.known
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(range);
+            } else {
+                closed.0.insert(range);
+            }
         }
-        Ok(())
+        Ok(closed)
     }
 
     /// Makes what the coming months need, and the ranges on either side.
@@ -107,7 +164,8 @@ impl Partitions {
             pool,
             months.chain([last_week, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC]),
         )
-        .await
+        .await?;
+        Ok(())
     }
 
     /// Forgets what is known, so that the next append looks again.
@@ -119,18 +177,19 @@ impl Partitions {
     }
 }
 
-async fn make(connection: &mut PgConnection, range: Range) -> Result<(), JournalError> {
-    if exists(connection, &range.table()).await? {
-        return Ok(());
-    }
+/// Makes the partition; `false` while it is being dropped.
+async fn make(connection: &mut PgConnection, range: Range) -> Result<bool, JournalError> {
     let mut tries = 0;
     loop {
+        match standing(connection, range).await? {
+            Standing::Attached => return Ok(true),
+            Standing::Detaching => return Ok(false),
+            Standing::Apart | Standing::Absent => {}
+        }
         tries += 1;
         match attach(connection, range).await {
-            Ok(()) => {
-                info!(partition = range.table(), "made a partition");
-                return Ok(());
-            }
+            // Asked once more: another instance may have come first.
+            Ok(()) => {}
             Err(JournalError::Repeat(_)) if tries < ATTACH_TRIES => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -139,44 +198,128 @@ async fn make(connection: &mut PgConnection, range: Range) -> Result<(), Journal
     }
 }
 
-async fn attach(connection: &mut PgConnection, range: Range) -> Result<(), JournalError> {
+/// Makes `range` a partition, of its own table where there is one already.
+pub(super) async fn attach(
+    connection: &mut PgConnection,
+    range: Range,
+) -> Result<(), JournalError> {
     let table = range.table();
     let (from, to) = range.bounds();
+    let mut tx = alone(connection).await?;
+    let first = match standing(&mut tx, range).await? {
+        Standing::Attached | Standing::Detaching => return Ok(()),
+        // It was detached and not dropped: its rows count again.
+        Standing::Apart => format!("COMMENT ON TABLE {table} IS NULL"),
+        Standing::Absent => format!(
+            "CREATE TABLE {table} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"
+        ),
+    };
+    run(&mut tx, "SET LOCAL lock_timeout = '1s'".to_owned()).await?;
+    run(&mut tx, first).await?;
+    run(
+        &mut tx,
+        format!("ALTER TABLE events ATTACH PARTITION {table} FOR VALUES FROM ({from}) TO ({to})"),
+    )
+    .await?;
+    tx.commit().await?;
+    info!(partition = table, "made a partition");
+    Ok(())
+}
+
+/// Takes `range` out of `events`, once every transaction that may still see it has ended, however
+/// long that takes; inserts elsewhere go on meanwhile. Cut short, it leaves the partition half
+/// detached: [`finish_detaching`].
+///
+/// `connection` must have no `statement_timeout` and no transaction.
+pub(super) async fn detach(
+    connection: &mut PgConnection,
+    range: Range,
+) -> Result<(), JournalError> {
+    let table = range.table();
+    run(
+        connection,
+        format!("COMMENT ON TABLE {table} IS '{DROP_MARK}'"),
+    )
+    .await?;
+    run(
+        connection,
+        format!("ALTER TABLE events DETACH PARTITION {table} CONCURRENTLY"),
+    )
+    .await
+}
+
+/// Ends a detachment that was cut short. It waits for older transactions while it holds a lock
+/// that attaching needs, so the caller sets a `statement_timeout`; cut again, it loses nothing.
+pub(super) async fn finish_detaching(
+    connection: &mut PgConnection,
+    range: Range,
+) -> Result<(), JournalError> {
+    let table = range.table();
+    run(
+        connection,
+        format!("ALTER TABLE events DETACH PARTITION {table} FINALIZE"),
+    )
+    .await
+}
+
+/// Drops the table of `range` where it is no partition any more; `false` when it was attached
+/// again in the meantime.
+pub(super) async fn drop_detached(
+    connection: &mut PgConnection,
+    range: Range,
+) -> Result<bool, JournalError> {
+    let mut tx = alone(connection).await?;
+    if standing(&mut tx, range).await? != Standing::Apart {
+        return Ok(false);
+    }
+    run(&mut tx, "SET LOCAL lock_timeout = '1s'".to_owned()).await?;
+    run(&mut tx, format!("DROP TABLE {}", range.table())).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// A transaction that is the only one to make or drop partitions.
+async fn alone(
+    connection: &mut PgConnection,
+) -> Result<sqlx::Transaction<'_, sqlx::Postgres>, JournalError> {
     let mut tx = connection.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
         .execute(&mut *tx)
         .await?;
-    if exists(&mut tx, &table).await? {
-        return Ok(());
-    }
+    Ok(tx)
+}
+
+/// Runs one statement of DDL.
+async fn run(connection: &mut PgConnection, statement: String) -> Result<(), JournalError> {
     // Safe to assert: names and bounds come from `Range`, never from outside.
-    for statement in [
-        "SET LOCAL lock_timeout = '1s'".to_owned(),
-        format!(
-            "CREATE TABLE {table} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"
-        ),
-        format!("ALTER TABLE events ATTACH PARTITION {table} FOR VALUES FROM ({from}) TO ({to})"),
-    ] {
-        sqlx::query(AssertSqlSafe(statement))
-            .execute(&mut *tx)
-            .await?;
-    }
-    tx.commit().await?;
+    sqlx::query(AssertSqlSafe(statement))
+        .persistent(false)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, JournalError> {
-    Ok(sqlx::query_scalar!(
+async fn standing(connection: &mut PgConnection, range: Range) -> Result<Standing, JournalError> {
+    let row = sqlx::query!(
         r#"
-        SELECT EXISTS (
-            SELECT FROM pg_inherits
-            WHERE inhparent = 'events'::regclass AND inhrelid = to_regclass($1)
-        ) AS "exists!"
+        SELECT
+            to_regclass($1) IS NOT NULL AS "is_table!",
+            (
+                SELECT inhdetachpending
+                FROM pg_inherits
+                WHERE inhparent = 'events'::regclass AND inhrelid = to_regclass($1)
+            ) AS is_detaching
         "#,
-        table,
+        range.table(),
     )
     .fetch_one(connection)
-    .await?)
+    .await?;
+    Ok(match (row.is_table, row.is_detaching) {
+        (_, Some(false)) => Standing::Attached,
+        (_, Some(true)) => Standing::Detaching,
+        (true, None) => Standing::Apart,
+        (false, None) => Standing::Absent,
+    })
 }
 
 #[cfg(test)]
@@ -195,7 +338,19 @@ mod tests {
             ("9999-01-01T00:00:00Z", "events_after_2039"),
         ] {
             let time: DateTime<Utc> = time.parse().expect("a time");
-            assert_eq!(Range::of(time).table(), table);
+            let range = Range::of(time);
+            assert_eq!(range.table(), table);
+            let month = matches!(range, Range::Month(_)).then_some(range);
+            assert_eq!(Range::month_of(table), month);
+        }
+        for table in [
+            "events",
+            "events_2026_1",
+            "events_2026_13",
+            "events_2041_01",
+            "events_2026_01_old",
+        ] {
+            assert_eq!(Range::month_of(table), None, "{table}");
         }
         let december = NaiveDate::from_ymd_opt(2026, 12, 1).expect("a date");
         assert_eq!(

@@ -16,6 +16,8 @@ pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
 pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
 /// Verdicts on signatures; label `verdict`.
 pub const VERDICTS: &str = "usher_verdicts_total";
+/// Committed batches; label `way`: copy, insert, or halves after a row was refused.
+pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
 pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";
 /// Batches that a reader still owes; label `reader`.
@@ -34,6 +36,14 @@ pub const ACTIONS: &str = "usher_actions_total";
 pub const ACTIONS_PAUSED: &str = "usher_actions_paused";
 /// Calls to the management API; labels `method` and `status`.
 pub const KONNECT_CALLS: &str = "usher_konnect_calls_total";
+/// Months after the present one that have a partition.
+pub const PARTITIONS_AHEAD: &str = "usher_partitions_ahead_months";
+/// Old months that were dropped.
+pub const UPKEEP_MONTHS: &str = "usher_upkeep_dropped_months_total";
+/// Old rows that were deleted, or emptied; label `table`.
+pub const UPKEEP_ROWS: &str = "usher_upkeep_rows_total";
+/// Old months that cannot be dropped yet; label `reason`.
+pub const UPKEEP_KEPT: &str = "usher_upkeep_kept_months";
 
 /// Makes the recorder the process-wide one and names every metric.
 ///
@@ -57,9 +67,12 @@ fn describe() {
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
         (ENTRIES_QUARANTINED, "entries kept aside by reason"),
         (VERDICTS, "verdicts on signatures"),
+        (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
         (SWEEPS, "sweeps of a portal by scope and outcome"),
+        (UPKEEP_MONTHS, "old months that were dropped"),
+        (UPKEEP_ROWS, "old rows that were deleted, by table"),
         (ACTIONS, "actions by deed and the state they reached"),
         (
             KONNECT_CALLS,
@@ -78,6 +91,16 @@ fn describe() {
         OUTBOX_AGE,
         Unit::Seconds,
         "age of the oldest batch a reader owes"
+    );
+    describe_gauge!(
+        PARTITIONS_AHEAD,
+        Unit::Count,
+        "months ahead that have a partition"
+    );
+    describe_gauge!(
+        UPKEEP_KEPT,
+        Unit::Count,
+        "old months that cannot be dropped yet, by reason"
     );
     describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
 }

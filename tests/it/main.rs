@@ -16,3 +16,5 @@ mod react;
 mod replay;
 mod support;
 mod tidy;
+mod upkeep;
+mod writer;

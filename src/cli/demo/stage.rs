@@ -117,7 +117,7 @@ impl Stage {
         let end_usher = CancellationToken::new();
         let ended = end_usher.clone();
         let people = Lifecycle::new();
-        people.spawn("usher", app.run(async move { ended.cancelled().await }));
+        people.spawn("usher", serve(app, ended));
         Ok(Self {
             emulator,
             broker,
@@ -219,6 +219,14 @@ impl Crowd {
 
 fn configure(variables: &[(&str, &str)]) -> Result<Config, CliError> {
     Ok(load(None, &Environment::of(variables))?)
+}
+
+/// Serves until `ended`.
+async fn serve(app: App, ended: CancellationToken) {
+    let until = async move { ended.cancelled().await };
+    if let Err(error) = app.run(until).await {
+        Output::complain(&error.to_string());
+    }
 }
 
 /// Takes the usual port where it is free, else any.

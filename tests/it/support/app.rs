@@ -64,7 +64,10 @@ impl TestApp {
         let end = CancellationToken::new();
         let ended = end.clone();
         // Not a task of the app's own lifecycle: it waits for those.
-        Lifecycle::new().spawn("app", app.run(async move { ended.cancelled().await }));
+        Lifecycle::new().spawn("app", async move {
+            let until = async move { ended.cancelled().await };
+            app.run(until).await.expect("the schema is usher's own");
+        });
         let http = Client::builder()
             .timeout(Duration::from_secs(20))
             .build()

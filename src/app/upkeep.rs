@@ -1,0 +1,125 @@
+//! Upkeep by the hour, in one instance at a time: old months, old rows, old actions.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use crate::act::Queue;
+use crate::clock::Clock;
+use crate::config::RetentionConfig;
+use crate::journal::{Journal, JournalError, Lease, Retention, Round, SLICE, before};
+use crate::lifecycle::pause;
+use crate::telemetry::metrics as names;
+
+/// Between rounds.
+const EVERY: Duration = Duration::from_hours(1);
+/// After the start, and after a round that left something to do.
+const SOON: Duration = Duration::from_mins(1);
+/// The lease is renewed three times before it ends.
+const LEASE: Duration = Duration::from_mins(1);
+const RENEW_EVERY: Duration = Duration::from_secs(20);
+
+/// What upkeep works on.
+#[derive(Debug)]
+pub struct Upkeep {
+    /// The record.
+    pub journal: Journal,
+    /// What was decided and done.
+    pub actions: Queue,
+    /// How long what is kept.
+    pub retention: RetentionConfig,
+    /// What is old.
+    pub clock: Clock,
+    /// Names this instance.
+    pub holder: Uuid,
+}
+
+impl Upkeep {
+    /// Goes round until cancelled. A round that is cut loses nothing: the next one finishes it.
+    pub(super) async fn run(self, cancel: CancellationToken) {
+        let mut wait = SOON;
+        while !pause(wait, &cancel).await {
+            let round = tokio::select! {
+                () = cancel.cancelled() => break,
+                round = self.round() => round,
+            };
+            wait = match round {
+                Ok(Some(round)) if !round.unfinished.is_empty() => SOON,
+                Ok(_) => EVERY,
+                Err(error) => {
+                    let wait = if error.is_transient() { SOON } else { EVERY };
+                    warn!(
+                        error = error.chain(),
+                        wait_s = wait.as_secs(),
+                        "a round of upkeep was cut, another comes"
+                    );
+                    wait
+                }
+            };
+        }
+        if let Err(error) = self.journal.give_up(&self.lease()).await {
+            debug!(error = error.chain(), "the lease of upkeep ends by itself");
+        }
+    }
+
+    /// One round; none while another instance is at it. The lease is renewed as long as the round
+    /// takes, and given up after it.
+    pub async fn round(&self) -> Result<Option<Round>, JournalError> {
+        let lease = self.lease();
+        if !self.journal.hold(&lease).await? {
+            return Ok(None);
+        }
+        let round = tokio::select! {
+            round = self.tidy_up() => round,
+            lost = self.keep(&lease) => Err(lost),
+        };
+        self.journal.give_up(&lease).await?;
+        round.map(Some)
+    }
+
+    fn lease(&self) -> Lease {
+        Lease {
+            name: "upkeep".to_owned(),
+            holder: self.holder,
+            ttl: LEASE,
+        }
+    }
+
+    /// Renews the lease until that fails.
+    async fn keep(&self, lease: &Lease) -> JournalError {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            match self.journal.hold(lease).await {
+                Ok(true) => {}
+                Ok(false) => return JournalError::LeaseLost,
+                Err(error) => return error,
+            }
+        }
+    }
+
+    async fn tidy_up(&self) -> Result<Round, JournalError> {
+        let now = self.clock.now();
+        let too_old = before(now, self.retention.actions);
+        loop {
+            let deleted = self.actions.delete_ended(too_old).await?;
+            counter!(names::UPKEEP_ROWS, "table" => "actions").increment(deleted);
+            if deleted < SLICE.unsigned_abs() {
+                break;
+            }
+        }
+        let retention = Retention {
+            events: self.retention.events,
+            quarantine: self.retention.quarantine,
+            batches: self.retention.batches,
+        };
+        let round = self.journal.tidy_up(&retention, now).await?;
+        for (reason, kept) in [("owed", &round.owed), ("waiting", &round.unfinished)] {
+            let months = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+            gauge!(names::UPKEEP_KEPT, "reason" => reason).set(months);
+        }
+        Ok(round)
+    }
+}

@@ -1,0 +1,230 @@
+//! The fast way of writing events: COPY, which takes nothing that is known already.
+//!
+//! One of the three homes of dynamic SQL. A COPY that is cut short leaves its connection one answer
+//! behind, and whoever gets it from the pool next reads somebody else's rows. So the connection is
+//! lent out by [`Loan`]: unless it comes back whole it is closed.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::{DateTime, Utc};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+use uuid::Uuid;
+
+use crate::event::AuditEvent;
+use crate::journal::JournalError;
+use crate::journal::row::Row;
+
+/// The columns in the order of [`encode`].
+const STATEMENT: &str = r"
+    COPY events (
+        event_ts, id, occurred_at, received_at, batch, request, position, kind, format, verdict,
+        ambiguous, time_known, copies, product, name, event_class_id, org_id, portal_id,
+        principal_id, trace_id, src, path, act, status, action, granted, success, raw
+    )
+    FROM STDIN
+    WITH (FORMAT binary)
+";
+const COLUMNS: i16 = 28;
+
+/// The signature, no flags, no extension: <https://www.postgresql.org/docs/15/sql-copy.html>,
+/// "Binary Format".
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+/// Rows are sent in pieces of about this size, so that a large body is not encoded whole.
+const PIECE: usize = 256 * 1024;
+/// Seconds from the Unix epoch to that of Postgres, 2000-01-01.
+const POSTGRES_EPOCH: i64 = 946_684_800;
+
+/// Below this, a prepared statement is as fast as the two round trips of a COPY.
+const FEWEST_ROWS: usize = 16;
+/// After a batch with known events so many are written the other way: a replay brings more of them.
+const STAY_AWAY: u32 = 16;
+
+/// A pooled connection that is closed unless it is given back.
+#[derive(Debug)]
+pub(super) struct Loan(Option<PoolConnection<Postgres>>);
+
+impl Loan {
+    /// Borrows one from `pool`.
+    pub(super) async fn from(pool: &PgPool) -> Result<Self, JournalError> {
+        Ok(Self(Some(pool.acquire().await?)))
+    }
+
+    /// Returns it to the pool: nothing is under way on it.
+    pub(super) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Deref for Loan {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.0.as_deref().expect("it is there until given back")
+    }
+}
+
+impl DerefMut for Loan {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.0.as_deref_mut().expect("it is there until given back")
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            // Outside the pool, the socket closes with it.
+            drop(connection.detach());
+        }
+    }
+}
+
+/// Remembers whether batches bring known events, which COPY stumbles over.
+#[derive(Debug, Default)]
+pub(super) struct Pace(AtomicU32);
+
+impl Pace {
+    /// Whether `rows` rows are best written by COPY.
+    pub(super) fn suits_copy(&self, rows: usize) -> bool {
+        rows >= FEWEST_ROWS && self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// Hears how many events of a batch were known.
+    pub(super) fn saw(&self, known: usize) {
+        if known > 0 {
+            self.0.store(STAY_AWAY, Ordering::Relaxed);
+        } else {
+            // Two writers may both count down from 1: the second leaves it at 0.
+            let left = self.0.load(Ordering::Relaxed);
+            self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Writes `rows`, none of which may be known. On an error the connection must not be used again.
+pub(super) async fn copy(
+    connection: &mut PgConnection,
+    batch: Uuid,
+    rows: &[Row<'_>],
+) -> Result<(), JournalError> {
+    let mut copy = connection.copy_in_raw(STATEMENT).await?;
+    let mut buffer = Vec::with_capacity(PIECE + PIECE / 4);
+    buffer.extend_from_slice(HEADER);
+    for row in rows {
+        encode(&mut buffer, batch, row);
+        if buffer.len() >= PIECE {
+            copy.send(buffer.as_slice()).await?;
+            buffer.clear();
+        }
+    }
+    buffer.extend_from_slice(&TRAILER);
+    copy.send(buffer.as_slice()).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+fn encode(buffer: &mut Vec<u8>, batch: Uuid, row: &Row<'_>) {
+    let event = row.event();
+    buffer.extend_from_slice(&COLUMNS.to_be_bytes());
+    field(buffer, &micros(event.event_ts).to_be_bytes());
+    field(buffer, row.id().as_bytes());
+    field(buffer, &micros(event.occurred_at).to_be_bytes());
+    field(buffer, &micros(row.received_at).to_be_bytes());
+    field(buffer, batch.as_bytes());
+    optional(buffer, row.request().map(i16::to_be_bytes));
+    field(buffer, &row.position.to_be_bytes());
+    field(buffer, event.kind.as_str().as_bytes());
+    field(buffer, event.format.as_str().as_bytes());
+    field(buffer, row.kept.verdict.as_str().as_bytes());
+    field(buffer, &[u8::from(event.ambiguous)]);
+    field(buffer, &[u8::from(event.time_known)]);
+    field(buffer, &row.copies.to_be_bytes());
+    for member in [
+        "event_product",
+        "name",
+        "event_class_id",
+        "org_id",
+        "portal_id",
+        "principal_id",
+        "trace_id",
+        "src",
+        "request",
+        "act",
+    ] {
+        text(buffer, row, member);
+    }
+    optional(buffer, AuditEvent::status(event).map(i32::to_be_bytes));
+    text(buffer, row, "action");
+    optional(buffer, event.granted().map(|it| [u8::from(it)]));
+    optional(buffer, event.success().map(|it| [u8::from(it)]));
+    field(buffer, &row.kept.raw);
+}
+
+fn text(buffer: &mut Vec<u8>, row: &Row<'_>, member: &str) {
+    match row.text(member) {
+        Some(text) => field(buffer, text.as_bytes()),
+        None => null(buffer),
+    }
+}
+
+fn optional<const N: usize>(buffer: &mut Vec<u8>, bytes: Option<[u8; N]>) {
+    match bytes {
+        Some(bytes) => field(buffer, &bytes),
+        None => null(buffer),
+    }
+}
+
+fn field(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    let length = i32::try_from(bytes.len()).expect("an entry is bounded far below 2 GiB");
+    buffer.extend_from_slice(&length.to_be_bytes());
+    buffer.extend_from_slice(bytes);
+}
+
+fn null(buffer: &mut Vec<u8>) {
+    buffer.extend_from_slice(&(-1_i32).to_be_bytes());
+}
+
+/// Microseconds since the epoch of Postgres, cut as the other way of writing cuts them: a time of
+/// receipt has nanoseconds.
+fn micros(time: DateTime<Utc>) -> i64 {
+    let epoch = DateTime::from_timestamp(POSTGRES_EPOCH, 0).expect("a valid time");
+    (time - epoch)
+        .num_microseconds()
+        .expect("every time of chrono's fits within 64 bits of microseconds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_away_from_copy_for_a_while_after_a_known_event() {
+        let pace = Pace::default();
+        assert!(!pace.suits_copy(FEWEST_ROWS - 1));
+        assert!(pace.suits_copy(FEWEST_ROWS));
+        pace.saw(1);
+        for left in (0..STAY_AWAY).rev() {
+            assert!(!pace.suits_copy(1_000), "{left} batches left");
+            pace.saw(0);
+        }
+        assert!(pace.suits_copy(1_000));
+        pace.saw(0);
+        assert!(pace.suits_copy(1_000));
+    }
+
+    #[test]
+    fn times_before_and_after_the_epoch_of_postgres_are_counted_from_it() {
+        for (time, expected) in [
+            ("2000-01-01T00:00:00Z", 0),
+            ("2000-01-01T00:00:00.000001999Z", 1),
+            ("1999-12-31T23:59:59.5Z", -500_000),
+            ("1970-01-01T00:00:00Z", -POSTGRES_EPOCH * 1_000_000),
+        ] {
+            assert_eq!(micros(time.parse().expect("a time")), expected, "{time}");
+        }
+        micros(DateTime::<Utc>::MAX_UTC);
+        micros(DateTime::<Utc>::MIN_UTC);
+    }
+}

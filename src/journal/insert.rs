@@ -1,0 +1,128 @@
+//! Writing events that may be known already: one statement, or, where the database refuses a row,
+//! by halves until the row that it refuses stands alone.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::event::AuditEvent;
+use crate::journal::JournalError;
+use crate::journal::row::Row;
+
+/// What became of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is new.
+    Inserted,
+    /// It was known with a weaker verdict.
+    Strengthened,
+    /// It was known.
+    Known,
+    /// The database does not take the row, whatever it comes with; the SQLSTATE.
+    Refused(String),
+}
+
+/// Writes `rows` in one statement; a known event counts its copies, and gives way to a stronger
+/// verdict.
+pub(super) async fn insert(
+    tx: &mut PgConnection,
+    batch: Uuid,
+    rows: &[Row<'_>],
+) -> Result<Vec<Written>, JournalError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = |member: &str| -> Vec<Option<Cow<'_, str>>> {
+        rows.iter().map(|row| row.text(member)).collect()
+    };
+    let events = || rows.iter().map(Row::event);
+    let returned = sqlx::query_file!(
+        "src/journal/append.sql",
+        batch,
+        &events().map(|e| e.event_ts).collect::<Vec<_>>(),
+        &rows.iter().map(Row::id).collect::<Vec<_>>(),
+        &events().map(|e| e.occurred_at).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.received_at).collect::<Vec<_>>(),
+        &rows.iter().map(Row::request).collect::<Vec<_>>() as &[Option<i16>],
+        &rows.iter().map(|row| row.position).collect::<Vec<_>>(),
+        &events().map(|e| e.kind.as_str()).collect::<Vec<_>>() as &[&str],
+        &events().map(|e| e.format.as_str()).collect::<Vec<_>>() as &[&str],
+        &rows
+            .iter()
+            .map(|row| row.kept.verdict.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &events().map(|e| e.ambiguous).collect::<Vec<_>>(),
+        &events().map(|e| e.time_known).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.copies).collect::<Vec<_>>(),
+        &text("event_product") as &[Option<Cow<'_, str>>],
+        &text("name") as &[Option<Cow<'_, str>>],
+        &text("event_class_id") as &[Option<Cow<'_, str>>],
+        &text("org_id") as &[Option<Cow<'_, str>>],
+        &text("portal_id") as &[Option<Cow<'_, str>>],
+        &text("principal_id") as &[Option<Cow<'_, str>>],
+        &text("trace_id") as &[Option<Cow<'_, str>>],
+        &text("src") as &[Option<Cow<'_, str>>],
+        &text("request") as &[Option<Cow<'_, str>>],
+        &text("act") as &[Option<Cow<'_, str>>],
+        &events().map(AuditEvent::status).collect::<Vec<_>>() as &[Option<i32>],
+        &text("action") as &[Option<Cow<'_, str>>],
+        &events().map(AuditEvent::granted).collect::<Vec<_>>() as &[Option<bool>],
+        &events().map(AuditEvent::success).collect::<Vec<_>>() as &[Option<bool>],
+        &rows
+            .iter()
+            .map(|row| row.kept.raw.as_slice())
+            .collect::<Vec<_>>() as &[&[u8]],
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+
+    let found: HashMap<(DateTime<Utc>, Uuid), (i32, bool)> = returned
+        .into_iter()
+        .map(|row| ((row.event_ts, row.id), (row.copies, row.ours)))
+        .collect();
+    Ok(rows
+        .iter()
+        .map(|row| match found.get(&(row.key.0, row.id())) {
+            // A row that was there has more copies now than this batch brought.
+            Some((copies, true)) if *copies == row.copies => Written::Inserted,
+            Some((_, true)) => Written::Strengthened,
+            _ => Written::Known,
+        })
+        .collect())
+}
+
+/// Writes `rows` as [`insert`] does, halving what the database refuses, so that a row that it does
+/// not take leaves the others unharmed. The order stays, so that nobody deadlocks here either.
+pub(super) async fn insert_by_halves(
+    tx: &mut PgConnection,
+    batch: Uuid,
+    rows: &[Row<'_>],
+) -> Result<Vec<Written>, JournalError> {
+    let mut written = Vec::with_capacity(rows.len());
+    let mut open = vec![rows];
+    while let Some(part) = open.pop() {
+        let mut savepoint = tx.begin().await?;
+        match insert(&mut savepoint, batch, part).await {
+            Ok(outcomes) => {
+                savepoint.commit().await?;
+                written.extend(outcomes);
+            }
+            Err(error) => {
+                let Some(code) = error.refused_rows() else {
+                    return Err(error);
+                };
+                savepoint.rollback().await?;
+                if let [_] = part {
+                    written.push(Written::Refused(code));
+                } else {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    open.extend([second, first]);
+                }
+            }
+        }
+    }
+    Ok(written)
+}

@@ -1,0 +1,130 @@
+//! The schema: what is pending, bringing it up to date, and refusing one that is newer than usher.
+//!
+//! Works on a connection of its own, so that a lock or a setting ends with it, whatever happens.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::migrate::{Migrate, Migrator};
+use sqlx::{Connection, PgConnection};
+use tracing::info;
+
+use crate::journal::{Journal, JournalError};
+
+/// Every migration of usher, in order.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Any number, the same in every instance: only one migrates at a time.
+const ADVISORY_LOCK: i64 = 0x7573_6865_7203;
+/// Between tries to get that lock.
+const LOCK_EVERY: Duration = Duration::from_millis(100);
+/// How long a change of the schema may wait for a table, while everybody who writes to the table
+/// waits behind it. A migration without a transaction is one that blocks nobody, and may wait.
+const LOCK_TIMEOUT: &str = "5s";
+
+/// A migration that was not applied yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PendingMigration {
+    /// Date and number that the file's name begins with.
+    pub version: i64,
+    /// The rest of the name, in words.
+    pub description: String,
+}
+
+impl Journal {
+    /// Brings the schema up to date; waits while another instance does.
+    ///
+    /// # Errors
+    /// [`JournalError::SchemaNewer`] without a change when a newer usher was here.
+    pub async fn migrate(&self) -> Result<(), JournalError> {
+        let mut connection = self.own_connection().await?;
+        // Tried in a loop: a statement that waits for a lock is a transaction that an index made
+        // CONCURRENTLY under that lock would wait for in turn.
+        while !try_lock(&mut connection).await? {
+            tokio::time::sleep(LOCK_EVERY).await;
+        }
+        let without_transaction = |version: i64| {
+            let migration = MIGRATOR.iter().find(|known| known.version == version);
+            migration.is_some_and(|migration| migration.no_tx)
+        };
+        for migration in pending(&mut connection).await? {
+            let timeout = if without_transaction(migration.version) {
+                "0"
+            } else {
+                LOCK_TIMEOUT
+            };
+            sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", timeout)
+                .fetch_one(&mut connection)
+                .await?;
+            apply(&mut connection, Some(migration.version)).await?;
+            info!(
+                migration.version,
+                migration.description, "changed the schema"
+            );
+        }
+        // Compares what was applied before with what this usher holds.
+        apply(&mut connection, None).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// What [`Journal::migrate`] would apply, in order. Changes nothing.
+    ///
+    /// # Errors
+    /// [`JournalError::SchemaNewer`] when a newer usher was here.
+    pub async fn pending_migrations(&self) -> Result<Vec<PendingMigration>, JournalError> {
+        let mut connection = self.own_connection().await?;
+        let pending = pending(&mut connection).await?;
+        connection.close().await?;
+        Ok(pending)
+    }
+}
+
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, JournalError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_lock($1) AS "locked!""#,
+        ADVISORY_LOCK,
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Applies what is pending up to `target`. Not by `Migrator::run`, whose bounds on a borrowed
+/// connection no task that is spawned can meet.
+async fn apply(connection: &mut PgConnection, target: Option<i64>) -> Result<(), JournalError> {
+    MIGRATOR.run_direct(target, connection, false).await?;
+    Ok(())
+}
+
+async fn pending(connection: &mut PgConnection) -> Result<Vec<PendingMigration>, JournalError> {
+    let table = MIGRATOR.table_name.as_ref();
+    let was_migrated =
+        sqlx::query_scalar!(r#"SELECT to_regclass($1) IS NOT NULL AS "there!""#, table)
+            .fetch_one(&mut *connection)
+            .await?;
+    let applied = if was_migrated {
+        connection.list_applied_migrations(table).await?
+    } else {
+        Vec::new()
+    };
+    let known = MIGRATOR.iter().map(|migration| migration.version).max();
+    let newer = applied
+        .iter()
+        .map(|migration| migration.version)
+        .filter(|&version| !MIGRATOR.version_exists(version))
+        .max();
+    if let Some(found) = newer {
+        return Err(JournalError::SchemaNewer {
+            found,
+            known: known.unwrap_or_default(),
+        });
+    }
+    Ok(MIGRATOR
+        .iter()
+        .filter(|migration| applied.iter().all(|done| done.version != migration.version))
+        .map(|migration| PendingMigration {
+            version: migration.version,
+            description: migration.description.clone().into_owned(),
+        })
+        .collect())
+}

@@ -1,0 +1,278 @@
+//! Retention: old months are dropped, other old rows deleted in slices, and nothing that a reader
+//! is still owed.
+//!
+//! Works on a connection of its own, so that ingest never waits for it. Decides which months go;
+//! the DDL itself is in `partitions`, the slices in `old_rows`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::{counter, gauge};
+use sqlx::{Connection, PgConnection};
+use tracing::{info, warn};
+
+use crate::journal::old_rows::{Chore, in_slices};
+use crate::journal::partitions::{self, Range};
+use crate::journal::{Journal, JournalError};
+use crate::telemetry::metrics as names;
+
+/// For ending a detachment that was cut: less than attaching waits for the same lock.
+const FINISH_WITHIN: &str = "3s";
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Events: whole months once the last of their time is older.
+    pub events: Duration,
+    /// What was kept aside.
+    pub quarantine: Duration,
+    /// The requests of batches, and batches without events.
+    pub batches: Duration,
+}
+
+/// What one round of upkeep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Partitions that were dropped.
+    pub dropped: Vec<String>,
+    /// Old partitions that a reader still needs.
+    pub owed: Vec<String>,
+    /// Detachments that wait for an older transaction: worth another round soon.
+    pub unfinished: Vec<String>,
+    /// Rows that were deleted, or emptied of their requests.
+    pub rows: u64,
+}
+
+impl Round {
+    fn keep(&mut self, range: Range) {
+        // A month that was attached again is looked at twice.
+        if !self.owed.contains(&range.table()) {
+            self.owed.push(range.table());
+        }
+    }
+}
+
+/// The times before which things are old.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cutoffs {
+    pub(super) now: DateTime<Utc>,
+    pub(super) events: DateTime<Utc>,
+    pub(super) quarantine: DateTime<Utc>,
+    pub(super) batches: DateTime<Utc>,
+}
+
+impl Cutoffs {
+    fn of(retention: &Retention, now: DateTime<Utc>) -> Self {
+        Self {
+            now,
+            events: before(now, retention.events),
+            quarantine: before(now, retention.quarantine),
+            batches: before(now, retention.batches),
+        }
+    }
+
+    /// Whether the whole month is too old; the ranges on either side never are.
+    fn is_old(&self, range: Range) -> bool {
+        range.month().is_some_and(|(_, end)| end <= self.events)
+    }
+}
+
+/// `now` less `age`; the epoch where that is too long ago to be told.
+pub fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(age)
+        .ok()
+        .and_then(|age| now.checked_sub_signed(age))
+        .unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+impl Journal {
+    /// One round: deletes what is older than `retention`, then drops old months, which may take
+    /// as long as the longest transaction of the database. One instance at a time calls it.
+    ///
+    /// May be dropped at any moment; the next round goes on where this one was cut.
+    pub async fn tidy_up(
+        &self,
+        retention: &Retention,
+        now: DateTime<Utc>,
+    ) -> Result<Round, JournalError> {
+        let mut connection = self.own_connection().await?;
+        let cutoffs = Cutoffs::of(retention, now);
+        let mut round = Round::default();
+        for chore in Chore::ALL {
+            let rows = in_slices(&mut connection, chore, &cutoffs).await?;
+            counter!(names::UPKEEP_ROWS, "table" => chore.label()).increment(rows);
+            round.rows += rows;
+        }
+        drop_old_months(&mut connection, &cutoffs, &mut round).await?;
+        connection.close().await?;
+        Ok(round)
+    }
+
+    /// Counts the months after the present one that have a partition, without a gap, and shows
+    /// the number as a metric.
+    pub async fn months_ahead(&self, now: DateTime<Utc>) -> Result<u32, JournalError> {
+        let mut connection = self.pool.acquire().await?;
+        let attached: Vec<Range> = partitions_of_events(&mut connection)
+            .await?
+            .into_iter()
+            .filter_map(|(range, is_detaching)| (!is_detaching).then_some(range))
+            .collect();
+        let mut ahead = 0;
+        let mut month = Range::of(now).month();
+        while let Some((_, next)) = month
+            && attached.contains(&Range::of(next))
+            && Range::of(next).month().is_some()
+        {
+            ahead += 1;
+            month = Range::of(next).month();
+        }
+        gauge!(names::PARTITIONS_AHEAD).set(ahead);
+        Ok(ahead)
+    }
+}
+
+/// First ends what earlier rounds began, since Postgres detaches one partition at a time.
+async fn drop_old_months(
+    connection: &mut PgConnection,
+    cutoffs: &Cutoffs,
+    round: &mut Round,
+) -> Result<(), JournalError> {
+    for (range, is_detaching) in partitions_of_events(connection).await? {
+        if is_detaching && !finish_detaching(connection, range).await? {
+            round.unfinished.push(range.table());
+        }
+    }
+    for range in marked_months(connection).await? {
+        drop_or_attach(connection, range, cutoffs, round).await?;
+    }
+    if !round.unfinished.is_empty() {
+        return Ok(());
+    }
+    for (range, _) in partitions_of_events(connection).await? {
+        if !cutoffs.is_old(range) {
+            continue;
+        }
+        if is_owed(connection, range).await? {
+            round.keep(range);
+            continue;
+        }
+        partitions::detach(connection, range).await?;
+        drop_or_attach(connection, range, cutoffs, round).await?;
+    }
+    Ok(())
+}
+
+/// Ends a detachment that was cut; `false` where it waits for an older transaction still.
+async fn finish_detaching(
+    connection: &mut PgConnection,
+    range: Range,
+) -> Result<bool, JournalError> {
+    set_timeout(connection, FINISH_WITHIN).await?;
+    let finished = partitions::finish_detaching(connection, range).await;
+    set_timeout(connection, "0").await?;
+    match finished {
+        Ok(()) => {
+            info!(partition = range.table(), "finished a detachment");
+            Ok(true)
+        }
+        Err(error) if error.is_transient() => {
+            warn!(
+                partition = range.table(),
+                error = error.chain(),
+                "a detachment waits for an older transaction"
+            );
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn set_timeout(connection: &mut PgConnection, timeout: &str) -> Result<(), JournalError> {
+    sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, false)", timeout)
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
+/// Drops a detached month. It is asked again whether the month is old and owed to nobody: an event
+/// may have come while the detachment waited, and the retention may have been prolonged.
+async fn drop_or_attach(
+    connection: &mut PgConnection,
+    range: Range,
+    cutoffs: &Cutoffs,
+    round: &mut Round,
+) -> Result<(), JournalError> {
+    if !cutoffs.is_old(range) || is_owed(connection, range).await? {
+        round.keep(range);
+        return partitions::attach(connection, range).await;
+    }
+    if partitions::drop_detached(connection, range).await? {
+        counter!(names::UPKEEP_MONTHS).increment(1);
+        info!(partition = range.table(), "dropped a month");
+        round.dropped.push(range.table());
+    }
+    Ok(())
+}
+
+/// The partitions, with whether each is being detached.
+async fn partitions_of_events(
+    connection: &mut PgConnection,
+) -> Result<Vec<(Range, bool)>, JournalError> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT c.relname::text AS "name!", i.inhdetachpending AS is_detaching
+        FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'events'::regclass
+        ORDER BY c.relname
+        "#,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((Range::month_of(&row.name)?, row.is_detaching)))
+        .collect())
+}
+
+/// The months that usher detached and did not drop yet.
+async fn marked_months(connection: &mut PgConnection) -> Result<Vec<Range>, JournalError> {
+    let names = sqlx::query_scalar!(
+        r#"
+        SELECT c.relname::text AS "name!"
+        FROM pg_class c
+        WHERE c.relkind = 'r'
+            AND NOT c.relispartition
+            AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'events'::regclass)
+            AND obj_description(c.oid, 'pg_class') = $1
+        ORDER BY c.relname
+        "#,
+        partitions::DROP_MARK,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(names
+        .iter()
+        .filter_map(|name| Range::month_of(name))
+        .collect())
+}
+
+/// Whether a reader still owes a batch that may have events in `range`.
+async fn is_owed(connection: &mut PgConnection, range: Range) -> Result<bool, JournalError> {
+    let Some((start, end)) = range.month() else {
+        return Ok(true);
+    };
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT EXISTS (
+            SELECT
+            FROM outbox
+            WHERE first_event_ts < $2 AND last_event_ts >= $1
+        ) AS "owed!"
+        "#,
+        start,
+        end,
+    )
+    .fetch_one(connection)
+    .await?)
+}
