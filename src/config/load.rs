@@ -128,7 +128,8 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, Co
     refuse_not_yet(&table, &|key| format!("{name}:{}", line_of(&text, key)))?;
     let mut config: Config =
         toml::from_str(&text).map_err(|error| in_file(&name, &text, &error))?;
-    for (variable, value) in &environment.variables {
+    // An empty variable counts as absent: that is what `${UNSET}` leaves in compose files.
+    for (variable, value) in environment.variables.iter().filter(|(_, value)| !value.is_empty()) {
         let path: Vec<String> = variable["USHER_".len()..]
             .split("__")
             .map(str::to_lowercase)
