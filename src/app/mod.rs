@@ -6,7 +6,6 @@ mod parts;
 mod rules;
 mod upkeep;
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,11 +21,11 @@ use tracing::{info, warn};
 use crate::act::Queue;
 use crate::app::parts::Parts;
 use crate::clock::{Clock, Ids};
-use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig};
+use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
 use crate::console::api::{self, Api, Tokens};
 use crate::directory::Directory;
-use crate::http::Problem;
 use crate::http::health::{self, Health};
+use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
 use crate::ingest::{self, Door, Spool, SpoolError};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
@@ -79,13 +78,16 @@ pub enum AppError {
     /// Nothing can be published with these settings.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl AppError {
     /// Whether the user can mend it in the configuration.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Config(_) | Self::Rules(_) | Self::Publish(_) => true,
+            Self::Config(_) | Self::Rules(_) | Self::Publish(_) | Self::Tls(_) => true,
             Self::Spool(error) => matches!(error, SpoolError::Folder { .. }),
             Self::Embedded(_) | Self::Listen { .. } | Self::Schema(_) => false,
         }
@@ -99,6 +101,7 @@ impl AppError {
 )]
 pub struct App {
     listener: TcpListener,
+    certificates: Option<Certificates>,
     router: Router,
     database: Database,
     lifecycle: Lifecycle,
@@ -127,11 +130,9 @@ impl App {
         let rules = rules::load(&config.rules)?;
         let health = Health::default();
         let spool = open_spool(&config.spool, &health)?;
+        let certificates = certificates(&config.http.tls).await?;
         let database = open_database(&config.database, &search_path, &lifecycle).await?;
-        let address = config.http.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| AppError::Listen { address, source })?;
+        let listener = listen(config.http.listen).await?;
 
         let ids = Ids::new(clock.clone());
         let journal = database.journal().clone();
@@ -151,6 +152,7 @@ impl App {
             &config.ingest,
             clock.clone(),
             ids.clone(),
+            lifecycle.clone(),
         );
 
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
@@ -159,13 +161,9 @@ impl App {
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
-        let router = Router::new()
-            .merge(ingest::router(&config.ingest.path, door.clone()))
+        let router = ingest::router(&config.ingest.path, door.clone())
             .merge(api::router(api, Tokens::new(&tokens)))
-            .merge(health::router(health.clone()))
-            .merge(metrics_router(metrics))
-            .fallback(Problem::not_found)
-            .method_not_allowed_fallback(Problem::method_not_allowed);
+            .merge(everybodys_router(health.clone(), metrics));
 
         let publisher = publisher(&config, &journal, &clock, &ids, &health)?;
         let parts = Parts {
@@ -186,6 +184,7 @@ impl App {
         };
         Ok(Self {
             listener,
+            certificates,
             router,
             database,
             lifecycle,
@@ -238,6 +237,7 @@ impl App {
     ) -> Result<(), AppError> {
         let Self {
             listener,
+            certificates,
             router,
             database,
             lifecycle,
@@ -254,15 +254,18 @@ impl App {
                 drop(refuse.send(error));
             }
         });
-        let stopping = lifecycle.stopping();
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service)
-            .with_graceful_shutdown(async move { stopping.cancelled().await });
-        lifecycle.spawn("http", async move {
-            if let Err(error) = server.await {
-                warn!(error = &error as &dyn Error, "the http server ended");
-            }
-        });
+        if let Some(certificates) = certificates.clone() {
+            let reload = certificates.reload_until_stopped(lifecycle.stopping());
+            lifecycle.spawn("certificates", reload);
+        }
+        let server = Server {
+            listener,
+            router,
+            certificates,
+            bounds: Bounds::of_this_process(),
+            lifecycle: lifecycle.clone(),
+        };
+        lifecycle.spawn("http", server.run());
         let ended = tokio::select! {
             () = until => Ok(()),
             Ok(error) = refused => Err(AppError::Schema(error)),
@@ -320,6 +323,37 @@ fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
         token: token.clone(),
     };
     (vec![made], Some(token))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::Listen { address, source })
+}
+
+/// The certificate to serve with; none where `tls` names none.
+async fn certificates(tls: &TlsConfig) -> Result<Option<Certificates>, AppError> {
+    let missing = |key, reason| AppError::Config(ConfigError::Missing { key, reason });
+    match (tls.cert.clone(), tls.key.clone()) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some(Certificates::load(cert, key).await?)),
+        (None, Some(_)) => Err(missing(
+            "http.tls.cert",
+            "http.tls.key is, and TLS takes both",
+        )),
+        (Some(_), None) => Err(missing(
+            "http.tls.key",
+            "http.tls.cert is, and TLS takes both",
+        )),
+    }
+}
+
+/// What needs no token, and what is said of paths that are not served.
+fn everybodys_router(health: Health, metrics: Option<PrometheusHandle>) -> Router {
+    health::router(health)
+        .merge(metrics_router(metrics))
+        .fallback(Problem::not_found)
+        .method_not_allowed_fallback(Problem::method_not_allowed)
 }
 
 fn metrics_router(handle: Option<PrometheusHandle>) -> Router {

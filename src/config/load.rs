@@ -9,8 +9,7 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 11] = [
-    "http.tls",
+const NOT_YET: [&str; 10] = [
     "forward",
     "hooks",
     "console.listen",
@@ -310,7 +309,7 @@ mod tests {
             (
                 "[http]\nlisten = \"127.0.0.1:1\"\nport = 1\n",
                 &[][..],
-                "usher.toml:3: http.port: unknown field `port`, expected `listen`",
+                "usher.toml:3: http.port: unknown field `port`, expected `listen` or `tls`",
             ),
             (
                 "[ingest]\n\nmax_body_bytes = \"many\"\n",

@@ -13,7 +13,7 @@ pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
     KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, RetentionConfig, Role,
-    RulesConfig, SpoolConfig, TelemetryConfig, VerifyPolicy,
+    RulesConfig, SpoolConfig, TelemetryConfig, TlsConfig, VerifyPolicy,
 };
 pub use span::parse_span;
 

@@ -21,14 +21,27 @@ const MIB: usize = 1024 * 1024;
 pub struct HttpConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// With both files, usher speaks TLS there.
+    pub tls: TlsConfig,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8088)),
+            tls: TlsConfig::default(),
         }
     }
+}
+
+/// `http.tls`: two PEM files, read again when they change.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate, and the chain above it.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
 }
 
 /// Which entries are believed.

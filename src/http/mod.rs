@@ -1,6 +1,12 @@
-//! Pieces that every HTTP surface shares: problems and health.
+//! Pieces that every HTTP surface shares: the server, problems and health.
 
+mod connections;
 pub mod health;
 mod problem;
+mod serve;
+mod tls;
 
+pub use connections::Bounds;
 pub use problem::Problem;
+pub use serve::{Connection, Server};
+pub use tls::{Certificates, TlsError};

@@ -39,6 +39,10 @@ pub(super) enum Answer {
     SpoolRefused(KeepError),
     /// The body did not come to its end.
     Trouble,
+    /// More bytes are held than there is room for.
+    NoRoom,
+    /// The sender is too slow: it loses the connection, since Konnect repeats that and no 4xx.
+    TooSlow { id: Uuid },
 }
 
 #[derive(Serialize)]
@@ -87,6 +91,16 @@ pub(super) fn send(answer: Answer) -> Response {
                 "a delivery could be neither stored nor spooled, the sender is asked to wait"
             );
             wait("neither the record nor the spool can take it, try again")
+        }
+        Answer::NoRoom => {
+            warn!("no room for a delivery, the sender is asked to wait");
+            wait("too much is being taken in, try again")
+        }
+        Answer::TooSlow { id } => {
+            warn!(delivery.id = %id, "a sender too slow loses its connection");
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")
+                .with(header::CONNECTION, "close")
+                .into_response()
         }
         Answer::Trouble => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,

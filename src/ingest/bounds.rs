@@ -1,13 +1,38 @@
-//! How much of a body is read, and for how long.
+//! How much of a body is read, for how long, and how many bytes of all bodies are held at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A sender that needs longer than this for one body is given up.
 const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// So is one that sends nothing for this long.
+const STALL_TIME: Duration = Duration::from_secs(10);
+
+/// How long the rest of a body that is refused half-way is thrown away, so that a sender who reads only
+/// after it has written everything hears the refusal instead of a broken connection.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// How long a delivery waits for others to be done; Konnect gives up on an answer after more.
+const ROOM_TIME: Duration = Duration::from_secs(5);
+
+const MIB: usize = 1024 * 1024;
+
+/// Bytes of bodies as sent, all requests together.
+const BODIES_BYTES: usize = 32 * MIB;
+
+/// Bytes of bodies after inflating, all requests together. Each becomes several bytes of parsed
+/// events on its way to the record.
+const INFLATED_BYTES: usize = 32 * MIB;
+
+/// What one request may take of either: a giant leaves room for the small ones beside it, and two
+/// giants go one after the other.
+const LARGEST_SHARE: usize = 24 * MIB;
 
 /// A body as far as it was read.
 pub(super) enum Body {
@@ -19,15 +44,18 @@ pub(super) enum Body {
     TooSlow(Vec<u8>),
     /// What came before the connection broke.
     Broken(Vec<u8>),
+    /// There was no room to go on reading.
+    NoRoom,
 }
 
-/// Reads at most `max` bytes.
-pub(super) async fn read(body: body::Body, max: usize) -> Body {
+/// Reads at most `max` bytes, held in `held`.
+pub(super) async fn read(body: body::Body, max: usize, held: &mut Held) -> Body {
     let deadline = Instant::now() + BODY_TIME;
     let mut body = body;
     let mut read = Vec::new();
     loop {
-        let frame = match timeout_at(deadline, body.frame()).await {
+        let due = deadline.min(Instant::now() + STALL_TIME);
+        let frame = match timeout_at(due, body.frame()).await {
             Err(_) => return Body::TooSlow(read),
             Ok(None) => return Body::Whole(read.into()),
             Ok(Some(Err(_))) => return Body::Broken(read),
@@ -36,11 +64,171 @@ pub(super) async fn read(body: body::Body, max: usize) -> Body {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        let room = max - read.len();
-        if data.len() > room {
-            read.extend_from_slice(&data[..room]);
+        let kept = data.len().min(max - read.len());
+        // Only the first bytes wait for room: who waits must not hold what others wait for.
+        let room = if read.is_empty() {
+            held.wait_for(kept).await
+        } else {
+            held.grow_to(read.len() + kept)
+        };
+        if !room {
+            held.let_go();
+            drop(read);
+            drain(body).await;
+            return Body::NoRoom;
+        }
+        read.extend_from_slice(&data[..kept]);
+        if kept < data.len() {
+            drain(body).await;
             return Body::TooLarge(read);
         }
-        read.extend_from_slice(&data);
+    }
+}
+
+/// Throws away what is left of `body`, for a while.
+async fn drain(mut body: body::Body) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whether it came to its end changes nothing.
+    drop(timeout(DRAIN_TIME, rest).await);
+}
+
+/// Room for the bytes of all requests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    bodies: Arc<Semaphore>,
+    inflated: Arc<Semaphore>,
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self {
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES)),
+            inflated: Arc::new(Semaphore::new(INFLATED_BYTES)),
+        }
+    }
+
+    /// Nothing yet, of the room for bodies as sent.
+    pub(super) fn body(&self) -> Held {
+        Held::none_of(&self.bodies)
+    }
+
+    /// Nothing yet, of the room for inflated bodies. Who waits for it may hold room of a body as
+    /// sent, and not the other way round: so nobody waits in a circle.
+    pub(super) fn inflated(&self) -> Held {
+        Held::none_of(&self.inflated)
+    }
+}
+
+/// Room that one request holds; free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    room: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    fn none_of(room: &Arc<Semaphore>) -> Self {
+        Self {
+            room: Arc::clone(room),
+            permit: None,
+        }
+    }
+
+    /// Holds room for `bytes` in all, at once or never; `false` when there is none.
+    pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
+        let missing = self.missing(bytes);
+        if missing == 0 {
+            return true;
+        }
+        match Arc::clone(&self.room).try_acquire_many_owned(missing) {
+            Ok(permit) => self.add(permit),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Holds room for `bytes` in all, waiting for others to be done; `false` when that took too
+    /// long.
+    pub(super) async fn wait_for(&mut self, bytes: usize) -> bool {
+        let missing = self.missing(bytes);
+        if missing == 0 {
+            return true;
+        }
+        let room = Arc::clone(&self.room).acquire_many_owned(missing);
+        match timeout(ROOM_TIME, room).await {
+            Ok(Ok(permit)) => self.add(permit),
+            Ok(Err(_)) | Err(_) => return false,
+        }
+        true
+    }
+
+    /// Gives back everything.
+    fn let_go(&mut self) {
+        self.permit = None;
+    }
+
+    fn missing(&self, bytes: usize) -> u32 {
+        let held = self
+            .permit
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.min(LARGEST_SHARE).saturating_sub(held);
+        u32::try_from(missing).expect("the largest share is below 4 GiB")
+    }
+
+    fn add(&mut self, permit: OwnedSemaphorePermit) {
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_giant_leaves_room_for_the_small_ones() {
+        let room = Room::new();
+        let (mut giant, mut second) = (room.inflated(), room.inflated());
+        assert!(giant.grow_to(64 * MIB));
+        assert!(!second.grow_to(64 * MIB));
+        let small: Vec<Held> = (0..8)
+            .map(|_| {
+                let mut held = room.inflated();
+                assert!(held.grow_to(MIB));
+                held
+            })
+            .collect();
+        assert!(!second.grow_to(1));
+        drop((giant, small));
+        assert!(second.grow_to(64 * MIB));
+    }
+
+    #[tokio::test]
+    async fn waits_for_others_to_be_done() {
+        let room = Room::new();
+        let (mut first, mut second) = (room.body(), room.body());
+        assert!(first.grow_to(20 * MIB));
+        let done = async move {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        let (room, ()) = tokio::join!(second.wait_for(20 * MIB), done);
+        assert!(room);
+    }
+
+    #[tokio::test]
+    async fn keeps_what_came_up_to_the_bound() {
+        let room = Room::new();
+        for (text, max, whole) in [("abcdef", 6, true), ("abcdef", 3, false), ("", 3, true)] {
+            let read = read(body::Body::from(text), max, &mut room.body()).await;
+            match read {
+                Body::Whole(bytes) => assert!(whole && bytes == text.as_bytes()),
+                Body::TooLarge(start) => assert!(!whole && start == text.as_bytes()[..max]),
+                _ => panic!("neither slow nor broken"),
+            }
+        }
     }
 }

@@ -19,33 +19,61 @@ pub(super) enum Inflated {
     BrokenOff(Vec<u8>),
     /// More than the bound.
     TooLarge,
+    /// There was no room to go on.
+    NoRoom,
 }
 
-/// Inflates `body` to at most `max` bytes; leaves it as it is when it is not gzip.
-pub(super) fn inflate(body: &[u8], encoding: &str, max: usize) -> Inflated {
+/// How far a body is inflated between two questions for room.
+const STEP: u64 = 256 * 1024;
+
+/// How many bytes `body` will likely be after inflating, at most `max`; a sender may lie about it.
+pub(super) fn likely_bytes(body: &[u8], max: usize) -> usize {
+    // The last four bytes of a gzip stream tell its size (RFC 1952, ISIZE).
+    match body.last_chunk::<4>() {
+        Some(size) if body.starts_with(&MAGIC) => {
+            usize::try_from(u32::from_le_bytes(*size)).map_or(max, |size| size.min(max))
+        }
+        _ => body.len().min(max),
+    }
+}
+
+/// Inflates `body` to at most `max` bytes; leaves it as it is when it is not gzip. `room` says
+/// whether there is room for so many bytes in all.
+pub(super) fn inflate(
+    body: &[u8],
+    encoding: &str,
+    max: usize,
+    mut room: impl FnMut(usize) -> bool,
+) -> Inflated {
     if !body.starts_with(&MAGIC) {
         // One byte of gzip and no more: the sender said gzip, so it broke off.
         let cut = body.len() == 1 && body[0] == MAGIC[0] && names_gzip(encoding);
         return match () {
             () if cut => Inflated::BrokenOff(Vec::new()),
             () if body.len() > max => Inflated::TooLarge,
+            () if !room(body.len()) => Inflated::NoRoom,
             () => Inflated::Whole(body.to_vec()),
         };
     }
-    let mut inflated = Vec::with_capacity(body.len().saturating_mul(4).min(max));
+    let mut inflated = Vec::with_capacity(likely_bytes(body, max));
     let mut rest = body;
     while rest.starts_with(&MAGIC) {
-        let room = u64::try_from(max - inflated.len()).unwrap_or(u64::MAX);
-        let mut member = GzDecoder::new(rest).take(room.saturating_add(1));
-        let read = member.read_to_end(&mut inflated);
-        if inflated.len() > max {
-            return Inflated::TooLarge;
+        let mut member = GzDecoder::new(rest);
+        loop {
+            let read = member.by_ref().take(STEP).read_to_end(&mut inflated);
+            if inflated.len() > max {
+                return Inflated::TooLarge;
+            }
+            match read {
+                Ok(0) => break,
+                Ok(_) if room(inflated.len()) => {}
+                Ok(_) => return Inflated::NoRoom,
+                // A checksum that does not hold is an error too: what came before it is not to be
+                // trusted whole.
+                Err(_) => return Inflated::BrokenOff(inflated),
+            }
         }
-        // A checksum that does not hold is an error too: what came before it is not to be trusted whole.
-        if read.is_err() {
-            return Inflated::BrokenOff(inflated);
-        }
-        rest = member.into_inner().into_inner();
+        rest = member.into_inner();
     }
     // Zeros behind the last member are padding; anything else was meant to be read.
     if rest.iter().all(|byte| *byte == 0) {
@@ -81,6 +109,10 @@ mod tests {
         encoder.finish().expect("writes to memory")
     }
 
+    fn all(body: &[u8], encoding: &str, max: usize) -> Inflated {
+        inflate(body, encoding, max, |_| true)
+    }
+
     #[test]
     fn goes_by_the_magic_bytes_and_not_by_the_header() {
         for encoding in [
@@ -93,17 +125,17 @@ mod tests {
             "identity",
         ] {
             assert_eq!(
-                inflate(&gzip(b"a\nb"), encoding, 99),
+                all(&gzip(b"a\nb"), encoding, 99),
                 Inflated::Whole(b"a\nb".to_vec()),
                 "{encoding}"
             );
             assert_eq!(
-                inflate(b"a\nb", encoding, 99),
+                all(b"a\nb", encoding, 99),
                 Inflated::Whole(b"a\nb".to_vec()),
                 "{encoding}"
             );
             assert_eq!(
-                inflate(b"", encoding, 99),
+                all(b"", encoding, 99),
                 Inflated::Whole(Vec::new()),
                 "{encoding}"
             );
@@ -113,10 +145,7 @@ mod tests {
     #[test]
     fn joins_the_members_of_a_stream() {
         let two = [gzip(b"a\n"), gzip(b"b\n")].concat();
-        assert_eq!(
-            inflate(&two, "gzip", 99),
-            Inflated::Whole(b"a\nb\n".to_vec())
-        );
+        assert_eq!(all(&two, "gzip", 99), Inflated::Whole(b"a\nb\n".to_vec()));
     }
 
     #[test]
@@ -125,12 +154,12 @@ mod tests {
             .flat_map(|n| format!("line {n}\n").into_bytes())
             .collect();
         let whole = gzip(&text);
-        let Inflated::BrokenOff(start) = inflate(&whole[..whole.len() / 2], "gzip", 1 << 20) else {
+        let Inflated::BrokenOff(start) = all(&whole[..whole.len() / 2], "gzip", 1 << 20) else {
             panic!("half a stream is not whole");
         };
         assert!(!start.is_empty() && text.starts_with(&start));
         assert_eq!(
-            inflate(&whole[..1], "gzip", 99),
+            all(&whole[..1], "gzip", 99),
             Inflated::BrokenOff(Vec::new())
         );
     }
@@ -145,7 +174,7 @@ mod tests {
         for at in (10..whole.len()).step_by(7) {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x55;
-            let inflated = inflate(&damaged, "gzip", 1 << 20);
+            let inflated = all(&damaged, "gzip", 1 << 20);
             assert!(
                 matches!(inflated, Inflated::BrokenOff(_)),
                 "byte {at} of {}",
@@ -153,22 +182,39 @@ mod tests {
             );
         }
         let padded = [whole.clone(), vec![0; 512]].concat();
-        assert_eq!(
-            inflate(&padded, "gzip", 1 << 20),
-            Inflated::Whole(text.clone())
-        );
+        assert_eq!(all(&padded, "gzip", 1 << 20), Inflated::Whole(text.clone()));
         let followed = [whole, b"what is this".to_vec()].concat();
-        assert_eq!(
-            inflate(&followed, "gzip", 1 << 20),
-            Inflated::BrokenOff(text)
-        );
+        assert_eq!(all(&followed, "gzip", 1 << 20), Inflated::BrokenOff(text));
     }
 
     #[test]
     fn stops_at_the_bound() {
         let bomb = gzip(&vec![b'x'; 10 << 20]);
         assert!(bomb.len() < 20_000);
-        assert_eq!(inflate(&bomb, "gzip", 1 << 20), Inflated::TooLarge);
-        assert_eq!(inflate(&[b'x'; 11], "", 10), Inflated::TooLarge);
+        assert_eq!(all(&bomb, "gzip", 1 << 20), Inflated::TooLarge);
+        assert_eq!(all(&[b'x'; 11], "", 10), Inflated::TooLarge);
+    }
+
+    #[test]
+    fn stops_where_the_room_ends() {
+        let bomb = gzip(&vec![b'x'; 10 << 20]);
+        let mut asked = 0;
+        let inflated = inflate(&bomb, "gzip", 64 << 20, |bytes| {
+            asked = bytes;
+            bytes < 1 << 20
+        });
+        assert_eq!(inflated, Inflated::NoRoom);
+        assert!(asked < 2 << 20, "{asked}");
+        assert_eq!(inflate(b"a", "", 9, |_| false), Inflated::NoRoom);
+    }
+
+    #[test]
+    fn believes_the_size_that_a_stream_tells_up_to_the_bound() {
+        let mut told = gzip(b"a\nb");
+        assert_eq!(likely_bytes(&told, 99), 3);
+        let end = told.len();
+        told[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(likely_bytes(&told, 99), 99);
+        assert_eq!(likely_bytes(b"ab", 99), 2);
     }
 }

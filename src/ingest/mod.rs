@@ -9,29 +9,34 @@ mod bounds;
 mod inflate;
 mod spool;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::routing::post;
+use axum::{Extension, Router};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Ids};
 use crate::config::IngestConfig;
-use crate::http::Problem;
+use crate::http::{Connection, Problem};
 use crate::ingest::answer::Answer;
 use crate::ingest::authorize::Accepted;
-use crate::ingest::bounds::Body as BoundedBody;
+use crate::ingest::bounds::{Body as BoundedBody, Held, Room};
 use crate::ingest::inflate::{Inflated, inflate};
 use crate::intake::{
     CheckError, Intake, IntakeError, MAX_ENTRIES, Received, Refused, has_too_many_entries,
 };
+use crate::lifecycle::Lifecycle;
 
 pub use spool::{Spool, SpoolError, drain_until_stopped, probe_until_stopped};
 
@@ -45,6 +50,8 @@ pub struct Door {
     max_inflated_bytes: usize,
     clock: Clock,
     ids: Ids,
+    room: Room,
+    lifecycle: Lifecycle,
 }
 
 impl Door {
@@ -55,6 +62,7 @@ impl Door {
         config: &IngestConfig,
         clock: Clock,
         ids: Ids,
+        lifecycle: Lifecycle,
     ) -> Self {
         Self {
             intake,
@@ -64,6 +72,8 @@ impl Door {
             max_inflated_bytes: config.max_inflated_bytes,
             clock,
             ids,
+            room: Room::new(),
+            lifecycle,
         }
     }
 }
@@ -81,6 +91,7 @@ pub fn router(path: &str, door: Door) -> Router {
 async fn post_delivery(
     State(door): State<Door>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(connection): Extension<Connection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -93,7 +104,13 @@ async fn post_delivery(
         peer: peer.ip().to_string(),
         encoding: answer::declared_encoding(&headers),
     };
-    answer::send(door.take(request, body).await)
+    let answer = door.take_to_the_end(request, body).await;
+    let too_slow = matches!(answer, Answer::TooSlow { .. });
+    let response = answer::send(answer);
+    if too_slow {
+        connection.cut().await;
+    }
+    response
 }
 
 /// What is known of a request before its body is read.
@@ -106,9 +123,23 @@ struct Request {
 }
 
 impl Door {
+    /// Takes a delivery in a task of its own: a sender who hangs up meanwhile ends neither a commit
+    /// half-way nor the keeping of what came.
+    async fn take_to_the_end(self, request: Request, body: Body) -> Answer {
+        let (done, answer) = oneshot::channel();
+        let lifecycle = self.lifecycle.clone();
+        lifecycle.spawn("delivery", async move {
+            // Nobody hears the answer once the sender is gone; the record has it.
+            drop(done.send(self.take(request, body).await));
+        });
+        answer.await.unwrap_or(Answer::Trouble)
+    }
+
     async fn take(&self, request: Request, body: Body) -> Answer {
-        let bytes = match bounds::read(body, self.max_body_bytes).await {
+        let mut held = self.room.body();
+        let bytes = match bounds::read(body, self.max_body_bytes, &mut held).await {
             BoundedBody::Whole(bytes) => bytes,
+            BoundedBody::NoRoom => return Answer::NoRoom,
             BoundedBody::TooLarge(start) => {
                 let detail = format!("over {} bytes", self.max_body_bytes);
                 let refused = Refused {
@@ -120,17 +151,8 @@ impl Door {
                 let kept = self.refuse(request, refused).await;
                 return kept.unwrap_or_else(Answer::NotStored);
             }
-            BoundedBody::TooSlow(start) | BoundedBody::Broken(start) => {
-                let detail = "the body did not come to its end".to_owned();
-                let refused = Refused {
-                    reason: "body_incomplete",
-                    detail,
-                    raw: start,
-                    status: 500,
-                };
-                let kept = self.refuse(request, refused).await;
-                return kept.unwrap_or_else(Answer::NotStored);
-            }
+            BoundedBody::TooSlow(start) => return self.cut_off(request, start, 408).await,
+            BoundedBody::Broken(start) => return self.cut_off(request, start, 500).await,
         };
         self.store_or_keep(request, bytes).await
     }
@@ -139,11 +161,10 @@ impl Door {
     /// request takes place once.
     async fn store(&self, request: Request, bytes: Bytes) -> Result<Answer, IntakeError> {
         let body_bytes = bytes.len();
-        let inflated = self
-            .inflate(bytes.clone(), request.encoding.clone())
-            .await?;
+        let (inflated, _held_inflated) = self.inflate(&bytes, &request.encoding).await?;
         let (body, complete, refused) = match inflated {
             Inflated::Whole(body) => (body, true, None),
+            Inflated::NoRoom => return Ok(Answer::NoRoom),
             Inflated::BrokenOff(start) => {
                 let detail = "gzip breaks off; its complete lines are stored".to_owned();
                 let raw = bytes.to_vec();
@@ -200,9 +221,65 @@ impl Door {
         })
     }
 
-    async fn inflate(&self, bytes: Bytes, encoding: String) -> Result<Inflated, IntakeError> {
-        let bound = self.max_inflated_bytes;
-        let inflating = tokio::task::spawn_blocking(move || inflate(&bytes, &encoding, bound));
+    /// Keeps the start of a body that did not come to its end.
+    async fn cut_off(&self, request: Request, start: Vec<u8>, status: u16) -> Answer {
+        let id = request.id;
+        let refused = Refused {
+            reason: "body_incomplete",
+            detail: "the body did not come to its end".to_owned(),
+            raw: start,
+            status,
+        };
+        match self.refuse(request, refused).await {
+            // Whether its start could be kept or not, a sender too slow is cut off.
+            Err(error) if status == 408 => {
+                warn!(
+                    error = &error as &dyn Error,
+                    "the start of a body could not be kept"
+                );
+                Answer::TooSlow { id }
+            }
+            Ok(_) if status == 408 => Answer::TooSlow { id },
+            kept => kept.unwrap_or_else(Answer::NotStored),
+        }
+    }
+
+    /// Inflates once there is room, which is held as long as what comes with it.
+    async fn inflate(
+        &self,
+        bytes: &Bytes,
+        encoding: &str,
+    ) -> Result<(Inflated, Held), IntakeError> {
+        let max = self.max_inflated_bytes;
+        let likely_bytes = inflate::likely_bytes(bytes, max);
+        let attempt = self.inflate_in(bytes, encoding, likely_bytes).await?;
+        match attempt {
+            // It tells less than it is. It starts anew when there is room for the most it can be:
+            // two that wait for each other half-way would both be turned away.
+            (Inflated::NoRoom, held) if likely_bytes < max => {
+                drop(held);
+                self.inflate_in(bytes, encoding, max).await
+            }
+            attempt => Ok(attempt),
+        }
+    }
+
+    async fn inflate_in(
+        &self,
+        bytes: &Bytes,
+        encoding: &str,
+        likely_bytes: usize,
+    ) -> Result<(Inflated, Held), IntakeError> {
+        let mut held = self.room.inflated();
+        if !held.wait_for(likely_bytes).await {
+            return Ok((Inflated::NoRoom, held));
+        }
+        let max = self.max_inflated_bytes;
+        let (bytes, encoding) = (bytes.clone(), encoding.to_owned());
+        let inflating = tokio::task::spawn_blocking(move || {
+            let inflated = inflate(&bytes, &encoding, max, |bytes| held.grow_to(bytes));
+            (inflated, held)
+        });
         inflating.await.map_err(|_| IntakeError::Check(CheckError))
     }
 }

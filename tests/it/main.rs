@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
 
 mod act;
+mod bounds;
 mod cli;
 mod door;
 mod embedded;

@@ -80,6 +80,8 @@ fn is_committed(answer: &Answer) -> bool {
         | Answer::Unauthorized
         | Answer::NotStored(_)
         | Answer::SpoolRefused(_)
+        | Answer::NoRoom
+        | Answer::TooSlow { .. }
         | Answer::Trouble => false,
     }
 }

@@ -144,6 +144,11 @@ impl Process {
         );
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// What it wrote so far.
     pub(crate) fn log(&self) -> String {
         read(&self.log)

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("clock", &["event"]),
     ("telemetry", &["event", "config"]),
     ("lifecycle", &["event"]),
-    ("http", &["event"]),
+    ("http", &["event", "lifecycle"]),
     ("journal", &[]),
     ("intake", &["journal", "konnect"]),
     ("ingest", &["intake", "journal"]),
