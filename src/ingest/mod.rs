@@ -22,7 +22,6 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
-use tokio::task::JoinError;
 use tracing::warn;
 use uuid::Uuid;
 
