@@ -105,8 +105,10 @@ async fn two_demos_tell_their_own_stories_to_the_end() {
             assert!(step["took_ms"].is_u64(), "of this run: {step}");
         }
         assert!(summary["events_stored"].as_u64().unwrap() < 60, "{summary}");
-        assert_eq!(
-            summary["events_stored"], summary["kafka_published"],
+        // At least once: a run on a kept folder also sends what the one before still owed.
+        let count = |member: &str| summary[member].as_u64().unwrap();
+        assert!(
+            count("kafka_published") >= count("events_stored"),
             "{summary}"
         );
     }
