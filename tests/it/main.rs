@@ -9,6 +9,7 @@ mod cli;
 mod door;
 mod embedded;
 mod end_to_end;
+mod forward;
 mod init;
 mod kill;
 mod observe;
