@@ -10,6 +10,7 @@ mod deeds;
 mod door;
 mod embedded;
 mod end_to_end;
+mod forward;
 mod init;
 mod kill;
 mod observe;
