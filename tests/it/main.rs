@@ -16,6 +16,7 @@ mod kill;
 mod observe;
 mod publish;
 mod react;
+mod reconcile;
 mod replay;
 mod spool;
 mod support;
