@@ -6,6 +6,7 @@
 mod act;
 mod bounds;
 mod cli;
+mod deeds;
 mod door;
 mod embedded;
 mod end_to_end;
