@@ -15,8 +15,10 @@ mod keys;
 mod leases;
 mod old_rows;
 mod outbox;
+mod pace;
 mod partitions;
 mod quarantine;
+mod repeats;
 mod row;
 mod schema;
 mod search;
@@ -43,6 +45,7 @@ pub use leases::Lease;
 pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
+pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Position};
 pub use upkeep::{Retention, Round, before};
@@ -57,7 +60,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
-    pace: Arc<copy::Pace>,
+    pace: Arc<pace::Pace>,
     appended: Arc<Notify>,
 }
 
