@@ -15,9 +15,11 @@ mod keys;
 mod leases;
 mod old_rows;
 mod outbox;
+mod pace;
 mod partitions;
 mod quarantine;
 mod readers;
+mod repeats;
 mod row;
 mod schema;
 mod search;
@@ -46,6 +48,7 @@ pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::Retired;
+pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Position};
 pub use set_aside::Unsendable;
@@ -61,7 +64,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
-    pace: Arc<copy::Pace>,
+    pace: Arc<pace::Pace>,
     appended: Arc<Notify>,
 }
 

@@ -17,6 +17,7 @@ mod observe;
 mod publish;
 mod react;
 mod reconcile;
+mod repeats;
 mod replay;
 mod spool;
 mod support;
