@@ -22,11 +22,13 @@
 mod act;
 mod bounds;
 mod cli;
+mod deeds;
 mod door;
 mod embedded;
 mod end_to_end;
 mod faults;
 mod forgery;
+mod forward;
 mod init;
 mod instances;
 mod kill;
