@@ -109,7 +109,9 @@ impl Journal {
         let mut partitions_made_anew = false;
         loop {
             tries += 1;
-            match self.try_append(batch, held, way).await {
+            let outcome = self.try_append(batch, held, way).await;
+            self.fullness.note(&outcome);
+            match outcome {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
                     counter!(names::BATCHES, "way" => way.as_str()).increment(1);

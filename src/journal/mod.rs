@@ -10,6 +10,7 @@ mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
+mod full;
 mod insert;
 mod keys;
 mod leases;
@@ -66,6 +67,7 @@ pub struct Journal {
     partitions: partitions::Partitions,
     pace: Arc<pace::Pace>,
     appended: Arc<Notify>,
+    fullness: Arc<full::Fullness>,
 }
 
 impl Journal {
@@ -92,6 +94,7 @@ impl Journal {
             partitions: partitions::Partitions::default(),
             pace: Arc::default(),
             appended: Arc::new(Notify::new()),
+            fullness: Arc::default(),
         }
     }
 
@@ -118,13 +121,14 @@ impl Journal {
         Ok(connection)
     }
 
-    /// Whether Postgres answers and takes writes: a standby does not.
+    /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk.
     pub async fn ping(&self) -> Result<bool, JournalError> {
-        Ok(sqlx::query_scalar!(
+        let writable = sqlx::query_scalar!(
             r#"SELECT current_setting('transaction_read_only') = 'off' AS "writable!""#
         )
         .fetch_one(&self.pool)
-        .await?)
+        .await?;
+        Ok(writable && !self.fullness.is_full())
     }
 
     /// Completes when this process appended something, or after `at_most`: other instances append
