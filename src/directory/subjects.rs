@@ -38,7 +38,17 @@ impl Directory {
             r"
             UPDATE subjects
             SET email = NULL, full_name = NULL, forgotten_at = COALESCE(forgotten_at, $3)
-            WHERE portal_id = $1 AND developer_id = $2
+            WHERE portal_id = $1
+                AND (
+                    developer_id = $2
+                    -- What trusted senders told of them before they signed up.
+                    OR told_at IS NOT NULL
+                        AND lower(email) = (
+                            SELECT lower(email)
+                            FROM subjects
+                            WHERE portal_id = $1 AND developer_id = $2
+                        )
+                )
             ",
             portal.0,
             developer.0,
@@ -46,7 +56,7 @@ impl Directory {
         )
         .execute(self.journal.pool())
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done.rows_affected() > 0)
     }
 
     /// Finds the developer of an address, whatever its case; none once forgotten or gone.

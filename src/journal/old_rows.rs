@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::journal::JournalError;
+use crate::journal::custom;
 use crate::journal::partitions;
 use crate::journal::upkeep::Cutoffs;
 
@@ -21,16 +22,20 @@ pub(super) enum Chore {
     EventsBeforeMonths,
     EventsOfTheFuture,
     Batches,
+    CustomIds,
+    ToldSubjects,
     Leases,
 }
 
 impl Chore {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Quarantine,
         Self::Requests,
         Self::EventsBeforeMonths,
         Self::EventsOfTheFuture,
         Self::Batches,
+        Self::CustomIds,
+        Self::ToldSubjects,
         Self::Leases,
     ];
 
@@ -41,6 +46,8 @@ impl Chore {
             Self::Requests => "requests",
             Self::EventsBeforeMonths | Self::EventsOfTheFuture => "events",
             Self::Batches => "batches",
+            Self::CustomIds => "custom_ids",
+            Self::ToldSubjects => "subjects",
             Self::Leases => "leases",
         }
     }
@@ -84,6 +91,8 @@ async fn slice(
             delete_events(connection, cutoffs.events, (Some(tomorrow), None)).await
         }
         Chore::Batches => delete_batches(connection, cutoffs).await,
+        Chore::CustomIds => custom::delete_ids(connection, cutoffs.told).await,
+        Chore::ToldSubjects => custom::delete_told_subjects(connection, cutoffs.told).await,
         Chore::Leases => delete_leases(connection).await,
     }
 }
