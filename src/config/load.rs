@@ -9,9 +9,8 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 10] = [
+const NOT_YET: [&str; 9] = [
     "forward",
-    "hooks",
     "console.listen",
     "telemetry.otlp_endpoint",
     "backfill.audit",
@@ -327,9 +326,14 @@ mod tests {
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
             ),
             (
-                "[hooks]\nsenders = []\n",
+                "[hooks]\nsenders = [{name = \"hr\", secret = \"hunter2\"}]\n",
                 &[],
-                "usher.toml:1: hooks: this version of usher cannot do that yet",
+                "usher.toml:2: hooks.senders: senders[0].secret: expected whsec_ and the base64 of 24 to 64 bytes, such as: echo \"whsec_$(openssl rand -base64 32)\"",
+            ),
+            (
+                "[[forward]]\nurl = \"https://siem.example\"\n",
+                &[],
+                "usher.toml:1: forward: this version of usher cannot do that yet",
             ),
             (
                 "",

@@ -3,11 +3,13 @@
 //! The only reader of the environment. An unknown key or a value of the wrong type ends with the
 //! key's name and its place; no error shows a value, since it may be a secret.
 
+mod hooks;
 mod load;
 mod secret;
 mod sections;
 mod span;
 
+pub use hooks::{HookSecret, HookSender, HooksConfig, TypePattern};
 pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
@@ -39,6 +41,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// The rules file.
     pub rules: RulesConfig,
+    /// Trusted senders of custom events.
+    pub hooks: HooksConfig,
     /// Asking Konnect for missed time.
     pub backfill: BackfillConfig,
     /// How long what is kept.
