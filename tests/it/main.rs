@@ -9,6 +9,8 @@ mod cli;
 mod door;
 mod embedded;
 mod end_to_end;
+mod guides;
+mod hooks;
 mod init;
 mod kill;
 mod observe;

@@ -2,6 +2,8 @@
 
 pub mod app;
 pub mod database;
+pub mod guide;
+pub mod hooks;
 pub mod kafka;
 pub mod konnect;
 pub mod process;
