@@ -1,5 +1,6 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
+mod backlog;
 mod database;
 mod konnect_client;
 mod parts;
@@ -32,7 +33,7 @@ use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
-use crate::publish::{PublishError, Published, Publisher};
+use crate::publish::{Forwards, PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use upkeep::Upkeep;
@@ -167,7 +168,8 @@ impl App {
             .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), metrics));
 
-        let publisher = publisher(&config, &journal, &clock, &ids, &health)?;
+        let publisher = publisher(&config, &journal, &ids, &health)?;
+        let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
         let parts = Parts {
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
@@ -179,6 +181,7 @@ impl App {
             client,
             rules: watch::Sender::new(Arc::new(rules)),
             publisher,
+            forwards,
             health,
             clock,
             ids,
@@ -287,21 +290,13 @@ impl App {
 fn publisher(
     config: &Config,
     journal: &Journal,
-    clock: &Clock,
     ids: &Ids,
     health: &Health,
 ) -> Result<Option<Publisher>, PublishError> {
     if config.kafka.brokers.is_none() {
         return Ok(None);
     }
-    Publisher::new(
-        journal.clone(),
-        &config.kafka,
-        clock.clone(),
-        ids.clone(),
-        health.clone(),
-    )
-    .map(Some)
+    Publisher::new(journal.clone(), &config.kafka, ids.clone(), health.clone()).map(Some)
 }
 
 /// The door for trusted senders; none where there are none.

@@ -61,7 +61,14 @@ pub async fn gather(
         None => None,
     };
     let developer = developer.filter(|found| !found.developer.seen.is_gone());
-    let own = own || is_own(queue, signal).await?;
+    let status = match signal.kind {
+        SignalKind::RegistrationStatusChanged => {
+            registration.as_ref().map(|now| now.status.as_str())
+        }
+        _ => developer.as_ref().map(|now| now.developer.status.as_str()),
+    };
+    let owner = developer.as_ref().map(|found| found.developer.id.0);
+    let own = own || is_own(queue, signal, status, owner).await?;
     let name = directory
         .portal(portal)
         .await?
@@ -164,19 +171,48 @@ fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Opt
     signal.developer_id.map(DeveloperId).or_else(owner)
 }
 
-/// Whether a write of usher's explains the change.
-async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
-    let (target, deeds): (Option<Uuid>, &[&str]) = match signal.kind {
-        SignalKind::DeveloperStatusChanged => (
-            signal.developer_id,
-            &["approve_developer", "reject_developer"],
-        ),
-        SignalKind::RegistrationStatusChanged => (
-            signal.registration_id,
-            &["approve_registration", "reject_registration"],
-        ),
+/// Whether a write of usher's explains the change to `status`. `owner` is the developer concerned.
+async fn is_own(
+    queue: &Queue,
+    signal: &Signal,
+    status: Option<&str>,
+    owner: Option<Uuid>,
+) -> Result<bool, JournalError> {
+    let portal = signal.portal_id;
+    let wrote = async |target: Option<Uuid>, deeds: &[&str]| match target {
+        Some(target) => queue.wrote_lately(target, portal, deeds, OWN_WITHIN).await,
+        None => Ok(false),
+    };
+    let from = signal.from_status.as_deref();
+    match signal.kind {
+        SignalKind::DeveloperStatusChanged => match answer(from, status) {
+            Some(Answer::Approve) => wrote(signal.developer_id, &["approve_developer"]).await,
+            Some(Answer::Reject) => wrote(signal.developer_id, &["reject_developer"]).await,
+            Some(Answer::Revoke) => wrote(signal.developer_id, &["revoke_developer"]).await,
+            None => Ok(false),
+        },
+        SignalKind::RegistrationStatusChanged => {
+            let deed = match answer(from, status) {
+                Some(Answer::Approve) => "approve_registration",
+                Some(Answer::Reject) => "reject_registration",
+                Some(Answer::Revoke) => "revoke_registration",
+                None => return Ok(false),
+            };
+            if wrote(signal.registration_id, &[deed]).await? {
+                return Ok(true);
+            }
+            match (signal.registration_id, owner) {
+                (Some(registration), Some(owner)) if deed != "approve_registration" => {
+                    queue
+                        .cut_off_lately(registration, owner, portal, OWN_WITHIN)
+                        .await
+                }
+                _ => Ok(false),
+            }
+        }
         SignalKind::MembershipChanged => {
-            (signal.developer_id, &["add_to_team", "remove_from_team"])
+            let deeds = ["add_to_team", "remove_from_team", "revoke_developer"];
+            wrote(signal.developer_id, &deeds).await
         }
         SignalKind::DeveloperSignedUp
         | SignalKind::DeveloperAuthenticated
@@ -184,20 +220,26 @@ async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
         | SignalKind::ApplicationCreated
         | SignalKind::RegistrationRequested
         | SignalKind::AccessDenied
-        | SignalKind::Custom(_) => return Ok(false),
-    };
-    // Usher answers only who is pending: any other change is somebody else's.
-    let from_pending = signal
-        .from_status
-        .as_deref()
-        .is_none_or(|status| status == "pending");
-    match target {
-        Some(target) if from_pending => {
-            queue
-                .wrote_lately(target, signal.portal_id, deeds, OWN_WITHIN)
-                .await
-        }
-        _ => Ok(false),
+        | SignalKind::Custom(_) => Ok(false),
+    }
+}
+
+/// What usher may have done to a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Approve,
+    Reject,
+    Revoke,
+}
+
+/// The answer that would explain a change; none where usher never makes such a one. Two of its own
+/// may lie between two looks.
+fn answer(from: Option<&str>, to: Option<&str>) -> Option<Answer> {
+    match (from.unwrap_or("pending"), to?) {
+        ("pending", "approved") => Some(Answer::Approve),
+        ("pending", "rejected") => Some(Answer::Reject),
+        ("pending" | "approved", "revoked") => Some(Answer::Revoke),
+        _ => None,
     }
 }
 
@@ -269,7 +311,25 @@ fn registration_facts(found: Registration) -> RegistrationFacts {
 
 #[cfg(test)]
 mod tests {
-    use super::domain;
+    use super::{Answer, answer, domain};
+
+    #[test]
+    fn only_what_usher_may_do_explains_a_change() {
+        let table = [
+            (Some("pending"), Some("approved"), Some(Answer::Approve)),
+            (Some("pending"), Some("rejected"), Some(Answer::Reject)),
+            (Some("approved"), Some("revoked"), Some(Answer::Revoke)),
+            (Some("pending"), Some("revoked"), Some(Answer::Revoke)),
+            (None, Some("approved"), Some(Answer::Approve)),
+            (Some("rejected"), Some("approved"), None),
+            (Some("revoked"), Some("approved"), None),
+            (Some("approved"), Some("rejected"), None),
+            (Some("pending"), None, None),
+        ];
+        for (from, to, expected) in table {
+            assert_eq!(answer(from, to), expected, "{from:?} -> {to:?}");
+        }
+    }
 
     #[test]
     fn keeps_no_more_of_an_address_than_its_domain() {
