@@ -4,6 +4,7 @@ mod backlog;
 mod database;
 mod konnect_client;
 mod parts;
+mod reconcile;
 mod rules;
 mod upkeep;
 
@@ -36,6 +37,8 @@ use crate::lifecycle::Lifecycle;
 use crate::publish::{Forwards, PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
+pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
+pub use rules::load as load_rules;
 pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.

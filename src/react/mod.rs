@@ -5,11 +5,14 @@
 mod custom;
 mod facts;
 mod meaning;
+mod own;
 mod paths;
 mod plan;
 mod reactor;
 mod redecide;
+mod rehearse;
 
 pub use facts::{Gathered, gather};
 pub use meaning::{Hint, Meaning, meaning};
 pub use reactor::{Reactor, Settings};
+pub use rehearse::{Fate, Rehearsed, Verdict, Wish, rehearse};
