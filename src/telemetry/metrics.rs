@@ -82,6 +82,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 fn describe() {
     for (name, text) in [
         (DELIVERIES, "requests at the door by status"),
+        (HOOKS, "requests of trusted senders by status"),
         (ENTRIES_RECEIVED, "entries received from authorised senders"),
         (EVENTS_STORED, "events stored for the first time"),
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
