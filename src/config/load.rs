@@ -352,8 +352,44 @@ mod tests {
                 "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api",
             ),
             (
+                "",
+                &[("USHER_DATABASE__EMBEDDED", "maybe")],
+                "USHER_DATABASE__EMBEDDED: database.embedded: expected true or false",
+            ),
+        ] {
+            assert_eq!(
+                load_text(text, variables).err().as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn reads_secrets_from_files_and_shows_none() {
+        let mut secret = tempfile::NamedTempFile::new().expect("a temporary file");
+        writeln!(secret, "kpat_from_a_file").expect("a written file");
+        let text = format!("[konnect]\ntoken = \"file:{}\"\n", secret.path().display());
+        let config = load_text(&text, &[]).expect("a configuration");
+        assert_eq!(
+            config.konnect.token.as_ref().map(Secret::expose),
+            Some("kpat_from_a_file")
+        );
+        assert!(!format!("{config:?}").contains("kpat_from_a_file"));
+        let missing =
+            load_text("[konnect]\ntoken = \"file:/nowhere/token\"\n", &[]).expect_err("no file");
+        assert!(
+            missing.starts_with("usher.toml:2: konnect.token: could not read /nowhere/token"),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn names_the_endpoint_and_the_option_without_its_value() {
+        for (text, variables, expected) in [
+            (
                 "[[forward]]\nurl = \"https://a.example\"\n[[forward]]\nurl = \"https://a.example/\"\n",
-                &[],
+                &[][..],
                 "usher.toml:1: forward: forward[1].url: is that of forward[0] too",
             ),
             (
@@ -385,17 +421,9 @@ mod tests {
                 )],
                 "USHER_KAFKA__OPTIONS: kafka.options: sasl.password: could not read /nowhere/password: No such file or directory (os error 2)",
             ),
-            (
-                "",
-                &[("USHER_DATABASE__EMBEDDED", "maybe")],
-                "USHER_DATABASE__EMBEDDED: database.embedded: expected true or false",
-            ),
         ] {
-            assert_eq!(
-                load_text(text, variables).err().as_deref(),
-                Some(expected),
-                "{text}"
-            );
+            let told = load_text(text, variables).err();
+            assert_eq!(told.as_deref(), Some(expected), "{text}");
         }
     }
 
@@ -409,25 +437,6 @@ mod tests {
         let expected = "usher.toml:2: hooks.senders: senders[0].secret: expected whsec_";
         assert!(told.starts_with(expected), "{told}");
         assert!(!told.contains("hunter2"), "{told}");
-    }
-
-    #[test]
-    fn reads_secrets_from_files_and_shows_none() {
-        let mut secret = tempfile::NamedTempFile::new().expect("a temporary file");
-        writeln!(secret, "kpat_from_a_file").expect("a written file");
-        let text = format!("[konnect]\ntoken = \"file:{}\"\n", secret.path().display());
-        let config = load_text(&text, &[]).expect("a configuration");
-        assert_eq!(
-            config.konnect.token.as_ref().map(Secret::expose),
-            Some("kpat_from_a_file")
-        );
-        assert!(!format!("{config:?}").contains("kpat_from_a_file"));
-        let missing =
-            load_text("[konnect]\ntoken = \"file:/nowhere/token\"\n", &[]).expect_err("no file");
-        assert!(
-            missing.starts_with("usher.toml:2: konnect.token: could not read /nowhere/token"),
-            "{missing}"
-        );
     }
 
     #[test]
