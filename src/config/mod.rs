@@ -4,12 +4,14 @@
 //! key's name and its place; no error shows a value, since it may be a secret.
 
 mod forward;
+mod hooks;
 mod load;
 mod secret;
 mod sections;
 mod span;
 
 pub use forward::ForwardConfig;
+pub use hooks::{HookSecret, HookSender, HooksConfig, TypePattern};
 pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
@@ -44,6 +46,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// The rules file.
     pub rules: RulesConfig,
+    /// Trusted senders of custom events.
+    pub hooks: HooksConfig,
     /// Asking Konnect for missed time.
     pub backfill: BackfillConfig,
     /// How long what is kept.

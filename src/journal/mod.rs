@@ -6,6 +6,7 @@ mod append;
 mod batch;
 mod closed_months;
 mod copy;
+mod custom;
 mod deliveries;
 pub mod embedded;
 mod error;
@@ -16,9 +17,11 @@ mod keys;
 mod leases;
 mod old_rows;
 mod outbox;
+mod pace;
 mod partitions;
 mod quarantine;
 mod readers;
+mod repeats;
 mod row;
 mod schema;
 mod search;
@@ -38,6 +41,7 @@ pub use append::append_in;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
+pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::StoredEvent;
@@ -47,6 +51,7 @@ pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::Retired;
+pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Position};
 pub use set_aside::Unsendable;
@@ -62,7 +67,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
-    pace: Arc<copy::Pace>,
+    pace: Arc<pace::Pace>,
     appended: Arc<Notify>,
     fullness: Arc<full::Fullness>,
 }

@@ -6,6 +6,8 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 
 /// Requests at the door; label `status`.
 pub const DELIVERIES: &str = "usher_deliveries_total";
+/// Requests of trusted senders; label `status`.
+pub const HOOKS: &str = "usher_hook_requests_total";
 /// Entries received from authorised senders.
 pub const ENTRIES_RECEIVED: &str = "usher_entries_received_total";
 /// Events stored for the first time.
@@ -16,6 +18,10 @@ pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
 pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
 /// Verdicts on signatures; label `verdict`.
 pub const VERDICTS: &str = "usher_verdicts_total";
+/// Signatures checked against a set of keys.
+pub const SIGNATURES_CHECKED: &str = "usher_signatures_checked_total";
+/// Entries stored already, byte for byte and verified, whose signature was not checked again.
+pub const ENTRIES_RECOGNISED: &str = "usher_entries_recognised_total";
 /// Committed batches; label `way`: copy, insert, or halves after a row was refused.
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
@@ -81,6 +87,14 @@ fn describe() {
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
         (ENTRIES_QUARANTINED, "entries kept aside by reason"),
         (VERDICTS, "verdicts on signatures"),
+        (
+            SIGNATURES_CHECKED,
+            "signatures checked against a set of keys",
+        ),
+        (
+            ENTRIES_RECOGNISED,
+            "entries known byte for byte, not checked again",
+        ),
         (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
