@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
-use crate::support::eventually;
 use crate::support::kafka::{Received, TestKafka};
 
 /// Longer than the lease of a publisher that was killed, and a round.
@@ -160,16 +158,10 @@ impl Record {
             "UPDATE actions SET leased_until = now() - interval '1 s' WHERE leased_until > now()",
             "UPDATE outbox SET claimed_until = NULL",
         ] {
-            // What the dead process had begun may still be under way at the server, in another order of rows.
-            eventually("the database obeys", PATIENCE, async || {
-                let Err(error) = sqlx::query(statement).execute(&mut self.0).await else {
-                    return true;
-                };
-                let code = error.as_database_error().and_then(DatabaseError::code);
-                assert_eq!(code.as_deref(), Some("40P01"), "{error}");
-                false
-            })
-            .await;
+            sqlx::query(statement)
+                .execute(&mut self.0)
+                .await
+                .expect("the database obeys");
         }
     }
 
