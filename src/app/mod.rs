@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::act::Queue;
 use crate::app::parts::Parts;
+use crate::app::rules::Reloader;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
 use crate::console::api::{self, Api, Tokens};
@@ -34,6 +35,7 @@ use crate::lifecycle::Lifecycle;
 use crate::publish::{PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
+pub use rules::Reload;
 pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.
@@ -106,6 +108,8 @@ pub struct App {
     database: Database,
     lifecycle: Lifecycle,
     parts: Parts,
+    reloader: Option<Reloader>,
+    reload: Reload,
     console_token: Option<Secret>,
 }
 
@@ -127,7 +131,8 @@ impl App {
                 reason: "a list of values that Konnect may send as Authorization",
             }));
         }
-        let rules = rules::load(&config.rules)?;
+        let loaded = rules::load(&config.rules)?;
+        let rules = watch::Sender::new(Arc::new(loaded.rules));
         let health = Health::default();
         let spool = open_spool(&config.spool, &health)?;
         let certificates = certificates(&config.http.tls).await?;
@@ -165,6 +170,7 @@ impl App {
             .merge(api::router(api, Tokens::new(&tokens)))
             .merge(everybodys_router(health.clone(), metrics));
 
+        let (reloader, reload) = Reloader::new(loaded.file, rules.clone(), health.clone());
         let publisher = publisher(&config, &journal, &clock, &ids, &health)?;
         let parts = Parts {
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
@@ -175,7 +181,7 @@ impl App {
             intake,
             keys,
             client,
-            rules: watch::Sender::new(Arc::new(rules)),
+            rules,
             publisher,
             health,
             clock,
@@ -189,6 +195,8 @@ impl App {
             database,
             lifecycle,
             parts,
+            reloader,
+            reload,
             console_token,
         })
     }
@@ -227,6 +235,11 @@ impl App {
         self.console_token.as_ref().map(Secret::expose)
     }
 
+    /// What has the rules file read again.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
     /// Serves until `until` completes, then finishes what was accepted.
     ///
     /// # Errors
@@ -242,6 +255,7 @@ impl App {
             database,
             lifecycle,
             parts,
+            reloader,
             ..
         } = self;
         let journal = parts.journal.clone();
@@ -257,6 +271,9 @@ impl App {
         if let Some(certificates) = certificates.clone() {
             let reload = certificates.reload_until_stopped(lifecycle.stopping());
             lifecycle.spawn("certificates", reload);
+        }
+        if let Some(reloader) = reloader {
+            lifecycle.spawn("rules", reloader.run(lifecycle.stopping()));
         }
         let server = Server {
             listener,

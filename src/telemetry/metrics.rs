@@ -36,6 +36,10 @@ pub const KAFKA_PUBLISHED: &str = "usher_kafka_published_total";
 pub const KAFKA_FAILED: &str = "usher_kafka_failed_total";
 /// Sweeps of a portal; labels `scope` and `outcome`.
 pub const SWEEPS: &str = "usher_sweeps_total";
+/// Times that the rules file was read again; label `outcome`: used, refused.
+pub const RULES_RELOADS: &str = "usher_rules_reloads_total";
+/// 1 while the rules file cannot be used and the rules of before are in force.
+pub const RULES_STALE: &str = "usher_rules_stale";
 /// Actions that reached a state; labels `deed` and `state`.
 pub const ACTIONS: &str = "usher_actions_total";
 /// 1 while the worker waits for its token to be accepted again.
@@ -76,6 +80,7 @@ fn describe() {
         (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
+        (RULES_RELOADS, "times that the rules file was read again"),
         (SWEEPS, "sweeps of a portal by scope and outcome"),
         (UPKEEP_MONTHS, "old months that were dropped"),
         (UPKEEP_ROWS, "old rows that were deleted, by table"),
@@ -118,6 +123,11 @@ fn describe() {
         UPKEEP_KEPT,
         Unit::Count,
         "old months that cannot be dropped yet, by reason"
+    );
+    describe_gauge!(
+        RULES_STALE,
+        Unit::Count,
+        "1 while the rules file cannot be used"
     );
     describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
 }

@@ -14,6 +14,7 @@ mod kill;
 mod observe;
 mod publish;
 mod react;
+mod reload;
 mod replay;
 mod spool;
 mod support;
