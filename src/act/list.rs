@@ -41,20 +41,20 @@ impl From<&Action> for ActionPosition {
     }
 }
 
-struct ActionRow {
-    id: Uuid,
-    rule: String,
-    deed: String,
-    target_kind: String,
-    target_id: Uuid,
-    application_id: Option<Uuid>,
-    state: String,
-    attempts: i32,
-    causes: Vec<Uuid>,
-    reason: Option<String>,
-    portal_id: Uuid,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
+pub(super) struct ActionRow {
+    pub(super) id: Uuid,
+    pub(super) rule: String,
+    pub(super) deed: String,
+    pub(super) target_kind: String,
+    pub(super) target_id: Uuid,
+    pub(super) application_id: Option<Uuid>,
+    pub(super) state: String,
+    pub(super) attempts: i32,
+    pub(super) causes: Vec<Uuid>,
+    pub(super) reason: Option<String>,
+    pub(super) portal_id: Uuid,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
 }
 
 impl TryFrom<ActionRow> for Action {
@@ -123,14 +123,14 @@ impl Queue {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Whether usher sent a write for one of `deeds` on `target` within the last `within`: what
-    /// changed about it since is then its own doing.
+    /// Whether usher sent a write for one of `deeds` on `target` within the last `within` before
+    /// `at`, which is now unless the past is asked about: what changed since is then its own doing.
     pub async fn wrote_lately(
         &self,
         target: Uuid,
         portal_id: Uuid,
         deeds: &[&str],
-        within: Duration,
+        (within, at): (Duration, Option<DateTime<Utc>>),
     ) -> Result<bool, JournalError> {
         let deeds: Vec<String> = deeds.iter().map(|&deed| deed.to_owned()).collect();
         Ok(sqlx::query_scalar!(
@@ -139,13 +139,15 @@ impl Queue {
                 SELECT
                 FROM actions
                 WHERE portal_id = $1 AND target_id = $2 AND deed = ANY($3)
-                    AND write_sent_at > now() - make_interval(secs => $4)
+                    AND write_sent_at > COALESCE($5, now()) - make_interval(secs => $4)
+                    AND ($5::timestamptz IS NULL OR write_sent_at <= $5)
             ) AS "exists!"
             "#,
             portal_id,
             target,
             &deeds,
             within.as_secs_f64(),
+            at,
         )
         .fetch_one(self.pool())
         .await?)

@@ -15,6 +15,7 @@ mod list;
 mod outcome;
 mod pause;
 mod queue;
+mod standing;
 mod told;
 mod trouble;
 mod upkeep;

@@ -47,7 +47,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Have Konnect send a window of a portal's entries again
     Replay(replay::ReplayArgs),
-    /// Look at the rules file
+    /// Check the rules, try them on the past, explain them for a person
     Rules(rules::RulesArgs),
 }
 
@@ -160,7 +160,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Replay(args) => replay::run(args, &environment).await,
-            Command::Rules(args) => rules::run(args, &environment),
+            Command::Rules(args) => Box::pin(rules::run(args, &environment)).await,
         }
     });
     match result {

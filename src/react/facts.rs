@@ -41,6 +41,30 @@ pub async fn gather(
     own: bool,
     now: DateTime<Utc>,
 ) -> Result<Gathered, JournalError> {
+    let own = own || is_own(queue, signal, None).await?;
+    read(directory, signal, event, own, now).await
+}
+
+/// Gathers as [`gather`] does for a signal that was decided about at `then`: the directory is
+/// today's, what usher itself did is told by the actions of that time.
+pub(super) async fn gather_past(
+    (directory, queue): (&Directory, &Queue),
+    signal: &Signal,
+    event: Option<Map<String, Value>>,
+    own: bool,
+    then: DateTime<Utc>,
+) -> Result<Gathered, JournalError> {
+    let own = own || is_own(queue, signal, Some(then)).await?;
+    read(directory, signal, event, own, then).await
+}
+
+async fn read(
+    directory: &Directory,
+    signal: &Signal,
+    event: Option<Map<String, Value>>,
+    own: bool,
+    now: DateTime<Utc>,
+) -> Result<Gathered, JournalError> {
     let portal = PortalId(signal.portal_id);
     let registration = match signal.registration_id {
         Some(id) => directory.registration(portal, RegistrationId(id)).await?,
@@ -61,7 +85,6 @@ pub async fn gather(
         None => None,
     };
     let developer = developer.filter(|found| !found.developer.seen.is_gone());
-    let own = own || is_own(queue, signal).await?;
     let name = directory
         .portal(portal)
         .await?
@@ -144,6 +167,8 @@ impl Gathered {
                 "api_id": registration.api.id,
                 "api_name": registration.api.name,
             })),
+            // Of these the rules saw a part only.
+            "cut": facts.cut(),
         })
     }
 }
@@ -164,8 +189,12 @@ fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Opt
     signal.developer_id.map(DeveloperId).or_else(owner)
 }
 
-/// Whether a write of usher's explains the change.
-async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
+/// Whether a write of usher's before `at`, or before now, explains the change.
+async fn is_own(
+    queue: &Queue,
+    signal: &Signal,
+    at: Option<DateTime<Utc>>,
+) -> Result<bool, JournalError> {
     let (target, deeds): (Option<Uuid>, &[&str]) = match signal.kind {
         SignalKind::DeveloperStatusChanged => (
             signal.developer_id,
@@ -194,7 +223,7 @@ async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
     match target {
         Some(target) if from_pending => {
             queue
-                .wrote_lately(target, signal.portal_id, deeds, OWN_WITHIN)
+                .wrote_lately(target, signal.portal_id, deeds, (OWN_WITHIN, at))
                 .await
         }
         _ => Ok(false),

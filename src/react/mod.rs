@@ -2,13 +2,17 @@
 //! signals from what the directory says, and what they want is enqueued. A thin shell: it decides
 //! nothing and calls no API itself.
 
+mod explain;
 mod facts;
 mod meaning;
 mod paths;
 mod plan;
 mod reactor;
 mod redecide;
+mod trial;
 
+pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explain};
 pub use facts::{Gathered, gather};
 pub use meaning::{Hint, Meaning, meaning};
 pub use reactor::{Reactor, Settings};
+pub use trial::{Outlook, RuleTried, Trial, TrialError, Tried};

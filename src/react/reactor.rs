@@ -14,10 +14,10 @@ use uuid::Uuid;
 use crate::act::{Enqueued, NewChain, Queue};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::event::{AuditEvent, Signal, render};
+use crate::event::{AuditEvent, Signal};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
-use crate::react::meaning::{Hint, meaning};
+use crate::react::meaning::{Hint, as_fact, meaning};
 use crate::react::{gather, plan};
 use crate::rules::RuleSet;
 
@@ -215,7 +215,7 @@ impl Reactor {
         let Some(signal) = meaning.signal else {
             return Ok(());
         };
-        let evidence = (signal.key == signal.cause.to_string()).then(|| render(&event));
+        let evidence = as_fact(&event, &signal);
         let rooms = (&self.directory, &self.queue);
         let rules = Arc::clone(&self.rules.borrow());
         if rules.listening_to(&signal.kind.as_str()).next().is_none() {

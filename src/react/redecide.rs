@@ -120,7 +120,8 @@ impl Reactor {
     }
 }
 
-fn signed_up(developer: &Developer) -> Signal {
+/// What a look at a newcomer tells, without the event that told of it first.
+pub(super) fn signed_up(developer: &Developer) -> Signal {
     Signal {
         kind: SignalKind::DeveloperSignedUp,
         portal_id: developer.portal_id.0,
@@ -134,7 +135,8 @@ fn signed_up(developer: &Developer) -> Signal {
     }
 }
 
-fn requested(registration: &Registration, developer: Option<DeveloperId>) -> Signal {
+/// As [`signed_up`], of a request.
+pub(super) fn requested(registration: &Registration, developer: Option<DeveloperId>) -> Signal {
     Signal {
         kind: SignalKind::RegistrationRequested,
         portal_id: registration.portal_id.0,

@@ -26,6 +26,40 @@ pub struct Facts {
     pub now: DateTime<Utc>,
 }
 
+impl Facts {
+    /// The lists and maps that have more than [`MAX_FACT_MEMBERS`], of which conditions see only the
+    /// first.
+    pub fn cut(&self) -> Vec<&'static str> {
+        let mut cut = Vec::new();
+        if let Some(developer) = &self.developer {
+            if developer.teams.len() > MAX_FACT_MEMBERS {
+                cut.push("developer.teams");
+            }
+            if developer.applications.len() > MAX_FACT_MEMBERS {
+                cut.push("developer.applications");
+            }
+        }
+        if let Some(event) = &self.event
+            && (event.len() > MAX_FACT_MEMBERS || event.values().any(is_large))
+        {
+            cut.push("event");
+        }
+        cut
+    }
+}
+
+fn is_large(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Array(items) => {
+            items.len() > MAX_FACT_MEMBERS || items.iter().any(is_large)
+        }
+        serde_json::Value::Object(members) => {
+            members.len() > MAX_FACT_MEMBERS || members.values().any(is_large)
+        }
+        _ => false,
+    }
+}
+
 /// The signal as conditions see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SignalFacts {

@@ -16,6 +16,7 @@ mod publish;
 mod react;
 mod reload;
 mod replay;
+mod rules;
 mod spool;
 mod support;
 mod tidy;

@@ -114,6 +114,18 @@ impl Installation {
         process
     }
 
+    /// Runs another command beside the configuration, to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let run = Command::new(env!("CARGO_BIN_EXE_usher"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .output();
+        let ended = timeout(PATIENCE * 3, run).await;
+        ended.expect("the command ends").expect("usher can be run")
+    }
+
     /// What all runs wrote.
     pub(crate) fn log(&self) -> String {
         (1..=self.runs).fold(String::new(), |mut all, run| {
