@@ -510,6 +510,31 @@ rules:
     }
 
     #[test]
+    fn functions_answer_for_the_facts_that_they_are_given() {
+        for (when, expected) in [
+            ("in_team(developer, 'Partners')", true),
+            ("in_team(developer, 'partners')", false),
+            ("in_team(developer, 'Partner')", false),
+            ("domain(developer.email) == 'arsenal.com'", true),
+            ("domain(developer.full_name) == ''", true),
+            ("is_freemail(developer.email)", false),
+            (
+                "is_freemail('ann@gmail.com') && is_freemail('GMAIL.com')",
+                true,
+            ),
+            (
+                "is_freemail('ann@mail.gmail.com') || is_freemail('')",
+                false,
+            ),
+        ] {
+            let line = format!("r | when: {when}; then: [approve_developer]");
+            let rules = file("developer.signed_up", &[&line]);
+            let matched = told(&rules, &newcomer()) == "live r: approve_developer";
+            assert_eq!(matched, expected, "{when}");
+        }
+    }
+
+    #[test]
     fn only_rules_that_listen_are_decided() {
         let rules = file(
             "developer.signed_up",

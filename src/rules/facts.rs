@@ -168,3 +168,61 @@ pub struct ApiFacts {
     /// The API's version, where it has one.
     pub version: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use crate::rules::{
+        DeveloperFacts, Facts, MAX_FACT_MEMBERS, PortalFacts, SignalFacts, TeamFacts,
+    };
+
+    #[test]
+    fn tells_which_facts_are_longer_than_conditions_see() {
+        let team = TeamFacts {
+            id: Uuid::nil(),
+            name: "T".to_owned(),
+        };
+        let mut facts = Facts {
+            signal: SignalFacts {
+                kind: "custom.x".to_owned(),
+                from_status: None,
+                at: DateTime::UNIX_EPOCH,
+                own: false,
+            },
+            portal: PortalFacts {
+                id: Uuid::nil(),
+                name: String::new(),
+            },
+            developer: Some(DeveloperFacts {
+                id: Uuid::nil(),
+                email: String::new(),
+                full_name: String::new(),
+                status: "pending".to_owned(),
+                created_at: DateTime::UNIX_EPOCH,
+                teams: vec![team.clone(); MAX_FACT_MEMBERS],
+                applications: Vec::new(),
+            }),
+            application: None,
+            registration: None,
+            event: json!({"data": {"roles": vec![1; MAX_FACT_MEMBERS]}})
+                .as_object()
+                .cloned(),
+            now: DateTime::UNIX_EPOCH,
+        };
+        assert!(facts.cut().is_empty());
+        facts
+            .developer
+            .as_mut()
+            .expect("a developer")
+            .teams
+            .push(team);
+        assert_eq!(facts.cut(), ["developer.teams"]);
+        facts.event = json!({"data": {"roles": vec![1; MAX_FACT_MEMBERS + 1]}})
+            .as_object()
+            .cloned();
+        assert_eq!(facts.cut(), ["developer.teams", "event"]);
+    }
+}

@@ -17,6 +17,7 @@ mod react;
 mod reload;
 mod replay;
 mod rules;
+mod rules_check;
 mod spool;
 mod support;
 mod tidy;

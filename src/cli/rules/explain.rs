@@ -138,27 +138,29 @@ fn show(explained: &Explained, output: Output) {
 }
 
 fn show_signal(heard: &ExplainedSignal, output: Output) {
-    let kind = heard.signal.kind.as_str();
-    let mut text = format!("\n{kind}: {}", heard.about);
-    if let Some(settled) = &heard.settled {
-        text += &format!("\n  {settled}");
-    }
-    for fact in &heard.cut {
-        text += &format!("\n  {fact} is long: conditions see its first entries only");
-    }
-    if heard.rules.is_empty() {
-        text += "\n  no rule hears it";
-    }
-    for rule in &heard.rules {
-        text += &text_of_rule(rule);
-    }
-    if !output.is_json() {
-        output.data(&text, &());
+    if output.is_json() {
+        for rule in &heard.rules {
+            output.data("", &json_of_rule(heard, rule));
+        }
         return;
     }
-    for rule in &heard.rules {
-        output.data("", &json_of_rule(heard, rule));
+    let mut lines = vec![
+        String::new(),
+        format!("{}: {}", heard.signal.kind, heard.about),
+    ];
+    lines.extend(heard.settled.iter().map(|settled| format!("  {settled}")));
+    for fact in &heard.cut {
+        lines.push(format!(
+            "  {fact} is long: conditions see its first entries only"
+        ));
     }
+    if heard.rules.is_empty() {
+        lines.push("  no rule hears it".to_owned());
+    }
+    for rule in &heard.rules {
+        push_rule(rule, &mut lines);
+    }
+    output.data(&lines.join("\n"), &());
 }
 
 /// What came of a rule, in one word and, where it does nothing, the first reason.
@@ -198,38 +200,31 @@ fn json_of_rule(heard: &ExplainedSignal, rule: &ExplainedRule) -> Value {
     })
 }
 
-fn text_of_rule(rule: &ExplainedRule) -> String {
+fn push_rule(rule: &ExplainedRule, lines: &mut Vec<String>) {
     let explanation = &rule.explanation;
     let (decision, reason) = decided(rule);
     let decision = decision.replace('_', " ");
-    let mut text = format!(
-        "\n  {} ({}): {decision}",
-        explanation.rule,
-        explanation.mode.name()
-    );
-    if let Some(reason) = reason {
-        text += &format!(", {reason}");
-    }
-    for obstacle in &explanation.obstacles {
-        if Some(obstacle.as_str()) != reason {
-            text += &format!("\n    also: {obstacle}");
-        }
-    }
+    let reason_too = reason.map_or(String::new(), |reason| format!(", {reason}"));
+    let mode = explanation.mode.name();
+    lines.push(format!(
+        "  {} ({mode}): {decision}{reason_too}",
+        explanation.rule
+    ));
+    let obstacles = explanation.obstacles.iter();
+    let others = obstacles.filter(|obstacle| Some(obstacle.as_str()) != reason);
+    lines.extend(others.map(|obstacle| format!("    also: {obstacle}")));
     for deed in &rule.deeds {
-        text += &format!("\n    {}", deed.deed);
-        for but in &deed.but {
-            text += &format!("\n      but {but}");
-        }
+        lines.push(format!("    {}", deed.deed));
+        lines.extend(deed.but.iter().map(|but| format!("      but {but}")));
     }
     match &explanation.condition {
-        Some(condition) => lines(condition, 2, &mut text),
-        None => text += "\n    it has no condition",
+        Some(condition) => push_part(condition, 2, lines),
+        None => lines.push("    it has no condition".to_owned()),
     }
-    text
 }
 
 /// A part with its result and values, and its own parts below it.
-fn lines(part: &Trace, depth: usize, text: &mut String) {
+fn push_part(part: &Trace, depth: usize, lines: &mut Vec<String>) {
     let result = match (part.result, &part.reason) {
         (Some(result), _) => result.to_string(),
         (None, reason) => reason.clone().unwrap_or_default(),
@@ -237,21 +232,22 @@ fn lines(part: &Trace, depth: usize, text: &mut String) {
     // A condition may be written on several lines.
     let written: Vec<&str> = part.text.split_whitespace().collect();
     let mut values: Vec<String> = part.values.iter().map(value_of).collect();
-    if let Some(sign) = part.joined_by {
-        values.push(match sign {
-            "&&" => "all of".to_owned(),
-            "||" => "one of".to_owned(),
-            _ => "not".to_owned(),
-        });
-    }
+    values.extend(part.joined_by.map(|sign| {
+        let words = match sign {
+            "&&" => "all of",
+            "||" => "one of",
+            _ => "not",
+        };
+        words.to_owned()
+    }));
     let values = match values.join(", ") {
         none if none.is_empty() => none,
         some => format!(" ({some})"),
     };
     let indent = "  ".repeat(depth);
-    *text += &format!("\n{indent}{} → {result}{values}", written.join(" "));
+    lines.push(format!("{indent}{} → {result}{values}", written.join(" ")));
     for inner in &part.parts {
-        lines(inner, depth + 1, text);
+        push_part(inner, depth + 1, lines);
     }
 }
 
@@ -281,19 +277,17 @@ fn show_rest(explained: &Explained, output: Output) {
         }
         return;
     }
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if !explained.elsewhere.is_empty() {
-        text += "\nrules on other signals:";
-        for (rule, on) in &explained.elsewhere {
-            text += &format!("\n  {rule}: hears {on}");
-        }
-        text += "\n";
+        lines.extend([String::new(), "rules on other signals:".to_owned()]);
+        let elsewhere = explained.elsewhere.iter();
+        lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: hears {on}")));
     }
-    text += &format!("\n{} so far", counted(explained.past.len(), "action"));
-    for action in &explained.past {
-        text += &format!("\n  {}", past(action));
-    }
-    output.data(&text, &());
+    let count = counted(explained.past.len(), "action");
+    lines.extend([String::new(), format!("{count} so far")]);
+    let past = explained.past.iter().map(past);
+    lines.extend(past.map(|action| format!("  {action}")));
+    output.data(&lines.join("\n"), &());
 }
 
 fn past(action: &Action) -> String {
