@@ -20,7 +20,7 @@ impl Queue {
             r"
             SELECT
                 id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
-                reason, portal_id, created_at, updated_at
+                reason, report, portal_id, created_at, updated_at
             FROM actions
             WHERE deed_key = $1 AND portal_id = $2 AND target_id = $3
                 AND (

@@ -1,5 +1,6 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
+mod backlog;
 mod database;
 mod konnect_client;
 mod parts;
@@ -15,7 +16,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::act::Queue;
@@ -32,7 +33,7 @@ use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
-use crate::publish::{PublishError, Published, Publisher};
+use crate::publish::{Forwards, PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use rules::Reload;
@@ -132,7 +133,6 @@ impl App {
             }));
         }
         let loaded = rules::load(&config.rules)?;
-        let rules = watch::Sender::new(Arc::new(loaded.rules));
         let health = Health::default();
         let spool = open_spool(&config.spool, &health)?;
         let certificates = certificates(&config.http.tls).await?;
@@ -170,8 +170,9 @@ impl App {
             .merge(api::router(api, Tokens::new(&tokens)))
             .merge(everybodys_router(health.clone(), metrics));
 
-        let (reloader, reload) = Reloader::new(loaded.file, rules.clone(), health.clone());
-        let publisher = publisher(&config, &journal, &clock, &ids, &health)?;
+        let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
+        let publisher = publisher(&config, &journal, &ids, &health)?;
+        let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
         let parts = Parts {
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
@@ -183,6 +184,7 @@ impl App {
             client,
             rules,
             publisher,
+            forwards,
             health,
             clock,
             ids,
@@ -302,21 +304,13 @@ impl App {
 fn publisher(
     config: &Config,
     journal: &Journal,
-    clock: &Clock,
     ids: &Ids,
     health: &Health,
 ) -> Result<Option<Publisher>, PublishError> {
     if config.kafka.brokers.is_none() {
         return Ok(None);
     }
-    Publisher::new(
-        journal.clone(),
-        &config.kafka,
-        clock.clone(),
-        ids.clone(),
-        health.clone(),
-    )
-    .map(Some)
+    Publisher::new(journal.clone(), &config.kafka, ids.clone(), health.clone()).map(Some)
 }
 
 fn open_spool(config: &SpoolConfig, health: &Health) -> Result<Option<Spool>, SpoolError> {

@@ -48,9 +48,10 @@ pub struct Reload {
 impl Reload {
     /// Has the file read now, also when it looks unchanged.
     pub fn ask(&self) {
-        match &self.asked {
-            Some(asked) => asked.notify_one(),
-            None => info!("rules.path is not set, there are no rules to read again"),
+        if let Some(asked) = &self.asked {
+            asked.notify_one();
+        } else {
+            info!("rules.path is not set, there are no rules to read again");
         }
     }
 }
@@ -91,14 +92,14 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// A task that replaces what `rules` holds, and what asks it to hurry.
+    /// The rules in force, the task that replaces them, and what asks it to hurry.
     pub(super) fn new(
-        file: Option<RulesFile>,
-        rules: watch::Sender<Arc<RuleSet>>,
+        loaded: Loaded,
         health: Health,
-    ) -> (Option<Self>, Reload) {
-        let Some(file) = file else {
-            return (None, Reload { asked: None });
+    ) -> (watch::Sender<Arc<RuleSet>>, Option<Self>, Reload) {
+        let rules = watch::Sender::new(Arc::new(loaded.rules));
+        let Some(file) = loaded.file else {
+            return (rules, None, Reload { asked: None });
         };
         health.set(PART, Condition::Ok, "");
         let asked = Arc::new(Notify::new());
@@ -107,11 +108,11 @@ impl Reloader {
         };
         let reloader = Self {
             file,
-            rules,
+            rules: rules.clone(),
             health,
             asked,
         };
-        (Some(reloader), reload)
+        (rules, Some(reloader), reload)
     }
 
     /// Looks at the file until `cancel`. Only its content counts: the files of a mounted config map

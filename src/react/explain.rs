@@ -216,18 +216,21 @@ impl Explainer<'_> {
         facts: &Facts,
     ) -> Result<Option<String>, JournalError> {
         let developer = facts.developer.as_ref();
-        let not_pending = |what: &str, status: &str| {
-            (status != "pending")
-                .then(|| format!("it acts only on what is pending, and the {what} is {status}"))
+        let not = |wanted: &str, what: &str, status: &str| {
+            (status != wanted)
+                .then(|| format!("it acts only on what is {wanted}, and the {what} is {status}"))
         };
+        let not_developer = |wanted| developer.and_then(|it| not(wanted, "developer", &it.status));
+        let registration = facts.registration.as_ref();
+        let not_registration =
+            |wanted| registration.and_then(|it| not(wanted, "registration", &it.status));
         Ok(match &step.deed {
-            DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper => {
-                developer.and_then(|found| not_pending("developer", &found.status))
-            }
+            DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper => not_developer("pending"),
+            DeedSpec::RevokeDeveloper => not_developer("approved"),
             DeedSpec::ApproveRegistration | DeedSpec::RejectRegistration => {
-                let registration = facts.registration.as_ref();
-                registration.and_then(|found| not_pending("registration", &found.status))
+                not_registration("pending")
             }
+            DeedSpec::RevokeRegistration => not_registration("approved"),
             DeedSpec::AddToTeam { team, .. } => {
                 if developer.is_some_and(|found| is_member(found, team)) {
                     Some("is a member already".to_owned())
@@ -243,7 +246,7 @@ impl Explainer<'_> {
             DeedSpec::RemoveFromTeam { team } => developer
                 .filter(|found| !is_member(found, team))
                 .map(|_| "is no member".to_owned()),
-            _ => None,
+            DeedSpec::Park { .. } => None,
         })
     }
 

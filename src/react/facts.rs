@@ -41,21 +41,41 @@ pub async fn gather(
     own: bool,
     now: DateTime<Utc>,
 ) -> Result<Gathered, JournalError> {
-    let own = own || is_own(queue, signal, None).await?;
-    read(directory, signal, event, own, now).await
+    let mut gathered = read(directory, signal, event, own, now).await?;
+    if !own {
+        let status = match signal.kind {
+            SignalKind::RegistrationStatusChanged => gathered.registration_status(),
+            _ => gathered.developer_status(),
+        };
+        let change = Change {
+            to: status,
+            owner: gathered.developer_id(),
+            seen_at: None,
+        };
+        gathered.facts.signal.own = is_own(queue, signal, &change).await?;
+    }
+    Ok(gathered)
 }
 
-/// Gathers as [`gather`] does for a signal that was decided about at `then`: the directory is
-/// today's, what usher itself did is told by the actions of that time.
+/// Gathers as [`gather`] does for a signal that was decided about at `then` and told of a change to
+/// a status: the directory is today's, what usher itself did is told by the actions of that time.
 pub(super) async fn gather_past(
     (directory, queue): (&Directory, &Queue),
     signal: &Signal,
     event: Option<Map<String, Value>>,
     own: bool,
-    then: DateTime<Utc>,
+    (then, to): (DateTime<Utc>, Option<&str>),
 ) -> Result<Gathered, JournalError> {
-    let own = own || is_own(queue, signal, Some(then)).await?;
-    read(directory, signal, event, own, then).await
+    let mut gathered = read(directory, signal, event, own, then).await?;
+    if !own {
+        let change = Change {
+            to,
+            owner: gathered.developer_id(),
+            seen_at: Some(then),
+        };
+        gathered.facts.signal.own = is_own(queue, signal, &change).await?;
+    }
+    Ok(gathered)
 }
 
 async fn read(
@@ -119,6 +139,20 @@ async fn read(
 }
 
 impl Gathered {
+    fn developer_id(&self) -> Option<Uuid> {
+        self.facts.developer.as_ref().map(|found| found.id)
+    }
+
+    fn developer_status(&self) -> Option<&str> {
+        let developer = self.facts.developer.as_ref();
+        developer.map(|found| found.status.as_str())
+    }
+
+    fn registration_status(&self) -> Option<&str> {
+        let registration = self.facts.registration.as_ref();
+        registration.map(|found| found.status.as_str())
+    }
+
     /// What a deed of this kind would be done to.
     pub(super) fn target(&self, kind: TargetKind) -> Option<Target> {
         let developer = || {
@@ -189,23 +223,54 @@ fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Opt
     signal.developer_id.map(DeveloperId).or_else(owner)
 }
 
-/// Whether a write of usher's before `at`, or before now, explains the change.
-async fn is_own(
-    queue: &Queue,
-    signal: &Signal,
-    at: Option<DateTime<Utc>>,
-) -> Result<bool, JournalError> {
-    let (target, deeds): (Option<Uuid>, &[&str]) = match signal.kind {
-        SignalKind::DeveloperStatusChanged => (
-            signal.developer_id,
-            &["approve_developer", "reject_developer"],
-        ),
-        SignalKind::RegistrationStatusChanged => (
-            signal.registration_id,
-            &["approve_registration", "reject_registration"],
-        ),
+/// A change that somebody made.
+struct Change<'a> {
+    /// The status after it.
+    to: Option<&'a str>,
+    /// The developer concerned.
+    owner: Option<Uuid>,
+    /// When it was seen, if that is past.
+    seen_at: Option<DateTime<Utc>>,
+}
+
+/// Whether a write of usher's explains the change.
+async fn is_own(queue: &Queue, signal: &Signal, change: &Change<'_>) -> Result<bool, JournalError> {
+    let portal = signal.portal_id;
+    let lately = (OWN_WITHIN, change.seen_at);
+    let wrote = async |target: Option<Uuid>, deeds: &[&str]| match target {
+        Some(target) => queue.wrote_lately(target, portal, deeds, lately).await,
+        None => Ok(false),
+    };
+    let from = signal.from_status.as_deref();
+    match signal.kind {
+        SignalKind::DeveloperStatusChanged => match answer(from, change.to) {
+            Some(Answer::Approve) => wrote(signal.developer_id, &["approve_developer"]).await,
+            Some(Answer::Reject) => wrote(signal.developer_id, &["reject_developer"]).await,
+            Some(Answer::Revoke) => wrote(signal.developer_id, &["revoke_developer"]).await,
+            None => Ok(false),
+        },
+        SignalKind::RegistrationStatusChanged => {
+            let deed = match answer(from, change.to) {
+                Some(Answer::Approve) => "approve_registration",
+                Some(Answer::Reject) => "reject_registration",
+                Some(Answer::Revoke) => "revoke_registration",
+                None => return Ok(false),
+            };
+            if wrote(signal.registration_id, &[deed]).await? {
+                return Ok(true);
+            }
+            match (signal.registration_id, change.owner) {
+                (Some(registration), Some(owner)) if deed != "approve_registration" => {
+                    queue
+                        .cut_off_lately(registration, owner, portal, lately)
+                        .await
+                }
+                _ => Ok(false),
+            }
+        }
         SignalKind::MembershipChanged => {
-            (signal.developer_id, &["add_to_team", "remove_from_team"])
+            let deeds = ["add_to_team", "remove_from_team", "revoke_developer"];
+            wrote(signal.developer_id, &deeds).await
         }
         SignalKind::DeveloperSignedUp
         | SignalKind::DeveloperAuthenticated
@@ -213,20 +278,26 @@ async fn is_own(
         | SignalKind::ApplicationCreated
         | SignalKind::RegistrationRequested
         | SignalKind::AccessDenied
-        | SignalKind::Custom(_) => return Ok(false),
-    };
-    // Usher answers only who is pending: any other change is somebody else's.
-    let from_pending = signal
-        .from_status
-        .as_deref()
-        .is_none_or(|status| status == "pending");
-    match target {
-        Some(target) if from_pending => {
-            queue
-                .wrote_lately(target, signal.portal_id, deeds, (OWN_WITHIN, at))
-                .await
-        }
-        _ => Ok(false),
+        | SignalKind::Custom(_) => Ok(false),
+    }
+}
+
+/// What usher may have done to a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Approve,
+    Reject,
+    Revoke,
+}
+
+/// The answer that would explain a change; none where usher never makes such a one. Two of its own
+/// may lie between two looks.
+fn answer(from: Option<&str>, to: Option<&str>) -> Option<Answer> {
+    match (from.unwrap_or("pending"), to?) {
+        ("pending", "approved") => Some(Answer::Approve),
+        ("pending", "rejected") => Some(Answer::Reject),
+        ("pending" | "approved", "revoked") => Some(Answer::Revoke),
+        _ => None,
     }
 }
 
@@ -298,7 +369,25 @@ fn registration_facts(found: Registration) -> RegistrationFacts {
 
 #[cfg(test)]
 mod tests {
-    use super::domain;
+    use super::{Answer, answer, domain};
+
+    #[test]
+    fn only_what_usher_may_do_explains_a_change() {
+        let table = [
+            (Some("pending"), Some("approved"), Some(Answer::Approve)),
+            (Some("pending"), Some("rejected"), Some(Answer::Reject)),
+            (Some("approved"), Some("revoked"), Some(Answer::Revoke)),
+            (Some("pending"), Some("revoked"), Some(Answer::Revoke)),
+            (None, Some("approved"), Some(Answer::Approve)),
+            (Some("rejected"), Some("approved"), None),
+            (Some("revoked"), Some("approved"), None),
+            (Some("approved"), Some("rejected"), None),
+            (Some("pending"), None, None),
+        ];
+        for (from, to, expected) in table {
+            assert_eq!(answer(from, to), expected, "{from:?} -> {to:?}");
+        }
+    }
 
     #[test]
     fn keeps_no_more_of_an_address_than_its_domain() {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::directory::Directory;
-use crate::event::{AuditEvent, EventId, Kind, Signal, SignalKind};
+use crate::event::{EventId, Kind, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, Position, StoredEvent};
 use crate::react::facts::gather_past;
 use crate::react::meaning::{as_fact, data, meaning};
@@ -150,10 +150,13 @@ impl<'a> Trial<'a> {
             return Ok(None);
         }
         let evidence = as_fact(&event, &signal);
-        let gathered = gather_past(self.rooms, &signal, evidence, meaning.own, then).await?;
+        let data = data(&event);
+        let status = data.get("to_status").and_then(Value::as_str);
+        let own = meaning.own;
+        let gathered = gather_past(self.rooms, &signal, evidence, own, (then, status)).await?;
         let today = gathered.facts;
         let mut facts = today.clone();
-        set_status(&mut facts, &signal, &event);
+        set_status(&mut facts, &signal, status);
         let try_on = |rules: &&RuleSet| {
             let outcomes = decide(rules, &facts).into_iter();
             outcomes.map(|outcome| tried(outcome, &today)).collect()
@@ -196,11 +199,8 @@ fn kinds(sets: &[&RuleSet]) -> Vec<Kind> {
 }
 
 /// Puts the status that the signal tells in place of today's.
-fn set_status(facts: &mut Facts, signal: &Signal, event: &AuditEvent) {
-    let data = data(event);
-    let Some(status) = data.get("to_status").and_then(Value::as_str) else {
-        return;
-    };
+fn set_status(facts: &mut Facts, signal: &Signal, status: Option<&str>) {
+    let Some(status) = status else { return };
     match signal.kind {
         SignalKind::DeveloperSignedUp | SignalKind::DeveloperStatusChanged => {
             if let Some(developer) = &mut facts.developer {
@@ -261,9 +261,11 @@ fn holds(deed: &Deed, today: &Facts) -> bool {
         Deed::RejectDeveloper => developer.is_some_and(|found| found.status == "rejected"),
         Deed::ApproveRegistration => registration.is_some_and(|found| found.status == "approved"),
         Deed::RejectRegistration => registration.is_some_and(|found| found.status == "rejected"),
+        Deed::RevokeDeveloper => developer.is_some_and(|found| found.status == "revoked"),
+        Deed::RevokeRegistration => registration.is_some_and(|found| found.status == "revoked"),
         Deed::AddToTeam { team, .. } => is_member(team) == Some(true),
         Deed::RemoveFromTeam { team } => is_member(team) == Some(false),
-        // Whatever else there is leaves no state behind that could hold already.
-        _ => false,
+        // It leaves no state behind that could hold already.
+        Deed::Park { .. } => false,
     }
 }

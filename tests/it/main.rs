@@ -6,9 +6,11 @@
 mod act;
 mod bounds;
 mod cli;
+mod deeds;
 mod door;
 mod embedded;
 mod end_to_end;
+mod forward;
 mod init;
 mod kill;
 mod observe;

@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use usher::clock::{Clock, Ids};
+use usher::config::Secret;
 use usher::event::{Verdict, parse};
-use usher::http::health::{Health, router};
+use usher::http::health::Health;
 use usher::journal::{Journal, Lane, Lease, NewBatch, NewEvent, ReaderName, Source};
 use usher::lifecycle::Lifecycle;
 use usher::publish::{Published, Publisher};
@@ -18,6 +19,7 @@ use usher::publish::{Published, Publisher};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::kafka::{Broker, Received, TestKafka};
+use crate::support::readiness;
 
 const PORTAL: &str = "7d0f2f4e-1111-4222-8333-444455556666";
 /// Longer than a killed publisher's lease, or the start of Apache Kafka on a busy machine.
@@ -81,7 +83,6 @@ impl Scene {
         let publisher = Publisher::new(
             self.journal.clone(),
             &self.kafka.config,
-            self.clock.clone(),
             Ids::new(self.clock.clone()),
             health.clone(),
         )
@@ -130,6 +131,18 @@ impl Scene {
             quarantined: Vec::new(),
         };
         self.journal.append(&batch).await.expect("appended");
+    }
+
+    /// Ids of the events that are kept aside for their size, each with what is told of it.
+    async fn kept_aside(&self) -> Vec<(String, String)> {
+        let kept = self.journal.quarantined_for("message_too_large", 10).await;
+        let kept = kept.expect("the database answers").into_iter();
+        kept.map(|row| {
+            let event = row.event_id.expect("an event").to_string();
+            assert_eq!(row.raw, self.entries[&event].as_bytes());
+            (event, row.detail)
+        })
+        .collect()
     }
 
     async fn owed(&self) -> i64 {
@@ -337,31 +350,62 @@ async fn an_event_that_kafka_cannot_take_holds_up_nobody(broker: Broker) {
             .iter()
             .all(|m| m.body["raw"] == scene.entries[m.id()])
     );
+    let kept = scene.kept_aside().await;
+    let [(event, detail)] = kept.as_slice() else {
+        panic!("one is kept aside: {kept:?}");
+    };
+    assert!(scene.entries[event].contains(&huge));
+    assert!(detail.contains("message.max.bytes"), "{detail}");
     running.stop().await;
     scene.end().await;
 }
 
-/// What `/readyz` says of Kafka, with its status code.
-async fn readiness(running: &Running) -> (StatusCode, Value) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let url = format!("http://{}/readyz", listener.local_addr().expect("bound"));
-    let done = CancellationToken::new();
-    let until = done.clone();
-    let app = router(running.health.clone());
-    let served = Lifecycle::new().spawn("readyz", async move {
-        axum::serve(listener, app)
-            .with_graceful_shutdown(async move { until.cancelled().await })
-            .await
-            .expect("the server ends in order");
+/// The topic takes less than what is packed together, and less than two of the events.
+async fn keeps_aside_what_the_topic_does_not_take(options: &[(&str, &str)]) {
+    let mut kafka = TestKafka::with_small_topic(20_000).await;
+    let options = options
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned())));
+    kafka.config.options = options.collect();
+    let mut scene = Scene::on(kafka).await;
+    // Nothing that would shrink when it is packed.
+    let huge: String = (0..2_000).map(|_| Ids::secret()).collect();
+    let medium: String = (0..20).map(|_| Ids::secret()).collect();
+    let lines = (0..300).map(|n| match n {
+        0 | 150 => login("ada", n, &huge),
+        _ => login(["ada", "bob"][n % 2], n, &medium),
     });
-    let answer = reqwest::get(url).await.expect("an answer");
-    let status = answer.status();
-    let body: Value = answer.json().await.expect("JSON");
-    done.cancel();
-    served.await.expect("the server ends in order");
-    (status, body["parts"]["kafka"].clone())
+    scene.append_lines(lines.collect()).await;
+    scene.append(&["eve"]).await;
+    let running = scene.start();
+    let messages = scene.drained().await;
+
+    let kept = scene.kept_aside().await;
+    let kept: BTreeSet<&str> = kept.iter().map(|(event, _)| event.as_str()).collect();
+    assert_eq!(kept.len(), 2);
+    for event in &kept {
+        assert!(scene.entries[*event].contains(&huge));
+    }
+    let rest: BTreeSet<&str> = scene.ids().difference(&kept).copied().collect();
+    assert_eq!(ids(&messages), rest);
+    running.stop().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn keeps_aside_what_a_topic_does_not_take() {
+    keeps_aside_what_the_topic_does_not_take(&[]).await;
+}
+
+#[tokio::test]
+async fn finds_what_a_topic_does_not_take_among_what_is_packed_together() {
+    keeps_aside_what_the_topic_does_not_take(&[("batch.size", "1000000")]).await;
+}
+
+/// What `/readyz` says of Kafka, with its status code.
+async fn kafka_readiness(running: &Running) -> (StatusCode, Value) {
+    let (status, parts) = readiness(&running.health).await;
+    (status, parts["kafka"].clone())
 }
 
 /// Every promise that holds on both brokers, once in each module.
@@ -406,14 +450,14 @@ async fn the_outbox_waits_until_it_is_back(kafka: TestKafka) {
     let running = scene.start();
     scene.append(&["ada", "bob"]).await;
     assert_eq!(scene.drained().await.len(), 2);
-    assert_eq!(readiness(&running).await.1["status"], "ok");
+    assert_eq!(kafka_readiness(&running).await.1["status"], "ok");
 
     scene.kafka.set_reachable(false).await;
     for _ in 0..10 {
         scene.append(&["ada", "ada", "bob"]).await;
     }
     eventually("usher says so", PATIENCE, async || {
-        let (status, kafka) = readiness(&running).await;
+        let (status, kafka) = kafka_readiness(&running).await;
         assert_eq!(
             status,
             StatusCode::OK,
@@ -437,7 +481,7 @@ async fn the_outbox_waits_until_it_is_back(kafka: TestKafka) {
         }
     }
     assert!(order.values().all(|traces| traces.is_sorted()), "{order:?}");
-    assert_eq!(readiness(&running).await.1["status"], "ok");
+    assert_eq!(kafka_readiness(&running).await.1["status"], "ok");
     running.stop().await;
     scene.end().await;
 }
@@ -459,7 +503,7 @@ async fn whoever_lost_the_lease_sends_no_more() {
         .expect("the database obeys");
     assert_eq!(stolen.rows_affected(), 1);
     eventually("it notices", PATIENCE, async || {
-        readiness(&running).await.1["detail"] == "another instance publishes"
+        kafka_readiness(&running).await.1["detail"] == "another instance sends"
     })
     .await;
     scene.append(&["bob"]).await;
@@ -478,7 +522,7 @@ async fn stops_in_time_while_no_broker_answers() {
     scene.append(&["ada"]).await;
     let running = scene.start();
     eventually("usher says so", PATIENCE, async || {
-        readiness(&running).await.1["status"] == "degraded"
+        kafka_readiness(&running).await.1["status"] == "degraded"
     })
     .await;
     let asked = Instant::now();

@@ -132,6 +132,15 @@ impl TestKafka {
         this
     }
 
+    /// The real broker, with a topic that takes at most so many bytes at once.
+    pub async fn with_small_topic(max_message_bytes: usize) -> Self {
+        let this = Self::without_topic(Broker::Real);
+        let bound = max_message_bytes.to_string();
+        this.create_topic_with(&[("max.message.bytes", &bound)])
+            .await;
+        this
+    }
+
     /// The configuration of a real broker, or of none in process, whose topic nobody has made.
     pub fn without_topic(broker: Broker) -> Self {
         let topic = Ids::new(Clock::system()).next().simple();
@@ -230,6 +239,10 @@ impl TestKafka {
     }
 
     async fn create_topic(&self) {
+        self.create_topic_with(&[]).await;
+    }
+
+    async fn create_topic_with(&self, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> =
             self.client().create().expect("an admin client");
         let topic = NewTopic::new(
@@ -237,6 +250,9 @@ impl TestKafka {
             PARTITIONS.into(),
             TopicReplication::Fixed(1),
         );
+        let topic = settings
+            .iter()
+            .fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let made = admin
             .create_topics([&topic], &options)
