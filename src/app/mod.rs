@@ -4,6 +4,7 @@ mod backlog;
 mod database;
 mod konnect_client;
 mod parts;
+mod reconcile;
 mod rules;
 mod upkeep;
 
@@ -36,7 +37,8 @@ use crate::lifecycle::Lifecycle;
 use crate::publish::{Forwards, PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
-pub use rules::Reload;
+pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
+pub use rules::{Reload, load as load_rules};
 pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.
@@ -132,7 +134,7 @@ impl App {
                 reason: "a list of values that Konnect may send as Authorization",
             }));
         }
-        let loaded = rules::load(&config.rules)?;
+        let loaded = rules::open(&config.rules)?;
         let health = Health::default();
         let spool = open_spool(&config.spool, &health)?;
         let certificates = certificates(&config.http.tls).await?;

@@ -56,8 +56,13 @@ impl Reload {
     }
 }
 
-/// Reads the file that the configuration names; without one there are no rules.
-pub(super) fn load(config: &RulesConfig) -> Result<Loaded, AppError> {
+/// Reads the file that `config` names; no rules where it names none.
+pub fn load(config: &RulesConfig) -> Result<RuleSet, AppError> {
+    open(config).map(|loaded| loaded.rules)
+}
+
+/// Reads the file as [`load`] does, to look at it again.
+pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
     let Some(path) = &config.path else {
         return Ok(Loaded {
             rules: RuleSet::empty(),

@@ -9,7 +9,7 @@ use crate::config::secret::Secret;
 /// One endpoint.
 #[derive(Debug, Clone)]
 pub struct ForwardConfig {
-    /// Where entries are POSTed; it names the endpoint, so a changed one is another endpoint.
+    /// Where entries are sent to; it names the endpoint, so a changed one is another endpoint.
     pub url: Url,
     /// Sent as `Authorization`, to the letter.
     pub authorization: Option<Secret>,

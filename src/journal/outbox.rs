@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::journal::batch::NewBatch;
+use crate::journal::batch::{NewBatch, Source};
 use crate::journal::{Journal, JournalError};
 
 /// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
@@ -201,6 +201,22 @@ impl Journal {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Batches of `source` that `reader` owes, in whosever hands they are.
+    pub async fn owed_of(&self, reader: ReaderName, source: Source) -> Result<i64, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT count(*) AS "batches!"
+            FROM outbox
+            JOIN batches ON batches.id = outbox.batch
+            WHERE outbox.reader = $1 AND batches.source = $2
+            "#,
+            reader.to_string(),
+            source.as_str(),
+        )
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// How much `reader` owes.

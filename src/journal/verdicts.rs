@@ -13,11 +13,17 @@ impl Journal {
         let rows = sqlx::query_as!(
             EventRow,
             r#"
-            SELECT id, event_ts, received_at, batch, verdict, copies, raw,
+            SELECT
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+                e.copies + COALESCE((
+                    SELECT r.copies
+                    FROM repeats r
+                    WHERE r.event_ts = e.event_ts AND r.id = e.id
+                ), 0) AS "copies!",
                 NULL::uuid AS delivery_id
-            FROM events
-            WHERE verdict = 'key_unknown'
-            ORDER BY received_at
+            FROM events e
+            WHERE e.verdict = 'key_unknown'
+            ORDER BY e.received_at
             LIMIT $1
             "#,
             limit,

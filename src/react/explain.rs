@@ -16,6 +16,9 @@ use crate::rules::{self, Decision, DeveloperFacts, Explanation, Facts, Mode, Rul
 /// Past actions are listed up to this many for each of developer, application and registration.
 const MAX_PAST: i64 = 100;
 
+/// Why nothing is done about somebody, whatever the rules say.
+pub(super) const FORGOTTEN: &str = "they were forgotten: nothing is decided about them";
+
 /// One person of one portal.
 #[derive(Debug)]
 pub struct Explained {
@@ -161,7 +164,7 @@ impl Explainer<'_> {
         }
         Ok(ExplainedSignal {
             about,
-            settled,
+            settled: settled.or_else(|| gathered.is_forgotten.then(|| FORGOTTEN.to_owned())),
             cut: gathered.facts.cut(),
             rules: explained,
             signal,

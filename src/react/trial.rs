@@ -12,8 +12,10 @@ use crate::act::Queue;
 use crate::directory::Directory;
 use crate::event::{EventId, Kind, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, Position, StoredEvent};
+use crate::react::explain::FORGOTTEN;
 use crate::react::facts::gather_past;
 use crate::react::meaning::{as_fact, data, meaning};
+use crate::react::own::Past;
 use crate::rules::{Decision, Deed, Facts, Mode, Outcome, RuleSet, TeamRef, decide};
 
 /// Events held at once.
@@ -152,14 +154,20 @@ impl<'a> Trial<'a> {
         let evidence = as_fact(&event, &signal);
         let data = data(&event);
         let status = data.get("to_status").and_then(Value::as_str);
-        let own = meaning.own;
-        let gathered = gather_past(self.rooms, &signal, evidence, own, (then, status)).await?;
+        let past = Past {
+            decided_at: then,
+            status,
+        };
+        let gathered = gather_past(self.rooms, &signal, evidence, meaning.own, past).await?;
+        let is_forgotten = gathered.is_forgotten;
         let today = gathered.facts;
         let mut facts = today.clone();
         set_status(&mut facts, &signal, status);
         let try_on = |rules: &&RuleSet| {
             let outcomes = decide(rules, &facts).into_iter();
-            outcomes.map(|outcome| tried(outcome, &today)).collect()
+            outcomes
+                .map(|outcome| tried(outcome, &today, is_forgotten))
+                .collect()
         };
         Ok(Some(Tried {
             by: sets.iter().map(try_on).collect(),
@@ -221,8 +229,9 @@ fn set_status(facts: &mut Facts, signal: &Signal, status: Option<&str>) {
     }
 }
 
-fn tried(outcome: Outcome, today: &Facts) -> RuleTried {
+fn tried(outcome: Outcome, today: &Facts, is_forgotten: bool) -> RuleTried {
     let outlook = match outcome.result {
+        Decision::Matched { .. } if is_forgotten => Outlook::Skip(FORGOTTEN.to_owned()),
         Decision::NotMatched { reason } => Outlook::Skip(reason),
         Decision::Overruled { by, reason } => Outlook::Skip(format!("overruled by {by}: {reason}")),
         Decision::Matched { deeds } => {

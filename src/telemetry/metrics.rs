@@ -16,6 +16,10 @@ pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
 pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
 /// Verdicts on signatures; label `verdict`.
 pub const VERDICTS: &str = "usher_verdicts_total";
+/// Signatures checked against a set of keys.
+pub const SIGNATURES_CHECKED: &str = "usher_signatures_checked_total";
+/// Entries stored already, byte for byte and verified, whose signature was not checked again.
+pub const ENTRIES_RECOGNISED: &str = "usher_entries_recognised_total";
 /// Committed batches; label `way`: copy, insert, or halves after a row was refused.
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
@@ -85,6 +89,14 @@ fn describe() {
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
         (ENTRIES_QUARANTINED, "entries kept aside by reason"),
         (VERDICTS, "verdicts on signatures"),
+        (
+            SIGNATURES_CHECKED,
+            "signatures checked against a set of keys",
+        ),
+        (
+            ENTRIES_RECOGNISED,
+            "entries known byte for byte, not checked again",
+        ),
         (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
@@ -147,10 +159,6 @@ fn describe() {
         Unit::Count,
         "old months that cannot be dropped yet, by reason"
     );
-    describe_gauge!(
-        RULES_STALE,
-        Unit::Count,
-        "1 while the rules file cannot be used"
-    );
+    describe_gauge!(RULES_STALE, Unit::Count, "1 while the rules are stale");
     describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
 }

@@ -474,6 +474,20 @@ async fn a_kill_in_the_middle_loses_nothing_and_no_log_shows_the_secret() {
     })
     .await;
     assert!(sent < receiver.entries().len(), "the kill came too late");
+    let reader = reader_in(&installation.log());
+    eventually("metrics tell of it", PATIENCE, async || {
+        let metrics = reqwest::get(format!("{}/metrics", usher.url)).await;
+        let metrics = metrics.expect("an answer").text().await.expect("a text");
+        [
+            format!("usher_outbox_batches{{reader=\"{reader}\"}} 0"),
+            format!("usher_outbox_oldest_seconds{{reader=\"{reader}\"}} 0"),
+            format!("usher_forward_entries_total{{reader=\"{reader}\"}} "),
+            format!("usher_forward_request_duration_seconds_count{{reader=\"{reader}\"}} "),
+        ]
+        .iter()
+        .all(|line| metrics.contains(line))
+    })
+    .await;
     usher.terminate().await;
     usher.exit(PATIENCE).await;
     let log = installation.log();
@@ -483,4 +497,10 @@ async fn a_kill_in_the_middle_loses_nothing_and_no_log_shows_the_secret() {
         assert_eq!(line, None);
     }
     database.drop().await;
+}
+
+/// The name that the log gives the endpoint.
+fn reader_in(log: &str) -> String {
+    let at = log.find("forward-").expect("the endpoint is told of");
+    log[at..at + "forward-0123456789abcdef".len()].to_owned()
 }

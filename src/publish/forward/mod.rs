@@ -30,6 +30,8 @@ use crate::telemetry::metrics as names;
 const BATCHES: i64 = 64;
 /// Below the 1 MiB that many receivers and proxies take at most.
 const REQUEST_BYTES: usize = 512 * 1024;
+/// What is worth a request, however little an endpoint takes; halving finds the rest.
+const LEAST_REQUEST_BYTES: usize = 16 * 1024;
 /// Between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// After a request to stop, the one that is under way may still be answered.
@@ -265,9 +267,6 @@ impl Forwarder {
                     counter!(names::FORWARDED, "reader" => reader).increment(entries);
                 }
                 Answer::Refused(status) => {
-                    if status.as_u16() == 413 && part.len() > 1 {
-                        *at_most = (*at_most / 2).max(1);
-                    }
                     if search.refused(part, status) == Step::TakesNothing {
                         let host = self.endpoint.host.clone();
                         return Err(self.failed(Failure::TakesNothing { host, status }).into());
@@ -275,7 +274,10 @@ impl Forwarder {
                 }
             }
         }
-        let unsendable = parcel.set_aside(&search.at_fault(), &self.endpoint.host);
+        if let Some(least) = search.too_large().map(|part| parcel.bytes_of(part)).min() {
+            *at_most = (*at_most).min(least / 2).max(LEAST_REQUEST_BYTES);
+        }
+        let unsendable = parcel.set_aside(search.at_fault(), &self.endpoint.host);
         for kept in &unsendable {
             warn!(event.id = %kept.event.id, reader = %self.endpoint.reader, "an entry is kept aside: {}", kept.detail);
         }

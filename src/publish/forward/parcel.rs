@@ -52,6 +52,12 @@ impl Parcel {
         entries.join(&b'\n')
     }
 
+    /// What the entries of `part` take.
+    pub(super) fn bytes_of(&self, part: Range<usize>) -> usize {
+        let entries = self.entries[part].iter();
+        entries.map(|event| event.raw.len() + 1).sum()
+    }
+
     /// What the search found to be at fault, with the reason.
     pub(super) fn set_aside(
         &self,
@@ -85,6 +91,7 @@ impl Parcel {
 pub(super) struct Search {
     open: Vec<Range<usize>>,
     at_fault: Vec<(usize, StatusCode)>,
+    too_large: Vec<Range<usize>>,
     any_taken: bool,
 }
 
@@ -102,6 +109,7 @@ impl Search {
         Self {
             open: (entries > 0).then_some(0..entries).into_iter().collect(),
             at_fault: Vec::new(),
+            too_large: Vec::new(),
             any_taken: false,
         }
     }
@@ -117,6 +125,9 @@ impl Search {
 
     pub(super) fn refused(&mut self, part: Range<usize>, status: StatusCode) -> Step {
         if part.len() > 1 {
+            if status == StatusCode::PAYLOAD_TOO_LARGE {
+                self.too_large.push(part.clone());
+            }
             let middle = part.start + part.len() / 2;
             self.open.extend([middle..part.end, part.start..middle]);
             return Step::Next;
@@ -130,8 +141,17 @@ impl Search {
     }
 
     /// The entries that were refused alone while others were taken.
-    pub(super) fn at_fault(self) -> Vec<(usize, StatusCode)> {
-        self.at_fault
+    pub(super) fn at_fault(&self) -> &[(usize, StatusCode)] {
+        &self.at_fault
+    }
+
+    /// What was too much although each entry of it was taken.
+    pub(super) fn too_large(&self) -> impl Iterator<Item = Range<usize>> {
+        let innocent = |part: &&Range<usize>| {
+            let mut at_fault = self.at_fault.iter();
+            !at_fault.any(|(entry, _)| part.contains(entry))
+        };
+        self.too_large.iter().filter(innocent).cloned()
     }
 }
 
@@ -153,11 +173,8 @@ mod tests {
                 return (None, taken);
             }
         }
-        let at_fault = search.at_fault();
-        (
-            Some(at_fault.into_iter().map(|(entry, _)| entry).collect()),
-            taken,
-        )
+        let at_fault = search.at_fault().iter();
+        (Some(at_fault.map(|(entry, _)| *entry).collect()), taken)
     }
 
     #[test]
@@ -174,6 +191,22 @@ mod tests {
             assert_eq!(taken, good, "{entries}");
         }
         assert_eq!(search(0, &[]), (Some(Vec::new()), Vec::new()));
+    }
+
+    #[test]
+    fn tells_too_many_from_one_that_is_too_large() {
+        // The third is too large by itself, and more than two are too many.
+        let mut search = Search::over(8);
+        while let Some(part) = search.next() {
+            if part.len() > 2 || part.contains(&2) {
+                let step = search.refused(part, StatusCode::PAYLOAD_TOO_LARGE);
+                assert_eq!(step, Step::Next);
+            } else {
+                search.taken();
+            }
+        }
+        assert_eq!(search.at_fault(), [(2, StatusCode::PAYLOAD_TOO_LARGE)]);
+        assert_eq!(search.too_large().collect::<Vec<_>>(), [4..8]);
     }
 
     #[test]

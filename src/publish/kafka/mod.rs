@@ -13,6 +13,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{BaseProducer, FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaConfRes;
@@ -27,6 +28,8 @@ use crate::publish::message::Message;
 
 /// A message that is not confirmed by then fails: shorter than the lease, so that nobody who lost it still sends.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(8);
+/// For one question to a broker.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// What librdkafka packs together at most unless told otherwise.
 pub(super) const BATCH_BYTES: usize = 1_000_000;
 /// What is worth packing together, however little a topic takes.
@@ -210,17 +213,38 @@ impl Producer {
         settings: &Settings,
         batch_bytes: usize,
     ) -> Result<Self, KafkaFailure> {
-        let listener = Listener::default();
-        let admin = Admin::open(settings, &listener).await?;
-        let bound = admin.prepare_topic().await;
-        admin.close().await;
-        let bound = bound.map_err(|failure| failure.after(&listener))?;
         let mut client = settings.client.clone();
-        // A batch that is larger than the topic takes is refused with all that is in it.
-        if client.get("batch.size").is_none() {
-            let at_once = bound.map_or(batch_bytes, |bound| bound.min(batch_bytes));
-            client.set("batch.size", at_once.to_string());
+        let packs_itself = client.get("batch.size").is_some();
+        if !packs_itself {
+            client.set("batch.size", batch_bytes.to_string());
         }
+        let listener = Listener::default();
+        let this = Self::create(&client, &listener, settings).await?;
+        let bound = match this.prepare_topic(settings).await {
+            Ok(bound) => bound,
+            Err(failure) => {
+                let failure = failure.after(&listener);
+                this.close().await;
+                return Err(failure);
+            }
+        };
+        let at_once = bound.unwrap_or(batch_bytes);
+        if packs_itself || at_once >= batch_bytes {
+            return Ok(Self { bound, ..this });
+        }
+        // A batch that is larger than the topic takes is refused with all that is in it.
+        this.close().await;
+        client.set("batch.size", at_once.to_string());
+        let this = Self::create(&client, &listener, settings).await?;
+        Ok(Self { bound, ..this })
+    }
+
+    async fn create(
+        client: &ClientConfig,
+        listener: &Listener,
+        settings: &Settings,
+    ) -> Result<Self, KafkaFailure> {
+        let (client, listener) = (client.clone(), listener.clone());
         let creating = spawn_blocking(move || client.create_with_context(listener));
         let inner = creating
             .await
@@ -229,8 +253,50 @@ impl Producer {
         Ok(Self {
             inner,
             topic: settings.topic.clone(),
-            bound,
+            bound: None,
         })
+    }
+
+    /// Creates the topic when it is missing; answers with what it takes at once, where the broker tells.
+    async fn prepare_topic(&self, settings: &Settings) -> Result<Option<usize>, KafkaFailure> {
+        let has_topic = self.has_topic().await?;
+        let admin = Admin::open(settings).await?;
+        let made = if has_topic {
+            Ok(())
+        } else {
+            admin.create_topic().await
+        };
+        let bound = match made {
+            Ok(()) => Ok(admin.bound().await),
+            Err(failure) => Err(failure),
+        };
+        admin.close().await;
+        bound
+    }
+
+    /// Asked by the producer itself, since nobody hears why an admin client is not let in.
+    async fn has_topic(&self) -> Result<bool, KafkaFailure> {
+        let because = || KafkaFailure::because("learn about the topic");
+        let (inner, topic) = (self.inner.clone(), self.topic.clone());
+        let asking = spawn_blocking(move || {
+            let metadata = inner
+                .client()
+                .fetch_metadata(Some(&topic), ANSWER_TIMEOUT)?;
+            let mut topics = metadata.topics().iter();
+            let found = topics.find(|known| known.name() == topic);
+            Ok(found
+                .and_then(MetadataTopic::error)
+                .map(RDKafkaErrorCode::from))
+        });
+        let error = asking.await.unwrap_or(Err(KafkaError::Canceled));
+        match error.map_err(because())? {
+            // While a topic is being made, messages wait for its leader.
+            None | Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Ok(false)
+            }
+            Some(code) => Err(because()(KafkaError::MetadataFetch(code))),
+        }
     }
 
     /// Whether a message of so many bytes cannot but be more than the topic takes, unless it shrinks when packed.
