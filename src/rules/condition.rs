@@ -76,7 +76,7 @@ impl Condition {
 
     /// Names the first part of a chain of `&&` that is false.
     fn why_false(&self, context: &Context<'_, 'static>) -> String {
-        let trace = self.trace(context);
+        let trace = trace::trace(self, context, false);
         let failed = trace
             .parts
             .iter()
@@ -89,7 +89,7 @@ impl Condition {
 
     /// Every part of the condition with its result and the facts that it names.
     pub(crate) fn trace(&self, context: &Context<'_, 'static>) -> Trace {
-        trace::trace(self, context)
+        trace::trace(self, context, true)
     }
 
     pub(crate) fn program(&self) -> &Program {

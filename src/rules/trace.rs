@@ -51,11 +51,17 @@ pub(crate) struct Fact<'e> {
     expr: &'e IdedExpr,
 }
 
-/// Evaluates every part of a condition.
-pub(crate) fn trace(condition: &Condition, context: &Context<'_, 'static>) -> Trace {
+/// Evaluates every part of a condition; the values of facts only where they are wanted, since a
+/// decision of a thousand rules asks for the parts alone.
+pub(crate) fn trace(
+    condition: &Condition,
+    context: &Context<'_, 'static>,
+    with_values: bool,
+) -> Trace {
     let tracer = Tracer {
         condition,
         context,
+        with_values,
         brackets: caps::brackets(condition.text()),
     };
     let whole = (0, condition.text().len());
@@ -68,6 +74,7 @@ type Range = (usize, usize);
 struct Tracer<'a> {
     condition: &'a Condition,
     context: &'a Context<'a, 'static>,
+    with_values: bool,
     brackets: Vec<(usize, usize)>,
 }
 
@@ -107,7 +114,8 @@ impl Tracer<'_> {
                 let range = (inner.0 + sign.len(), inner.1);
                 trace.parts = operands.map(|operand| self.part(operand, range)).collect();
             }
-            _ => trace.values = self.values(expr),
+            _ if self.with_values => trace.values = self.values(expr),
+            _ => {}
         }
         trace
     }
