@@ -17,6 +17,7 @@ mod outcome;
 mod pause;
 mod progress;
 mod queue;
+mod standing;
 mod told;
 mod trouble;
 mod upkeep;

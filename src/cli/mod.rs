@@ -57,7 +57,7 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     /// Empty what is kept of a person
     Forget(forget::ForgetArgs),
-    /// Look at the rules file
+    /// Check the rules, try them on the past, explain them for a person
     Rules(rules::RulesArgs),
 }
 
@@ -172,7 +172,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Replay(args) => replay::run(args, &environment).await,
             Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
             Command::Forget(args) => forget::run(args, &environment).await,
-            Command::Rules(args) => rules::run(args, &environment),
+            Command::Rules(args) => Box::pin(rules::run(args, &environment)).await,
         }
     });
     match result {

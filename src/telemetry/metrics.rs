@@ -50,6 +50,10 @@ pub const FORWARD_FAILED: &str = "usher_forward_failed_requests_total";
 pub const FORWARD_SECONDS: &str = "usher_forward_request_duration_seconds";
 /// Sweeps of a portal; labels `scope` and `outcome`.
 pub const SWEEPS: &str = "usher_sweeps_total";
+/// Times that the rules file was read again; label `outcome`: used, refused.
+pub const RULES_RELOADS: &str = "usher_rules_reloads_total";
+/// 1 while the rules file cannot be used and the rules of before are in force.
+pub const RULES_STALE: &str = "usher_rules_stale";
 /// Actions that reached a state; labels `deed` and `state`.
 pub const ACTIONS: &str = "usher_actions_total";
 /// 1 while the worker waits for its token to be accepted again.
@@ -104,6 +108,7 @@ fn describe() {
             FORWARD_FAILED,
             "requests that an endpoint did not take, by reader and cause",
         ),
+        (RULES_RELOADS, "times that the rules file was read again"),
         (SWEEPS, "sweeps of a portal by scope and outcome"),
         (UPKEEP_MONTHS, "old months that were dropped"),
         (UPKEEP_ROWS, "old rows that were deleted, by table"),
@@ -157,5 +162,6 @@ fn describe() {
         Unit::Count,
         "old months that cannot be dropped yet, by reason"
     );
+    describe_gauge!(RULES_STALE, Unit::Count, "1 while the rules are stale");
     describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
 }

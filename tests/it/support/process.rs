@@ -137,6 +137,18 @@ impl Installation {
         process
     }
 
+    /// Runs another command beside the configuration, to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let run = Command::new(env!("CARGO_BIN_EXE_usher"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .output();
+        let ended = timeout(PATIENCE * 3, run).await;
+        ended.expect("the command ends").expect("usher can be run")
+    }
+
     /// What all runs wrote.
     pub(crate) fn log(&self) -> String {
         (1..=self.runs).fold(String::new(), |mut all, run| {
@@ -196,6 +208,14 @@ impl Process {
         Some(answer.status().as_u16())
     }
 
+    /// What `/readyz` says of every part.
+    pub(crate) async fn parts(&self) -> Value {
+        let url = format!("{}/readyz", self.url);
+        let answer = self.http.get(url).send().await.expect("an answer");
+        let body: Value = answer.json().await.expect("JSON");
+        body["parts"].clone()
+    }
+
     /// Delivers to it; the status, if there is an answer.
     pub(crate) async fn deliver(&self, lines: &[String]) -> Option<StatusCode> {
         deliver(&self.http, &self.url, lines).await
@@ -225,8 +245,17 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await;
+        self.signal("-TERM").await;
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) async fn hang_up(&self) {
+        self.signal("-HUP").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await;
         assert!(sent.expect("kill can be run").success());
     }
 
