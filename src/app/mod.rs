@@ -4,6 +4,7 @@ mod database;
 mod konnect_client;
 mod parts;
 mod rules;
+mod switch;
 mod upkeep;
 
 use std::ffi::OsString;

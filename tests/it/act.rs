@@ -197,7 +197,7 @@ pub(crate) fn developer(id: Uuid, email: &str, status: &str) -> Value {
     })
 }
 
-fn fault(method: &str, path: &str) -> Fault {
+pub(crate) fn fault(method: &str, path: &str) -> Fault {
     Fault {
         method: Some(method.to_owned()),
         path: path.to_owned(),
@@ -205,18 +205,18 @@ fn fault(method: &str, path: &str) -> Fault {
     }
 }
 
-fn partners() -> TeamRef {
+pub(crate) fn partners() -> TeamRef {
     TeamRef::Name("Partners".to_owned())
 }
 
-fn join_partners() -> DeedSpec {
+pub(crate) fn join_partners() -> DeedSpec {
     DeedSpec::AddToTeam {
         team: partners(),
         create: false,
     }
 }
 
-fn chain(deeds: Vec<DeedSpec>) -> NewChain {
+pub(crate) fn chain(deeds: Vec<DeedSpec>) -> NewChain {
     NewChain {
         portal_id: PORTAL,
         rule: "partner-clubs".to_owned(),
@@ -238,11 +238,11 @@ fn chain(deeds: Vec<DeedSpec>) -> NewChain {
     }
 }
 
-fn all_are(state: ActionState) -> impl Fn(&BTreeMap<String, ActionState>) -> bool {
+pub(crate) fn all_are(state: ActionState) -> impl Fn(&BTreeMap<String, ActionState>) -> bool {
     move |states| states.values().all(|known| *known == state)
 }
 
-const APPROVED: &str = "PATCH developers/00000000-0000-0000-0000-0000000000b0 200";
+pub(crate) const APPROVED: &str = "PATCH developers/00000000-0000-0000-0000-0000000000b0 200";
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPool) {
@@ -848,30 +848,4 @@ async fn lists_page_by_page_newest_first(pool: PgPool) {
         ..ActionFilter::default()
     };
     assert!(stage.queue.list(&none, None, 10).await.unwrap().is_empty());
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_human_lets_a_parked_action_go_on_or_calls_it_off(pool: PgPool) {
-    let stage = Stage::new(pool).await;
-    let team = TeamRef::Name("Strangers".to_owned());
-    let join = DeedSpec::AddToTeam {
-        team,
-        create: false,
-    };
-    let ids = stage
-        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
-        .await;
-    let parked =
-        |states: &BTreeMap<String, ActionState>| states["add_to_team"] == ActionState::Parked;
-    stage.work_until(quick(), parked).await;
-    assert!(!stage.queue.resume(ids[1].id()).await.unwrap());
-    assert!(stage.queue.resume(ids[0].id()).await.unwrap());
-    stage.work_until(quick(), parked).await;
-    assert_eq!(stage.action("add_to_team").await.attempts, 2);
-
-    assert!(stage.queue.cancel(ids[0].id(), "not ours").await.unwrap());
-    assert!(!stage.queue.cancel(ids[0].id(), "not ours").await.unwrap());
-    let states = stage.states().await;
-    assert!(all_are(ActionState::Cancelled)(&states), "{states:?}");
-    assert!(stage.writes().is_empty());
 }
