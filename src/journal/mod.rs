@@ -44,8 +44,9 @@ pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use schema::{MIGRATOR, PendingMigration};
-pub use search::{EventFilter, Position};
+pub use search::{EventFilter, Found, Position};
 pub use upkeep::{Retention, Round, before};
+pub use verdicts::{CheckFilter, NewVerdict};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
