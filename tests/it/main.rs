@@ -5,16 +5,20 @@
 
 mod act;
 mod bounds;
+mod by_hand;
 mod cli;
 mod door;
 mod embedded;
 mod end_to_end;
 mod init;
 mod kill;
+mod look;
+mod metrics;
 mod observe;
 mod publish;
 mod react;
 mod replay;
+mod reverify;
 mod spool;
 mod support;
 mod tidy;
