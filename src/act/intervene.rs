@@ -337,7 +337,7 @@ async fn end(
         WHERE id = $1
         RETURNING
             id, rule, deed, target_kind, target_id, application_id, portal_id, signal, state,
-            reason, attempts, causes, revision
+            reason, attempts, causes, revision, report
         ",
         id,
         state.as_str(),

@@ -7,10 +7,13 @@ mod deliveries;
 mod demo;
 mod emulate;
 mod events;
+mod forget;
 mod init;
 mod migrate;
 mod output;
 mod quarantine;
+mod reach;
+mod reconcile;
 mod record;
 mod replay;
 mod rules;
@@ -31,7 +34,6 @@ pub use output::Output;
 
 /// Found in the current folder when `--config` is absent.
 const DEFAULT_CONFIG: &str = "usher.toml";
-
 /// The exit code of a command that found differences and left them.
 const DIFFERENCES: u8 = 3;
 
@@ -57,6 +59,10 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Have Konnect send a window of a portal's entries again
     Replay(replay::ReplayArgs),
+    /// Look at everybody who waits once, and do what the rules say
+    Reconcile(reconcile::ReconcileArgs),
+    /// Empty what is kept of a person
+    Forget(forget::ForgetArgs),
     /// Look at the rules file
     Rules(rules::RulesArgs),
     /// Look at events, newest first
@@ -178,6 +184,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Replay(args) => replay::run(args, &environment).await,
+            Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
+            Command::Forget(args) => forget::run(args, &environment).await,
             Command::Rules(args) => rules::run(args, &environment),
             Command::Events(args) => Box::pin(events::run(args, &environment)).await,
             Command::Deliveries(args) => deliveries::run(args, &environment).await,

@@ -17,9 +17,11 @@ mod old_rows;
 mod outbox;
 mod partitions;
 mod quarantine;
+mod readers;
 mod row;
 mod schema;
 mod search;
+mod set_aside;
 mod upkeep;
 mod verdicts;
 
@@ -43,8 +45,10 @@ pub use leases::Lease;
 pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
+pub use readers::Retired;
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Found, Position};
+pub use set_aside::Unsendable;
 pub use upkeep::{Retention, Round, before};
 pub use verdicts::{CheckFilter, NewVerdict};
 

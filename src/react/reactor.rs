@@ -128,6 +128,19 @@ impl Reactor {
         }
     }
 
+    /// Handles what is owed at the moment and in nobody else's hands, without waiting for more.
+    pub async fn drain(&self) -> Result<(), JournalError> {
+        loop {
+            let rows = self.journal.claim(ReaderName::React, CLAIM, HOLD).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in rows {
+                Box::pin(self.take(&row)).await;
+            }
+        }
+    }
+
     /// Handles one batch, whatever becomes of it.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
     async fn take(&self, row: &OutboxRow) {
