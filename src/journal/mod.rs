@@ -10,14 +10,17 @@ mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
+mod full;
 mod insert;
 mod keys;
 mod leases;
 mod old_rows;
 mod outbox;
+mod pace;
 mod partitions;
 mod quarantine;
 mod readers;
+mod repeats;
 mod row;
 mod schema;
 mod search;
@@ -46,6 +49,7 @@ pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::Retired;
+pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Found, Position};
 pub use set_aside::Unsendable;
@@ -62,8 +66,9 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
-    pace: Arc<copy::Pace>,
+    pace: Arc<pace::Pace>,
     appended: Arc<Notify>,
+    fullness: Arc<full::Fullness>,
 }
 
 impl Journal {
@@ -90,6 +95,7 @@ impl Journal {
             partitions: partitions::Partitions::default(),
             pace: Arc::default(),
             appended: Arc::new(Notify::new()),
+            fullness: Arc::default(),
         }
     }
 
@@ -116,13 +122,14 @@ impl Journal {
         Ok(connection)
     }
 
-    /// Whether Postgres answers and takes writes: a standby does not.
+    /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk.
     pub async fn ping(&self) -> Result<bool, JournalError> {
-        Ok(sqlx::query_scalar!(
+        let writable = sqlx::query_scalar!(
             r#"SELECT current_setting('transaction_read_only') = 'off' AS "writable!""#
         )
         .fetch_one(&self.pool)
-        .await?)
+        .await?;
+        Ok(writable && !self.fullness.is_full())
     }
 
     /// Completes when this process appended something, or after `at_most`: other instances append

@@ -46,7 +46,13 @@ impl Journal {
         let rows = sqlx::query_as!(
             EventRow,
             r#"
-            SELECT id, event_ts, received_at, batch, verdict, copies, raw,
+            SELECT
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+                e.copies + COALESCE((
+                    SELECT r.copies
+                    FROM repeats r
+                    WHERE r.event_ts = e.event_ts AND r.id = e.id
+                ), 0) AS "copies!",
                 NULL::uuid AS delivery_id
             FROM (
                 SELECT
@@ -60,9 +66,9 @@ impl Journal {
                     ORDER BY received_at, id
                     LIMIT $1
                 ) AS oldest
-            ) AS sized
-            WHERE bytes_before < $2
-            ORDER BY received_at, id
+            ) AS e
+            WHERE e.bytes_before < $2
+            ORDER BY e.received_at, e.id
             "#,
             limit,
             SLICE_BYTES,
@@ -93,7 +99,13 @@ impl Journal {
         let rows = sqlx::query_as!(
             EventRow,
             r#"
-            SELECT id, event_ts, received_at, batch, verdict, copies, raw,
+            SELECT
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+                e.copies + COALESCE((
+                    SELECT r.copies
+                    FROM repeats r
+                    WHERE r.event_ts = e.event_ts AND r.id = e.id
+                ), 0) AS "copies!",
                 NULL::uuid AS delivery_id
             FROM (
                 SELECT
@@ -112,9 +124,9 @@ impl Journal {
                     ORDER BY event_ts, id
                     LIMIT $6
                 ) AS next
-            ) AS sized
-            WHERE bytes_before < $7
-            ORDER BY event_ts, id
+            ) AS e
+            WHERE e.bytes_before < $7
+            ORDER BY e.event_ts, e.id
             "#,
             time,
             id,

@@ -16,6 +16,10 @@ pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
 pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
 /// Verdicts on signatures; label `verdict`.
 pub const VERDICTS: &str = "usher_verdicts_total";
+/// Signatures checked against a set of keys.
+pub const SIGNATURES_CHECKED: &str = "usher_signatures_checked_total";
+/// Entries stored already, byte for byte and verified, whose signature was not checked again.
+pub const ENTRIES_RECOGNISED: &str = "usher_entries_recognised_total";
 /// Committed batches; label `way`: copy, insert, or halves after a row was refused.
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
@@ -93,6 +97,14 @@ fn describe() {
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
         (ENTRIES_QUARANTINED, "entries kept aside by reason"),
         (VERDICTS, "verdicts on signatures"),
+        (
+            SIGNATURES_CHECKED,
+            "signatures checked against a set of keys",
+        ),
+        (
+            ENTRIES_RECOGNISED,
+            "entries known byte for byte, not checked again",
+        ),
         (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
@@ -114,11 +126,6 @@ fn describe() {
     }
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "time to commit one batch");
     describe_histogram!(BATCH_ENTRIES, Unit::Count, "entries in a committed batch");
-    describe_gauge!(
-        JWKS_AGE,
-        Unit::Seconds,
-        "time since the signing keys were fetched"
-    );
     describe_histogram!(
         KAFKA_SECONDS,
         Unit::Seconds,
@@ -128,6 +135,15 @@ fn describe() {
         FORWARD_SECONDS,
         Unit::Seconds,
         "time of a request to an endpoint, by reader"
+    );
+    describe_gauges();
+}
+
+fn describe_gauges() {
+    describe_gauge!(
+        JWKS_AGE,
+        Unit::Seconds,
+        "time since the signing keys were fetched"
     );
     describe_gauge!(
         SPOOL_FILES,

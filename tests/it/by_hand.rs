@@ -563,3 +563,27 @@ async fn a_pause_is_shown_outlives_a_restart_and_ends() {
     process.kill().await;
     database.drop().await;
 }
+
+#[tokio::test]
+async fn a_pipeline_does_not_wait_for_a_pause_to_end() {
+    let konnect = TestKonnect::start().await;
+    let person = Visitor::sign_up(&konnect, "saka@arsenal.com", "Bukayo").await;
+    let database = TestDatabase::create().await;
+    let mut settings = settings(&database, &konnect.url);
+    settings["konnect"]["token"] = json!(konnect.emulator.token());
+    settings["rules"] = json!({ "path": "rules.yaml" });
+    let usher = Installation::new(&settings);
+    usher.write("rules.yaml", RULES);
+    assert_eq!(usher.run(&["migrate"]).await.code, Some(0));
+    let pause = ["actions", "pause", "--by", "ada"];
+    assert_eq!(usher.run(&pause).await.code, Some(0));
+    let ran = usher.run(&["reconcile"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("ada paused all actions"), "{ran:?}");
+    assert_eq!(konnect.developer(&person.email).await.1, "pending");
+    assert_eq!(usher.run(&["actions", "resume"]).await.code, Some(0));
+    let ran = usher.run(&["reconcile"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(konnect.developer(&person.email).await.1, "approved");
+    database.drop().await;
+}

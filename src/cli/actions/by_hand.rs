@@ -138,7 +138,9 @@ impl ByHandArgs {
     async fn chosen(&self, verb: Verb, actions: &Queue) -> Result<Vec<Action>, CliError> {
         if self.ids.is_empty() {
             let mut filter = self.filter.filter();
-            filter.state = filter.state.or_else(|| verb.starting_states().first().copied());
+            filter.state = filter
+                .state
+                .or_else(|| verb.starting_states().first().copied());
             let found = matching(actions, &filter, MOST + 1).await?;
             if found.len() > usize::try_from(MOST).unwrap_or(usize::MAX) {
                 return Err(CliError::Usage(format!(

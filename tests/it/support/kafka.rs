@@ -22,7 +22,7 @@ use usher::clock::{Clock, Ids};
 use usher::config::KafkaConfig;
 use usher::publish::InProcessBroker;
 
-use crate::support::eventually;
+use crate::support::{environment, eventually};
 
 /// Enough for persons to meet and to part.
 const PARTITIONS: u16 = 3;
@@ -165,16 +165,6 @@ impl Received {
     }
 }
 
-/// The server that `make test` starts.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where tests ask for the broker"
-)]
-fn real_brokers() -> String {
-    std::env::var("USHER_TEST_KAFKA_BROKERS")
-        .expect("USHER_TEST_KAFKA_BROKERS is not set: run the tests by `make test`")
-}
-
 impl TestKafka {
     /// A broker on which the test's topic exists.
     pub async fn start(broker: Broker) -> Self {
@@ -208,7 +198,7 @@ impl TestKafka {
             config: KafkaConfig {
                 brokers: match broker {
                     Broker::InProcess => None,
-                    Broker::Real => Some(real_brokers()),
+                    Broker::Real => Some(environment::kafka_brokers()),
                 },
                 topic: format!("usher-it-{topic}"),
                 options: BTreeMap::new(),

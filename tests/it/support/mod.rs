@@ -2,11 +2,14 @@
 
 pub mod app;
 pub mod database;
+pub mod environment;
 pub mod kafka;
 pub mod konnect;
+pub mod luck;
 pub mod process;
 pub mod receiver;
 pub mod record;
+pub mod sender;
 pub mod signer;
 pub mod visitor;
 
@@ -19,11 +22,7 @@ use usher::http::health::{Health, router};
 use usher::lifecycle::Lifecycle;
 
 /// Asks `condition` until it holds; fails after `deadline` with what was waited for.
-pub async fn eventually<F, Fut>(what: &str, deadline: Duration, mut condition: F)
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = bool>,
-{
+pub async fn eventually(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !condition().await {
         assert!(
