@@ -34,15 +34,8 @@ async fn a_delivery_is_counted_as_what_became_of_it() {
     let signer = Signer::new(7);
     let lifecycle = Lifecycle::new();
     let database = TestDatabase::create().await;
-    let spool = TempDir::new().unwrap();
-    let mut settings = settings(&database, &signer.serve(&lifecycle).await);
-    settings["spool"] = json!({ "dir": spool.path() });
-    let mut usher = Installation::new(&settings);
+    let mut usher = Installation::new(&settings(&database, &signer.serve(&lifecycle).await));
     let process = usher.start().await;
-    eventually("the database answers", SOON, async || {
-        process.parts().await["parts"]["database"]["status"] == "ok"
-    })
-    .await;
     let lines = [
         signer.json(&Entry::numbered(1)),
         signer.json(&Entry::numbered(2)),
@@ -74,8 +67,6 @@ async fn a_delivery_is_counted_as_what_became_of_it() {
         ("usher_batch_entries_bucket{le=\"10\"}", 2.0),
         ("usher_commit_duration_seconds_count", 2.0),
         ("usher_commit_duration_seconds_bucket{le=\"+Inf\"}", 2.0),
-        ("usher_spool_bytes", 0.0),
-        ("usher_spool_files", 0.0),
         ("usher_actions_paused_by_hand", 0.0),
     ] {
         assert_eq!(samples.get(name), Some(&expected), "{name} in {samples:#?}");
@@ -83,6 +74,26 @@ async fn a_delivery_is_counted_as_what_became_of_it() {
     assert!(samples["usher_commit_duration_seconds_sum"] > 0.0);
     let age = samples["usher_jwks_age_seconds"];
     assert!((0.0..3_600.0).contains(&age), "{age}");
+    process.kill().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn an_empty_spool_is_told_as_such() {
+    let database = TestDatabase::create().await;
+    let spool = TempDir::new().unwrap();
+    let mut settings = settings(&database, "http://127.0.0.1:9");
+    settings["spool"] = json!({ "dir": spool.path() });
+    let mut usher = Installation::new(&settings);
+    let process = usher.start().await;
+    let samples = samples(&process.metrics().await);
+    for name in [
+        "usher_spool_bytes",
+        "usher_spool_files",
+        "usher_spool_files_aside",
+    ] {
+        assert_eq!(samples.get(name), Some(&0.0), "{name} in {samples:#?}");
+    }
     process.kill().await;
     database.drop().await;
 }
