@@ -99,6 +99,7 @@ impl Queue {
                 WHERE a.state IN ('planned', 'running')
                     AND a.next_attempt_at <= now()
                     AND (a.leased_until IS NULL OR a.leased_until < now())
+                    AND NOT EXISTS (SELECT FROM action_pauses WHERE resumed_at IS NULL)
                     -- A deed that parks is carried out by parking; any other that was parked
                     -- holds up what follows it.
                     AND (

@@ -42,6 +42,7 @@ impl From<&Action> for ActionPosition {
     }
 }
 
+/// A row before its words are checked.
 pub(super) struct ActionRow {
     pub(super) id: Uuid,
     pub(super) rule: String,

@@ -6,6 +6,7 @@ mod konnect_client;
 mod parts;
 mod reconcile;
 mod rules;
+mod switch;
 mod upkeep;
 
 use std::ffi::OsString;

@@ -21,6 +21,7 @@
 
 mod act;
 mod bounds;
+mod by_hand;
 mod cli;
 mod deeds;
 mod door;
@@ -34,6 +35,8 @@ mod hooks;
 mod init;
 mod instances;
 mod kill;
+mod look;
+mod metrics;
 mod observe;
 mod publish;
 mod react;
@@ -41,6 +44,7 @@ mod reconcile;
 mod reload;
 mod repeats;
 mod replay;
+mod reverify;
 mod rules;
 mod rules_check;
 mod spool;
