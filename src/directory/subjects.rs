@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use konnect::{Developer, DeveloperId, PortalId};
 use sqlx::PgConnection;
 
@@ -18,6 +19,24 @@ pub struct Subject {
     pub full_name: Option<String>,
 }
 
+/// What was kept of somebody until they were forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Whether an address was.
+    pub email: bool,
+    /// Whether a name was.
+    pub full_name: bool,
+    /// When they were forgotten before, if they were.
+    pub before: Option<DateTime<Utc>>,
+}
+
+impl Subject {
+    /// Whether there is nothing by which rules could know the person.
+    pub fn is_forgotten(&self) -> bool {
+        self.email.is_none()
+    }
+}
+
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Subject(***)")
@@ -25,28 +44,67 @@ impl fmt::Debug for Subject {
 }
 
 impl Directory {
-    /// Empties what is known of a person, for good: later looks do not fill it again. `false`
-    /// when nothing was known.
+    /// Empties what is known of a person, for good: later looks do not fill it again. None when
+    /// nobody of this id was ever seen in the portal.
     ///
     /// Konnect keeps what it has: who is to be forgotten there as well must be deleted there.
     pub async fn forget(
         &self,
         portal: PortalId,
         developer: DeveloperId,
-    ) -> Result<bool, JournalError> {
-        let done = sqlx::query!(
-            r"
+    ) -> Result<Option<Forgotten>, JournalError> {
+        Ok(sqlx::query_as!(
+            Forgotten,
+            r#"
+            WITH known AS (
+                SELECT portal_id, developer_id, email, full_name, forgotten_at
+                FROM subjects
+                WHERE portal_id = $1 AND developer_id = $2
+                FOR UPDATE
+            ),
+            -- What trusted senders told of them before they signed up.
+            told AS (
+                UPDATE subjects
+                SET email = NULL, full_name = NULL,
+                    forgotten_at = COALESCE(subjects.forgotten_at, $3)
+                FROM known
+                WHERE subjects.portal_id = known.portal_id
+                    AND subjects.developer_id <> known.developer_id
+                    AND subjects.told_at IS NOT NULL
+                    AND lower(subjects.email) = lower(known.email)
+            )
             UPDATE subjects
-            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(forgotten_at, $3)
-            WHERE portal_id = $1 AND developer_id = $2
-            ",
+            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
+            FROM known
+            WHERE subjects.portal_id = known.portal_id
+                AND subjects.developer_id = known.developer_id
+            RETURNING
+                known.email IS NOT NULL AS "email!",
+                known.full_name IS NOT NULL AS "full_name!",
+                known.forgotten_at AS before
+            "#,
             portal.0,
             developer.0,
             self.clock.now(),
         )
-        .execute(self.journal.pool())
+        .fetch_optional(self.journal.pool())
+        .await?)
+    }
+
+    /// The portals in which somebody of this id was ever seen.
+    pub async fn portals_of(&self, developer: DeveloperId) -> Result<Vec<PortalId>, JournalError> {
+        let ids = sqlx::query_scalar!(
+            r"
+            SELECT portal_id
+            FROM subjects
+            WHERE developer_id = $1
+            ORDER BY portal_id
+            ",
+            developer.0,
+        )
+        .fetch_all(self.journal.pool())
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(ids.into_iter().map(PortalId).collect())
     }
 
     /// Finds the developer of an address, whatever its case; none once forgotten or gone.

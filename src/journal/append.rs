@@ -110,7 +110,9 @@ impl Journal {
         let mut partitions_made_anew = false;
         loop {
             tries += 1;
-            match self.try_append(batch, held, way).await {
+            let outcome = self.try_append(batch, held, way).await;
+            self.fullness.note(&outcome);
+            match outcome {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
                     counter!(names::BATCHES, "way" => way.as_str()).increment(1);
@@ -208,7 +210,7 @@ impl Journal {
 }
 
 /// Counts what was committed.
-fn count(batch: &NewBatch, appended: &Appended) {
+pub(super) fn count(batch: &NewBatch, appended: &Appended) {
     counter!(names::EVENTS_STORED).increment(appended.stored as u64);
     counter!(names::EVENTS_DUPLICATE).increment(appended.duplicates as u64);
     for quarantined in &batch.quarantined {

@@ -77,6 +77,8 @@ impl Journal {
                 FROM batches b
                 CROSS JOIN readers r
                 WHERE b.id = $1 AND b.first_event_ts IS NOT NULL
+                    -- Entries go on as received: a verdict changes nothing in them.
+                    AND r.name NOT LIKE 'forward-%'
                 ON CONFLICT (reader, batch) DO NOTHING
                 ",
                 event.batch,

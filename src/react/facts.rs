@@ -1,27 +1,22 @@
 //! Everything that rules may look at for one signal, read from the directory as it is now. Asks no
 //! API.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use crate::act::{Queue, Target};
 use crate::directory::{
-    ApplicationRecord, DeveloperRecord, Directory, Owner, OwnerRecord, Registration,
+    ApplicationRecord, DeveloperRecord, Directory, Excerpt, Owner, OwnerRecord, Registration,
+    RegistrationRecord, Subject,
 };
-use crate::event::{Signal, SignalKind};
+use crate::event::Signal;
 use crate::journal::JournalError;
+use crate::react::own::is_own;
 use crate::rules::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
     PortalFacts, RegistrationFacts, SignalFacts, TargetKind, TeamFacts,
 };
-
-/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
-/// everything comes every hour.
-const OWN_WITHIN: Duration = Duration::from_hours(2);
 
 /// The facts about a signal.
 #[derive(Debug, Clone)]
@@ -30,6 +25,73 @@ pub struct Gathered {
     pub facts: Facts,
     /// The registration that a deed would change.
     registration: Option<Target>,
+    /// Whether it is about somebody who was forgotten. Nothing is decided about them: conditions
+    /// would take an address that is not there for one that belongs to nobody.
+    pub(super) is_forgotten: bool,
+}
+
+/// What the directory says about whom a signal is about. What is gone counts for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) portal_name: String,
+    pub(super) developer: Option<DeveloperRecord>,
+    pub(super) application: Option<ApplicationRecord>,
+    pub(super) registration: Option<Registration>,
+}
+
+impl Found {
+    /// Looks for it in an excerpt that holds everybody concerned.
+    pub(super) fn within(excerpt: &Excerpt, signal: &Signal) -> Self {
+        let registration = signal
+            .registration_id
+            .and_then(|id| excerpt.registration(RegistrationId(id)));
+        let (registration, application) = alive(registration);
+        let application = match (application, signal.application_id) {
+            (None, Some(id)) => excerpt.application(ApplicationId(id)),
+            (application, _) => application,
+        };
+        let application = application.filter(|found| !found.application.seen.is_gone());
+        let developer =
+            developer_of(signal, application.as_ref()).and_then(|id| excerpt.developer(id));
+        Self {
+            portal_name: excerpt.portal_name().to_owned(),
+            developer: developer.filter(|found| !found.developer.seen.is_gone()),
+            application,
+            registration,
+        }
+    }
+
+    async fn in_directory(directory: &Directory, signal: &Signal) -> Result<Self, JournalError> {
+        let portal = PortalId(signal.portal_id);
+        let registration = match signal.registration_id {
+            Some(id) => directory.registration(portal, RegistrationId(id)).await?,
+            None => None,
+        };
+        let (registration, application) = alive(registration);
+        let application = match (application, signal.application_id) {
+            (None, Some(id)) => directory.application(portal, ApplicationId(id)).await?,
+            (application, _) => application,
+        };
+        let application = application.filter(|found| !found.application.seen.is_gone());
+        let developer = match developer_of(signal, application.as_ref()) {
+            Some(id) => directory.developer(portal, id).await?,
+            None => None,
+        };
+        let name = directory.portal(portal).await?.map(|portal| portal.name);
+        Ok(Self {
+            portal_name: name.unwrap_or_default(),
+            developer: developer.filter(|found| !found.developer.seen.is_gone()),
+            application,
+            registration,
+        })
+    }
+}
+
+fn alive(found: Option<RegistrationRecord>) -> (Option<Registration>, Option<ApplicationRecord>) {
+    match found.filter(|found| !found.registration.seen.is_gone()) {
+        Some(found) => (Some(found.registration), found.application),
+        None => (None, None),
+    }
 }
 
 /// Gathers the facts about `signal`. `event` is the audit event where it is itself the evidence,
@@ -41,39 +103,29 @@ pub async fn gather(
     own: bool,
     now: DateTime<Utc>,
 ) -> Result<Gathered, JournalError> {
-    let portal = PortalId(signal.portal_id);
-    let registration = match signal.registration_id {
-        Some(id) => directory.registration(portal, RegistrationId(id)).await?,
-        None => None,
-    };
-    let registration = registration.filter(|found| !found.registration.seen.is_gone());
-    let (registration, application) = match registration {
-        Some(found) => (Some(found.registration), found.application),
-        None => (None, None),
-    };
-    let application = match (application, signal.application_id) {
-        (None, Some(id)) => directory.application(portal, ApplicationId(id)).await?,
-        (application, _) => application,
-    };
-    let application = application.filter(|found| !found.application.seen.is_gone());
-    let developer = match developer_of(signal, application.as_ref()) {
-        Some(id) => directory.developer(portal, id).await?,
-        None => None,
-    };
-    let developer = developer.filter(|found| !found.developer.seen.is_gone());
-    let own = own || is_own(queue, signal).await?;
-    let name = directory
-        .portal(portal)
-        .await?
-        .map(|portal| portal.name)
-        .unwrap_or_default();
-    let target = registration
+    let found = Found::in_directory(directory, signal).await?;
+    let own = own || is_own(queue, signal, &found).await?;
+    Ok(assemble(found, signal, event, own, now))
+}
+
+/// Puts together what was found: pure.
+pub(super) fn assemble(
+    found: Found,
+    signal: &Signal,
+    event: Option<Map<String, Value>>,
+    own: bool,
+    now: DateTime<Utc>,
+) -> Gathered {
+    let target = found
+        .registration
         .as_ref()
         .map(|registration| Target::Registration {
             id: registration.id.0,
             application_id: registration.application_id.0,
         });
-    Ok(Gathered {
+    let subject = found.developer.as_ref().map(|found| &found.subject);
+    let is_forgotten = subject.is_some_and(Subject::is_forgotten);
+    Gathered {
         facts: Facts {
             signal: SignalFacts {
                 kind: signal.kind.to_string(),
@@ -83,16 +135,17 @@ pub async fn gather(
             },
             portal: PortalFacts {
                 id: signal.portal_id,
-                name,
+                name: found.portal_name,
             },
-            developer: developer.map(developer_facts),
-            application: application.map(application_facts),
-            registration: registration.map(registration_facts),
+            developer: found.developer.map(developer_facts),
+            application: found.application.map(application_facts),
+            registration: found.registration.map(registration_facts),
             event,
             now,
         },
         registration: target,
-    })
+        is_forgotten,
+    }
 }
 
 impl Gathered {
@@ -162,43 +215,6 @@ fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Opt
         OwnerRecord::Team(_) => None,
     };
     signal.developer_id.map(DeveloperId).or_else(owner)
-}
-
-/// Whether a write of usher's explains the change.
-async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
-    let (target, deeds): (Option<Uuid>, &[&str]) = match signal.kind {
-        SignalKind::DeveloperStatusChanged => (
-            signal.developer_id,
-            &["approve_developer", "reject_developer"],
-        ),
-        SignalKind::RegistrationStatusChanged => (
-            signal.registration_id,
-            &["approve_registration", "reject_registration"],
-        ),
-        SignalKind::MembershipChanged => {
-            (signal.developer_id, &["add_to_team", "remove_from_team"])
-        }
-        SignalKind::DeveloperSignedUp
-        | SignalKind::DeveloperAuthenticated
-        | SignalKind::DeveloperLoginFailed
-        | SignalKind::ApplicationCreated
-        | SignalKind::RegistrationRequested
-        | SignalKind::AccessDenied
-        | SignalKind::Custom(_) => return Ok(false),
-    };
-    // Usher answers only who is pending: any other change is somebody else's.
-    let from_pending = signal
-        .from_status
-        .as_deref()
-        .is_none_or(|status| status == "pending");
-    match target {
-        Some(target) if from_pending => {
-            queue
-                .wrote_lately(target, signal.portal_id, deeds, OWN_WITHIN)
-                .await
-        }
-        _ => Ok(false),
-    }
 }
 
 fn developer_facts(found: DeveloperRecord) -> DeveloperFacts {

@@ -2,13 +2,17 @@
 //! signals from what the directory says, and what they want is enqueued. A thin shell: it decides
 //! nothing and calls no API itself.
 
+mod custom;
 mod facts;
 mod meaning;
+mod own;
 mod paths;
 mod plan;
 mod reactor;
 mod redecide;
+mod rehearse;
 
 pub use facts::{Gathered, gather};
 pub use meaning::{Hint, Meaning, meaning};
 pub use reactor::{Reactor, Settings};
+pub use rehearse::{Fate, Rehearsed, Verdict, Wish, rehearse};

@@ -6,6 +6,8 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 
 /// Requests at the door; label `status`.
 pub const DELIVERIES: &str = "usher_deliveries_total";
+/// Requests of trusted senders; label `status`.
+pub const HOOKS: &str = "usher_hook_requests_total";
 /// Entries received from authorised senders.
 pub const ENTRIES_RECEIVED: &str = "usher_entries_received_total";
 /// Events stored for the first time.
@@ -38,6 +40,14 @@ pub const OUTBOX_AGE: &str = "usher_outbox_oldest_seconds";
 pub const KAFKA_PUBLISHED: &str = "usher_kafka_published_total";
 /// Messages that Kafka did not take; the batch stays in the outbox.
 pub const KAFKA_FAILED: &str = "usher_kafka_failed_total";
+/// Time from handing a message over until Kafka confirms it.
+pub const KAFKA_SECONDS: &str = "usher_kafka_publish_duration_seconds";
+/// Entries that an endpoint took; label `reader`.
+pub const FORWARDED: &str = "usher_forward_entries_total";
+/// Requests that an endpoint did not take, whose entries stay in the outbox; labels `reader` and `cause`.
+pub const FORWARD_FAILED: &str = "usher_forward_failed_requests_total";
+/// Time of a request to an endpoint, whatever the answer; label `reader`.
+pub const FORWARD_SECONDS: &str = "usher_forward_request_duration_seconds";
 /// Sweeps of a portal; labels `scope` and `outcome`.
 pub const SWEEPS: &str = "usher_sweeps_total";
 /// Actions that reached a state; labels `deed` and `state`.
@@ -88,6 +98,11 @@ fn describe() {
         (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
+        (FORWARDED, "entries that an endpoint took, by reader"),
+        (
+            FORWARD_FAILED,
+            "requests that an endpoint did not take, by reader and cause",
+        ),
         (SWEEPS, "sweeps of a portal by scope and outcome"),
         (UPKEEP_MONTHS, "old months that were dropped"),
         (UPKEEP_ROWS, "old rows that were deleted, by table"),
@@ -100,6 +115,16 @@ fn describe() {
         describe_counter!(name, Unit::Count, text);
     }
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "time to commit one batch");
+    describe_histogram!(
+        KAFKA_SECONDS,
+        Unit::Seconds,
+        "time until Kafka confirms a message"
+    );
+    describe_histogram!(
+        FORWARD_SECONDS,
+        Unit::Seconds,
+        "time of a request to an endpoint, by reader"
+    );
     describe_gauge!(
         SPOOL_FILES,
         Unit::Count,
