@@ -432,6 +432,7 @@ async fn counts_go_when_retention_takes_their_events_and_not_before() {
             events,
             quarantine: events,
             batches: events,
+            told: events,
         }
     };
     let now = scene.clock.now();
