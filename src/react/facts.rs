@@ -12,7 +12,7 @@ use crate::directory::{
 };
 use crate::event::Signal;
 use crate::journal::JournalError;
-use crate::react::own::is_own;
+use crate::react::own::{Past, is_own};
 use crate::rules::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
     PortalFacts, RegistrationFacts, SignalFacts, TargetKind, TeamFacts,
@@ -104,8 +104,22 @@ pub async fn gather(
     now: DateTime<Utc>,
 ) -> Result<Gathered, JournalError> {
     let found = Found::in_directory(directory, signal).await?;
-    let own = own || is_own(queue, signal, &found).await?;
+    let own = own || is_own(queue, signal, &found, None).await?;
     Ok(assemble(found, signal, event, own, now))
+}
+
+/// Gathers as [`gather`] does for a signal of the past: the directory is today's, what usher itself
+/// did is told by the actions of that time.
+pub(super) async fn gather_past(
+    (directory, queue): (&Directory, &Queue),
+    signal: &Signal,
+    event: Option<Map<String, Value>>,
+    own: bool,
+    past: Past<'_>,
+) -> Result<Gathered, JournalError> {
+    let found = Found::in_directory(directory, signal).await?;
+    let own = own || is_own(queue, signal, &found, Some(past)).await?;
+    Ok(assemble(found, signal, event, own, past.decided_at))
 }
 
 /// Puts together what was found: pure.
@@ -197,6 +211,8 @@ impl Gathered {
                 "api_id": registration.api.id,
                 "api_name": registration.api.name,
             })),
+            // Of these the rules saw a part only.
+            "cut": facts.cut(),
         })
     }
 }

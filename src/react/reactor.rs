@@ -14,11 +14,11 @@ use uuid::Uuid;
 use crate::act::{Enqueued, NewChain, Queue};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::event::{AuditEvent, Signal, SignalKind, render};
+use crate::event::{AuditEvent, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
 use crate::react::custom::{self, Waiting};
-use crate::react::meaning::{Hint, meaning};
+use crate::react::meaning::{Hint, as_fact, meaning};
 use crate::react::{gather, plan};
 use crate::rules::RuleSet;
 
@@ -262,7 +262,7 @@ impl Reactor {
             }
             Some(named.event)
         } else {
-            (signal.key == signal.cause.to_string()).then(|| render(&event))
+            as_fact(&event, &signal)
         };
         let gathered = gather(rooms, &signal, evidence, meaning.own, now).await?;
         let causes = [signal.cause.as_uuid()];

@@ -21,6 +21,7 @@
 
 mod act;
 mod bounds;
+mod by_hand;
 mod cli;
 mod deeds;
 mod door;
@@ -34,12 +35,18 @@ mod hooks;
 mod init;
 mod instances;
 mod kill;
+mod look;
+mod metrics;
 mod observe;
 mod publish;
 mod react;
 mod reconcile;
+mod reload;
 mod repeats;
 mod replay;
+mod reverify;
+mod rules;
+mod rules_check;
 mod spool;
 mod support;
 mod tidy;
