@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
@@ -49,7 +49,8 @@ async fn start(verify: &str) -> (Process, Signer, TestDatabase, Installation) {
 
 /// What a delivery is answered: received, stored, duplicates, quarantined.
 async fn deliver(process: &Process, lines: &[String]) -> [u64; 4] {
-    let answer = reqwest::Client::new()
+    let http = Client::builder().timeout(PATIENCE).build().unwrap();
+    let answer = http
         .post(format!("{}/audit-logs", process.url))
         .header("Authorization", AUTHORIZATION)
         .body(lines.join("\n"))
@@ -373,7 +374,9 @@ async fn what_is_held_is_owed_to_nobody_anew_and_counted_even_if_retention_takes
     assert_eq!(journal.backlog(kafka).await.unwrap().batches, 1);
 
     let mut held = Held::default();
-    lines.iter().for_each(|line| held.insert(&print(line)));
+    for line in &lines {
+        held.insert(&print(line));
+    }
     let mut twice = lines.clone();
     twice.extend(lines[..5].to_vec());
     let again = scene.batch(&twice);
