@@ -7,15 +7,17 @@ mod load;
 mod secret;
 mod sections;
 mod span;
+mod webhook_secret;
 
 pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
-    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, RetentionConfig, Role,
-    RulesConfig, SpoolConfig, TelemetryConfig, TlsConfig, VerifyPolicy,
+    KafkaConfig, KonnectConfig, LogFormat, NotifyConfig, ObserveConfig, OrgLogs, RetentionConfig,
+    Role, RulesConfig, SpoolConfig, TelemetryConfig, TlsConfig, VerifyPolicy,
 };
 pub use span::parse_span;
+pub use webhook_secret::{NoWebhookSecret, WebhookSecret};
 
 use serde::Deserialize;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// The rules file.
     pub rules: RulesConfig,
+    /// Notices of decisions.
+    pub notify: NotifyConfig,
     /// Asking Konnect for missed time.
     pub backfill: BackfillConfig,
     /// How long what is kept.

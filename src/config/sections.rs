@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::config::secret::Secret;
 use crate::config::span;
+use crate::config::webhook_secret::WebhookSecret;
 
 const MIB: usize = 1024 * 1024;
 
@@ -223,6 +224,28 @@ impl Default for SpoolConfig {
 pub struct RulesConfig {
     /// A YAML file; without it nothing is decided.
     pub path: Option<PathBuf>,
+}
+
+/// `notify`: notices of decisions.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotifyConfig {
+    /// Signs every notice whose rule names no secret of its own.
+    pub secret: Option<WebhookSecret>,
+    /// Hosts, as URLs name them, that may have addresses which are not public.
+    #[serde(deserialize_with = "hosts")]
+    pub allow_private: Vec<String>,
+}
+
+/// Names and addresses without scheme and port: anything else would never be met.
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let hosts = Vec::<String>::deserialize(deserializer)?;
+    if hosts.iter().all(|host| url::Host::parse(host).is_ok()) {
+        return Ok(hosts);
+    }
+    Err(D::Error::custom(
+        "expected names or addresses of hosts, such as \"hooks.corp.example\" or \"10.1.2.3\"",
+    ))
 }
 
 /// Where the organisation's own log comes from.

@@ -9,6 +9,9 @@ use sqlx::PgConnection;
 use crate::directory::Directory;
 use crate::journal::JournalError;
 
+/// The first key of the advisory locks on addresses.
+const INVITEE_LOCK: i32 = 0x7573_6862;
+
 /// E-mail and name of a developer; empty once forgotten.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Subject {
@@ -38,7 +41,16 @@ impl Directory {
             r"
             UPDATE subjects
             SET email = NULL, full_name = NULL, forgotten_at = COALESCE(forgotten_at, $3)
-            WHERE portal_id = $1 AND developer_id = $2
+            WHERE portal_id = $1
+                AND (
+                    developer_id = $2
+                    -- Who was invited is kept under an id of usher's own, too.
+                    OR lower(email) = (
+                        SELECT lower(email)
+                        FROM subjects
+                        WHERE portal_id = $1 AND developer_id = $2
+                    )
+                )
             ",
             portal.0,
             developer.0,
@@ -46,7 +58,59 @@ impl Directory {
         )
         .execute(self.journal.pool())
         .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// The id under which somebody is kept who is to be invited: the developer of that address
+    /// where one is known, else one made for them once.
+    pub async fn invitee(
+        &self,
+        portal: PortalId,
+        email: &str,
+        full_name: Option<&str>,
+    ) -> Result<DeveloperId, JournalError> {
+        let mut tx = self.journal.pool().begin().await?;
+        // Two events about one address must come to one id.
+        sqlx::query!(
+            "SELECT pg_advisory_xact_lock($1, hashtext($2 || lower($3)))",
+            INVITEE_LOCK,
+            portal.0.to_string(),
+            email,
+        )
+        .execute(&mut *tx)
+        .await?;
+        let known = sqlx::query_scalar!(
+            r"
+            SELECT s.developer_id
+            FROM subjects s
+            LEFT JOIN directory_developers d USING (portal_id, developer_id)
+            WHERE s.portal_id = $1 AND lower(s.email) = lower($2)
+            ORDER BY (d.developer_id IS NOT NULL AND d.gone_at IS NULL) DESC, s.created_at
+            LIMIT 1
+            ",
+            portal.0,
+            email,
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(known) = known {
+            return Ok(DeveloperId(known));
+        }
+        let id = self.ids.next();
+        sqlx::query!(
+            r"
+            INSERT INTO subjects (portal_id, developer_id, email, full_name)
+            VALUES ($1, $2, $3, $4)
+            ",
+            portal.0,
+            id,
+            email,
+            full_name,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(DeveloperId(id))
     }
 
     /// Finds the developer of an address, whatever its case; none once forgotten or gone.

@@ -12,6 +12,7 @@ mod embedded;
 mod end_to_end;
 mod init;
 mod kill;
+mod notify;
 mod observe;
 mod publish;
 mod react;
