@@ -42,21 +42,21 @@ impl From<&Action> for ActionPosition {
     }
 }
 
-struct ActionRow {
-    id: Uuid,
-    rule: String,
-    deed: String,
-    target_kind: String,
-    target_id: Uuid,
-    application_id: Option<Uuid>,
-    state: String,
-    attempts: i32,
-    causes: Vec<Uuid>,
-    reason: Option<String>,
-    report: Option<Value>,
-    portal_id: Uuid,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
+pub(super) struct ActionRow {
+    pub(super) id: Uuid,
+    pub(super) rule: String,
+    pub(super) deed: String,
+    pub(super) target_kind: String,
+    pub(super) target_id: Uuid,
+    pub(super) application_id: Option<Uuid>,
+    pub(super) state: String,
+    pub(super) attempts: i32,
+    pub(super) causes: Vec<Uuid>,
+    pub(super) reason: Option<String>,
+    pub(super) report: Option<Value>,
+    pub(super) portal_id: Uuid,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
 }
 
 impl TryFrom<ActionRow> for Action {

@@ -141,7 +141,8 @@ pub(super) async fn prepare(
     Ok(true)
 }
 
-async fn try_prepare(
+/// As [`prepare`], once.
+pub(super) async fn try_prepare(
     journal: &Journal,
     readers: &[(ReaderName, DateTime<Utc>)],
     clock: &Clock,

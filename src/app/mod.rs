@@ -1,8 +1,10 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
+mod backlog;
 mod database;
 mod konnect_client;
 mod parts;
+mod reconcile;
 mod rules;
 mod upkeep;
 
@@ -31,9 +33,11 @@ use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
-use crate::publish::{PublishError, Published, Publisher};
+use crate::publish::{Forwards, PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
+pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
+pub use rules::load as load_rules;
 pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.
@@ -165,7 +169,8 @@ impl App {
             .merge(api::router(api, Tokens::new(&tokens)))
             .merge(everybodys_router(health.clone(), metrics));
 
-        let publisher = publisher(&config, &journal, &clock, &ids, &health)?;
+        let publisher = publisher(&config, &journal, &ids, &health)?;
+        let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
         let parts = Parts {
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
@@ -178,6 +183,7 @@ impl App {
             looks,
             rules: watch::Sender::new(Arc::new(rules)),
             publisher,
+            forwards,
             health,
             clock,
             ids,
@@ -286,21 +292,13 @@ impl App {
 fn publisher(
     config: &Config,
     journal: &Journal,
-    clock: &Clock,
     ids: &Ids,
     health: &Health,
 ) -> Result<Option<Publisher>, PublishError> {
     if config.kafka.brokers.is_none() {
         return Ok(None);
     }
-    Publisher::new(
-        journal.clone(),
-        &config.kafka,
-        clock.clone(),
-        ids.clone(),
-        health.clone(),
-    )
-    .map(Some)
+    Publisher::new(journal.clone(), &config.kafka, ids.clone(), health.clone()).map(Some)
 }
 
 fn open_spool(config: &SpoolConfig, health: &Health) -> Result<Option<Spool>, SpoolError> {

@@ -6,7 +6,8 @@ use crate::app::AppError;
 use crate::config::{ConfigError, RulesConfig};
 use crate::rules::{RuleSet, load as load_rules};
 
-pub(super) fn load(config: &RulesConfig) -> Result<RuleSet, AppError> {
+/// Reads the file that `config` names; no rules where it names none.
+pub fn load(config: &RulesConfig) -> Result<RuleSet, AppError> {
     let Some(path) = &config.path else {
         return Ok(RuleSet::empty());
     };

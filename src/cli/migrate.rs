@@ -8,13 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::app::open_database;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::{CliError, Common, DIFFERENCES, Output};
 use crate::config::Environment;
 use crate::journal::PendingMigration;
 use crate::lifecycle::Lifecycle;
-
-/// A plan that has something to do.
-const DIFFERENCES: u8 = 3;
 
 /// Arguments of `usher migrate`.
 #[derive(Debug, Args)]

@@ -1,11 +1,15 @@
 //! The commands, one file each. Data goes to standard output, everything else to standard error;
-//! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration.
+//! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration, 3 for a dry run
+//! that found something.
 
 mod demo;
 mod emulate;
+mod forget;
 mod init;
 mod migrate;
 mod output;
+mod reach;
+mod reconcile;
 mod replay;
 mod rules;
 mod serve;
@@ -24,6 +28,8 @@ pub use output::Output;
 
 /// Found in the current folder when `--config` is absent.
 const DEFAULT_CONFIG: &str = "usher.toml";
+/// The exit code of a dry run that found something to do.
+const DIFFERENCES: u8 = 3;
 
 /// Audit-log destination and onboarding automation for Kong Konnect Dev Portals.
 #[derive(Debug, Parser)]
@@ -47,6 +53,10 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Have Konnect send a window of a portal's entries again
     Replay(replay::ReplayArgs),
+    /// Look at everybody who waits once, and do what the rules say
+    Reconcile(reconcile::ReconcileArgs),
+    /// Empty what is kept of a person
+    Forget(forget::ForgetArgs),
     /// Look at the rules file
     Rules(rules::RulesArgs),
 }
@@ -160,6 +170,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Replay(args) => replay::run(args, &environment).await,
+            Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
+            Command::Forget(args) => forget::run(args, &environment).await,
             Command::Rules(args) => rules::run(args, &environment),
         }
     });

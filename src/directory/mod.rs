@@ -6,8 +6,10 @@
 mod absence;
 mod compare;
 mod difference;
+mod excerpt;
 mod find;
 mod gone;
+mod invitees;
 mod known;
 mod list;
 mod looks;
@@ -26,6 +28,7 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Ids};
 use crate::journal::Journal;
 
+pub use excerpt::Excerpt;
 pub use looks::{Look, LookState};
 pub use missing::Missing;
 pub use objects::{
@@ -34,7 +37,7 @@ pub use objects::{
 };
 pub use snapshot::{Absent, Scope, Snapshot};
 pub use store::Stored;
-pub use subjects::Subject;
+pub use subjects::{Forgotten, Subject};
 
 /// What the API last said. Cheap to clone; clones wake each other's waits for hints.
 #[derive(Clone, Debug)]

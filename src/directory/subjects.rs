@@ -3,14 +3,13 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use konnect::{Developer, DeveloperId, PortalId};
 use sqlx::PgConnection;
 
 use crate::directory::Directory;
+use crate::directory::invitees::forget_invitee;
 use crate::journal::JournalError;
-
-/// The first key of the advisory locks on addresses.
-const INVITEE_LOCK: i32 = 0x7573_6862;
 
 /// E-mail and name of a developer; empty once forgotten.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -21,6 +20,24 @@ pub struct Subject {
     pub full_name: Option<String>,
 }
 
+/// What was kept of somebody until they were forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Whether an address was.
+    pub email: bool,
+    /// Whether a name was.
+    pub full_name: bool,
+    /// When they were forgotten before, if they were.
+    pub before: Option<DateTime<Utc>>,
+}
+
+impl Subject {
+    /// Whether there is nothing by which rules could know the person.
+    pub fn is_forgotten(&self) -> bool {
+        self.email.is_none()
+    }
+}
+
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Subject(***)")
@@ -28,89 +45,60 @@ impl fmt::Debug for Subject {
 }
 
 impl Directory {
-    /// Empties what is known of a person, for good: later looks do not fill it again. `false`
-    /// when nothing was known.
+    /// Empties what is known of a person, for good: later looks do not fill it again. None when
+    /// nobody of this id was ever seen in the portal.
     ///
     /// Konnect keeps what it has: who is to be forgotten there as well must be deleted there.
     pub async fn forget(
         &self,
         portal: PortalId,
         developer: DeveloperId,
-    ) -> Result<bool, JournalError> {
-        let done = sqlx::query!(
-            r"
+    ) -> Result<Option<Forgotten>, JournalError> {
+        let mut tx = self.journal.pool().begin().await?;
+        // While the address by which they are found is still there.
+        forget_invitee(&mut tx, portal, developer, self.clock.now()).await?;
+        let forgotten = sqlx::query_as!(
+            Forgotten,
+            r#"
             UPDATE subjects
-            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(forgotten_at, $3)
-            WHERE portal_id = $1
-                AND (
-                    developer_id = $2
-                    -- Who was invited is kept under an id of usher's own, too.
-                    OR lower(email) = (
-                        SELECT lower(email)
-                        FROM subjects
-                        WHERE portal_id = $1 AND developer_id = $2
-                    )
-                )
-            ",
+            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
+            FROM (
+                SELECT portal_id, developer_id, email, full_name, forgotten_at
+                FROM subjects
+                WHERE portal_id = $1 AND developer_id = $2
+                FOR UPDATE
+            ) AS known
+            WHERE subjects.portal_id = known.portal_id
+                AND subjects.developer_id = known.developer_id
+            RETURNING
+                known.email IS NOT NULL AS "email!",
+                known.full_name IS NOT NULL AS "full_name!",
+                known.forgotten_at AS before
+            "#,
             portal.0,
             developer.0,
             self.clock.now(),
         )
-        .execute(self.journal.pool())
-        .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// The id under which somebody is kept who is to be invited: the developer of that address
-    /// where one is known, else one made for them once.
-    pub async fn invitee(
-        &self,
-        portal: PortalId,
-        email: &str,
-        full_name: Option<&str>,
-    ) -> Result<DeveloperId, JournalError> {
-        let mut tx = self.journal.pool().begin().await?;
-        // Two events about one address must come to one id.
-        sqlx::query!(
-            "SELECT pg_advisory_xact_lock($1, hashtext($2 || lower($3)))",
-            INVITEE_LOCK,
-            portal.0.to_string(),
-            email,
-        )
-        .execute(&mut *tx)
-        .await?;
-        let known = sqlx::query_scalar!(
-            r"
-            SELECT s.developer_id
-            FROM subjects s
-            LEFT JOIN directory_developers d USING (portal_id, developer_id)
-            WHERE s.portal_id = $1 AND lower(s.email) = lower($2)
-            ORDER BY (d.developer_id IS NOT NULL AND d.gone_at IS NULL) DESC, s.created_at
-            LIMIT 1
-            ",
-            portal.0,
-            email,
-        )
         .fetch_optional(&mut *tx)
         .await?;
-        if let Some(known) = known {
-            return Ok(DeveloperId(known));
-        }
-        let id = self.ids.next();
-        sqlx::query!(
-            r"
-            INSERT INTO subjects (portal_id, developer_id, email, full_name)
-            VALUES ($1, $2, $3, $4)
-            ",
-            portal.0,
-            id,
-            email,
-            full_name,
-        )
-        .execute(&mut *tx)
-        .await?;
         tx.commit().await?;
-        Ok(DeveloperId(id))
+        Ok(forgotten)
+    }
+
+    /// The portals in which somebody of this id was ever seen.
+    pub async fn portals_of(&self, developer: DeveloperId) -> Result<Vec<PortalId>, JournalError> {
+        let ids = sqlx::query_scalar!(
+            r"
+            SELECT portal_id
+            FROM subjects
+            WHERE developer_id = $1
+            ORDER BY portal_id
+            ",
+            developer.0,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        Ok(ids.into_iter().map(PortalId).collect())
     }
 
     /// Finds the developer of an address, whatever its case; none once forgotten or gone.

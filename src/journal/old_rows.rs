@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use crate::journal::JournalError;
 use crate::journal::partitions;
+use crate::journal::repeats;
 use crate::journal::upkeep::Cutoffs;
 
 /// Rows of one statement: some ten milliseconds of work.
@@ -22,10 +23,12 @@ pub(super) enum Chore {
     EventsOfTheFuture,
     Batches,
     Leases,
+    Repeats,
 }
 
 impl Chore {
-    pub(super) const ALL: [Self; 6] = [
+    /// All but [`Chore::Repeats`], which follows the months that are dropped.
+    pub(super) const BEFORE_MONTHS: [Self; 6] = [
         Self::Quarantine,
         Self::Requests,
         Self::EventsBeforeMonths,
@@ -42,6 +45,7 @@ impl Chore {
             Self::EventsBeforeMonths | Self::EventsOfTheFuture => "events",
             Self::Batches => "batches",
             Self::Leases => "leases",
+            Self::Repeats => "repeats",
         }
     }
 }
@@ -79,13 +83,19 @@ async fn slice(
             delete_events(connection, cutoffs.events, (None, Some(first_month))).await
         }
         Chore::EventsOfTheFuture => {
-            // Clocks may be wrong by an hour; a day is forged, or a member nobody understands.
-            let tomorrow = cutoffs.now + TimeDelta::days(1);
-            delete_events(connection, cutoffs.events, (Some(tomorrow), None)).await
+            delete_events(connection, cutoffs.events, (Some(tomorrow(cutoffs)), None)).await
         }
         Chore::Batches => delete_batches(connection, cutoffs).await,
         Chore::Leases => delete_leases(connection).await,
+        Chore::Repeats => {
+            repeats::delete_orphans(connection, cutoffs.events, tomorrow(cutoffs)).await
+        }
     }
+}
+
+/// Clocks may be wrong by an hour; a day is forged, or a member nobody understands.
+fn tomorrow(cutoffs: &Cutoffs) -> DateTime<Utc> {
+    cutoffs.now + TimeDelta::days(1)
 }
 
 async fn delete_quarantine(

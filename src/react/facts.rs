@@ -1,27 +1,22 @@
 //! Everything that rules may look at for one signal, read from the directory as it is now. Asks no
 //! API.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use crate::act::{Queue, Target};
 use crate::directory::{
-    ApplicationRecord, DeveloperRecord, Directory, Owner, OwnerRecord, Registration,
+    ApplicationRecord, DeveloperRecord, Directory, Excerpt, Owner, OwnerRecord, Registration,
+    RegistrationRecord, Subject,
 };
-use crate::event::{Signal, SignalKind};
+use crate::event::Signal;
 use crate::journal::JournalError;
+use crate::react::own::is_own;
 use crate::rules::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
     PortalFacts, RegistrationFacts, RuleSet, SignalFacts, TargetKind, TeamFacts,
 };
-
-/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
-/// everything comes every hour.
-const OWN_WITHIN: Duration = Duration::from_hours(2);
 
 /// The facts about a signal.
 #[derive(Debug, Clone)]
@@ -32,6 +27,73 @@ pub struct Gathered {
     registration: Option<Target>,
     /// Whom a deed would invite.
     invitee: Option<Target>,
+    /// Whether it is about somebody who was forgotten. Nothing is decided about them: conditions
+    /// would take an address that is not there for one that belongs to nobody.
+    pub(super) is_forgotten: bool,
+}
+
+/// What the directory says about whom a signal is about. What is gone counts for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) portal_name: String,
+    pub(super) developer: Option<DeveloperRecord>,
+    pub(super) application: Option<ApplicationRecord>,
+    pub(super) registration: Option<Registration>,
+}
+
+impl Found {
+    /// Looks for it in an excerpt that holds everybody concerned.
+    pub(super) fn within(excerpt: &Excerpt, signal: &Signal) -> Self {
+        let registration = signal
+            .registration_id
+            .and_then(|id| excerpt.registration(RegistrationId(id)));
+        let (registration, application) = alive(registration);
+        let application = match (application, signal.application_id) {
+            (None, Some(id)) => excerpt.application(ApplicationId(id)),
+            (application, _) => application,
+        };
+        let application = application.filter(|found| !found.application.seen.is_gone());
+        let developer =
+            developer_of(signal, application.as_ref()).and_then(|id| excerpt.developer(id));
+        Self {
+            portal_name: excerpt.portal_name().to_owned(),
+            developer: developer.filter(|found| !found.developer.seen.is_gone()),
+            application,
+            registration,
+        }
+    }
+
+    async fn in_directory(directory: &Directory, signal: &Signal) -> Result<Self, JournalError> {
+        let portal = PortalId(signal.portal_id);
+        let registration = match signal.registration_id {
+            Some(id) => directory.registration(portal, RegistrationId(id)).await?,
+            None => None,
+        };
+        let (registration, application) = alive(registration);
+        let application = match (application, signal.application_id) {
+            (None, Some(id)) => directory.application(portal, ApplicationId(id)).await?,
+            (application, _) => application,
+        };
+        let application = application.filter(|found| !found.application.seen.is_gone());
+        let developer = match developer_of(signal, application.as_ref()) {
+            Some(id) => directory.developer(portal, id).await?,
+            None => None,
+        };
+        let name = directory.portal(portal).await?.map(|portal| portal.name);
+        Ok(Self {
+            portal_name: name.unwrap_or_default(),
+            developer: developer.filter(|found| !found.developer.seen.is_gone()),
+            application,
+            registration,
+        })
+    }
+}
+
+fn alive(found: Option<RegistrationRecord>) -> (Option<Registration>, Option<ApplicationRecord>) {
+    match found.filter(|found| !found.registration.seen.is_gone()) {
+        Some(found) => (Some(found.registration), found.application),
+        None => (None, None),
+    }
 }
 
 /// Gathers the facts about `signal`. `event` is the audit event where it is itself the evidence,
@@ -43,46 +105,29 @@ pub async fn gather(
     own: bool,
     now: DateTime<Utc>,
 ) -> Result<Gathered, JournalError> {
-    let portal = PortalId(signal.portal_id);
-    let registration = match signal.registration_id {
-        Some(id) => directory.registration(portal, RegistrationId(id)).await?,
-        None => None,
-    };
-    let registration = registration.filter(|found| !found.registration.seen.is_gone());
-    let (registration, application) = match registration {
-        Some(found) => (Some(found.registration), found.application),
-        None => (None, None),
-    };
-    let application = match (application, signal.application_id) {
-        (None, Some(id)) => directory.application(portal, ApplicationId(id)).await?,
-        (application, _) => application,
-    };
-    let application = application.filter(|found| !found.application.seen.is_gone());
-    let developer = match developer_of(signal, application.as_ref()) {
-        Some(id) => directory.developer(portal, id).await?,
-        None => None,
-    };
-    let developer = developer.filter(|found| !found.developer.seen.is_gone());
-    let status = match signal.kind {
-        SignalKind::RegistrationStatusChanged => {
-            registration.as_ref().map(|now| now.status.as_str())
-        }
-        _ => developer.as_ref().map(|now| now.developer.status.as_str()),
-    };
-    let owner = developer.as_ref().map(|found| found.developer.id.0);
-    let own = own || is_own(queue, signal, status, owner).await?;
-    let name = directory
-        .portal(portal)
-        .await?
-        .map(|portal| portal.name)
-        .unwrap_or_default();
-    let target = registration
+    let found = Found::in_directory(directory, signal).await?;
+    let own = own || is_own(queue, signal, &found).await?;
+    Ok(assemble(found, signal, event, own, now))
+}
+
+/// Puts together what was found: pure.
+pub(super) fn assemble(
+    found: Found,
+    signal: &Signal,
+    event: Option<Map<String, Value>>,
+    own: bool,
+    now: DateTime<Utc>,
+) -> Gathered {
+    let target = found
+        .registration
         .as_ref()
         .map(|registration| Target::Registration {
             id: registration.id.0,
             application_id: registration.application_id.0,
         });
-    Ok(Gathered {
+    let subject = found.developer.as_ref().map(|found| &found.subject);
+    let is_forgotten = subject.is_some_and(Subject::is_forgotten);
+    Gathered {
         facts: Facts {
             signal: SignalFacts {
                 kind: signal.kind.to_string(),
@@ -92,17 +137,18 @@ pub async fn gather(
             },
             portal: PortalFacts {
                 id: signal.portal_id,
-                name,
+                name: found.portal_name,
             },
-            developer: developer.map(developer_facts),
-            application: application.map(application_facts),
-            registration: registration.map(registration_facts),
+            developer: found.developer.map(developer_facts),
+            application: found.application.map(application_facts),
+            registration: found.registration.map(registration_facts),
             event,
             now,
         },
         registration: target,
         invitee: None,
-    })
+        is_forgotten,
+    }
 }
 
 impl Gathered {
@@ -198,78 +244,6 @@ fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Opt
     signal.developer_id.map(DeveloperId).or_else(owner)
 }
 
-/// Whether a write of usher's explains the change to `status`. `owner` is the developer concerned.
-async fn is_own(
-    queue: &Queue,
-    signal: &Signal,
-    status: Option<&str>,
-    owner: Option<Uuid>,
-) -> Result<bool, JournalError> {
-    let portal = signal.portal_id;
-    let wrote = async |target: Option<Uuid>, deeds: &[&str]| match target {
-        Some(target) => queue.wrote_lately(target, portal, deeds, OWN_WITHIN).await,
-        None => Ok(false),
-    };
-    let from = signal.from_status.as_deref();
-    match signal.kind {
-        SignalKind::DeveloperStatusChanged => match answer(from, status) {
-            Some(Answer::Approve) => wrote(signal.developer_id, &["approve_developer"]).await,
-            Some(Answer::Reject) => wrote(signal.developer_id, &["reject_developer"]).await,
-            Some(Answer::Revoke) => wrote(signal.developer_id, &["revoke_developer"]).await,
-            None => Ok(false),
-        },
-        SignalKind::RegistrationStatusChanged => {
-            let deed = match answer(from, status) {
-                Some(Answer::Approve) => "approve_registration",
-                Some(Answer::Reject) => "reject_registration",
-                Some(Answer::Revoke) => "revoke_registration",
-                None => return Ok(false),
-            };
-            if wrote(signal.registration_id, &[deed]).await? {
-                return Ok(true);
-            }
-            match (signal.registration_id, owner) {
-                (Some(registration), Some(owner)) if deed != "approve_registration" => {
-                    queue
-                        .cut_off_lately(registration, owner, portal, OWN_WITHIN)
-                        .await
-                }
-                _ => Ok(false),
-            }
-        }
-        SignalKind::MembershipChanged => {
-            let deeds = ["add_to_team", "remove_from_team", "revoke_developer"];
-            wrote(signal.developer_id, &deeds).await
-        }
-        SignalKind::DeveloperSignedUp
-        | SignalKind::DeveloperAuthenticated
-        | SignalKind::DeveloperLoginFailed
-        | SignalKind::ApplicationCreated
-        | SignalKind::RegistrationRequested
-        | SignalKind::AccessDenied
-        | SignalKind::Custom(_) => Ok(false),
-    }
-}
-
-/// What usher may have done to a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Approve,
-    Reject,
-    Revoke,
-}
-
-/// The answer that would explain a change; none where usher never makes such a one. Two of its own
-/// may lie between two looks.
-fn answer(from: Option<&str>, to: Option<&str>) -> Option<Answer> {
-    match (from.unwrap_or("pending"), to?) {
-        ("pending", "approved") => Some(Answer::Approve),
-        ("pending", "rejected") => Some(Answer::Reject),
-        ("pending" | "approved", "revoked") => Some(Answer::Revoke),
-        _ => None,
-    }
-}
-
 fn developer_facts(found: DeveloperRecord) -> DeveloperFacts {
     let created_at = found.developer.signed_up_at();
     DeveloperFacts {
@@ -338,25 +312,7 @@ fn registration_facts(found: Registration) -> RegistrationFacts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, answer, domain};
-
-    #[test]
-    fn only_what_usher_may_do_explains_a_change() {
-        let table = [
-            (Some("pending"), Some("approved"), Some(Answer::Approve)),
-            (Some("pending"), Some("rejected"), Some(Answer::Reject)),
-            (Some("approved"), Some("revoked"), Some(Answer::Revoke)),
-            (Some("pending"), Some("revoked"), Some(Answer::Revoke)),
-            (None, Some("approved"), Some(Answer::Approve)),
-            (Some("rejected"), Some("approved"), None),
-            (Some("revoked"), Some("approved"), None),
-            (Some("approved"), Some("rejected"), None),
-            (Some("pending"), None, None),
-        ];
-        for (from, to, expected) in table {
-            assert_eq!(answer(from, to), expected, "{from:?} -> {to:?}");
-        }
-    }
+    use super::domain;
 
     #[test]
     fn keeps_no_more_of_an_address_than_its_domain() {

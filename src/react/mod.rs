@@ -4,11 +4,14 @@
 
 mod facts;
 mod meaning;
+mod own;
 mod paths;
 mod plan;
 mod reactor;
 mod redecide;
+mod rehearse;
 
 pub use facts::{Gathered, gather};
 pub use meaning::{Hint, Meaning, meaning};
 pub use reactor::{Reactor, Settings};
+pub use rehearse::{Fate, Rehearsed, Verdict, Wish, rehearse};

@@ -156,6 +156,17 @@ impl Reactor {
         }
     }
 
+    /// Handles what is owed at the moment and in nobody else's hands, without waiting for more.
+    pub async fn drain(&self) -> Result<(), JournalError> {
+        loop {
+            let rows = self.journal.claim(ReaderName::React, CLAIM, HOLD).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            Box::pin(self.take_all(&rows)).await;
+        }
+    }
+
     /// Handles one batch, whatever becomes of it.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
     async fn take(&self, row: &OutboxRow) {

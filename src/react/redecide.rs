@@ -43,22 +43,29 @@ impl Reactor {
     pub async fn decide_pending(&self) -> Result<usize, JournalError> {
         let mut count = 0;
         for portal in self.directory.portals().await? {
-            for developer in self.directory.pending_developers(portal.id).await? {
-                let signal = signed_up(&developer);
-                let chains = self.with_cause(&signal).await?;
-                self.write(&chains, None).await?;
-                count += 1;
-            }
-            for registration in self.directory.pending_registrations(portal.id).await? {
-                let application = self
-                    .directory
-                    .find_application(portal.id, registration.application_id)
-                    .await?;
-                let owner = application.and_then(|found| found.owner?.developer());
-                let chains = self.with_cause(&requested(&registration, owner)).await?;
-                self.write(&chains, None).await?;
-                count += 1;
-            }
+            count += self.decide_pending_in(portal.id).await?;
+        }
+        Ok(count)
+    }
+
+    /// Decides about everyone pending in one portal; says how many there are.
+    pub async fn decide_pending_in(&self, portal: PortalId) -> Result<usize, JournalError> {
+        let mut count = 0;
+        for developer in self.directory.pending_developers(portal).await? {
+            let signal = signed_up(&developer);
+            let chains = self.with_cause(&signal).await?;
+            self.write(&chains, None).await?;
+            count += 1;
+        }
+        for registration in self.directory.pending_registrations(portal).await? {
+            let application = self
+                .directory
+                .find_application(portal, registration.application_id)
+                .await?;
+            let owner = application.and_then(|found| found.owner?.developer());
+            let chains = self.with_cause(&requested(&registration, owner)).await?;
+            self.write(&chains, None).await?;
+            count += 1;
         }
         Ok(count)
     }
@@ -120,7 +127,7 @@ impl Reactor {
     }
 }
 
-fn signed_up(developer: &Developer) -> Signal {
+pub(super) fn signed_up(developer: &Developer) -> Signal {
     Signal {
         kind: SignalKind::DeveloperSignedUp,
         portal_id: developer.portal_id.0,
@@ -134,7 +141,7 @@ fn signed_up(developer: &Developer) -> Signal {
     }
 }
 
-fn requested(registration: &Registration, developer: Option<DeveloperId>) -> Signal {
+pub(super) fn requested(registration: &Registration, developer: Option<DeveloperId>) -> Signal {
     Signal {
         kind: SignalKind::RegistrationRequested,
         portal_id: registration.portal_id.0,

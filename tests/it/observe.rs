@@ -594,7 +594,10 @@ async fn forgetting_empties_subjects_for_good(pool: PgPool) {
         .directory
         .find_developer_by_email(world.portal, "ANN@secret.example");
     assert_eq!(found.await.unwrap(), Some(ann));
-    assert!(world.directory.forget(world.portal, ann).await.unwrap());
+    let kept = world.directory.forget(world.portal, ann).await.unwrap();
+    assert!(kept.is_some_and(|kept| kept.email && kept.full_name && kept.before.is_none()));
+    let kept = world.directory.forget(world.portal, ann).await.unwrap();
+    assert!(kept.is_some_and(|kept| !kept.email && kept.before.is_some()));
     world.sweep(Scope::All).await;
     let record = world
         .directory

@@ -319,6 +319,42 @@ async fn a_shadow_rule_writes_nothing_until_it_is_live(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn nothing_is_decided_about_somebody_who_was_forgotten(pool: PgPool) {
+    // To a condition an address that is not there looks like a stranger's.
+    let rules = r"
+version: 1
+rules:
+  - name: strangers
+    on: developer.signed_up
+    when: domain(developer.email) != 'manchestercity.com'
+    then: [reject_developer]
+  - name: everybody
+    on: registration.requested
+    then: [approve_registration]
+";
+    let scene = Scene::new(pool, rules).await;
+    scene.look().await;
+    let forgotten = scene.stage.directory.forget(PORTAL.into(), KEVIN.into());
+    assert!(forgotten.await.unwrap().is_some());
+    let eve = Uuid::from_u128(0xb1);
+    let seed = json!({ "developers": [developer(eve, "eve@evil.example", "pending")] });
+    scene.stage.emulator.seed(&seed).unwrap();
+    scene
+        .during(async {
+            scene.look().await;
+            eventually("eve is answered", async || !scene.stage.writes().is_empty()).await;
+            scene.settled().await;
+        })
+        .await;
+    assert_eq!(
+        scene.stage.status().await,
+        "pending",
+        "kevin is left to a human"
+    );
+    assert_eq!(scene.stage.actions().await.len(), 1);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn what_usher_did_is_no_news_unless_a_rule_asks_for_it(pool: PgPool) {
     let more = r"
   - name: deaf

@@ -12,6 +12,8 @@ use konnect::Portal;
 use toml::Value;
 use url::Url;
 
+use crate::cli::output::printable;
+
 const CONFIG: &str = "usher.toml";
 const RULES: &str = "rules.yaml";
 const AUTHORIZATION: &str = "usher-authorization";
@@ -165,11 +167,6 @@ fn portal_lines(portals: &[Portal]) -> String {
         .iter()
         .map(|portal| format!("    \"{}\", # {}\n", portal.id, printable(&portal.name)));
     lines.collect()
-}
-
-/// A name that cannot end a comment or steer a terminal.
-pub(super) fn printable(name: &str) -> String {
-    name.replace(char::is_control, " ")
 }
 
 fn reference(file: &Path) -> String {

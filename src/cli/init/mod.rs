@@ -5,22 +5,23 @@
 
 mod files;
 
-use std::fs;
 use std::iter;
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
-use konnect::{ListPortals, Portal};
+use konnect::Portal;
 use serde_json::json;
 use url::Url;
 
 use crate::app::build_client;
-use crate::cli::init::files::{Folder, Settings, printable};
+use crate::cli::init::files::{Folder, Settings};
+use crate::cli::output::printable;
+use crate::cli::reach::{Reach, list_portals};
 use crate::cli::{CliError, Output};
 use crate::clock::Ids;
-use crate::config::{self, ConfigError, Environment, KonnectConfig, Secret};
+use crate::config::{self, Environment};
 
 /// Arguments of `usher init`.
 #[derive(Debug, Args)]
@@ -28,12 +29,8 @@ pub(super) struct InitArgs {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// Host of your region, without a version path [default: `konnect.base_url`]
-    #[arg(long, value_name = "URL")]
-    base_url: Option<Url>,
-    /// File that holds the token [default: `USHER_KONNECT__TOKEN`]
-    #[arg(long, value_name = "PATH")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
     /// Replace usher.toml and rules.yaml; secrets that are there stay
     #[arg(long)]
     force: bool,
@@ -53,9 +50,11 @@ pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<Exi
             "{file} exists; --force replaces it"
         )));
     }
-    let token_file = args.token_file.as_ref().map(in_full).transpose()?;
-    let konnect = settings(&args, token_file.as_ref(), environment)?;
-    let portals = list_portals(&konnect).await?;
+    let token_file = args.reach.token_file.as_ref().map(in_full).transpose()?;
+    // A usher.toml of the current folder is not read: it is about to be written.
+    let konnect = config::load(args.config.as_deref(), environment)?.konnect;
+    let konnect = args.reach.over(konnect)?;
+    let portals = list_portals(&build_client(&konnect)?, &konnect.base_url).await?;
     let settings = Settings {
         base_url: &konnect.base_url,
         token_file: token_file.as_deref(),
@@ -71,62 +70,6 @@ pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<Exi
         &written,
     );
     Ok(ExitCode::SUCCESS)
-}
-
-/// How Konnect is reached: what `--config` and the environment say, with the flags over them.
-///
-/// A `usher.toml` of the current folder is not read: it is about to be written.
-fn settings(
-    args: &InitArgs,
-    token_file: Option<&PathBuf>,
-    environment: &Environment,
-) -> Result<KonnectConfig, CliError> {
-    let mut konnect = config::load(args.config.as_deref(), environment)?.konnect;
-    if let Some(base_url) = &args.base_url {
-        konnect.base_url = base_url.clone();
-    }
-    if let Some(file) = token_file {
-        let text = fs::read_to_string(file).map_err(|error| {
-            CliError::Usage(format!("could not read {}: {error}", file.display()))
-        })?;
-        konnect.token = Some(Secret::new(text.trim_end().to_owned()));
-    }
-    let has_token = konnect
-        .token
-        .as_ref()
-        .is_some_and(|token| !token.expose().is_empty());
-    if !has_token {
-        return Err(CliError::from(ConfigError::Missing {
-            key: "konnect.token",
-            reason: "set USHER_KONNECT__TOKEN, or name a file with --token-file",
-        }));
-    }
-    Ok(konnect)
-}
-
-async fn list_portals(konnect: &KonnectConfig) -> Result<Vec<Portal>, CliError> {
-    let base_url = &konnect.base_url;
-    let client = build_client(konnect)?;
-    let portals = match client.portals().list(&ListPortals::default()).await {
-        Ok(portals) => portals,
-        Err(error) => {
-            let summary = match error.status() {
-                Some(401) => format!(
-                    "{base_url} does not accept the token: it is wrong, expired or of another region"
-                ),
-                Some(403) => format!("the token may not list the portals of {base_url}"),
-                Some(404) => format!("{base_url} does not look like Konnect's management api"),
-                _ => format!("could not list the portals of {base_url}"),
-            };
-            return Err(CliError::Failed(anyhow!(error).context(summary)));
-        }
-    };
-    if portals.is_empty() {
-        return Err(CliError::Failed(anyhow!(
-            "the token sees no portal at {base_url}; is it the right region?"
-        )));
-    }
-    Ok(portals)
 }
 
 fn show(output: Output, base_url: &Url, portals: &[Portal], written: &[PathBuf]) {
@@ -147,7 +90,10 @@ fn show(output: Output, base_url: &Url, portals: &[Portal], written: &[PathBuf])
         &text.join("\n"),
         &json!({ "base_url": base_url, "portals": listed, "files": written }),
     );
-    Output::progress("next: choose a database in usher.toml, fill in the lists of rules.yaml");
+    Output::progress(
+        "next: fill in the lists of rules.yaml, see what they would do by `usher reconcile --dry-run`, \
+         then choose a database in usher.toml",
+    );
 }
 
 /// A path that holds from whatever folder usher is started in.

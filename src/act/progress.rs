@@ -1,0 +1,145 @@
+//! How far a run of usher has come: which actions of some portals ended since it began, and which
+//! of the open ones can end soon.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use konnect::PortalId;
+use uuid::Uuid;
+
+use crate::act::list::ActionRow;
+use crate::act::{Action, Queue};
+use crate::journal::JournalError;
+
+/// The moment from which on a run counts what happened, and what was open then.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    portals: Vec<Uuid>,
+    /// By the database's clock.
+    began: DateTime<Utc>,
+    open: Vec<Uuid>,
+}
+
+/// Where the actions of a run stand.
+#[derive(Debug, Default)]
+pub struct Standings {
+    /// Those that ended and were not told before.
+    pub ended: Vec<Action>,
+    /// Those that are worked on, or due soon.
+    pub moving: usize,
+    /// Those over the limit of their rule, which wait for their time.
+    pub delayed: usize,
+    /// Those that wait for one that is parked or delayed.
+    pub held_up: usize,
+}
+
+impl Queue {
+    /// Begins to count the actions of `portals`: what is open now, and what is decided from now on.
+    pub async fn mark(&self, portals: &[PortalId]) -> Result<Mark, JournalError> {
+        let portals: Vec<Uuid> = portals.iter().map(|portal| portal.0).collect();
+        let began = sqlx::query_scalar!(r#"SELECT now() AS "now!""#)
+            .fetch_one(self.pool())
+            .await?;
+        let open = sqlx::query_scalar!(
+            r"
+            SELECT id
+            FROM actions
+            WHERE state IN ('planned', 'running') AND portal_id = ANY($1)
+            ",
+            &portals,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(Mark {
+            portals,
+            began,
+            open,
+        })
+    }
+
+    /// Where the actions since `mark` stand. `told` holds the ids of those that were told as ended,
+    /// and is added to.
+    pub async fn standings(
+        &self,
+        mark: &Mark,
+        told: &mut BTreeSet<Uuid>,
+    ) -> Result<Standings, JournalError> {
+        // Asked first: what ends between the two questions is told the next time.
+        let mut standings = self.open(mark).await?;
+        let rows = sqlx::query_as!(
+            ActionRow,
+            r"
+            SELECT
+                id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
+                reason, report, portal_id, created_at, updated_at
+            FROM actions
+            WHERE portal_id = ANY($1)
+                AND state NOT IN ('planned', 'running')
+                AND (created_at >= $2 OR id = ANY($3))
+                AND NOT id = ANY($4)
+            ORDER BY updated_at, id
+            ",
+            &mark.portals,
+            mark.began,
+            &mark.open,
+            &told.iter().copied().collect::<Vec<_>>(),
+        )
+        .fetch_all(self.pool())
+        .await?;
+        for row in rows {
+            let action = Action::try_from(row)?;
+            told.insert(action.id);
+            standings.ended.push(action);
+        }
+        Ok(standings)
+    }
+
+    async fn open(&self, mark: &Mark) -> Result<Standings, JournalError> {
+        let rows = sqlx::query!(
+            r#"
+            SELECT
+                a.id, a.waits_for,
+                -- The limit of a rule puts off what was never started, a far date anything.
+                a.state = 'planned' AND (
+                    (a.started_at IS NULL AND a.next_attempt_at > now() + interval '1 second')
+                    OR a.next_attempt_at > now() + interval '2 minutes'
+                ) AS "delayed!",
+                COALESCE(before.state = 'parked' AND before.deed <> 'park', false) AS "held_up!"
+            FROM actions a
+            LEFT JOIN actions before ON before.id = a.waits_for
+            WHERE a.portal_id = ANY($1) AND a.state IN ('planned', 'running')
+            "#,
+            &mark.portals,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let mut standings = Standings::default();
+        let mut stuck: BTreeSet<Uuid> = BTreeSet::new();
+        let mut waiting: BTreeMap<Uuid, Option<Uuid>> = BTreeMap::new();
+        for row in rows {
+            if row.delayed || row.held_up {
+                standings.delayed += usize::from(row.delayed);
+                standings.held_up += usize::from(!row.delayed);
+                stuck.insert(row.id);
+            } else {
+                waiting.insert(row.id, row.waits_for);
+            }
+        }
+        loop {
+            let before = waiting.len();
+            waiting.retain(|id, waits_for| {
+                let held_up = waits_for.is_some_and(|before| stuck.contains(&before));
+                if held_up {
+                    stuck.insert(*id);
+                }
+                !held_up
+            });
+            standings.held_up += before - waiting.len();
+            if waiting.len() == before {
+                break;
+            }
+        }
+        standings.moving = waiting.len();
+        Ok(standings)
+    }
+}

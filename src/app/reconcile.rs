@@ -1,0 +1,284 @@
+//! One sweep with rules and deeds, by the same parts as the service and beside it: they meet in the
+//! database, so that nothing is done twice. Serves nothing and ends by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use konnect::PortalId;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::act::{self, Action, ActionState, Mark, Queue, Standings, Worker};
+use crate::app::{AppError, Database, build_client, database};
+use crate::clock::{Clock, Ids};
+use crate::config::Config;
+use crate::directory::{Directory, Scope};
+use crate::journal::{Journal, JournalError, ReaderName, Source};
+use crate::lifecycle::pause;
+use crate::observe::{self, ObserveError, Observer};
+use crate::react::{self, Reactor};
+use crate::rules::RuleSet;
+
+/// A deed changes what rules see: who was let into a team may get an API for it. So the sweep is
+/// repeated while something was done, and at most this often; what is left then is for the next.
+const ROUNDS: usize = 4;
+/// How often the queue is asked how far it is.
+const POLL: Duration = Duration::from_millis(150);
+
+/// Everything that a sweep with deeds needs.
+#[derive(Debug)]
+pub struct Reconciler {
+    journal: Journal,
+    queue: Queue,
+    observer: Observer,
+    reactor: Reactor,
+    worker: Worker,
+    /// Keeps the rules that the reactor reads.
+    _rules: watch::Sender<Arc<RuleSet>>,
+}
+
+/// Why a run ended before its time. What was decided stays in the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The portals could not be listed.
+    #[error("could not list the portals")]
+    Portals(#[source] ObserveError),
+    /// A portal could not be read: nothing was decided about it.
+    #[error("could not look at portal {portal}")]
+    Look {
+        /// The portal.
+        portal: PortalId,
+        /// Why.
+        source: ObserveError,
+    },
+    /// The database did not do its part.
+    #[error("could not read or write the database")]
+    Database(#[from] JournalError),
+    /// A write was answered 401 or 403.
+    #[error("the token is refused for a deed: nothing was burnt, what is open waits")]
+    Refused,
+    /// It was asked to stop.
+    #[error(
+        "stopped: what was decided and is not done waits for the next run, or for `usher serve`"
+    )]
+    Stopped,
+}
+
+/// What became of a run.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// How many actions ended in which state.
+    pub ended: BTreeMap<ActionState, usize>,
+    /// Those over the limit of their rule.
+    pub delayed: usize,
+    /// Those that wait for another one.
+    pub waiting: usize,
+    /// The portals looked at.
+    pub portals: usize,
+}
+
+/// How a run ended: with its summary in either case.
+#[derive(Debug)]
+pub struct Ended {
+    /// What became of it.
+    pub summary: Summary,
+    /// Why it ended before its time.
+    pub error: Option<ReconcileError>,
+}
+
+impl Summary {
+    /// How many actions ended in this state.
+    pub fn count(&self, state: ActionState) -> usize {
+        self.ended.get(&state).copied().unwrap_or_default()
+    }
+}
+
+/// What a run has told so far.
+struct Progress<F> {
+    tell: F,
+    told: BTreeSet<Uuid>,
+    summary: Summary,
+}
+
+impl<F: FnMut(&Action)> Progress<F> {
+    /// Tells what ended; says how many of it changed something.
+    fn note(&mut self, standings: &Standings) -> usize {
+        let mut done = 0;
+        for action in &standings.ended {
+            (self.tell)(action);
+            done += usize::from(action.state == ActionState::Done);
+            *self.summary.ended.entry(action.state).or_default() += 1;
+        }
+        self.summary.delayed = standings.delayed;
+        self.summary.waiting = standings.moving + standings.held_up;
+        done
+    }
+}
+
+impl Reconciler {
+    /// Brings the schema up to date and makes the parts.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or is of a newer usher, or the client cannot be made.
+    pub async fn prepare(
+        config: &Config,
+        database: &Database,
+        rules: RuleSet,
+        clock: Clock,
+    ) -> Result<Self, AppError> {
+        let journal = database.journal().clone();
+        let readers = [(ReaderName::React, clock.now())];
+        database::try_prepare(&journal, &readers, &clock)
+            .await
+            .map_err(AppError::Schema)?;
+        let client = build_client(&config.konnect)?;
+        let ids = Ids::new(clock.clone());
+        let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
+        let queue = Queue::new(journal.clone(), clock.clone(), ids.clone());
+        let portals = config.konnect.portals.iter().copied();
+        let rules = watch::Sender::new(Arc::new(rules));
+        Ok(Self {
+            observer: Observer::new(observe::Parts {
+                journal: journal.clone(),
+                directory: directory.clone(),
+                client: client.clone(),
+                config: config.observe.clone(),
+                portals: portals.map(Into::into).collect(),
+                clock: clock.clone(),
+                holder: ids.next(),
+            }),
+            reactor: Reactor::new(
+                journal.clone(),
+                directory.clone(),
+                rules.subscribe(),
+                queue.clone(),
+                clock,
+                react::Settings {
+                    own_principal: config.konnect.principal_id,
+                    ..react::Settings::default()
+                },
+            ),
+            worker: Worker::new(queue.clone(), directory, client, act::Timings::default())
+                .with_notify(config.notify.clone()),
+            journal,
+            queue,
+            _rules: rules,
+        })
+    }
+
+    /// Looks, decides and acts until nothing is left to do, and calls `tell` for every action as it
+    /// ends. `stop` ends it early, after the deeds in hand.
+    pub async fn run(&self, stop: &CancellationToken, tell: impl FnMut(&Action)) -> Ended {
+        let mut progress = Progress {
+            tell,
+            told: BTreeSet::new(),
+            summary: Summary::default(),
+        };
+        let error = self.try_run(stop, &mut progress).await.err();
+        Ended {
+            summary: progress.summary,
+            error,
+        }
+    }
+
+    async fn try_run(
+        &self,
+        stop: &CancellationToken,
+        progress: &mut Progress<impl FnMut(&Action)>,
+    ) -> Result<(), ReconcileError> {
+        let portals = tokio::select! {
+            () = stop.cancelled() => return Err(ReconcileError::Stopped),
+            portals = self.observer.portals() => portals.map_err(ReconcileError::Portals)?,
+        };
+        progress.summary.portals = portals.len();
+        let mark = self.queue.mark(&portals).await?;
+        for _ in 0..ROUNDS {
+            tokio::select! {
+                () = stop.cancelled() => return Err(ReconcileError::Stopped),
+                decided = Box::pin(self.decide(&portals)) => decided?,
+            }
+            let done = Box::pin(self.act(&mark, stop, progress)).await?;
+            if done == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at every portal, and decides once all could be read.
+    async fn decide(&self, portals: &[PortalId]) -> Result<(), ReconcileError> {
+        for &portal in portals {
+            let look = self.observer.sweep_once(portal, Scope::All).await;
+            look.map_err(|source| ReconcileError::Look { portal, source })?;
+        }
+        self.decide_what_was_seen(portals).await?;
+        Ok(())
+    }
+
+    /// Acts until no action can end soon, or `stop` fires; says how many were done. Only now, so
+    /// that what fails is not decided once more in the same breath.
+    async fn act(
+        &self,
+        mark: &Mark,
+        stop: &CancellationToken,
+        progress: &mut Progress<impl FnMut(&Action)>,
+    ) -> Result<usize, ReconcileError> {
+        let at_work = CancellationToken::new();
+        let settled = async {
+            let settled = tokio::select! {
+                () = stop.cancelled() => Err(ReconcileError::Stopped),
+                settled = self.settle(mark, progress) => settled,
+            };
+            at_work.cancel();
+            settled
+        };
+        let (settled, ()) = tokio::join!(settled, self.worker.run(at_work.clone()));
+        // What was in hand has ended meanwhile.
+        let standings = self.queue.standings(mark, &mut progress.told).await?;
+        let late = progress.note(&standings);
+        settled.map(|done| done + late)
+    }
+
+    /// Decides about what the looks showed, and about everybody who waits.
+    async fn decide_what_was_seen(&self, portals: &[PortalId]) -> Result<(), JournalError> {
+        self.reactor.drain().await?;
+        // A service beside may have some of it in hand.
+        while self
+            .journal
+            .owed_of(ReaderName::React, Source::Observe)
+            .await?
+            > 0
+        {
+            self.journal.appended(POLL).await;
+            self.reactor.drain().await?;
+        }
+        for &portal in portals {
+            self.reactor.decide_pending_in(portal).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no action can end soon; says how many were done.
+    async fn settle(
+        &self,
+        mark: &Mark,
+        progress: &mut Progress<impl FnMut(&Action)>,
+    ) -> Result<usize, ReconcileError> {
+        let never = CancellationToken::new();
+        let mut done = 0;
+        loop {
+            let standings = self.queue.standings(mark, &mut progress.told).await?;
+            let moving = standings.moving;
+            done += progress.note(&standings);
+            if moving == 0 {
+                return Ok(done);
+            }
+            if *self.worker.paused().borrow() {
+                return Err(ReconcileError::Refused);
+            }
+            pause(POLL, &never).await;
+        }
+    }
+}

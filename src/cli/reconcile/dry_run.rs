@@ -1,0 +1,318 @@
+//! What a sweep would do, read and decided in memory: prints, and changes nothing anywhere.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use konnect::{Client, PortalId};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::act::Target;
+use crate::app::build_client;
+use crate::cli::output::printable;
+use crate::cli::reach::{list_portals, refused};
+use crate::cli::reconcile::Beginning;
+use crate::cli::{CliError, DIFFERENCES, Output};
+use crate::clock::Clock;
+use crate::directory::{Scope, Snapshot};
+use crate::lifecycle::Lifecycle;
+use crate::observe;
+use crate::react::{Fate, Rehearsed, Verdict, Wish, rehearse};
+use crate::rules::{Facts, Mode, RuleSet};
+
+/// What only a database knows.
+const BLIND: &str = "a dry run does not know what only the database keeps: how much of limit_per_hour is used, \
+     whom a person took out of a team, what was done before; what follows from a deed is decided after it";
+
+/// Reads, decides and shows every portal.
+pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode, CliError> {
+    let read = read_all(&beginning);
+    let snapshots = tokio::select! {
+        read = read => read?,
+        signalled = Lifecycle::signalled() => {
+            signalled.map_err(anyhow::Error::from)?;
+            return Err(CliError::Failed(anyhow!("stopped before everything was read")));
+        }
+    };
+    let Beginning { rules, output, .. } = beginning;
+    for kind in unheard(&rules) {
+        Output::progress(&format!(
+            "no list shows {kind}: rules that listen to it are not tried"
+        ));
+    }
+    Output::progress(BLIND);
+    let now = Clock::system().now();
+    let mut total = Count::default();
+    for snapshot in &snapshots {
+        let told = rehearse(&rules, snapshot, now);
+        total.portals += 1;
+        for rehearsed in &told {
+            total.add(rehearsed);
+        }
+        if output.is_json() {
+            for rehearsed in &told {
+                output.data("", &as_json(snapshot.portal_id, rehearsed));
+            }
+        } else {
+            output.data(&as_text(snapshot, &told, verbose), &Value::Null);
+        }
+    }
+    output.data(&total.text(), &total.json());
+    Ok(if total.deeds > 0 {
+        ExitCode::from(DIFFERENCES)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Reads everything before anything is shown: half of a picture would be taken for the whole.
+async fn read_all(beginning: &Beginning) -> Result<Vec<Snapshot>, CliError> {
+    let konnect = &beginning.config.konnect;
+    let client = build_client(konnect)?;
+    let portals = if beginning.portals.is_empty() {
+        let listed = list_portals(&client, &konnect.base_url).await?;
+        listed.into_iter().map(|portal| portal.id).collect()
+    } else {
+        beginning.portals.clone()
+    };
+    let mut snapshots = Vec::with_capacity(portals.len());
+    for portal in portals {
+        snapshots.push(read(&client, portal, &konnect.base_url).await?);
+    }
+    Ok(snapshots)
+}
+
+async fn read(client: &Client, portal: PortalId, base_url: &Url) -> Result<Snapshot, CliError> {
+    observe::read(client, portal, Scope::All)
+        .await
+        .map_err(|error| {
+            let summary = match error.status() {
+                Some(401) => refused(base_url),
+                Some(403) => format!("the token may not read portal {portal}"),
+                Some(404) => format!("{base_url} has no portal {portal} that the token sees"),
+                _ => format!("could not read portal {portal}"),
+            };
+            CliError::Failed(anyhow!(error).context(summary))
+        })
+}
+
+/// Signals that rules listen to and that are no state in which somebody waits.
+fn unheard(rules: &RuleSet) -> Vec<&str> {
+    let mut kinds: Vec<&str> = rules
+        .rules()
+        .iter()
+        .filter(|rule| rule.mode != Mode::Off)
+        .map(|rule| rule.on.as_str())
+        .filter(|on| !["developer.signed_up", "registration.requested"].contains(on))
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// What was found in all portals.
+#[derive(Debug, Default)]
+struct Count {
+    portals: usize,
+    waiting: usize,
+    /// Deeds that live rules would do.
+    deeds: usize,
+    in_shadow: usize,
+    parked: usize,
+    /// Whoever waits, and no rule wants anything.
+    left: usize,
+}
+
+impl Count {
+    fn add(&mut self, rehearsed: &Rehearsed) {
+        self.waiting += 1;
+        self.deeds += rehearsed.deeds(Mode::Live).count();
+        self.in_shadow += rehearsed.deeds(Mode::Shadow).count();
+        let is_parked = |verdict: &Verdict| {
+            let mut wishes = verdict.wishes.iter().flatten();
+            verdict.mode == Mode::Live && wishes.any(|wish| matches!(wish.fate, Fate::Parked(_)))
+        };
+        self.parked += usize::from(rehearsed.verdicts.iter().any(is_parked));
+        self.left += usize::from(!rehearsed.is_wanted());
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            waiting,
+            deeds,
+            in_shadow,
+            parked,
+            left,
+            ..
+        } = self;
+        let mut parts = vec![format!("{} would be done", plural(*deeds, "deed"))];
+        if *in_shadow > 0 {
+            parts.push(format!("{in_shadow} more if the rules in shadow were live"));
+        }
+        if *parked > 0 {
+            parts.push(format!("{parked} left to a human"));
+        }
+        if *left > 0 {
+            parts.push(format!("no rule for {left}"));
+        }
+        format!("{waiting} waiting: {}", parts.join(", "))
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "portals": self.portals,
+            "waiting": self.waiting,
+            "deeds": self.deeds,
+            "deeds_in_shadow": self.in_shadow,
+            "left_to_a_human": self.parked,
+            "no_rule": self.left,
+        })
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{end}")
+}
+
+/// One portal for people: who would be answered, and why the others would not.
+fn as_text(snapshot: &Snapshot, told: &[Rehearsed], verbose: bool) -> String {
+    let name = snapshot.portal.as_ref().map_or("", |portal| &portal.name);
+    let mut lines = vec![format!(
+        "portal {}  {}",
+        snapshot.portal_id,
+        printable(name)
+    )];
+    let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for rehearsed in told {
+        if rehearsed.is_wanted() || verbose {
+            lines.push(format!("  {}", who(rehearsed)));
+        }
+        for verdict in &rehearsed.verdicts {
+            match &verdict.wishes {
+                Ok(wishes) => lines.push(format!("    {}", wanted(verdict, wishes))),
+                Err(reason) if verbose => {
+                    lines.push(format!("    {}: no: {}", verdict.rule, printable(reason)));
+                }
+                Err(_) if rehearsed.is_wanted() => {}
+                Err(reason) => {
+                    let reason = (verdict.rule.as_str(), reason.as_str());
+                    *reasons.entry(reason).or_default() += 1;
+                }
+            }
+        }
+        if rehearsed.verdicts.is_empty() {
+            let kind = rehearsed.facts.signal.kind.as_str();
+            *reasons.entry((kind, "no rule listens")).or_default() += 1;
+        }
+    }
+    if told.is_empty() {
+        lines.push("  nobody waits".to_owned());
+    }
+    for ((rule, reason), count) in reasons {
+        lines.push(format!("  {count} × {rule}: no: {}", printable(reason)));
+    }
+    lines.join("\n")
+}
+
+/// Who or what waits, in one line.
+fn who(rehearsed: &Rehearsed) -> String {
+    let facts = &rehearsed.facts;
+    let email = email(facts).unwrap_or("somebody");
+    let text = match (&facts.registration, &facts.application) {
+        (Some(registration), Some(application)) => format!(
+            "{email}'s application {} asks for {}",
+            application.name, registration.api.name
+        ),
+        (Some(registration), None) => format!("{email} asks for {}", registration.api.name),
+        (None, _) => format!("{email} signed up"),
+    };
+    let (kind, id) = (rehearsed.target.kind(), rehearsed.target.id());
+    format!("{}  ({kind} {id})", printable(&text))
+}
+
+/// What one rule wants, in one line.
+fn wanted(verdict: &Verdict, wishes: &[Wish]) -> String {
+    let deed = |wish: &Wish| {
+        let note = match (&wish.owned_by, &wish.fate) {
+            (Some(rule), _) => format!(" (done by {rule})"),
+            (None, Fate::Done) => String::new(),
+            (None, Fate::Holds) => " (is so already)".to_owned(),
+            (None, Fate::Parked(reason)) if wish.deed.name() == "park" => {
+                format!(" (left to a human: {reason})")
+            }
+            (None, Fate::Parked(reason)) => format!(" (would be left to a human: {reason})"),
+            (None, Fate::Waits) => " (would wait for the one before)".to_owned(),
+        };
+        let name = match wish.deed.name() {
+            "park" => "park".to_owned(),
+            _ => wish.deed.to_string(),
+        };
+        name + &note
+    };
+    let deeds: Vec<String> = wishes.iter().map(deed).collect();
+    let would = match verdict.mode {
+        Mode::Live => "would",
+        Mode::Shadow | Mode::Off => "would, but the rule is in shadow:",
+    };
+    printable(&format!("{}: {would} {}", verdict.rule, deeds.join(", ")))
+}
+
+fn email(facts: &Facts) -> Option<&str> {
+    let of_developer = facts.developer.as_ref().map(|known| known.email.as_str());
+    let owner = facts
+        .application
+        .as_ref()
+        .and_then(|known| known.owner.as_ref());
+    of_developer.or_else(|| owner.map(|owner| owner.name.as_str()))
+}
+
+/// One who waits, for programs.
+fn as_json(portal: PortalId, rehearsed: &Rehearsed) -> Value {
+    let facts = &rehearsed.facts;
+    let verdicts: Vec<Value> = rehearsed
+        .verdicts
+        .iter()
+        .map(|verdict| match &verdict.wishes {
+            Ok(wishes) => json!({
+                "rule": verdict.rule,
+                "mode": verdict.mode.name(),
+                "matched": true,
+                "deeds": wishes.iter().map(deed_json).collect::<Vec<_>>(),
+            }),
+            Err(reason) => json!({
+                "rule": verdict.rule,
+                "mode": verdict.mode.name(),
+                "matched": false,
+                "reason": reason,
+            }),
+        })
+        .collect();
+    let target: &Target = &rehearsed.target;
+    json!({
+        "portal_id": portal,
+        "signal": facts.signal.kind,
+        "target": target,
+        "email": facts.developer.as_ref().map(|known| &known.email),
+        "application": facts.application.as_ref().map(|known| &known.name),
+        "api": facts.registration.as_ref().map(|known| &known.api.name),
+        "would_act": rehearsed.deeds(Mode::Live).next().is_some(),
+        "rules": verdicts,
+    })
+}
+
+fn deed_json(wish: &Wish) -> Value {
+    let (outcome, reason) = match &wish.fate {
+        Fate::Done => ("would_be_done", None),
+        Fate::Holds => ("holds_already", None),
+        Fate::Parked(reason) => ("left_to_a_human", Some(reason)),
+        Fate::Waits => ("would_wait", None),
+    };
+    json!({
+        "deed": wish.deed,
+        "outcome": outcome,
+        "reason": reason,
+        "done_by": wish.owned_by,
+    })
+}

@@ -1,0 +1,123 @@
+//! The sweep with deeds: shows every action as it ends, and what is left. Names people by their ids
+//! only, so that the log of a pipeline holds no address.
+
+use std::pin::pin;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use serde_json::json;
+
+use crate::act::{Action, ActionState};
+use crate::app::{Ended, Reconciler, open_database};
+use crate::cli::output::printable;
+use crate::cli::reconcile::Beginning;
+use crate::cli::{CliError, Output};
+use crate::clock::Clock;
+use crate::config::{ConfigError, Environment, LogFormat};
+use crate::lifecycle::Lifecycle;
+use crate::telemetry::{self, TelemetryError};
+
+pub(super) async fn run(
+    beginning: Beginning,
+    log: &str,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let Beginning {
+        config,
+        rules,
+        output,
+        ..
+    } = beginning;
+    if config.database.url.is_none() && !config.database.embedded {
+        return Err(CliError::from(ConfigError::Missing {
+            key: "database.url",
+            reason: "the record of what was done keeps it from being done twice; \
+                     only --dry-run needs no database",
+        }));
+    }
+    telemetry::init_at(log, LogFormat::Text).map_err(|error| match error {
+        TelemetryError::Filter(reason) => CliError::Usage(format!("--log: {reason}")),
+        other @ TelemetryError::Init(_) => CliError::Failed(other.into()),
+    })?;
+    let lifecycle = Lifecycle::new();
+    let stop = lifecycle.stopping();
+    let work = async {
+        let search_path = environment.path().as_ref();
+        let database = open_database(&config.database, search_path, &lifecycle).await?;
+        let ended = match Reconciler::prepare(&config, &database, rules, Clock::system()).await {
+            Ok(reconciler) => Ok(reconciler.run(&stop, |action| show(output, action)).await),
+            Err(error) => Err(error),
+        };
+        database.journal().close().await;
+        database.stop().await;
+        ended
+    };
+    let mut work = pin!(work);
+    let ended = tokio::select! {
+        ended = &mut work => ended,
+        signalled = Lifecycle::signalled() => {
+            Output::progress("stopping after the deeds in hand…");
+            lifecycle.stop();
+            signalled.map_err(anyhow::Error::from)?;
+            work.await
+        }
+    }?;
+    conclude(output, ended)
+}
+
+fn show(output: Output, action: &Action) {
+    let Action {
+        rule,
+        deed,
+        target,
+        state,
+        reason,
+        ..
+    } = action;
+    let why = reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(": {reason}"));
+    let text = format!(
+        "{state}  {deed}  {} {}  ({rule}){why}",
+        target.kind(),
+        target.id()
+    );
+    output.data(&printable(&text), action);
+}
+
+fn conclude(output: Output, ended: Ended) -> Result<ExitCode, CliError> {
+    let Ended { summary, error } = ended;
+    let mut counts: Vec<String> = ActionState::ALL
+        .into_iter()
+        .map(|state| (state, summary.count(state)))
+        .filter(|(state, count)| *count > 0 || *state == ActionState::Done)
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
+    if summary.delayed > 0 {
+        counts.push(format!("{} over the limit of their rule", summary.delayed));
+    }
+    if summary.waiting > 0 {
+        counts.push(format!("{} waiting", summary.waiting));
+    }
+    let by_state: serde_json::Map<String, serde_json::Value> = ActionState::ALL
+        .into_iter()
+        .filter(|state| !matches!(state, ActionState::Planned | ActionState::Running))
+        .map(|state| (state.to_string(), json!(summary.count(state))))
+        .collect();
+    output.data(
+        &counts.join(", "),
+        &json!({
+            "portals": summary.portals,
+            "ended": by_state,
+            "delayed": summary.delayed,
+            "waiting": summary.waiting,
+        }),
+    );
+    if let Some(error) = error {
+        return Err(CliError::Failed(anyhow::Error::new(error)));
+    }
+    match summary.count(ActionState::Failed) {
+        0 => Ok(ExitCode::SUCCESS),
+        count => Err(CliError::Failed(anyhow!("{count} deeds failed"))),
+    }
+}

@@ -1,0 +1,295 @@
+//! A dry run: what rules would have done about everybody who waits, from a snapshot alone. Decides
+//! by the same facts and the same function as the service; stores, asks and does nothing.
+
+use chrono::{DateTime, Utc};
+
+use crate::act::Target;
+use crate::directory::{Excerpt, Snapshot};
+use crate::event::Signal;
+use crate::react::facts::{Found, assemble};
+use crate::react::redecide::{requested, signed_up};
+use crate::rules::{self, Decision, Deed, DeveloperFacts, Facts, Mode, Planned, RuleSet, TeamRef};
+
+/// What would become of one deed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It would be done.
+    Done,
+    /// What it asks for holds already.
+    Holds,
+    /// It would be left to a human, with the reason.
+    Parked(String),
+    /// It would wait for one before it that is left to a human.
+    Waits,
+}
+
+/// One deed that a rule wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The deed.
+    pub deed: Deed,
+    /// The rule that would do it, where an earlier one wants the same.
+    pub owned_by: Option<String>,
+    /// What would become of it.
+    pub fate: Fate,
+}
+
+/// What one rule makes of somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The name of the rule.
+    pub rule: String,
+    /// Whether it acts.
+    pub mode: Mode,
+    /// The deeds it wants, or why it wants none.
+    pub wishes: Result<Vec<Wish>, String>,
+}
+
+/// Somebody who waits, and what rules make of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rehearsed {
+    /// The developer or registration.
+    pub target: Target,
+    /// What the rules looked at. Holds names and addresses.
+    pub facts: Facts,
+    /// Every rule that listens, in decision order.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Rehearsed {
+    /// The deeds that would be done at once, by rules of this mode.
+    pub fn deeds(&self, mode: Mode) -> impl Iterator<Item = (&Verdict, &Wish)> {
+        self.verdicts
+            .iter()
+            .filter(move |verdict| verdict.mode == mode)
+            .flat_map(|verdict| {
+                let wishes = verdict.wishes.iter().flatten();
+                wishes.map(move |wish| (verdict, wish))
+            })
+            .filter(|(_, wish)| wish.fate == Fate::Done && wish.owned_by.is_none())
+    }
+
+    /// Whether any rule, live or in shadow, wants something.
+    pub fn is_wanted(&self) -> bool {
+        self.verdicts.iter().any(|verdict| {
+            verdict
+                .wishes
+                .as_ref()
+                .is_ok_and(|wishes| !wishes.is_empty())
+        })
+    }
+}
+
+/// Decides about everybody whom a complete `snapshot` shows waiting: developers first, then
+/// registrations, the oldest first.
+pub fn rehearse(rules: &RuleSet, snapshot: &Snapshot, now: DateTime<Utc>) -> Vec<Rehearsed> {
+    let excerpt = Excerpt::of(snapshot, now);
+    let decide = |signal: &Signal, target| {
+        let facts = assemble(Found::within(&excerpt, signal), signal, None, false, now).facts;
+        let verdicts = rules::decide(rules, &facts)
+            .into_iter()
+            .map(|outcome| Verdict {
+                rule: outcome.rule,
+                mode: outcome.mode,
+                wishes: match outcome.result {
+                    Decision::Matched { deeds } => {
+                        Ok(wishes(deeds, facts.developer.as_ref(), &excerpt))
+                    }
+                    Decision::NotMatched { reason } | Decision::Overruled { reason, .. } => {
+                        Err(reason)
+                    }
+                },
+            })
+            .collect();
+        Rehearsed {
+            target,
+            facts,
+            verdicts,
+        }
+    };
+    let developers = excerpt.pending_developers().into_iter().map(|developer| {
+        let target = Target::Developer { id: developer.id.0 };
+        decide(&signed_up(developer), target)
+    });
+    let registrations = excerpt.pending_registrations().into_iter().map(|waiting| {
+        let target = Target::Registration {
+            id: waiting.id.0,
+            application_id: waiting.application_id.0,
+        };
+        let owner = excerpt.owner_of(waiting.application_id);
+        decide(&requested(waiting, owner), target)
+    });
+    developers.chain(registrations).collect()
+}
+
+fn wishes(deeds: Vec<Planned>, developer: Option<&DeveloperFacts>, excerpt: &Excerpt) -> Vec<Wish> {
+    let mut held_up = false;
+    let mut wishes = Vec::with_capacity(deeds.len());
+    for planned in deeds {
+        let fate = if held_up {
+            Fate::Waits
+        } else {
+            fate(&planned.deed, developer, excerpt)
+        };
+        // A deed that parks is carried out by parking, and holds up nothing.
+        held_up |= matches!(fate, Fate::Parked(_)) && !matches!(planned.deed, Deed::Park { .. });
+        wishes.push(Wish {
+            deed: planned.deed,
+            owned_by: planned.owned_by,
+            fate,
+        });
+    }
+    wishes
+}
+
+fn fate(deed: &Deed, developer: Option<&DeveloperFacts>, excerpt: &Excerpt) -> Fate {
+    let (team, joins, create) = match deed {
+        Deed::AddToTeam { team, create } => (team, true, *create),
+        Deed::RemoveFromTeam { team } => (team, false, false),
+        Deed::Park { reason } => return Fate::Parked(reason.clone()),
+        _ => return Fate::Done,
+    };
+    if let TeamRef::Name(name) = team {
+        match excerpt.teams_named(name) {
+            1 => {}
+            0 if create => return Fate::Done,
+            0 => return Fate::Parked("the portal has no team of this name".to_owned()),
+            count => return Fate::Parked(format!("the portal has {count} teams of this name")),
+        }
+    }
+    let is_member = developer.is_some_and(|developer| {
+        developer.teams.iter().any(|known| match team {
+            TeamRef::Name(name) => known.name == *name,
+            TeamRef::Id(id) => known.id == *id,
+        })
+    });
+    if is_member == joins {
+        Fate::Holds
+    } else {
+        Fate::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use konnect::{ApplicationId, Developer, DeveloperId, DeveloperStatus, PortalId, Team, TeamId};
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::{Fate, Rehearsed, rehearse};
+    use crate::directory::{Scope, Snapshot};
+    use crate::rules::{Mode, RuleSet, load};
+
+    const PORTAL: PortalId = PortalId(Uuid::from_u128(1));
+
+    fn rules(text: &str) -> RuleSet {
+        load(text, "rules.yaml").unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2026-11-22T12:00:00Z".parse().unwrap()
+    }
+
+    fn person(id: u128, email: &str, status: DeveloperStatus) -> Developer {
+        Developer {
+            id: DeveloperId(Uuid::from_u128(id)),
+            email: email.to_owned(),
+            full_name: "Somebody".to_owned(),
+            status,
+            application_count: None,
+            created_at: None,
+            updated_at: None,
+        }
+    }
+
+    /// Ann of Arsenal and Eve of nowhere wait; Bob is in, and asks for an API.
+    fn snapshot() -> Snapshot {
+        let mut snapshot = Snapshot::empty(PORTAL, Scope::All);
+        snapshot.developers = vec![
+            person(2, "ann@arsenal.com", DeveloperStatus::Pending),
+            person(3, "eve@arsenal.com.evil.com", DeveloperStatus::Pending),
+            person(4, "bob@arsenal.com", DeveloperStatus::Approved),
+        ];
+        snapshot.teams = vec![Team {
+            id: TeamId(Uuid::from_u128(5)),
+            name: "Partners".to_owned(),
+            description: None,
+            can_own_applications: None,
+            created_at: None,
+            updated_at: None,
+        }];
+        snapshot.memberships = vec![(TeamId(Uuid::from_u128(5)), DeveloperId(Uuid::from_u128(4)))];
+        let application = json!({
+            "id": Uuid::from_u128(6), "name": "App",
+            "owner": { "type": "developer", "id": Uuid::from_u128(4) },
+        });
+        snapshot.applications = vec![serde_json::from_value(application).unwrap()];
+        let registration = json!({
+            "id": Uuid::from_u128(7), "status": "pending",
+            "api": { "id": Uuid::from_u128(8), "name": "Fixtures" },
+            "application": { "id": ApplicationId(Uuid::from_u128(6)) },
+        });
+        snapshot.registrations = vec![serde_json::from_value(registration).unwrap()];
+        snapshot
+    }
+
+    const RULES: &str = r#"
+version: 1
+lists: {partners: [arsenal.com]}
+rules:
+  - name: partners
+    on: developer.signed_up
+    when: domain(developer.email) in lists.partners
+    then: [approve_developer, {add_to_team: Partners}]
+  - name: fixtures
+    on: registration.requested
+    when: registration.api.name == "Fixtures" && in_team(developer, "Partners")
+    then: [approve_registration]
+"#;
+
+    fn fates(rehearsed: &Rehearsed) -> Vec<&Fate> {
+        let wishes = rehearsed.verdicts.iter().flat_map(|v| v.wishes.iter());
+        wishes.flatten().map(|wish| &wish.fate).collect()
+    }
+
+    #[test]
+    fn decides_about_whoever_waits_with_team_and_owner() {
+        let told = rehearse(&rules(RULES), &snapshot(), now());
+        assert_eq!(told.len(), 3, "Bob is in already, his request is not");
+        assert_eq!(fates(&told[0]), [&Fate::Done, &Fate::Done]);
+        assert_eq!(told[0].deeds(Mode::Live).count(), 2);
+        assert!(!told[1].is_wanted());
+        let why = told[1].verdicts[0].wishes.as_ref().unwrap_err();
+        assert_eq!(why, "domain(developer.email) in lists.partners is false");
+        assert_eq!(told[2].target.kind(), "registration");
+        assert_eq!(fates(&told[2]), [&Fate::Done], "he is a partner");
+    }
+
+    #[test]
+    fn a_shadow_rule_wants_the_same_and_does_nothing() {
+        let shadow = RULES.replace("    on:", "    mode: shadow\n    on:");
+        let told = rehearse(&rules(&shadow), &snapshot(), now());
+        assert_eq!(told[0].deeds(Mode::Live).count(), 0);
+        assert_eq!(told[0].deeds(Mode::Shadow).count(), 2);
+        assert!(told[0].is_wanted());
+    }
+
+    #[test]
+    fn tells_what_would_be_left_to_a_human_and_what_would_wait() {
+        let unknown = "then: [{add_to_team: Nobody}, approve_developer, {park: look}]";
+        let text = RULES.replace(
+            "then: [approve_developer, {add_to_team: Partners}]",
+            unknown,
+        );
+        let told = rehearse(&rules(&text), &snapshot(), now());
+        let no_team = Fate::Parked("the portal has no team of this name".to_owned());
+        assert_eq!(fates(&told[0]), [&no_team, &Fate::Waits, &Fate::Waits]);
+
+        let parks = "then: [{park: look}, {remove_from_team: Partners}, approve_developer]";
+        let text = RULES.replace("then: [approve_developer, {add_to_team: Partners}]", parks);
+        let told = rehearse(&rules(&text), &snapshot(), now());
+        let look = Fate::Parked("look".to_owned());
+        assert_eq!(fates(&told[0]), [&look, &Fate::Holds, &Fate::Done]);
+    }
+}
