@@ -28,6 +28,7 @@ use crate::console::api::{self, Api, Tokens};
 use crate::directory::Directory;
 use crate::http::health::{self, Health};
 use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
+use crate::ingest::hooks::{self, Hooks};
 use crate::ingest::{self, Door, Spool, SpoolError};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
@@ -167,6 +168,7 @@ impl App {
         let (tokens, console_token) = console_tokens(&config);
         let router = ingest::router(&config.ingest.path, door.clone())
             .merge(api::router(api, Tokens::new(&tokens)))
+            .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), metrics));
 
         let publisher = publisher(&config, &journal, &ids, &health)?;
@@ -299,6 +301,13 @@ fn publisher(
         return Ok(None);
     }
     Publisher::new(journal.clone(), &config.kafka, ids.clone(), health.clone()).map(Some)
+}
+
+/// The door for trusted senders; none where there are none.
+fn hooks_router(config: &Config, journal: &Journal, clock: &Clock, ids: &Ids) -> Router {
+    Hooks::new(&config.hooks, journal.clone(), clock.clone(), ids.clone())
+        .map(hooks::router)
+        .unwrap_or_default()
 }
 
 fn open_spool(config: &SpoolConfig, health: &Health) -> Result<Option<Spool>, SpoolError> {

@@ -9,8 +9,7 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 9] = [
-    "hooks",
+const NOT_YET: [&str; 8] = [
     "console.listen",
     "telemetry.otlp_endpoint",
     "backfill.audit",
@@ -343,9 +342,14 @@ mod tests {
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
             ),
             (
-                "[hooks]\nsenders = []\n",
+                "[hooks]\nsenders = [{name = \"hr\", secret = \"hunter2\"}]\n",
                 &[],
-                "usher.toml:1: hooks: this version of usher cannot do that yet",
+                "usher.toml:2: hooks.senders: senders[0].secret: expected whsec_ and the base64 of 24 to 64 bytes, such as: echo \"whsec_$(openssl rand -base64 32)\"",
+            ),
+            (
+                "[console]\nlisten = \"127.0.0.1:1\"\n",
+                &[],
+                "usher.toml:2: console.listen: this version of usher cannot do that yet",
             ),
             (
                 "",

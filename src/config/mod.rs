@@ -4,13 +4,14 @@
 //! key's name and its place; no error shows a value, since it may be a secret.
 
 mod forward;
+mod hooks;
 mod load;
 mod secret;
 mod sections;
 mod span;
-mod webhook_secret;
 
 pub use forward::ForwardConfig;
+pub use hooks::{HookSecret, HookSender, HooksConfig, TypePattern};
 pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
@@ -19,7 +20,6 @@ pub use sections::{
     Role, RulesConfig, SpoolConfig, TelemetryConfig, TlsConfig, VerifyPolicy,
 };
 pub use span::parse_span;
-pub use webhook_secret::{NoWebhookSecret, WebhookSecret};
 
 use serde::Deserialize;
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub rules: RulesConfig,
     /// Notices of decisions.
     pub notify: NotifyConfig,
+    /// Trusted senders of custom events.
+    pub hooks: HooksConfig,
     /// Asking Konnect for missed time.
     pub backfill: BackfillConfig,
     /// How long what is kept.

@@ -10,9 +10,9 @@ use serde::de::{Deserializer, Error as _};
 use url::Url;
 use uuid::Uuid;
 
+use crate::config::hooks::HookSecret;
 use crate::config::secret::Secret;
 use crate::config::span;
-use crate::config::webhook_secret::WebhookSecret;
 
 const MIB: usize = 1024 * 1024;
 
@@ -232,10 +232,19 @@ pub struct RulesConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct NotifyConfig {
     /// Signs every notice whose rule names no secret of its own.
-    pub secret: Option<WebhookSecret>,
+    #[serde(deserialize_with = "signing_key")]
+    pub secret: Option<HookSecret>,
     /// Hosts, as URLs name them, that may have addresses which are not public.
     #[serde(deserialize_with = "hosts")]
     pub allow_private: Vec<String>,
+}
+
+/// The form that senders and receivers of Standard Webhooks exchange.
+fn signing_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HookSecret>, D::Error> {
+    let secret = Secret::deserialize(deserializer)?;
+    let key = HookSecret::parse(secret.expose());
+    key.map(Some)
+        .ok_or_else(|| D::Error::custom("expected whsec_ and the base64 of 24 to 64 bytes"))
 }
 
 /// Names and addresses without scheme and port: anything else would never be met.

@@ -1,9 +1,7 @@
 //! People who are to be invited: their address is kept in `subjects`, under an id of usher's own,
 //! until Konnect knows them under one of its own.
 
-use chrono::{DateTime, Utc};
 use konnect::{DeveloperId, PortalId};
-use sqlx::PgConnection;
 
 use crate::directory::Directory;
 use crate::journal::JournalError;
@@ -50,47 +48,18 @@ impl Directory {
         let id = self.ids.next();
         sqlx::query!(
             r"
-            INSERT INTO subjects (portal_id, developer_id, email, full_name)
-            VALUES ($1, $2, $3, $4)
+            INSERT INTO subjects (portal_id, developer_id, email, full_name, told_at)
+            VALUES ($1, $2, $3, $4, $5)
             ",
             portal.0,
             id,
             email,
             full_name,
+            self.clock.now(),
         )
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
         Ok(DeveloperId(id))
     }
-}
-
-/// Empties the invitation of whoever has the address of `developer`.
-pub(super) async fn forget_invitee(
-    tx: &mut PgConnection,
-    portal: PortalId,
-    developer: DeveloperId,
-    now: DateTime<Utc>,
-) -> Result<(), JournalError> {
-    sqlx::query!(
-        r"
-        UPDATE subjects s
-        SET email = NULL, full_name = NULL, forgotten_at = COALESCE(s.forgotten_at, $3)
-        FROM subjects known
-        WHERE known.portal_id = $1 AND known.developer_id = $2
-            AND s.portal_id = $1 AND s.developer_id <> $2
-            AND lower(s.email) = lower(known.email)
-            AND NOT EXISTS (
-                SELECT
-                FROM directory_developers d
-                WHERE d.portal_id = s.portal_id AND d.developer_id = s.developer_id
-            )
-        ",
-        portal.0,
-        developer.0,
-        now,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
 }

@@ -8,7 +8,6 @@ use konnect::{Developer, DeveloperId, PortalId};
 use sqlx::PgConnection;
 
 use crate::directory::Directory;
-use crate::directory::invitees::forget_invitee;
 use crate::journal::JournalError;
 
 /// E-mail and name of a developer; empty once forgotten.
@@ -54,20 +53,29 @@ impl Directory {
         portal: PortalId,
         developer: DeveloperId,
     ) -> Result<Option<Forgotten>, JournalError> {
-        let mut tx = self.journal.pool().begin().await?;
-        // While the address by which they are found is still there.
-        forget_invitee(&mut tx, portal, developer, self.clock.now()).await?;
-        let forgotten = sqlx::query_as!(
+        Ok(sqlx::query_as!(
             Forgotten,
             r#"
-            UPDATE subjects
-            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
-            FROM (
+            WITH known AS (
                 SELECT portal_id, developer_id, email, full_name, forgotten_at
                 FROM subjects
                 WHERE portal_id = $1 AND developer_id = $2
                 FOR UPDATE
-            ) AS known
+            ),
+            -- What trusted senders told of them before they signed up.
+            told AS (
+                UPDATE subjects
+                SET email = NULL, full_name = NULL,
+                    forgotten_at = COALESCE(subjects.forgotten_at, $3)
+                FROM known
+                WHERE subjects.portal_id = known.portal_id
+                    AND subjects.developer_id <> known.developer_id
+                    AND subjects.told_at IS NOT NULL
+                    AND lower(subjects.email) = lower(known.email)
+            )
+            UPDATE subjects
+            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
+            FROM known
             WHERE subjects.portal_id = known.portal_id
                 AND subjects.developer_id = known.developer_id
             RETURNING
@@ -79,10 +87,8 @@ impl Directory {
             developer.0,
             self.clock.now(),
         )
-        .fetch_optional(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(forgotten)
+        .fetch_optional(self.journal.pool())
+        .await?)
     }
 
     /// The portals in which somebody of this id was ever seen.

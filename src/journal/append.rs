@@ -209,7 +209,7 @@ impl Journal {
 }
 
 /// Counts what was committed.
-fn count(batch: &NewBatch, appended: &Appended) {
+pub(super) fn count(batch: &NewBatch, appended: &Appended) {
     counter!(names::EVENTS_STORED).increment(appended.stored as u64);
     counter!(names::EVENTS_DUPLICATE).increment(appended.duplicates as u64);
     for quarantined in &batch.quarantined {

@@ -6,6 +6,7 @@ mod append;
 mod batch;
 mod closed_months;
 mod copy;
+mod custom;
 mod deliveries;
 pub mod embedded;
 mod error;
@@ -40,6 +41,7 @@ pub use append::append_in;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
+pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::StoredEvent;

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::journal::JournalError;
+use crate::journal::custom;
 use crate::journal::partitions;
 use crate::journal::repeats;
 use crate::journal::upkeep::Cutoffs;
@@ -22,18 +23,22 @@ pub(super) enum Chore {
     EventsBeforeMonths,
     EventsOfTheFuture,
     Batches,
+    CustomIds,
+    ToldSubjects,
     Leases,
     Repeats,
 }
 
 impl Chore {
     /// All but [`Chore::Repeats`], which follows the months that are dropped.
-    pub(super) const BEFORE_MONTHS: [Self; 6] = [
+    pub(super) const BEFORE_MONTHS: [Self; 8] = [
         Self::Quarantine,
         Self::Requests,
         Self::EventsBeforeMonths,
         Self::EventsOfTheFuture,
         Self::Batches,
+        Self::CustomIds,
+        Self::ToldSubjects,
         Self::Leases,
     ];
 
@@ -44,6 +49,8 @@ impl Chore {
             Self::Requests => "requests",
             Self::EventsBeforeMonths | Self::EventsOfTheFuture => "events",
             Self::Batches => "batches",
+            Self::CustomIds => "custom_ids",
+            Self::ToldSubjects => "subjects",
             Self::Leases => "leases",
             Self::Repeats => "repeats",
         }
@@ -86,6 +93,8 @@ async fn slice(
             delete_events(connection, cutoffs.events, (Some(tomorrow(cutoffs)), None)).await
         }
         Chore::Batches => delete_batches(connection, cutoffs).await,
+        Chore::CustomIds => custom::delete_ids(connection, cutoffs.told).await,
+        Chore::ToldSubjects => custom::delete_told_subjects(connection, cutoffs.told).await,
         Chore::Leases => delete_leases(connection).await,
         Chore::Repeats => {
             repeats::delete_orphans(connection, cutoffs.events, tomorrow(cutoffs)).await

@@ -28,6 +28,8 @@ pub struct Retention {
     pub quarantine: Duration,
     /// The requests of batches, and batches without events.
     pub batches: Duration,
+    /// Ids of custom events, and addresses that only a sender told.
+    pub told: Duration,
 }
 
 /// What one round of upkeep did.
@@ -59,6 +61,7 @@ pub(super) struct Cutoffs {
     pub(super) events: DateTime<Utc>,
     pub(super) quarantine: DateTime<Utc>,
     pub(super) batches: DateTime<Utc>,
+    pub(super) told: DateTime<Utc>,
 }
 
 impl Cutoffs {
@@ -68,6 +71,7 @@ impl Cutoffs {
             events: before(now, retention.events),
             quarantine: before(now, retention.quarantine),
             batches: before(now, retention.batches),
+            told: before(now, retention.told),
         }
     }
 

@@ -15,9 +15,10 @@ use uuid::Uuid;
 use crate::act::{Enqueued, NewChain, Queue};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::event::{AuditEvent, Signal, render};
+use crate::event::{AuditEvent, Signal, SignalKind, render};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
+use crate::react::custom::{self, Waiting};
 use crate::react::meaning::{Hint, meaning};
 use crate::react::{gather, plan};
 use crate::rules::RuleSet;
@@ -66,6 +67,7 @@ pub struct Reactor {
     pub(super) again: Notify,
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
+    waiting: Waiting,
 }
 
 impl Reactor {
@@ -87,6 +89,7 @@ impl Reactor {
             settings,
             again: Notify::new(),
             failures: Mutex::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -170,9 +173,14 @@ impl Reactor {
     /// Handles one batch, whatever becomes of it.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
     async fn take(&self, row: &OutboxRow) {
-        let Err(error) = self.handle(row).await else {
-            self.failures().remove(&row.batch);
-            return;
+        let error = match self.handle(row).await {
+            Ok(Handled::Done) => {
+                self.failures().remove(&row.batch);
+                self.waiting.end(row.batch);
+                return;
+            }
+            Ok(Handled::Later(wait)) => return self.put_back(row, wait).await,
+            Err(error) => error,
         };
         // An outage is nobody's fault and counts for nothing.
         if error.is_transient() || self.count_failure(row.batch) < POISON {
@@ -180,17 +188,7 @@ impl Reactor {
                 error = error.chain(),
                 "could not handle a batch, trying again"
             );
-            if let Err(error) = self
-                .journal
-                .release(ReaderName::React, &[row.batch], TROUBLE)
-                .await
-            {
-                debug!(
-                    error = error.chain(),
-                    "could not release a batch, its claim runs out"
-                );
-            }
-            return;
+            return self.put_back(row, TROUBLE).await;
         }
         error!(
             error = error.chain(),
@@ -201,6 +199,20 @@ impl Reactor {
                 self.failures().remove(&row.batch);
             }
             Err(error) => warn!(error = error.chain(), "could not strike a batch off"),
+        }
+    }
+
+    /// Gives a batch back for a while.
+    async fn put_back(&self, row: &OutboxRow, wait: Duration) {
+        let released = self
+            .journal
+            .release(ReaderName::React, &[row.batch], wait)
+            .await;
+        if let Err(error) = released {
+            debug!(
+                error = error.chain(),
+                "could not release a batch, its claim runs out"
+            );
         }
     }
 
@@ -215,11 +227,20 @@ impl Reactor {
         *count
     }
 
-    async fn handle(&self, row: &OutboxRow) -> Result<(), JournalError> {
+    async fn handle(&self, row: &OutboxRow) -> Result<Handled, JournalError> {
+        let directory = &self.directory;
+        let looked_at = self.waiting.looked_at(directory, row.batch).await?;
         let events = self.journal.events_of(row).await?;
         let mut findings = Findings::default();
         for stored in &events {
             self.understand(stored, &mut findings).await?;
+        }
+        findings
+            .unknown_at
+            .retain(|portal| !looked_at.contains(portal));
+        let unknown_at = &findings.unknown_at;
+        if let Some(wait) = self.waiting.wait(directory, row.batch, unknown_at).await? {
+            return Ok(Handled::Later(wait));
         }
         self.give(&findings.hints).await?;
         for (portal, developer) in &findings.touched {
@@ -227,7 +248,8 @@ impl Reactor {
                 .chains
                 .extend(self.pending_of(*portal, *developer).await?);
         }
-        self.write(&findings.chains, Some(row.batch)).await
+        self.write(&findings.chains, Some(row.batch)).await?;
+        Ok(Handled::Done)
     }
 
     /// Reads one event and decides about its signal.
@@ -251,15 +273,23 @@ impl Reactor {
         if concerns_everyone(&event) {
             self.again.notify_one();
         }
-        let Some(signal) = meaning.signal else {
+        let Some(mut signal) = meaning.signal else {
             return Ok(());
         };
-        let evidence = (signal.key == signal.cause.to_string()).then(|| render(&event));
         let rooms = (&self.directory, &self.queue);
         let rules = Arc::clone(&self.rules.borrow());
         if rules.listening_to(&signal.kind.as_str()).next().is_none() {
             return Ok(());
         }
+        let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
+            let named = custom::find(&self.directory, &event, &mut signal, meaning.subject).await?;
+            if named.is_unknown {
+                findings.unknown_at.insert(PortalId(signal.portal_id));
+            }
+            Some(named.event)
+        } else {
+            (signal.key == signal.cause.to_string()).then(|| render(&event))
+        };
         let mut gathered = gather(rooms, &signal, evidence, meaning.own, now).await?;
         gathered.keep_invitee(&self.directory, &rules).await?;
         let causes = [signal.cause.as_uuid()];
@@ -358,6 +388,17 @@ struct Findings {
     hints: BTreeSet<Hint>,
     chains: Vec<NewChain>,
     touched: BTreeSet<(PortalId, DeveloperId)>,
+    /// Portals where trusted senders name somebody whom the directory does not know.
+    unknown_at: BTreeSet<PortalId>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+enum Handled {
+    /// It is struck off.
+    Done,
+    /// It waits for a look at the API.
+    Later(Duration),
 }
 
 /// Whether an event changes what rules may make of anybody who is pending.

@@ -6,6 +6,8 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 
 /// Requests at the door; label `status`.
 pub const DELIVERIES: &str = "usher_deliveries_total";
+/// Requests of trusted senders; label `status`.
+pub const HOOKS: &str = "usher_hook_requests_total";
 /// Entries received from authorised senders.
 pub const ENTRIES_RECEIVED: &str = "usher_entries_received_total";
 /// Events stored for the first time.

@@ -238,6 +238,7 @@ async fn a_long_report_holds_nobody_up() {
         events: Duration::from_hours(24),
         quarantine: Duration::from_hours(24),
         batches: Duration::from_hours(24),
+        told: Duration::from_hours(24),
     };
     let long_ago = |date: &str| {
         let lines = lines(100..200);

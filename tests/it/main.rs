@@ -29,6 +29,8 @@ mod end_to_end;
 mod faults;
 mod forgery;
 mod forward;
+mod guides;
+mod hooks;
 mod init;
 mod instances;
 mod kill;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use usher::act::{ActionState, DeedSpec, NewChain, NoticeFormat, Target};
 use usher::clock::Ids;
-use usher::config::{NotifyConfig, ObserveConfig, WebhookSecret};
+use usher::config::{HookSecret, NotifyConfig, ObserveConfig};
 use usher::directory::Scope;
 use usher::journal::MIGRATOR;
 use usher::observe::{Observer, Parts};
@@ -96,7 +96,7 @@ fn notice(url: String) -> NewChain {
 
 fn allowing(host: &str) -> NotifyConfig {
     NotifyConfig {
-        secret: Some(WebhookSecret::parse(SECRET).unwrap()),
+        secret: Some(HookSecret::parse(SECRET).unwrap()),
         allow_private: vec![host.to_owned()],
     }
 }
@@ -295,7 +295,7 @@ async fn the_key_comes_from_the_rules_file_of_secrets_or_nothing_is_sent(pool: P
     let missing = folder.path().join("missing");
     for (secret, state, told_why) in [
         (Some(&good), ActionState::Done, None),
-        (Some(&bad), ActionState::Failed, Some("cannot be used")),
+        (Some(&bad), ActionState::Failed, Some("is not whsec_")),
         (Some(&missing), ActionState::Failed, Some("could not read")),
         (None, ActionState::Failed, Some("notify.secret is not set")),
     ] {

@@ -414,6 +414,7 @@ async fn what_is_held_is_owed_to_nobody_anew_and_retention_takes_the_counts_with
         events: day,
         quarantine: day,
         batches: day,
+        told: day,
     };
     let now = scene.clock.now();
     journal.finish(kafka, &[owed[0].batch]).await.unwrap();

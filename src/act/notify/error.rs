@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::config::NoWebhookSecret;
-
 /// What went wrong, each with one answer to whether it may go away.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::act) enum NoticeError {
@@ -19,13 +17,8 @@ pub(in crate::act) enum NoticeError {
         source: std::io::Error,
     },
     /// A file holds something else than a secret.
-    #[error("the secret in {path} cannot be used")]
-    Secret {
-        /// The file.
-        path: String,
-        /// What is expected.
-        source: NoWebhookSecret,
-    },
+    #[error("what {0} holds is not whsec_ and the base64 of 24 to 64 bytes")]
+    Secret(String),
     /// Neither the rule nor the configuration has a secret to sign with.
     #[error("nothing to sign with: the rule names no secret, and notify.secret is not set")]
     Unsigned,
@@ -70,7 +63,7 @@ impl NoticeError {
         match self {
             // A file may be mended, and a receiver that refuses today may be being deployed.
             Self::File { .. }
-            | Self::Secret { .. }
+            | Self::Secret(_)
             | Self::Resolve(_)
             | Self::Connection(_)
             | Self::Timeout(_) => true,
@@ -98,7 +91,7 @@ impl NoticeError {
     /// A stable word for the record.
     pub(in crate::act) fn class(&self) -> &'static str {
         match self {
-            Self::Url(_) | Self::File { .. } | Self::Secret { .. } | Self::Unsigned => "set_up",
+            Self::Url(_) | Self::File { .. } | Self::Secret(_) | Self::Unsigned => "set_up",
             Self::Resolve(_) => "unresolved",
             Self::Private(_) => "private_address",
             Self::Redirected { .. } => "redirected",

@@ -8,13 +8,13 @@ use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
 
-use crate::config::WebhookSecret;
+use crate::config::HookSecret;
 
 /// What a notice is signed with.
 #[derive(Debug, Clone)]
 pub(in crate::act) enum Key {
     /// A key that the receiver knows.
-    Secret(WebhookSecret),
+    Secret(HookSecret),
     /// Nothing: the receiver is known by its URL alone.
     None,
 }
@@ -46,7 +46,7 @@ impl Letter {
     }
 }
 
-fn sign(secret: &WebhookSecret, (id, at): (&str, &str), body: &str) -> String {
+fn sign(secret: &HookSecret, (id, at): (&str, &str), body: &str) -> String {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(secret.key()).expect("HMAC takes keys of any length");
     mac.update(format!("{id}.{at}.{body}").as_bytes());
@@ -56,11 +56,11 @@ fn sign(secret: &WebhookSecret, (id, at): (&str, &str), body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::sign;
-    use crate::config::WebhookSecret;
+    use crate::config::HookSecret;
 
     #[test]
     fn signs_as_the_example_of_the_specification() {
-        let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let secret = HookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
         assert_eq!(
             sign(&secret, (id, "1614265330"), r#"{"test": 2432232314}"#),

@@ -13,7 +13,7 @@ use url::{Host, Url};
 use crate::act::notify::address::is_public;
 use crate::act::notify::{Key, Letter, NoticeError};
 use crate::clock::Clock;
-use crate::config::{NotifyConfig, WebhookSecret};
+use crate::config::{HookSecret, NotifyConfig};
 
 /// Longest time to find the addresses of a host, and to connect.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -54,12 +54,9 @@ impl Notifier {
             return configured.map(Key::Secret).ok_or(NoticeError::Unsigned);
         };
         let path = named.strip_prefix(FILE).unwrap_or(named);
-        WebhookSecret::parse(&read(path).await?)
+        HookSecret::parse(read(path).await?.trim())
             .map(Key::Secret)
-            .map_err(|source| NoticeError::Secret {
-                path: path.to_owned(),
-                source,
-            })
+            .ok_or_else(|| NoticeError::Secret(path.to_owned()))
     }
 
     /// Sends one notice once; returns the status of a success.

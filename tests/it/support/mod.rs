@@ -3,6 +3,8 @@
 pub mod app;
 pub mod database;
 pub mod environment;
+pub mod guide;
+pub mod hooks;
 pub mod kafka;
 pub mod konnect;
 pub mod luck;

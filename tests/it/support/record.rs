@@ -120,10 +120,35 @@ impl Record {
 
     /// How many batches Kafka still has to get.
     pub(crate) async fn owed_to_kafka(&mut self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE reader = 'kafka'")
+        self.owed_to("kafka").await
+    }
+
+    /// How many batches a reader still has to get.
+    pub(crate) async fn owed_to(&mut self, reader: &str) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE reader = $1")
+            .bind(reader)
             .fetch_one(&mut self.0)
             .await
             .expect("the outbox can be counted")
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn rows_of(&mut self, table: &'static str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&mut self.0)
+            .await
+            .expect("rows can be counted")
+    }
+
+    /// Somebody of whom the API showed this address.
+    pub(crate) async fn insert_subject(&mut self, portal: Uuid, developer: Uuid, email: &str) {
+        sqlx::query("INSERT INTO subjects (portal_id, developer_id, email) VALUES ($1, $2, $3)")
+            .bind(portal)
+            .bind(developer)
+            .bind(email)
+            .execute(&mut self.0)
+            .await
+            .expect("the database obeys");
     }
 
     /// Makes the minute pass after which the work of a dead process is anybody's.
