@@ -327,16 +327,6 @@ mod tests {
                 "usher.toml:2: observe.all_every: expected a duration such as \"30s\", \"2m\", \"1h\" or \"7d\"",
             ),
             (
-                "[notify]\nsecret = \"hunter2\"\n",
-                &[],
-                "usher.toml:2: notify.secret: expected whsec_ and the base64 of 24 to 64 bytes",
-            ),
-            (
-                "[notify]\nallow_private = [\"http://hooks\"]\n",
-                &[],
-                "usher.toml:2: notify.allow_private: expected names or addresses of hosts, such as \"hooks.corp.example\" or \"10.1.2.3\"",
-            ),
-            (
                 "[retention]\nevents = \"7d\"\n",
                 &[],
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
@@ -408,6 +398,26 @@ mod tests {
         ] {
             assert_eq!(
                 load_text(text, variables).err().as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_what_is_wrong_with_notify() {
+        for (text, expected) in [
+            (
+                "[notify]\nsecret = \"hunter2\"\n",
+                "usher.toml:2: notify.secret: expected whsec_ and the base64 of 24 to 64 bytes",
+            ),
+            (
+                "[notify]\nallow_private = [\"http://hooks\"]\n",
+                "usher.toml:2: notify.allow_private: expected names or addresses of hosts, such as \"hooks.corp.example\" or \"10.1.2.3\"",
+            ),
+        ] {
+            assert_eq!(
+                load_text(text, &[]).err().as_deref(),
                 Some(expected),
                 "{text}"
             );

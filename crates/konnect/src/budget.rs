@@ -48,9 +48,8 @@ impl Budget {
     pub fn new(per_second: NonZeroU32, percent: u32) -> Arc<Self> {
         let part = f64::from(per_second.get()) * f64::from(percent.clamp(1, 100)) / 100.0;
         let period = Duration::from_secs_f64(1.0 / part);
-        // At least a nanosecond apart: the least that a quota can say.
-        let share = Quota::with_period(period.max(Duration::from_nanos(1)))
-            .expect("the period is not zero");
+        // Rates beyond a call a nanosecond have no period, and need no share.
+        let share = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(per_second));
         Arc::new(Self {
             all: RateLimiter::direct(Quota::per_second(per_second)),
             share: RateLimiter::direct(share),
