@@ -2,6 +2,7 @@
 //! transaction that enqueues what follows from it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +25,9 @@ use crate::rules::RuleSet;
 
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
-/// How long a claim holds: a batch of 5,000 observations takes some time to decide.
-const HOLD: Duration = Duration::from_mins(2);
+/// How long a claim holds without renewal, which comes three times as often: what a crashed
+/// instance had in hand waits that long.
+const HOLD: Duration = Duration::from_secs(15);
 /// How often the outbox is looked at when nothing wakes the reader.
 const POLL: Duration = Duration::from_millis(250);
 /// The wait after the database did not answer.
@@ -118,16 +120,42 @@ impl Reactor {
                         () = self.journal.appended(POLL) => {}
                     }
                 }
-                Ok(rows) => {
-                    for row in rows {
-                        Box::pin(self.take(&row)).await;
-                    }
-                }
+                Ok(rows) => Box::pin(self.take_all(&rows)).await,
                 Err(error) => {
                     warn!(error = error.chain(), "could not claim outbox rows");
                     pause(TROUBLE, stop).await;
                 }
             }
+        }
+    }
+
+    /// Handles the batches one after the other, and holds on to those that are left meanwhile.
+    async fn take_all(&self, rows: &[OutboxRow]) {
+        let batches: Vec<Uuid> = rows.iter().map(|row| row.batch).collect();
+        let at = AtomicUsize::new(0);
+        let work = async {
+            for (index, row) in rows.iter().enumerate() {
+                at.store(index, Ordering::Relaxed);
+                Box::pin(self.take(row)).await;
+            }
+        };
+        let hold = async {
+            loop {
+                tokio::time::sleep(HOLD / 3).await;
+                let left = &batches[at.load(Ordering::Relaxed)..];
+                let held = self.journal.hold_claims(ReaderName::React, left, HOLD);
+                if let Err(error) = held.await {
+                    // Whoever takes a batch over does no deed twice.
+                    debug!(
+                        error = error.chain(),
+                        "could not hold on to claimed batches"
+                    );
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = hold => {}
         }
     }
 
@@ -138,9 +166,7 @@ impl Reactor {
             if rows.is_empty() {
                 return Ok(());
             }
-            for row in rows {
-                Box::pin(self.take(&row)).await;
-            }
+            Box::pin(self.take_all(&rows)).await;
         }
     }
 
@@ -264,7 +290,8 @@ impl Reactor {
         } else {
             as_fact(&event, &signal)
         };
-        let gathered = gather(rooms, &signal, evidence, meaning.own, now).await?;
+        let mut gathered = gather(rooms, &signal, evidence, meaning.own, now).await?;
+        gathered.keep_invitee(&self.directory, &rules).await?;
         let causes = [signal.cause.as_uuid()];
         findings
             .chains

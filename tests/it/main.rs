@@ -37,6 +37,7 @@ mod instances;
 mod kill;
 mod look;
 mod metrics;
+mod notify;
 mod observe;
 mod publish;
 mod react;
