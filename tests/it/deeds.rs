@@ -286,7 +286,7 @@ async fn who_made_the_team_meanwhile_made_what_was_wanted(pool: PgPool) {
     let nothing =
         json!({ "data": [], "meta": { "page": { "number": 1, "size": 100, "total": 0 } } });
     for (status, name) in [(400, "Early"), (409, "Late")] {
-        let team = Uuid::from_u128(u128::from(status as u16));
+        let team = Uuid::from_u128(u128::from(status));
         stage
             .emulator
             .seed(&json!({ "teams": [{ "id": team, "portal_id": PORTAL, "name": name }] }))
@@ -348,7 +348,7 @@ async fn a_name_that_two_teams_bear_is_left_to_a_human(pool: PgPool) {
 }
 
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition().await {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -469,7 +469,7 @@ async fn invitation(stage: &Stage, email: &str, key: &str) -> NewChain {
     let id = id.await.unwrap();
     let mut wanted = chain(vec![DeedSpec::InviteDeveloper { pending: false }]);
     key.clone_into(&mut wanted.signal_key);
-    wanted.signal = "custom.iam.joined".to_owned();
+    "custom.iam.joined".clone_into(&mut wanted.signal);
     wanted.steps[0].target = Target::Invitee { id: id.0 };
     wanted
 }

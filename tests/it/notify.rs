@@ -102,12 +102,12 @@ fn allowing(host: &str) -> NotifyConfig {
 }
 
 /// Lets a worker run until the notice is where it should be.
-async fn told(stage: &Stage, config: NotifyConfig, state: ActionState) {
+async fn told(stage: &Stage, config: NotifyConfig, wanted: ActionState) {
     let worker = stage.worker(quick()).with_notify(config);
     let stop = CancellationToken::new();
     let watch = async {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while stage.action("notify").await.state != state {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while stage.action("notify").await.state != wanted {
             let action = stage.action("notify").await;
             assert!(Instant::now() < deadline, "still {action:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
