@@ -312,7 +312,8 @@ async fn commands_list_show_and_act_and_never_on_many_by_accident() {
         .list(&usher::act::ActionFilter::default(), None, 10)
         .await
         .unwrap();
-    let expected = serde_json::to_value(&all[1..]).unwrap();
+    let of_rule: Vec<_> = all.iter().filter(|one| one.rule != "another").collect();
+    let expected = serde_json::to_value(of_rule).unwrap();
     assert_eq!(json!(parked), expected, "as the API has them");
     let ids: Vec<&str> = parked
         .iter()
