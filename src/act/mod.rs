@@ -8,6 +8,7 @@ mod backoff;
 mod by_hand;
 mod calls;
 mod claim;
+mod decided;
 mod deed;
 mod deeds;
 mod enqueue;

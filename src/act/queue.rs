@@ -1,7 +1,6 @@
 //! The handle on the queue that others hold. Its SQL is in `enqueue`, `claim`, `outcome`, `list`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -34,10 +33,10 @@ impl Queue {
         self.woken.notify_waiters();
     }
 
-    /// Completes when this process enqueued something, or after `at_most`: other instances
-    /// enqueue too, so polling is the truth and this only shortens the wait.
-    pub(super) async fn woken(&self, at_most: Duration) {
-        drop(tokio::time::timeout(at_most, self.woken.notified()).await);
+    /// Completes when this process enqueued something after the call: other instances enqueue too,
+    /// so polling is the truth and this only shortens the wait.
+    pub(super) fn woken(&self) -> impl Future<Output = ()> {
+        self.woken.notified()
     }
 
     pub(super) fn pool(&self) -> &PgPool {

@@ -145,6 +145,31 @@ impl Journal {
         Ok(rows)
     }
 
+    /// Strikes off what came from outside and is older than `before` as a whole, unread; answers
+    /// how many batches. What usher itself appended stays, however old.
+    pub async fn skip_older(
+        &self,
+        reader: ReaderName,
+        before: DateTime<Utc>,
+    ) -> Result<u64, JournalError> {
+        let done = sqlx::query!(
+            r"
+            DELETE FROM outbox
+            USING batches
+            WHERE batches.id = outbox.batch
+                AND outbox.reader = $1
+                AND outbox.last_event_ts < $2
+                AND (outbox.claimed_until IS NULL OR outbox.claimed_until < now())
+                AND batches.source NOT IN ('observe', 'act')
+            ",
+            reader.as_str(),
+            before,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Strikes finished batches off.
     pub async fn finish(&self, reader: ReaderName, batches: &[Uuid]) -> Result<(), JournalError> {
         let mut connection = self.pool.acquire().await?;

@@ -12,6 +12,8 @@ mod end_to_end;
 mod init;
 mod kill;
 mod observe;
+mod onboarding;
+mod onboarding_guides;
 mod publish;
 mod react;
 mod reconcile;

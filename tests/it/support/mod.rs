@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod database;
+pub mod guide;
 pub mod kafka;
 pub mod konnect;
 pub mod process;
