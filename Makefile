@@ -4,7 +4,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: demo test bench ci fmt lint prepare docs help
+.PHONY: demo test fuzz soak bench ci fmt lint prepare docs help
 
 demo: ## run the whole loop on embedded parts: no account, nothing to start first
 	@scripts/setup build postgres && cargo run --quiet --locked -- demo $(ARGS)
@@ -12,10 +12,16 @@ demo: ## run the whole loop on embedded parts: no account, nothing to start firs
 test: ## run all tests against a real Postgres and a real Kafka of their own
 	@scripts/test $(ARGS)
 
+fuzz: ## feed the parsers random bytes, a minute each; ARGS=600 for ten
+	@scripts/fuzz $(ARGS)
+
+soak: ## 50 kills under load, hostile senders and fuzzing for hours; KILLS, ROUNDS and FUZZ make it shorter
+	@scripts/soak
+
 bench: ## measure a release build against COPY of the same rows; ARGS=--quick to see that it runs
 	@scripts/bench $(ARGS)
 
-ci: ## run what CI runs: lint, fresh offline data, all tests
+ci: ## run what CI runs: lint, fresh offline data, fuzzing, all tests
 	@bash .ci/run
 
 fmt: ## format the code

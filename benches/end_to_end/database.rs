@@ -3,12 +3,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
 
-use crate::process;
+use usher::journal::Journal;
 
-const NAME: &str = "usher_bench";
+use crate::{process, progress};
+
+/// Rows of one statement that fills the record, so that progress shows.
+const ROWS_A_FILL: usize = 250_000;
 /// Rows of one COPY, which is one transaction: about what usher would gather.
 const ROWS_A_COPY: usize = 1_000;
 /// Every column, so that the baseline writes what usher writes.
@@ -45,8 +49,9 @@ pub(crate) struct Baseline {
 pub(crate) struct Copies(Vec<Vec<u8>>);
 
 impl Database {
-    /// Makes it anew on `server`, which must sync to disk: else the figures would be false.
-    pub(crate) async fn create(server: &str) -> Result<Self> {
+    /// Makes one of this name anew on `server`, which must sync to disk: else the figures would be
+    /// false.
+    pub(crate) async fn create(server: &str, name: &str) -> Result<Self> {
         let options: PgConnectOptions = server.parse()?;
         let mut connection = options.connect().await?;
         for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
@@ -60,8 +65,8 @@ impl Database {
             );
         }
         for statement in [
-            format!("DROP DATABASE IF EXISTS {NAME}"),
-            format!("CREATE DATABASE {NAME}"),
+            format!("DROP DATABASE IF EXISTS {name}"),
+            format!("CREATE DATABASE {name}"),
         ] {
             sqlx::raw_sql(AssertSqlSafe(statement))
                 .execute(&mut connection)
@@ -69,7 +74,7 @@ impl Database {
         }
         connection.close().await?;
 
-        let options = options.database(NAME);
+        let options = options.database(name);
         let mut connection = options.connect().await?;
         let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
             .fetch_one(&mut connection)
@@ -93,7 +98,7 @@ impl Database {
 
     /// Empties the record and writes everything out, so that every run starts alike.
     pub(crate) async fn empty(&mut self) -> Result<()> {
-        sqlx::raw_sql("TRUNCATE events, batches, quarantine, outbox")
+        sqlx::raw_sql("TRUNCATE events, repeats, batches, quarantine, outbox")
             .execute(&mut self.connection)
             .await?;
         self.settle().await
@@ -105,6 +110,27 @@ impl Database {
             .execute(&mut self.connection)
             .await?;
         Ok(())
+    }
+
+    /// Fills the record with `events` logins of the last four weeks, in the order of their arrival and
+    /// with batches of 1,000, as an usher that ran for long would have left them.
+    pub(crate) async fn fill(&mut self, events: usize, now: DateTime<Utc>) -> Result<()> {
+        let journal = Journal::open(&self.url)?;
+        journal.migrate().await?;
+        let days = (0..=28).map(|days| now - TimeDelta::days(days));
+        journal.ensure_partitions(days).await?;
+        journal.close().await;
+        for first in (0..events).step_by(ROWS_A_FILL) {
+            let last = events.min(first + ROWS_A_FILL);
+            progress(&format!("filling the record: {first} of {events}"));
+            sqlx::raw_sql(AssertSqlSafe(filling(first, last, events, now)))
+                .execute(&mut self.connection)
+                .await?;
+        }
+        sqlx::raw_sql("VACUUM (ANALYZE) events; VACUUM (ANALYZE) batches")
+            .execute(&mut self.connection)
+            .await?;
+        self.settle().await
     }
 
     /// Bytes of write-ahead log so far.
@@ -180,6 +206,50 @@ impl Database {
             cpu_us: postgres.as_secs_f64() * 1e6 / rows,
         })
     }
+}
+
+/// Writes the logins `first` to `last` of `events`: the same columns, as full as usher's own rows.
+fn filling(first: usize, last: usize, events: usize, now: DateTime<Utc>) -> String {
+    let newest = now.timestamp() - 2 * 60 * 60;
+    format!(
+        r#"
+        INSERT INTO events ({COLUMNS})
+        SELECT
+            event_ts,
+            (lpad(to_hex(extract(epoch FROM event_ts)::bigint * 1000), 12, '0') || '8'
+                || substr(md5('id' || n), 2, 3) || '8' || substr(md5('id' || n), 6, 15))::uuid,
+            event_ts, event_ts + interval '1 second', md5('batch' || n / 1000)::uuid, 0, n % 1000,
+            'authentication', 'json', 'verified', false, true, 1, 'Dev-Portal',
+            'AUTHENTICATION_OUTCOME_SUCCESS', 'AUTHENTICATION_TYPE_BASIC',
+            '998db3e4-5cb7-4dd5-b51c-9878096a6999', '3e551b39-227d-4297-b911-e68fd5d77c17', person,
+            (3360194145499000000 + n)::text, '172.71.232.22', '/api/v3/developer/authenticate', NULL,
+            NULL, NULL, NULL, true,
+            convert_to(format(
+                '{{"cef_version":0,"event_class_id":"AUTHENTICATION_TYPE_BASIC","event_product":"Dev-Portal","event_ts":"%s","event_vendor":"KongInc","event_version":"1.0","name":"AUTHENTICATION_OUTCOME_SUCCESS","org_id":"998db3e4-5cb7-4dd5-b51c-9878096a6999","portal_id":"3e551b39-227d-4297-b911-e68fd5d77c17","principal_id":"%s","request":"/api/v3/developer/authenticate","severity":0,"src":"172.71.232.22","success":"true","trace_id":%s,"user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0","sig":"%s"}}',
+                event_ts, person, n, repeat(md5('sig' || n), 3)
+            ), 'UTF8')
+        FROM (
+            SELECT
+                n,
+                to_timestamp({newest} - 28 * 86400 + n * 28.0 * 86400 / {events})::timestamptz(0)
+                    AS event_ts,
+                '00000000-0000-4000-8000-' || lpad((n * 7919 % 5000)::text, 12, '0') AS person
+            FROM generate_series({first}::bigint, {last}::bigint - 1) AS n
+        ) AS logins;
+
+        INSERT INTO batches (id, source, lane, received_at, first_event_ts, last_event_ts, stored,
+            duplicates, quarantined, verdicts, requests)
+        SELECT batch, 'webhook', 'live', min(received_at), min(event_ts), max(event_ts), count(*), 0, 0,
+            '{{"verified": 1000}}', '[]'
+        FROM events
+        WHERE batch IN (
+            SELECT md5('batch' || b)::uuid
+            FROM generate_series({first} / 1000, ({last} - 1) / 1000) AS b
+        )
+        GROUP BY batch
+        ON CONFLICT (id) DO NOTHING
+        "#
+    )
 }
 
 /// A row as COPY's binary format has it: the fields as a prepared query returns them.

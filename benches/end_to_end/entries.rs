@@ -62,17 +62,27 @@ impl Signer {
         Ok(format!("http://{address}"))
     }
 
-    /// Signs `count` different entries, on every core.
-    pub(crate) fn sign(&self, count: usize, first_at: DateTime<Utc>) -> Vec<String> {
-        in_parallel(count, |numbers| {
-            numbers
-                .map(|number| self.signed(number, first_at))
+    /// Signs the entries of these numbers, each of which is another, on every core.
+    pub(crate) fn sign(&self, numbers: Range<usize>, first_at: DateTime<Utc>) -> Vec<String> {
+        self.sign_with(numbers, first_at, "")
+    }
+
+    /// As [`Signer::sign`], each made longer by `rest`, which compresses well.
+    pub(crate) fn sign_with(
+        &self,
+        numbers: Range<usize>,
+        first_at: DateTime<Utc>,
+        rest: &str,
+    ) -> Vec<String> {
+        in_parallel(numbers.len(), |places| {
+            places
+                .map(|place| self.signed(numbers.start + place, first_at, rest))
                 .collect()
         })
     }
 
-    fn signed(&self, number: usize, first_at: DateTime<Utc>) -> String {
-        let unsigned = entry(number, first_at);
+    fn signed(&self, number: usize, first_at: DateTime<Utc>, rest: &str) -> String {
+        let unsigned = entry(number, first_at, rest);
         let sig = URL_SAFE_NO_PAD.encode(self.0.sign(unsigned.as_bytes()).to_bytes());
         let open = unsigned.strip_suffix('}').expect("an entry is an object");
         format!(r#"{open},"sig":"{sig}"}}"#)
@@ -80,7 +90,7 @@ impl Signer {
 }
 
 /// One login, about 600 bytes when signed, as Konnect's own samples are.
-fn entry(number: usize, first_at: DateTime<Utc>) -> String {
+fn entry(number: usize, first_at: DateTime<Utc>, rest: &str) -> String {
     let milliseconds = i64::try_from(number).expect("a bench is small") * 2;
     let at = first_at + TimeDelta::milliseconds(milliseconds);
     let outcome = if number.is_multiple_of(20) {
@@ -96,7 +106,7 @@ fn entry(number: usize, first_at: DateTime<Utc>) -> String {
             r#""portal_id":"3e551b39-227d-4297-b911-e68fd5d77c17","#,
             r#""principal_id":"00000000-0000-4000-8000-{:012}","request":"/api/v3/developer/authenticate","#,
             r#""rt":"{}","severity":0,"src":"172.71.{}.{}","success":"{}","trace_id":{},"#,
-            r#""user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}}"#
+            r#""user_agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0{}"}}"#
         ),
         at.format("%Y-%m-%dT%H:%M:%SZ"),
         outcome.0,
@@ -108,6 +118,7 @@ fn entry(number: usize, first_at: DateTime<Utc>) -> String {
         outcome.1,
         // Above 2^53, where a float loses digits.
         3_360_194_145_499_000_000 + number,
+        rest,
     )
 }
 

@@ -15,32 +15,38 @@ use std::io::Write as _;
 use ::usher::clock::Clock;
 use ::usher::lifecycle::Lifecycle;
 use anyhow::{Context, Result, ensure};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::database::{Baseline, Copies, Database};
+use crate::database::{Baseline, Copies, Database, Held};
 use crate::entries::{LINES_A_BODY, Requests, Signer};
 use crate::load::{Answers, Load};
 use crate::options::Options;
 use crate::report::{Cpu, Measured, Run, Setting};
-use crate::scenario::{ALL, Scenario, Shape};
+use crate::scenario::{ALL, Record, Scenario, Shape, WHEN_EMPTY};
 use crate::usher::Usher;
 
 /// Requests before the clock starts: connections, keys and plans are there then.
 const WARM_UP: usize = 4;
+/// The largest body that usher takes by default.
+const GIANT_BYTES: usize = 64 * 1024 * 1024;
+/// Numbers of its entries begin here, and those of what goes into the full record.
+const FIRST_OF_GIANT: usize = 10_000_000;
+const FIRST_OF_FULL: usize = 1_000_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
     let lifecycle = Lifecycle::new();
     let mut bench = Bench::prepare(options, &lifecycle).await?;
-    let mut all = ALL.map(|scenario| Measured {
-        scenario,
-        runs: Vec::new(),
-    });
+    let mut all: Vec<Measured> = ALL
+        .into_iter()
+        .filter(|scenario| scenario.record == Record::Empty || bench.full.is_some())
+        .map(Measured::of)
+        .collect();
     let copies = bench.rows_of_the_baseline().await?;
     for round in 1..=bench.options.rounds {
         progress(&format!("round {round} of {}", bench.options.rounds));
-        bench.round(&copies, &mut all).await?;
+        bench.round(round, &copies, &mut all).await?;
     }
     let setting = Setting {
         processor: process::processor(),
@@ -62,9 +68,14 @@ fn progress(text: &str) {
 struct Bench<'a> {
     options: Options,
     database: Database,
+    /// Where there is one, the record that is never emptied.
+    full: Option<Database>,
     konnect: String,
+    signer: Signer,
+    first_at: DateTime<Utc>,
     bodies: Requests,
     lines: Requests,
+    giant: Requests,
     lifecycle: &'a Lifecycle,
     /// What the last scenario had stored, for the replay.
     sent: usize,
@@ -74,14 +85,25 @@ impl<'a> Bench<'a> {
     async fn prepare(options: Options, lifecycle: &'a Lifecycle) -> Result<Self> {
         progress(&format!("signing {} entries", options.entries));
         let signer = Signer::new();
+        let now = Clock::system().now();
         // All in the recent past, and a few minutes long.
-        let first_at = Clock::system().now() - TimeDelta::hours(1);
-        let lines = signer.sign(options.entries, first_at);
+        let first_at = now - TimeDelta::hours(1);
+        let lines = signer.sign(0..options.entries, first_at);
+        let mut full = None;
+        if options.stored > 0 {
+            let mut database = Database::create(&options.postgres, "usher_bench_full").await?;
+            database.fill(options.stored, now).await?;
+            full = Some(database);
+        }
         Ok(Self {
-            database: Database::create(&options.postgres).await?,
+            database: Database::create(&options.postgres, "usher_bench").await?,
+            full,
             konnect: signer.serve(lifecycle).await?,
             bodies: entries::requests(&lines, LINES_A_BODY),
             lines: entries::requests(&lines[..options.entries.min(60_000)], 1),
+            giant: giant(&signer, now - TimeDelta::hours(12)),
+            signer,
+            first_at,
             lifecycle,
             sent: 0,
             options,
@@ -90,8 +112,8 @@ impl<'a> Bench<'a> {
 
     /// Lets usher store every entry once, and takes the rows: the baseline copies just these.
     async fn rows_of_the_baseline(&mut self) -> Result<Copies> {
-        let usher = self.usher("off").await?;
-        let load = self.load(&usher, Shape::Bodies);
+        let usher = Usher::start(self.database.url(), &self.konnect, "off", self.lifecycle).await?;
+        let load = self.load(&usher, &self.bodies, Shape::Bodies);
         let answers = Load {
             at_most: self.options.at_most * 10,
             ..load
@@ -109,53 +131,108 @@ impl<'a> Bench<'a> {
         self.database.take_copies().await
     }
 
-    async fn round(&mut self, copies: &Copies, all: &mut [Measured]) -> Result<()> {
+    async fn round(&mut self, round: usize, copies: &Copies, all: &mut [Measured]) -> Result<()> {
         self.database.empty().await?;
         let baseline = self.database.baseline(copies, self.options.at_most).await?;
         progress(&format!("COPY: {:.0} rows/s", baseline.rate));
+        let mut when_empty = None;
         for measured in all {
-            let run = self
-                .run(measured.scenario, baseline)
-                .await
-                .with_context(|| measured.scenario.key)?;
+            let scenario = measured.scenario;
+            let mut run = match scenario.record {
+                Record::Empty => self.run_into_empty(scenario, baseline).await,
+                Record::Full => self.run_into_full(round, scenario, baseline).await,
+            }
+            .with_context(|| scenario.key)?;
+            if scenario.key == WHEN_EMPTY {
+                when_empty = Some(run.rate());
+            }
+            if scenario.record == Record::Full {
+                run.to_empty = when_empty.map(|empty| run.rate() / empty);
+            }
             progress(&format!(
-                "{}: {} events in {:.1} s",
-                measured.scenario.key,
+                "{}: {} events in {:.1} s, {} MB",
+                scenario.key,
                 run.events,
-                run.elapsed.as_secs_f64()
+                run.elapsed.as_secs_f64(),
+                run.peak_memory / 1_000_000
             ));
             measured.runs.push(run);
         }
         Ok(())
     }
 
-    async fn run(&mut self, scenario: Scenario, baseline: Baseline) -> Result<Run> {
+    async fn run_into_empty(&mut self, scenario: Scenario, baseline: Baseline) -> Result<Run> {
         if scenario.replay {
             self.database.settle().await?;
         } else {
             self.database.empty().await?;
         }
-        let usher = self.usher(scenario.verify).await?;
-        let mut load = self.load(&usher, scenario.shape);
-        if scenario.replay {
-            load.limit = self.sent;
+        let requests = match scenario.shape {
+            Shape::Bodies => self.bodies.clone(),
+            Shape::Lines => self.lines.clone(),
+            Shape::Giant => self.giant.clone(),
+        };
+        self.run(scenario, &requests, baseline).await
+    }
+
+    /// Entries of its own for every round, since what was stored stays.
+    async fn run_into_full(
+        &mut self,
+        round: usize,
+        scenario: Scenario,
+        baseline: Baseline,
+    ) -> Result<Run> {
+        let full = self.full.as_mut().context("there is no full record")?;
+        full.settle().await?;
+        let first = FIRST_OF_FULL + round * self.options.entries;
+        let lines = self
+            .signer
+            .sign(first..first + self.options.entries, self.first_at);
+        let requests = entries::requests(&lines, LINES_A_BODY);
+        drop(lines);
+        self.run(scenario, &requests, baseline).await
+    }
+
+    fn record(&mut self, scenario: Scenario) -> &mut Database {
+        match (scenario.record, &mut self.full) {
+            (Record::Full, Some(full)) => full,
+            (Record::Full | Record::Empty, _) => &mut self.database,
         }
+    }
+
+    async fn run(
+        &mut self,
+        scenario: Scenario,
+        requests: &Requests,
+        baseline: Baseline,
+    ) -> Result<Run> {
+        let held = self.record(scenario).held().await?;
+        let url = self.record(scenario).url().to_owned();
+        let usher = Usher::start(&url, &self.konnect, scenario.verify, self.lifecycle).await?;
+        let mut load = self.load(&usher, requests, scenario.shape);
         // The first requests are not measured, so they are not sent twice.
-        let warm_up = Load {
+        let mut warm_up = Load {
             limit: WARM_UP,
             connections: 1,
             ..load.clone()
         };
+        if scenario.shape == Shape::Giant {
+            warm_up.requests = self.bodies.clone();
+        } else {
+            load.first = WARM_UP;
+        }
+        if scenario.replay {
+            load.limit = self.sent;
+        }
         let warm = warm_up.run().await?;
         let before = self.cpu(&usher)?;
         let wal = self.database.wal_bytes().await?;
-        load.first = WARM_UP;
         let answers = load.run().await?;
         let wal_bytes = self.database.wal_bytes().await? - wal;
         let after = self.cpu(&usher)?;
         let peak_memory = process::peak_memory(usher.pid)?;
         usher.end().await?;
-        self.check(scenario, &warm, &answers).await?;
+        self.check(scenario, held, &warm, &answers).await?;
         self.sent = WARM_UP + answers.latencies.len();
         Ok(Run {
             events: answers.counts.received,
@@ -166,23 +243,16 @@ impl<'a> Bench<'a> {
             peak_memory,
             cpu: after.since(before),
             wal_bytes,
+            to_empty: None,
         })
     }
 
-    async fn usher(&self, verify: &str) -> Result<Usher> {
-        Usher::start(self.database.url(), &self.konnect, verify, self.lifecycle).await
-    }
-
-    fn load(&self, usher: &Usher, shape: Shape) -> Load {
-        let requests = match shape {
-            Shape::Bodies => self.bodies.clone(),
-            Shape::Lines => self.lines.clone(),
-        };
+    fn load(&self, usher: &Usher, requests: &Requests, shape: Shape) -> Load {
         Load {
             address: usher.address,
             first: 0,
             limit: requests.prepared.len(),
-            requests,
+            requests: requests.clone(),
             connections: shape.connections(),
             at_most: self.options.at_most,
         }
@@ -197,34 +267,43 @@ impl<'a> Bench<'a> {
     }
 
     /// A figure counts only if the journal holds what was answered, with the verdict it must have.
-    async fn check(&mut self, scenario: Scenario, warm: &Answers, run: &Answers) -> Result<()> {
+    async fn check(
+        &mut self,
+        scenario: Scenario,
+        before: Held,
+        warm: &Answers,
+        run: &Answers,
+    ) -> Result<()> {
         let received = warm.counts.received + run.counts.received;
         let stored = warm.counts.stored + run.counts.stored;
         let duplicates = warm.counts.duplicates + run.counts.duplicates;
-        let held = self.database.held().await?;
-        if scenario.replay {
-            ensure!(
-                (stored, duplicates) == (0, received),
-                "a replay of {received} known entries stored {stored}"
-            );
-        } else {
-            ensure!(
-                (stored, held.events) == (received, received),
-                "{received} new entries: {stored} stored by usher's count, {} in the journal",
-                held.events
-            );
-        }
-        let verified = if scenario.verify == "off" {
-            0
-        } else {
-            held.events
+        let held = self.record(scenario).held().await?;
+        let new = if scenario.replay { 0 } else { received };
+        ensure!(
+            (stored, duplicates) == (new, received - new),
+            "of {received} entries {stored} were stored by usher's count"
+        );
+        let verified = if scenario.verify == "off" { 0 } else { new };
+        let expected = Held {
+            events: before.events + new,
+            verified: before.verified + verified,
         };
         ensure!(
-            held.verified == verified,
-            "{} of {} events are verified",
-            held.verified,
-            held.events
+            held == expected,
+            "the journal holds {held:?}, it should be {expected:?}"
         );
         Ok(())
     }
+}
+
+/// One body just below the bound, of entries that are a little longer than others, so that it is below
+/// the bound of a body as sent too.
+fn giant(signer: &Signer, first_at: DateTime<Utc>) -> Requests {
+    let rest = " and whatever else a browser says of itself".repeat(10);
+    let line = signer.sign_with(FIRST_OF_GIANT..FIRST_OF_GIANT + 1, first_at, &rest);
+    // A line end each, and some digits more in a later one.
+    let count = GIANT_BYTES / (line[0].len() + 8);
+    let numbers = FIRST_OF_GIANT..FIRST_OF_GIANT + count;
+    let lines = signer.sign_with(numbers, first_at, &rest);
+    entries::requests(&lines, lines.len())
 }

@@ -16,6 +16,9 @@ struct Arguments {
     /// Seconds of load in one run
     #[arg(long)]
     seconds: Option<f64>,
+    /// Events in the record of the scenario with a full one; 0 leaves it out, as --quick does
+    #[arg(long)]
+    stored: Option<usize>,
     /// URL of a throw-away server that syncs to disk; a database is made on it
     #[arg(long)]
     postgres: String,
@@ -31,21 +34,24 @@ pub(crate) struct Options {
     pub(crate) at_most: Duration,
     /// Different entries that are made ahead; a run that uses them up ends early.
     pub(crate) entries: usize,
+    /// Events in the record of the scenario with a full one; 0 leaves it out.
+    pub(crate) stored: usize,
     pub(crate) postgres: String,
 }
 
 impl Options {
     pub(crate) fn parse() -> Self {
         let arguments = Arguments::parse();
-        let (rounds, seconds, entries) = if arguments.quick {
-            (1, 1.5, 50_000)
+        let (rounds, seconds, entries, stored) = if arguments.quick {
+            (1, 1.5, 50_000, 0)
         } else {
-            (5, 4.0, 150_000)
+            (5, 4.0, 150_000, 5_000_000)
         };
         Self {
             rounds: arguments.rounds.unwrap_or(rounds).max(1),
             at_most: Duration::from_secs_f64(arguments.seconds.unwrap_or(seconds).clamp(0.1, 60.0)),
             entries,
+            stored: arguments.stored.unwrap_or(stored),
             postgres: arguments.postgres,
         }
     }

@@ -9,6 +9,9 @@ use crate::database::Baseline;
 use crate::options::Options;
 use crate::scenario::Scenario;
 
+/// Least rate into a full record, to that into an empty one, that the project promises.
+const REACH_WHEN_FULL: f64 = 0.85;
+
 /// One run of one scenario.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
@@ -21,6 +24,8 @@ pub(crate) struct Run {
     pub(crate) peak_memory: u64,
     pub(crate) cpu: Cpu,
     pub(crate) wal_bytes: i64,
+    /// Its rate to that into an empty record, in the same round.
+    pub(crate) to_empty: Option<f64>,
 }
 
 /// CPU time by part.
@@ -58,7 +63,7 @@ impl Cpu {
 }
 
 impl Run {
-    fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         per(self.events, self.elapsed.as_secs_f64())
     }
 
@@ -68,6 +73,19 @@ impl Run {
 }
 
 impl Measured {
+    pub(crate) fn of(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            runs: Vec::new(),
+        }
+    }
+
+    /// The rate into a full record to that into an empty one; none where it is not about that.
+    fn to_empty(&self) -> Option<f64> {
+        let all: Option<Vec<f64>> = self.runs.iter().map(|run| run.to_empty).collect();
+        all.map(median)
+    }
+
     fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
         median(self.runs.iter().map(of).collect())
     }
@@ -82,6 +100,7 @@ impl Measured {
             "events_per_second": self.median(Run::rate).round(),
             "ratio": rounded(self.ratio(), 3),
             "reach": self.scenario.reach,
+            "to_empty": self.to_empty().map(|to_empty| rounded(to_empty, 3)),
             "p50_ms": rounded(self.median(|run| run.p50.as_secs_f64() * 1e3), 2),
             "p99_ms": rounded(self.median(|run| run.p99.as_secs_f64() * 1e3), 2),
             "peak_memory_bytes": self.runs.iter().map(|run| run.peak_memory).max(),
@@ -111,6 +130,7 @@ pub(crate) fn json(setting: &Setting, options: &Options, all: &[Measured]) -> Va
         "postgres": setting.postgres,
         "rounds": options.rounds,
         "seconds_a_run": options.at_most.as_secs_f64(),
+        "full_record": {"events": options.stored, "reach_to_empty": REACH_WHEN_FULL},
         "baseline": {
             "rows_per_second": median(baselines(all, |baseline| baseline.rate)).round(),
             "cpu_us_per_row": rounded(median(baselines(all, |baseline| baseline.cpu_us)), 2),
@@ -156,6 +176,14 @@ pub(crate) fn table(setting: &Setting, options: &Options, all: &[Measured]) -> S
             cpu(|run| run.cpu.usher),
             cpu(|run| run.cpu.postgres),
             cpu(|run| run.cpu.generator),
+        )
+        .expect("writing to a string cannot fail");
+    }
+    for to_empty in all.iter().filter_map(Measured::to_empty) {
+        writeln!(
+            table,
+            "\nWith {} events in the record: {to_empty:.2} of the rate with none (to reach: {REACH_WHEN_FULL})",
+            options.stored,
         )
         .expect("writing to a string cannot fail");
     }

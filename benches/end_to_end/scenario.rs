@@ -7,6 +7,8 @@ pub(crate) enum Shape {
     Bodies,
     /// One line, from many connections at once.
     Lines,
+    /// One body as large as one may be.
+    Giant,
 }
 
 impl Shape {
@@ -15,8 +17,17 @@ impl Shape {
         match self {
             Self::Bodies => 8,
             Self::Lines => 256,
+            Self::Giant => 1,
         }
     }
+}
+
+/// How full the record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    Empty,
+    /// As many events as the arguments say; without them it is left out.
+    Full,
 }
 
 /// One row of the table.
@@ -29,18 +40,24 @@ pub(crate) struct Scenario {
     pub(crate) shape: Shape,
     /// Whether it sends again, byte for byte, what the scenario before it stored.
     pub(crate) replay: bool,
+    /// What the record holds before it begins.
+    pub(crate) record: Record,
     /// Least ratio to the baseline that the project promises to reach, where it promises one.
     pub(crate) reach: Option<f64>,
 }
 
+/// The scenario with a full record is held against this one.
+pub(crate) const WHEN_EMPTY: &str = "bodies_unverified";
+
 /// In the order of a round; a replay follows what it repeats.
-pub(crate) const ALL: [Scenario; 5] = [
+pub(crate) const ALL: [Scenario; 7] = [
     Scenario {
         key: "bodies_unverified",
         title: "500-line bodies, `verify = off`",
         verify: "off",
         shape: Shape::Bodies,
         replay: false,
+        record: Record::Empty,
         reach: Some(0.60),
     },
     Scenario {
@@ -49,6 +66,7 @@ pub(crate) const ALL: [Scenario; 5] = [
         verify: "record",
         shape: Shape::Bodies,
         replay: false,
+        record: Record::Empty,
         reach: Some(0.33),
     },
     Scenario {
@@ -57,6 +75,7 @@ pub(crate) const ALL: [Scenario; 5] = [
         verify: "record",
         shape: Shape::Bodies,
         replay: true,
+        record: Record::Empty,
         reach: Some(0.70),
     },
     Scenario {
@@ -65,6 +84,7 @@ pub(crate) const ALL: [Scenario; 5] = [
         verify: "off",
         shape: Shape::Lines,
         replay: false,
+        record: Record::Empty,
         reach: Some(0.20),
     },
     Scenario {
@@ -73,6 +93,25 @@ pub(crate) const ALL: [Scenario; 5] = [
         verify: "record",
         shape: Shape::Lines,
         replay: false,
+        record: Record::Empty,
+        reach: None,
+    },
+    Scenario {
+        key: "giant",
+        title: "one body of 64 MiB, verified",
+        verify: "record",
+        shape: Shape::Giant,
+        replay: false,
+        record: Record::Empty,
+        reach: None,
+    },
+    Scenario {
+        key: "full_record",
+        title: "500-line bodies, `verify = off`, into a full record",
+        verify: "off",
+        shape: Shape::Bodies,
+        replay: false,
+        record: Record::Full,
         reach: None,
     },
 ];

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 /// What a deed is done to.
@@ -71,6 +72,9 @@ pub struct Action {
     pub causes: Vec<Uuid>,
     /// Why it stands there.
     pub reason: Option<String>,
+    /// What it cut off or made, by id, where it keeps an account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Value>,
     /// The portal of the target.
     pub portal_id: Uuid,
     /// When it was decided.
@@ -213,6 +217,7 @@ mod tests {
             attempts: 1,
             causes: vec![Uuid::from_u128(3)],
             reason: None,
+            report: None,
             portal_id: Uuid::from_u128(4),
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,

@@ -49,7 +49,7 @@ impl Queue {
             WHERE id = $1 AND state IN ('planned', 'parked')
             RETURNING
                 id, rule, deed, target_kind, target_id, application_id, portal_id, signal, state,
-                reason, attempts, causes, revision
+                reason, attempts, causes, revision, report
             ",
             id,
             reason,

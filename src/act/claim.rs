@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -25,6 +26,8 @@ pub(super) struct Claimed {
     pub(super) attempts: i32,
     /// Whether an earlier attempt may have written.
     pub(super) write_sent: bool,
+    /// What earlier attempts have done, where the deed keeps an account.
+    pub(super) report: Option<Value>,
 }
 
 /// Whether the limit of the rule lets an action start.
@@ -45,12 +48,13 @@ struct ClaimedRow {
     id: Uuid,
     portal_id: Uuid,
     rule: String,
-    spec: serde_json::Value,
+    spec: Value,
     target_kind: String,
     target_id: Uuid,
     application_id: Option<Uuid>,
     attempts: i32,
     write_sent: bool,
+    report: Option<Value>,
 }
 
 impl ClaimedRow {
@@ -69,6 +73,7 @@ impl ClaimedRow {
                 .ok_or_else(|| inconsistent("target_kind"))?,
             attempts: self.attempts,
             write_sent: self.write_sent,
+            report: self.report,
         })
     }
 }
@@ -107,7 +112,7 @@ impl Queue {
             )
             RETURNING
                 id, portal_id, rule, spec, target_kind, target_id, application_id, attempts,
-                write_sent_at IS NOT NULL AS "write_sent!"
+                write_sent_at IS NOT NULL AS "write_sent!", report
             "#,
             lease,
             hold.as_secs_f64(),
@@ -121,11 +126,16 @@ impl Queue {
     /// started before is let through: a retry counts once.
     pub(super) async fn admit(&self, claimed: &Claimed) -> Result<Admission, JournalError> {
         let mut tx = self.pool().begin().await?;
-        // Two workers that count at once would both find room for one.
+        // Two workers that count at once would both find room for one. Without a limit nobody counts,
+        // and nobody waits for another's commit.
         sqlx::query!(
-            "SELECT pg_advisory_xact_lock($1, hashtext($2))",
+            r"
+            SELECT pg_advisory_xact_lock($1, hashtext(rule))
+            FROM actions
+            WHERE id = $2 AND limit_per_hour > 0
+            ",
             LIMIT_LOCK,
-            claimed.rule,
+            claimed.id,
         )
         .execute(&mut *tx)
         .await?;
@@ -146,12 +156,14 @@ impl Queue {
         Ok(admission)
     }
 
-    /// Notes that a write is about to be sent and renews the lease; `false` when another worker
-    /// took the action over, and then nothing may be sent.
+    /// Notes that a write is about to be sent, with the account of a deed that keeps one, and
+    /// renews the lease; `false` when another worker took the action over, and then nothing may
+    /// be sent.
     pub(super) async fn about_to_write(
         &self,
         claimed: &Claimed,
         hold: Duration,
+        report: Option<&Value>,
     ) -> Result<bool, JournalError> {
         let done = sqlx::query!(
             r"
@@ -159,12 +171,14 @@ impl Queue {
             SET
                 write_sent_at = now(),
                 leased_until = now() + make_interval(secs => $3),
+                report = COALESCE($4, report),
                 updated_at = now()
             WHERE id = $1 AND lease = $2 AND state = 'running'
             ",
             claimed.id,
             claimed.lease,
             hold.as_secs_f64(),
+            report,
         )
         .execute(self.pool())
         .await?;
@@ -211,7 +225,8 @@ impl Queue {
                         SELECT
                         FROM actions undone
                         WHERE undone.portal_id = $1 AND undone.target_id = $2
-                            AND undone.deed = 'remove_from_team' AND undone.state = 'done'
+                            AND undone.deed IN ('remove_from_team', 'revoke_developer')
+                            AND undone.state = 'done'
                             AND undone.updated_at > a.updated_at
                     )
             ) AS "exists!"

@@ -12,6 +12,8 @@ pub enum DeedSpec {
     ApproveDeveloper,
     /// Turns a pending developer away.
     RejectDeveloper,
+    /// Ends an approved developer's access, with their registrations and memberships.
+    RevokeDeveloper,
     /// Makes the developer a member of a team.
     AddToTeam {
         /// The team to join.
@@ -29,6 +31,8 @@ pub enum DeedSpec {
     ApproveRegistration,
     /// Refuses an application the API that it asked for.
     RejectRegistration,
+    /// Takes back the API that an application was granted.
+    RevokeRegistration,
     /// Leaves the target to a human.
     Park {
         /// What the human is told.
@@ -52,10 +56,12 @@ impl DeedSpec {
         match self {
             Self::ApproveDeveloper => "approve_developer",
             Self::RejectDeveloper => "reject_developer",
+            Self::RevokeDeveloper => "revoke_developer",
             Self::AddToTeam { .. } => "add_to_team",
             Self::RemoveFromTeam { .. } => "remove_from_team",
             Self::ApproveRegistration => "approve_registration",
             Self::RejectRegistration => "reject_registration",
+            Self::RevokeRegistration => "revoke_registration",
             Self::Park { .. } => "park",
         }
     }
@@ -74,8 +80,10 @@ impl DeedSpec {
             Self::Park { reason } => format!("park:{reason}"),
             Self::ApproveDeveloper
             | Self::RejectDeveloper
+            | Self::RevokeDeveloper
             | Self::ApproveRegistration
-            | Self::RejectRegistration => self.name().to_owned(),
+            | Self::RejectRegistration
+            | Self::RevokeRegistration => self.name().to_owned(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::{Action, ActionState, Queue, Target};
@@ -52,6 +53,7 @@ pub(super) struct ActionRow {
     pub(super) attempts: i32,
     pub(super) causes: Vec<Uuid>,
     pub(super) reason: Option<String>,
+    pub(super) report: Option<Value>,
     pub(super) portal_id: Uuid,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
@@ -75,6 +77,7 @@ impl TryFrom<ActionRow> for Action {
             attempts: row.attempts,
             causes: row.causes,
             reason: row.reason,
+            report: row.report,
             portal_id: row.portal_id,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -95,7 +98,7 @@ impl Queue {
             r"
             SELECT
                 id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
-                reason, portal_id, created_at, updated_at
+                reason, report, portal_id, created_at, updated_at
             FROM actions
             WHERE ($1::text IS NULL OR state = $1)
                 AND ($2::text IS NULL OR rule = $2)
@@ -145,6 +148,33 @@ impl Queue {
             portal_id,
             target,
             &deeds,
+            within.as_secs_f64(),
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+
+    /// Whether revoking `developer` took `registration` along within the last `within`.
+    pub async fn cut_off_lately(
+        &self,
+        registration: Uuid,
+        developer: Uuid,
+        portal_id: Uuid,
+        within: Duration,
+    ) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM actions
+                WHERE portal_id = $1 AND target_id = $2 AND deed = 'revoke_developer'
+                    AND write_sent_at > now() - make_interval(secs => $4)
+                    AND report -> 'registrations' ? $3
+            ) AS "exists!"
+            "#,
+            portal_id,
+            developer,
+            registration.to_string(),
             within.as_secs_f64(),
         )
         .fetch_one(self.pool())

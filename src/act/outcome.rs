@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -31,6 +32,8 @@ pub(super) struct AttemptRecord {
 pub(super) struct Ending {
     pub(super) state: ActionState,
     pub(super) reason: Option<String>,
+    /// The account of a deed that keeps one.
+    pub(super) report: Option<Value>,
 }
 
 impl Queue {
@@ -169,6 +172,7 @@ async fn end(
             state = $3,
             reason = $4,
             attempts = attempts + $5,
+            report = COALESCE($6, report),
             revision = revision + 1,
             lease = NULL,
             leased_until = NULL,
@@ -176,13 +180,14 @@ async fn end(
         WHERE id = $1 AND lease = $2
         RETURNING
             id, rule, deed, target_kind, target_id, application_id, portal_id, signal, state,
-            reason, attempts, causes, revision
+            reason, attempts, causes, revision, report
         ",
         claimed.id,
         claimed.lease,
         ending.state.as_str(),
         ending.reason,
         i32::from(attempted),
+        ending.report,
     )
     .fetch_optional(tx)
     .await?
@@ -219,7 +224,7 @@ pub(super) async fn cancel_followers(
             id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
             target_id AS "target_id!", application_id, portal_id AS "portal_id!",
             signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
-            causes AS "causes!", revision AS "revision!"
+            causes AS "causes!", revision AS "revision!", report
         "#,
         ended.id,
         format!("{} before it was {}", ended.deed, ended.state),

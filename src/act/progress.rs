@@ -71,7 +71,7 @@ impl Queue {
             r"
             SELECT
                 id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
-                reason, portal_id, created_at, updated_at
+                reason, report, portal_id, created_at, updated_at
             FROM actions
             WHERE portal_id = ANY($1)
                 AND state NOT IN ('planned', 'running')

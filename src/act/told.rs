@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use metrics::counter;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ pub(super) struct Told {
     pub(super) attempts: i32,
     pub(super) causes: Vec<Uuid>,
     pub(super) revision: i64,
+    pub(super) report: Option<Value>,
 }
 
 /// A row before its words are checked.
@@ -42,6 +43,7 @@ pub(super) struct ToldRow {
     pub(super) attempts: i32,
     pub(super) causes: Vec<Uuid>,
     pub(super) revision: i64,
+    pub(super) report: Option<Value>,
 }
 
 impl TryFrom<ToldRow> for Told {
@@ -65,6 +67,7 @@ impl TryFrom<ToldRow> for Told {
             attempts: row.attempts,
             causes: row.causes,
             revision: row.revision,
+            report: row.report,
         })
     }
 }
@@ -81,6 +84,9 @@ impl Told {
         data.insert("attempts".to_owned(), json!(self.attempts));
         data.insert("signal".to_owned(), json!(self.signal));
         data.insert("causes".to_owned(), json!(self.causes));
+        if let Some(report) = &self.report {
+            data.insert("report".to_owned(), report.clone());
+        }
         let developer = match self.target {
             Target::Developer { id } => Some(id.to_string()),
             Target::Application { .. } | Target::Registration { .. } => None,

@@ -176,6 +176,7 @@ impl Worker {
                 let ending = Ending {
                     state: ActionState::Parked,
                     reason,
+                    report: None,
                 };
                 return self.queue.settle(claimed, &ending, None).await.map(drop);
             }
@@ -215,16 +216,24 @@ impl Worker {
         outcome: Outcome,
         attempt: &AttemptRecord,
     ) -> Result<(), JournalError> {
+        let mut account = None;
         let (state, reason, changed) = match outcome {
             Outcome::Done(Doing::Written) => (ActionState::Done, None, true),
             Outcome::Done(Doing::Held(why)) => (ActionState::Done, Some(why), claimed.write_sent),
+            Outcome::Done(Doing::Reported { reason, report }) => {
+                account = Some(report);
+                (ActionState::Done, reason, true)
+            }
             Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
             Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
+            Outcome::Unfinished => return self.queue.put_back(claimed, Duration::ZERO).await,
         };
-        let ours = self
-            .queue
-            .settle(claimed, &Ending { state, reason }, Some(attempt))
-            .await?;
+        let ending = Ending {
+            state,
+            reason,
+            report: account,
+        };
+        let ours = self.queue.settle(claimed, &ending, Some(attempt)).await?;
         // Whoever decided otherwise is not in the directory yet either.
         if ours && (changed || state == ActionState::Refused) {
             self.directory
@@ -269,6 +278,7 @@ impl Worker {
                 let ending = Ending {
                     state: ActionState::Failed,
                     reason: detail,
+                    report: None,
                 };
                 self.queue
                     .settle(claimed, &ending, Some(&attempt))

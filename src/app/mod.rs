@@ -1,5 +1,6 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
+mod backlog;
 mod database;
 mod konnect_client;
 mod parts;
@@ -27,12 +28,13 @@ use crate::console::api::{self, Api, Tokens};
 use crate::directory::Directory;
 use crate::http::health::{self, Health};
 use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
+use crate::ingest::hooks::{self, Hooks};
 use crate::ingest::{self, Door, Spool, SpoolError};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
-use crate::publish::{PublishError, Published, Publisher};
+use crate::publish::{Forwards, PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
@@ -166,9 +168,11 @@ impl App {
         let (tokens, console_token) = console_tokens(&config);
         let router = ingest::router(&config.ingest.path, door.clone())
             .merge(api::router(api, Tokens::new(&tokens)))
+            .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), metrics));
 
-        let publisher = publisher(&config, &journal, &clock, &ids, &health)?;
+        let publisher = publisher(&config, &journal, &ids, &health)?;
+        let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
         let parts = Parts {
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
@@ -180,6 +184,7 @@ impl App {
             client,
             rules: watch::Sender::new(Arc::new(rules)),
             publisher,
+            forwards,
             health,
             clock,
             ids,
@@ -288,21 +293,20 @@ impl App {
 fn publisher(
     config: &Config,
     journal: &Journal,
-    clock: &Clock,
     ids: &Ids,
     health: &Health,
 ) -> Result<Option<Publisher>, PublishError> {
     if config.kafka.brokers.is_none() {
         return Ok(None);
     }
-    Publisher::new(
-        journal.clone(),
-        &config.kafka,
-        clock.clone(),
-        ids.clone(),
-        health.clone(),
-    )
-    .map(Some)
+    Publisher::new(journal.clone(), &config.kafka, ids.clone(), health.clone()).map(Some)
+}
+
+/// The door for trusted senders; none where there are none.
+fn hooks_router(config: &Config, journal: &Journal, clock: &Clock, ids: &Ids) -> Router {
+    Hooks::new(&config.hooks, journal.clone(), clock.clone(), ids.clone())
+        .map(hooks::router)
+        .unwrap_or_default()
 }
 
 fn open_spool(config: &SpoolConfig, health: &Health) -> Result<Option<Spool>, SpoolError> {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::{self, Queue, Worker};
+use crate::app::backlog::show_backlog;
 use crate::app::database;
 use crate::app::upkeep::Upkeep;
 use crate::clock::{Clock, Ids};
@@ -22,7 +23,7 @@ use crate::intake::{Intake, KeyRing, recheck_until_stopped};
 use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::observe::{self, Observer};
-use crate::publish::Publisher;
+use crate::publish::{Forwards, Publisher};
 use crate::react::{self, Reactor};
 use crate::rules::RuleSet;
 use crate::telemetry::metrics as names;
@@ -42,6 +43,7 @@ pub(super) struct Parts {
     pub(super) client: konnect::Client,
     pub(super) rules: watch::Sender<Arc<RuleSet>>,
     pub(super) publisher: Option<Publisher>,
+    pub(super) forwards: Forwards,
     pub(super) health: Health,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
@@ -100,6 +102,9 @@ impl Parts {
         } else {
             info!("konnect.token is not set: events are recorded, nobody is let in");
         }
+        let backlog = show_backlog(self.journal.clone(), self.clock.clone(), stopping.clone());
+        lifecycle.spawn("backlog", backlog);
+        self.forwards.start(&lifecycle);
         if let Some(publisher) = self.publisher {
             lifecycle.spawn("publish", async move { publisher.run(stopping).await });
         } else {
@@ -108,8 +113,8 @@ impl Parts {
         Ok(())
     }
 
-    /// Who reads the outbox, and from when on: Kafka gets everything that is stored, reactions are
-    /// for what happens from now on.
+    /// Who reads the outbox, and from when on: Kafka gets everything that is stored; reactions and
+    /// other endpoints are for what happens from now on.
     fn readers(&self) -> Vec<(ReaderName, DateTime<Utc>)> {
         let mut readers = Vec::new();
         if self.publisher.is_some() {
@@ -118,6 +123,8 @@ impl Parts {
         if self.config.konnect.token.is_some() {
             readers.push((ReaderName::React, self.clock.now()));
         }
+        let forwards = self.forwards.readers().into_iter();
+        readers.extend(forwards.map(|reader| (reader, self.clock.now())));
         readers
     }
 

@@ -114,6 +114,8 @@ impl Upkeep {
             events: self.retention.events,
             quarantine: self.retention.quarantine,
             batches: self.retention.batches,
+            // An action must not be decided again while it may be remembered.
+            told: self.retention.actions,
         };
         let round = self.journal.tidy_up(&retention, now).await?;
         for (reason, kept) in [("owed", &round.owed), ("waiting", &round.unfinished)] {

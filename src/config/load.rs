@@ -9,9 +9,7 @@ use crate::config::Config;
 
 /// Keys that usher promises but this version does not act on yet. They are refused, since one who
 /// sets them would rely on them.
-const NOT_YET: [&str; 10] = [
-    "forward",
-    "hooks",
+const NOT_YET: [&str; 8] = [
     "console.listen",
     "telemetry.otlp_endpoint",
     "backfill.audit",
@@ -21,6 +19,9 @@ const NOT_YET: [&str; 10] = [
     "backfill.settle",
     "backfill.org_logs",
 ];
+
+/// Variables of keys that are in no section.
+const WITHOUT_SECTION: [&str; 1] = ["USHER_FORWARD"];
 
 /// Variables of the process, read once; `USHER_SECTION__KEY` overrides `section.key`.
 #[derive(Debug, Clone, Default)]
@@ -40,13 +41,13 @@ impl Environment {
                 .filter_map(|(name, value)| {
                     Some((name.into_string().ok()?, value.into_string().ok()?))
                 })
-                .filter(|(name, _)| name.starts_with("USHER_") && name.contains("__"))
+                .filter(|(name, _)| is_setting(name))
                 .collect(),
             path: std::env::var("PATH").unwrap_or_default(),
             temp_dir: std::env::temp_dir(),
             ignored: std::env::vars_os()
                 .filter_map(|(name, _)| name.into_string().ok())
-                .filter(|name| name.starts_with("USHER_") && !name.contains("__"))
+                .filter(|name| name.starts_with("USHER_") && !is_setting(name))
                 .collect(),
         }
     }
@@ -76,6 +77,10 @@ impl Environment {
     pub fn path(&self) -> &str {
         &self.path
     }
+}
+
+fn is_setting(name: &str) -> bool {
+    name.starts_with("USHER_") && (name.contains("__") || WITHOUT_SECTION.contains(&name))
 }
 
 /// Why there is no configuration. Shows no value, only names and places.
@@ -327,9 +332,14 @@ mod tests {
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
             ),
             (
-                "[hooks]\nsenders = []\n",
+                "[hooks]\nsenders = [{name = \"hr\", secret = \"hunter2\"}]\n",
                 &[],
-                "usher.toml:1: hooks: this version of usher cannot do that yet",
+                "usher.toml:2: hooks.senders: senders[0].secret: expected whsec_ and the base64 of 24 to 64 bytes, such as: echo \"whsec_$(openssl rand -base64 32)\"",
+            ),
+            (
+                "[console]\nlisten = \"127.0.0.1:1\"\n",
+                &[],
+                "usher.toml:2: console.listen: this version of usher cannot do that yet",
             ),
             (
                 "",
@@ -345,6 +355,40 @@ mod tests {
                 "[ingest]\npath = \"/api/v1/events\"\n",
                 &[],
                 "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api",
+            ),
+            (
+                "[[forward]]\nurl = \"https://a.example\"\n[[forward]]\nurl = \"https://a.example/\"\n",
+                &[],
+                "usher.toml:1: forward: forward[1].url: is that of forward[0] too",
+            ),
+            (
+                "",
+                &[("USHER_FORWARD", r#"[{"url": "ftp://s3cret.example"}]"#)],
+                "USHER_FORWARD: forward: forward[0].url: expected a URL that begins with http:// or https://",
+            ),
+            (
+                "",
+                &[(
+                    "USHER_FORWARD",
+                    r#"[{"url": "https://u:s3cret@a.example"}]"#,
+                )],
+                "USHER_FORWARD: forward: forward[0].url: holds a name or a password: set authorization instead",
+            ),
+            (
+                "",
+                &[(
+                    "USHER_FORWARD",
+                    r#"[{"url": "https://a.example", "authorization": "s3cret\r\nX: y"}]"#,
+                )],
+                "USHER_FORWARD: forward: forward[0].authorization: has a character that no header can have, such as a line break",
+            ),
+            (
+                "",
+                &[(
+                    "USHER_KAFKA__OPTIONS",
+                    r#"{"sasl.password": "file:/nowhere/password"}"#,
+                )],
+                "USHER_KAFKA__OPTIONS: kafka.options: sasl.password: could not read /nowhere/password: No such file or directory (os error 2)",
             ),
             (
                 "",
@@ -377,6 +421,28 @@ mod tests {
             missing.starts_with("usher.toml:2: konnect.token: could not read /nowhere/token"),
             "{missing}"
         );
+    }
+
+    #[test]
+    fn reads_endpoints_and_options_with_secrets_from_files() {
+        let mut secret = tempfile::NamedTempFile::new().expect("a temporary file");
+        writeln!(secret, "Splunk s3cret").expect("a written file");
+        let path = secret.path().display();
+        let text = format!(
+            "forward = [{{ url = \"https://siem.example/x\", authorization = \"file:{path}\" }}]\n\
+             [kafka.options]\n\"sasl.password\" = \"file:{path}\"\n\"linger.ms\" = \"5\"\n"
+        );
+        let config = load_text(&text, &[]).expect("a configuration");
+        let endpoint = &config.forward[0];
+        assert_eq!(endpoint.url.as_str(), "https://siem.example/x");
+        let authorization = endpoint.authorization.as_ref().map(Secret::expose);
+        assert_eq!(authorization, Some("Splunk s3cret"));
+        assert_eq!(
+            config.kafka.options["sasl.password"].expose(),
+            "Splunk s3cret"
+        );
+        assert_eq!(config.kafka.options["linger.ms"].expose(), "5");
+        assert!(!format!("{config:?}").contains("s3cret"));
     }
 
     #[test]

@@ -3,11 +3,15 @@
 //! The only reader of the environment. An unknown key or a value of the wrong type ends with the
 //! key's name and its place; no error shows a value, since it may be a secret.
 
+mod forward;
+mod hooks;
 mod load;
 mod secret;
 mod sections;
 mod span;
 
+pub use forward::ForwardConfig;
+pub use hooks::{HookSecret, HookSender, HooksConfig, TypePattern};
 pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
@@ -31,6 +35,9 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where events are published; without brokers nothing is.
     pub kafka: KafkaConfig,
+    /// Endpoints that new entries go on to, as received.
+    #[serde(deserialize_with = "forward::deserialize")]
+    pub forward: Vec<ForwardConfig>,
     /// The management API.
     pub konnect: KonnectConfig,
     /// How often usher looks at the API.
@@ -39,6 +46,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// The rules file.
     pub rules: RulesConfig,
+    /// Trusted senders of custom events.
+    pub hooks: HooksConfig,
     /// Asking Konnect for missed time.
     pub backfill: BackfillConfig,
     /// How long what is kept.

@@ -17,6 +17,20 @@ impl Secret {
         Self(SecretString::from(value))
     }
 
+    /// Takes `value` as written, or what is in the file that it names.
+    ///
+    /// # Errors
+    /// When there is no such file; shows its path.
+    pub(super) fn read(value: String) -> Result<Self, String> {
+        let Some(path) = value.strip_prefix("file:") else {
+            return Ok(Self::new(value));
+        };
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Self::new(text.trim_end().to_owned())),
+            Err(error) => Err(format!("could not read {path}: {error}")),
+        }
+    }
+
     /// The secret itself, for the one place that sends or compares it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -31,18 +45,11 @@ impl std::fmt::Debug for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = String::deserialize(deserializer)?;
-        let value = match value.strip_prefix("file:") {
-            None => value,
-            Some(path) => fs::read_to_string(path)
-                .map_err(|error| D::Error::custom(format!("could not read {path}: {error}")))?
-                .trim_end()
-                .to_owned(),
-        };
+        let secret = Self::read(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
         // A variable that was not set must not become a secret that everybody knows.
-        if value.trim().is_empty() {
+        if secret.expose().trim().is_empty() {
             return Err(D::Error::custom("a secret is empty"));
         }
-        Ok(Self::new(value))
+        Ok(secret)
     }
 }

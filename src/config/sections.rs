@@ -111,8 +111,9 @@ pub struct KafkaConfig {
     pub brokers: Option<String>,
     /// The topic.
     pub topic: String,
-    /// Further settings of librdkafka, such as `linger.ms`.
-    pub options: BTreeMap<String, String>,
+    /// Further settings of librdkafka, such as `linger.ms`; some of them are passwords.
+    #[serde(deserialize_with = "options")]
+    pub options: BTreeMap<String, Secret>,
 }
 
 impl Default for KafkaConfig {
@@ -375,6 +376,19 @@ impl Default for TelemetryConfig {
             format: LogFormat::default(),
         }
     }
+}
+
+/// Settings of librdkafka; any of them may be `file:PATH`.
+fn options<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Secret>, D::Error> {
+    BTreeMap::<String, String>::deserialize(deserializer)?
+        .into_iter()
+        .map(|(name, value)| match Secret::read(value) {
+            Ok(value) => Ok((name, value)),
+            Err(reason) => Err(D::Error::custom(format!("{name}: {reason}"))),
+        })
+        .collect()
 }
 
 /// A path of its own that the router takes to the letter.

@@ -61,19 +61,41 @@ impl Directory {
 
     /// Asks for a look at `portal` soon. Hints that wait are one.
     pub async fn hint(&self, portal: PortalId) -> Result<(), JournalError> {
-        sqlx::query!(
+        self.ask_for_look(portal).await.map(drop)
+    }
+
+    /// Does the same, and returns the hint's number for [`Directory::was_looked_at`].
+    pub async fn ask_for_look(&self, portal: PortalId) -> Result<i64, JournalError> {
+        let hint = sqlx::query_scalar!(
             r"
             INSERT INTO observed_portals (portal_id, hints)
             VALUES ($1, 1)
             ON CONFLICT (portal_id) DO UPDATE
             SET hints = observed_portals.hints + 1
+            RETURNING hints
             ",
             portal.0,
         )
-        .execute(self.journal.pool())
+        .fetch_one(self.journal.pool())
         .await?;
         self.hinted.notify_waiters();
-        Ok(())
+        Ok(hint)
+    }
+
+    /// Whether a look that began after this hint was given is stored.
+    pub async fn was_looked_at(&self, portal: PortalId, hint: i64) -> Result<bool, JournalError> {
+        let answered = sqlx::query_scalar!(
+            r#"
+            SELECT hints_answered >= $2 AS "answered!"
+            FROM observed_portals
+            WHERE portal_id = $1
+            "#,
+            portal.0,
+            hint,
+        )
+        .fetch_optional(self.journal.pool())
+        .await?;
+        Ok(answered.unwrap_or(false))
     }
 
     /// Completes when this process gave a hint after the call: other instances give hints too, so

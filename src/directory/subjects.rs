@@ -56,14 +56,26 @@ impl Directory {
         Ok(sqlx::query_as!(
             Forgotten,
             r#"
-            UPDATE subjects
-            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
-            FROM (
+            WITH known AS (
                 SELECT portal_id, developer_id, email, full_name, forgotten_at
                 FROM subjects
                 WHERE portal_id = $1 AND developer_id = $2
                 FOR UPDATE
-            ) AS known
+            ),
+            -- What trusted senders told of them before they signed up.
+            told AS (
+                UPDATE subjects
+                SET email = NULL, full_name = NULL,
+                    forgotten_at = COALESCE(subjects.forgotten_at, $3)
+                FROM known
+                WHERE subjects.portal_id = known.portal_id
+                    AND subjects.developer_id <> known.developer_id
+                    AND subjects.told_at IS NOT NULL
+                    AND lower(subjects.email) = lower(known.email)
+            )
+            UPDATE subjects
+            SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
+            FROM known
             WHERE subjects.portal_id = known.portal_id
                 AND subjects.developer_id = known.developer_id
             RETURNING

@@ -31,22 +31,23 @@ impl OwnEvent {
     /// Builds the entry (one line of compact JSON without a line end) and the event that parses from it.
     ///
     /// Never fails. The time is cut to milliseconds. Data nested deeper than an entry may be is kept as JSON text in a string.
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "a flat object with a name is an entry"
-    )]
-    pub fn build(mut self) -> (Vec<u8>, AuditEvent) {
+    pub fn build(self) -> (Vec<u8>, AuditEvent) {
+        self.build_with(&Map::new())
+    }
+
+    /// Builds it with further members beside those that every event of usher's own has.
+    pub(super) fn build_with(mut self, further: &Map<String, Value>) -> (Vec<u8>, AuditEvent) {
         let data = Value::Object(std::mem::take(&mut self.data));
-        let line = self.line(&data);
+        let line = self.line(&data, further);
         let own = parse(&line).map(|event| (line, event));
         own.unwrap_or_else(|_| {
-            let line = self.line(&Value::from(data.to_string()));
+            let line = self.line(&Value::from(data.to_string()), further);
             let event = parse(&line).expect("a flat object with a name is an entry");
             (line, event)
         })
     }
 
-    fn line(&self, data: &Value) -> Vec<u8> {
+    fn line(&self, data: &Value, further: &Map<String, Value>) -> Vec<u8> {
         let mut entry = json!({
             "cef_version": 0,
             "data": data,
@@ -64,6 +65,9 @@ impl OwnEvent {
         });
         if let Some(principal_id) = &self.principal_id {
             entry["principal_id"] = json!(principal_id);
+        }
+        for (name, value) in further {
+            entry[name] = value.clone();
         }
         entry.to_string().into_bytes()
     }

@@ -89,7 +89,12 @@ impl Sample {
         )
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.extensions.iter().any(|(key, _)| *key == name)
+    }
+
     /// Writes the members as JSON, each with its own choice of type and the given white space around tokens.
+    /// What is not there may also be empty, and the order, numbers that tell nothing and new members are free.
     fn json(&self, typed: &[bool], space: &str) -> String {
         let [product, name, class] = &self.header;
         let text = |text: &str| serde_json::to_string(text).unwrap();
@@ -105,6 +110,27 @@ impl Sample {
             let raw = is_typed(key, value) && typed[index % typed.len()];
             members.push((text(key), if raw { value.clone() } else { text(value) }));
         }
+        let number = |number: &str| {
+            if typed[0] {
+                number.to_owned()
+            } else {
+                text(number)
+            }
+        };
+        members.push((text("cef_version"), number("0")));
+        members.push((text("severity"), number("1")));
+        if typed.len() > 3 {
+            members.push((text("new"), r#"{"sig":[1,"sig"],"rt":5}"#.to_owned()));
+        }
+        for name in ["src", "actor_id", "success"]
+            .iter()
+            .filter(|name| !self.has(name))
+        {
+            let empty = if typed[0] { "null" } else { r#""""# };
+            members.push((text(name), empty.to_owned()));
+        }
+        let turn = typed.len() % members.len();
+        members.rotate_left(turn);
         let members: Vec<_> = members
             .iter()
             .map(|(key, value)| format!("{space}{key}{space}:{space}{value}{space}"))
@@ -168,6 +194,8 @@ proptest! {
             insert_sig(&json, &sig, place, "\"sig\"", &space),
             format!("{{\"event\":{json}}}"),
             format!("{{{space}\"event\"{space}:{}}}", insert_sig(&json, &sig, place, "\"sig\"", "")),
+            format!("{{\"event\":{json}{space},{space}\"sig\":\"{sig}\"}}"),
+            format!("{{{space}\"sig\":\"{sig}\"{space},\"event\":{json}}}"),
             cef.clone(),
             format!("{cef} sig={sig}"),
             format!("{cef}\r"),
@@ -178,6 +206,10 @@ proptest! {
             prop_assert!(!read.ambiguous || line.contains("CEF:0"), "{}", line);
             prop_assert!(read.time_known, "{}", line);
             prop_assert_eq!((read.kind, read.occurred_at), (plain.kind, plain.occurred_at));
+            // 64 bits reach whoever reads the event, whatever the type was.
+            for (name, value) in sample.extensions.iter().filter(|(name, _)| *name == "trace_id") {
+                prop_assert_eq!(&render(&read)[*name], value.as_str());
+            }
         }
     }
 
@@ -200,6 +232,17 @@ proptest! {
         let (bytes, sig) = sign(&line);
         let wrapped = format!("{{{space}\"event\":{}}}", insert_sig(&json, &sig, place, key, &space));
         assert_signed(&wrapped, bytes, Scope::CpsLine, &line);
+
+        let outside = |object: &str, sig: &str| {
+            [
+                format!("{{\"event\":{object}{space},{space}{key}{space}:\"{sig}\"}}"),
+                format!("{{{key}:{space}\"{sig}\"{space},{space}\"event\":{object}}}"),
+            ]
+        };
+        let (bytes, sig) = sign(&json);
+        for line in outside(&json, &sig) {
+            assert_signed(&line, bytes, Scope::CpsInner, &json);
+        }
 
         let cef = sample.cef();
         let (bytes, sig) = sign(&cef);

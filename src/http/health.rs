@@ -1,5 +1,6 @@
 //! Whether the process lives, and whether deliveries can be accepted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -34,18 +35,24 @@ pub struct Part {
 /// What every part last said of itself. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    parts: Arc<RwLock<BTreeMap<&'static str, Part>>>,
+    parts: Arc<RwLock<BTreeMap<Cow<'static, str>, Part>>>,
 }
 
 #[derive(Debug, Serialize)]
 struct Readiness {
     status: Condition,
-    parts: BTreeMap<&'static str, Part>,
+    parts: BTreeMap<Cow<'static, str>, Part>,
 }
 
 impl Health {
-    /// Remembers how `part` does; `detail` holds no secret and no address.
-    pub fn set(&self, part: &'static str, status: Condition, detail: impl Into<String>) {
+    /// Remembers how `part` does; `detail` holds no secret, and no address
+    /// but the host of an endpoint that entries go on to.
+    pub fn set(
+        &self,
+        part: impl Into<Cow<'static, str>>,
+        status: Condition,
+        detail: impl Into<String>,
+    ) {
         let part_now = Part {
             status,
             detail: detail.into(),
@@ -53,7 +60,7 @@ impl Health {
         self.parts
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(part, part_now);
+            .insert(part.into(), part_now);
     }
 
     /// Whether deliveries can be accepted.
@@ -69,11 +76,11 @@ impl Health {
             .clone();
         let stands_in = EITHER.iter().any(|part| {
             parts
-                .get(part)
+                .get(*part)
                 .is_some_and(|part| part.status != Condition::Down)
         });
         for part in EITHER.iter().filter(|_| stands_in) {
-            if let Some(part) = parts.get_mut(part)
+            if let Some(part) = parts.get_mut(*part)
                 && part.status == Condition::Down
             {
                 part.status = Condition::Degraded;

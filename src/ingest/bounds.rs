@@ -107,6 +107,14 @@ impl Room {
         }
     }
 
+    /// Room for so many bytes of bodies as sent, apart from all other rooms; none is inflated.
+    pub(super) fn of(bytes: usize) -> Self {
+        Self {
+            bodies: Arc::new(Semaphore::new(bytes)),
+            inflated: Arc::new(Semaphore::new(0)),
+        }
+    }
+
     /// Nothing yet, of the room for bodies as sent.
     pub(super) fn body(&self) -> Held {
         Held::none_of(&self.bodies)

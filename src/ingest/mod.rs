@@ -6,6 +6,7 @@
 mod answer;
 mod authorize;
 mod bounds;
+pub mod hooks;
 mod inflate;
 mod spool;
 

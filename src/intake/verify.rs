@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use ed25519_dalek::{Signature, VerifyingKey, verify_batch};
+use metrics::counter;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::event::signature::{Candidate, Signed, locate};
+use crate::telemetry::metrics as names;
 
 /// What a check against a set of keys says of one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +187,8 @@ fn check(lines: &[&Bytes], keys: &[VerifyingKey], fitted_last: &AtomicUsize) -> 
             Signed::Present { .. } => Check::NoKeyFits,
         })
         .collect();
+    let signed = checks.iter().filter(|check| **check == Check::NoKeyFits);
+    counter!(names::SIGNATURES_CHECKED).increment(signed.count() as u64);
     let first = fitted_last.load(Ordering::Relaxed);
     let others = (0..keys.len()).filter(|place| *place != first);
     for place in (first..keys.len()).take(1).chain(others) {

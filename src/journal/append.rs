@@ -14,7 +14,8 @@ use crate::event::{EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
 use crate::journal::copy::{Loan, copy};
 use crate::journal::insert::{Written, insert, insert_by_halves};
-use crate::journal::row::{Key, Row, rows};
+use crate::journal::repeats::{self, Held};
+use crate::journal::row::{Key, Row, Rows, rows};
 use crate::journal::{Journal, JournalError, RequestRecord, closed_months, outbox};
 use crate::telemetry::metrics as names;
 
@@ -80,10 +81,26 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::is_transient`] tells whether to try later; nothing was stored then.
-    #[tracing::instrument(skip_all, fields(batch.id = %batch.id, events = batch.events.len()))]
     pub async fn append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
+        self.append_knowing(batch, &Held::default()).await
+    }
+
+    /// As [`append`](Self::append), knowing that [`holds`](Self::holds) told of the events in `held`:
+    /// of these only the copies are counted.
+    ///
+    /// Where retention took one of them meanwhile, the copy is still answered as a duplicate: it came
+    /// while the event was there, and would be gone with it.
+    #[tracing::instrument(skip_all, fields(batch.id = %batch.id, events = batch.events.len()))]
+    pub async fn append_knowing(
+        &self,
+        batch: &NewBatch,
+        held: &Held,
+    ) -> Result<Appended, JournalError> {
         let started = Instant::now();
-        let mut way = if self.pace.suits_copy(batch.events.len()) {
+        let mut way = if self
+            .pace
+            .suits_copy(batch.events.len().saturating_sub(held.len()))
+        {
             Way::Copy
         } else {
             Way::Insert
@@ -92,7 +109,9 @@ impl Journal {
         let mut partitions_made_anew = false;
         loop {
             tries += 1;
-            match self.try_append(batch, way).await {
+            let outcome = self.try_append(batch, held, way).await;
+            self.fullness.note(&outcome);
+            match outcome {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
                     counter!(names::BATCHES, "way" => way.as_str()).increment(1);
@@ -117,13 +136,18 @@ impl Journal {
         }
     }
 
-    async fn try_append(&self, batch: &NewBatch, way: Way) -> Result<Appended, JournalError> {
+    async fn try_append(
+        &self,
+        batch: &NewBatch,
+        held: &Held,
+        way: Way,
+    ) -> Result<Appended, JournalError> {
         let closed = self
             .partitions
             .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
             .await?;
         let batch = &*closed_months::set_aside(batch, &closed);
-        let rows = rows(batch);
+        let rows = rows(batch, held);
         // After an error the connection is closed rather than trusted.
         let mut loan = Loan::from(&self.pool).await?;
         let mut tx = loan.begin().await?;
@@ -131,7 +155,9 @@ impl Journal {
             tx.commit().await?;
             loan.give_back();
             count(batch, &appended);
-            self.pace.saw(rows.len().saturating_sub(appended.stored));
+            let (fresh, held) = (rows.fresh.len(), rows.held.len());
+            let known = fresh.saturating_sub(appended.stored);
+            self.pace.saw(fresh + held, held, known);
             return Ok(appended);
         }
         tx.rollback().await?;
@@ -183,7 +209,7 @@ impl Journal {
 }
 
 /// Counts what was committed.
-fn count(batch: &NewBatch, appended: &Appended) {
+pub(super) fn count(batch: &NewBatch, appended: &Appended) {
     counter!(names::EVENTS_STORED).increment(appended.stored as u64);
     counter!(names::EVENTS_DUPLICATE).increment(appended.duplicates as u64);
     for quarantined in &batch.quarantined {
@@ -207,28 +233,33 @@ pub async fn append_in(
     tx: &mut PgConnection,
     batch: &NewBatch,
 ) -> Result<Option<Appended>, JournalError> {
-    write(tx, batch, &rows(batch), Way::Insert).await
+    write(tx, batch, &rows(batch, &Held::default()), Way::Insert).await
 }
 
 async fn write(
     tx: &mut PgConnection,
     batch: &NewBatch,
-    rows: &[Row<'_>],
+    rows: &Rows<'_>,
     way: Way,
 ) -> Result<Option<Appended>, JournalError> {
     outbox::hold_readers(tx).await?;
+    let fresh = rows.fresh.as_slice();
     let written = match way {
         Way::Copy => {
-            copy(tx, batch.id, rows).await?;
-            vec![Written::Inserted; rows.len()]
+            copy(tx, batch.id, fresh).await?;
+            vec![Written::Inserted; fresh.len()]
         }
-        Way::Insert => insert(tx, batch.id, rows).await?,
-        Way::Halves => insert_by_halves(tx, batch.id, rows).await?,
+        Way::Insert => insert(tx, batch.id, fresh).await?,
+        Way::Halves => insert_by_halves(tx, batch.id, fresh).await?,
     };
-    let refused = refused(rows, &written);
+    let known = fresh.iter().zip(&written);
+    let known = known.filter_map(|(row, outcome)| (*outcome == Written::Known).then_some(row));
+    let repeated: Vec<&Row<'_>> = known.chain(&rows.held).collect();
+    repeats::count(tx, &repeated).await?;
+    let refused = refused(fresh, &written);
     write_quarantine(tx, batch, &refused).await?;
 
-    let requests = counted(batch, rows, &written, &refused);
+    let requests = counted(batch, fresh, &written, &refused);
     let told = |outcome: &Written| written.iter().filter(|it| *it == outcome).count();
     let stored = told(&Written::Inserted);
     let refused_entries = batch
@@ -243,10 +274,7 @@ async fn write(
         strengthened: told(&Written::Strengthened),
         requests: requests.iter().map(RequestCounts::of).collect(),
     };
-    let span = rows
-        .first()
-        .zip(rows.last())
-        .map(|(first, last)| (first.key.0, last.key.0));
+    let span = rows.span();
     if !write_batch(tx, batch, &appended, &requests, span).await? {
         return Ok(None);
     }

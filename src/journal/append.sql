@@ -21,26 +21,19 @@ FROM UNNEST(
 )
 -- The same order in every instance, so that no two transactions wait for each other.
 ORDER BY event_ts, id
--- A known event counts one more copy. A stronger verdict replaces verdict and bytes, and moves the
--- event to this batch, so that every reader hears of it again: an early forgery loses.
+-- A stronger verdict replaces verdict and bytes, and moves the event to this batch, so that every reader
+-- hears of it again: an early forgery loses. Any other known event stays as it is, and is not returned.
 ON CONFLICT (event_ts, id) DO UPDATE
 SET
     copies = events.copies + EXCLUDED.copies,
     -- Identity keeps every other column the same in all copies; of the product it ignores the case.
-    product = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.product ELSE events.product END,
-    verdict = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.verdict ELSE events.verdict END,
-    format = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.format ELSE events.format END,
-    raw = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.raw ELSE events.raw END,
-    ambiguous = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.ambiguous ELSE events.ambiguous END,
-    request = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.request ELSE events.request END,
-    position = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.position ELSE events.position END,
-    batch = CASE WHEN usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
-        THEN EXCLUDED.batch ELSE events.batch END
-RETURNING event_ts, id, copies, batch = $1 AS "ours!"
+    product = EXCLUDED.product,
+    verdict = EXCLUDED.verdict,
+    format = EXCLUDED.format,
+    raw = EXCLUDED.raw,
+    ambiguous = EXCLUDED.ambiguous,
+    request = EXCLUDED.request,
+    position = EXCLUDED.position,
+    batch = EXCLUDED.batch
+WHERE usher_strength(EXCLUDED.verdict) > usher_strength(events.verdict)
+RETURNING event_ts, id, copies

@@ -13,6 +13,8 @@ use crate::event::{AuditEvent, EventId, Verdict};
 pub enum Source {
     /// The door.
     Webhook,
+    /// A trusted sender.
+    Hook,
     /// Differences that a look at the API found.
     Observe,
     /// Results of our own deeds.
@@ -24,6 +26,7 @@ impl Source {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Hook => "hook",
             Self::Observe => "observe",
             Self::Act => "act",
         }

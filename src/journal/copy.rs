@@ -5,7 +5,6 @@
 //! lent out by [`Loan`]: unless it comes back whole it is closed.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
@@ -36,11 +35,6 @@ const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const PIECE: usize = 256 * 1024;
 /// Seconds from the Unix epoch to that of Postgres, 2000-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800;
-
-/// Below this, a prepared statement is as fast as the two round trips of a COPY.
-const FEWEST_ROWS: usize = 16;
-/// After a batch with known events so many are written the other way: a replay brings more of them.
-const STAY_AWAY: u32 = 16;
 
 /// A pooled connection that is closed unless it is given back.
 #[derive(Debug)]
@@ -77,28 +71,6 @@ impl Drop for Loan {
         if let Some(connection) = self.0.take() {
             // Outside the pool, the socket closes with it.
             drop(connection.detach());
-        }
-    }
-}
-
-/// Remembers whether batches bring known events, which COPY stumbles over.
-#[derive(Debug, Default)]
-pub(super) struct Pace(AtomicU32);
-
-impl Pace {
-    /// Whether `rows` rows are best written by COPY.
-    pub(super) fn suits_copy(&self, rows: usize) -> bool {
-        rows >= FEWEST_ROWS && self.0.load(Ordering::Relaxed) == 0
-    }
-
-    /// Hears how many events of a batch were known.
-    pub(super) fn saw(&self, known: usize) {
-        if known > 0 {
-            self.0.store(STAY_AWAY, Ordering::Relaxed);
-        } else {
-            // Two writers may both count down from 1: the second leaves it at 0.
-            let left = self.0.load(Ordering::Relaxed);
-            self.0.store(left.saturating_sub(1), Ordering::Relaxed);
         }
     }
 }
@@ -198,21 +170,6 @@ fn micros(time: DateTime<Utc>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stays_away_from_copy_for_a_while_after_a_known_event() {
-        let pace = Pace::default();
-        assert!(!pace.suits_copy(FEWEST_ROWS - 1));
-        assert!(pace.suits_copy(FEWEST_ROWS));
-        pace.saw(1);
-        for left in (0..STAY_AWAY).rev() {
-            assert!(!pace.suits_copy(1_000), "{left} batches left");
-            pace.saw(0);
-        }
-        assert!(pace.suits_copy(1_000));
-        pace.saw(0);
-        assert!(pace.suits_copy(1_000));
-    }
 
     #[test]
     fn times_before_and_after_the_epoch_of_postgres_are_counted_from_it() {

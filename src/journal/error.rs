@@ -69,6 +69,15 @@ impl JournalError {
         Self::Unavailable(sqlx::Error::PoolTimedOut)
     }
 
+    /// Whether the server has no room for what it was to write.
+    pub(super) fn is_disk_full(&self) -> bool {
+        let Self::Unavailable(error) = self else {
+            return false;
+        };
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        code.as_deref() == Some("53100")
+    }
+
     /// The SQLSTATE, where the values of rows may be what the database does not take; a missing
     /// partition looks the same as a value that a CHECK refuses.
     pub(super) fn refused_rows(&self) -> Option<String> {

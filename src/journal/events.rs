@@ -23,7 +23,7 @@ pub struct StoredEvent {
     /// What its signature proves.
     pub verdict: Verdict,
     /// How often its entry was received.
-    pub copies: i32,
+    pub copies: i64,
     /// The entry's own bytes.
     pub raw: Vec<u8>,
 }
@@ -67,7 +67,7 @@ pub(super) struct EventRow {
     pub(super) batch: Uuid,
     pub(super) delivery_id: Option<Uuid>,
     pub(super) verdict: String,
-    pub(super) copies: i32,
+    pub(super) copies: i64,
     pub(super) raw: Vec<u8>,
 }
 
@@ -102,7 +102,12 @@ impl Journal {
             EventRow,
             r#"
             SELECT
-                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.copies, e.raw,
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+                e.copies + COALESCE((
+                    SELECT r.copies
+                    FROM repeats r
+                    WHERE r.event_ts = e.event_ts AND r.id = e.id
+                ), 0) AS "copies!",
                 (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
             FROM events e
             JOIN batches b ON b.id = e.batch
@@ -126,7 +131,12 @@ impl Journal {
             EventRow,
             r#"
             SELECT
-                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.copies, e.raw,
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+                e.copies + COALESCE((
+                    SELECT r.copies
+                    FROM repeats r
+                    WHERE r.event_ts = e.event_ts AND r.id = e.id
+                ), 0) AS "copies!",
                 (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
             FROM events e
             LEFT JOIN batches b ON b.id = e.batch

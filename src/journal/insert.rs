@@ -19,14 +19,14 @@ pub(super) enum Written {
     Inserted,
     /// It was known with a weaker verdict.
     Strengthened,
-    /// It was known.
+    /// It was known, and no weaker.
     Known,
     /// The database does not take the row, whatever it comes with; the SQLSTATE.
     Refused(String),
 }
 
-/// Writes `rows` in one statement; a known event counts its copies, and gives way to a stronger
-/// verdict.
+/// Writes `rows` in one statement; a known event gives way to a stronger verdict, and else stays as it
+/// is.
 pub(super) async fn insert(
     tx: &mut PgConnection,
     batch: Uuid,
@@ -79,17 +79,17 @@ pub(super) async fn insert(
     .fetch_all(&mut *tx)
     .await?;
 
-    let found: HashMap<(DateTime<Utc>, Uuid), (i32, bool)> = returned
+    let found: HashMap<(DateTime<Utc>, Uuid), i32> = returned
         .into_iter()
-        .map(|row| ((row.event_ts, row.id), (row.copies, row.ours)))
+        .map(|row| ((row.event_ts, row.id), row.copies))
         .collect();
     Ok(rows
         .iter()
         .map(|row| match found.get(&(row.key.0, row.id())) {
             // A row that was there has more copies now than this batch brought.
-            Some((copies, true)) if *copies == row.copies => Written::Inserted,
-            Some((_, true)) => Written::Strengthened,
-            _ => Written::Known,
+            Some(copies) if *copies == row.copies => Written::Inserted,
+            Some(_) => Written::Strengthened,
+            None => Written::Known,
         })
         .collect())
 }

@@ -6,20 +6,26 @@ mod append;
 mod batch;
 mod closed_months;
 mod copy;
+mod custom;
 mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
+mod full;
 mod insert;
 mod keys;
 mod leases;
 mod old_rows;
 mod outbox;
+mod pace;
 mod partitions;
 mod quarantine;
+mod readers;
+mod repeats;
 mod row;
 mod schema;
 mod search;
+mod set_aside;
 mod upkeep;
 mod verdicts;
 
@@ -35,6 +41,7 @@ pub use append::append_in;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
+pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::StoredEvent;
@@ -43,8 +50,11 @@ pub use leases::Lease;
 pub use old_rows::SLICE;
 pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
+pub use readers::Retired;
+pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Position};
+pub use set_aside::Unsendable;
 pub use upkeep::{Retention, Round, before};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
@@ -57,8 +67,9 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
-    pace: Arc<copy::Pace>,
+    pace: Arc<pace::Pace>,
     appended: Arc<Notify>,
+    fullness: Arc<full::Fullness>,
 }
 
 impl Journal {
@@ -85,6 +96,7 @@ impl Journal {
             partitions: partitions::Partitions::default(),
             pace: Arc::default(),
             appended: Arc::new(Notify::new()),
+            fullness: Arc::default(),
         }
     }
 
@@ -111,13 +123,14 @@ impl Journal {
         Ok(connection)
     }
 
-    /// Whether Postgres answers and takes writes: a standby does not.
+    /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk.
     pub async fn ping(&self) -> Result<bool, JournalError> {
-        Ok(sqlx::query_scalar!(
+        let writable = sqlx::query_scalar!(
             r#"SELECT current_setting('transaction_read_only') = 'off' AS "writable!""#
         )
         .fetch_one(&self.pool)
-        .await?)
+        .await?;
+        Ok(writable && !self.fullness.is_full())
     }
 
     /// Completes when this process appended something, or after `at_most`: other instances append

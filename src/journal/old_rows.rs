@@ -6,7 +6,9 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::journal::JournalError;
+use crate::journal::custom;
 use crate::journal::partitions;
+use crate::journal::repeats;
 use crate::journal::upkeep::Cutoffs;
 
 /// Rows of one statement: some ten milliseconds of work.
@@ -21,16 +23,22 @@ pub(super) enum Chore {
     EventsBeforeMonths,
     EventsOfTheFuture,
     Batches,
+    CustomIds,
+    ToldSubjects,
     Leases,
+    Repeats,
 }
 
 impl Chore {
-    pub(super) const ALL: [Self; 6] = [
+    /// All but [`Chore::Repeats`], which follows the months that are dropped.
+    pub(super) const BEFORE_MONTHS: [Self; 8] = [
         Self::Quarantine,
         Self::Requests,
         Self::EventsBeforeMonths,
         Self::EventsOfTheFuture,
         Self::Batches,
+        Self::CustomIds,
+        Self::ToldSubjects,
         Self::Leases,
     ];
 
@@ -41,7 +49,10 @@ impl Chore {
             Self::Requests => "requests",
             Self::EventsBeforeMonths | Self::EventsOfTheFuture => "events",
             Self::Batches => "batches",
+            Self::CustomIds => "custom_ids",
+            Self::ToldSubjects => "subjects",
             Self::Leases => "leases",
+            Self::Repeats => "repeats",
         }
     }
 }
@@ -79,13 +90,21 @@ async fn slice(
             delete_events(connection, cutoffs.events, (None, Some(first_month))).await
         }
         Chore::EventsOfTheFuture => {
-            // Clocks may be wrong by an hour; a day is forged, or a member nobody understands.
-            let tomorrow = cutoffs.now + TimeDelta::days(1);
-            delete_events(connection, cutoffs.events, (Some(tomorrow), None)).await
+            delete_events(connection, cutoffs.events, (Some(tomorrow(cutoffs)), None)).await
         }
         Chore::Batches => delete_batches(connection, cutoffs).await,
+        Chore::CustomIds => custom::delete_ids(connection, cutoffs.told).await,
+        Chore::ToldSubjects => custom::delete_told_subjects(connection, cutoffs.told).await,
         Chore::Leases => delete_leases(connection).await,
+        Chore::Repeats => {
+            repeats::delete_orphans(connection, cutoffs.events, tomorrow(cutoffs)).await
+        }
     }
+}
+
+/// Clocks may be wrong by an hour; a day is forged, or a member nobody understands.
+fn tomorrow(cutoffs: &Cutoffs) -> DateTime<Utc> {
+    cutoffs.now + TimeDelta::days(1)
 }
 
 async fn delete_quarantine(

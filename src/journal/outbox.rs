@@ -1,5 +1,6 @@
 //! Which batches each reader still owes. Rows are claimed by state, never by a cursor.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use crate::journal::{Journal, JournalError};
 
 /// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
 /// the back-fill of a new reader and the moment it is known.
-const READERS_LOCK: i64 = 0x7573_6865_7202;
+pub(super) const READERS_LOCK: i64 = 0x7573_6865_7202;
 
 /// A part of usher that must see every batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +21,17 @@ pub enum ReaderName {
     Kafka,
     /// Turns events into hints, signals and actions.
     React,
+    /// Sends entries on to one endpoint, told by a hash of where it is.
+    Forward(u64),
 }
 
-impl ReaderName {
-    /// The word that is stored and labels metrics.
-    pub fn as_str(self) -> &'static str {
+/// The word that is stored and labels metrics. All of `forward` begin alike, which queries rely on.
+impl fmt::Display for ReaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kafka => "kafka",
-            Self::React => "react",
+            Self::Kafka => f.write_str("kafka"),
+            Self::React => f.write_str("react"),
+            Self::Forward(hash) => write!(f, "forward-{hash:016x}"),
         }
     }
 }
@@ -46,8 +50,10 @@ pub struct OutboxRow {
 }
 
 /// How much a reader owes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlog {
+    /// Who.
+    pub reader: String,
     /// Batches.
     pub batches: i64,
     /// When the oldest of them was received.
@@ -73,7 +79,7 @@ impl Journal {
             VALUES ($1, $2)
             ON CONFLICT (name) DO NOTHING
             ",
-            reader.as_str(),
+            reader.to_string(),
             since,
         )
         .execute(&mut *tx)
@@ -86,7 +92,7 @@ impl Journal {
                 FROM batches
                 WHERE received_at >= $2 AND first_event_ts IS NOT NULL
                 ",
-                reader.as_str(),
+                reader.to_string(),
                 since,
             )
             .execute(&mut *tx)
@@ -102,7 +108,7 @@ impl Journal {
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
             .execute(&mut *tx)
             .await?;
-        sqlx::query!("DELETE FROM readers WHERE name = $1", reader.as_str())
+        sqlx::query!("DELETE FROM readers WHERE name = $1", reader.to_string())
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
@@ -135,7 +141,7 @@ impl Journal {
                 )
             RETURNING batch, first_event_ts, last_event_ts, created_at
             ",
-            reader.as_str(),
+            reader.to_string(),
             limit,
             hold.as_secs_f64(),
         )
@@ -162,12 +168,36 @@ impl Journal {
                 AND (outbox.claimed_until IS NULL OR outbox.claimed_until < now())
                 AND batches.source NOT IN ('observe', 'act')
             ",
-            reader.as_str(),
+            reader.to_string(),
             before,
         )
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())
+    }
+
+    /// Up to `limit` batches that `reader` owes, in the order in which [`Journal::claim`] takes them, for a
+    /// reader of whom a lease says that there is one. Claims nothing; what was released for later is left out.
+    pub async fn owed(
+        &self,
+        reader: ReaderName,
+        limit: i64,
+    ) -> Result<Vec<OutboxRow>, JournalError> {
+        Ok(sqlx::query_as!(
+            OutboxRow,
+            r"
+            SELECT batch, first_event_ts, last_event_ts, created_at
+            FROM outbox
+            WHERE reader = $1
+                AND (claimed_until IS NULL OR claimed_until < now())
+            ORDER BY lane DESC, batch
+            LIMIT $2
+            ",
+            reader.to_string(),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// Strikes finished batches off.
@@ -189,7 +219,7 @@ impl Journal {
             SET claimed_until = now() + make_interval(secs => $3)
             WHERE reader = $1 AND batch = ANY($2)
             ",
-            reader.as_str(),
+            reader.to_string(),
             batches,
             wait.as_secs_f64(),
         )
@@ -207,7 +237,7 @@ impl Journal {
             JOIN batches ON batches.id = outbox.batch
             WHERE outbox.reader = $1 AND batches.source = $2
             "#,
-            reader.as_str(),
+            reader.to_string(),
             source.as_str(),
         )
         .fetch_one(&self.pool)
@@ -219,13 +249,28 @@ impl Journal {
         Ok(sqlx::query_as!(
             Backlog,
             r#"
-            SELECT count(*) AS "batches!", min(created_at) AS oldest
+            SELECT $1 AS "reader!", count(*) AS "batches!", min(created_at) AS oldest
             FROM outbox
             WHERE reader = $1
             "#,
-            reader.as_str(),
+            reader.to_string(),
         )
         .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// How much each active reader owes.
+    pub async fn backlogs(&self) -> Result<Vec<Backlog>, JournalError> {
+        Ok(sqlx::query_as!(
+            Backlog,
+            r#"
+            SELECT r.name AS reader, count(o.batch) AS "batches!", min(o.created_at) AS oldest
+            FROM readers r
+            LEFT JOIN outbox o ON o.reader = r.name
+            GROUP BY r.name
+            "#,
+        )
+        .fetch_all(&self.pool)
         .await?)
     }
 }
@@ -242,7 +287,7 @@ pub async fn finish_in(
         DELETE FROM outbox
         WHERE reader = $1 AND batch = ANY($2)
         ",
-        reader.as_str(),
+        reader.to_string(),
         batches,
     )
     .execute(connection)

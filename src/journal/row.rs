@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::event::{AuditEvent, COLUMN_CHARS, EventId};
 use crate::journal::batch::{NewBatch, NewEvent};
+use crate::journal::repeats::Held;
 
 /// What makes an event one: the key of the table.
 pub(super) type Key = (DateTime<Utc>, EventId);
@@ -61,8 +62,28 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The rows of `batch`, sorted by key, so that two instances with the same entries cannot deadlock.
-pub(super) fn rows(batch: &NewBatch) -> Vec<Row<'_>> {
+/// The rows of a batch, sorted by key, so that two instances with the same entries cannot deadlock.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    /// Those to be written.
+    pub(super) fresh: Vec<Row<'a>>,
+    /// Those that the journal holds as they are, and only counts.
+    pub(super) held: Vec<Row<'a>>,
+}
+
+impl Rows<'_> {
+    /// Earliest and latest time; none without a row.
+    pub(super) fn span(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let ends = [&self.fresh, &self.held].into_iter().filter_map(|rows| {
+            let (first, last) = (rows.first()?, rows.last()?);
+            Some((first.key.0, last.key.0))
+        });
+        ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+}
+
+/// The rows of `batch`, of which `held` is stored already.
+pub(super) fn rows<'a>(batch: &'a NewBatch, held: &Held) -> Rows<'a> {
     let mut rows: BTreeMap<Key, Row<'_>> = BTreeMap::new();
     for (position, new) in (0..).zip(&batch.events) {
         let key = (new.event.event_ts, new.event.id);
@@ -83,7 +104,8 @@ pub(super) fn rows(batch: &NewBatch) -> Vec<Row<'_>> {
                 received_at: arrival(batch, new),
             });
     }
-    rows.into_values().collect()
+    let (held, fresh) = rows.into_values().partition(|row| held.holds(row.key));
+    Rows { fresh, held }
 }
 
 /// When the request of `new` arrived; the batch, for events of our own.

@@ -88,7 +88,12 @@ fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBui
     let mut query = QueryBuilder::new(
         r"
         SELECT
-            e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.copies, e.raw,
+            e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+            e.copies + COALESCE((
+                SELECT r.copies
+                FROM repeats r
+                WHERE r.event_ts = e.event_ts AND r.id = e.id
+            ), 0) AS copies,
             (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
         FROM events e
         LEFT JOIN batches b ON b.id = e.batch

@@ -13,11 +13,17 @@ impl Journal {
         let rows = sqlx::query_as!(
             EventRow,
             r#"
-            SELECT id, event_ts, received_at, batch, verdict, copies, raw,
+            SELECT
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+                e.copies + COALESCE((
+                    SELECT r.copies
+                    FROM repeats r
+                    WHERE r.event_ts = e.event_ts AND r.id = e.id
+                ), 0) AS "copies!",
                 NULL::uuid AS delivery_id
-            FROM events
-            WHERE verdict = 'key_unknown'
-            ORDER BY received_at
+            FROM events e
+            WHERE e.verdict = 'key_unknown'
+            ORDER BY e.received_at
             LIMIT $1
             "#,
             limit,
@@ -71,6 +77,8 @@ impl Journal {
                 FROM batches b
                 CROSS JOIN readers r
                 WHERE b.id = $1 AND b.first_event_ts IS NOT NULL
+                    -- Entries go on as received: a verdict changes nothing in them.
+                    AND r.name NOT LIKE 'forward-%'
                 ON CONFLICT (reader, batch) DO NOTHING
                 ",
                 event.batch,

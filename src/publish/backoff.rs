@@ -5,28 +5,32 @@ use std::time::Duration;
 use crate::clock::Ids;
 
 const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(5);
 
-/// Waits that double from 200 ms up to 5 s, each shortened by up to half at random, so that instances do not
-/// return in step.
+/// Waits that double from 200 ms up to the longest, each shortened by up to half at random, so that instances do
+/// not return in step.
 #[derive(Debug)]
 pub(super) struct Backoff {
     ids: Ids,
     next: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(ids: Ids) -> Self {
-        Self { ids, next: FIRST }
+    pub(super) fn new(ids: Ids, longest: Duration) -> Self {
+        Self {
+            ids,
+            next: FIRST,
+            longest,
+        }
     }
 
     /// The wait before the next try.
     pub(super) fn wait(&mut self) -> Duration {
-        let longest = self.next;
-        self.next = (longest * 2).min(LONGEST);
+        let wait = self.next;
+        self.next = (wait * 2).min(self.longest);
         // The last bytes of an id are random; one of them is jitter enough.
         let [.., random] = self.ids.next().into_bytes();
-        longest.saturating_sub((longest / 2) * u32::from(random) / 255)
+        wait.saturating_sub((wait / 2) * u32::from(random) / 255)
     }
 
     /// Starts over after a success.
@@ -37,19 +41,22 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use super::{Backoff, FIRST, LONGEST};
+    use std::time::Duration;
+
+    use super::{Backoff, FIRST};
     use crate::clock::{Clock, Ids};
 
     #[test]
     fn doubles_to_its_longest_and_starts_over() {
-        let mut backoff = Backoff::new(Ids::new(Clock::system()));
+        let longest = Duration::from_secs(5);
+        let mut backoff = Backoff::new(Ids::new(Clock::system()), longest);
         let mut expected = FIRST;
         for _ in 0..8 {
             let wait = backoff.wait();
             assert!(wait <= expected && wait >= expected / 2, "{wait:?}");
-            expected = (expected * 2).min(LONGEST);
+            expected = (expected * 2).min(longest);
         }
-        assert_eq!(expected, LONGEST);
+        assert_eq!(expected, longest);
         backoff.reset();
         assert!(backoff.wait() <= FIRST);
     }

@@ -1,57 +1,47 @@
-//! Readers of the outbox that send events on: Kafka. Must not change what is recorded, nor steer anything: Kafka is
-//! for others to read.
+//! Readers of the outbox that send events on: Kafka here, and `forward` to other endpoints. Must not change what is
+//! recorded, nor steer anything: both are for others to read.
 //!
-//! One instance at a time publishes, by a lease. It sends the events of a batch in order, and the batch leaves the
+//! One instance at a time works for each reader, by a lease. The publisher sends the events of a batch in order, and the batch leaves the
 //! outbox when all its reports are in. After any failure the producer is thrown away with everything in it and the
 //! next one starts at the oldest row, so that nothing overtakes a lost message: at least once, with an id in each
 //! message that makes twice harmless.
 
 mod backoff;
+mod forward;
 mod kafka;
 mod message;
 mod round;
+mod trouble;
+mod turns;
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::DateTime;
-use metrics::{counter, gauge};
-use tokio::time::{Instant, timeout, timeout_at};
+use metrics::counter;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
+pub use forward::Forwards;
 pub use kafka::InProcessBroker;
 
-use crate::clock::{Clock, Ids};
+use crate::clock::Ids;
 use crate::config::KafkaConfig;
-use crate::http::health::{Condition, Health};
-use crate::journal::{Journal, Lease, ReaderName};
+use crate::http::health::Health;
+use crate::journal::{Journal, ReaderName};
 use crate::lifecycle::pause;
-use crate::publish::backoff::Backoff;
 use crate::publish::kafka::{Producer, Settings};
-use crate::publish::round::RoundError;
+use crate::publish::round::{RoundError, Way};
+use crate::publish::trouble::{Outlook, Trouble};
+use crate::publish::turns::{Turns, Work, idle, rest};
 use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
 const PART: &str = "kafka";
 /// Who may publish.
 const LEASE: &str = "publish";
-/// Longer than a message may be under way (`kafka::MESSAGE_TIMEOUT`).
-const LEASE_TTL: Duration = Duration::from_secs(15);
-/// Four renewals may fail before the lease is lost.
-const RENEW_EVERY: Duration = Duration::from_secs(3);
-/// A holder that could not renew counts the lease as lost this long before others do.
-const LEASE_MARGIN: Duration = Duration::from_secs(2);
-/// Between looks of an instance that does not hold the lease.
-const STANDBY: Duration = Duration::from_secs(1);
-/// Between looks at an empty outbox; an append of this process cuts it short.
-const IDLE: Duration = Duration::from_millis(500);
-/// Between looks at how much is owed.
-const BACKLOG_EVERY: Duration = Duration::from_secs(1);
-/// For the last words to the database at the end.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Between two tries to publish.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Why nothing can be published with this configuration, or no broker be run in process.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +72,9 @@ pub enum PublishError {
     /// Options that do not go together, or name a file that cannot be read.
     #[error("kafka.options: {0}")]
     Options(String),
+    /// No request can be made from this machine.
+    #[error("forward: could not prepare requests to an endpoint")]
+    Forward,
     /// The broker in process could not be started or told something.
     #[error("the broker in process failed: {0}")]
     InProcess(String),
@@ -111,10 +104,9 @@ impl Published {
 pub struct Publisher {
     journal: Journal,
     settings: Settings,
-    clock: Clock,
     ids: Ids,
     health: Health,
-    lease: Lease,
+    turns: Turns,
     published: Published,
 }
 
@@ -126,22 +118,15 @@ impl Publisher {
     pub fn new(
         journal: Journal,
         config: &KafkaConfig,
-        clock: Clock,
         ids: Ids,
         health: Health,
     ) -> Result<Self, PublishError> {
-        let lease = Lease {
-            name: LEASE.to_owned(),
-            holder: ids.next(),
-            ttl: LEASE_TTL,
-        };
         Ok(Self {
+            turns: Turns::new(journal.clone(), LEASE.to_owned(), ids.next()),
             journal,
             settings: Settings::read(config)?,
-            clock,
             ids,
             health,
-            lease,
             published: Published::default(),
         })
     }
@@ -154,17 +139,14 @@ impl Publisher {
     /// Publishes until `stopping` fires; then takes nothing new, gives what is under way a moment to be confirmed,
     /// returns the rest to the outbox and gives the lease up.
     pub async fn run(self, stopping: CancellationToken) {
-        let mut trouble = Trouble::new(&self.health, &self.ids);
+        let mut trouble = Trouble::new(PART, &self.health, &self.ids, LONGEST_WAIT);
         if self.activate(&mut trouble, &stopping).await {
-            tokio::join!(
-                self.take_turns(&mut trouble, &stopping),
-                self.show_backlog(&stopping)
-            );
+            self.turns.take(&self, &mut trouble, &stopping).await;
         }
     }
 
     /// Everything stored before Kafka was configured is owed to it as well. `false` when asked to stop.
-    async fn activate(&self, trouble: &mut Trouble<'_>, stopping: &CancellationToken) -> bool {
+    async fn activate(&self, trouble: &mut Trouble, stopping: &CancellationToken) -> bool {
         loop {
             let activated = self
                 .journal
@@ -172,7 +154,7 @@ impl Publisher {
             match activated.await {
                 Ok(()) => return true,
                 Err(error) => {
-                    if pause(trouble.tell(&RoundError::Journal(error)), stopping).await {
+                    if pause(trouble.tell(&error, Outlook::Passing), stopping).await {
                         return false;
                     }
                 }
@@ -180,105 +162,62 @@ impl Publisher {
         }
     }
 
-    async fn take_turns(&self, trouble: &mut Trouble<'_>, stopping: &CancellationToken) {
-        while !stopping.is_cancelled() {
-            let asked = Instant::now();
-            let wait = match self.journal.hold(&self.lease).await {
-                Ok(true) => {
-                    self.turn(asked, trouble, stopping).await;
-                    Duration::ZERO
-                }
-                Ok(false) => {
-                    trouble.over("another instance publishes");
-                    STANDBY
-                }
-                Err(error) => trouble.tell(&RoundError::Journal(error)),
-            };
-            pause(wait, stopping).await;
-        }
-    }
-
-    /// Publishes for as long as the lease is held, and gives it up.
-    async fn turn(
+    /// `None` when asked to stop or the lease is lost meanwhile: the attempt then ends by itself.
+    async fn connect(
         &self,
-        held_since: Instant,
-        trouble: &mut Trouble<'_>,
+        batch_bytes: usize,
         stopping: &CancellationToken,
-    ) {
-        info!("this instance publishes");
-        let lost = CancellationToken::new();
-        let done = CancellationToken::new();
-        tokio::join!(self.keep_lease(held_since, &lost, &done), async {
-            self.publish(trouble, stopping, &lost).await;
-            done.cancel();
-        });
-        // Without an answer the lease ends by itself.
-        if let Ok(Err(error)) = timeout(FAREWELL, self.journal.give_up(&self.lease)).await {
-            warn!(error = error.chain(), "could not give the lease up");
-        }
-    }
-
-    /// Renews the lease until `done`; cancels `lost` when somebody else has it, or may have it.
-    async fn keep_lease(
-        &self,
-        held_since: Instant,
         lost: &CancellationToken,
-        done: &CancellationToken,
-    ) {
-        let mut renewed = held_since;
-        while !pause(RENEW_EVERY, done).await {
-            let asked = Instant::now();
-            let ends = renewed + LEASE_TTL - LEASE_MARGIN;
-            match timeout_at(ends, self.journal.hold(&self.lease)).await {
-                Ok(Ok(true)) => renewed = asked,
-                Ok(Err(error)) if Instant::now() + RENEW_EVERY < ends => {
-                    warn!(error = error.chain(), "could not renew the lease yet");
-                }
-                Ok(Ok(false) | Err(_)) | Err(_) => {
-                    warn!("lost the lease; another instance may publish now");
-                    lost.cancel();
-                    return;
-                }
-            }
+    ) -> Option<Result<Producer, RoundError>> {
+        tokio::select! {
+            connected = Producer::connect(&self.settings, batch_bytes) => Some(connected.map_err(RoundError::Kafka)),
+            () = stopping.cancelled() => None,
+            () = lost.cancelled() => None,
         }
     }
+}
 
+impl Work for Publisher {
     /// Runs rounds, each failed one with a new producer after a wait.
-    async fn publish(
+    async fn work(
         &self,
-        trouble: &mut Trouble<'_>,
+        trouble: &mut Trouble,
         stopping: &CancellationToken,
         lost: &CancellationToken,
     ) {
         let mut producer = None;
+        let mut way = Way::Together;
+        let mut batch_bytes = kafka::BATCH_BYTES;
         while !stopping.is_cancelled() && !lost.is_cancelled() {
             let current = match producer.take() {
                 Some(current) => current,
-                None => match self.connect(stopping, lost).await {
+                None => match self.connect(batch_bytes, stopping, lost).await {
                     Some(Ok(connected)) => connected,
                     Some(Err(error)) => {
-                        self.rest(trouble.tell(&error), stopping, lost).await;
+                        rest(trouble.tell(&error, Outlook::Passing), stopping, lost).await;
                         continue;
                     }
                     None => return,
                 },
             };
-            match self.round(&current, stopping, lost).await {
+            match self.round(&current, way, stopping, lost).await {
                 Ok(batches) => {
                     trouble.over("publishing");
                     if batches == 0 {
-                        tokio::select! {
-                            () = self.journal.appended(IDLE) => {}
-                            () = stopping.cancelled() => {}
-                            () = lost.cancelled() => {}
-                        }
+                        idle(&self.journal, stopping, lost).await;
                     }
+                    way = Way::Together;
                     producer = Some(current);
                 }
                 Err(error) => {
                     current.close().await;
+                    if matches!(error, RoundError::TooLargeTogether) {
+                        // One round alone makes progress; smaller batches from then on.
+                        way = Way::OneByOne;
+                        batch_bytes = (batch_bytes / 2).max(kafka::LEAST_BATCH_BYTES);
+                    }
                     if !matches!(error, RoundError::Abandoned) {
-                        self.rest(trouble.tell(&error), stopping, lost).await;
+                        rest(trouble.tell(&error, Outlook::Passing), stopping, lost).await;
                     }
                 }
             }
@@ -286,90 +225,5 @@ impl Publisher {
         if let Some(producer) = producer {
             producer.close().await;
         }
-    }
-
-    /// `None` when asked to stop or the lease is lost meanwhile: the attempt then ends by itself.
-    async fn connect(
-        &self,
-        stopping: &CancellationToken,
-        lost: &CancellationToken,
-    ) -> Option<Result<Producer, RoundError>> {
-        tokio::select! {
-            connected = Producer::connect(&self.settings) => Some(connected.map_err(RoundError::Kafka)),
-            () = stopping.cancelled() => None,
-            () = lost.cancelled() => None,
-        }
-    }
-
-    async fn rest(&self, wait: Duration, stopping: &CancellationToken, lost: &CancellationToken) {
-        tokio::select! {
-            _ = pause(wait, stopping) => {}
-            () = lost.cancelled() => {}
-        }
-    }
-
-    /// Shows what Kafka is owed; every instance does, whoever publishes.
-    async fn show_backlog(&self, stopping: &CancellationToken) {
-        while !pause(BACKLOG_EVERY, stopping).await {
-            // A failing database is told by those who must reach it.
-            let Ok(backlog) = self.journal.backlog(ReaderName::Kafka).await else {
-                continue;
-            };
-            let age = backlog
-                .oldest
-                .map_or(0, |oldest| (self.clock.now() - oldest).num_seconds().max(0));
-            let reader = ReaderName::Kafka.as_str();
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
-            {
-                gauge!(names::OUTBOX_DEPTH, "reader" => reader).set(backlog.batches as f64);
-                gauge!(names::OUTBOX_AGE, "reader" => reader).set(age as f64);
-            }
-        }
-    }
-}
-
-/// Says each trouble once, however often it returns, and how long to wait.
-struct Trouble<'a> {
-    health: &'a Health,
-    backoff: Backoff,
-    /// What was said last of a trouble that is not over.
-    said: Option<String>,
-    /// What `/readyz` shows while there is none.
-    shown: Option<&'static str>,
-}
-
-impl<'a> Trouble<'a> {
-    fn new(health: &'a Health, ids: &Ids) -> Self {
-        Self {
-            health,
-            backoff: Backoff::new(ids.clone()),
-            said: None,
-            shown: None,
-        }
-    }
-
-    fn tell(&mut self, error: &RoundError) -> Duration {
-        let text = error.to_string();
-        if self.said.as_ref() != Some(&text) {
-            self.health.set(PART, Condition::Degraded, text.clone());
-            warn!(
-                error = error as &dyn Error,
-                "events wait in the outbox for Kafka"
-            );
-            self.said = Some(text);
-        }
-        self.shown = None;
-        self.backoff.wait()
-    }
-
-    fn over(&mut self, detail: &'static str) {
-        if self.said.take().is_some() {
-            info!("events flow to Kafka again");
-        }
-        if self.shown != Some(detail) {
-            self.health.set(PART, Condition::Ok, detail);
-            self.shown = Some(detail);
-        }
-        self.backoff.reset();
     }
 }

@@ -4,24 +4,26 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::time::Duration;
 
-use metrics::counter;
-use tokio::time::{Instant, sleep, timeout};
+use metrics::{counter, histogram};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
-use uuid::Uuid;
 
 use crate::event::EventId;
-use crate::journal::{JournalError, OutboxRow, ReaderName};
+use crate::journal::{JournalError, OutboxRow, ReaderName, Unsendable};
 use crate::lifecycle::pause;
 use crate::publish::Publisher;
 use crate::publish::kafka::{Delivery, Handed, KafkaFailure, MESSAGE_TIMEOUT, Producer, Report};
 use crate::publish::message::Message;
+use crate::publish::turns::{LEASE_TTL, after};
 use crate::telemetry::metrics as names;
 
 /// Batches of one round.
 const BATCHES: i64 = 64;
 /// Claims end before the lease that was renewed last, so that the next holder finds the oldest rows free.
-const CLAIM: Duration = Duration::from_secs(12);
+const CLAIM: Duration = Duration::from_secs(8);
+const _: () = assert!(CLAIM.as_millis() < LEASE_TTL.as_millis());
+const _: () = assert!(MESSAGE_TIMEOUT.as_millis() < LEASE_TTL.as_millis());
 /// Bytes under way at once.
 const BYTES_IN_FLIGHT: usize = 8 * 1024 * 1024;
 /// A round that lasts longer sends no further batch, so that the first ones leave the outbox.
@@ -37,6 +39,18 @@ const LAST_REPORTS: Duration = Duration::from_secs(3);
 /// A batch that cannot be read is looked at again after a while, and does not hold up the others.
 const UNREADABLE: Duration = Duration::from_mins(5);
 
+/// Kept aside: Kafka does not take so large a message.
+const REASON_TOO_LARGE: &str = "message_too_large";
+
+/// How messages are handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Many at once.
+    Together,
+    /// Each when the one before is confirmed, so that what is refused is refused for itself.
+    OneByOne,
+}
+
 /// Why a round ended early. Its unconfirmed batches are back in the outbox.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RoundError {
@@ -49,6 +63,9 @@ pub(super) enum RoundError {
     /// No report came.
     #[error("kafka confirms nothing")]
     Stalled,
+    /// What was packed together is too much; one of it alone may not be.
+    #[error("the topic takes less at once than usher sent; now it sends one message at a time")]
+    TooLargeTogether,
     /// The lease is lost, or the time to stop is over.
     #[error("publishing was abandoned")]
     Abandoned,
@@ -59,6 +76,7 @@ struct UnderWay {
     event: EventId,
     batch: usize,
     bytes: usize,
+    since: Instant,
     report: Report,
 }
 
@@ -68,6 +86,8 @@ struct Claimed {
     /// Messages without a report.
     open: usize,
     progress: Progress,
+    /// What of it Kafka does not take.
+    unsendable: Vec<Unsendable>,
 }
 
 /// How far a claimed batch came.
@@ -85,6 +105,7 @@ enum Progress {
 struct Round<'a> {
     publisher: &'a Publisher,
     producer: &'a Producer,
+    way: Way,
     stopping: &'a CancellationToken,
     lost: &'a CancellationToken,
     claimed: Vec<Claimed>,
@@ -97,6 +118,7 @@ impl Publisher {
     pub(super) async fn round(
         &self,
         producer: &Producer,
+        way: Way,
         stopping: &CancellationToken,
         lost: &CancellationToken,
     ) -> Result<usize, RoundError> {
@@ -108,10 +130,12 @@ impl Publisher {
             row,
             open: 0,
             progress: Progress::Claimed,
+            unsendable: Vec::new(),
         });
         let mut round = Round {
             publisher: self,
             producer,
+            way,
             stopping,
             lost,
             claimed: claimed.collect(),
@@ -161,9 +185,7 @@ impl Round<'_> {
         for stored in events {
             match Message::of(&stored) {
                 Ok(message) => self.send(batch, message).await?,
-                Err(error) => {
-                    give_up(stored.id, &error);
-                }
+                Err(error) => give_up(stored.id, &error),
             }
         }
         self.claimed[batch].progress = Progress::Sent;
@@ -173,7 +195,11 @@ impl Round<'_> {
     async fn send(&mut self, batch: usize, message: Message) -> Result<(), RoundError> {
         self.check_lease()?;
         let bytes = message.size();
-        while self.bytes > 0 && self.bytes + bytes > BYTES_IN_FLIGHT {
+        let at_once = match self.way {
+            Way::Together => BYTES_IN_FLIGHT,
+            Way::OneByOne => 0,
+        };
+        while self.bytes > 0 && self.bytes + bytes > at_once {
             self.next_report().await?;
         }
         loop {
@@ -185,14 +211,12 @@ impl Round<'_> {
                         event: message.id,
                         batch,
                         bytes,
+                        since: Instant::now(),
                         report,
                     });
                     return Ok(());
                 }
-                Handed::TooLarge => {
-                    give_up(message.id, &TooLarge { bytes });
-                    return Ok(());
-                }
+                Handed::TooLarge => return self.set_aside(batch, message.id, bytes).await,
                 Handed::Full if self.under_way.is_empty() => {
                     pause(NO_ROOM, self.lost).await;
                     self.check_lease()?;
@@ -223,12 +247,42 @@ impl Round<'_> {
         match outcome {
             Err(_) => return Err(RoundError::Stalled),
             Ok(Err(failure)) => return Err(failure.into()),
-            Ok(Ok(Delivery::Confirmed)) => self.publisher.published.add(1),
-            Ok(Ok(Delivery::TooLarge)) => give_up(first.event, &TooLarge { bytes: first.bytes }),
+            Ok(Ok(Delivery::Confirmed)) => {
+                histogram!(names::KAFKA_SECONDS).record(first.since.elapsed().as_secs_f64());
+                self.publisher.published.add(1);
+            }
+            Ok(Ok(Delivery::TooLarge)) => {
+                let alone = self.way == Way::OneByOne || self.producer.exceeds_topic(first.bytes);
+                if !alone {
+                    return Err(RoundError::TooLargeTogether);
+                }
+                let (batch, event, bytes) = (first.batch, first.event, first.bytes);
+                self.set_aside(batch, event, bytes).await?;
+            }
         }
-        self.bytes -= first.bytes;
-        self.claimed[first.batch].open -= 1;
-        self.under_way.pop_front();
+        if let Some(done) = self.under_way.pop_front() {
+            self.bytes -= done.bytes;
+            self.claimed[done.batch].open -= 1;
+        }
+        Ok(())
+    }
+
+    /// Remembers an event that Kafka will never take; it is kept aside when its batch leaves the outbox.
+    async fn set_aside(
+        &mut self,
+        batch: usize,
+        event: EventId,
+        bytes: usize,
+    ) -> Result<(), RoundError> {
+        let why = TooLarge { bytes };
+        give_up(event, &why);
+        if let Some(stored) = self.publisher.journal.event(event).await? {
+            self.claimed[batch].unsendable.push(Unsendable {
+                event: stored,
+                reason: REASON_TOO_LARGE,
+                detail: format!("not on the topic: {why}"),
+            });
+        }
         Ok(())
     }
 
@@ -237,17 +291,27 @@ impl Round<'_> {
         self.under_way.clear();
     }
 
-    /// Strikes off what is confirmed and returns the rest; the number of the former.
+    /// Strikes off what is confirmed, keeping aside what Kafka does not take, and returns the rest; the number of
+    /// batches that left the outbox.
     async fn settle(self) -> Result<usize, RoundError> {
         let journal = &self.publisher.journal;
-        let batches = |wanted: fn(&Claimed) -> bool| -> Vec<Uuid> {
-            let wanted = self.claimed.iter().filter(|claimed| wanted(claimed));
-            wanted.map(|claimed| claimed.row.batch).collect()
-        };
-        let done = batches(|claimed| claimed.progress == Progress::Sent && claimed.open == 0);
-        let rest = batches(|claimed| claimed.progress == Progress::Claimed || claimed.open > 0);
+        let mut rest = Vec::new();
+        let mut done = Vec::new();
+        let mut unsendable = Vec::new();
+        for claimed in self.claimed {
+            match claimed.progress {
+                Progress::Sent if claimed.open == 0 => {
+                    done.push(claimed.row.batch);
+                    unsendable.extend(claimed.unsendable);
+                }
+                Progress::Claimed | Progress::Sent => rest.push(claimed.row.batch),
+                Progress::SetAside => {}
+            }
+        }
         if !done.is_empty() {
-            journal.finish(ReaderName::Kafka, &done).await?;
+            journal
+                .finish_without(ReaderName::Kafka, &done, &unsendable)
+                .await?;
         }
         if !rest.is_empty() {
             journal
@@ -267,14 +331,8 @@ struct TooLarge {
     bytes: usize,
 }
 
-/// An event that can never be sent must not hold up the others: it stays in the journal, and is counted and named.
+/// An event that can never be sent must not hold up the others: it is counted and named.
 fn give_up(event: EventId, why: &(dyn Error + 'static)) {
     counter!(names::KAFKA_FAILED).increment(1);
     error!(event.id = %event, error = why, "an event is not published");
-}
-
-/// Completes `wait` after `token` fired.
-async fn after(wait: Duration, token: &CancellationToken) {
-    token.cancelled().await;
-    sleep(wait).await;
 }

@@ -1,8 +1,6 @@
 //! Everything that rules may look at for one signal, read from the directory as it is now. Asks no
 //! API.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId};
 use serde_json::{Map, Value, json};
@@ -13,16 +11,13 @@ use crate::directory::{
     ApplicationRecord, DeveloperRecord, Directory, Excerpt, Owner, OwnerRecord, Registration,
     RegistrationRecord, Subject, Subjects,
 };
-use crate::event::{Signal, SignalKind};
+use crate::event::Signal;
 use crate::journal::JournalError;
+use crate::react::own::is_own;
 use crate::rules::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
     PortalFacts, RegistrationFacts, SignalFacts, TargetKind, TeamFacts,
 };
-
-/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
-/// everything comes every hour.
-const OWN_WITHIN: Duration = Duration::from_hours(2);
 
 /// The facts about a signal.
 #[derive(Debug, Clone)]
@@ -85,8 +80,8 @@ pub async fn gather(
     now: DateTime<Utc>,
 ) -> Result<Gathered, JournalError> {
     let excerpt = around(directory, [signal]).await?;
-    let own = own || is_own(queue, signal).await?;
     let found = Found::within(&excerpt, signal);
+    let own = own || is_own(queue, signal, &found).await?;
     Ok(assemble(found, signal, event, own, now))
 }
 
@@ -219,43 +214,6 @@ fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Opt
         OwnerRecord::Team(_) => None,
     };
     signal.developer_id.map(DeveloperId).or_else(owner)
-}
-
-/// Whether a write of usher's explains the change.
-pub(super) async fn is_own(queue: &Queue, signal: &Signal) -> Result<bool, JournalError> {
-    let (target, deeds): (Option<Uuid>, &[&str]) = match signal.kind {
-        SignalKind::DeveloperStatusChanged => (
-            signal.developer_id,
-            &["approve_developer", "reject_developer"],
-        ),
-        SignalKind::RegistrationStatusChanged => (
-            signal.registration_id,
-            &["approve_registration", "reject_registration"],
-        ),
-        SignalKind::MembershipChanged => {
-            (signal.developer_id, &["add_to_team", "remove_from_team"])
-        }
-        SignalKind::DeveloperSignedUp
-        | SignalKind::DeveloperAuthenticated
-        | SignalKind::DeveloperLoginFailed
-        | SignalKind::ApplicationCreated
-        | SignalKind::RegistrationRequested
-        | SignalKind::AccessDenied
-        | SignalKind::Custom(_) => return Ok(false),
-    };
-    // Usher answers only who is pending: any other change is somebody else's.
-    let from_pending = signal
-        .from_status
-        .as_deref()
-        .is_none_or(|status| status == "pending");
-    match target {
-        Some(target) if from_pending => {
-            queue
-                .wrote_lately(target, signal.portal_id, deeds, OWN_WITHIN)
-                .await
-        }
-        _ => Ok(false),
-    }
 }
 
 fn developer_facts(found: DeveloperRecord) -> DeveloperFacts {

@@ -34,6 +34,8 @@ pub struct Meaning {
     pub hint: Option<Hint>,
     /// What happened, where the event itself is the evidence or usher saw it.
     pub signal: Option<Signal>,
+    /// Where the address is kept by which a trusted sender named somebody.
+    pub subject: Option<Uuid>,
     /// Whether usher's account or Konnect itself did what the signal tells.
     pub own: bool,
     /// The developer about whom usher saw something change, of whatever kind: what rules make of
@@ -71,7 +73,7 @@ pub fn meaning(
             None
         },
         own: by_usher || event.kong_initiated(),
-        touched: None,
+        ..Meaning::default()
     }
 }
 
@@ -115,6 +117,9 @@ fn evidence(event: &AuditEvent) -> Option<Signal> {
 
 /// What an event of usher's own says that it saw. Its own deeds are no signals.
 fn of_own(event: &AuditEvent) -> Meaning {
+    if event.kind == Kind::Custom {
+        return told(event).unwrap_or_default();
+    }
     let signal = observed(event);
     // Who is new is decided about by the signal itself.
     let is_new = signal.as_ref().is_some_and(|signal| {
@@ -132,6 +137,32 @@ fn of_own(event: &AuditEvent) -> Meaning {
         touched,
         ..Meaning::default()
     }
+}
+
+/// What a trusted sender told. It speaks of one subject: the most exact that it names.
+fn told(event: &AuditEvent) -> Option<Meaning> {
+    let data = data(event);
+    let id = |name: &str| data.get(name)?.as_str()?.parse::<Uuid>().ok();
+    let developer_id = id("developer_id");
+    let registration_id = id("registration_id").filter(|_| developer_id.is_none());
+    let key = Signal::key_of_custom(&event.text("ce_source")?, &event.text("ce_id")?);
+    let signal = Signal {
+        kind: SignalKind::Custom(event.text("ce_type")?.into_owned()),
+        portal_id: event.portal_uuid()?,
+        developer_id,
+        application_id: None,
+        registration_id,
+        key,
+        cause: event.id,
+        occurred_at: event.occurred_at,
+        from_status: None,
+    };
+    let subject = event.text("subject_id").and_then(|id| id.parse().ok());
+    Some(Meaning {
+        signal: Some(signal),
+        subject,
+        ..Meaning::default()
+    })
 }
 
 fn observed(event: &AuditEvent) -> Option<Signal> {
@@ -194,7 +225,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{Hint, Meaning, meaning};
-    use crate::event::{AuditEvent, OwnEvent, SignalKind, Verdict, parse};
+    use crate::event::{AuditEvent, CustomEvent, OwnEvent, SignalKind, Verdict, parse};
 
     const PORTAL: Uuid = Uuid::from_u128(0x10);
     const DEVELOPER: Uuid = Uuid::from_u128(0x20);
@@ -348,6 +379,61 @@ mod tests {
     fn deeds_are_no_signals() {
         let event = observation("action.done", Value::Object(Map::new()));
         assert_eq!(read(&event, Verdict::NotApplicable), Meaning::default());
+    }
+
+    #[test]
+    fn what_a_sender_told_is_a_signal_about_the_most_exact_subject() {
+        let subject = Uuid::from_u128(0x40);
+        let told = |data: Value| {
+            let Value::Object(data) = data else {
+                panic!("data is an object")
+            };
+            let custom = CustomEvent {
+                sender: "hr".to_owned(),
+                source: "/hr".to_owned(),
+                id: "7".to_owned(),
+                event_type: "com.example.joined".to_owned(),
+                portal_id: PORTAL,
+                developer_id: None,
+                person: None,
+                occurred_at: now(),
+                data,
+                attributes: Map::new(),
+            };
+            custom.build(Some(subject)).1
+        };
+        let registration = Uuid::from_u128(0x50);
+        for (data, developer, registration) in [
+            (json!({}), None, None),
+            (json!({ "developer_id": DEVELOPER }), Some(DEVELOPER), None),
+            (
+                json!({ "registration_id": registration }),
+                None,
+                Some(registration),
+            ),
+            (
+                json!({ "registration_id": registration, "developer_id": DEVELOPER }),
+                Some(DEVELOPER),
+                None,
+            ),
+        ] {
+            let meaning = read(&told(data.clone()), Verdict::NotApplicable);
+            let signal = meaning.signal.unwrap();
+            assert_eq!(
+                signal.kind,
+                SignalKind::Custom("com.example.joined".to_owned())
+            );
+            assert_eq!(signal.key, "/hr 7");
+            assert_eq!(
+                (signal.developer_id, signal.registration_id),
+                (developer, registration)
+            );
+            assert_eq!((meaning.subject, meaning.touched), (Some(subject), None));
+            // Only the door for trusted senders stores it so.
+            for verdict in [Verdict::Verified, Verdict::Unsigned] {
+                assert_eq!(read(&told(data.clone()), verdict), Meaning::default());
+            }
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! signals from what the directory says, and what they want is enqueued. A thin shell: it decides
 //! nothing and calls no API itself.
 
+mod custom;
 mod facts;
 mod meaning;
+mod own;
 mod paths;
 mod plan;
 mod reactor;

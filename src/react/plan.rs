@@ -82,8 +82,10 @@ fn spec(deed: Deed) -> DeedSpec {
     match deed {
         Deed::ApproveDeveloper => DeedSpec::ApproveDeveloper,
         Deed::RejectDeveloper => DeedSpec::RejectDeveloper,
+        Deed::RevokeDeveloper => DeedSpec::RevokeDeveloper,
         Deed::ApproveRegistration => DeedSpec::ApproveRegistration,
         Deed::RejectRegistration => DeedSpec::RejectRegistration,
+        Deed::RevokeRegistration => DeedSpec::RevokeRegistration,
         Deed::AddToTeam {
             team: named,
             create,

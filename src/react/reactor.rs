@@ -16,11 +16,13 @@ use uuid::Uuid;
 use crate::act::{Enqueued, NewChain, Queue};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::event::{AuditEvent, Signal, render};
+use crate::event::{AuditEvent, Signal, SignalKind, render};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
-use crate::react::facts::{Found, around, assemble, is_own};
+use crate::react::custom::{self, Waiting};
+use crate::react::facts::{Found, around, assemble};
 use crate::react::meaning::{Hint, MAX_HINT_AGE, meaning};
+use crate::react::own::is_own;
 use crate::react::plan;
 use crate::rules::RuleSet;
 
@@ -69,6 +71,7 @@ pub struct Reactor {
     pub(super) again: Notify,
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
+    waiting: Waiting,
 }
 
 impl Reactor {
@@ -90,6 +93,7 @@ impl Reactor {
             settings,
             again: Notify::new(),
             failures: Mutex::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -166,9 +170,14 @@ impl Reactor {
     /// Handles one batch, whatever becomes of it.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
     async fn take(&self, row: &OutboxRow) {
-        let Err(error) = self.handle(row).await else {
-            self.failures().remove(&row.batch);
-            return;
+        let error = match self.handle(row).await {
+            Ok(Handled::Done) => {
+                self.failures().remove(&row.batch);
+                self.waiting.end(row.batch);
+                return;
+            }
+            Ok(Handled::Later(wait)) => return self.put_back(row, wait).await,
+            Err(error) => error,
         };
         // An outage is nobody's fault and counts for nothing.
         if error.is_transient() || self.count_failure(row.batch) < POISON {
@@ -176,17 +185,7 @@ impl Reactor {
                 error = error.chain(),
                 "could not handle a batch, trying again"
             );
-            if let Err(error) = self
-                .journal
-                .release(ReaderName::React, &[row.batch], TROUBLE)
-                .await
-            {
-                debug!(
-                    error = error.chain(),
-                    "could not release a batch, its claim runs out"
-                );
-            }
-            return;
+            return self.put_back(row, TROUBLE).await;
         }
         error!(
             error = error.chain(),
@@ -197,6 +196,20 @@ impl Reactor {
                 self.failures().remove(&row.batch);
             }
             Err(error) => warn!(error = error.chain(), "could not strike a batch off"),
+        }
+    }
+
+    /// Gives a batch back for a while.
+    async fn put_back(&self, row: &OutboxRow, wait: Duration) {
+        let released = self
+            .journal
+            .release(ReaderName::React, &[row.batch], wait)
+            .await;
+        if let Err(error) = released {
+            debug!(
+                error = error.chain(),
+                "could not release a batch, its claim runs out"
+            );
         }
     }
 
@@ -211,25 +224,39 @@ impl Reactor {
         *count
     }
 
-    async fn handle(&self, row: &OutboxRow) -> Result<(), JournalError> {
+    async fn handle(&self, row: &OutboxRow) -> Result<Handled, JournalError> {
+        let directory = &self.directory;
+        let looked_at = self.waiting.looked_at(directory, row.batch).await?;
         let events = self.journal.events_of(row).await?;
         let mut findings = Findings::default();
         for stored in &events {
-            self.understand(stored, &mut findings);
+            self.understand(stored, &mut findings).await?;
+        }
+        findings
+            .unknown_at
+            .retain(|portal| !looked_at.contains(portal));
+        let unknown_at = &findings.unknown_at;
+        if let Some(wait) = self.waiting.wait(directory, row.batch, unknown_at).await? {
+            return Ok(Handled::Later(wait));
         }
         self.give(&findings.hints).await?;
         let mut chains = self.answer(findings.heard).await?;
         for (portal, developers) in findings.touched {
             chains.extend(self.pending_of(portal, &developers).await?);
         }
-        self.write(&chains, Some(row.batch)).await
+        self.write(&chains, Some(row.batch)).await?;
+        Ok(Handled::Done)
     }
 
     /// Reads one event.
-    fn understand(&self, stored: &StoredEvent, findings: &mut Findings) {
+    async fn understand(
+        &self,
+        stored: &StoredEvent,
+        findings: &mut Findings,
+    ) -> Result<(), JournalError> {
         let Ok(event) = stored.parse() else {
             error!(event.id = %stored.id, "a stored event cannot be parsed");
-            return;
+            return Ok(());
         };
         let now = self.clock.now();
         let meaning = meaning(&event, stored.verdict, self.settings.own_principal, now);
@@ -241,17 +268,31 @@ impl Reactor {
         if concerns_everyone(&event) {
             self.again.notify_one();
         }
-        let rules = self.rules.borrow();
-        if let Some(signal) = meaning.signal
-            && rules.listening_to(&signal.kind.as_str()).next().is_some()
-        {
-            let evidence = (signal.key == signal.cause.to_string()).then(|| render(&event));
-            findings.heard.push(Heard {
-                signal,
-                evidence,
-                own: meaning.own,
-            });
+        let Some(mut signal) = meaning.signal else {
+            return Ok(());
+        };
+        let is_heard = {
+            let rules = self.rules.borrow();
+            rules.listening_to(&signal.kind.as_str()).next().is_some()
+        };
+        if !is_heard {
+            return Ok(());
         }
+        let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
+            let named = custom::find(&self.directory, &event, &mut signal, meaning.subject).await?;
+            if named.is_unknown {
+                findings.unknown_at.insert(PortalId(signal.portal_id));
+            }
+            Some(named.event)
+        } else {
+            (signal.key == signal.cause.to_string()).then(|| render(&event))
+        };
+        findings.heard.push(Heard {
+            signal,
+            evidence,
+            own: meaning.own,
+        });
+        Ok(())
     }
 
     /// Decides about signals in the order in which they were heard.
@@ -272,8 +313,8 @@ impl Reactor {
             let Some(excerpt) = excerpts.get(&signal.portal_id) else {
                 continue;
             };
-            let own = heard.own || is_own(&self.queue, signal).await?;
             let found = Found::within(excerpt, signal);
+            let own = heard.own || is_own(&self.queue, signal, &found).await?;
             let gathered = assemble(found, signal, heard.evidence, own, now);
             let causes = [signal.cause.as_uuid()];
             chains.extend(plan::chains(&rules, signal, &causes, &gathered));
@@ -390,6 +431,17 @@ struct Findings {
     hints: BTreeSet<Hint>,
     heard: Vec<Heard>,
     touched: BTreeMap<PortalId, Vec<DeveloperId>>,
+    /// Portals where trusted senders name somebody whom the directory does not know.
+    unknown_at: BTreeSet<PortalId>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+enum Handled {
+    /// It is struck off.
+    Done,
+    /// It waits for a look at the API.
+    Later(Duration),
 }
 
 /// Whether an event changes what rules may make of anybody who is pending.

@@ -177,13 +177,14 @@ fn settle(candidates: &[(&Rule, Result<(), String>)]) -> HashMap<usize, Defeat> 
             Reverse(rule.then.iter().any(Deed::refuses)),
         )
     });
-    // A deed has one opposite only, so that the first rule to want it stands for all.
+    // The first rule to want a deed stands for all that do.
     let mut standing: HashMap<Deed, &Rule> = HashMap::new();
     let mut overruled = HashMap::new();
     for (index, rule) in contenders {
         let opposition = rule.then.iter().find_map(|deed| {
-            let winner = standing.get(&deed.opposite()?)?;
-            Some((deed, *winner))
+            let mut opposites = deed.opposites().into_iter();
+            let winner = opposites.find_map(|opposite| standing.get(&opposite).copied())?;
+            Some((deed, winner))
         });
         if let Some((deed, winner)) = opposition {
             let reason = format!("{:?} objects to {deed}", winner.name);

@@ -16,10 +16,14 @@ pub enum Deed {
     ApproveDeveloper,
     /// Turns a pending developer away.
     RejectDeveloper,
+    /// Ends an approved developer's access, with their registrations and memberships.
+    RevokeDeveloper,
     /// Grants an application the API that it asked for.
     ApproveRegistration,
     /// Refuses an application the API that it asked for.
     RejectRegistration,
+    /// Takes back the API that an application was granted.
+    RevokeRegistration,
     /// Makes the developer a member of a team.
     AddToTeam {
         /// The team to join.
@@ -66,8 +70,10 @@ impl Deed {
         match self {
             Self::ApproveDeveloper => "approve_developer",
             Self::RejectDeveloper => "reject_developer",
+            Self::RevokeDeveloper => "revoke_developer",
             Self::ApproveRegistration => "approve_registration",
             Self::RejectRegistration => "reject_registration",
+            Self::RevokeRegistration => "revoke_registration",
             Self::AddToTeam { .. } => "add_to_team",
             Self::RemoveFromTeam { .. } => "remove_from_team",
             Self::Park { .. } => "park",
@@ -85,19 +91,19 @@ impl Deed {
         }
     }
 
-    /// The stance that would undo this deed.
-    pub(crate) fn opposite(&self) -> Option<Self> {
+    /// The stances that would undo this deed.
+    pub(crate) fn opposites(&self) -> Vec<Self> {
         match self {
-            Self::ApproveDeveloper => Some(Self::RejectDeveloper),
-            Self::RejectDeveloper => Some(Self::ApproveDeveloper),
-            Self::ApproveRegistration => Some(Self::RejectRegistration),
-            Self::RejectRegistration => Some(Self::ApproveRegistration),
-            Self::AddToTeam { team, .. } => Some(Self::RemoveFromTeam { team: team.clone() }),
-            Self::RemoveFromTeam { team } => Some(Self::AddToTeam {
+            Self::ApproveDeveloper => vec![Self::RejectDeveloper, Self::RevokeDeveloper],
+            Self::RejectDeveloper | Self::RevokeDeveloper => vec![Self::ApproveDeveloper],
+            Self::ApproveRegistration => vec![Self::RejectRegistration, Self::RevokeRegistration],
+            Self::RejectRegistration | Self::RevokeRegistration => vec![Self::ApproveRegistration],
+            Self::AddToTeam { team, .. } => vec![Self::RemoveFromTeam { team: team.clone() }],
+            Self::RemoveFromTeam { team } => vec![Self::AddToTeam {
                 team: team.clone(),
                 create: false,
-            }),
-            Self::Park { .. } => None,
+            }],
+            Self::Park { .. } => Vec::new(),
         }
     }
 
@@ -105,7 +111,11 @@ impl Deed {
     pub(crate) fn refuses(&self) -> bool {
         matches!(
             self,
-            Self::RejectDeveloper | Self::RejectRegistration | Self::RemoveFromTeam { .. }
+            Self::RejectDeveloper
+                | Self::RevokeDeveloper
+                | Self::RejectRegistration
+                | Self::RevokeRegistration
+                | Self::RemoveFromTeam { .. }
         )
     }
 
@@ -114,9 +124,12 @@ impl Deed {
         match self {
             Self::ApproveDeveloper
             | Self::RejectDeveloper
+            | Self::RevokeDeveloper
             | Self::AddToTeam { .. }
             | Self::RemoveFromTeam { .. } => TargetKind::Developer,
-            Self::ApproveRegistration | Self::RejectRegistration => TargetKind::Registration,
+            Self::ApproveRegistration | Self::RejectRegistration | Self::RevokeRegistration => {
+                TargetKind::Registration
+            }
             Self::Park { .. } => TargetKind::Subject,
         }
     }
@@ -131,8 +144,10 @@ impl fmt::Display for Deed {
             Self::Park { reason } => write!(f, "{} {reason}", self.name()),
             Self::ApproveDeveloper
             | Self::RejectDeveloper
+            | Self::RevokeDeveloper
             | Self::ApproveRegistration
-            | Self::RejectRegistration => f.write_str(self.name()),
+            | Self::RejectRegistration
+            | Self::RevokeRegistration => f.write_str(self.name()),
         }
     }
 }

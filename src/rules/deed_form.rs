@@ -12,20 +12,17 @@ use crate::rules::schema;
 const DEEDS: &[&str] = &[
     "approve_developer",
     "reject_developer",
+    "revoke_developer",
     "approve_registration",
     "reject_registration",
+    "revoke_registration",
     "add_to_team",
     "remove_from_team",
     "park",
 ];
 
 /// What the design promises and this version cannot do.
-const LATER: &[&str] = &[
-    "notify",
-    "revoke_developer",
-    "revoke_registration",
-    "invite_developer",
-];
+const LATER: &[&str] = &["notify", "invite_developer"];
 
 /// Reads the deeds of a rule that listens to `signal`, if that is known.
 pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -> Vec<Deed> {
@@ -54,7 +51,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
             reader.report(item.place, format!("{deed} is given twice"));
         } else if let Some(opposite) = deeds
             .iter()
-            .find(|other| Some(other.stance()) == deed.opposite())
+            .find(|other| deed.opposites().contains(&other.stance()))
         {
             reader.report(
                 item.place,
@@ -100,8 +97,10 @@ fn read_named(
     let plain = match name {
         "approve_developer" => Deed::ApproveDeveloper,
         "reject_developer" => Deed::RejectDeveloper,
+        "revoke_developer" => Deed::RevokeDeveloper,
         "approve_registration" => Deed::ApproveRegistration,
         "reject_registration" => Deed::RejectRegistration,
+        "revoke_registration" => Deed::RevokeRegistration,
         "add_to_team" => {
             let (team, create) = read_team(reader, key, name, value, true)?;
             return Some(Deed::AddToTeam { team, create });

@@ -6,6 +6,8 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 
 /// Requests at the door; label `status`.
 pub const DELIVERIES: &str = "usher_deliveries_total";
+/// Requests of trusted senders; label `status`.
+pub const HOOKS: &str = "usher_hook_requests_total";
 /// Entries received from authorised senders.
 pub const ENTRIES_RECEIVED: &str = "usher_entries_received_total";
 /// Events stored for the first time.
@@ -16,6 +18,10 @@ pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
 pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
 /// Verdicts on signatures; label `verdict`.
 pub const VERDICTS: &str = "usher_verdicts_total";
+/// Signatures checked against a set of keys.
+pub const SIGNATURES_CHECKED: &str = "usher_signatures_checked_total";
+/// Entries stored already, byte for byte and verified, whose signature was not checked again.
+pub const ENTRIES_RECOGNISED: &str = "usher_entries_recognised_total";
 /// Committed batches; label `way`: copy, insert, or halves after a row was refused.
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
@@ -34,6 +40,14 @@ pub const OUTBOX_AGE: &str = "usher_outbox_oldest_seconds";
 pub const KAFKA_PUBLISHED: &str = "usher_kafka_published_total";
 /// Messages that Kafka did not take; the batch stays in the outbox.
 pub const KAFKA_FAILED: &str = "usher_kafka_failed_total";
+/// Time from handing a message over until Kafka confirms it.
+pub const KAFKA_SECONDS: &str = "usher_kafka_publish_duration_seconds";
+/// Entries that an endpoint took; label `reader`.
+pub const FORWARDED: &str = "usher_forward_entries_total";
+/// Requests that an endpoint did not take, whose entries stay in the outbox; labels `reader` and `cause`.
+pub const FORWARD_FAILED: &str = "usher_forward_failed_requests_total";
+/// Time of a request to an endpoint, whatever the answer; label `reader`.
+pub const FORWARD_SECONDS: &str = "usher_forward_request_duration_seconds";
 /// Sweeps of a portal; labels `scope` and `outcome`.
 pub const SWEEPS: &str = "usher_sweeps_total";
 /// Actions that reached a state; labels `deed` and `state`.
@@ -73,9 +87,22 @@ fn describe() {
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
         (ENTRIES_QUARANTINED, "entries kept aside by reason"),
         (VERDICTS, "verdicts on signatures"),
+        (
+            SIGNATURES_CHECKED,
+            "signatures checked against a set of keys",
+        ),
+        (
+            ENTRIES_RECOGNISED,
+            "entries known byte for byte, not checked again",
+        ),
         (BATCHES, "committed batches by the way of writing"),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
+        (FORWARDED, "entries that an endpoint took, by reader"),
+        (
+            FORWARD_FAILED,
+            "requests that an endpoint did not take, by reader and cause",
+        ),
         (SWEEPS, "sweeps of a portal by scope and outcome"),
         (UPKEEP_MONTHS, "old months that were dropped"),
         (UPKEEP_ROWS, "old rows that were deleted, by table"),
@@ -88,6 +115,16 @@ fn describe() {
         describe_counter!(name, Unit::Count, text);
     }
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "time to commit one batch");
+    describe_histogram!(
+        KAFKA_SECONDS,
+        Unit::Seconds,
+        "time until Kafka confirms a message"
+    );
+    describe_histogram!(
+        FORWARD_SECONDS,
+        Unit::Seconds,
+        "time of a request to an endpoint, by reader"
+    );
     describe_gauge!(
         SPOOL_FILES,
         Unit::Count,

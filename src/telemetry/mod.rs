@@ -33,6 +33,9 @@ pub fn init_at(log: &str, format: LogFormat) -> Result<(), TelemetryError> {
     ))?;
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        // It would tell a log that cannot be written about that, on the same stream, and panic: a full disk under
+        // the log must not end a process that has nothing else to write there.
+        .log_internal_errors(false)
         .with_env_filter(filter);
     match format {
         LogFormat::Text => builder

@@ -197,7 +197,7 @@ pub(crate) fn developer(id: Uuid, email: &str, status: &str) -> Value {
     })
 }
 
-fn fault(method: &str, path: &str) -> Fault {
+pub(crate) fn fault(method: &str, path: &str) -> Fault {
     Fault {
         method: Some(method.to_owned()),
         path: path.to_owned(),
@@ -205,18 +205,18 @@ fn fault(method: &str, path: &str) -> Fault {
     }
 }
 
-fn partners() -> TeamRef {
+pub(crate) fn partners() -> TeamRef {
     TeamRef::Name("Partners".to_owned())
 }
 
-fn join_partners() -> DeedSpec {
+pub(crate) fn join_partners() -> DeedSpec {
     DeedSpec::AddToTeam {
         team: partners(),
         create: false,
     }
 }
 
-fn chain(deeds: Vec<DeedSpec>) -> NewChain {
+pub(crate) fn chain(deeds: Vec<DeedSpec>) -> NewChain {
     NewChain {
         portal_id: PORTAL,
         rule: "partner-clubs".to_owned(),
@@ -238,7 +238,7 @@ fn chain(deeds: Vec<DeedSpec>) -> NewChain {
     }
 }
 
-fn all_are(state: ActionState) -> impl Fn(&BTreeMap<String, ActionState>) -> bool {
+pub(crate) fn all_are(state: ActionState) -> impl Fn(&BTreeMap<String, ActionState>) -> bool {
     move |states| states.values().all(|known| *known == state)
 }
 

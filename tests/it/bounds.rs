@@ -17,15 +17,21 @@ use usher::lifecycle::Lifecycle;
 use crate::support::app::{AUTHORIZATION, TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
+use crate::support::luck::tell;
 use crate::support::process::{Installation, Process, settings};
+use crate::support::record::Record;
 use crate::support::signer::{Entry, Signer};
 
 /// A loaded machine takes its time.
 const PATIENCE: Duration = Duration::from_mins(1);
 const MIB: usize = 1024 * 1024;
 
-/// Memory that no input may make usher exceed.
+/// Memory that no hostile input may make usher exceed.
 const MEMORY_BYTES: usize = 300 * 1000 * 1000;
+
+/// What the largest request of nothing but sound entries may take: the body, every entry's own bytes and its members are
+/// there at once, five times the body in all.
+const GIANT_BYTES: usize = 400 * 1000 * 1000;
 
 async fn app() -> TestApp {
     TestApp::start(config("http://127.0.0.1:9")).await
@@ -290,6 +296,11 @@ async fn stays_small_and_serves_others_under_hostile_input() {
         assert!(status == 413 || status == 429, "{status}");
     }
     let peak = peak_memory(&usher);
+    tell(&format!(
+        "bombs, a huge line and {} slow connections: at most {} MB",
+        crowd.len(),
+        peak / 1_000_000
+    ));
     assert!(peak < MEMORY_BYTES, "{peak} bytes");
     assert_eq!(usher.rows("/api/v1/events").await.len(), 20);
     let reasons: Vec<Value> = usher.rows("/api/v1/quarantine").await;
@@ -300,6 +311,69 @@ async fn stays_small_and_serves_others_under_hostile_input() {
         );
     }
     drop(crowd);
+    usher.kill().await;
+    database.drop().await;
+}
+
+/// So many MiB of entries, each its own event, one a line; with what comes of packing them.
+fn many_entries(count: usize) -> (usize, Vec<u8>) {
+    let user_agent = "x".repeat(500);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut bytes = 0;
+    let mut entries = 0;
+    for number in 0.. {
+        let entry = Entry {
+            user_agent: user_agent.clone(),
+            ..Entry::numbered(number)
+        };
+        let line = format!("{}\n", entry.json());
+        bytes += line.len();
+        if bytes > count * MIB {
+            break;
+        }
+        encoder
+            .write_all(line.as_bytes())
+            .expect("writes to memory");
+        entries += 1;
+    }
+    (entries, encoder.finish().expect("writes to memory"))
+}
+
+#[tokio::test]
+async fn takes_as_many_entries_as_a_body_may_inflate_to_and_stays_small() {
+    let database = TestDatabase::create().await;
+    let mut installation = Installation::new(&settings(&database, "http://127.0.0.1:9"));
+    let usher = installation.start().await;
+    let (entries, packed) = many_entries(64);
+    assert!(entries > 50_000 && packed.len() < 8 * MIB);
+    let http = Client::builder().timeout(PATIENCE).build().unwrap();
+    let mut record = Record::of(&database).await;
+    let others = async {
+        for number in 1_000_000..1_000_010 {
+            assert_eq!(usher.deliver(&[entry(number)]).await, Some(StatusCode::OK));
+        }
+    };
+    let giant = async {
+        let request = http.post(format!("{}/audit-logs", usher.url));
+        let request = request.header("Authorization", AUTHORIZATION);
+        let status = request.body(packed).send().await.unwrap().status();
+        // A slow machine asks the sender to come again, and goes on storing it.
+        assert!(status == 200 || status == 429, "{status}");
+        eventually("every entry is stored", PATIENCE, async || {
+            record
+                .number("SELECT count(*) FROM events WHERE trace_id < '3360194145500000000'")
+                .await
+                == i64::try_from(entries).unwrap()
+        })
+        .await;
+    };
+    tokio::join!(giant, others);
+    let peak = peak_memory(&usher);
+    tell(&format!(
+        "{entries} entries in one request: at most {} MB",
+        peak / 1_000_000
+    ));
+    assert!(peak < GIANT_BYTES, "{peak} bytes");
     usher.kill().await;
     database.drop().await;
 }

@@ -1,18 +1,21 @@
 //! The commands as somebody at a terminal meets them: exit codes, what is said, what is left behind.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use reqwest::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::support::eventually;
+use crate::support::process::deliver;
+use crate::support::signer::Entry;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -188,4 +191,73 @@ async fn a_replay_says_how_long_it_tries() {
         let line = line.unwrap().unwrap();
         assert!(line.ends_with(expected), "{line}");
     }
+}
+
+/// Everything on embedded parts, with a Konnect that nobody reaches.
+const EMBEDDED: &str = r#"
+    http = { listen = "127.0.0.1:0" }
+    ingest = { authorization = ["Bearer door"] }
+    database = { embedded = true, data_dir = "data" }
+    konnect = { base_url = "http://127.0.0.1:9" }
+    console = { tokens = [{ name = "test", role = "reader", token = "t" }] }
+"#;
+
+/// `usher serve`, and where it listens.
+async fn serve(folder: &Path, log: &str) -> (Child, String) {
+    let log = folder.join(log);
+    let child = usher(folder, &["serve"])
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    eventually("usher takes deliveries", DEADLINE, async || {
+        let said = fs::read_to_string(&log).unwrap();
+        let told = said.split_once("listening address=");
+        let address = told.and_then(|(_, rest)| rest.split_whitespace().next());
+        url = format!("http://{}", address.unwrap_or("127.0.0.1:9"));
+        is_ready(&url).await
+    })
+    .await;
+    (child, url)
+}
+
+async fn is_ready(url: &str) -> bool {
+    let answer = reqwest::get(format!("{url}/readyz")).await;
+    answer.is_ok_and(|answer| answer.status() == 200)
+}
+
+#[tokio::test]
+async fn other_commands_join_the_embedded_postgres_of_a_running_one_and_leave_it_running() {
+    let home = scratch();
+    fs::write(home.path().join("usher.toml"), EMBEDDED).unwrap();
+    let pid = home.path().join("data/data/postmaster.pid");
+    let server = || fs::read_to_string(&pid).unwrap_or_default();
+
+    let alone = run(home.path(), &["migrate", "--plan"]).await;
+    assert_eq!(alone.status.code(), Some(3), "{}", text(&alone.stderr));
+    assert_eq!(server(), "", "who started it alone ends it");
+
+    let (first, url) = serve(home.path(), "first.log").await;
+    let running = server();
+    let plan = ["migrate", "--plan"];
+    let (one, two) = tokio::join!(run(home.path(), &plan), run(home.path(), &["migrate"]));
+    for ended in [one, two] {
+        assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
+        assert_eq!(text(&ended.stdout), "the schema is up to date\n");
+    }
+    let (mut second, _) = serve(home.path(), "second.log").await;
+    second.kill().await.unwrap();
+    assert!(is_ready(&url).await);
+    let entry = Entry::numbered(1).json();
+    let http = Client::builder().timeout(DEADLINE).build().unwrap();
+    let delivered = deliver(&http, &url, &[entry]).await;
+    assert_eq!(delivered.unwrap(), 200);
+    assert_eq!(server(), running, "it is the same server all the time");
+
+    let id = first.id().unwrap().to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status().await;
+    assert!(sent.unwrap().success());
+    let ended = timeout(DEADLINE, first.wait_with_output()).await;
+    assert_eq!(ended.unwrap().unwrap().status.code(), Some(0));
+    assert_eq!(server(), "", "it ends with the command that started it");
 }

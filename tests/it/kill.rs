@@ -2,43 +2,41 @@
 //! started with settings that cannot be. On real Postgres, Apache Kafka and HTTP.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use reqwest::Client;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use usher::event::parse;
 use uuid::Uuid;
 
 use crate::support::app::AUTHORIZATION;
 use crate::support::database::TestDatabase;
+use crate::support::environment;
 use crate::support::eventually;
 use crate::support::kafka::{Broker, Received, TestKafka};
 use crate::support::konnect::{Hold, Moment, PARTNERS, RULES, TestKonnect};
-use crate::support::process::{Installation, Process, deliver, settings};
+use crate::support::luck::{Luck, tell};
+use crate::support::process::{Installation, Process, settings};
 use crate::support::record::Record;
-use crate::support::signer::{Entry, Signer};
+use crate::support::sender::{Acknowledged, Sender, id_of};
+use crate::support::signer::Entry;
 use crate::support::visitor::Visitor;
 
 use Moment::{BeforeItIsAnswered, BeforeItTakesEffect};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 /// What a stop may take: the grace period is 10 s, and nothing here needs it.
 const STOP: Duration = Duration::from_secs(10);
 /// Nobody listens on this port.
 const NO_BROKER: &str = "127.0.0.1:1";
 const KILLS: usize = 5;
-
-fn id_of(line: &str) -> Uuid {
-    let event = parse(line.as_bytes()).expect("an entry");
-    event.id.as_uuid()
-}
 
 fn ids(messages: &[Received]) -> BTreeSet<Uuid> {
     messages
@@ -53,60 +51,6 @@ fn publish_to(settings: &mut Value, brokers: &str, kafka: &TestKafka) {
 
 fn brokers(kafka: &TestKafka) -> &str {
     kafka.config.brokers.as_deref().expect("a broker")
-}
-
-/// Sends batches of its own, each again until it is answered 200, as Konnect does.
-struct Sender<'a> {
-    signer: &'a Signer,
-    http: Client,
-    /// Entries below are nobody else's.
-    first: u64,
-    acknowledged: &'a Mutex<BTreeSet<Uuid>>,
-}
-
-impl Sender<'_> {
-    fn batch(&self, number: u64) -> Vec<String> {
-        let entries = (0..20).map(|entry| Entry::numbered(self.first + number * 20 + entry));
-        entries.map(|entry| self.signer.json(&entry)).collect()
-    }
-
-    fn acknowledge(&self, batch: &[String]) {
-        let mut acknowledged = self.acknowledged.lock().expect("no panic while held");
-        acknowledged.extend(batch.iter().map(|line| id_of(line)));
-    }
-
-    /// Sends until `enough`; every batch that was begun is answered 200 in the end.
-    async fn send_all(&self, url: watch::Receiver<String>, enough: &AtomicBool) {
-        for number in 0.. {
-            let batch = self.batch(number);
-            eventually("a batch is taken", SOON, async || {
-                let url = url.borrow().clone();
-                deliver(&self.http, &url, &batch)
-                    .await
-                    .is_some_and(|status| status == 200)
-            })
-            .await;
-            self.acknowledge(&batch);
-            if enough.load(Ordering::Relaxed) {
-                return;
-            }
-        }
-    }
-
-    /// Sends until a batch is not answered 200.
-    async fn send_while_answered(&self, url: &str) {
-        for number in 0.. {
-            let batch = self.batch(number);
-            match deliver(&self.http, url, &batch).await {
-                Some(status) if status == 200 => self.acknowledge(&batch),
-                Some(_) | None => return,
-            }
-        }
-    }
-}
-
-fn count(acknowledged: &Mutex<BTreeSet<Uuid>>) -> usize {
-    acknowledged.lock().expect("no panic while held").len()
 }
 
 #[tokio::test]
@@ -144,60 +88,134 @@ async fn what_was_acknowledged_is_published_after_a_kill() {
     database.drop().await;
 }
 
+/// What usher is at when it is killed.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    /// Whatever it is.
+    Anything,
+    /// Writing a transaction.
+    Commit,
+    /// Events are owed to Kafka.
+    Publish,
+    /// Requests of an outage go from the spool into the record.
+    Drain,
+}
+
+impl At {
+    const ALL: [Self; 4] = [Self::Anything, Self::Commit, Self::Publish, Self::Drain];
+
+    /// Waits until usher is at it.
+    async fn comes(self, database: &TestDatabase, spool: &Path) {
+        match self {
+            Self::Anything => {}
+            Self::Commit => {
+                let mut record = Record::of(database).await;
+                eventually("a transaction writes", SOON, async || {
+                    record.is_being_written().await
+                })
+                .await;
+            }
+            Self::Publish => {
+                let mut record = Record::of(database).await;
+                eventually("events are owed to Kafka", SOON, async || {
+                    record.owed_to_kafka().await > 0
+                })
+                .await;
+            }
+            Self::Drain => {
+                database.refuse().await;
+                eventually("deliveries are spooled", SOON, async || {
+                    requests_in(spool) > 20
+                })
+                .await;
+                database.allow().await;
+                let mut most = 0;
+                eventually("the spool is being emptied", SOON, async || {
+                    let now = requests_in(spool);
+                    most = most.max(now);
+                    now < most
+                })
+                .await;
+            }
+        }
+    }
+}
+
+fn requests_in(spool: &Path) -> usize {
+    let files = fs::read_dir(spool).expect("the spool's folder");
+    files
+        .filter_map(Result::ok)
+        .filter(|file| file.path().extension().is_some_and(|end| end == "request"))
+        .count()
+}
+
 #[tokio::test]
 async fn kills_under_load_lose_nothing_and_store_nothing_twice() {
+    let mut luck = Luck::new();
+    let kills = environment::rounds(KILLS);
     let konnect = TestKonnect::start().await;
     let kafka = TestKafka::start(Broker::Real).await;
     let database = TestDatabase::create().await;
     let mut settings = settings(&database, &konnect.url);
     publish_to(&mut settings, brokers(&kafka), &kafka);
+    let home = TempDir::new().expect("a folder");
+    let spool = home.path().join("spool");
+    settings["spool"] = json!({ "dir": spool });
+    settings["telemetry"]["log"] = json!("info");
     let mut usher = Installation::new(&settings);
     let mut process = usher.start().await;
-    let mut record = Record::of(&database).await;
 
-    let acknowledged = Mutex::default();
+    let acknowledged = Acknowledged::default();
     let enough = AtomicBool::new(false);
     let url = watch::Sender::new(process.url.clone());
-    let senders = [0, 1_000_000, 2_000_000].map(|first| Sender {
-        signer: &konnect.signer,
-        http: Client::builder().timeout(SOON).build().expect("a client"),
-        first,
-        acknowledged: &acknowledged,
-    });
-    let go_on = async |more: usize| {
-        let before = count(&acknowledged);
-        eventually("deliveries go on", SOON, async || {
-            count(&acknowledged) >= before + more
-        })
-        .await;
-    };
-    let kills = async {
-        for _ in 0..KILLS {
-            go_on(20).await;
-            // Any moment will do, so each run tries others.
-            let moment = Duration::from_millis(rand::rng().random_range(0..200));
+    // Below and above the number of rows from which on the writer copies.
+    let senders = [(0, 1), (1_000_000, 20), (2_000_000, 400)]
+        .map(|(first, size)| Sender::new(&konnect.signer, first, size, &acknowledged));
+    let first = luck.rng.random_range(0..At::ALL.len());
+    let rng = &mut luck.rng;
+    let all_kills = async {
+        for round in 0..kills {
+            acknowledged.go_on(20).await;
+            let at = At::ALL[(first + round) % At::ALL.len()];
+            at.comes(&database, &spool).await;
+            // Any moment of it will do, so each run tries others.
+            let moment = Duration::from_micros(rng.random_range(0..100_000));
             tokio::time::sleep(moment).await;
             process.kill().await;
             // Else nobody would publish until the first of the dead publishers lost its lease.
-            record.let_leases_end().await;
+            Record::of(&database).await.let_leases_end().await;
             process = usher.start().await;
             url.send_replace(process.url.clone());
         }
-        go_on(60).await;
+        acknowledged.go_on(60).await;
         enough.store(true, Ordering::Relaxed);
         process
     };
-    let [first, second, third] = &senders;
+    let [one, two, three] = &senders;
     let (process, ..) = tokio::join!(
-        kills,
-        first.send_all(url.subscribe(), &enough),
-        second.send_all(url.subscribe(), &enough),
-        third.send_all(url.subscribe(), &enough),
+        all_kills,
+        one.send_all(url.subscribe(), &enough),
+        two.send_all(url.subscribe(), &enough),
+        three.send_all(url.subscribe(), &enough),
     );
+    eventually("the spool is empty", SOON, async || {
+        requests_in(&spool) == 0
+    })
+    .await;
 
-    let acknowledged = acknowledged.into_inner().expect("no panic while held");
-    assert_eq!(record.event_ids().await, acknowledged);
+    let acknowledged = acknowledged.into_ids();
+    let mut record = Record::of(&database).await;
+    let stored = record.event_ids().await;
     let messages = record.published(&kafka).await;
+    tell(&format!(
+        "{kills} kills (seed {}): {} entries acknowledged, {} stored, {} published in {} messages",
+        luck.seed,
+        acknowledged.len(),
+        stored.len(),
+        ids(&messages).len(),
+        messages.len()
+    ));
+    assert_eq!(stored, acknowledged);
     assert_eq!(ids(&messages), acknowledged);
     process.kill().await;
     assert!(!usher.log().contains("panicked"));
@@ -310,21 +328,14 @@ async fn a_stop_finishes_what_was_accepted() {
     let mut usher = Installation::new(&settings(&database, &konnect.url));
     let process = usher.start().await;
 
-    let acknowledged = Mutex::default();
-    let senders = [1_000_000, 2_000_000].map(|first| Sender {
-        signer: &konnect.signer,
-        http: Client::builder().timeout(SOON).build().expect("a client"),
-        first,
-        acknowledged: &acknowledged,
-    });
+    let acknowledged = Acknowledged::default();
+    let senders =
+        [1_000_000, 2_000_000].map(|first| Sender::new(&konnect.signer, first, 20, &acknowledged));
     let late = konnect.signer.json(&Entry::numbered(1));
     let url = process.url.clone();
     let stop = async {
         let mut upload = Upload::begin(&process, &late).await;
-        eventually("deliveries go on", SOON, async || {
-            count(&acknowledged) >= 100
-        })
-        .await;
+        acknowledged.go_on(100).await;
         process.terminate().await;
         eventually("usher stops", SOON, async || {
             process.log().contains("asked to stop")
@@ -345,7 +356,7 @@ async fn a_stop_finishes_what_was_accepted() {
     );
 
     assert_eq!(status.code(), Some(0), "{}", usher.log());
-    let mut acknowledged = acknowledged.into_inner().expect("no panic while held");
+    let mut acknowledged = acknowledged.into_ids();
     acknowledged.insert(id_of(&late));
     let stored = Record::of(&database).await.event_ids().await;
     assert!(

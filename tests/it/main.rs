@@ -1,4 +1,20 @@
 //! The integration tests: one binary, a file per stage, on real Postgres, Kafka and HTTP.
+//!
+//! What happens when things break on the way from the door to the topic, and which tests show it (`tidy` holds that they
+//! are there):
+//!
+//! | fault | tests |
+//! | --- | --- |
+//! | Postgres gone under load | `faults::a_database_that_comes_and_goes_under_load_loses_nothing_that_was_acknowledged`, `spool::keeps_deliveries_while_the_database_is_away_and_stores_each_once`, `spool::asks_the_sender_to_wait_when_it_is_full`, `spool::answers_in_time_when_the_database_hangs` |
+//! | `kill -9` at any moment | `kill::kills_under_load_lose_nothing_and_store_nothing_twice`, `kill::what_was_acknowledged_is_published_after_a_kill`, `spool::kills_at_any_moment_lose_nothing_and_store_nothing_twice` |
+//! | Kafka gone, broker bounced | `publish::the_outbox_waits_while_apache_kafka_is_bounced`, `publish::the_outbox_waits_for_a_broker_that_is_away`, `end_to_end::people_are_let_in_while_kafka_is_away_and_it_gets_everything_later` |
+//! | garbage, broken gzip, bombs, odd bytes | `door::answers_as_http_means_it`, `door::keeps_the_complete_lines_of_a_body_that_breaks_off`, `door::takes_odd_bytes_and_dates_without_failing_the_rest`, `bounds::stays_small_and_serves_others_under_hostile_input`, `bounds::takes_as_many_entries_as_a_body_may_inflate_to_and_stays_small`; `scripts/fuzz` |
+//! | false signatures, injection | `forgery::what_konnect_signed_is_read_whatever_forgeries_come_before_after_and_with_it`, `forgery::forgeries_alone_are_never_read_as_verified_and_give_way_in_the_end`, `door::marks_what_reads_two_ways_and_does_not_believe_it`, `end_to_end::partners_are_let_in_and_deceivers_are_not` |
+//! | one bad or repeated entry in a batch | `writer::a_row_that_the_database_refuses_is_kept_aside_and_hurts_nobody_else`, `writer::a_known_or_unreadable_entry_is_counted_where_it_came_and_disturbs_nobody`, `publish::an_event_that_kafka_cannot_take_holds_up_nobody` |
+//! | disk full | `faults::a_disk_that_fills_up_under_the_spool_is_told_and_mends`, `faults::a_full_disk_under_the_database_is_told_and_mends`, `faults::a_full_disk_under_the_log_ends_nothing` |
+//! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::two_publishers_repeat_nothing`, `upkeep::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
+//! | a report that runs for minutes | `upkeep::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
+//! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::takes_odd_bytes_and_dates_without_failing_the_rest` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -6,10 +22,17 @@
 mod act;
 mod bounds;
 mod cli;
+mod deeds;
 mod door;
 mod embedded;
 mod end_to_end;
+mod faults;
+mod forgery;
+mod forward;
+mod guides;
+mod hooks;
 mod init;
+mod instances;
 mod kill;
 mod observe;
 mod onboarding;
@@ -17,6 +40,7 @@ mod onboarding_guides;
 mod publish;
 mod react;
 mod reconcile;
+mod repeats;
 mod replay;
 mod spool;
 mod support;

@@ -883,7 +883,7 @@ async fn a_look_that_goes_wrong_half_way_is_believed_in_nothing(pool: PgPool) {
             let error = outcome.expect_err(&told);
             assert!(matches!(error, ObserveError::Api(_)), "{told}: {error:?}");
             assert!(
-                !error.chain().contains("eve"),
+                !error.chain().contains("secret"),
                 "no body is told: {}",
                 error.chain()
             );

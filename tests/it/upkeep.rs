@@ -40,6 +40,7 @@ fn retention() -> Retention {
         events: 400 * DAY,
         quarantine: 90 * DAY,
         batches: 90 * DAY,
+        told: 90 * DAY,
     }
 }
 

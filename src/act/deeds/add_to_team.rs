@@ -73,11 +73,15 @@ async fn make(bench: &Bench<'_>, name: &str) -> Result<TeamId, Trouble> {
         name: name.to_owned(),
         ..NewTeam::default()
     };
-    let made = bench
-        .client
-        .teams(bench.portal())
-        .create(&team)
-        .await
-        .map_err(Trouble::Api)?;
-    Ok(made.id)
+    match bench.client.teams(bench.portal()).create(&team).await {
+        Ok(made) => Ok(made.id),
+        // No answer for a name in use is declared: whoever made it meanwhile made what was wanted.
+        Err(error) if matches!(error.status(), Some(400 | 409)) => {
+            match team::find(bench, &TeamRef::Name(name.to_owned())).await? {
+                Found::One(id) => Ok(id),
+                Found::None | Found::Many(_) => Err(Trouble::Api(error)),
+            }
+        }
+        Err(error) => Err(Trouble::Api(error)),
+    }
 }

@@ -4,16 +4,20 @@
 mod add_to_team;
 mod approve_developer;
 mod approve_registration;
+mod cut_off;
 mod park;
 mod reject_developer;
 mod reject_registration;
 mod remove_from_team;
+mod revoke_developer;
+mod revoke_registration;
 mod status;
 mod team;
 
 use std::time::Duration;
 
 use konnect::PortalId;
+use serde_json::Value;
 
 use crate::act::claim::Claimed;
 use crate::act::trouble::Trouble;
@@ -28,6 +32,8 @@ pub(super) enum Outcome {
     Refused(String),
     /// A human must look at it: nothing was written.
     Parked(String),
+    /// More is to be written than one attempt should: what was done is noted, the rest follows.
+    Unfinished,
 }
 
 /// By whom it holds.
@@ -37,6 +43,13 @@ pub(super) enum Doing {
     Written,
     /// It held before, for this reason; nothing was written.
     Held(String),
+    /// By several writes, of this attempt or earlier ones.
+    Reported {
+        /// What they did, for a person.
+        reason: Option<String>,
+        /// The same by id, for the record.
+        report: Value,
+    },
 }
 
 /// What a deed works with.
@@ -56,7 +69,17 @@ impl Bench<'_> {
 
     /// Makes sure that the action is still this worker's, and notes that a write follows.
     async fn sending(&self) -> Result<(), Trouble> {
-        if self.queue.about_to_write(self.claimed, self.lease).await? {
+        self.note(None).await
+    }
+
+    /// The same, with what the deed has done so far and is about to do.
+    async fn sending_with(&self, report: &Value) -> Result<(), Trouble> {
+        self.note(Some(report)).await
+    }
+
+    async fn note(&self, report: Option<&Value>) -> Result<(), Trouble> {
+        let noted = self.queue.about_to_write(self.claimed, self.lease, report);
+        if noted.await? {
             return Ok(());
         }
         Err(Trouble::LeaseLost)
@@ -79,10 +102,12 @@ pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
     match &bench.claimed.deed {
         DeedSpec::ApproveDeveloper => approve_developer::carry_out(bench).await,
         DeedSpec::RejectDeveloper => reject_developer::carry_out(bench).await,
+        DeedSpec::RevokeDeveloper => revoke_developer::carry_out(bench).await,
         DeedSpec::AddToTeam { team, create } => add_to_team::carry_out(bench, team, *create).await,
         DeedSpec::RemoveFromTeam { team } => remove_from_team::carry_out(bench, team).await,
         DeedSpec::ApproveRegistration => approve_registration::carry_out(bench).await,
         DeedSpec::RejectRegistration => reject_registration::carry_out(bench).await,
+        DeedSpec::RevokeRegistration => revoke_registration::carry_out(bench).await,
         DeedSpec::Park { reason } => Ok(park::carry_out(reason)),
     }
 }

@@ -1,5 +1,5 @@
-//! The answer to somebody who waits, developer or registration: only from `pending`, read again
-//! right before the write. What a human decided in the meantime stands.
+//! The status of a developer or registration: answered only from `pending`, taken back only from
+//! `approved`, read again right before the write. What a human decided in the meantime stands.
 
 use konnect::{ApplicationId, DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus};
 
@@ -15,23 +15,33 @@ enum Answer {
     Refuse,
 }
 
+/// The only status from which `wanted` may follow. Developers and registrations share their words.
+fn before(wanted: &str) -> &'static str {
+    if wanted == "revoked" {
+        "approved"
+    } else {
+        "pending"
+    }
+}
+
 fn judge(now: &str, wanted: &str) -> Answer {
     if now == wanted {
         Answer::Held
-    } else if now == DeveloperStatus::Pending.as_str() {
+    } else if now == before(wanted) {
         Answer::Write
     } else {
         Answer::Refuse
     }
 }
 
-fn refused(object: &str, now: &str) -> Outcome {
+fn refused(object: &str, now: &str, wanted: &str) -> Outcome {
+    let before = before(wanted);
     Outcome::Refused(format!(
-        "the {object} is {now}, no longer pending: somebody else decided"
+        "the {object} is {now}, no longer {before}: somebody else decided"
     ))
 }
 
-/// Gives a pending developer the status.
+/// Gives a developer the status.
 pub(super) async fn set_developer(
     bench: &Bench<'_>,
     wanted: &DeveloperStatus,
@@ -48,7 +58,7 @@ pub(super) async fn set_developer(
         .status;
     match judge(now.as_str(), wanted.as_str()) {
         Answer::Held => Ok(bench.held(now.as_str())),
-        Answer::Refuse => Ok(refused("developer", now.as_str())),
+        Answer::Refuse => Ok(refused("developer", now.as_str(), wanted.as_str())),
         Answer::Write => {
             bench.sending().await?;
             let after = developers
@@ -56,12 +66,13 @@ pub(super) async fn set_developer(
                 .await
                 .map_err(Trouble::Api)?
                 .status;
-            written(after.as_str(), wanted.as_str())
+            written(after.as_str(), wanted.as_str())?;
+            Ok(Outcome::Done(Doing::Written))
         }
     }
 }
 
-/// Gives a pending registration the status.
+/// Gives a registration the status.
 pub(super) async fn set_registration(
     bench: &Bench<'_>,
     wanted: &RegistrationStatus,
@@ -78,7 +89,7 @@ pub(super) async fn set_registration(
         .status;
     match judge(now.as_str(), wanted.as_str()) {
         Answer::Held => Ok(bench.held(now.as_str())),
-        Answer::Refuse => Ok(refused("registration", now.as_str())),
+        Answer::Refuse => Ok(refused("registration", now.as_str(), wanted.as_str())),
         Answer::Write => {
             bench.sending().await?;
             let after = registrations
@@ -86,14 +97,16 @@ pub(super) async fn set_registration(
                 .await
                 .map_err(Trouble::Api)?
                 .status;
-            written(after.as_str(), wanted.as_str())
+            written(after.as_str(), wanted.as_str())?;
+            Ok(Outcome::Done(Doing::Written))
         }
     }
 }
 
-fn written(after: &str, wanted: &str) -> Result<Outcome, Trouble> {
+/// Checks what the API answered to a write.
+pub(super) fn written(after: &str, wanted: &str) -> Result<(), Trouble> {
     if after == wanted {
-        return Ok(Outcome::Done(Doing::Written));
+        return Ok(());
     }
     Err(Trouble::Contradiction(after.to_owned()))
 }
@@ -103,7 +116,7 @@ mod tests {
     use super::{Answer, judge};
 
     #[test]
-    fn only_who_waits_is_answered() {
+    fn only_who_waits_is_answered_and_only_what_was_granted_is_taken_back() {
         let table = [
             ("pending", "approved", Answer::Write),
             ("pending", "rejected", Answer::Write),
@@ -114,6 +127,10 @@ mod tests {
             ("revoked", "approved", Answer::Refuse),
             ("revoked", "rejected", Answer::Refuse),
             ("unheard-of", "approved", Answer::Refuse),
+            ("approved", "revoked", Answer::Write),
+            ("revoked", "revoked", Answer::Held),
+            ("pending", "revoked", Answer::Refuse),
+            ("rejected", "revoked", Answer::Refuse),
         ];
         for (now, wanted, answer) in table {
             assert_eq!(judge(now, wanted), answer, "{now} -> {wanted}");

@@ -239,6 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_behind_a_value_changes_nothing_of_it() {
+        for query in ["a", "a \t", "a\u{c}", "a\u{b}\u{a0}", "\u{c}", ""] {
+            let plain = with_extension(&format!("rt=1 query={query}"));
+            let signed = with_extension(&format!("rt=1 query={query} sig=x"));
+            assert_eq!(plain.id, signed.id, "{query:?}");
+        }
+    }
+
+    #[test]
     fn empty_values_and_extensions_are_fine() {
         for extension in ["", " ", "rt=", "rt= src= user_agent=", "rt=\r"] {
             let event = with_extension(extension);

@@ -118,6 +118,11 @@ pub(super) fn write(folder: &Path, id: Uuid, header: &[u8], body: &[u8]) -> io::
 pub(super) fn read(folder: &Path, id: Uuid) -> Result<(Request, Bytes), ReadError> {
     let mut bytes = Vec::new();
     File::open(path(folder, id, WAITING))?.read_to_end(&mut bytes)?;
+    parse(id, bytes)
+}
+
+/// Takes the bytes of a file apart, which must be those of the request `id`.
+pub(super) fn parse(id: Uuid, bytes: Vec<u8>) -> Result<(Request, Bytes), ReadError> {
     let end = bytes.iter().position(|&byte| byte == b'\n');
     let end = end.map_or(bytes.len(), |end| end + 1);
     let mut body = Bytes::from(bytes);

@@ -1,37 +1,41 @@
 //! The producer: the only folder that knows rdkafka. Sends in the order it is told and tells what became of each
 //! message; when to send, to give up or to try again is decided elsewhere.
 
+mod admin;
 mod in_process;
+mod listener;
 
 pub use in_process::InProcessBroker;
 
 use std::fmt;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::future_producer::DeliveryFuture;
-use rdkafka::producer::{
-    BaseProducer, DeliveryResult, FutureProducer, FutureRecord, Producer as _, ProducerContext,
-    PurgeConfig,
-};
+use rdkafka::producer::{BaseProducer, FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaConfRes;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::config::KafkaConfig;
 use crate::publish::PublishError;
+use crate::publish::kafka::admin::Admin;
+use crate::publish::kafka::listener::{Listener, Refusal};
 use crate::publish::message::Message;
 
 /// A message that is not confirmed by then fails: shorter than the lease, so that nobody who lost it still sends.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(8);
 /// For one question to a broker.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// What librdkafka packs together at most unless told otherwise.
+pub(super) const BATCH_BYTES: usize = 1_000_000;
+/// What is worth packing together, however little a topic takes.
+pub(super) const LEAST_BATCH_BYTES: usize = 16 * 1024;
+/// More than what frames a message that is alone in its batch.
+const FRAME_BYTES: usize = 200;
 
 /// What usher needs to keep its promise; with each setting librdkafka's other name for it.
 const FIXED: [(&str, &str, &str); 5] = [
@@ -95,7 +99,7 @@ impl Settings {
             {
                 return Err(PublishError::FixedOption { name: name.clone() });
             }
-            client.set(name, value);
+            client.set(name, value.expose());
         }
         for (name, _, value) in FIXED.iter().filter(|(_, _, value)| !value.is_empty()) {
             client.set(*name, *value);
@@ -112,7 +116,7 @@ impl Settings {
 /// Finds at start what would otherwise fail for ever: options that are wrong each by itself, or together. Has
 /// librdkafka make a client that knows no broker and is gone again within milliseconds.
 fn check(client: &ClientConfig) -> Result<(), PublishError> {
-    match client.create_with_context::<_, BaseProducer<Quiet>>(Quiet) {
+    match client.create_with_context::<_, BaseProducer<Listener>>(Listener::default()) {
         Ok(_) => Ok(()),
         Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _)) => {
             Err(PublishError::UnknownOption { name })
@@ -124,15 +128,33 @@ fn check(client: &ClientConfig) -> Result<(), PublishError> {
 
 /// Why Kafka did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {what}: {cause}")]
-pub(super) struct KafkaFailure {
-    what: &'static str,
-    cause: KafkaError,
+pub(super) enum KafkaFailure {
+    /// One step failed.
+    #[error("could not {what}: {cause}")]
+    Step {
+        what: &'static str,
+        cause: KafkaError,
+    },
+    /// No broker lets usher in, which is why the step failed.
+    #[error("could not {what}: {refusal}")]
+    Refused {
+        what: &'static str,
+        refusal: Refusal,
+    },
 }
 
 impl KafkaFailure {
     fn because(what: &'static str) -> impl FnOnce(KafkaError) -> Self {
-        move |cause| Self { what, cause }
+        move |cause| Self::Step { what, cause }
+    }
+
+    /// Names the refusal that `listener` heard of, where there was one: a step that failed for it only tells that
+    /// no broker was there.
+    fn after(self, listener: &Listener) -> Self {
+        match (listener.refusal(), self) {
+            (Some(refusal), Self::Step { what, .. }) => Self::Refused { what, refusal },
+            (_, other) => other,
+        }
     }
 }
 
@@ -175,32 +197,111 @@ impl Report {
 
 /// A connected idempotent producer for one topic.
 pub(super) struct Producer {
-    inner: FutureProducer<Quiet>,
+    inner: FutureProducer<Listener>,
     topic: String,
+    /// What the topic takes at once, where the broker tells.
+    bound: Option<usize>,
 }
 
 impl Producer {
-    /// Connects, and creates the topic when it is missing.
+    /// Connects, and creates the topic when it is missing. Packs up to `batch_bytes` together, or what the topic
+    /// takes where that is less and the broker tells.
     ///
     /// # Errors
     /// When no broker answers or the topic neither is there nor can be created.
-    pub(super) async fn connect(settings: &Settings) -> Result<Self, KafkaFailure> {
-        let Settings { client, topic } = settings.clone();
-        let connecting = spawn_blocking(move || {
-            let inner: FutureProducer<Quiet> = client
-                .create_with_context(Quiet)
-                .map_err(KafkaFailure::because("create the producer"))?;
-            let has_topic = has_topic(&inner, &topic)?;
-            Ok((Self { inner, topic }, has_topic))
-        });
-        let (producer, has_topic) = connecting
-            .await
-            .map_err(|_| KafkaFailure::because("create the producer")(KafkaError::Canceled))??;
-        if !has_topic && let Err(failure) = create_topic(settings).await {
-            producer.close().await;
-            return Err(failure);
+    pub(super) async fn connect(
+        settings: &Settings,
+        batch_bytes: usize,
+    ) -> Result<Self, KafkaFailure> {
+        let mut client = settings.client.clone();
+        let packs_itself = client.get("batch.size").is_some();
+        if !packs_itself {
+            client.set("batch.size", batch_bytes.to_string());
         }
-        Ok(producer)
+        let listener = Listener::default();
+        let this = Self::create(&client, &listener, settings).await?;
+        let bound = match this.prepare_topic(settings).await {
+            Ok(bound) => bound,
+            Err(failure) => {
+                let failure = failure.after(&listener);
+                this.close().await;
+                return Err(failure);
+            }
+        };
+        let at_once = bound.unwrap_or(batch_bytes);
+        if packs_itself || at_once >= batch_bytes {
+            return Ok(Self { bound, ..this });
+        }
+        // A batch that is larger than the topic takes is refused with all that is in it.
+        this.close().await;
+        client.set("batch.size", at_once.to_string());
+        let this = Self::create(&client, &listener, settings).await?;
+        Ok(Self { bound, ..this })
+    }
+
+    async fn create(
+        client: &ClientConfig,
+        listener: &Listener,
+        settings: &Settings,
+    ) -> Result<Self, KafkaFailure> {
+        let (client, listener) = (client.clone(), listener.clone());
+        let creating = spawn_blocking(move || client.create_with_context(listener));
+        let inner = creating
+            .await
+            .unwrap_or(Err(KafkaError::Canceled))
+            .map_err(KafkaFailure::because("create the producer"))?;
+        Ok(Self {
+            inner,
+            topic: settings.topic.clone(),
+            bound: None,
+        })
+    }
+
+    /// Creates the topic when it is missing; answers with what it takes at once, where the broker tells.
+    async fn prepare_topic(&self, settings: &Settings) -> Result<Option<usize>, KafkaFailure> {
+        let has_topic = self.has_topic().await?;
+        let admin = Admin::open(settings).await?;
+        let made = if has_topic {
+            Ok(())
+        } else {
+            admin.create_topic().await
+        };
+        let bound = match made {
+            Ok(()) => Ok(admin.bound().await),
+            Err(failure) => Err(failure),
+        };
+        admin.close().await;
+        bound
+    }
+
+    /// Asked by the producer itself, since nobody hears why an admin client is not let in.
+    async fn has_topic(&self) -> Result<bool, KafkaFailure> {
+        let because = || KafkaFailure::because("learn about the topic");
+        let (inner, topic) = (self.inner.clone(), self.topic.clone());
+        let asking = spawn_blocking(move || {
+            let metadata = inner
+                .client()
+                .fetch_metadata(Some(&topic), ANSWER_TIMEOUT)?;
+            let mut topics = metadata.topics().iter();
+            let found = topics.find(|known| known.name() == topic);
+            Ok(found
+                .and_then(MetadataTopic::error)
+                .map(RDKafkaErrorCode::from))
+        });
+        let error = asking.await.unwrap_or(Err(KafkaError::Canceled));
+        match error.map_err(because())? {
+            // While a topic is being made, messages wait for its leader.
+            None | Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Ok(false)
+            }
+            Some(code) => Err(because()(KafkaError::MetadataFetch(code))),
+        }
+    }
+
+    /// Whether a message of so many bytes cannot but be more than the topic takes, unless it shrinks when packed.
+    pub(super) fn exceeds_topic(&self, bytes: usize) -> bool {
+        self.bound.is_some_and(|bound| bytes + FRAME_BYTES > bound)
     }
 
     /// Queues one message behind those before it.
@@ -252,86 +353,17 @@ fn is_too_large(error: &KafkaError) -> bool {
     )
 }
 
-fn has_topic(producer: &FutureProducer<Quiet>, topic: &str) -> Result<bool, KafkaFailure> {
-    let because = || KafkaFailure::because("learn about the topic");
-    let metadata = producer
-        .client()
-        .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
-        .map_err(because())?;
-    let error = metadata
-        .topics()
-        .iter()
-        .find(|known| known.name() == topic)
-        .and_then(MetadataTopic::error)
-        .map(RDKafkaErrorCode::from);
-    match error {
-        // While a topic is being made, messages wait for its leader.
-        None | Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-            Ok(false)
-        }
-        Some(code) => Err(because()(KafkaError::MetadataFetch(code))),
-    }
-}
-
-/// Creates the topic with the broker's own number of partitions and replicas.
-async fn create_topic(settings: &Settings) -> Result<(), KafkaFailure> {
-    let because = || KafkaFailure::because("create the missing topic");
-    let client = settings.client.clone();
-    let admin: AdminClient<Quiet> = spawn_blocking(move || client.create_with_context(Quiet))
-        .await
-        .map_err(|_| because()(KafkaError::Canceled))?
-        .map_err(because())?;
-    let topic = NewTopic::new(&settings.topic, -1, TopicReplication::Fixed(-1));
-    let options = AdminOptions::new().request_timeout(Some(ANSWER_TIMEOUT));
-    // A broker that does not know the request may never answer it.
-    let answer = timeout(2 * ANSWER_TIMEOUT, admin.create_topics([&topic], &options)).await;
-    let ended = spawn_blocking(move || drop(admin)).await;
-    debug_assert!(ended.is_ok(), "dropping an admin client does not panic");
-    let code = match answer {
-        Err(_) => RDKafkaErrorCode::OperationTimedOut,
-        Ok(Err(error)) => return Err(because()(error)),
-        Ok(Ok(results)) => match results.into_iter().next() {
-            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => code,
-            _ => {
-                info!(kafka.topic = settings.topic, "created the topic");
-                return Ok(());
-            }
-        },
-    };
-    Err(because()(KafkaError::AdminOp(code)))
-}
-
-/// librdkafka's own messages, kept low: the publisher says once what they repeat, and they hold addresses.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        debug!(target: "librdkafka", facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!(target: "librdkafka", error = %error, reason);
-    }
-}
-
-impl ProducerContext for Quiet {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _report: &DeliveryResult<'_>, _opaque: ()) {}
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::{FIXED, MESSAGE_TIMEOUT, Settings};
-    use crate::config::KafkaConfig;
+    use crate::config::{KafkaConfig, Secret};
 
     fn read(options: &[(&str, &str)]) -> Result<Settings, String> {
         let options: BTreeMap<_, _> = options
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned())))
             .collect();
         let config = KafkaConfig {
             brokers: Some("127.0.0.1:9092".to_owned()),

@@ -4,6 +4,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use usher::clock::{Clock, Ids};
 
+use crate::support::environment;
+
 /// A database that nobody else uses.
 #[derive(Debug)]
 pub struct TestDatabase {
@@ -11,20 +13,11 @@ pub struct TestDatabase {
     name: String,
 }
 
-/// The server that `make test` starts.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where tests read the environment"
-)]
-fn server() -> String {
-    std::env::var("DATABASE_URL").expect("DATABASE_URL is not set: run the tests by `make test`")
-}
-
 impl TestDatabase {
     /// Makes an empty one; usher brings its own schema.
     pub async fn create() -> Self {
         let this = Self {
-            server: server(),
+            server: environment::database_url(),
             name: format!("it_{}", Ids::new(Clock::system()).next().simple()),
         };
         this.administer(&format!("CREATE DATABASE {}", this.name))

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -21,7 +22,7 @@ use usher::clock::{Clock, Ids};
 use usher::config::KafkaConfig;
 use usher::publish::InProcessBroker;
 
-use crate::support::eventually;
+use crate::support::{environment, eventually};
 
 /// Enough for persons to meet and to part.
 const PARTITIONS: u16 = 3;
@@ -44,6 +45,8 @@ pub struct TestKafka {
     pub config: KafkaConfig,
     in_process: Option<InProcessBroker>,
     own: Option<Mutex<OwnKafka>>,
+    /// Where the test itself asks, if not where usher is to publish.
+    plain: Option<String>,
 }
 
 /// A process of Apache Kafka with a folder and a port of its own; killed when dropped.
@@ -51,18 +54,74 @@ pub struct TestKafka {
 struct OwnKafka {
     folder: TempDir,
     port: u16,
+    /// Of a listener for TLS with SASL.
+    secure_port: Option<u16>,
     process: Option<Child>,
+}
+
+/// The user that a secured broker knows, with a password for each mechanism.
+pub const USER: &str = "usher";
+pub const PLAIN_PASSWORD: &str = "s3cret-of-plain";
+pub const SCRAM_PASSWORD: &str = "s3cret-of-scram";
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("bound").port()
 }
 
 impl OwnKafka {
     fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut this = Self {
             folder: tempfile::tempdir().expect("a folder"),
-            port: free.local_addr().expect("bound").port(),
+            port: free_port(),
+            secure_port: None,
             process: None,
         };
-        drop(free);
+        this.run();
+        this
+    }
+
+    /// One with a second listener; its certificate is in `cert.pem`.
+    fn start_secured() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("the file is written");
+            path
+        };
+        write("cert.pem", &made.cert.pem());
+        let both = format!("{}{}", made.signing_key.serialize_pem(), made.cert.pem());
+        let keystore = write("keystore.pem", &both);
+        let login = "org.apache.kafka.common.security";
+        let properties = [
+            ("ssl.keystore.type", "PEM".to_owned()),
+            ("ssl.keystore.location", keystore.display().to_string()),
+            ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-512".to_owned()),
+            (
+                "plain.sasl.jaas.config",
+                format!(
+                    "{login}.plain.PlainLoginModule required user_{USER}=\"{PLAIN_PASSWORD}\";"
+                ),
+            ),
+            (
+                "scram-sha-512.sasl.jaas.config",
+                format!("{login}.scram.ScramLoginModule required;"),
+            ),
+        ];
+        let properties: String = properties
+            .iter()
+            .map(|(name, value)| format!("listener.name.secure.{name}={value}\n"))
+            .collect();
+        write("secure.properties", &properties);
+        let user = format!("SCRAM-SHA-512=[name={USER},password={SCRAM_PASSWORD}]\n");
+        write("scram-users", &user);
+        let mut this = Self {
+            folder,
+            port: free_port(),
+            secure_port: Some(free_port()),
+            process: None,
+        };
         this.run();
         this
     }
@@ -73,6 +132,7 @@ impl OwnKafka {
             .arg("run")
             .arg(self.folder.path())
             .arg(self.port.to_string())
+            .args(self.secure_port.map(|port| port.to_string()))
             .kill_on_drop(true)
             .spawn();
         self.process = Some(process.expect("scripts/kafka starts"));
@@ -105,16 +165,6 @@ impl Received {
     }
 }
 
-/// The server that `make test` starts.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where tests ask for the broker"
-)]
-fn real_brokers() -> String {
-    std::env::var("USHER_TEST_KAFKA_BROKERS")
-        .expect("USHER_TEST_KAFKA_BROKERS is not set: run the tests by `make test`")
-}
-
 impl TestKafka {
     /// A broker on which the test's topic exists.
     pub async fn start(broker: Broker) -> Self {
@@ -132,6 +182,15 @@ impl TestKafka {
         this
     }
 
+    /// The real broker, with a topic that takes at most so many bytes at once.
+    pub async fn with_small_topic(max_message_bytes: usize) -> Self {
+        let this = Self::without_topic(Broker::Real);
+        let bound = max_message_bytes.to_string();
+        this.create_topic_with(&[("max.message.bytes", &bound)])
+            .await;
+        this
+    }
+
     /// The configuration of a real broker, or of none in process, whose topic nobody has made.
     pub fn without_topic(broker: Broker) -> Self {
         let topic = Ids::new(Clock::system()).next().simple();
@@ -139,13 +198,14 @@ impl TestKafka {
             config: KafkaConfig {
                 brokers: match broker {
                     Broker::InProcess => None,
-                    Broker::Real => Some(real_brokers()),
+                    Broker::Real => Some(environment::kafka_brokers()),
                 },
                 topic: format!("usher-it-{topic}"),
                 options: BTreeMap::new(),
             },
             in_process: None,
             own: None,
+            plain: None,
         }
     }
 
@@ -160,10 +220,31 @@ impl TestKafka {
             },
             in_process: None,
             own: Some(Mutex::new(own)),
+            plain: None,
         };
         this.answers().await;
         this.create_topic().await;
         this
+    }
+
+    /// An Apache Kafka of the test's own that asks usher for TLS and SASL; with the file of its certificate.
+    pub async fn start_secured() -> (Self, PathBuf) {
+        let own = OwnKafka::start_secured();
+        let certificate = own.folder.path().join("cert.pem");
+        let secure_port = own.secure_port.expect("a second listener");
+        let this = Self {
+            config: KafkaConfig {
+                brokers: Some(format!("localhost:{secure_port}")),
+                topic: "usher-it".to_owned(),
+                options: BTreeMap::new(),
+            },
+            in_process: None,
+            plain: Some(own.address()),
+            own: Some(Mutex::new(own)),
+        };
+        this.answers().await;
+        this.create_topic().await;
+        (this, certificate)
     }
 
     /// Takes the broker away or brings it back; not for the one that tests share.
@@ -230,6 +311,10 @@ impl TestKafka {
     }
 
     async fn create_topic(&self) {
+        self.create_topic_with(&[]).await;
+    }
+
+    async fn create_topic_with(&self, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> =
             self.client().create().expect("an admin client");
         let topic = NewTopic::new(
@@ -237,6 +322,9 @@ impl TestKafka {
             PARTITIONS.into(),
             TopicReplication::Fixed(1),
         );
+        let topic = settings
+            .iter()
+            .fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let made = admin
             .create_topics([&topic], &options)
@@ -247,7 +335,8 @@ impl TestKafka {
 
     fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
-        let brokers = self.config.brokers.as_ref().expect("a broker");
+        let brokers = self.plain.as_ref().or(self.config.brokers.as_ref());
+        let brokers = brokers.expect("a broker");
         client.set("bootstrap.servers", brokers);
         client
     }

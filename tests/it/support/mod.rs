@@ -2,22 +2,29 @@
 
 pub mod app;
 pub mod database;
+pub mod environment;
 pub mod guide;
+pub mod hooks;
 pub mod kafka;
 pub mod konnect;
+pub mod luck;
 pub mod process;
+pub mod receiver;
 pub mod record;
+pub mod sender;
 pub mod signer;
 pub mod visitor;
 
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use usher::http::health::{Health, router};
+use usher::lifecycle::Lifecycle;
+
 /// Asks `condition` until it holds; fails after `deadline` with what was waited for.
-pub async fn eventually<F, Fut>(what: &str, deadline: Duration, mut condition: F)
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = bool>,
-{
+pub async fn eventually(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !condition().await {
         assert!(
@@ -26,4 +33,27 @@ where
         );
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
+}
+
+/// What `/readyz` says of each part, with its status code.
+pub async fn readiness(health: &Health) -> (StatusCode, Value) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}/readyz", listener.local_addr().expect("bound"));
+    let done = CancellationToken::new();
+    let until = done.clone();
+    let app = router(health.clone());
+    let served = Lifecycle::new().spawn("readyz", async move {
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move { until.cancelled().await })
+            .await
+            .expect("the server ends in order");
+    });
+    let answer = reqwest::get(url).await.expect("an answer");
+    let status = answer.status();
+    let body: Value = answer.json().await.expect("JSON");
+    done.cancel();
+    served.await.expect("the server ends in order");
+    (status, body["parts"].clone())
 }

@@ -18,8 +18,9 @@ use crate::support::database::TestDatabase;
 use crate::support::eventually;
 
 const CONSOLE_TOKEN: &str = "console-token";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 const SIGKILL: i32 = 9;
+const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
 /// A folder with a configuration, from which usher is started as often as a test likes.
 pub(crate) struct Installation {
@@ -80,10 +81,35 @@ impl Installation {
 
     /// Starts usher and waits for nothing.
     pub(crate) fn launch(&mut self) -> Process {
+        let log = self.next_log();
+        self.spawn(Command::new(USHER), log.clone(), &log)
+    }
+
+    /// Starts usher by another program, which becomes it.
+    pub(crate) fn launch_by(&mut self, program: &str, argument: &str) -> Process {
+        let log = self.next_log();
+        let mut command = Command::new(program);
+        command.args([argument, USHER]);
+        self.spawn(command, log.clone(), &log)
+    }
+
+    /// Starts usher with its output on a disk that is full.
+    pub(crate) fn launch_without_log(&mut self) -> Process {
+        let log = self.next_log();
+        self.spawn(Command::new(USHER), log, Path::new("/dev/full"))
+    }
+
+    fn next_log(&mut self) -> PathBuf {
         self.runs += 1;
         let log = self.log_of(self.runs);
-        let file = File::create(&log).expect("a log file");
-        let child = Command::new(env!("CARGO_BIN_EXE_usher"))
+        File::create(&log).expect("a log file");
+        log
+    }
+
+    fn spawn(&self, mut command: Command, log: PathBuf, output: &Path) -> Process {
+        let file = File::options().append(true).open(output);
+        let file = file.expect("a file for the output");
+        let child = command
             .args(["serve", "--config"])
             .arg(self.folder.path().join("usher.toml"))
             .current_dir(self.folder.path())
@@ -107,10 +133,7 @@ impl Installation {
     pub(crate) async fn start(&mut self) -> Process {
         let mut process = self.launch();
         process.listens().await;
-        eventually("usher is ready", PATIENCE, async || {
-            process.readiness().await == Some(200)
-        })
-        .await;
+        process.is_ready().await;
         process
     }
 
@@ -142,6 +165,14 @@ impl Process {
             "http://{}",
             address.unwrap_or_else(|| panic!("it ended: {log}"))
         );
+    }
+
+    /// Waits until it accepts deliveries.
+    pub(crate) async fn is_ready(&self) {
+        eventually("usher is ready", PATIENCE, async || {
+            self.readiness().await == Some(200)
+        })
+        .await;
     }
 
     /// The process's id.

@@ -1,6 +1,6 @@
 //! What is in usher's database, looked at from outside: for tests of what survives the process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -33,6 +33,64 @@ impl Record {
         distinct
     }
 
+    /// Whether a transaction that writes events is under way.
+    pub(crate) async fn is_being_written(&mut self) -> bool {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()
+                     AND backend_xid IS NOT NULL)",
+        )
+        .fetch_one(&mut self.0)
+        .await
+        .expect("the server tells")
+    }
+
+    /// Batch and place in it of every event.
+    pub(crate) async fn places(&mut self) -> BTreeMap<Uuid, (Uuid, i32)> {
+        let rows: Vec<(Uuid, Uuid, i32)> = sqlx::query_as("SELECT id, batch, position FROM events")
+            .fetch_all(&mut self.0)
+            .await
+            .expect("events can be read");
+        let place = |(id, batch, position)| (id, (batch, position));
+        rows.into_iter().map(place).collect()
+    }
+
+    /// How many events have each verdict.
+    pub(crate) async fn verdicts(&mut self) -> BTreeMap<String, i64> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT verdict::text, count(*) FROM events GROUP BY 1")
+                .fetch_all(&mut self.0)
+                .await
+                .expect("events can be counted");
+        rows.into_iter().collect()
+    }
+
+    /// The entries' own bytes, as text.
+    pub(crate) async fn entries(&mut self) -> BTreeSet<String> {
+        let rows: Vec<Vec<u8>> = sqlx::query_scalar("SELECT raw FROM events")
+            .fetch_all(&mut self.0)
+            .await
+            .expect("events can be read");
+        let text = |raw| String::from_utf8(raw).expect("text");
+        rows.into_iter().map(text).collect()
+    }
+
+    /// Tells the database something.
+    pub(crate) async fn run(&mut self, statement: &'static str) {
+        sqlx::raw_sql(statement)
+            .execute(&mut self.0)
+            .await
+            .expect("the database obeys");
+    }
+
+    /// Asks for a number.
+    pub(crate) async fn number(&mut self, question: &'static str) -> i64 {
+        sqlx::query_scalar(question)
+            .fetch_one(&mut self.0)
+            .await
+            .expect("the database answers")
+    }
+
     /// How many events have this name.
     pub(crate) async fn events_named(&mut self, name: &str) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM events WHERE name = $1")
@@ -62,10 +120,35 @@ impl Record {
 
     /// How many batches Kafka still has to get.
     pub(crate) async fn owed_to_kafka(&mut self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE reader = 'kafka'")
+        self.owed_to("kafka").await
+    }
+
+    /// How many batches a reader still has to get.
+    pub(crate) async fn owed_to(&mut self, reader: &str) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE reader = $1")
+            .bind(reader)
             .fetch_one(&mut self.0)
             .await
             .expect("the outbox can be counted")
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn rows_of(&mut self, table: &'static str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&mut self.0)
+            .await
+            .expect("rows can be counted")
+    }
+
+    /// Somebody of whom the API showed this address.
+    pub(crate) async fn insert_subject(&mut self, portal: Uuid, developer: Uuid, email: &str) {
+        sqlx::query("INSERT INTO subjects (portal_id, developer_id, email) VALUES ($1, $2, $3)")
+            .bind(portal)
+            .bind(developer)
+            .bind(email)
+            .execute(&mut self.0)
+            .await
+            .expect("the database obeys");
     }
 
     /// Makes the minute pass after which the work of a dead process is anybody's.

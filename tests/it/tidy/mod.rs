@@ -109,7 +109,15 @@ fn migrations_are_named_and_every_column_is_commented() {
 #[test]
 fn pages_name_places_that_exist() {
     let mut files = Vec::new();
-    for folder in ["src", "crates", "tests", "migrations", "docs", "scripts"] {
+    for folder in [
+        "src",
+        "crates",
+        "fuzz",
+        "tests",
+        "migrations",
+        "docs",
+        "scripts",
+    ] {
         collect(Path::new(folder), None, &mut files);
     }
     let files: Vec<String> = files.into_iter().map(|(path, _)| path).collect();
@@ -124,6 +132,26 @@ fn pages_name_places_that_exist() {
         .iter()
         .flat_map(|(path, text)| pages::page(path, text, &files));
     report(faults.collect());
+}
+
+#[test]
+fn every_fault_has_the_tests_that_the_table_names() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    let main = read("tests/it/main.rs").expect("the table is there");
+    let named: Vec<&str> = main
+        .lines()
+        .filter(|line| line.starts_with("//! |"))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|name| name.contains("::"))
+        .collect();
+    assert!(named.len() > 20, "the table is not read");
+    let missing = named.iter().filter(|name| {
+        let (module, test) = name.split_once("::").expect("a test of a module");
+        let file = read(&format!("tests/it/{module}.rs")).unwrap_or_default();
+        !file.contains(&format!("async fn {test}("))
+    });
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
 }
 
 /// Fails with every violation of `rule` in the tree.
@@ -142,7 +170,7 @@ fn tree() -> &'static [Source] {
     static TREE: OnceLock<Vec<Source>> = OnceLock::new();
     TREE.get_or_init(|| {
         let mut files = Vec::new();
-        for folder in ["src", "crates", "tests", "benches"] {
+        for folder in ["src", "crates", "fuzz", "tests", "benches"] {
             collect(Path::new(folder), Some("rs"), &mut files);
         }
         // A rule that looks at nothing would pass for ever.

@@ -31,6 +31,7 @@ fn is_path(text: &str) -> bool {
     let roots = [
         "src/",
         "crates/",
+        "fuzz/",
         "tests/",
         "migrations/",
         "docs/",

@@ -1,0 +1,64 @@
+//! Bodies, packed or not, and what is remembered of a request.
+
+#[path = "../../../src/ingest/inflate.rs"]
+mod inflate;
+pub mod spool;
+
+use std::io::Write;
+
+use chrono::{DateTime, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use uuid::Uuid;
+
+use crate::ingest::inflate::{Inflated, inflate, likely_bytes};
+
+/// The same members as at the door, which is too much to be compiled here.
+#[derive(Debug, Clone)]
+struct Request {
+    id: Uuid,
+    received_at: DateTime<Utc>,
+    peer: String,
+    encoding: String,
+}
+
+/// Whatever the bytes are, no more than `max` comes of them, and room is asked for no more.
+pub fn inflates_no_further_than(body: &[u8], max: usize) {
+    assert!(likely_bytes(body, max) <= max);
+    let mut asked = 0;
+    let inflated = inflate(body, "application/gzip", max, |bytes| {
+        assert!(bytes >= asked, "room is asked for what is there");
+        asked = bytes;
+        true
+    });
+    assert!(asked <= max, "{asked} of {max}");
+    match inflated {
+        Inflated::Whole(text) | Inflated::BrokenOff(text) => assert!(text.len() <= max),
+        Inflated::TooLarge => {}
+        Inflated::NoRoom => panic!("there was room"),
+    }
+}
+
+/// A text packed in two parts is that text again; cut off, it is a start of it and says so.
+pub fn reads_back_what_was_packed(text: &[u8], place: usize, max: usize) {
+    let (one, other) = text.split_at(place.min(text.len()));
+    let packed = [gzip(one), gzip(other)].concat();
+    match inflate(&packed, "gzip", max, |_| true) {
+        Inflated::Whole(read) => assert!(read == text && text.len() <= max),
+        Inflated::TooLarge => assert!(text.len() > max),
+        broken => panic!("{broken:?}"),
+    }
+    let cut = &packed[..packed.len() - 1 - place % 18];
+    match inflate(cut, "gzip", text.len(), |_| true) {
+        Inflated::BrokenOff(start) => assert!(text.starts_with(&start)),
+        // The second part is missing whole, or only zeros of it are left.
+        Inflated::Whole(start) => panic!("cut off, and not noticed: {start:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).expect("writes to memory");
+    encoder.finish().expect("writes to memory")
+}

@@ -1,0 +1,191 @@
+//! Ends an approved developer's access: first the status, so that nothing new is asked for, then
+//! what they hold, since credentials work on until each registration is revoked (ADR 19).
+//!
+//! Each write is noted before it is sent, so that whoever resumes the deed repeats none of them
+//! and the account at its end is whole.
+
+use std::collections::BTreeMap;
+
+use konnect::{
+    ApplicationId, DeveloperId, DeveloperStatus, ListApplications, ListRegistrations,
+    RegistrationId, RegistrationStatus, TeamId,
+};
+use uuid::Uuid;
+
+use crate::act::deeds::cut_off::CutOff;
+use crate::act::deeds::{Bench, Doing, Outcome, status, team};
+use crate::act::trouble::Trouble;
+
+/// Writes of one attempt; the rest follows in the next, so that a developer with hundreds of
+/// registrations neither outlasts an attempt nor keeps others waiting.
+const WRITES_AT_ONCE: usize = 16;
+
+pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
+    let held = match status::set_developer(bench, &DeveloperStatus::Revoked).await? {
+        Outcome::Done(Doing::Held(why)) => Some(why),
+        Outcome::Done(_) => None,
+        // Whoever is not approved was never let in, or somebody else decided.
+        otherwise => return Ok(otherwise),
+    };
+    let mut cascade = Cascade {
+        bench,
+        developer: team::developer(bench)?,
+        cut: CutOff::resumed(bench.claimed.report.as_ref()),
+        writes: 0,
+    };
+    // Lists may lag behind, and requests may still come in: done is what a fresh look confirms.
+    loop {
+        let before = cascade.writes;
+        cascade.registrations().await?;
+        cascade.teams().await?;
+        if cascade.writes >= WRITES_AT_ONCE {
+            bench.sending_with(&cascade.cut.to_value()).await?;
+            return Ok(Outcome::Unfinished);
+        }
+        if cascade.writes == before {
+            break;
+        }
+    }
+    Ok(cascade.conclude(held))
+}
+
+struct Cascade<'a> {
+    bench: &'a Bench<'a>,
+    developer: DeveloperId,
+    cut: CutOff,
+    writes: usize,
+}
+
+impl Cascade<'_> {
+    /// Cuts off what the developer's own applications were granted or ask for.
+    async fn registrations(&mut self) -> Result<(), Trouble> {
+        let listed = self.list().await?;
+        for (id, application) in self.cut.unsettled() {
+            let is_listed = listed.contains_key(&id);
+            self.cut_off((application, id), is_listed).await?;
+        }
+        for (id, application) in listed {
+            if self.writes < WRITES_AT_ONCE && !self.cut.has_settled(id) {
+                self.cut_off((application, id), true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The registrations that are open, by id, with their applications. What a team owns is the
+    /// team's: its other members go on using it.
+    async fn list(&self) -> Result<BTreeMap<Uuid, Uuid>, Trouble> {
+        let (client, portal) = (self.bench.client, self.bench.portal());
+        let own = ListApplications {
+            developer_id: Some(self.developer),
+            ..ListApplications::default()
+        };
+        let applications = client.applications(portal).list(&own).await;
+        let own: Vec<ApplicationId> = applications
+            .map_err(Trouble::on_read("portal"))?
+            .into_iter()
+            // Older versions of the API do not say whose it is, and were asked for this developer's.
+            .filter(|found| {
+                let owner = found.owner.as_ref();
+                owner.is_none_or(|owner| owner.developer() == Some(self.developer))
+            })
+            .map(|found| found.id)
+            .collect();
+        if own.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let theirs = ListRegistrations {
+            developer_id: Some(self.developer),
+            ..ListRegistrations::default()
+        };
+        let registrations = client.registrations(portal).list(&theirs).await;
+        Ok(registrations
+            .map_err(Trouble::on_read("portal"))?
+            .into_iter()
+            .filter(|found| own.contains(&found.application.id) && end_of(&found.status).is_some())
+            .map(|found| (found.id.0, found.application.id.0))
+            .collect())
+    }
+
+    async fn cut_off(
+        &mut self,
+        (application, id): (Uuid, Uuid),
+        is_listed: bool,
+    ) -> Result<(), Trouble> {
+        let registrations = self.bench.client.registrations(self.bench.portal());
+        let (application_id, registration_id) = (ApplicationId(application), RegistrationId(id));
+        let now = match registrations.get(application_id, registration_id).await {
+            Ok(found) => found.status,
+            // A crash came between note and write, and it was deleted since.
+            Err(error) if error.is_not_found() && !is_listed => {
+                self.cut.settle_registration(id, "gone");
+                return Ok(());
+            }
+            Err(error) => return Err(Trouble::on_read("registration")(error)),
+        };
+        let Some(wanted) = end_of(&now) else {
+            self.cut.settle_registration(id, now.as_str());
+            return Ok(());
+        };
+        self.cut.begin_registration(id, application, now.as_str());
+        self.bench.sending_with(&self.cut.to_value()).await?;
+        let after = registrations
+            .set_status(application_id, registration_id, &wanted)
+            .await
+            .map_err(Trouble::Api)?
+            .status;
+        status::written(after.as_str(), wanted.as_str())?;
+        self.cut.settle_registration(id, after.as_str());
+        self.writes += 1;
+        Ok(())
+    }
+
+    /// Leaves every team.
+    async fn teams(&mut self) -> Result<(), Trouble> {
+        let teams = self.bench.client.teams(self.bench.portal());
+        let listed = teams.of_developer(self.developer).await;
+        let listed: Vec<Uuid> = listed
+            .map_err(Trouble::on_read("developer"))?
+            .iter()
+            .map(|team| team.id.0)
+            .collect();
+        self.cut.leave_unlisted(&listed);
+        for id in listed {
+            if self.writes >= WRITES_AT_ONCE || self.cut.has_left(id) {
+                continue;
+            }
+            self.cut.begin_team(id);
+            self.bench.sending_with(&self.cut.to_value()).await?;
+            // After a 404 the next attempt looks whether the membership is still there.
+            let left = teams.remove_member(TeamId(id), self.developer).await;
+            left.map_err(Trouble::Api)?;
+            self.cut.leave(id);
+            self.writes += 1;
+        }
+        Ok(())
+    }
+
+    fn conclude(self, held: Option<String>) -> Outcome {
+        let summary = self.cut.summary();
+        let reason = match (held, summary) {
+            (Some(held), Some(summary)) if !self.bench.claimed.write_sent => {
+                Some(format!("{held}; {summary}"))
+            }
+            (held, summary) => summary.or(held),
+        };
+        Outcome::Done(Doing::Reported {
+            reason,
+            report: self.cut.to_value(),
+        })
+    }
+}
+
+/// The status that ends a registration; none where it is at its end. What was only asked for is
+/// turned down, else a later rule might grant it to somebody who was shown out.
+fn end_of(status: &RegistrationStatus) -> Option<RegistrationStatus> {
+    match status {
+        RegistrationStatus::Approved => Some(RegistrationStatus::Revoked),
+        RegistrationStatus::Pending => Some(RegistrationStatus::Rejected),
+        _ => None,
+    }
+}

@@ -1,0 +1,51 @@
+//! How much each reader of the outbox owes, as metrics. Every instance shows it, whoever does the work.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::lifecycle::pause;
+use crate::telemetry::metrics as names;
+
+/// Between looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Shows it until `stopping` fires.
+pub(super) async fn show_backlog(journal: Journal, clock: Clock, stopping: CancellationToken) {
+    let mut shown = BTreeSet::new();
+    while !pause(LOOK_EVERY, &stopping).await {
+        // A failing database is told by those who must reach it.
+        let Ok(backlogs) = journal.backlogs().await else {
+            continue;
+        };
+        let mut gone = std::mem::take(&mut shown);
+        for backlog in backlogs {
+            show(
+                &backlog.reader,
+                backlog.batches,
+                backlog.oldest,
+                clock.now(),
+            );
+            gone.remove(&backlog.reader);
+            shown.insert(backlog.reader);
+        }
+        for reader in gone {
+            show(&reader, 0, None, clock.now());
+        }
+    }
+}
+
+fn show(reader: &str, batches: i64, oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    let age = oldest.map_or(0, |oldest| (now - oldest).num_seconds().max(0));
+    let reader = reader.to_owned();
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+    {
+        gauge!(names::OUTBOX_DEPTH, "reader" => reader.clone()).set(batches as f64);
+        gauge!(names::OUTBOX_AGE, "reader" => reader).set(age as f64);
+    }
+}

@@ -1,0 +1,208 @@
+//! What a trusted sender told, as one of usher's own events. The e-mail address and the name that it
+//! gives do not stay in the event: the address is cut out wherever it stands, and a reference to
+//! `subjects` takes its place.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::event::{AuditEvent, OwnEvent, Signal};
+
+/// A custom event, checked, before it is stored.
+#[derive(Debug, Clone)]
+pub struct CustomEvent {
+    /// The sender's name as configured.
+    pub sender: String,
+    /// `source` of the `CloudEvent`; without white space.
+    pub source: String,
+    /// Its `id`: with `source` it is what makes the event one.
+    pub id: String,
+    /// Its `type`.
+    pub event_type: String,
+    /// The portal of which it speaks.
+    pub portal_id: Uuid,
+    /// The developer whom it names by id.
+    pub developer_id: Option<Uuid>,
+    /// The address by which it names somebody, and the name that it gives them.
+    pub person: Option<Person>,
+    /// Its `time`, or when it was received.
+    pub occurred_at: DateTime<Utc>,
+    /// Its `data`, nested less deeply than an entry may be.
+    pub data: Map<String, Value>,
+    /// Every attribute of it that has no place above.
+    pub attributes: Map<String, Value>,
+}
+
+/// Somebody as a sender names them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The address, to the letter.
+    pub email: String,
+    /// The name.
+    pub full_name: Option<String>,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Person(***)")
+    }
+}
+
+impl CustomEvent {
+    /// Builds the entry and the event that parses from it; `subject` is where the address is kept.
+    pub fn build(&self, subject: Option<Uuid>) -> (Vec<u8>, AuditEvent) {
+        let mut data = self.data.clone();
+        let mut attributes = self.attributes.clone();
+        if let Some(person) = &self.person {
+            data.remove("email");
+            data.remove("full_name");
+            let place = subject.map_or_else(|| "***".to_owned(), |id| format!("subject:{id}"));
+            for members in [&mut data, &mut attributes] {
+                *members = without(std::mem::take(members), &person.email, &place);
+            }
+        }
+        let own = OwnEvent {
+            name: format!("custom.{}", self.event_type),
+            portal_id: self.portal_id.to_string(),
+            principal_id: self.developer_id.map(|id| id.to_string()),
+            object: format!("custom:{}", Signal::key_of_custom(&self.source, &self.id)),
+            revision: 1,
+            occurred_at: self.occurred_at,
+            data,
+        };
+        let mut further = Map::new();
+        further.insert("sender".to_owned(), json!(self.sender));
+        further.insert("ce_source".to_owned(), json!(self.source));
+        further.insert("ce_id".to_owned(), json!(self.id));
+        further.insert("ce_type".to_owned(), json!(self.event_type));
+        if !attributes.is_empty() {
+            further.insert("ce_attributes".to_owned(), Value::Object(attributes));
+        }
+        if let Some(subject) = subject {
+            further.insert("subject_id".to_owned(), json!(subject));
+        }
+        own.build_with(&further)
+    }
+}
+
+/// `members` with `place` wherever `address` stands in a text or a name, in whatever case.
+fn without(members: Map<String, Value>, address: &str, place: &str) -> Map<String, Value> {
+    members
+        .into_iter()
+        .map(|(name, value)| (cut(&name, address, place), cut_value(value, address, place)))
+        .collect()
+}
+
+fn cut_value(value: Value, address: &str, place: &str) -> Value {
+    match value {
+        Value::String(text) => Value::String(cut(&text, address, place)),
+        Value::Array(values) => values
+            .into_iter()
+            .map(|value| cut_value(value, address, place))
+            .collect(),
+        Value::Object(members) => Value::Object(without(members, address, place)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+fn cut(text: &str, address: &str, place: &str) -> String {
+    // Changing the case of ASCII alone moves no byte.
+    let (folded, address) = (text.to_ascii_lowercase(), address.to_ascii_lowercase());
+    let mut rest = 0;
+    let mut out = String::new();
+    for (at, _) in folded.match_indices(&address) {
+        out.push_str(&text[rest..at]);
+        out.push_str(place);
+        rest = at + address.len();
+    }
+    out.push_str(&text[rest..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::{Map, Value, json};
+    use uuid::Uuid;
+
+    use super::{CustomEvent, Person};
+    use crate::event::{Kind, parse, render};
+
+    fn told(data: Value) -> CustomEvent {
+        let Value::Object(data) = data else {
+            panic!("data is an object")
+        };
+        CustomEvent {
+            sender: "hr".to_owned(),
+            source: "https://hr.example".to_owned(),
+            id: "7".to_owned(),
+            event_type: "com.example.user.joined".to_owned(),
+            portal_id: Uuid::from_u128(1),
+            developer_id: None,
+            person: Some(Person {
+                email: "Ada@Arsenal.com".to_owned(),
+                full_name: Some("Ada".to_owned()),
+            }),
+            occurred_at: DateTime::from_timestamp_millis(1_750_688_927_556).unwrap(),
+            data,
+            attributes: Map::from_iter([("subject".to_owned(), json!("ada@arsenal.com"))]),
+        }
+    }
+
+    #[test]
+    fn the_address_stands_nowhere_in_the_entry() {
+        let event = told(json!({
+            "email": "Ada@Arsenal.com", "full_name": "Ada", "club": "Arsenal",
+            "more": [{ "ada@arsenal.com": "mailto:ADA@ARSENAL.COM?x" }],
+        }));
+        let (raw, built) = event.build(Some(Uuid::from_u128(9)));
+        let text = String::from_utf8(raw.clone()).unwrap();
+        assert!(!text.to_lowercase().contains("ada@arsenal.com"), "{text}");
+        assert_eq!(parse(&raw).unwrap(), built);
+        assert_eq!(built.kind, Kind::Custom);
+        let shown = render(&built);
+        let place = format!("subject:{}", Uuid::from_u128(9));
+        assert_eq!(shown["data"]["club"], "Arsenal");
+        assert_eq!(
+            shown["data"]["more"][0][&place],
+            format!("mailto:{place}?x")
+        );
+        assert_eq!(shown["data"].get("full_name"), None);
+        assert_eq!(shown["ce_attributes"]["subject"], place);
+        assert_eq!(
+            (
+                &shown["sender"],
+                &shown["ce_source"],
+                &shown["ce_id"],
+                &shown["ce_type"]
+            ),
+            (
+                &json!("hr"),
+                &json!("https://hr.example"),
+                &json!("7"),
+                &json!("com.example.user.joined")
+            )
+        );
+    }
+
+    #[test]
+    fn source_and_id_are_the_identity() {
+        let id = |event: &CustomEvent| event.build(None).1.id;
+        let first = told(json!({}));
+        assert_eq!(id(&first), id(&told(json!({ "other": "words" }))));
+        for other in [
+            CustomEvent {
+                id: "8".to_owned(),
+                ..first.clone()
+            },
+            CustomEvent {
+                source: "/hr".to_owned(),
+                ..first.clone()
+            },
+        ] {
+            assert_ne!(id(&first), id(&other));
+        }
+    }
+}

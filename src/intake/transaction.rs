@@ -1,0 +1,237 @@
+//! One transaction: the requests of a group become a batch, and each hears what became of its own.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+use crate::clock::Ids;
+use crate::intake::gather::Room;
+use crate::journal::{
+    Appended, Held, Journal, JournalError, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts,
+    RequestRecord, Source,
+};
+
+/// Longer than the server lets a statement take: this ends only what does not answer at all.
+const COMMIT_WITHIN: Duration = Duration::from_secs(40);
+
+/// One request, ready to be stored.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// What is remembered of it.
+    pub(super) request: RequestRecord,
+    /// Its entries, their index of the request 0.
+    pub(super) events: Vec<NewEvent>,
+    /// What is kept aside of it, the index of the request 0.
+    pub(super) quarantined: Vec<NewQuarantine>,
+    /// Its events that are stored as they are.
+    pub(super) held: Held,
+}
+
+/// What the writer says of one request. The error is one for all requests of a transaction.
+pub(super) type Outcome = Result<RequestCounts, Arc<JournalError>>;
+
+/// Who waits for an answer, and the room that is given up with it.
+type Asking = (oneshot::Sender<Outcome>, Room);
+
+/// A request on its way to a transaction.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    part: Part,
+    asking: Asking,
+    since: Instant,
+}
+
+impl Waiting {
+    /// Waits from now on.
+    pub(super) fn new(part: Part, room: Room, answer: oneshot::Sender<Outcome>) -> Self {
+        Self {
+            part,
+            asking: (answer, room),
+            since: Instant::now(),
+        }
+    }
+
+    /// Rows that it costs; one without an entry is a row as well.
+    pub(super) fn rows(&self) -> usize {
+        1.max(self.part.events.len() + self.part.quarantined.len())
+    }
+
+    /// Since when it waits.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Tells the sender to wait.
+    pub(super) fn refuse(self) {
+        tell(self.asking.0, Err(Arc::new(JournalError::busy())));
+    }
+}
+
+/// Writes transactions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Scribe {
+    journal: Journal,
+    ids: Ids,
+}
+
+impl Scribe {
+    pub(super) fn new(journal: Journal, ids: Ids) -> Self {
+        Self { journal, ids }
+    }
+
+    /// Stores a group and answers its requests.
+    pub(super) async fn write(&self, group: Vec<Waiting>) -> Database {
+        let (mut parts, asking): (Vec<Part>, Vec<Asking>) = group
+            .into_iter()
+            .map(|waiting| (waiting.part, waiting.asking))
+            .unzip();
+        let mut held = Held::default();
+        for part in &mut parts {
+            held.extend(mem::take(&mut part.held));
+        }
+        let batch = self.batch(parts);
+        match self.append(&batch, &held).await {
+            Ok(appended) => {
+                answer_all(asking, &appended);
+                Database::There
+            }
+            Err(error) if error.is_transient() || asking.len() == 1 => {
+                let database = Database::after(&error);
+                let error = Arc::new(error);
+                for (answer, _room) in asking {
+                    tell(answer, Err(Arc::clone(&error)));
+                }
+                database
+            }
+            Err(error) => {
+                warn!(
+                    error = error.chain(),
+                    requests = asking.len(),
+                    "a gathered transaction was refused, storing its requests one by one"
+                );
+                self.write_apart(batch, asking).await
+            }
+        }
+    }
+
+    /// Stores each request of `batch` in a transaction of its own, so that one cannot fail others.
+    async fn write_apart(&self, batch: NewBatch, asking: Vec<Asking>) -> Database {
+        let mut database = Database::There;
+        for (part, asked) in apart(batch).into_iter().zip(asking) {
+            let batch = self.batch(vec![part]);
+            match self.append(&batch, &Held::default()).await {
+                Ok(appended) => answer_all(vec![asked], &appended),
+                Err(error) => {
+                    if Database::after(&error) == Database::Away {
+                        database = Database::Away;
+                    }
+                    tell(asked.0, Err(Arc::new(error)));
+                }
+            }
+        }
+        database
+    }
+
+    async fn append(&self, batch: &NewBatch, held: &Held) -> Result<Appended, JournalError> {
+        timeout(COMMIT_WITHIN, self.journal.append_knowing(batch, held))
+            .await
+            .unwrap_or_else(|_| Err(JournalError::busy()))
+    }
+
+    /// One batch of all `parts`. That of one request carries its id, so that repeating the request
+    /// under the same id is known; that of several has an id of its own.
+    fn batch(&self, parts: Vec<Part>) -> NewBatch {
+        let first = &parts[0].request;
+        let id = if parts.len() == 1 {
+            first.id
+        } else {
+            self.ids.next()
+        };
+        let mut batch = NewBatch {
+            id,
+            source: Source::Webhook,
+            lane: Lane::Live,
+            part_of: None,
+            received_at: first.received_at,
+            requests: Vec::with_capacity(parts.len()),
+            events: Vec::with_capacity(parts.iter().map(|part| part.events.len()).sum()),
+            quarantined: Vec::new(),
+        };
+        for (index, part) in parts.into_iter().enumerate() {
+            batch.received_at = batch.received_at.min(part.request.received_at);
+            batch.requests.push(part.request);
+            batch
+                .events
+                .extend(part.events.into_iter().map(|new| NewEvent {
+                    request: Some(index),
+                    ..new
+                }));
+            let aside = part.quarantined.into_iter();
+            batch.quarantined.extend(aside.map(|kept| NewQuarantine {
+                request: index,
+                ..kept
+            }));
+        }
+        batch
+    }
+}
+
+/// Whether it is worth trying the next transaction at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Database {
+    There,
+    Away,
+}
+
+impl Database {
+    fn after(error: &JournalError) -> Self {
+        match error {
+            JournalError::Unavailable(_) => Self::Away,
+            JournalError::Repeat(_)
+            | JournalError::Refused { .. }
+            | JournalError::Inconsistent { .. }
+            | JournalError::Closed
+            | JournalError::LeaseLost
+            | JournalError::SchemaNewer { .. }
+            | JournalError::Migrate(_) => Self::There,
+        }
+    }
+}
+
+fn answer_all(asking: Vec<Asking>, appended: &Appended) {
+    for ((answer, _room), counts) in asking.into_iter().zip(&appended.requests) {
+        tell(answer, Ok(*counts));
+    }
+}
+
+/// Answers a request, unless its sender has gone: what was stored stays stored.
+fn tell(answer: oneshot::Sender<Outcome>, outcome: Outcome) {
+    drop(answer.send(outcome));
+}
+
+/// The parts that a batch was made of.
+fn apart(batch: NewBatch) -> Vec<Part> {
+    let mut parts: Vec<Part> = batch
+        .requests
+        .into_iter()
+        .map(|request| Part {
+            request,
+            events: Vec::new(),
+            quarantined: Vec::new(),
+            held: Held::default(),
+        })
+        .collect();
+    for new in batch.events {
+        if let Some(index) = new.request {
+            parts[index].events.push(new);
+        }
+    }
+    for kept in batch.quarantined {
+        parts[kept.request].quarantined.push(kept);
+    }
+    parts
+}

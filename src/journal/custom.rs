@@ -1,0 +1,364 @@
+//! Taking in what a trusted sender told: ids, addresses, events and the outbox in one transaction.
+//!
+//! The one place outside `directory` that writes `subjects`: an address must be in it, and nowhere
+//! else, from the moment that the event is in the journal.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::event::{CustomEvent, Verdict};
+use crate::journal::append::{append_in, count};
+use crate::journal::{
+    Journal, JournalError, Lane, NewBatch, NewEvent, RequestRecord, SLICE, Source,
+};
+
+/// Tries before the caller hears of trouble that asks for a repetition.
+const TRIES: u32 = 4;
+
+/// What one request of a trusted sender holds.
+#[derive(Debug, Clone)]
+pub struct NewTold {
+    /// What is remembered of the request; its counts are filled in.
+    pub request: RequestRecord,
+    /// The sender's name.
+    pub sender: String,
+    /// The events, in their order.
+    pub events: Vec<NewCustom>,
+}
+
+/// One event on its way into the journal.
+#[derive(Debug, Clone)]
+pub struct NewCustom {
+    /// The hash of source and id.
+    pub key: [u8; 32],
+    /// Tells whether another event of this key says the same.
+    pub content: [u8; 32],
+    /// The id under which an address is kept that is not known yet.
+    pub subject: Uuid,
+    /// The event.
+    pub event: CustomEvent,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Events in it.
+    pub received: usize,
+    /// Events that were new.
+    pub stored: usize,
+    /// Events whose source and id were known.
+    pub duplicates: usize,
+    /// Those of the duplicates that do not say what the first said.
+    pub differing: usize,
+}
+
+impl Journal {
+    /// Stores the events of one request whose source and id are new, all of them or none. Doing it
+    /// again stores nothing.
+    ///
+    /// # Errors
+    /// [`JournalError::is_transient`] tells whether to try later; nothing was stored then.
+    #[tracing::instrument(skip_all, fields(delivery.id = %told.request.id, events = told.events.len()))]
+    pub async fn take_told(&self, told: &NewTold) -> Result<Told, JournalError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_take_told(told).await {
+                Ok(outcome) => {
+                    self.wake_readers();
+                    return Ok(outcome);
+                }
+                Err(error @ JournalError::Repeat(_)) if tries < TRIES => {
+                    warn!(tries, error = error.chain(), "taking custom events again");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_take_told(&self, told: &NewTold) -> Result<Told, JournalError> {
+        let times = told.events.iter().map(|new| new.event.occurred_at);
+        self.ensure_partitions(times).await?;
+        let mut tx = self.pool.begin().await?;
+        let (new, differing) = write_ids(&mut tx, told).await?;
+        let subjects = write_subjects(&mut tx, &new, told.request.received_at).await?;
+        let batch = batch(told, &new, &subjects);
+        let Some(appended) = append_in(&mut tx, &batch).await? else {
+            // The request was stored under its id already.
+            tx.rollback().await?;
+            return Ok(Told {
+                received: told.events.len(),
+                duplicates: told.events.len(),
+                ..Told::default()
+            });
+        };
+        tx.commit().await?;
+        count(&batch, &appended);
+        Ok(Told {
+            received: told.events.len(),
+            stored: appended.stored,
+            duplicates: told.events.len() - appended.stored,
+            differing,
+        })
+    }
+}
+
+/// Writes the ids that are new; returns their events in order, and how many of the others differ
+/// from what came first under their id.
+async fn write_ids<'a>(
+    tx: &mut PgConnection,
+    told: &'a NewTold,
+) -> Result<(Vec<&'a NewCustom>, usize), JournalError> {
+    // Sorted, so that two requests with the same events wait for each other rather than lock up.
+    let mut first: BTreeMap<&[u8], &NewCustom> = BTreeMap::new();
+    for new in &told.events {
+        first.entry(&new.key).or_insert(new);
+    }
+    let written = sqlx::query_scalar!(
+        r"
+        INSERT INTO custom_ids (key, content, sender, received_at)
+        SELECT key, content, $3, $4
+        FROM UNNEST($1::bytea[], $2::bytea[]) AS t (key, content)
+        ON CONFLICT (key) DO NOTHING
+        RETURNING key
+        ",
+        &first.keys().copied().collect::<Vec<_>>() as &[&[u8]],
+        &first
+            .values()
+            .map(|new| &new.content[..])
+            .collect::<Vec<_>>() as &[&[u8]],
+        told.sender,
+        told.request.received_at,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let rows = sqlx::query!(
+        r"
+        SELECT key, content
+        FROM custom_ids
+        WHERE key = ANY($1)
+        ",
+        &first.keys().copied().collect::<Vec<_>>() as &[&[u8]],
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let known: HashMap<Vec<u8>, Vec<u8>> =
+        rows.into_iter().map(|row| (row.key, row.content)).collect();
+    let differing = told
+        .events
+        .iter()
+        .filter(|new| {
+            known
+                .get(&new.key[..])
+                .is_some_and(|kept| kept[..] != new.content)
+        })
+        .count();
+    let is_first = |new: &NewCustom| {
+        first
+            .get(&new.key[..])
+            .is_some_and(|it| std::ptr::eq(*it, new))
+    };
+    let written: HashSet<Vec<u8>> = written.into_iter().collect();
+    let new = told
+        .events
+        .iter()
+        .filter(|new| is_first(new) && written.contains(&new.key[..]));
+    Ok((new.collect(), differing))
+}
+
+/// Keeps the addresses of `new`, and returns under which id each is kept: the developer's own where
+/// somebody has it. The key is portal and address in lower case.
+async fn write_subjects(
+    tx: &mut PgConnection,
+    new: &[&NewCustom],
+    now: DateTime<Utc>,
+) -> Result<HashMap<(Uuid, String), Uuid>, JournalError> {
+    let mut named: BTreeMap<(Uuid, String), &NewCustom> = BTreeMap::new();
+    for event in new {
+        if let Some(key) = address_key(&event.event) {
+            named.entry(key).or_insert(event);
+        }
+    }
+    if named.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let portals: Vec<Uuid> = named.keys().map(|(portal, _)| *portal).collect();
+    let addresses: Vec<&str> = named.keys().map(|(_, email)| email.as_str()).collect();
+    let rows = sqlx::query!(
+        r#"
+        WITH named AS (
+            SELECT portal_id, email, n
+            FROM UNNEST($1::uuid[], $2::text[]) WITH ORDINALITY AS t (portal_id, email, n)
+        ), kept AS (
+            -- A developer before what a sender told earlier.
+            SELECT DISTINCT ON (named.n) named.n, s.developer_id, s.told_at
+            FROM named
+            JOIN subjects s
+                ON s.portal_id = named.portal_id AND lower(s.email) = lower(named.email)
+            ORDER BY named.n, s.told_at NULLS FIRST, s.created_at, s.developer_id
+        ), told_again AS (
+            UPDATE subjects s
+            SET told_at = $3
+            FROM named
+            JOIN kept USING (n)
+            WHERE s.portal_id = named.portal_id
+                AND s.developer_id = kept.developer_id
+                AND s.told_at IS NOT NULL
+        )
+        SELECT n AS "n!", developer_id
+        FROM kept
+        "#,
+        &portals,
+        &addresses as &[&str],
+        now,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut subjects: HashMap<usize, Uuid> = rows
+        .into_iter()
+        .map(|row| {
+            (
+                usize::try_from(row.n - 1).unwrap_or(usize::MAX),
+                row.developer_id,
+            )
+        })
+        .collect();
+    let unknown: Vec<(usize, &NewCustom)> = named
+        .values()
+        .enumerate()
+        .filter(|(n, _)| !subjects.contains_key(n))
+        .map(|(n, event)| (n, *event))
+        .collect();
+    insert_subjects(tx, &unknown, now).await?;
+    subjects.extend(unknown.iter().map(|(n, event)| (*n, event.subject)));
+    let by_address = named.into_keys().enumerate();
+    Ok(by_address
+        .filter_map(|(n, key)| Some((key, *subjects.get(&n)?)))
+        .collect())
+}
+
+async fn insert_subjects(
+    tx: &mut PgConnection,
+    unknown: &[(usize, &NewCustom)],
+    now: DateTime<Utc>,
+) -> Result<(), JournalError> {
+    let people: Vec<_> = unknown
+        .iter()
+        .filter_map(|(_, new)| Some((*new, new.event.person.as_ref()?)))
+        .collect();
+    sqlx::query!(
+        r"
+        INSERT INTO subjects (portal_id, developer_id, email, full_name, told_at)
+        SELECT portal_id, id, email, full_name, $5
+        FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+            AS t (portal_id, id, email, full_name)
+        ",
+        &people
+            .iter()
+            .map(|(new, _)| new.event.portal_id)
+            .collect::<Vec<_>>(),
+        &people
+            .iter()
+            .map(|(new, _)| new.subject)
+            .collect::<Vec<_>>(),
+        &people
+            .iter()
+            .map(|(_, who)| who.email.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        &people
+            .iter()
+            .map(|(_, who)| who.full_name.as_deref())
+            .collect::<Vec<_>>() as &[Option<&str>],
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn address_key(event: &CustomEvent) -> Option<(Uuid, String)> {
+    let person = event.person.as_ref()?;
+    Some((event.portal_id, person.email.to_lowercase()))
+}
+
+fn batch(told: &NewTold, new: &[&NewCustom], subjects: &HashMap<(Uuid, String), Uuid>) -> NewBatch {
+    let mut request = told.request.clone();
+    request.received = told.events.len();
+    // Those of events that the journal itself knows are added.
+    request.duplicates = told.events.len() - new.len();
+    let events = new.iter().map(|new| {
+        let subject = address_key(&new.event).and_then(|key| subjects.get(&key).copied());
+        let (raw, event) = new.event.build(subject);
+        NewEvent {
+            event,
+            raw,
+            // The request was signed, not the entry: nothing about it can be checked again.
+            verdict: Verdict::NotApplicable,
+            request: Some(0),
+        }
+    });
+    NewBatch {
+        id: told.request.id,
+        source: Source::Hook,
+        lane: Lane::Live,
+        part_of: None,
+        received_at: told.request.received_at,
+        events: events.collect(),
+        requests: vec![request],
+        quarantined: Vec::new(),
+    }
+}
+
+/// Deletes up to [`SLICE`] ids that were taken in before `before`; answers how many.
+pub(super) async fn delete_ids(
+    connection: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM custom_ids
+        WHERE key IN (
+            SELECT key
+            FROM custom_ids
+            WHERE received_at < $1
+            ORDER BY received_at
+            LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        )
+        ",
+        before,
+        SLICE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes up to [`SLICE`] addresses that nobody told since `before` and that the API never showed.
+pub(super) async fn delete_told_subjects(
+    connection: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM subjects
+        WHERE (portal_id, developer_id) IN (
+            SELECT portal_id, developer_id
+            FROM subjects
+            WHERE told_at < $1
+            ORDER BY told_at
+            LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        )
+        ",
+        before,
+        SLICE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,337 @@
+//! `forward`: the new entries of each batch, as received, to other endpoints. Sends nothing that usher wrote itself,
+//! and changes no byte of an entry.
+//!
+//! Each endpoint is a reader of its own, so that one that is away holds up nobody. One instance at a time sends to it,
+//! the oldest batch first, and a batch leaves the outbox when all of it was taken: at least once, in order.
+
+mod endpoint;
+mod parcel;
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::clock::{Clock, Ids};
+use crate::config::ForwardConfig;
+use crate::http::health::Health;
+use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent};
+use crate::lifecycle::{Lifecycle, pause};
+use crate::publish::PublishError;
+use crate::publish::forward::endpoint::{Answer, Endpoint, Failure};
+use crate::publish::forward::parcel::{Parcel, Search, Step};
+use crate::publish::trouble::{Outlook, Trouble};
+use crate::publish::turns::{Turns, Work, after, idle, rest};
+use crate::telemetry::metrics as names;
+
+/// Batches that are looked up at once.
+const BATCHES: i64 = 64;
+/// Below the 1 MiB that many receivers and proxies take at most.
+const REQUEST_BYTES: usize = 512 * 1024;
+/// What is worth a request, however little an endpoint takes; halving finds the rest.
+const LEAST_REQUEST_BYTES: usize = 16 * 1024;
+/// Between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// After a request to stop, the one that is under way may still be answered.
+const LAST_ANSWER: Duration = Duration::from_secs(3);
+/// A batch that cannot be read is looked at again after a while, and does not hold up the others.
+const UNREADABLE: Duration = Duration::from_mins(5);
+/// Between two looks at which endpoints are wanted.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// An endpoint that no instance is configured with is kept for so long: in a rolling restart the list of one
+/// instance is older than that of another, and a list may be wrong for a moment.
+const UNWANTED_FOR: Duration = Duration::from_mins(10);
+
+/// All endpoints.
+#[derive(Debug)]
+pub struct Forwards {
+    journal: Journal,
+    clock: Clock,
+    forwarders: Vec<Forwarder>,
+}
+
+/// What sends to one endpoint.
+#[derive(Debug)]
+struct Forwarder {
+    journal: Journal,
+    clock: Clock,
+    ids: Ids,
+    health: Health,
+    endpoint: Endpoint,
+    turns: Turns,
+}
+
+/// Why a round ended early. What it did not finish is still owed.
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    /// The database failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The endpoint did not take what was sent.
+    #[error(transparent)]
+    Endpoint(#[from] Failure),
+    /// The lease is lost, or the time to stop is over.
+    #[error("forwarding was abandoned")]
+    Abandoned,
+}
+
+impl RoundError {
+    fn outlook(&self) -> Outlook {
+        match self {
+            Self::Endpoint(failure) if failure.is_lasting() => Outlook::Lasting,
+            Self::Endpoint(_) | Self::Journal(_) | Self::Abandoned => Outlook::Passing,
+        }
+    }
+
+    fn retry_after(&self) -> Duration {
+        match self {
+            Self::Endpoint(failure) => failure.retry_after(),
+            Self::Journal(_) | Self::Abandoned => Duration::ZERO,
+        }
+    }
+}
+
+impl Forwards {
+    /// Prepares one reader an endpoint; nothing is connected before [`Forwards::start`].
+    ///
+    /// # Errors
+    /// When an endpoint cannot be sent to from this machine.
+    pub fn new(
+        journal: &Journal,
+        config: &[ForwardConfig],
+        clock: &Clock,
+        ids: &Ids,
+        health: &Health,
+    ) -> Result<Self, PublishError> {
+        let forwarder = |config| {
+            let endpoint = Endpoint::new(config)?;
+            Ok(Forwarder {
+                turns: Turns::new(journal.clone(), endpoint.reader.to_string(), ids.next()),
+                journal: journal.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                health: health.clone(),
+                endpoint,
+            })
+        };
+        Ok(Self {
+            journal: journal.clone(),
+            clock: clock.clone(),
+            forwarders: config.iter().map(forwarder).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The readers, in the order of the configuration.
+    pub fn readers(&self) -> Vec<ReaderName> {
+        let readers = self.forwarders.iter();
+        readers.map(|forwarder| forwarder.endpoint.reader).collect()
+    }
+
+    /// Starts a task for each endpoint, and one that retires those which are not configured any more.
+    pub fn start(self, lifecycle: &Lifecycle) {
+        let stopping = lifecycle.stopping();
+        let readers = self.readers();
+        for forwarder in self.forwarders {
+            let Endpoint { reader, host, .. } = &forwarder.endpoint;
+            info!(%reader, endpoint = host, "entries go on to this endpoint");
+            let stopping = stopping.clone();
+            lifecycle.spawn("forward", forwarder.run(stopping));
+        }
+        let upkeep = keep_until_stopped(self.journal, readers, self.clock, stopping);
+        lifecycle.spawn("forward upkeep", upkeep);
+    }
+}
+
+/// Keeps the readers that are wanted here, and retires those that nobody wants.
+async fn keep_until_stopped(
+    journal: Journal,
+    readers: Vec<ReaderName>,
+    clock: Clock,
+    stopping: CancellationToken,
+) {
+    loop {
+        if let Err(error) = keep(&journal, &readers, &clock).await {
+            warn!(
+                error = error.chain(),
+                "could not look after the endpoints of forward"
+            );
+        }
+        if pause(LOOK_EVERY, &stopping).await {
+            return;
+        }
+    }
+}
+
+async fn keep(
+    journal: &Journal,
+    readers: &[ReaderName],
+    clock: &Clock,
+) -> Result<(), JournalError> {
+    if !readers.is_empty() && !journal.keep_readers(readers).await? {
+        for reader in readers {
+            // From now on: what was received earlier went elsewhere.
+            journal.activate_reader(*reader, clock.now()).await?;
+        }
+    }
+    for retired in journal.retire_forwards(readers, UNWANTED_FOR).await? {
+        warn!(
+            reader = retired.reader,
+            batches = retired.dropped,
+            "an endpoint that forward no longer names is retired, and what it was owed is dropped"
+        );
+    }
+    Ok(())
+}
+
+impl Forwarder {
+    /// Sends until `stopping` fires; then gives the request under way a moment, and the lease up.
+    async fn run(self, stopping: CancellationToken) {
+        let part = self.endpoint.reader.to_string();
+        let mut trouble = Trouble::new(part, &self.health, &self.ids, LONGEST_WAIT);
+        self.turns.take(&self, &mut trouble, &stopping).await;
+    }
+
+    /// Sends what is owed, up to a bound; `false` when nothing was.
+    async fn round(
+        &self,
+        at_most: &mut usize,
+        stopping: &CancellationToken,
+        lost: &CancellationToken,
+    ) -> Result<bool, RoundError> {
+        let rows = self.journal.owed(self.endpoint.reader, BATCHES).await?;
+        let any = !rows.is_empty();
+        let mut parcel = Parcel::default();
+        for row in rows {
+            if stopping.is_cancelled() {
+                break;
+            }
+            let Some(entries) = self.entries_of(&row).await? else {
+                continue;
+            };
+            for event in entries {
+                if !parcel.has_room(&event, *at_most) {
+                    self.deliver(&mut parcel, at_most, stopping, lost).await?;
+                }
+                parcel.add(event);
+            }
+            parcel.end_batch(row.batch);
+        }
+        self.deliver(&mut parcel, at_most, stopping, lost).await?;
+        Ok(any)
+    }
+
+    /// What goes on of a batch: all but what usher wrote itself; none when it cannot be read now.
+    async fn entries_of(&self, row: &OutboxRow) -> Result<Option<Vec<StoredEvent>>, RoundError> {
+        let mut events = match self.journal.events_of(row).await {
+            Ok(events) => events,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => {
+                error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
+                let reader = self.endpoint.reader;
+                self.journal
+                    .release(reader, &[row.batch], UNREADABLE)
+                    .await?;
+                return Ok(None);
+            }
+        };
+        events.retain(|stored| {
+            let parsed = stored.parse();
+            !parsed.is_ok_and(|event| event.claims_own_product())
+        });
+        Ok(Some(events))
+    }
+
+    /// Sends what is in `parcel`, in smaller parts where it is refused as a whole, and strikes its batches off.
+    async fn deliver(
+        &self,
+        parcel: &mut Parcel,
+        at_most: &mut usize,
+        stopping: &CancellationToken,
+        lost: &CancellationToken,
+    ) -> Result<(), RoundError> {
+        let mut search = Search::over(parcel.len());
+        while let Some(part) = search.next() {
+            let body = parcel.body(part.clone());
+            let entries = part.len() as u64;
+            let answer = tokio::select! {
+                answer = self.post(body) => answer?,
+                () = lost.cancelled() => return Err(RoundError::Abandoned),
+                () = after(LAST_ANSWER, stopping) => return Err(RoundError::Abandoned),
+            };
+            match answer {
+                Answer::Taken => {
+                    search.taken();
+                    let reader = self.endpoint.reader.to_string();
+                    counter!(names::FORWARDED, "reader" => reader).increment(entries);
+                }
+                Answer::Refused(status) => {
+                    if search.refused(part, status) == Step::TakesNothing {
+                        let host = self.endpoint.host.clone();
+                        return Err(self.failed(Failure::TakesNothing { host, status }).into());
+                    }
+                }
+            }
+        }
+        if let Some(least) = search.too_large().map(|part| parcel.bytes_of(part)).min() {
+            *at_most = (*at_most).min(least / 2).max(LEAST_REQUEST_BYTES);
+        }
+        let unsendable = parcel.set_aside(search.at_fault(), &self.endpoint.host);
+        for kept in &unsendable {
+            warn!(event.id = %kept.event.id, reader = %self.endpoint.reader, "an entry is kept aside: {}", kept.detail);
+        }
+        let (batches, unsendable) = parcel.sent(unsendable);
+        if !batches.is_empty() {
+            let reader = self.endpoint.reader;
+            self.journal
+                .finish_without(reader, &batches, &unsendable)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn post(&self, body: Vec<u8>) -> Result<Answer, Failure> {
+        let asked = Instant::now();
+        let answer = self.endpoint.post(body, self.clock.now()).await;
+        let reader = self.endpoint.reader.to_string();
+        histogram!(names::FORWARD_SECONDS, "reader" => reader)
+            .record(asked.elapsed().as_secs_f64());
+        answer.map_err(|failure| self.failed(failure))
+    }
+
+    /// Counts a failure on its way.
+    fn failed(&self, failure: Failure) -> Failure {
+        let reader = self.endpoint.reader.to_string();
+        counter!(names::FORWARD_FAILED, "reader" => reader, "cause" => failure.cause())
+            .increment(1);
+        failure
+    }
+}
+
+impl Work for Forwarder {
+    async fn work(
+        &self,
+        trouble: &mut Trouble,
+        stopping: &CancellationToken,
+        lost: &CancellationToken,
+    ) {
+        // What this endpoint turned out to take at once; it is found again after a restart.
+        let mut at_most = REQUEST_BYTES;
+        while !stopping.is_cancelled() && !lost.is_cancelled() {
+            match self.round(&mut at_most, stopping, lost).await {
+                Ok(any) => {
+                    trouble.over(format!("forwarding to {}", self.endpoint.host));
+                    if !any {
+                        idle(&self.journal, stopping, lost).await;
+                    }
+                }
+                Err(RoundError::Abandoned) => {}
+                Err(error) => {
+                    let wait = trouble.tell(&error, error.outlook());
+                    rest(wait.max(error.retry_after()), stopping, lost).await;
+                }
+            }
+        }
+    }
+}

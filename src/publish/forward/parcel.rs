@@ -1,0 +1,219 @@
+//! What is sent at once, and the search for what of it an endpoint refuses. Pure: sends nothing.
+
+use std::ops::Range;
+
+use reqwest::StatusCode;
+use uuid::Uuid;
+
+use crate::journal::{StoredEvent, Unsendable};
+
+/// Kept aside: an endpoint refuses this entry and takes others.
+const REASON_REFUSED: &str = "forward_refused";
+/// So many entries are refused one after the other, and none is taken, until the endpoint counts as at fault itself.
+const SUSPECTS: usize = 64;
+
+/// Entries that go out together, and the batches that are done when they were taken.
+#[derive(Debug, Default)]
+pub(super) struct Parcel {
+    entries: Vec<StoredEvent>,
+    bytes: usize,
+    batches: Vec<Uuid>,
+    /// Found in parcels before this one, of a batch that is not over yet.
+    unsendable: Vec<Unsendable>,
+}
+
+impl Parcel {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether `event` may come in as well; into an empty one always.
+    pub(super) fn has_room(&self, event: &StoredEvent, at_most: usize) -> bool {
+        self.entries.is_empty() || self.bytes + event.raw.len() < at_most
+    }
+
+    pub(super) fn add(&mut self, event: StoredEvent) {
+        // With the LF after it.
+        self.bytes += event.raw.len() + 1;
+        self.entries.push(event);
+    }
+
+    /// All entries of `batch` are in this parcel and those before it.
+    pub(super) fn end_batch(&mut self, batch: Uuid) {
+        self.batches.push(batch);
+    }
+
+    /// The entries of `part` as they were received, joined by LF.
+    pub(super) fn body(&self, part: Range<usize>) -> Vec<u8> {
+        let entries: Vec<&[u8]> = self.entries[part]
+            .iter()
+            .map(|event| event.raw.as_slice())
+            .collect();
+        entries.join(&b'\n')
+    }
+
+    /// What the entries of `part` take.
+    pub(super) fn bytes_of(&self, part: Range<usize>) -> usize {
+        let entries = self.entries[part].iter();
+        entries.map(|event| event.raw.len() + 1).sum()
+    }
+
+    /// What the search found to be at fault, with the reason.
+    pub(super) fn set_aside(
+        &self,
+        at_fault: &[(usize, StatusCode)],
+        host: &str,
+    ) -> Vec<Unsendable> {
+        let kept = at_fault.iter().map(|(index, status)| Unsendable {
+            event: self.entries[*index].clone(),
+            reason: REASON_REFUSED,
+            detail: format!("{host} answered {status} to it alone, and takes others"),
+        });
+        kept.collect()
+    }
+
+    /// Empties the parcel after it was taken but for `unsendable`: the batches that are done, and what is to be
+    /// kept aside with them.
+    pub(super) fn sent(&mut self, unsendable: Vec<Unsendable>) -> (Vec<Uuid>, Vec<Unsendable>) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.unsendable.extend(unsendable);
+        let batches = std::mem::take(&mut self.batches);
+        if batches.is_empty() {
+            return (batches, Vec::new());
+        }
+        (batches, std::mem::take(&mut self.unsendable))
+    }
+}
+
+/// The search by halves for the entries that make an endpoint refuse the whole.
+#[derive(Debug)]
+pub(super) struct Search {
+    open: Vec<Range<usize>>,
+    at_fault: Vec<(usize, StatusCode)>,
+    too_large: Vec<Range<usize>>,
+    any_taken: bool,
+}
+
+/// How to go on after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// With the next part.
+    Next,
+    /// Not at all: nothing shows that the entries are at fault and not the endpoint.
+    TakesNothing,
+}
+
+impl Search {
+    pub(super) fn over(entries: usize) -> Self {
+        Self {
+            open: (entries > 0).then_some(0..entries).into_iter().collect(),
+            at_fault: Vec::new(),
+            too_large: Vec::new(),
+            any_taken: false,
+        }
+    }
+
+    /// What to send next, in the order of the entries.
+    pub(super) fn next(&mut self) -> Option<Range<usize>> {
+        self.open.pop()
+    }
+
+    pub(super) fn taken(&mut self) {
+        self.any_taken = true;
+    }
+
+    pub(super) fn refused(&mut self, part: Range<usize>, status: StatusCode) -> Step {
+        if part.len() > 1 {
+            if status == StatusCode::PAYLOAD_TOO_LARGE {
+                self.too_large.push(part.clone());
+            }
+            let middle = part.start + part.len() / 2;
+            self.open.extend([middle..part.end, part.start..middle]);
+            return Step::Next;
+        }
+        self.at_fault.push((part.start, status));
+        let is_over = self.open.is_empty() || self.at_fault.len() >= SUSPECTS;
+        if is_over && !self.any_taken {
+            return Step::TakesNothing;
+        }
+        Step::Next
+    }
+
+    /// The entries that were refused alone while others were taken.
+    pub(super) fn at_fault(&self) -> &[(usize, StatusCode)] {
+        &self.at_fault
+    }
+
+    /// What was too much although each entry of it was taken.
+    pub(super) fn too_large(&self) -> impl Iterator<Item = Range<usize>> {
+        let innocent = |part: &&Range<usize>| {
+            let mut at_fault = self.at_fault.iter();
+            !at_fault.any(|(entry, _)| part.contains(entry))
+        };
+        self.too_large.iter().filter(innocent).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::{SUSPECTS, Search, Step};
+
+    /// Runs a search against an endpoint that refuses `bad` of `entries`; what is at fault, and what it sent.
+    fn search(entries: usize, bad: &[usize]) -> (Option<Vec<usize>>, Vec<usize>) {
+        let mut search = Search::over(entries);
+        let mut taken = Vec::new();
+        while let Some(part) = search.next() {
+            if !part.clone().any(|entry| bad.contains(&entry)) {
+                search.taken();
+                taken.extend(part);
+            } else if search.refused(part, StatusCode::BAD_REQUEST) == Step::TakesNothing {
+                return (None, taken);
+            }
+        }
+        let at_fault = search.at_fault().iter();
+        (Some(at_fault.map(|(entry, _)| *entry).collect()), taken)
+    }
+
+    #[test]
+    fn finds_what_is_refused_and_sends_the_rest_in_order() {
+        for (entries, bad) in [
+            (1, &[][..]),
+            (2, &[1]),
+            (7, &[0, 3, 6]),
+            (1_000, &[13, 14, 15, 999]),
+        ] {
+            let (at_fault, taken) = search(entries, bad);
+            assert_eq!(at_fault.as_deref(), Some(bad), "{entries}");
+            let good: Vec<usize> = (0..entries).filter(|entry| !bad.contains(entry)).collect();
+            assert_eq!(taken, good, "{entries}");
+        }
+        assert_eq!(search(0, &[]), (Some(Vec::new()), Vec::new()));
+    }
+
+    #[test]
+    fn tells_too_many_from_one_that_is_too_large() {
+        // The third is too large by itself, and more than two are too many.
+        let mut search = Search::over(8);
+        while let Some(part) = search.next() {
+            if part.len() > 2 || part.contains(&2) {
+                let step = search.refused(part, StatusCode::PAYLOAD_TOO_LARGE);
+                assert_eq!(step, Step::Next);
+            } else {
+                search.taken();
+            }
+        }
+        assert_eq!(search.at_fault(), [(2, StatusCode::PAYLOAD_TOO_LARGE)]);
+        assert_eq!(search.too_large().collect::<Vec<_>>(), [4..8]);
+    }
+
+    #[test]
+    fn blames_no_entry_while_nothing_is_taken() {
+        assert_eq!(search(1, &[0]).0, None);
+        assert_eq!(search(3, &[0, 1, 2]).0, None);
+        let all: Vec<usize> = (0..10 * SUSPECTS).collect();
+        assert_eq!(search(all.len(), &all).0, None);
+    }
+}

@@ -1,0 +1,154 @@
+//! One instance at a time works for a reader: taking the lease, keeping it, and giving it up. Knows nothing of the work.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::journal::{Journal, Lease};
+use crate::lifecycle::pause;
+use crate::publish::trouble::{Outlook, Trouble};
+
+/// What another instance waits for after a kill. Longer than a message may be under way to Kafka, and long enough
+/// for three renewals to fail.
+pub(super) const LEASE_TTL: Duration = Duration::from_secs(10);
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// A holder that could not renew counts the lease as lost this long before others do.
+const LEASE_MARGIN: Duration = Duration::from_secs(2);
+/// Between looks of an instance that does not hold the lease.
+const STANDBY: Duration = Duration::from_secs(1);
+/// Between looks at an empty outbox; an append of this process cuts it short.
+const IDLE: Duration = Duration::from_millis(500);
+/// For the last words to the database at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What is done by whoever holds the lease.
+pub(super) trait Work {
+    /// Works until `stopping` or `lost` fires, and sends nothing once `lost` did.
+    fn work(
+        &self,
+        trouble: &mut Trouble,
+        stopping: &CancellationToken,
+        lost: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// The turns of this instance at one piece of work.
+#[derive(Debug)]
+pub(super) struct Turns {
+    journal: Journal,
+    lease: Lease,
+}
+
+impl Turns {
+    pub(super) fn new(journal: Journal, name: String, holder: Uuid) -> Self {
+        let lease = Lease {
+            name,
+            holder,
+            ttl: LEASE_TTL,
+        };
+        Self { journal, lease }
+    }
+
+    /// Works whenever this instance has the lease, until `stopping` fires.
+    pub(super) async fn take(
+        &self,
+        work: &(impl Work + Sync),
+        trouble: &mut Trouble,
+        stopping: &CancellationToken,
+    ) {
+        while !stopping.is_cancelled() {
+            let asked = Instant::now();
+            let wait = match self.journal.hold(&self.lease).await {
+                Ok(true) => {
+                    self.turn(asked, work, trouble, stopping).await;
+                    Duration::ZERO
+                }
+                Ok(false) => {
+                    trouble.over("another instance sends");
+                    STANDBY
+                }
+                Err(error) => trouble.tell(&error, Outlook::Passing),
+            };
+            pause(wait, stopping).await;
+        }
+    }
+
+    /// Works for as long as the lease is held, and gives it up.
+    async fn turn(
+        &self,
+        held_since: Instant,
+        work: &(impl Work + Sync),
+        trouble: &mut Trouble,
+        stopping: &CancellationToken,
+    ) {
+        info!(lease = self.lease.name, "it is this instance's turn");
+        let lost = CancellationToken::new();
+        let done = CancellationToken::new();
+        tokio::join!(self.keep_lease(held_since, &lost, &done), async {
+            work.work(trouble, stopping, &lost).await;
+            done.cancel();
+        });
+        // Without an answer the lease ends by itself.
+        if let Ok(Err(error)) = timeout(FAREWELL, self.journal.give_up(&self.lease)).await {
+            warn!(error = error.chain(), "could not give the lease up");
+        }
+    }
+
+    /// Renews the lease until `done`; cancels `lost` when somebody else has it, or may have it.
+    async fn keep_lease(
+        &self,
+        held_since: Instant,
+        lost: &CancellationToken,
+        done: &CancellationToken,
+    ) {
+        let mut renewed = held_since;
+        while !pause(RENEW_EVERY, done).await {
+            let asked = Instant::now();
+            let ends = renewed + LEASE_TTL - LEASE_MARGIN;
+            match timeout_at(ends, self.journal.hold(&self.lease)).await {
+                Ok(Ok(true)) => renewed = asked,
+                Ok(Err(error)) if Instant::now() + RENEW_EVERY < ends => {
+                    warn!(error = error.chain(), "could not renew the lease yet");
+                }
+                Ok(Ok(false) | Err(_)) | Err(_) => {
+                    warn!(
+                        lease = self.lease.name,
+                        "lost the lease; another instance may go on"
+                    );
+                    lost.cancel();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Waits before the next try.
+pub(super) async fn rest(wait: Duration, stopping: &CancellationToken, lost: &CancellationToken) {
+    tokio::select! {
+        _ = pause(wait, stopping) => {}
+        () = lost.cancelled() => {}
+    }
+}
+
+/// Waits for something to do.
+pub(super) async fn idle(
+    journal: &Journal,
+    stopping: &CancellationToken,
+    lost: &CancellationToken,
+) {
+    tokio::select! {
+        () = journal.appended(IDLE) => {}
+        () = stopping.cancelled() => {}
+        () = lost.cancelled() => {}
+    }
+}
+
+/// Completes `wait` after `token` fired.
+pub(super) async fn after(wait: Duration, token: &CancellationToken) {
+    token.cancelled().await;
+    tokio::time::sleep(wait).await;
+}

@@ -1,0 +1,185 @@
+//! Whom a trusted sender speaks of. Somebody whom the directory does not know may have signed up a
+//! moment ago: their batch waits until the API has been looked at once, and is decided then.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use konnect::{DeveloperId, PortalId, RegistrationId};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use crate::directory::{Directory, Subject};
+use crate::event::{AuditEvent, Signal, render};
+use crate::journal::JournalError;
+
+/// How long a batch waits for a look at a portal that usher looks after. A portal whose API does not
+/// answer for so long is decided about as it was last seen: rules let what is older pass anyway.
+const PATIENCE: Duration = Duration::from_hours(1);
+/// The same for a portal that the directory does not know: usher has just started, or it is not one
+/// of its portals.
+const PATIENCE_UNKNOWN: Duration = Duration::from_mins(1);
+/// Between two tries of a batch that waits: at first, and at most.
+const TRY_EVERY: Duration = Duration::from_millis(250);
+const TRY_EVERY_AT_MOST: Duration = Duration::from_secs(10);
+
+/// The event as rules see it, and whether the directory knows whom it names.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// Holds the address again: not to be stored.
+    pub(super) event: Map<String, Value>,
+    /// Whether a look could show somebody who is not known yet.
+    pub(super) is_unknown: bool,
+}
+
+/// Finds whom a custom event names and makes them the subject of its signal. `subject` is where the
+/// address is kept by which it names them.
+pub(super) async fn find(
+    directory: &Directory,
+    event: &AuditEvent,
+    signal: &mut Signal,
+    subject: Option<Uuid>,
+) -> Result<Named, JournalError> {
+    let portal = PortalId(signal.portal_id);
+    let person = match subject {
+        Some(id) => directory.subject(portal, DeveloperId(id)).await?,
+        None => Subject::default(),
+    };
+    let is_unknown = if let Some(id) = signal.developer_id {
+        !is_there(directory, portal, id).await?
+    } else if let Some(id) = signal.registration_id {
+        let found = directory
+            .find_registration(portal, RegistrationId(id))
+            .await?;
+        found.is_none_or(|found| found.seen.is_gone())
+    } else {
+        signal.developer_id = by_address(directory, portal, subject, &person).await?;
+        // An address that is forgotten by now leads to nobody, whoever looks.
+        signal.developer_id.is_none() && person.email.is_some()
+    };
+    Ok(Named {
+        event: shown(event, subject.map(|_| person)),
+        is_unknown,
+    })
+}
+
+async fn by_address(
+    directory: &Directory,
+    portal: PortalId,
+    subject: Option<Uuid>,
+    person: &Subject,
+) -> Result<Option<Uuid>, JournalError> {
+    if let Some(id) = subject
+        && is_there(directory, portal, id).await?
+    {
+        return Ok(Some(id));
+    }
+    let Some(email) = &person.email else {
+        return Ok(None);
+    };
+    let found = directory.find_developer_by_email(portal, email).await?;
+    Ok(found.map(|id| id.0))
+}
+
+async fn is_there(directory: &Directory, portal: PortalId, id: Uuid) -> Result<bool, JournalError> {
+    let found = directory.find_developer(portal, DeveloperId(id)).await?;
+    Ok(found.is_some_and(|found| !found.seen.is_gone()))
+}
+
+/// The event with address and name where the sender put them.
+fn shown(event: &AuditEvent, person: Option<Subject>) -> Map<String, Value> {
+    let mut shown = render(event);
+    let Some(person) = person else {
+        return shown;
+    };
+    if let Some(data) = shown.get_mut("data").and_then(Value::as_object_mut) {
+        data.insert("email".to_owned(), person.email.into());
+        data.insert("full_name".to_owned(), person.full_name.into());
+    }
+    shown
+}
+
+/// Batches that wait for looks. Of this process alone: another one asks for a look of its own.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Mutex<HashMap<Uuid, Wait>>);
+
+#[derive(Debug)]
+struct Wait {
+    since: Instant,
+    /// The hints that were given, by portal.
+    asked: BTreeMap<PortalId, i64>,
+}
+
+impl Waiting {
+    /// The portals that were looked at since the batch began to wait. To be asked before the
+    /// directory is: what a look shows later counts for the next try.
+    pub(super) async fn looked_at(
+        &self,
+        directory: &Directory,
+        batch: Uuid,
+    ) -> Result<BTreeSet<PortalId>, JournalError> {
+        let asked = self
+            .waits()
+            .get(&batch)
+            .map(|wait| wait.asked.clone())
+            .unwrap_or_default();
+        let mut looked_at = BTreeSet::new();
+        for (portal, hint) in asked {
+            if directory.was_looked_at(portal, hint).await? {
+                looked_at.insert(portal);
+            }
+        }
+        Ok(looked_at)
+    }
+
+    /// How long the batch is to wait for a look at `portals`; none when it is to be decided now.
+    pub(super) async fn wait(
+        &self,
+        directory: &Directory,
+        batch: Uuid,
+        portals: &BTreeSet<PortalId>,
+    ) -> Result<Option<Duration>, JournalError> {
+        if portals.is_empty() {
+            return Ok(None);
+        }
+        let (waited, asked) = {
+            let mut waits = self.waits();
+            waits.retain(|_, wait| wait.since.elapsed() < 2 * PATIENCE);
+            let wait = waits.entry(batch).or_insert_with(|| Wait {
+                since: Instant::now(),
+                asked: BTreeMap::new(),
+            });
+            (wait.since.elapsed(), wait.asked.clone())
+        };
+        let known = directory.portals().await?;
+        let mut still_waits = false;
+        for portal in portals {
+            let is_known = known.iter().any(|known| known.id == *portal);
+            let patience = if is_known { PATIENCE } else { PATIENCE_UNKNOWN };
+            if waited >= patience {
+                warn!(portal.id = %portal, "a custom event is decided without a look at its portal");
+                continue;
+            }
+            still_waits = true;
+            if is_known && !asked.contains_key(portal) {
+                let hint = directory.ask_for_look(*portal).await?;
+                debug!(portal.id = %portal, hint, "a custom event names somebody unknown");
+                if let Some(wait) = self.waits().get_mut(&batch) {
+                    wait.asked.insert(*portal, hint);
+                }
+            }
+        }
+        Ok(still_waits.then(|| (waited / 2).clamp(TRY_EVERY, TRY_EVERY_AT_MOST)))
+    }
+
+    /// The batch waits no longer.
+    pub(super) fn end(&self, batch: Uuid) {
+        self.waits().remove(&batch);
+    }
+
+    fn waits(&self) -> MutexGuard<'_, HashMap<Uuid, Wait>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,114 @@
+//! Whether what was seen to change is the work of usher's own deeds. Writes nothing.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::act::Queue;
+use crate::event::{Signal, SignalKind};
+use crate::journal::JournalError;
+use crate::react::facts::Found;
+
+/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
+/// everything comes every hour.
+const OWN_WITHIN: Duration = Duration::from_hours(2);
+
+/// Whether a write of usher's explains the change to what was `found`.
+pub(super) async fn is_own(
+    queue: &Queue,
+    signal: &Signal,
+    found: &Found,
+) -> Result<bool, JournalError> {
+    let portal = signal.portal_id;
+    let wrote = async |target: Option<Uuid>, deeds: &[&str]| match target {
+        Some(target) => queue.wrote_lately(target, portal, deeds, OWN_WITHIN).await,
+        None => Ok(false),
+    };
+    let from = signal.from_status.as_deref();
+    let developer = found.developer.as_ref().map(|found| &found.developer);
+    match signal.kind {
+        SignalKind::DeveloperStatusChanged => {
+            let status = developer.map(|now| now.status.as_str());
+            match answer(from, status) {
+                Some(Answer::Approve) => wrote(signal.developer_id, &["approve_developer"]).await,
+                Some(Answer::Reject) => wrote(signal.developer_id, &["reject_developer"]).await,
+                Some(Answer::Revoke) => wrote(signal.developer_id, &["revoke_developer"]).await,
+                None => Ok(false),
+            }
+        }
+        SignalKind::RegistrationStatusChanged => {
+            let status = found.registration.as_ref().map(|now| now.status.as_str());
+            let deed = match answer(from, status) {
+                Some(Answer::Approve) => "approve_registration",
+                Some(Answer::Reject) => "reject_registration",
+                Some(Answer::Revoke) => "revoke_registration",
+                None => return Ok(false),
+            };
+            if wrote(signal.registration_id, &[deed]).await? {
+                return Ok(true);
+            }
+            // Revoking a person cuts off their registrations as well.
+            match (signal.registration_id, developer) {
+                (Some(registration), Some(owner)) if deed != "approve_registration" => {
+                    queue
+                        .cut_off_lately(registration, owner.id.0, portal, OWN_WITHIN)
+                        .await
+                }
+                _ => Ok(false),
+            }
+        }
+        SignalKind::MembershipChanged => {
+            let deeds = ["add_to_team", "remove_from_team", "revoke_developer"];
+            wrote(signal.developer_id, &deeds).await
+        }
+        SignalKind::DeveloperSignedUp
+        | SignalKind::DeveloperAuthenticated
+        | SignalKind::DeveloperLoginFailed
+        | SignalKind::ApplicationCreated
+        | SignalKind::RegistrationRequested
+        | SignalKind::AccessDenied
+        | SignalKind::Custom(_) => Ok(false),
+    }
+}
+
+/// What usher may have done to a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Approve,
+    Reject,
+    Revoke,
+}
+
+/// The answer that would explain a change; none where usher never makes such a one. Two of its own
+/// may lie between two looks.
+fn answer(from: Option<&str>, to: Option<&str>) -> Option<Answer> {
+    match (from.unwrap_or("pending"), to?) {
+        ("pending", "approved") => Some(Answer::Approve),
+        ("pending", "rejected") => Some(Answer::Reject),
+        ("pending" | "approved", "revoked") => Some(Answer::Revoke),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, answer};
+
+    #[test]
+    fn only_what_usher_may_do_explains_a_change() {
+        let table = [
+            (Some("pending"), Some("approved"), Some(Answer::Approve)),
+            (Some("pending"), Some("rejected"), Some(Answer::Reject)),
+            (Some("approved"), Some("revoked"), Some(Answer::Revoke)),
+            (Some("pending"), Some("revoked"), Some(Answer::Revoke)),
+            (None, Some("approved"), Some(Answer::Approve)),
+            (Some("rejected"), Some("approved"), None),
+            (Some("revoked"), Some("approved"), None),
+            (Some("approved"), Some("rejected"), None),
+            (Some("pending"), None, None),
+        ];
+        for (from, to, expected) in table {
+            assert_eq!(answer(from, to), expected, "{from:?} -> {to:?}");
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! The deeds one by one, and what holds for many of them at once: real Postgres, the emulated
+//! Konnect.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use konnect_emulator::Fault;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use usher::act::{ActionState, Backoff, DeedSpec, NewChain, Target, TeamRef, Timings};
+use usher::journal::{EventFilter, MIGRATOR};
+use uuid::Uuid;
+
+use crate::act::{
+    APP, FIXTURES, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, developer, fault,
+    join_partners, quick,
+};
+
+const GUESTS: Uuid = Uuid::from_u128(0xc1);
+
+/// Kevin with so many applications, each granted one API, and a team of his own.
+async fn approved(stage: &Stage, applications: u128) {
+    let ids = |from: u128| (0..applications).map(move |n| Uuid::from_u128(from + n));
+    let owner = json!({ "type": "developer", "id": KEVIN });
+    let apps: Vec<Value> = ids(0xd000)
+        .map(|id| json!({ "id": id, "portal_id": PORTAL, "name": id, "owner": owner }))
+        .collect();
+    let granted: Vec<Value> = ids(0xf000)
+        .zip(ids(0xd000))
+        .map(|(id, app)| {
+            json!({ "id": id, "application_id": app, "api_id": FIXTURES, "status": "approved" })
+        })
+        .collect();
+    let of_team = json!({ "type": "team", "id": GUESTS });
+    stage
+        .emulator
+        .seed(&json!({
+            "teams": [{
+                "id": GUESTS, "portal_id": PORTAL, "name": "Guests", "can_own_applications": true,
+            }],
+            "applications": apps,
+            "registrations": granted,
+        }))
+        .unwrap();
+    stage
+        .emulator
+        .seed(&json!({
+            "applications": [{
+                "id": Uuid::from_u128(0xda), "portal_id": PORTAL, "name": "shared", "owner": of_team,
+            }],
+            "registrations": [{
+                "id": Uuid::from_u128(0xfa), "application_id": Uuid::from_u128(0xda),
+                "api_id": FIXTURES, "status": "approved",
+            }],
+        }))
+        .unwrap();
+    let developers = stage.client.developers(PORTAL.into());
+    developers
+        .set_status(KEVIN.into(), &"approved".into())
+        .await
+        .unwrap();
+    let teams = stage.client.teams(PORTAL.into());
+    for team in [PARTNERS, GUESTS] {
+        teams.add_member(team.into(), KEVIN.into()).await.unwrap();
+    }
+    stage.emulator.clear_requests();
+}
+
+/// The statuses of all registrations of the portal, by id.
+async fn registrations(stage: &Stage) -> BTreeMap<Uuid, String> {
+    let list = stage.client.registrations(PORTAL.into());
+    let found = list.list(&konnect::ListRegistrations::default()).await;
+    let found = found.unwrap().into_iter();
+    found
+        .map(|one| (one.id.0, one.status.to_string()))
+        .collect()
+}
+
+fn revoke() -> NewChain {
+    chain(vec![DeedSpec::RevokeDeveloper])
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn revoking_a_developer_cuts_off_what_they_hold_and_accounts_for_it(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    approved(&stage, 2).await;
+    stage.enqueue(&revoke()).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+
+    let writes = stage.writes();
+    assert!(writes[0].starts_with("PATCH developers/"), "{writes:?}");
+    assert_eq!(writes.len(), 6, "{writes:?}");
+    assert_eq!(stage.status().await, "revoked");
+    assert!(!stage.is_partner(KEVIN).await);
+    let statuses = registrations(&stage).await;
+    let expected = [
+        (REGISTRATION, "rejected"),
+        (Uuid::from_u128(0xf000), "revoked"),
+        (Uuid::from_u128(0xf001), "revoked"),
+        (Uuid::from_u128(0xfa), "approved"),
+    ];
+    for (id, status) in expected {
+        assert_eq!(statuses[&id], status, "{id}");
+    }
+
+    let action = stage.action("revoke_developer").await;
+    let told = "registrations revoked: 2, requests rejected: 1, teams left: 2";
+    assert_eq!((action.attempts, action.reason.as_deref()), (1, Some(told)));
+    let report = action.report.unwrap();
+    let asked_for = &report["registrations"][REGISTRATION.to_string()];
+    assert_eq!(
+        asked_for,
+        &json!({ "application_id": APP, "was": "pending", "now": "rejected" })
+    );
+    assert_eq!(report["teams"][GUESTS.to_string()], json!({ "left": true }));
+    let filter = EventFilter {
+        name: Some("action.done".to_owned()),
+        ..EventFilter::default()
+    };
+    let events = stage.journal.search(&filter, None, 10).await.unwrap();
+    let event: Value = serde_json::from_slice(&events[0].raw).unwrap();
+    assert_eq!(event["data"]["report"], report);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn only_who_is_approved_is_revoked(pool: PgPool) {
+    for status in ["pending", "rejected"] {
+        let stage = Stage::new(pool.clone()).await;
+        let developers = stage.client.developers(PORTAL.into());
+        developers
+            .set_status(KEVIN.into(), &status.into())
+            .await
+            .unwrap();
+        stage.emulator.clear_requests();
+        let revoke = NewChain {
+            signal_key: status.to_owned(),
+            ..revoke()
+        };
+        stage.enqueue(&revoke).await;
+        stage
+            .work_until(quick(), all_are(ActionState::Refused))
+            .await;
+        assert!(stage.writes().is_empty());
+        let reason = stage.action("revoke_developer").await.reason.unwrap();
+        assert!(reason.contains(status), "{reason}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn whoever_was_revoked_by_hand_is_cut_off_all_the_same(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    approved(&stage, 1).await;
+    let developers = stage.client.developers(PORTAL.into());
+    developers
+        .set_status(KEVIN.into(), &"revoked".into())
+        .await
+        .unwrap();
+    stage.enqueue(&revoke()).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    let reason = stage.action("revoke_developer").await.reason.unwrap();
+    assert_eq!(
+        reason,
+        "revoked already; registrations revoked: 1, requests rejected: 1, teams left: 2"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_cascade_that_broke_off_is_resumed_and_repeats_no_write(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    approved(&stage, 3).await;
+    let once = |fault: Fault| Fault {
+        times: Some(1),
+        ..fault
+    };
+    // Of the writes on registrations one takes effect and is not answered, one is refused twice.
+    let second = format!("*/registrations/{}", Uuid::from_u128(0xf001));
+    let third = format!("*/registrations/{}", Uuid::from_u128(0xf002));
+    stage.emulator.set_faults([
+        once(Fault {
+            cut: true,
+            after: true,
+            ..fault("PATCH", &second)
+        }),
+        Fault {
+            status: Some(503),
+            times: Some(2),
+            ..fault("PATCH", &third)
+        },
+        once(Fault {
+            status: Some(404),
+            ..fault("DELETE", "")
+        }),
+    ]);
+    stage.enqueue(&revoke()).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    let statuses = registrations(&stage).await;
+    for id in [0xf000, 0xf001, 0xf002].map(Uuid::from_u128) {
+        assert_eq!(statuses[&id], "revoked");
+    }
+    let mut taken: Vec<String> = stage
+        .emulator
+        .requests()
+        .into_iter()
+        .filter(|request| request.method != "GET" && matches!(request.status, 200 | 204))
+        .map(|request| request.path)
+        .collect();
+    let all = taken.len();
+    taken.sort();
+    taken.dedup();
+    assert_eq!(taken.len(), all, "no write was answered twice: {taken:?}");
+    assert_eq!(
+        stage.action("revoke_developer").await.reason.as_deref(),
+        Some("registrations revoked: 3, requests rejected: 1, teams left: 2")
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_large_cascade_takes_several_turns_and_no_attempts(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    approved(&stage, 40).await;
+    stage.enqueue(&revoke()).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    let action = stage.action("revoke_developer").await;
+    assert_eq!(action.attempts, 1);
+    assert_eq!(
+        action.reason.as_deref(),
+        Some("registrations revoked: 40, requests rejected: 1, teams left: 2")
+    );
+    assert_eq!(stage.writes().len(), 44);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn only_what_was_granted_is_taken_back(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let taking = |key: &str| {
+        let mut wanted = chain(vec![DeedSpec::RevokeRegistration]);
+        key.clone_into(&mut wanted.signal_key);
+        wanted.steps[0].target = Target::Registration {
+            id: REGISTRATION,
+            application_id: APP,
+        };
+        wanted
+    };
+    stage.enqueue(&taking("while it is pending")).await;
+    stage
+        .work_until(quick(), all_are(ActionState::Refused))
+        .await;
+    assert!(stage.writes().is_empty());
+    let registrations = stage.client.registrations(PORTAL.into());
+    registrations
+        .set_status(APP.into(), REGISTRATION.into(), &"approved".into())
+        .await
+        .unwrap();
+    stage.emulator.clear_requests();
+    let second = stage.enqueue(&taking("once it is granted")).await[0].id();
+    stage
+        .work_until(quick(), |states| {
+            states["revoke_registration"] != ActionState::Planned
+        })
+        .await;
+    let done = async || {
+        let actions = stage.actions().await;
+        let action = actions.iter().find(|action| action.id == second).unwrap();
+        action.state == ActionState::Done
+    };
+    let stop = CancellationToken::new();
+    let worker = stage.worker(quick());
+    let watch = async {
+        eventually("it is taken back", done).await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+    assert_eq!(
+        stage.writes(),
+        [format!("PATCH registrations/{REGISTRATION} 200")]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn who_made_the_team_meanwhile_made_what_was_wanted(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    // The first look comes before somebody made the team, the write after.
+    let nothing =
+        json!({ "data": [], "meta": { "page": { "number": 1, "size": 100, "total": 0 } } });
+    for (status, name) in [(400, "Early"), (409, "Late")] {
+        let team = Uuid::from_u128(u128::from(status as u16));
+        stage
+            .emulator
+            .seed(&json!({ "teams": [{ "id": team, "portal_id": PORTAL, "name": name }] }))
+            .unwrap();
+        stage.emulator.set_faults([
+            Fault {
+                status: Some(200),
+                body: Some(nothing.clone()),
+                times: Some(1),
+                ..fault("GET", "/v3/portals/*/teams")
+            },
+            Fault {
+                status: Some(status),
+                times: Some(1),
+                ..fault("POST", &format!("/v3/portals/{PORTAL}/teams"))
+            },
+        ]);
+        let join = DeedSpec::AddToTeam {
+            team: TeamRef::Name(name.to_owned()),
+            create: true,
+        };
+        stage.enqueue(&chain(vec![join])).await;
+        stage.work_until(quick(), all_are(ActionState::Done)).await;
+        let teams = stage.client.teams(PORTAL.into());
+        let members = teams.members(team.into()).await.unwrap();
+        assert_eq!(members.len(), 1, "{name}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_name_that_two_teams_bear_is_left_to_a_human(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let team = |id: u128| {
+        json!({
+            "id": Uuid::from_u128(id), "name": "Partners", "description": "",
+            "can_own_applications": false,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        })
+    };
+    let two = json!({
+        "data": [team(1), team(2)],
+        "meta": { "page": { "number": 1, "size": 100, "total": 2 } },
+    });
+    stage.emulator.set_faults([Fault {
+        status: Some(200),
+        body: Some(two),
+        ..fault("GET", "/v3/portals/*/teams")
+    }]);
+    stage.enqueue(&chain(vec![join_partners()])).await;
+    stage
+        .work_until(quick(), all_are(ActionState::Parked))
+        .await;
+    let reason = stage.action("add_to_team").await.reason;
+    assert_eq!(
+        reason.as_deref(),
+        Some("the portal has 2 teams of this name")
+    );
+    assert!(stage.writes().is_empty());
+}
+
+async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+const MANY: u128 = 500;
+
+/// Five hundred people who wait, and a decision to let each of them in.
+async fn many_wait(stage: &Stage) {
+    let ids = (0..MANY).map(|n| Uuid::from_u128(0xb000 + n));
+    let people: Vec<Value> = ids
+        .clone()
+        .map(|id| developer(id, &format!("{id}@arsenal.com"), "pending"))
+        .collect();
+    stage
+        .emulator
+        .seed(&json!({ "developers": people }))
+        .unwrap();
+    for id in ids {
+        let mut wanted = chain(vec![DeedSpec::ApproveDeveloper]);
+        wanted.signal_key = id.to_string();
+        wanted.steps[0].target = Target::Developer { id };
+        stage.enqueue(&wanted).await;
+    }
+}
+
+/// How often each developer was written with success.
+fn approvals(stage: &Stage) -> BTreeMap<String, usize> {
+    let mut approvals = BTreeMap::new();
+    for request in stage.emulator.requests() {
+        if request.method == "PATCH" && request.status == 200 {
+            *approvals.entry(request.path).or_default() += 1;
+        }
+    }
+    approvals
+}
+
+async fn count(stage: &Stage, condition: &str) -> i64 {
+    let query = format!("SELECT count(*) FROM actions WHERE {condition}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+        .fetch_one(stage.journal.pool())
+        .await
+        .unwrap()
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_token_revoked_in_the_middle_of_five_hundred_deeds_burns_none(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    many_wait(&stage).await;
+    // One failure would be the end of an action here.
+    let strict = Timings {
+        backoff: Backoff {
+            attempts: 1,
+            ..quick().backoff
+        },
+        ..quick()
+    };
+    let worker = stage.worker(strict);
+    let mut paused = worker.paused();
+    let stop = CancellationToken::new();
+    let watch = async {
+        eventually("some are let in", async || approvals(&stage).len() >= 50).await;
+        stage.emulator.set_faults([Fault {
+            status: Some(401),
+            ..Fault::default()
+        }]);
+        paused.wait_for(|paused| *paused).await.unwrap();
+        let probes = || {
+            let requests = stage.emulator.requests();
+            let probe = |path: &str| path == "/v3/portals";
+            requests.iter().filter(|one| probe(&one.path)).count()
+        };
+        eventually("the token is tried again", async || probes() >= 3).await;
+        let done = count(&stage, "state = 'done'").await;
+        assert!((50..500).contains(&done), "{done}");
+        assert_eq!(count(&stage, "state = 'failed'").await, 0);
+        assert_eq!(count(&stage, "state <> 'done' AND attempts > 0").await, 0);
+        stage.emulator.set_faults([]);
+        eventually("all are let in", async || {
+            count(&stage, "state = 'done'").await == 500
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+    assert_eq!(count(&stage, "attempts = 1").await, 500);
+    let approvals = approvals(&stage);
+    assert_eq!(approvals.len(), 500);
+    assert!(approvals.values().all(|times| *times == 1));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn two_instances_share_five_hundred_deeds_and_do_each_once(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    many_wait(&stage).await;
+    let (one, two) = (stage.worker(quick()), stage.worker(quick()));
+    let stop = CancellationToken::new();
+    let watch = async {
+        eventually("all are let in", async || {
+            count(&stage, "state = 'done'").await == 500
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(one.run(stop.clone()), two.run(stop.clone()), watch);
+    let approvals = approvals(&stage);
+    assert_eq!(approvals.len(), 500);
+    assert!(approvals.values().all(|times| *times == 1));
+}

@@ -1,0 +1,153 @@
+//! Two instances on one record, which share what was delivered and what is to be published. Real processes, real
+//! Postgres, real Kafka.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::RngExt;
+use reqwest::{Client, StatusCode};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::database::TestDatabase;
+use crate::support::eventually;
+use crate::support::kafka::{Broker, Received, TestKafka};
+use crate::support::konnect::TestKonnect;
+use crate::support::luck::{Luck, tell};
+use crate::support::process::{Installation, deliver, settings};
+use crate::support::record::Record;
+use crate::support::sender::id_of;
+use crate::support::signer::{Entry, Signer};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const BATCHES: usize = 120;
+const ENTRIES: u64 = 100;
+/// Few, so that everyone has many entries in every batch.
+const PERSONS: u64 = 7;
+/// Senders at each instance.
+const SENDERS: usize = 4;
+
+fn batch(signer: &Signer, number: usize) -> Vec<String> {
+    let first = number as u64 * ENTRIES;
+    (first..first + ENTRIES)
+        .map(|entry| {
+            let person = Entry::numbered(entry % PERSONS);
+            signer.json(&Entry {
+                principal_id: person.principal_id,
+                ..Entry::numbered(entry)
+            })
+        })
+        .collect()
+}
+
+/// Delivers all `batches`, several at once, until one is not answered; how many were. Nobody is told anything
+/// but that a batch is stored.
+async fn feed(url: &str, batches: &[Vec<String>], stored: &AtomicUsize) {
+    let http = Client::builder().timeout(PATIENCE).build().unwrap();
+    let next = AtomicUsize::new(0);
+    let send = async || {
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let Some(status) = deliver(&http, url, batch).await else {
+                return;
+            };
+            assert_eq!(status, StatusCode::OK);
+            stored.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let senders: [_; SENDERS] = std::array::from_fn(|_| send());
+    let [one, two, three, four] = senders;
+    tokio::join!(one, two, three, four);
+}
+
+#[tokio::test]
+async fn fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed() {
+    let mut luck = Luck::new();
+    let konnect = TestKonnect::start().await;
+    let kafka = TestKafka::start(Broker::Real).await;
+    let database = TestDatabase::create().await;
+    let mut settings = settings(&database, &konnect.url);
+    let brokers = kafka.config.brokers.as_deref().unwrap();
+    settings["kafka"] = json!({ "brokers": brokers, "topic": kafka.config.topic });
+    settings["telemetry"]["log"] = json!("info");
+    let (mut homes, mut processes) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let mut home = Installation::new(&settings);
+        processes.push(home.start().await);
+        homes.push(home);
+    }
+    let (killed, survivor) = (processes.pop().unwrap(), processes.pop().unwrap());
+
+    let forth: Vec<Vec<String>> = (0..BATCHES).map(|n| batch(&konnect.signer, n)).collect();
+    let back: Vec<Vec<String>> = forth
+        .iter()
+        .rev()
+        .map(|batch| batch.iter().rev().cloned().collect())
+        .collect();
+    let (stored, of_killed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (url, url_of_killed) = (survivor.url.clone(), killed.url.clone());
+    // Late enough to have met the other, whose entries come towards its own.
+    let kill_after = luck.rng.random_range(BATCHES / 4..BATCHES / 2);
+    let kill = async {
+        eventually("both are at work", PATIENCE, async || {
+            of_killed.load(Ordering::Relaxed) >= kill_after
+        })
+        .await;
+        killed.kill().await;
+    };
+    tokio::join!(
+        feed(&url, &forth, &stored),
+        feed(&url_of_killed, &back, &of_killed),
+        kill,
+    );
+
+    let all: BTreeSet<Uuid> = forth.iter().flatten().map(|line| id_of(line)).collect();
+    assert_eq!(stored.into_inner(), BATCHES, "the survivor took everything");
+    let mut record = Record::of(&database).await;
+    assert_eq!(record.event_ids().await, all);
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(record.number(deadlocks).await, 0);
+    let messages = record.published(&kafka).await;
+    let published: BTreeSet<Uuid> = messages.iter().map(id).collect();
+    assert_eq!(published, all);
+    in_order(&record.places().await, &messages);
+    tell(&format!(
+        "one of two instances killed (seed {}) after {} of {BATCHES} batches: {} events stored, {} published in {} messages",
+        luck.seed,
+        of_killed.into_inner(),
+        all.len(),
+        published.len(),
+        messages.len()
+    ));
+    survivor.kill().await;
+    for home in homes {
+        assert!(!home.log().contains("panicked"));
+    }
+    database.drop().await;
+}
+
+fn id(message: &Received) -> Uuid {
+    message.id().parse().unwrap()
+}
+
+/// Fails where one person's events of one batch are not in the batch's order on the topic. A repetition is
+/// harmless: the first copy is what has a place.
+fn in_order(places: &BTreeMap<Uuid, (Uuid, i32)>, messages: &[Received]) {
+    let mut seen = BTreeSet::new();
+    let mut orders: BTreeMap<(&str, Uuid), Vec<(i32, i32)>> = BTreeMap::new();
+    for message in messages.iter().filter(|message| seen.insert(id(message))) {
+        let (batch, position) = places[&id(message)];
+        let order = orders.entry((message.key.as_deref().unwrap(), batch));
+        order.or_default().push((message.partition, position));
+    }
+    let longest = orders.values().map(Vec::len).max();
+    assert!(longest > Some(5), "nobody has several events in a batch");
+    for ((key, batch), order) in orders {
+        assert!(order.is_sorted(), "{key} in {batch}: {order:?}");
+        assert_eq!(
+            order[0].0,
+            order[order.len() - 1].0,
+            "{key} on one partition"
+        );
+    }
+}

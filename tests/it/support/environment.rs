@@ -1,0 +1,41 @@
+//! What whoever runs the tests tells them: the one place where they read the environment.
+
+/// The Postgres server that `make test` starts.
+pub fn database_url() -> String {
+    read("DATABASE_URL").expect("DATABASE_URL is not set: run the tests by `make test`")
+}
+
+/// The Kafka brokers that `make test` starts.
+pub fn kafka_brokers() -> String {
+    read("USHER_TEST_KAFKA_BROKERS")
+        .expect("USHER_TEST_KAFKA_BROKERS is not set: run the tests by `make test`")
+}
+
+/// How often a test that tries its luck does so: `usual`, or as often as `make soak` asks.
+pub fn rounds(usual: usize) -> usize {
+    number("USHER_TEST_ROUNDS").map_or(usual, |rounds| {
+        usize::try_from(rounds).expect("not that many")
+    })
+}
+
+/// The luck of a run that is to be repeated.
+pub fn seed() -> Option<u64> {
+    number("USHER_TEST_SEED")
+}
+
+fn number(name: &str) -> Option<u64> {
+    let value = read(name)?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}")),
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where tests read the environment"
+)]
+fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
