@@ -1,14 +1,19 @@
-//! What one entry costs usher in memory alone: parsing, identity, and the check of its signature.
+//! What one entry costs usher in memory alone: parsing, identity, the check of its signature, and a
+//! thousand rules on one signal.
 //! Must not touch a database or the network; the whole way is measured by `end_to_end`.
 
+use std::fmt::Write as _;
 use std::hint::black_box;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey, verify_batch};
 use usher::event::signature::{Signed, locate};
 use usher::event::{event_id, parse};
+use usher::rules::{DeveloperFacts, Facts, PortalFacts, SignalFacts, decide, load};
+use uuid::Uuid;
 
 /// Signatures that usher checks at once.
 const BATCH: usize = 256;
@@ -124,5 +129,58 @@ fn verifying(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(parts, parsing, identity, verifying);
+/// A newcomer of a partner.
+fn newcomer() -> Facts {
+    let now = DateTime::UNIX_EPOCH;
+    Facts {
+        signal: SignalFacts {
+            kind: "developer.signed_up".to_owned(),
+            from_status: None,
+            at: now,
+            own: false,
+        },
+        portal: PortalFacts {
+            id: Uuid::nil(),
+            name: "Football".to_owned(),
+        },
+        developer: Some(DeveloperFacts {
+            id: Uuid::nil(),
+            email: "ann@arsenal.com".to_owned(),
+            full_name: "Ann".to_owned(),
+            status: "pending".to_owned(),
+            created_at: now,
+            teams: Vec::new(),
+            applications: Vec::new(),
+        }),
+        application: None,
+        registration: None,
+        event: None,
+        now,
+    }
+}
+
+/// A thousand rules that hear one signal: each asks all it can and says no, or all agree.
+fn deciding(criterion: &mut Criterion) {
+    let facts = newcomer();
+    let mut group = criterion.benchmark_group("decide_1000_rules");
+    for (outcome, names) in [("none_match", "n"), ("all_match", "A")] {
+        let mut text = "version: 1\nlists: {partners: [arsenal.com]}\nrules:\n".to_owned();
+        for number in 0..1_000 {
+            write!(
+                text,
+                "  - name: r{number}\n    on: developer.signed_up\n    then: [approve_developer]\n    \
+                 when: developer.status == 'pending' && domain(developer.email) in lists.partners \
+                 && developer.full_name.startsWith('{names}')\n"
+            )
+            .expect("text grows");
+        }
+        let rules = load(&text, "rules.yaml").expect("the rules check");
+        group.bench_function(outcome, |bencher| {
+            bencher.iter(|| assert_eq!(decide(black_box(&rules), &facts).len(), 1_000));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(parts, parsing, identity, verifying, deciding);
 criterion_main!(parts);

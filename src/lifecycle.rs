@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span, warn};
@@ -82,8 +83,7 @@ impl Lifecycle {
 
     /// Completes when the operating system asks the process to end (SIGTERM or Ctrl-C).
     pub async fn signalled() -> std::io::Result<()> {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             _ = terminate.recv() => info!(signal = "SIGTERM", "asked to stop"),
             result = tokio::signal::ctrl_c() => {
@@ -92,6 +92,33 @@ impl Lifecycle {
             }
         }
         Ok(())
+    }
+}
+
+/// SIGHUPs, which do not end the process once somebody listens.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn listen() -> std::io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Calls `heard` for each until `cancel` fires; those that come close together count once.
+    pub async fn each(mut self, heard: impl Fn(), cancel: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                next = self.0.recv() => match next {
+                    Some(()) => heard(),
+                    None => return,
+                },
+            }
+        }
     }
 }
 

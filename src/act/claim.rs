@@ -99,6 +99,7 @@ impl Queue {
                 WHERE a.state IN ('planned', 'running')
                     AND a.next_attempt_at <= now()
                     AND (a.leased_until IS NULL OR a.leased_until < now())
+                    AND NOT EXISTS (SELECT FROM action_pauses WHERE resumed_at IS NULL)
                     -- A deed that parks is carried out by parking; any other that was parked
                     -- holds up what follows it.
                     AND (
@@ -214,6 +215,18 @@ impl Queue {
     /// Whether usher made `target` a member by this deed earlier and did not end it itself since:
     /// who is no member any more was removed by a human.
     pub(super) async fn did_before(&self, claimed: &Claimed) -> Result<bool, JournalError> {
+        self.did_earlier(claimed.portal_id, claimed.target, &claimed.deed, claimed.id)
+            .await
+    }
+
+    /// As [`Queue::did_before`], by any action but `except`.
+    pub(super) async fn did_earlier(
+        &self,
+        portal_id: Uuid,
+        target: Target,
+        deed: &DeedSpec,
+        except: Uuid,
+    ) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
             SELECT EXISTS (
@@ -231,10 +244,10 @@ impl Queue {
                     )
             ) AS "exists!"
             "#,
-            claimed.portal_id,
-            claimed.target.id(),
-            claimed.deed.key(),
-            claimed.id,
+            portal_id,
+            target.id(),
+            deed.key(),
+            except,
         )
         .fetch_one(self.pool())
         .await?)

@@ -42,6 +42,7 @@ impl From<&Action> for ActionPosition {
     }
 }
 
+/// A row before its words are checked.
 pub(super) struct ActionRow {
     pub(super) id: Uuid,
     pub(super) rule: String,
@@ -126,14 +127,14 @@ impl Queue {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Whether usher sent a write for one of `deeds` on `target` within the last `within`: what
-    /// changed about it since is then its own doing.
+    /// Whether usher sent a write for one of `deeds` on `target` within the last `within` before
+    /// `at`, which is now unless the past is asked about: what changed since is then its own doing.
     pub async fn wrote_lately(
         &self,
         target: Uuid,
         portal_id: Uuid,
         deeds: &[&str],
-        within: Duration,
+        (within, at): (Duration, Option<DateTime<Utc>>),
     ) -> Result<bool, JournalError> {
         let deeds: Vec<String> = deeds.iter().map(|&deed| deed.to_owned()).collect();
         Ok(sqlx::query_scalar!(
@@ -142,25 +143,28 @@ impl Queue {
                 SELECT
                 FROM actions
                 WHERE portal_id = $1 AND target_id = $2 AND deed = ANY($3)
-                    AND write_sent_at > now() - make_interval(secs => $4)
+                    AND write_sent_at > COALESCE($5, now()) - make_interval(secs => $4)
+                    AND ($5::timestamptz IS NULL OR write_sent_at <= $5)
             ) AS "exists!"
             "#,
             portal_id,
             target,
             &deeds,
             within.as_secs_f64(),
+            at,
         )
         .fetch_one(self.pool())
         .await?)
     }
 
-    /// Whether revoking `developer` took `registration` along within the last `within`.
+    /// Whether revoking `developer` took `registration` along, at a time as with
+    /// [`Queue::wrote_lately`].
     pub async fn cut_off_lately(
         &self,
         registration: Uuid,
         developer: Uuid,
         portal_id: Uuid,
-        within: Duration,
+        (within, at): (Duration, Option<DateTime<Utc>>),
     ) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -168,7 +172,8 @@ impl Queue {
                 SELECT
                 FROM actions
                 WHERE portal_id = $1 AND target_id = $2 AND deed = 'revoke_developer'
-                    AND write_sent_at > now() - make_interval(secs => $4)
+                    AND write_sent_at > COALESCE($5, now()) - make_interval(secs => $4)
+                    AND ($5::timestamptz IS NULL OR write_sent_at <= $5)
                     AND report -> 'registrations' ? $3
             ) AS "exists!"
             "#,
@@ -176,6 +181,7 @@ impl Queue {
             developer,
             registration.to_string(),
             within.as_secs_f64(),
+            at,
         )
         .fetch_one(self.pool())
         .await?)

@@ -1,23 +1,27 @@
 //! The action queue and its worker: does what rules decided through the management API, once,
 //! in order, and tells the journal how it ended.
 //!
-//! Knows neither rules nor how a decision came about. Owns the tables `actions` and `attempts`.
+//! Knows neither rules nor how a decision came about. Owns the tables `actions`,
+//! `attempts`, `interventions` and `action_pauses`.
 
 mod action;
 mod backoff;
-mod by_hand;
 mod calls;
 mod claim;
 mod decided;
 mod deed;
 mod deeds;
+mod detail;
 mod enqueue;
 mod forget;
+mod intervene;
 mod list;
 mod outcome;
 mod pause;
+mod pause_switch;
 mod progress;
 mod queue;
+mod standing;
 mod told;
 mod trouble;
 mod upkeep;
@@ -27,8 +31,11 @@ pub use action::{Action, ActionState, Target, UnknownState};
 pub use backoff::Backoff;
 pub use calls::note_call;
 pub use deed::{DeedSpec, TeamRef};
+pub use detail::{ActionDetail, Attempt, Intervention};
 pub use enqueue::{Enqueued, NewChain, NewStep, OnLimit, Standing};
+pub use intervene::{Intervened, Person, UnfitText, Verb};
 pub use list::{ActionFilter, ActionPosition};
+pub use pause_switch::Paused;
 pub use progress::{Mark, Standings};
 pub use queue::Queue;
 pub use worker::{Timings, Worker};

@@ -1,4 +1,5 @@
-//! The handle on the queue that others hold. Its SQL is in `enqueue`, `claim`, `outcome`, `list`.
+//! The handle on the queue that others hold. Its SQL is in `enqueue`, `claim`, `outcome`,
+//! `list`, `detail`, `intervene`, `pause_switch`.
 
 use std::sync::Arc;
 

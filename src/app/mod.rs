@@ -6,6 +6,7 @@ mod konnect_client;
 mod parts;
 mod reconcile;
 mod rules;
+mod switch;
 mod upkeep;
 
 use std::ffi::OsString;
@@ -17,11 +18,12 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::act::Queue;
 use crate::app::parts::Parts;
+use crate::app::rules::Reloader;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
 use crate::console::api::{self, Api, Tokens};
@@ -38,7 +40,7 @@ use crate::publish::{Forwards, PublishError, Published, Publisher};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
-pub use rules::load as load_rules;
+pub use rules::{Reload, load as load_rules};
 pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.
@@ -111,6 +113,8 @@ pub struct App {
     database: Database,
     lifecycle: Lifecycle,
     parts: Parts,
+    reloader: Option<Reloader>,
+    reload: Reload,
     console_token: Option<Secret>,
 }
 
@@ -132,7 +136,7 @@ impl App {
                 reason: "a list of values that Konnect may send as Authorization",
             }));
         }
-        let rules = rules::load(&config.rules)?;
+        let loaded = rules::open(&config.rules)?;
         let health = Health::default();
         let spool = open_spool(&config.spool, &health)?;
         let certificates = certificates(&config.http.tls).await?;
@@ -171,6 +175,7 @@ impl App {
             .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), metrics));
 
+        let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
         let publisher = publisher(&config, &journal, &ids, &health)?;
         let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
         let parts = Parts {
@@ -182,7 +187,7 @@ impl App {
             intake,
             keys,
             client,
-            rules: watch::Sender::new(Arc::new(rules)),
+            rules,
             publisher,
             forwards,
             health,
@@ -197,6 +202,8 @@ impl App {
             database,
             lifecycle,
             parts,
+            reloader,
+            reload,
             console_token,
         })
     }
@@ -235,6 +242,11 @@ impl App {
         self.console_token.as_ref().map(Secret::expose)
     }
 
+    /// What has the rules file read again.
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
     /// Serves until `until` completes, then finishes what was accepted.
     ///
     /// # Errors
@@ -250,6 +262,7 @@ impl App {
             database,
             lifecycle,
             parts,
+            reloader,
             ..
         } = self;
         let journal = parts.journal.clone();
@@ -265,6 +278,9 @@ impl App {
         if let Some(certificates) = certificates.clone() {
             let reload = certificates.reload_until_stopped(lifecycle.stopping());
             lifecycle.spawn("certificates", reload);
+        }
+        if let Some(reloader) = reloader {
+            lifecycle.spawn("rules", reloader.run(lifecycle.stopping()));
         }
         let server = Server {
             listener,

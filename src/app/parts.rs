@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::act::{self, Queue, Worker};
 use crate::app::backlog::show_backlog;
 use crate::app::database;
+use crate::app::switch;
 use crate::app::upkeep::Upkeep;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
@@ -96,6 +97,8 @@ impl Parts {
             holder: self.ids.next(),
         };
         lifecycle.spawn("upkeep", upkeep.run(stopping.clone()));
+        let switch = switch::watch(self.actions.clone(), self.health.clone(), stopping.clone());
+        lifecycle.spawn("switch", switch);
         self.start_keys(&lifecycle).await;
         if self.config.konnect.token.is_some() {
             self.start_onboarding(&lifecycle);

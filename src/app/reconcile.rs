@@ -59,6 +59,9 @@ pub enum ReconcileError {
     /// A write was answered 401 or 403.
     #[error("the token is refused for a deed: nothing was burnt, what is open waits")]
     Refused,
+    /// A person lets no action be carried out.
+    #[error("{0} paused all actions: what was decided waits for `usher actions resume`")]
+    Paused(String),
     /// It was asked to stop.
     #[error(
         "stopped: what was decided and is not done waits for the next run, or for `usher serve`"
@@ -276,6 +279,9 @@ impl Reconciler {
             }
             if *self.worker.paused().borrow() {
                 return Err(ReconcileError::Refused);
+            }
+            if let Some(paused) = self.queue.paused().await? {
+                return Err(ReconcileError::Paused(paused.by));
             }
             pause(POLL, &never).await;
         }

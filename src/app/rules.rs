@@ -1,23 +1,232 @@
-//! The rules file, read once at start; a file that does not check ends the start.
+//! The rules file: read at start, where one that does not check ends the start, and again when it
+//! changes or somebody asks, where one that does not check leaves the rules of before in force.
 
+use std::error::Error;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use crate::app::AppError;
 use crate::config::{ConfigError, RulesConfig};
-use crate::rules::{RuleSet, load as load_rules};
+use crate::http::health::{Condition, Health};
+use crate::rules::{Mistake, Mode, RuleSet, load as load_rules};
+use crate::telemetry::metrics as names;
+
+/// How often the file is looked at. A change is taken up at the second look that shows it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The part of `/readyz`.
+const PART: &str = "rules";
+/// What `/readyz` and the log say of rules that could not be replaced.
+const KEPT: &str = "the rules of before stay in force";
+
+/// The rules to begin with, and the file that they are read from again.
+pub(super) struct Loaded {
+    pub(super) rules: RuleSet,
+    pub(super) file: Option<RulesFile>,
+}
+
+/// The file, and what was last read from it.
+pub(super) struct RulesFile {
+    path: PathBuf,
+    tried: Seen,
+}
+
+/// Asks a running usher to read its rules file again.
+#[derive(Debug, Clone)]
+pub struct Reload {
+    asked: Option<Arc<Notify>>,
+}
+
+impl Reload {
+    /// Has the file read now, also when it looks unchanged.
+    pub fn ask(&self) {
+        if let Some(asked) = &self.asked {
+            asked.notify_one();
+        } else {
+            info!("rules.path is not set, there are no rules to read again");
+        }
+    }
+}
 
 /// Reads the file that `config` names; no rules where it names none.
 pub fn load(config: &RulesConfig) -> Result<RuleSet, AppError> {
+    open(config).map(|loaded| loaded.rules)
+}
+
+/// Reads the file as [`load`] does, to look at it again.
+pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
     let Some(path) = &config.path else {
-        return Ok(RuleSet::empty());
+        return Ok(Loaded {
+            rules: RuleSet::empty(),
+            file: None,
+        });
     };
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Invalid {
         place: "configuration".to_owned(),
         key: "rules.path".to_owned(),
         reason: format!("could not read {}: {error}", path.display()),
     })?;
-    load_rules(&text, &path.display().to_string()).map_err(|mistakes| {
+    let rules = load_rules(&text, &path.display().to_string()).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         AppError::Rules(lines.join("\n"))
+    })?;
+    let file = RulesFile {
+        path: path.clone(),
+        tried: Seen::of(&Ok(text)),
+    };
+    Ok(Loaded {
+        rules,
+        file: Some(file),
     })
+}
+
+/// Keeps the rules in force as the file says.
+pub(super) struct Reloader {
+    file: RulesFile,
+    rules: watch::Sender<Arc<RuleSet>>,
+    health: Health,
+    asked: Arc<Notify>,
+}
+
+impl Reloader {
+    /// The rules in force, the task that replaces them, and what asks it to hurry.
+    pub(super) fn new(
+        loaded: Loaded,
+        health: Health,
+    ) -> (watch::Sender<Arc<RuleSet>>, Option<Self>, Reload) {
+        let rules = watch::Sender::new(Arc::new(loaded.rules));
+        let Some(file) = loaded.file else {
+            return (rules, None, Reload { asked: None });
+        };
+        health.set(PART, Condition::Ok, "");
+        let asked = Arc::new(Notify::new());
+        let reload = Reload {
+            asked: Some(Arc::clone(&asked)),
+        };
+        let reloader = Self {
+            file,
+            rules: rules.clone(),
+            health,
+            asked,
+        };
+        (rules, Some(reloader), reload)
+    }
+
+    /// Looks at the file until `cancel`. Only its content counts: the files of a mounted config map
+    /// are links, and the times of a copy say nothing.
+    pub(super) async fn run(mut self, cancel: CancellationToken) {
+        let mut before = self.file.tried;
+        loop {
+            let asked = tokio::select! {
+                () = cancel.cancelled() => return,
+                () = self.asked.notified() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            let text = read(&self.file.path).await;
+            let seen = Seen::of(&text);
+            // A file that is being written may check and say half of what it is going to say.
+            let is_settled = std::mem::replace(&mut before, seen) == seen;
+            if asked || (is_settled && seen != self.file.tried) {
+                self.file.tried = seen;
+                self.replace(text).await;
+            }
+        }
+    }
+
+    async fn replace(&self, text: Result<String, String>) {
+        let text = match text {
+            Ok(text) => text,
+            Err(reason) => {
+                error!(
+                    error = reason,
+                    "the rules file cannot be read, the rules of before stay in force"
+                );
+                self.refuse(format!("the file cannot be read; {KEPT}"));
+                return;
+            }
+        };
+        let name = self.file.path.display().to_string();
+        // A thousand conditions take long enough to compile that others would wait.
+        match spawn_blocking(move || load_rules(&text, &name)).await {
+            Ok(Ok(rules)) => self.accept(rules),
+            Ok(Err(mistakes)) => {
+                for mistake in &mistakes {
+                    warn!(mistake = %mistake, "the rules file has a mistake");
+                }
+                error!(
+                    mistakes = mistakes.len(),
+                    "the rules file does not check, the rules of before stay in force"
+                );
+                self.refuse(detail(&mistakes));
+            }
+            Err(failure) => error!(
+                error = &failure as &dyn Error,
+                "could not check the rules file"
+            ),
+        }
+    }
+
+    fn accept(&self, rules: RuleSet) {
+        let count = |mode| rules.rules().iter().filter(|r| r.mode == mode).count();
+        info!(
+            rules.live = count(Mode::Live),
+            rules.shadow = count(Mode::Shadow),
+            rules.off = count(Mode::Off),
+            "the rules were read again"
+        );
+        self.rules.send_replace(Arc::new(rules));
+        self.health.set(PART, Condition::Ok, "");
+        counter!(names::RULES_RELOADS, "outcome" => "used").increment(1);
+        gauge!(names::RULES_STALE).set(0.0);
+    }
+
+    fn refuse(&self, detail: String) {
+        self.health.set(PART, Condition::Degraded, detail);
+        counter!(names::RULES_RELOADS, "outcome" => "refused").increment(1);
+        gauge!(names::RULES_STALE).set(1.0);
+    }
+}
+
+/// Where the first mistake is. What it says is in the log: it may quote the file, and `/readyz`
+/// needs no token.
+fn detail(mistakes: &[Mistake]) -> String {
+    let count = mistakes.len();
+    let noun = if count == 1 { "mistake" } else { "mistakes" };
+    let first = mistakes.first().map_or(String::new(), |first| {
+        format!(
+            ", the first in line {}, column {}",
+            first.line, first.column
+        )
+    });
+    format!("the file has {count} {noun}{first}; {KEPT}")
+}
+
+/// What a look at the file found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Text([u8; 32]),
+    Unreadable,
+}
+
+impl Seen {
+    fn of(text: &Result<String, String>) -> Self {
+        match text {
+            Ok(text) => Self::Text(Sha256::digest(text.as_bytes()).into()),
+            Err(_) => Self::Unreadable,
+        }
+    }
+}
+
+async fn read(path: &Path) -> Result<String, String> {
+    tokio::fs::read_to_string(path)
+        .await
+        .map_err(|error| error.to_string())
 }

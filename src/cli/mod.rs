@@ -1,18 +1,24 @@
 //! The commands, one file each. Data goes to standard output, everything else to standard error;
-//! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration, 3 for a dry run
-//! that found something.
+//! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration, 3 for differences
+//! that were found and left.
 
+mod actions;
+mod deliveries;
 mod demo;
 mod emulate;
+mod events;
 mod forget;
 mod init;
 mod migrate;
 mod output;
+mod quarantine;
 mod reach;
 mod reconcile;
+mod record;
 mod replay;
 mod rules;
 mod serve;
+mod table;
 mod times;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +34,7 @@ pub use output::Output;
 
 /// Found in the current folder when `--config` is absent.
 const DEFAULT_CONFIG: &str = "usher.toml";
-/// The exit code of a dry run that found something to do.
+/// The exit code of a command that found differences and left them.
 const DIFFERENCES: u8 = 3;
 
 /// Audit-log destination and onboarding automation for Kong Konnect Dev Portals.
@@ -57,8 +63,16 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     /// Empty what is kept of a person
     Forget(forget::ForgetArgs),
-    /// Look at the rules file
+    /// Check the rules, try them on the past, explain them for a person
     Rules(rules::RulesArgs),
+    /// Look at events, newest first
+    Events(events::EventsArgs),
+    /// Look at the requests that brought entries in
+    Deliveries(deliveries::DeliveriesArgs),
+    /// Look at what was kept aside
+    Quarantine(quarantine::QuarantineArgs),
+    /// Look at actions; approve, reject, retry, cancel or pause them
+    Actions(actions::ActionsArgs),
 }
 
 /// What every command that needs the configuration takes.
@@ -172,7 +186,11 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Replay(args) => replay::run(args, &environment).await,
             Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
             Command::Forget(args) => forget::run(args, &environment).await,
-            Command::Rules(args) => rules::run(args, &environment),
+            Command::Rules(args) => Box::pin(rules::run(args, &environment)).await,
+            Command::Events(args) => Box::pin(events::run(args, &environment)).await,
+            Command::Deliveries(args) => deliveries::run(args, &environment).await,
+            Command::Quarantine(args) => quarantine::run(args, &environment).await,
+            Command::Actions(args) => Box::pin(actions::run(args, &environment)).await,
         }
     });
     match result {

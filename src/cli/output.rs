@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::cli::table::Table;
+
 /// How the data of a command is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -30,6 +32,24 @@ impl Output {
             }
         } else {
             Self::line(&mut io::stdout(), text);
+        }
+    }
+
+    /// Shows a table for people; in JSON its rows were shown one by one.
+    pub(super) fn table<const N: usize>(self, table: &mut Table<N>) {
+        if self.json {
+            return;
+        }
+        Self::line(&mut io::stdout(), &table.heading());
+        for line in table.take() {
+            Self::line(&mut io::stdout(), &line);
+        }
+    }
+
+    /// Shows further lines of a table.
+    pub(super) fn lines(lines: &[String]) {
+        for line in lines {
+            Self::line(&mut io::stdout(), line);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::app::{App, AppError, Surroundings};
 use crate::cli::{CliError, Common, DEFAULT_CONFIG, Output};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Hangups, Lifecycle};
 use crate::telemetry;
 
 /// Arguments of `usher serve`.
@@ -30,9 +30,12 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
             "is no setting: two underscores part section and key"
         );
     }
+    // First of all, so that one that comes while usher starts does not end it.
+    let hangups = Hangups::listen().context("could not listen for signals")?;
+    let lifecycle = Lifecycle::new();
     let surroundings = Surroundings {
         clock: Clock::system(),
-        lifecycle: Lifecycle::new(),
+        lifecycle: lifecycle.clone(),
         search_path: environment.path().into(),
         metrics: Some(metrics),
     };
@@ -53,6 +56,12 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
             "console token for this run (none is configured): {token}"
         ));
     }
+    let reload = app.reload();
+    let heard = move || {
+        info!(signal = "SIGHUP", "asked to read the rules again");
+        reload.ask();
+    };
+    lifecycle.spawn("hangups", hangups.each(heard, lifecycle.stopping()));
     app.run(async {
         if let Err(failure) = Lifecycle::signalled().await {
             error!(

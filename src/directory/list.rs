@@ -153,4 +153,34 @@ impl Directory {
         .await?;
         Ok(rows.into_iter().map(Application::from).collect())
     }
+
+    /// Lists the registrations of all applications that a developer owns, oldest first.
+    pub async fn registrations_of(
+        &self,
+        portal: PortalId,
+        developer: DeveloperId,
+    ) -> Result<Vec<Registration>, JournalError> {
+        let rows = sqlx::query_as!(
+            RegistrationRow,
+            r"
+            SELECT
+                r.portal_id, r.registration_id, r.application_id, r.status,
+                r.api_id, r.api_name, r.api_version, r.api_entity_type,
+                r.api_created_at, r.api_updated_at,
+                r.look, r.revision, r.first_seen_at, r.last_seen_at, r.gone_at
+            FROM directory_registrations r
+            JOIN directory_applications a USING (portal_id, application_id)
+            WHERE r.portal_id = $1
+                AND a.owner_type = 'developer'
+                AND a.owner_id = $2
+                AND r.gone_at IS NULL
+            ORDER BY r.api_created_at, r.registration_id
+            ",
+            portal.0,
+            developer.0,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        Ok(rows.into_iter().map(Registration::from).collect())
+    }
 }

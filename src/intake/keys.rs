@@ -10,16 +10,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use ed25519_dalek::VerifyingKey;
+use metrics::gauge;
 use tokio::sync::{Mutex, RwLock};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::event::Verdict;
 use crate::intake::verify::{Check, CheckError, Verifier};
 use crate::journal::{Journal, JournalError};
+use crate::telemetry::metrics as names;
 
 /// How long a key is believed after it left the set.
-const GOOD_FOR: TimeDelta = TimeDelta::days(8);
+pub(super) const GOOD_FOR: TimeDelta = TimeDelta::days(8);
+/// A key is last seen when it is fetched, so fetching must not depend on somebody needing it: one that
+/// leaves the set after months would else count as gone since the start of usher.
+const FRESH_FOR: TimeDelta = TimeDelta::hours(1);
 /// Between two fetches, so that a flood of unknown signatures is not passed on to Konnect.
 const MIN_INTERVAL: TimeDelta = TimeDelta::seconds(3);
 /// A delivery waits no longer than this for a fetch; its entries are looked at again later.
@@ -114,6 +119,26 @@ impl KeyRing {
         self.load().await?;
         self.known.write().await.fetched_at = Some(now);
         Ok(())
+    }
+
+    /// Fetches the set where the last one is an hour old, and tells how old it is.
+    pub(super) async fn keep_fresh(&self) {
+        let now = self.clock.now();
+        let known = || async { self.known.read().await.fetched_at };
+        if known()
+            .await
+            .is_none_or(|fetched| now - fetched > FRESH_FOR)
+            && let Err(error) = self.refresh(now).await
+        {
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "the signing keys are as old as they were"
+            );
+        }
+        if let Some(fetched) = known().await {
+            let age = (now - fetched).as_seconds_f64().max(0.0);
+            gauge!(names::JWKS_AGE).set(age);
+        }
     }
 
     /// The verdict on each line. Where no key fits, the set is fetched once more: `failed` means

@@ -6,6 +6,7 @@ mod gather;
 mod keys;
 mod recheck;
 mod recognise;
+mod reverify;
 mod split;
 mod transaction;
 mod verify;
@@ -31,6 +32,7 @@ use crate::telemetry::metrics as names;
 
 pub use keys::{KeyRing, KeysError};
 pub use recheck::recheck_until_stopped;
+pub use reverify::{Change, Reverified, Reverify};
 pub use verify::CheckError;
 
 /// Entries of one delivery: far more than fit into 64 MiB as Konnect writes them, and few enough to

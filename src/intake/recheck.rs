@@ -3,15 +3,19 @@
 //! A verdict of `key_unknown` settles within seconds of the keys being within reach, and what was
 //! kept aside only for that is released.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::clock::Ids;
 use crate::event::{self, Verdict};
 use crate::intake::{Intake, IntakeError, REASON_KEY_UNKNOWN};
-use crate::journal::{Lane, NewBatch, NewEvent, Source};
+use crate::journal::{
+    Journal, JournalError, Lane, NewBatch, NewEvent, NewVerdict, Quarantined, Source, StoredEvent,
+};
 use crate::lifecycle::pause;
 
 /// Between looks. With the fetch's own interval a verdict settles in under 10 s.
@@ -22,6 +26,7 @@ const AT_ONCE: i64 = 1_000;
 /// Runs until `cancel` fires.
 pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
     while !pause(EVERY, &cancel).await {
+        intake.keys.keep_fresh().await;
         match intake.recheck().await {
             Ok(0) => {}
             Ok(settled) => info!(settled, "signatures settled that no key had fitted"),
@@ -50,20 +55,22 @@ impl Intake {
         };
         let lines = open.iter().map(|event| event.raw.clone().into()).collect();
         let verdicts = self.keys.verdicts(lines, newest).await?;
-        let mut settled = 0;
-        for (event, verdict) in open.iter().zip(verdicts) {
-            if verdict != Verdict::KeyUnknown && self.journal.settle(event, verdict).await? {
-                settled += 1;
-            }
+        let settled = open
+            .iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| *verdict != Verdict::KeyUnknown);
+        let mut written = 0;
+        for (batch, verdicts) in by_batch(settled) {
+            written += self.journal.settle(batch, &verdicts).await?.unwrap_or(0);
         }
-        Ok(settled)
+        Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
 
     /// Entries kept aside because no key fitted: those that are verified now are stored.
     async fn release(&self) -> Result<usize, IntakeError> {
         let kept = self
             .journal
-            .quarantined_for(REASON_KEY_UNKNOWN, AT_ONCE)
+            .quarantined_for(REASON_KEY_UNKNOWN, None, AT_ONCE)
             .await?;
         let Some(newest) = kept.iter().map(|row| row.received_at).max() else {
             return Ok(0);
@@ -72,37 +79,62 @@ impl Intake {
         let verdicts = self.keys.verdicts(lines, newest).await?;
         let mut settled = 0;
         for (row, verdict) in kept.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Verified => {
-                    let Ok(event) = event::parse(&row.raw) else {
-                        continue;
-                    };
-                    let new = NewEvent {
-                        event,
-                        raw: row.raw,
-                        verdict,
-                        request: None,
-                    };
-                    let batch = released(&self.ids, row.received_at, new);
-                    match self.journal.release_quarantined(row.id, &batch).await {
-                        Err(error) if !error.is_transient() => {
-                            // One row that the record refuses must not hold up those behind it.
-                            warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
-                            continue;
-                        }
-                        released => released?,
-                    }
-                }
-                Verdict::Failed => {
-                    self.journal
-                        .requarantine(row.id, "signature_failed", "no key of the set fits")
-                        .await?;
-                }
-                Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => continue,
-            }
-            settled += 1;
+            settled += usize::from(release(&self.journal, &self.ids, row, verdict).await?);
         }
         Ok(settled)
+    }
+}
+
+/// The verdicts that take the place of those stored, batch by batch.
+pub(super) fn by_batch<'a>(
+    verdicts: impl IntoIterator<Item = (&'a StoredEvent, Verdict)>,
+) -> BTreeMap<Uuid, Vec<NewVerdict>> {
+    let mut batches: BTreeMap<Uuid, Vec<NewVerdict>> = BTreeMap::new();
+    for (event, to) in verdicts {
+        batches.entry(event.batch).or_default().push(NewVerdict {
+            event_ts: event.event_ts,
+            id: event.id,
+            from: event.verdict,
+            to,
+        });
+    }
+    batches
+}
+
+/// Stores what was kept aside only because no key fitted and is verified by now, or says why it stays
+/// aside; `false` where nothing is settled.
+pub(super) async fn release(
+    journal: &Journal,
+    ids: &Ids,
+    row: Quarantined,
+    verdict: Verdict,
+) -> Result<bool, JournalError> {
+    match verdict {
+        Verdict::Verified => {
+            let Ok(event) = event::parse(&row.raw) else {
+                return Ok(false);
+            };
+            let new = NewEvent {
+                event,
+                raw: row.raw,
+                verdict,
+                request: None,
+            };
+            let batch = released(ids, row.received_at, new);
+            match journal.release_quarantined(row.id, &batch).await {
+                Err(error) if !error.is_transient() => {
+                    // One row that the record refuses must not hold up those behind it.
+                    warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
+                    Ok(false)
+                }
+                released => released.map(|()| true),
+            }
+        }
+        Verdict::Failed => journal
+            .requarantine(row.id, "signature_failed", "no key of the set fits")
+            .await
+            .map(|()| true),
+        Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => Ok(false),
     }
 }
 

@@ -210,6 +210,11 @@ impl Journal {
 
 /// Counts what was committed.
 pub(super) fn count(batch: &NewBatch, appended: &Appended) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a batch is far below 2^52 entries"
+    )]
+    histogram!(names::BATCH_ENTRIES).record((batch.events.len() + batch.quarantined.len()) as f64);
     counter!(names::EVENTS_STORED).increment(appended.stored as u64);
     counter!(names::EVENTS_DUPLICATE).increment(appended.duplicates as u64);
     for quarantined in &batch.quarantined {

@@ -4,8 +4,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, EventId, ParseError, Verdict, parse, render};
-use crate::journal::{Journal, JournalError, OutboxRow};
+use crate::event::{AuditEvent, EventId, Kind, ParseError, Verdict, parse, render};
+use crate::journal::{Journal, JournalError, OutboxRow, Position};
 
 /// One event as the journal holds it. What it says is read from its own bytes.
 #[derive(Debug, Clone)]
@@ -123,6 +123,62 @@ impl Journal {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Up to `limit` events of these kinds after `after` and before `to`, oldest first.
+    pub async fn events_after(
+        &self,
+        kinds: &[Kind],
+        after: Position,
+        to: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, JournalError> {
+        let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"
+            SELECT
+                id, event_ts, received_at, batch, verdict, copies, raw,
+                NULL::uuid AS delivery_id
+            FROM events
+            WHERE kind = ANY($1)
+                AND (event_ts, id) > ($2, $3)
+                -- Bounds of the key's first column let the planner leave partitions out.
+                AND event_ts >= $2
+                AND event_ts < $4
+            ORDER BY event_ts, id
+            LIMIT $5
+            "#,
+            &kinds,
+            after.event_ts,
+            after.id.as_uuid(),
+            to,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Batches with events that were received at `since` or later, oldest first, up to `limit`.
+    pub async fn batches_since(
+        &self,
+        since: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<Vec<Uuid>, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r"
+            SELECT id
+            FROM batches
+            WHERE received_at >= $1 AND first_event_ts IS NOT NULL
+            ORDER BY received_at, id
+            LIMIT $2
+            ",
+            since,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// The event with this identity, if it is stored.

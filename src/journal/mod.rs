@@ -53,9 +53,10 @@ pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::Retired;
 pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
-pub use search::{EventFilter, Position};
+pub use search::{EventFilter, Found, Position};
 pub use set_aside::Unsendable;
 pub use upkeep::{Retention, Round, before};
+pub use verdicts::{CheckFilter, NewVerdict};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);

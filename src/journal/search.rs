@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder, Row};
+use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::events::EventRow;
 use crate::journal::{Journal, JournalError, StoredEvent};
 
+/// Bytes of entries in one page, whatever their number: each may be as long as a line may be.
+const PAGE_BYTES: i64 = 8 * 1024 * 1024;
 /// A search that takes longer is cut off: the journal's first duty is to take events in.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,6 +39,17 @@ pub struct EventFilter {
     pub to: Option<DateTime<Utc>>,
     /// Text that the entry's bytes contain.
     pub q: Option<String>,
+    /// Only events of these batches.
+    pub batches: Option<Vec<Uuid>>,
+}
+
+/// One page of a search.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its events, newest first.
+    pub events: Vec<StoredEvent>,
+    /// Whether more of them match.
+    pub more: bool,
 }
 
 /// Where a page ended.
@@ -47,18 +61,39 @@ pub struct Position {
     pub id: EventId,
 }
 
+impl From<&StoredEvent> for Position {
+    fn from(event: &StoredEvent) -> Self {
+        Self {
+            event_ts: event.event_ts,
+            id: event.id,
+        }
+    }
+}
+
 impl Journal {
-    /// Up to `limit` events that match, newest first, after `after`.
-    ///
-    /// # Errors
-    /// [`JournalError`] as everywhere; a search over its time is [`JournalError::Refused`].
+    /// The events of [`Journal::search_page`].
     pub async fn search(
         &self,
         filter: &EventFilter,
         after: Option<Position>,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, JournalError> {
-        let mut query = select(filter, after, limit);
+        let found = self.search_page(filter, after, limit).await?;
+        Ok(found.events)
+    }
+
+    /// Up to `limit` events that match, newest first, after `after`. The page ends earlier where its
+    /// entries are large, and never before the first.
+    ///
+    /// # Errors
+    /// [`JournalError`] as everywhere; a search over its time is [`JournalError::Refused`].
+    pub async fn search_page(
+        &self,
+        filter: &EventFilter,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Found, JournalError> {
+        let mut query = select(filter, after, limit.saturating_add(1));
         let mut tx = self.pool.begin().await?;
         sqlx::query_scalar!(
             "SELECT set_config('statement_timeout', $1, true)",
@@ -67,7 +102,12 @@ impl Journal {
         .fetch_one(&mut *tx)
         .await?;
         let rows = query.build().fetch_all(&mut *tx).await?;
-        rows.into_iter()
+        let matching = rows
+            .first()
+            .map(|row| row.try_get("matching"))
+            .transpose()?;
+        let mut events = rows
+            .into_iter()
             .map(|row| {
                 StoredEvent::try_from(EventRow {
                     id: row.try_get("id")?,
@@ -80,13 +120,27 @@ impl Journal {
                     raw: row.try_get("raw")?,
                 })
             })
-            .collect()
+            .collect::<Result<Vec<_>, JournalError>>()?;
+        events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let shown = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        Ok(Found {
+            more: matching.unwrap_or(0_i64) > shown,
+            events,
+        })
     }
 }
 
 fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         r"
+        SELECT *
+        FROM (
+        SELECT
+            *,
+            count(*) OVER () AS matching,
+            sum(octet_length(raw)) OVER (ORDER BY event_ts DESC, id DESC) - octet_length(raw)
+                AS bytes_before
+        FROM (
         SELECT
             e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
             e.copies + COALESCE((
@@ -124,6 +178,12 @@ fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBui
     if let Some(to) = filter.to {
         query.push(" AND e.event_ts < ").push_bind(to);
     }
+    if let Some(batches) = &filter.batches {
+        query
+            .push(" AND e.batch = ANY(")
+            .push_bind(batches.clone())
+            .push(")");
+    }
     if let Some(q) = &filter.q {
         query
             .push(" AND position(")
@@ -138,6 +198,9 @@ fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBui
     }
     query
         .push(" ORDER BY e.event_ts DESC, e.id DESC LIMIT ")
-        .push_bind(limit);
+        .push_bind(limit)
+        .push(") AS newest) AS sized WHERE bytes_before < ")
+        .push_bind(PAGE_BYTES)
+        .push(" ORDER BY event_ts DESC, id DESC");
     query
 }

@@ -1,14 +1,47 @@
-//! Verdicts that were open when an entry came and are settled later.
+//! Verdicts that were open when an entry came, or are looked at again, and are settled later.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::event::Verdict;
+use crate::event::{EventId, Verdict};
 use crate::journal::append::append_in;
 use crate::journal::events::EventRow;
-use crate::journal::{Journal, JournalError, NewBatch, Quarantined, StoredEvent};
+use crate::journal::{Journal, JournalError, NewBatch, Position, Quarantined, StoredEvent};
+
+/// Bytes of entries in one slice, whatever their number: each may be as long as a line may be.
+const SLICE_BYTES: i64 = 8 * 1024 * 1024;
+/// Looking for few events among very many takes longer than usher's own statements may.
+const LOOK_TIMEOUT: &str = "10min";
+
+/// Which stored events to check again.
+#[derive(Debug, Clone)]
+pub struct CheckFilter {
+    /// Earliest `event_ts`, inclusive.
+    pub from: DateTime<Utc>,
+    /// Latest `event_ts`, exclusive.
+    pub to: DateTime<Utc>,
+    /// Member `portal_id`.
+    pub portal_id: Option<String>,
+    /// What is known of the signature so far.
+    pub verdict: Option<Verdict>,
+}
+
+/// A verdict that takes the place of another.
+#[derive(Debug, Clone, Copy)]
+pub struct NewVerdict {
+    /// Header time of the event.
+    pub event_ts: DateTime<Utc>,
+    /// Its id.
+    pub id: EventId,
+    /// What it was.
+    pub from: Verdict,
+    /// What it becomes.
+    pub to: Verdict,
+}
 
 impl Journal {
-    /// Up to `limit` events that no key fitted yet, oldest first.
+    /// Up to `limit` events that no key fitted yet, oldest first, and no more than a bounded number
+    /// of bytes.
     pub async fn events_without_key(&self, limit: i64) -> Result<Vec<StoredEvent>, JournalError> {
         let rows = sqlx::query_as!(
             EventRow,
@@ -21,26 +54,101 @@ impl Journal {
                     WHERE r.event_ts = e.event_ts AND r.id = e.id
                 ), 0) AS "copies!",
                 NULL::uuid AS delivery_id
-            FROM events e
-            WHERE e.verdict = 'key_unknown'
-            ORDER BY e.received_at
-            LIMIT $1
+            FROM (
+                SELECT
+                    *,
+                    sum(octet_length(raw)) OVER (ORDER BY received_at, id) - octet_length(raw)
+                        AS bytes_before
+                FROM (
+                    SELECT id, event_ts, received_at, batch, verdict, copies, raw
+                    FROM events
+                    WHERE verdict = 'key_unknown'
+                    ORDER BY received_at, id
+                    LIMIT $1
+                ) AS oldest
+            ) AS e
+            WHERE e.bytes_before < $2
+            ORDER BY e.received_at, e.id
             "#,
             limit,
+            SLICE_BYTES,
         )
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Writes the verdict of an event that had none; when it became stronger, the event's batch
-    /// is owed again to every reader. `false` while a reader is at work on that batch: it may have
-    /// read the old verdict, so the next look settles it.
+    /// Up to `limit` delivered events that match, in the order of their time, after `after`; no more
+    /// than a bounded number of bytes, and at least one while there is one.
+    pub async fn events_to_check(
+        &self,
+        filter: &CheckFilter,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, JournalError> {
+        let (time, id) = after.map_or((filter.from, Uuid::nil()), |after| {
+            (after.event_ts, after.id.as_uuid())
+        });
+        let mut tx = self.pool.begin().await?;
+        sqlx::query_scalar!(
+            "SELECT set_config('statement_timeout', $1, true)",
+            LOOK_TIMEOUT,
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"
+            SELECT
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
+                e.copies + COALESCE((
+                    SELECT r.copies
+                    FROM repeats r
+                    WHERE r.event_ts = e.event_ts AND r.id = e.id
+                ), 0) AS "copies!",
+                NULL::uuid AS delivery_id
+            FROM (
+                SELECT
+                    *,
+                    sum(octet_length(raw)) OVER (ORDER BY event_ts, id) - octet_length(raw)
+                        AS bytes_before
+                FROM (
+                    SELECT id, event_ts, received_at, batch, verdict, copies, raw
+                    FROM events
+                    WHERE (event_ts, id) > ($1, $2)
+                        AND event_ts < $3
+                        AND ($4::text IS NULL OR portal_id = $4)
+                        AND ($5::text IS NULL OR verdict = $5)
+                        -- What usher wrote itself was never signed.
+                        AND product IS DISTINCT FROM 'usher'
+                    ORDER BY event_ts, id
+                    LIMIT $6
+                ) AS next
+            ) AS e
+            WHERE e.bytes_before < $7
+            ORDER BY e.event_ts, e.id
+            "#,
+            time,
+            id,
+            filter.to,
+            filter.portal_id,
+            filter.verdict.map(Verdict::as_str),
+            limit,
+            SLICE_BYTES,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Writes verdicts on events of one batch and returns how many; when one of them became stronger,
+    /// the batch is owed again to every reader. `None` while a reader is at work on that batch: it may
+    /// have read the old verdict, so the next look settles it.
     pub async fn settle(
         &self,
-        event: &StoredEvent,
-        verdict: Verdict,
-    ) -> Result<bool, JournalError> {
+        batch: Uuid,
+        verdicts: &[NewVerdict],
+    ) -> Result<Option<u64>, JournalError> {
         let mut tx = self.pool.begin().await?;
         // The rows are locked, so that none of them is claimed before the verdict is written.
         let claims = sqlx::query_scalar!(
@@ -50,26 +158,52 @@ impl Journal {
             WHERE batch = $1
             FOR UPDATE
             "#,
-            event.batch,
+            batch,
         )
         .fetch_all(&mut *tx)
         .await?;
         if claims.contains(&true) {
-            return Ok(false);
+            return Ok(None);
         }
-        sqlx::query!(
-            r"
+        let written = sqlx::query!(
+            r#"
+            WITH settled AS (
+                SELECT e.event_ts, e.id, new.verdict
+                FROM events e
+                JOIN UNNEST($2::timestamptz[], $3::uuid[], $4::text[], $5::text[])
+                    AS new (event_ts, id, old_verdict, verdict)
+                    ON e.event_ts = new.event_ts AND e.id = new.id
+                -- A stronger copy may have come meanwhile, and have moved it to its own batch.
+                WHERE e.batch = $1 AND e.verdict = new.old_verdict
+                -- In this order, as appends do, so that nobody deadlocks.
+                ORDER BY e.event_ts, e.id
+                FOR UPDATE OF e
+            )
             UPDATE events
-            SET verdict = $3
-            WHERE event_ts = $1 AND id = $2 AND verdict = 'key_unknown'
-            ",
-            event.event_ts,
-            event.id.as_uuid(),
-            verdict.as_str(),
+            SET verdict = settled.verdict
+            FROM settled
+            WHERE events.event_ts = settled.event_ts AND events.id = settled.id
+            "#,
+            batch,
+            &verdicts.iter().map(|new| new.event_ts).collect::<Vec<_>>(),
+            &verdicts
+                .iter()
+                .map(|new| new.id.as_uuid())
+                .collect::<Vec<_>>(),
+            &verdicts
+                .iter()
+                .map(|new| new.from.as_str())
+                .collect::<Vec<_>>() as &[&str],
+            &verdicts
+                .iter()
+                .map(|new| new.to.as_str())
+                .collect::<Vec<_>>() as &[&str],
         )
         .execute(&mut *tx)
-        .await?;
-        if verdict.strength() > event.verdict.strength() {
+        .await?
+        .rows_affected();
+        let grew = |new: &NewVerdict| new.to.strength() > new.from.strength();
+        if written > 0 && verdicts.iter().any(grew) {
             sqlx::query!(
                 r"
                 INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
@@ -81,33 +215,54 @@ impl Journal {
                     AND r.name NOT LIKE 'forward-%'
                 ON CONFLICT (reader, batch) DO NOTHING
                 ",
-                event.batch,
+                batch,
             )
             .execute(&mut *tx)
             .await?;
         }
         tx.commit().await?;
         self.wake_readers();
-        Ok(true)
+        Ok(Some(written))
     }
 
-    /// Up to `limit` rows kept aside for `reason`, oldest first.
+    /// Up to `limit` rows kept aside for `reason`, oldest first, after the time and id of `after`, and
+    /// no more than a bounded number of bytes.
     pub async fn quarantined_for(
         &self,
         reason: &str,
+        after: Option<(DateTime<Utc>, Uuid)>,
         limit: i64,
     ) -> Result<Vec<Quarantined>, JournalError> {
+        let (time, id) = after.unzip();
         Ok(sqlx::query_as!(
             Quarantined,
-            r"
+            r#"
             SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
-            FROM quarantine
-            WHERE reason = $1
+            FROM (
+                SELECT
+                    *,
+                    sum(octet_length(raw)) OVER (ORDER BY received_at, id) - octet_length(raw)
+                        AS bytes_before
+                FROM (
+                    SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
+                    FROM quarantine
+                    WHERE reason = $1
+                        AND (
+                            $2::timestamptz IS NULL
+                            OR (received_at, id) > ($2::timestamptz, $3::uuid)
+                        )
+                    ORDER BY received_at, id
+                    LIMIT $4
+                ) AS oldest
+            ) AS sized
+            WHERE bytes_before < $5
             ORDER BY received_at, id
-            LIMIT $2
-            ",
+            "#,
             reason,
+            time,
+            id,
             limit,
+            SLICE_BYTES,
         )
         .fetch_all(&self.pool)
         .await?)

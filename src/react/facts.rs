@@ -13,7 +13,7 @@ use crate::directory::{
 };
 use crate::event::Signal;
 use crate::journal::JournalError;
-use crate::react::own::is_own;
+use crate::react::own::{Past, is_own};
 use crate::rules::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
     PortalFacts, RegistrationFacts, SignalFacts, TargetKind, TeamFacts,
@@ -81,8 +81,23 @@ pub async fn gather(
 ) -> Result<Gathered, JournalError> {
     let excerpt = around(directory, [signal]).await?;
     let found = Found::within(&excerpt, signal);
-    let own = own || is_own(queue, signal, &found).await?;
+    let own = own || is_own(queue, signal, &found, None).await?;
     Ok(assemble(found, signal, event, own, now))
+}
+
+/// Gathers as [`gather`] does for a signal of the past: the directory is today's, what usher itself
+/// did is told by the actions of that time.
+pub(super) async fn gather_past(
+    (directory, queue): (&Directory, &Queue),
+    signal: &Signal,
+    event: Option<Map<String, Value>>,
+    own: bool,
+    past: Past<'_>,
+) -> Result<Gathered, JournalError> {
+    let excerpt = around(directory, [signal]).await?;
+    let found = Found::within(&excerpt, signal);
+    let own = own || is_own(queue, signal, &found, Some(past)).await?;
+    Ok(assemble(found, signal, event, own, past.decided_at))
 }
 
 /// Reads what the directory says about everybody whom signals of one portal are about.
@@ -196,6 +211,8 @@ impl Gathered {
                 "api_id": registration.api.id,
                 "api_name": registration.api.name,
             })),
+            // Of these the rules saw a part only.
+            "cut": facts.cut(),
         })
     }
 }

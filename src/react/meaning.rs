@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, Kind, Signal, SignalKind, Verdict};
+use crate::event::{AuditEvent, Kind, Signal, SignalKind, Verdict, render};
 use crate::react::paths;
 
 /// Events older than this give no hint: the sweeps cover what they speak of.
@@ -75,6 +75,11 @@ pub fn meaning(
         own: by_usher || event.kong_initiated(),
         ..Meaning::default()
     }
+}
+
+/// The event as conditions see it, where it is itself the evidence of the signal.
+pub(super) fn as_fact(event: &AuditEvent, signal: &Signal) -> Option<Map<String, Value>> {
+    (signal.key == signal.cause.to_string()).then(|| render(event))
 }
 
 fn hint(event: &AuditEvent) -> Option<Hint> {

@@ -3,6 +3,7 @@
 //! nothing and calls no API itself.
 
 mod custom;
+mod explain;
 mod facts;
 mod meaning;
 mod own;
@@ -11,8 +12,11 @@ mod plan;
 mod reactor;
 mod redecide;
 mod rehearse;
+mod trial;
 
+pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explain};
 pub use facts::{Gathered, gather};
 pub use meaning::{Hint, Meaning, meaning};
 pub use reactor::{Reactor, Settings};
 pub use rehearse::{Fate, Rehearsed, Verdict, Wish, rehearse};
+pub use trial::{Outlook, RuleTried, Trial, TrialError, Tried};

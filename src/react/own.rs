@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::act::Queue;
@@ -13,22 +14,32 @@ use crate::react::facts::Found;
 /// everything comes every hour.
 const OWN_WITHIN: Duration = Duration::from_hours(2);
 
-/// Whether a write of usher's explains the change to what was `found`.
+/// When a change was decided about that is looked at once more, and the status that it led to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Past<'a> {
+    pub(super) decided_at: DateTime<Utc>,
+    pub(super) status: Option<&'a str>,
+}
+
+/// Whether a write of usher's explains the change to what was `found`, now or in the past.
 pub(super) async fn is_own(
     queue: &Queue,
     signal: &Signal,
     found: &Found,
+    past: Option<Past<'_>>,
 ) -> Result<bool, JournalError> {
     let portal = signal.portal_id;
+    let lately = (OWN_WITHIN, past.map(|past| past.decided_at));
     let wrote = async |target: Option<Uuid>, deeds: &[&str]| match target {
-        Some(target) => queue.wrote_lately(target, portal, deeds, OWN_WITHIN).await,
+        Some(target) => queue.wrote_lately(target, portal, deeds, lately).await,
         None => Ok(false),
     };
     let from = signal.from_status.as_deref();
     let developer = found.developer.as_ref().map(|found| &found.developer);
     match signal.kind {
         SignalKind::DeveloperStatusChanged => {
-            let status = developer.map(|now| now.status.as_str());
+            let now = developer.map(|now| now.status.as_str());
+            let status = past.map_or(now, |past| past.status);
             match answer(from, status) {
                 Some(Answer::Approve) => wrote(signal.developer_id, &["approve_developer"]).await,
                 Some(Answer::Reject) => wrote(signal.developer_id, &["reject_developer"]).await,
@@ -37,7 +48,8 @@ pub(super) async fn is_own(
             }
         }
         SignalKind::RegistrationStatusChanged => {
-            let status = found.registration.as_ref().map(|now| now.status.as_str());
+            let now = found.registration.as_ref().map(|now| now.status.as_str());
+            let status = past.map_or(now, |past| past.status);
             let deed = match answer(from, status) {
                 Some(Answer::Approve) => "approve_registration",
                 Some(Answer::Reject) => "reject_registration",
@@ -51,7 +63,7 @@ pub(super) async fn is_own(
             match (signal.registration_id, developer) {
                 (Some(registration), Some(owner)) if deed != "approve_registration" => {
                     queue
-                        .cut_off_lately(registration, owner.id.0, portal, OWN_WITHIN)
+                        .cut_off_lately(registration, owner.id.0, portal, lately)
                         .await
                 }
                 _ => Ok(false),

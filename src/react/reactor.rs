@@ -16,12 +16,12 @@ use uuid::Uuid;
 use crate::act::{Enqueued, NewChain, Queue};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::event::{AuditEvent, Signal, SignalKind, render};
+use crate::event::{AuditEvent, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
 use crate::react::custom::{self, Waiting};
 use crate::react::facts::{Found, around, assemble};
-use crate::react::meaning::{Hint, MAX_HINT_AGE, meaning};
+use crate::react::meaning::{Hint, MAX_HINT_AGE, as_fact, meaning};
 use crate::react::own::is_own;
 use crate::react::plan;
 use crate::rules::RuleSet;
@@ -285,7 +285,7 @@ impl Reactor {
             }
             Some(named.event)
         } else {
-            (signal.key == signal.cause.to_string()).then(|| render(&event))
+            as_fact(&event, &signal)
         };
         findings.heard.push(Heard {
             signal,
@@ -314,7 +314,7 @@ impl Reactor {
                 continue;
             };
             let found = Found::within(excerpt, signal);
-            let own = heard.own || is_own(&self.queue, signal, &found).await?;
+            let own = heard.own || is_own(&self.queue, signal, &found, None).await?;
             let gathered = assemble(found, signal, heard.evidence, own, now);
             let causes = [signal.cause.as_uuid()];
             chains.extend(plan::chains(&rules, signal, &causes, &gathered));

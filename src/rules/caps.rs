@@ -25,14 +25,17 @@ pub(crate) fn check(text: &str) -> Result<(), (usize, String)> {
             format!("the condition has {length} characters, at most {MAX_LENGTH} are allowed"),
         ));
     }
-    let chars = text.char_indices().peekable();
-    Scan {
-        chars,
-        outer: Vec::new(),
-        inner: Chain::default(),
-        total: 0,
+    Scan::new(text).run(text)
+}
+
+/// The bytes of every opening bracket of a condition and of its partner. Knows what is a bracket
+/// and what only looks like one, inside a text or a comment.
+pub(crate) fn brackets(text: &str) -> Vec<(usize, usize)> {
+    let mut scan = Scan::new(text);
+    match scan.run(text) {
+        Ok(()) => scan.pairs,
+        Err(_) => Vec::new(),
     }
-    .run(text)
 }
 
 /// Links that hang together inside one pair of brackets.
@@ -51,10 +54,25 @@ struct Scan<'a> {
     inner: Chain,
     /// All links of `outer` and `inner`.
     total: usize,
+    /// Where the open brackets are.
+    open: Vec<usize>,
+    /// Those that have found their partner.
+    pairs: Vec<(usize, usize)>,
 }
 
-impl Scan<'_> {
-    fn run(mut self, text: &str) -> Result<(), (usize, String)> {
+impl<'a> Scan<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            chars: text.char_indices().peekable(),
+            outer: Vec::new(),
+            inner: Chain::default(),
+            total: 0,
+            open: Vec::new(),
+            pairs: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, text: &str) -> Result<(), (usize, String)> {
         while let Some((at, c)) = self.chars.next() {
             match c {
                 '"' | '\'' => self.string(at, c, false)?,
@@ -101,6 +119,7 @@ impl Scan<'_> {
     }
 
     fn enter(&mut self, at: usize) -> Result<(), (usize, String)> {
+        self.open.push(at);
         self.outer.push(mem::take(&mut self.inner));
         if self.outer.len() > MAX_BRACKETS {
             return Err((
@@ -113,6 +132,7 @@ impl Scan<'_> {
 
     /// Ends a pair of brackets, which is itself a link: `f()()()` is a chain.
     fn leave(&mut self, at: usize) -> Result<(), (usize, String)> {
+        self.pairs.extend(self.open.pop().map(|open| (open, at)));
         self.forget();
         self.inner = self.outer.pop().unwrap_or_default();
         self.link(at)

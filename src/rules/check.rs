@@ -273,6 +273,9 @@ impl Checker<'_> {
         {
             literals::check_pattern(self, pattern);
         }
+        if let (Some(of), [part]) = (&call.target, call.args.as_slice()) {
+            literals::check_part(self, name, of, part);
+        }
         function.answer.clone()
     }
 }
@@ -565,6 +568,21 @@ mod tests {
                 "domain(developer.email) in lists.people",
                 r#"32: list "people" has "ann@arsenal.com", which domain() never answers; expected exact domains such as "partner.example""#,
             ),
+            (
+                "developer.email.endsWith('arsenal.com')",
+                r#"25: endsWith("arsenal.com") also holds for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
+            ),
+            (
+                "developer.email.contains('@arsenal.com')",
+                r#"25: contains("@arsenal.com") also holds for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
+            ),
+            (
+                "domain(developer.email).startsWith('arsenal.com')",
+                r#"35: startsWith("arsenal.com") also holds for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
+            ),
+            ("developer.email.endsWith('.arsenal.com')", ""),
+            ("domain(developer.email).endsWith('.ac.uk')", ""),
+            ("developer.email.startsWith('ann.')", ""),
             (
                 "developer.email.matches('(')",
                 r#"24: "(" is not a regular expression"#,

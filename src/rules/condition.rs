@@ -1,14 +1,14 @@
 //! One condition: compiled once, evaluated for every signal, with a reason when it does not hold.
 //! Reasons never repeat a value of the facts, which may be an e-mail address.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use cel::common::ast::{Expr, IdedExpr, operators};
+use cel::common::ast::IdedExpr;
 use cel::{Context, Env, ExecutionError, Program, Value};
 
 use crate::rules::check::{self, Finding};
-use crate::rules::{caps, cost, schema};
+use crate::rules::trace::{self, Trace};
+use crate::rules::{caps, cost};
 
 /// A compiled condition and its text.
 #[derive(Debug)]
@@ -69,45 +69,40 @@ impl Condition {
             )),
             Err(error) => Err(format!(
                 "the condition cannot be decided: {}",
-                self.describe(&error, context)
+                self.describe(&error, self.program.expression(), context)
             )),
         }
     }
 
     /// Names the first part of a chain of `&&` that is false.
     fn why_false(&self, context: &Context<'_, 'static>) -> String {
-        let (mut parts, mut cuts) = (Vec::new(), Vec::new());
-        self.split(self.program.expression(), &mut parts, &mut cuts);
-        let failed = parts
+        let trace = trace::trace(self, context, false);
+        let failed = trace
+            .parts
             .iter()
-            .position(|part| matches!(Value::resolve(part, context), Ok(Value::Bool(false))));
-        let Some(failed) = failed.filter(|_| parts.len() > 1) else {
-            return "the condition is false".to_owned();
-        };
-        let from = failed
-            .checked_sub(1)
-            .map_or(0, |cut| cuts[cut] + "&&".len());
-        let to = cuts.get(failed).copied().unwrap_or(self.text.len());
-        let written = self.text.get(from..to).unwrap_or_default();
-        format!("{} is false", without_loose_brackets(written))
-    }
-
-    /// The operands of the outermost `&&`s, and the bytes where those stand.
-    fn split<'e>(&self, expr: &'e IdedExpr, parts: &mut Vec<&'e IdedExpr>, cuts: &mut Vec<usize>) {
-        match &expr.expr {
-            Expr::Call(call)
-                if call.func_name == operators::LOGICAL_AND && call.args.len() == 2 =>
-            {
-                self.split(&call.args[0], parts, cuts);
-                let cut = self.program.source_info().offset_for(expr.id);
-                cuts.push(cut.map_or(self.text.len(), |(start, _)| start as usize));
-                self.split(&call.args[1], parts, cuts);
-            }
-            _ => parts.push(expr),
+            .find(|part| trace.joined_by == Some("&&") && part.result == Some(false));
+        match failed {
+            Some(part) => format!("{} is false", part.text),
+            None => "the condition is false".to_owned(),
         }
     }
 
-    fn describe(&self, error: &ExecutionError, context: &Context<'_, 'static>) -> String {
+    /// Every part of the condition with its result and the facts that it names.
+    pub(crate) fn trace(&self, context: &Context<'_, 'static>) -> Trace {
+        trace::trace(self, context, true)
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Says why `expr`, a part of the condition, has no result.
+    pub(crate) fn describe(
+        &self,
+        error: &ExecutionError,
+        expr: &IdedExpr,
+        context: &Context<'_, 'static>,
+    ) -> String {
         match error {
             ExecutionError::NoSuchOverload(overload)
                 if overload
@@ -115,13 +110,10 @@ impl Condition {
                     .first()
                     .is_some_and(|kind| kind == "null_type") =>
             {
-                let null = schema::ROOTS.iter().find(|root| {
-                    self.program.references().has_variable(root)
-                        && Value::resolve(&name(root), context)
-                            .is_ok_and(|value| value == Value::Null)
-                });
+                let facts = trace::facts_of(expr);
+                let null = facts.iter().find_map(|fact| trace::null_in(fact, context));
                 match null {
-                    Some(root) => format!("{root} is null"),
+                    Some(path) => format!("{path} is null"),
                     None => "a null on the way".to_owned(),
                 }
             }
@@ -145,13 +137,6 @@ impl Condition {
             ExecutionError::IndexOutOfBounds(_) => "an index beyond the end of a list".to_owned(),
             _ => "the values do not fit together".to_owned(),
         }
-    }
-}
-
-fn name(root: &str) -> IdedExpr {
-    IdedExpr {
-        id: 0,
-        expr: Expr::Ident(root.to_owned()),
     }
 }
 
@@ -183,21 +168,4 @@ fn first_error(text: &str, errors: &cel::ParseErrors) -> Finding {
         .replace("extraneous input", "unexpected")
         .replace("no viable alternative at input", "unexpected");
     (before + within, format!("not a CEL expression: {message}"))
-}
-
-/// Drops brackets whose partner is in another part.
-fn without_loose_brackets(part: &str) -> &str {
-    let mut part = part.trim();
-    loop {
-        let count = |bracket: char| part.chars().filter(|c| *c == bracket).count();
-        let stripped = match count('(').cmp(&count(')')) {
-            Ordering::Equal => return part,
-            Ordering::Greater => part.strip_prefix('('),
-            Ordering::Less => part.strip_suffix(')'),
-        };
-        let Some(stripped) = stripped else {
-            return part;
-        };
-        part = stripped.trim();
-    }
 }

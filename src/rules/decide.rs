@@ -58,15 +58,10 @@ pub struct Planned {
 /// refusing beats granting. The loser does nothing at all, since the deeds of a rule belong
 /// together. Shadow rules are told what they would have done on their own.
 pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
-    let mut context = rules.context.new_inner_scope();
-    values::bind(&mut context, facts);
+    let context = bound(rules, facts);
     let candidates: Vec<(&Rule, Result<(), String>)> = rules
         .listening_to(&facts.signal.kind)
-        .filter(|rule| {
-            rule.portals
-                .as_ref()
-                .is_none_or(|ids| ids.contains(&facts.portal.id))
-        })
+        .filter(|rule| hears(rule, facts))
         .map(|rule| (rule, applies(rule, facts, &context)))
         .collect();
     let overruled = settle(&candidates);
@@ -122,21 +117,47 @@ fn note_wish(outcomes: &mut [Outcome], (index, position): (usize, usize), wisher
     }
 }
 
+/// What conditions are evaluated in.
+pub(crate) fn bound<'r>(rules: &'r RuleSet, facts: &Facts) -> Context<'r, 'static> {
+    let mut context = rules.context.new_inner_scope();
+    values::bind(&mut context, facts);
+    context
+}
+
+/// Whether a rule listens to the portal of a signal.
+pub(crate) fn hears(rule: &Rule, facts: &Facts) -> bool {
+    rule.portals
+        .as_ref()
+        .is_none_or(|ids| ids.contains(&facts.portal.id))
+}
+
 /// Whether a rule applies to the facts; an error is the reason why not.
 fn applies(rule: &Rule, facts: &Facts, context: &Context<'_, 'static>) -> Result<(), String> {
-    if facts.signal.own && !rule.include_own {
-        return Err("usher or Konnect caused it, and the rule has no include_own".to_owned());
-    }
-    if schema::is_event_alone(&facts.signal.kind) && is_older(facts, rule) {
-        return Err("the event is older than the rule's max_age".to_owned());
+    if let Some(obstacle) = before_the_condition(rule, facts).next() {
+        return Err(obstacle);
     }
     if let Some(when) = &rule.when {
         when.holds(context)?;
     }
-    match rule.then.iter().find(|deed| !has_target(deed, facts)) {
-        None => Ok(()),
-        Some(deed) => Err(format!("there is nobody to {}", deed.name())),
-    }
+    after_the_condition(rule, facts).map_or(Ok(()), Err)
+}
+
+/// Everything that keeps a rule from applying, apart from its condition.
+pub(crate) fn obstacles(rule: &Rule, facts: &Facts) -> impl Iterator<Item = String> {
+    before_the_condition(rule, facts).chain(after_the_condition(rule, facts))
+}
+
+fn before_the_condition(rule: &Rule, facts: &Facts) -> impl Iterator<Item = String> {
+    let own = facts.signal.own && !rule.include_own;
+    let old = schema::is_event_alone(&facts.signal.kind) && is_older(facts, rule);
+    let own = own.then_some("usher or Konnect caused it, and the rule has no include_own");
+    let old = old.then_some("the event is older than the rule's max_age");
+    own.into_iter().chain(old).map(str::to_owned)
+}
+
+fn after_the_condition(rule: &Rule, facts: &Facts) -> Option<String> {
+    let deed = rule.then.iter().find(|deed| !has_target(deed, facts))?;
+    Some(format!("there is nobody to {}", deed.name()))
 }
 
 fn is_older(facts: &Facts, rule: &Rule) -> bool {
@@ -423,7 +444,7 @@ rules:
             (
                 newcomer(),
                 "when: signal.from_status.startsWith('a')",
-                "live r: no: the condition cannot be decided: a null on the way",
+                "live r: no: the condition cannot be decided: signal.from_status is null",
             ),
             (
                 newcomer(),
@@ -471,7 +492,7 @@ rules:
             (
                 custom(json!({"data": {"n": null}})),
                 "when: event.data.n.m == 1",
-                "live r: no: the condition cannot be decided: a null on the way",
+                "live r: no: the condition cannot be decided: event.data.n is null",
             ),
             (
                 custom(json!({"data": {"n": 18_446_744_073_709_551_615_u64}})),
@@ -486,6 +507,31 @@ rules:
             };
             let rules = file(&facts.signal.kind, &[&format!("r | {rule}; {then}")]);
             assert_eq!(told(&rules, &facts), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn functions_answer_for_the_facts_that_they_are_given() {
+        for (when, expected) in [
+            ("in_team(developer, 'Partners')", true),
+            ("in_team(developer, 'partners')", false),
+            ("in_team(developer, 'Partner')", false),
+            ("domain(developer.email) == 'arsenal.com'", true),
+            ("domain(developer.full_name) == ''", true),
+            ("is_freemail(developer.email)", false),
+            (
+                "is_freemail('ann@gmail.com') && is_freemail('GMAIL.com')",
+                true,
+            ),
+            (
+                "is_freemail('ann@mail.gmail.com') || is_freemail('')",
+                false,
+            ),
+        ] {
+            let line = format!("r | when: {when}; then: [approve_developer]");
+            let rules = file("developer.signed_up", &[&line]);
+            let matched = told(&rules, &newcomer()) == "live r: approve_developer";
+            assert_eq!(matched, expected, "{when}");
         }
     }
 

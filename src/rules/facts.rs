@@ -26,6 +26,40 @@ pub struct Facts {
     pub now: DateTime<Utc>,
 }
 
+impl Facts {
+    /// The lists and maps that have more than [`MAX_FACT_MEMBERS`], of which conditions see only the
+    /// first.
+    pub fn cut(&self) -> Vec<&'static str> {
+        let mut cut = Vec::new();
+        if let Some(developer) = &self.developer {
+            if developer.teams.len() > MAX_FACT_MEMBERS {
+                cut.push("developer.teams");
+            }
+            if developer.applications.len() > MAX_FACT_MEMBERS {
+                cut.push("developer.applications");
+            }
+        }
+        if let Some(event) = &self.event
+            && (event.len() > MAX_FACT_MEMBERS || event.values().any(is_large))
+        {
+            cut.push("event");
+        }
+        cut
+    }
+}
+
+fn is_large(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Array(items) => {
+            items.len() > MAX_FACT_MEMBERS || items.iter().any(is_large)
+        }
+        serde_json::Value::Object(members) => {
+            members.len() > MAX_FACT_MEMBERS || members.values().any(is_large)
+        }
+        _ => false,
+    }
+}
+
 /// The signal as conditions see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SignalFacts {
@@ -133,4 +167,62 @@ pub struct ApiFacts {
     pub name: String,
     /// The API's version, where it has one.
     pub version: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use crate::rules::{
+        DeveloperFacts, Facts, MAX_FACT_MEMBERS, PortalFacts, SignalFacts, TeamFacts,
+    };
+
+    #[test]
+    fn tells_which_facts_are_longer_than_conditions_see() {
+        let team = TeamFacts {
+            id: Uuid::nil(),
+            name: "T".to_owned(),
+        };
+        let mut facts = Facts {
+            signal: SignalFacts {
+                kind: "custom.x".to_owned(),
+                from_status: None,
+                at: DateTime::UNIX_EPOCH,
+                own: false,
+            },
+            portal: PortalFacts {
+                id: Uuid::nil(),
+                name: String::new(),
+            },
+            developer: Some(DeveloperFacts {
+                id: Uuid::nil(),
+                email: String::new(),
+                full_name: String::new(),
+                status: "pending".to_owned(),
+                created_at: DateTime::UNIX_EPOCH,
+                teams: vec![team.clone(); MAX_FACT_MEMBERS],
+                applications: Vec::new(),
+            }),
+            application: None,
+            registration: None,
+            event: json!({"data": {"roles": vec![1; MAX_FACT_MEMBERS]}})
+                .as_object()
+                .cloned(),
+            now: DateTime::UNIX_EPOCH,
+        };
+        assert!(facts.cut().is_empty());
+        facts
+            .developer
+            .as_mut()
+            .expect("a developer")
+            .teams
+            .push(team);
+        assert_eq!(facts.cut(), ["developer.teams"]);
+        facts.event = json!({"data": {"roles": vec![1; MAX_FACT_MEMBERS + 1]}})
+            .as_object()
+            .cloned();
+        assert_eq!(facts.cut(), ["developer.teams", "event"]);
+    }
 }

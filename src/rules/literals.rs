@@ -65,6 +65,35 @@ pub(crate) fn check_pattern(checker: &mut Checker<'_>, pattern: &IdedExpr) {
     }
 }
 
+/// Checks `endsWith`, `startsWith` and `contains` on an address or a domain: names that anybody can
+/// register have such parts, too.
+pub(crate) fn check_part(
+    checker: &mut Checker<'_>,
+    function: &str,
+    of: &IdedExpr,
+    part: &IdedExpr,
+) {
+    let Some(written) = as_text(part) else { return };
+    let is_loose = match function {
+        "endsWith" => !written.starts_with(['@', '.']),
+        "startsWith" => is_domain_call(of) && written.contains('.'),
+        "contains" => written.contains(['@', '.']),
+        _ => false,
+    };
+    if is_loose && (is_email(of) || is_domain_call(of)) {
+        let at = checker.offset_of(part);
+        let hint = r#"expected domain(…) == "partner.example", or domain(…) in a list"#;
+        checker.find(
+            at,
+            format!("{function}({written:?}) also holds for the domains of others; {hint}"),
+        );
+    }
+}
+
+fn is_email(expr: &IdedExpr) -> bool {
+    matches!(&expr.expr, Expr::Select(SelectExpr { field, test: false, .. }) if field == "email")
+}
+
 /// Checks a text that `value` is compared with.
 fn check_text(checker: &mut Checker<'_>, value: &IdedExpr, text: &IdedExpr) {
     let Some(written) = as_text(text) else { return };

@@ -11,6 +11,7 @@ mod decide;
 mod deed;
 mod deed_form;
 mod domain;
+mod explain;
 mod facts;
 mod freemail;
 mod functions;
@@ -21,6 +22,7 @@ mod node;
 mod operations;
 mod reader;
 mod schema;
+mod trace;
 mod values;
 
 use std::collections::BTreeMap;
@@ -33,12 +35,14 @@ use uuid::Uuid;
 pub use condition::Condition;
 pub use decide::{Decision, Outcome, Planned, decide};
 pub use deed::{Deed, TargetKind, TeamRef};
+pub use explain::{Explanation, explain};
 pub use facts::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, MAX_FACT_MEMBERS, OwnedApplicationFacts,
     OwnerFacts, PortalFacts, RegistrationFacts, SignalFacts, TeamFacts,
 };
 pub use load::load;
 pub use mistake::Mistake;
+pub use trace::{NamedValue, Trace};
 
 /// The rules of one file, checked and ready to decide.
 pub struct RuleSet {

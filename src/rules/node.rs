@@ -87,7 +87,8 @@ impl Node {
         match self.value {
             Yaml::Null => "nothing",
             Yaml::Bool(_) => "a boolean",
-            Yaml::Integer(_) | Yaml::Float => "a number",
+            Yaml::Integer(_) => "a number",
+            Yaml::Float => "a number that is not whole",
             Yaml::Text(_) => "text",
             Yaml::List(_) => "a list",
             Yaml::Map(_) => "a map",

@@ -125,7 +125,7 @@ fn json(value: &Json, depth: usize) -> Value {
     }
 }
 
-fn json_object(members: &serde_json::Map<String, Json>, depth: usize) -> Value {
+pub(crate) fn json_object(members: &serde_json::Map<String, Json>, depth: usize) -> Value {
     let members = members.iter().take(MAX_FACT_MEMBERS);
     map(members
         .map(|(name, value)| (Key::from(name.as_str()), json(value, depth)))

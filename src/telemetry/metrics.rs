@@ -2,7 +2,7 @@
 //! that a sender chooses.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Requests at the door; label `status`.
 pub const DELIVERIES: &str = "usher_deliveries_total";
@@ -26,6 +26,10 @@ pub const ENTRIES_RECOGNISED: &str = "usher_entries_recognised_total";
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
 pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";
+/// Entries in a committed batch.
+pub const BATCH_ENTRIES: &str = "usher_batch_entries";
+/// Time since the signing keys were fetched.
+pub const JWKS_AGE: &str = "usher_jwks_age_seconds";
 /// Requests that wait on disk for the record.
 pub const SPOOL_FILES: &str = "usher_spool_files";
 /// Requests on disk that cannot be read and were set aside.
@@ -50,10 +54,16 @@ pub const FORWARD_FAILED: &str = "usher_forward_failed_requests_total";
 pub const FORWARD_SECONDS: &str = "usher_forward_request_duration_seconds";
 /// Sweeps of a portal; labels `scope` and `outcome`.
 pub const SWEEPS: &str = "usher_sweeps_total";
+/// Times that the rules file was read again; label `outcome`: used, refused.
+pub const RULES_RELOADS: &str = "usher_rules_reloads_total";
+/// 1 while the rules file cannot be used and the rules of before are in force.
+pub const RULES_STALE: &str = "usher_rules_stale";
 /// Actions that reached a state; labels `deed` and `state`.
 pub const ACTIONS: &str = "usher_actions_total";
 /// 1 while the worker waits for its token to be accepted again.
 pub const ACTIONS_PAUSED: &str = "usher_actions_paused";
+/// 1 while a person lets no action be carried out.
+pub const ACTIONS_PAUSED_BY_HAND: &str = "usher_actions_paused_by_hand";
 /// Calls to the management API; labels `method` and `status`.
 pub const KONNECT_CALLS: &str = "usher_konnect_calls_total";
 /// Months after the present one that have a partition.
@@ -74,6 +84,12 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets(&[
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
         ])?
+        .set_buckets_for_metric(
+            Matcher::Full(BATCH_ENTRIES.to_owned()),
+            &[
+                1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0,
+            ],
+        )?
         .install_recorder()?;
     describe();
     Ok(handle)
@@ -82,6 +98,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 fn describe() {
     for (name, text) in [
         (DELIVERIES, "requests at the door by status"),
+        (HOOKS, "requests of trusted senders by status"),
         (ENTRIES_RECEIVED, "entries received from authorised senders"),
         (EVENTS_STORED, "events stored for the first time"),
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
@@ -103,6 +120,7 @@ fn describe() {
             FORWARD_FAILED,
             "requests that an endpoint did not take, by reader and cause",
         ),
+        (RULES_RELOADS, "times that the rules file was read again"),
         (SWEEPS, "sweeps of a portal by scope and outcome"),
         (UPKEEP_MONTHS, "old months that were dropped"),
         (UPKEEP_ROWS, "old rows that were deleted, by table"),
@@ -115,6 +133,7 @@ fn describe() {
         describe_counter!(name, Unit::Count, text);
     }
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "time to commit one batch");
+    describe_histogram!(BATCH_ENTRIES, Unit::Count, "entries in a committed batch");
     describe_histogram!(
         KAFKA_SECONDS,
         Unit::Seconds,
@@ -124,6 +143,15 @@ fn describe() {
         FORWARD_SECONDS,
         Unit::Seconds,
         "time of a request to an endpoint, by reader"
+    );
+    describe_gauges();
+}
+
+fn describe_gauges() {
+    describe_gauge!(
+        JWKS_AGE,
+        Unit::Seconds,
+        "time since the signing keys were fetched"
     );
     describe_gauge!(
         SPOOL_FILES,
@@ -155,6 +183,12 @@ fn describe() {
         UPKEEP_KEPT,
         Unit::Count,
         "old months that cannot be dropped yet, by reason"
+    );
+    describe_gauge!(RULES_STALE, Unit::Count, "1 while the rules are stale");
+    describe_gauge!(
+        ACTIONS_PAUSED_BY_HAND,
+        Unit::Count,
+        "1 while a person lets no action be carried out"
     );
     describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
 }

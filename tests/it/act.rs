@@ -242,7 +242,7 @@ pub(crate) fn all_are(state: ActionState) -> impl Fn(&BTreeMap<String, ActionSta
     move |states| states.values().all(|known| *known == state)
 }
 
-const APPROVED: &str = "PATCH developers/00000000-0000-0000-0000-0000000000b0 200";
+pub(crate) const APPROVED: &str = "PATCH developers/00000000-0000-0000-0000-0000000000b0 200";
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPool) {
@@ -848,30 +848,4 @@ async fn lists_page_by_page_newest_first(pool: PgPool) {
         ..ActionFilter::default()
     };
     assert!(stage.queue.list(&none, None, 10).await.unwrap().is_empty());
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_human_lets_a_parked_action_go_on_or_calls_it_off(pool: PgPool) {
-    let stage = Stage::new(pool).await;
-    let team = TeamRef::Name("Strangers".to_owned());
-    let join = DeedSpec::AddToTeam {
-        team,
-        create: false,
-    };
-    let ids = stage
-        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
-        .await;
-    let parked =
-        |states: &BTreeMap<String, ActionState>| states["add_to_team"] == ActionState::Parked;
-    stage.work_until(quick(), parked).await;
-    assert!(!stage.queue.resume(ids[1].id()).await.unwrap());
-    assert!(stage.queue.resume(ids[0].id()).await.unwrap());
-    stage.work_until(quick(), parked).await;
-    assert_eq!(stage.action("add_to_team").await.attempts, 2);
-
-    assert!(stage.queue.cancel(ids[0].id(), "not ours").await.unwrap());
-    assert!(!stage.queue.cancel(ids[0].id(), "not ours").await.unwrap());
-    let states = stage.states().await;
-    assert!(all_are(ActionState::Cancelled)(&states), "{states:?}");
-    assert!(stage.writes().is_empty());
 }

@@ -297,12 +297,14 @@ async fn forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitio
             .await;
         }
     };
+    // Making so many months takes a slow machine long enough to ask a sender to come again.
     let others = async {
-        for number in 0..20 {
-            let started = Instant::now();
-            let (status, _) = app.deliver(&lines(10_000 + number..10_001 + number)).await;
-            assert_eq!(status, StatusCode::OK);
-            assert!(started.elapsed() < Duration::from_secs(10));
+        for number in 10_000..10_020 {
+            let lines = lines(number..number + 1);
+            eventually("somebody else is heard", PATIENCE, async || {
+                app.deliver(&lines).await.0 == StatusCode::OK
+            })
+            .await;
         }
     };
     tokio::join!(forge, others);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -164,6 +165,11 @@ async fn kills_under_load_lose_nothing_and_store_nothing_twice() {
     settings["telemetry"]["log"] = json!("info");
     let mut usher = Installation::new(&settings);
     let mut process = usher.start().await;
+    // With a spool it takes deliveries before there is a schema, and the test looks at tables.
+    eventually("the record takes deliveries", SOON, async || {
+        process.deliver(&[]).await == Some(StatusCode::OK)
+    })
+    .await;
 
     let acknowledged = Acknowledged::default();
     let enough = AtomicBool::new(false);

@@ -21,6 +21,7 @@
 
 mod act;
 mod bounds;
+mod by_hand;
 mod cli;
 mod deeds;
 mod door;
@@ -34,14 +35,20 @@ mod hooks;
 mod init;
 mod instances;
 mod kill;
+mod look;
+mod metrics;
 mod observe;
 mod onboarding;
 mod onboarding_guides;
 mod publish;
 mod react;
 mod reconcile;
+mod reload;
 mod repeats;
 mod replay;
+mod reverify;
+mod rules;
+mod rules_check;
 mod spool;
 mod support;
 mod tidy;

@@ -136,7 +136,10 @@ impl Scene {
 
     /// Ids of the events that are kept aside for their size, each with what is told of it.
     async fn kept_aside(&self) -> Vec<(String, String)> {
-        let kept = self.journal.quarantined_for("message_too_large", 10).await;
+        let kept = self
+            .journal
+            .quarantined_for("message_too_large", None, 10)
+            .await;
         let kept = kept.expect("the database answers").into_iter();
         kept.map(|row| {
             let event = row.event_id.expect("an event").to_string();

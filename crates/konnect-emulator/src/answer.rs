@@ -1,10 +1,14 @@
 //! An answer before it is HTTP: status, headers, body.
 
+use std::{convert::Infallible, future::ready, io};
+
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     body: String,
+    /// After how many bytes of the body the connection is cut.
+    cut_after: Option<usize>,
 }
 
 impl Answer {
@@ -31,7 +37,24 @@ impl Answer {
             status,
             headers: Vec::new(),
             body: String::new(),
+            cut_after: None,
         }
+    }
+
+    /// The id of what it shows, where it shows one thing.
+    pub(crate) fn id(&self) -> Option<String> {
+        let shown: Value = serde_json::from_str(&self.body).ok()?;
+        Some(shown.get("id")?.as_str()?.to_owned())
+    }
+
+    /// Spoils it as a fault asks for.
+    pub(crate) fn spoilt(mut self, fault: &Fault) -> Self {
+        if fault.broken {
+            let half = self.body.floor_char_boundary(self.body.len() / 2);
+            self.body.truncate(half);
+        }
+        self.cut_after = fault.cut_after;
+        self
     }
 
     fn typed(status: u16, media_type: &str, body: String) -> Self {
@@ -40,6 +63,7 @@ impl Answer {
             status,
             headers,
             body,
+            cut_after: None,
         }
     }
 
@@ -97,7 +121,18 @@ impl Answer {
 
     /// Makes the HTTP response. A fault's header that HTTP does not allow is left out.
     pub(crate) fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+        let length = self.body.len();
+        let mut response = Response::new(match self.cut_after {
+            None => Body::from(self.body),
+            Some(after) => torn(self.body, after),
+        });
+        if self.cut_after.is_some() {
+            // Whoever reads it was promised the whole.
+            let promised = HeaderValue::from(length);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, promised);
+        }
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in &self.headers {
@@ -110,4 +145,13 @@ impl Answer {
         }
         response
     }
+}
+
+/// A body that breaks off: its start, then an error, on which the server cuts the connection.
+fn torn(body: String, after: usize) -> Body {
+    let mut start = Bytes::from(body);
+    start.truncate(after);
+    let error = io::Error::from(io::ErrorKind::ConnectionReset);
+    let start = Full::new(start).map_err(|never: Infallible| match never {});
+    Body::new(start.with_trailers(ready(Some(Err(error)))))
 }

@@ -42,6 +42,11 @@ pub(crate) fn timestamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
+/// Draws a number from 0 up to 1.
+pub(crate) fn chance() -> f64 {
+    rand::random()
+}
+
 /// Makes a random identifier (UUID version 4).
 pub(crate) fn new_id() -> Uuid {
     uuid::Builder::from_random_bytes(rand::random()).into_uuid()

@@ -1,11 +1,19 @@
 //! Faults by rule: which calls of the API go wrong, and how. It decides; the gateway carries out.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock;
+
 /// One rule. The first rule that fits a call is used; `times` counts down and a rule at zero is out.
+///
+/// `status` and `cut` replace the answer; `broken` and `cut_after` spoil the real one, after the call took effect;
+/// `stale_reads` and `stale_ms` let it be, and hide what it created.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
@@ -23,8 +31,20 @@ pub struct Fault {
     pub latency_ms: u64,
     /// How many calls the rule holds for; all if absent.
     pub times: Option<u64>,
+    /// Of the calls that fit, how many the rule holds for: 0.2 is every fifth by chance. All if absent. A call that is
+    /// spared meets the next rule that fits, and does not count.
+    pub share: Option<f64>,
     /// Cuts the connection instead of answering.
     pub cut: bool,
+    /// Cuts the connection after so many bytes of the real answer's body.
+    pub cut_after: Option<usize>,
+    /// Sends the first half of the real answer's body as if it were all: JSON that breaks off, with the real status.
+    pub broken: bool,
+    /// What the call creates is not found by its id for so many calls.
+    pub stale_reads: Option<u64>,
+    /// What the call creates is not found by its id for so many milliseconds; together with `stale_reads`, until either
+    /// is over.
+    pub stale_ms: Option<u64>,
     /// Lets the call take effect before its answer is lost to `status` or `cut`.
     pub after: bool,
 }
@@ -32,6 +52,7 @@ pub struct Fault {
 impl Fault {
     fn fits(&self, method: &str, path: &str) -> bool {
         self.times != Some(0)
+            && self.share.is_none_or(|share| clock::chance() < share)
             && self
                 .method
                 .as_deref()
@@ -43,35 +64,87 @@ impl Fault {
     pub(crate) fn replaces_answer(&self) -> bool {
         self.cut || self.status.is_some()
     }
+
+    /// Returns whether what the call creates is hidden for a while.
+    pub(crate) fn hides(&self) -> bool {
+        self.stale_reads.is_some() || self.stale_ms.is_some()
+    }
 }
 
-/// The rules in force.
+/// The rules in force, and what they hide.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    rules: Vec<Fault>,
+    hidden: HashMap<String, Hidden>,
+}
+
+/// Something that was created and is not found yet.
+#[derive(Debug)]
+struct Hidden {
+    reads: Option<u64>,
+    until: Option<Instant>,
+}
 
 impl Faults {
     /// Adds rules after those in force.
     pub(crate) fn add(&mut self, faults: impl IntoIterator<Item = Fault>) {
-        self.0.extend(faults);
+        self.rules.extend(faults);
     }
 
-    /// Removes all rules.
+    /// Removes all rules, and shows what they hid.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.rules.clear();
+        self.hidden.clear();
     }
 
     /// Returns the rules with what is left of their `times`.
     pub(crate) fn all(&self) -> &[Fault] {
-        &self.0
+        &self.rules
     }
 
     /// Takes the fault of a call, counting it.
     pub(crate) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
-        let fault = self.0.iter_mut().find(|fault| fault.fits(method, path))?;
+        let fault = self
+            .rules
+            .iter_mut()
+            .find(|fault| fault.fits(method, path))?;
         if let Some(times) = &mut fault.times {
             *times -= 1;
         }
         Some(fault.clone())
+    }
+
+    /// Hides what a call created as its fault asks for.
+    pub(crate) fn hide(&mut self, fault: &Fault, id: &str) {
+        let until = fault.stale_ms.map(Duration::from_millis);
+        let hidden = Hidden {
+            reads: fault.stale_reads,
+            until: until.map(|age| Instant::now() + age),
+        };
+        self.hidden.insert(id.to_owned(), hidden);
+    }
+
+    /// Returns whether a path names something hidden, counting the call.
+    pub(crate) fn hides(&mut self, path: &str) -> bool {
+        if self.hidden.is_empty() {
+            return false;
+        }
+        let Some(id) = path.split('/').find(|part| self.hidden.contains_key(*part)) else {
+            return false;
+        };
+        let Some(hidden) = self.hidden.get_mut(id) else {
+            return false;
+        };
+        let is_over =
+            hidden.reads == Some(0) || hidden.until.is_some_and(|until| Instant::now() >= until);
+        if is_over {
+            self.hidden.remove(id);
+            return false;
+        }
+        if let Some(reads) = &mut hidden.reads {
+            *reads -= 1;
+        }
+        true
     }
 }
 
@@ -150,5 +223,44 @@ mod tests {
             .collect();
         assert_eq!(statuses, [Some(429), Some(429), Some(500), Some(500)]);
         assert!(faults.take("POST", "/v3/portals").is_none());
+    }
+
+    #[test]
+    fn a_share_of_the_calls_is_about_that_share() {
+        let mut faults = Faults::default();
+        faults.add([Fault {
+            share: Some(0.25),
+            ..Fault::default()
+        }]);
+        let taken = (0..4_000).filter(|_| faults.take("GET", "/v3").is_some());
+        let taken = taken.count();
+        assert!((700..1_300).contains(&taken), "{taken} of 4000");
+        for (share, expected) in [(0.0, 0), (1.0, 100)] {
+            faults.clear();
+            faults.add([Fault {
+                share: Some(share),
+                ..Fault::default()
+            }]);
+            let taken = (0..100).filter(|_| faults.take("GET", "/v3").is_some());
+            assert_eq!(taken.count(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_hidden_shows_after_its_calls_or_its_time() {
+        let mut faults = Faults::default();
+        let twice = Fault {
+            stale_reads: Some(2),
+            ..Fault::default()
+        };
+        faults.hide(&twice, "a");
+        let at_once = Fault {
+            stale_ms: Some(0),
+            ..Fault::default()
+        };
+        faults.hide(&at_once, "b");
+        let found = ["/v3/a", "/v3/a/teams", "/v3/a", "/v3/b", "/v3/c"];
+        let hidden = found.map(|path| faults.hides(path));
+        assert_eq!(hidden, [true, true, false, false, false]);
     }
 }

@@ -144,19 +144,36 @@ pub(crate) async fn handle(
         .is_some_and(|fault| fault.replaces_answer() && !fault.after);
     let mut answer = if replaces {
         Answer::empty(500)
+    } else if shared.faults().hides(&incoming.path) {
+        Answer::problem(&Problem::not_found(), Dialect::Portal)
     } else {
         answer_api(&shared, &incoming)
     };
-    if let Some(fault) = fault.filter(Fault::replaces_answer) {
-        answer = Answer::fault(&fault);
-        if fault.cut {
-            incoming.peer.cut.cut();
-            answer.status = 0;
-        }
+    if let Some(fault) = fault {
+        answer = spoil(&shared, &incoming, &fault, answer);
     }
     delivery::start_work(&shared);
     keep(&shared, &incoming, answer.status);
     answer.into_response()
+}
+
+/// Makes of an answer what its fault asks for.
+fn spoil(shared: &Shared, incoming: &Incoming, fault: &Fault, answer: Answer) -> Answer {
+    if let Some(id) = answer
+        .id()
+        .filter(|_| fault.hides() && answer.status == 201)
+    {
+        shared.faults().hide(fault, &id);
+    }
+    if !fault.replaces_answer() {
+        return answer.spoilt(fault);
+    }
+    let mut answer = Answer::fault(fault);
+    if fault.cut {
+        incoming.peer.cut.cut();
+        answer.status = 0;
+    }
+    answer
 }
 
 fn keep(shared: &Shared, incoming: &Incoming, status: u16) {

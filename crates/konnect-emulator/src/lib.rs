@@ -1,6 +1,11 @@
 //! A local Konnect: the portal management and audit-log APIs with state and validation, a developer portal's
 //! self-service, signed deliveries with Konnect's retries, replay jobs, and faults on demand. Its types are its own: a
 //! wrong model in a client must not find itself confirmed here. Everything lives in memory and on one port.
+//!
+//! `POST /emulator/seed` (or [`Emulator::seed`]) makes objects at once; its `crowds` make thousands of developers alike,
+//! `{"crowds": [{"portal_id": "…", "count": 10000, "email": "p{n}@arsenal.com"}]}`. `POST /emulator/faults` (or
+//! [`Emulator::set_faults`]) says which calls go wrong, by method, path, count and share, and how: another answer, a slow,
+//! broken or cut one, or something new that is not found yet; see [`Fault`].
 
 mod answer;
 mod audit;

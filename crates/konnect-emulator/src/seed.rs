@@ -17,16 +17,20 @@ use crate::{
 };
 
 /// What can be seeded, in the order it is made, with the member that names the parent.
-const SECTIONS: [(&str, Option<&str>); 8] = [
+const SECTIONS: [(&str, Option<&str>); 9] = [
     ("portals", None),
     ("apis", None),
     ("teams", Some("portal_id")),
     ("developers", Some("portal_id")),
+    ("crowds", Some("portal_id")),
     ("applications", Some("portal_id")),
     ("registrations", Some("application_id")),
     ("destinations", None),
     ("webhooks", None),
 ];
+
+/// The largest crowd: more would fill memory by a slip of the hand.
+const MAX_CROWD: u64 = 1_000_000;
 
 type Outcome = Result<Value, String>;
 
@@ -83,6 +87,7 @@ fn plant_one(
         "registrations" => &REGISTRATION,
         "destinations" => &DESTINATION,
         "apis" => return plant_api(world, id, item, origin),
+        "crowds" => return plant_crowd(world, parent, item, origin),
         _ => return plant_webhook(world, item, origin),
     };
     let password = item.remove("password");
@@ -172,6 +177,38 @@ fn find_team(world: &World, portal: Option<Uuid>, wanted: &str) -> Result<Uuid, 
         .find(|team| team.text("name") == wanted || team.id.to_string() == wanted)
         .map(|team| team.id)
         .ok_or_else(|| format!("team {wanted} does not exist"))
+}
+
+/// Makes `count` developers alike: `{n}` in their members is the number of each, from 0 on. Shows how many were made.
+fn plant_crowd(
+    world: &mut World,
+    portal: Option<Uuid>,
+    mut item: Map<String, Value>,
+    origin: &Origin,
+) -> Outcome {
+    let count = item.remove("count").as_ref().and_then(Value::as_u64);
+    let count = count.ok_or("count is missing or no number")?;
+    if count > MAX_CROWD {
+        return Err(format!("count is over {MAX_CROWD}"));
+    }
+    item.entry("email")
+        .or_insert_with(|| json!("developer{n}@example.com"));
+    item.entry("full_name")
+        .or_insert_with(|| json!("Developer {n}"));
+    for n in 0..count {
+        let n = n.to_string();
+        let numbered = |value: &Value| match value {
+            Value::String(text) => Value::String(text.replace("{n}", &n)),
+            other => other.clone(),
+        };
+        let members = item
+            .iter()
+            .map(|(name, value)| (name.clone(), numbered(value)));
+        let one: Map<String, Value> = members.collect();
+        create(world, &DEVELOPER, new_id(), portal, &one, origin)
+            .map_err(|error| format!("developer {n}: {error}"))?;
+    }
+    Ok(json!({ "portal_id": portal, "count": count }))
 }
 
 /// APIs have no operation in the specifications served here, so they are made here only: `portal_id` or `portals` says

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::console::api::Api;
 use crate::console::api::page::{Page, Parameters, journal_problem, part};
+use crate::console::render;
 use crate::http::Problem;
 use crate::journal::{Delivery, DeliveryFilter};
 
@@ -37,25 +38,9 @@ pub(super) async fn list_deliveries(
             .to_rfc3339_opts(SecondsFormat::Micros, true);
         format!("{time} {} {}", row.batch, row.place)
     };
-    Ok(Json(pager.page(rows, limit, position, |row| render(&row))))
-}
-
-fn render(delivery: &Delivery) -> Value {
-    let request = &delivery.request;
-    json!({
-        "delivery_id": request.id,
-        "batch_id": delivery.batch,
-        "received_at": request.received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "peer": request.peer,
-        "encoding": request.encoding,
-        "body_bytes": request.body_bytes,
-        "inflated_bytes": request.inflated_bytes,
-        "status": request.status,
-        "received": request.received,
-        "stored": request.stored,
-        "duplicates": request.duplicates,
-        "quarantined": request.quarantined,
-    })
+    Ok(Json(
+        pager.page(rows, limit, position, |row| render::delivery(&row)),
+    ))
 }
 
 /// Later than anything that usher receives.

@@ -4,10 +4,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::SecondsFormat;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::console::api::Api;
 use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::console::render;
 use crate::event::{EventId, Kind, Verdict};
 use crate::http::Problem;
 use crate::journal::{EventFilter, Position, StoredEvent};
@@ -16,7 +18,7 @@ use crate::journal::{EventFilter, Position, StoredEvent};
 pub(super) async fn list_events(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<Value>>, Problem> {
+) -> Result<Json<Page<Box<RawValue>>>, Problem> {
     let filter = EventFilter {
         portal_id: parameters.text("portal_id"),
         principal_id: parameters.text("principal_id"),
@@ -29,6 +31,7 @@ pub(super) async fn list_events(
         from: parameters.time("from")?,
         to: parameters.time("to")?,
         q: parameters.text("q"),
+        batches: None,
     };
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
@@ -39,9 +42,9 @@ pub(super) async fn list_events(
         None => None,
     };
     let pager = parameters.finish()?;
-    let rows = api
+    let found = api
         .journal
-        .search(&filter, after, limit + 1)
+        .search_page(&filter, after, limit)
         .await
         .map_err(|error| journal_problem(&error))?;
     let position = |row: &StoredEvent| {
@@ -51,9 +54,13 @@ pub(super) async fn list_events(
             row.id
         )
     };
-    Ok(Json(
-        pager.page(rows, limit, position, |row| render_event(&row)),
-    ))
+    // Written out one by one: as trees in memory a page of hostile entries takes many times their bytes.
+    Ok(Json(pager.page_of(
+        found.events,
+        found.more,
+        position,
+        |row| render::event_text(&row),
+    )))
 }
 
 /// One event by its id.
@@ -72,7 +79,7 @@ pub(super) async fn get_event(
         .await
         .map_err(|error| journal_problem(&error))?;
     match event {
-        Some(event) => Ok(Json(json!({ "data": render_event(&event) }))),
+        Some(event) => Ok(Json(json!({ "data": render::event(&event) }))),
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "there is no event with this id",
@@ -82,11 +89,3 @@ pub(super) async fn get_event(
 
 const KINDS: &str = "authentication, authorization, access, observation, action, custom or unknown";
 const VERDICTS: &str = "verified, failed, key_unknown, unsigned or not_applicable";
-
-/// Never without its members: only what parses is stored.
-fn render_event(stored: &StoredEvent) -> Value {
-    match stored.parse() {
-        Ok(event) => Value::Object(stored.render(&event)),
-        Err(_) => json!({ "id": stored.id }),
-    }
-}

@@ -2,6 +2,7 @@
 //! token.
 
 mod actions;
+mod by_hand;
 mod deliveries;
 mod events;
 mod page;
@@ -10,15 +11,16 @@ mod tokens;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::act::Queue;
 use crate::http::Problem;
 use crate::journal::Journal;
 
+pub(crate) use by_hand::refusal;
 pub use tokens::Tokens;
 
-/// What the API reads.
+/// What the API reads, and lets operators change.
 #[derive(Clone, Debug)]
 pub struct Api {
     /// The record.
@@ -36,6 +38,13 @@ pub fn router(api: Api, tokens: Tokens) -> Router {
         .route("/api/v1/quarantine", get(quarantine::list_quarantine))
         .route("/api/v1/quarantine/{id}", get(quarantine::get_quarantine))
         .route("/api/v1/actions", get(actions::list_actions))
+        .route("/api/v1/actions/{id}", get(by_hand::get_action))
+        .route("/api/v1/actions/{id}/{verb}", post(by_hand::intervene))
+        .route(
+            "/api/v1/actions/pause",
+            get(by_hand::get_pause).post(by_hand::pause_actions),
+        )
+        .route("/api/v1/actions/resume", post(by_hand::resume_actions))
         .method_not_allowed_fallback(Problem::method_not_allowed)
         .route_layer(middleware::from_fn_with_state(tokens, tokens::require))
         .with_state(api)

@@ -145,7 +145,7 @@ impl Pager {
     /// The page of `rows`, of which one more than `limit` was asked for; `position` says where a
     /// row stands.
     pub(super) fn page<R, T>(
-        mut self,
+        self,
         mut rows: Vec<R>,
         limit: i64,
         position: impl Fn(&R) -> String,
@@ -154,6 +154,17 @@ impl Pager {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
+        self.page_of(rows, more, position, render)
+    }
+
+    /// The page that `rows` are; `more` says whether others follow.
+    pub(super) fn page_of<R, T>(
+        mut self,
+        rows: Vec<R>,
+        more: bool,
+        position: impl Fn(&R) -> String,
+        render: impl Fn(R) -> T,
+    ) -> Page<T> {
         let next = rows.last().filter(|_| more).map(|last| {
             self.given
                 .insert("cursor".to_owned(), URL_SAFE_NO_PAD.encode(position(last)));

@@ -3,8 +3,6 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,6 +10,7 @@ use uuid::Uuid;
 use crate::console::api::Api;
 use crate::console::api::deliveries::far_future;
 use crate::console::api::page::{Page, Parameters, journal_problem, part};
+use crate::console::render;
 use crate::http::Problem;
 use crate::journal::{QuarantineFilter, Quarantined};
 
@@ -43,7 +42,9 @@ pub(super) async fn list_quarantine(
             row.id
         )
     };
-    Ok(Json(pager.page(rows, limit, position, |row| render(&row))))
+    Ok(Json(pager.page(rows, limit, position, |row| {
+        render::quarantined(&row)
+    })))
 }
 
 /// One row, with all the bytes that were kept.
@@ -59,28 +60,10 @@ pub(super) async fn get_quarantine(
         .await
         .map_err(|error| journal_problem(&error))?;
     match row {
-        Some(row) => Ok(Json(json!({ "data": render(&row) }))),
+        Some(row) => Ok(Json(json!({ "data": render::quarantined(&row) }))),
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "there is no row with this id",
         )),
     }
-}
-
-/// The bytes are shown as text where they are text, else in base64.
-fn render(row: &Quarantined) -> Value {
-    let mut shown = json!({
-        "id": row.id,
-        "received_at": row.received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "delivery_id": row.delivery_id,
-        "event_id": row.event_id,
-        "reason": row.reason,
-        "detail": row.detail,
-        "raw_bytes": row.raw_bytes,
-    });
-    match str::from_utf8(&row.raw) {
-        Ok(text) => shown["raw"] = json!(text),
-        Err(_) => shown["raw_base64"] = json!(STANDARD.encode(&row.raw)),
-    }
-    shown
 }

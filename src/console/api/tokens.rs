@@ -1,4 +1,4 @@
-//! Who may read the API.
+//! Who may use the API, and for what.
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -6,36 +6,65 @@ use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
-use crate::config::ConsoleToken;
+use crate::config::{ConsoleToken, Role};
 use crate::http::Problem;
 
 /// The accepted tokens, hashed. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Tokens(Arc<Vec<[u8; 32]>>);
+pub struct Tokens(Arc<Vec<([u8; 32], Caller)>>);
+
+/// Whose token a request carries.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    name: String,
+    role: Role,
+}
+
+impl Caller {
+    /// The token's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it may change something.
+    pub(super) fn is_operator(&self) -> bool {
+        self.role == Role::Operator
+    }
+}
 
 impl Tokens {
     /// Accepts each of `tokens`.
     pub fn new(tokens: &[ConsoleToken]) -> Self {
-        let hash = |token: &ConsoleToken| Sha256::digest(token.token.expose().as_bytes()).into();
-        Self(Arc::new(tokens.iter().map(hash).collect()))
+        let accepted = tokens.iter().map(|token| {
+            let caller = Caller {
+                name: token.name.clone(),
+                role: token.role,
+            };
+            let hash = Sha256::digest(token.token.expose().as_bytes());
+            (hash.into(), caller)
+        });
+        Self(Arc::new(accepted.collect()))
     }
 
-    fn accepts(&self, given: &str) -> bool {
+    /// Whose token this is. Looks at all of them, so that its time tells nothing.
+    fn caller(&self, given: &str) -> Option<&Caller> {
         let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
-        let found = self
-            .0
-            .iter()
-            .fold(Choice::from(0), |found, token| found | token.ct_eq(&given));
-        found.into()
+        self.0.iter().fold(None, |found, (token, caller)| {
+            if token.ct_eq(&given).into() {
+                Some(caller)
+            } else {
+                found
+            }
+        })
     }
 }
 
-/// Lets a request through when it carries one of the tokens.
+/// Lets a request through when it carries one of the tokens, with its [`Caller`].
 pub(super) async fn require(
     State(tokens): State<Tokens>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let header = request.headers().get(header::AUTHORIZATION);
@@ -44,7 +73,8 @@ pub(super) async fn require(
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
-    if bearer.is_some_and(|token| tokens.accepts(token)) {
+    if let Some(caller) = bearer.and_then(|token| tokens.caller(token)) {
+        request.extensions_mut().insert(caller.clone());
         return Ok(next.run(request).await);
     }
     Err(Problem::new(

@@ -90,7 +90,12 @@ pub(super) fn log(id: Uuid, sender: &str, told: &Told) {
 
 fn refused(id: Uuid, refusal: Refusal) -> Response {
     let (status, detail) = match refusal {
-        Refusal::Unauthorized(detail) => (StatusCode::UNAUTHORIZED, detail.to_owned()),
+        Refusal::Unauthorized(detail) => {
+            info!(delivery.id = %id, detail, "custom events of nobody known refused");
+            return Problem::new(StatusCode::UNAUTHORIZED, detail)
+                .with(header::WWW_AUTHENTICATE, "Webhook-Signature")
+                .into_response();
+        }
         Refusal::TooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, detail),
         Refusal::Unsupported(detail) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, detail.to_owned()),
         Refusal::Malformed(detail) => (StatusCode::BAD_REQUEST, detail),

@@ -174,12 +174,11 @@ fn reader_of(url: &Url) -> ReaderName {
 
 /// The last of the causes: those before it say only that a request failed, and may name its URL.
 fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
+    let Some(mut cause) = error.source() else {
+        return "the request failed".to_owned();
+    };
     while let Some(next) = cause.source() {
         cause = next;
-    }
-    if cause.source().is_none() && error.source().is_none() {
-        return "the request failed".to_owned();
     }
     cause.to_string()
 }
@@ -198,12 +197,11 @@ async fn read_to_end(mut answer: Response) {
 /// Seconds or a date.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = DateTime::parse_from_rfc2822(text).ok()?;
-            (until.to_utc() - now).to_std().unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = DateTime::parse_from_rfc2822(text).ok()?;
+        (until.to_utc() - now).to_std().unwrap_or_default()
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }

@@ -173,7 +173,7 @@ pub(super) enum Handed {
 pub(super) enum Delivery {
     /// Every replica in sync has it.
     Confirmed,
-    /// The broker's bound is lower than ours: it will never be taken.
+    /// It, or what it was packed together with, is more than the topic takes.
     TooLarge,
 }
 

@@ -109,11 +109,11 @@ impl OwnKafka {
                 format!("{login}.scram.ScramLoginModule required;"),
             ),
         ];
-        let properties: String = properties
+        let properties = properties
             .iter()
-            .map(|(name, value)| format!("listener.name.secure.{name}={value}\n"))
-            .collect();
-        write("secure.properties", &properties);
+            .map(|(name, value)| format!("listener.name.secure.{name}={value}"));
+        let properties: Vec<String> = properties.collect();
+        write("secure.properties", &properties.join("\n"));
         let user = format!("SCRAM-SHA-512=[name={USER},password={SCRAM_PASSWORD}]\n");
         write("scram-users", &user);
         let mut this = Self {

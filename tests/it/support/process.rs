@@ -38,6 +38,25 @@ pub(crate) struct Process {
     http: Client,
 }
 
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// What it printed with `--json`, having ended with `code`.
+    pub(crate) fn lines(&self, code: i32) -> Vec<Value> {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let lines = self.out.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect("one object a line"))
+            .collect()
+    }
+}
+
 /// What every test sets, as the configuration file has it.
 pub(crate) fn settings(database: &TestDatabase, konnect_url: &str) -> Value {
     json!({
@@ -77,6 +96,37 @@ impl Installation {
         let path = self.folder.path().join(name);
         fs::write(&path, text).expect("the file is written");
         path
+    }
+
+    /// Another command of usher's with the same configuration, not yet begun.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.path().join("usher.toml"))
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        let run = self.command(arguments).output();
+        let ended = timeout(PATIENCE * 3, run).await;
+        let ended = ended
+            .unwrap_or_else(|_| panic!("it does not end: {arguments:?}"))
+            .expect("usher can be run");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Ran {
+            code: ended.status.code(),
+            out: text(ended.stdout),
+            err: text(ended.stderr),
+        }
     }
 
     /// Starts usher and waits for nothing.
@@ -135,6 +185,18 @@ impl Installation {
         process.listens().await;
         process.is_ready().await;
         process
+    }
+
+    /// Runs another command beside the configuration, to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let run = Command::new(env!("CARGO_BIN_EXE_usher"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .output();
+        let ended = timeout(PATIENCE * 3, run).await;
+        ended.expect("the command ends").expect("usher can be run")
     }
 
     /// What all runs wrote.
@@ -196,9 +258,31 @@ impl Process {
         Some(answer.status().as_u16())
     }
 
+    /// What `/readyz` says of every part.
+    pub(crate) async fn parts(&self) -> Value {
+        let url = format!("{}/readyz", self.url);
+        let answer = self.http.get(url).send().await.expect("an answer");
+        let body: Value = answer.json().await.expect("JSON");
+        body["parts"].clone()
+    }
+
     /// Delivers to it; the status, if there is an answer.
     pub(crate) async fn deliver(&self, lines: &[String]) -> Option<StatusCode> {
         deliver(&self.http, &self.url, lines).await
+    }
+
+    /// `/metrics` as it is.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = self.http.get(format!("{}/metrics", self.url)).send().await;
+        let answer = answer.expect("an answer");
+        answer.text().await.expect("text")
+    }
+
+    /// `/readyz` as it is.
+    pub(crate) async fn parts(&self) -> Value {
+        let answer = self.http.get(format!("{}/readyz", self.url)).send().await;
+        let answer = answer.expect("an answer");
+        answer.json().await.expect("JSON")
     }
 
     /// The rows of a page of the JSON API.
@@ -225,8 +309,17 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await;
+        self.signal("-TERM").await;
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) async fn hang_up(&self) {
+        self.signal("-HUP").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await;
         assert!(sent.expect("kill can be run").success());
     }
 

@@ -149,3 +149,94 @@ async fn stops_in_time_although_a_client_stays_connected() {
     assert!(stopped.is_ok());
     assert!(tokio::net::TcpStream::connect(&address).await.is_err());
 }
+
+#[tokio::test]
+async fn a_broken_answer_is_the_start_of_the_real_one_with_its_status() {
+    let konnect = Konnect::start().await;
+    konnect.emulator.set_faults([Fault {
+        broken: true,
+        times: Some(1),
+        ..Fault::default()
+    }]);
+    let request = konnect.request("POST", "/v3/portals");
+    let answer = request.json(&json!({"name": "Main"})).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let text = answer.text().await.unwrap();
+    assert!(text.starts_with('{') && serde_json::from_str::<Value>(&text).is_err());
+    let listed = konnect.expect(200, "GET", "/v3/portals", Value::Null).await;
+    assert_eq!(listed["data"][0]["name"], "Main", "it took effect");
+}
+
+#[tokio::test]
+async fn a_connection_may_be_cut_in_the_middle_of_a_body() {
+    let konnect = Konnect::start().await;
+    for after in [0, 9] {
+        konnect.emulator.set_faults([Fault {
+            cut_after: Some(after),
+            times: Some(1),
+            ..Fault::default()
+        }]);
+        let sent = konnect.request("GET", "/v3/portals").send().await;
+        let read = match sent {
+            Ok(answer) => answer.bytes().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        assert!(read.is_err(), "after {after} bytes");
+        konnect.expect(200, "GET", "/v3/portals", Value::Null).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_just_created_may_not_be_found_for_a_while() {
+    let (konnect, portal) = Konnect::with_portal(json!({})).await;
+    let developers = format!("/v3/portals/{portal}/developers");
+    konnect.emulator.set_faults([Fault {
+        method: Some("POST".to_owned()),
+        path: "*/developers".to_owned(),
+        stale_reads: Some(2),
+        times: Some(1),
+        ..Fault::default()
+    }]);
+    let form = json!({"email": "a@x.example", "full_name": "A"});
+    let made = konnect.expect(201, "POST", &developers, form).await;
+    let path = format!("{developers}/{}", made["id"].as_str().unwrap());
+    konnect.expect(404, "GET", &path, Value::Null).await;
+    let listed = konnect.expect(200, "GET", &developers, Value::Null).await;
+    assert_eq!(listed["data"][0]["id"], made["id"], "lists know it");
+    let change = json!({"status": "approved"});
+    konnect.expect(404, "PATCH", &path, change.clone()).await;
+    konnect.expect(200, "PATCH", &path, change).await;
+    konnect.expect(200, "GET", &path, Value::Null).await;
+}
+
+#[tokio::test]
+async fn a_crowd_of_ten_thousand_is_there_at_once() {
+    let (konnect, portal) = Konnect::with_portal(json!({})).await;
+    let started = Instant::now();
+    let seed =
+        json!({"crowds": [{"portal_id": portal, "count": 10_000, "email": "p{n}@arsenal.com"}]});
+    let made = konnect.expect(200, "POST", "/emulator/seed", seed).await;
+    assert_eq!(made["crowds"][0]["count"], 10_000);
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
+    let page = format!("/v3/portals/{portal}/developers?page%5Bsize%5D=100&page%5Bnumber%5D=100");
+    let page = konnect.expect(200, "GET", &page, Value::Null).await;
+    assert_eq!(page["meta"]["page"]["total"], 10_000);
+    let last = &page["data"].as_array().unwrap()[99];
+    assert_eq!(
+        (&last["email"], &last["status"]),
+        (&json!("p9999@arsenal.com"), &json!("pending"))
+    );
+    let twice = json!({"crowds": [{"portal_id": portal, "count": 1, "email": "P7@arsenal.com"}]});
+    let refused = konnect.expect(400, "POST", "/emulator/seed", twice).await;
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("developer 0: "),
+        "{refused}"
+    );
+}

@@ -1,50 +1,33 @@
 //! `usher rules check`: every mistake of a rules file in one run.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 
+use crate::cli::rules::{counted, file_of, read};
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
 use crate::rules::load;
 
-/// Arguments of `usher rules`.
+/// Arguments of `usher rules check`.
 #[derive(Debug, Args)]
-pub(super) struct RulesArgs {
-    #[command(subcommand)]
-    command: RulesCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum RulesCommand {
-    /// Check a rules file; exit code 2 when it has mistakes
-    Check(CheckArgs),
-}
-
-#[derive(Debug, Args)]
-struct CheckArgs {
+pub(super) struct CheckArgs {
     /// The file [default: rules.path of the configuration]
     file: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
 
-pub(super) fn run(args: RulesArgs, environment: &Environment) -> Result<ExitCode, CliError> {
-    let RulesCommand::Check(args) = args.command;
-    let file =
-        match args.file {
-            Some(file) => file,
-            None => args.common.load(environment)?.rules.path.ok_or_else(|| {
-                CliError::Usage("name a rules file, or set rules.path".to_owned())
-            })?,
-        };
-    let name = file.display().to_string();
-    let text = fs::read_to_string(&file)
-        .map_err(|error| CliError::Usage(format!("could not read {name}: {error}")))?;
-    let output = Output::new(args.common.json);
+pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let file = match args.file {
+        // A file can be checked where there is no configuration, or a bad one.
+        Some(file) => file,
+        None => file_of(None, &args.common.load(environment)?)?,
+    };
+    let (name, text) = read(&file)?;
+    let output = args.common.output();
     match load(&text, &name) {
         Ok(rules) => {
             let count = rules.rules().len();
@@ -54,9 +37,8 @@ pub(super) fn run(args: RulesArgs, environment: &Environment) -> Result<ExitCode
                     "warning: {name}: rule {rule}: nothing brings {on} in yet, it never applies"
                 ));
             }
-            let noun = if count == 1 { "rule" } else { "rules" };
             output.data(
-                &format!("{name}: {count} {noun}, no mistake"),
+                &format!("{name}: {}, no mistake", counted(count, "rule")),
                 &json!({ "file": name, "rules": count }),
             );
             Ok(ExitCode::SUCCESS)

@@ -1,0 +1,140 @@
+//! One action with all that is known of it: what led to it, every attempt, and what people did about it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::act::list::ActionRow;
+use crate::act::{Action, Queue};
+use crate::journal::JournalError;
+
+/// One action, whole, in the form that the JSON API answers with.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActionDetail {
+    /// What a list shows of it.
+    #[serde(flatten)]
+    pub action: Action,
+    /// The kind of signal that it answers.
+    pub signal: String,
+    /// The whole deed.
+    pub spec: Value,
+    /// What the rule saw.
+    pub facts: Value,
+    /// The action that must end well before this one starts.
+    pub waits_for: Option<Uuid>,
+    /// When it is due, while it is planned.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Its attempts, oldest first.
+    pub history: Vec<Attempt>,
+    /// What people did about it, oldest first.
+    pub by_hand: Vec<Intervention>,
+}
+
+/// One attempt that counted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: i32,
+    /// When the worker began.
+    pub started_at: DateTime<Utc>,
+    /// When its outcome was known.
+    pub ended_at: DateTime<Utc>,
+    /// Method and path of the call.
+    pub request: Option<String>,
+    /// HTTP status of a call that failed.
+    pub status: Option<i16>,
+    /// `ok` or the class of error.
+    pub outcome: String,
+    /// What was found, for a person.
+    pub detail: Option<String>,
+}
+
+/// One thing that a person did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Intervention {
+    /// What was asked for.
+    pub verb: String,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// The action that was made to do it, where it was not this one.
+    pub successor: Option<Uuid>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Queue {
+    /// One action with its attempts and what people did about it.
+    pub async fn detail(&self, id: Uuid) -> Result<Option<ActionDetail>, JournalError> {
+        let row = sqlx::query_as!(
+            ActionRow,
+            r"
+            SELECT
+                id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
+                reason, report, portal_id, created_at, updated_at
+            FROM actions
+            WHERE id = $1
+            ",
+            id,
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        let more = sqlx::query!(
+            r#"
+            SELECT
+                signal, spec, facts, waits_for,
+                CASE WHEN state = 'planned' THEN next_attempt_at END AS next_attempt_at
+            FROM actions
+            WHERE id = $1
+            "#,
+            id,
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        let (Some(row), Some(more)) = (row, more) else {
+            return Ok(None);
+        };
+        Ok(Some(ActionDetail {
+            action: row.try_into()?,
+            signal: more.signal,
+            spec: more.spec,
+            facts: more.facts,
+            waits_for: more.waits_for,
+            next_attempt_at: more.next_attempt_at,
+            history: self.attempts(id).await?,
+            by_hand: self.interventions(id).await?,
+        }))
+    }
+
+    async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, JournalError> {
+        Ok(sqlx::query_as!(
+            Attempt,
+            r"
+            SELECT number, started_at, ended_at, request, status, outcome, detail
+            FROM attempts
+            WHERE action = $1
+            ORDER BY number
+            ",
+            id,
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    async fn interventions(&self, id: Uuid) -> Result<Vec<Intervention>, JournalError> {
+        Ok(sqlx::query_as!(
+            Intervention,
+            r"
+            SELECT verb, by_whom AS by, reason, successor, created_at AS at
+            FROM interventions
+            WHERE action = $1
+            ORDER BY created_at, id
+            ",
+            id,
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+}

@@ -1,0 +1,436 @@
+//! What a person may ask of one action: approve or reject what is parked, call off what is open, try
+//! again what failed. Each is one transaction with the note of who asked.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::act::outcome::cancel_followers;
+use crate::act::told::{Told, ToldRow};
+use crate::act::{ActionState, DeedSpec, Queue, Target, UnknownState};
+use crate::journal::JournalError;
+
+/// Letters that a name or a reason may have.
+const MAX_LETTERS: usize = 200;
+
+/// Who does something by hand, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// As they name themselves.
+    pub name: String,
+    /// In their words.
+    pub reason: Option<String>,
+}
+
+/// Says why a name or a reason cannot be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to {MAX_LETTERS} letters on one line")]
+pub struct UnfitText;
+
+impl Person {
+    /// Somebody with a name, and a reason if they gave one.
+    ///
+    /// # Errors
+    /// When one of them is empty, too long or of several lines.
+    pub fn new(name: &str, reason: Option<&str>) -> Result<Self, UnfitText> {
+        let fit = |text: &str| {
+            let text = text.trim();
+            let letters = text.chars().count();
+            if (1..=MAX_LETTERS).contains(&letters) && !text.chars().any(char::is_control) {
+                Ok(text.to_owned())
+            } else {
+                Err(UnfitText)
+            }
+        };
+        Ok(Self {
+            name: fit(name)?,
+            reason: reason.map(fit).transpose()?,
+        })
+    }
+}
+
+/// What is asked of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Carry out what is parked, whatever the limit of its rule. Where a rule parked the target itself:
+    /// approve the target.
+    Approve,
+    /// Do not carry out what is parked. Where a rule parked the target itself: reject the target.
+    Reject,
+    /// Decide again what failed or was called off, with what was to follow it.
+    Retry,
+    /// Call off what is planned or parked, with what follows it.
+    Cancel,
+}
+
+impl Verb {
+    /// Every verb.
+    pub const ALL: [Self; 4] = [Self::Approve, Self::Reject, Self::Retry, Self::Cancel];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// The states from which it can be done; the first is what it is for.
+    pub const fn starting_states(self) -> &'static [ActionState] {
+        match self {
+            Self::Approve | Self::Reject => &[ActionState::Parked],
+            Self::Retry => &[ActionState::Failed, ActionState::Cancelled],
+            Self::Cancel => &[ActionState::Planned, ActionState::Parked],
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Verb {
+    type Err = UnknownState;
+
+    fn from_str(word: &str) -> Result<Self, UnknownState> {
+        let found = Self::ALL.into_iter().find(|verb| verb.as_str() == word);
+        found.ok_or(UnknownState)
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intervened {
+    /// It was done; the action that stands for it now, which a retry and an approved parking make anew.
+    Done(Uuid),
+    /// There is no such action.
+    Unknown,
+    /// The action is in a state in which that cannot be done.
+    WrongState(ActionState),
+    /// Another action for the same is open, or was carried out.
+    Taken,
+    /// What it waits for was not done.
+    Blocked,
+}
+
+struct Standing {
+    state: ActionState,
+    deed: String,
+    target: Target,
+    waits_in_vain: bool,
+}
+
+impl Queue {
+    /// Does `verb` to the action, in the name of `person`.
+    pub async fn intervene(
+        &self,
+        id: Uuid,
+        verb: Verb,
+        person: &Person,
+    ) -> Result<Intervened, JournalError> {
+        let now = self.clock.now();
+        self.journal.ensure_partitions([now]).await?;
+        let mut tx = self.pool().begin().await?;
+        let Some(standing) = lock(&mut tx, id).await? else {
+            return Ok(Intervened::Unknown);
+        };
+        if !verb.starting_states().contains(&standing.state) {
+            return Ok(Intervened::WrongState(standing.state));
+        }
+        let mut told = Vec::new();
+        let mut successor = None;
+        match (verb, answer_to_parking(verb, &standing)) {
+            (Verb::Retry, _) if standing.waits_in_vain => return Ok(Intervened::Blocked),
+            (Verb::Retry, _) => {
+                successor = self.decide_again(&mut tx, id).await?;
+                if successor.is_none() {
+                    return Ok(Intervened::Taken);
+                }
+            }
+            (_, Some(deed)) => {
+                let made = self.ids.next();
+                if !copy(&mut tx, id, &Copy::of(made, &deed)).await? {
+                    return Ok(Intervened::Taken);
+                }
+                successor = Some(made);
+                told.push(end(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
+            }
+            (Verb::Approve, None) => release(&mut tx, id).await?,
+            (Verb::Reject | Verb::Cancel, None) => {
+                let reason = by_hand(verb, person);
+                told.push(end(&mut tx, id, ActionState::Cancelled, &reason).await?);
+                told.extend(cancel_followers(&mut tx, &told[0]).await?);
+            }
+        }
+        sqlx::query!(
+            r"
+            INSERT INTO interventions (id, action, verb, by_whom, reason, successor)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ",
+            self.ids.next(),
+            id,
+            verb.as_str(),
+            person.name,
+            person.reason,
+            successor,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if !told.is_empty() {
+            self.tell(&mut tx, &told, now).await?;
+        }
+        tx.commit().await?;
+        self.told(&told);
+        Ok(Intervened::Done(successor.unwrap_or(id)))
+    }
+
+    /// Makes new actions for `id` and for what was called off with it; the first of them, or none
+    /// where another action stands in the way.
+    async fn decide_again(
+        &self,
+        tx: &mut PgConnection,
+        id: Uuid,
+    ) -> Result<Option<Uuid>, JournalError> {
+        let chain = sqlx::query_scalar!(
+            r#"
+            WITH RECURSIVE chain AS (
+                SELECT id, 0 AS place
+                FROM actions
+                WHERE id = $1
+                UNION ALL
+                SELECT a.id, chain.place + 1
+                FROM actions a
+                JOIN chain ON a.waits_for = chain.id
+                WHERE a.state = 'cancelled'
+            )
+            SELECT id AS "id!"
+            FROM chain
+            ORDER BY place, id
+            "#,
+            id,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let chain_id = self.ids.next();
+        let mut first = None;
+        let mut last = None;
+        for old in chain {
+            let made = self.ids.next();
+            let step = Copy {
+                id: made,
+                deed: None,
+                chain: Some((chain_id, last)),
+            };
+            if copy(&mut *tx, old, &step).await? {
+                first = first.or(Some(made));
+                last = Some(made);
+            } else if first.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(first)
+    }
+}
+
+/// What answers a rule that parked the target itself: there the deed was to ask.
+fn answer_to_parking(verb: Verb, standing: &Standing) -> Option<DeedSpec> {
+    if standing.deed != "park" {
+        return None;
+    }
+    match (verb, standing.target) {
+        (Verb::Approve, Target::Developer { .. }) => Some(DeedSpec::ApproveDeveloper),
+        (Verb::Approve, Target::Registration { .. }) => Some(DeedSpec::ApproveRegistration),
+        (Verb::Reject, Target::Developer { .. }) => Some(DeedSpec::RejectDeveloper),
+        (Verb::Reject, Target::Registration { .. }) => Some(DeedSpec::RejectRegistration),
+        (Verb::Approve | Verb::Reject, Target::Application { .. })
+        | (Verb::Retry | Verb::Cancel, _) => None,
+    }
+}
+
+/// The reason that is stored with the action and told in its event: without a name.
+fn by_hand(verb: Verb, person: &Person) -> String {
+    let done = match verb {
+        Verb::Approve => "approved by hand",
+        Verb::Reject => "rejected by hand",
+        Verb::Retry => "tried again by hand",
+        Verb::Cancel => "called off by hand",
+    };
+    match &person.reason {
+        Some(reason) => format!("{done}: {reason}"),
+        None => done.to_owned(),
+    }
+}
+
+/// Locks the action, so that no worker claims it meanwhile.
+async fn lock(tx: &mut PgConnection, id: Uuid) -> Result<Option<Standing>, JournalError> {
+    let row = sqlx::query!(
+        r#"
+        SELECT
+            a.state, a.deed, a.target_kind, a.target_id, a.application_id,
+            before.id IS NOT NULL
+                AND before.state <> 'done'
+                AND NOT (before.state = 'parked' AND before.deed = 'park') AS "waits_in_vain!"
+        FROM actions a
+        LEFT JOIN actions before ON before.id = a.waits_for
+        WHERE a.id = $1
+        FOR UPDATE OF a
+        "#,
+        id,
+    )
+    .fetch_optional(tx)
+    .await?;
+    let inconsistent = |column| JournalError::Inconsistent {
+        table: "actions",
+        column,
+    };
+    row.map(|row| {
+        Ok(Standing {
+            state: row.state.parse().map_err(|_| inconsistent("state"))?,
+            deed: row.deed,
+            target: Target::from_columns(&row.target_kind, row.target_id, row.application_id)
+                .ok_or_else(|| inconsistent("target_kind"))?,
+            waits_in_vain: row.waits_in_vain,
+        })
+    })
+    .transpose()
+}
+
+/// Lets a parked action be claimed, whatever the limit of its rule.
+async fn release(tx: &mut PgConnection, id: Uuid) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        UPDATE actions
+        SET
+            state = 'planned',
+            reason = NULL,
+            next_attempt_at = now(),
+            -- A human let it through: the limit counts it, but does not hold it up.
+            started_at = COALESCE(started_at, now()),
+            updated_at = now()
+        WHERE id = $1
+        ",
+        id,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn end(
+    tx: &mut PgConnection,
+    id: Uuid,
+    state: ActionState,
+    reason: &str,
+) -> Result<Told, JournalError> {
+    sqlx::query_as!(
+        ToldRow,
+        r"
+        UPDATE actions
+        SET state = $2, reason = $3, revision = revision + 1, updated_at = now()
+        WHERE id = $1
+        RETURNING
+            id, rule, deed, target_kind, target_id, application_id, portal_id, signal, state,
+            reason, attempts, causes, revision, report
+        ",
+        id,
+        state.as_str(),
+        reason,
+    )
+    .fetch_one(tx)
+    .await?
+    .try_into()
+}
+
+/// How a new action differs from the one that it is made of.
+struct Copy {
+    id: Uuid,
+    /// The word, the key and the whole of another deed.
+    deed: Option<(&'static str, String, Value)>,
+    /// Another run of the rule's deeds, and whom to wait for in it.
+    chain: Option<(Uuid, Option<Uuid>)>,
+}
+
+impl Copy {
+    fn of(id: Uuid, deed: &DeedSpec) -> Self {
+        let spec = serde_json::to_value(deed).expect("a deed has only string keys");
+        Self {
+            id,
+            deed: Some((deed.name(), deed.key(), spec)),
+            chain: None,
+        }
+    }
+}
+
+/// Makes a new action of an old one; `false` where one for the same is open or was carried out.
+async fn copy(tx: &mut PgConnection, old: Uuid, step: &Copy) -> Result<bool, JournalError> {
+    let deed = step.deed.as_ref();
+    let waits_for = step.chain.and_then(|(_, waits_for)| waits_for);
+    let done = sqlx::query!(
+        r"
+        INSERT INTO actions (
+            id, rule, deed, deed_key, spec, target_kind, target_id, portal_id, application_id,
+            signal, signal_key, state, causes, facts, chain_id, step, waits_for,
+            limit_per_hour, on_limit, next_attempt_at, started_at
+        )
+        SELECT
+            $2, rule, COALESCE($3, deed), COALESCE($4, deed_key), COALESCE($5, spec), target_kind,
+            target_id, portal_id, application_id, signal, signal_key, 'planned', causes, facts,
+            COALESCE($6, chain_id), step, COALESCE($7, waits_for), limit_per_hour, on_limit, now(),
+            -- A human let it through: the limit counts it, but does not hold it up.
+            now()
+        FROM actions
+        WHERE id = $1
+        ON CONFLICT DO NOTHING
+        ",
+        old,
+        step.id,
+        deed.map(|(name, _, _)| *name),
+        deed.map(|(_, key, _)| key.as_str()),
+        deed.map(|(_, _, spec)| spec),
+        step.chain.map(|(chain, _)| chain),
+        waits_for,
+    )
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Person, Verb};
+
+    #[test]
+    fn every_verb_reads_back() {
+        for verb in Verb::ALL {
+            assert_eq!(verb.as_str().parse(), Ok(verb));
+        }
+    }
+
+    #[test]
+    fn names_and_reasons_are_of_one_line() {
+        let long = "x".repeat(201);
+        for (name, reason, fits) in [
+            ("ada", None, true),
+            (" ada ", Some("a partner, by phone"), true),
+            ("", None, false),
+            ("ada", Some(" "), false),
+            ("ada\u{1b}[2J", None, false),
+            ("ada", Some("a\nb"), false),
+            (&long, None, false),
+        ] {
+            assert_eq!(
+                Person::new(name, reason).is_ok(),
+                fits,
+                "{name:?} {reason:?}"
+            );
+        }
+        assert_eq!(Person::new(" ada ", None).unwrap().name, "ada");
+    }
+}

@@ -1,0 +1,69 @@
+//! How a deed stands that somebody asks about before it is decided: what was done already, and what
+//! would hold it up. Reads only.
+
+use uuid::Uuid;
+
+use crate::act::list::ActionRow;
+use crate::act::{Action, DeedSpec, NewChain, NewStep, Queue, Target};
+use crate::journal::JournalError;
+
+impl Queue {
+    /// The action because of which this step would not be enqueued again: an open one for the same
+    /// deed, or one that ended and answered the same signal.
+    pub async fn standing(
+        &self,
+        chain: &NewChain,
+        step: &NewStep,
+    ) -> Result<Option<Action>, JournalError> {
+        let row = sqlx::query_as!(
+            ActionRow,
+            r"
+            SELECT
+                id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
+                reason, report, portal_id, created_at, updated_at
+            FROM actions
+            WHERE deed_key = $1 AND portal_id = $2 AND target_id = $3
+                AND (
+                    state IN ('planned', 'running', 'parked')
+                    OR (state IN ('done', 'refused') AND rule = $4 AND signal_key = $5)
+                )
+            -- The rule's own action first, then the open one of another rule.
+            ORDER BY (rule = $4 AND signal_key = $5) DESC, id DESC
+            LIMIT 1
+            ",
+            step.deed.key(),
+            chain.portal_id,
+            step.target.id(),
+            step.owned_by.as_ref().unwrap_or(&chain.rule),
+            chain.signal_key,
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// How many deeds of a rule count against its limit at the moment.
+    pub async fn started_within_the_hour(&self, rule: &str) -> Result<i64, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT count(*) AS "count!"
+            FROM actions
+            WHERE rule = $1 AND deed <> 'park' AND started_at > now() - interval '1 hour'
+            "#,
+            rule,
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+
+    /// Whether usher brought this about earlier and did not end it itself since. Where it does not
+    /// hold any more, a human ended it.
+    pub async fn brought_about(
+        &self,
+        portal_id: Uuid,
+        target: Target,
+        deed: &DeedSpec,
+    ) -> Result<bool, JournalError> {
+        self.did_earlier(portal_id, target, deed, Uuid::nil()).await
+    }
+}

@@ -1,0 +1,214 @@
+//! `usher actions approve|reject|retry|cancel|pause|resume`: what people do about actions.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use uuid::Uuid;
+
+use crate::act::{Action, Intervened, Person, Queue, Verb};
+use crate::cli::actions::person::PersonArgs;
+use crate::cli::actions::{FilterArgs, matching, print, told};
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::{CliError, Common, DIFFERENCES, Output};
+use crate::config::Environment;
+use crate::console::{api, render};
+
+/// Actions that a filter may match; beyond that it is meant to be narrowed.
+const MOST: i64 = 10_000;
+
+/// Arguments of the commands that do something about actions.
+#[derive(Debug, Args)]
+pub(super) struct ByHandArgs {
+    /// The actions, by id
+    #[arg(value_name = "ID", conflicts_with_all = ["state", "rule", "deed", "portal", "target"])]
+    ids: Vec<Uuid>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Do it even where the filter matches more than one; else they are only listed
+    #[arg(long)]
+    yes: bool,
+    /// Only list what it would be done to; exits 3 when there is something
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    person: PersonArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Arguments of `pause` and `resume`.
+#[derive(Debug, Args)]
+pub(super) struct SwitchArgs {
+    #[command(flatten)]
+    person: PersonArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(
+    verb: Verb,
+    args: ByHandArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    args.check(verb)?;
+    let person = args.person.person()?;
+    let record = Record::open(&args.common, environment).await?;
+    let actions = record.actions();
+    let now = record.clock.now();
+    let output = Output::new(args.common.json);
+    let work = async {
+        let chosen = args.chosen(verb, &actions).await?;
+        // Who names actions one by one means them; a filter may match more than was thought of.
+        let asks = args.dry_run || (args.ids.is_empty() && chosen.len() > 1 && !args.yes);
+        if asks {
+            return Ok(list(verb, &chosen, now, output));
+        }
+        if chosen.is_empty() {
+            Output::progress("no action matches");
+        }
+        do_all(verb, &chosen, &actions, &person, output).await
+    };
+    or_stopped(record.finish(work).await?)
+}
+
+pub(super) async fn pause(
+    args: SwitchArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let person = args.person.person()?;
+    let record = Record::open(&args.common, environment).await?;
+    let actions = record.actions();
+    let work = async {
+        Ok(actions
+            .pause_all(&person)
+            .await
+            .context("could not pause")?)
+    };
+    let (paused, is_new) = or_stopped(record.finish(work).await?)?;
+    let already = if is_new { "" } else { "already " };
+    let text = format!("{already}{}", told(&paused));
+    Output::new(args.common.json).data(&text, &render::pause(Some(&paused)));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn resume(
+    args: SwitchArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let person = args.person.person()?;
+    let record = Record::open(&args.common, environment).await?;
+    let actions = record.actions();
+    let work = async {
+        Ok(actions
+            .resume_all(&person)
+            .await
+            .context("could not resume")?)
+    };
+    let ended = or_stopped(record.finish(work).await?)?;
+    let text = match ended {
+        Some(paused) => format!("actions go on; they were {}", told(&paused)),
+        None => "actions were not paused".to_owned(),
+    };
+    Output::new(args.common.json).data(&text, &render::pause(None));
+    Ok(ExitCode::SUCCESS)
+}
+
+impl ByHandArgs {
+    fn check(&self, verb: Verb) -> Result<(), CliError> {
+        if self.ids.is_empty() && self.filter.is_empty() {
+            return Err(CliError::Usage(format!(
+                "name actions by id, or by a filter such as --state {}",
+                verb.starting_states()[0]
+            )));
+        }
+        match self.filter.state {
+            Some(state) if !verb.starting_states().contains(&state) => {
+                Err(CliError::Usage(format!(
+                    "--state {state}: {}",
+                    api::refusal(verb, Intervened::WrongState(state))
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The actions that are meant.
+    async fn chosen(&self, verb: Verb, actions: &Queue) -> Result<Vec<Action>, CliError> {
+        if self.ids.is_empty() {
+            let mut filter = self.filter.filter();
+            filter.state = filter
+                .state
+                .or_else(|| verb.starting_states().first().copied());
+            let found = matching(actions, &filter, MOST + 1).await?;
+            if found.len() > usize::try_from(MOST).unwrap_or(usize::MAX) {
+                return Err(CliError::Usage(format!(
+                    "more than {MOST} actions match: narrow the filter"
+                )));
+            }
+            return Ok(found);
+        }
+        let mut chosen = Vec::with_capacity(self.ids.len());
+        for id in &self.ids {
+            let found = actions.detail(*id).await;
+            let found = found.context("could not read actions")?;
+            let found = found.ok_or_else(|| anyhow!("there is no action {id}"))?;
+            chosen.push(found.action);
+        }
+        Ok(chosen)
+    }
+}
+
+/// Lists what it would be done to; 3 where there is something.
+fn list(verb: Verb, chosen: &[Action], now: DateTime<Utc>, output: Output) -> ExitCode {
+    if chosen.is_empty() {
+        Output::progress("no action matches");
+        return ExitCode::SUCCESS;
+    }
+    print(chosen, now, output);
+    let count = chosen.len();
+    let noun = if count == 1 { "action" } else { "actions" };
+    Output::progress(&format!(
+        "{count} {noun}, left as they are: add --yes to {verb} them all"
+    ));
+    ExitCode::from(DIFFERENCES)
+}
+
+/// Does it to one action after the other; fails when one of them could not be done.
+async fn do_all(
+    verb: Verb,
+    chosen: &[Action],
+    actions: &Queue,
+    person: &Person,
+    output: Output,
+) -> Result<ExitCode, CliError> {
+    let mut refused = 0_usize;
+    for action in chosen {
+        let id = action.id;
+        let done = actions.intervene(id, verb, person).await;
+        match done.with_context(|| format!("could not {verb} {id}"))? {
+            Intervened::Done(by) => {
+                let now = actions.detail(by).await.context("could not read actions")?;
+                let deed = &action.deed;
+                let target = format!("{} {}", action.target.kind(), action.target.id());
+                let successor = now.as_ref().filter(|_| by != id);
+                let made = successor.map_or_else(String::new, |made| {
+                    format!(", by {} {by}", made.action.deed)
+                });
+                output.data(&format!("{verb} {id}: {deed} of {target}{made}"), &now);
+            }
+            other => {
+                refused += 1;
+                Output::complain(&format!("{id}: {}", api::refusal(verb, other)));
+            }
+        }
+    }
+    if refused > 0 {
+        let count = chosen.len();
+        return Err(CliError::Failed(anyhow!(
+            "{refused} of {count} actions were left as they are"
+        )));
+    }
+    Ok(ExitCode::SUCCESS)
+}

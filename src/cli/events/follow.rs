@@ -1,0 +1,96 @@
+//! `usher events --follow`: polls for new batches, and shows their events.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use crate::cli::events::{PAGE, put, table};
+use crate::cli::table::Table;
+use crate::cli::{CliError, Output};
+use crate::clock::Clock;
+use crate::journal::{EventFilter, Journal, JournalError, Position, StoredEvent};
+
+/// Between looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// A batch may be committed this long after its first byte came; its time is that of the byte.
+const LATE: TimeDelta = TimeDelta::minutes(2);
+/// Batches in that time; more would be hundreds a second.
+const MOST: i64 = 50_000;
+
+/// Shows the newest `limit` events, then those that come in, until it is dropped.
+pub(super) async fn follow(
+    journal: Journal,
+    clock: Clock,
+    filter: EventFilter,
+    limit: u32,
+    output: Output,
+) -> Result<(), CliError> {
+    let window = || clock.now() - LATE;
+    let known = journal.batches_since(window(), MOST).await;
+    let mut seen: BTreeSet<Uuid> = known
+        .context("could not read events")?
+        .into_iter()
+        .collect();
+    let newest = journal
+        .search_page(&filter, None, i64::from(limit).min(PAGE))
+        .await
+        .context("could not read events")?;
+    let mut table = table();
+    print(&newest.events, &mut table, output);
+    if !output.is_json() {
+        output.table(&mut table);
+    }
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let recent = match journal.batches_since(window(), MOST).await {
+            Ok(recent) => recent,
+            Err(error) if error.is_transient() => {
+                Output::progress(&format!("{}, trying again", error.chain()));
+                continue;
+            }
+            Err(error) => return Err(CliError::Failed(error.into())),
+        };
+        let new: Vec<Uuid> = recent
+            .iter()
+            .filter(|batch| !seen.contains(batch))
+            .copied()
+            .collect();
+        if !new.is_empty() {
+            let filter = EventFilter {
+                batches: Some(new),
+                ..filter.clone()
+            };
+            let events = all(&journal, &filter).await;
+            print(
+                &events.context("could not read events")?,
+                &mut table,
+                output,
+            );
+            Output::lines(&table.take());
+        }
+        seen = recent.into_iter().collect();
+    }
+}
+
+/// Every event of new batches that matches, newest first.
+async fn all(journal: &Journal, filter: &EventFilter) -> Result<Vec<StoredEvent>, JournalError> {
+    let mut events: Vec<StoredEvent> = Vec::new();
+    loop {
+        let after: Option<Position> = events.last().map(Into::into);
+        let found = journal.search_page(filter, after, PAGE).await?;
+        events.extend(found.events);
+        if !found.more {
+            return Ok(events);
+        }
+    }
+}
+
+/// The oldest first, as they follow each other.
+fn print(events: &[StoredEvent], table: &mut Table<6>, output: Output) {
+    for event in events.iter().rev() {
+        put(event, table, output);
+    }
+}

@@ -1,0 +1,234 @@
+//! `usher events`: what is in the journal, newest first, and as it comes in.
+
+mod follow;
+mod reverify;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::cli::record::{Record, or_stopped, within_reach};
+use crate::cli::table::{Table, field};
+use crate::cli::times::Moment;
+use crate::cli::{CliError, Common, Output};
+use crate::config::Environment;
+use crate::console::render;
+use crate::event::{EventId, Kind, Verdict};
+use crate::journal::{EventFilter, Journal, Position, StoredEvent};
+
+/// Events in one question to the database.
+const PAGE: i64 = 1_000;
+
+/// Arguments of `usher events`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct EventsArgs {
+    #[command(subcommand)]
+    command: Option<EventsCommand>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum EventsCommand {
+    /// Show one event whole
+    Show(ShowArgs),
+    /// Check the signatures of stored events again
+    Reverify(reverify::ReverifyArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only events of this portal
+    #[arg(long, value_name = "ID")]
+    portal: Option<String>,
+    /// Only events of this principal (the developer, in a Dev Portal's log)
+    #[arg(long, value_name = "ID")]
+    principal: Option<String>,
+    /// Only events of this name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only events of this kind
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
+    kind: Option<Kind>,
+    /// Earliest time of the event: RFC 3339, or how long ago (2h)
+    #[arg(long, value_name = "T")]
+    from: Option<Moment>,
+    /// Events before this time: RFC 3339, or how long ago (1h)
+    #[arg(long, value_name = "T")]
+    to: Option<Moment>,
+    /// Only events of this trace
+    #[arg(long, value_name = "ID")]
+    trace: Option<String>,
+    /// Only events with this verdict on their signature
+    #[arg(long, value_name = "VERDICT", value_parser = verdicts())]
+    verification: Option<Verdict>,
+    /// Only events whose entry holds this text, in exact case
+    #[arg(long, value_name = "TEXT")]
+    q: Option<String>,
+    /// How many, the newest [default: 100, with --follow 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Go on with events as they come in, the oldest first
+    #[arg(long, short, conflicts_with = "to")]
+    follow: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// The event's id
+    #[arg(value_parser = event_id)]
+    id: EventId,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(args: EventsArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    match args.command {
+        Some(EventsCommand::Show(args)) => show(args, environment).await,
+        Some(EventsCommand::Reverify(args)) => Box::pin(reverify::run(args, environment)).await,
+        None => list(args.list, environment).await,
+    }
+}
+
+async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let record = Record::open(&args.common, environment).await?;
+    let filter = args.filter(&record);
+    let output = Output::new(args.common.json);
+    let journal = record.journal().clone();
+    if args.follow {
+        let clock = record.clock.clone();
+        let limit = args.limit.unwrap_or(10);
+        let follow = follow::follow(journal, clock, filter, limit, output);
+        // Whoever follows ends it by a signal: that is no failure.
+        record.finish(follow).await?;
+    } else {
+        let limit = args.limit.unwrap_or(100);
+        let listed = print_newest(&journal, &filter, limit, output);
+        or_stopped(record.finish(listed).await?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let record = Record::open(&args.common, environment).await?;
+    let output = Output::new(args.common.json);
+    let journal = record.journal().clone();
+    let found = async {
+        Ok(journal
+            .event(args.id)
+            .await
+            .context("could not read events")?)
+    };
+    let found = or_stopped(record.finish(found).await?)?;
+    let event = found.ok_or_else(|| anyhow!("there is no event with this id"))?;
+    let data = render::event(&event);
+    output.data(&whole(&event, &data), &data);
+    Ok(ExitCode::SUCCESS)
+}
+
+impl ListArgs {
+    fn filter(&self, record: &Record) -> EventFilter {
+        let now = record.clock.now();
+        let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
+        EventFilter {
+            portal_id: self.portal.clone(),
+            principal_id: self.principal.clone(),
+            name: self.name.clone(),
+            kind: self.kind.map(|kind| kind.as_str().to_owned()),
+            trace_id: self.trace.clone(),
+            verification: self.verification,
+            from: time(self.from),
+            to: time(self.to),
+            q: self.q.clone(),
+            batches: None,
+        }
+    }
+}
+
+/// The newest events that match, newest first, page by page.
+async fn print_newest(
+    journal: &Journal,
+    filter: &EventFilter,
+    limit: u32,
+    output: Output,
+) -> Result<(), CliError> {
+    let mut table = table();
+    let mut left = i64::from(limit);
+    let mut after: Option<Position> = None;
+    while left > 0 {
+        let found = journal
+            .search_page(filter, after, left.min(PAGE))
+            .await
+            .context("could not read events")?;
+        for event in &found.events {
+            put(event, &mut table, output);
+        }
+        left -= i64::try_from(found.events.len()).unwrap_or(left);
+        after = found.events.last().map(Into::into);
+        if !found.more || after.is_none() {
+            break;
+        }
+    }
+    output.table(&mut table);
+    Ok(())
+}
+
+fn table() -> Table<6> {
+    Table::new(["TIME", "KIND", "NAME", "PRINCIPAL", "VERIFICATION", "ID"])
+}
+
+/// Prints an event as JSON at once, or puts it into the table.
+fn put(event: &StoredEvent, table: &mut Table<6>, output: Output) {
+    let data = render::event(event);
+    if output.is_json() {
+        output.data("", &data);
+        return;
+    }
+    let text = |name: &str| match &data[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    table.push([
+        text("occurred_at"),
+        text("kind"),
+        text("name"),
+        text("principal_id"),
+        text("verification"),
+        text("id"),
+    ]);
+}
+
+/// Every member of an event, one a line, and its entry as received.
+fn whole(event: &StoredEvent, data: &Value) -> String {
+    let mut lines = Vec::new();
+    for (name, value) in data.as_object().into_iter().flatten() {
+        match value {
+            Value::String(text) => lines.push(field(name, text)),
+            other => lines.push(field(name, &other.to_string())),
+        }
+    }
+    lines.push(field("entry", &String::from_utf8_lossy(&event.raw)));
+    lines.join("\n")
+}
+
+fn event_id(text: &str) -> Result<EventId, String> {
+    text.parse().map_err(|_| "an event id is a UUID".to_owned())
+}
+
+fn kinds() -> impl TypedValueParser<Value = Kind> {
+    let words = Kind::ALL.map(Kind::as_str);
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<Kind>())
+}
+
+/// Takes the word for a verdict.
+fn verdicts() -> impl TypedValueParser<Value = Verdict> {
+    let words = Verdict::ALL.map(Verdict::as_str);
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<Verdict>())
+}

@@ -1,0 +1,133 @@
+//! `usher events reverify`: checks the signatures of stored events again.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use chrono::DateTime;
+use clap::Args;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::build_client;
+use crate::cli::events::verdicts;
+use crate::cli::record::{Record, far_future, or_stopped, within_reach};
+use crate::cli::times::Moment;
+use crate::cli::{CliError, Common, DIFFERENCES, Output};
+use crate::config::Environment;
+use crate::event::Verdict;
+use crate::intake::{KeyRing, Reverified, Reverify};
+use crate::journal::CheckFilter;
+
+/// Whoever waits hears something at least this often.
+const REMIND_EVERY: Duration = Duration::from_secs(10);
+
+/// Arguments of `usher events reverify`.
+#[derive(Debug, Args)]
+pub(super) struct ReverifyArgs {
+    /// Earliest time of the event: RFC 3339, or how long ago (2h)
+    #[arg(long, value_name = "T")]
+    from: Option<Moment>,
+    /// Events before this time: RFC 3339, or how long ago (1h)
+    #[arg(long, value_name = "T")]
+    to: Option<Moment>,
+    /// Only events of this portal
+    #[arg(long, value_name = "ID")]
+    portal: Option<Uuid>,
+    /// Only events with this verdict so far
+    #[arg(long, value_name = "VERDICT", value_parser = verdicts())]
+    verification: Option<Verdict>,
+    /// Change nothing; exits 3 when there is something to change
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(
+    args: ReverifyArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let record = Record::open(&args.common, environment).await?;
+    let journal = record.journal().clone();
+    let ring = KeyRing::new(
+        build_client(&record.config.konnect)?,
+        journal.clone(),
+        record.clock.clone(),
+    );
+    let now = record.clock.now();
+    let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
+    let filter = CheckFilter {
+        from: time(args.from).unwrap_or_else(|| within_reach(DateTime::<chrono::Utc>::MIN_UTC)),
+        to: time(args.to).unwrap_or_else(far_future),
+        portal_id: args.portal.map(|portal| portal.to_string()),
+        verdict: args.verification,
+    };
+    let ids = record.ids();
+    let work = async {
+        if let Err(error) = ring.refresh(now).await {
+            let error = anyhow!(error);
+            Output::progress(&format!("{error:#}: checking against the keys seen before"));
+        }
+        let reverify = Reverify::new(journal, ids, filter, !args.dry_run).await;
+        check(reverify.context("could not read the signing keys")?).await
+    };
+    let (done, keys) = or_stopped(record.finish(work).await?)?;
+    tell(&done, keys, args.dry_run, Output::new(args.common.json));
+    if done.held > 0 {
+        return Err(CliError::Failed(anyhow!(
+            "{} events are being read by somebody else and were left as they are: run it again",
+            done.held
+        )));
+    }
+    let stands = !done.lost.is_empty() || (args.dry_run && !done.changes.is_empty());
+    Ok(if stands {
+        ExitCode::from(DIFFERENCES)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Checks slice after slice; what came of it, and against how many keys.
+async fn check(mut reverify: Reverify) -> Result<(Reverified, usize), CliError> {
+    let mut told = Instant::now();
+    while reverify.next().await.context("could not check events")? {
+        if told.elapsed() > REMIND_EVERY {
+            told = Instant::now();
+            let checked = reverify.so_far().checked;
+            Output::progress(&format!("checked {checked} entries so far"));
+        }
+    }
+    Ok((reverify.so_far().clone(), reverify.keys()))
+}
+
+fn tell(done: &Reverified, keys: usize, dry_run: bool, output: Output) {
+    for (change, count) in &done.changes {
+        let (from, to) = (change.from, change.to);
+        let written = if dry_run { "would change" } else { "changed" };
+        output.data(
+            &format!("{from} → {to}: {count} {written}"),
+            &json!({ "from": from, "to": to, "events": count, "written": !dry_run }),
+        );
+    }
+    for (change, count) in &done.lost {
+        let (from, to) = (change.from, change.to);
+        output.data(
+            &format!("{from}, now {to}: {count} left as they are"),
+            &json!({ "from": from, "to": to, "events": count, "written": false }),
+        );
+    }
+    for id in &done.lost_ids {
+        Output::progress(&format!("verified before, and no key fits any more: {id}"));
+    }
+    let changed: u64 = done.changes.values().sum();
+    let lost: u64 = done.lost.values().sum();
+    let checked = done.checked;
+    output.data(
+        &format!("{checked} entries checked against {keys} keys"),
+        &json!({
+            "checked": checked, "keys": keys, "changed": changed,
+            "no_longer_verified": lost, "held": done.held, "dry_run": dry_run,
+        }),
+    );
+}

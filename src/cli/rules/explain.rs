@@ -1,0 +1,304 @@
+//! `usher rules explain`: which rules match a developer now, which condition said no, and what was
+//! done about them so far.
+//!
+//! Shows e-mail and name: whoever may read the database may see them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use konnect::{DeveloperId, PortalId};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::act::{Action, Queue};
+use crate::app::Database;
+use crate::cli::rules::{counted, file_of, open, rules_of};
+use crate::cli::{CliError, Common, Output};
+use crate::clock::{Clock, Ids};
+use crate::config::Environment;
+use crate::directory::Directory;
+use crate::react::{Explained, ExplainedRule, ExplainedSignal, explain};
+use crate::rules::{Decision, NamedValue, RuleSet, Trace};
+
+/// A value in a line for people is cut here.
+const MAX_VALUE: usize = 160;
+
+/// Arguments of `usher rules explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The developer
+    #[arg(long, value_name = "ID")]
+    developer: Uuid,
+    /// The portal [default: every one where the developer is known]
+    #[arg(long, value_name = "ID")]
+    portal: Option<Uuid>,
+    /// The rules [default: rules.path of the configuration]
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(
+    args: ExplainArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let config = args.common.load(environment)?;
+    let rules = rules_of(&file_of(args.rules.clone(), &config)?)?;
+    let database = open(&config, environment).await?;
+    let explained = explain_all(&database, &rules, &args).await;
+    database.stop().await;
+    let explained = explained.context("could not explain")?;
+    if explained.is_empty() {
+        let at = args
+            .portal
+            .map_or(String::new(), |id| format!(" at portal {id}"));
+        let id = args.developer;
+        let hint = "a look of usher serve must have shown them first";
+        return Err(CliError::Failed(anyhow!(
+            "the directory knows no developer {id}{at}: {hint}"
+        )));
+    }
+    for explained in &explained {
+        show(explained, args.common.output());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn explain_all(
+    database: &Database,
+    rules: &RuleSet,
+    args: &ExplainArgs,
+) -> anyhow::Result<Vec<Explained>> {
+    let clock = Clock::system();
+    let ids = Ids::new(clock.clone());
+    let journal = database.journal();
+    let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
+    let queue = Queue::new(journal.clone(), clock.clone(), ids);
+    let portals = match args.portal {
+        Some(portal) => vec![PortalId(portal)],
+        None => directory
+            .portals()
+            .await?
+            .iter()
+            .map(|portal| portal.id)
+            .collect(),
+    };
+    let developer = DeveloperId(args.developer);
+    let mut all = Vec::new();
+    for portal in portals {
+        let rooms = (&directory, &queue);
+        let asked = explain(rooms, rules, (portal, developer), clock.now());
+        all.extend(Box::pin(asked).await?);
+    }
+    Ok(all)
+}
+
+fn show(explained: &Explained, output: Output) {
+    let Explained {
+        portal, developer, ..
+    } = explained;
+    let known = &developer.developer;
+    let email = developer.subject.email.as_deref();
+    let gone = if known.seen.is_gone() { ", gone" } else { "" };
+    let teams: Vec<&str> = developer
+        .teams
+        .iter()
+        .map(|team| team.name.as_str())
+        .collect();
+    let text = format!(
+        "{} ({}, {}{gone}) at {:?} ({}), in {}",
+        email.unwrap_or("(no e-mail known)"),
+        known.id,
+        known.status,
+        portal.name,
+        portal.id,
+        if teams.is_empty() {
+            "no team".to_owned()
+        } else {
+            teams.join(", ")
+        },
+    );
+    let data = json!({
+        "type": "developer",
+        "developer_id": known.id,
+        "portal_id": portal.id,
+        "email": email,
+        "status": known.status.as_str(),
+        "gone": known.seen.is_gone(),
+        "teams": teams,
+    });
+    output.data(&text, &data);
+    for signal in &explained.signals {
+        show_signal(signal, output);
+    }
+    show_rest(explained, output);
+}
+
+fn show_signal(heard: &ExplainedSignal, output: Output) {
+    if output.is_json() {
+        for rule in &heard.rules {
+            output.data("", &json_of_rule(heard, rule));
+        }
+        return;
+    }
+    let mut lines = vec![
+        String::new(),
+        format!("{}: {}", heard.signal.kind, heard.about),
+    ];
+    lines.extend(heard.settled.iter().map(|settled| format!("  {settled}")));
+    for fact in &heard.cut {
+        lines.push(format!(
+            "  {fact} is long: conditions see its first entries only"
+        ));
+    }
+    if heard.rules.is_empty() {
+        lines.push("  no rule hears it".to_owned());
+    }
+    for rule in &heard.rules {
+        push_rule(rule, &mut lines);
+    }
+    output.data(&lines.join("\n"), &());
+}
+
+/// What came of a rule, in one word and, where it does nothing, the first reason.
+fn decided(rule: &ExplainedRule) -> (&'static str, Option<&str>) {
+    match &rule.explanation.decision {
+        Some(Decision::Matched { .. }) => ("matched", None),
+        Some(Decision::NotMatched { reason }) => ("not_matched", Some(reason)),
+        Some(Decision::Overruled { reason, .. }) => ("overruled", Some(reason)),
+        None => (
+            "not_asked",
+            rule.explanation.obstacles.first().map(String::as_str),
+        ),
+    }
+}
+
+fn json_of_rule(heard: &ExplainedSignal, rule: &ExplainedRule) -> Value {
+    let (decision, reason) = decided(rule);
+    let deeds: Vec<Value> = rule
+        .deeds
+        .iter()
+        .map(|deed| json!({ "deed": deed.deed, "but": deed.but }))
+        .collect();
+    json!({
+        "type": "rule",
+        "rule": rule.explanation.rule,
+        "mode": rule.explanation.mode.name(),
+        "signal": heard.signal.kind.as_str(),
+        "application_id": heard.signal.application_id,
+        "registration_id": heard.signal.registration_id,
+        "settled": heard.settled,
+        "cut": heard.cut,
+        "decision": decision,
+        "reason": reason,
+        "obstacles": rule.explanation.obstacles,
+        "deeds": deeds,
+        "condition": rule.explanation.condition,
+    })
+}
+
+fn push_rule(rule: &ExplainedRule, lines: &mut Vec<String>) {
+    let explanation = &rule.explanation;
+    let (decision, reason) = decided(rule);
+    let decision = decision.replace('_', " ");
+    let reason_too = reason.map_or(String::new(), |reason| format!(", {reason}"));
+    let mode = explanation.mode.name();
+    lines.push(format!(
+        "  {} ({mode}): {decision}{reason_too}",
+        explanation.rule
+    ));
+    let obstacles = explanation.obstacles.iter();
+    let others = obstacles.filter(|obstacle| Some(obstacle.as_str()) != reason);
+    lines.extend(others.map(|obstacle| format!("    also: {obstacle}")));
+    for deed in &rule.deeds {
+        lines.push(format!("    {}", deed.deed));
+        lines.extend(deed.but.iter().map(|but| format!("      but {but}")));
+    }
+    match &explanation.condition {
+        Some(condition) => push_part(condition, 2, lines),
+        None => lines.push("    it has no condition".to_owned()),
+    }
+}
+
+/// A part with its result and values, and its own parts below it.
+fn push_part(part: &Trace, depth: usize, lines: &mut Vec<String>) {
+    let result = match (part.result, &part.reason) {
+        (Some(result), _) => result.to_string(),
+        (None, reason) => reason.clone().unwrap_or_default(),
+    };
+    // A condition may be written on several lines.
+    let written: Vec<&str> = part.text.split_whitespace().collect();
+    let mut values: Vec<String> = part.values.iter().map(value_of).collect();
+    values.extend(part.joined_by.map(|sign| {
+        let words = match sign {
+            "&&" => "all of",
+            "||" => "one of",
+            _ => "not",
+        };
+        words.to_owned()
+    }));
+    let values = match values.join(", ") {
+        none if none.is_empty() => none,
+        some => format!(" ({some})"),
+    };
+    let indent = "  ".repeat(depth);
+    lines.push(format!("{indent}{} → {result}{values}", written.join(" ")));
+    for inner in &part.parts {
+        push_part(inner, depth + 1, lines);
+    }
+}
+
+fn value_of(value: &NamedValue) -> String {
+    if let Some(reason) = &value.reason {
+        return format!("{}: {reason}", value.name);
+    }
+    let full = value.value.to_string();
+    let mut shown: String = full.chars().take(MAX_VALUE).collect();
+    if shown.len() < full.len() {
+        shown.push('…');
+    }
+    format!("{} = {shown}", value.name)
+}
+
+fn show_rest(explained: &Explained, output: Output) {
+    if output.is_json() {
+        for (rule, on) in &explained.elsewhere {
+            let data = json!({
+                "type": "rule", "rule": rule, "signal": on, "decision": "not_asked",
+                "reason": "it hears another signal",
+            });
+            output.data("", &data);
+        }
+        for action in &explained.past {
+            output.data("", &json!({ "type": "action", "action": action }));
+        }
+        return;
+    }
+    let mut lines = Vec::new();
+    if !explained.elsewhere.is_empty() {
+        lines.extend([String::new(), "rules on other signals:".to_owned()]);
+        let elsewhere = explained.elsewhere.iter();
+        lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: hears {on}")));
+    }
+    let count = counted(explained.past.len(), "action");
+    lines.extend([String::new(), format!("{count} so far")]);
+    let past = explained.past.iter().map(past);
+    lines.extend(past.map(|action| format!("  {action}")));
+    output.data(&lines.join("\n"), &());
+}
+
+fn past(action: &Action) -> String {
+    let reason = action.reason.as_deref().map(|reason| format!(": {reason}"));
+    format!(
+        "{} {} by {}: {}{} (action {})",
+        action.created_at.format("%FT%TZ"),
+        action.deed,
+        action.rule,
+        action.state,
+        reason.unwrap_or_default(),
+        action.id,
+    )
+}

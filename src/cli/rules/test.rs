@@ -1,0 +1,301 @@
+//! `usher rules test`: what rules would have made of what happened. Writes nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::act::Queue;
+use crate::cli::rules::{counted, file_of, open, rules_of};
+use crate::cli::times::Moment;
+use crate::cli::{CliError, Common, Output};
+use crate::clock::{Clock, Ids};
+use crate::config::Environment;
+use crate::directory::Directory;
+use crate::event::Signal;
+use crate::react::{Outlook, RuleTried, Trial, Tried};
+use crate::rules::{Mode, RuleSet};
+
+/// Two files decide differently.
+const DIFFERENCES: u8 = 3;
+/// What the answer must not be taken for.
+const CAVEAT: &str = "e-mail, names, teams and applications are today's, a status is the one that the \
+                      signal told; limits per hour are left aside";
+
+/// Arguments of `usher rules test`.
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    /// Start of the window: RFC 3339, or how long ago (7d)
+    #[arg(long, value_name = "T")]
+    from: Moment,
+    /// End of the window: RFC 3339, or how long ago (0s is now)
+    #[arg(long, value_name = "T")]
+    to: Moment,
+    /// The rules [default: rules.path of the configuration]
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Other rules: tell only what they would do differently; exits 3 when there is something
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let config = args.common.load(environment)?;
+    let clock = Clock::system();
+    let now = clock.now();
+    let window = (args.from.resolve(now), args.to.resolve(now));
+    let mut files = vec![file_of(args.rules.clone(), &config)?];
+    files.extend(args.against.clone());
+    let sets: Vec<RuleSet> = files.iter().map(rules_of).collect::<Result<_, _>>()?;
+    let sets: Vec<&RuleSet> = sets.iter().collect();
+    let database = open(&config, environment).await?;
+    let journal = database.journal();
+    let ids = Ids::new(clock.clone());
+    let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
+    let queue = Queue::new(journal.clone(), clock, ids);
+    let principal = config.konnect.principal_id;
+    let trial = Trial::new(journal, (&directory, &queue), principal, window, now);
+    let mut report = Report::new(&files, &sets, args.common.output());
+    let events = match &trial {
+        Ok(trial) => Box::pin(trial.run(&sets, |tried| report.take(&tried))).await,
+        Err(error) => {
+            let usage = CliError::Usage(format!("--from, --to: {error}"));
+            database.stop().await;
+            return Err(usage);
+        }
+    };
+    database.stop().await;
+    report.end(window, events.context("could not read the journal")?);
+    Ok(ExitCode::from(match report.differences {
+        0 => 0,
+        _ => DIFFERENCES,
+    }))
+}
+
+/// What one rule would have done.
+#[derive(Debug, Default)]
+struct Tally {
+    mode: &'static str,
+    act: u64,
+    unchanged: u64,
+    skip: u64,
+    /// Why it would have skipped. Reasons name parts of conditions, so that there are few.
+    reasons: BTreeMap<String, u64>,
+}
+
+/// Shows what differs or is done as it is found, and counts the rest.
+struct Report {
+    files: Vec<String>,
+    /// For each file, by rule.
+    tallies: Vec<BTreeMap<String, Tally>>,
+    signals: u64,
+    differences: u64,
+    output: Output,
+}
+
+impl Report {
+    fn new(files: &[PathBuf], sets: &[&RuleSet], output: Output) -> Self {
+        let tallies = sets.iter().map(|rules| {
+            let rules = rules.rules().iter();
+            let tally = |mode: Mode| Tally {
+                mode: mode.name(),
+                ..Tally::default()
+            };
+            rules
+                .map(|rule| (rule.name.clone(), tally(rule.mode)))
+                .collect()
+        });
+        Self {
+            files: files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect(),
+            tallies: tallies.collect(),
+            signals: 0,
+            differences: 0,
+            output,
+        }
+    }
+
+    fn take(&mut self, tried: &Tried) {
+        self.signals += 1;
+        for (tallies, rules) in self.tallies.iter_mut().zip(&tried.by) {
+            for rule in rules {
+                let tally = tallies.entry(rule.rule.clone()).or_default();
+                match &rule.outlook {
+                    Outlook::Act(_) => tally.act += 1,
+                    Outlook::Unchanged(_) => tally.unchanged += 1,
+                    Outlook::Skip(reason) => {
+                        tally.skip += 1;
+                        *tally.reasons.entry(reason.clone()).or_default() += 1;
+                    }
+                }
+            }
+        }
+        match tried.by.as_slice() {
+            [first, second] => self.differ(&tried.signal, first, second),
+            [only] => self.acts(&tried.signal, only),
+            _ => {}
+        }
+    }
+
+    fn acts(&self, signal: &Signal, rules: &[RuleTried]) {
+        for rule in rules {
+            let Outlook::Act(deeds) = &rule.outlook else {
+                continue;
+            };
+            let mode = rule.mode.name();
+            let text = format!(
+                "{}: {} ({mode}) → {}",
+                who(signal),
+                rule.rule,
+                deeds.join(", ")
+            );
+            let mut data = about("act", signal);
+            data["rule"] = json!(rule.rule);
+            data["mode"] = json!(mode);
+            data["deeds"] = json!(deeds);
+            self.output.data(&text, &data);
+        }
+    }
+
+    fn differ(&mut self, signal: &Signal, first: &[RuleTried], second: &[RuleTried]) {
+        let (first, second) = (wanted(first), wanted(second));
+        let without = |all: &[String], known: &[String]| -> Vec<String> {
+            all.iter()
+                .filter(|deed| !known.contains(deed))
+                .cloned()
+                .collect()
+        };
+        let (more, less) = (without(&second, &first), without(&first, &second));
+        if more.is_empty() && less.is_empty() {
+            return;
+        }
+        self.differences += 1;
+        let mut text = who(signal);
+        for (sign, deeds) in [("+", &more), ("-", &less)] {
+            for deed in deeds {
+                write!(text, "\n  {sign} {deed}").expect("text grows");
+            }
+        }
+        let mut data = about("difference", signal);
+        data["more"] = json!(more);
+        data["less"] = json!(less);
+        self.output.data(&text, &data);
+    }
+
+    fn end(&self, (from, to): (DateTime<Utc>, DateTime<Utc>), events: u64) {
+        for (file, tallies) in self.files.iter().zip(&self.tallies) {
+            for (rule, tally) in tallies {
+                self.show(file, rule, tally);
+            }
+        }
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let mut text = format!(
+            "{} to {}: {}, {}",
+            time(from),
+            time(to),
+            counted(events, "event"),
+            counted(self.signals, "signal"),
+        );
+        if self.files.len() > 1 {
+            write!(text, ", {}", counted(self.differences, "difference")).expect("text grows");
+        }
+        write!(text, "\nnote: {CAVEAT}").expect("text grows");
+        let data = json!({
+            "type": "summary",
+            "from": time(from),
+            "to": time(to),
+            "events": events,
+            "signals": self.signals,
+            "differences": (self.files.len() > 1).then_some(self.differences),
+            "note": CAVEAT,
+        });
+        self.output.data(&text, &data);
+    }
+
+    fn show(&self, file: &str, rule: &str, tally: &Tally) {
+        let Tally {
+            mode,
+            act,
+            unchanged,
+            skip,
+            reasons,
+        } = tally;
+        let mut text =
+            format!("{rule} ({mode}): would act {act}, unchanged {unchanged}, would skip {skip}");
+        if self.files.len() > 1 {
+            text = format!("{file}: {text}");
+        }
+        for (reason, count) in reasons {
+            write!(text, "\n  {count} × {reason}").expect("text grows");
+        }
+        let data = json!({
+            "type": "rule",
+            "file": file,
+            "rule": rule,
+            "mode": mode,
+            "act": act,
+            "unchanged": unchanged,
+            "skip": skip,
+            "reasons": reasons,
+        });
+        self.output.data(&text, &data);
+    }
+}
+
+/// Every deed that rules want, and whether it would be done or only written down.
+fn wanted(rules: &[RuleTried]) -> Vec<String> {
+    let mut wanted = Vec::new();
+    for rule in rules {
+        let (Outlook::Act(deeds) | Outlook::Unchanged(deeds)) = &rule.outlook else {
+            continue;
+        };
+        for deed in deeds {
+            let deed = match rule.mode {
+                Mode::Live => deed.clone(),
+                Mode::Shadow | Mode::Off => format!("{deed} (shadow)"),
+            };
+            if !wanted.contains(&deed) {
+                wanted.push(deed);
+            }
+        }
+    }
+    wanted
+}
+
+fn about(kind: &str, signal: &Signal) -> Value {
+    json!({
+        "type": kind,
+        "at": signal.occurred_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        "signal": signal.kind.as_str(),
+        "portal_id": signal.portal_id,
+        "developer_id": signal.developer_id,
+        "application_id": signal.application_id,
+        "registration_id": signal.registration_id,
+        "event_id": signal.cause,
+    })
+}
+
+fn who(signal: &Signal) -> String {
+    let mut text = signal
+        .occurred_at
+        .to_rfc3339_opts(SecondsFormat::Secs, true);
+    write!(text, " {}", signal.kind).expect("text grows");
+    for (what, id) in [
+        ("developer", signal.developer_id),
+        ("registration", signal.registration_id),
+    ] {
+        if let Some(id) = id {
+            write!(text, " {what} {id}").expect("text grows");
+        }
+    }
+    text
+}

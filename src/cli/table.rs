@@ -1,0 +1,110 @@
+//! Lines and columns for people. Without colour; what strangers chose cannot steer the terminal.
+
+use std::fmt::Write;
+
+/// A cell is cut there, but for the last of a row.
+const MAX_LETTERS: usize = 48;
+
+/// Rows under a heading, each column as wide as it must be so far.
+#[derive(Debug)]
+pub(super) struct Table<const N: usize> {
+    heading: [&'static str; N],
+    widths: [usize; N],
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    pub(super) fn new(heading: [&'static str; N]) -> Self {
+        Self {
+            heading,
+            widths: heading.map(str::len),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row; any text may be in it.
+    pub(super) fn push(&mut self, row: [String; N]) {
+        let row = row.map(|cell| plain(&cell));
+        for (width, cell) in self.widths.iter_mut().zip(&row) {
+            *width = (*width).max(cell.chars().count().min(MAX_LETTERS));
+        }
+        self.rows.push(row);
+    }
+
+    /// The heading as a line.
+    pub(super) fn heading(&self) -> String {
+        self.line(&self.heading.map(str::to_owned))
+    }
+
+    /// The rows added since the last call, as lines.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        let rows = std::mem::take(&mut self.rows);
+        rows.iter().map(|row| self.line(row)).collect()
+    }
+
+    fn line(&self, row: &[String; N]) -> String {
+        let mut line = String::new();
+        for (index, (cell, width)) in row.iter().zip(self.widths).enumerate() {
+            if index + 1 == N {
+                line.push_str(cell);
+                break;
+            }
+            let letters = cell.chars().count();
+            if letters > MAX_LETTERS {
+                line.extend(cell.chars().take(MAX_LETTERS - 1));
+                line.push('…');
+            } else {
+                line.push_str(cell);
+            }
+            let gap = width.saturating_sub(letters) + 2;
+            line.extend(std::iter::repeat_n(' ', gap));
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+}
+
+/// `name` and `value` beside each other, for one thing shown whole.
+pub(super) fn field(name: &str, value: &str) -> String {
+    format!("{name:<18}{}", plain(value)).trim_end().to_owned()
+}
+
+/// Text that shows what it is instead of moving the cursor, colouring, or turning the line around.
+pub(super) fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let steers = letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if steers {
+            write!(shown, "\\u{{{:x}}}", u32::from(letter)).expect("writes to memory");
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Table, plain};
+
+    #[test]
+    fn columns_stand_under_each_other() {
+        let mut table = Table::new(["ID", "NAME", "WHY"]);
+        table.push(["1".to_owned(), "ada".to_owned(), "x".to_owned()]);
+        table.push(["22".to_owned(), "b".repeat(60), "y".repeat(60)]);
+        let lines = table.take();
+        let cut = format!("{}…", "b".repeat(47));
+        assert_eq!(lines[0], format!("1   ada{}  x", " ".repeat(45)));
+        assert_eq!(lines[1], format!("22  {cut}  {}", "y".repeat(60)));
+        assert!(table.take().is_empty());
+    }
+
+    #[test]
+    fn strangers_do_not_steer_the_terminal() {
+        assert_eq!(
+            plain("a\u{1b}[2Jb\n\u{202e}ü"),
+            "a\\u{1b}[2Jb\\u{a}\\u{202e}ü"
+        );
+    }
+}

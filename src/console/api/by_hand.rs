@@ -1,0 +1,169 @@
+//! What operators do over HTTP: approve, reject, retry and cancel actions, pause and resume all of them.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::act::{ActionDetail, Intervened, Paused, Person, Verb};
+use crate::console::api::Api;
+use crate::console::api::page::{Parameters, bad_request, journal_problem};
+use crate::console::api::tokens::Caller;
+use crate::console::render;
+use crate::http::Problem;
+
+/// What may come with a request; an empty body says nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhyBody {
+    reason: Option<String>,
+}
+
+/// One action with its attempts and what people did about it.
+pub(super) async fn get_action(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let found = detail(&api, action_id(&id)?).await?;
+    Ok(Json(json!({ "data": found })))
+}
+
+/// Does what the last part of the path says to one action; answers with the action that stands for it
+/// from now on.
+pub(super) async fn intervene(
+    State(api): State<Api>,
+    Path((id, verb)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
+    parameters: Parameters,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let verb: Verb = verb.parse().map_err(|_| nothing_here())?;
+    let person = operator(&caller, &body)?;
+    let id = action_id(&id)?;
+    let done = api
+        .actions
+        .intervene(id, verb, &person)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    match done {
+        Intervened::Done(id) => {
+            let found = detail(&api, id).await?;
+            Ok(Json(json!({ "data": found })))
+        }
+        Intervened::Unknown => Err(no_action()),
+        refused => Err(Problem::new(StatusCode::CONFLICT, refusal(verb, refused))),
+    }
+}
+
+/// Whether a person paused all actions.
+pub(super) async fn get_pause(
+    State(api): State<Api>,
+    parameters: Parameters,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let paused = api.actions.paused().await;
+    let paused = paused.map_err(|error| journal_problem(&error))?;
+    Ok(pause(paused.as_ref()))
+}
+
+/// Lets no action be carried out any more; where that holds already, nothing changes.
+pub(super) async fn pause_actions(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    parameters: Parameters,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let person = operator(&caller, &body)?;
+    let (paused, _) = api
+        .actions
+        .pause_all(&person)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    Ok(pause(Some(&paused)))
+}
+
+/// Lets actions be carried out again.
+pub(super) async fn resume_actions(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    parameters: Parameters,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let person = operator(&caller, &body)?;
+    api.actions
+        .resume_all(&person)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    Ok(pause(None))
+}
+
+/// Why an action stays as it is, for a person.
+pub(crate) fn refusal(verb: Verb, refused: Intervened) -> String {
+    match refused {
+        Intervened::WrongState(state) => {
+            let from: Vec<&str> = verb.starting_states().iter().map(|s| s.as_str()).collect();
+            format!(
+                "the action is {state}, and {verb} is for one that is {}",
+                from.join(" or ")
+            )
+        }
+        Intervened::Taken => {
+            "another action for the same is open or was carried out already".to_owned()
+        }
+        Intervened::Blocked => {
+            "what it waits for was not done: retry that action, this one follows".to_owned()
+        }
+        Intervened::Unknown => "there is no action with this id".to_owned(),
+        Intervened::Done(_) => String::new(),
+    }
+}
+
+fn pause(paused: Option<&Paused>) -> Json<Value> {
+    Json(json!({ "data": render::pause(paused) }))
+}
+
+/// The caller as a person who may act.
+fn operator(caller: &Caller, body: &Bytes) -> Result<Person, Problem> {
+    if !caller.is_operator() {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this token may only read: it takes one with role operator",
+        ));
+    }
+    let why: WhyBody = if body.is_empty() {
+        WhyBody::default()
+    } else {
+        serde_json::from_slice(body)
+            .map_err(|_| bad_request("the body is {\"reason\": \"…\"}, or empty"))?
+    };
+    Person::new(caller.name(), why.reason.as_deref())
+        .map_err(|error| bad_request(format!("reason: {error}")))
+}
+
+async fn detail(api: &Api, id: Uuid) -> Result<ActionDetail, Problem> {
+    let found = api.actions.detail(id).await;
+    found
+        .map_err(|error| journal_problem(&error))?
+        .ok_or_else(no_action)
+}
+
+fn action_id(id: &str) -> Result<Uuid, Problem> {
+    id.parse()
+        .map_err(|_| bad_request("an action id is a UUID"))
+}
+
+fn no_action() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is no action with this id")
+}
+
+fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "nothing is served at this path")
+}

@@ -1,0 +1,365 @@
+//! Checks the stored bytes of entries again, whenever they came: `usher events reverify`.
+//!
+//! A stronger verdict takes the place of a weaker one. A verified entry that no key fits any more is
+//! told and left as it is: nothing here makes the record say less than it said.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use ed25519_dalek::VerifyingKey;
+
+use crate::clock::Ids;
+use crate::event::{self, EventId, Verdict};
+use crate::intake::keys::GOOD_FOR;
+use crate::intake::recheck::{by_batch, release};
+use crate::intake::verify::{Check, Verifier};
+use crate::intake::{IntakeError, REASON_KEY_UNKNOWN};
+use crate::journal::{CheckFilter, Journal, NewVerdict, Position, Quarantined, StoredEvent};
+
+/// Entries checked in one go.
+const AT_ONCE: i64 = 1_000;
+/// While a reader holds a batch, its verdicts wait; a reader that is well is done by then.
+const HELD_TRIES: u32 = 20;
+const HELD_PAUSE: Duration = Duration::from_millis(500);
+/// Entries that are named one by one.
+const NAMED: usize = 100;
+
+/// What was found in place of what was known, in the words for verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// What the record says; `quarantined` for what was kept aside.
+    pub from: &'static str,
+    /// What the check says.
+    pub to: &'static str,
+}
+
+/// What came of it so far.
+#[derive(Debug, Clone, Default)]
+pub struct Reverified {
+    /// Entries that were looked at.
+    pub checked: u64,
+    /// How many entries changed, by what they were and what they are.
+    pub changes: BTreeMap<Change, u64>,
+    /// Verified entries that no key fits any more, by what the check says of them; none is changed.
+    pub lost: BTreeMap<Change, u64>,
+    /// The first of those.
+    pub lost_ids: Vec<EventId>,
+    /// Changes that could not be written, because a reader held their batch for too long.
+    pub held: u64,
+}
+
+/// One run over a part of the record.
+#[derive(Debug)]
+pub struct Reverify {
+    journal: Journal,
+    ids: Ids,
+    filter: CheckFilter,
+    /// Whether what is found is written.
+    writes: bool,
+    keys: Keys,
+    verifier: Verifier,
+    after: Option<Position>,
+    kept_after: Option<(DateTime<Utc>, uuid::Uuid)>,
+    events_done: bool,
+    done: Reverified,
+}
+
+/// Every key that was ever served, the one that was seen last first.
+#[derive(Debug)]
+struct Keys(Vec<(VerifyingKey, DateTime<Utc>)>);
+
+impl Keys {
+    /// Those that were good when an entry was received. One that left the set long before proves
+    /// nothing: the door would not have believed it either.
+    fn good_at(&self, received_at: DateTime<Utc>) -> usize {
+        let is_good = |(_, last_seen): &(VerifyingKey, DateTime<Utc>)| {
+            last_seen
+                .checked_add_signed(GOOD_FOR)
+                .is_none_or(|end| end >= received_at)
+        };
+        self.0.partition_point(is_good)
+    }
+
+    /// Whether a set was fetched after that: only then "no key fits" is an answer.
+    fn is_settled(&self, received_at: DateTime<Utc>) -> bool {
+        self.0
+            .first()
+            .is_some_and(|(_, fetched)| *fetched > received_at)
+    }
+
+    fn first(&self, count: usize) -> Arc<Vec<VerifyingKey>> {
+        Arc::new(self.0[..count].iter().map(|(key, _)| *key).collect())
+    }
+}
+
+impl Reverify {
+    /// Prepares to check what `filter` names against every key that the record knows; `writes` says
+    /// whether stronger verdicts are stored.
+    pub async fn new(
+        journal: Journal,
+        ids: Ids,
+        filter: CheckFilter,
+        writes: bool,
+    ) -> Result<Self, IntakeError> {
+        let stored = journal.keys_since(DateTime::UNIX_EPOCH).await?;
+        let keys = stored.iter().filter_map(|stored| {
+            let bytes = stored.key.as_slice().try_into().ok()?;
+            Some((VerifyingKey::from_bytes(bytes).ok()?, stored.last_seen))
+        });
+        Ok(Self {
+            keys: Keys(keys.collect()),
+            journal,
+            ids,
+            filter,
+            writes,
+            verifier: Verifier::default(),
+            after: None,
+            kept_after: None,
+            events_done: false,
+            done: Reverified::default(),
+        })
+    }
+
+    /// How many keys it checks against.
+    pub fn keys(&self) -> usize {
+        self.keys.0.len()
+    }
+
+    /// What came of it so far.
+    pub fn so_far(&self) -> &Reverified {
+        &self.done
+    }
+
+    /// Checks the next slice: stored events first, then what was kept aside only for want of a key.
+    /// `false` when there is none left.
+    pub async fn next(&mut self) -> Result<bool, IntakeError> {
+        if !self.events_done {
+            let slice = self
+                .journal
+                .events_to_check(&self.filter, self.after, AT_ONCE)
+                .await?;
+            if let Some(last) = slice.last() {
+                self.after = Some(last.into());
+                self.check_events(slice).await?;
+                return Ok(true);
+            }
+            self.events_done = true;
+        }
+        if self
+            .filter
+            .verdict
+            .is_some_and(|v| v != Verdict::KeyUnknown)
+        {
+            return Ok(false);
+        }
+        let kept = self
+            .journal
+            .quarantined_for(REASON_KEY_UNKNOWN, self.kept_after, AT_ONCE)
+            .await?;
+        let Some(last) = kept.last() else {
+            return Ok(false);
+        };
+        self.kept_after = Some((last.received_at, last.id));
+        self.check_kept(kept).await?;
+        Ok(true)
+    }
+
+    async fn check_events(&mut self, events: Vec<StoredEvent>) -> Result<(), IntakeError> {
+        let entries = events.iter().map(|event| (&event.raw, event.received_at));
+        let verdicts = self.verdicts(entries.collect()).await?;
+        self.done.checked += events.len() as u64;
+        let mut settled = Vec::new();
+        for (event, found) in events.iter().zip(verdicts) {
+            match judge(event.verdict, found) {
+                Judgement::Same => {}
+                Judgement::Settles => settled.push((event, found)),
+                Judgement::Lost => {
+                    *self
+                        .done
+                        .lost
+                        .entry(change(event.verdict, found))
+                        .or_default() += 1;
+                    if self.done.lost_ids.len() < NAMED {
+                        self.done.lost_ids.push(event.id);
+                    }
+                }
+            }
+        }
+        for (batch, verdicts) in by_batch(settled) {
+            self.settle(batch, &verdicts).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(
+        &mut self,
+        batch: uuid::Uuid,
+        verdicts: &[NewVerdict],
+    ) -> Result<(), IntakeError> {
+        if self.writes && !self.write(batch, verdicts).await? {
+            self.done.held += verdicts.len() as u64;
+            return Ok(());
+        }
+        for new in verdicts {
+            *self
+                .done
+                .changes
+                .entry(change(new.from, new.to))
+                .or_default() += 1;
+        }
+        Ok(())
+    }
+
+    /// Writes the verdicts once no reader holds the batch; `false` when one does for too long.
+    async fn write(&self, batch: uuid::Uuid, verdicts: &[NewVerdict]) -> Result<bool, IntakeError> {
+        for _ in 0..HELD_TRIES {
+            if self.journal.settle(batch, verdicts).await?.is_some() {
+                return Ok(true);
+            }
+            tokio::time::sleep(HELD_PAUSE).await;
+        }
+        Ok(false)
+    }
+
+    async fn check_kept(&mut self, kept: Vec<Quarantined>) -> Result<(), IntakeError> {
+        let entries = kept.iter().map(|row| (&row.raw, row.received_at));
+        let verdicts = self.verdicts(entries.collect()).await?;
+        for (row, found) in kept.into_iter().zip(verdicts) {
+            if !self.concerns(&row) {
+                continue;
+            }
+            self.done.checked += 1;
+            if !matches!(found, Verdict::Verified | Verdict::Failed) {
+                continue;
+            }
+            if !self.writes || release(&self.journal, &self.ids, row, found).await? {
+                let change = Change {
+                    from: "quarantined",
+                    to: found.as_str(),
+                };
+                *self.done.changes.entry(change).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the filter names an entry that is not stored as an event.
+    fn concerns(&self, row: &Quarantined) -> bool {
+        let Ok(event) = event::parse(&row.raw) else {
+            return false;
+        };
+        let of_portal = self.filter.portal_id.as_ref().is_none_or(|portal| {
+            let named = event.members.text("portal_id");
+            named.is_some_and(|named| *named == **portal)
+        });
+        of_portal && (self.filter.from..self.filter.to).contains(&event.event_ts)
+    }
+
+    /// The verdict on each entry, against the keys that were good when it was received.
+    async fn verdicts(
+        &self,
+        entries: Vec<(&Vec<u8>, DateTime<Utc>)>,
+    ) -> Result<Vec<Verdict>, IntakeError> {
+        let mut verdicts = vec![Verdict::KeyUnknown; entries.len()];
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, (_, received_at)) in entries.iter().enumerate() {
+            let good = self.keys.good_at(*received_at);
+            groups.entry(good).or_default().push(index);
+        }
+        for (good, indexes) in groups {
+            let lines = indexes
+                .iter()
+                .map(|index| Bytes::copy_from_slice(entries[*index].0));
+            let keys = self.keys.first(good);
+            let checks = self.verifier.check(lines.collect(), keys).await?;
+            for (index, check) in indexes.into_iter().zip(checks) {
+                verdicts[index] = match check {
+                    Check::Fits => Verdict::Verified,
+                    Check::NoKeyFits if self.keys.is_settled(entries[index].1) => Verdict::Failed,
+                    Check::NoKeyFits => Verdict::KeyUnknown,
+                    Check::NoSignature => Verdict::Failed,
+                    Check::Unsigned => Verdict::Unsigned,
+                };
+            }
+        }
+        Ok(verdicts)
+    }
+}
+
+/// What is to be done about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judgement {
+    /// The record says it already, or the check says less than the record.
+    Same,
+    /// It takes the place of what the record says.
+    Settles,
+    /// What was verified is not any more.
+    Lost,
+}
+
+fn judge(known: Verdict, found: Verdict) -> Judgement {
+    match (known, found) {
+        _ if known == found => Judgement::Same,
+        (Verdict::Verified, _) => Judgement::Lost,
+        // An open question does not take the place of an answer.
+        (Verdict::Failed, Verdict::KeyUnknown) => Judgement::Same,
+        (Verdict::KeyUnknown, Verdict::Failed) => Judgement::Settles,
+        _ if found.strength() > known.strength() => Judgement::Settles,
+        _ => Judgement::Same,
+    }
+}
+
+fn change(from: Verdict, to: Verdict) -> Change {
+    Change {
+        from: from.as_str(),
+        to: to.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+    use ed25519_dalek::SigningKey;
+
+    use super::{Judgement, Keys, judge};
+    use crate::event::Verdict;
+
+    #[test]
+    fn nothing_is_made_weaker_in_silence() {
+        use Verdict::{Failed, KeyUnknown, NotApplicable, Unsigned, Verified};
+        for (known, found, expected) in [
+            (KeyUnknown, Verified, Judgement::Settles),
+            (KeyUnknown, Failed, Judgement::Settles),
+            (KeyUnknown, KeyUnknown, Judgement::Same),
+            (Failed, Verified, Judgement::Settles),
+            (Failed, KeyUnknown, Judgement::Same),
+            (NotApplicable, Verified, Judgement::Settles),
+            (NotApplicable, Failed, Judgement::Settles),
+            (NotApplicable, Unsigned, Judgement::Settles),
+            (Unsigned, Verified, Judgement::Settles),
+            (Unsigned, Failed, Judgement::Same),
+            (Verified, Failed, Judgement::Lost),
+            (Verified, KeyUnknown, Judgement::Lost),
+            (Verified, Verified, Judgement::Same),
+        ] {
+            assert_eq!(judge(known, found), expected, "{known} and {found}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_good_for_what_came_until_eight_days_after_it_left() {
+        let left: DateTime<Utc> = "2026-03-01T00:00:00Z".parse().unwrap();
+        let fetched = left + TimeDelta::days(30);
+        let key = |seed| SigningKey::from_bytes(&[seed; 32]).verifying_key();
+        let keys = Keys(vec![(key(2), fetched), (key(1), left)]);
+        for (days, good) in [(-300, 2), (0, 2), (8, 2), (9, 1), (38, 1), (39, 0)] {
+            let received_at = left + TimeDelta::days(days);
+            assert_eq!(keys.good_at(received_at), good, "{days} days");
+        }
+        assert!(keys.is_settled(fetched - TimeDelta::seconds(1)));
+        assert!(!keys.is_settled(fetched));
+    }
+}

@@ -1,0 +1,303 @@
+//! What the rules make of one person now, and why: every rule that hears a signal of theirs, part by
+//! part, and what else stands in the way of each deed. Reads only, and asks no API.
+
+use chrono::{DateTime, Utc};
+use konnect::{DeveloperId, PortalId};
+use uuid::Uuid;
+
+use crate::act::{Action, ActionFilter, DeedSpec, NewChain, NewStep, OnLimit, Queue, TeamRef};
+use crate::directory::{Application, DeveloperRecord, Directory, Portal};
+use crate::event::{EventId, Signal, SignalKind};
+use crate::journal::JournalError;
+use crate::react::redecide::{requested, signed_up};
+use crate::react::{gather, plan};
+use crate::rules::{self, Decision, DeveloperFacts, Explanation, Facts, Mode, RuleSet};
+
+/// Past actions are listed up to this many for each of developer, application and registration.
+const MAX_PAST: i64 = 100;
+
+/// Why nothing is done about somebody, whatever the rules say.
+pub(super) const FORGOTTEN: &str = "they were forgotten: nothing is decided about them";
+
+/// One person of one portal.
+#[derive(Debug)]
+pub struct Explained {
+    /// Where.
+    pub portal: Portal,
+    /// Who, with whatever surrounds them.
+    pub developer: DeveloperRecord,
+    /// What rules may hear of them now.
+    pub signals: Vec<ExplainedSignal>,
+    /// The rules that hear something else, each with its signal.
+    pub elsewhere: Vec<(String, String)>,
+    /// What was decided about them so far, newest first.
+    pub past: Vec<Action>,
+}
+
+/// One signal of a person.
+#[derive(Debug)]
+pub struct ExplainedSignal {
+    /// The signal.
+    pub signal: Signal,
+    /// What it is about, in words.
+    pub about: String,
+    /// Why it is not decided about again by itself; none for who is pending.
+    pub settled: Option<String>,
+    /// Facts of which the rules see a part only.
+    pub cut: Vec<&'static str>,
+    /// Every rule that hears it, in decision order.
+    pub rules: Vec<ExplainedRule>,
+}
+
+/// One rule on one signal.
+#[derive(Debug)]
+pub struct ExplainedRule {
+    /// What the rule says.
+    pub explanation: Explanation,
+    /// Its deeds, where it matches.
+    pub deeds: Vec<DeedOutlook>,
+}
+
+/// One deed of a rule that matches.
+#[derive(Debug)]
+pub struct DeedOutlook {
+    /// The deed, as the rule names it.
+    pub deed: String,
+    /// What stands in its way, or makes it needless.
+    pub but: Vec<String>,
+}
+
+/// Explains what `rules` make of a developer of `portal`; nothing if the directory does not know
+/// them.
+pub async fn explain(
+    (directory, queue): (&Directory, &Queue),
+    rules: &RuleSet,
+    (portal, developer): (PortalId, DeveloperId),
+    now: DateTime<Utc>,
+) -> Result<Option<Explained>, JournalError> {
+    let known = directory.developer(portal, developer).await?;
+    let (Some(developer), Some(portal)) = (known, directory.portal(portal).await?) else {
+        return Ok(None);
+    };
+    let explainer = Explainer {
+        directory,
+        queue,
+        rules,
+        now,
+    };
+    let signals = explainer.signals(&developer).await?;
+    let past = explainer.past(&developer, &signals).await?;
+    let is_heard = |on: &str| signals.iter().any(|heard| heard.signal.kind.as_str() == on);
+    let elsewhere = rules.rules().iter().filter(|rule| !is_heard(&rule.on));
+    let elsewhere = elsewhere.map(|rule| (rule.name.clone(), rule.on.clone()));
+    Ok(Some(Explained {
+        portal,
+        elsewhere: elsewhere.collect(),
+        developer,
+        signals,
+        past,
+    }))
+}
+
+struct Explainer<'a> {
+    directory: &'a Directory,
+    queue: &'a Queue,
+    rules: &'a RuleSet,
+    now: DateTime<Utc>,
+}
+
+impl Explainer<'_> {
+    async fn signals(&self, known: &DeveloperRecord) -> Result<Vec<ExplainedSignal>, JournalError> {
+        let developer = &known.developer;
+        let status = developer.status.as_str();
+        let about = format!("developer {}", developer.id);
+        let mut signals = vec![
+            self.signal(signed_up(developer), about, settled("developer", status))
+                .await?,
+        ];
+        for application in &known.applications {
+            let about = format!("application {:?} {}", application.name, application.id);
+            let settled = "an application is decided about once, when it is first seen";
+            let signal = created(application, developer.id);
+            signals.push(self.signal(signal, about, Some(settled.to_owned())).await?);
+        }
+        let registrations = self
+            .directory
+            .registrations_of(developer.portal_id, developer.id);
+        for registration in registrations.await? {
+            let about = format!(
+                "registration {} for {:?}",
+                registration.id, registration.api.name
+            );
+            let settled = settled("registration", registration.status.as_str());
+            let signal = requested(&registration, Some(developer.id));
+            signals.push(self.signal(signal, about, settled).await?);
+        }
+        Ok(signals)
+    }
+
+    async fn signal(
+        &self,
+        signal: Signal,
+        about: String,
+        settled: Option<String>,
+    ) -> Result<ExplainedSignal, JournalError> {
+        let rooms = (self.directory, self.queue);
+        let gathered = gather(rooms, &signal, None, false, self.now).await?;
+        let chains = plan::chains(self.rules, &signal, &[], &gathered);
+        let mut explained = Vec::new();
+        for explanation in rules::explain(self.rules, &gathered.facts) {
+            let chain = chains.iter().find(|chain| chain.rule == explanation.rule);
+            let mut deeds = Vec::new();
+            if let (Some(chain), Some(Decision::Matched { deeds: planned })) =
+                (chain, &explanation.decision)
+            {
+                for (step, planned) in chain.steps.iter().zip(planned) {
+                    let but = self
+                        .but(chain, step, &gathered.facts, explanation.mode)
+                        .await?;
+                    let deed = planned.deed.to_string();
+                    deeds.push(DeedOutlook { deed, but });
+                }
+            }
+            explained.push(ExplainedRule { explanation, deeds });
+        }
+        Ok(ExplainedSignal {
+            about,
+            settled: settled.or_else(|| gathered.is_forgotten.then(|| FORGOTTEN.to_owned())),
+            cut: gathered.facts.cut(),
+            rules: explained,
+            signal,
+        })
+    }
+
+    /// What stands in the way of a deed that was decided.
+    async fn but(
+        &self,
+        chain: &NewChain,
+        step: &NewStep,
+        facts: &Facts,
+        mode: Mode,
+    ) -> Result<Vec<String>, JournalError> {
+        let mut but = Vec::new();
+        if mode == Mode::Shadow {
+            but.push("the rule is in shadow: it is written down and not done".to_owned());
+        }
+        if let Some(owner) = &step.owned_by {
+            but.push(format!("rule {owner} does it"));
+        }
+        if let Some(action) = self.queue.standing(chain, step).await? {
+            let reason = action.reason.map(|reason| format!(": {reason}"));
+            but.push(format!(
+                "{} since {}{} (action {})",
+                action.state,
+                action.updated_at.format("%FT%TZ"),
+                reason.unwrap_or_default(),
+                action.id,
+            ));
+        }
+        but.extend(self.state(chain, step, facts).await?);
+        if chain.limit_per_hour > 0 && !matches!(step.deed, DeedSpec::Park { .. }) {
+            let started = self.queue.started_within_the_hour(&chain.rule).await?;
+            if started >= i64::from(chain.limit_per_hour) {
+                let what = match chain.on_limit {
+                    OnLimit::Delay => "it waits",
+                    OnLimit::Park => "it is left to a person",
+                };
+                let limit = chain.limit_per_hour;
+                but.push(format!("limit_per_hour of {limit} is reached: {what}"));
+            }
+        }
+        Ok(but)
+    }
+
+    /// What the worker would find when it reads the target again.
+    async fn state(
+        &self,
+        chain: &NewChain,
+        step: &NewStep,
+        facts: &Facts,
+    ) -> Result<Option<String>, JournalError> {
+        let developer = facts.developer.as_ref();
+        let not = |wanted: &str, what: &str, status: &str| {
+            (status != wanted)
+                .then(|| format!("it acts only on what is {wanted}, and the {what} is {status}"))
+        };
+        let not_developer = |wanted| developer.and_then(|it| not(wanted, "developer", &it.status));
+        let registration = facts.registration.as_ref();
+        let not_registration =
+            |wanted| registration.and_then(|it| not(wanted, "registration", &it.status));
+        Ok(match &step.deed {
+            DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper => not_developer("pending"),
+            DeedSpec::RevokeDeveloper => not_developer("approved"),
+            DeedSpec::ApproveRegistration | DeedSpec::RejectRegistration => {
+                not_registration("pending")
+            }
+            DeedSpec::RevokeRegistration => not_registration("approved"),
+            DeedSpec::AddToTeam { team, .. } => {
+                if developer.is_some_and(|found| is_member(found, team)) {
+                    Some("is a member already".to_owned())
+                } else {
+                    self.queue
+                        .brought_about(chain.portal_id, step.target, &step.deed)
+                        .await?
+                        .then(|| {
+                            "somebody else ended the membership: it is not made again".to_owned()
+                        })
+                }
+            }
+            DeedSpec::RemoveFromTeam { team } => developer
+                .filter(|found| !is_member(found, team))
+                .map(|_| "is no member".to_owned()),
+            DeedSpec::Park { .. } => None,
+        })
+    }
+
+    async fn past(
+        &self,
+        developer: &DeveloperRecord,
+        signals: &[ExplainedSignal],
+    ) -> Result<Vec<Action>, JournalError> {
+        let portal_id = Some(developer.developer.portal_id.0);
+        let of_signals = signals.iter().map(|heard| &heard.signal);
+        let ids = of_signals.filter_map(|signal| signal.registration_id.or(signal.application_id));
+        let mut past = Vec::new();
+        for target in std::iter::once(developer.developer.id.0).chain(ids) {
+            let filter = ActionFilter {
+                portal_id,
+                target_id: Some(target),
+                ..ActionFilter::default()
+            };
+            past.extend(self.queue.list(&filter, None, MAX_PAST).await?);
+        }
+        past.sort_by_key(|action| std::cmp::Reverse((action.created_at, action.id)));
+        Ok(past)
+    }
+}
+
+/// Why nobody is decided about again; none for who is pending.
+fn settled(what: &str, status: &str) -> Option<String> {
+    (status != "pending")
+        .then(|| format!("only what is pending is decided about again, and the {what} is {status}"))
+}
+
+fn is_member(developer: &DeveloperFacts, team: &TeamRef) -> bool {
+    developer.teams.iter().any(|known| match team {
+        TeamRef::Name(name) => known.name == *name,
+        TeamRef::Id(id) => known.id == *id,
+    })
+}
+
+fn created(application: &Application, developer: DeveloperId) -> Signal {
+    Signal {
+        kind: SignalKind::ApplicationCreated,
+        portal_id: application.portal_id.0,
+        developer_id: Some(developer.0),
+        application_id: Some(application.id.0),
+        registration_id: None,
+        key: Signal::key_of_object(application.id.0),
+        cause: EventId::from_uuid(Uuid::nil()),
+        occurred_at: application.created_at.unwrap_or(application.seen.first_at),
+        from_status: None,
+    }
+}

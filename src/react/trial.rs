@@ -1,0 +1,286 @@
+//! Rules tried on the past: the signals of the journal, read as [`Reactor`](crate::react::Reactor)
+//! reads them, and decided by the same function. Writes nothing and holds one page of events.
+//!
+//! The directory is today's, since no other is kept. Only the status is that of the time: the one
+//! that the signal itself tells.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::act::Queue;
+use crate::directory::Directory;
+use crate::event::{EventId, Kind, Signal, SignalKind};
+use crate::journal::{Journal, JournalError, Position, StoredEvent};
+use crate::react::custom;
+use crate::react::explain::FORGOTTEN;
+use crate::react::facts::gather_past;
+use crate::react::meaning::{as_fact, data, meaning};
+use crate::react::own::Past;
+use crate::rules::{Decision, Deed, Facts, Mode, Outcome, RuleSet, TeamRef, decide};
+
+/// Events held at once.
+const PAGE: i64 = 500;
+
+/// A window of the journal, and the rules to try on it.
+#[derive(Debug)]
+pub struct Trial<'a> {
+    journal: &'a Journal,
+    rooms: (&'a Directory, &'a Queue),
+    own_principal: Option<Uuid>,
+    window: (DateTime<Utc>, DateTime<Utc>),
+}
+
+/// Why there is nothing to try.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TrialError {
+    /// The window ends before it starts.
+    #[error("the window ends before it starts")]
+    Backwards,
+    /// The window begins in the future.
+    #[error("the window starts in the future")]
+    Ahead,
+}
+
+/// What one signal of the past leads to.
+#[derive(Debug)]
+pub struct Tried {
+    /// The signal.
+    pub signal: Signal,
+    /// For each rule set, the rules that hear the signal, in decision order.
+    pub by: Vec<Vec<RuleTried>>,
+}
+
+/// What one rule makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleTried {
+    /// The name of the rule.
+    pub rule: String,
+    /// Whether it acts.
+    pub mode: Mode,
+    /// What it would do.
+    pub outlook: Outlook,
+}
+
+/// What a rule would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlook {
+    /// These deeds.
+    Act(Vec<String>),
+    /// These deeds, all of which hold today.
+    Unchanged(Vec<String>),
+    /// Nothing, for this reason.
+    Skip(String),
+}
+
+impl<'a> Trial<'a> {
+    /// A trial on what happened from one time to another.
+    ///
+    /// # Errors
+    /// When that is no time of the past.
+    pub fn new(
+        journal: &'a Journal,
+        rooms: (&'a Directory, &'a Queue),
+        own_principal: Option<Uuid>,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        now: DateTime<Utc>,
+    ) -> Result<Self, TrialError> {
+        if from >= now {
+            return Err(TrialError::Ahead);
+        }
+        if from >= to {
+            return Err(TrialError::Backwards);
+        }
+        Ok(Self {
+            journal,
+            rooms,
+            own_principal,
+            window: (from, to),
+        })
+    }
+
+    /// Decides about every signal of the window by each rule set, oldest first, and tells what came
+    /// out; says how many events it read.
+    pub async fn run(
+        &self,
+        sets: &[&RuleSet],
+        mut tell: impl FnMut(Tried),
+    ) -> Result<u64, JournalError> {
+        let kinds = kinds(sets);
+        let (from, to) = self.window;
+        let mut count = 0;
+        let mut after = Position {
+            event_ts: from,
+            id: EventId::from_uuid(Uuid::nil()),
+        };
+        loop {
+            let page = self.journal.events_after(&kinds, after, to, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(count);
+            };
+            after = Position {
+                event_ts: last.event_ts,
+                id: last.id,
+            };
+            for stored in &page {
+                count += 1;
+                if let Some(tried) = self.decide(sets, stored).await? {
+                    tell(tried);
+                }
+            }
+        }
+    }
+
+    async fn decide(
+        &self,
+        sets: &[&RuleSet],
+        stored: &StoredEvent,
+    ) -> Result<Option<Tried>, JournalError> {
+        let Ok(event) = stored.parse() else {
+            return Ok(None);
+        };
+        // Live it is decided about when it is received, and rules measure its age from there.
+        let then = stored.received_at;
+        let meaning = meaning(&event, stored.verdict, self.own_principal, then);
+        let Some(mut signal) = meaning.signal else {
+            return Ok(None);
+        };
+        let kind = signal.kind.as_str();
+        if !sets
+            .iter()
+            .any(|rules| rules.listening_to(&kind).next().is_some())
+        {
+            return Ok(None);
+        }
+        let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
+            let named = custom::find(self.rooms.0, &event, &mut signal, meaning.subject).await?;
+            Some(named.event)
+        } else {
+            as_fact(&event, &signal)
+        };
+        let data = data(&event);
+        let status = data.get("to_status").and_then(Value::as_str);
+        let past = Past {
+            decided_at: then,
+            status,
+        };
+        let gathered = gather_past(self.rooms, &signal, evidence, meaning.own, past).await?;
+        let is_forgotten = gathered.is_forgotten;
+        let today = gathered.facts;
+        let mut facts = today.clone();
+        set_status(&mut facts, &signal, status);
+        let try_on = |rules: &&RuleSet| {
+            let outcomes = decide(rules, &facts).into_iter();
+            outcomes
+                .map(|outcome| tried(outcome, &today, is_forgotten))
+                .collect()
+        };
+        Ok(Some(Tried {
+            by: sets.iter().map(try_on).collect(),
+            signal,
+        }))
+    }
+}
+
+/// The kinds of event that may be a signal for these rules: of two million logins none is read
+/// where no rule hears logins.
+fn kinds(sets: &[&RuleSet]) -> Vec<Kind> {
+    let is_seen = |on: &str| {
+        on.parse().is_ok_and(|kind| {
+            !matches!(
+                kind,
+                SignalKind::DeveloperAuthenticated
+                    | SignalKind::DeveloperLoginFailed
+                    | SignalKind::AccessDenied
+                    | SignalKind::Custom(_)
+            )
+        })
+    };
+    if sets
+        .iter()
+        .flat_map(|rules| rules.rules())
+        .all(|rule| is_seen(&rule.on))
+    {
+        return vec![Kind::Observation];
+    }
+    vec![
+        Kind::Observation,
+        Kind::Authentication,
+        Kind::Authorization,
+        Kind::Access,
+        Kind::Custom,
+    ]
+}
+
+/// Puts the status that the signal tells in place of today's.
+fn set_status(facts: &mut Facts, signal: &Signal, status: Option<&str>) {
+    let Some(status) = status else { return };
+    match signal.kind {
+        SignalKind::DeveloperSignedUp | SignalKind::DeveloperStatusChanged => {
+            if let Some(developer) = &mut facts.developer {
+                status.clone_into(&mut developer.status);
+            }
+        }
+        SignalKind::RegistrationRequested | SignalKind::RegistrationStatusChanged => {
+            if let Some(registration) = &mut facts.registration {
+                status.clone_into(&mut registration.status);
+            }
+        }
+        SignalKind::DeveloperAuthenticated
+        | SignalKind::DeveloperLoginFailed
+        | SignalKind::ApplicationCreated
+        | SignalKind::MembershipChanged
+        | SignalKind::AccessDenied
+        | SignalKind::Custom(_) => {}
+    }
+}
+
+fn tried(outcome: Outcome, today: &Facts, is_forgotten: bool) -> RuleTried {
+    let outlook = match outcome.result {
+        Decision::Matched { .. } if is_forgotten => Outlook::Skip(FORGOTTEN.to_owned()),
+        Decision::NotMatched { reason } => Outlook::Skip(reason),
+        Decision::Overruled { by, reason } => Outlook::Skip(format!("overruled by {by}: {reason}")),
+        Decision::Matched { deeds } => {
+            let wanted = deeds
+                .iter()
+                .map(|planned| planned.deed.to_string())
+                .collect();
+            if deeds.iter().all(|planned| holds(&planned.deed, today)) {
+                Outlook::Unchanged(wanted)
+            } else {
+                Outlook::Act(wanted)
+            }
+        }
+    };
+    RuleTried {
+        rule: outcome.rule,
+        mode: outcome.mode,
+        outlook,
+    }
+}
+
+/// Whether what a deed brings about is so today.
+fn holds(deed: &Deed, today: &Facts) -> bool {
+    let developer = today.developer.as_ref();
+    let registration = today.registration.as_ref();
+    let is_member = |team: &TeamRef| {
+        developer.map(|found| {
+            found.teams.iter().any(|known| match team {
+                TeamRef::Name(name) => known.name == *name,
+                TeamRef::Id(id) => known.id == *id,
+            })
+        })
+    };
+    match deed {
+        Deed::ApproveDeveloper => developer.is_some_and(|found| found.status == "approved"),
+        Deed::RejectDeveloper => developer.is_some_and(|found| found.status == "rejected"),
+        Deed::ApproveRegistration => registration.is_some_and(|found| found.status == "approved"),
+        Deed::RejectRegistration => registration.is_some_and(|found| found.status == "rejected"),
+        Deed::RevokeDeveloper => developer.is_some_and(|found| found.status == "revoked"),
+        Deed::RevokeRegistration => registration.is_some_and(|found| found.status == "revoked"),
+        Deed::AddToTeam { team, .. } => is_member(team) == Some(true),
+        Deed::RemoveFromTeam { team } => is_member(team) == Some(false),
+        // It leaves no state behind that could hold already.
+        Deed::Park { .. } => false,
+    }
+}

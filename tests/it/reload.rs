@@ -1,0 +1,169 @@
+//! The rules file changes under a running usher: the real binary, real files, real signals.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use konnect_emulator::{Emulator, EmulatorConfig};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::support::database::TestDatabase;
+use crate::support::eventually;
+use crate::support::konnect::{PARTNERS, PORTAL, RULES};
+use crate::support::process::{Installation, Process, settings};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const JAMES: Uuid = Uuid::from_u128(0xb1);
+const USED: &str = "the rules were read again";
+const REFUSED: &str = "the rules file does not check, the rules of before stay in force";
+
+/// The rules of two clubs, which only watch.
+fn shadow() -> String {
+    RULES.replace("    on: ", "    mode: shadow\n    on: ")
+}
+
+/// A Konnect in which James waits for an answer, and what usher is told of it.
+async fn konnect(database: &TestDatabase, rules: &Path) -> (Emulator, Value) {
+    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let seed = json!({
+        "portals": [{ "id": PORTAL, "name": "Football" }],
+        "teams": [{ "id": PARTNERS, "portal_id": PORTAL, "name": "Partners" }],
+        "developers": [{
+            "id": JAMES, "portal_id": PORTAL, "email": "james@manchestercity.com",
+            "full_name": "James", "status": "pending",
+        }],
+    });
+    emulator.seed(&seed).unwrap();
+    let mut settings = settings(database, &emulator.url());
+    settings["konnect"]["token"] = json!(emulator.token());
+    settings["rules"] = json!({ "path": rules });
+    (emulator, settings)
+}
+
+/// Waits until so many actions of the rule for newcomers are in this state.
+async fn has(process: &Process, count: usize, state: &str) {
+    let path = format!("/api/v1/actions?rule=partner-clubs&state={state}");
+    eventually("the actions are there", PATIENCE, async || {
+        process.rows(&path).await.len() == count
+    })
+    .await;
+}
+
+/// Waits until usher wrote `line` so many times.
+async fn says(process: &Process, count: usize, line: &str) {
+    eventually(line, PATIENCE, async || said(process, line) == count).await;
+}
+
+fn said(process: &Process, line: &str) -> usize {
+    process.log().matches(line).count()
+}
+
+/// Replaces a file at once, as a careful editor does.
+fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).unwrap();
+    fs::rename(&beside, path).unwrap();
+}
+
+#[tokio::test]
+async fn a_rule_that_goes_live_answers_whoever_waits_and_a_bad_file_changes_nothing() {
+    let database = TestDatabase::create().await;
+    let folder = TempDir::new().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    replace(&rules, &shadow());
+    let (_emulator, settings) = konnect(&database, &rules).await;
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    has(&usher, 2, "shadow").await;
+    assert_eq!(
+        usher.parts().await["rules"],
+        json!({"status": "ok", "detail": ""})
+    );
+
+    // Everything would be let in by what is left of this file, and it has mistakes.
+    let broken = "version: 1\nrules:\n  - name: all\n    on: developer.signed_up\n    \
+                  when: developer.emial != \"\"\n    then: [approve_developer, dance]\n";
+    replace(&rules, broken);
+    says(&usher, 1, REFUSED).await;
+    eventually("the part is degraded", PATIENCE, async || {
+        usher.parts().await["rules"]["status"] == "degraded"
+    })
+    .await;
+    let detail = "the file has 2 mistakes, the first in line 5, column 21; the rules of before \
+                  stay in force";
+    assert_eq!(usher.parts().await["rules"]["detail"], detail);
+    assert_eq!(usher.readiness().await, Some(200));
+
+    // Asked for, it is told again, and only then.
+    usher.hang_up().await;
+    says(&usher, 2, REFUSED).await;
+    assert_eq!(said(&usher, "a developer has no member"), 2);
+    assert_eq!(said(&usher, "there is no deed"), 2);
+    assert_eq!(said(&usher, USED), 0);
+
+    replace(&rules, RULES);
+    usher.hang_up().await;
+    has(&usher, 2, "done").await;
+    assert_eq!(usher.parts().await["rules"]["status"], "ok");
+    assert_eq!(said(&usher, REFUSED), 2);
+    assert_eq!(said(&usher, USED), 1);
+
+    // A signal reads the file even when it is as before.
+    usher.hang_up().await;
+    says(&usher, 2, USED).await;
+
+    fs::remove_file(&rules).unwrap();
+    says(&usher, 1, "the rules file cannot be read").await;
+    replace(&rules, RULES);
+    says(&usher, 3, USED).await;
+    usher.terminate().await;
+    assert!(usher.exit(PATIENCE).await.success());
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn two_instances_see_a_config_map_change_by_its_link() {
+    let database = TestDatabase::create().await;
+    let mount = TempDir::new().unwrap();
+    let at = |name: &str| mount.path().join(name);
+    for (version, text) in [("..1", shadow()), ("..2", RULES.to_owned())] {
+        fs::create_dir(at(version)).unwrap();
+        fs::write(at(version).join("rules.yaml"), text).unwrap();
+    }
+    symlink("..1", at("..data")).unwrap();
+    symlink("..data/rules.yaml", at("rules.yaml")).unwrap();
+    let (_emulator, settings) = konnect(&database, &at("rules.yaml")).await;
+    let mut installation = Installation::new(&settings);
+    let (one, two) = (installation.start().await, installation.start().await);
+    has(&one, 2, "shadow").await;
+
+    symlink("..2", at("..data_tmp")).unwrap();
+    fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    says(&one, 1, USED).await;
+    says(&two, 1, USED).await;
+    has(&two, 2, "done").await;
+    for usher in [one, two] {
+        usher.terminate().await;
+        assert!(usher.exit(PATIENCE).await.success());
+    }
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn without_rules_a_hangup_does_not_end_usher() {
+    let database = TestDatabase::create().await;
+    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let mut installation = Installation::new(&settings(&database, &emulator.url()));
+    let usher = installation.start().await;
+    usher.hang_up().await;
+    says(&usher, 1, "there are no rules to read again").await;
+    assert_eq!(usher.readiness().await, Some(200));
+    assert_eq!(usher.parts().await["rules"], Value::Null);
+    usher.terminate().await;
+    assert!(usher.exit(PATIENCE).await.success());
+    database.drop().await;
+}
