@@ -127,9 +127,12 @@ impl Database {
                 .execute(&mut self.connection)
                 .await?;
         }
-        sqlx::raw_sql("VACUUM (ANALYZE) events; VACUUM (ANALYZE) batches")
-            .execute(&mut self.connection)
-            .await?;
+        // One by one: several statements at once would be a transaction, which VACUUM refuses.
+        for statement in ["VACUUM (ANALYZE) events", "VACUUM (ANALYZE) batches"] {
+            sqlx::raw_sql(statement)
+                .execute(&mut self.connection)
+                .await?;
+        }
         self.settle().await
     }
 

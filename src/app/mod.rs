@@ -130,12 +130,7 @@ impl App {
             search_path,
             metrics,
         } = surroundings;
-        if config.ingest.authorization.is_empty() {
-            return Err(AppError::Config(ConfigError::Missing {
-                key: "ingest.authorization",
-                reason: "a list of values that Konnect may send as Authorization",
-            }));
-        }
+        require_authorization(&config)?;
         let loaded = rules::open(&config.rules)?;
         let health = Health::default();
         let spool = open_spool(&config.spool, &health)?;
@@ -328,6 +323,16 @@ fn hooks_router(config: &Config, journal: &Journal, clock: &Clock, ids: &Ids) ->
 fn open_spool(config: &SpoolConfig, health: &Health) -> Result<Option<Spool>, SpoolError> {
     let open = |dir: &PathBuf| Spool::open(dir, config.max_bytes, health.clone());
     config.dir.as_ref().map(open).transpose()
+}
+
+fn require_authorization(config: &Config) -> Result<(), ConfigError> {
+    if config.ingest.authorization.is_empty() {
+        return Err(ConfigError::Missing {
+            key: "ingest.authorization",
+            reason: "a list of values that Konnect may send as Authorization",
+        });
+    }
+    Ok(())
 }
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.

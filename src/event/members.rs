@@ -6,19 +6,29 @@ use std::borrow::Cow;
 use crate::event::parse::scan::minify;
 
 /// The members of an entry in the order in which they came; every name is there once.
+///
+/// Names and values stand in one text behind each other: an entry has twenty of each, and as many pieces
+/// of memory would cost more than all that is done with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Members(Vec<Member>);
+pub struct Members {
+    text: String,
+    ends: Vec<Ends>,
+}
 
-/// A name with the raw JSON text of its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Member {
-    name: Box<str>,
-    raw: Box<str>,
+/// Where a name ends, and the raw JSON text of its value behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    name: u32,
+    raw: u32,
 }
 
 impl Members {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity))
+    /// Has room for so many members that take so many bytes.
+    pub(crate) fn with_capacity(members: usize, bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            ends: Vec::with_capacity(members),
+        }
     }
 
     /// Adds a member whose value is valid JSON text, unless the name is taken: the first value wins.
@@ -28,11 +38,16 @@ impl Members {
         if self.raw(name).is_some() {
             return false;
         }
-        self.0.push(Member {
-            name: name.into(),
-            raw: raw.into(),
-        });
+        self.text.push_str(name);
+        let name = self.end();
+        self.text.push_str(raw);
+        let raw = self.end();
+        self.ends.push(Ends { name, raw });
         true
+    }
+
+    fn end(&self) -> u32 {
+        u32::try_from(self.text.len()).expect("no line of an entry is 4 GiB long")
     }
 
     /// Adds a member whose value is a string, unless the name is taken; returns whether it was added.
@@ -43,25 +58,29 @@ impl Members {
 
     /// Returns the number of members.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.ends.len()
     }
 
     /// Tells whether there is no member at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
 
     /// Iterates over names and raw JSON values, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|member| (&*member.name, &*member.raw))
+        let mut start = 0;
+        self.ends.iter().map(move |ends| {
+            let (name, raw) = (ends.name as usize, ends.raw as usize);
+            let member = (&self.text[start..name], &self.text[name..raw]);
+            start = raw;
+            member
+        })
     }
 
     /// Returns the JSON text of a value as it was sent.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|member| *member.name == *name)
-            .map(|member| &*member.raw)
+        self.iter()
+            .find_map(|(found, raw)| (found == name).then_some(raw))
     }
 
     /// Returns a value as text: what a string says, or the JSON text of anything else.

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics::counter;
 use serde::Serialize;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use crate::http::Problem;
@@ -142,8 +142,10 @@ fn wait(detail: &str) -> Response {
         .into_response()
 }
 
+/// Not at `info`: the record has every delivery, and a line for each is dear when they are of one
+/// entry.
 fn log(id: Uuid, taken: Taken) {
-    info!(
+    debug!(
         delivery.id = %id,
         received = taken.received,
         stored = taken.stored,

@@ -24,7 +24,7 @@ pub(super) enum Inflated {
 }
 
 /// How far a body is inflated between two questions for room.
-const STEP: u64 = 256 * 1024;
+const STEP: u64 = 64 * 1024;
 
 /// How many bytes `body` will likely be after inflating, at most `max`; a sender may lie about it.
 pub(super) fn likely_bytes(body: &[u8], max: usize) -> usize {

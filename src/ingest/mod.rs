@@ -40,6 +40,9 @@ use crate::lifecycle::Lifecycle;
 
 pub use spool::{Spool, SpoolError, drain_until_stopped, probe_until_stopped};
 
+/// A body of so few bytes is inflated where it is read: handing it to another thread takes longer.
+const INFLATED_AT_ONCE: usize = 64 * 1024;
+
 /// What the door needs.
 #[derive(Clone, Debug)]
 pub struct Door {
@@ -275,6 +278,13 @@ impl Door {
             return Ok((Inflated::NoRoom, held));
         }
         let max = self.max_inflated_bytes;
+        if likely_bytes <= INFLATED_AT_ONCE {
+            match inflate(bytes, encoding, max, |bytes| bytes <= INFLATED_AT_ONCE) {
+                // It is larger than it says.
+                Inflated::NoRoom => {}
+                inflated => return Ok((inflated, held)),
+            }
+        }
         let (bytes, encoding) = (bytes.clone(), encoding.to_owned());
         let inflating = tokio::task::spawn_blocking(move || {
             let inflated = inflate(&bytes, &encoding, max, |bytes| held.grow_to(bytes));

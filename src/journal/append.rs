@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use metrics::{counter, histogram};
+use sqlx::types::Json;
 use sqlx::{Connection, PgConnection};
 use tracing::warn;
 use uuid::Uuid;
@@ -446,7 +447,7 @@ async fn write_batch(
         count(appended.duplicates),
         count(appended.quarantined),
         serde_json::json!(verdicts(&batch.events)),
-        serde_json::to_value(requests).expect("a request record has string keys only"),
+        Json(requests) as _,
     )
     .execute(&mut *tx)
     .await?;

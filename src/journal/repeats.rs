@@ -70,7 +70,7 @@ impl Journal {
     ) -> Result<Vec<bool>, JournalError> {
         let mut holds = vec![false; entries.len()];
         let times = || entries.iter().map(|entry| entry.event_ts);
-        let (Some(first), Some(last)) = (times().min(), times().max()) else {
+        let (Some(earliest), Some(latest)) = (times().min(), times().max()) else {
             return Ok(holds);
         };
         let found = sqlx::query_scalar!(
@@ -99,8 +99,8 @@ impl Journal {
                 .iter()
                 .map(|entry| entry.digest.as_slice())
                 .collect::<Vec<_>>() as &[&[u8]],
-            first,
-            last,
+            earliest,
+            latest,
             least.as_str(),
         )
         .fetch_all(&self.pool)

@@ -531,7 +531,7 @@ async fn a_pause_is_shown_outlives_a_restart_and_ends() {
     process.kill().await;
     let process = usher.start().await;
     eventually("readiness tells of it", SOON, async || {
-        let parts = process.parts().await;
+        let parts = process.readyz().await;
         let actions = &parts["parts"]["actions"];
         let detail = actions["detail"].as_str().unwrap_or_default();
         parts["status"] == "degraded"
@@ -557,7 +557,7 @@ async fn a_pause_is_shown_outlives_a_restart_and_ends() {
     })
     .await;
     eventually("readiness is well again", SOON, async || {
-        process.parts().await["parts"]["actions"]["status"] == "ok"
+        process.parts().await["actions"]["status"] == "ok"
     })
     .await;
     process.kill().await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
@@ -16,7 +16,8 @@ use usher::config::VerifyPolicy;
 use usher::event::{Verdict, parse};
 use usher::intake::{Intake, KeyRing, Received, Taken};
 use usher::journal::{
-    Fingerprint, Held, Journal, Lane, NewBatch, NewEvent, ReaderName, RequestRecord, Source,
+    Fingerprint, Held, Journal, Lane, NewBatch, NewEvent, ReaderName, RequestRecord, Retention,
+    Source,
 };
 use usher::lifecycle::Lifecycle;
 
@@ -48,7 +49,8 @@ async fn start(verify: &str) -> (Process, Signer, TestDatabase, Installation) {
 
 /// What a delivery is answered: received, stored, duplicates, quarantined.
 async fn deliver(process: &Process, lines: &[String]) -> [u64; 4] {
-    let answer = reqwest::Client::new()
+    let http = Client::builder().timeout(PATIENCE).build().unwrap();
+    let answer = http
         .post(format!("{}/audit-logs", process.url))
         .header("Authorization", AUTHORIZATION)
         .body(lines.join("\n"))
@@ -357,7 +359,7 @@ async fn the_record_knows_an_entry_by_bytes_and_verdict() {
 }
 
 #[tokio::test]
-async fn what_is_held_is_owed_to_nobody_anew_and_retention_takes_the_counts_with_the_event() {
+async fn what_is_held_is_owed_to_nobody_anew_and_counted_even_if_retention_takes_it() {
     let scene = Scene::create().await;
     let kafka = ReaderName::Kafka;
     let (journal, database) = (&scene.journal, &scene.database);
@@ -372,7 +374,9 @@ async fn what_is_held_is_owed_to_nobody_anew_and_retention_takes_the_counts_with
     assert_eq!(journal.backlog(kafka).await.unwrap().batches, 1);
 
     let mut held = Held::default();
-    lines.iter().for_each(|line| held.insert(&print(line)));
+    for line in &lines {
+        held.insert(&print(line));
+    }
     let mut twice = lines.clone();
     twice.extend(lines[..5].to_vec());
     let again = scene.batch(&twice);
@@ -409,17 +413,40 @@ async fn what_is_held_is_owed_to_nobody_anew_and_retention_takes_the_counts_with
     assert_eq!((appended.stored, appended.duplicates), (0, 20));
     connection.close().await.unwrap();
     assert_eq!(number(database, "SELECT count(*) FROM repeats").await, 20);
-    let day = Duration::from_hours(24);
-    let retention = usher::journal::Retention {
-        events: day,
-        quarantine: day,
-        batches: day,
-        told: day,
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn counts_go_when_retention_takes_their_events_and_not_before() {
+    let scene = Scene::create().await;
+    let (journal, database) = (&scene.journal, &scene.database);
+    let lines: Vec<String> = (0..20)
+        .map(|number| Entry::numbered(number).json())
+        .collect();
+    let without_time = vec![r#"{"name":"Ingress","trace_id":1}"#.to_owned()];
+    for _ in 0..2 {
+        journal.append(&scene.batch(&lines)).await.unwrap();
+        journal.append(&scene.batch(&without_time)).await.unwrap();
+    }
+    let counted = "SELECT count(*) FROM repeats";
+    let days = |days: u64| {
+        let events = Duration::from_hours(24 * days);
+        Retention {
+            events,
+            quarantine: events,
+            batches: events,
+            told: events,
+        }
     };
     let now = scene.clock.now();
-    journal.finish(kafka, &[owed[0].batch]).await.unwrap();
-    journal.tidy_up(&retention, now).await.unwrap();
-    assert_eq!(number(database, "SELECT count(*) FROM repeats").await, 0);
+    let round = journal.tidy_up(&days(1_000), now).await.unwrap();
+    assert!(round.dropped.is_empty(), "{round:?}");
+    assert_eq!(number(database, counted).await, 21);
+    let after_it = "2026-11-22T00:00:00Z".parse().unwrap();
+    let round = journal.tidy_up(&days(8), after_it).await.unwrap();
+    assert_eq!(round.dropped, ["events_2026_06"]);
+    // An event whose time is unknown goes by the time of its receipt, and has just come.
+    assert_eq!(number(database, counted).await, 1);
     scene.finish().await;
 }
 

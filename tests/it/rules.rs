@@ -2,7 +2,6 @@
 //! Konnect.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::process::Output;
 use std::time::Duration;
 
 use konnect_emulator::{Emulator, EmulatorConfig};
@@ -12,7 +11,7 @@ use uuid::Uuid;
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::konnect::{PARTNERS, PORTAL};
-use crate::support::process::{Installation, settings};
+use crate::support::process::{Installation, Ran, settings};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const JAMES: Uuid = Uuid::from_u128(0xb1);
@@ -113,19 +112,13 @@ impl Filled {
         }
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    async fn run(&self, arguments: &[&str]) -> Ran {
         self.installation.run(arguments).await
     }
 
     /// The objects that a command prints, one a line.
     async fn objects(&self, arguments: &[&str]) -> Vec<Value> {
-        let ended = self.run(arguments).await;
-        assert!(ended.status.success(), "{}", text(&ended.stderr));
-        let lines = text(&ended.stdout);
-        lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        self.run(arguments).await.lines(0)
     }
 
     async fn end(self) {
@@ -134,10 +127,6 @@ impl Filled {
         assert_eq!(writes.count(), 2, "no command wrote to Konnect");
         self.database.drop().await;
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 fn of_rule<'a>(objects: &'a [Value], rule: &str) -> &'a Value {
@@ -152,8 +141,8 @@ async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
     let filled = Filled::new().await;
     let (ada, james) = (ADA.to_string(), JAMES.to_string());
     let ended = filled.run(&["rules", "explain", "--developer", &ada]).await;
-    let told = text(&ended.stdout);
-    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let told = &ended.out;
+    assert!(ended.code == Some(0), "{}", ended.err);
     for line in [
         "ada@gmail.com (00000000-0000-0000-0000-0000000000b2, pending) at \"Football\"",
         "  partner-clubs (live): not matched, domain(developer.email) in lists.partners is false",
@@ -259,10 +248,10 @@ async fn a_person_that_nobody_knows_and_a_wrong_file_are_told_apart_by_their_cod
     ] {
         let arguments = [vec!["rules", "explain"], arguments].concat();
         let ended = filled.run(&arguments).await;
-        let stderr = text(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {stderr}");
+        let stderr = &ended.err;
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {stderr}");
         assert!(stderr.contains(said), "{arguments:?}: {stderr}");
-        assert_eq!(text(&ended.stdout), "", "{arguments:?}");
+        assert_eq!(ended.out, "", "{arguments:?}");
     }
     filled
         .installation
@@ -274,8 +263,8 @@ async fn a_person_that_nobody_knows_and_a_wrong_file_are_told_apart_by_their_cod
         let ended = filled
             .run(&[command, &["--rules", "bad.yaml"]].concat())
             .await;
-        assert_eq!(ended.status.code(), Some(2));
-        let stderr = text(&ended.stderr);
+        assert_eq!(ended.code, Some(2));
+        let stderr = &ended.err;
         assert!(
             stderr.contains("bad.yaml:3:5: on is missing in this rule"),
             "{stderr}"
@@ -333,7 +322,7 @@ async fn tries_rules_on_the_past_and_two_files_against_each_other() {
 
     // The same rules decide the same.
     let ended = filled.run(&json(&["--against", "rules.yaml"])).await;
-    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stdout));
+    assert_eq!(ended.code, Some(0), "{}", ended.out);
     let others = RULES
         .replace("[arsenal.com, manchestercity.com]", "[gmail.com]")
         .replace("mode: shadow", "mode: live");
@@ -341,13 +330,8 @@ async fn tries_rules_on_the_past_and_two_files_against_each_other() {
     let ended = filled
         .run(&[&window[..], &["--against", "others.yaml"]].concat())
         .await;
-    let told = text(&ended.stdout);
-    assert_eq!(
-        ended.status.code(),
-        Some(3),
-        "{told}{}",
-        text(&ended.stderr)
-    );
+    let told = &ended.out;
+    assert_eq!(ended.code, Some(3), "{told}{}", ended.err);
     for lines in [
         format!("developer {JAMES}\n  - approve_developer\n  - add_to_team Partners\n"),
         format!(
@@ -379,16 +363,16 @@ async fn a_window_that_cannot_be_is_wrong_usage() {
         let ended = filled
             .run(&["rules", "test", "--from", from, "--to", to])
             .await;
-        assert_eq!(ended.status.code(), Some(2), "{from} {to}");
-        let stderr = text(&ended.stderr);
+        assert_eq!(ended.code, Some(2), "{from} {to}");
+        let stderr = &ended.err;
         assert!(stderr.contains(said), "{from} {to}: {stderr}");
-        assert_eq!(text(&ended.stdout), "");
+        assert_eq!(ended.out, "");
     }
     // What lies before all events holds none, and is no mistake.
     let ended = filled
         .run(&["rules", "test", "--from", "9000d", "--to", "2h"])
         .await;
-    assert!(ended.status.success());
-    assert!(text(&ended.stdout).contains("0 events, 0 signals"));
+    assert!(ended.code == Some(0));
+    assert!(ended.out.contains("0 events, 0 signals"));
     filled.end().await;
 }

@@ -59,7 +59,7 @@ pub(super) fn event(text: &str) -> Result<AuditEvent, ParseError> {
     let marker = marker(text).ok_or(ParseError::NotAnEntry)?;
     let prefix = text[..marker].trim_end();
     let (parts, extension) = header(&text[marker + MARKER.len()..])?;
-    let mut members = Members::with_capacity(24);
+    let mut members = Members::with_capacity(24, text.len() + 256);
     // The host is one token; without one there is no time either, as a time has no token to spare.
     if let Some((timestamp, _host)) = prefix.rsplit_once(' ') {
         members.insert_text("event_ts", timestamp.trim());

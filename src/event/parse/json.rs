@@ -30,7 +30,7 @@ pub(super) fn event(text: &str, object: &Object<'_>) -> Result<AuditEvent, Parse
 
 /// Copies the members out of the text; also returns whether a name was there twice.
 pub(super) fn members(text: &str, object: &Object<'_>) -> (Members, bool) {
-    let mut members = Members::with_capacity(object.members.len());
+    let mut members = Members::with_capacity(object.members.len(), object.span.len());
     let mut repeated = false;
     for member in &object.members {
         repeated |= !members.insert_raw(&member.name, &text[member.value.clone()]);

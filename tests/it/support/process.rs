@@ -187,18 +187,6 @@ impl Installation {
         process
     }
 
-    /// Runs another command beside the configuration, to its end.
-    pub(crate) async fn run(&self, arguments: &[&str]) -> std::process::Output {
-        let run = Command::new(env!("CARGO_BIN_EXE_usher"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .stdin(Stdio::null())
-            .output();
-        let ended = timeout(PATIENCE * 3, run).await;
-        ended.expect("the command ends").expect("usher can be run")
-    }
-
     /// What all runs wrote.
     pub(crate) fn log(&self) -> String {
         (1..=self.runs).fold(String::new(), |mut all, run| {
@@ -260,10 +248,7 @@ impl Process {
 
     /// What `/readyz` says of every part.
     pub(crate) async fn parts(&self) -> Value {
-        let url = format!("{}/readyz", self.url);
-        let answer = self.http.get(url).send().await.expect("an answer");
-        let body: Value = answer.json().await.expect("JSON");
-        body["parts"].clone()
+        self.readyz().await["parts"].clone()
     }
 
     /// Delivers to it; the status, if there is an answer.
@@ -279,7 +264,7 @@ impl Process {
     }
 
     /// `/readyz` as it is.
-    pub(crate) async fn parts(&self) -> Value {
+    pub(crate) async fn readyz(&self) -> Value {
         let answer = self.http.get(format!("{}/readyz", self.url)).send().await;
         let answer = answer.expect("an answer");
         answer.json().await.expect("JSON")
