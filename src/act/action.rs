@@ -29,6 +29,16 @@ pub enum Target {
         /// The application that asked.
         application_id: Uuid,
     },
+    /// Somebody who is to be invited.
+    Invitee {
+        /// The id under which `subjects` has their address.
+        id: Uuid,
+    },
+    /// The portal, where there is nothing smaller.
+    Portal {
+        /// The portal's id in Konnect.
+        id: Uuid,
+    },
 }
 
 /// Where an action stands.
@@ -95,15 +105,19 @@ impl Target {
             Self::Developer { .. } => "developer",
             Self::Application { .. } => "application",
             Self::Registration { .. } => "registration",
+            Self::Invitee { .. } => "invitee",
+            Self::Portal { .. } => "portal",
         }
     }
 
     /// Its id in Konnect.
     pub fn id(&self) -> Uuid {
         match self {
-            Self::Developer { id } | Self::Application { id } | Self::Registration { id, .. } => {
-                *id
-            }
+            Self::Developer { id }
+            | Self::Application { id }
+            | Self::Registration { id, .. }
+            | Self::Invitee { id }
+            | Self::Portal { id } => *id,
         }
     }
 
@@ -111,7 +125,10 @@ impl Target {
     pub(super) fn parent(&self) -> Option<Uuid> {
         match self {
             Self::Registration { application_id, .. } => Some(*application_id),
-            Self::Developer { .. } | Self::Application { .. } => None,
+            Self::Developer { .. }
+            | Self::Application { .. }
+            | Self::Invitee { .. }
+            | Self::Portal { .. } => None,
         }
     }
 
@@ -120,6 +137,8 @@ impl Target {
         match (kind, application_id) {
             ("developer", _) => Some(Self::Developer { id }),
             ("application", _) => Some(Self::Application { id }),
+            ("invitee", _) => Some(Self::Invitee { id }),
+            ("portal", _) => Some(Self::Portal { id }),
             ("registration", Some(application_id)) => {
                 Some(Self::Registration { id, application_id })
             }
@@ -196,6 +215,8 @@ mod tests {
             Target::Developer { id },
             Target::Application { id },
             Target::Registration { id, application_id },
+            Target::Invitee { id },
+            Target::Portal { id },
         ];
         for target in targets {
             let back = Target::from_columns(target.kind(), target.id(), target.parent());

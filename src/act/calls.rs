@@ -37,6 +37,18 @@ pub fn note_call(attempt: &konnect::Attempt) {
     }
 }
 
+/// Takes note of a notice, whose URL is nobody's business.
+pub(super) fn note_notice(status: Option<u16>) {
+    let call = Call {
+        method: "POST",
+        route: "(the url of the rule)",
+        status,
+    };
+    if LAST.try_with(|last| last.set(Some(call))).is_err() {
+        trace!("a notice outside an attempt");
+    }
+}
+
 /// Runs an attempt and says which call it made: the last write, else the last read.
 pub(super) async fn noting<T>(attempt: impl Future<Output = T>) -> (T, Option<Call>) {
     LAST.scope(Cell::new(None), async {

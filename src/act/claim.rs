@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::PgConnection;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::act::{DeedSpec, Queue, Target};
@@ -17,6 +18,8 @@ const LIMIT_LOCK: i32 = 0x7573_6861;
 #[derive(Debug, Clone)]
 pub(super) struct Claimed {
     pub(super) id: Uuid,
+    /// When it was claimed, or earlier: the lease counts from then.
+    pub(super) since: Instant,
     /// Differs with every claim, so that a worker that was too slow cannot touch it any more.
     pub(super) lease: Uuid,
     pub(super) portal_id: Uuid,
@@ -58,13 +61,14 @@ struct ClaimedRow {
 }
 
 impl ClaimedRow {
-    fn with_lease(self, lease: Uuid) -> Result<Claimed, JournalError> {
+    fn with_lease(self, lease: Uuid, since: Instant) -> Result<Claimed, JournalError> {
         let inconsistent = |column| JournalError::Inconsistent {
             table: "actions",
             column,
         };
         Ok(Claimed {
             id: self.id,
+            since,
             lease,
             portal_id: self.portal_id,
             rule: self.rule,
@@ -82,7 +86,7 @@ impl Queue {
     /// Claims the action that is due for longest, for `hold`. One whose worker crashed is due
     /// again when its lease ends.
     pub(super) async fn claim(&self, hold: Duration) -> Result<Option<Claimed>, JournalError> {
-        let lease = self.ids.next();
+        let (lease, since) = (self.ids.next(), Instant::now());
         let row = sqlx::query_as!(
             ClaimedRow,
             r#"
@@ -120,7 +124,7 @@ impl Queue {
         )
         .fetch_optional(self.pool())
         .await?;
-        row.map(|row| row.with_lease(lease)).transpose()
+        row.map(|row| row.with_lease(lease, since)).transpose()
     }
 
     /// Lets an action start if fewer than the limit of its rule started within the hour. One that
@@ -180,6 +184,27 @@ impl Queue {
             claimed.lease,
             hold.as_secs_f64(),
             report,
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Holds on to an action that takes its time; `false` when another worker took it over.
+    pub(super) async fn renew(
+        &self,
+        claimed: &Claimed,
+        hold: Duration,
+    ) -> Result<bool, JournalError> {
+        let done = sqlx::query!(
+            r"
+            UPDATE actions
+            SET leased_until = now() + make_interval(secs => $3)
+            WHERE id = $1 AND lease = $2 AND state = 'running'
+            ",
+            claimed.id,
+            claimed.lease,
+            hold.as_secs_f64(),
         )
         .execute(self.pool())
         .await?;

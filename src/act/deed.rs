@@ -33,11 +33,37 @@ pub enum DeedSpec {
     RejectRegistration,
     /// Takes back the API that an application was granted.
     RevokeRegistration,
+    /// Creates a developer and has Konnect invite them.
+    InviteDeveloper {
+        /// Whether they wait for an answer like anybody else, instead of being let in.
+        #[serde(default)]
+        pending: bool,
+    },
+    /// Tells a receiver outside.
+    Notify {
+        /// The receiver, or `file:` and where its URL is.
+        url: String,
+        /// The shape of what is told.
+        format: NoticeFormat,
+        /// `file:` and where the key is; the configured one if none.
+        #[serde(default)]
+        secret: Option<String>,
+    },
     /// Leaves the target to a human.
     Park {
         /// What the human is told.
         reason: String,
     },
+}
+
+/// The shape of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeFormat {
+    /// Type, time and data, signed by Standard Webhooks.
+    Standard,
+    /// A text, as Slack's incoming webhooks take it.
+    Slack,
 }
 
 /// A team by its exact name or by its id.
@@ -62,6 +88,8 @@ impl DeedSpec {
             Self::ApproveRegistration => "approve_registration",
             Self::RejectRegistration => "reject_registration",
             Self::RevokeRegistration => "revoke_registration",
+            Self::InviteDeveloper { .. } => "invite_developer",
+            Self::Notify { .. } => "notify",
             Self::Park { .. } => "park",
         }
     }
@@ -78,12 +106,14 @@ impl DeedSpec {
                 }
             }
             Self::Park { reason } => format!("park:{reason}"),
+            Self::Notify { url, .. } => format!("notify:{url}"),
             Self::ApproveDeveloper
             | Self::RejectDeveloper
             | Self::RevokeDeveloper
             | Self::ApproveRegistration
             | Self::RejectRegistration
-            | Self::RevokeRegistration => self.name().to_owned(),
+            | Self::RevokeRegistration
+            | Self::InviteDeveloper { .. } => self.name().to_owned(),
         }
     }
 }

@@ -88,6 +88,13 @@ impl Enqueued {
     }
 }
 
+/// Where a step ended up.
+struct Placed {
+    enqueued: Enqueued,
+    /// A human decided otherwise before: what follows would wait for ever.
+    was_refused: bool,
+}
+
 /// What all steps of a chain share, in the form of their columns.
 struct Shared<'a> {
     chain: &'a NewChain,
@@ -101,7 +108,8 @@ impl Queue {
     /// Writes the chain in the caller's transaction; [`Queue::wake`] belongs after its commit.
     ///
     /// A step that is known already (open, done, refused or parked) gets the causes added and is
-    /// not repeated; what follows it waits for it all the same.
+    /// not repeated; what follows it waits for it all the same, and is left out where it was
+    /// refused.
     pub async fn enqueue(
         &self,
         tx: &mut PgConnection,
@@ -126,7 +134,10 @@ impl Queue {
             let outcome = self
                 .place(&mut *tx, &shared, (index, step), waits_for)
                 .await?;
-            enqueued.push(outcome);
+            enqueued.push(outcome.enqueued);
+            if outcome.was_refused {
+                break;
+            }
         }
         Ok(enqueued)
     }
@@ -138,7 +149,7 @@ impl Queue {
         shared: &Shared<'_>,
         (index, step): (usize, &NewStep),
         waits_for: Option<Uuid>,
-    ) -> Result<Enqueued, JournalError> {
+    ) -> Result<Placed, JournalError> {
         for _ in 0..TRIES {
             let id = self.ids.next();
             if insert(&mut *tx, shared, (index, step), (id, waits_for)).await? {
@@ -148,10 +159,16 @@ impl Queue {
                     "state" => shared.state.as_str(),
                 )
                 .increment(1);
-                return Ok(Enqueued::New(id));
+                return Ok(Placed {
+                    enqueued: Enqueued::New(id),
+                    was_refused: false,
+                });
             }
-            if let Some(id) = add_causes(&mut *tx, shared, step).await? {
-                return Ok(Enqueued::Known(id));
+            if let Some((id, was_refused)) = add_causes(&mut *tx, shared, step).await? {
+                return Ok(Placed {
+                    enqueued: Enqueued::Known(id),
+                    was_refused,
+                });
             }
         }
         // Its twins came and went while this transaction looked: the caller's next try will do.
@@ -205,15 +222,16 @@ async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// Adds the causes to the action that stands in the way of an insert.
+/// Adds the causes to the action that stands in the way of an insert, and says whether that was
+/// refused.
 async fn add_causes(
     tx: &mut PgConnection,
     shared: &Shared<'_>,
     step: &NewStep,
-) -> Result<Option<Uuid>, JournalError> {
+) -> Result<Option<(Uuid, bool)>, JournalError> {
     let chain = shared.chain;
-    Ok(sqlx::query_scalar!(
-        r"
+    let known = sqlx::query!(
+        r#"
         UPDATE actions
         SET
             causes = CASE WHEN cardinality(causes) < $8
@@ -239,8 +257,8 @@ async fn add_causes(
             ORDER BY (rule = $4 AND signal_key = $5) DESC, id DESC
             LIMIT 1
         )
-        RETURNING id
-        ",
+        RETURNING id, state = 'refused' AS "was_refused!"
+        "#,
         step.deed.key(),
         chain.portal_id,
         step.target.id(),
@@ -251,5 +269,6 @@ async fn add_causes(
         MAX_CAUSES,
     )
     .fetch_optional(tx)
-    .await?)
+    .await?;
+    Ok(known.map(|known| (known.id, known.was_refused)))
 }

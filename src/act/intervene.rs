@@ -249,7 +249,10 @@ fn answer_to_parking(verb: Verb, standing: &Standing) -> Option<DeedSpec> {
         (Verb::Approve, Target::Registration { .. }) => Some(DeedSpec::ApproveRegistration),
         (Verb::Reject, Target::Developer { .. }) => Some(DeedSpec::RejectDeveloper),
         (Verb::Reject, Target::Registration { .. }) => Some(DeedSpec::RejectRegistration),
-        (Verb::Approve | Verb::Reject, Target::Application { .. })
+        (
+            Verb::Approve | Verb::Reject,
+            Target::Application { .. } | Target::Invitee { .. } | Target::Portal { .. },
+        )
         | (Verb::Retry | Verb::Cancel, _) => None,
     }
 }

@@ -121,6 +121,22 @@ impl Queue {
         self.wake();
     }
 
+    /// Cancels what waits for an action that ended badly while its follower was being written, and
+    /// so was not seen; says how many.
+    pub(super) async fn cancel_stranded(&self) -> Result<usize, JournalError> {
+        let now = self.clock.now();
+        self.journal.ensure_partitions([now]).await?;
+        let mut tx = self.pool().begin().await?;
+        let told = stranded(&mut tx).await?;
+        if told.is_empty() {
+            return Ok(0);
+        }
+        self.tell(&mut tx, &told, now).await?;
+        tx.commit().await?;
+        self.told(&told);
+        Ok(told.len())
+    }
+
     /// Plans another attempt after `wait`.
     pub(super) async fn postpone(
         &self,
@@ -228,6 +244,40 @@ pub(super) async fn cancel_followers(
         "#,
         ended.id,
         format!("{} before it was {}", ended.deed, ended.state),
+    )
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+async fn stranded(tx: &mut PgConnection) -> Result<Vec<Told>, JournalError> {
+    sqlx::query_as!(
+        ToldRow,
+        r#"
+        WITH stranded AS (
+            SELECT a.id, format('%s before it was %s', before.deed, before.state) AS why
+            FROM actions a
+            JOIN actions before ON before.id = a.waits_for
+            WHERE a.state IN ('planned', 'parked')
+                AND before.state IN ('refused', 'failed', 'cancelled')
+            FOR UPDATE OF a SKIP LOCKED
+        )
+        UPDATE actions
+        SET
+            state = 'cancelled',
+            reason = s.why,
+            revision = revision + 1,
+            updated_at = now()
+        FROM stranded s
+        WHERE actions.id = s.id
+        RETURNING
+            actions.id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
+            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
+            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
+            causes AS "causes!", revision AS "revision!", report
+        "#,
     )
     .fetch_all(tx)
     .await?

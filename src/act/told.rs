@@ -89,7 +89,10 @@ impl Told {
         }
         let developer = match self.target {
             Target::Developer { id } => Some(id.to_string()),
-            Target::Application { .. } | Target::Registration { .. } => None,
+            Target::Application { .. }
+            | Target::Registration { .. }
+            | Target::Invitee { .. }
+            | Target::Portal { .. } => None,
         };
         let own = OwnEvent {
             name: format!("action.{}", self.state),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use konnect::Error as ApiError;
 
+use crate::act::notify::NoticeError;
 use crate::journal::JournalError;
 
 /// `Retry-After` is honoured up to here; a longer one is taken for a mistake of a gateway.
@@ -16,6 +17,12 @@ pub(super) enum Trouble {
     /// A call failed.
     #[error("{0}")]
     Api(#[source] ApiError),
+    /// A call about a person failed, and its answer may name them.
+    #[error("the call failed{}", status_of(.0))]
+    Personal(#[source] ApiError),
+    /// A notice did not reach its receiver.
+    #[error("{0}")]
+    Notice(#[source] NoticeError),
     /// The object itself is not there.
     #[error("the {0} is gone")]
     Gone(&'static str),
@@ -67,7 +74,16 @@ impl Trouble {
     /// The remedy and the class, a stable word for the record.
     pub(super) fn judge(&self) -> (Remedy, &'static str) {
         match self {
-            Self::Api(error) => judge_api(error),
+            Self::Api(error) | Self::Personal(error) => judge_api(error),
+            Self::Notice(error) => {
+                let asked = error.retry_after().map(|wait| wait.min(MAX_RETRY_AFTER));
+                let remedy = if error.may_pass() {
+                    Remedy::Retry(asked)
+                } else {
+                    Remedy::GiveUp
+                };
+                (remedy, error.class())
+            }
             Self::Gone(_) => (Remedy::Retry(None), "gone"),
             Self::Contradiction(_) => (Remedy::Retry(None), "contradiction"),
             Self::Busy(_) => (Remedy::Retry(None), "busy"),
@@ -81,8 +97,9 @@ impl Trouble {
     /// The error of the call, where one failed.
     pub(super) fn api(&self) -> Option<&ApiError> {
         match self {
-            Self::Api(error) => Some(error),
-            Self::Gone(_)
+            Self::Api(error) | Self::Personal(error) => Some(error),
+            Self::Notice(_)
+            | Self::Gone(_)
             | Self::Contradiction(_)
             | Self::Busy(_)
             | Self::TooSlow
@@ -91,6 +108,13 @@ impl Trouble {
             | Self::Store(_) => None,
         }
     }
+}
+
+fn status_of(error: &ApiError) -> String {
+    error
+        .status()
+        .map(|status| format!(" with status {status}"))
+        .unwrap_or_default()
 }
 
 fn judge_api(error: &ApiError) -> (Remedy, &'static str) {

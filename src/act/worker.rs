@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use konnect::ListPortals;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -12,10 +13,12 @@ use crate::act::backoff::Backoff;
 use crate::act::calls::{self, Call};
 use crate::act::claim::{Admission, Claimed};
 use crate::act::deeds::{self, Bench, Doing, Outcome};
+use crate::act::notify::Notifier;
 use crate::act::outcome::{AttemptRecord, Ending};
 use crate::act::pause::Pause;
 use crate::act::trouble::{Remedy, Trouble};
 use crate::act::{ActionState, Queue};
+use crate::config::NotifyConfig;
 use crate::directory::Directory;
 use crate::journal::JournalError;
 use crate::lifecycle::pause as wait;
@@ -23,6 +26,8 @@ use crate::lifecycle::pause as wait;
 /// Actions in hand at the same time: one slow call must not hold up the others, and the rate
 /// limit of the client decides how fast they go.
 const LANES: usize = 4;
+/// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
+const STRANDED_EVERY: Duration = Duration::from_secs(5);
 /// Attempts after which an object that cannot be read is believed to be gone: Konnect may answer
 /// 404 for a while after a create.
 const GONE_AFTER: i32 = 8;
@@ -34,7 +39,8 @@ pub struct Timings {
     pub probe_every: Duration,
     /// Longest time for one attempt as a whole.
     pub attempt: Duration,
-    /// How long a claim holds without renewal; longer than an attempt may take.
+    /// How long a claim holds without renewal, which comes three times as often: what a crashed
+    /// worker had in hand waits that long.
     pub lease: Duration,
     /// How often the queue is looked at when nothing wakes the worker.
     pub poll: Duration,
@@ -47,7 +53,7 @@ impl Default for Timings {
         Self {
             probe_every: Duration::from_secs(30),
             attempt: Duration::from_secs(45),
-            lease: Duration::from_mins(1),
+            lease: Duration::from_secs(15),
             poll: Duration::from_secs(1),
             backoff: Backoff::default(),
         }
@@ -60,6 +66,7 @@ pub struct Worker {
     queue: Queue,
     directory: Directory,
     client: konnect::Client,
+    notifier: Notifier,
     timings: Timings,
     pause: Pause,
 }
@@ -73,13 +80,22 @@ impl Worker {
         client: konnect::Client,
         timings: Timings,
     ) -> Self {
+        let notifier = Notifier::new(NotifyConfig::default(), queue.clock.clone());
         Self {
             queue,
             directory,
             client,
+            notifier,
             timings,
             pause: Pause::new(),
         }
+    }
+
+    /// Sends notices as configured; else unsigned ones to public addresses only.
+    #[must_use]
+    pub fn with_notify(mut self, config: NotifyConfig) -> Self {
+        self.notifier = Notifier::new(config, self.queue.clock.clone());
+        self
     }
 
     /// Whether the worker pauses because its token is refused, to be watched by `/readyz`.
@@ -99,7 +115,23 @@ impl Worker {
             self.lane(&stop),
             self.lane(&stop),
             self.probe(&stop),
+            self.cancel_stranded(&stop),
         );
+    }
+
+    /// Looks now and then for what waits in vain.
+    async fn cancel_stranded(&self, stop: &CancellationToken) {
+        loop {
+            if let Err(error) = self.queue.cancel_stranded().await {
+                debug!(
+                    error = error.chain(),
+                    "could not look for what waits in vain"
+                );
+            }
+            if wait(STRANDED_EVERY, stop).await {
+                return;
+            }
+        }
     }
 
     /// Carries out one action after the other.
@@ -202,12 +234,36 @@ impl Worker {
         let bench = Bench {
             queue: &self.queue,
             client: &self.client,
+            directory: &self.directory,
+            notifier: &self.notifier,
             claimed,
             lease: self.timings.lease,
         };
-        tokio::time::timeout(self.timings.attempt, deeds::carry_out(&bench))
-            .await
-            .unwrap_or(Err(Trouble::TooSlow))
+        let work = tokio::time::timeout(self.timings.attempt, deeds::carry_out(&bench));
+        tokio::select! {
+            outcome = work => outcome.unwrap_or(Err(Trouble::TooSlow)),
+            () = self.hold(claimed) => Err(Trouble::LeaseLost),
+        }
+    }
+
+    /// Holds on to the action; completes when it is lost, or may be by this process's own clock:
+    /// whoever takes it over must find nobody at it.
+    async fn hold(&self, claimed: &Claimed) {
+        let (lease, every) = (self.timings.lease, self.timings.lease / 3);
+        let mut held_since = claimed.since;
+        loop {
+            tokio::time::sleep(every).await;
+            let asked_at = Instant::now();
+            match tokio::time::timeout(every, self.queue.renew(claimed, lease)).await {
+                Ok(Ok(true)) => held_since = asked_at,
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => debug!(error = error.chain(), "could not renew a lease"),
+                Err(_) => debug!("the lease was not renewed in time"),
+            }
+            if held_since.elapsed() + every >= lease {
+                return;
+            }
+        }
     }
 
     async fn conclude(
@@ -219,6 +275,7 @@ impl Worker {
         let mut account = None;
         let (state, reason, changed) = match outcome {
             Outcome::Done(Doing::Written) => (ActionState::Done, None, true),
+            Outcome::Done(Doing::Elsewhere) => (ActionState::Done, None, false),
             Outcome::Done(Doing::Held(why)) => (ActionState::Done, Some(why), claimed.write_sent),
             Outcome::Done(Doing::Reported { reason, report }) => {
                 account = Some(report);

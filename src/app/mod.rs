@@ -140,7 +140,7 @@ impl App {
 
         let ids = Ids::new(clock.clone());
         let journal = database.journal().clone();
-        let client = konnect_client::build(&config.konnect)?;
+        let (client, looks) = konnect_client::build_both(&config.konnect)?;
         let keys = Arc::new(KeyRing::new(client.clone(), journal.clone(), clock.clone()));
         let intake = Intake::new(
             journal.clone(),
@@ -182,6 +182,7 @@ impl App {
             intake,
             keys,
             client,
+            looks,
             rules,
             publisher,
             forwards,

@@ -42,6 +42,8 @@ pub(super) struct Parts {
     pub(super) intake: Intake,
     pub(super) keys: Arc<KeyRing>,
     pub(super) client: konnect::Client,
+    /// The client for looks, which deeds go before.
+    pub(super) looks: konnect::Client,
     pub(super) rules: watch::Sender<Arc<RuleSet>>,
     pub(super) publisher: Option<Publisher>,
     pub(super) forwards: Forwards,
@@ -153,7 +155,7 @@ impl Parts {
         let observer = Observer::new(observe::Parts {
             journal: self.journal.clone(),
             directory: self.directory.clone(),
-            client: self.client.clone(),
+            client: self.looks.clone(),
             config: self.config.observe.clone(),
             portals: self
                 .config
@@ -182,7 +184,8 @@ impl Parts {
             self.directory.clone(),
             self.client.clone(),
             act::Timings::default(),
-        );
+        )
+        .with_notify(self.config.notify.clone());
         let stopping = lifecycle.stopping();
         let report = report(
             observer.health(),

@@ -163,7 +163,8 @@ impl Reconciler {
                     ..react::Settings::default()
                 },
             ),
-            worker: Worker::new(queue.clone(), directory, client, act::Timings::default()),
+            worker: Worker::new(queue.clone(), directory, client, act::Timings::default())
+                .with_notify(config.notify.clone()),
             journal,
             queue,
             _rules: rules,

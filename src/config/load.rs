@@ -366,6 +366,26 @@ mod tests {
     }
 
     #[test]
+    fn names_what_is_wrong_with_notify() {
+        for (text, expected) in [
+            (
+                "[notify]\nsecret = \"hunter2\"\n",
+                "usher.toml:2: notify.secret: expected whsec_ and the base64 of 24 to 64 bytes",
+            ),
+            (
+                "[notify]\nallow_private = [\"http://hooks\"]\n",
+                "usher.toml:2: notify.allow_private: expected names or addresses of hosts, such as \"hooks.corp.example\" or \"10.1.2.3\"",
+            ),
+        ] {
+            assert_eq!(
+                load_text(text, &[]).err().as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn reads_secrets_from_files_and_shows_none() {
         let mut secret = tempfile::NamedTempFile::new().expect("a temporary file");
         writeln!(secret, "kpat_from_a_file").expect("a written file");

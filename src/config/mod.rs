@@ -16,8 +16,8 @@ pub use load::{ConfigError, Environment, load};
 pub use secret::Secret;
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
-    KafkaConfig, KonnectConfig, LogFormat, ObserveConfig, OrgLogs, RetentionConfig, Role,
-    RulesConfig, SpoolConfig, TelemetryConfig, TlsConfig, VerifyPolicy,
+    KafkaConfig, KonnectConfig, LogFormat, NotifyConfig, ObserveConfig, OrgLogs, RetentionConfig,
+    Role, RulesConfig, SpoolConfig, TelemetryConfig, TlsConfig, VerifyPolicy,
 };
 pub use span::parse_span;
 
@@ -46,6 +46,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// The rules file.
     pub rules: RulesConfig,
+    /// Notices of decisions.
+    pub notify: NotifyConfig,
     /// Trusted senders of custom events.
     pub hooks: HooksConfig,
     /// Asking Konnect for missed time.

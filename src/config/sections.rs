@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error as _};
 use url::Url;
 use uuid::Uuid;
 
+use crate::config::hooks::HookSecret;
 use crate::config::secret::Secret;
 use crate::config::span;
 
@@ -224,6 +225,37 @@ impl Default for SpoolConfig {
 pub struct RulesConfig {
     /// A YAML file; without it nothing is decided.
     pub path: Option<PathBuf>,
+}
+
+/// `notify`: notices of decisions.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotifyConfig {
+    /// Signs every notice whose rule names no secret of its own.
+    #[serde(deserialize_with = "signing_key")]
+    pub secret: Option<HookSecret>,
+    /// Hosts, as URLs name them, that may have addresses which are not public.
+    #[serde(deserialize_with = "hosts")]
+    pub allow_private: Vec<String>,
+}
+
+/// The form that senders and receivers of Standard Webhooks exchange.
+fn signing_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HookSecret>, D::Error> {
+    let secret = Secret::deserialize(deserializer)?;
+    let key = HookSecret::parse(secret.expose());
+    key.map(Some)
+        .ok_or_else(|| D::Error::custom("expected whsec_ and the base64 of 24 to 64 bytes"))
+}
+
+/// Names and addresses without scheme and port: anything else would never be met.
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let hosts = Vec::<String>::deserialize(deserializer)?;
+    if hosts.iter().all(|host| url::Host::parse(host).is_ok()) {
+        return Ok(hosts);
+    }
+    Err(D::Error::custom(
+        "expected names or addresses of hosts, such as \"hooks.corp.example\" or \"10.1.2.3\"",
+    ))
 }
 
 /// Where the organisation's own log comes from.

@@ -10,6 +10,7 @@ mod difference;
 mod excerpt;
 mod find;
 mod gone;
+mod invitees;
 mod known;
 mod list;
 mod looks;

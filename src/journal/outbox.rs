@@ -115,6 +115,28 @@ impl Journal {
         Ok(())
     }
 
+    /// Holds on to claimed batches that take their time.
+    pub async fn hold_claims(
+        &self,
+        reader: ReaderName,
+        batches: &[Uuid],
+        hold: Duration,
+    ) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            UPDATE outbox
+            SET claimed_until = now() + make_interval(secs => $3)
+            WHERE reader = $1 AND batch = ANY($2)
+            ",
+            reader.to_string(),
+            batches,
+            hold.as_secs_f64(),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Claims up to `limit` batches for `hold`: live before bulk, oldest first. What is neither
     /// finished nor released by then can be claimed again.
     pub async fn claim(

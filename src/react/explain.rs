@@ -249,7 +249,8 @@ impl Explainer<'_> {
             DeedSpec::RemoveFromTeam { team } => developer
                 .filter(|found| !is_member(found, team))
                 .map(|_| "is no member".to_owned()),
-            DeedSpec::Park { .. } => None,
+            DeedSpec::InviteDeveloper { .. } => developer.map(|_| "is there already".to_owned()),
+            DeedSpec::Notify { .. } | DeedSpec::Park { .. } => None,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::journal::JournalError;
 use crate::react::own::{Past, is_own};
 use crate::rules::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
-    PortalFacts, RegistrationFacts, SignalFacts, TargetKind, TeamFacts,
+    PortalFacts, RegistrationFacts, RuleSet, SignalFacts, TargetKind, TeamFacts,
 };
 
 /// The facts about a signal.
@@ -26,6 +26,8 @@ pub struct Gathered {
     pub facts: Facts,
     /// The registration that a deed would change.
     registration: Option<Target>,
+    /// Whom a deed would invite.
+    invitee: Option<Target>,
     /// Whether it is about somebody who was forgotten. Nothing is decided about them: conditions
     /// would take an address that is not there for one that belongs to nobody.
     pub(super) is_forgotten: bool,
@@ -158,11 +160,31 @@ pub(super) fn assemble(
             now,
         },
         registration: target,
+        invitee: None,
         is_forgotten,
     }
 }
 
 impl Gathered {
+    /// Keeps whom the event names by address, if one of the rules that hear of it may invite them:
+    /// nobody else's address is kept.
+    pub async fn keep_invitee(
+        &mut self,
+        directory: &Directory,
+        rules: &RuleSet,
+    ) -> Result<(), JournalError> {
+        let invites = rules
+            .listening_to(&self.facts.signal.kind)
+            .flat_map(|rule| &rule.then)
+            .any(|deed| deed.target() == TargetKind::Invitee);
+        if let Some((email, name)) = self.facts.invitee().filter(|_| invites) {
+            let portal = PortalId(self.facts.portal.id);
+            let id = directory.invitee(portal, email, name).await?;
+            self.invitee = Some(Target::Invitee { id: id.0 });
+        }
+        Ok(())
+    }
+
     /// What a deed of this kind would be done to.
     pub(super) fn target(&self, kind: TargetKind) -> Option<Target> {
         let developer = || {
@@ -177,10 +199,15 @@ impl Gathered {
                 .as_ref()
                 .map(|found| Target::Application { id: found.id })
         };
+        let subject = || self.registration.or_else(application).or_else(developer);
         match kind {
             TargetKind::Developer => developer(),
             TargetKind::Registration => self.registration,
-            TargetKind::Subject => self.registration.or_else(application).or_else(developer),
+            TargetKind::Subject => subject(),
+            TargetKind::Anything => subject().or(Some(Target::Portal {
+                id: self.facts.portal.id,
+            })),
+            TargetKind::Invitee => self.invitee,
         }
     }
 

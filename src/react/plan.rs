@@ -3,7 +3,7 @@
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::act::{DeedSpec, NewChain, NewStep, OnLimit, Standing, TeamRef};
+use crate::act::{DeedSpec, NewChain, NewStep, NoticeFormat, OnLimit, Standing, TeamRef};
 use crate::event::Signal;
 use crate::react::facts::Gathered;
 use crate::rules::{self, Decision, Deed, Mode, Rule, RuleSet};
@@ -94,6 +94,19 @@ fn spec(deed: Deed) -> DeedSpec {
             create,
         },
         Deed::RemoveFromTeam { team: named } => DeedSpec::RemoveFromTeam { team: team(named) },
+        Deed::InviteDeveloper { pending } => DeedSpec::InviteDeveloper { pending },
+        Deed::Notify {
+            url,
+            format,
+            secret,
+        } => DeedSpec::Notify {
+            url,
+            format: match format {
+                rules::NoticeFormat::Standard => NoticeFormat::Standard,
+                rules::NoticeFormat::Slack => NoticeFormat::Slack,
+            },
+            secret,
+        },
         Deed::Park { reason } => DeedSpec::Park { reason },
     }
 }

@@ -2,6 +2,7 @@
 //! transaction that enqueues what follows from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ use crate::rules::RuleSet;
 
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
-/// How long a claim holds: a batch of 5,000 observations takes some time to decide.
-const HOLD: Duration = Duration::from_mins(2);
+/// How long a claim holds without renewal, which comes three times as often: what a crashed
+/// instance had in hand waits that long.
+const HOLD: Duration = Duration::from_secs(15);
 /// How often the outbox is looked at when nothing wakes the reader.
 const POLL: Duration = Duration::from_millis(250);
 /// The header of an entry tells whole seconds, and its own time may be a little later.
@@ -126,16 +128,42 @@ impl Reactor {
                         () = appended => {}
                     }
                 }
-                Ok(rows) => {
-                    for row in rows {
-                        Box::pin(self.take(&row)).await;
-                    }
-                }
+                Ok(rows) => Box::pin(self.take_all(&rows)).await,
                 Err(error) => {
                     warn!(error = error.chain(), "could not claim outbox rows");
                     pause(TROUBLE, stop).await;
                 }
             }
+        }
+    }
+
+    /// Handles the batches one after the other, and holds on to those that are left meanwhile.
+    async fn take_all(&self, rows: &[OutboxRow]) {
+        let batches: Vec<Uuid> = rows.iter().map(|row| row.batch).collect();
+        let at = AtomicUsize::new(0);
+        let work = async {
+            for (index, row) in rows.iter().enumerate() {
+                at.store(index, Ordering::Relaxed);
+                Box::pin(self.take(row)).await;
+            }
+        };
+        let hold = async {
+            loop {
+                tokio::time::sleep(HOLD / 3).await;
+                let left = &batches[at.load(Ordering::Relaxed)..];
+                let held = self.journal.hold_claims(ReaderName::React, left, HOLD);
+                if let Err(error) = held.await {
+                    // Whoever takes a batch over does no deed twice.
+                    debug!(
+                        error = error.chain(),
+                        "could not hold on to claimed batches"
+                    );
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = hold => {}
         }
     }
 
@@ -146,9 +174,7 @@ impl Reactor {
             if rows.is_empty() {
                 return Ok(());
             }
-            for row in rows {
-                Box::pin(self.take(&row)).await;
-            }
+            Box::pin(self.take_all(&rows)).await;
         }
     }
 
@@ -315,7 +341,8 @@ impl Reactor {
             };
             let found = Found::within(excerpt, signal);
             let own = heard.own || is_own(&self.queue, signal, &found, None).await?;
-            let gathered = assemble(found, signal, heard.evidence, own, now);
+            let mut gathered = assemble(found, signal, heard.evidence, own, now);
+            gathered.keep_invitee(&self.directory, &rules).await?;
             let causes = [signal.cause.as_uuid()];
             chains.extend(plan::chains(&rules, signal, &causes, &gathered));
         }

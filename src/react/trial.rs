@@ -280,7 +280,8 @@ fn holds(deed: &Deed, today: &Facts) -> bool {
         Deed::RevokeRegistration => registration.is_some_and(|found| found.status == "revoked"),
         Deed::AddToTeam { team, .. } => is_member(team) == Some(true),
         Deed::RemoveFromTeam { team } => is_member(team) == Some(false),
-        // It leaves no state behind that could hold already.
-        Deed::Park { .. } => false,
+        Deed::InviteDeveloper { .. } => developer.is_some(),
+        // They leave no state behind that could hold already.
+        Deed::Notify { .. } | Deed::Park { .. } => false,
     }
 }

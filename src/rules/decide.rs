@@ -170,6 +170,8 @@ fn has_target(deed: &Deed, facts: &Facts) -> bool {
     match deed.target() {
         TargetKind::Developer => facts.developer.is_some(),
         TargetKind::Registration => facts.registration.is_some(),
+        TargetKind::Anything => true,
+        TargetKind::Invitee => facts.invitee().is_some(),
         TargetKind::Subject => {
             facts.developer.is_some() || facts.application.is_some() || facts.registration.is_some()
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 use uuid::Uuid;
 
 /// One thing to do about the subject of a signal.
@@ -36,11 +37,35 @@ pub enum Deed {
         /// The team to leave.
         team: TeamRef,
     },
+    /// Creates a developer and has Konnect invite them.
+    InviteDeveloper {
+        /// Whether they wait for an answer like anybody else, instead of being let in.
+        pending: bool,
+    },
+    /// Tells a receiver outside.
+    Notify {
+        /// The receiver, or `file:` and where its URL is.
+        url: String,
+        /// The shape of what is told.
+        format: NoticeFormat,
+        /// `file:` and where the key is; the configured one if none.
+        secret: Option<String>,
+    },
     /// Leaves the subject to a human.
     Park {
         /// What the human is told.
         reason: String,
     },
+}
+
+/// The shape of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeFormat {
+    /// Type, time and data, signed by Standard Webhooks.
+    Standard,
+    /// A text, as Slack's incoming webhooks take it.
+    Slack,
 }
 
 /// A team as a rule names it.
@@ -62,6 +87,10 @@ pub enum TargetKind {
     Registration,
     /// Whatever the signal is about: its registration, else its application, else its developer.
     Subject,
+    /// The same, else the portal.
+    Anything,
+    /// Whoever the event names by address.
+    Invitee,
 }
 
 impl Deed {
@@ -76,6 +105,8 @@ impl Deed {
             Self::RevokeRegistration => "revoke_registration",
             Self::AddToTeam { .. } => "add_to_team",
             Self::RemoveFromTeam { .. } => "remove_from_team",
+            Self::InviteDeveloper { .. } => "invite_developer",
+            Self::Notify { .. } => "notify",
             Self::Park { .. } => "park",
         }
     }
@@ -103,7 +134,7 @@ impl Deed {
                 team: team.clone(),
                 create: false,
             }],
-            Self::Park { .. } => Vec::new(),
+            Self::InviteDeveloper { .. } | Self::Notify { .. } | Self::Park { .. } => Vec::new(),
         }
     }
 
@@ -130,6 +161,8 @@ impl Deed {
             Self::ApproveRegistration | Self::RejectRegistration | Self::RevokeRegistration => {
                 TargetKind::Registration
             }
+            Self::InviteDeveloper { .. } => TargetKind::Invitee,
+            Self::Notify { .. } => TargetKind::Anything,
             Self::Park { .. } => TargetKind::Subject,
         }
     }
@@ -142,12 +175,20 @@ impl fmt::Display for Deed {
                 write!(f, "{} {team}", self.name())
             }
             Self::Park { reason } => write!(f, "{} {reason}", self.name()),
+            // The rest of the URL is often a password.
+            Self::Notify { url, .. } => match Url::parse(url) {
+                Ok(url) if url.has_host() => {
+                    write!(f, "notify {}", url.host_str().unwrap_or_default())
+                }
+                _ => write!(f, "notify {url}"),
+            },
             Self::ApproveDeveloper
             | Self::RejectDeveloper
             | Self::RevokeDeveloper
             | Self::ApproveRegistration
             | Self::RejectRegistration
-            | Self::RevokeRegistration => f.write_str(self.name()),
+            | Self::RevokeRegistration
+            | Self::InviteDeveloper { .. } => f.write_str(self.name()),
         }
     }
 }

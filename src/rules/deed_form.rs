@@ -1,9 +1,10 @@
 //! The YAML forms of deeds, and whether a deed fits the signal of its rule.
 
+use url::Url;
 use uuid::Uuid;
 
 use crate::rules::check::one_of;
-use crate::rules::deed::{Deed, TargetKind, TeamRef};
+use crate::rules::deed::{Deed, NoticeFormat, TargetKind, TeamRef};
 use crate::rules::node::{Node, Yaml};
 use crate::rules::reader::Reader;
 use crate::rules::schema;
@@ -13,16 +14,19 @@ const DEEDS: &[&str] = &[
     "approve_developer",
     "reject_developer",
     "revoke_developer",
+    "invite_developer",
     "approve_registration",
     "reject_registration",
     "revoke_registration",
     "add_to_team",
     "remove_from_team",
+    "notify",
     "park",
 ];
-
-/// What the design promises and this version cannot do.
-const LATER: &[&str] = &["notify", "invite_developer"];
+/// What a value begins with that is in a file.
+const FILE: &str = "file:";
+/// What an index of the queue can hold, with room to spare.
+const MAX_URL: usize = 1_000;
 
 /// Reads the deeds of a rule that listens to `signal`, if that is known.
 pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -> Vec<Deed> {
@@ -45,6 +49,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
             reader.report(
                 item.place,
                 format!("{name} needs a registration, which {signal} does not have; expected registration.requested, registration.status_changed or custom.<type> in on"),
+            );
+        }
+        if let Some(signal) = signal
+            && deed.target() == TargetKind::Invitee
+            && !signal.starts_with("custom.")
+        {
+            let name = deed.name();
+            reader.report(
+                item.place,
+                format!("{name} needs event.data.email, which {signal} does not have; expected custom.<type> in on"),
             );
         }
         if deeds.contains(&deed) {
@@ -120,13 +134,16 @@ fn read_named(
             let reason = reader.text(value, "a reason")?.to_owned();
             return Some(Deed::Park { reason });
         }
-        later if LATER.contains(&later) => {
-            let can = one_of(DEEDS.iter().copied());
-            reader.report(
-                key.place,
-                format!("this version cannot {later} yet; expected {can}"),
-            );
-            return None;
+        "invite_developer" => return read_invitation(reader, value),
+        "notify" => {
+            let Some(value) = value else {
+                reader.report(
+                    key.place,
+                    "notify needs a receiver; expected {notify: {url: https://…}}",
+                );
+                return None;
+            };
+            return read_notice(reader, value);
         }
         _ => {
             let can = one_of(DEEDS.iter().copied());
@@ -142,6 +159,88 @@ fn read_named(
         return None;
     }
     Some(plain)
+}
+
+fn read_invitation(reader: &mut Reader<'_>, value: Option<&Node>) -> Option<Deed> {
+    let Some(value) = value else {
+        return Some(Deed::InviteDeveloper { pending: false });
+    };
+    let fields = reader.fields(value, "invite_developer", &["status"])?;
+    let pending = match fields.get("status") {
+        Some(status) => reader.word(status, &[("approved", false), ("pending", true)])?,
+        None => false,
+    };
+    Some(Deed::InviteDeveloper { pending })
+}
+
+fn read_notice(reader: &mut Reader<'_>, value: &Node) -> Option<Deed> {
+    let fields = reader.fields(value, "notify", &["url", "format", "secret"])?;
+    let Some(url) = fields.get("url") else {
+        reader.report(value.place, "notify needs a url");
+        return None;
+    };
+    let url = read_url(reader, url)?;
+    let format = match fields.get("format") {
+        Some(format) => reader.word(
+            format,
+            &[
+                ("standard", NoticeFormat::Standard),
+                ("slack", NoticeFormat::Slack),
+            ],
+        )?,
+        None => NoticeFormat::Standard,
+    };
+    let secret = match fields.get("secret") {
+        Some(_) if format == NoticeFormat::Slack => {
+            reader.report(value.place, "slack checks no signature; expected no secret");
+            return None;
+        }
+        Some(node) => Some(read_secret(reader, node)?),
+        None => None,
+    };
+    Some(Deed::Notify {
+        url,
+        format,
+        secret,
+    })
+}
+
+/// Where a secret is. Mistakes do not repeat what stands there: it may be the secret itself.
+fn read_secret(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let text = reader.text(node, "file:PATH")?;
+    if is_file(text) {
+        return Some(text.to_owned());
+    }
+    reader.report(
+        node.place,
+        "a secret does not belong into a rules file; expected file:PATH",
+    );
+    None
+}
+
+/// A URL that may be posted to, or the file that holds one. Mistakes do not repeat it: its path
+/// may be a password.
+fn read_url(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let text = reader.text(node, "a url or file:PATH")?;
+    let is_plain = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    if text.len() <= MAX_URL && (is_file(text) || Url::parse(text).is_ok_and(|url| is_plain(&url)))
+    {
+        return Some(text.to_owned());
+    }
+    reader.report(
+        node.place,
+        "expected an http or https url of at most 1000 characters without credentials, or file:PATH",
+    );
+    None
+}
+
+fn is_file(text: &str) -> bool {
+    text.strip_prefix(FILE).is_some_and(|path| !path.is_empty())
 }
 
 fn read_team(

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::rules::domain::domain_of;
+
 /// Lists and maps in facts are cut to this many members before a condition sees them.
 pub const MAX_FACT_MEMBERS: usize = 200;
 
@@ -45,6 +47,19 @@ impl Facts {
             cut.push("event");
         }
         cut
+    }
+
+    /// Whom the event names by `data.email`, with their name if it has one; none where that is not
+    /// one valid address.
+    pub fn invitee(&self) -> Option<(&str, Option<&str>)> {
+        let data = self.event.as_ref()?.get("data")?;
+        let text = |name: &str| {
+            data.get(name)?
+                .as_str()
+                .filter(|text| !text.trim().is_empty())
+        };
+        let email = text("email").filter(|email| !domain_of(email).is_empty())?;
+        Some((email, text("full_name").or_else(|| text("name"))))
     }
 }
 

@@ -423,14 +423,13 @@ extra: 1
         rules.yaml:5:3: "no-name" cannot be named in a condition; expected letters, digits and _
         rules.yaml:6:3: partners is given twice
         rules.yaml:9:9: there is no signal "developer.singed_up"; expected developer.signed_up, developer.authenticated, developer.login_failed, application.created, registration.requested, developer.status_changed, registration.status_changed, membership.changed, access.denied or custom.<type>
-        rules.yaml:10:12: there is no deed "aprove_developer"; expected approve_developer, reject_developer, revoke_developer, approve_registration, reject_registration, revoke_registration, add_to_team, remove_from_team or park
+        rules.yaml:10:12: there is no deed "aprove_developer"; expected approve_developer, reject_developer, revoke_developer, invite_developer, approve_registration, reject_registration, revoke_registration, add_to_team, remove_from_team, notify or park
         rules.yaml:11:11: expected live, shadow or off, this is "on"
         rules.yaml:12:5: a rule has no "colour"; expected name, on, when, then, mode, limit_per_hour, on_limit, max_age, priority, portals or include_own
         rules.yaml:13:11: there is another rule named "a"
         rules.yaml:15:21: a developer has no member "emial"; expected id, email, full_name, status, created_at, teams or applications
         rules.yaml:15:70: there is no list "partnrs"; expected no-name or partners
         rules.yaml:16:12: approve_registration needs a registration, which developer.signed_up does not have; expected registration.requested, registration.status_changed or custom.<type> in on
-        rules.yaml:16:35: this version cannot notify yet; expected approve_developer, reject_developer, revoke_developer, approve_registration, reject_registration, revoke_registration, add_to_team, remove_from_team or park
         rules.yaml:17:14: expected a duration such as 45s, 30m, 1h or 2d, this is "soon"
         rules.yaml:18:5: name is missing in this rule
         rules.yaml:19:11: expected at least one deed
@@ -633,6 +632,26 @@ extra: 1
             (
                 "[revoke_registration]",
                 "rules.yaml:5:12: revoke_registration needs a registration, which developer.signed_up does not have; expected registration.requested, registration.status_changed or custom.<type> in on",
+            ),
+            (
+                "[invite_developer]",
+                "rules.yaml:5:12: invite_developer needs event.data.email, which developer.signed_up does not have; expected custom.<type> in on",
+            ),
+            (
+                "[{notify: {format: slack}}]",
+                "rules.yaml:5:21: notify needs a url",
+            ),
+            (
+                "[{notify: {url: \"https://u:p@hooks.example/x\"}}]",
+                "rules.yaml:5:27: expected an http or https url of at most 1000 characters without credentials, or file:PATH",
+            ),
+            (
+                "[{notify: {url: \"https://hooks.example/x\", secret: whsec_abc}}]",
+                "rules.yaml:5:62: a secret does not belong into a rules file; expected file:PATH",
+            ),
+            (
+                "[{notify: {url: \"https://hooks.example/x\", format: teams}}]",
+                "rules.yaml:5:62: expected standard or slack, this is \"teams\"",
             ),
             (
                 "[approve_developer, revoke_developer]",

@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 pub use condition::Condition;
 pub use decide::{Decision, Outcome, Planned, decide};
-pub use deed::{Deed, TargetKind, TeamRef};
+pub use deed::{Deed, NoticeFormat, TargetKind, TeamRef};
 pub use explain::{Explanation, explain};
 pub use facts::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, MAX_FACT_MEMBERS, OwnedApplicationFacts,

@@ -282,7 +282,7 @@ async fn parked(count: u128) -> (TestDatabase, Queue) {
         let id = Uuid::from_u128(0xb000 + number);
         one.steps[0].target = Target::Developer { id };
         if number == count {
-            one.rule = "another".to_owned();
+            "another".clone_into(&mut one.rule);
         }
         queue.enqueue(&mut tx, &one).await.unwrap();
     }
@@ -295,6 +295,10 @@ async fn parked(count: u128) -> (TestDatabase, Queue) {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one installation, from the first step to the last"
+)]
 async fn commands_list_show_and_act_and_never_on_many_by_accident() {
     let (database, queue) = parked(4).await;
     let usher = Installation::new(&settings(&database, "http://127.0.0.1:9"));
@@ -411,6 +415,10 @@ async fn commands_list_show_and_act_and_never_on_many_by_accident() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one installation, from the first step to the last"
+)]
 async fn operators_act_over_http_and_readers_do_not() {
     let (database, queue) = parked(3).await;
     let ids: Vec<Uuid> = queue

@@ -37,6 +37,7 @@ mod instances;
 mod kill;
 mod look;
 mod metrics;
+mod notify;
 mod observe;
 mod onboarding;
 mod onboarding_guides;

@@ -105,7 +105,7 @@ async fn no_sender_makes_the_label_sets_grow() {
     let database = TestDatabase::create().await;
     let mut usher = Installation::new(&settings(&database, &signer.serve(&lifecycle).await));
     let process = usher.start().await;
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().timeout(SOON).build().unwrap();
     let storm = async |round: u32| {
         let url = &process.url;
         for number in 0..40 {

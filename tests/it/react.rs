@@ -2,6 +2,7 @@
 //! emulated Konnect, real rules.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +11,20 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::ActionState;
+use usher::act::{Action, ActionState};
 use usher::clock::Ids;
 use usher::config::ObserveConfig;
 use usher::directory::Scope;
-use usher::event::{Verdict, parse};
+use usher::event::{EventId, Signal, SignalKind, Verdict, parse};
 use usher::journal::{
     EventFilter, Journal, Lane, MIGRATOR, NewBatch, NewEvent, ReaderName, Source,
 };
 use usher::observe::{Observer, Parts};
-use usher::react::{Reactor, Settings};
+use usher::react::{Reactor, Settings, gather};
 use usher::rules::{self, RuleSet};
 use uuid::Uuid;
 
-use crate::act::{KEVIN, PORTAL, REGISTRATION, Stage, developer, quick};
+use crate::act::{APP, FIXTURES, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, developer, quick};
 
 const RULES: &str = r#"
 version: 1
@@ -161,7 +162,7 @@ impl Scene {
 }
 
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition().await {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -494,4 +495,284 @@ async fn a_batch_that_cannot_be_read_holds_up_nobody(pool: PgPool) {
             .await;
         })
         .await;
+}
+
+/// Successful writes, by method and path.
+fn effects(scene: &Scene) -> BTreeMap<String, usize> {
+    let mut effects = BTreeMap::new();
+    for request in scene.stage.emulator.requests() {
+        if request.method != "GET" && request.status < 300 {
+            let what = format!("{} {}", request.method, request.path);
+            *effects.entry(what).or_default() += 1;
+        }
+    }
+    effects
+}
+
+/// What a portal admin does in Konnect.
+async fn by_hand(scene: &Scene, developer: Uuid, status: &str) {
+    let developers = scene.stage.client.developers(PORTAL.into());
+    let status = status.into();
+    developers
+        .set_status(developer.into(), &status)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_week_sent_again_to_two_instances_does_no_deed_twice(pool: PgPool) {
+    let greet = r"
+  - name: greet
+    on: developer.authenticated
+    max_age: 8d
+    limit_per_hour: 0
+    then: [approve_developer, {add_to_team: Partners}]
+";
+    let scene = Scene::new(pool, &format!("{RULES}{greet}")).await;
+    let people: Vec<Uuid> = (0..20).map(|n| Uuid::from_u128(0xb00 + n)).collect();
+    let seed: Vec<Value> = people
+        .iter()
+        .map(|id| developer(*id, &format!("{id}@arsenal.com"), "pending"))
+        .collect();
+    scene
+        .stage
+        .emulator
+        .seed(&json!({ "developers": seed }))
+        .unwrap();
+    // Everybody logs in on every other day of the week.
+    let week: Vec<Vec<NewEvent>> = [0, 2, 4, 6]
+        .into_iter()
+        .map(|day| {
+            let logins = people.iter();
+            logins
+                .map(|id| login(&scene, *id, day * 24 + 1, Verdict::Verified))
+                .collect()
+        })
+        .collect();
+    let send = async || {
+        for day in &week {
+            scene.append(day.clone()).await;
+        }
+    };
+    scene
+        .during(async {
+            scene.look().await;
+            send().await;
+            scene.settled().await;
+            scene.look().await;
+            scene.settled().await;
+        })
+        .await;
+    let first = effects(&scene);
+    // Twenty people and kevin let in, all put into the team by one path, and kevin's request granted.
+    assert_eq!(first.len(), 21 + 1 + 1, "{first:?}");
+
+    let journal = &scene.stage.journal;
+    let again = scene.reactor();
+    let second_worker = scene.stage.worker(quick());
+    let stop = CancellationToken::new();
+    let play = async {
+        scene
+            .during(async {
+                // Sent again as a redelivery and as a replay, and all that was stored is owed anew.
+                send().await;
+                journal.retire_reader(ReaderName::React).await.unwrap();
+                journal
+                    .activate_reader(ReaderName::React, chrono::DateTime::UNIX_EPOCH)
+                    .await
+                    .unwrap();
+                send().await;
+                scene.look().await;
+                scene.settled().await;
+            })
+            .await;
+        stop.cancel();
+    };
+    tokio::join!(
+        Box::pin(play),
+        Box::pin(again.run(stop.clone())),
+        Box::pin(second_worker.run(stop.clone())),
+    );
+    assert_eq!(effects(&scene), first);
+    let team = format!("POST /v3/portals/{PORTAL}/teams/{PARTNERS}/developers");
+    for (what, times) in first {
+        let expected = if what == team { 21 } else { 1 };
+        assert_eq!(times, expected, "{what}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_revoked_partner_is_not_let_in_again_by_an_empty_database(pool: PgPool) {
+    // Rules that forget to ask for the status.
+    let careless = r"
+version: 1
+lists: {partners: [manchestercity.com, arsenal.com]}
+rules:
+  - name: partners
+    on: developer.signed_up
+    when: domain(developer.email) in lists.partners
+    then: [approve_developer, {add_to_team: Partners}]
+  - name: greet
+    on: developer.authenticated
+    when: domain(developer.email) in lists.partners
+    then: [approve_developer, {add_to_team: Partners}]
+";
+    let scene = Scene::new(pool, careless).await;
+    let neighbour = Uuid::from_u128(0xb1);
+    let seed = json!({ "developers": [developer(neighbour, "ann@arsenal.com", "pending")] });
+    scene.stage.emulator.seed(&seed).unwrap();
+    for status in ["approved", "revoked"] {
+        by_hand(&scene, KEVIN, status).await;
+    }
+    scene.stage.emulator.clear_requests();
+    scene
+        .during(async {
+            scene.look().await;
+            let logins = [KEVIN, neighbour].map(|id| login(&scene, id, 0, Verdict::Verified));
+            scene.append(logins.to_vec()).await;
+            eventually("the neighbour is a partner", async || {
+                scene.stage.is_partner(neighbour).await
+            })
+            .await;
+            scene.look().await;
+            scene.settled().await;
+        })
+        .await;
+    assert_eq!(scene.stage.status().await, "revoked");
+    assert!(!scene.stage.is_partner(KEVIN).await);
+    assert_eq!(effects(&scene).len(), 2, "{:?}", effects(&scene));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_a_revocation_took_along_is_ushers_own_and_what_people_do_is_not(pool: PgPool) {
+    let rules = r"
+version: 1
+rules:
+  - name: show-out
+    on: developer.authenticated
+    then: [revoke_developer]
+  - name: let-in
+    on: developer.signed_up
+    when: domain(developer.email) == 'arsenal.com'
+    then: [approve_developer]
+  - name: deaf-developer
+    on: developer.status_changed
+    then: [{park: deaf}]
+  - name: deaf-registration
+    on: registration.status_changed
+    then: [{park: deaf}]
+  - name: deaf-membership
+    on: membership.changed
+    then: [{park: deaf}]
+  - name: ears-developer
+    on: developer.status_changed
+    include_own: true
+    then: [{park: all ears}]
+  - name: ears-registration
+    on: registration.status_changed
+    include_own: true
+    then: [{park: all ears}]
+  - name: ears-membership
+    on: membership.changed
+    include_own: true
+    then: [{park: also ears}]
+";
+    let scene = Scene::new(pool, rules).await;
+    let ann = Uuid::from_u128(0xb1);
+    let seed = json!({ "developers": [developer(ann, "ann@arsenal.com", "pending")] });
+    scene.stage.emulator.seed(&seed).unwrap();
+    by_hand(&scene, KEVIN, "approved").await;
+    let registrations = scene.stage.client.registrations(PORTAL.into());
+    registrations
+        .set_status(APP.into(), REGISTRATION.into(), &"approved".into())
+        .await
+        .unwrap();
+    let teams = scene.stage.client.teams(PORTAL.into());
+    teams
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
+    scene
+        .during(async {
+            scene.look().await;
+            scene.settled().await;
+            // Ann was let in by usher and is shown out by hand before anybody looks.
+            by_hand(&scene, ann, "revoked").await;
+            let login = login(&scene, KEVIN, 0, Verdict::Verified);
+            scene.append(vec![login]).await;
+            eventually("kevin is shown out", async || {
+                let actions = scene.stage.actions().await;
+                let is_done = |action: &Action| {
+                    action.deed == "revoke_developer" && action.state == ActionState::Done
+                };
+                actions.iter().any(is_done)
+            })
+            .await;
+            scene.look().await;
+            scene.settled().await;
+            eventually("all of it was heard", async || {
+                let actions = scene.stage.actions().await;
+                let heard = |rule: &str| actions.iter().any(|action| action.rule == rule);
+                [
+                    "ears-developer",
+                    "ears-registration",
+                    "ears-membership",
+                    "deaf-developer",
+                ]
+                .into_iter()
+                .all(heard)
+            })
+            .await;
+        })
+        .await;
+    let deaf: Vec<(String, Uuid)> = scene
+        .stage
+        .actions()
+        .await
+        .into_iter()
+        .filter(|action| action.rule.starts_with("deaf"))
+        .map(|action| (action.rule, action.target.id()))
+        .collect();
+    assert_eq!(deaf, [("deaf-developer".to_owned(), ann)]);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_address_is_kept_only_for_a_rule_that_invites(pool: PgPool) {
+    let scene = Scene::new(pool, "version: 1\nrules: []\n").await;
+    let (directory, queue) = (&scene.stage.directory, &scene.stage.queue);
+    let signal = Signal {
+        kind: SignalKind::Custom("iam.joined".to_owned()),
+        portal_id: PORTAL,
+        developer_id: None,
+        application_id: None,
+        registration_id: None,
+        key: Signal::key_of_custom("/iam", "1"),
+        cause: EventId::from_uuid(FIXTURES),
+        occurred_at: scene.stage.clock.now(),
+        from_status: None,
+    };
+    let inviting = load(
+        "version: 1\nrules:\n  - name: invite\n    on: custom.iam.joined\n    then: [invite_developer]\n",
+    );
+    let nobody = load("version: 1\nrules: []\n");
+    let kept = async || {
+        sqlx::query_scalar::<_, i64>("SELECT count(*) FROM subjects")
+            .fetch_one(scene.stage.journal.pool())
+            .await
+            .unwrap()
+    };
+    for (rules, email, expected) in [
+        (&nobody, "new@arsenal.com", 0),
+        (&inviting, "new@arsenal.com@evil.example", 0),
+        (&inviting, "new@arsenal.com", 1),
+        (&inviting, "new@arsenal.com", 1),
+    ] {
+        let event = json!({ "data": { "email": email, "name": "New" } });
+        let event = event.as_object().cloned();
+        let now = scene.stage.clock.now();
+        let gathered = gather((directory, queue), &signal, event, false, now).await;
+        let mut gathered = gathered.unwrap();
+        gathered.keep_invitee(directory, rules).await.unwrap();
+        assert_eq!(kept().await, expected, "{email}");
+    }
 }

@@ -98,9 +98,9 @@ impl Filled {
             .await;
         }
         // What usher did comes back by the look that follows.
-        let seen = format!("/api/v1/events?name=membership.changed&principal_id={JAMES}");
+        let memberships = format!("/api/v1/events?name=membership.changed&principal_id={JAMES}");
         eventually("the membership is seen", PATIENCE, async || {
-            usher.rows(&seen).await.len() == 1
+            usher.rows(&memberships).await.len() == 1
         })
         .await;
         usher.terminate().await;

@@ -6,12 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::DefaultDirectRateLimiter;
 use reqwest::redirect;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::auth;
+use crate::budget::Pace;
 use crate::error::Error;
 use crate::models::ids::PortalId;
 use crate::resources::applications::Applications;
@@ -48,7 +48,7 @@ impl Client {
             base_url,
             global_url: None,
             token: None,
-            limiter: None,
+            pace: None,
             timeout: DEFAULT_TIMEOUT,
             user_agent: concat!("konnect-rs/", env!("CARGO_PKG_VERSION")).to_owned(),
             retries: RetryPolicy::default(),
@@ -154,7 +154,7 @@ pub struct ClientBuilder {
     base_url: Url,
     global_url: Option<Url>,
     token: Option<SecretString>,
-    limiter: Option<Arc<DefaultDirectRateLimiter>>,
+    pace: Option<Arc<dyn Pace>>,
     timeout: Duration,
     user_agent: String,
     retries: RetryPolicy,
@@ -189,10 +189,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes every attempt wait for this rate limit, which other clients may share.
+    /// Makes every attempt wait for this rate limit, which other clients may share: one of
+    /// `governor`, or a part of a [`Budget`](crate::Budget).
     #[must_use]
-    pub fn rate_limit(mut self, limiter: Arc<DefaultDirectRateLimiter>) -> Self {
-        self.limiter = Some(limiter);
+    pub fn rate_limit(mut self, pace: Arc<dyn Pace>) -> Self {
+        self.pace = Some(pace);
         self
     }
 
@@ -241,13 +242,13 @@ impl ClientBuilder {
             .map_err(|_| Error::Configuration {
                 message: "the user agent or the TLS set-up cannot be used",
             })?;
-        let (limiter, retries, observer) = (self.limiter, self.retries, self.observer);
+        let (pace, retries, observer) = (self.pace, self.retries, self.observer);
         let transport = Transport {
             http,
             region,
             global,
             authorization,
-            limiter,
+            pace,
             retries,
             observer,
         };

@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 
 mod auth;
+mod budget;
 mod client;
 mod error;
 mod models;
@@ -19,6 +20,7 @@ mod request;
 mod resources;
 mod transport;
 
+pub use budget::{Budget, Pace};
 pub use client::{Client, ClientBuilder};
 pub use error::{Error, InvalidParameter, Problem};
 pub use models::application::{

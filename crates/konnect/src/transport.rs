@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use governor::DefaultDirectRateLimiter;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
@@ -17,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 use url::Url;
 
+use crate::budget::Pace;
 use crate::error::{Error, is_transient_status, read_failure, without_values};
 use crate::request::{Host, Operation, Request};
 
@@ -84,7 +84,7 @@ pub(crate) struct Transport {
     pub(crate) region: Url,
     pub(crate) global: Url,
     pub(crate) authorization: Option<HeaderValue>,
-    pub(crate) limiter: Option<Arc<DefaultDirectRateLimiter>>,
+    pub(crate) pace: Option<Arc<dyn Pace>>,
     pub(crate) retries: RetryPolicy,
     pub(crate) observer: Option<Observer>,
 }
@@ -163,8 +163,8 @@ impl Transport {
 
     /// Makes one attempt, once the rate limit allows it, and reports it to the observer.
     async fn send_once(&self, request: &Request, number: usize) -> Result<Vec<u8>, Error> {
-        if let Some(limiter) = &self.limiter {
-            limiter.until_ready().await;
+        if let Some(pace) = &self.pace {
+            pace.ready().await;
         }
         let begin = Instant::now();
         let mut status = None;

@@ -5,6 +5,8 @@ mod add_to_team;
 mod approve_developer;
 mod approve_registration;
 mod cut_off;
+mod invite_developer;
+mod notify;
 mod park;
 mod reject_developer;
 mod reject_registration;
@@ -20,8 +22,10 @@ use konnect::PortalId;
 use serde_json::Value;
 
 use crate::act::claim::Claimed;
+use crate::act::notify::Notifier;
 use crate::act::trouble::Trouble;
 use crate::act::{DeedSpec, Queue};
+use crate::directory::Directory;
 
 /// How a deed came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(super) enum Doing {
     Written,
     /// It held before, for this reason; nothing was written.
     Held(String),
+    /// By a write that changed nothing at Konnect.
+    Elsewhere,
     /// By several writes, of this attempt or earlier ones.
     Reported {
         /// What they did, for a person.
@@ -57,6 +63,8 @@ pub(super) enum Doing {
 pub(super) struct Bench<'a> {
     pub(super) queue: &'a Queue,
     pub(super) client: &'a konnect::Client,
+    pub(super) directory: &'a Directory,
+    pub(super) notifier: &'a Notifier,
     pub(super) claimed: &'a Claimed,
     /// How long a lease is renewed for.
     pub(super) lease: Duration,
@@ -108,6 +116,12 @@ pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
         DeedSpec::ApproveRegistration => approve_registration::carry_out(bench).await,
         DeedSpec::RejectRegistration => reject_registration::carry_out(bench).await,
         DeedSpec::RevokeRegistration => revoke_registration::carry_out(bench).await,
+        DeedSpec::InviteDeveloper { pending } => invite_developer::carry_out(bench, *pending).await,
+        DeedSpec::Notify {
+            url,
+            format,
+            secret,
+        } => notify::carry_out(bench, url, *format, secret.as_deref()).await,
         DeedSpec::Park { reason } => Ok(park::carry_out(reason)),
     }
 }

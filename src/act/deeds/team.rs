@@ -50,9 +50,10 @@ fn exactly(teams: &[Team], name: &str) -> Found {
 pub(super) fn developer(bench: &Bench<'_>) -> Result<DeveloperId, Trouble> {
     match bench.claimed.target {
         Target::Developer { id } => Ok(DeveloperId(id)),
-        Target::Application { .. } | Target::Registration { .. } => {
-            Err(Trouble::WrongTarget(bench.claimed.target.kind()))
-        }
+        Target::Application { .. }
+        | Target::Registration { .. }
+        | Target::Invitee { .. }
+        | Target::Portal { .. } => Err(Trouble::WrongTarget(bench.claimed.target.kind())),
     }
 }
 

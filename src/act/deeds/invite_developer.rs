@@ -1,0 +1,80 @@
+//! Creates a developer and has Konnect invite them. Whoever is there already is not made again,
+//! and whom a human turned away or showed out is not let in by the back door.
+
+use konnect::{
+    Developer, DeveloperId, DeveloperStatus, Error as ApiError, ListDevelopers, NewDeveloper,
+};
+use serde_json::json;
+
+use crate::act::Target;
+use crate::act::deeds::{Bench, Doing, Outcome};
+use crate::act::trouble::Trouble;
+
+pub(super) async fn carry_out(bench: &Bench<'_>, pending: bool) -> Result<Outcome, Trouble> {
+    let Target::Invitee { id } = bench.claimed.target else {
+        return Err(Trouble::WrongTarget(bench.claimed.target.kind()));
+    };
+    let subject = bench.directory.subject(bench.portal(), DeveloperId(id));
+    let subject = subject.await?;
+    let Some(email) = subject.email else {
+        return Ok(Outcome::Refused("the address was forgotten".to_owned()));
+    };
+    if let Some(known) = find(bench, &email).await? {
+        return Ok(judge(bench, &known));
+    }
+    bench.sending().await?;
+    let name = email.split('@').next().unwrap_or_default();
+    let new = NewDeveloper {
+        // Konnect asks for a name, and not every sender has one.
+        full_name: subject.full_name.unwrap_or_else(|| name.to_owned()),
+        status: Some(if pending {
+            DeveloperStatus::Pending
+        } else {
+            DeveloperStatus::Approved
+        }),
+        send_invitation_email: true,
+        email: email.clone(),
+    };
+    match bench.client.developers(bench.portal()).create(&new).await {
+        Ok(made) => Ok(Outcome::Done(Doing::Reported {
+            reason: None,
+            report: json!({ "developer_id": made.id }),
+        })),
+        Err(error) if error.is_conflict() => match find(bench, &email).await? {
+            Some(known) => Ok(judge(bench, &known)),
+            // The list does not show them yet.
+            None => Err(Trouble::Personal(error)),
+        },
+        Err(error) => Err(Trouble::Personal(error)),
+    }
+}
+
+/// The developer of exactly this address: a filter may match more than was asked for.
+async fn find(bench: &Bench<'_>, email: &str) -> Result<Option<Developer>, Trouble> {
+    let options = ListDevelopers {
+        email: Some(email.to_owned()),
+        ..ListDevelopers::default()
+    };
+    let developers = bench.client.developers(bench.portal());
+    let found = developers.list(&options).await.map_err(on_list)?;
+    let same = |one: &Developer| one.email.to_lowercase() == email.to_lowercase();
+    Ok(found.into_iter().find(same))
+}
+
+fn on_list(error: ApiError) -> Trouble {
+    if error.is_not_found() {
+        Trouble::Gone("portal")
+    } else {
+        Trouble::Personal(error)
+    }
+}
+
+fn judge(bench: &Bench<'_>, known: &Developer) -> Outcome {
+    match known.status {
+        DeveloperStatus::Approved | DeveloperStatus::Pending => bench.held(known.status.as_str()),
+        _ => Outcome::Refused(format!(
+            "the developer is {}: somebody else decided",
+            known.status.as_str()
+        )),
+    }
+}

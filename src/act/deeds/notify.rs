@@ -1,0 +1,114 @@
+//! Tells a receiver outside of the decision. At least once: the id stays the same over attempts.
+
+use konnect::{ApplicationId, DeveloperId, RegistrationId};
+
+use crate::act::calls;
+use crate::act::deeds::{Bench, Doing, Outcome};
+use crate::act::notify::{Key, Letter, Message, Person};
+use crate::act::trouble::Trouble;
+use crate::act::{NoticeFormat, Target};
+use crate::directory::{ApplicationRecord, DeveloperRecord, OwnerRecord, Subject};
+
+pub(super) async fn carry_out(
+    bench: &Bench<'_>,
+    url: &str,
+    format: NoticeFormat,
+    secret: Option<&str>,
+) -> Result<Outcome, Trouble> {
+    let notifier = bench.notifier;
+    let url = notifier.url(url).await.map_err(Trouble::Notice)?;
+    let key = match format {
+        NoticeFormat::Standard => notifier.key(secret).await.map_err(Trouble::Notice)?,
+        NoticeFormat::Slack => Key::None,
+    };
+    let message = message(bench).await?;
+    let letter = Letter {
+        id: bench.claimed.id,
+        url,
+        key,
+        body: match format {
+            NoticeFormat::Standard => message.standard(),
+            NoticeFormat::Slack => message.slack(),
+        },
+    };
+    bench.sending().await?;
+    let posted = notifier.post(&letter).await;
+    calls::note_notice(match &posted {
+        Ok(status) => Some(*status),
+        Err(error) => error.status(),
+    });
+    posted.map_err(Trouble::Notice)?;
+    Ok(Outcome::Done(Doing::Elsewhere))
+}
+
+/// What the directory knows of the target now: who was forgotten meanwhile is not named.
+async fn message(bench: &Bench<'_>) -> Result<Message, Trouble> {
+    let (directory, portal) = (bench.directory, bench.portal());
+    let target = bench.claimed.target;
+    let story = bench.queue.story(bench.claimed.id).await?;
+    let name = directory.portal(portal).await?.map(|portal| portal.name);
+    let mut message = Message {
+        action_id: bench.claimed.id,
+        rule: bench.claimed.rule.clone(),
+        signal: story.signal,
+        portal_id: portal.0,
+        portal: name,
+        target,
+        developer: None,
+        application: None,
+        api: None,
+        deeds: bench.queue.before(bench.claimed.id).await?,
+        causes: story.causes,
+        decided_at: story.created_at,
+    };
+    match target {
+        Target::Developer { id } => {
+            let found = directory.developer(portal, DeveloperId(id)).await?;
+            message.developer = found.map(of_developer);
+        }
+        Target::Application { id } => {
+            let found = directory.application(portal, ApplicationId(id)).await?;
+            message.owned(found);
+        }
+        Target::Registration { id, .. } => {
+            let found = directory.registration(portal, RegistrationId(id)).await?;
+            if let Some(found) = found {
+                message.api = Some(found.registration.api.name);
+                message.owned(found.application);
+            }
+        }
+        Target::Invitee { id } => {
+            let subject = directory.subject(portal, DeveloperId(id)).await?;
+            message.developer = Some(person(DeveloperId(id), subject, "invited"));
+        }
+        Target::Portal { .. } => {}
+    }
+    Ok(message)
+}
+
+impl Message {
+    fn owned(&mut self, found: Option<ApplicationRecord>) {
+        let Some(found) = found else { return };
+        self.application = Some(found.application.name);
+        self.developer = match found.owner {
+            Some(OwnerRecord::Developer(developer, subject)) => {
+                Some(person(developer.id, subject, developer.status.as_str()))
+            }
+            Some(OwnerRecord::Team(_)) | None => None,
+        };
+    }
+}
+
+fn of_developer(found: DeveloperRecord) -> Person {
+    let developer = found.developer;
+    person(developer.id, found.subject, developer.status.as_str())
+}
+
+fn person(id: DeveloperId, subject: Subject, status: &str) -> Person {
+    Person {
+        id: id.0,
+        email: subject.email,
+        full_name: subject.full_name,
+        status: status.to_owned(),
+    }
+}

@@ -1,0 +1,178 @@
+//! What a notice says, in either shape. Carries the name and address of the person it is about:
+//! never to be stored or logged. No I/O.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::act::Target;
+
+/// What is told.
+#[derive(Serialize)]
+pub(in crate::act) struct Message {
+    /// The action that tells.
+    pub(in crate::act) action_id: Uuid,
+    /// The rule that decided.
+    pub(in crate::act) rule: String,
+    /// What it answered to.
+    pub(in crate::act) signal: String,
+    /// Where.
+    pub(in crate::act) portal_id: Uuid,
+    /// Its name, where the directory knows it.
+    pub(in crate::act) portal: Option<String>,
+    /// What it is about.
+    pub(in crate::act) target: Target,
+    /// Whom it is about.
+    pub(in crate::act) developer: Option<Person>,
+    /// The application concerned, by name.
+    pub(in crate::act) application: Option<String>,
+    /// The API that is asked for, by name.
+    pub(in crate::act) api: Option<String>,
+    /// What the rule did before it told.
+    pub(in crate::act) deeds: Vec<Before>,
+    /// The events that led here.
+    pub(in crate::act) causes: Vec<Uuid>,
+    /// When it was decided.
+    #[serde(skip)]
+    pub(in crate::act) decided_at: DateTime<Utc>,
+}
+
+/// Somebody, as a human knows them.
+#[derive(Serialize)]
+pub(in crate::act) struct Person {
+    pub(in crate::act) id: Uuid,
+    pub(in crate::act) email: Option<String>,
+    pub(in crate::act) full_name: Option<String>,
+    pub(in crate::act) status: String,
+}
+
+/// A deed of the same `then`.
+#[derive(Serialize)]
+pub(in crate::act) struct Before {
+    pub(in crate::act) deed: String,
+    pub(in crate::act) state: String,
+    pub(in crate::act) reason: Option<String>,
+}
+
+impl Message {
+    /// The payload as Standard Webhooks recommend it: type, time and data.
+    pub(in crate::act) fn standard(&self) -> String {
+        json!({
+            "type": format!("usher.{}", self.signal),
+            "timestamp": self.decided_at,
+            "data": self,
+        })
+        .to_string()
+    }
+
+    /// The payload of an incoming webhook of Slack.
+    pub(in crate::act) fn slack(&self) -> String {
+        json!({ "text": self.text() }).to_string()
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![format!(
+            "*{}* in {}",
+            plain(&self.signal),
+            self.portal
+                .as_deref()
+                .map_or_else(|| self.portal_id.to_string(), plain),
+        )];
+        if let Some(person) = &self.developer {
+            let name = person.full_name.as_deref().map(plain).unwrap_or_default();
+            let email = person.email.as_deref().map(plain).unwrap_or_default();
+            let who = format!("{name} {email}");
+            lines.push(format!("{} ({})", who.trim(), person.status));
+        }
+        if let Some(application) = &self.application {
+            lines.push(format!("application: {}", plain(application)));
+        }
+        if let Some(api) = &self.api {
+            lines.push(format!("api: {}", plain(api)));
+        }
+        for before in &self.deeds {
+            let reason = before.reason.as_deref().map(plain);
+            let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
+            lines.push(format!("{} {}{reason}", before.deed, before.state));
+        }
+        lines.push(format!(
+            "rule {} · {} {} · action {}",
+            plain(&self.rule),
+            self.target.kind(),
+            self.target.id(),
+            self.action_id
+        ));
+        lines.join("\n")
+    }
+}
+
+/// Text that cannot call for attention or pose as a link: names are chosen by whoever signs up.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>()
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::{Before, Message, Person};
+    use crate::act::Target;
+
+    fn message() -> Message {
+        let id = Uuid::from_u128(2);
+        Message {
+            action_id: Uuid::from_u128(1),
+            rule: "tell-us".to_owned(),
+            signal: "developer.signed_up".to_owned(),
+            portal_id: Uuid::from_u128(3),
+            portal: Some("Football".to_owned()),
+            target: Target::Developer { id },
+            developer: Some(Person {
+                id,
+                email: Some("kevin@gmail.com".to_owned()),
+                full_name: Some("<!channel>\n*Kevin* & Co".to_owned()),
+                status: "pending".to_owned(),
+            }),
+            application: None,
+            api: None,
+            deeds: vec![Before {
+                deed: "park".to_owned(),
+                state: "parked".to_owned(),
+                reason: Some("freemail".to_owned()),
+            }],
+            causes: vec![Uuid::from_u128(4)],
+            decided_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn says_in_the_standard_shape_what_a_program_needs() {
+        let told: Value = serde_json::from_str(&message().standard()).unwrap();
+        assert_eq!(told["type"], "usher.developer.signed_up");
+        assert_eq!(told["timestamp"], "1970-01-01T00:00:00Z");
+        assert_eq!(told["data"]["developer"]["email"], "kevin@gmail.com");
+        assert_eq!(told["data"]["deeds"][0]["reason"], "freemail");
+        assert_eq!(told["data"]["causes"], json!([Uuid::from_u128(4)]));
+    }
+
+    #[test]
+    fn says_to_slack_what_a_person_needs_and_calls_nobody() {
+        let told: Value = serde_json::from_str(&message().slack()).unwrap();
+        let lines: Vec<&str> = told["text"].as_str().unwrap().lines().collect();
+        let expected = [
+            "*developer.signed_up* in Football",
+            "&lt;!channel&gt; *Kevin* &amp; Co kevin@gmail.com (pending)",
+            "park parked: freemail",
+            "rule tell-us · developer 00000000-0000-0000-0000-000000000002 · action 00000000-0000-0000-0000-000000000001",
+        ];
+        assert_eq!(lines, expected);
+    }
+}
