@@ -131,11 +131,16 @@ impl Queue {
     /// started before is let through: a retry counts once.
     pub(super) async fn admit(&self, claimed: &Claimed) -> Result<Admission, JournalError> {
         let mut tx = self.pool().begin().await?;
-        // Two workers that count at once would both find room for one.
+        // Two workers that count at once would both find room for one. Without a limit nobody counts,
+        // and nobody waits for another's commit.
         sqlx::query!(
-            "SELECT pg_advisory_xact_lock($1, hashtext($2))",
+            r"
+            SELECT pg_advisory_xact_lock($1, hashtext(rule))
+            FROM actions
+            WHERE id = $2 AND limit_per_hour > 0
+            ",
             LIMIT_LOCK,
-            claimed.rule,
+            claimed.id,
         )
         .execute(&mut *tx)
         .await?;

@@ -8,6 +8,7 @@ mod action;
 mod backoff;
 mod calls;
 mod claim;
+mod decided;
 mod deed;
 mod deeds;
 mod detail;

@@ -2,7 +2,6 @@
 //! `list`, `detail`, `intervene`, `pause_switch`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -35,10 +34,10 @@ impl Queue {
         self.woken.notify_waiters();
     }
 
-    /// Completes when this process enqueued something, or after `at_most`: other instances
-    /// enqueue too, so polling is the truth and this only shortens the wait.
-    pub(super) async fn woken(&self, at_most: Duration) {
-        drop(tokio::time::timeout(at_most, self.woken.notified()).await);
+    /// Completes when this process enqueued something after the call: other instances enqueue too,
+    /// so polling is the truth and this only shortens the wait.
+    pub(super) fn woken(&self) -> impl Future<Output = ()> {
+        self.woken.notified()
     }
 
     pub(super) fn pool(&self) -> &PgPool {

@@ -143,6 +143,8 @@ impl Worker {
                 // The sender lives as long as the worker.
                 _ = paused.wait_for(|paused| !paused) => {}
             }
+            // Begun before the look, so that nothing enqueued in between is slept through.
+            let woken = self.queue.woken();
             match self.queue.claim(self.timings.lease).await {
                 Ok(Some(claimed)) => {
                     if let Err(error) = Box::pin(self.work(&claimed)).await {
@@ -154,7 +156,7 @@ impl Worker {
                         );
                     }
                 }
-                Ok(None) => self.rest(stop).await,
+                Ok(None) => self.rest(woken, stop).await,
                 Err(error) => {
                     warn!(error = error.chain(), "could not claim an action");
                     wait(self.timings.probe_every.min(Duration::from_secs(5)), stop).await;
@@ -164,12 +166,13 @@ impl Worker {
     }
 
     /// Waits until something may be due.
-    async fn rest(&self, stop: &CancellationToken) {
+    async fn rest(&self, woken: impl Future<Output = ()>, stop: &CancellationToken) {
         let due = self.queue.next_due().await.unwrap_or_default();
         let at_most = due.map_or(self.timings.poll, |due| due.min(self.timings.poll));
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.queue.woken(at_most) => {}
+            () = woken => {}
+            () = tokio::time::sleep(at_most) => {}
         }
     }
 

@@ -74,7 +74,7 @@ impl Known {
     }
 }
 
-async fn known_portal(
+pub(super) async fn known_portal(
     tx: &mut PgConnection,
     portal: PortalId,
 ) -> Result<Option<Portal>, JournalError> {
@@ -95,7 +95,7 @@ async fn known_portal(
     Ok(row.map(Portal::from))
 }
 
-async fn known_developers(
+pub(super) async fn known_developers(
     tx: &mut PgConnection,
     portal: PortalId,
     ids: &[Uuid],
@@ -121,7 +121,7 @@ async fn known_developers(
         .collect())
 }
 
-async fn known_subjects(
+pub(super) async fn known_subjects(
     tx: &mut PgConnection,
     portal: PortalId,
     ids: &[Uuid],
@@ -151,7 +151,7 @@ async fn known_subjects(
         .collect())
 }
 
-async fn known_teams(
+pub(super) async fn known_teams(
     tx: &mut PgConnection,
     portal: PortalId,
     ids: &[Uuid],
@@ -207,7 +207,7 @@ async fn known_memberships(
         .collect())
 }
 
-async fn known_applications(
+pub(super) async fn known_applications(
     tx: &mut PgConnection,
     portal: PortalId,
     ids: &[Uuid],
@@ -234,7 +234,7 @@ async fn known_applications(
         .collect())
 }
 
-async fn known_registrations(
+pub(super) async fn known_registrations(
     tx: &mut PgConnection,
     portal: PortalId,
     ids: &[Uuid],

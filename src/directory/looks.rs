@@ -98,11 +98,10 @@ impl Directory {
         Ok(answered.unwrap_or(false))
     }
 
-    /// Completes when this process gave a hint, or after `at_most`: other instances give hints
-    /// too, so [`Directory::look_state`] is the truth and this only shortens the wait.
-    pub async fn hinted(&self, at_most: Duration) {
-        let notified = self.hinted.notified();
-        drop(tokio::time::timeout(at_most, notified).await);
+    /// Completes when this process gave a hint after the call: other instances give hints too, so
+    /// [`Directory::look_state`] is the truth and this only shortens the wait for it.
+    pub fn hinted(&self) -> impl Future<Output = ()> {
+        self.hinted.notified()
     }
 
     /// How looking at `portal` goes; the default when nobody looked yet.

@@ -4,6 +4,7 @@
 //! journal what differs.
 
 mod absence;
+mod around;
 mod compare;
 mod difference;
 mod excerpt;
@@ -28,6 +29,7 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Ids};
 use crate::journal::Journal;
 
+pub use around::Subjects;
 pub use excerpt::Excerpt;
 pub use looks::{Look, LookState};
 pub use missing::Missing;

@@ -135,11 +135,15 @@ impl Journal {
     }
 
     /// Completes when this process appended something, or after `at_most`: other instances append
-    /// too, so polling is the truth and this only shortens the wait.
-    pub async fn appended(&self, at_most: Duration) {
-        tokio::select! {
-            () = self.appended.notified() => {}
-            () = tokio::time::sleep(at_most) => {}
+    /// too, so polling is the truth and this only shortens the wait. What is appended after the
+    /// call counts, also before the first poll.
+    pub fn appended(&self, at_most: Duration) -> impl Future<Output = ()> {
+        let appended = self.appended.notified();
+        async move {
+            tokio::select! {
+                () = appended => {}
+                () = tokio::time::sleep(at_most) => {}
+            }
         }
     }
 

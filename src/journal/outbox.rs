@@ -173,6 +173,31 @@ impl Journal {
         Ok(rows)
     }
 
+    /// Strikes off what came from outside and is older than `before` as a whole, unread; answers
+    /// how many batches. What usher itself appended stays, however old.
+    pub async fn skip_older(
+        &self,
+        reader: ReaderName,
+        before: DateTime<Utc>,
+    ) -> Result<u64, JournalError> {
+        let done = sqlx::query!(
+            r"
+            DELETE FROM outbox
+            USING batches
+            WHERE batches.id = outbox.batch
+                AND outbox.reader = $1
+                AND outbox.last_event_ts < $2
+                AND (outbox.claimed_until IS NULL OR outbox.claimed_until < now())
+                AND batches.source NOT IN ('observe', 'act')
+            ",
+            reader.to_string(),
+            before,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Up to `limit` batches that `reader` owes, in the order in which [`Journal::claim`] takes them, for a
     /// reader of whom a lease says that there is one. Claims nothing; what was released for later is left out.
     pub async fn owed(

@@ -73,17 +73,19 @@ impl Observer {
             failures: 0,
             refused: false,
         };
+        let directory = watch.observer.parts.directory.clone();
         loop {
+            // Begun before the turn, so that no hint given during it is slept through.
+            let hinted = directory.hinted();
             let wait = tokio::select! {
                 () = cancel.cancelled() => break,
                 wait = watch.turn() => wait,
             };
-            let hinted = watch.observer.parts.directory.hinted(wait);
             tokio::select! {
                 () = cancel.cancelled() => break,
                 // A hint shortens the wait for the next turn, but not the wait after a failure.
                 () = hinted, if watch.failures == 0 => {}
-                _ = pause(wait, &cancel), if watch.failures > 0 => {}
+                _ = pause(wait, &cancel) => {}
             }
         }
         if watch.renewed.is_some()

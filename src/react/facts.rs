@@ -4,11 +4,12 @@
 use chrono::{DateTime, Utc};
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::act::{Queue, Target};
 use crate::directory::{
     ApplicationRecord, DeveloperRecord, Directory, Excerpt, Owner, OwnerRecord, Registration,
-    RegistrationRecord, Subject,
+    RegistrationRecord, Subject, Subjects,
 };
 use crate::event::Signal;
 use crate::journal::JournalError;
@@ -62,31 +63,6 @@ impl Found {
             registration,
         }
     }
-
-    async fn in_directory(directory: &Directory, signal: &Signal) -> Result<Self, JournalError> {
-        let portal = PortalId(signal.portal_id);
-        let registration = match signal.registration_id {
-            Some(id) => directory.registration(portal, RegistrationId(id)).await?,
-            None => None,
-        };
-        let (registration, application) = alive(registration);
-        let application = match (application, signal.application_id) {
-            (None, Some(id)) => directory.application(portal, ApplicationId(id)).await?,
-            (application, _) => application,
-        };
-        let application = application.filter(|found| !found.application.seen.is_gone());
-        let developer = match developer_of(signal, application.as_ref()) {
-            Some(id) => directory.developer(portal, id).await?,
-            None => None,
-        };
-        let name = directory.portal(portal).await?.map(|portal| portal.name);
-        Ok(Self {
-            portal_name: name.unwrap_or_default(),
-            developer: developer.filter(|found| !found.developer.seen.is_gone()),
-            application,
-            registration,
-        })
-    }
 }
 
 fn alive(found: Option<RegistrationRecord>) -> (Option<Registration>, Option<ApplicationRecord>) {
@@ -105,7 +81,8 @@ pub async fn gather(
     own: bool,
     now: DateTime<Utc>,
 ) -> Result<Gathered, JournalError> {
-    let found = Found::in_directory(directory, signal).await?;
+    let excerpt = around(directory, [signal]).await?;
+    let found = Found::within(&excerpt, signal);
     let own = own || is_own(queue, signal, &found, None).await?;
     Ok(assemble(found, signal, event, own, now))
 }
@@ -119,9 +96,32 @@ pub(super) async fn gather_past(
     own: bool,
     past: Past<'_>,
 ) -> Result<Gathered, JournalError> {
-    let found = Found::in_directory(directory, signal).await?;
+    let excerpt = around(directory, [signal]).await?;
+    let found = Found::within(&excerpt, signal);
     let own = own || is_own(queue, signal, &found, Some(past)).await?;
     Ok(assemble(found, signal, event, own, past.decided_at))
+}
+
+/// Reads what the directory says about everybody whom signals of one portal are about.
+pub(super) async fn around<'a>(
+    directory: &Directory,
+    signals: impl IntoIterator<Item = &'a Signal>,
+) -> Result<Excerpt, JournalError> {
+    let mut portal = PortalId(Uuid::nil());
+    let mut subjects = Subjects::default();
+    for signal in signals {
+        portal = PortalId(signal.portal_id);
+        subjects
+            .developers
+            .extend(signal.developer_id.map(DeveloperId));
+        subjects
+            .applications
+            .extend(signal.application_id.map(ApplicationId));
+        subjects
+            .registrations
+            .extend(signal.registration_id.map(RegistrationId));
+    }
+    directory.around(portal, &subjects).await
 }
 
 /// Puts together what was found: pure.

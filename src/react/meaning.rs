@@ -9,7 +9,7 @@ use crate::event::{AuditEvent, Kind, Signal, SignalKind, Verdict, render};
 use crate::react::paths;
 
 /// Events older than this give no hint: the sweeps cover what they speak of.
-const MAX_HINT_AGE: TimeDelta = TimeDelta::hours(1);
+pub(super) const MAX_HINT_AGE: TimeDelta = TimeDelta::hours(1);
 
 /// Worth a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,12 +1,14 @@
 //! The loop over the outbox: a batch is read, understood, decided, and struck off in the same
 //! transaction that enqueues what follows from it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use konnect::{DeveloperId, PortalId};
+use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -19,8 +21,10 @@ use crate::event::{AuditEvent, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
 use crate::react::custom::{self, Waiting};
-use crate::react::meaning::{Hint, as_fact, meaning};
-use crate::react::{gather, plan};
+use crate::react::facts::{Found, around, assemble};
+use crate::react::meaning::{Hint, MAX_HINT_AGE, as_fact, meaning};
+use crate::react::own::is_own;
+use crate::react::plan;
 use crate::rules::RuleSet;
 
 /// Batches claimed at once.
@@ -30,6 +34,8 @@ const CLAIM: i64 = 16;
 const HOLD: Duration = Duration::from_secs(15);
 /// How often the outbox is looked at when nothing wakes the reader.
 const POLL: Duration = Duration::from_millis(250);
+/// The header of an entry tells whole seconds, and its own time may be a little later.
+const MARGIN: TimeDelta = TimeDelta::minutes(1);
 /// The wait after the database did not answer.
 const TROUBLE: Duration = Duration::from_secs(1);
 /// A batch that could not be handled this many times is logged and struck off: it must not hold
@@ -113,11 +119,13 @@ impl Reactor {
 
     async fn read(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            match self.journal.claim(ReaderName::React, CLAIM, HOLD).await {
+            // Begun before the look, so that nothing appended in between is slept through.
+            let appended = self.journal.appended(POLL);
+            match self.claim().await {
                 Ok(rows) if rows.is_empty() => {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = self.journal.appended(POLL) => {}
+                        () = appended => {}
                     }
                 }
                 Ok(rows) => Box::pin(self.take_all(&rows)).await,
@@ -162,12 +170,27 @@ impl Reactor {
     /// Handles what is owed at the moment and in nobody else's hands, without waiting for more.
     pub async fn drain(&self) -> Result<(), JournalError> {
         loop {
-            let rows = self.journal.claim(ReaderName::React, CLAIM, HOLD).await?;
+            let rows = self.claim().await?;
             if rows.is_empty() {
                 return Ok(());
             }
             Box::pin(self.take_all(&rows)).await;
         }
+    }
+
+    /// Claims what is to be read. Entries that are too old to be a hint or a signal, as a replay
+    /// brings them by the million, are not even read: people who sign up meanwhile must not wait.
+    async fn claim(&self) -> Result<Vec<OutboxRow>, JournalError> {
+        let max_age = self.rules.borrow().longest_max_age();
+        let max_age = max_age.and_then(|age| TimeDelta::from_std(age).ok());
+        let max_age = max_age.unwrap_or_default().max(MAX_HINT_AGE) + MARGIN;
+        if let Some(before) = self.clock.now().checked_sub_signed(max_age) {
+            let skipped = self.journal.skip_older(ReaderName::React, before).await?;
+            if skipped > 0 {
+                debug!(batches = skipped, "too old to be news");
+            }
+        }
+        self.journal.claim(ReaderName::React, CLAIM, HOLD).await
     }
 
     /// Handles one batch, whatever becomes of it.
@@ -243,16 +266,15 @@ impl Reactor {
             return Ok(Handled::Later(wait));
         }
         self.give(&findings.hints).await?;
-        for (portal, developer) in &findings.touched {
-            findings
-                .chains
-                .extend(self.pending_of(*portal, *developer).await?);
+        let mut chains = self.answer(findings.heard).await?;
+        for (portal, developers) in findings.touched {
+            chains.extend(self.pending_of(portal, &developers).await?);
         }
-        self.write(&findings.chains, Some(row.batch)).await?;
+        self.write(&chains, Some(row.batch)).await?;
         Ok(Handled::Done)
     }
 
-    /// Reads one event and decides about its signal.
+    /// Reads one event.
     async fn understand(
         &self,
         stored: &StoredEvent,
@@ -266,9 +288,8 @@ impl Reactor {
         let meaning = meaning(&event, stored.verdict, self.settings.own_principal, now);
         findings.hints.extend(meaning.hint);
         if let Some((portal, developer)) = meaning.touched {
-            findings
-                .touched
-                .insert((PortalId(portal), DeveloperId(developer)));
+            let touched = findings.touched.entry(PortalId(portal)).or_default();
+            touched.push(DeveloperId(developer));
         }
         if concerns_everyone(&event) {
             self.again.notify_one();
@@ -276,9 +297,11 @@ impl Reactor {
         let Some(mut signal) = meaning.signal else {
             return Ok(());
         };
-        let rooms = (&self.directory, &self.queue);
-        let rules = Arc::clone(&self.rules.borrow());
-        if rules.listening_to(&signal.kind.as_str()).next().is_none() {
+        let is_heard = {
+            let rules = self.rules.borrow();
+            rules.listening_to(&signal.kind.as_str()).next().is_some()
+        };
+        if !is_heard {
             return Ok(());
         }
         let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
@@ -290,13 +313,40 @@ impl Reactor {
         } else {
             as_fact(&event, &signal)
         };
-        let mut gathered = gather(rooms, &signal, evidence, meaning.own, now).await?;
-        gathered.keep_invitee(&self.directory, &rules).await?;
-        let causes = [signal.cause.as_uuid()];
-        findings
-            .chains
-            .extend(plan::chains(&rules, &signal, &causes, &gathered));
+        findings.heard.push(Heard {
+            signal,
+            evidence,
+            own: meaning.own,
+        });
         Ok(())
+    }
+
+    /// Decides about signals in the order in which they were heard.
+    async fn answer(&self, heard: Vec<Heard>) -> Result<Vec<NewChain>, JournalError> {
+        let rules = Arc::clone(&self.rules.borrow());
+        let now = self.clock.now();
+        let mut by_portal: BTreeMap<Uuid, Vec<&Signal>> = BTreeMap::new();
+        for Heard { signal, .. } in &heard {
+            by_portal.entry(signal.portal_id).or_default().push(signal);
+        }
+        let mut excerpts = BTreeMap::new();
+        for (portal, signals) in by_portal {
+            excerpts.insert(portal, around(&self.directory, signals).await?);
+        }
+        let mut chains = Vec::new();
+        for heard in heard {
+            let signal = &heard.signal;
+            let Some(excerpt) = excerpts.get(&signal.portal_id) else {
+                continue;
+            };
+            let found = Found::within(excerpt, signal);
+            let own = heard.own || is_own(&self.queue, signal, &found, None).await?;
+            let mut gathered = assemble(found, signal, heard.evidence, own, now);
+            gathered.keep_invitee(&self.directory, &rules).await?;
+            let causes = [signal.cause.as_uuid()];
+            chains.extend(plan::chains(&rules, signal, &causes, &gathered));
+        }
+        Ok(chains)
     }
 
     /// Passes hints on; `observe` looks when it sees fit.
@@ -366,28 +416,48 @@ impl Reactor {
         Ok(())
     }
 
-    /// The chains that follow from a signal, with these causes.
+    /// The chains that follow from signals of one portal whose events are not at hand, one list a
+    /// signal.
     pub(super) async fn decide(
         &self,
-        signal: &Signal,
-        causes: &[Uuid],
-    ) -> Result<Vec<NewChain>, JournalError> {
+        signals: &[Signal],
+    ) -> Result<Vec<Vec<NewChain>>, JournalError> {
         let rules = Arc::clone(&self.rules.borrow());
-        if rules.listening_to(&signal.kind.as_str()).next().is_none() {
-            return Ok(Vec::new());
+        let is_heard = |signal: &&Signal| {
+            let kind = signal.kind.as_str();
+            rules.listening_to(&kind).next().is_some()
+        };
+        let heard: Vec<&Signal> = signals.iter().filter(is_heard).collect();
+        if heard.is_empty() {
+            return Ok(vec![Vec::new(); signals.len()]);
         }
-        let rooms = (&self.directory, &self.queue);
-        let gathered = gather(rooms, signal, None, false, self.clock.now()).await?;
-        Ok(plan::chains(&rules, signal, causes, &gathered))
+        let excerpt = around(&self.directory, heard).await?;
+        let now = self.clock.now();
+        let chains = signals.iter().map(|signal| {
+            let found = Found::within(&excerpt, signal);
+            let gathered = assemble(found, signal, None, false, now);
+            plan::chains(&rules, signal, &[], &gathered)
+        });
+        Ok(chains.collect())
     }
+}
+
+/// A signal that rules listen to.
+#[derive(Debug)]
+struct Heard {
+    signal: Signal,
+    /// The event, where it is itself the evidence.
+    evidence: Option<Map<String, Value>>,
+    /// Whether usher's account or Konnect itself did it.
+    own: bool,
 }
 
 /// What the events of a batch lead to.
 #[derive(Debug, Default)]
 struct Findings {
     hints: BTreeSet<Hint>,
-    chains: Vec<NewChain>,
-    touched: BTreeSet<(PortalId, DeveloperId)>,
+    heard: Vec<Heard>,
+    touched: BTreeMap<PortalId, Vec<DeveloperId>>,
     /// Portals where trusted senders name somebody whom the directory does not know.
     unknown_at: BTreeSet<PortalId>,
 }

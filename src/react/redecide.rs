@@ -2,16 +2,19 @@
 //! the latest every hour. What was decided before is not enqueued twice.
 
 use chrono::TimeDelta;
-use konnect::{DeveloperId, PortalId, RegistrationStatus};
+use konnect::{DeveloperId, PortalId};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::act::NewChain;
-use crate::directory::{Developer, Registration};
+use crate::directory::{Developer, Registration, Subjects};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{EventFilter, JournalError};
 use crate::react::Reactor;
+
+/// People decided about at once: one excerpt, one transaction.
+const AT_ONCE: usize = 500;
 
 impl Reactor {
     /// Decides about everyone pending at once and then as often as needed, until `stop` fires.
@@ -50,54 +53,80 @@ impl Reactor {
 
     /// Decides about everyone pending in one portal; says how many there are.
     pub async fn decide_pending_in(&self, portal: PortalId) -> Result<usize, JournalError> {
-        let mut count = 0;
-        for developer in self.directory.pending_developers(portal).await? {
-            let signal = signed_up(&developer);
-            let chains = self.with_cause(&signal).await?;
+        let developers = self.directory.pending_developers(portal).await?;
+        let mut signals: Vec<Signal> = developers.iter().map(signed_up).collect();
+        let registrations = self.directory.pending_registrations(portal).await?;
+        signals.extend(self.requests(portal, &registrations).await?);
+        for some in signals.chunks(AT_ONCE) {
+            let chains = self.with_causes(some).await?;
             self.write(&chains, None).await?;
-            count += 1;
         }
-        for registration in self.directory.pending_registrations(portal).await? {
-            let application = self
-                .directory
-                .find_application(portal, registration.application_id)
-                .await?;
-            let owner = application.and_then(|found| found.owner?.developer());
-            let chains = self.with_cause(&requested(&registration, owner)).await?;
-            self.write(&chains, None).await?;
-            count += 1;
-        }
-        Ok(count)
+        Ok(signals.len())
     }
 
-    /// Decides about what one developer waits for: the facts about them changed.
+    /// Decides about what developers wait for: the facts about them changed.
     pub(super) async fn pending_of(
         &self,
         portal: PortalId,
-        developer: DeveloperId,
+        developers: &[DeveloperId],
     ) -> Result<Vec<NewChain>, JournalError> {
+        let subjects = Subjects {
+            developers: developers.to_vec(),
+            ..Subjects::default()
+        };
+        let excerpt = self.directory.around(portal, &subjects).await?;
+        let pending = excerpt.pending_developers();
+        let mut signals: Vec<Signal> = pending.into_iter().map(signed_up).collect();
+        let registrations = self.directory.pending_registrations_of(portal, developers);
+        signals.extend(self.requests(portal, &registrations.await?).await?);
         let mut chains = Vec::new();
-        let found = self.directory.find_developer(portal, developer).await?;
-        if let Some(found) = found.filter(|found| {
-            !found.seen.is_gone() && found.status == konnect::DeveloperStatus::Pending
-        }) {
-            chains.extend(self.with_cause(&signed_up(&found)).await?);
-        }
-        for registration in self.directory.registrations_of(portal, developer).await? {
-            if registration.status == RegistrationStatus::Pending {
-                let signal = requested(&registration, Some(developer));
-                chains.extend(self.with_cause(&signal).await?);
-            }
+        for some in signals.chunks(AT_ONCE) {
+            chains.extend(self.with_causes(some).await?);
         }
         Ok(chains)
     }
 
-    /// Decides, and finds the event that told of the newcomer first where something follows.
-    async fn with_cause(&self, signal: &Signal) -> Result<Vec<NewChain>, JournalError> {
-        let mut chains = self.decide(signal, &[]).await?;
+    /// The signals of requests, with whoever owns the applications.
+    async fn requests(
+        &self,
+        portal: PortalId,
+        registrations: &[Registration],
+    ) -> Result<Vec<Signal>, JournalError> {
+        if registrations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let subjects = Subjects {
+            applications: registrations.iter().map(|one| one.application_id).collect(),
+            ..Subjects::default()
+        };
+        let excerpt = self.directory.around(portal, &subjects).await?;
+        let signal = |one: &Registration| requested(one, excerpt.owner_of(one.application_id));
+        Ok(registrations.iter().map(signal).collect())
+    }
+
+    /// What newly follows from signals of one portal, with the event that told of the newcomer as
+    /// its cause. What was decided before is left out.
+    async fn with_causes(&self, signals: &[Signal]) -> Result<Vec<NewChain>, JournalError> {
+        let decided = self.decide(signals).await?;
+        let undecided = self.queue.undecided(&decided.concat()).await?;
+        let mut all = Vec::new();
+        for (signal, mut chains) in signals.iter().zip(decided) {
+            if !undecided.contains(&signal.key) {
+                continue;
+            }
+            let causes = self.causes(signal).await?;
+            for chain in &mut chains {
+                chain.causes.clone_from(&causes);
+            }
+            all.extend(chains);
+        }
+        Ok(all)
+    }
+
+    async fn causes(&self, signal: &Signal) -> Result<Vec<Uuid>, JournalError> {
         // Without a principal the search would have no index to use.
-        let Some(developer) = signal.developer_id.filter(|_| !chains.is_empty()) else {
-            return Ok(chains);
+        let Some(developer) = signal.developer_id else {
+            return Ok(Vec::new());
         };
         let filter = EventFilter {
             portal_id: Some(signal.portal_id.to_string()),
@@ -119,11 +148,7 @@ impl Reactor {
                 Vec::new()
             }
         };
-        let causes: Vec<Uuid> = told.iter().map(|event| event.id.as_uuid()).collect();
-        for chain in &mut chains {
-            chain.causes.clone_from(&causes);
-        }
-        Ok(chains)
+        Ok(told.iter().map(|event| event.id.as_uuid()).collect())
     }
 }
 

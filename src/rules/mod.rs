@@ -120,6 +120,17 @@ impl RuleSet {
     }
 }
 
+impl RuleSet {
+    /// The oldest event that may still be answered as its own evidence.
+    pub fn longest_max_age(&self) -> Option<Duration> {
+        self.rules
+            .iter()
+            .filter(|rule| rule.mode != Mode::Off && schema::is_event_alone(&rule.on))
+            .map(|rule| rule.max_age)
+            .max()
+    }
+}
+
 impl Mode {
     /// The word for this mode in rules files, tables and answers.
     pub fn name(self) -> &'static str {

@@ -39,6 +39,8 @@ mod look;
 mod metrics;
 mod notify;
 mod observe;
+mod onboarding;
+mod onboarding_guides;
 mod publish;
 mod react;
 mod reconcile;

@@ -178,6 +178,34 @@ async fn rules_in_shadow_show_what_they_would_do_and_are_no_work() {
 }
 
 #[tokio::test]
+async fn a_rule_for_one_portal_leaves_the_others_alone() {
+    let only = format!("    portals: [{PORTAL}]\n    on:");
+    let pipeline = Pipeline::new(&RULES.replace("    on:", &only)).await;
+    let other = Uuid::from_u128(0xa1);
+    let seed = json!({
+        "portals": [{ "id": other, "name": "Other" }],
+        "developers": [{
+            "portal_id": other, "email": "peter@arsenal.com", "full_name": "Peter",
+            "status": "pending",
+        }],
+    });
+    pipeline.konnect.emulator.seed(&seed).unwrap();
+    let all = lines(&pipeline.run(&["--dry-run", "--json"]).await);
+    let summary = all.last().unwrap();
+    assert_eq!(
+        (&summary["portals"], &summary["deeds"]),
+        (&json!(2), &json!(2))
+    );
+    let alone = pipeline
+        .run(&["--dry-run", "--json", "--portal", &other.to_string()])
+        .await;
+    assert_eq!(code(&alone), 0);
+    let alone = lines(&alone);
+    assert_eq!(alone[0]["email"], "peter@arsenal.com");
+    assert_eq!(alone[0]["rules"], json!([]), "no rule listens there");
+}
+
+#[tokio::test]
 async fn says_in_one_line_what_is_missing() {
     let pipeline = Pipeline::new(RULES).await;
     let portal = Uuid::from_u128(0xdead).to_string();
