@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use konnect::ListPortals;
+use konnect::{DeveloperId, ListPortals, PortalId};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use crate::act::notify::Notifier;
 use crate::act::outcome::{AttemptRecord, Ending};
 use crate::act::pause::Pause;
 use crate::act::trouble::{Remedy, Trouble};
-use crate::act::{ActionState, Queue};
+use crate::act::{ActionState, DeedSpec, Queue, Target};
 use crate::config::NotifyConfig;
 use crate::directory::Directory;
 use crate::journal::JournalError;
@@ -293,9 +294,11 @@ impl Worker {
         let ours = self.queue.settle(claimed, &ending, Some(attempt)).await?;
         // Whoever decided otherwise is not in the directory yet either.
         if ours && (changed || state == ActionState::Refused) {
-            self.directory
-                .hint(konnect::PortalId(claimed.portal_id))
-                .await?;
+            let portal = PortalId(claimed.portal_id);
+            match whom_no_list_shows(claimed, ending.report.as_ref()) {
+                Some(developer) => self.directory.touch(portal, developer).await?,
+                None => self.directory.hint(portal).await?,
+            }
         }
         Ok(())
     }
@@ -354,4 +357,20 @@ impl Worker {
             }
         }
     }
+}
+/// The developer whom a deed has changed in a way that the lists of pending ones do not show.
+fn whom_no_list_shows(claimed: &Claimed, report: Option<&Value>) -> Option<DeveloperId> {
+    let id = match (&claimed.deed, claimed.target) {
+        (
+            DeedSpec::AddToTeam { .. }
+            | DeedSpec::RemoveFromTeam { .. }
+            | DeedSpec::RevokeDeveloper,
+            Target::Developer { id },
+        ) => id,
+        (DeedSpec::InviteDeveloper { .. }, _) => {
+            report?.get("developer_id")?.as_str()?.parse().ok()?
+        }
+        _ => return None,
+    };
+    Some(DeveloperId(id))
 }

@@ -31,7 +31,7 @@ pub struct LookState {
     pub pending_age: Option<Duration>,
     /// Time since the last look at everything was stored.
     pub all_age: Option<Duration>,
-    /// Whether a hint waits for an answer.
+    /// Whether a hint waits for an answer, or somebody whom a deed changed for being read.
     pub hinted: bool,
     /// Why the last look failed; none after a good one.
     pub last_error: Option<String>,
@@ -78,8 +78,13 @@ impl Directory {
         )
         .fetch_one(self.journal.pool())
         .await?;
-        self.hinted.notify_waiters();
+        self.wake_looks();
         Ok(hint)
+    }
+
+    /// Shortens the wait of this process's loops for the next look.
+    pub(super) fn wake_looks(&self) {
+        self.hinted.notify_waiters();
     }
 
     /// Whether a look that began after this hint was given is stored.
@@ -112,7 +117,12 @@ impl Directory {
                 first_complete_at IS NOT NULL AS "first_complete!",
                 EXTRACT(EPOCH FROM now() - pending_at)::float8 AS pending_age,
                 EXTRACT(EPOCH FROM now() - all_at)::float8 AS all_age,
-                hints > hints_answered AS "hinted!",
+                hints > hints_answered
+                    OR EXISTS (
+                        SELECT
+                        FROM touched_developers touched
+                        WHERE touched.portal_id = observed_portals.portal_id
+                    ) AS "hinted!",
                 last_error
             FROM observed_portals
             WHERE portal_id = $1

@@ -20,6 +20,7 @@ mod rows;
 mod snapshot;
 mod store;
 mod subjects;
+mod touched;
 mod write;
 
 use std::sync::Arc;

@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub applications: Vec<Application>,
     /// Registrations that were read.
     pub registrations: Vec<Registration>,
+    /// Of those whom a deed changed, the ones that were read by their id.
+    pub touched: Vec<DeveloperId>,
     /// What is certainly gone.
     pub absent: Absent,
 }
@@ -80,6 +82,7 @@ impl Snapshot {
             memberships: Vec::new(),
             applications: Vec::new(),
             registrations: Vec::new(),
+            touched: Vec::new(),
             absent: Absent::default(),
         }
     }

@@ -7,7 +7,7 @@ use crate::directory::compare::compare;
 use crate::directory::difference::Difference;
 use crate::directory::known::Known;
 use crate::directory::write::Writing;
-use crate::directory::{Directory, Look, Snapshot, looks};
+use crate::directory::{Directory, Look, Snapshot, looks, touched};
 use crate::event::{OwnEvent, Verdict};
 use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
 
@@ -70,6 +70,7 @@ impl Directory {
             append_in(&mut tx, &batch).await?;
         }
         looks::stored(&mut tx, look, snapshot.scope).await?;
+        touched::settle(&mut tx, look, snapshot).await?;
         tx.commit().await?;
         Ok(Stored {
             differences: changes.differences.len(),

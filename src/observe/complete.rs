@@ -12,6 +12,8 @@ use crate::observe::{ObserveError, Observer, Parts};
 
 /// Direct reads of a look at the pending ones; for more, the lists of everything are cheaper.
 const MAX_PENDING_READS: usize = 20;
+/// People changed by deeds whom one look reads; the next one goes on with the rest.
+const MAX_TOUCHED: i64 = 20;
 /// Objects whose absence one look at everything confirms; the next one goes on with the rest.
 const MAX_CONFIRMED: usize = 200;
 
@@ -33,6 +35,7 @@ impl Observer {
         if !self.read_again(&mut snapshot, &missing).await? {
             return Ok(None);
         }
+        snapshot.touched = self.parts.directory.touched(look, MAX_TOUCHED).await?;
         let surrounded = self.surround(&mut snapshot).await?;
         Ok(surrounded.then_some(snapshot))
     }
@@ -64,7 +67,7 @@ impl Observer {
 
     /// Adds what rules want to know about requests that are new: the portal, its teams, the
     /// application, its owner and the owner's teams, which may have changed since everything was
-    /// last seen. `false` when there are too many for that.
+    /// last seen; and whom deeds changed, with their teams. `false` when there are too many for that.
     async fn surround(&self, snapshot: &mut Snapshot) -> Result<bool, ObserveError> {
         let Parts {
             client, directory, ..
@@ -80,26 +83,26 @@ impl Observer {
         if unseen.len() > MAX_PENDING_READS {
             return Ok(false);
         }
-        let mut owners: BTreeSet<DeveloperId> = BTreeSet::new();
+        let mut people: BTreeSet<DeveloperId> = snapshot.touched.iter().copied().collect();
         for application in unseen {
             // The owner of an application can change, so it is read even when it is known.
             let Some(read) = present(client.applications(portal).get(application).await)? else {
                 continue;
             };
-            owners.extend(
+            people.extend(
                 read.owner
                     .as_ref()
                     .and_then(konnect::ApplicationOwner::developer),
             );
             snapshot.applications.push(read);
         }
-        for owner in owners {
-            if !snapshot.developers.iter().any(|read| read.id == owner)
-                && let Some(developer) = present(client.developers(portal).get(owner).await)?
+        for person in people {
+            if !snapshot.developers.iter().any(|read| read.id == person)
+                && let Some(developer) = present(client.developers(portal).get(person).await)?
             {
                 snapshot.developers.push(developer);
             }
-            self.read_teams(snapshot, owner).await?;
+            self.read_teams(snapshot, person).await?;
         }
         Ok(true)
     }

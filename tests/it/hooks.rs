@@ -35,6 +35,14 @@ rules:
       developer.status == "pending" && event.data.department == "Partners"
       && event.data.email == developer.email && event.sender == "iam"
     then: [approve_developer, {add_to_team: Partners}]
+  - name: hired
+    on: custom.com.example.user.hired
+    when: domain(event.data.email) == "arsenal.com"
+    then: [invite_developer]
+  - name: team
+    on: custom.com.example.user.placed
+    when: developer.status == "approved"
+    then: [{add_to_team: Partners}]
   - name: leveled
     on: custom.com.example.user.joined
     when: event.data.level > 3
@@ -467,6 +475,34 @@ async fn whoever_the_iam_system_names_is_let_in_once() {
             .all(|message| !message.body.to_string().contains("ada@arsenal.com"))
     );
     assert_eq!(record.tables_with("ada@arsenal.com").await, ["subjects"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn whom_usher_invited_is_known_to_what_is_told_next() {
+    let konnect = TestKonnect::start().await;
+    let (app, _rules) = at_work(&konnect, |config| {
+        config.observe.pending_every = Duration::from_hours(1);
+    })
+    .await;
+    let tell = async |id: &str, kind: &str| {
+        let mut told = event(id, &json!({ "email": "new@arsenal.com" }));
+        told["type"] = json!(kind);
+        let (status, _) = iam().tell(&app, &told).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+    };
+    tell("1", "com.example.user.hired").await;
+    eventually("the invitation is done", SOON, async || {
+        let done = app.rows("/api/v1/actions?state=done").await;
+        done.len() == 1
+    })
+    .await;
+    tell("2", "com.example.user.placed").await;
+    eventually("the invited one is in the team", SOON, async || {
+        let (id, _) = konnect.developer("new@arsenal.com").await;
+        konnect.teams_of(id).await == [PARTNERS]
+    })
+    .await;
     app.finish().await;
 }
 

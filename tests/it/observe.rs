@@ -322,6 +322,38 @@ async fn a_pending_look_finds_a_request_with_application_owner_and_teams(pool: P
 }
 
 #[sqlx::test(migrator = "usher::journal::MIGRATOR")]
+async fn whom_a_deed_changed_is_read_again_by_id_until_a_look_has(pool: PgPool) {
+    let world = World::new(pool).await;
+    let team = world.team("Partners").await;
+    let ann = world.sign_up("ann", DeveloperStatus::Approved).await;
+    world.sweep(Scope::All).await;
+    let teams = world.client.teams(world.portal);
+    teams.add_member(team, ann).await.unwrap();
+    // Somebody whom only the deed knows: invited, approved, in no list of pending ones.
+    let bob = world.sign_up("bob", DeveloperStatus::Approved).await;
+    world.sweep(Scope::Pending).await;
+    let known = || world.directory.teams_of(world.portal, ann);
+    assert!(known().await.unwrap().is_empty(), "no list shows it");
+
+    let began = world.directory.begin(world.portal).await.unwrap();
+    for person in [ann, bob] {
+        world.directory.touch(world.portal, person).await.unwrap();
+    }
+    let touched = async |look| world.directory.touched(look, 10).await.unwrap();
+    assert_eq!(touched(began).await, [], "it began before the change");
+    let state = || world.directory.look_state(world.portal);
+    assert!(state().await.unwrap().hinted);
+    world.sweep(Scope::Pending).await;
+
+    assert_eq!(known().await.unwrap().len(), 1);
+    let bob = world.directory.find_developer(world.portal, bob).await;
+    assert_eq!(bob.unwrap().unwrap().status, DeveloperStatus::Approved);
+    assert!(!state().await.unwrap().hinted);
+    let next = world.directory.begin(world.portal).await.unwrap();
+    assert_eq!(touched(next).await, []);
+}
+
+#[sqlx::test(migrator = "usher::journal::MIGRATOR")]
 async fn changes_by_hand_are_found_and_told_without_personal_data(pool: PgPool) {
     let world = World::new(pool).await;
     let ann = world.sign_up("ann", DeveloperStatus::Pending).await;

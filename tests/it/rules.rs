@@ -86,7 +86,7 @@ impl Filled {
         let mut settings = settings(&database, &emulator.url());
         settings["konnect"]["token"] = json!(emulator.token());
         settings["rules"] = json!({ "path": "rules.yaml" });
-        settings["observe"] = json!({ "pending_every": "1s", "all_every": "1s" });
+        settings["observe"] = json!({ "pending_every": "1s", "all_every": "1h" });
         let mut installation = Installation::new(&settings);
         installation.write("rules.yaml", RULES);
         let usher = installation.start().await;
