@@ -33,7 +33,7 @@ pub struct NewTold {
 /// One event on its way into the journal.
 #[derive(Debug, Clone)]
 pub struct NewCustom {
-    /// The hash of source and id.
+    /// The hash of sender, source and id.
     pub key: [u8; 32],
     /// Tells whether another event of this key says the same.
     pub content: [u8; 32],
@@ -50,7 +50,7 @@ pub struct Told {
     pub received: usize,
     /// Events that were new.
     pub stored: usize,
-    /// Events whose source and id were known.
+    /// Events whose source and id were known of this sender.
     pub duplicates: usize,
     /// Those of the duplicates that do not say what the first said.
     pub differing: usize,

@@ -122,13 +122,26 @@ async fn what_a_sender_tells_is_stored_once() {
     // The same source and id with other content is not stored, and said so.
     let changed = joined("1", "eve@arsenal.com");
     assert_eq!(counts(&iam().tell(&app, &changed).await.1), [1, 0, 1, 1]);
-    // Another source has ids of its own.
+    // Another source has ids of its own, and so has another sender.
     let mut elsewhere = first.clone();
     elsewhere["source"] = json!("https://hr.example.com");
     assert_eq!(counts(&iam().tell(&app, &elsewhere).await.1), [1, 1, 0, 0]);
+    let mut of_app = first.clone();
+    of_app["type"] = json!("com.example.app.joined");
+    // With a time of its own, which is in the event's identity as well.
+    of_app["time"] = json!("2026-11-22T00:00:00Z");
+    let mut taken = joined("1", "ada@arsenal.com");
+    taken["source"] = json!("/of-both");
+    taken["time"] = of_app["time"].clone();
+    of_app["source"] = taken["source"].clone();
+    assert_eq!(
+        counts(&portal_app().tell(&app, &of_app).await.1),
+        [1, 1, 0, 0]
+    );
+    assert_eq!(counts(&iam().tell(&app, &taken).await.1), [1, 1, 0, 0]);
 
     let events = custom_events(&app).await;
-    assert_eq!(events.len(), 3);
+    assert_eq!(events.len(), 5);
     let one = events
         .iter()
         .find(|event| event["ce_id"] == "2")
