@@ -259,6 +259,14 @@ async fn a_batch_with_one_bad_event_is_refused_whole_and_says_which() {
             changed("data.email", json!("bob")),
             "[1].data.email: expected one e-mail address",
         ),
+        (
+            changed("data.developer_id", json!(PORTAL)),
+            "[1].data.email: expected no address beside an id",
+        ),
+        (
+            changed("data.registration_id", json!(PORTAL)),
+            "[1].data.email: expected no address beside an id",
+        ),
         (json!("text"), "event [1]: expected a JSON object"),
     ] {
         let (status, told) = iam().tell_all(&app, &[good.clone(), bad]).await;
