@@ -267,6 +267,10 @@ async fn a_batch_with_one_bad_event_is_refused_whole_and_says_which() {
             changed("data.registration_id", json!(PORTAL)),
             "[1].data.email: expected no address beside an id",
         ),
+        (
+            changed("subject", json!("eve@arsenal.com")),
+            "[1].subject: expected no e-mail address",
+        ),
         (json!("text"), "event [1]: expected a JSON object"),
     ] {
         let (status, told) = iam().tell_all(&app, &[good.clone(), bad]).await;

@@ -88,6 +88,11 @@ pub(super) fn read(
         let expected = "expected no address beside an id, since they may name two people";
         return Err(fault("data.email", expected));
     }
+    let subject = members.get("subject").and_then(Value::as_str);
+    if subject.is_some_and(|text| text.contains('@')) {
+        let expected = "expected no e-mail address: it is kept in clear";
+        return Err(fault("subject", expected));
+    }
     if let Some(person) = &person {
         holds_no_address(
             &person.email,
@@ -344,6 +349,7 @@ mod tests {
             // An id beside the address.
             (with("data.developer_id", id.clone()), "data.email"),
             (with("data.registration_id", id.clone()), "data.email"),
+            (with("subject", json!("Ada@arsenal.com")), "subject"),
         ] {
             let told = read(value.clone(), "hr", now()).expect_err(&value.to_string());
             assert_eq!(told.place, place, "{value}");
@@ -358,6 +364,7 @@ mod tests {
         for good in [
             by_id("developer_id"),
             by_id("registration_id"),
+            with("subject", json!("user/4711")),
             with("time", json!("2026-11-22T09:34:00Z")),
             with("data.email", json!("\"a@b\"@c.d")),
         ] {
