@@ -21,7 +21,7 @@ impl Directory {
         let mut tx = self.journal.pool().begin().await?;
         // Two events about one address must come to one id.
         sqlx::query!(
-            "SELECT pg_advisory_xact_lock($1, hashtext($2 || lower($3)))",
+            r#"SELECT pg_advisory_xact_lock($1, hashtext($2 || lower($3::text COLLATE "C")))"#,
             ADDRESS_LOCK,
             portal.0.to_string(),
             email,
@@ -29,14 +29,15 @@ impl Directory {
         .execute(&mut *tx)
         .await?;
         let known = sqlx::query_scalar!(
-            r"
+            r#"
             SELECT s.developer_id
             FROM subjects s
             LEFT JOIN directory_developers d USING (portal_id, developer_id)
-            WHERE s.portal_id = $1 AND lower(s.email) = lower($2)
+            WHERE s.portal_id = $1
+                AND lower(s.email COLLATE "C") = lower($2::text COLLATE "C")
             ORDER BY (d.developer_id IS NOT NULL AND d.gone_at IS NULL) DESC, s.created_at
             LIMIT 1
-            ",
+            "#,
             portal.0,
             email,
         )

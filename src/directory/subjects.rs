@@ -71,7 +71,7 @@ impl Directory {
                 WHERE subjects.portal_id = known.portal_id
                     AND subjects.developer_id <> known.developer_id
                     AND subjects.told_at IS NOT NULL
-                    AND lower(subjects.email) = lower(known.email)
+                    AND lower(subjects.email COLLATE "C") = lower(known.email COLLATE "C")
             )
             UPDATE subjects
             SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
@@ -107,29 +107,32 @@ impl Directory {
         Ok(ids.into_iter().map(PortalId).collect())
     }
 
-    /// Finds the developer of an address, whatever its case; none once forgotten or gone.
-    pub async fn find_developer_by_email(
+    /// Finds the developers of an address: none once forgotten or gone, of several two.
+    ///
+    /// The case of ASCII letters alone does not count. Case in Unicode turns some letters into
+    /// others (`İ` into `i`), and a stranger who has such a letter would be the person named.
+    pub async fn find_developers_by_email(
         &self,
         portal: PortalId,
         email: &str,
-    ) -> Result<Option<DeveloperId>, JournalError> {
-        let id = sqlx::query_scalar!(
-            r"
+    ) -> Result<Vec<DeveloperId>, JournalError> {
+        let ids = sqlx::query_scalar!(
+            r#"
             SELECT s.developer_id
             FROM subjects s
             JOIN directory_developers d USING (portal_id, developer_id)
             WHERE s.portal_id = $1
-                AND lower(s.email) = lower($2)
+                AND lower(s.email COLLATE "C") = lower($2::text COLLATE "C")
                 AND d.gone_at IS NULL
-            ORDER BY d.first_seen_at DESC
-            LIMIT 1
-            ",
+            ORDER BY s.developer_id
+            LIMIT 2
+            "#,
             portal.0,
             email,
         )
-        .fetch_optional(self.journal.pool())
+        .fetch_all(self.journal.pool())
         .await?;
-        Ok(id.map(DeveloperId))
+        Ok(ids.into_iter().map(DeveloperId).collect())
     }
 }
 

@@ -17,7 +17,7 @@ pub struct CustomEvent {
     pub sender: String,
     /// `source` of the `CloudEvent`; without white space.
     pub source: String,
-    /// Its `id`: with `source` it is what makes the event one.
+    /// Its `id`: with sender and `source` it is what makes the event one.
     pub id: String,
     /// Its `type`.
     pub event_type: String,
@@ -67,7 +67,10 @@ impl CustomEvent {
             name: format!("custom.{}", self.event_type),
             portal_id: self.portal_id.to_string(),
             principal_id: self.developer_id.map(|id| id.to_string()),
-            object: format!("custom:{}", Signal::key_of_custom(&self.source, &self.id)),
+            object: format!(
+                "custom:{}",
+                Signal::key_of_custom(&self.sender, &self.source, &self.id)
+            ),
             revision: 1,
             occurred_at: self.occurred_at,
             data,
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn source_and_id_are_the_identity() {
+    fn sender_source_and_id_are_the_identity() {
         let id = |event: &CustomEvent| event.build(None).1.id;
         let first = told(json!({}));
         assert_eq!(id(&first), id(&told(json!({ "other": "words" }))));
@@ -199,6 +202,10 @@ mod tests {
             },
             CustomEvent {
                 source: "/hr".to_owned(),
+                ..first.clone()
+            },
+            CustomEvent {
+                sender: "iam".to_owned(),
                 ..first.clone()
             },
         ] {

@@ -133,10 +133,10 @@ impl Signal {
         id.to_string()
     }
 
-    /// The key of what a trusted sender told: `CloudEvents` are the same if source and id are. A source is
-    /// a URI and has no space, so no two pairs have one key.
-    pub fn key_of_custom(source: &str, id: &str) -> String {
-        format!("{source} {id}")
+    /// The key of what a trusted sender told: `CloudEvents` are the same if source and id are, and no sender
+    /// may use up another's. Neither a sender's name nor a source has a space: no two triples have one key.
+    pub fn key_of_custom(sender: &str, source: &str, id: &str) -> String {
+        format!("{sender} {source} {id}")
     }
 }
 
@@ -246,6 +246,6 @@ mod tests {
             Signal::key_of_event(EventId::from_uuid(Uuid::max())),
             Uuid::max().to_string()
         );
-        assert_eq!(Signal::key_of_custom("/hr", "7"), "/hr 7");
+        assert_eq!(Signal::key_of_custom("hr", "/hr", "7"), "hr /hr 7");
     }
 }

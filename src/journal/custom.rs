@@ -33,7 +33,7 @@ pub struct NewTold {
 /// One event on its way into the journal.
 #[derive(Debug, Clone)]
 pub struct NewCustom {
-    /// The hash of source and id.
+    /// The hash of sender, source and id.
     pub key: [u8; 32],
     /// Tells whether another event of this key says the same.
     pub content: [u8; 32],
@@ -50,7 +50,7 @@ pub struct Told {
     pub received: usize,
     /// Events that were new.
     pub stored: usize,
-    /// Events whose source and id were known.
+    /// Events whose source and id were known of this sender.
     pub duplicates: usize,
     /// Those of the duplicates that do not say what the first said.
     pub differing: usize,
@@ -171,7 +171,7 @@ async fn write_ids<'a>(
 }
 
 /// Keeps the addresses of `new`, and returns under which id each is kept: the developer's own where
-/// somebody has it. The key is portal and address in lower case.
+/// somebody has it. The key is portal and address, its ASCII letters in lower case.
 async fn write_subjects(
     tx: &mut PgConnection,
     new: &[&NewCustom],
@@ -198,7 +198,8 @@ async fn write_subjects(
             SELECT DISTINCT ON (named.n) named.n, s.developer_id, s.told_at
             FROM named
             JOIN subjects s
-                ON s.portal_id = named.portal_id AND lower(s.email) = lower(named.email)
+                ON s.portal_id = named.portal_id
+                AND lower(s.email COLLATE "C") = lower(named.email COLLATE "C")
             ORDER BY named.n, s.told_at NULLS FIRST, s.created_at, s.developer_id
         ), told_again AS (
             UPDATE subjects s
@@ -282,7 +283,7 @@ async fn insert_subjects(
 
 fn address_key(event: &CustomEvent) -> Option<(Uuid, String)> {
     let person = event.person.as_ref()?;
-    Some((event.portal_id, person.email.to_lowercase()))
+    Some((event.portal_id, person.email.to_ascii_lowercase()))
 }
 
 fn batch(told: &NewTold, new: &[&NewCustom], subjects: &HashMap<(Uuid, String), Uuid>) -> NewBatch {

@@ -42,45 +42,68 @@ pub(super) async fn find(
     signal: &mut Signal,
     subject: Option<Uuid>,
 ) -> Result<Named, JournalError> {
+    if let Some(subject) = subject {
+        return find_by_address(directory, event, signal, subject).await;
+    }
     let portal = PortalId(signal.portal_id);
-    let person = match subject {
-        Some(id) => directory.subject(portal, DeveloperId(id)).await?,
-        None => Subject::default(),
-    };
-    let is_unknown = if let Some(id) = signal.developer_id {
-        !is_there(directory, portal, id).await?
+    let is_known = if let Some(id) = signal.developer_id {
+        is_there(directory, portal, id).await?
     } else if let Some(id) = signal.registration_id {
         let found = directory
             .find_registration(portal, RegistrationId(id))
             .await?;
-        found.is_none_or(|found| found.seen.is_gone())
+        found.is_some_and(|found| !found.seen.is_gone())
     } else {
-        signal.developer_id = by_address(directory, portal, subject, &person).await?;
-        // An address that is forgotten by now leads to nobody, whoever looks.
-        signal.developer_id.is_none() && person.email.is_some()
+        // No look shows whom an event does not name.
+        true
     };
     Ok(Named {
-        event: shown(event, subject.map(|_| person)),
-        is_unknown,
+        event: render(event),
+        is_unknown: !is_known,
     })
 }
 
-async fn by_address(
+/// The address must lead to one developer: an id beside it may be somebody else's, and of several
+/// with one address nobody knows who is meant. Nobody is taken then, and rules see no address.
+async fn find_by_address(
     directory: &Directory,
-    portal: PortalId,
-    subject: Option<Uuid>,
-    person: &Subject,
-) -> Result<Option<Uuid>, JournalError> {
-    if let Some(id) = subject
-        && is_there(directory, portal, id).await?
-    {
-        return Ok(Some(id));
+    event: &AuditEvent,
+    signal: &mut Signal,
+    subject: Uuid,
+) -> Result<Named, JournalError> {
+    if signal.developer_id.is_some() || signal.registration_id.is_some() {
+        // The door refuses it; the record may hold one from before it did.
+        warn!(event.id = %event.id, "a custom event has an id beside an address: nobody is taken");
+        (signal.developer_id, signal.registration_id) = (None, None);
+        return Ok(Named {
+            event: shown(event, Subject::default()),
+            is_unknown: false,
+        });
     }
-    let Some(email) = &person.email else {
-        return Ok(None);
+    let portal = PortalId(signal.portal_id);
+    let person = directory.subject(portal, DeveloperId(subject)).await?;
+    let found = match &person.email {
+        Some(email) => directory.find_developers_by_email(portal, email).await?,
+        None if is_there(directory, portal, subject).await? => vec![DeveloperId(subject)],
+        // An address that is forgotten by now leads to nobody, whoever looks.
+        None => Vec::new(),
     };
-    let found = directory.find_developer_by_email(portal, email).await?;
-    Ok(found.map(|id| id.0))
+    let is_unknown = person.email.is_some() && found.len() != 1;
+    let person = match found[..] {
+        [] => person,
+        [one] => {
+            signal.developer_id = Some(one.0);
+            person
+        }
+        _ => {
+            warn!(event.id = %event.id, "several developers have the address of a custom event: nobody is taken");
+            Subject::default()
+        }
+    };
+    Ok(Named {
+        event: shown(event, person),
+        is_unknown,
+    })
 }
 
 async fn is_there(directory: &Directory, portal: PortalId, id: Uuid) -> Result<bool, JournalError> {
@@ -89,11 +112,8 @@ async fn is_there(directory: &Directory, portal: PortalId, id: Uuid) -> Result<b
 }
 
 /// The event with address and name where the sender put them.
-fn shown(event: &AuditEvent, person: Option<Subject>) -> Map<String, Value> {
+fn shown(event: &AuditEvent, person: Subject) -> Map<String, Value> {
     let mut shown = render(event);
-    let Some(person) = person else {
-        return shown;
-    };
     if let Some(data) = shown.get_mut("data").and_then(Value::as_object_mut) {
         data.insert("email".to_owned(), person.email.into());
         data.insert("full_name".to_owned(), person.full_name.into());

@@ -248,7 +248,7 @@ impl Gathered {
 /// text holds may be personal.
 fn domain(email: &str) -> Option<String> {
     let (local, domain) = email.split_once('@')?;
-    (!local.is_empty() && !domain.contains('@')).then(|| domain.to_lowercase())
+    (!local.is_empty() && !domain.contains('@')).then(|| domain.to_ascii_lowercase())
 }
 
 /// Whom a signal is about: the developer it names, else the owner of the application.

@@ -150,7 +150,11 @@ fn told(event: &AuditEvent) -> Option<Meaning> {
     let id = |name: &str| data.get(name)?.as_str()?.parse::<Uuid>().ok();
     let developer_id = id("developer_id");
     let registration_id = id("registration_id").filter(|_| developer_id.is_none());
-    let key = Signal::key_of_custom(&event.text("ce_source")?, &event.text("ce_id")?);
+    let key = Signal::key_of_custom(
+        &event.text("sender")?,
+        &event.text("ce_source")?,
+        &event.text("ce_id")?,
+    );
     let signal = Signal {
         kind: SignalKind::Custom(event.text("ce_type")?.into_owned()),
         portal_id: event.portal_uuid()?,

@@ -10,7 +10,8 @@ use tempfile::NamedTempFile;
 use usher::clock::{Clock, Ids};
 use usher::config::{Config, Secret};
 use usher::directory::Directory;
-use usher::journal::{Journal, Retention};
+use usher::event::{CustomEvent, Person};
+use usher::journal::{Journal, NewCustom, NewTold, RequestRecord, Retention};
 use uuid::Uuid;
 
 use crate::support::app::{TestApp, config};
@@ -130,13 +131,26 @@ async fn what_a_sender_tells_is_stored_once() {
     // The same source and id with other content is not stored, and said so.
     let changed = joined("1", "eve@arsenal.com");
     assert_eq!(counts(&iam().tell(&app, &changed).await.1), [1, 0, 1, 1]);
-    // Another source has ids of its own.
+    // Another source has ids of its own, and so has another sender.
     let mut elsewhere = first.clone();
     elsewhere["source"] = json!("https://hr.example.com");
     assert_eq!(counts(&iam().tell(&app, &elsewhere).await.1), [1, 1, 0, 0]);
+    let mut of_app = first.clone();
+    of_app["type"] = json!("com.example.app.joined");
+    // With a time of its own, which is in the event's identity as well.
+    of_app["time"] = json!("2026-11-22T00:00:00Z");
+    let mut taken = joined("1", "ada@arsenal.com");
+    taken["source"] = json!("/of-both");
+    taken["time"] = of_app["time"].clone();
+    of_app["source"] = taken["source"].clone();
+    assert_eq!(
+        counts(&portal_app().tell(&app, &of_app).await.1),
+        [1, 1, 0, 0]
+    );
+    assert_eq!(counts(&iam().tell(&app, &taken).await.1), [1, 1, 0, 0]);
 
     let events = custom_events(&app).await;
-    assert_eq!(events.len(), 3);
+    assert_eq!(events.len(), 5);
     let one = events
         .iter()
         .find(|event| event["ce_id"] == "2")
@@ -253,6 +267,18 @@ async fn a_batch_with_one_bad_event_is_refused_whole_and_says_which() {
         (
             changed("data.email", json!("bob")),
             "[1].data.email: expected one e-mail address",
+        ),
+        (
+            changed("data.developer_id", json!(PORTAL)),
+            "[1].data.email: expected no address beside an id",
+        ),
+        (
+            changed("data.registration_id", json!(PORTAL)),
+            "[1].data.email: expected no address beside an id",
+        ),
+        (
+            changed("subject", json!("eve@arsenal.com")),
+            "[1].subject: expected no e-mail address",
         ),
         (json!("text"), "event [1]: expected a JSON object"),
     ] {
@@ -503,6 +529,100 @@ async fn whom_usher_invited_is_known_to_what_is_told_next() {
         konnect.teams_of(id).await == [PARTNERS]
     })
     .await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_letter_that_is_another_in_lower_case_makes_nobody_somebody_else() {
+    let konnect = TestKonnect::start().await;
+    let stranger = Visitor::sign_up(&konnect, "john@L\u{130}verpoolfc.com", "Stranger").await;
+    let (app, _rules) = at_work(&konnect, |_| {}).await;
+    eventually("the stranger is known", SOON, async || {
+        Record::of(&app.database).await.rows_of("subjects").await == 1
+    })
+    .await;
+    let named = json!({ "email": "john@liverpoolfc.com", "level": 4 });
+    let (status, _) = iam().tell(&app, &event("1", &named)).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    eventually("it is decided", SOON, async || {
+        custom_events(&app).await.len() == 1
+            && Record::of(&app.database).await.owed_to("react").await == 0
+    })
+    .await;
+    assert!(app.rows("/api/v1/actions").await.is_empty());
+    let (id, _) = konnect.developer(&stranger.email).await;
+    assert!(konnect.teams_of(id).await.is_empty());
+    let subject = &custom_events(&app).await[0]["subject_id"];
+    assert_ne!(subject, &json!(id));
+    app.finish().await;
+}
+
+/// The door refuses such an event; one may be in the record from before it did.
+#[tokio::test]
+async fn an_id_beside_an_address_names_nobody() {
+    let konnect = TestKonnect::start().await;
+    let ada = Visitor::sign_up(&konnect, "ada@arsenal.com", "Ada").await;
+    let (app, _rules) = at_work(&konnect, |_| {}).await;
+    eventually("ada is known", SOON, async || {
+        Record::of(&app.database).await.rows_of("subjects").await == 1
+    })
+    .await;
+    let (ada, _) = konnect.developer(&ada.email).await;
+    let now = Clock::system().now();
+    let ids = Ids::new(Clock::system());
+    let data = json!({ "portal_id": PORTAL, "developer_id": ada, "level": 4 });
+    let tell = async |id: &str, person: Option<Person>| {
+        let event = CustomEvent {
+            sender: "iam".to_owned(),
+            source: "/iam".to_owned(),
+            id: id.to_owned(),
+            event_type: "com.example.user.joined".to_owned(),
+            portal_id: PORTAL,
+            developer_id: Some(ada),
+            person,
+            occurred_at: now,
+            data: data.as_object().expect("members").clone(),
+            attributes: serde_json::Map::new(),
+        };
+        let told = NewTold {
+            request: RequestRecord {
+                id: ids.next(),
+                received_at: now,
+                peer: "127.0.0.1".to_owned(),
+                encoding: String::new(),
+                body_bytes: 1,
+                inflated_bytes: 1,
+                status: 202,
+                received: 0,
+                stored: 0,
+                duplicates: 0,
+                quarantined: 0,
+            },
+            sender: event.sender.clone(),
+            events: vec![NewCustom {
+                key: [id.as_bytes()[0]; 32],
+                content: [0; 32],
+                subject: ids.next(),
+                event,
+            }],
+        };
+        let journal = Journal::open(&app.database.url()).expect("a URL");
+        journal.take_told(&told).await.expect("it is taken");
+        journal.close().await;
+        eventually("it is decided", SOON, async || {
+            Record::of(&app.database).await.owed_to("react").await == 0
+        })
+        .await;
+    };
+    let eve = Person {
+        email: "eve@arsenal.com".to_owned(),
+        full_name: None,
+    };
+    tell("1", Some(eve)).await;
+    assert!(app.rows("/api/v1/actions").await.is_empty());
+    tell("2", None).await;
+    let actions = app.rows("/api/v1/actions").await;
+    assert_eq!(actions.len(), 1, "by the id alone it is about ada");
     app.finish().await;
 }
 

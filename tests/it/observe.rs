@@ -618,14 +618,48 @@ async fn an_older_look_does_not_undo_what_a_newer_one_saw(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "usher::journal::MIGRATOR")]
+async fn an_address_is_that_of_everybody_who_differs_in_ascii_case_alone(pool: PgPool) {
+    let world = World::new(pool).await;
+    let ian = world.sign_up("ian", DeveloperStatus::Pending).await;
+    let other = world.sign_up("other", DeveloperStatus::Pending).await;
+    world.sweep(Scope::All).await;
+    let found = async |email: &str| {
+        let found = world
+            .directory
+            .find_developers_by_email(world.portal, email);
+        found.await.unwrap()
+    };
+    for (theirs, asked, expected) in [
+        // In Unicode İ is i in lower case, and so is the Kelvin sign k.
+        ("\u{130}an@secret.example", "ian@secret.example", vec![ian]),
+        (
+            "\u{130}an@secret.example",
+            "\u{130}AN@secret.example",
+            vec![other],
+        ),
+        ("IAN@Secret.example", "ian@secret.example", vec![ian, other]),
+    ] {
+        sqlx::query("UPDATE subjects SET email = $1 WHERE developer_id = $2")
+            .bind(theirs)
+            .bind(other.0)
+            .execute(world.journal.pool())
+            .await
+            .unwrap();
+        let mut expected = expected;
+        expected.sort();
+        assert_eq!(found(asked).await, expected, "{theirs} {asked}");
+    }
+}
+
+#[sqlx::test(migrator = "usher::journal::MIGRATOR")]
 async fn forgetting_empties_subjects_for_good(pool: PgPool) {
     let world = World::new(pool).await;
     let ann = world.sign_up("ann", DeveloperStatus::Pending).await;
     world.sweep(Scope::All).await;
     let found = world
         .directory
-        .find_developer_by_email(world.portal, "ANN@secret.example");
-    assert_eq!(found.await.unwrap(), Some(ann));
+        .find_developers_by_email(world.portal, "ANN@secret.example");
+    assert_eq!(found.await.unwrap(), [ann]);
     let kept = world.directory.forget(world.portal, ann).await.unwrap();
     assert!(kept.is_some_and(|kept| kept.email && kept.full_name && kept.before.is_none()));
     let kept = world.directory.forget(world.portal, ann).await.unwrap();

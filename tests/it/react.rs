@@ -746,7 +746,7 @@ async fn an_address_is_kept_only_for_a_rule_that_invites(pool: PgPool) {
         developer_id: None,
         application_id: None,
         registration_id: None,
-        key: Signal::key_of_custom("/iam", "1"),
+        key: Signal::key_of_custom("iam", "/iam", "1"),
         cause: EventId::from_uuid(FIXTURES),
         occurred_at: scene.stage.clock.now(),
         from_status: None,

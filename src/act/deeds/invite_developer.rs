@@ -57,7 +57,7 @@ async fn find(bench: &Bench<'_>, email: &str) -> Result<Option<Developer>, Troub
     };
     let developers = bench.client.developers(bench.portal());
     let found = developers.list(&options).await.map_err(on_list)?;
-    let same = |one: &Developer| one.email.to_lowercase() == email.to_lowercase();
+    let same = |one: &Developer| one.email.eq_ignore_ascii_case(email);
     Ok(found.into_iter().find(same))
 }
 

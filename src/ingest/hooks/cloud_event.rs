@@ -78,9 +78,20 @@ pub(super) fn read(
     let developer_id = uuid(&data, "developer_id", "data.developer_id")?;
     let registration_id = uuid(&data, "registration_id", "data.registration_id")?;
     let person = person(&data)?;
-    if developer_id.is_none() && registration_id.is_none() && person.is_none() {
+    let has_id = developer_id.is_some() || registration_id.is_some();
+    if !has_id && person.is_none() {
         let expected = "expected one of data.developer_id, data.email, data.registration_id";
         return Err(fault("data", expected));
+    }
+    // What one person has earned must not help another.
+    if has_id && person.is_some() {
+        let expected = "expected no address beside an id, since they may name two people";
+        return Err(fault("data.email", expected));
+    }
+    let subject = members.get("subject").and_then(Value::as_str);
+    if subject.is_some_and(|text| text.contains('@')) {
+        let expected = "expected no e-mail address: it is kept in clear";
+        return Err(fault("subject", expected));
     }
     if let Some(person) = &person {
         holds_no_address(
@@ -335,14 +346,25 @@ mod tests {
                 "data.registration_id",
             ),
             (with("data.full_name", json!("a\nb")), "data.full_name"),
+            // An id beside the address.
+            (with("data.developer_id", id.clone()), "data.email"),
+            (with("data.registration_id", id.clone()), "data.email"),
+            (with("subject", json!("Ada@arsenal.com")), "subject"),
         ] {
             let told = read(value.clone(), "hr", now()).expect_err(&value.to_string());
             assert_eq!(told.place, place, "{value}");
             assert!(!told.expected.contains("ada"), "{told:?}");
         }
+        let by_id = |member: &str| {
+            event(|event| {
+                event["data"]["email"] = Value::Null;
+                event["data"][member] = id.clone();
+            })
+        };
         for good in [
-            with("data.developer_id", id.clone()),
-            with("data.registration_id", id),
+            by_id("developer_id"),
+            by_id("registration_id"),
+            with("subject", json!("user/4711")),
             with("time", json!("2026-11-22T09:34:00Z")),
             with("data.email", json!("\"a@b\"@c.d")),
         ] {

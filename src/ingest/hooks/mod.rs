@@ -208,7 +208,12 @@ impl Hooks {
 
     fn new_custom(&self, event: CustomEvent, content: [u8; 32]) -> NewCustom {
         NewCustom {
-            key: Sha256::digest(Signal::key_of_custom(&event.source, &event.id)).into(),
+            key: Sha256::digest(Signal::key_of_custom(
+                &event.sender,
+                &event.source,
+                &event.id,
+            ))
+            .into(),
             content,
             subject: self.ids.next(),
             event,

@@ -1,0 +1,3 @@
+-- no-transaction
+-- `subjects_address` took its place.
+DROP INDEX CONCURRENTLY IF EXISTS subjects_email;
