@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use usher::act::{
-    ActionState, DeedSpec, Intervened, NewChain, NewStep, Person, Queue, Target, TeamRef, Verb,
-    Worker,
+    ActionState, DeedSpec, Intervened, LiveRule, NewChain, NewStep, Person, Queue, Target, TeamRef,
+    Verb, Worker,
 };
 use usher::clock::{Clock, Ids};
-use usher::journal::{Journal, MIGRATOR};
+use usher::journal::{EventFilter, Journal, MIGRATOR};
 use uuid::Uuid;
 
 use crate::act::{
@@ -189,6 +189,80 @@ async fn what_failed_is_decided_again_with_what_followed_it(pool: PgPool) {
         4,
         "the failure stays on record"
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_through(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let mut ids = BTreeMap::new();
+    for (number, rule) in [
+        "live",
+        "elsewhere",
+        "dead",
+        "parked",
+        "let-through",
+        "begun",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut one = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
+        rule.clone_into(&mut one.rule);
+        for step in &mut one.steps {
+            step.target = Target::Developer {
+                id: Uuid::from_u128(0xb000 + u128::try_from(number).unwrap()),
+            };
+        }
+        ids.insert(rule, stage.enqueue(&one).await[0].id());
+    }
+    let set = async |id: Uuid, what: &str| {
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE actions SET {what} WHERE id = $1"
+        )))
+        .bind(id)
+        .execute(stage.journal.pool())
+        .await
+        .unwrap();
+    };
+    set(ids["parked"], "state = 'parked'").await;
+    set(ids["let-through"], "state = 'parked'").await;
+    set(ids["begun"], "started_at = now()").await;
+    let approved = stage
+        .queue
+        .intervene(ids["let-through"], Verb::Approve, &ada())
+        .await;
+    assert_eq!(approved.unwrap(), Intervened::Done(ids["let-through"]));
+
+    let live = |name: &str, portal_id| LiveRule {
+        name: name.to_owned(),
+        portal_id,
+    };
+    let live = [
+        live("live", None),
+        live("elsewhere", Some(APP)),
+        live("elsewhere", Some(KEVIN)),
+    ];
+    // Both deeds of two rules, and what follows what was begun, parked or let through.
+    assert_eq!(stage.queue.call_off_rules_but(&live).await.unwrap(), 7);
+    assert_eq!(stage.queue.call_off_rules_but(&live).await.unwrap(), 0);
+    for (rule, wanted) in [
+        ("live", ActionState::Planned),
+        ("elsewhere", ActionState::Cancelled),
+        ("dead", ActionState::Cancelled),
+        ("parked", ActionState::Parked),
+        ("let-through", ActionState::Planned),
+        ("begun", ActionState::Planned),
+    ] {
+        assert_eq!(state(&stage.queue, ids[rule]).await, wanted, "{rule}");
+    }
+    let filter = EventFilter {
+        name: Some("action.cancelled".to_owned()),
+        ..EventFilter::default()
+    };
+    let told = stage.journal.search(&filter, None, 10).await.unwrap();
+    assert_eq!(told.len(), 7);
+    let event: Value = serde_json::from_slice(&told[0].raw).unwrap();
+    assert_eq!(event["data"]["reason"], "the rule is no longer live");
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
