@@ -525,6 +525,12 @@ async fn operators_act_over_http_and_readers_do_not() {
     for path in [
         one("approve"),
         one("reject"),
+    for deed in DeedSpec::NAMES {
+        let (status, _) = app.get(&format!("/api/v1/actions?deed={deed}")).await;
+        assert_eq!(status, StatusCode::OK, "{deed}");
+    }
+    let (status, _) = app.get("/api/v1/actions?deed=dance").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
         "pause".to_owned(),
         "resume".to_owned(),
     ] {
