@@ -190,21 +190,26 @@ impl Queue {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Holds on to an action that takes its time; `false` when another worker took it over.
+    /// Holds on to an action that takes its time, and keeps its account where there is news in it;
+    /// `false` when another worker took it over.
     pub(super) async fn renew(
         &self,
         claimed: &Claimed,
         hold: Duration,
+        report: Option<&Value>,
     ) -> Result<bool, JournalError> {
         let done = sqlx::query!(
             r"
             UPDATE actions
-            SET leased_until = now() + make_interval(secs => $3)
+            SET
+                leased_until = now() + make_interval(secs => $3),
+                report = COALESCE($4, report)
             WHERE id = $1 AND lease = $2 AND state = 'running'
             ",
             claimed.id,
             claimed.lease,
             hold.as_secs_f64(),
+            report,
         )
         .execute(self.pool())
         .await?;

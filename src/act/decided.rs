@@ -38,6 +38,7 @@ impl Queue {
                 FROM actions a
                 WHERE a.portal_id = $1 AND a.target_id = t.target_id AND a.deed_key = t.deed_key
                     -- As the unique indexes have it.
+                    AND (a.deed <> 'notify' OR (a.rule = t.rule AND a.signal_key = t.signal_key))
                     AND (
                         (NOT t.shadow AND a.state IN ('planned', 'running', 'parked'))
                         OR (

@@ -77,6 +77,21 @@ pub enum TeamRef {
 }
 
 impl DeedSpec {
+    /// Every word that [`DeedSpec::name`] gives, in the order of the deeds.
+    pub const NAMES: [&'static str; 11] = [
+        "approve_developer",
+        "reject_developer",
+        "revoke_developer",
+        "add_to_team",
+        "remove_from_team",
+        "approve_registration",
+        "reject_registration",
+        "revoke_registration",
+        "invite_developer",
+        "notify",
+        "park",
+    ];
+
     /// The word for this deed in tables, metrics and answers.
     pub fn name(&self) -> &'static str {
         match self {
@@ -153,6 +168,15 @@ mod tests {
             assert_eq!(serde_json::from_str::<DeedSpec>(json).unwrap(), deed);
             assert!(json.contains(&format!(r#""deed":"{}""#, deed.name())));
         }
+    }
+
+    #[test]
+    fn every_deed_has_its_word_in_the_list() {
+        // What can be read is told by the reader itself, so that no deed is left out here.
+        let error = serde_json::from_str::<DeedSpec>(r#"{"deed":"dance"}"#).unwrap_err();
+        let told = error.to_string();
+        let told: Vec<&str> = told.split('`').skip(3).step_by(2).collect();
+        assert_eq!(told, DeedSpec::NAMES);
     }
 
     #[test]

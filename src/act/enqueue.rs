@@ -245,6 +245,8 @@ async fn add_causes(
             SELECT id
             FROM actions
             WHERE deed_key = $1 AND portal_id = $2 AND target_id = $3
+                -- A notice tells of one decision: two are never one.
+                AND (deed <> 'notify' OR (rule = $4 AND signal_key = $5))
                 AND (
                     ($6 = 'shadow' AND state = 'shadow' AND rule = $4 AND signal_key = $5)
                     OR ($6 <> 'shadow' AND state IN ('planned', 'running', 'parked'))

@@ -6,6 +6,7 @@
 
 mod action;
 mod backoff;
+mod call_off;
 mod calls;
 mod claim;
 mod decided;
@@ -31,6 +32,7 @@ mod worker;
 
 pub use action::{Action, ActionState, Target, UnknownState};
 pub use backoff::Backoff;
+pub use call_off::LiveRule;
 pub use calls::note_call;
 pub use deed::{DeedSpec, NoticeFormat, TeamRef};
 pub use detail::{ActionDetail, Attempt, Intervention};

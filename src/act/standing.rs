@@ -23,6 +23,7 @@ impl Queue {
                 reason, report, portal_id, created_at, updated_at
             FROM actions
             WHERE deed_key = $1 AND portal_id = $2 AND target_id = $3
+                AND (deed <> 'notify' OR (rule = $4 AND signal_key = $5))
                 AND (
                     state IN ('planned', 'running', 'parked')
                     OR (state IN ('done', 'refused') AND rule = $4 AND signal_key = $5)

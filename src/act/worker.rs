@@ -255,7 +255,7 @@ impl Worker {
         loop {
             tokio::time::sleep(every).await;
             let asked_at = Instant::now();
-            match tokio::time::timeout(every, self.queue.renew(claimed, lease)).await {
+            match tokio::time::timeout(every, self.queue.renew(claimed, lease, None)).await {
                 Ok(Ok(true)) => held_since = asked_at,
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => debug!(error = error.chain(), "could not renew a lease"),

@@ -103,7 +103,7 @@ impl Parts {
         lifecycle.spawn("switch", switch);
         self.start_keys(&lifecycle).await;
         if self.config.konnect.token.is_some() {
-            self.start_onboarding(&lifecycle);
+            self.start_onboarding(&lifecycle).await;
         } else {
             info!("konnect.token is not set: events are recorded, nobody is let in");
         }
@@ -151,7 +151,7 @@ impl Parts {
     }
 
     /// Looking, deciding, doing.
-    fn start_onboarding(&self, lifecycle: &Lifecycle) {
+    async fn start_onboarding(&self, lifecycle: &Lifecycle) {
         let observer = Observer::new(observe::Parts {
             journal: self.journal.clone(),
             directory: self.directory.clone(),
@@ -176,6 +176,7 @@ impl Parts {
             self.clock.clone(),
             react::Settings {
                 own_principal: self.config.konnect.principal_id,
+                calls_off: self.config.rules.path.is_some(),
                 ..react::Settings::default()
             },
         );
@@ -187,6 +188,8 @@ impl Parts {
         )
         .with_notify(self.config.notify.clone());
         let stopping = lifecycle.stopping();
+        // The rules may have changed while nobody looked: before anything of theirs is claimed.
+        reactor.call_off(&stopping).await;
         let report = report(
             observer.health(),
             worker.paused(),

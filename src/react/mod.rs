@@ -2,6 +2,7 @@
 //! signals from what the directory says, and what they want is enqueued. A thin shell: it decides
 //! nothing and calls no API itself.
 
+mod call_off;
 mod custom;
 mod explain;
 mod facts;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use konnect::{DeveloperId, PortalId};
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
@@ -37,7 +37,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// The header of an entry tells whole seconds, and its own time may be a little later.
 const MARGIN: TimeDelta = TimeDelta::minutes(1);
 /// The wait after the database did not answer.
-const TROUBLE: Duration = Duration::from_secs(1);
+pub(super) const TROUBLE: Duration = Duration::from_secs(1);
 /// A batch that could not be handled this many times is logged and struck off: it must not hold
 /// up the others for ever, and the sweeps find what it spoke of.
 const POISON: u32 = 5;
@@ -49,6 +49,9 @@ pub struct Settings {
     pub own_principal: Option<Uuid>,
     /// How often whoever is pending is decided again at the latest.
     pub redecide_every: Duration,
+    /// Whether actions of rules that are not live are called off: not where no rules file is
+    /// configured, beside an instance that has one.
+    pub calls_off: bool,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
         Self {
             own_principal: None,
             redecide_every: Duration::from_hours(1),
+            calls_off: true,
         }
     }
 }
@@ -71,6 +75,8 @@ pub struct Reactor {
     pub(super) settings: Settings,
     /// Asks for everyone pending to be decided again soon.
     pub(super) again: Notify,
+    /// Read-locked from the last look at the rules to the commit of what follows from them.
+    pub(super) writing: RwLock<()>,
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
     waiting: Waiting,
@@ -94,6 +100,7 @@ impl Reactor {
             clock,
             settings,
             again: Notify::new(),
+            writing: RwLock::new(()),
             failures: Mutex::default(),
             waiting: Waiting::default(),
         }
@@ -114,7 +121,8 @@ impl Reactor {
                 return;
             }
         }
-        tokio::join!(self.read(&stop), self.redecide(&stop));
+        let heed = self.heed_changes(&stop);
+        tokio::join!(self.read(&stop), self.redecide(&stop), heed);
     }
 
     async fn read(&self, stop: &CancellationToken) {
@@ -270,8 +278,12 @@ impl Reactor {
         for (portal, developers) in findings.touched {
             chains.extend(self.pending_of(portal, &developers).await?);
         }
-        self.write(&chains, Some(row.batch)).await?;
-        Ok(Handled::Done)
+        if self.write(&chains, Some(row.batch)).await? {
+            Ok(Handled::Done)
+        } else {
+            // The rules changed meanwhile: it is decided by the new ones.
+            Ok(Handled::Later(Duration::ZERO))
+        }
     }
 
     /// Reads one event.
@@ -395,12 +407,17 @@ impl Reactor {
         Ok(())
     }
 
-    /// Enqueues the chains and strikes the batch off, in one transaction.
+    /// Enqueues the chains and strikes the batch off, in one transaction; does neither and says
+    /// `false` when a rule that wants one of them is no longer live.
     pub(super) async fn write(
         &self,
         chains: &[NewChain],
         batch: Option<Uuid>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<bool, JournalError> {
+        let _writing = self.writing.read().await;
+        if !self.are_in_force(chains) {
+            return Ok(false);
+        }
         let mut tx = self.journal.pool().begin().await?;
         let mut enqueued = Vec::new();
         for chain in chains {
@@ -413,7 +430,7 @@ impl Reactor {
         if enqueued.iter().any(|step| matches!(step, Enqueued::New(_))) {
             self.queue.wake();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The chains that follow from signals of one portal whose events are not at hand, one list a

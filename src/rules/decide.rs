@@ -81,7 +81,9 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
                 let mut deeds = Vec::with_capacity(rule.then.len());
                 for (position, deed) in rule.then.iter().enumerate() {
                     let mut owned_by = None;
-                    if rule.mode == Mode::Live {
+                    // A notice says which rule answered: each has its own.
+                    let is_shared = !matches!(deed, Deed::Notify { .. });
+                    if rule.mode == Mode::Live && is_shared {
                         let owner = *owners.entry(deed).or_insert((index, position));
                         if owner.0 != index {
                             owned_by = Some(candidates[owner.0].0.name.clone());
@@ -391,6 +393,23 @@ rules:
             told(&rules, &request(false)),
             "live fixtures-api: no: the condition cannot be decided: developer is null"
         );
+    }
+
+    #[test]
+    fn what_two_rules_want_is_done_by_the_first_and_told_by_each() {
+        let both = "then: [approve_developer, {notify: {url: 'https://example.com/x'}}]";
+        let one = format!("one | {both}");
+        let two = format!("two | {both}");
+        let rules = file("developer.signed_up", &[&one, &two]);
+        let owned: Vec<Vec<Option<String>>> = decide(&rules, &newcomer())
+            .into_iter()
+            .map(|outcome| match outcome.result {
+                Decision::Matched { deeds } => deeds.into_iter().map(|one| one.owned_by).collect(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let first = Some("one".to_owned());
+        assert_eq!(owned, [[None, None], [first, None]]);
     }
 
     #[test]

@@ -168,6 +168,52 @@ async fn whoever_was_revoked_by_hand_is_cut_off_all_the_same(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn who_is_approved_again_meanwhile_stays_approved(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    approved(&stage, 1).await;
+    stage.emulator.set_faults([Fault {
+        status: Some(500),
+        ..fault("DELETE", "*/teams/*")
+    }]);
+    stage.enqueue(&revoke()).await;
+    let mut timings = quick();
+    timings.backoff.attempts = 10_000;
+    let worker = stage.worker(timings);
+    let stop = CancellationToken::new();
+    let watch = async {
+        eventually("the cascade fails at the teams", async || {
+            stage.action("revoke_developer").await.attempts >= 2
+        })
+        .await;
+        assert_eq!(stage.status().await, "revoked");
+        let developers = stage.client.developers(PORTAL.into());
+        developers
+            .set_status(KEVIN.into(), &"approved".into())
+            .await
+            .unwrap();
+        eventually("it gives way", async || {
+            stage.action("revoke_developer").await.state == ActionState::Refused
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+
+    assert_eq!(stage.status().await, "approved");
+    let action = stage.action("revoke_developer").await;
+    assert_eq!(
+        action.reason.as_deref(),
+        Some("somebody approved them again; registrations revoked: 1, requests rejected: 1")
+    );
+    let report = action.report.unwrap();
+    let cut = &report["registrations"][Uuid::from_u128(0xf000).to_string()];
+    assert_eq!(cut["now"], "revoked");
+    let written = stage.writes().into_iter();
+    let statuses = written.filter(|write| write.starts_with("PATCH developers/"));
+    assert_eq!(statuses.count(), 2, "usher's and the one by hand");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn a_cascade_that_broke_off_is_resumed_and_repeats_no_write(pool: PgPool) {
     let stage = Stage::new(pool).await;
     approved(&stage, 3).await;

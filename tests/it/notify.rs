@@ -1,6 +1,7 @@
 //! Notices against a real receiver: what it is told, how often, and where usher does not go.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, NewChain, NoticeFormat, Target};
+use usher::act::{Action, ActionState, DeedSpec, NewChain, NoticeFormat, Target};
 use usher::clock::Ids;
 use usher::config::{HookSecret, NotifyConfig, ObserveConfig};
 use usher::directory::Scope;
@@ -328,6 +329,46 @@ async fn what_is_about_nobody_is_about_the_portal(pool: PgPool) {
     let body: Value = serde_json::from_str(&receiver.heard()[0].body).unwrap();
     assert_eq!(body["data"]["target"]["kind"], "portal");
     assert_eq!(body["data"]["developer"], Value::Null);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn notices_about_strangers_stay_apart_while_the_receiver_is_away(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let receiver = Receiver::default();
+    let address = receiver.start().await;
+    *receiver.answers.lock().unwrap() = vec![(StatusCode::SERVICE_UNAVAILABLE, String::new()); 8];
+    let url = format!("http://{address}{PATH}");
+    // Four events that name nobody whom the portal knows, and a second rule that hears the first.
+    for (key, rule) in [
+        ("one", "partner-clubs"),
+        ("two", "partner-clubs"),
+        ("three", "partner-clubs"),
+        ("four", "partner-clubs"),
+        ("one", "tell-us"),
+        ("one", "tell-us"),
+    ] {
+        let mut wanted = notice(url.clone());
+        wanted.steps[0].target = Target::Portal { id: PORTAL };
+        key.clone_into(&mut wanted.signal_key);
+        rule.clone_into(&mut wanted.rule);
+        stage.enqueue(&wanted).await;
+    }
+    assert_eq!(stage.actions().await.len(), 5);
+    let worker = stage.worker(quick()).with_notify(allowing("127.0.0.1"));
+    let stop = CancellationToken::new();
+    let watch = async {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let is_open = |action: &Action| action.state != ActionState::Done;
+        while stage.actions().await.iter().any(is_open) {
+            assert!(Instant::now() < deadline, "{:?}", stage.actions().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+    let heard = receiver.heard();
+    let ids: BTreeSet<_> = heard.iter().map(|one| one.header("webhook-id")).collect();
+    assert_eq!((ids.len(), heard.len()), (5, 13));
 }
 
 fn in_file(path: &Path) -> String {

@@ -126,6 +126,55 @@ async fn a_rule_that_goes_live_answers_whoever_waits_and_a_bad_file_changes_noth
 }
 
 #[tokio::test]
+async fn what_a_rule_planned_is_called_off_when_it_is_no_longer_live() {
+    let database = TestDatabase::create().await;
+    let folder = TempDir::new().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    let off = RULES.replacen("    on: ", "    mode: off\n    on: ", 1);
+    replace(&rules, RULES);
+    let (emulator, settings) = konnect(&database, &rules).await;
+    let mut installation = Installation::new(&settings);
+    assert_eq!(installation.run(&["migrate"]).await.code, Some(0));
+    let pause = ["actions", "pause", "--by", "ada"];
+    assert_eq!(installation.run(&pause).await.code, Some(0));
+    let usher = installation.start().await;
+    has(&usher, 2, "planned").await;
+
+    // Switched off while usher is down, and live again.
+    usher.terminate().await;
+    assert!(usher.exit(PATIENCE).await.success());
+    replace(&rules, &off);
+    let usher = installation.start().await;
+    has(&usher, 2, "cancelled").await;
+    replace(&rules, RULES);
+    has(&usher, 2, "planned").await;
+
+    // Switched off while it runs.
+    replace(&rules, &off);
+    usher.hang_up().await;
+    has(&usher, 4, "cancelled").await;
+    let cancelled = usher.rows("/api/v1/actions?state=cancelled").await;
+    assert!(
+        cancelled
+            .iter()
+            .all(|action| action["reason"] == "the rule is no longer live"),
+        "{cancelled:?}"
+    );
+    assert_eq!(installation.run(&["actions", "resume"]).await.code, Some(0));
+    eventually("usher goes on", PATIENCE, async || {
+        usher.parts().await["actions"]["status"] == "ok"
+    })
+    .await;
+    assert_eq!(usher.rows("/api/v1/actions").await.len(), 4);
+    let writes = emulator.requests().into_iter();
+    let writes: Vec<_> = writes.filter(|one| one.method == "PATCH").collect();
+    assert!(writes.is_empty(), "{writes:?}");
+    usher.terminate().await;
+    assert!(usher.exit(PATIENCE).await.success());
+    database.drop().await;
+}
+
+#[tokio::test]
 async fn two_instances_see_a_config_map_change_by_its_link() {
     let database = TestDatabase::create().await;
     let mount = TempDir::new().unwrap();

@@ -10,6 +10,10 @@ use uuid::Uuid;
 /// Everything that was begun; each entry is noted before its write and settled after it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CutOff {
+    /// Whether the developer was seen as revoked, by the answer to the write or before it: who is
+    /// approved after that was approved again.
+    #[serde(default)]
+    pub(super) was_revoked: bool,
     #[serde(default)]
     pub(super) registrations: BTreeMap<Uuid, CutRegistration>,
     #[serde(default)]
@@ -138,6 +142,7 @@ mod tests {
         cut.begin_registration(one, app, "approved");
         cut.begin_registration(two, app, "pending");
         cut.settle_registration(one, "revoked");
+        cut.was_revoked = true;
         cut.begin_team(team);
         let mut back = CutOff::resumed(Some(&cut.to_value()));
         assert_eq!(back, cut);

@@ -85,6 +85,15 @@ impl Bench<'_> {
         self.note(Some(report)).await
     }
 
+    /// Keeps what the deed found or did so far; no write follows from it.
+    async fn found(&self, report: &Value) -> Result<(), Trouble> {
+        let kept = self.queue.renew(self.claimed, self.lease, Some(report));
+        if kept.await? {
+            return Ok(());
+        }
+        Err(Trouble::LeaseLost)
+    }
+
     async fn note(&self, report: Option<&Value>) -> Result<(), Trouble> {
         let noted = self.queue.about_to_write(self.claimed, self.lease, report);
         if noted.await? {

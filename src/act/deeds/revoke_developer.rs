@@ -2,7 +2,8 @@
 //! what they hold, since credentials work on until each registration is revoked (ADR 19).
 //!
 //! Each write is noted before it is sent, so that whoever resumes the deed repeats none of them
-//! and the account at its end is whole.
+//! and the account at its end is whole. That the status was seen as revoked is noted as well: whoever
+//! approves the developer while the rest is cut off has the last word.
 
 use std::collections::BTreeMap;
 
@@ -21,16 +22,25 @@ use crate::act::trouble::Trouble;
 const WRITES_AT_ONCE: usize = 16;
 
 pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
-    let held = match status::set_developer(bench, &DeveloperStatus::Revoked).await? {
+    let mut cut = CutOff::resumed(bench.claimed.report.as_ref());
+    let (now, wanted) = (status::developer(bench).await?, DeveloperStatus::Revoked);
+    if cut.was_revoked && now != wanted {
+        return Ok(Outcome::Refused(overruled(now.as_str(), &cut)));
+    }
+    let held = match status::answer_developer(bench, &now, &wanted).await? {
         Outcome::Done(Doing::Held(why)) => Some(why),
         Outcome::Done(_) => None,
         // Whoever is not approved was never let in, or somebody else decided.
         otherwise => return Ok(otherwise),
     };
+    if !cut.was_revoked {
+        cut.was_revoked = true;
+        bench.found(&cut.to_value()).await?;
+    }
     let mut cascade = Cascade {
         bench,
         developer: team::developer(bench)?,
-        cut: CutOff::resumed(bench.claimed.report.as_ref()),
+        cut,
         writes: 0,
     };
     // Lists may lag behind, and requests may still come in: done is what a fresh look confirms.
@@ -178,6 +188,17 @@ impl Cascade<'_> {
             report: self.cut.to_value(),
         })
     }
+}
+
+/// Why no more is cut off: what a person decided since has the last word.
+fn overruled(now: &str, cut: &CutOff) -> String {
+    let cut = cut
+        .summary()
+        .map_or(String::new(), |cut| format!("; {cut}"));
+    if now == "approved" {
+        return format!("somebody approved them again{cut}");
+    }
+    format!("the developer is {now}, no longer revoked: somebody else decided{cut}")
 }
 
 /// The status that ends a registration; none where it is at its end. What was only asked for is

@@ -1,10 +1,10 @@
 //! The status of a developer or registration: answered only from `pending`, taken back only from
 //! `approved`, read again right before the write. What a human decided in the meantime stands.
 
-use konnect::{ApplicationId, DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus};
+use konnect::{ApplicationId, DeveloperStatus, RegistrationId, RegistrationStatus};
 
 use crate::act::Target;
-use crate::act::deeds::{Bench, Doing, Outcome};
+use crate::act::deeds::{Bench, Doing, Outcome, team};
 use crate::act::trouble::Trouble;
 
 /// What a status that was just read asks for.
@@ -46,23 +46,31 @@ pub(super) async fn set_developer(
     bench: &Bench<'_>,
     wanted: &DeveloperStatus,
 ) -> Result<Outcome, Trouble> {
-    let Target::Developer { id } = bench.claimed.target else {
-        return Err(Trouble::WrongTarget(bench.claimed.target.kind()));
-    };
+    let now = developer(bench).await?;
+    answer_developer(bench, &now, wanted).await
+}
+
+/// The developer's status at this moment.
+pub(super) async fn developer(bench: &Bench<'_>) -> Result<DeveloperStatus, Trouble> {
     let developers = bench.client.developers(bench.portal());
-    let id = DeveloperId(id);
-    let now = developers
-        .get(id)
-        .await
-        .map_err(Trouble::on_read("developer"))?
-        .status;
+    let found = developers.get(team::developer(bench)?).await;
+    Ok(found.map_err(Trouble::on_read("developer"))?.status)
+}
+
+/// Gives a developer of whom `now` was just read the status.
+pub(super) async fn answer_developer(
+    bench: &Bench<'_>,
+    now: &DeveloperStatus,
+    wanted: &DeveloperStatus,
+) -> Result<Outcome, Trouble> {
     match judge(now.as_str(), wanted.as_str()) {
         Answer::Held => Ok(bench.held(now.as_str())),
         Answer::Refuse => Ok(refused("developer", now.as_str(), wanted.as_str())),
         Answer::Write => {
             bench.sending().await?;
+            let developers = bench.client.developers(bench.portal());
             let after = developers
-                .set_status(id, wanted)
+                .set_status(team::developer(bench)?, wanted)
                 .await
                 .map_err(Trouble::Api)?
                 .status;

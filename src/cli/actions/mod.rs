@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use crate::act::{
-    Action, ActionDetail, ActionFilter, ActionPosition, ActionState, Paused, Queue, Verb,
+    Action, ActionDetail, ActionFilter, ActionPosition, ActionState, DeedSpec, Paused, Queue, Verb,
 };
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::{Table, field};
@@ -73,7 +73,7 @@ struct FilterArgs {
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
     /// Only those of this deed, such as `approve_developer`
-    #[arg(long, value_name = "DEED")]
+    #[arg(long, value_name = "DEED", value_parser = DeedSpec::NAMES)]
     deed: Option<String>,
     /// Only those of this portal
     #[arg(long, value_name = "ID")]

@@ -4,30 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use chrono::SecondsFormat;
 
-use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
+use crate::act::{Action, ActionFilter, ActionPosition, ActionState, DeedSpec};
 use crate::console::api::Api;
 use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
 use crate::http::Problem;
 
 const STATES: &str = "planned, running, done, refused, parked, failed, cancelled or shadow";
 
-/// Every word that [`DeedSpec::name`](crate::act::DeedSpec::name) gives.
-const DEEDS: [&str; 7] = [
-    "approve_developer",
-    "reject_developer",
-    "add_to_team",
-    "remove_from_team",
-    "approve_registration",
-    "reject_registration",
-    "park",
-];
-
 impl Parameters {
     /// The word for a deed.
     fn deed(&mut self) -> Result<Option<String>, Problem> {
         match self.text("deed") {
-            Some(deed) if !DEEDS.contains(&deed.as_str()) => {
-                let expected = DEEDS.join(", ");
+            Some(deed) if !DeedSpec::NAMES.contains(&deed.as_str()) => {
+                let expected = DeedSpec::NAMES.join(", ");
                 Err(bad_request(format!(
                     "parameter deed: expected one of {expected}"
                 )))
@@ -71,30 +60,4 @@ pub(super) async fn list_actions(
         )
     };
     Ok(Json(pager.page(rows, limit, position, |row| row)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::DEEDS;
-    use crate::act::{DeedSpec, TeamRef};
-
-    #[test]
-    fn every_deed_can_be_asked_for() {
-        let team = || TeamRef::Name("Partners".to_owned());
-        let deeds = [
-            DeedSpec::ApproveDeveloper,
-            DeedSpec::RejectDeveloper,
-            DeedSpec::AddToTeam {
-                team: team(),
-                create: false,
-            },
-            DeedSpec::RemoveFromTeam { team: team() },
-            DeedSpec::ApproveRegistration,
-            DeedSpec::RejectRegistration,
-            DeedSpec::Park {
-                reason: String::new(),
-            },
-        ];
-        assert_eq!(deeds.each_ref().map(DeedSpec::name), DEEDS);
-    }
 }
