@@ -73,8 +73,3 @@ impl Output {
         drop(writeln!(to, "{text}"));
     }
 }
-
-/// A text that cannot end a comment or steer a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}

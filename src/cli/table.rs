@@ -69,12 +69,20 @@ pub(super) fn field(name: &str, value: &str) -> String {
     format!("{name:<18}{}", plain(value)).trim_end().to_owned()
 }
 
-/// Text that shows what it is instead of moving the cursor, colouring, or turning the line around.
+/// Lines as one text; what stands in a line cannot end it.
+pub(super) fn plain_lines(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| plain(line)).collect();
+    lines.join("\n")
+}
+
+/// Text that shows what it is instead of moving the cursor, colouring, or turning the line around, and that cannot
+/// end a comment.
 pub(super) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         let steers = letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(letter, '\u{feff}' | '\u{e0000}'..='\u{e007f}');
         if steers {
             write!(shown, "\\u{{{:x}}}", u32::from(letter)).expect("writes to memory");
         } else {
@@ -86,7 +94,7 @@ pub(super) fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, plain};
+    use super::{Table, plain, plain_lines};
 
     #[test]
     fn columns_stand_under_each_other() {
@@ -105,6 +113,10 @@ mod tests {
         assert_eq!(
             plain("a\u{1b}[2Jb\n\u{202e}ü"),
             "a\\u{1b}[2Jb\\u{a}\\u{202e}ü"
+        );
+        assert_eq!(
+            plain_lines(&["\u{9b}2J".to_owned(), "\u{2028}\n\u{61c}".to_owned()]),
+            "\\u{9b}2J\n\\u{2028}\\u{a}\\u{61c}"
         );
     }
 }

@@ -168,8 +168,32 @@ async fn rules_are_counted_and_those_that_never_apply_are_named() {
     let ended = run(home.path(), &["rules", "check", "two.yaml"]).await;
     assert_eq!(text(&ended.stdout), "two.yaml: 2 rules, no mistake\n");
     let warning = text(&ended.stderr);
-    assert!(warning.contains("rule hired: nothing brings custom.com.example.hired in yet"));
+    let never = "rule hired: no sender of hooks.senders may tell of custom.com.example.hired";
+    assert!(warning.contains(never), "{warning}");
     assert_eq!(warning.lines().count(), 1, "{warning}");
+
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for (types, is_heard) in [
+        ("", true),
+        (", types = [\"com.example.hired\"]", true),
+        (", types = [\"com.other\", \"com.example.*\"]", true),
+        (", types = [\"com.example.hired.too\"]", false),
+        (", types = [\"com.other.*\"]", false),
+    ] {
+        let sender = format!("{{name = \"hr\", secret = \"{secret}\"{types}}}");
+        let config = format!("[hooks]\nsenders = [{sender}]\n");
+        fs::write(home.path().join("usher.toml"), config).unwrap();
+        let ended = run(home.path(), &["rules", "check", "two.yaml"]).await;
+        assert_eq!(ended.status.code(), Some(0));
+        let said = text(&ended.stderr);
+        assert_eq!(!said.contains(never), is_heard, "{types}: {said}");
+        assert_eq!(said.is_empty(), is_heard, "{types}: {said}");
+    }
+    // Where the configuration cannot be read nobody knows; the rules are checked all the same.
+    fs::write(home.path().join("usher.toml"), "nonsense = [\n").unwrap();
+    let ended = run(home.path(), &["rules", "check", "two.yaml"]).await;
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(text(&ended.stderr), "");
 }
 
 #[tokio::test]

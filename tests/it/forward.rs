@@ -1,6 +1,7 @@
 //! From the outbox to other endpoints: what a receiver that once held Konnect's webhook gets, and what it does not
 //! take.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -340,6 +341,108 @@ async fn sends_less_at_once_where_less_is_taken_and_keeps_aside_what_never_is() 
             Some(parse(&scene.journal_raw(row).await).unwrap().id.as_uuid())
         );
     }
+    running.stop().await;
+    scene.end().await;
+}
+
+/// As a web application firewall does it, with text that anybody may put into an entry.
+fn firewall(status: u16) -> impl Fn(&str) -> Reply + Send + Sync {
+    move |body| {
+        Reply::of(if body.contains("<script>") {
+            status
+        } else {
+            200
+        })
+    }
+}
+
+fn attack(number: usize) -> String {
+    login(number).replace("kept as it is", "<script>")
+}
+
+/// Each entry where it came last: those that were asked with come again in their turn.
+fn in_their_turn(mut entries: Vec<String>) -> Vec<String> {
+    let mut known = HashSet::new();
+    entries.reverse();
+    entries.retain(|entry| known.insert(entry.clone()));
+    entries.reverse();
+    entries
+}
+
+#[tokio::test]
+async fn strangers_who_upset_a_firewall_do_not_stop_the_feed() {
+    for status in [403, 400] {
+        let receiver = Receiver::start().await;
+        receiver.answers(firewall(status));
+        let mut scene = Scene::new().await;
+        let running = scene.start(&[&receiver]).await;
+        let attacks: Vec<String> = (0..70).map(attack).collect();
+        let good: Vec<String> = (100..103).map(login).collect();
+        scene
+            .append_lines(&[&attacks[..], &good[..]].concat())
+            .await;
+        scene.drained(&receiver).await;
+
+        assert_eq!(in_their_turn(receiver.entries()), good);
+        let kept = scene.quarantined().await;
+        assert_eq!(kept.len(), 70);
+        for row in &kept {
+            assert_eq!(row.reason, "forward_refused");
+            assert!(row.detail.contains(&status.to_string()), "{}", row.detail);
+        }
+        let requests = receiver.requests().len();
+        assert!(requests < 170, "{requests} requests");
+        running.stop().await;
+        scene.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_good_entry_behind_many_batches_of_bad_ones_sets_them_apart() {
+    let receiver = Receiver::start().await;
+    receiver.answers(firewall(403));
+    let mut scene = Scene::new().await;
+    let running = scene.start(&[&receiver]).await;
+    // More batches than are looked up at once.
+    for number in 0..70 {
+        scene.append_lines(&[attack(number)]).await;
+    }
+    running.degraded(&receiver, "takes no entry").await;
+    assert_eq!(scene.quarantined().await.len(), 0);
+    scene.append_lines(&[login(100)]).await;
+    scene.drained(&receiver).await;
+    assert_eq!(in_their_turn(receiver.entries()), [login(100)]);
+    assert_eq!(scene.quarantined().await.len(), 70);
+    let part = running.says_of(&receiver).await.expect("a part");
+    assert_eq!(part["status"], "ok");
+    running.stop().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_sets_nothing_aside_and_costs_few_requests() {
+    const ENTRIES: usize = 200;
+    let receiver = Receiver::start().await;
+    receiver.answers(|_| Reply::of(403));
+    let mut scene = Scene::new().await;
+    let running = scene.start(&[&receiver]).await;
+    scene.append(ENTRIES).await;
+    running.degraded(&receiver, "takes no entry").await;
+    let tries = || {
+        let requests = receiver.requests().into_iter();
+        let whole = |body: &str| body.lines().count() == ENTRIES;
+        requests.filter(|request| whole(&request.body)).count()
+    };
+    eventually("it is tried again", PATIENCE, async || tries() >= 4).await;
+    let (requests, tries) = (receiver.requests().len(), tries());
+    assert!(requests <= 20 + 6 * tries, "{requests} in {tries} tries");
+    assert_eq!(scene.quarantined().await.len(), 0);
+    assert_eq!(scene.owed(&receiver).await, 1);
+
+    receiver.answers(|_| Reply::of(200));
+    scene.drained(&receiver).await;
+    assert_eq!(receiver.entries(), scene.entries);
+    assert_eq!(scene.quarantined().await.len(), 0);
     running.stop().await;
     scene.end().await;
 }

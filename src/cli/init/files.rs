@@ -12,7 +12,7 @@ use konnect::Portal;
 use toml::Value;
 use url::Url;
 
-use crate::cli::output::printable;
+use crate::cli::table::plain;
 
 const CONFIG: &str = "usher.toml";
 const RULES: &str = "rules.yaml";
@@ -165,7 +165,7 @@ fn token_line(file: Option<&Path>) -> String {
 fn portal_lines(portals: &[Portal]) -> String {
     let lines = portals
         .iter()
-        .map(|portal| format!("    \"{}\", # {}\n", portal.id, printable(&portal.name)));
+        .map(|portal| format!("    \"{}\", # {}\n", portal.id, plain(&portal.name)));
     lines.collect()
 }
 

@@ -17,8 +17,8 @@ use url::Url;
 
 use crate::app::build_client;
 use crate::cli::init::files::{Folder, Settings};
-use crate::cli::output::printable;
 use crate::cli::reach::{Reach, list_portals};
+use crate::cli::table::plain;
 use crate::cli::{CliError, Output};
 use crate::clock::Ids;
 use crate::config::{self, Environment};
@@ -75,7 +75,7 @@ pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<Exi
 fn show(output: Output, base_url: &Url, portals: &[Portal], written: &[PathBuf]) {
     let portal_lines = portals
         .iter()
-        .map(|portal| format!("  {}  {}", portal.id, printable(&portal.name)));
+        .map(|portal| format!("  {}  {}", portal.id, plain(&portal.name)));
     let file_lines = written.iter().map(|file| format!("  {}", file.display()));
     let text: Vec<String> = iter::once(format!("portals at {base_url}"))
         .chain(portal_lines)

@@ -10,9 +10,9 @@ use url::Url;
 
 use crate::act::Target;
 use crate::app::build_client;
-use crate::cli::output::printable;
 use crate::cli::reach::{list_portals, refused};
 use crate::cli::reconcile::Beginning;
+use crate::cli::table::plain_lines;
 use crate::cli::{CliError, DIFFERENCES, Output};
 use crate::clock::Clock;
 use crate::directory::{Scope, Snapshot};
@@ -179,11 +179,7 @@ fn plural(count: usize, noun: &str) -> String {
 /// One portal for people: who would be answered, and why the others would not.
 fn as_text(snapshot: &Snapshot, told: &[Rehearsed], verbose: bool) -> String {
     let name = snapshot.portal.as_ref().map_or("", |portal| &portal.name);
-    let mut lines = vec![format!(
-        "portal {}  {}",
-        snapshot.portal_id,
-        printable(name)
-    )];
+    let mut lines = vec![format!("portal {}  {name}", snapshot.portal_id)];
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for rehearsed in told {
         if rehearsed.is_wanted() || verbose {
@@ -193,7 +189,7 @@ fn as_text(snapshot: &Snapshot, told: &[Rehearsed], verbose: bool) -> String {
             match &verdict.wishes {
                 Ok(wishes) => lines.push(format!("    {}", wanted(verdict, wishes))),
                 Err(reason) if verbose => {
-                    lines.push(format!("    {}: no: {}", verdict.rule, printable(reason)));
+                    lines.push(format!("    {}: no: {reason}", verdict.rule));
                 }
                 Err(_) if rehearsed.is_wanted() => {}
                 Err(reason) => {
@@ -211,9 +207,9 @@ fn as_text(snapshot: &Snapshot, told: &[Rehearsed], verbose: bool) -> String {
         lines.push("  nobody waits".to_owned());
     }
     for ((rule, reason), count) in reasons {
-        lines.push(format!("  {count} × {rule}: no: {}", printable(reason)));
+        lines.push(format!("  {count} × {rule}: no: {reason}"));
     }
-    lines.join("\n")
+    plain_lines(&lines)
 }
 
 /// Who or what waits, in one line.
@@ -229,7 +225,7 @@ fn who(rehearsed: &Rehearsed) -> String {
         (None, _) => format!("{email} signed up"),
     };
     let (kind, id) = (rehearsed.target.kind(), rehearsed.target.id());
-    format!("{}  ({kind} {id})", printable(&text))
+    format!("{text}  ({kind} {id})")
 }
 
 /// What one rule wants, in one line.
@@ -256,7 +252,7 @@ fn wanted(verdict: &Verdict, wishes: &[Wish]) -> String {
         Mode::Live => "would",
         Mode::Shadow | Mode::Off => "would, but the rule is in shadow:",
     };
-    printable(&format!("{}: {would} {}", verdict.rule, deeds.join(", ")))
+    format!("{}: {would} {}", verdict.rule, deeds.join(", "))
 }
 
 fn email(facts: &Facts) -> Option<&str> {

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::act::{Action, ActionState};
 use crate::app::{Ended, Reconciler, open_database};
-use crate::cli::output::printable;
 use crate::cli::reconcile::Beginning;
+use crate::cli::table::plain;
 use crate::cli::{CliError, Output};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, LogFormat};
@@ -82,7 +82,7 @@ fn show(output: Output, action: &Action) {
         target.kind(),
         target.id()
     );
-    output.data(&printable(&text), action);
+    output.data(&plain(&text), action);
 }
 
 fn conclude(output: Output, ended: Ended) -> Result<ExitCode, CliError> {

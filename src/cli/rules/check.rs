@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::rules::{counted, file_of, read};
 use crate::cli::{CliError, Common, Output};
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::rules::load;
 
 /// Arguments of `usher rules check`.
@@ -21,20 +21,24 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode, CliError> {
-    let file = match args.file {
+    let config = args.common.load(environment);
+    let (file, config) = if let Some(file) = args.file {
         // A file can be checked where there is no configuration, or a bad one.
-        Some(file) => file,
-        None => file_of(None, &args.common.load(environment)?)?,
+        (file, config.ok())
+    } else {
+        let config = config?;
+        (file_of(None, &config)?, Some(config))
     };
     let (name, text) = read(&file)?;
     let output = args.common.output();
     match load(&text, &name) {
         Ok(rules) => {
             let count = rules.rules().len();
-            for rule in rules.rules().iter().filter(|rule| is_unheard(&rule.on)) {
+            let unheard = |on: &str| config.as_ref().is_some_and(|it| is_unheard(on, it));
+            for rule in rules.rules().iter().filter(|rule| unheard(&rule.on)) {
                 let (rule, on) = (&rule.name, &rule.on);
                 Output::progress(&format!(
-                    "warning: {name}: rule {rule}: nothing brings {on} in yet, it never applies"
+                    "warning: {name}: rule {rule}: no sender of hooks.senders may tell of {on}, it never applies"
                 ));
             }
             output.data(
@@ -56,7 +60,10 @@ pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode
     }
 }
 
-/// Whether a signal is one that usher understands but has no door for.
-fn is_unheard(signal: &str) -> bool {
-    signal.starts_with("custom.")
+/// Whether a signal is one that only trusted senders bring, and none of them may.
+fn is_unheard(signal: &str, config: &Config) -> bool {
+    let senders = &config.hooks.senders;
+    signal
+        .strip_prefix("custom.")
+        .is_some_and(|told| !senders.iter().any(|sender| sender.may_tell(told)))
 }

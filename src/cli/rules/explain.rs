@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::act::{Action, Queue};
 use crate::app::Database;
 use crate::cli::rules::{counted, file_of, open, rules_of};
+use crate::cli::table::{plain, plain_lines};
 use crate::cli::{CliError, Common, Output};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
@@ -130,7 +131,7 @@ fn show(explained: &Explained, output: Output) {
         "gone": known.seen.is_gone(),
         "teams": teams,
     });
-    output.data(&text, &data);
+    output.data(&plain(&text), &data);
     for signal in &explained.signals {
         show_signal(signal, output);
     }
@@ -160,7 +161,7 @@ fn show_signal(heard: &ExplainedSignal, output: Output) {
     for rule in &heard.rules {
         push_rule(rule, &mut lines);
     }
-    output.data(&lines.join("\n"), &());
+    output.data(&plain_lines(&lines), &());
 }
 
 /// What came of a rule, in one word and, where it does nothing, the first reason.
@@ -287,7 +288,7 @@ fn show_rest(explained: &Explained, output: Output) {
     lines.extend([String::new(), format!("{count} so far")]);
     let past = explained.past.iter().map(past);
     lines.extend(past.map(|action| format!("  {action}")));
-    output.data(&lines.join("\n"), &());
+    output.data(&plain_lines(&lines), &());
 }
 
 fn past(action: &Action) -> String {
@@ -301,4 +302,37 @@ fn past(action: &Action) -> String {
         reason.unwrap_or_default(),
         action.id,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::push_part;
+    use crate::cli::table::plain_lines;
+    use crate::rules::{NamedValue, Trace};
+
+    #[test]
+    fn a_value_does_not_steer_the_terminal() {
+        let value = NamedValue {
+            name: "developer.name".to_owned(),
+            value: json!("a\u{1b}[2J\u{9b}2J\u{202e}\u{2028}b"),
+            reason: None,
+        };
+        let part = Trace {
+            text: "developer.name == 'x'".to_owned(),
+            result: Some(false),
+            reason: None,
+            values: vec![value],
+            joined_by: None,
+            parts: Vec::new(),
+        };
+        let mut lines = Vec::new();
+        push_part(&part, 0, &mut lines);
+        let shown = plain_lines(&lines);
+        assert_eq!(
+            shown,
+            r#"developer.name == 'x' → false (developer.name = "a\u001b[2J\u{9b}2J\u{202e}\u{2028}b")"#
+        );
+    }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::act::Queue;
 use crate::cli::rules::{counted, file_of, open, rules_of};
+use crate::cli::table::{plain, plain_lines};
 use crate::cli::times::Moment;
 use crate::cli::{CliError, Common, Output};
 use crate::clock::{Clock, Ids};
@@ -162,7 +163,7 @@ impl Report {
             data["rule"] = json!(rule.rule);
             data["mode"] = json!(mode);
             data["deeds"] = json!(deeds);
-            self.output.data(&text, &data);
+            self.output.data(&plain(&text), &data);
         }
     }
 
@@ -179,16 +180,14 @@ impl Report {
             return;
         }
         self.differences += 1;
-        let mut text = who(signal);
+        let mut lines = vec![who(signal)];
         for (sign, deeds) in [("+", &more), ("-", &less)] {
-            for deed in deeds {
-                write!(text, "\n  {sign} {deed}").expect("text grows");
-            }
+            lines.extend(deeds.iter().map(|deed| format!("  {sign} {deed}")));
         }
         let mut data = about("difference", signal);
         data["more"] = json!(more);
         data["less"] = json!(less);
-        self.output.data(&text, &data);
+        self.output.data(&plain_lines(&lines), &data);
     }
 
     fn end(&self, (from, to): (DateTime<Utc>, DateTime<Utc>), events: u64) {
@@ -234,9 +233,9 @@ impl Report {
         if self.files.len() > 1 {
             text = format!("{file}: {text}");
         }
-        for (reason, count) in reasons {
-            write!(text, "\n  {count} × {reason}").expect("text grows");
-        }
+        let mut lines = vec![text];
+        let reasons_too = reasons.iter();
+        lines.extend(reasons_too.map(|(reason, count)| format!("  {count} × {reason}")));
         let data = json!({
             "type": "rule",
             "file": file,
@@ -247,7 +246,7 @@ impl Report {
             "skip": skip,
             "reasons": reasons,
         });
-        self.output.data(&text, &data);
+        self.output.data(&plain_lines(&lines), &data);
     }
 }
 

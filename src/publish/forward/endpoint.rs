@@ -19,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// A longer wait that an endpoint asks for is cut: it may be wrong, and nobody would see it for days.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
+/// Answers of the 400s that no entry can bring about: who asks, and where. All the others may be meant for one entry;
+/// a web application firewall answers 403 to text that it takes for an attack, and strangers choose that text.
+const ABOUT_US: [u16; 4] = [401, 404, 405, 407];
 /// Read of an answer so that its connection can be used again.
 const ANSWER_BYTES: usize = 64 * 1024;
 
@@ -60,8 +63,10 @@ pub(super) enum Failure {
     /// It takes nothing from us, or is not the place.
     #[error("{host} answered {status}; see url and authorization of this endpoint in forward")]
     Shut { host: String, status: StatusCode },
-    /// Each entry alone is refused, and none was taken meanwhile.
-    #[error("{host} takes no entry, however few are sent: it answered {status}")]
+    /// Each entry alone is refused, and so are others from elsewhere.
+    #[error(
+        "{host} takes no entry: it answered {status} to each alone; see url and authorization in forward"
+    )]
     TakesNothing { host: String, status: StatusCode },
 }
 
@@ -150,12 +155,12 @@ impl Endpoint {
         read_to_end(answer).await;
         match status.as_u16() {
             200..=299 => Ok(Answer::Taken),
-            400 | 413 | 422 => Ok(Answer::Refused(status)),
             408 | 425 | 429 | 500..=599 => Err(Failure::Busy {
                 host: host(),
                 status,
                 retry_after,
             }),
+            code @ 400..=499 if !ABOUT_US.contains(&code) => Ok(Answer::Refused(status)),
             _ => Err(Failure::Shut {
                 host: host(),
                 status,

@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod parcel;
+mod witness;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::PublishError;
 use crate::publish::forward::endpoint::{Answer, Endpoint, Failure};
 use crate::publish::forward::parcel::{Parcel, Search, Step};
+use crate::publish::forward::witness::Known;
 use crate::publish::trouble::{Outlook, Trouble};
 use crate::publish::turns::{Turns, Work, after, idle, rest};
 use crate::telemetry::metrics as names;
@@ -61,6 +63,13 @@ struct Forwarder {
     health: Health,
     endpoint: Endpoint,
     turns: Turns,
+}
+
+/// What ends the work.
+#[derive(Debug, Clone, Copy)]
+struct Ends<'a> {
+    stopping: &'a CancellationToken,
+    lost: &'a CancellationToken,
 }
 
 /// Why a round ended early. What it did not finish is still owed.
@@ -194,31 +203,26 @@ impl Forwarder {
     }
 
     /// Sends what is owed, up to a bound; `false` when nothing was.
-    async fn round(
-        &self,
-        at_most: &mut usize,
-        stopping: &CancellationToken,
-        lost: &CancellationToken,
-    ) -> Result<bool, RoundError> {
+    async fn round(&self, known: &mut Known, ends: Ends<'_>) -> Result<bool, RoundError> {
         let rows = self.journal.owed(self.endpoint.reader, BATCHES).await?;
         let any = !rows.is_empty();
         let mut parcel = Parcel::default();
         for row in rows {
-            if stopping.is_cancelled() {
+            if ends.stopping.is_cancelled() {
                 break;
             }
             let Some(entries) = self.entries_of(&row).await? else {
                 continue;
             };
             for event in entries {
-                if !parcel.has_room(&event, *at_most) {
-                    self.deliver(&mut parcel, at_most, stopping, lost).await?;
+                if !parcel.has_room(&event, known.at_most) {
+                    self.deliver(&mut parcel, known, ends).await?;
                 }
                 parcel.add(event);
             }
             parcel.end_batch(row.batch);
         }
-        self.deliver(&mut parcel, at_most, stopping, lost).await?;
+        self.deliver(&mut parcel, known, ends).await?;
         Ok(any)
     }
 
@@ -247,35 +251,35 @@ impl Forwarder {
     async fn deliver(
         &self,
         parcel: &mut Parcel,
-        at_most: &mut usize,
-        stopping: &CancellationToken,
-        lost: &CancellationToken,
+        known: &mut Known,
+        ends: Ends<'_>,
     ) -> Result<(), RoundError> {
-        let mut search = Search::over(parcel.len());
+        let mut search = Search::over(parcel.len(), known.is_doubted());
         while let Some(part) = search.next() {
             let body = parcel.body(part.clone());
-            let entries = part.len() as u64;
-            let answer = tokio::select! {
-                answer = self.post(body) => answer?,
-                () = lost.cancelled() => return Err(RoundError::Abandoned),
-                () = after(LAST_ANSWER, stopping) => return Err(RoundError::Abandoned),
-            };
-            match answer {
+            match self.send(body, part.len(), ends).await? {
                 Answer::Taken => {
                     search.taken();
-                    let reader = self.endpoint.reader.to_string();
-                    counter!(names::FORWARDED, "reader" => reader).increment(entries);
+                    known.took(parcel.entry(part.end - 1));
+                }
+                // A search may take many requests, and begins again after the start.
+                Answer::Refused(_) if ends.stopping.is_cancelled() => {
+                    return Err(RoundError::Abandoned);
                 }
                 Answer::Refused(status) => {
-                    if search.refused(part, status) == Step::TakesNothing {
+                    if search.refused(part, status) == Step::Next {
+                        continue;
+                    }
+                    if !self.takes_another(parcel, &search, known, ends).await? {
                         let host = self.endpoint.host.clone();
                         return Err(self.failed(Failure::TakesNothing { host, status }).into());
                     }
+                    search.vouched_for();
                 }
             }
         }
         if let Some(least) = search.too_large().map(|part| parcel.bytes_of(part)).min() {
-            *at_most = (*at_most).min(least / 2).max(LEAST_REQUEST_BYTES);
+            known.at_most = known.at_most.min(least / 2).max(LEAST_REQUEST_BYTES);
         }
         let unsendable = parcel.set_aside(search.at_fault(), &self.endpoint.host);
         for kept in &unsendable {
@@ -289,6 +293,25 @@ impl Forwarder {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Puts `body` to the endpoint, unless it is time to end.
+    async fn send(
+        &self,
+        body: Vec<u8>,
+        entries: usize,
+        ends: Ends<'_>,
+    ) -> Result<Answer, RoundError> {
+        let answer = tokio::select! {
+            answer = self.post(body) => answer?,
+            () = ends.lost.cancelled() => return Err(RoundError::Abandoned),
+            () = after(LAST_ANSWER, ends.stopping) => return Err(RoundError::Abandoned),
+        };
+        if answer == Answer::Taken {
+            let reader = self.endpoint.reader.to_string();
+            counter!(names::FORWARDED, "reader" => reader).increment(entries as u64);
+        }
+        Ok(answer)
     }
 
     async fn post(&self, body: Vec<u8>) -> Result<Answer, Failure> {
@@ -316,13 +339,14 @@ impl Work for Forwarder {
         stopping: &CancellationToken,
         lost: &CancellationToken,
     ) {
-        // What this endpoint turned out to take at once; it is found again after a restart.
-        let mut at_most = REQUEST_BYTES;
+        let mut known = Known::new(REQUEST_BYTES);
+        let ends = Ends { stopping, lost };
         while !stopping.is_cancelled() && !lost.is_cancelled() {
-            match self.round(&mut at_most, stopping, lost).await {
+            match self.round(&mut known, ends).await {
                 Ok(any) => {
                     trouble.over(format!("forwarding to {}", self.endpoint.host));
                     if !any {
+                        known.forget_entry();
                         idle(&self.journal, stopping, lost).await;
                     }
                 }

@@ -9,8 +9,11 @@ use crate::journal::{StoredEvent, Unsendable};
 
 /// Kept aside: an endpoint refuses this entry and takes others.
 const REASON_REFUSED: &str = "forward_refused";
-/// So many entries are refused one after the other, and none is taken, until the endpoint counts as at fault itself.
-const SUSPECTS: usize = 64;
+/// So many entries are refused one after the other, and none is taken, until somebody must ask whether the endpoint
+/// takes any at all.
+const SUSPECTS: usize = 4;
+/// By this much rarer it is asked after each time that it took another.
+const TRUST: usize = 4;
 
 /// Entries that go out together, and the batches that are done when they were taken.
 #[derive(Debug, Default)]
@@ -30,6 +33,10 @@ impl Parcel {
     /// Whether `event` may come in as well; into an empty one always.
     pub(super) fn has_room(&self, event: &StoredEvent, at_most: usize) -> bool {
         self.entries.is_empty() || self.bytes + event.raw.len() < at_most
+    }
+
+    pub(super) fn entry(&self, index: usize) -> &StoredEvent {
+        &self.entries[index]
     }
 
     pub(super) fn add(&mut self, event: StoredEvent) {
@@ -92,7 +99,10 @@ pub(super) struct Search {
     open: Vec<Range<usize>>,
     at_fault: Vec<(usize, StatusCode)>,
     too_large: Vec<Range<usize>>,
-    any_taken: bool,
+    /// Refused alone since an entry was taken last.
+    unproven: usize,
+    /// Until it is asked, so many.
+    patience: usize,
 }
 
 /// How to go on after a refusal.
@@ -100,17 +110,19 @@ pub(super) struct Search {
 pub(super) enum Step {
     /// With the next part.
     Next,
-    /// Not at all: nothing shows that the entries are at fault and not the endpoint.
-    TakesNothing,
+    /// Only after the endpoint took another entry: nothing shows yet that these are at fault and not the endpoint.
+    Doubt,
 }
 
 impl Search {
-    pub(super) fn over(entries: usize) -> Self {
+    /// `is_doubted`: the endpoint took nothing lately, so that the first refusal is reason enough to ask.
+    pub(super) fn over(entries: usize, is_doubted: bool) -> Self {
         Self {
             open: (entries > 0).then_some(0..entries).into_iter().collect(),
             at_fault: Vec::new(),
             too_large: Vec::new(),
-            any_taken: false,
+            unproven: 0,
+            patience: if is_doubted { 0 } else { SUSPECTS },
         }
     }
 
@@ -120,7 +132,14 @@ impl Search {
     }
 
     pub(super) fn taken(&mut self) {
-        self.any_taken = true;
+        self.unproven = 0;
+        self.patience = self.patience.max(SUSPECTS);
+    }
+
+    /// The endpoint took another entry when it was asked: those refused so far are at fault.
+    pub(super) fn vouched_for(&mut self) {
+        self.taken();
+        self.patience = self.patience.saturating_mul(TRUST);
     }
 
     pub(super) fn refused(&mut self, part: Range<usize>, status: StatusCode) -> Step {
@@ -130,17 +149,17 @@ impl Search {
             }
             let middle = part.start + part.len() / 2;
             self.open.extend([middle..part.end, part.start..middle]);
-            return Step::Next;
+        } else {
+            self.at_fault.push((part.start, status));
+            self.unproven += 1;
         }
-        self.at_fault.push((part.start, status));
-        let is_over = self.open.is_empty() || self.at_fault.len() >= SUSPECTS;
-        if is_over && !self.any_taken {
-            return Step::TakesNothing;
+        if self.open.is_empty() || self.unproven >= self.patience {
+            return Step::Doubt;
         }
         Step::Next
     }
 
-    /// The entries that were refused alone while others were taken.
+    /// The entries that were refused alone; at fault once an entry was taken after them.
     pub(super) fn at_fault(&self) -> &[(usize, StatusCode)] {
         &self.at_fault
     }
@@ -163,14 +182,17 @@ mod tests {
 
     /// Runs a search against an endpoint that refuses `bad` of `entries`; what is at fault, and what it sent.
     fn search(entries: usize, bad: &[usize]) -> (Option<Vec<usize>>, Vec<usize>) {
-        let mut search = Search::over(entries);
+        let mut search = Search::over(entries, false);
         let mut taken = Vec::new();
         while let Some(part) = search.next() {
             if !part.clone().any(|entry| bad.contains(&entry)) {
                 search.taken();
                 taken.extend(part);
-            } else if search.refused(part, StatusCode::BAD_REQUEST) == Step::TakesNothing {
-                return (None, taken);
+            } else if search.refused(part, StatusCode::BAD_REQUEST) == Step::Doubt {
+                if bad.len() == entries {
+                    return (None, taken);
+                }
+                search.vouched_for();
             }
         }
         let at_fault = search.at_fault().iter();
@@ -184,6 +206,7 @@ mod tests {
             (2, &[1]),
             (7, &[0, 3, 6]),
             (1_000, &[13, 14, 15, 999]),
+            (73, &(0..70).collect::<Vec<_>>()),
         ] {
             let (at_fault, taken) = search(entries, bad);
             assert_eq!(at_fault.as_deref(), Some(bad), "{entries}");
@@ -196,7 +219,7 @@ mod tests {
     #[test]
     fn tells_too_many_from_one_that_is_too_large() {
         // The third is too large by itself, and more than two are too many.
-        let mut search = Search::over(8);
+        let mut search = Search::over(8, false);
         while let Some(part) = search.next() {
             if part.len() > 2 || part.contains(&2) {
                 let step = search.refused(part, StatusCode::PAYLOAD_TOO_LARGE);
@@ -214,7 +237,29 @@ mod tests {
     fn blames_no_entry_while_nothing_is_taken() {
         assert_eq!(search(1, &[0]).0, None);
         assert_eq!(search(3, &[0, 1, 2]).0, None);
-        let all: Vec<usize> = (0..10 * SUSPECTS).collect();
+        let all: Vec<usize> = (0..100 * SUSPECTS).collect();
         assert_eq!(search(all.len(), &all).0, None);
+    }
+
+    #[test]
+    fn asks_early_and_ever_more_rarely() {
+        let mut search = Search::over(1_000, false);
+        let mut asked = Vec::new();
+        while let Some(part) = search.next() {
+            if search.refused(part, StatusCode::FORBIDDEN) == Step::Doubt {
+                asked.push(search.at_fault().len());
+                search.vouched_for();
+            }
+        }
+        assert_eq!(asked, [4, 20, 84, 340, 1_000]);
+
+        let mut search = Search::over(1_000, true);
+        let whole = search.next().expect("the whole");
+        let step = search.refused(whole, StatusCode::FORBIDDEN);
+        assert_eq!(step, Step::Doubt, "at once where it took nothing lately");
+        search.vouched_for();
+        let half = search.next().expect("a half");
+        let step = search.refused(half, StatusCode::FORBIDDEN);
+        assert_eq!(step, Step::Next);
     }
 }
