@@ -432,7 +432,7 @@ mod tests {
                 signal.kind,
                 SignalKind::Custom("com.example.joined".to_owned())
             );
-            assert_eq!(signal.key, "/hr 7");
+            assert_eq!(signal.key, "hr /hr 7");
             assert_eq!(
                 (signal.developer_id, signal.registration_id),
                 (developer, registration)
