@@ -50,6 +50,7 @@ mod replay;
 mod reverify;
 mod rules;
 mod rules_check;
+mod seen;
 mod spool;
 mod support;
 mod tidy;
