@@ -361,52 +361,6 @@ impl Reactor {
         Ok(chains)
     }
 
-    /// Passes hints on; `observe` looks when it sees fit.
-    async fn give(&self, hints: &BTreeSet<Hint>) -> Result<(), JournalError> {
-        let mut wanted: BTreeSet<PortalId> = BTreeSet::new();
-        let known: BTreeSet<PortalId> = if hints.is_empty() {
-            return Ok(());
-        } else {
-            self.directory
-                .portals()
-                .await?
-                .into_iter()
-                .map(|portal| portal.id)
-                .collect()
-        };
-        for hint in hints {
-            match *hint {
-                Hint::Portal(id) => {
-                    wanted.insert(PortalId(id));
-                }
-                Hint::EveryPortal => wanted.extend(&known),
-                Hint::Newcomer {
-                    portal_id,
-                    developer_id,
-                } => {
-                    let portal = PortalId(portal_id);
-                    let developer = DeveloperId(developer_id);
-                    // An entry may name any portal: one that nobody looks after costs no query.
-                    if known.contains(&portal)
-                        && !wanted.contains(&portal)
-                        && self
-                            .directory
-                            .find_developer(portal, developer)
-                            .await?
-                            .is_none()
-                    {
-                        wanted.insert(portal);
-                    }
-                }
-            }
-        }
-        // An entry may name any portal, and only those that usher looks after are looked at.
-        for portal in wanted.intersection(&known) {
-            self.directory.hint(*portal).await?;
-        }
-        Ok(())
-    }
-
     /// Enqueues the chains and strikes the batch off, in one transaction; does neither and says
     /// `false` when a rule that wants one of them is no longer live.
     pub(super) async fn write(

@@ -41,6 +41,7 @@ mod notify;
 mod observe;
 mod onboarding;
 mod onboarding_guides;
+mod org_logs;
 mod publish;
 mod react;
 mod reconcile;
