@@ -9,17 +9,18 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use konnect::{DeveloperId, PortalId};
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, RwLock, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use crate::act::{Enqueued, NewChain, Queue};
+use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event::{AuditEvent, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
+use crate::react::call_off::CallingOff;
 use crate::react::custom::{self, Waiting};
 use crate::react::facts::{Found, around, assemble};
 use crate::react::meaning::{Hint, MAX_HINT_AGE, as_fact, meaning};
@@ -77,6 +78,8 @@ pub struct Reactor {
     pub(super) again: Notify,
     /// Read-locked from the last look at the rules to the commit of what follows from them.
     pub(super) writing: RwLock<()>,
+    pub(super) holder: RuleHolder,
+    pub(super) calling_off: AsyncMutex<CallingOff>,
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
     waiting: Waiting,
@@ -93,6 +96,8 @@ impl Reactor {
         settings: Settings,
     ) -> Self {
         Self {
+            holder: queue.rule_holder(),
+            calling_off: AsyncMutex::default(),
             journal,
             directory,
             rules,
