@@ -53,6 +53,7 @@ mod rules;
 mod rules_check;
 mod spool;
 mod support;
+mod teams;
 mod tidy;
 mod upkeep;
 mod writer;
