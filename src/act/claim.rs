@@ -272,47 +272,6 @@ impl Queue {
         .await?;
         Ok(())
     }
-
-    /// Whether usher made `target` a member by this deed earlier and did not end it itself since:
-    /// who is no member any more was removed by a human.
-    pub(super) async fn did_before(&self, claimed: &Claimed) -> Result<bool, JournalError> {
-        self.did_earlier(claimed.portal_id, claimed.target, &claimed.deed, claimed.id)
-            .await
-    }
-
-    /// As [`Queue::did_before`], by any action but `except`.
-    pub(super) async fn did_earlier(
-        &self,
-        portal_id: Uuid,
-        target: Target,
-        deed: &DeedSpec,
-        except: Uuid,
-    ) -> Result<bool, JournalError> {
-        Ok(sqlx::query_scalar!(
-            r#"
-            SELECT EXISTS (
-                SELECT
-                FROM actions a
-                WHERE a.portal_id = $1 AND a.target_id = $2 AND a.deed_key = $3
-                    AND a.state = 'done' AND a.id <> $4
-                    AND NOT EXISTS (
-                        SELECT
-                        FROM actions undone
-                        WHERE undone.portal_id = $1 AND undone.target_id = $2
-                            AND undone.deed IN ('remove_from_team', 'revoke_developer')
-                            AND undone.state = 'done'
-                            AND undone.updated_at > a.updated_at
-                    )
-            ) AS "exists!"
-            "#,
-            portal_id,
-            target.id(),
-            deed.key(),
-            except,
-        )
-        .fetch_one(self.pool())
-        .await?)
-    }
 }
 
 async fn admit(tx: &mut PgConnection, claimed: &Claimed) -> Result<Admission, JournalError> {

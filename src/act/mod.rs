@@ -35,7 +35,7 @@ mod worker;
 
 pub use action::{Action, ActionState, Target, UnknownState};
 pub use backoff::Backoff;
-pub use call_off::LiveRule;
+pub use call_off::{CallOff, CalledOff, LiveRule, RuleHolder};
 pub use calls::note_call;
 pub use deed::{DeedSpec, NoticeFormat, TeamRef};
 pub use detail::{ActionDetail, Attempt, Intervention};
