@@ -8,6 +8,7 @@ mod kind;
 mod members;
 mod own;
 mod parse;
+mod plain;
 #[cfg(test)]
 mod properties;
 mod render;
@@ -28,6 +29,7 @@ pub use kind::{Format, Kind, UnknownWord};
 pub use members::{Members, text_for_storage};
 pub use own::OwnEvent;
 pub use parse::{ParseError, parse};
+pub use plain::plain;
 pub use render::render;
 pub use signal::{Signal, SignalKind};
 pub use verdict::Verdict;
