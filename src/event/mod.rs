@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use custom::{CustomEvent, Person};
+pub use custom::{CustomEvent, Person, place_of, replaced};
 pub use id::EventId;
 pub use identity::{IDENTITY_VERSION, event_id};
 pub use kind::{Format, Kind, UnknownWord};

@@ -216,6 +216,7 @@ impl Hooks {
             .into(),
             content,
             subject: self.ids.next(),
+            told: self.ids.next(),
             event,
         }
     }
