@@ -1,9 +1,10 @@
-//! Trusted senders, by theme: what they are answered, what follows from
+//! Trusted senders, by theme: what they are answered, who is kept from whose room, what follows from
 //! what they tell, and what becomes of addresses and names.
 
 mod answers;
 mod decided;
 mod personal;
+mod room;
 
 use std::io::Write;
 use std::time::Duration;
