@@ -18,6 +18,11 @@ use crate::directory::{Directory, Forgotten};
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
 
+/// What the command cannot empty.
+const REST: &str = "entries and custom events stay as they were sent, but for what is kept apart: \
+                    what a sender wrote elsewhere into data goes with retention.events, and an \
+                    address or registration that is told from now on is kept anew";
+
 /// Arguments of `usher forget`.
 #[derive(Debug, Args)]
 pub(super) struct ForgetArgs {
@@ -41,6 +46,7 @@ pub(super) async fn run(args: ForgetArgs, environment: &Environment) -> Result<E
     for (portal, forgotten, actions) in forgotten? {
         show(output, args.developer, portal, forgotten, actions);
     }
+    Output::progress(REST);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,6 +89,7 @@ fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten,
     let Forgotten {
         email,
         full_name,
+        told,
         before,
     } = forgotten;
     let removed: Vec<&str> = [(email, "e-mail"), (full_name, "name")]
@@ -98,12 +105,18 @@ fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten,
         0 => String::new(),
         count => format!(", and the domain of the address from {count} actions"),
     };
+    let told_too = match told {
+        0 => String::new(),
+        count => format!(", and what {count} custom events told of them"),
+    };
     output.data(
-        &format!("developer {developer} in portal {portal}: {what}{domains}"),
+        &format!("developer {developer} in portal {portal}: {what}{domains}{told_too}"),
         &json!({
             "portal_id": portal,
             "developer_id": developer,
-            "removed": { "email": email, "full_name": full_name, "actions": actions },
+            "removed": {
+                "email": email, "full_name": full_name, "actions": actions, "custom_events": told,
+            },
             "forgotten_before": before,
         }),
     );

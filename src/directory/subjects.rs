@@ -5,7 +5,9 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use konnect::{Developer, DeveloperId, PortalId};
+use serde_json::{Map, Value};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::journal::JournalError;
@@ -26,6 +28,8 @@ pub struct Forgotten {
     pub email: bool,
     /// Whether a name was.
     pub full_name: bool,
+    /// Of how many custom events names or addresses were.
+    pub told: i64,
     /// When they were forgotten before, if they were.
     pub before: Option<DateTime<Utc>>,
 }
@@ -63,7 +67,7 @@ impl Directory {
                 FOR UPDATE
             ),
             -- What trusted senders told of them before they signed up.
-            told AS (
+            addressed AS (
                 UPDATE subjects
                 SET email = NULL, full_name = NULL,
                     forgotten_at = COALESCE(subjects.forgotten_at, $3)
@@ -72,6 +76,28 @@ impl Directory {
                     AND subjects.developer_id <> known.developer_id
                     AND subjects.told_at IS NOT NULL
                     AND lower(subjects.email COLLATE "C") = lower(known.email COLLATE "C")
+                RETURNING subjects.developer_id
+            ),
+            -- Whatever else they told of them: by id, by address, by a registration of theirs.
+            named AS (
+                SELECT $2 AS id
+                UNION
+                SELECT developer_id
+                FROM addressed
+                UNION
+                SELECT r.registration_id
+                FROM directory_registrations r
+                JOIN directory_applications a USING (portal_id, application_id)
+                WHERE r.portal_id = $1 AND a.owner_id = $2
+            ),
+            told AS (
+                UPDATE subjects
+                SET told = NULL, forgotten_at = COALESCE(subjects.forgotten_at, $3)
+                FROM named
+                WHERE subjects.portal_id = $1
+                    AND subjects.told_of = named.id
+                    AND subjects.told IS NOT NULL
+                RETURNING 1
             )
             UPDATE subjects
             SET email = NULL, full_name = NULL, forgotten_at = COALESCE(known.forgotten_at, $3)
@@ -81,6 +107,7 @@ impl Directory {
             RETURNING
                 known.email IS NOT NULL AS "email!",
                 known.full_name IS NOT NULL AS "full_name!",
+                (SELECT count(*) FROM told) AS "told!",
                 known.forgotten_at AS before
             "#,
             portal.0,
@@ -89,6 +116,29 @@ impl Directory {
         )
         .fetch_optional(self.journal.pool())
         .await?)
+    }
+
+    /// The members that a trusted sender told and that do not stay in its event; none once forgotten.
+    pub async fn told(
+        &self,
+        portal: PortalId,
+        id: Uuid,
+    ) -> Result<Map<String, Value>, JournalError> {
+        let told = sqlx::query_scalar!(
+            r"
+            SELECT told
+            FROM subjects
+            WHERE portal_id = $1 AND developer_id = $2
+            ",
+            portal.0,
+            id,
+        )
+        .fetch_optional(self.journal.pool())
+        .await?;
+        let told = told.flatten();
+        Ok(told
+            .and_then(|told| serde_json::from_str(&told).ok())
+            .unwrap_or_default())
     }
 
     /// The portals in which somebody of this id was ever seen.

@@ -1,6 +1,6 @@
-//! What a trusted sender told, as one of usher's own events. The e-mail address and the name that it
-//! gives do not stay in the event: the address is cut out wherever it stands, and a reference to
-//! `subjects` takes its place.
+//! What a trusted sender told, as one of usher's own events. The e-mail address and the names that it
+//! gives do not stay in the event: the address is cut out wherever it stands, and references to
+//! `subjects` take their place.
 
 use std::fmt;
 
@@ -9,6 +9,22 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::event::{AuditEvent, OwnEvent, Signal};
+
+/// Members of `data` that hold a name or an address of a person, by what systems usually call them.
+/// `email` is not among them: it names the subject.
+const PERSONAL: [&str; 11] = [
+    "full_name",
+    "name",
+    "first_name",
+    "last_name",
+    "given_name",
+    "family_name",
+    "display_name",
+    "developer_name",
+    "developer_email",
+    "user_email",
+    "email_address",
+];
 
 /// A custom event, checked, before it is stored.
 #[derive(Debug, Clone)]
@@ -25,6 +41,8 @@ pub struct CustomEvent {
     pub portal_id: Uuid,
     /// The developer whom it names by id.
     pub developer_id: Option<Uuid>,
+    /// The registration that it names by id.
+    pub registration_id: Option<Uuid>,
     /// The address by which it names somebody, and the name that it gives them.
     pub person: Option<Person>,
     /// Its `time`, or when it was received.
@@ -51,16 +69,26 @@ impl fmt::Debug for Person {
 }
 
 impl CustomEvent {
-    /// Builds the entry and the event that parses from it; `subject` is where the address is kept.
-    pub fn build(&self, subject: Option<Uuid>) -> (Vec<u8>, AuditEvent) {
+    /// The members of `data` that are kept in `subjects` beside the address, as they were sent.
+    pub fn told(&self) -> Map<String, Value> {
+        let told = self.data.iter();
+        let told =
+            told.filter(|(name, value)| PERSONAL.contains(&name.as_str()) && !value.is_null());
+        told.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Builds the entry and the event that parses from it. `subject` is where the address is kept,
+    /// `told` where what [`CustomEvent::told`] says is.
+    pub fn build(&self, subject: Option<Uuid>, told: Option<Uuid>) -> (Vec<u8>, AuditEvent) {
         let mut data = self.data.clone();
         let mut attributes = self.attributes.clone();
+        data.retain(|name, _| !PERSONAL.contains(&name.as_str()));
         if let Some(person) = &self.person {
             data.remove("email");
-            data.remove("full_name");
-            let place = subject.map_or_else(|| "***".to_owned(), |id| format!("subject:{id}"));
+            let place = subject.map_or_else(|| "***".to_owned(), place_of);
             for members in [&mut data, &mut attributes] {
-                *members = without(std::mem::take(members), &person.email, &place);
+                *members = replaced(std::mem::take(members), &person.email, &place);
             }
         }
         let own = OwnEvent {
@@ -86,41 +114,54 @@ impl CustomEvent {
         if let Some(subject) = subject {
             further.insert("subject_id".to_owned(), json!(subject));
         }
+        if let Some(told) = told {
+            further.insert("told_id".to_owned(), json!(told));
+        }
         own.build_with(&further)
     }
 }
 
-/// `members` with `place` wherever `address` stands in a text or a name, in whatever case.
-fn without(members: Map<String, Value>, address: &str, place: &str) -> Map<String, Value> {
+/// What stands in an event where the address of `subject` stood.
+pub fn place_of(subject: Uuid) -> String {
+    format!("subject:{subject}")
+}
+
+/// `members` with `by` wherever `text` stands in a text or a name, in whatever case.
+pub fn replaced(members: Map<String, Value>, text: &str, by: &str) -> Map<String, Value> {
+    let members = members.into_iter();
     members
-        .into_iter()
-        .map(|(name, value)| (cut(&name, address, place), cut_value(value, address, place)))
+        .map(|(name, value)| {
+            (
+                replaced_in(&name, text, by),
+                replaced_value(value, text, by),
+            )
+        })
         .collect()
 }
 
-fn cut_value(value: Value, address: &str, place: &str) -> Value {
+fn replaced_value(value: Value, text: &str, by: &str) -> Value {
     match value {
-        Value::String(text) => Value::String(cut(&text, address, place)),
+        Value::String(within) => Value::String(replaced_in(&within, text, by)),
         Value::Array(values) => values
             .into_iter()
-            .map(|value| cut_value(value, address, place))
+            .map(|value| replaced_value(value, text, by))
             .collect(),
-        Value::Object(members) => Value::Object(without(members, address, place)),
+        Value::Object(members) => Value::Object(replaced(members, text, by)),
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
 
-fn cut(text: &str, address: &str, place: &str) -> String {
+fn replaced_in(within: &str, text: &str, by: &str) -> String {
     // Changing the case of ASCII alone moves no byte.
-    let (folded, address) = (text.to_ascii_lowercase(), address.to_ascii_lowercase());
+    let (folded, text) = (within.to_ascii_lowercase(), text.to_ascii_lowercase());
     let mut rest = 0;
     let mut out = String::new();
-    for (at, _) in folded.match_indices(&address) {
-        out.push_str(&text[rest..at]);
-        out.push_str(place);
-        rest = at + address.len();
+    for (at, _) in folded.match_indices(&text) {
+        out.push_str(&within[rest..at]);
+        out.push_str(by);
+        rest = at + text.len();
     }
-    out.push_str(&text[rest..]);
+    out.push_str(&within[rest..]);
     out
 }
 
@@ -144,6 +185,7 @@ mod tests {
             event_type: "com.example.user.joined".to_owned(),
             portal_id: Uuid::from_u128(1),
             developer_id: None,
+            registration_id: None,
             person: Some(Person {
                 email: "Ada@Arsenal.com".to_owned(),
                 full_name: Some("Ada".to_owned()),
@@ -160,7 +202,7 @@ mod tests {
             "email": "Ada@Arsenal.com", "full_name": "Ada", "club": "Arsenal",
             "more": [{ "ada@arsenal.com": "mailto:ADA@ARSENAL.COM?x" }],
         }));
-        let (raw, built) = event.build(Some(Uuid::from_u128(9)));
+        let (raw, built) = event.build(Some(Uuid::from_u128(9)), None);
         let text = String::from_utf8(raw.clone()).unwrap();
         assert!(!text.to_lowercase().contains("ada@arsenal.com"), "{text}");
         assert_eq!(parse(&raw).unwrap(), built);
@@ -191,8 +233,39 @@ mod tests {
     }
 
     #[test]
+    fn names_and_addresses_of_people_do_not_stay_whoever_is_named() {
+        let data = json!({
+            "developer_id": Uuid::from_u128(2), "full_name": "Ada Lovelace", "first_name": null,
+            "name": { "given": "Ada" }, "developer_email": "ada@home.example",
+            "plan": { "name": "gold" }, "names": ["gold"], "Name": "gold",
+        });
+        let event = CustomEvent {
+            person: None,
+            ..told(data)
+        };
+        let kept = json!({
+            "full_name": "Ada Lovelace", "name": { "given": "Ada" },
+            "developer_email": "ada@home.example",
+        });
+        assert_eq!(Value::Object(event.told()), kept);
+        let (raw, built) = event.build(None, Some(Uuid::from_u128(9)));
+        let text = String::from_utf8(raw).unwrap();
+        assert!(
+            !text.contains("Ada") && !text.contains("home.example"),
+            "{text}"
+        );
+        let shown = render(&built);
+        let stays = json!({
+            "developer_id": Uuid::from_u128(2), "plan": { "name": "gold" }, "names": ["gold"],
+            "Name": "gold",
+        });
+        assert_eq!(shown["data"], stays);
+        assert_eq!(shown["told_id"], json!(Uuid::from_u128(9)));
+    }
+
+    #[test]
     fn sender_source_and_id_are_the_identity() {
-        let id = |event: &CustomEvent| event.build(None).1.id;
+        let id = |event: &CustomEvent| event.build(None, None).1.id;
         let first = told(json!({}));
         assert_eq!(id(&first), id(&told(json!({ "other": "words" }))));
         for other in [

@@ -8,6 +8,7 @@ mod kind;
 mod members;
 mod own;
 mod parse;
+mod plain;
 #[cfg(test)]
 mod properties;
 mod render;
@@ -21,13 +22,14 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use custom::{CustomEvent, Person};
+pub use custom::{CustomEvent, Person, place_of, replaced};
 pub use id::EventId;
 pub use identity::{IDENTITY_VERSION, event_id};
 pub use kind::{Format, Kind, UnknownWord};
 pub use members::{Members, text_for_storage};
 pub use own::OwnEvent;
 pub use parse::{ParseError, parse};
+pub use plain::plain;
 pub use render::render;
 pub use signal::{Signal, SignalKind};
 pub use verdict::Verdict;

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// A sender that needs longer than this for one body is given up.
-const BODY_TIME: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// So is one that sends nothing for this long.
 const STALL_TIME: Duration = Duration::from_secs(10);
@@ -54,15 +54,11 @@ pub(super) async fn read(body: body::Body, max: usize, held: &mut Held) -> Body 
     let mut body = body;
     let mut read = Vec::new();
     loop {
-        let due = deadline.min(Instant::now() + STALL_TIME);
-        let frame = match timeout_at(due, body.frame()).await {
-            Err(_) => return Body::TooSlow(read),
-            Ok(None) => return Body::Whole(read.into()),
-            Ok(Some(Err(_))) => return Body::Broken(read),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
+        let data = match frame(&mut body, deadline).await {
+            Frame::Data(data) => data,
+            Frame::End => return Body::Whole(read.into()),
+            Frame::TooSlow => return Body::TooSlow(read),
+            Frame::Broken => return Body::Broken(read),
         };
         let kept = data.len().min(max - read.len());
         // Only the first bytes wait for room: who waits must not hold what others wait for.
@@ -85,8 +81,35 @@ pub(super) async fn read(body: body::Body, max: usize, held: &mut Held) -> Body 
     }
 }
 
+/// What comes next of a body.
+pub(super) enum Frame {
+    Data(bytes::Bytes),
+    End,
+    /// Nothing, for too long.
+    TooSlow,
+    /// The connection broke.
+    Broken,
+}
+
+/// Waits for what comes next of `body`, which must come to its end by `deadline`.
+pub(super) async fn frame(body: &mut body::Body, deadline: Instant) -> Frame {
+    loop {
+        let due = deadline.min(Instant::now() + STALL_TIME);
+        match timeout_at(due, body.frame()).await {
+            Err(_) => return Frame::TooSlow,
+            Ok(None) => return Frame::End,
+            Ok(Some(Err(_))) => return Frame::Broken,
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Frame::Data(data);
+                }
+            }
+        }
+    }
+}
+
 /// Throws away what is left of `body`, for a while.
-async fn drain(mut body: body::Body) {
+pub(super) async fn drain(mut body: body::Body) {
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
     // Whether it came to its end changes nothing.
     drop(timeout(DRAIN_TIME, rest).await);
@@ -104,14 +127,6 @@ impl Room {
         Self {
             bodies: Arc::new(Semaphore::new(BODIES_BYTES)),
             inflated: Arc::new(Semaphore::new(INFLATED_BYTES)),
-        }
-    }
-
-    /// Room for so many bytes of bodies as sent, apart from all other rooms; none is inflated.
-    pub(super) fn of(bytes: usize) -> Self {
-        Self {
-            bodies: Arc::new(Semaphore::new(bytes)),
-            inflated: Arc::new(Semaphore::new(0)),
         }
     }
 

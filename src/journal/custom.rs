@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
@@ -39,6 +40,8 @@ pub struct NewCustom {
     pub content: [u8; 32],
     /// The id under which an address is kept that is not known yet.
     pub subject: Uuid,
+    /// The id under which names and further addresses are kept that stand in it.
+    pub told: Uuid,
     /// The event.
     pub event: CustomEvent,
 }
@@ -86,6 +89,7 @@ impl Journal {
         let mut tx = self.pool.begin().await?;
         let (new, differing) = write_ids(&mut tx, told).await?;
         let subjects = write_subjects(&mut tx, &new, told.request.received_at).await?;
+        write_told(&mut tx, &new, &subjects, told.request.received_at).await?;
         let batch = batch(told, &new, &subjects);
         let Some(appended) = append_in(&mut tx, &batch).await? else {
             // The request was stored under its id already.
@@ -281,6 +285,61 @@ async fn insert_subjects(
     Ok(())
 }
 
+/// Keeps names and further addresses that stand in `new`, but nothing about a developer who was
+/// forgotten.
+async fn write_told(
+    tx: &mut PgConnection,
+    new: &[&NewCustom],
+    subjects: &HashMap<(Uuid, String), Uuid>,
+    now: DateTime<Utc>,
+) -> Result<(), JournalError> {
+    let mut rows = Vec::new();
+    for new in new {
+        let told = new.event.told();
+        let of = (new.event.developer_id)
+            .or(new.event.registration_id)
+            .or_else(|| subject_of(&new.event, subjects));
+        if let (Some(of), false) = (of, told.is_empty()) {
+            rows.push((*new, of, Value::Object(told).to_string()));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r"
+        INSERT INTO subjects (portal_id, developer_id, told_of, told, told_at)
+        SELECT portal_id, id, told_of, told, $5
+        FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) AS t (portal_id, id, told_of, told)
+        WHERE NOT EXISTS (
+            SELECT FROM subjects s
+            WHERE s.portal_id = t.portal_id
+                AND s.developer_id = t.told_of
+                AND s.forgotten_at IS NOT NULL
+        )
+        ",
+        &rows
+            .iter()
+            .map(|(new, ..)| new.event.portal_id)
+            .collect::<Vec<_>>(),
+        &rows.iter().map(|(new, ..)| new.told).collect::<Vec<_>>(),
+        &rows.iter().map(|(_, of, _)| *of).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|(.., told)| told.as_str())
+            .collect::<Vec<_>>() as &[&str],
+        now,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Where the address is kept by which an event names somebody.
+fn subject_of(event: &CustomEvent, subjects: &HashMap<(Uuid, String), Uuid>) -> Option<Uuid> {
+    subjects.get(&address_key(event)?).copied()
+}
+
 fn address_key(event: &CustomEvent) -> Option<(Uuid, String)> {
     let person = event.person.as_ref()?;
     Some((event.portal_id, person.email.to_ascii_lowercase()))
@@ -292,8 +351,9 @@ fn batch(told: &NewTold, new: &[&NewCustom], subjects: &HashMap<(Uuid, String), 
     // Those of events that the journal itself knows are added.
     request.duplicates = told.events.len() - new.len();
     let events = new.iter().map(|new| {
-        let subject = address_key(&new.event).and_then(|key| subjects.get(&key).copied());
-        let (raw, event) = new.event.build(subject);
+        let subject = subject_of(&new.event, subjects);
+        let told = (!new.event.told().is_empty()).then_some(new.told);
+        let (raw, event) = new.event.build(subject, told);
         NewEvent {
             event,
             raw,
@@ -339,7 +399,7 @@ pub(super) async fn delete_ids(
     Ok(done.rows_affected())
 }
 
-/// Deletes up to [`SLICE`] addresses that nobody told since `before` and that the API never showed.
+/// Deletes up to [`SLICE`] addresses and names that nobody told since `before` and that the API never showed.
 pub(super) async fn delete_told_subjects(
     connection: &mut PgConnection,
     before: DateTime<Utc>,

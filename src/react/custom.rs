@@ -12,8 +12,9 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::directory::{Directory, Subject};
-use crate::event::{AuditEvent, Signal, render};
+use crate::event::{AuditEvent, Signal, place_of, render, replaced};
 use crate::journal::JournalError;
+use crate::react::meaning::Kept;
 
 /// How long a batch waits for a look at a portal that usher looks after. A portal whose API does not
 /// answer for so long is decided about as it was last seen: rules let what is older pass anyway.
@@ -34,18 +35,22 @@ pub(super) struct Named {
     pub(super) is_unknown: bool,
 }
 
-/// Finds whom a custom event names and makes them the subject of its signal. `subject` is where the
-/// address is kept by which it names them.
+/// Finds whom a custom event names and makes them the subject of its signal. `kept` says where the
+/// personal data is that does not stay in the event.
 pub(super) async fn find(
     directory: &Directory,
     event: &AuditEvent,
     signal: &mut Signal,
-    subject: Option<Uuid>,
+    kept: Kept,
 ) -> Result<Named, JournalError> {
-    if let Some(subject) = subject {
-        return find_by_address(directory, event, signal, subject).await;
-    }
     let portal = PortalId(signal.portal_id);
+    let told = match kept.told {
+        Some(id) => directory.told(portal, id).await?,
+        None => Map::new(),
+    };
+    if let Some(subject) = kept.subject {
+        return find_by_address(directory, (event, told), signal, subject).await;
+    }
     let is_known = if let Some(id) = signal.developer_id {
         is_there(directory, portal, id).await?
     } else if let Some(id) = signal.registration_id {
@@ -57,8 +62,10 @@ pub(super) async fn find(
         // No look shows whom an event does not name.
         true
     };
+    let mut shown = render(event);
+    put_back(&mut shown, told);
     Ok(Named {
-        event: render(event),
+        event: shown,
         is_unknown: !is_known,
     })
 }
@@ -67,7 +74,7 @@ pub(super) async fn find(
 /// with one address nobody knows who is meant. Nobody is taken then, and rules see no address.
 async fn find_by_address(
     directory: &Directory,
-    event: &AuditEvent,
+    (event, told): (&AuditEvent, Map<String, Value>),
     signal: &mut Signal,
     subject: Uuid,
 ) -> Result<Named, JournalError> {
@@ -76,7 +83,7 @@ async fn find_by_address(
         warn!(event.id = %event.id, "a custom event has an id beside an address: nobody is taken");
         (signal.developer_id, signal.registration_id) = (None, None);
         return Ok(Named {
-            event: shown(event, Subject::default()),
+            event: shown(event, subject, Subject::default(), Map::new()),
             is_unknown: false,
         });
     }
@@ -89,19 +96,19 @@ async fn find_by_address(
         None => Vec::new(),
     };
     let is_unknown = person.email.is_some() && found.len() != 1;
-    let person = match found[..] {
-        [] => person,
+    let (person, told) = match found[..] {
+        [] => (person, told),
         [one] => {
             signal.developer_id = Some(one.0);
-            person
+            (person, told)
         }
         _ => {
             warn!(event.id = %event.id, "several developers have the address of a custom event: nobody is taken");
-            Subject::default()
+            (Subject::default(), Map::new())
         }
     };
     Ok(Named {
-        event: shown(event, person),
+        event: shown(event, subject, person, told),
         is_unknown,
     })
 }
@@ -111,14 +118,31 @@ async fn is_there(directory: &Directory, portal: PortalId, id: Uuid) -> Result<b
     Ok(found.is_some_and(|found| !found.seen.is_gone()))
 }
 
-/// The event with address and name where the sender put them.
-fn shown(event: &AuditEvent, person: Subject) -> Map<String, Value> {
+/// The event as it was sent, with address and names where the sender put them.
+fn shown(
+    event: &AuditEvent,
+    subject: Uuid,
+    person: Subject,
+    told: Map<String, Value>,
+) -> Map<String, Value> {
     let mut shown = render(event);
-    if let Some(data) = shown.get_mut("data").and_then(Value::as_object_mut) {
-        data.insert("email".to_owned(), person.email.into());
-        data.insert("full_name".to_owned(), person.full_name.into());
+    if let Some(email) = &person.email {
+        shown = replaced(shown, &place_of(subject), email);
     }
+    let mut members = Map::new();
+    members.insert("email".to_owned(), person.email.into());
+    // A name beside the address is told as well; an event from before it was has the directory's.
+    members.insert("full_name".to_owned(), person.full_name.into());
+    members.extend(told);
+    put_back(&mut shown, members);
     shown
+}
+
+/// Puts members into the data of an event.
+fn put_back(event: &mut Map<String, Value>, members: Map<String, Value>) {
+    if let Some(data) = event.get_mut("data").and_then(Value::as_object_mut) {
+        data.extend(members);
+    }
 }
 
 /// Batches that wait for looks. Of this process alone: another one asks for a look of its own.

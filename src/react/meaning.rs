@@ -41,13 +41,22 @@ pub struct Meaning {
     pub hint: Option<Hint>,
     /// What happened, where the event itself is the evidence or usher saw it.
     pub signal: Option<Signal>,
-    /// Where the address is kept by which a trusted sender named somebody.
-    pub subject: Option<Uuid>,
+    /// Where the personal data is kept that a trusted sender told.
+    pub kept: Kept,
     /// Whether usher's account or Konnect itself did what the signal tells.
     pub own: bool,
     /// The developer about whom usher saw something change, of whatever kind: what rules make of
     /// their requests may be different now.
     pub touched: Option<(Uuid, Uuid)>,
+}
+
+/// Which rows of `subjects` hold what does not stay in a custom event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The address by which it names somebody.
+    pub subject: Option<Uuid>,
+    /// Names and further addresses.
+    pub told: Option<Uuid>,
 }
 
 /// Reads the meaning of an event that came with `verdict`. `own_principal` is usher's account.
@@ -185,10 +194,13 @@ fn told(event: &AuditEvent) -> Option<Meaning> {
         occurred_at: event.occurred_at,
         from_status: None,
     };
-    let subject = event.text("subject_id").and_then(|id| id.parse().ok());
+    let row = |member: &str| event.text(member)?.parse().ok();
     Some(Meaning {
         signal: Some(signal),
-        subject,
+        kept: Kept {
+            subject: row("subject_id"),
+            told: row("told_id"),
+        },
         ..Meaning::default()
     })
 }
@@ -435,12 +447,13 @@ mod tests {
                 event_type: "com.example.joined".to_owned(),
                 portal_id: PORTAL,
                 developer_id: None,
+                registration_id: None,
                 person: None,
                 occurred_at: now(),
                 data,
                 attributes: Map::new(),
             };
-            custom.build(Some(subject)).1
+            custom.build(Some(subject), None).1
         };
         let registration = Uuid::from_u128(0x50);
         for (data, developer, registration) in [
@@ -468,7 +481,10 @@ mod tests {
                 (signal.developer_id, signal.registration_id),
                 (developer, registration)
             );
-            assert_eq!((meaning.subject, meaning.touched), (Some(subject), None));
+            assert_eq!(
+                (meaning.kept.subject, meaning.touched),
+                (Some(subject), None)
+            );
             // Only the door for trusted senders stores it so.
             for verdict in [Verdict::Verified, Verdict::Unsigned] {
                 assert_eq!(read(&told(data.clone()), verdict), Meaning::default());

@@ -322,7 +322,7 @@ impl Reactor {
             return Ok(());
         }
         let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
-            let named = custom::find(&self.directory, &event, &mut signal, meaning.subject).await?;
+            let named = custom::find(&self.directory, &event, &mut signal, meaning.kept).await?;
             if named.is_unknown {
                 findings.unknown_at.insert(PortalId(signal.portal_id));
             }

@@ -153,7 +153,7 @@ impl<'a> Trial<'a> {
             return Ok(None);
         }
         let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
-            let named = custom::find(self.rooms.0, &event, &mut signal, meaning.subject).await?;
+            let named = custom::find(self.rooms.0, &event, &mut signal, meaning.kept).await?;
             Some(named.event)
         } else {
             as_fact(&event, &signal)

@@ -1,6 +1,9 @@
 //! The guides, each followed command by command against a real usher and the emulated Konnect. What
 //! a page may hold says `support/guide.rs`.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -73,4 +76,24 @@ async fn a_custom_portal_answers_registrations() {
     );
     follow("custom-portal.md", &konnect, (own.0, &own.1)).await;
     assert_eq!(konnect.registrations().await, ["approved"]);
+}
+
+/// A page that nobody follows may say anything.
+#[test]
+fn every_guide_is_followed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = ["tests/it/guides.rs", "tests/it/onboarding_guides.rs"];
+    let tests = tests.map(|file| fs::read_to_string(root.join(file)).expect("a file of tests"));
+    let pages = fs::read_dir(root.join("docs/guides")).expect("the guides are there");
+    let mut count = 0;
+    for page in pages {
+        let page = page.expect("a page").file_name();
+        let followed = format!("follow({page:?}, ");
+        assert!(
+            tests.iter().any(|text| text.contains(&followed)),
+            "nobody follows {page:?}"
+        );
+        count += 1;
+    }
+    assert!(count >= 5, "{count} guides");
 }

@@ -35,6 +35,7 @@ mod hooks;
 mod init;
 mod instances;
 mod kill;
+mod least_privilege;
 mod look;
 mod metrics;
 mod notify;

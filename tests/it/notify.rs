@@ -34,7 +34,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const PATH: &str = "/T000/B000/very-secret";
 
 #[derive(Debug, Clone)]
-struct Heard {
+pub(crate) struct Heard {
     path: String,
     headers: HeaderMap,
     body: String,
@@ -48,13 +48,13 @@ impl Heard {
 
 /// A receiver that answers as it is told to, then 200.
 #[derive(Debug, Clone, Default)]
-struct Receiver {
+pub(crate) struct Receiver {
     heard: Arc<Mutex<Vec<Heard>>>,
     answers: Arc<Mutex<Vec<(StatusCode, String)>>>,
 }
 
 impl Receiver {
-    async fn start(&self) -> SocketAddr {
+    pub(crate) async fn start(&self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(hear).with_state(self.clone());
@@ -63,7 +63,7 @@ impl Receiver {
         address
     }
 
-    fn heard(&self) -> Vec<Heard> {
+    pub(crate) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
 }
@@ -87,7 +87,7 @@ async fn hear(
     (status, [(header::LOCATION, location)]).into_response()
 }
 
-fn notice(url: String) -> NewChain {
+pub(crate) fn notice(url: String) -> NewChain {
     chain(vec![DeedSpec::Notify {
         url,
         format: NoticeFormat::Standard,
@@ -95,7 +95,7 @@ fn notice(url: String) -> NewChain {
     }])
 }
 
-fn allowing(host: &str) -> NotifyConfig {
+pub(crate) fn allowing(host: &str) -> NotifyConfig {
     NotifyConfig {
         secret: Some(HookSecret::parse(SECRET).unwrap()),
         allow_private: vec![host.to_owned()],
@@ -103,7 +103,7 @@ fn allowing(host: &str) -> NotifyConfig {
 }
 
 /// Lets a worker run until the notice is where it should be.
-async fn told(stage: &Stage, config: NotifyConfig, wanted: ActionState) {
+pub(crate) async fn told(stage: &Stage, config: NotifyConfig, wanted: ActionState) {
     let worker = stage.worker(quick()).with_notify(config);
     let stop = CancellationToken::new();
     let watch = async {

@@ -4,6 +4,7 @@
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::least_privilege::assert_dry_run;
 use crate::support::database::TestDatabase;
 use crate::support::guide::Reader;
 use crate::support::konnect::{PORTAL, TestKonnect};
@@ -73,4 +74,5 @@ async fn a_token_is_tried_before_it_is_trusted() {
     ];
     Reader::new().follow("least-privilege.md", &own).await;
     assert!(konnect.writes().is_empty());
+    assert_dry_run(&konnect.emulator);
 }

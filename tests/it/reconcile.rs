@@ -429,7 +429,8 @@ async fn forgetting_removes_what_is_kept_of_a_person_and_no_look_brings_it_back(
     let ended = usher(&["--developer", &james, "--json"]).await;
     assert_eq!(code(&ended), 0, "{}", text(&ended.stderr));
     let shown = &lines(&ended)[0];
-    let removed = json!({ "email": true, "full_name": true, "actions": 3 });
+    let removed = json!({ "email": true, "full_name": true, "actions": 3, "custom_events": 0 });
+    assert!(text(&ended.stderr).contains("entries and custom events stay as they were sent"));
     assert_eq!(
         (&shown["removed"], &shown["portal_id"]),
         (&removed, &json!(PORTAL))

@@ -7,6 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::act::Target;
+use crate::event;
 
 /// What is told.
 #[derive(Serialize)]
@@ -83,7 +84,7 @@ impl Message {
             let name = person.full_name.as_deref().map(plain).unwrap_or_default();
             let email = person.email.as_deref().map(plain).unwrap_or_default();
             let who = format!("{name} {email}");
-            lines.push(format!("{} ({})", who.trim(), person.status));
+            lines.push(format!("{} ({})", who.trim(), plain(&person.status)));
         }
         if let Some(application) = &self.application {
             lines.push(format!("application: {}", plain(application)));
@@ -107,11 +108,10 @@ impl Message {
     }
 }
 
-/// Text that cannot call for attention or pose as a link: names are chosen by whoever signs up.
+/// Text that cannot call for attention, pose as a link or be read in another order than it is
+/// written: names are chosen by whoever signs up.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect::<String>()
+    event::plain(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -169,10 +169,34 @@ mod tests {
         let lines: Vec<&str> = told["text"].as_str().unwrap().lines().collect();
         let expected = [
             "*developer.signed_up* in Football",
-            "&lt;!channel&gt; *Kevin* &amp; Co kevin@gmail.com (pending)",
+            r"&lt;!channel&gt;\u{a}*Kevin* &amp; Co kevin@gmail.com (pending)",
             "park parked: freemail",
             "rule tell-us · developer 00000000-0000-0000-0000-000000000002 · action 00000000-0000-0000-0000-000000000001",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn shows_slack_what_would_hide_or_turn_the_line_around() {
+        let mut message = message();
+        let names = "moc.lanesra\u{202e}@ann \u{2066}\u{200b}\u{feff}\u{0}";
+        message.portal = Some(names.to_owned());
+        message.application = Some(names.to_owned());
+        message.api = Some(names.to_owned());
+        message.deeds[0].reason = Some(names.to_owned());
+        if let Some(person) = &mut message.developer {
+            person.full_name = Some(names.to_owned());
+            person.email = Some("a\u{202e}b@c.d".to_owned());
+        }
+        let told: Value = serde_json::from_str(&message.slack()).unwrap();
+        let text = told["text"].as_str().unwrap();
+        let hidden = ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{0}'];
+        assert!(!text.contains(hidden), "{text:?}");
+        assert!(text.contains(r"a\u{202e}b@c.d (pending)"), "{text}");
+        assert_eq!(
+            text.matches(r"\u{202e}@ann \u{2066}\u{200b}\u{feff}\u{0}")
+                .count(),
+            5
+        );
     }
 }

@@ -12,7 +12,7 @@ use konnect::Portal;
 use toml::Value;
 use url::Url;
 
-use crate::cli::table::plain;
+use crate::event::plain;
 
 const CONFIG: &str = "usher.toml";
 const RULES: &str = "rules.yaml";

@@ -18,10 +18,10 @@ use url::Url;
 use crate::app::build_client;
 use crate::cli::init::files::{Folder, Settings};
 use crate::cli::reach::{Reach, list_portals};
-use crate::cli::table::plain;
 use crate::cli::{CliError, Output};
 use crate::clock::Ids;
 use crate::config::{self, Environment};
+use crate::event::plain;
 
 /// Arguments of `usher init`.
 #[derive(Debug, Args)]

@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::act::{Action, ActionState};
 use crate::app::{Ended, Reconciler, open_database};
 use crate::cli::reconcile::Beginning;
-use crate::cli::table::plain;
 use crate::cli::{CliError, Output};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, LogFormat};
+use crate::event::plain;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::{self, TelemetryError};
 

@@ -15,11 +15,12 @@ use uuid::Uuid;
 use crate::act::{Action, Queue};
 use crate::app::Database;
 use crate::cli::rules::{counted, file_of, open, rules_of};
-use crate::cli::table::{plain, plain_lines};
+use crate::cli::table::plain_lines;
 use crate::cli::{CliError, Common, Output};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::Directory;
+use crate::event::plain;
 use crate::react::{Explained, ExplainedRule, ExplainedSignal, explain};
 use crate::rules::{Decision, NamedValue, RuleSet, Trace};
 

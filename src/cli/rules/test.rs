@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use crate::act::Queue;
 use crate::cli::rules::{counted, file_of, open, rules_of};
-use crate::cli::table::{plain, plain_lines};
+use crate::cli::table::plain_lines;
 use crate::cli::times::Moment;
 use crate::cli::{CliError, Common, Output};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::Directory;
-use crate::event::Signal;
+use crate::event::{Signal, plain};
 use crate::react::{Outlook, RuleTried, Trial, Tried};
 use crate::rules::{Mode, RuleSet};
 

@@ -106,6 +106,7 @@ pub(super) fn read(
         event_type,
         portal_id,
         developer_id,
+        registration_id,
         person,
         occurred_at,
         data,

@@ -4,7 +4,9 @@
 //! All events of a request are taken in or none: the answer is one, and so is what it stands for.
 
 mod answer;
+mod body;
 mod cloud_event;
+mod room;
 mod signature;
 
 use std::net::SocketAddr;
@@ -30,17 +32,11 @@ use crate::clock::{Clock, Ids};
 use crate::config::{HookSender, HooksConfig};
 use crate::event::{CustomEvent, Signal};
 use crate::http::Problem;
-use crate::ingest::bounds::{self, Body as BoundedBody, Room};
 use crate::ingest::hooks::answer::Refusal;
+use crate::ingest::hooks::room::Room;
 use crate::ingest::hooks::signature::{Claim, keyed};
 use crate::journal::{Journal, JournalError, NewCustom, NewTold, RequestRecord, Told};
 
-const MIB: usize = 1024 * 1024;
-/// Bytes of one body. It must be read before it is known who sent it.
-const MAX_BODY_BYTES: usize = 2 * MIB;
-/// Bytes of all bodies at once, apart from those of the webhook: whoever has no key must not take
-/// room from Konnect.
-const ROOM_BYTES: usize = 8 * MIB;
 /// Events of one request: one transaction.
 const MAX_EVENTS: usize = 1_000;
 /// Bytes of one event, as many as the specification of `CloudEvents` asks everybody to take.
@@ -75,7 +71,7 @@ impl Hooks {
             journal,
             clock,
             ids,
-            room: Room::of(ROOM_BYTES),
+            room: Room::default(),
         })
     }
 }
@@ -119,18 +115,7 @@ impl Hooks {
         let received_at = self.clock.now();
         // What is wrong without a look at the body costs nobody the reading of it.
         let claim = Claim::read(headers, received_at).map_err(Refusal::Unauthorized)?;
-        let mut held = self.room.body();
-        let bytes = match bounds::read(body, MAX_BODY_BYTES, &mut held).await {
-            BoundedBody::Whole(bytes) => bytes,
-            BoundedBody::TooLarge(_) => {
-                return Err(Refusal::TooLarge(format!(
-                    "the body is over {MAX_BODY_BYTES} bytes"
-                )));
-            }
-            BoundedBody::TooSlow(_) => return Err(Refusal::TooSlow),
-            BoundedBody::Broken(_) => return Err(Refusal::Broken),
-            BoundedBody::NoRoom => return Err(Refusal::NoRoom),
-        };
+        let (bytes, _room) = body::read(body, peer.ip(), &self.room).await?;
         let mode = mode(headers);
         let body_bytes = bytes.len();
         let this = self.clone();
@@ -216,6 +201,7 @@ impl Hooks {
             .into(),
             content,
             subject: self.ids.next(),
+            told: self.ids.next(),
             event,
         }
     }

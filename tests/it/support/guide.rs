@@ -11,7 +11,8 @@
 //!   It reads the page's `usher.toml`. `exports` of earlier blocks reach it.
 //! - Blocks of `text` right after one of `sh`: what the reader then sees, line by line. `…` stands for
 //!   anything. As a reader would, the test repeats a block of `sh eventually` until it fits.
-//! - Everything else, blocks of other languages too, is prose.
+//! - Blocks of `yaml`, `toml` and `json` are prose, as is everything else. A block of another language is a
+//!   mistake of the page, and so is whatever else would be passed over in silence.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,6 +29,8 @@ use crate::support::eventually;
 
 /// For one block, and for what comes eventually.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// What is started and left running.
+const SERVE: &str = "usher serve";
 /// Between two tries of what comes eventually.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -60,37 +63,35 @@ impl Guide {
             .join("docs/guides")
             .join(name);
         let text = fs::read_to_string(&path).expect("the page is there");
-        Self::parse(name, &text)
+        Self::parse(name, &text).unwrap_or_else(|mistake| panic!("docs/guides/{mistake}"))
     }
 
-    fn parse(name: &str, text: &str) -> Self {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
         let top = text.split("\n## ").next().unwrap_or_default();
         let replaced = top
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
             .map(|(named, _)| named.to_owned())
             .collect();
-        let mut steps: Vec<Step> = Vec::new();
+        let mut guide = Self {
+            name: name.to_owned(),
+            replaced,
+            steps: Vec::new(),
+        };
+        // Whether the block before may be followed by what is then seen.
+        let mut is_typed = false;
         let mut block: Option<(usize, &str, String)> = None;
         for (number, line) in (1..).zip(text.lines()) {
+            if line.trim_start().starts_with("~~~") {
+                return Err(format!("{name}:{number}: a block is fenced by ```"));
+            }
             let fence = line.trim_start().strip_prefix("```");
             block = match (block, fence) {
                 (None, Some(info)) => Some((number, info.trim(), String::new())),
                 (Some((line, info, text)), Some(_)) => {
-                    match info {
-                        "sh" | "sh eventually" => steps.push(Step {
-                            line,
-                            commands: text,
-                            repeats: info != "sh",
-                            expected: None,
-                        }),
-                        "text" => {
-                            let step = steps.last_mut().expect("something was typed before");
-                            assert!(step.expected.is_none(), "{name}:{line}: seen twice");
-                            step.expected = Some(text);
-                        }
-                        _ => {}
-                    }
+                    let taken = guide.take(info, line, text, is_typed);
+                    taken.map_err(|mistake| format!("{name}:{line}: {mistake}"))?;
+                    is_typed = info.starts_with("sh");
                     None
                 }
                 (Some((first, info, mut text)), None) => {
@@ -98,15 +99,51 @@ impl Guide {
                     text.push('\n');
                     Some((first, info, text))
                 }
-                (None, None) => None,
+                (None, None) => {
+                    is_typed &= !line.starts_with('#');
+                    None
+                }
             };
         }
-        assert!(block.is_none(), "{name}: a block has no end");
-        Self {
-            name: name.to_owned(),
-            replaced,
-            steps,
+        match block {
+            Some((line, ..)) => Err(format!("{name}:{line}: the block has no end")),
+            None => Ok(guide),
         }
+    }
+
+    /// Takes one block; `is_typed` says whether it stands right after commands.
+    fn take(
+        &mut self,
+        info: &str,
+        line: usize,
+        text: String,
+        is_typed: bool,
+    ) -> Result<(), String> {
+        match info {
+            "sh" | "sh eventually" => {
+                let serves = text.lines().any(|line| line.trim() == SERVE);
+                if serves && (text.trim() != SERVE || info != "sh") {
+                    return Err(format!("{SERVE} is a block of sh of its own"));
+                }
+                self.steps.push(Step {
+                    line,
+                    commands: text,
+                    repeats: info != "sh",
+                    expected: None,
+                });
+            }
+            "text" => {
+                let step = self.steps.last_mut().filter(|_| is_typed);
+                let step = step.ok_or("nothing was typed right before")?;
+                if step.commands.trim() == SERVE {
+                    return Err(format!("{SERVE} shows nothing that would be compared"));
+                }
+                step.expected = Some(text);
+            }
+            "yaml" | "toml" | "json" => {}
+            other => return Err(format!("a block of {other:?} would not be followed")),
+        }
+        Ok(())
     }
 }
 
@@ -129,13 +166,17 @@ impl Reader {
         for step in &guide.steps {
             let place = format!("docs/guides/{}:{}", guide.name, step.line);
             let commands = replace(&step.commands, own);
-            if commands.trim() == "usher serve" {
+            if commands.trim() == SERVE {
                 self.serve(&place).await;
                 continue;
             }
             let expected = step.expected.as_ref().map(|text| replace(text, own));
             self.run(&place, &commands, expected.as_deref(), step.repeats)
                 .await;
+        }
+        if let Some(serving) = &mut self.serving {
+            let ended = serving.try_wait().expect("usher can be asked after");
+            assert_eq!(ended, None, "{page}: usher ended by itself\n{}", self.log());
         }
     }
 
@@ -161,8 +202,9 @@ impl Reader {
     async fn bash(&self, commands: &str) -> (bool, String, String) {
         let state = self.state();
         let state = state.display();
+        // A list whose first part fails (`false && true`) does not end bash by itself.
         let script = format!(
-            "set -euo pipefail\n[ ! -e {state} ] || . {state}\nset -a\n{commands}\nset +a\nexport -p > {state}\n"
+            "set -euo pipefail\n[ ! -e {state} ] || . {state}\nset -a\n{commands}\n(exit $?)\nset +a\nexport -p > {state}\n"
         );
         let bash = self.command("bash").arg("-c").arg(script).output();
         let ended = timeout(PATIENCE, bash)
@@ -298,7 +340,7 @@ fn reads_a_page_as_its_reader_would() {
     ] {
         writeln!(page, "```{info}\n{text}\n```").unwrap();
     }
-    let guide = Guide::parse("a.md", &page);
+    let guide = Guide::parse("a.md", &page).expect("a sound page");
     assert_eq!(guide.replaced, ["HOST"]);
     let told: Vec<_> = guide
         .steps
@@ -313,6 +355,37 @@ fn reads_a_page_as_its_reader_would() {
         replace("echo HOST HOST-ID", &[("HOST", "a"), ("HOST-ID", "b")]),
         "echo a b"
     );
+}
+
+#[test]
+fn passes_over_nothing_in_silence() {
+    let block = |info: &str, text: &str| format!("```{info}\n{text}\n```\n");
+    let typed = block("sh", "true");
+    for (page, mistake) in [
+        (block("bash", "true"), "a block of \"bash\""),
+        (block("", "true"), "a block of \"\""),
+        ("~~~sh\ntrue\n~~~\n".to_owned(), "fenced by ```"),
+        ("```sh\ntrue\n".to_owned(), "no end"),
+        (block("text", "a"), "nothing was typed"),
+        (
+            typed.clone() + &block("text", "a") + &block("text", "b"),
+            "nothing was typed",
+        ),
+        (
+            typed.clone() + &block("toml", "a = 1") + &block("text", "b"),
+            "nothing was typed",
+        ),
+        (typed + "## B\n" + &block("text", "a"), "nothing was typed"),
+        (block("sh", "true\nusher serve"), "of its own"),
+        (block("sh eventually", "usher serve"), "of its own"),
+        (
+            block("sh", "usher serve") + &block("text", "a"),
+            "shows nothing",
+        ),
+    ] {
+        let told = Guide::parse("a.md", &page).expect_err(&page);
+        assert!(told.contains(mistake), "{told}");
+    }
 }
 
 #[test]
@@ -338,4 +411,6 @@ async fn variables_live_on_and_commands_must_succeed() {
     assert_eq!(shown, "12 hello\n");
     assert!(!reader.bash("false\ntrue").await.0);
     assert!(!reader.bash("false | true").await.0);
+    assert!(!reader.bash("true\nfalse && true").await.0);
+    assert!(reader.bash("false || true").await.0);
 }
