@@ -10,7 +10,7 @@ use usher::directory::Scope;
 use usher::journal::{EventFilter, MIGRATOR};
 use uuid::Uuid;
 
-use crate::act::{
+use crate::support::stage::{
     APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, developer, join_partners,
     quick,
 };
