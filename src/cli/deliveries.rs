@@ -6,13 +6,14 @@ use anyhow::Context;
 use chrono::{DateTime, SecondsFormat};
 use clap::Args;
 
-use crate::cli::record::{Record, far_future, or_stopped, within_reach};
+use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::Table;
-use crate::cli::times::Moment;
+use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, Output};
+use crate::clock::Clock;
 use crate::config::Environment;
 use crate::console::render;
-use crate::journal::{Delivery, DeliveryFilter, Journal};
+use crate::journal::{Delivery, DeliveryFilter, Journal, far_future};
 
 /// Rows in one question to the database.
 const PAGE: i64 = 1_000;
@@ -37,12 +38,11 @@ pub(super) async fn run(
     args: DeliveriesArgs,
     environment: &Environment,
 ) -> Result<ExitCode, CliError> {
+    let (from, to) = ends(args.from, args.to, Clock::system().now())?;
     let record = Record::open(&args.common, environment).await?;
-    let now = record.clock.now();
-    let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
     let filter = DeliveryFilter {
-        from: time(args.from).unwrap_or(DateTime::UNIX_EPOCH),
-        to: time(args.to).unwrap_or_else(far_future),
+        from: from.unwrap_or(DateTime::UNIX_EPOCH),
+        to: to.unwrap_or_else(far_future),
         after: None,
     };
     let journal = record.journal().clone();
@@ -68,7 +68,7 @@ async fn print(
         let rows = rows.context("could not read deliveries")?;
         for row in &rows {
             if output.is_json() {
-                output.data("", &render::delivery(row));
+                output.data("", &render::delivery(row))?;
             } else {
                 table.push(cells(row));
             }
@@ -82,7 +82,7 @@ async fn print(
             break;
         }
     }
-    output.table(&mut table);
+    output.table(&mut table)?;
     Ok(())
 }
 

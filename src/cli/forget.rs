@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::app::open_database;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::{CliError, Common, Output, counted};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::{Directory, Forgotten};
@@ -39,7 +39,7 @@ pub(super) async fn run(args: ForgetArgs, environment: &Environment) -> Result<E
     database.stop().await;
     let output = Output::new(args.common.json);
     for (portal, forgotten, actions) in forgotten? {
-        show(output, args.developer, portal, forgotten, actions);
+        show(output, args.developer, portal, forgotten, actions)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +79,13 @@ async fn forget(
     Ok(all)
 }
 
-fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten, actions: u64) {
+fn show(
+    output: Output,
+    developer: Uuid,
+    portal: PortalId,
+    forgotten: Forgotten,
+    actions: u64,
+) -> Result<(), CliError> {
     let Forgotten {
         email,
         full_name,
@@ -96,7 +102,10 @@ fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten,
     };
     let domains = match actions {
         0 => String::new(),
-        count => format!(", and the domain of the address from {count} actions"),
+        count => format!(
+            ", and the domain of the address from {}",
+            counted(count, "action")
+        ),
     };
     output.data(
         &format!("developer {developer} in portal {portal}: {what}{domains}"),
@@ -106,5 +115,6 @@ fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten,
             "removed": { "email": email, "full_name": full_name, "actions": actions },
             "forgotten_before": before,
         }),
-    );
+    )?;
+    Ok(())
 }

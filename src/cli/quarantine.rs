@@ -7,13 +7,14 @@ use chrono::{DateTime, SecondsFormat};
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use crate::cli::record::{Record, far_future, or_stopped, within_reach};
-use crate::cli::table::{Table, field};
-use crate::cli::times::Moment;
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::table::{Table, bytes_as_text, field};
+use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, Output};
+use crate::clock::Clock;
 use crate::config::Environment;
 use crate::console::render;
-use crate::journal::{Journal, QuarantineFilter, Quarantined};
+use crate::journal::{Journal, QuarantineFilter, Quarantined, far_future};
 
 /// Rows in one question to the database.
 const PAGE: i64 = 1_000;
@@ -71,12 +72,11 @@ pub(super) async fn run(
 }
 
 async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let (from, to) = ends(args.from, args.to, Clock::system().now())?;
     let record = Record::open(&args.common, environment).await?;
-    let now = record.clock.now();
-    let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
     let filter = QuarantineFilter {
-        from: time(args.from).unwrap_or(DateTime::UNIX_EPOCH),
-        to: time(args.to).unwrap_or_else(far_future),
+        from: from.unwrap_or(DateTime::UNIX_EPOCH),
+        to: to.unwrap_or_else(far_future),
         after: None,
     };
     let journal = record.journal().clone();
@@ -94,7 +94,7 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     };
     let row = or_stopped(record.finish(found).await?)?;
     let row = row.ok_or_else(|| anyhow!("there is no row with this id"))?;
-    Output::new(args.common.json).data(&whole(&row), &render::quarantined(&row));
+    Output::new(args.common.json).data(&whole(&row), &render::quarantined(&row))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -112,7 +112,7 @@ async fn print(
         let rows = rows.context("could not read the quarantine")?;
         for row in &rows {
             if output.is_json() {
-                output.data("", &render::quarantined(row));
+                output.data("", &render::quarantined(row))?;
             } else {
                 table.push(cells(row));
             }
@@ -124,7 +124,7 @@ async fn print(
             break;
         }
     }
-    output.table(&mut table);
+    output.table(&mut table)?;
     Ok(())
 }
 
@@ -158,6 +158,6 @@ fn whole(row: &Quarantined) -> String {
         ),
         field("raw_bytes", &row.raw_bytes.to_string()),
     ];
-    lines.push(field("raw", &String::from_utf8_lossy(&row.raw)));
+    lines.push(field("raw", &bytes_as_text(&row.raw)));
     lines.join("\n")
 }

@@ -122,7 +122,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     if let Some(paused) = paused {
         Output::progress(&format!("all actions are {}", told(&paused)));
     }
-    print(&found, now, Output::new(args.common.json));
+    print(&found, now, Output::new(args.common.json))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,7 +137,7 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     };
     let found = or_stopped(record.finish(read).await?)?;
     let detail = found.ok_or_else(|| anyhow!("there is no action with this id"))?;
-    Output::new(args.common.json).data(&whole(&detail), &detail);
+    Output::new(args.common.json).data(&whole(&detail), &detail)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -183,11 +183,11 @@ async fn matching(
     }
 }
 
-fn print(actions: &[Action], now: DateTime<Utc>, output: Output) {
+fn print(actions: &[Action], now: DateTime<Utc>, output: Output) -> Result<(), CliError> {
     let mut table = Table::new(["ID", "STATE", "AGE", "DEED", "TARGET", "RULE", "REASON"]);
     for action in actions {
         if output.is_json() {
-            output.data("", action);
+            output.data("", action)?;
         } else {
             table.push([
                 action.id.to_string(),
@@ -200,7 +200,8 @@ fn print(actions: &[Action], now: DateTime<Utc>, output: Output) {
             ]);
         }
     }
-    output.table(&mut table);
+    output.table(&mut table)?;
+    Ok(())
 }
 
 /// How long ago, in its largest unit.

@@ -6,14 +6,16 @@ mod reverify;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
+use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::cli::record::{Record, or_stopped, within_reach};
-use crate::cli::table::{Table, field};
-use crate::cli::times::Moment;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::table::{Table, bytes_as_text, field};
+use crate::cli::times::{Moment, ends};
+use crate::cli::{CliError, Common, Output, Reader};
+use crate::clock::Clock;
 use crate::config::Environment;
 use crate::console::render;
 use crate::event::{EventId, Kind, Verdict};
@@ -97,8 +99,8 @@ pub(super) async fn run(args: EventsArgs, environment: &Environment) -> Result<E
 }
 
 async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let filter = args.filter(Clock::system().now())?;
     let record = Record::open(&args.common, environment).await?;
-    let filter = args.filter(&record);
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     if args.follow {
@@ -128,26 +130,25 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     let found = or_stopped(record.finish(found).await?)?;
     let event = found.ok_or_else(|| anyhow!("there is no event with this id"))?;
     let data = render::event(&event);
-    output.data(&whole(&event, &data), &data);
+    output.data(&whole(&event, &data), &data)?;
     Ok(ExitCode::SUCCESS)
 }
 
 impl ListArgs {
-    fn filter(&self, record: &Record) -> EventFilter {
-        let now = record.clock.now();
-        let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
-        EventFilter {
+    fn filter(&self, now: DateTime<Utc>) -> Result<EventFilter, CliError> {
+        let (from, to) = ends(self.from, self.to, now)?;
+        Ok(EventFilter {
             portal_id: self.portal.clone(),
             principal_id: self.principal.clone(),
             name: self.name.clone(),
             kind: self.kind.map(|kind| kind.as_str().to_owned()),
             trace_id: self.trace.clone(),
             verification: self.verification,
-            from: time(self.from),
-            to: time(self.to),
+            from,
+            to,
             q: self.q.clone(),
             batches: None,
-        }
+        })
     }
 }
 
@@ -167,7 +168,9 @@ async fn print_newest(
             .await
             .context("could not read events")?;
         for event in &found.events {
-            put(event, &mut table, output);
+            if put(event, &mut table, output)? == Reader::Gone {
+                return Ok(());
+            }
         }
         left -= i64::try_from(found.events.len()).unwrap_or(left);
         after = found.events.last().map(Into::into);
@@ -175,7 +178,7 @@ async fn print_newest(
             break;
         }
     }
-    output.table(&mut table);
+    output.table(&mut table)?;
     Ok(())
 }
 
@@ -184,11 +187,10 @@ fn table() -> Table<6> {
 }
 
 /// Prints an event as JSON at once, or puts it into the table.
-fn put(event: &StoredEvent, table: &mut Table<6>, output: Output) {
+fn put(event: &StoredEvent, table: &mut Table<6>, output: Output) -> Result<Reader, CliError> {
     let data = render::event(event);
     if output.is_json() {
-        output.data("", &data);
-        return;
+        return output.data("", &data);
     }
     let text = |name: &str| match &data[name] {
         Value::String(text) => text.clone(),
@@ -203,6 +205,7 @@ fn put(event: &StoredEvent, table: &mut Table<6>, output: Output) {
         text("verification"),
         text("id"),
     ]);
+    Ok(Reader::There)
 }
 
 /// Every member of an event, one a line, and its entry as received.
@@ -214,7 +217,7 @@ fn whole(event: &StoredEvent, data: &Value) -> String {
             other => lines.push(field(name, &other.to_string())),
         }
     }
-    lines.push(field("entry", &String::from_utf8_lossy(&event.raw)));
+    lines.push(field("entry", &bytes_as_text(&event.raw)));
     lines.join("\n")
 }
 
