@@ -9,6 +9,7 @@ mod emulate;
 mod events;
 mod forget;
 mod init;
+mod listing;
 mod migrate;
 mod output;
 mod quarantine;
@@ -69,7 +70,7 @@ enum Command {
     /// Look at events, newest first
     Events(events::EventsArgs),
     /// Look at the requests that brought entries in
-    Deliveries(deliveries::DeliveriesArgs),
+    Deliveries(listing::ReceivedArgs),
     /// Look at what was kept aside
     Quarantine(quarantine::QuarantineArgs),
     /// Look at actions; approve, reject, retry, cancel or pause them

@@ -14,13 +14,11 @@ use uuid::Uuid;
 use crate::act::{
     Action, ActionDetail, ActionFilter, ActionPosition, ActionState, DeedSpec, Paused, Queue, Verb,
 };
+use crate::cli::listing::{Listing, PAGE};
 use crate::cli::record::{Record, or_stopped};
-use crate::cli::table::{Table, field};
+use crate::cli::table::field;
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
-
-/// Rows in one question to the database.
-const PAGE: i64 = 1_000;
 
 /// Arguments of `usher actions`.
 #[derive(Debug, Args)]
@@ -184,24 +182,25 @@ async fn matching(
 }
 
 fn print(actions: &[Action], now: DateTime<Utc>, output: Output) -> Result<(), CliError> {
-    let mut table = Table::new(["ID", "STATE", "AGE", "DEED", "TARGET", "RULE", "REASON"]);
+    let heading = ["ID", "STATE", "AGE", "DEED", "TARGET", "RULE", "REASON"];
+    let mut listing = Listing::new(heading, output);
     for action in actions {
-        if output.is_json() {
-            output.data("", action)?;
-        } else {
-            table.push([
-                action.id.to_string(),
-                action.state.to_string(),
-                age(now - action.created_at),
-                action.deed.clone(),
-                format!("{} {}", action.target.kind(), action.target.id()),
-                action.rule.clone(),
-                action.reason.clone().unwrap_or_default(),
-            ]);
-        }
+        listing.put(|| action, || cells(action, now))?;
     }
-    output.table(&mut table)?;
+    listing.end()?;
     Ok(())
+}
+
+fn cells(action: &Action, now: DateTime<Utc>) -> [String; 7] {
+    [
+        action.id.to_string(),
+        action.state.to_string(),
+        age(now - action.created_at),
+        action.deed.clone(),
+        format!("{} {}", action.target.kind(), action.target.id()),
+        action.rule.clone(),
+        action.reason.clone().unwrap_or_default(),
+    ]
 }
 
 /// How long ago, in its largest unit.

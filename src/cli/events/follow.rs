@@ -7,8 +7,8 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use crate::cli::events::{PAGE, put, table};
-use crate::cli::table::Table;
+use crate::cli::events::{HEADING, put};
+use crate::cli::listing::{Listing, PAGE};
 use crate::cli::{CliError, Output, Reader};
 use crate::clock::Clock;
 use crate::journal::{EventFilter, Journal, JournalError, Position, StoredEvent};
@@ -38,9 +38,9 @@ pub(super) async fn follow(
         .search_page(&filter, None, i64::from(limit).min(PAGE))
         .await
         .context("could not read events")?;
-    let mut table = table();
-    let printed = print(&newest.events, &mut table, output)?;
-    if printed == Reader::Gone || output.table(&mut table)? == Reader::Gone {
+    let mut listing = Listing::new(HEADING, output);
+    let printed = print(&newest.events, &mut listing)?;
+    if printed == Reader::Gone || listing.end()? == Reader::Gone {
         return Ok(());
     }
     loop {
@@ -65,8 +65,8 @@ pub(super) async fn follow(
             };
             let events = all(&journal, &filter).await;
             let events = events.context("could not read events")?;
-            let printed = print(&events, &mut table, output)?;
-            if printed == Reader::Gone || Output::lines(&table.take())? == Reader::Gone {
+            let printed = print(&events, &mut listing)?;
+            if printed == Reader::Gone || listing.go_on()? == Reader::Gone {
                 return Ok(());
             }
         }
@@ -88,9 +88,9 @@ async fn all(journal: &Journal, filter: &EventFilter) -> Result<Vec<StoredEvent>
 }
 
 /// The oldest first, as they follow each other.
-fn print(events: &[StoredEvent], table: &mut Table<6>, output: Output) -> Result<Reader, CliError> {
+fn print(events: &[StoredEvent], listing: &mut Listing<6>) -> Result<Reader, CliError> {
     for event in events.iter().rev() {
-        if put(event, table, output)? == Reader::Gone {
+        if put(listing, event)? == Reader::Gone {
             return Ok(Reader::Gone);
         }
     }

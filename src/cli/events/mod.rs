@@ -11,18 +11,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use crate::cli::listing::{Listing, Page};
 use crate::cli::record::{Record, or_stopped};
-use crate::cli::table::{Table, bytes_as_text, field};
+use crate::cli::table::{bytes_as_text, field};
 use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, Output, Reader};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::console::render;
 use crate::event::{EventId, Kind, Verdict};
-use crate::journal::{EventFilter, Journal, Position, StoredEvent};
-
-/// Events in one question to the database.
-const PAGE: i64 = 1_000;
+use crate::journal::{EventFilter, StoredEvent};
 
 /// Arguments of `usher events`.
 #[derive(Debug, Args)]
@@ -110,8 +108,14 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
         // Whoever follows ends it by a signal: that is no failure.
         record.finish(follow).await?;
     } else {
-        let limit = args.limit.unwrap_or(100);
-        let listed = print_newest(&journal, &filter, limit, output);
+        let page = async |last: Option<&StoredEvent>, limit| {
+            let found = journal.search_page(&filter, last.map(Into::into), limit);
+            let found = found.await.context("could not read events")?;
+            let (rows, more) = (found.events, found.more);
+            Ok(Page { rows, more })
+        };
+        let listing = Listing::new(HEADING, output);
+        let listed = listing.show_newest(args.limit.unwrap_or(100), page, put);
         or_stopped(record.finish(listed).await?)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -152,60 +156,28 @@ impl ListArgs {
     }
 }
 
-/// The newest events that match, newest first, page by page.
-async fn print_newest(
-    journal: &Journal,
-    filter: &EventFilter,
-    limit: u32,
-    output: Output,
-) -> Result<(), CliError> {
-    let mut table = table();
-    let mut left = i64::from(limit);
-    let mut after: Option<Position> = None;
-    while left > 0 {
-        let found = journal
-            .search_page(filter, after, left.min(PAGE))
-            .await
-            .context("could not read events")?;
-        for event in &found.events {
-            if put(event, &mut table, output)? == Reader::Gone {
-                return Ok(());
-            }
-        }
-        left -= i64::try_from(found.events.len()).unwrap_or(left);
-        after = found.events.last().map(Into::into);
-        if !found.more || after.is_none() {
-            break;
-        }
-    }
-    output.table(&mut table)?;
-    Ok(())
-}
+const HEADING: [&str; 6] = ["TIME", "KIND", "NAME", "PRINCIPAL", "VERIFICATION", "ID"];
 
-fn table() -> Table<6> {
-    Table::new(["TIME", "KIND", "NAME", "PRINCIPAL", "VERIFICATION", "ID"])
-}
-
-/// Prints an event as JSON at once, or puts it into the table.
-fn put(event: &StoredEvent, table: &mut Table<6>, output: Output) -> Result<Reader, CliError> {
+/// Shows an event in a list.
+fn put(list: &mut Listing<6>, event: &StoredEvent) -> Result<Reader, CliError> {
     let data = render::event(event);
-    if output.is_json() {
-        return output.data("", &data);
-    }
+    list.put(|| &data, || cells(&data))
+}
+
+fn cells(data: &Value) -> [String; 6] {
     let text = |name: &str| match &data[name] {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     };
-    table.push([
+    [
         text("occurred_at"),
         text("kind"),
         text("name"),
         text("principal_id"),
         text("verification"),
         text("id"),
-    ]);
-    Ok(Reader::There)
+    ]
 }
 
 /// Every member of an event, one a line, and its entry as received.
