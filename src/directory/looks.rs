@@ -12,7 +12,7 @@ use crate::directory::{Directory, Scope};
 use crate::journal::JournalError;
 
 /// A look that has begun: what it shows is newer than all that earlier looks showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Look {
     /// The portal.
     pub portal_id: PortalId,

@@ -37,7 +37,9 @@ pub(super) async fn carry_out(
             )));
         }
     };
+    let joined = || bench.saw(|seen| seen.memberships.push((id, developer)));
     if team::is_member(bench, id, developer).await? {
+        joined();
         return Ok(bench.held("member"));
     }
     if bench.queue.did_before(bench.claimed).await? {
@@ -47,11 +49,10 @@ pub(super) async fn carry_out(
     }
     bench.sending().await?;
     let teams = bench.client.teams(bench.portal());
-    match teams
-        .add_member(id, developer)
-        .await
-        .map_err(Trouble::Api)?
-    {
+    let added = teams.add_member(id, developer).await;
+    let added = added.map_err(Trouble::Api)?;
+    joined();
+    match added {
         Membership::Added => Ok(Outcome::Done(Doing::Written)),
         Membership::AlreadyMember => Ok(bench.held("member")),
     }
@@ -74,7 +75,11 @@ async fn make(bench: &Bench<'_>, name: &str) -> Result<TeamId, Trouble> {
         ..NewTeam::default()
     };
     match bench.client.teams(bench.portal()).create(&team).await {
-        Ok(made) => Ok(made.id),
+        Ok(made) => {
+            let id = made.id;
+            bench.saw(|seen| seen.teams.push(made));
+            Ok(id)
+        }
         // No answer for a name in use is declared: whoever made it meanwhile made what was wanted.
         Err(error) if matches!(error.status(), Some(400 | 409)) => {
             match team::find(bench, &TeamRef::Name(name.to_owned())).await? {
