@@ -22,4 +22,4 @@ pub use meaning::{Hint, Meaning, meaning};
 pub use paths::Named;
 pub use reactor::{Reactor, Settings};
 pub use rehearse::{Fate, Rehearsed, Verdict, Wish, rehearse};
-pub use trial::{Outlook, RuleTried, Trial, TrialError, Tried};
+pub use trial::{Outlook, RuleTried, Trial, TrialError, TrialWindow, Tried};

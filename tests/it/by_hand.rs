@@ -401,6 +401,29 @@ async fn parked(count: u128) -> (TestDatabase, Queue) {
 }
 
 #[tokio::test]
+async fn ids_in_tables_are_whole_whatever_they_are_of() {
+    let (database, queue) = parked(0).await;
+    let target = Target::Registration {
+        id: REGISTRATION,
+        application_id: APP,
+    };
+    let mut one = chain(vec![DeedSpec::ApproveRegistration]);
+    one.steps[0].target = target;
+    let journal = Journal::open(&database.url()).unwrap();
+    let mut tx = journal.pool().begin().await.unwrap();
+    let id = queue.enqueue(&mut tx, &one).await.unwrap()[0].id();
+    tx.commit().await.unwrap();
+    journal.close().await;
+    let usher = Installation::new(&settings(&database, "http://127.0.0.1:9"));
+    let listed = usher.run(&["actions"]).await;
+    for whole in [id.to_string(), format!(" registration {REGISTRATION} ")] {
+        assert!(listed.out.contains(&whole), "{listed:?}");
+    }
+    drop(queue);
+    database.drop().await;
+}
+
+#[tokio::test]
 #[expect(
     clippy::too_many_lines,
     reason = "one installation, from the first step to the last"
