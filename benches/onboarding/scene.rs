@@ -180,8 +180,10 @@ impl Scene {
             .ok()
             .context("four")?;
         let mut waits = Vec::new();
+        let folder = self.folder.path().to_owned();
         let pouring = async {
-            tokio::try_join!(first, second, third, fourth)?;
+            let poured = tokio::try_join!(first, second, third, fourth);
+            poured.with_context(|| complaints(&folder).unwrap_or_default())?;
             anyhow::Ok(began.elapsed())
         };
         let mut pouring = std::pin::pin!(pouring);
@@ -267,6 +269,10 @@ impl Scene {
         Ok(counted.unwrap_or_default())
     }
 
+    fn complaints(&self) -> Result<String> {
+        complaints(self.folder.path())
+    }
+
     async fn until(
         &self,
         began: Instant,
@@ -275,8 +281,7 @@ impl Scene {
     ) -> Result<()> {
         while !holds().await? {
             if began.elapsed() > PATIENCE {
-                let log = fs::read_to_string(self.folder.path().join("log"))?;
-                bail!("waited in vain: {what}\n{log}");
+                bail!("waited in vain: {what}\n{}", self.complaints()?);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -328,6 +333,14 @@ async fn send(http: &reqwest::Client, url: &str, body: String) -> Result<()> {
         .body(body);
     request.send().await?.error_for_status()?;
     Ok(())
+}
+
+/// The last that usher complained of.
+fn complaints(folder: &Path) -> Result<String> {
+    let log = fs::read_to_string(folder.join("log"))?;
+    let loud = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+    let lines: Vec<&str> = log.lines().filter(loud).collect();
+    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
 }
 
 /// Where usher listens, once its log says so.

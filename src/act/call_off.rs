@@ -1,5 +1,7 @@
-//! Calls off what rules wanted that are no longer live, before it is begun. Must not know what a
-//! rules file is: it is told who is live.
+//! Calls off what rules wanted that are no longer live, before anything was written for it. Must not
+//! know what a rules file is: it is told who is live.
+
+use std::time::Duration;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -10,6 +12,8 @@ use crate::journal::JournalError;
 
 /// Actions called off in one transaction.
 const AT_ONCE: i64 = 500;
+/// How long an instance is believed to run after it last said so, which it does four times as often.
+const ALIVE: Duration = Duration::from_secs(20);
 
 /// A rule that is live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,53 +24,186 @@ pub struct LiveRule {
     pub portal_id: Option<Uuid>,
 }
 
+/// An instance with rules of its own.
+#[derive(Debug)]
+pub struct RuleHolder {
+    queue: Queue,
+    id: Uuid,
+}
+
+/// Which actions of rules that are not live with an instance are to be called off.
+#[derive(Debug, Clone, Copy)]
+pub struct CallOff<'a> {
+    /// The rules that are live with it.
+    pub live: &'a [LiveRule],
+    /// Those that were: theirs are called off, whatever others have live.
+    pub dropped: &'a [LiveRule],
+    /// Whether it begins: all is called off that no other running instance has live.
+    pub begins: bool,
+    /// Whether that is also to be done for rules of instances that are gone.
+    pub inherits: bool,
+}
+
+/// What was called off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CalledOff {
+    /// Actions.
+    pub count: usize,
+    /// Whether a worker has some in hand, which may come back to be tried again.
+    pub in_hand: bool,
+    /// Whether some belong to an instance that may have crashed: ask again in a moment.
+    pub unsure: bool,
+}
+
 impl Queue {
-    /// Cancels the planned actions of every rule but these; says how many. What was begun goes on, and
-    /// so does what a person let through, which counts as begun; what is parked waits for a person
-    /// anyway. What follows an action of another rule is cancelled with it soon after, as always.
-    pub async fn call_off_rules_but(&self, live: &[LiveRule]) -> Result<usize, JournalError> {
-        let mut count = 0;
-        loop {
-            let now = self.clock.now();
-            self.journal.ensure_partitions([now]).await?;
-            let mut tx = self.pool().begin().await?;
-            let told = cancel(&mut tx, live).await?;
-            if told.is_empty() {
-                return Ok(count);
-            }
-            self.tell(&mut tx, &told, now).await?;
-            tx.commit().await?;
-            self.told(&told);
-            count += told.len();
+    /// An instance that has not yet said which rules are live with it.
+    pub fn rule_holder(&self) -> RuleHolder {
+        RuleHolder {
+            queue: self.clone(),
+            id: self.ids.next(),
         }
     }
 }
 
-async fn cancel(tx: &mut PgConnection, live: &[LiveRule]) -> Result<Vec<Told>, JournalError> {
-    let names: Vec<String> = live.iter().map(|rule| rule.name.clone()).collect();
-    let portals: Vec<Option<Uuid>> = live.iter().map(|rule| rule.portal_id).collect();
+impl RuleHolder {
+    /// Says which rules are live with this instance, so that no other calls theirs off.
+    pub async fn hold(&self, live: &[LiveRule]) -> Result<(), JournalError> {
+        let (rules, portals) = columns(live);
+        sqlx::query!(
+            r"
+            INSERT INTO rule_holders (holder, rules, portals)
+            VALUES ($1, $2, $3)
+            ON CONFLICT (holder) DO UPDATE
+            SET
+                rules = EXCLUDED.rules,
+                portals = EXCLUDED.portals,
+                renewed_at = now(),
+                stopped_at = NULL
+            ",
+            self.id,
+            &rules,
+            &portals as &[Option<Uuid>],
+        )
+        .execute(self.queue.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Says that this instance ends. Those that run on wait for its successor before they call off;
+    /// whoever begins with other rules does not.
+    pub async fn stop(&self) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            UPDATE rule_holders
+            SET stopped_at = now()
+            WHERE holder = $1
+            ",
+            self.id,
+        )
+        .execute(self.queue.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Cancels planned actions for which nothing was written yet. What may have been written goes on,
+    /// so that it is known what became of it; so does what a person let through; what is parked
+    /// waits for a person anyway. What follows a cancelled action is cancelled soon after, as always.
+    pub async fn call_off(&self, asked: CallOff<'_>) -> Result<CalledOff, JournalError> {
+        let queue = &self.queue;
+        let mut called_off = CalledOff::default();
+        loop {
+            let found = self.find(asked).await?;
+            called_off.in_hand = found.iter().any(|one| one.in_hand);
+            called_off.unsure = found.iter().any(|one| one.unsure);
+            let sure = found.iter().filter(|one| !one.in_hand && !one.unsure);
+            let ids: Vec<Uuid> = sure.map(|one| one.id).collect();
+            if ids.is_empty() {
+                break;
+            }
+            let now = queue.clock.now();
+            queue.journal.ensure_partitions([now]).await?;
+            let mut tx = queue.pool().begin().await?;
+            let told = cancel(&mut tx, &ids).await?;
+            queue.tell(&mut tx, &told, now).await?;
+            tx.commit().await?;
+            queue.told(&told);
+            called_off.count += told.len();
+        }
+        if asked.inherits && !called_off.in_hand {
+            self.forget_the_gone().await?;
+        }
+        Ok(called_off)
+    }
+
+    async fn find(&self, asked: CallOff<'_>) -> Result<Vec<Found>, JournalError> {
+        let (rules, portals) = columns(asked.live);
+        let (dropped, dropped_at) = columns(asked.dropped);
+        let found = sqlx::query_file_as!(
+            Found,
+            "src/act/call_off.sql",
+            self.id,
+            &rules,
+            &portals as &[Option<Uuid>],
+            &dropped,
+            &dropped_at as &[Option<Uuid>],
+            asked.begins,
+            asked.inherits,
+            ALIVE.as_secs_f64(),
+            AT_ONCE,
+        );
+        Ok(found.fetch_all(self.queue.pool()).await?)
+    }
+
+    async fn forget_the_gone(&self) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            DELETE FROM rule_holders
+            WHERE holder <> $1 AND renewed_at < now() - make_interval(secs => $2)
+            ",
+            self.id,
+            ALIVE.as_secs_f64(),
+        )
+        .execute(self.queue.pool())
+        .await?;
+        Ok(())
+    }
+}
+
+/// An action of a rule that is not live.
+struct Found {
+    id: Uuid,
+    in_hand: bool,
+    unsure: bool,
+}
+
+/// Names and places of rules, as two arrays of equal length.
+fn columns(rules: &[LiveRule]) -> (Vec<String>, Vec<Option<Uuid>>) {
+    let rules = rules.iter();
+    rules
+        .map(|rule| (rule.name.clone(), rule.portal_id))
+        .unzip()
+}
+
+async fn cancel(tx: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Told>, JournalError> {
     sqlx::query_as!(
         ToldRow,
         r#"
         WITH dead AS (
-            SELECT a.id
-            FROM actions a
-            WHERE a.state = 'planned' AND a.started_at IS NULL
-                AND NOT EXISTS (
-                    SELECT
-                    FROM UNNEST($1::text[], $2::uuid[]) AS live (rule, portal_id)
-                    WHERE live.rule = a.rule
-                        AND (live.portal_id IS NULL OR live.portal_id = a.portal_id)
-                )
-            ORDER BY a.id
-            LIMIT $3
+            SELECT id
+            FROM actions
+            WHERE id = ANY($1) AND write_sent_at IS NULL
+                -- A worker that crashed holds nothing any more.
+                AND (state = 'planned' OR (state = 'running' AND leased_until < now()))
+            ORDER BY id
             -- Whoever has hold of one may only be adding a cause: it is waited for.
-            FOR UPDATE OF a
+            FOR UPDATE
         )
         UPDATE actions
         SET
             state = 'cancelled',
             reason = 'the rule is no longer live',
+            lease = NULL,
+            leased_until = NULL,
             revision = revision + 1,
             updated_at = now()
         FROM dead
@@ -77,9 +214,7 @@ async fn cancel(tx: &mut PgConnection, live: &[LiveRule]) -> Result<Vec<Told>, J
             signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
             causes AS "causes!", revision AS "revision!", report
         "#,
-        &names,
-        &portals as &[Option<Uuid>],
-        AT_ONCE,
+        ids,
     )
     .fetch_all(tx)
     .await?

@@ -1,6 +1,7 @@
-//! Work out: claims of one action at a time under a lease, the order inside a chain, the limit of
-//! a rule, and the note that a write is about to be sent.
+//! Work out: claims under a lease, the order inside a chain, the limit of a rule, and the note that
+//! a write is about to be sent.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -31,6 +32,17 @@ pub(super) struct Claimed {
     pub(super) write_sent: bool,
     /// What earlier attempts have done, where the deed keeps an account.
     pub(super) report: Option<Value>,
+    /// Whether it may start whatever else its rule does: it started before, or nothing limits it.
+    pub(super) is_admitted: bool,
+}
+
+/// The note that a write of an action is about to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    pub(super) id: Uuid,
+    pub(super) lease: Uuid,
+    /// What the deed has done so far and is about to do, where it keeps an account.
+    pub(super) report: Option<Value>,
 }
 
 /// Whether the limit of the rule lets an action start.
@@ -49,6 +61,7 @@ pub(super) enum Admission {
 
 struct ClaimedRow {
     id: Uuid,
+    lease: Uuid,
     portal_id: Uuid,
     rule: String,
     spec: Value,
@@ -58,10 +71,11 @@ struct ClaimedRow {
     attempts: i32,
     write_sent: bool,
     report: Option<Value>,
+    is_admitted: bool,
 }
 
 impl ClaimedRow {
-    fn with_lease(self, lease: Uuid, since: Instant) -> Result<Claimed, JournalError> {
+    fn claimed(self, since: Instant) -> Result<Claimed, JournalError> {
         let inconsistent = |column| JournalError::Inconsistent {
             table: "actions",
             column,
@@ -69,7 +83,7 @@ impl ClaimedRow {
         Ok(Claimed {
             id: self.id,
             since,
-            lease,
+            lease: self.lease,
             portal_id: self.portal_id,
             rule: self.rule,
             deed: serde_json::from_value(self.spec).map_err(|_| inconsistent("spec"))?,
@@ -78,25 +92,24 @@ impl ClaimedRow {
             attempts: self.attempts,
             write_sent: self.write_sent,
             report: self.report,
+            is_admitted: self.is_admitted,
         })
     }
 }
 
 impl Queue {
-    /// Claims the action that is due for longest, for `hold`. One whose worker crashed is due
-    /// again when its lease ends.
-    pub(super) async fn claim(&self, hold: Duration) -> Result<Option<Claimed>, JournalError> {
-        let (lease, since) = (self.ids.next(), Instant::now());
-        let row = sqlx::query_as!(
+    /// Claims up to `at_most` actions for `hold`, those that are due for longest. What a crashed
+    /// worker had in hand is due again when its lease ends. What nothing limits has started with that.
+    pub(super) async fn claim(
+        &self,
+        hold: Duration,
+        at_most: usize,
+    ) -> Result<Vec<Claimed>, JournalError> {
+        let since = Instant::now();
+        let rows = sqlx::query_as!(
             ClaimedRow,
             r#"
-            UPDATE actions
-            SET
-                state = 'running',
-                lease = $1,
-                leased_until = now() + make_interval(secs => $2),
-                updated_at = now()
-            WHERE id = (
+            WITH due AS MATERIALIZED (
                 SELECT a.id
                 FROM actions a
                 LEFT JOIN actions before ON before.id = a.waits_for
@@ -112,19 +125,32 @@ impl Queue {
                         OR (before.state = 'parked' AND before.deed = 'park')
                     )
                 ORDER BY a.next_attempt_at, a.id
-                LIMIT 1
+                LIMIT $2
                 FOR UPDATE OF a SKIP LOCKED
             )
+            UPDATE actions
+            SET
+                state = 'running',
+                lease = gen_random_uuid(),
+                leased_until = now() + make_interval(secs => $1),
+                -- A retry counts once, and parking changes nothing at Konnect.
+                started_at = CASE WHEN limit_per_hour = 0 OR deed = 'park'
+                    THEN COALESCE(started_at, now())
+                    ELSE started_at END,
+                updated_at = now()
+            FROM due
+            WHERE actions.id = due.id
             RETURNING
-                id, portal_id, rule, spec, target_kind, target_id, application_id, attempts,
-                write_sent_at IS NOT NULL AS "write_sent!", report
+                actions.id, lease AS "lease!", portal_id, rule, spec, target_kind, target_id,
+                application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
+                started_at IS NOT NULL AS "is_admitted!"
             "#,
-            lease,
             hold.as_secs_f64(),
+            i64::try_from(at_most).unwrap_or(i64::MAX),
         )
-        .fetch_optional(self.pool())
+        .fetch_all(self.pool())
         .await?;
-        row.map(|row| row.with_lease(lease, since)).transpose()
+        rows.into_iter().map(|row| row.claimed(since)).collect()
     }
 
     /// Lets an action start if fewer than the limit of its rule started within the hour. One that
@@ -161,33 +187,38 @@ impl Queue {
         Ok(admission)
     }
 
-    /// Notes that a write is about to be sent, with the account of a deed that keeps one, and
-    /// renews the lease; `false` when another worker took the action over, and then nothing may
-    /// be sent.
+    /// Notes that writes are about to be sent, and renews the leases; `false` for each that another
+    /// worker took over, and then nothing may be sent.
     pub(super) async fn about_to_write(
         &self,
-        claimed: &Claimed,
         hold: Duration,
-        report: Option<&Value>,
-    ) -> Result<bool, JournalError> {
-        let done = sqlx::query!(
+        notes: &[Note],
+    ) -> Result<Vec<bool>, JournalError> {
+        let ids: Vec<Uuid> = notes.iter().map(|note| note.id).collect();
+        let leases: Vec<Uuid> = notes.iter().map(|note| note.lease).collect();
+        let reports: Vec<Option<Value>> = notes.iter().map(|note| note.report.clone()).collect();
+        let ours: HashSet<Uuid> = sqlx::query_scalar!(
             r"
             UPDATE actions
             SET
                 write_sent_at = now(),
-                leased_until = now() + make_interval(secs => $3),
-                report = COALESCE($4, report),
+                leased_until = now() + make_interval(secs => $4),
+                report = COALESCE(note.report, actions.report),
                 updated_at = now()
-            WHERE id = $1 AND lease = $2 AND state = 'running'
+            FROM UNNEST($1::uuid[], $2::uuid[], $3::jsonb[]) AS note (id, lease, report)
+            WHERE actions.id = note.id AND actions.lease = note.lease AND state = 'running'
+            RETURNING actions.id
             ",
-            claimed.id,
-            claimed.lease,
+            &ids,
+            &leases,
+            &reports as &[Option<Value>],
             hold.as_secs_f64(),
-            report,
         )
-        .execute(self.pool())
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .fetch_all(self.pool())
+        .await?
+        .into_iter()
+        .collect();
+        Ok(ids.iter().map(|id| ours.contains(id)).collect())
     }
 
     /// Holds on to an action that takes its time, and keeps its account where there is news in it;
@@ -240,47 +271,6 @@ impl Queue {
         .execute(self.pool())
         .await?;
         Ok(())
-    }
-
-    /// Whether usher made `target` a member by this deed earlier and did not end it itself since:
-    /// who is no member any more was removed by a human.
-    pub(super) async fn did_before(&self, claimed: &Claimed) -> Result<bool, JournalError> {
-        self.did_earlier(claimed.portal_id, claimed.target, &claimed.deed, claimed.id)
-            .await
-    }
-
-    /// As [`Queue::did_before`], by any action but `except`.
-    pub(super) async fn did_earlier(
-        &self,
-        portal_id: Uuid,
-        target: Target,
-        deed: &DeedSpec,
-        except: Uuid,
-    ) -> Result<bool, JournalError> {
-        Ok(sqlx::query_scalar!(
-            r#"
-            SELECT EXISTS (
-                SELECT
-                FROM actions a
-                WHERE a.portal_id = $1 AND a.target_id = $2 AND a.deed_key = $3
-                    AND a.state = 'done' AND a.id <> $4
-                    AND NOT EXISTS (
-                        SELECT
-                        FROM actions undone
-                        WHERE undone.portal_id = $1 AND undone.target_id = $2
-                            AND undone.deed IN ('remove_from_team', 'revoke_developer')
-                            AND undone.state = 'done'
-                            AND undone.updated_at > a.updated_at
-                    )
-            ) AS "exists!"
-            "#,
-            portal_id,
-            target.id(),
-            deed.key(),
-            except,
-        )
-        .fetch_one(self.pool())
-        .await?)
     }
 }
 

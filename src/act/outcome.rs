@@ -1,6 +1,7 @@
 //! Results in: the state of an action, the record of its attempt, what became of those that waited
 //! for it, and the event that tells of it, all in one transaction.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -36,52 +37,73 @@ pub(super) struct Ending {
     pub(super) report: Option<Value>,
 }
 
+/// What is to be written down about a claimed action that ended.
+#[derive(Debug, Clone)]
+pub(super) struct Settlement {
+    pub(super) id: Uuid,
+    pub(super) lease: Uuid,
+    pub(super) ending: Ending,
+    pub(super) attempt: Option<AttemptRecord>,
+}
+
+impl Settlement {
+    pub(super) fn new(claimed: &Claimed, ending: Ending, attempt: Option<AttemptRecord>) -> Self {
+        Self {
+            id: claimed.id,
+            lease: claimed.lease,
+            ending,
+            attempt,
+        }
+    }
+}
+
 impl Queue {
-    /// Writes down how the claimed action ended; `false` when another worker has it by now.
+    /// Writes down how claimed actions ended; `false` for each that another worker has by now.
     /// Whoever waited for one that ended badly is cancelled.
     pub(super) async fn settle(
         &self,
-        claimed: &Claimed,
-        ending: &Ending,
-        attempt: Option<&AttemptRecord>,
-    ) -> Result<bool, JournalError> {
+        settlements: &[Settlement],
+    ) -> Result<Vec<bool>, JournalError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.try_settle(claimed, ending, attempt).await {
+            match self.try_settle(settlements).await {
                 Err(JournalError::Repeat(_)) if tries < TRIES => {}
                 outcome => return outcome,
             }
         }
     }
 
-    async fn try_settle(
-        &self,
-        claimed: &Claimed,
-        ending: &Ending,
-        attempt: Option<&AttemptRecord>,
-    ) -> Result<bool, JournalError> {
+    async fn try_settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
-        let Some(ended) = end(&mut tx, claimed, ending, attempt.is_some()).await? else {
+        let mut told = end(&mut tx, settlements).await?;
+        let ended: HashMap<Uuid, i32> = told.iter().map(|told| (told.id, told.attempts)).collect();
+        if ended.is_empty() {
             tx.rollback().await?;
-            return Ok(false);
-        };
-        if let Some(attempt) = attempt {
-            record(&mut tx, (ended.id, ended.attempts), attempt, now).await?;
+            return Ok(vec![false; settlements.len()]);
         }
-        let mut told = vec![ended];
-        if matches!(
-            ending.state,
-            ActionState::Refused | ActionState::Failed | ActionState::Cancelled
-        ) {
-            told.extend(cancel_followers(&mut tx, &told[0]).await?);
+        let attempts: Vec<_> = settlements
+            .iter()
+            .filter_map(|settled| Some(((settled.id, *ended.get(&settled.id)?), settled)))
+            .filter_map(|(number, settled)| Some((number, settled.attempt.as_ref()?)))
+            .collect();
+        record(&mut tx, &attempts, now).await?;
+        for index in 0..told.len() {
+            if matches!(
+                told[index].state,
+                ActionState::Refused | ActionState::Failed | ActionState::Cancelled
+            ) {
+                let cancelled = cancel_followers(&mut tx, &told[index]).await?;
+                told.extend(cancelled);
+            }
         }
         self.tell(&mut tx, &told, now).await?;
         tx.commit().await?;
         self.told(&told);
-        Ok(true)
+        let is_ours = |settled: &Settlement| ended.contains_key(&settled.id);
+        Ok(settlements.iter().map(is_ours).collect())
     }
 
     /// Appends the events to the journal in the same transaction as the change that they tell of.
@@ -167,48 +189,67 @@ impl Queue {
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(number) = attempts {
-            record(&mut tx, (claimed.id, number), attempt, self.clock.now()).await?;
+            record(
+                &mut tx,
+                &[((claimed.id, number), attempt)],
+                self.clock.now(),
+            )
+            .await?;
         }
         tx.commit().await?;
         Ok(())
     }
 }
 
-async fn end(
-    tx: &mut PgConnection,
-    claimed: &Claimed,
-    ending: &Ending,
-    attempted: bool,
-) -> Result<Option<Told>, JournalError> {
+async fn end(tx: &mut PgConnection, settlements: &[Settlement]) -> Result<Vec<Told>, JournalError> {
+    let endings = || settlements.iter().map(|settled| &settled.ending);
     sqlx::query_as!(
         ToldRow,
-        r"
+        r#"
         UPDATE actions
         SET
-            state = $3,
-            reason = $4,
-            attempts = attempts + $5,
-            report = COALESCE($6, report),
+            state = ended.state,
+            reason = ended.reason,
+            attempts = attempts + ended.attempted::integer,
+            report = COALESCE(ended.report, actions.report),
             revision = revision + 1,
             lease = NULL,
             leased_until = NULL,
             updated_at = now()
-        WHERE id = $1 AND lease = $2
+        FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::jsonb[])
+            AS ended (id, lease, state, reason, attempted, report)
+        WHERE actions.id = ended.id AND actions.lease = ended.lease
         RETURNING
-            id, rule, deed, target_kind, target_id, application_id, portal_id, signal, state,
-            reason, attempts, causes, revision, report
-        ",
-        claimed.id,
-        claimed.lease,
-        ending.state.as_str(),
-        ending.reason,
-        i32::from(attempted),
-        ending.report,
+            actions.id, rule, deed, target_kind, target_id, application_id, portal_id, signal,
+            actions.state, actions.reason, attempts, causes, revision, actions.report
+        "#,
+        &settlements
+            .iter()
+            .map(|settled| settled.id)
+            .collect::<Vec<_>>(),
+        &settlements
+            .iter()
+            .map(|settled| settled.lease)
+            .collect::<Vec<_>>(),
+        &endings()
+            .map(|ending| ending.state.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        &endings()
+            .map(|ending| ending.reason.clone())
+            .collect::<Vec<_>>() as &[Option<String>],
+        &settlements
+            .iter()
+            .map(|settled| settled.attempt.is_some())
+            .collect::<Vec<_>>(),
+        &endings()
+            .map(|ending| ending.report.clone())
+            .collect::<Vec<_>>() as &[Option<Value>],
     )
-    .fetch_optional(tx)
+    .fetch_all(tx)
     .await?
+    .into_iter()
     .map(TryInto::try_into)
-    .transpose()
+    .collect()
 }
 
 /// Cancels all that waited, directly or not, for the action that ended badly.
@@ -286,32 +327,49 @@ async fn stranded(tx: &mut PgConnection) -> Result<Vec<Told>, JournalError> {
     .collect()
 }
 
+/// Keeps attempts, each with the id of its action and its number.
 async fn record(
     tx: &mut PgConnection,
-    (action, number): (Uuid, i32),
-    attempt: &AttemptRecord,
+    attempts: &[((Uuid, i32), &AttemptRecord)],
     now: DateTime<Utc>,
 ) -> Result<(), JournalError> {
+    let records = || attempts.iter().map(|(_, attempt)| attempt);
+    let calls = || records().map(|attempt| attempt.call);
     sqlx::query!(
         r"
         INSERT INTO attempts (
             action, number, started_at, ended_at, request, status, outcome, detail
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        SELECT action, number, started_at, $3, request, status, outcome, detail
+        FROM UNNEST(
+            $1::uuid[], $2::integer[], $4::timestamptz[], $5::text[], $6::smallint[], $7::text[],
+            $8::text[]
+        ) AS t (action, number, started_at, request, status, outcome, detail)
         ",
-        action,
-        number,
-        attempt.started_at,
+        &attempts
+            .iter()
+            .map(|((action, _), _)| *action)
+            .collect::<Vec<_>>(),
+        &attempts
+            .iter()
+            .map(|((_, number), _)| *number)
+            .collect::<Vec<_>>(),
         now,
-        attempt
-            .call
-            .map(|call| format!("{} {}", call.method, call.route)),
-        attempt
-            .call
-            .and_then(|call| call.status)
-            .and_then(|status| i16::try_from(status).ok()),
-        attempt.outcome,
-        attempt.detail,
+        &records()
+            .map(|attempt| attempt.started_at)
+            .collect::<Vec<_>>(),
+        &calls()
+            .map(|call| call.map(|call| format!("{} {}", call.method, call.route)))
+            .collect::<Vec<_>>() as &[Option<String>],
+        &calls()
+            .map(|call| i16::try_from(call?.status?).ok())
+            .collect::<Vec<_>>() as &[Option<i16>],
+        &records()
+            .map(|attempt| attempt.outcome.to_owned())
+            .collect::<Vec<_>>(),
+        &records()
+            .map(|attempt| attempt.detail.clone())
+            .collect::<Vec<_>>() as &[Option<String>],
     )
     .execute(tx)
     .await?;

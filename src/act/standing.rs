@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use crate::act::list::ActionRow;
-use crate::act::{Action, DeedSpec, NewChain, NewStep, Queue, Target};
+use crate::act::{Action, DeedSpec, NewChain, NewStep, Queue, TeamRef};
 use crate::journal::JournalError;
 
 impl Queue {
@@ -57,14 +57,52 @@ impl Queue {
         .await?)
     }
 
-    /// Whether usher brought this about earlier and did not end it itself since. Where it does not
-    /// hold any more, a human ended it.
-    pub async fn brought_about(
+    /// Whether usher made `developer` a member of `team` by any action but `except`, and did not end that
+    /// itself since: who is no member any more was removed by a human. One team may be named in two
+    /// ways, so actions tell by their reports which one they found.
+    pub async fn made_member(
         &self,
         portal_id: Uuid,
-        target: Target,
-        deed: &DeedSpec,
+        developer: Uuid,
+        team: Uuid,
+        (deed, except): (&DeedSpec, Uuid),
     ) -> Result<bool, JournalError> {
-        self.did_earlier(portal_id, target, deed, Uuid::nil()).await
+        let by_id = DeedSpec::AddToTeam {
+            team: TeamRef::Id(team),
+            create: false,
+        };
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM actions a
+                WHERE a.portal_id = $1 AND a.target_id = $2 AND a.deed = 'add_to_team'
+                    AND a.state = 'done' AND a.id <> $5
+                    -- Those of an older usher do not say which team they found.
+                    AND COALESCE(a.report ->> 'team_id' = $3, a.deed_key = ANY($4))
+                    AND NOT EXISTS (
+                        SELECT
+                        FROM actions undone
+                        WHERE undone.portal_id = $1 AND undone.target_id = $2
+                            AND (
+                                undone.deed = 'revoke_developer'
+                                OR (
+                                    undone.deed = 'remove_from_team'
+                                    AND COALESCE(undone.report ->> 'team_id' = $3, true)
+                                )
+                            )
+                            AND undone.state = 'done'
+                            AND undone.updated_at > a.updated_at
+                    )
+            ) AS "exists!"
+            "#,
+            portal_id,
+            developer,
+            team.to_string(),
+            &[deed.key(), by_id.key()],
+            except,
+        )
+        .fetch_one(self.pool())
+        .await?)
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with an attempt, and the one answer that each kind of trouble calls for. No
 //! I/O.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use konnect::Error as ApiError;
@@ -43,7 +44,13 @@ pub(super) enum Trouble {
     LeaseLost,
     /// The database did not do its part.
     #[error("{0}")]
-    Store(#[from] JournalError),
+    Store(#[from] Arc<JournalError>),
+}
+
+impl From<JournalError> for Trouble {
+    fn from(error: JournalError) -> Self {
+        Self::Store(Arc::new(error))
+    }
 }
 
 /// What to do about trouble.

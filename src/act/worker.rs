@@ -1,38 +1,36 @@
-//! The worker: claims actions, carries them out, and answers every kind of trouble. Decides
-//! nothing about what is to be done.
+//! The worker: claims actions and has them carried out, many at a time. Decides nothing about what
+//! is to be done.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use konnect::{DeveloperId, ListPortals, PortalId};
-use serde_json::Value;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use konnect::{ListPortals, PortalId};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
+use crate::act::Queue;
 use crate::act::backoff::Backoff;
-use crate::act::calls::{self, Call};
-use crate::act::claim::{Admission, Claimed};
-use crate::act::deeds::{self, Bench, Doing, Outcome};
+use crate::act::claim::{Claimed, Note};
+use crate::act::gather::{Together, gather};
 use crate::act::notify::Notifier;
-use crate::act::outcome::{AttemptRecord, Ending};
+use crate::act::outcome::Settlement;
 use crate::act::pause::Pause;
-use crate::act::trouble::{Remedy, Trouble};
-use crate::act::{ActionState, DeedSpec, Queue, Target};
+use crate::act::seen::testimony;
+use crate::act::work::Desk;
 use crate::config::NotifyConfig;
-use crate::directory::Directory;
+use crate::directory::{Directory, Look};
 use crate::journal::JournalError;
 use crate::lifecycle::pause as wait;
 
-/// Actions in hand at the same time: one slow call must not hold up the others, and the rate
-/// limit of the client decides how fast they go.
-const LANES: usize = 4;
+/// Actions in hand at the same time: one slow call must not hold up the others, what they note is
+/// written together, and the rate limit of the client decides how fast they go.
+const AT_ONCE: usize = 16;
 /// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
 const STRANDED_EVERY: Duration = Duration::from_secs(5);
-/// Attempts after which an object that cannot be read is believed to be gone: Konnect may answer
-/// 404 for a while after a create.
-const GONE_AFTER: i32 = 8;
-
 /// The times that the worker goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
@@ -61,15 +59,45 @@ impl Default for Timings {
     }
 }
 
+/// Notes together that writes follow.
+struct Noting<'a> {
+    queue: &'a Queue,
+    lease: Duration,
+}
+
+impl Together for Noting<'_> {
+    type Item = Note;
+
+    async fn handle(&self, notes: &[Note]) -> Result<Vec<bool>, JournalError> {
+        self.queue.about_to_write(self.lease, notes).await
+    }
+}
+
+/// Writes down together how actions ended.
+struct Ending<'a> {
+    queue: &'a Queue,
+}
+
+impl Together for Ending<'_> {
+    type Item = Settlement;
+
+    async fn handle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, JournalError> {
+        self.queue.settle(settlements).await
+    }
+}
+
+/// An action on its way to be carried out, with its place among those in hand.
+type Handed<'a> = (Claimed, Option<Look>, SemaphorePermit<'a>);
+
 /// Does what the queue holds.
 #[derive(Debug)]
 pub struct Worker {
-    queue: Queue,
-    directory: Directory,
-    client: konnect::Client,
-    notifier: Notifier,
-    timings: Timings,
-    pause: Pause,
+    pub(super) queue: Queue,
+    pub(super) directory: Directory,
+    pub(super) client: konnect::Client,
+    pub(super) notifier: Notifier,
+    pub(super) timings: Timings,
+    pub(super) pause: Pause,
 }
 
 impl Worker {
@@ -109,12 +137,23 @@ impl Worker {
     /// Dropping the future is safe at any moment: what was in hand is taken up again when its
     /// lease ends, and nothing is written twice.
     pub async fn run(&self, stop: CancellationToken) {
-        const { assert!(LANES == 4, "one lane a line below") };
+        let (notes, noting) = gather();
+        let (endings, ending) = gather();
+        let (witness, testimony) = testimony();
+        let desk = Desk {
+            notes,
+            endings,
+            witness,
+        };
+        let room = Semaphore::new(AT_ONCE);
+        let (hand, handed) = mpsc::channel(AT_ONCE);
+        let (queue, lease) = (&self.queue, self.timings.lease);
         tokio::join!(
-            self.lane(&stop),
-            self.lane(&stop),
-            self.lane(&stop),
-            self.lane(&stop),
+            self.hand_out(hand, &room, &stop),
+            self.carry_out(handed, desk),
+            Box::pin(noting.handle(Noting { queue, lease })),
+            Box::pin(ending.handle(Ending { queue })),
+            Box::pin(testimony.keep(&self.directory)),
             self.probe(&stop),
             self.cancel_stranded(&stop),
         );
@@ -135,8 +174,13 @@ impl Worker {
         }
     }
 
-    /// Carries out one action after the other.
-    async fn lane(&self, stop: &CancellationToken) {
+    /// Claims what is due whenever there is room for it, until `stop` fires.
+    async fn hand_out<'a>(
+        &self,
+        hand: mpsc::Sender<Handed<'a>>,
+        room: &'a Semaphore,
+        stop: &CancellationToken,
+    ) {
         let mut paused = self.pause.watch();
         while !stop.is_cancelled() {
             tokio::select! {
@@ -144,26 +188,80 @@ impl Worker {
                 // The sender lives as long as the worker.
                 _ = paused.wait_for(|paused| !paused) => {}
             }
+            let place = stop.run_until_cancelled(room.acquire()).await;
+            let Some(Ok(mut places)) = place else { return };
+            if let Ok(more) = room.try_acquire_many(places_left(room)) {
+                places.merge(more);
+            }
             // Begun before the look, so that nothing enqueued in between is slept through.
             let woken = self.queue.woken();
-            match self.queue.claim(self.timings.lease).await {
-                Ok(Some(claimed)) => {
-                    if let Err(error) = Box::pin(self.work(&claimed)).await {
-                        // The lease ends by itself, and reading before writing makes up for it.
-                        warn!(
-                            action.id = %claimed.id,
-                            error = error.chain(),
-                            "could not record an action"
-                        );
+            let claimed = self.queue.claim(self.timings.lease, places.num_permits());
+            match claimed.await {
+                Ok(claimed) if claimed.is_empty() => {
+                    drop(places);
+                    self.rest(woken, stop).await;
+                }
+                Ok(claimed) => {
+                    let looks = self.begin_looks(&claimed).await;
+                    for claimed in claimed {
+                        let look = looks.get(&claimed.portal_id).copied();
+                        let Some(place) = places.split(1) else { break };
+                        // Its receiver lives until this sender is gone.
+                        let _is_taken = hand.send((claimed, look, place)).await;
                     }
                 }
-                Ok(None) => self.rest(woken, stop).await,
                 Err(error) => {
-                    warn!(error = error.chain(), "could not claim an action");
+                    drop(places);
+                    warn!(error = error.chain(), "could not claim actions");
                     wait(self.timings.probe_every.min(Duration::from_secs(5)), stop).await;
                 }
             }
         }
+    }
+
+    /// Numbers what will be read of each portal, so that what older looks have read does not count
+    /// against it.
+    async fn begin_looks(&self, claimed: &[Claimed]) -> BTreeMap<Uuid, Look> {
+        let portals: BTreeSet<Uuid> = claimed.iter().map(|claimed| claimed.portal_id).collect();
+        let mut looks = BTreeMap::new();
+        for portal in portals {
+            match self.directory.begin(PortalId(portal)).await {
+                Ok(look) => {
+                    looks.insert(portal, look);
+                }
+                Err(error) => debug!(error = error.chain(), "what deeds see will not be kept"),
+            }
+        }
+        looks
+    }
+
+    /// Carries out what is handed over, all at once, until nothing more comes.
+    async fn carry_out(&self, mut handed: mpsc::Receiver<Handed<'_>>, desk: Desk) {
+        let mut in_hand = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                next = handed.recv() => match next {
+                    Some((claimed, look, place)) => {
+                        let desk = &desk;
+                        in_hand.push(async move {
+                            if let Err(error) = Box::pin(self.work(desk, &claimed, look)).await {
+                                // The lease ends by itself, and reading before writing makes up
+                                // for it.
+                                warn!(
+                                    action.id = %claimed.id,
+                                    error = error.chain(),
+                                    "could not record an action"
+                                );
+                            }
+                            drop(place);
+                        });
+                    }
+                    None => break,
+                },
+                Some(()) = in_hand.next() => {}
+            }
+        }
+        while in_hand.next().await.is_some() {}
     }
 
     /// Waits until something may be due.
@@ -198,179 +296,9 @@ impl Worker {
             }
         }
     }
-
-    #[tracing::instrument(skip_all, fields(action.id = %claimed.id, deed = claimed.deed.name()))]
-    async fn work(&self, claimed: &Claimed) -> Result<(), JournalError> {
-        match self.queue.admit(claimed).await? {
-            Admission::Granted => {}
-            Admission::Delayed(wait) => return self.queue.put_back(claimed, wait).await,
-            Admission::Parked { limit_per_hour } => {
-                let reason = Some(format!("over the limit of {limit_per_hour} deeds per hour"));
-                let ending = Ending {
-                    state: ActionState::Parked,
-                    reason,
-                    report: None,
-                };
-                return self.queue.settle(claimed, &ending, None).await.map(drop);
-            }
-        }
-        let started_at = self.queue.clock.now();
-        let (result, call) = calls::noting(self.attempt(claimed)).await;
-        match result {
-            Ok(outcome) => {
-                self.pause.accepted();
-                let attempt = AttemptRecord {
-                    started_at,
-                    call,
-                    outcome: "ok",
-                    detail: None,
-                };
-                self.conclude(claimed, outcome, &attempt).await
-            }
-            Err(trouble) => self.answer(claimed, &trouble, (started_at, call)).await,
-        }
-    }
-
-    async fn attempt(&self, claimed: &Claimed) -> Result<Outcome, Trouble> {
-        let bench = Bench {
-            queue: &self.queue,
-            client: &self.client,
-            directory: &self.directory,
-            notifier: &self.notifier,
-            claimed,
-            lease: self.timings.lease,
-        };
-        let work = tokio::time::timeout(self.timings.attempt, deeds::carry_out(&bench));
-        tokio::select! {
-            outcome = work => outcome.unwrap_or(Err(Trouble::TooSlow)),
-            () = self.hold(claimed) => Err(Trouble::LeaseLost),
-        }
-    }
-
-    /// Holds on to the action; completes when it is lost, or may be by this process's own clock:
-    /// whoever takes it over must find nobody at it.
-    async fn hold(&self, claimed: &Claimed) {
-        let (lease, every) = (self.timings.lease, self.timings.lease / 3);
-        let mut held_since = claimed.since;
-        loop {
-            tokio::time::sleep(every).await;
-            let asked_at = Instant::now();
-            match tokio::time::timeout(every, self.queue.renew(claimed, lease, None)).await {
-                Ok(Ok(true)) => held_since = asked_at,
-                Ok(Ok(false)) => return,
-                Ok(Err(error)) => debug!(error = error.chain(), "could not renew a lease"),
-                Err(_) => debug!("the lease was not renewed in time"),
-            }
-            if held_since.elapsed() + every >= lease {
-                return;
-            }
-        }
-    }
-
-    async fn conclude(
-        &self,
-        claimed: &Claimed,
-        outcome: Outcome,
-        attempt: &AttemptRecord,
-    ) -> Result<(), JournalError> {
-        let mut account = None;
-        let (state, reason, changed) = match outcome {
-            Outcome::Done(Doing::Written) => (ActionState::Done, None, true),
-            Outcome::Done(Doing::Elsewhere) => (ActionState::Done, None, false),
-            Outcome::Done(Doing::Held(why)) => (ActionState::Done, Some(why), claimed.write_sent),
-            Outcome::Done(Doing::Reported { reason, report }) => {
-                account = Some(report);
-                (ActionState::Done, reason, true)
-            }
-            Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
-            Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
-            Outcome::Unfinished => return self.queue.put_back(claimed, Duration::ZERO).await,
-        };
-        let ending = Ending {
-            state,
-            reason,
-            report: account,
-        };
-        let ours = self.queue.settle(claimed, &ending, Some(attempt)).await?;
-        // Whoever decided otherwise is not in the directory yet either.
-        if ours && (changed || state == ActionState::Refused) {
-            let portal = PortalId(claimed.portal_id);
-            match whom_no_list_shows(claimed, ending.report.as_ref()) {
-                Some(developer) => self.directory.touch(portal, developer).await?,
-                None => self.directory.hint(portal).await?,
-            }
-        }
-        Ok(())
-    }
-
-    async fn answer(
-        &self,
-        claimed: &Claimed,
-        trouble: &Trouble,
-        (started_at, call): (chrono::DateTime<chrono::Utc>, Option<Call>),
-    ) -> Result<(), JournalError> {
-        let (remedy, class) = trouble.judge();
-        let detail = Some(trouble.to_string());
-        let attempt = AttemptRecord {
-            started_at,
-            call,
-            outcome: class,
-            detail: detail.clone(),
-        };
-        let made = claimed.attempts + 1;
-        let allowed = match trouble {
-            Trouble::Gone(_) => GONE_AFTER.min(self.timings.backoff.attempts),
-            _ => self.timings.backoff.attempts,
-        };
-        match remedy {
-            Remedy::Retry(at_least) if made < allowed => {
-                let wait = self.timings.backoff.wait(made, claimed.lease);
-                let wait = wait.max(at_least.unwrap_or_default());
-                debug!(
-                    class,
-                    attempt = made,
-                    wait_ms = wait.as_millis(),
-                    "trying again later"
-                );
-                self.queue.postpone(claimed, wait, &attempt).await
-            }
-            Remedy::Retry(_) | Remedy::GiveUp => {
-                let ending = Ending {
-                    state: ActionState::Failed,
-                    reason: detail,
-                    report: None,
-                };
-                self.queue
-                    .settle(claimed, &ending, Some(&attempt))
-                    .await
-                    .map(drop)
-            }
-            Remedy::Pause => {
-                if let Some(error) = trouble.api() {
-                    self.pause.refused(error);
-                }
-                self.queue.put_back(claimed, Duration::ZERO).await
-            }
-            Remedy::LetGo => {
-                debug!(class, error = %trouble, "letting go of an action");
-                Ok(())
-            }
-        }
-    }
 }
-/// The developer whom a deed has changed in a way that the lists of pending ones do not show.
-fn whom_no_list_shows(claimed: &Claimed, report: Option<&Value>) -> Option<DeveloperId> {
-    let id = match (&claimed.deed, claimed.target) {
-        (
-            DeedSpec::AddToTeam { .. }
-            | DeedSpec::RemoveFromTeam { .. }
-            | DeedSpec::RevokeDeveloper,
-            Target::Developer { id },
-        ) => id,
-        (DeedSpec::InviteDeveloper { .. }, _) => {
-            report?.get("developer_id")?.as_str()?.parse().ok()?
-        }
-        _ => return None,
-    };
-    Some(DeveloperId(id))
+
+/// How many places nobody has taken.
+fn places_left(room: &Semaphore) -> u32 {
+    u32::try_from(room.available_permits()).unwrap_or(u32::MAX)
 }

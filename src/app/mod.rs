@@ -37,10 +37,11 @@ use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::publish::{Forwards, PublishError, Published, Publisher};
+use crate::rules::Mistake;
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
-pub use rules::{Reload, load as load_rules};
+pub use rules::Reload;
 pub use upkeep::Upkeep;
 
 /// What the process gives to its parts.
@@ -63,8 +64,8 @@ pub enum AppError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The rules file does not check.
-    #[error("{0}")]
-    Rules(String),
+    #[error("{}", lines(_0))]
+    Rules(Vec<Mistake>),
     /// The embedded Postgres did not start.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
@@ -99,6 +100,11 @@ impl AppError {
             Self::Embedded(_) | Self::Listen { .. } | Self::Schema(_) => false,
         }
     }
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// One usher, listening, not yet serving.

@@ -56,12 +56,7 @@ impl Reload {
     }
 }
 
-/// Reads the file that `config` names; no rules where it names none.
-pub fn load(config: &RulesConfig) -> Result<RuleSet, AppError> {
-    open(config).map(|loaded| loaded.rules)
-}
-
-/// Reads the file as [`load`] does, to look at it again.
+/// Reads the file that `config` names, to look at it again; no rules where it names none.
 pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
     let Some(path) = &config.path else {
         return Ok(Loaded {
@@ -74,10 +69,7 @@ pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
         key: "rules.path".to_owned(),
         reason: format!("could not read {}: {error}", path.display()),
     })?;
-    let rules = load_rules(&text, &path.display().to_string()).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        AppError::Rules(lines.join("\n"))
-    })?;
+    let rules = load_rules(&text, &path.display().to_string()).map_err(AppError::Rules)?;
     let file = RulesFile {
         path: path.clone(),
         tried: Seen::of(&Ok(text)),

@@ -3,6 +3,8 @@
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use konnect::ReplayJob;
 
+use crate::journal::NoWindow;
+
 /// How long Konnect keeps entries; older ones are gone for good.
 pub const REACH: TimeDelta = TimeDelta::days(7);
 
@@ -37,26 +39,15 @@ pub enum WindowError {
         /// The earliest start there can be.
         earliest: DateTime<Utc>,
     },
-    /// Nothing can have happened between the two ends.
-    #[error("the window is empty: it starts and ends at {}", rfc3339(*at))]
-    Empty {
-        /// Both its start and its end.
-        at: DateTime<Utc>,
-    },
     /// Konnect refuses windows that are not over.
     #[error("the window ends at {}, in the future; `--to 0s` is now", rfc3339(*end_at))]
     EndsInTheFuture {
         /// The end asked for.
         end_at: DateTime<Utc>,
     },
-    /// The ends are the wrong way round.
-    #[error("the window ends at {}, before it starts at {}", rfc3339(*end_at), rfc3339(*start_at))]
-    EndsBeforeItStarts {
-        /// The start asked for.
-        start_at: DateTime<Utc>,
-        /// The end asked for.
-        end_at: DateTime<Utc>,
-    },
+    /// There is no time between its ends.
+    #[error(transparent)]
+    NoWindow(#[from] NoWindow),
 }
 
 impl Window {
@@ -67,9 +58,7 @@ impl Window {
         end_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Self, WindowError> {
-        if end_at < start_at {
-            return Err(WindowError::EndsBeforeItStarts { start_at, end_at });
-        }
+        NoWindow::check_order(Some(start_at), Some(end_at))?;
         let earliest = now - REACH;
         if start_at < earliest {
             return Err(WindowError::OutOfReach { start_at, earliest });
@@ -78,9 +67,7 @@ impl Window {
             return Err(WindowError::EndsInTheFuture { end_at });
         }
         let (start_at, end_at) = (start_at.trunc_subsecs(3), end_at.trunc_subsecs(3));
-        if start_at == end_at {
-            return Err(WindowError::Empty { at: start_at });
-        }
+        NoWindow::check_time_between(start_at, end_at)?;
         Ok(Self { start_at, end_at })
     }
 

@@ -3,87 +3,38 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use chrono::{DateTime, SecondsFormat};
-use clap::Args;
+use chrono::SecondsFormat;
 
-use crate::cli::record::{Record, far_future, or_stopped, within_reach};
-use crate::cli::table::Table;
-use crate::cli::times::Moment;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::listing::{Listing, Page, ReceivedArgs};
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::{CliError, Output};
 use crate::config::Environment;
 use crate::console::render;
-use crate::journal::{Delivery, DeliveryFilter, Journal};
+use crate::journal::{Delivery, DeliveryFilter};
 
-/// Rows in one question to the database.
-const PAGE: i64 = 1_000;
-
-/// Arguments of `usher deliveries`.
-#[derive(Debug, Args)]
-pub(super) struct DeliveriesArgs {
-    /// Earliest receipt: RFC 3339, or how long ago (2h)
-    #[arg(long, value_name = "T")]
-    from: Option<Moment>,
-    /// Received before: RFC 3339, or how long ago (1h)
-    #[arg(long, value_name = "T")]
-    to: Option<Moment>,
-    /// How many, the newest
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    #[command(flatten)]
-    common: Common,
-}
+const HEADING: [&str; 9] = [
+    "RECEIVED", "STATUS", "ENTRIES", "STORED", "KNOWN", "ASIDE", "BYTES", "FROM", "ID",
+];
 
 pub(super) async fn run(
-    args: DeliveriesArgs,
+    args: ReceivedArgs,
     environment: &Environment,
 ) -> Result<ExitCode, CliError> {
+    let (from, to) = args.window()?;
     let record = Record::open(&args.common, environment).await?;
-    let now = record.clock.now();
-    let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
-    let filter = DeliveryFilter {
-        from: time(args.from).unwrap_or(DateTime::UNIX_EPOCH),
-        to: time(args.to).unwrap_or_else(far_future),
-        after: None,
-    };
     let journal = record.journal().clone();
-    let output = Output::new(args.common.json);
-    let listed = print(&journal, filter, args.limit, output);
+    let page = async |last: Option<&Delivery>, limit| {
+        let after = last.map(|last| (last.batch_received_at, last.batch, last.place));
+        let filter = DeliveryFilter { from, to, after };
+        let rows = journal.deliveries(&filter, limit).await;
+        Ok(Page::of(rows.context("could not read deliveries")?, limit))
+    };
+    let listing = Listing::new(HEADING, Output::new(args.common.json));
+    let listed = listing.show_newest(args.limit, page, |list, row| {
+        list.put(|| render::delivery(row), || cells(row))
+    });
     or_stopped(record.finish(listed).await?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn print(
-    journal: &Journal,
-    mut filter: DeliveryFilter,
-    limit: u32,
-    output: Output,
-) -> Result<(), CliError> {
-    let mut table = Table::new([
-        "RECEIVED", "STATUS", "ENTRIES", "STORED", "KNOWN", "ASIDE", "BYTES", "FROM", "ID",
-    ]);
-    let mut left = i64::from(limit);
-    while left > 0 {
-        let asked = left.min(PAGE);
-        let rows = journal.deliveries(&filter, asked).await;
-        let rows = rows.context("could not read deliveries")?;
-        for row in &rows {
-            if output.is_json() {
-                output.data("", &render::delivery(row));
-            } else {
-                table.push(cells(row));
-            }
-        }
-        let read = i64::try_from(rows.len()).unwrap_or(asked);
-        left -= read;
-        filter.after = rows
-            .last()
-            .map(|last| (last.batch_received_at, last.batch, last.place));
-        if read < asked {
-            break;
-        }
-    }
-    output.table(&mut table);
-    Ok(())
 }
 
 fn cells(row: &Delivery) -> [String; 9] {

@@ -34,12 +34,16 @@ pub(super) async fn run(args: EmulateArgs) -> Result<ExitCode, CliError> {
         .await
         .context("could not start the emulator")?;
     let url = emulator.url();
-    Output::new(args.json).data(
+    let shown = Output::new(args.json).data(
         &format!(
             "a local Konnect answers at {url} (controls under {url}/emulator), Ctrl-C ends it"
         ),
         &json!({ "url": url }),
     );
+    if let Err(error) = shown {
+        emulator.stop().await;
+        return Err(error);
+    }
     Lifecycle::signalled()
         .await
         .context("could not listen for signals")?;

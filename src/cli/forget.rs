@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::app::open_database;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::{CliError, Common, Output, counted};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::{Directory, Forgotten};
@@ -44,7 +44,7 @@ pub(super) async fn run(args: ForgetArgs, environment: &Environment) -> Result<E
     database.stop().await;
     let output = Output::new(args.common.json);
     for (portal, forgotten, actions) in forgotten? {
-        show(output, args.developer, portal, forgotten, actions);
+        show(output, args.developer, portal, forgotten, actions)?;
     }
     Output::progress(REST);
     Ok(ExitCode::SUCCESS)
@@ -85,7 +85,13 @@ async fn forget(
     Ok(all)
 }
 
-fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten, actions: u64) {
+fn show(
+    output: Output,
+    developer: Uuid,
+    portal: PortalId,
+    forgotten: Forgotten,
+    actions: u64,
+) -> Result<(), CliError> {
     let Forgotten {
         email,
         full_name,
@@ -103,7 +109,10 @@ fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten,
     };
     let domains = match actions {
         0 => String::new(),
-        count => format!(", and the domain of the address from {count} actions"),
+        count => format!(
+            ", and the domain of the address from {}",
+            counted(count, "action")
+        ),
     };
     let told_too = match told {
         0 => String::new(),
@@ -119,5 +128,6 @@ fn show(output: Output, developer: Uuid, portal: PortalId, forgotten: Forgotten,
             },
             "forgotten_before": before,
         }),
-    );
+    )?;
+    Ok(())
 }

@@ -40,22 +40,23 @@ pub(super) async fn run(
     let output = Output::new(args.common.json);
     match done.context("could not migrate")? {
         Some(pending) if !pending.is_empty() => {
-            show(&pending, output);
+            show(&pending, output)?;
             Ok(ExitCode::from(DIFFERENCES))
         }
         _ => {
             output.data(
                 "the schema is up to date",
                 &json!({ "schema": "up to date" }),
-            );
+            )?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn show(pending: &[PendingMigration], output: Output) {
+fn show(pending: &[PendingMigration], output: Output) -> Result<(), CliError> {
     for migration in pending {
         let text = format!("{} {}", migration.version, migration.description);
-        output.data(&text, migration);
+        output.data(&text, migration)?;
     }
+    Ok(())
 }

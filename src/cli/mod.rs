@@ -9,6 +9,7 @@ mod emulate;
 mod events;
 mod forget;
 mod init;
+mod listing;
 mod migrate;
 mod output;
 mod quarantine;
@@ -28,9 +29,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::AppError;
 use crate::config::{self, Config, ConfigError, Environment};
+use crate::rules::Mistake;
 use crate::telemetry::TelemetryError;
 
-pub use output::Output;
+pub use output::{Output, Reader};
 
 /// Found in the current folder when `--config` is absent.
 const DEFAULT_CONFIG: &str = "usher.toml";
@@ -68,7 +70,7 @@ enum Command {
     /// Look at events, newest first
     Events(events::EventsArgs),
     /// Look at the requests that brought entries in
-    Deliveries(deliveries::DeliveriesArgs),
+    Deliveries(listing::ReceivedArgs),
     /// Look at what was kept aside
     Quarantine(quarantine::QuarantineArgs),
     /// Look at actions; approve, reject, retry, cancel or pause them
@@ -92,6 +94,9 @@ pub enum CliError {
     /// The user can mend it: arguments, configuration, rules.
     #[error("{0}")]
     Usage(String),
+    /// A rules file has these mistakes.
+    #[error("{}", summed_up(_0))]
+    Rules(Vec<Mistake>),
     /// It could not be done.
     #[error("{}", causes(_0))]
     Failed(#[from] anyhow::Error),
@@ -105,10 +110,10 @@ impl From<ConfigError> for CliError {
 
 impl From<AppError> for CliError {
     fn from(error: AppError) -> Self {
-        if error.is_configuration() {
-            Self::Usage(error.to_string())
-        } else {
-            Self::Failed(error.into())
+        match error {
+            AppError::Rules(mistakes) => Self::Rules(mistakes),
+            other if other.is_configuration() => Self::Usage(other.to_string()),
+            other => Self::Failed(other.into()),
         }
     }
 }
@@ -137,12 +142,36 @@ fn causes(error: &anyhow::Error) -> String {
     text
 }
 
+/// How many mistakes there are in which file.
+fn summed_up(mistakes: &[Mistake]) -> String {
+    let file = mistakes.first().map_or("", |first| &first.file);
+    format!("{file} has {}", counted(mistakes.len(), "mistake"))
+}
+
+/// `1 rule`, `2 rules`.
+fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 impl CliError {
     fn code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Rules(_) => 2,
         }
+    }
+
+    /// Says why the command ends. Mistakes of a rules file come first, a line each, at places that
+    /// an editor can jump to.
+    fn complain(&self) {
+        if let Self::Rules(mistakes) = self {
+            for mistake in mistakes {
+                Output::progress(&mistake.to_string());
+            }
+        }
+        Output::complain(&self.to_string());
     }
 }
 
@@ -196,7 +225,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            Output::complain(&error.to_string());
+            error.complain();
             ExitCode::from(error.code())
         }
     }

@@ -1,10 +1,22 @@
 //! The only place that prints.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
+use anyhow::{Context, anyhow};
 use serde::Serialize;
 
+use crate::cli::CliError;
 use crate::cli::table::Table;
+
+/// Whether what was shown went anywhere. A reader that went away, as `head` does, is no failure of
+/// the command; one that only shows may end then, one that does something goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// It was written.
+    There,
+    /// The pipe is closed: nothing that follows is read by anybody.
+    Gone,
+}
 
 /// How the data of a command is shown.
 #[derive(Debug, Clone, Copy)]
@@ -24,52 +36,65 @@ impl Output {
     }
 
     /// Shows one piece of data on standard output: `text` for people, else `data`.
-    pub fn data(self, text: &str, data: &impl Serialize) {
+    ///
+    /// # Errors
+    /// When standard output takes nothing, as on a disk that is full.
+    pub fn data(self, text: &str, data: &impl Serialize) -> Result<Reader, CliError> {
         if self.json {
-            match serde_json::to_string(data) {
-                Ok(line) => Self::line(&mut io::stdout(), &line),
-                Err(error) => Self::complain(&format!("could not show a line: {error}")),
-            }
+            let line = serde_json::to_string(data).context("could not show a line")?;
+            line_out(&line)
         } else {
-            Self::line(&mut io::stdout(), text);
+            line_out(text)
         }
     }
 
     /// Shows a table for people; in JSON its rows were shown one by one.
-    pub(super) fn table<const N: usize>(self, table: &mut Table<N>) {
+    pub(super) fn table<const N: usize>(self, table: &mut Table<N>) -> Result<Reader, CliError> {
         if self.json {
-            return;
+            return Ok(Reader::There);
         }
-        Self::line(&mut io::stdout(), &table.heading());
-        for line in table.take() {
-            Self::line(&mut io::stdout(), &line);
-        }
+        line_out(&table.heading())?;
+        Self::lines(&table.take())
     }
 
     /// Shows further lines of a table.
-    pub(super) fn lines(lines: &[String]) {
+    pub(super) fn lines(lines: &[String]) -> Result<Reader, CliError> {
         for line in lines {
-            Self::line(&mut io::stdout(), line);
+            if line_out(line)? == Reader::Gone {
+                return Ok(Reader::Gone);
+            }
         }
+        Ok(Reader::There)
     }
 
     /// Shows the last line of a command that ends with one JSON object in either form.
-    pub fn last(data: &impl Serialize) {
-        Self::new(true).data("", data);
+    pub fn last(data: &impl Serialize) -> Result<Reader, CliError> {
+        Self::new(true).data("", data)
     }
 
     /// Shows a line of progress on standard error.
     pub fn progress(text: &str) {
-        Self::line(&mut io::stderr(), text);
+        line_err(text);
     }
 
     /// Shows on standard error why a command ends.
     pub fn complain(text: &str) {
-        Self::line(&mut io::stderr(), &format!("usher: {text}"));
+        line_err(&format!("usher: {text}"));
     }
+}
 
-    /// A reader that went away (a closed pipe) is no failure of the command.
-    fn line(to: &mut impl Write, text: &str) {
-        drop(writeln!(to, "{text}"));
+fn line_out(text: &str) -> Result<Reader, CliError> {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => {
+            let error = anyhow!(error).context("could not write to standard output");
+            Err(CliError::Failed(error))
+        }
     }
+}
+
+/// There is nowhere to say that standard error takes nothing, and the data may still arrive.
+fn line_err(text: &str) {
+    drop(writeln!(io::stderr(), "{text}"));
 }

@@ -3,20 +3,19 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use chrono::{DateTime, SecondsFormat};
+use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use crate::cli::record::{Record, far_future, or_stopped, within_reach};
-use crate::cli::table::{Table, field};
-use crate::cli::times::Moment;
+use crate::cli::listing::{Listing, Page, ReceivedArgs};
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::table::{bytes_as_text, field};
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
 use crate::console::render;
-use crate::journal::{Journal, QuarantineFilter, Quarantined};
+use crate::journal::{QuarantineFilter, Quarantined};
 
-/// Rows in one question to the database.
-const PAGE: i64 = 1_000;
+const HEADING: [&str; 5] = ["RECEIVED", "REASON", "BYTES", "ID", "DETAIL"];
 
 /// Arguments of `usher quarantine`.
 #[derive(Debug, Args)]
@@ -25,30 +24,15 @@ pub(super) struct QuarantineArgs {
     #[command(subcommand)]
     command: Option<QuarantineCommand>,
     #[command(flatten)]
-    list: ListArgs,
+    list: ReceivedArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum QuarantineCommand {
     /// List what was kept aside (the default)
-    List(ListArgs),
+    List(ReceivedArgs),
     /// Show one entry or body with all its bytes
     Show(ShowArgs),
-}
-
-#[derive(Debug, Args)]
-struct ListArgs {
-    /// Earliest receipt: RFC 3339, or how long ago (2h)
-    #[arg(long, value_name = "T")]
-    from: Option<Moment>,
-    /// Received before: RFC 3339, or how long ago (1h)
-    #[arg(long, value_name = "T")]
-    to: Option<Moment>,
-    /// How many, the newest
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    #[command(flatten)]
-    common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -70,17 +54,21 @@ pub(super) async fn run(
     }
 }
 
-async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let (from, to) = args.window()?;
     let record = Record::open(&args.common, environment).await?;
-    let now = record.clock.now();
-    let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
-    let filter = QuarantineFilter {
-        from: time(args.from).unwrap_or(DateTime::UNIX_EPOCH),
-        to: time(args.to).unwrap_or_else(far_future),
-        after: None,
-    };
     let journal = record.journal().clone();
-    let listed = print(&journal, filter, args.limit, Output::new(args.common.json));
+    let page = async |last: Option<&Quarantined>, limit| {
+        let after = last.map(|last| (last.received_at, last.id));
+        let filter = QuarantineFilter { from, to, after };
+        let rows = journal.quarantined(&filter, limit).await;
+        let rows = rows.context("could not read the quarantine")?;
+        Ok(Page::of(rows, limit))
+    };
+    let listing = Listing::new(HEADING, Output::new(args.common.json));
+    let listed = listing.show_newest(args.limit, page, |list, row| {
+        list.put(|| render::quarantined(row), || cells(row))
+    });
     or_stopped(record.finish(listed).await?)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -94,38 +82,8 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     };
     let row = or_stopped(record.finish(found).await?)?;
     let row = row.ok_or_else(|| anyhow!("there is no row with this id"))?;
-    Output::new(args.common.json).data(&whole(&row), &render::quarantined(&row));
+    Output::new(args.common.json).data(&whole(&row), &render::quarantined(&row))?;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn print(
-    journal: &Journal,
-    mut filter: QuarantineFilter,
-    limit: u32,
-    output: Output,
-) -> Result<(), CliError> {
-    let mut table = Table::new(["RECEIVED", "REASON", "BYTES", "ID", "DETAIL"]);
-    let mut left = i64::from(limit);
-    while left > 0 {
-        let asked = left.min(PAGE);
-        let rows = journal.quarantined(&filter, asked).await;
-        let rows = rows.context("could not read the quarantine")?;
-        for row in &rows {
-            if output.is_json() {
-                output.data("", &render::quarantined(row));
-            } else {
-                table.push(cells(row));
-            }
-        }
-        let read = i64::try_from(rows.len()).unwrap_or(asked);
-        left -= read;
-        filter.after = rows.last().map(|last| (last.received_at, last.id));
-        if read < asked {
-            break;
-        }
-    }
-    output.table(&mut table);
-    Ok(())
 }
 
 fn cells(row: &Quarantined) -> [String; 5] {
@@ -158,6 +116,6 @@ fn whole(row: &Quarantined) -> String {
         ),
         field("raw_bytes", &row.raw_bytes.to_string()),
     ];
-    lines.push(field("raw", &String::from_utf8_lossy(&row.raw)));
+    lines.push(field("raw", &bytes_as_text(&row.raw)));
     lines.join("\n")
 }

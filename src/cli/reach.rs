@@ -12,13 +12,13 @@ use konnect::{Client, ListPortals, Portal};
 use url::Url;
 
 use crate::cli::CliError;
-use crate::config::{ConfigError, KonnectConfig, Secret};
+use crate::config::{ConfigError, KonnectConfig, Secret, parse_base_url};
 
 /// Flags that stand in for a configuration.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Reach {
     /// Host of your region, without a version path [default: `konnect.base_url`]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = parse_base_url)]
     base_url: Option<Url>,
     /// File that holds the token [default: `USHER_KONNECT__TOKEN`]
     #[arg(long, value_name = "PATH")]

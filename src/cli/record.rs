@@ -2,7 +2,6 @@
 //! An embedded one is joined where it runs, and started for the command where it does not.
 
 use anyhow::{Context, anyhow};
-use chrono::{DateTime, Datelike, Utc};
 
 use crate::act::Queue;
 use crate::app::{Database, open_database};
@@ -94,20 +93,4 @@ impl Record {
 /// Ends a command that was stopped before its work was done.
 pub(super) fn or_stopped<T>(done: Option<T>) -> Result<T, CliError> {
     done.ok_or_else(|| CliError::Failed(anyhow!("stopped before it was done")))
-}
-
-/// A time that Postgres and JSON can both write.
-pub(super) fn within_reach(time: DateTime<Utc>) -> DateTime<Utc> {
-    if time.year() > 9_999 {
-        far_future()
-    } else if time.year() < 1 {
-        "0001-01-01T00:00:00Z".parse().unwrap_or(time)
-    } else {
-        time
-    }
-}
-
-/// Later than anything that usher receives.
-pub(super) fn far_future() -> DateTime<Utc> {
-    DateTime::from_timestamp(253_402_300_799, 0).expect("the year 9999 is within range")
 }

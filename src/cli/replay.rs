@@ -66,14 +66,13 @@ pub(super) async fn run(args: ReplayArgs, environment: &Environment) -> Result<E
         lifecycle.stopping(),
     );
     let output = Output::new(args.common.json);
-    let done = tokio::select! {
-        done = replay(&replays, portal, window, args.wait, output) => done,
+    tokio::select! {
+        done = replay(&replays, portal, window, args.wait, output) => done?,
         signalled = Lifecycle::signalled() => {
             signalled.map_err(anyhow::Error::from)?;
-            Err(ReplayError::Stopped)
+            return Err(failed(ReplayError::Stopped));
         }
-    };
-    done.map_err(|error| CliError::Failed(anyhow!(error)))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,22 +83,27 @@ async fn replay(
     window: Window,
     wait: bool,
     output: Output,
-) -> Result<(), ReplayError> {
+) -> Result<(), CliError> {
     let told = Told::default();
     let mut report = |progress: &Progress| told.tell(progress);
-    let accepted = told.remind(replays.start(window, &mut report)).await?;
+    let accepted = told.remind(replays.start(window, &mut report)).await;
+    let accepted = accepted.map_err(failed)?;
     if !wait {
-        show(output, portal, window, &accepted, accepted.status.as_str());
-        return Ok(());
+        return show(output, portal, window, &accepted, accepted.status.as_str());
     }
     let finishing = replays.finish(accepted.clone(), &mut report);
     let ended = told.remind(finishing).await;
-    match &ended {
+    let shown = match &ended {
         Ok(job) => show(output, portal, window, job, job.status.as_str()),
         Err(ReplayError::Failed) => show(output, portal, window, &accepted, "failed"),
-        Err(_) => {}
-    }
-    ended.map(drop)
+        Err(_) => Ok(()),
+    };
+    ended.map_err(failed)?;
+    shown
+}
+
+fn failed(error: ReplayError) -> CliError {
+    CliError::Failed(anyhow!(error))
 }
 
 /// What was told of the progress so far.
@@ -151,7 +155,13 @@ fn patience() -> String {
 }
 
 /// Shows the window as Konnect understood it, else as it was asked for.
-fn show(output: Output, portal: PortalId, window: Window, job: &ReplayJob, status: &str) {
+fn show(
+    output: Output,
+    portal: PortalId,
+    window: Window,
+    job: &ReplayJob,
+    status: &str,
+) -> Result<(), CliError> {
     let start_at = rfc3339(job.start_at.unwrap_or_else(|| window.start_at()));
     let end_at = rfc3339(job.end_at.unwrap_or_else(|| window.end_at()));
     output.data(
@@ -162,7 +172,8 @@ fn show(output: Output, portal: PortalId, window: Window, job: &ReplayJob, statu
             "end_at": end_at,
             "status": status,
         }),
-    );
+    )?;
+    Ok(())
 }
 
 /// The portal asked for, else the only one that usher looks after.

@@ -1,9 +1,12 @@
 //! Lines and columns for people. Without colour; what strangers chose cannot steer the terminal.
 
+use std::fmt::Write;
+
 use crate::event::plain;
 
-/// A cell is cut there, but for the last of a row.
-const MAX_LETTERS: usize = 48;
+/// A cell is cut there, but for the last of a row. An id fits with the word for what it is of, so that
+/// it can be copied.
+const MAX_LETTERS: usize = 64;
 
 /// Rows under a heading, each column as wide as it must be so far.
 #[derive(Debug)]
@@ -75,20 +78,46 @@ pub(super) fn plain_lines(lines: &[String]) -> String {
     lines.join("\n")
 }
 
+/// Bytes as text: what is no UTF-8 is shown byte by byte, as `\xff`.
+pub(super) fn bytes_as_text(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        shown.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            write!(shown, "\\x{byte:02x}").expect("writes to memory");
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Table, plain_lines};
+    use super::{Table, bytes_as_text, field, plain_lines};
 
     #[test]
     fn columns_stand_under_each_other() {
         let mut table = Table::new(["ID", "NAME", "WHY"]);
         table.push(["1".to_owned(), "ada".to_owned(), "x".to_owned()]);
-        table.push(["22".to_owned(), "b".repeat(60), "y".repeat(60)]);
+        table.push(["22".to_owned(), "b".repeat(65), "y".repeat(70)]);
         let lines = table.take();
-        let cut = format!("{}…", "b".repeat(47));
-        assert_eq!(lines[0], format!("1   ada{}  x", " ".repeat(45)));
-        assert_eq!(lines[1], format!("22  {cut}  {}", "y".repeat(60)));
+        let cut = format!("{}…", "b".repeat(63));
+        assert_eq!(lines[0], format!("1   ada{}  x", " ".repeat(61)));
+        assert_eq!(lines[1], format!("22  {cut}  {}", "y".repeat(70)));
         assert!(table.take().is_empty());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_as_what_they_are() {
+        for (bytes, shown) in [
+            (&b"plain"[..], "plain"),
+            ("ü\u{1b}".as_bytes(), "ü\\u{1b}"),
+            (b"\xff\xfe", "\\xff\\xfe"),
+            (b"a\xc3(\x1b\xf0\x9f\x98z", "a\\xc3(\\u{1b}\\xf0\\x9f\\x98z"),
+            (b"\x1f\x8b\x08\x00", "\\u{1f}\\x8b\\u{8}\\u{0}"),
+        ] {
+            let shown = format!("raw               {shown}");
+            assert_eq!(field("raw", &bytes_as_text(bytes)), shown);
+        }
     }
 
     #[test]

@@ -3,9 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
+use crate::cli::CliError;
 use crate::config::parse_span;
+use crate::journal::NoWindow;
+
+/// How long ago a time may lie, a thousand years: nothing was recorded before that, and Postgres can
+/// still write the time.
+const LONGEST_AGO: Duration = Duration::from_hours(365_000 * 24);
 
 /// A time in an argument; one that is counted from now is known only when the command runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +20,34 @@ pub(super) enum Moment {
     Ago(Duration),
 }
 
+/// The two ends of a window, either of which may be left open.
+pub(super) type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+/// The ends of the window that `--from` and `--to` ask for.
+///
+/// # Errors
+/// When it ends before it starts.
+pub(super) fn ends(
+    from: Option<Moment>,
+    to: Option<Moment>,
+    now: DateTime<Utc>,
+) -> Result<Ends, CliError> {
+    let time = |moment: Option<Moment>| moment.map(|moment| moment.resolve(now));
+    let (from, to) = (time(from), time(to));
+    NoWindow::check_order(from, to)
+        .map_err(|error| CliError::Usage(format!("--from, --to: {error}")))?;
+    Ok((from, to))
+}
+
 impl Moment {
-    /// The time itself. What lies before all times that can be told is the earliest of them.
+    /// The time itself.
     pub(super) fn resolve(self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::At(time) => time,
             Self::Ago(span) => TimeDelta::from_std(span)
                 .ok()
                 .and_then(|span| now.checked_sub_signed(span))
-                .unwrap_or(DateTime::<Utc>::MIN_UTC),
+                .unwrap_or(DateTime::UNIX_EPOCH),
         }
     }
 }
@@ -32,12 +57,21 @@ impl FromStr for Moment {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return Ok(Self::At(time.to_utc()));
+            let time = time.to_utc();
+            return if (1..=9_999).contains(&time.year()) {
+                Ok(Self::At(time))
+            } else {
+                Err("expected a time of the years 1 to 9999".to_owned())
+            };
         }
-        parse_span(text).map(Self::Ago).map_err(|_| {
+        let span = parse_span(text).map_err(|_| {
             "expected a time such as 2026-06-23T14:00:00Z, or how long ago, such as 30m, 2h or 7d"
                 .to_owned()
-        })
+        })?;
+        if span > LONGEST_AGO {
+            return Err("expected a time within the last 365000d, a thousand years".to_owned());
+        }
+        Ok(Self::Ago(span))
     }
 }
 
@@ -65,11 +99,21 @@ mod tests {
     }
 
     #[test]
-    fn survives_spans_longer_than_time_itself() {
-        let read: Moment = "99999999999d".parse().unwrap();
-        assert_eq!(
-            read.resolve(DateTime::<Utc>::UNIX_EPOCH),
-            DateTime::<Utc>::MIN_UTC
-        );
+    fn refuses_times_that_no_record_can_have() {
+        for (text, expected) in [
+            ("365000d", None),
+            ("365001d", Some("within the last 365000d")),
+            ("99999999999d", Some("within the last 365000d")),
+            ("0001-01-01T00:00:00Z", None),
+            ("0000-12-31T23:59:59Z", Some("the years 1 to 9999")),
+            ("9999-12-31T23:59:59Z", None),
+            ("9999-12-31T23:59:59-01:00", Some("the years 1 to 9999")),
+        ] {
+            let refused = text.parse::<Moment>().err();
+            match expected {
+                None => assert_eq!(refused, None, "{text}"),
+                Some(expected) => assert!(refused.unwrap().contains(expected), "{text}"),
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! The only reader of the environment. An unknown key or a value of the wrong type ends with the
 //! key's name and its place; no error shows a value, since it may be a secret.
 
+mod base_url;
 mod forward;
 mod hooks;
 mod load;
@@ -10,6 +11,7 @@ mod secret;
 mod sections;
 mod span;
 
+pub use base_url::parse_base_url;
 pub use forward::ForwardConfig;
 pub use hooks::{HookSecret, HookSender, HooksConfig, TypePattern};
 pub use load::{ConfigError, Environment, load};

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::config::hooks::HookSecret;
 use crate::config::secret::Secret;
-use crate::config::span;
+use crate::config::{base_url, span};
 
 const MIB: usize = 1024 * 1024;
 
@@ -132,6 +132,7 @@ impl Default for KafkaConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct KonnectConfig {
     /// Regional host without a version path.
+    #[serde(deserialize_with = "base_url::deserialize")]
     pub base_url: Url,
     /// Host of organisation-wide objects.
     pub global_url: Option<Url>,

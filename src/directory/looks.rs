@@ -12,7 +12,7 @@ use crate::directory::{Directory, Scope};
 use crate::journal::JournalError;
 
 /// A look that has begun: what it shows is newer than all that earlier looks showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Look {
     /// The portal.
     pub portal_id: PortalId,
@@ -31,7 +31,7 @@ pub struct LookState {
     pub pending_age: Option<Duration>,
     /// Time since the last look at everything was stored.
     pub all_age: Option<Duration>,
-    /// Whether a hint waits for an answer, or somebody whom a deed changed for being read.
+    /// Whether a hint waits for an answer, or what somebody changed for being read.
     pub hinted: bool,
     /// Why the last look failed; none after a good one.
     pub last_error: Option<String>,
@@ -121,6 +121,11 @@ impl Directory {
                     OR EXISTS (
                         SELECT
                         FROM touched_developers touched
+                        WHERE touched.portal_id = observed_portals.portal_id
+                    )
+                    OR EXISTS (
+                        SELECT
+                        FROM touched_objects touched
                         WHERE touched.portal_id = observed_portals.portal_id
                     ) AS "hinted!",
                 last_error

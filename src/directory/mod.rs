@@ -41,6 +41,7 @@ pub use objects::{
 pub use snapshot::{Absent, Scope, Snapshot};
 pub use store::Stored;
 pub use subjects::{Forgotten, Subject};
+pub use touched::Touched;
 
 /// What the API last said. Cheap to clone; clones wake each other's waits for hints.
 #[derive(Clone, Debug)]

@@ -6,6 +6,8 @@ use konnect::{
     RegistrationId, Team, TeamId,
 };
 
+use crate::directory::Touched;
+
 /// How much a look covers, which decides what absence from it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -64,8 +66,8 @@ pub struct Snapshot {
     pub applications: Vec<Application>,
     /// Registrations that were read.
     pub registrations: Vec<Registration>,
-    /// Of those whom a deed changed, the ones that were read by their id.
-    pub touched: Vec<DeveloperId>,
+    /// Of what somebody changed, that which was read by its id.
+    pub touched: Touched,
     /// What is certainly gone.
     pub absent: Absent,
 }
@@ -82,7 +84,7 @@ impl Snapshot {
             memberships: Vec::new(),
             applications: Vec::new(),
             registrations: Vec::new(),
-            touched: Vec::new(),
+            touched: Touched::default(),
             absent: Absent::default(),
         }
     }

@@ -28,6 +28,7 @@ mod search;
 mod set_aside;
 mod upkeep;
 mod verdicts;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub use search::{EventFilter, Found, Position};
 pub use set_aside::Unsendable;
 pub use upkeep::{Retention, Round, before};
 pub use verdicts::{CheckFilter, NewVerdict};
+pub use window::{NoWindow, far_future};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,8 +12,10 @@ use crate::observe::{ObserveError, Observer, Parts};
 
 /// Direct reads of a look at the pending ones; for more, the lists of everything are cheaper.
 const MAX_PENDING_READS: usize = 20;
-/// People changed by deeds whom one look reads; the next one goes on with the rest.
+/// People changed by somebody whom one look reads; the next one goes on with the rest.
 const MAX_TOUCHED: i64 = 20;
+/// Teams and applications of that kind: each is a list or more.
+const MAX_TOUCHED_LISTS: i64 = 5;
 /// Objects whose absence one look at everything confirms; the next one goes on with the rest.
 const MAX_CONFIRMED: usize = 200;
 
@@ -35,7 +37,12 @@ impl Observer {
         if !self.read_again(&mut snapshot, &missing).await? {
             return Ok(None);
         }
-        snapshot.touched = self.parts.directory.touched(look, MAX_TOUCHED).await?;
+        let touched = self
+            .parts
+            .directory
+            .touched(look, MAX_TOUCHED, MAX_TOUCHED_LISTS);
+        snapshot.touched = touched.await?;
+        self.read_applications(&mut snapshot).await?;
         let surrounded = self.surround(&mut snapshot).await?;
         Ok(surrounded.then_some(snapshot))
     }
@@ -67,7 +74,8 @@ impl Observer {
 
     /// Adds what rules want to know about requests that are new: the portal, its teams, the
     /// application, its owner and the owner's teams, which may have changed since everything was
-    /// last seen; and whom deeds changed, with their teams. `false` when there are too many for that.
+    /// last seen; and who was changed or has joined a team, with their teams. `false` when there are
+    /// too many for that.
     async fn surround(&self, snapshot: &mut Snapshot) -> Result<bool, ObserveError> {
         let Parts {
             client, directory, ..
@@ -83,7 +91,11 @@ impl Observer {
         if unseen.len() > MAX_PENDING_READS {
             return Ok(false);
         }
-        let mut people: BTreeSet<DeveloperId> = snapshot.touched.iter().copied().collect();
+        let mut people = self.newcomers(snapshot).await?;
+        if people.len() > MAX_PENDING_READS {
+            return Ok(false);
+        }
+        people.extend(&snapshot.touched.developers);
         for application in unseen {
             // The owner of an application can change, so it is read even when it is known.
             let Some(read) = present(client.applications(portal).get(application).await)? else {
@@ -105,6 +117,43 @@ impl Observer {
             self.read_teams(snapshot, person).await?;
         }
         Ok(true)
+    }
+
+    /// Reads the applications that were changed by hand, with their registrations. One that is gone is
+    /// for a look at everything to settle.
+    async fn read_applications(&self, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
+        let Parts { client, .. } = &*self.parts;
+        let portal = snapshot.portal_id;
+        for id in snapshot.touched.applications.clone() {
+            let Some(read) = present(client.applications(portal).get(id).await)? else {
+                continue;
+            };
+            snapshot.applications.push(read);
+            let registrations = client.registrations(portal).of_application(id).await;
+            let registrations = present(registrations)?.unwrap_or_default();
+            snapshot.registrations.extend(registrations);
+        }
+        Ok(())
+    }
+
+    /// Who is in a team that was changed by hand and was not known to be.
+    async fn newcomers(&self, snapshot: &Snapshot) -> Result<BTreeSet<DeveloperId>, ObserveError> {
+        let Parts {
+            client, directory, ..
+        } = &*self.parts;
+        let portal = snapshot.portal_id;
+        let mut newcomers = BTreeSet::new();
+        for team in &snapshot.touched.teams {
+            let members = present(client.teams(portal).members(*team).await)?.unwrap_or_default();
+            let known: BTreeSet<_> = directory
+                .members_of(portal, *team)
+                .await?
+                .into_iter()
+                .collect();
+            let ids = members.into_iter().map(|member| member.id);
+            newcomers.extend(ids.filter(|id| !known.contains(id)));
+        }
+        Ok(newcomers)
     }
 
     /// Reads the teams of one developer; a membership that ended is confirmed by a second read.

@@ -1,67 +1,133 @@
 //! A rule that is switched off, put in shadow or taken out of the file has its planned actions called
-//! off: whoever switches it off means what it has not done yet most of all.
+//! off: whoever switches it off means what it has not done yet most of all. Instances whose files
+//! differ leave each other's alone: `docs/adr/0025` says why.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use crate::act::{LiveRule, NewChain, Standing};
+use crate::act::{CallOff, CalledOff, LiveRule, NewChain, Standing};
 use crate::journal::JournalError;
 use crate::lifecycle::pause;
 use crate::react::Reactor;
 use crate::react::reactor::TROUBLE;
 use crate::rules::{Mode, RuleSet};
 
+/// How often this instance says which rules are live with it, and looks for what others left.
+const EVERY: Duration = Duration::from_secs(5);
+/// The wait for an action that a worker has in hand, and for word of another instance.
+const SOON: Duration = Duration::from_millis(500);
+/// Whoever said nothing for that long was cut off, and so may all the others have been.
+const STEADY: Duration = Duration::from_secs(12);
+
+/// How far calling off has come.
+#[derive(Debug, Default)]
+pub(super) struct CallingOff {
+    /// What was live at the last look; none before the first one is through.
+    live: Option<Vec<LiveRule>>,
+    /// What was live before, while a worker may have something of it in hand.
+    dropped: Vec<LiveRule>,
+    /// Whether the first look found something in the hands of a worker.
+    begins: bool,
+    /// When the last look was through.
+    looked: Option<Instant>,
+}
+
 impl Reactor {
-    /// Calls off at every change of the rules, until `stop` fires.
+    /// Calls off at every change of the rules, and what instances left that are gone, until `stop`
+    /// fires.
     pub(super) async fn heed_changes(&self, stop: &CancellationToken) {
+        if !self.settings.calls_off {
+            return;
+        }
         let mut rules = self.rules.clone();
+        // When nobody can change the rules any more there is nothing to wait for.
+        let mut fixed = false;
         loop {
+            rules.mark_unchanged();
+            let wait = match self.try_call_off().await {
+                Ok(found) if found.in_hand || found.unsure => SOON,
+                Ok(_) => EVERY,
+                Err(error) => {
+                    tell(&error);
+                    TROUBLE
+                }
+            };
             tokio::select! {
-                () = stop.cancelled() => return,
-                // When nobody can change the rules any more there is nothing to wait for.
-                changed = rules.changed() => if changed.is_err() {
-                    return;
-                },
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+                changed = rules.changed(), if !fixed => fixed = changed.is_err(),
             }
-            self.call_off(stop).await;
+        }
+        if let Err(error) = self.holder.stop().await {
+            debug!(
+                error = error.chain(),
+                "could not say that this instance ends"
+            );
         }
     }
 
-    /// Cancels what is planned and was never begun for rules that are not live, however long the
-    /// database is away. Every instance does so by its own file at its start and at every change: after
-    /// it the instance plans nothing more for them, so the last one to read the file leaves nothing.
+    /// Cancels what is planned for rules that are not live, before anything of it can be claimed,
+    /// however long the database is away: the rules may have changed while nobody looked.
     pub async fn call_off(&self, stop: &CancellationToken) {
         if !self.settings.calls_off {
             return;
         }
         loop {
-            match self.try_call_off().await {
-                Ok(0) => return,
-                Ok(count) => {
-                    info!(
-                        actions = count,
-                        "what rules planned that are no longer live was called off"
-                    );
-                    // Another rule may want the same, and shared the action until now.
-                    self.again.notify_one();
-                    return;
+            let wait = match self.try_call_off().await {
+                Ok(CalledOff { unsure: false, .. }) => return,
+                Ok(_) => SOON,
+                Err(error) => {
+                    tell(&error);
+                    TROUBLE
                 }
-                Err(error) => warn!(
-                    error = error.chain(),
-                    "could not call off what rules planned that are no longer live, trying again"
-                ),
-            }
-            if pause(TROUBLE, stop).await {
+            };
+            if pause(wait, stop).await {
                 return;
             }
         }
     }
 
-    async fn try_call_off(&self) -> Result<usize, JournalError> {
+    async fn try_call_off(&self) -> Result<CalledOff, JournalError> {
         // What was decided by the rules of before is written by then, or never will be.
         drop(self.writing.write().await);
+        let mut state = self.calling_off.lock().await;
         let live = live(&self.rules.borrow());
-        self.queue.call_off_rules_but(&live).await
+        self.holder.hold(&live).await?;
+        match &state.live {
+            Some(before) if *before != live => {
+                let before = before.clone();
+                state.dropped.extend(before);
+            }
+            Some(_) => {}
+            None => state.begins = true,
+        }
+        let asked = CallOff {
+            live: &live,
+            dropped: &state.dropped,
+            begins: state.begins,
+            inherits: state.looked.is_some_and(|at| at.elapsed() < STEADY),
+        };
+        let called_off = self.holder.call_off(asked).await?;
+        if !called_off.unsure {
+            state.live = Some(live);
+            if !called_off.in_hand {
+                state.dropped.clear();
+                state.begins = false;
+            }
+        }
+        state.looked = Some(Instant::now());
+        if called_off.count > 0 {
+            info!(
+                actions = called_off.count,
+                "what rules planned that are no longer live was called off"
+            );
+            // Another rule may want the same, and shared the action until now.
+            self.again.notify_one();
+        }
+        Ok(called_off)
     }
 
     /// Whether the rules that want these chains are live at this moment.
@@ -79,6 +145,13 @@ impl Reactor {
                 is_live(&chain.rule) && owners.all(is_live)
             })
     }
+}
+
+fn tell(error: &JournalError) {
+    warn!(
+        error = error.chain(),
+        "could not call off what rules planned that are no longer live, trying again"
+    );
 }
 
 fn live(rules: &RuleSet) -> Vec<LiveRule> {

@@ -238,12 +238,10 @@ impl Explainer<'_> {
                 if developer.is_some_and(|found| is_member(found, team)) {
                     Some("is a member already".to_owned())
                 } else {
-                    self.queue
-                        .brought_about(chain.portal_id, step.target, &step.deed)
-                        .await?
-                        .then(|| {
-                            "somebody else ended the membership: it is not made again".to_owned()
-                        })
+                    let was_made = self.was_made_member(chain.portal_id, step, team).await?;
+                    was_made.then(|| {
+                        "somebody else ended the membership: it is not made again".to_owned()
+                    })
                 }
             }
             DeedSpec::RemoveFromTeam { team } => developer
@@ -252,6 +250,31 @@ impl Explainer<'_> {
             DeedSpec::InviteDeveloper { .. } => developer.map(|_| "is there already".to_owned()),
             DeedSpec::Notify { .. } | DeedSpec::Park { .. } => None,
         })
+    }
+
+    async fn was_made_member(
+        &self,
+        portal_id: Uuid,
+        step: &NewStep,
+        team: &TeamRef,
+    ) -> Result<bool, JournalError> {
+        let team = match team {
+            TeamRef::Id(id) => *id,
+            TeamRef::Name(name) => {
+                let found = self
+                    .directory
+                    .team_by_name(PortalId(portal_id), name)
+                    .await?;
+                match found {
+                    Some(team) => team.id.0,
+                    None => return Ok(false),
+                }
+            }
+        };
+        let (developer, any) = (step.target.id(), (&step.deed, Uuid::nil()));
+        self.queue
+            .made_member(portal_id, developer, team, any)
+            .await
     }
 
     async fn past(

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::event::{AuditEvent, Kind, Signal, SignalKind, Verdict, render};
-use crate::react::paths;
+use crate::react::paths::{self, Named};
 
 /// Events older than this give no hint: the sweeps cover what they speak of.
 pub(super) const MAX_HINT_AGE: TimeDelta = TimeDelta::hours(1);
@@ -22,6 +22,13 @@ pub enum Hint {
         portal_id: Uuid,
         /// Whoever logged in there.
         developer_id: Uuid,
+    },
+    /// At the portal, and at what a call changed there.
+    Changed {
+        /// The portal.
+        portal_id: Uuid,
+        /// What the call's path names.
+        object: Named,
     },
     /// At every portal: the event does not say which.
     EveryPortal,
@@ -102,7 +109,19 @@ fn hint(event: &AuditEvent) -> Option<Hint> {
             if !paths::changes(&event.act()?, &path) {
                 return None;
             }
-            Some(paths::portal(&path).map_or(Hint::EveryPortal, Hint::Portal))
+            let Some(portal_id) = paths::portal(&path) else {
+                return Some(Hint::EveryPortal);
+            };
+            let took_effect = event
+                .status()
+                .is_some_and(|status| (200..300).contains(&status));
+            let object = paths::named(&path).filter(|_| took_effect);
+            Some(
+                object.map_or(Hint::Portal(portal_id), |object| Hint::Changed {
+                    portal_id,
+                    object,
+                }),
+            )
         }
         _ => None,
     }
@@ -245,7 +264,7 @@ mod tests {
     use serde_json::{Map, Value, json};
     use uuid::Uuid;
 
-    use super::{Hint, Meaning, meaning};
+    use super::{Hint, Meaning, Named, meaning};
     use crate::event::{AuditEvent, CustomEvent, OwnEvent, SignalKind, Verdict, parse};
 
     const PORTAL: Uuid = Uuid::from_u128(0x10);
@@ -358,6 +377,18 @@ mod tests {
             hint(&call("POST", "/api/developers", DEVELOPER)),
             Some(Hint::EveryPortal)
         );
+        // Only what took effect names somebody worth a read of their own.
+        let one = format!("{path}/{DEVELOPER}");
+        let changed = Hint::Changed {
+            portal_id: PORTAL,
+            object: Named::Developer(DEVELOPER.into()),
+        };
+        assert_eq!(hint(&call("PATCH", &one, ROBOT)), None);
+        assert_eq!(hint(&call("PATCH", &one, PORTAL)), Some(changed));
+        let refused = entry(&json!({
+            "name": "Ingress", "act": "PATCH", "request": one, "status": 403,
+        }));
+        assert_eq!(hint(&refused), Some(Hint::Portal(PORTAL)));
         assert_eq!(hint(&call("GET", &path, DEVELOPER)), None);
         assert_eq!(hint(&call("POST", &path, ROBOT)), None);
     }

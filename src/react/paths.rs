@@ -1,5 +1,6 @@
 //! Which calls of the management API, as the organisation's logs show them, are worth a look. Pure.
 
+use konnect::{ApplicationId, DeveloperId, TeamId};
 use uuid::Uuid;
 
 /// Parts of a path that name what the directory holds.
@@ -11,6 +12,17 @@ const OBJECTS: [&str; 6] = [
     "teams",
     "team-memberships",
 ];
+
+/// The object that a call changed, where its path names one that no list of pending ones shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Named {
+    /// A developer, or one of their memberships.
+    Developer(DeveloperId),
+    /// The members of a team: who joined is in the call's body alone.
+    Members(TeamId),
+    /// An application, or one of its registrations.
+    Application(ApplicationId),
+}
 
 /// Whether a call may have changed what the directory holds.
 pub(super) fn changes(method: &str, path: &str) -> bool {
@@ -24,13 +36,29 @@ pub(super) fn changes(method: &str, path: &str) -> bool {
 /// The portal that a path names, whatever comes before it: Konnect logs paths behind prefixes of
 /// its own.
 pub(super) fn portal(path: &str) -> Option<Uuid> {
-    let mut segments = segments(path);
-    while let Some(segment) = segments.next() {
-        if segment == "portals" {
-            return segments.next()?.parse().ok();
-        }
+    below_portals(path).next()?.parse().ok()
+}
+
+/// What a path names in its portal.
+pub(super) fn named(path: &str) -> Option<Named> {
+    let mut segments = below_portals(path).skip(1);
+    let kind = segments.next()?;
+    let id = segments.next()?.parse().ok()?;
+    match kind {
+        "developers" => Some(Named::Developer(DeveloperId(id))),
+        "applications" => Some(Named::Application(ApplicationId(id))),
+        "teams" if segments.next()? == "developers" => match segments.next() {
+            None => Some(Named::Members(TeamId(id))),
+            Some(developer) => Some(Named::Developer(DeveloperId(developer.parse().ok()?))),
+        },
+        _ => None,
     }
-    None
+}
+
+fn below_portals(path: &str) -> impl Iterator<Item = &str> {
+    segments(path)
+        .skip_while(|segment| *segment != "portals")
+        .skip(1)
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -42,7 +70,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use uuid::Uuid;
 
-    use super::{changes, portal};
+    use super::{Named, changes, named, portal};
 
     #[test]
     fn tells_what_is_worth_a_look() {
@@ -76,5 +104,40 @@ mod tests {
         assert_eq!(portal("/v3/portals"), None);
         assert_eq!(portal("/v3/portals/not-an-id/developers"), None);
         assert_eq!(portal("/v3/developers"), None);
+    }
+
+    #[test]
+    fn finds_what_a_path_names_in_its_portal() {
+        let (portal, one, two) = (Uuid::from_u128(7), Uuid::from_u128(1), Uuid::from_u128(2));
+        let developer = |id: Uuid| Some(Named::Developer(id.into()));
+        let application = Some(Named::Application(one.into()));
+        for (path, expected) in [
+            (format!("developers/{one}"), developer(one)),
+            (format!("developers/{one}?x=/teams/{two}"), developer(one)),
+            (format!("teams/{one}/developers/{two}"), developer(two)),
+            (
+                format!("teams/{one}/developers"),
+                Some(Named::Members(one.into())),
+            ),
+            (format!("teams/{one}/developers/nobody"), None),
+            (format!("teams/{one}"), None),
+            (format!("teams/{one}/assigned-roles"), None),
+            (format!("applications/{one}"), application),
+            (
+                format!("applications/{one}/registrations/{two}"),
+                application,
+            ),
+            (
+                format!("applications/{one}/registrations/{two}/consumer"),
+                application,
+            ),
+            ("developers".to_owned(), None),
+            ("developers/somebody".to_owned(), None),
+            (format!("pages/{one}"), None),
+        ] {
+            let path = format!("/konnect-api/api/v3/portals/{portal}/{path}");
+            assert_eq!(named(&path), expected, "{path}");
+        }
+        assert_eq!(named(&format!("/v3/developers/{one}")), None);
     }
 }

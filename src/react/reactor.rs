@@ -9,17 +9,18 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use konnect::{DeveloperId, PortalId};
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, RwLock, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use crate::act::{Enqueued, NewChain, Queue};
+use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event::{AuditEvent, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
+use crate::react::call_off::CallingOff;
 use crate::react::custom::{self, Waiting};
 use crate::react::facts::{Found, around, assemble};
 use crate::react::meaning::{Hint, MAX_HINT_AGE, as_fact, meaning};
@@ -77,6 +78,8 @@ pub struct Reactor {
     pub(super) again: Notify,
     /// Read-locked from the last look at the rules to the commit of what follows from them.
     pub(super) writing: RwLock<()>,
+    pub(super) holder: RuleHolder,
+    pub(super) calling_off: AsyncMutex<CallingOff>,
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
     waiting: Waiting,
@@ -93,6 +96,8 @@ impl Reactor {
         settings: Settings,
     ) -> Self {
         Self {
+            holder: queue.rule_holder(),
+            calling_off: AsyncMutex::default(),
             journal,
             directory,
             rules,
@@ -359,52 +364,6 @@ impl Reactor {
             chains.extend(plan::chains(&rules, signal, &causes, &gathered));
         }
         Ok(chains)
-    }
-
-    /// Passes hints on; `observe` looks when it sees fit.
-    async fn give(&self, hints: &BTreeSet<Hint>) -> Result<(), JournalError> {
-        let mut wanted: BTreeSet<PortalId> = BTreeSet::new();
-        let known: BTreeSet<PortalId> = if hints.is_empty() {
-            return Ok(());
-        } else {
-            self.directory
-                .portals()
-                .await?
-                .into_iter()
-                .map(|portal| portal.id)
-                .collect()
-        };
-        for hint in hints {
-            match *hint {
-                Hint::Portal(id) => {
-                    wanted.insert(PortalId(id));
-                }
-                Hint::EveryPortal => wanted.extend(&known),
-                Hint::Newcomer {
-                    portal_id,
-                    developer_id,
-                } => {
-                    let portal = PortalId(portal_id);
-                    let developer = DeveloperId(developer_id);
-                    // An entry may name any portal: one that nobody looks after costs no query.
-                    if known.contains(&portal)
-                        && !wanted.contains(&portal)
-                        && self
-                            .directory
-                            .find_developer(portal, developer)
-                            .await?
-                            .is_none()
-                    {
-                        wanted.insert(portal);
-                    }
-                }
-            }
-        }
-        // An entry may name any portal, and only those that usher looks after are looked at.
-        for portal in wanted.intersection(&known) {
-            self.directory.hint(*portal).await?;
-        }
-        Ok(())
     }
 
     /// Enqueues the chains and strikes the batch off, in one transaction; does neither and says

@@ -4,14 +4,14 @@
 //! The directory is today's, since no other is kept. Only the status is that of the time: the one
 //! that the signal itself tells, or for a custom event what the next change of it says it was.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::directory::Directory;
 use crate::event::{EventId, Kind, Signal, SignalKind};
-use crate::journal::{EventFilter, Journal, JournalError, Position, StoredEvent};
+use crate::journal::{EventFilter, Journal, JournalError, NoWindow, Position, StoredEvent};
 use crate::react::custom;
 use crate::react::explain::FORGOTTEN;
 use crate::react::facts::gather_past;
@@ -30,18 +30,28 @@ pub struct Trial<'a> {
     journal: &'a Journal,
     rooms: (&'a Directory, &'a Queue),
     own_principal: Option<Uuid>,
-    window: (DateTime<Utc>, DateTime<Utc>),
+    window: TrialWindow,
+}
+
+/// A window of time of which something can be known.
+#[derive(Debug, Clone, Copy)]
+pub struct TrialWindow {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
 }
 
 /// Why there is nothing to try.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TrialError {
-    /// The window ends before it starts.
-    #[error("the window ends before it starts")]
-    Backwards,
+    /// There is no time between the ends of the window.
+    #[error(transparent)]
+    NoWindow(#[from] NoWindow),
     /// The window begins in the future.
-    #[error("the window starts in the future")]
-    Ahead,
+    #[error("the window starts at {}, in the future", from.to_rfc3339_opts(SecondsFormat::Millis, true))]
+    Ahead {
+        /// Its start.
+        from: DateTime<Utc>,
+    },
 }
 
 /// What one signal of the past leads to.
@@ -75,30 +85,48 @@ pub enum Outlook {
     Skip(String),
 }
 
-impl<'a> Trial<'a> {
-    /// A trial on what happened from one time to another.
+impl TrialWindow {
+    /// What happened from one time to another.
     ///
     /// # Errors
     /// When that is no time of the past.
     pub fn new(
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, TrialError> {
+        NoWindow::check_time_between(from, to)?;
+        if from >= now {
+            return Err(TrialError::Ahead { from });
+        }
+        Ok(Self { from, to })
+    }
+
+    /// Its first time.
+    pub fn from(&self) -> DateTime<Utc> {
+        self.from
+    }
+
+    /// The time after its last.
+    pub fn to(&self) -> DateTime<Utc> {
+        self.to
+    }
+}
+
+impl<'a> Trial<'a> {
+    /// A trial on what happened then.
+    pub fn new(
         journal: &'a Journal,
         rooms: (&'a Directory, &'a Queue),
         own_principal: Option<Uuid>,
-        (from, to): (DateTime<Utc>, DateTime<Utc>),
-        now: DateTime<Utc>,
-    ) -> Result<Self, TrialError> {
-        if from >= now {
-            return Err(TrialError::Ahead);
-        }
-        if from >= to {
-            return Err(TrialError::Backwards);
-        }
-        Ok(Self {
+        window: TrialWindow,
+    ) -> Self {
+        Self {
             journal,
             rooms,
             own_principal,
-            window: (from, to),
-        })
+            window,
+        }
     }
 
     /// Decides about every signal of the window by each rule set, oldest first, and tells what came
@@ -109,7 +137,7 @@ impl<'a> Trial<'a> {
         mut tell: impl FnMut(Tried),
     ) -> Result<u64, JournalError> {
         let kinds = kinds(sets);
-        let (from, to) = self.window;
+        let TrialWindow { from, to } = self.window;
         let mut count = 0;
         let mut after = Position {
             event_ts: from,
@@ -170,11 +198,13 @@ impl<'a> Trial<'a> {
         let is_forgotten = gathered.is_forgotten;
         let today = gathered.facts;
         let mut facts = today.clone();
-        let told_by_change = match signal.kind {
-            SignalKind::Custom(_) => self.status_then(&signal, &today, then).await?,
-            _ => None,
-        };
-        set_status(&mut facts, &signal, status.or(told_by_change.as_deref()));
+        if let SignalKind::Custom(_) = signal.kind {
+            // Whatever its data calls a status is the sender's word.
+            let status = self.status_then(&signal, &today, then).await?;
+            set_status(&mut facts, &signal, status.as_deref());
+        } else {
+            set_status(&mut facts, &signal, status);
+        }
         let try_on = |rules: &&RuleSet| {
             let outcomes = decide(rules, &facts).into_iter();
             outcomes

@@ -49,6 +49,9 @@ pub struct NamedValue {
 pub(crate) struct Fact<'e> {
     name: String,
     expr: &'e IdedExpr,
+    /// Whether only the names of the teams count, as for `in_team`: the rest of a developer would
+    /// hide them.
+    by_teams: bool,
 }
 
 /// Evaluates every part of a condition; the values of facts only where they are wanted, since a
@@ -207,6 +210,7 @@ impl Tracer<'_> {
             }
             let (value, reason) = match Value::resolve(fact.expr, self.context) {
                 Ok(value) if fact.name.starts_with("lists.") => (entries(&value), None),
+                Ok(value) if fact.by_teams => (team_names(&value), None),
                 Ok(value) => (json(&value), None),
                 Err(error) => {
                     let reason = self.condition.describe(&error, fact.expr, self.context);
@@ -256,16 +260,34 @@ pub(crate) fn facts_of(expr: &IdedExpr) -> Vec<Fact<'_>> {
 
 fn collect<'e>(expr: &'e IdedExpr, bound: &mut Vec<&'e str>, facts: &mut Vec<Fact<'e>>) {
     if let Some(name) = path(expr, bound) {
-        facts.push(Fact { name, expr });
+        facts.push(Fact {
+            name,
+            expr,
+            by_teams: false,
+        });
         return;
     }
     match &expr.expr {
         Expr::Select(select) => collect(&select.operand, bound, facts),
         Expr::Call(call) => {
-            facts.extend(called(call, bound).map(|name| Fact { name, expr }));
-            for part in call.target.as_deref().into_iter().chain(&call.args) {
-                collect(part, bound, facts);
+            facts.extend(called(call, bound).map(|name| Fact {
+                name,
+                expr,
+                by_teams: false,
+            }));
+            let mut parts = call.target.iter().map(Box::as_ref).chain(&call.args);
+            if call.func_name == "in_team"
+                && let Some(developer) = call.args.first()
+                && let Some(name) = path(developer, bound)
+            {
+                facts.push(Fact {
+                    name: format!("names of {name}.teams"),
+                    expr: developer,
+                    by_teams: true,
+                });
+                parts.next();
             }
+            parts.for_each(|part| collect(part, bound, facts));
         }
         Expr::List(list) => {
             for element in &list.elements {
@@ -349,6 +371,15 @@ fn entries(list: &Value) -> Json {
         Value::List(list) if list.len() == 1 => Json::from("1 entry"),
         Value::List(list) => Json::from(format!("{} entries", list.len())),
         other => json(other),
+    }
+}
+
+/// The names of the teams of a developer; what is no developer, as it is.
+fn team_names(developer: &Value) -> Json {
+    let whole = json(developer);
+    match whole["teams"].as_array() {
+        Some(teams) => teams.iter().map(|team| team["name"].clone()).collect(),
+        None => whole,
     }
 }
 
@@ -438,6 +469,11 @@ mod tests {
         let event = event.as_object().expect("an object");
         context.add_variable_from_value("event", values::json_object(event, 0));
         context.add_variable_from_value("registration", Value::Null);
+        let developer = json!({
+            "email": "ann@gmail.com", "teams": [{"id": "1", "name": "A"}, {"id": "2", "name": "B"}],
+        });
+        let developer = developer.as_object().expect("an object");
+        context.add_variable_from_value("developer", values::json_object(developer, 0));
         context
     }
 
@@ -458,6 +494,7 @@ mod tests {
             "registration.api.name == 'Fixtures' && event.none.x == 1 || event.missing == 1",
             "event.one == 1 ? event.yes && event.no : event.no",
             "!event.yes && size(event.teams) > 1",
+            "in_team(developer, 'C') || in_team(developer, event.email)",
         ] {
             let trace = condition(text).trace(&context());
             writeln!(all, "{}", told(&trace, 0)).expect("text grows");
@@ -501,6 +538,10 @@ mod tests {
         && !event.yes && size(event.teams) > 1 → false []
           !event.yes → false [event.yes = true]
           size(event.teams) > 1 → false [size(event.teams) = 1, event.teams = [{"name":"A"}]]
+
+        || in_team(developer, 'C') || in_team(developer, event.email) → false []
+          in_team(developer, 'C') → false [names of developer.teams = ["A","B"]]
+          in_team(developer, event.email) → false [names of developer.teams = ["A","B"], event.email = "ann@gmail.com"]
         "#);
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use konnect::DeveloperStatus;
 use konnect_emulator::{Emulator, EmulatorConfig, Fault};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -267,14 +268,15 @@ async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPo
     let told: Value = serde_json::from_slice(&events[0].raw).unwrap();
     assert_eq!(told["data"]["causes"][0], json!(Uuid::from_u128(1)));
     assert!(told["object"].as_str().unwrap().starts_with("action/"));
-    assert!(
-        stage
-            .directory
-            .look_state(PORTAL.into())
-            .await
-            .unwrap()
-            .hinted
-    );
+    // What the API answered is in the directory without another look.
+    let state = stage.directory.look_state(PORTAL.into()).await.unwrap();
+    assert!(!state.hinted, "{state:?}");
+    let (portal, person) = (PORTAL.into(), KEVIN.into());
+    let known = stage.directory.developer(portal, person).await.unwrap();
+    assert_eq!(known.unwrap().developer.status, DeveloperStatus::Approved);
+    let teams = stage.directory.teams_of(portal, person).await.unwrap();
+    assert_eq!(teams.len(), 1);
+    assert_eq!(teams[0].name, "Partners");
 
     let record = sqlx::query_as::<_, (String, String)>(
         "SELECT request, outcome FROM attempts ORDER BY started_at LIMIT 1",

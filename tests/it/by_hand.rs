@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use usher::act::{
-    ActionFilter, ActionState, DeedSpec, Intervened, LiveRule, NewChain, NewStep, Person, Queue,
-    Target, TeamRef, Verb, Worker,
+    ActionFilter, ActionState, CallOff, DeedSpec, Intervened, LiveRule, NewChain, NewStep, Person,
+    Queue, Target, TeamRef, Verb, Worker,
 };
 use usher::clock::{Clock, Ids};
 use usher::journal::{EventFilter, Journal, MIGRATOR};
@@ -201,7 +201,10 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
         "dead",
         "parked",
         "let-through",
-        "begun",
+        "tried",
+        "crashed",
+        "in-hand",
+        "written",
     ]
     .into_iter()
     .enumerate()
@@ -226,7 +229,13 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
     };
     set(ids["parked"], "state = 'parked'").await;
     set(ids["let-through"], "state = 'parked'").await;
-    set(ids["begun"], "started_at = now()").await;
+    let tried = "started_at = now(), attempts = 2, next_attempt_at = now() + interval '1 h'";
+    set(ids["tried"], tried).await;
+    let crashed = "state = 'running', lease = id, leased_until = now() - interval '1 s'";
+    set(ids["crashed"], crashed).await;
+    let in_hand = "state = 'running', lease = id, leased_until = now() + interval '1 h'";
+    set(ids["in-hand"], in_hand).await;
+    set(ids["written"], "started_at = now(), write_sent_at = now()").await;
     let approved = stage
         .queue
         .intervene(ids["let-through"], Verb::Approve, &ada())
@@ -242,16 +251,39 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
         live("elsewhere", Some(APP)),
         live("elsewhere", Some(KEVIN)),
     ];
-    // Both deeds of two rules, and what follows what was begun, parked or let through.
-    assert_eq!(stage.queue.call_off_rules_but(&live).await.unwrap(), 7);
-    assert_eq!(stage.queue.call_off_rules_but(&live).await.unwrap(), 0);
+    let holder = stage.queue.rule_holder();
+    holder.hold(&live).await.unwrap();
+    let begin = CallOff {
+        live: &live,
+        dropped: &[],
+        begins: true,
+        inherits: false,
+    };
+    // Both deeds of four rules, and what follows what was written, parked, let through or is in hand.
+    let found = holder.call_off(begin).await.unwrap();
+    assert_eq!(
+        (found.count, found.in_hand, found.unsure),
+        (12, true, false)
+    );
+    let found = holder.call_off(begin).await.unwrap();
+    assert_eq!((found.count, found.in_hand), (0, true));
+    set(
+        ids["in-hand"],
+        "state = 'planned', lease = NULL, leased_until = NULL",
+    )
+    .await;
+    let found = holder.call_off(begin).await.unwrap();
+    assert_eq!((found.count, found.in_hand), (1, false));
     for (rule, wanted) in [
         ("live", ActionState::Planned),
         ("elsewhere", ActionState::Cancelled),
         ("dead", ActionState::Cancelled),
         ("parked", ActionState::Parked),
         ("let-through", ActionState::Planned),
-        ("begun", ActionState::Planned),
+        ("tried", ActionState::Cancelled),
+        ("crashed", ActionState::Cancelled),
+        ("in-hand", ActionState::Cancelled),
+        ("written", ActionState::Planned),
     ] {
         assert_eq!(state(&stage.queue, ids[rule]).await, wanted, "{rule}");
     }
@@ -259,8 +291,8 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
         name: Some("action.cancelled".to_owned()),
         ..EventFilter::default()
     };
-    let told = stage.journal.search(&filter, None, 10).await.unwrap();
-    assert_eq!(told.len(), 7);
+    let told = stage.journal.search(&filter, None, 100).await.unwrap();
+    assert_eq!(told.len(), 13);
     let event: Value = serde_json::from_slice(&told[0].raw).unwrap();
     assert_eq!(event["data"]["reason"], "the rule is no longer live");
 }
@@ -366,6 +398,29 @@ async fn parked(count: u128) -> (TestDatabase, Queue) {
         .unwrap();
     tx.commit().await.unwrap();
     (database, queue)
+}
+
+#[tokio::test]
+async fn ids_in_tables_are_whole_whatever_they_are_of() {
+    let (database, queue) = parked(0).await;
+    let target = Target::Registration {
+        id: REGISTRATION,
+        application_id: APP,
+    };
+    let mut one = chain(vec![DeedSpec::ApproveRegistration]);
+    one.steps[0].target = target;
+    let journal = Journal::open(&database.url()).unwrap();
+    let mut tx = journal.pool().begin().await.unwrap();
+    let id = queue.enqueue(&mut tx, &one).await.unwrap()[0].id();
+    tx.commit().await.unwrap();
+    journal.close().await;
+    let usher = Installation::new(&settings(&database, "http://127.0.0.1:9"));
+    let listed = usher.run(&["actions"]).await;
+    for whole in [id.to_string(), format!(" registration {REGISTRATION} ")] {
+        assert!(listed.out.contains(&whole), "{listed:?}");
+    }
+    drop(queue);
+    database.drop().await;
 }
 
 #[tokio::test]

@@ -119,6 +119,18 @@ async fn two_demos_tell_their_own_stories_to_the_end() {
 }
 
 #[tokio::test]
+async fn the_shortest_demo_still_sums_up() {
+    let home = scratch();
+    let ended = run(home.path(), &["demo", "--for", "1s"]).await;
+    let said = text(&ended.stderr);
+    assert!(ended.status.success(), "{said}");
+    let shown = text(&ended.stdout);
+    let summary: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
+    assert!(summary["events_stored"].is_u64(), "{summary}");
+    assert_eq!(left_in(home.path()), 0, "{said}");
+}
+
+#[tokio::test]
 async fn the_demo_keeps_off_folders_that_it_did_not_make() {
     let home = scratch();
     fs::write(home.path().join("rules.yaml"), "# mine\n").unwrap();
@@ -194,6 +206,38 @@ async fn rules_are_counted_and_those_that_never_apply_are_named() {
     let ended = run(home.path(), &["rules", "check", "two.yaml"]).await;
     assert_eq!(ended.status.code(), Some(0));
     assert_eq!(text(&ended.stderr), "");
+}
+
+#[tokio::test]
+async fn notices_that_nothing_can_sign_are_warned_of() {
+    let home = scratch();
+    let url = "https://hooks.example.com/secret-path";
+    let notices = |notices: &str| {
+        format!(
+            "version: 1\nrules:\n  - name: tell\n    on: developer.signed_up\n    then:\n{notices}"
+        )
+    };
+    let standard = format!("      - notify: {{url: \"{url}\"}}\n");
+    let fails = "warning: rules.yaml: rule tell: notify hooks.example.com has no secret to sign with \
+                 and notify.secret is not set, it fails\n";
+    let slack = format!("      - notify: {{url: \"{url}\", format: slack}}\n");
+    let signed = format!("      - notify: {{url: \"{url}\", secret: \"file:key\"}}\n");
+    let off = format!("{standard}    mode: \"off\"\n");
+    let config = "[notify]\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    for (deeds, config, said) in [
+        (&standard, "", fails),
+        (&slack, "", ""),
+        (&signed, "", ""),
+        (&off, "", ""),
+        (&standard, config, ""),
+    ] {
+        fs::write(home.path().join("rules.yaml"), notices(deeds)).unwrap();
+        fs::write(home.path().join("usher.toml"), config).unwrap();
+        let ended = run(home.path(), &["rules", "check", "rules.yaml"]).await;
+        assert_eq!(text(&ended.stderr), said, "{deeds} with {config:?}");
+        assert_eq!(ended.status.code(), Some(0), "never an error");
+        assert_eq!(text(&ended.stdout), "rules.yaml: 1 rule, no mistake\n");
+    }
 }
 
 #[tokio::test]

@@ -447,6 +447,18 @@ async fn pages_newest_first_and_refuses_what_it_does_not_know() {
             "parameter to: expected a time such as 2026-01-31T12:00:00Z",
         ),
         (
+            "/api/v1/events?from=2026-06-23T14:00:00Z&to=2026-06-23T14:00:00%2B02:00",
+            "parameters from, to: the window ends at 2026-06-23T12:00:00.000Z, before it starts at 2026-06-23T14:00:00.000Z",
+        ),
+        (
+            "/api/v1/deliveries?from=2026-06-23T14:00:00Z&to=2025-06-23T14:00:00Z",
+            "parameters from, to: the window ends at 2025-06-23T14:00:00.000Z, before it starts at 2026-06-23T14:00:00.000Z",
+        ),
+        (
+            "/api/v1/quarantine?from=2026-06-23T14:00:00Z&to=2025-06-23T14:00:00Z",
+            "parameters from, to: the window ends at 2025-06-23T14:00:00.000Z, before it starts at 2026-06-23T14:00:00.000Z",
+        ),
+        (
             "/api/v1/events?portal_id=%00",
             "parameter portal_id: NUL is no text",
         ),
@@ -461,6 +473,12 @@ async fn pages_newest_first_and_refuses_what_it_does_not_know() {
             (StatusCode::BAD_REQUEST, Some(detail)),
             "{path}"
         );
+    }
+    // Who goes on where the last page ended may have nothing to ask for yet.
+    let empty = "from=2026-06-23T14:00:00Z&to=2026-06-23T14:00:00Z";
+    for list in ["events", "deliveries", "quarantine"] {
+        let path = format!("/api/v1/{list}?{empty}");
+        assert!(app.rows(&path).await.is_empty(), "{path}");
     }
     let open = app
         .http

@@ -2,6 +2,7 @@
 //! take.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -104,8 +105,13 @@ impl Scene {
 
     /// Starts another instance, as the composition root does it.
     async fn start(&self, receivers: &[&Receiver]) -> Running {
+        self.start_patient(receivers, Duration::from_mins(10)).await
+    }
+
+    /// Starts one that suspects entries after so long.
+    async fn start_patient(&self, receivers: &[&Receiver], patience: Duration) -> Running {
         let health = Health::default();
-        let forwards = self.forwards(receivers, &health);
+        let forwards = self.forwards(receivers, &health).with_patience(patience);
         for reader in forwards.readers() {
             let activated = self.journal.activate_reader(reader, self.clock.now()).await;
             activated.expect("a reader");
@@ -442,6 +448,87 @@ async fn a_revoked_token_sets_nothing_aside_and_costs_few_requests() {
     receiver.answers(|_| Reply::of(200));
     scene.drained(&receiver).await;
     assert_eq!(receiver.entries(), scene.entries);
+    assert_eq!(scene.quarantined().await.len(), 0);
+    running.stop().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn whatever_a_firewall_answers_it_does_not_stop_the_feed_for_good() {
+    let cut = Reply::of(200).and_cuts();
+    for (reply, told) in [
+        (Reply::of(500), "500"),
+        (Reply::of(401), "401"),
+        (Reply::of(404), "404"),
+        (cut, "cut the connection"),
+    ] {
+        let receiver = Receiver::start().await;
+        let bad = reply.clone();
+        receiver.answers(move |body| {
+            if body.contains("<script>") {
+                bad.clone()
+            } else {
+                Reply::of(200)
+            }
+        });
+        let mut scene = Scene::new().await;
+        let running = scene
+            .start_patient(&[&receiver], Duration::from_secs(1))
+            .await;
+        let good: Vec<String> = (100..120).map(login).collect();
+        let lines = [
+            &good[..7],
+            &[attack(1)],
+            &good[7..11],
+            &[attack(2)],
+            &good[11..],
+        ];
+        scene.append_lines(&lines.concat()).await;
+        running.degraded(&receiver, told).await;
+        scene.drained(&receiver).await;
+        assert_eq!(in_their_turn(receiver.entries()), good);
+        let kept = scene.quarantined().await;
+        assert_eq!(kept.len(), 2, "{told}");
+        for row in &kept {
+            assert_eq!(row.reason, "forward_refused");
+            assert!(row.detail.contains(told), "{}", row.detail);
+        }
+        running.stop().await;
+        scene.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_outage_sets_nothing_aside_however_it_ends() {
+    let receiver = Receiver::start().await;
+    receiver.answers(|_| Reply::of(502));
+    let mut scene = Scene::new().await;
+    let running = scene
+        .start_patient(&[&receiver], Duration::from_millis(500))
+        .await;
+    scene.append(40).await;
+    running.degraded(&receiver, "502").await;
+    let before = receiver.requests().len();
+    eventually("it is tried for long", PATIENCE, async || {
+        receiver.requests().len() > before + 20
+    })
+    .await;
+    assert_eq!(scene.owed(&receiver).await, 1);
+
+    // It comes back by and by: two of three requests fail, whatever they hold.
+    let count = AtomicUsize::new(0);
+    receiver.answers(move |_| {
+        let taken = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
+        Reply::of(if taken { 200 } else { 502 })
+    });
+    let before = receiver.requests().len();
+    eventually("it is drained or tried on", PATIENCE, async || {
+        scene.owed(&receiver).await == 0 || receiver.requests().len() > before + 40
+    })
+    .await;
+    receiver.answers(|_| Reply::of(200));
+    scene.drained(&receiver).await;
+    assert_eq!(in_their_turn(receiver.entries()), scene.entries);
     assert_eq!(scene.quarantined().await.len(), 0);
     running.stop().await;
     scene.end().await;

@@ -142,7 +142,13 @@ async fn says_in_one_line_why_it_cannot() {
             1,
             "could not list the portals",
         ),
-        ("nowhere", &token, None, 2, "konnect.base_url"),
+        (
+            "eu.api.konghq.com",
+            &token,
+            None,
+            2,
+            "USHER_KONNECT__BASE_URL: konnect.base_url: expected a URL with its scheme, such as https://",
+        ),
         (&url, "", None, 2, "konnect.token is not set"),
     ];
     for (url, token, status, code, expected) in cases {

@@ -32,16 +32,16 @@ fn table() -> BTreeMap<String, Calls> {
     let section = section.split("\n## ").next().unwrap();
     let mut table = BTreeMap::new();
     for row in section.lines().filter(|line| line.starts_with("| ")) {
-        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
-        let [named, calls] = cells[..] else {
+        let columns: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [deeds, listed] = columns[..] else {
             panic!("two columns in {row}")
         };
-        let calls: Calls = in_backticks(calls)
+        let calls: Calls = in_backticks(listed)
             .filter(|call| call.contains(" /"))
             .collect();
-        let mut names: Vec<String> = in_backticks(named).collect();
+        let mut names: Vec<String> = in_backticks(deeds).collect();
         if names.is_empty() {
-            names.push(named.trim().to_owned());
+            names.push(deeds.trim().to_owned());
         }
         for name in names {
             assert!(table.insert(name, calls.clone()).is_none(), "twice: {row}");

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::time::timeout;
 use usher::lifecycle::Lifecycle;
 
-use crate::support::app::{TestApp, config};
+use crate::support::app::{AUTHORIZATION, TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::process::{Installation, settings};
 use crate::support::signer::{Entry, Signer};
@@ -99,6 +99,21 @@ async fn commands_print_what_the_api_answers() {
     let shown = usher.run(&["quarantine", "show", id]).await;
     assert!(shown.out.contains("no \\u{1b}[2J entry"), "{shown:?}");
     assert!(!shown.out.contains('\u{1b}'), "{shown:?}");
+    let body: &[u8] = b"no text: \xff\xfe \x1b \xc3";
+    let http = reqwest::Client::builder().timeout(SOON).build().unwrap();
+    let sent = http
+        .post(format!("{}/audit-logs", process.url))
+        .header("Authorization", AUTHORIZATION)
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(sent.status(), 400);
+    let kept = process.rows("/api/v1/quarantine?limit=1").await;
+    let id = kept[0]["id"].as_str().unwrap();
+    let shown = usher.run(&["quarantine", "show", id]).await;
+    let raw = r"raw               no text: \xff\xfe \u{1b} \xc3";
+    assert!(shown.out.lines().any(|line| line == raw), "{shown:?}");
 
     let table = usher.run(&["events", "--principal", &someone]).await;
     let rows: Vec<Vec<&str>> = table

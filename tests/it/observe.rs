@@ -339,7 +339,14 @@ async fn whom_a_deed_changed_is_read_again_by_id_until_a_look_has(pool: PgPool) 
     for person in [ann, bob] {
         world.directory.touch(world.portal, person).await.unwrap();
     }
-    let touched = async |look| world.directory.touched(look, 10).await.unwrap();
+    let touched = async |look| {
+        world
+            .directory
+            .touched(look, 10, 10)
+            .await
+            .unwrap()
+            .developers
+    };
     assert_eq!(touched(began).await, [], "it began before the change");
     let state = || world.directory.look_state(world.portal);
     assert!(state().await.unwrap().hinted);

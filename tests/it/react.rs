@@ -46,14 +46,14 @@ fn load(text: &str) -> Arc<RuleSet> {
 }
 
 /// A stage with a reactor at work, and an observer that looks when it is told to.
-struct Scene {
-    stage: Stage,
-    observer: Observer,
+pub(crate) struct Scene {
+    pub(crate) stage: Stage,
+    pub(crate) observer: Observer,
     rules: watch::Sender<Arc<RuleSet>>,
 }
 
 impl Scene {
-    async fn new(pool: PgPool, rules: &str) -> Self {
+    pub(crate) async fn new(pool: PgPool, rules: &str) -> Self {
         let stage = Stage::new(pool).await;
         let observer = Observer::new(Parts {
             client: stage.client.clone(),
@@ -84,7 +84,7 @@ impl Scene {
     }
 
     /// Runs reactor and worker while `play` lasts.
-    async fn during<T>(&self, play: impl Future<Output = T>) -> T {
+    pub(crate) async fn during<T>(&self, play: impl Future<Output = T>) -> T {
         let (reactor, worker) = (self.reactor(), self.stage.worker(quick()));
         let stop = CancellationToken::new();
         let play = async {
@@ -110,7 +110,7 @@ impl Scene {
         output
     }
 
-    async fn look(&self) {
+    pub(crate) async fn look(&self) {
         let look = self.observer.sweep_once(PORTAL.into(), Scope::All);
         Box::pin(look).await.unwrap();
     }
@@ -137,7 +137,7 @@ impl Scene {
         eventually("everything is settled", nothing_open).await;
     }
 
-    async fn append(&self, events: Vec<NewEvent>) {
+    pub(crate) async fn append(&self, events: Vec<NewEvent>) {
         let batch = NewBatch {
             id: Ids::new(self.stage.clock.clone()).next(),
             source: Source::Webhook,
@@ -151,7 +151,7 @@ impl Scene {
         self.stage.journal.append(&batch).await.unwrap();
     }
 
-    async fn is_hinted(&self) -> bool {
+    pub(crate) async fn is_hinted(&self) -> bool {
         self.stage
             .directory
             .look_state(PORTAL.into())

@@ -66,7 +66,7 @@ impl Pipeline {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
         command
-            .args(["reconcile", "--rules", "rules.yaml"])
+            .arg("reconcile")
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
@@ -77,6 +77,9 @@ impl Pipeline {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if !arguments.contains(&"--rules") {
+            command.args(["--rules", "rules.yaml"]);
+        }
         command
     }
 
@@ -178,6 +181,26 @@ async fn rules_in_shadow_show_what_they_would_do_and_are_no_work() {
 }
 
 #[tokio::test]
+async fn whom_rules_in_shadow_would_leave_to_a_human_is_counted_apart() {
+    let second_look = "  - name: second-look\n    mode: shadow\n    on: developer.signed_up\n    \
+                       then: [{park: look first}]\n";
+    let pipeline = Pipeline::new(&format!("{RULES}{second_look}")).await;
+    let ended = pipeline.run(&["--dry-run"]).await;
+    let shown = text(&ended.stdout);
+    assert_eq!(code(&ended), 3, "{shown}");
+    assert_eq!(
+        shown.lines().last().unwrap(),
+        "3 waiting: 2 deeds would be done, 2 would be left to a human if the rules in shadow were \
+         live, no rule for 1"
+    );
+    let summary = lines(&pipeline.run(&["--dry-run", "--json"]).await);
+    let summary = summary.last().unwrap();
+    assert_eq!(summary["left_to_a_human"], 0);
+    assert_eq!(summary["left_to_a_human_in_shadow"], 2);
+    assert_eq!(summary["deeds"], 2);
+}
+
+#[tokio::test]
 async fn a_rule_for_one_portal_leaves_the_others_alone() {
     let only = format!("    portals: [{PORTAL}]\n    on:");
     let pipeline = Pipeline::new(&RULES.replace("    on:", &only)).await;
@@ -233,6 +256,19 @@ async fn says_in_one_line_what_is_missing() {
     std::fs::write(pipeline.rules_file(), "version: 1\nrules: [{name: x}]\n").unwrap();
     let ended = pipeline.run(&["--dry-run"]).await;
     assert_eq!(code(&ended), 2, "rules that do not check");
+    assert_eq!(
+        text(&ended.stderr),
+        "rules.yaml:2:9: on is missing in this rule\nrules.yaml:2:9: then is missing in this rule\n\
+         usher: rules.yaml has 2 mistakes\n",
+        "as `usher rules check` has them"
+    );
+    let ended = pipeline.run(&["--dry-run", "--rules", "none.yaml"]).await;
+    assert_eq!(code(&ended), 2);
+    let said = text(&ended.stderr);
+    assert!(
+        said.starts_with("usher: could not read none.yaml: "),
+        "{said}"
+    );
     let bare = Command::new(env!("CARGO_BIN_EXE_usher"))
         .args(["reconcile", "--dry-run"])
         .current_dir(pipeline.folder.path())

@@ -15,6 +15,7 @@ use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::konnect::{PARTNERS, PORTAL, RULES};
 use crate::support::process::{Installation, Process, settings};
+use crate::support::record::Record;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const JAMES: Uuid = Uuid::from_u128(0xb1);
@@ -171,6 +172,84 @@ async fn what_a_rule_planned_is_called_off_when_it_is_no_longer_live() {
     assert!(writes.is_empty(), "{writes:?}");
     usher.terminate().await;
     assert!(usher.exit(PATIENCE).await.success());
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn instances_whose_rules_differ_leave_each_others_actions_alone() {
+    let database = TestDatabase::create().await;
+    let folder = TempDir::new().unwrap();
+    let (file, other_file) = (folder.path().join("a.yaml"), folder.path().join("b.yaml"));
+    let off = RULES.replacen("    on: ", "    mode: off\n    on: ", 1);
+    replace(&file, RULES);
+    replace(&other_file, &off);
+    let (emulator, settings) = konnect(&database, &file).await;
+    let mut other_settings = settings.clone();
+    other_settings["rules"]["path"] = json!(other_file);
+    let mut installation = Installation::new(&settings);
+    let mut other = Installation::new(&other_settings);
+    assert_eq!(installation.run(&["migrate"]).await.code, Some(0));
+    let pause = ["actions", "pause", "--by", "ada"];
+    assert_eq!(installation.run(&pause).await.code, Some(0));
+    let one = installation.start().await;
+    has(&one, 2, "planned").await;
+    let mut record = Record::of(&database).await;
+    let at_work = async |record: &mut Record, count| {
+        let running = "SELECT count(*) FROM rule_holders
+            WHERE stopped_at IS NULL AND renewed_at > now() - interval '6 s'";
+        let settled = "SELECT count(*) FROM readers";
+        eventually("the instances know their rules", PATIENCE, async || {
+            record.number(running).await == count && record.number(settled).await > 0
+        })
+        .await;
+    };
+
+    // The other one begins, reads its file again, and begins again.
+    let two = other.start().await;
+    at_work(&mut record, 2).await;
+    eventually("it works", PATIENCE, async || {
+        two.parts().await["konnect"]["status"] == "ok"
+    })
+    .await;
+    two.hang_up().await;
+    says(&two, 1, USED).await;
+    two.terminate().await;
+    assert!(two.exit(PATIENCE).await.success());
+    let two = other.start().await;
+    eventually("it works", PATIENCE, async || {
+        two.parts().await["konnect"]["status"] == "ok"
+    })
+    .await;
+    has(&two, 0, "cancelled").await;
+    has(&two, 2, "planned").await;
+
+    // Switched off where it was live: at once, whatever others have.
+    replace(&file, &off);
+    one.hang_up().await;
+    has(&one, 2, "cancelled").await;
+    replace(&file, RULES);
+    one.hang_up().await;
+    has(&one, 2, "planned").await;
+    // Nobody is left who has it live.
+    one.kill().await;
+    has(&two, 4, "cancelled").await;
+    two.terminate().await;
+    assert!(two.exit(PATIENCE).await.success());
+
+    // Switched off after a crash: what the dead instance said counts for nothing, and nothing is
+    // claimed before that is certain.
+    let one = installation.start().await;
+    has(&one, 2, "planned").await;
+    one.kill().await;
+    replace(&file, &off);
+    assert_eq!(installation.run(&["actions", "resume"]).await.code, Some(0));
+    let one = installation.start().await;
+    has(&one, 6, "cancelled").await;
+    let writes = emulator.requests().into_iter();
+    let writes: Vec<_> = writes.filter(|one| one.method == "PATCH").collect();
+    assert!(writes.is_empty(), "{writes:?}");
+    one.terminate().await;
+    assert!(one.exit(PATIENCE).await.success());
     database.drop().await;
 }
 

@@ -124,7 +124,7 @@ async fn what_was_taken_in_unchecked_is_checked_later_and_owed_again() {
     let text = usher
         .run(&["events", "reverify", "--verification", "failed"])
         .await;
-    assert_eq!(text.out, "3 entries checked against 1 keys\n");
+    assert_eq!(text.out, "3 entries checked against 1 key\n");
     drop(connection);
     database.drop().await;
 }

@@ -138,6 +138,10 @@ fn of_rule<'a>(objects: &'a [Value], rule: &str) -> &'a Value {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one installation, asked from every side"
+)]
 async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
     let filled = Filled::new().await;
     let (ada, james) = (ADA.to_string(), JAMES.to_string());
@@ -160,6 +164,12 @@ async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
     ] {
         assert!(told.contains(line), "{line}\n---\n{told}");
     }
+
+    let ended = filled
+        .run(&["rules", "explain", "--developer", &james])
+        .await;
+    let no = "in_team(developer, \"Staff\") → false (names of developer.teams = [\"Partners\"])";
+    assert!(ended.out.contains(no), "{}", ended.out);
 
     let objects = ["rules", "explain", "--developer", &james, "--json"];
     let objects = filled.objects(&objects).await;
@@ -366,14 +376,25 @@ async fn tries_rules_on_the_past_and_two_files_against_each_other() {
 async fn a_window_that_cannot_be_is_wrong_usage() {
     let filled = Filled::new().await;
     for (from, to, said) in [
-        ("1h", "2h", "the window ends before it starts"),
-        ("1h", "1h", "the window ends before it starts"),
+        (
+            "2026-06-23T14:00:00Z",
+            "2026-06-23T12:00:00Z",
+            "the window ends at 2026-06-23T12:00:00.000Z, before it starts at 2026-06-23T14:00:00.000Z",
+        ),
+        (
+            "2999-01-01T00:00:00Z",
+            "0s",
+            "before it starts at 2999-01-01T00:00:00.000Z",
+        ),
+        ("1h", "1h", "the window is empty: it starts and ends at 2"),
         (
             "2999-01-01T00:00:00Z",
             "2999-01-02T00:00:00Z",
-            "the window starts in the future",
+            "the window starts at 2999-01-01T00:00:00.000Z, in the future",
         ),
         ("yesterday", "0s", "expected a time such as"),
+        ("99999999999d", "0s", "'99999999999d'"),
+        ("0000-01-01T00:00:00Z", "0s", "'0000-01-01T00:00:00Z'"),
     ] {
         let ended = filled
             .run(&["rules", "test", "--from", from, "--to", to])

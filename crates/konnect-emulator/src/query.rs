@@ -1,7 +1,7 @@
 //! Lists as Konnect serves them: deepObject filters, sorting, and the two ways of paging. It works on rows it is given
 //! and on the declarations of `resources`.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -254,14 +254,12 @@ fn sort(world: &World, rows: &mut [&Row], query: &Query, sorts: &[Sort]) -> Resu
             InvalidParameter::query("sort", "enum", reason).with("choices", json!(choices));
         return Err(Problem::invalid(vec![mistake]));
     };
-    rows.sort_by(|left, right| {
-        let order = as_text(&(sort.read)(world, left)).cmp(&as_text(&(sort.read)(world, right)));
-        if direction == "desc" {
-            order.reverse()
-        } else {
-            order
-        }
-    });
+    let key = |row: &&Row| as_text(&(sort.read)(world, row));
+    if direction == "desc" {
+        rows.sort_by_cached_key(|row| Reverse(key(row)));
+    } else {
+        rows.sort_by_cached_key(key);
+    }
     Ok(())
 }
 
@@ -327,8 +325,7 @@ fn page_by_cursor(
         )
     };
     let next = (end < rows.len() && end > start).then(|| link("after", end - 1));
-    let previous =
-        (start > 0 && start.cmp(&rows.len()) == Ordering::Less).then(|| link("before", start));
+    let previous = (start > 0 && start < rows.len()).then(|| link("before", start));
     let data: Vec<Value> = rows[start.min(end)..end]
         .iter()
         .map(|row| (listing.view)(world, row))

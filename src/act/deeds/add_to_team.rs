@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use konnect::{Membership, NewTeam, TeamId};
+use serde_json::json;
 
 use crate::act::TeamRef;
 use crate::act::deeds::team::{self, Found};
@@ -37,21 +38,27 @@ pub(super) async fn carry_out(
             )));
         }
     };
+    let report = json!({ "team_id": id });
+    let joined = || bench.saw(|seen| seen.memberships.push((id, developer)));
     if team::is_member(bench, id, developer).await? {
+        joined();
+        bench.found(&report).await?;
         return Ok(bench.held("member"));
     }
-    if bench.queue.did_before(bench.claimed).await? {
+    let (portal, claimed) = (bench.portal().0, bench.claimed);
+    let this = (&claimed.deed, claimed.id);
+    let made = bench.queue.made_member(portal, developer.0, id.0, this);
+    if made.await? {
         return Ok(Outcome::Refused(
             "somebody else ended the membership".into(),
         ));
     }
-    bench.sending().await?;
+    bench.sending_with(&report).await?;
     let teams = bench.client.teams(bench.portal());
-    match teams
-        .add_member(id, developer)
-        .await
-        .map_err(Trouble::Api)?
-    {
+    let added = teams.add_member(id, developer).await;
+    let added = added.map_err(Trouble::Api)?;
+    joined();
+    match added {
         Membership::Added => Ok(Outcome::Done(Doing::Written)),
         Membership::AlreadyMember => Ok(bench.held("member")),
     }
@@ -74,7 +81,11 @@ async fn make(bench: &Bench<'_>, name: &str) -> Result<TeamId, Trouble> {
         ..NewTeam::default()
     };
     match bench.client.teams(bench.portal()).create(&team).await {
-        Ok(made) => Ok(made.id),
+        Ok(made) => {
+            let id = made.id;
+            bench.saw(|seen| seen.teams.push(made));
+            Ok(id)
+        }
         // No answer for a name in use is declared: whoever made it meanwhile made what was wanted.
         Err(error) if matches!(error.status(), Some(400 | 409)) => {
             match team::find(bench, &TeamRef::Name(name.to_owned())).await? {

@@ -16,13 +16,16 @@ mod revoke_registration;
 mod status;
 mod team;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use konnect::PortalId;
 use serde_json::Value;
 
-use crate::act::claim::Claimed;
+use crate::act::claim::{Claimed, Note};
+use crate::act::gather::Gather;
 use crate::act::notify::Notifier;
+use crate::act::seen::Seen;
 use crate::act::trouble::Trouble;
 use crate::act::{DeedSpec, Queue};
 use crate::directory::Directory;
@@ -66,6 +69,10 @@ pub(super) struct Bench<'a> {
     pub(super) directory: &'a Directory,
     pub(super) notifier: &'a Notifier,
     pub(super) claimed: &'a Claimed,
+    /// Notes that writes follow.
+    pub(super) notes: &'a Gather<Note>,
+    /// What the attempt saw so far.
+    pub(super) seen: &'a Mutex<Seen>,
     /// How long a lease is renewed for.
     pub(super) lease: Duration,
 }
@@ -95,11 +102,20 @@ impl Bench<'_> {
     }
 
     async fn note(&self, report: Option<&Value>) -> Result<(), Trouble> {
-        let noted = self.queue.about_to_write(self.claimed, self.lease, report);
-        if noted.await? {
+        let note = Note {
+            id: self.claimed.id,
+            lease: self.claimed.lease,
+            report: report.cloned(),
+        };
+        if self.notes.ask(note).await? {
             return Ok(());
         }
         Err(Trouble::LeaseLost)
+    }
+
+    /// Remembers what the API answered, for the directory.
+    fn saw(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Says why nothing was to be written: what was wanted holds, be it by an earlier attempt

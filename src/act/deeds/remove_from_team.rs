@@ -1,5 +1,7 @@
 //! Ends a developer's membership of a team. Who is no member needs no write.
 
+use serde_json::json;
+
 use crate::act::TeamRef;
 use crate::act::deeds::team::{self, Found};
 use crate::act::deeds::{Bench, Doing, Outcome};
@@ -23,7 +25,7 @@ pub(super) async fn carry_out(bench: &Bench<'_>, team: &TeamRef) -> Result<Outco
     if !team::is_member(bench, id, developer).await? {
         return Ok(bench.held("no member"));
     }
-    bench.sending().await?;
+    bench.sending_with(&json!({ "team_id": id })).await?;
     let teams = bench.client.teams(bench.portal());
     teams
         .remove_member(id, developer)

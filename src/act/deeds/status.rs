@@ -54,7 +54,10 @@ pub(super) async fn set_developer(
 pub(super) async fn developer(bench: &Bench<'_>) -> Result<DeveloperStatus, Trouble> {
     let developers = bench.client.developers(bench.portal());
     let found = developers.get(team::developer(bench)?).await;
-    Ok(found.map_err(Trouble::on_read("developer"))?.status)
+    let found = found.map_err(Trouble::on_read("developer"))?;
+    let status = found.status.clone();
+    bench.saw(|seen| seen.developers.push(found));
+    Ok(status)
 }
 
 /// Gives a developer of whom `now` was just read the status.
@@ -72,9 +75,9 @@ pub(super) async fn answer_developer(
             let after = developers
                 .set_status(team::developer(bench)?, wanted)
                 .await
-                .map_err(Trouble::Api)?
-                .status;
-            written(after.as_str(), wanted.as_str())?;
+                .map_err(Trouble::Api)?;
+            written(after.status.as_str(), wanted.as_str())?;
+            bench.saw(|seen| seen.developers.push(after));
             Ok(Outcome::Done(Doing::Written))
         }
     }
@@ -93,19 +96,20 @@ pub(super) async fn set_registration(
     let now = registrations
         .get(application, id)
         .await
-        .map_err(Trouble::on_read("registration"))?
-        .status;
-    match judge(now.as_str(), wanted.as_str()) {
-        Answer::Held => Ok(bench.held(now.as_str())),
-        Answer::Refuse => Ok(refused("registration", now.as_str(), wanted.as_str())),
+        .map_err(Trouble::on_read("registration"))?;
+    let status = now.status.clone();
+    bench.saw(|seen| seen.registrations.push(now));
+    match judge(status.as_str(), wanted.as_str()) {
+        Answer::Held => Ok(bench.held(status.as_str())),
+        Answer::Refuse => Ok(refused("registration", status.as_str(), wanted.as_str())),
         Answer::Write => {
             bench.sending().await?;
             let after = registrations
                 .set_status(application, id, wanted)
                 .await
-                .map_err(Trouble::Api)?
-                .status;
-            written(after.as_str(), wanted.as_str())?;
+                .map_err(Trouble::Api)?;
+            written(after.status.as_str(), wanted.as_str())?;
+            bench.saw(|seen| seen.registrations.push(after));
             Ok(Outcome::Done(Doing::Written))
         }
     }

@@ -34,7 +34,12 @@ pub(super) async fn find(bench: &Bench<'_>, team: &TeamRef) -> Result<Found, Tro
         .list(&options)
         .await
         .map_err(Trouble::on_read("portal"))?;
-    Ok(exactly(&teams, name))
+    let found = exactly(&teams, name);
+    if let Found::One(id) = found {
+        let named = teams.into_iter().filter(|team| team.id == id);
+        bench.saw(|seen| seen.teams.extend(named));
+    }
+    Ok(found)
 }
 
 fn exactly(teams: &[Team], name: &str) -> Found {

@@ -11,7 +11,7 @@ use crate::act::{Action, Intervened, Person, Queue, Verb};
 use crate::cli::actions::person::PersonArgs;
 use crate::cli::actions::{FilterArgs, matching, print, told};
 use crate::cli::record::{Record, or_stopped};
-use crate::cli::{CliError, Common, DIFFERENCES, Output};
+use crate::cli::{CliError, Common, DIFFERENCES, Output, Reader};
 use crate::config::Environment;
 use crate::console::{api, render};
 
@@ -63,7 +63,7 @@ pub(super) async fn run(
         // Who names actions one by one means them; a filter may match more than was thought of.
         let asks = args.dry_run || (args.ids.is_empty() && chosen.len() > 1 && !args.yes);
         if asks {
-            return Ok(list(verb, &chosen, now, output));
+            return list(verb, &chosen, now, output);
         }
         if chosen.is_empty() {
             Output::progress("no action matches");
@@ -89,7 +89,7 @@ pub(super) async fn pause(
     let (paused, is_new) = or_stopped(record.finish(work).await?)?;
     let already = if is_new { "" } else { "already " };
     let text = format!("{already}{}", told(&paused));
-    Output::new(args.common.json).data(&text, &render::pause(Some(&paused)));
+    Output::new(args.common.json).data(&text, &render::pause(Some(&paused)))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn resume(
         Some(paused) => format!("actions go on; they were {}", told(&paused)),
         None => "actions were not paused".to_owned(),
     };
-    Output::new(args.common.json).data(&text, &render::pause(None));
+    Output::new(args.common.json).data(&text, &render::pause(None))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -161,18 +161,23 @@ impl ByHandArgs {
 }
 
 /// Lists what it would be done to; 3 where there is something.
-fn list(verb: Verb, chosen: &[Action], now: DateTime<Utc>, output: Output) -> ExitCode {
+fn list(
+    verb: Verb,
+    chosen: &[Action],
+    now: DateTime<Utc>,
+    output: Output,
+) -> Result<ExitCode, CliError> {
     if chosen.is_empty() {
         Output::progress("no action matches");
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
-    print(chosen, now, output);
+    print(chosen, now, output)?;
     let count = chosen.len();
     let noun = if count == 1 { "action" } else { "actions" };
     Output::progress(&format!(
         "{count} {noun}, left as they are: add --yes to {verb} them all"
     ));
-    ExitCode::from(DIFFERENCES)
+    Ok(ExitCode::from(DIFFERENCES))
 }
 
 /// Does it to one action after the other; fails when one of them could not be done.
@@ -184,6 +189,8 @@ async fn do_all(
     output: Output,
 ) -> Result<ExitCode, CliError> {
     let mut refused = 0_usize;
+    // What cannot be shown is done all the same: half of it done would help nobody.
+    let mut shown = Ok(Reader::There);
     for action in chosen {
         let id = action.id;
         let done = actions.intervene(id, verb, person).await;
@@ -196,7 +203,8 @@ async fn do_all(
                 let made = successor.map_or_else(String::new, |made| {
                     format!(", by {} {by}", made.action.deed)
                 });
-                output.data(&format!("{verb} {id}: {deed} of {target}{made}"), &now);
+                let text = format!("{verb} {id}: {deed} of {target}{made}");
+                shown = shown.and_then(|_| output.data(&text, &now));
             }
             other => {
                 refused += 1;
@@ -210,5 +218,6 @@ async fn do_all(
             "{refused} of {count} actions were left as they are"
         )));
     }
+    shown?;
     Ok(ExitCode::SUCCESS)
 }

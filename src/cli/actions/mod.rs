@@ -14,13 +14,11 @@ use uuid::Uuid;
 use crate::act::{
     Action, ActionDetail, ActionFilter, ActionPosition, ActionState, DeedSpec, Paused, Queue, Verb,
 };
+use crate::cli::listing::{Listing, PAGE};
 use crate::cli::record::{Record, or_stopped};
-use crate::cli::table::{Table, field};
+use crate::cli::table::field;
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
-
-/// Rows in one question to the database.
-const PAGE: i64 = 1_000;
 
 /// Arguments of `usher actions`.
 #[derive(Debug, Args)]
@@ -122,7 +120,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     if let Some(paused) = paused {
         Output::progress(&format!("all actions are {}", told(&paused)));
     }
-    print(&found, now, Output::new(args.common.json));
+    print(&found, now, Output::new(args.common.json))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -137,7 +135,7 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     };
     let found = or_stopped(record.finish(read).await?)?;
     let detail = found.ok_or_else(|| anyhow!("there is no action with this id"))?;
-    Output::new(args.common.json).data(&whole(&detail), &detail);
+    Output::new(args.common.json).data(&whole(&detail), &detail)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -183,24 +181,26 @@ async fn matching(
     }
 }
 
-fn print(actions: &[Action], now: DateTime<Utc>, output: Output) {
-    let mut table = Table::new(["ID", "STATE", "AGE", "DEED", "TARGET", "RULE", "REASON"]);
+fn print(actions: &[Action], now: DateTime<Utc>, output: Output) -> Result<(), CliError> {
+    let heading = ["ID", "STATE", "AGE", "DEED", "TARGET", "RULE", "REASON"];
+    let mut listing = Listing::new(heading, output);
     for action in actions {
-        if output.is_json() {
-            output.data("", action);
-        } else {
-            table.push([
-                action.id.to_string(),
-                action.state.to_string(),
-                age(now - action.created_at),
-                action.deed.clone(),
-                format!("{} {}", action.target.kind(), action.target.id()),
-                action.rule.clone(),
-                action.reason.clone().unwrap_or_default(),
-            ]);
-        }
+        listing.put(|| action, || cells(action, now))?;
     }
-    output.table(&mut table);
+    listing.end()?;
+    Ok(())
+}
+
+fn cells(action: &Action, now: DateTime<Utc>) -> [String; 7] {
+    [
+        action.id.to_string(),
+        action.state.to_string(),
+        age(now - action.created_at),
+        action.deed.clone(),
+        format!("{} {}", action.target.kind(), action.target.id()),
+        action.rule.clone(),
+        action.reason.clone().unwrap_or_default(),
+    ]
 }
 
 /// How long ago, in its largest unit.

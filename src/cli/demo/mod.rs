@@ -23,11 +23,15 @@ use crate::config::{Environment, LogFormat, parse_span};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::{self, TelemetryError};
 
+/// Below that nobody has come yet.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
 /// Arguments of `usher demo`.
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// End after this time, such as 30s [default: until Ctrl-C]
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
     span: Option<Duration>,
     /// Print one JSON object a line
     #[arg(long)]
@@ -75,8 +79,18 @@ pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<Exi
         }
     };
     let summary = stage.play(output, end).await?;
-    Output::last(&summary);
+    Output::last(&summary)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How long a demo is to last.
+fn span(text: &str) -> Result<Duration, String> {
+    let span = parse_span(text)?;
+    if (SHORTEST..=LONGEST).contains(&span) {
+        Ok(span)
+    } else {
+        Err("expected a time from 1s to 365d".to_owned())
+    }
 }
 
 fn complain(result: std::io::Result<()>) {

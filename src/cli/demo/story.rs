@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{DeveloperId, PortalId};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::act::{Action, ActionFilter, ActionState, Queue, Target};
 use crate::cli::demo::people::Person;
-use crate::cli::{CliError, Output};
+use crate::cli::{CliError, Output, Reader};
 use crate::clock::Clock;
 use crate::directory::{Directory, Owner};
 use crate::journal::{Journal, JournalError};
@@ -72,6 +72,8 @@ pub(super) struct Story {
     settled: HashSet<String>,
     approvals: Vec<Duration>,
     registrations: usize,
+    /// How the telling went so far.
+    shown: Result<Reader, CliError>,
 }
 
 impl Story {
@@ -85,6 +87,8 @@ impl Story {
     const WAITS_AFTER: TimeDelta = TimeDelta::seconds(5);
     /// How long the summary waits until the topic has what the journal has.
     const CATCH_UP: Duration = Duration::from_secs(1);
+    /// How long it waits for a database that a short demo ends before.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     pub(super) fn new(parts: Parts) -> Self {
         Self {
@@ -95,6 +99,7 @@ impl Story {
             settled: HashSet::new(),
             approvals: Vec::new(),
             registrations: 0,
+            shown: Ok(Reader::There),
         }
     }
 
@@ -137,7 +142,7 @@ impl Story {
     /// Shows one step; `rule` is the one that brought it about, `took` the time since the person
     /// signed up.
     fn tell(
-        &self,
+        &mut self,
         who: &str,
         step: Step,
         rule: Option<&str>,
@@ -160,7 +165,9 @@ impl Story {
             "rule": rule,
             "took_ms": took.map(millis),
         });
-        output.data(text.trim_end(), &data);
+        if self.shown.is_ok() {
+            self.shown = output.data(text.trim_end(), &data);
+        }
     }
 
     /// Looks at usher's actions and shows those that came to an end since the last look.
@@ -246,10 +253,33 @@ impl Story {
         Ok(subject.email)
     }
 
+    /// Waits until there is something to count: usher makes its tables while people come already.
+    async fn wait_for_the_record(&self) -> Result<(), CliError> {
+        let deadline = Instant::now() + Self::PATIENCE;
+        loop {
+            let pending = self.parts.journal.pending_migrations().await;
+            let pending = pending.context("could not count the events")?;
+            if pending.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(CliError::Failed(anyhow!(
+                    "the database was not ready in time for the demo"
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The sums, counted where they are: in the journal, by the broker's reports, among the actions.
     ///
     /// Waits a moment for the topic, which is behind the journal while anything happens.
-    pub(super) async fn summary(&self) -> Result<Summary, CliError> {
+    ///
+    /// # Errors
+    /// Also when a step could not be shown.
+    pub(super) async fn summary(&mut self) -> Result<Summary, CliError> {
+        std::mem::replace(&mut self.shown, Ok(Reader::There))?;
+        self.wait_for_the_record().await?;
         let deadline = Instant::now() + Self::CATCH_UP;
         let (events_stored, kafka_published) = loop {
             let stored = self.parts.journal.stored_events().await;

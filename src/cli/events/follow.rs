@@ -7,9 +7,9 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use crate::cli::events::{PAGE, put, table};
-use crate::cli::table::Table;
-use crate::cli::{CliError, Output};
+use crate::cli::events::{HEADING, put};
+use crate::cli::listing::{Listing, PAGE};
+use crate::cli::{CliError, Output, Reader};
 use crate::clock::Clock;
 use crate::journal::{EventFilter, Journal, JournalError, Position, StoredEvent};
 
@@ -38,10 +38,10 @@ pub(super) async fn follow(
         .search_page(&filter, None, i64::from(limit).min(PAGE))
         .await
         .context("could not read events")?;
-    let mut table = table();
-    print(&newest.events, &mut table, output);
-    if !output.is_json() {
-        output.table(&mut table);
+    let mut listing = Listing::new(HEADING, output);
+    let printed = print(&newest.events, &mut listing)?;
+    if printed == Reader::Gone || listing.end()? == Reader::Gone {
+        return Ok(());
     }
     loop {
         tokio::time::sleep(EVERY).await;
@@ -64,12 +64,11 @@ pub(super) async fn follow(
                 ..filter.clone()
             };
             let events = all(&journal, &filter).await;
-            print(
-                &events.context("could not read events")?,
-                &mut table,
-                output,
-            );
-            Output::lines(&table.take());
+            let events = events.context("could not read events")?;
+            let printed = print(&events, &mut listing)?;
+            if printed == Reader::Gone || listing.go_on()? == Reader::Gone {
+                return Ok(());
+            }
         }
         seen = recent.into_iter().collect();
     }
@@ -89,8 +88,11 @@ async fn all(journal: &Journal, filter: &EventFilter) -> Result<Vec<StoredEvent>
 }
 
 /// The oldest first, as they follow each other.
-fn print(events: &[StoredEvent], table: &mut Table<6>, output: Output) {
+fn print(events: &[StoredEvent], listing: &mut Listing<6>) -> Result<Reader, CliError> {
     for event in events.iter().rev() {
-        put(event, table, output);
+        if put(listing, event)? == Reader::Gone {
+            return Ok(Reader::Gone);
+        }
     }
+    Ok(Reader::There)
 }

@@ -6,21 +6,21 @@ mod reverify;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
+use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::cli::record::{Record, or_stopped, within_reach};
-use crate::cli::table::{Table, field};
-use crate::cli::times::Moment;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::listing::{Listing, Page};
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::table::{bytes_as_text, field};
+use crate::cli::times::{Moment, ends};
+use crate::cli::{CliError, Common, Output, Reader};
+use crate::clock::Clock;
 use crate::config::Environment;
 use crate::console::render;
 use crate::event::{EventId, Kind, Verdict};
-use crate::journal::{EventFilter, Journal, Position, StoredEvent};
-
-/// Events in one question to the database.
-const PAGE: i64 = 1_000;
+use crate::journal::{EventFilter, StoredEvent};
 
 /// Arguments of `usher events`.
 #[derive(Debug, Args)]
@@ -97,8 +97,8 @@ pub(super) async fn run(args: EventsArgs, environment: &Environment) -> Result<E
 }
 
 async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let filter = args.filter(Clock::system().now())?;
     let record = Record::open(&args.common, environment).await?;
-    let filter = args.filter(&record);
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     if args.follow {
@@ -108,8 +108,14 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
         // Whoever follows ends it by a signal: that is no failure.
         record.finish(follow).await?;
     } else {
-        let limit = args.limit.unwrap_or(100);
-        let listed = print_newest(&journal, &filter, limit, output);
+        let page = async |last: Option<&StoredEvent>, limit| {
+            let found = journal.search_page(&filter, last.map(Into::into), limit);
+            let found = found.await.context("could not read events")?;
+            let (rows, more) = (found.events, found.more);
+            Ok(Page { rows, more })
+        };
+        let listing = Listing::new(HEADING, output);
+        let listed = listing.show_newest(args.limit.unwrap_or(100), page, put);
         or_stopped(record.finish(listed).await?)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -128,81 +134,50 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     let found = or_stopped(record.finish(found).await?)?;
     let event = found.ok_or_else(|| anyhow!("there is no event with this id"))?;
     let data = render::event(&event);
-    output.data(&whole(&event, &data), &data);
+    output.data(&whole(&event, &data), &data)?;
     Ok(ExitCode::SUCCESS)
 }
 
 impl ListArgs {
-    fn filter(&self, record: &Record) -> EventFilter {
-        let now = record.clock.now();
-        let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
-        EventFilter {
+    fn filter(&self, now: DateTime<Utc>) -> Result<EventFilter, CliError> {
+        let (from, to) = ends(self.from, self.to, now)?;
+        Ok(EventFilter {
             portal_id: self.portal.clone(),
             principal_id: self.principal.clone(),
             name: self.name.clone(),
             kind: self.kind.map(|kind| kind.as_str().to_owned()),
             trace_id: self.trace.clone(),
             verification: self.verification,
-            from: time(self.from),
-            to: time(self.to),
+            from,
+            to,
             q: self.q.clone(),
             batches: None,
-        }
+        })
     }
 }
 
-/// The newest events that match, newest first, page by page.
-async fn print_newest(
-    journal: &Journal,
-    filter: &EventFilter,
-    limit: u32,
-    output: Output,
-) -> Result<(), CliError> {
-    let mut table = table();
-    let mut left = i64::from(limit);
-    let mut after: Option<Position> = None;
-    while left > 0 {
-        let found = journal
-            .search_page(filter, after, left.min(PAGE))
-            .await
-            .context("could not read events")?;
-        for event in &found.events {
-            put(event, &mut table, output);
-        }
-        left -= i64::try_from(found.events.len()).unwrap_or(left);
-        after = found.events.last().map(Into::into);
-        if !found.more || after.is_none() {
-            break;
-        }
-    }
-    output.table(&mut table);
-    Ok(())
-}
+const HEADING: [&str; 6] = ["TIME", "KIND", "NAME", "PRINCIPAL", "VERIFICATION", "ID"];
 
-fn table() -> Table<6> {
-    Table::new(["TIME", "KIND", "NAME", "PRINCIPAL", "VERIFICATION", "ID"])
-}
-
-/// Prints an event as JSON at once, or puts it into the table.
-fn put(event: &StoredEvent, table: &mut Table<6>, output: Output) {
+/// Shows an event in a list.
+fn put(list: &mut Listing<6>, event: &StoredEvent) -> Result<Reader, CliError> {
     let data = render::event(event);
-    if output.is_json() {
-        output.data("", &data);
-        return;
-    }
+    list.put(|| &data, || cells(&data))
+}
+
+fn cells(data: &Value) -> [String; 6] {
     let text = |name: &str| match &data[name] {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     };
-    table.push([
+    [
         text("occurred_at"),
         text("kind"),
         text("name"),
         text("principal_id"),
         text("verification"),
         text("id"),
-    ]);
+    ]
 }
 
 /// Every member of an event, one a line, and its entry as received.
@@ -214,7 +189,7 @@ fn whole(event: &StoredEvent, data: &Value) -> String {
             other => lines.push(field(name, &other.to_string())),
         }
     }
-    lines.push(field("entry", &String::from_utf8_lossy(&event.raw)));
+    lines.push(field("entry", &bytes_as_text(&event.raw)));
     lines.join("\n")
 }
 

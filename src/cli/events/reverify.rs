@@ -11,13 +11,14 @@ use uuid::Uuid;
 
 use crate::app::build_client;
 use crate::cli::events::verdicts;
-use crate::cli::record::{Record, far_future, or_stopped, within_reach};
-use crate::cli::times::Moment;
-use crate::cli::{CliError, Common, DIFFERENCES, Output};
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::times::{Moment, ends};
+use crate::cli::{CliError, Common, DIFFERENCES, Output, counted};
+use crate::clock::Clock;
 use crate::config::Environment;
 use crate::event::Verdict;
 use crate::intake::{KeyRing, Reverified, Reverify};
-use crate::journal::CheckFilter;
+use crate::journal::{CheckFilter, far_future};
 
 /// Whoever waits hears something at least this often.
 const REMIND_EVERY: Duration = Duration::from_secs(10);
@@ -48,6 +49,8 @@ pub(super) async fn run(
     args: ReverifyArgs,
     environment: &Environment,
 ) -> Result<ExitCode, CliError> {
+    let now = Clock::system().now();
+    let (from, to) = ends(args.from, args.to, now)?;
     let record = Record::open(&args.common, environment).await?;
     let journal = record.journal().clone();
     let ring = KeyRing::new(
@@ -55,11 +58,10 @@ pub(super) async fn run(
         journal.clone(),
         record.clock.clone(),
     );
-    let now = record.clock.now();
-    let time = |moment: Option<Moment>| moment.map(|moment| within_reach(moment.resolve(now)));
     let filter = CheckFilter {
-        from: time(args.from).unwrap_or_else(|| within_reach(DateTime::<chrono::Utc>::MIN_UTC)),
-        to: time(args.to).unwrap_or_else(far_future),
+        // What has no time that can be known is at the epoch, and nothing is before it.
+        from: from.unwrap_or(DateTime::UNIX_EPOCH),
+        to: to.unwrap_or_else(far_future),
         portal_id: args.portal.map(|portal| portal.to_string()),
         verdict: args.verification,
     };
@@ -73,11 +75,11 @@ pub(super) async fn run(
         check(reverify.context("could not read the signing keys")?).await
     };
     let (done, keys) = or_stopped(record.finish(work).await?)?;
-    tell(&done, keys, args.dry_run, Output::new(args.common.json));
+    tell(&done, keys, args.dry_run, Output::new(args.common.json))?;
     if done.held > 0 {
         return Err(CliError::Failed(anyhow!(
-            "{} events are being read by somebody else and were left as they are: run it again",
-            done.held
+            "{} left as they are, somebody else is reading them: run it again",
+            counted(done.held, "event")
         )));
     }
     let stands = !done.lost.is_empty() || (args.dry_run && !done.changes.is_empty());
@@ -101,21 +103,21 @@ async fn check(mut reverify: Reverify) -> Result<(Reverified, usize), CliError> 
     Ok((reverify.so_far().clone(), reverify.keys()))
 }
 
-fn tell(done: &Reverified, keys: usize, dry_run: bool, output: Output) {
+fn tell(done: &Reverified, keys: usize, dry_run: bool, output: Output) -> Result<(), CliError> {
     for (change, count) in &done.changes {
         let (from, to) = (change.from, change.to);
         let written = if dry_run { "would change" } else { "changed" };
         output.data(
             &format!("{from} → {to}: {count} {written}"),
             &json!({ "from": from, "to": to, "events": count, "written": !dry_run }),
-        );
+        )?;
     }
     for (change, count) in &done.lost {
         let (from, to) = (change.from, change.to);
         output.data(
             &format!("{from}, now {to}: {count} left as they are"),
             &json!({ "from": from, "to": to, "events": count, "written": false }),
-        );
+        )?;
     }
     for id in &done.lost_ids {
         Output::progress(&format!("verified before, and no key fits any more: {id}"));
@@ -123,11 +125,16 @@ fn tell(done: &Reverified, keys: usize, dry_run: bool, output: Output) {
     let changed: u64 = done.changes.values().sum();
     let lost: u64 = done.lost.values().sum();
     let checked = done.checked;
+    let entries = match checked {
+        1 => "1 entry".to_owned(),
+        checked => format!("{checked} entries"),
+    };
     output.data(
-        &format!("{checked} entries checked against {keys} keys"),
+        &format!("{entries} checked against {}", counted(keys, "key")),
         &json!({
             "checked": checked, "keys": keys, "changed": changed,
             "no_longer_verified": lost, "held": done.held, "dry_run": dry_run,
         }),
-    );
+    )?;
+    Ok(())
 }

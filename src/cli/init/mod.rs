@@ -68,11 +68,16 @@ pub(super) async fn run(args: InitArgs, environment: &Environment) -> Result<Exi
         &konnect.base_url,
         &portals,
         &written,
-    );
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(output: Output, base_url: &Url, portals: &[Portal], written: &[PathBuf]) {
+fn show(
+    output: Output,
+    base_url: &Url,
+    portals: &[Portal],
+    written: &[PathBuf],
+) -> Result<(), CliError> {
     let portal_lines = portals
         .iter()
         .map(|portal| format!("  {}  {}", portal.id, plain(&portal.name)));
@@ -89,11 +94,12 @@ fn show(output: Output, base_url: &Url, portals: &[Portal], written: &[PathBuf])
     output.data(
         &text.join("\n"),
         &json!({ "base_url": base_url, "portals": listed, "files": written }),
-    );
+    )?;
     Output::progress(
         "next: fill in the lists of rules.yaml, see what they would do by `usher reconcile --dry-run`, \
          then choose a database in usher.toml",
     );
+    Ok(())
 }
 
 /// A path that holds from whatever folder usher is started in.

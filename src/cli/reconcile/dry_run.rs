@@ -13,7 +13,7 @@ use crate::app::build_client;
 use crate::cli::reach::{list_portals, refused};
 use crate::cli::reconcile::Beginning;
 use crate::cli::table::plain_lines;
-use crate::cli::{CliError, DIFFERENCES, Output};
+use crate::cli::{CliError, DIFFERENCES, Output, counted};
 use crate::clock::Clock;
 use crate::directory::{Scope, Snapshot};
 use crate::lifecycle::Lifecycle;
@@ -52,13 +52,13 @@ pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode,
         }
         if output.is_json() {
             for rehearsed in &told {
-                output.data("", &as_json(snapshot.portal_id, rehearsed));
+                output.data("", &as_json(snapshot.portal_id, rehearsed))?;
             }
         } else {
-            output.data(&as_text(snapshot, &told, verbose), &Value::Null);
+            output.data(&as_text(snapshot, &told, verbose), &Value::Null)?;
         }
     }
-    output.data(&total.text(), &total.json());
+    output.data(&total.text(), &total.json())?;
     Ok(if total.deeds > 0 {
         ExitCode::from(DIFFERENCES)
     } else {
@@ -120,6 +120,8 @@ struct Count {
     deeds: usize,
     in_shadow: usize,
     parked: usize,
+    /// Whom only rules in shadow would leave to a human.
+    parked_in_shadow: usize,
     /// Whoever waits, and no rule wants anything.
     left: usize,
 }
@@ -129,11 +131,18 @@ impl Count {
         self.waiting += 1;
         self.deeds += rehearsed.deeds(Mode::Live).count();
         self.in_shadow += rehearsed.deeds(Mode::Shadow).count();
-        let is_parked = |verdict: &Verdict| {
-            let mut wishes = verdict.wishes.iter().flatten();
-            verdict.mode == Mode::Live && wishes.any(|wish| matches!(wish.fate, Fate::Parked(_)))
+        let is_parked = |mode: Mode| {
+            let mut verdicts = rehearsed.verdicts.iter();
+            verdicts.any(|verdict| {
+                let mut wishes = verdict.wishes.iter().flatten();
+                verdict.mode == mode && wishes.any(|wish| matches!(wish.fate, Fate::Parked(_)))
+            })
         };
-        self.parked += usize::from(rehearsed.verdicts.iter().any(is_parked));
+        if is_parked(Mode::Live) {
+            self.parked += 1;
+        } else if is_parked(Mode::Shadow) {
+            self.parked_in_shadow += 1;
+        }
         self.left += usize::from(!rehearsed.is_wanted());
     }
 
@@ -143,15 +152,21 @@ impl Count {
             deeds,
             in_shadow,
             parked,
+            parked_in_shadow,
             left,
             ..
         } = self;
-        let mut parts = vec![format!("{} would be done", plural(*deeds, "deed"))];
+        let mut parts = vec![format!("{} would be done", counted(*deeds, "deed"))];
         if *in_shadow > 0 {
             parts.push(format!("{in_shadow} more if the rules in shadow were live"));
         }
         if *parked > 0 {
             parts.push(format!("{parked} left to a human"));
+        }
+        if *parked_in_shadow > 0 {
+            parts.push(format!(
+                "{parked_in_shadow} would be left to a human if the rules in shadow were live"
+            ));
         }
         if *left > 0 {
             parts.push(format!("no rule for {left}"));
@@ -166,14 +181,10 @@ impl Count {
             "deeds": self.deeds,
             "deeds_in_shadow": self.in_shadow,
             "left_to_a_human": self.parked,
+            "left_to_a_human_in_shadow": self.parked_in_shadow,
             "no_rule": self.left,
         })
     }
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{end}")
 }
 
 /// One portal for people: who would be answered, and why the others would not.

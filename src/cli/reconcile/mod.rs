@@ -11,8 +11,8 @@ use clap::Args;
 use konnect::PortalId;
 use uuid::Uuid;
 
-use crate::app::load_rules;
 use crate::cli::reach::Reach;
+use crate::cli::rules::rules_of;
 use crate::cli::{CliError, Common, Output};
 use crate::config::{Config, ConfigError, Environment};
 use crate::rules::RuleSet;
@@ -59,17 +59,17 @@ pub(super) async fn run(
     if let Some(file) = &args.rules {
         config.rules.path = Some(file.clone());
     }
-    if config.rules.path.is_none() {
+    let Some(rules) = &config.rules.path else {
         return Err(CliError::from(ConfigError::Missing {
             key: "rules.path",
             reason: "name a rules file with --rules",
         }));
-    }
+    };
     if let Some(portal) = args.portal {
         config.konnect.portals = vec![portal];
     }
     let beginning = Beginning {
-        rules: load_rules(&config.rules)?,
+        rules: rules_of(rules)?,
         portals: config
             .konnect
             .portals

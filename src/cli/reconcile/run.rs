@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::act::{Action, ActionState};
 use crate::app::{Ended, Reconciler, open_database};
 use crate::cli::reconcile::Beginning;
-use crate::cli::{CliError, Output};
+use crate::cli::{CliError, Output, Reader};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, LogFormat};
 use crate::event::plain;
@@ -42,18 +42,27 @@ pub(super) async fn run(
     let lifecycle = Lifecycle::new();
     let stop = lifecycle.stopping();
     let work = async {
+        // What cannot be shown is done all the same: half of it done would help nobody.
+        let mut shown = Ok(Reader::There);
         let search_path = environment.path().as_ref();
         let database = open_database(&config.database, search_path, &lifecycle).await?;
         let ended = match Reconciler::prepare(&config, &database, rules, Clock::system()).await {
-            Ok(reconciler) => Ok(reconciler.run(&stop, |action| show(output, action)).await),
+            Ok(reconciler) => {
+                let tell = |action: &Action| {
+                    if shown.is_ok() {
+                        shown = show(output, action);
+                    }
+                };
+                Ok(reconciler.run(&stop, tell).await)
+            }
             Err(error) => Err(error),
         };
         database.journal().close().await;
         database.stop().await;
-        ended
+        ended.map(|ended| (ended, shown))
     };
     let mut work = pin!(work);
-    let ended = tokio::select! {
+    let (ended, shown) = tokio::select! {
         ended = &mut work => ended,
         signalled = Lifecycle::signalled() => {
             Output::progress("stopping after the deeds in hand…");
@@ -62,10 +71,10 @@ pub(super) async fn run(
             work.await
         }
     }?;
-    conclude(output, ended)
+    conclude(output, ended, shown)
 }
 
-fn show(output: Output, action: &Action) {
+fn show(output: Output, action: &Action) -> Result<Reader, CliError> {
     let Action {
         rule,
         deed,
@@ -82,10 +91,14 @@ fn show(output: Output, action: &Action) {
         target.kind(),
         target.id()
     );
-    output.data(&plain(&text), action);
+    output.data(&plain(&text), action)
 }
 
-fn conclude(output: Output, ended: Ended) -> Result<ExitCode, CliError> {
+fn conclude(
+    output: Output,
+    ended: Ended,
+    shown: Result<Reader, CliError>,
+) -> Result<ExitCode, CliError> {
     let Ended { summary, error } = ended;
     let mut counts: Vec<String> = ActionState::ALL
         .into_iter()
@@ -104,7 +117,7 @@ fn conclude(output: Output, ended: Ended) -> Result<ExitCode, CliError> {
         .filter(|state| !matches!(state, ActionState::Planned | ActionState::Running))
         .map(|state| (state.to_string(), json!(summary.count(state))))
         .collect();
-    output.data(
+    let summed_up = output.data(
         &counts.join(", "),
         &json!({
             "portals": summary.portals,
@@ -117,7 +130,7 @@ fn conclude(output: Output, ended: Ended) -> Result<ExitCode, CliError> {
         return Err(CliError::Failed(anyhow::Error::new(error)));
     }
     match summary.count(ActionState::Failed) {
-        0 => Ok(ExitCode::SUCCESS),
+        0 => shown.and(summed_up).map(|_| ExitCode::SUCCESS),
         count => Err(CliError::Failed(anyhow!("{count} deeds failed"))),
     }
 }

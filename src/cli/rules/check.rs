@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::rules::{counted, file_of, read};
-use crate::cli::{CliError, Common, Output};
+use crate::cli::rules::{file_of, read};
+use crate::cli::{CliError, Common, Output, counted};
 use crate::config::{Config, Environment};
-use crate::rules::load;
+use crate::rules::{Deed, Mode, NoticeFormat, Rule, load};
 
 /// Arguments of `usher rules check`.
 #[derive(Debug, Args)]
@@ -34,17 +34,17 @@ pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode
     match load(&text, &name) {
         Ok(rules) => {
             let count = rules.rules().len();
-            let unheard = |on: &str| config.as_ref().is_some_and(|it| is_unheard(on, it));
-            for rule in rules.rules().iter().filter(|rule| unheard(&rule.on)) {
-                let (rule, on) = (&rule.name, &rule.on);
-                Output::progress(&format!(
-                    "warning: {name}: rule {rule}: no sender of hooks.senders may tell of {on}, it never applies"
-                ));
+            for rule in rules.rules() {
+                let warnings = config.iter().flat_map(|config| warnings(rule, config));
+                for warning in warnings {
+                    let rule = &rule.name;
+                    Output::progress(&format!("warning: {name}: rule {rule}: {warning}"));
+                }
             }
             output.data(
                 &format!("{name}: {}, no mistake", counted(count, "rule")),
                 &json!({ "file": name, "rules": count }),
-            );
+            )?;
             Ok(ExitCode::SUCCESS)
         }
         Err(mistakes) => {
@@ -53,11 +53,41 @@ pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode
                 output.data(
                     &mistake.to_string(),
                     &json!({ "file": name, "line": line, "column": column, "message": mistake.message }),
-                );
+                )?;
             }
             Ok(ExitCode::from(2))
         }
     }
+}
+
+/// What the configuration does not let a rule do.
+fn warnings(rule: &Rule, config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let on = &rule.on;
+    if is_unheard(on, config) {
+        warnings.push(format!(
+            "no sender of hooks.senders may tell of {on}, it never applies"
+        ));
+    }
+    if rule.mode != Mode::Off && config.notify.secret.is_none() {
+        let unsigned = rule.then.iter().filter(|deed| is_unsigned(deed));
+        warnings.extend(unsigned.map(|deed| {
+            format!("{deed} has no secret to sign with and notify.secret is not set, it fails")
+        }));
+    }
+    warnings
+}
+
+/// Whether a deed is a notice in the format that is signed, with no secret of its own.
+fn is_unsigned(deed: &Deed) -> bool {
+    matches!(
+        deed,
+        Deed::Notify {
+            format: NoticeFormat::Standard,
+            secret: None,
+            ..
+        }
+    )
 }
 
 /// Whether a signal is one that only trusted senders bring, and none of them may.

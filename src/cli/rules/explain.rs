@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 use crate::act::{Action, Queue};
 use crate::app::Database;
-use crate::cli::rules::{counted, file_of, open, rules_of};
+use crate::cli::rules::{file_of, open, rules_of};
 use crate::cli::table::plain_lines;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::{CliError, Common, Output, counted};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::Directory;
@@ -26,6 +26,8 @@ use crate::rules::{Decision, NamedValue, RuleSet, Trace};
 
 /// A value in a line for people is cut here.
 const MAX_VALUE: usize = 160;
+/// A list is cut here, between two entries: which ones it has is what was asked about.
+const MAX_LIST: usize = 2_000;
 
 /// Arguments of `usher rules explain`.
 #[derive(Debug, Args)]
@@ -70,7 +72,7 @@ pub(super) async fn run(
         )));
     }
     for explained in &explained {
-        show(explained, args.common.output());
+        show(explained, args.common.output())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -111,7 +113,7 @@ async fn explain_all(
     Ok(all)
 }
 
-fn show(explained: &Explained, output: Output) {
+fn show(explained: &Explained, output: Output) -> Result<(), CliError> {
     let Explained {
         portal, developer, ..
     } = explained;
@@ -145,19 +147,19 @@ fn show(explained: &Explained, output: Output) {
         "gone": known.seen.is_gone(),
         "teams": teams,
     });
-    output.data(&plain(&text), &data);
+    output.data(&plain(&text), &data)?;
     for signal in &explained.signals {
-        show_signal(signal, output);
+        show_signal(signal, output)?;
     }
-    show_rest(explained, output);
+    show_rest(explained, output)
 }
 
-fn show_signal(heard: &ExplainedSignal, output: Output) {
+fn show_signal(heard: &ExplainedSignal, output: Output) -> Result<(), CliError> {
     if output.is_json() {
         for rule in &heard.rules {
-            output.data("", &json_of_rule(heard, rule));
+            output.data("", &json_of_rule(heard, rule))?;
         }
-        return;
+        return Ok(());
     }
     let mut lines = vec![
         String::new(),
@@ -175,7 +177,8 @@ fn show_signal(heard: &ExplainedSignal, output: Output) {
     for rule in &heard.rules {
         push_rule(rule, &mut lines);
     }
-    output.data(&plain_lines(&lines), &());
+    output.data(&plain_lines(&lines), &())?;
+    Ok(())
 }
 
 /// What came of a rule, in one word and, where it does nothing, the first reason.
@@ -270,27 +273,49 @@ fn value_of(value: &NamedValue) -> String {
     if let Some(reason) = &value.reason {
         return format!("{}: {reason}", value.name);
     }
-    let full = value.value.to_string();
+    let shown = match &value.value {
+        Value::Array(entries) => list_of(entries),
+        other => cut(&other.to_string()),
+    };
+    format!("{} = {shown}", value.name)
+}
+
+fn list_of(entries: &[Value]) -> String {
+    let mut shown = "[".to_owned();
+    for (index, entry) in entries.iter().enumerate() {
+        if shown.len() > MAX_LIST {
+            let left = entries.len() - index;
+            return format!("{shown}, … {left} more]");
+        }
+        if index > 0 {
+            shown.push_str(", ");
+        }
+        shown.push_str(&cut(&entry.to_string()));
+    }
+    shown + "]"
+}
+
+fn cut(full: &str) -> String {
     let mut shown: String = full.chars().take(MAX_VALUE).collect();
     if shown.len() < full.len() {
         shown.push('…');
     }
-    format!("{} = {shown}", value.name)
+    shown
 }
 
-fn show_rest(explained: &Explained, output: Output) {
+fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
     if output.is_json() {
         for (rule, on) in &explained.elsewhere {
             let data = json!({
                 "type": "rule", "rule": rule, "signal": on, "decision": "not_asked",
                 "reason": "it hears another signal",
             });
-            output.data("", &data);
+            output.data("", &data)?;
         }
         for action in &explained.past {
-            output.data("", &json!({ "type": "action", "action": action }));
+            output.data("", &json!({ "type": "action", "action": action }))?;
         }
-        return;
+        return Ok(());
     }
     let mut lines = Vec::new();
     if !explained.elsewhere.is_empty() {
@@ -309,7 +334,8 @@ fn show_rest(explained: &Explained, output: Output) {
     lines.extend([String::new(), format!("{count} so far")]);
     let past = explained.past.iter().map(past);
     lines.extend(past.map(|action| format!("  {action}")));
-    output.data(&plain_lines(&lines), &());
+    output.data(&plain_lines(&lines), &())?;
+    Ok(())
 }
 
 fn past(action: &Action) -> String {
@@ -329,9 +355,30 @@ fn past(action: &Action) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::push_part;
+    use super::{push_part, value_of};
     use crate::cli::table::plain_lines;
     use crate::rules::{NamedValue, Trace};
+
+    #[test]
+    fn a_list_is_shown_with_its_entries_whole() {
+        let shown = |value| {
+            value_of(&NamedValue {
+                name: "x".to_owned(),
+                value,
+                reason: None,
+            })
+        };
+        let teams: Vec<String> = (0..60).map(|number| format!("Team {number}")).collect();
+        let expected = format!("x = [\"{}\"]", teams.join("\", \""));
+        assert_eq!(shown(json!(teams)), expected);
+        assert_eq!(shown(json!([])), "x = []");
+        let many = shown(json!(vec!["y".repeat(150); 200]));
+        assert!(many.ends_with("\", … 186 more]"), "{many}");
+        let long = shown(json!(["y".repeat(200)]));
+        assert_eq!(long, format!("x = [\"{}…]", "y".repeat(159)));
+        let long = shown(json!("y".repeat(200)));
+        assert_eq!(long, format!("x = \"{}…", "y".repeat(159)));
+    }
 
     #[test]
     fn a_value_does_not_steer_the_terminal() {

@@ -15,7 +15,7 @@ use crate::app::{Database, open_database};
 use crate::cli::{CliError, Common, Output};
 use crate::config::{Config, Environment};
 use crate::lifecycle::Lifecycle;
-use crate::rules::{Mistake, RuleSet, load};
+use crate::rules::{RuleSet, load};
 
 /// Arguments of `usher rules`.
 #[derive(Debug, Args)]
@@ -57,15 +57,10 @@ fn read(file: &PathBuf) -> Result<(String, String), CliError> {
     }
 }
 
-/// The rules of a file that checks; every mistake of one that does not is told on standard error.
-fn rules_of(file: &PathBuf) -> Result<RuleSet, CliError> {
+/// The rules of a file that checks.
+pub(super) fn rules_of(file: &PathBuf) -> Result<RuleSet, CliError> {
     let (name, text) = read(file)?;
-    load(&text, &name).map_err(|mistakes| {
-        for mistake in &mistakes {
-            Output::progress(&Mistake::to_string(mistake));
-        }
-        CliError::Usage(format!("{name} has {}", counted(mistakes.len(), "mistake")))
-    })
+    load(&text, &name).map_err(CliError::Rules)
 }
 
 /// Opens the database for a command that only reads.
@@ -86,13 +81,6 @@ async fn open(config: &Config, environment: &Environment) -> Result<Database, Cl
             Err(error.into())
         }
     }
-}
-
-/// `1 rule`, `2 rules`.
-fn counted(count: impl TryInto<u64>, noun: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{ending}")
 }
 
 impl Common {

@@ -11,15 +11,15 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::act::Queue;
-use crate::cli::rules::{counted, file_of, open, rules_of};
+use crate::cli::rules::{file_of, open, rules_of};
 use crate::cli::table::plain_lines;
 use crate::cli::times::Moment;
-use crate::cli::{CliError, Common, Output};
+use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::Directory;
 use crate::event::{Signal, plain};
-use crate::react::{Outlook, RuleTried, Trial, Tried};
+use crate::react::{Outlook, RuleTried, Trial, TrialWindow, Tried};
 use crate::rules::{Mode, RuleSet};
 
 /// Two files decide differently.
@@ -49,10 +49,11 @@ pub(super) struct TestArgs {
 }
 
 pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<ExitCode, CliError> {
-    let config = args.common.load(environment)?;
     let clock = Clock::system();
     let now = clock.now();
-    let window = (args.from.resolve(now), args.to.resolve(now));
+    let window = TrialWindow::new(args.from.resolve(now), args.to.resolve(now), now)
+        .map_err(|error| CliError::Usage(format!("--from, --to: {error}")))?;
+    let config = args.common.load(environment)?;
     let mut files = vec![file_of(args.rules.clone(), &config)?];
     files.extend(args.against.clone());
     let sets: Vec<RuleSet> = files.iter().map(rules_of).collect::<Result<_, _>>()?;
@@ -63,18 +64,11 @@ pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<Exi
     let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
     let queue = Queue::new(journal.clone(), clock, ids);
     let principal = config.konnect.principal_id;
-    let trial = Trial::new(journal, (&directory, &queue), principal, window, now);
+    let trial = Trial::new(journal, (&directory, &queue), principal, window);
     let mut report = Report::new(&files, &sets, args.common.output());
-    let events = match &trial {
-        Ok(trial) => Box::pin(trial.run(&sets, |tried| report.take(&tried))).await,
-        Err(error) => {
-            let usage = CliError::Usage(format!("--from, --to: {error}"));
-            database.stop().await;
-            return Err(usage);
-        }
-    };
+    let events = Box::pin(trial.run(&sets, |tried| report.take(&tried))).await;
     database.stop().await;
-    report.end(window, events.context("could not read the journal")?);
+    report.end(window, events.context("could not read the journal")?)?;
     Ok(ExitCode::from(match report.differences {
         0 => 0,
         _ => DIFFERENCES,
@@ -100,6 +94,8 @@ struct Report {
     signals: u64,
     differences: u64,
     output: Output,
+    /// How the showing went so far.
+    shown: Result<Reader, CliError>,
 }
 
 impl Report {
@@ -123,6 +119,7 @@ impl Report {
             signals: 0,
             differences: 0,
             output,
+            shown: Ok(Reader::There),
         }
     }
 
@@ -148,7 +145,7 @@ impl Report {
         }
     }
 
-    fn acts(&self, signal: &Signal, rules: &[RuleTried]) {
+    fn acts(&mut self, signal: &Signal, rules: &[RuleTried]) {
         for rule in rules {
             let Outlook::Act(deeds) = &rule.outlook else {
                 continue;
@@ -164,7 +161,7 @@ impl Report {
             data["rule"] = json!(rule.rule);
             data["mode"] = json!(mode);
             data["deeds"] = json!(deeds);
-            self.output.data(&plain(&text), &data);
+            self.put(&plain(&text), &data);
         }
     }
 
@@ -188,20 +185,32 @@ impl Report {
         let mut data = about("difference", signal);
         data["more"] = json!(more);
         data["less"] = json!(less);
-        self.output.data(&plain_lines(&lines), &data);
+        self.put(&plain_lines(&lines), &data);
     }
 
-    fn end(&self, (from, to): (DateTime<Utc>, DateTime<Utc>), events: u64) {
+    /// Shows something, unless what was before it could not be shown.
+    fn put(&mut self, text: &str, data: &Value) {
+        if self.shown.is_ok() {
+            self.shown = self.output.data(text, data);
+        }
+    }
+
+    /// Shows the sums.
+    ///
+    /// # Errors
+    /// Also when something before them could not be shown.
+    fn end(&mut self, window: TrialWindow, events: u64) -> Result<(), CliError> {
+        std::mem::replace(&mut self.shown, Ok(Reader::There))?;
         for (file, tallies) in self.files.iter().zip(&self.tallies) {
             for (rule, tally) in tallies {
-                self.show(file, rule, tally);
+                self.show(file, rule, tally)?;
             }
         }
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut text = format!(
             "{} to {}: {}, {}",
-            time(from),
-            time(to),
+            time(window.from()),
+            time(window.to()),
             counted(events, "event"),
             counted(self.signals, "signal"),
         );
@@ -211,17 +220,18 @@ impl Report {
         write!(text, "\nnote: {CAVEAT}").expect("text grows");
         let data = json!({
             "type": "summary",
-            "from": time(from),
-            "to": time(to),
+            "from": time(window.from()),
+            "to": time(window.to()),
             "events": events,
             "signals": self.signals,
             "differences": (self.files.len() > 1).then_some(self.differences),
             "note": CAVEAT,
         });
-        self.output.data(&text, &data);
+        self.output.data(&text, &data)?;
+        Ok(())
     }
 
-    fn show(&self, file: &str, rule: &str, tally: &Tally) {
+    fn show(&self, file: &str, rule: &str, tally: &Tally) -> Result<(), CliError> {
         let Tally {
             mode,
             act,
@@ -247,7 +257,8 @@ impl Report {
             "skip": skip,
             "reasons": reasons,
         });
-        self.output.data(&plain_lines(&lines), &data);
+        self.output.data(&plain_lines(&lines), &data)?;
+        Ok(())
     }
 }
 

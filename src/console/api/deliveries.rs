@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
 use crate::console::api::Api;
 use crate::console::api::page::{Page, Parameters, journal_problem, part};
 use crate::console::render;
 use crate::http::Problem;
-use crate::journal::{Delivery, DeliveryFilter};
+use crate::journal::{Delivery, DeliveryFilter, far_future};
 
 /// Deliveries newest first, by receipt.
 pub(super) async fn list_deliveries(
@@ -21,9 +21,10 @@ pub(super) async fn list_deliveries(
         Some([time, batch, place]) => Some((part(&time)?, part(&batch)?, part(&place)?)),
         None => None,
     };
+    let (from, to) = parameters.window()?;
     let filter = DeliveryFilter {
-        from: parameters.time("from")?.unwrap_or(DateTime::UNIX_EPOCH),
-        to: parameters.time("to")?.unwrap_or_else(far_future),
+        from: from.unwrap_or(DateTime::UNIX_EPOCH),
+        to: to.unwrap_or_else(far_future),
         after,
     };
     let pager = parameters.finish()?;
@@ -41,9 +42,4 @@ pub(super) async fn list_deliveries(
     Ok(Json(
         pager.page(rows, limit, position, |row| render::delivery(&row)),
     ))
-}
-
-/// Later than anything that usher receives.
-pub(super) fn far_future() -> DateTime<Utc> {
-    DateTime::from_timestamp(253_402_300_799, 0).expect("the year 9999 is within range")
 }

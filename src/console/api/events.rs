@@ -19,6 +19,7 @@ pub(super) async fn list_events(
     State(api): State<Api>,
     mut parameters: Parameters,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+    let (from, to) = parameters.window()?;
     let filter = EventFilter {
         portal_id: parameters.text("portal_id"),
         principal_id: parameters.text("principal_id"),
@@ -28,8 +29,8 @@ pub(super) async fn list_events(
             .map(|kind| kind.as_str().to_owned()),
         trace_id: parameters.text("trace_id"),
         verification: parameters.read::<Verdict>("verification", VERDICTS)?,
-        from: parameters.time("from")?,
-        to: parameters.time("to")?,
+        from,
+        to,
         q: parameters.text("q"),
         batches: None,
     };

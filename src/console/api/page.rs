@@ -13,10 +13,13 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::http::Problem;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, NoWindow};
 
 const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1_000;
+
+/// The start and the end of a window.
+type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// The query of a list, taken apart parameter by parameter so that an unknown one is noticed.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl Parameters {
     }
 
     /// A time, RFC 3339, of a year that Postgres and JSON can both write.
-    pub(super) fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+    fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
         let expected = "a time such as 2026-01-31T12:00:00Z";
         // In a query a bare plus means a blank, which no time has.
         let lost_a_plus = self.left.get(name).is_some_and(|value| value.contains(' '));
@@ -86,6 +89,14 @@ impl Parameters {
             Some(time) if !(1..=9999).contains(&time.year()) => Err(wrong()),
             time => Ok(time),
         }
+    }
+
+    /// The ends of the window that `from` and `to` ask for, either of which may be left open.
+    pub(super) fn window(&mut self) -> Result<Ends, Problem> {
+        let (from, to) = (self.time("from")?, self.time("to")?);
+        NoWindow::check_order(from, to)
+            .map_err(|error| bad_request(format!("parameters from, to: {error}")))?;
+        Ok((from, to))
     }
 
     /// How many rows a page has.

@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::console::api::Api;
-use crate::console::api::deliveries::far_future;
 use crate::console::api::page::{Page, Parameters, journal_problem, part};
 use crate::console::render;
 use crate::http::Problem;
-use crate::journal::{QuarantineFilter, Quarantined};
+use crate::journal::{QuarantineFilter, Quarantined, far_future};
 
 /// What was kept aside, newest first.
 pub(super) async fn list_quarantine(
@@ -24,9 +23,10 @@ pub(super) async fn list_quarantine(
         Some([time, id]) => Some((part(&time)?, part(&id)?)),
         None => None,
     };
+    let (from, to) = parameters.window()?;
     let filter = QuarantineFilter {
-        from: parameters.time("from")?.unwrap_or(DateTime::UNIX_EPOCH),
-        to: parameters.time("to")?.unwrap_or_else(far_future),
+        from: from.unwrap_or(DateTime::UNIX_EPOCH),
+        to: to.unwrap_or_else(far_future),
         after,
     };
     let pager = parameters.finish()?;

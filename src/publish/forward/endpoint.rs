@@ -2,6 +2,7 @@
 //! is but its host: a path or a query may hold a token.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -41,7 +42,25 @@ pub(super) enum Answer {
     /// It has the entries.
     Taken,
     /// It does not take this body; what of it is at fault is not known.
-    Refused(StatusCode),
+    Refused(Refusal),
+}
+
+/// How a body was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// By an answer.
+    Answered(StatusCode),
+    /// By the end of the connection.
+    Cut,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(status) => write!(f, "answered {status}"),
+            Self::Cut => f.write_str("cut the connection"),
+        }
+    }
 }
 
 /// Why entries wait.
@@ -50,6 +69,9 @@ pub(super) enum Failure {
     /// Nobody is there, or not who should be.
     #[error("could not reach {host}: {why}")]
     Unreachable { host: String, why: String },
+    /// Somebody was there, and ended the connection without an answer.
+    #[error("{host} cut the connection: {why}")]
+    Cut { host: String, why: String },
     /// It may have the entries.
     #[error("{host} did not answer within 30 s")]
     TimedOut { host: String },
@@ -65,16 +87,16 @@ pub(super) enum Failure {
     Shut { host: String, status: StatusCode },
     /// Each entry alone is refused, and so are others from elsewhere.
     #[error(
-        "{host} takes no entry: it answered {status} to each alone; see url and authorization in forward"
+        "{host} takes no entry: it {refusal} to each alone; see url and authorization in forward"
     )]
-    TakesNothing { host: String, status: StatusCode },
+    TakesNothing { host: String, refusal: Refusal },
 }
 
 impl Failure {
     /// Label of the metric.
     pub(super) fn cause(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => "unreachable",
+            Self::Unreachable { .. } | Self::Cut { .. } => "unreachable",
             Self::TimedOut { .. } => "timeout",
             Self::Busy { .. } => "busy",
             Self::Shut { .. } => "shut",
@@ -87,9 +109,28 @@ impl Failure {
         match self {
             Self::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
             Self::Unreachable { .. }
+            | Self::Cut { .. }
             | Self::TimedOut { .. }
             | Self::Shut { .. }
             | Self::TakesNothing { .. } => Duration::ZERO,
+        }
+    }
+
+    /// The refusal that this may be: what stands before an endpoint answers text that it dislikes by any of
+    /// these. None where it asks for a pause, or nobody is there.
+    pub(super) fn as_refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Shut { status, .. } => Some(Refusal::Answered(*status)),
+            Self::Busy {
+                status,
+                retry_after: None,
+                ..
+            } if status.is_server_error() => Some(Refusal::Answered(*status)),
+            Self::Cut { .. } => Some(Refusal::Cut),
+            Self::Busy { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::TakesNothing { .. } => None,
         }
     }
 
@@ -97,7 +138,10 @@ impl Failure {
     pub(super) fn is_lasting(&self) -> bool {
         match self {
             Self::Shut { .. } | Self::TakesNothing { .. } => true,
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Busy { .. } => false,
+            Self::Unreachable { .. }
+            | Self::Cut { .. }
+            | Self::TimedOut { .. }
+            | Self::Busy { .. } => false,
         }
     }
 }
@@ -144,6 +188,11 @@ impl Endpoint {
         let answer = sent.map_err(|error| {
             if error.is_timeout() && !error.is_connect() {
                 Failure::TimedOut { host: host() }
+            } else if !error.is_connect() {
+                Failure::Cut {
+                    host: host(),
+                    why: innermost(&error),
+                }
             } else {
                 Failure::Unreachable {
                     host: host(),
@@ -160,7 +209,9 @@ impl Endpoint {
                 status,
                 retry_after,
             }),
-            code @ 400..=499 if !ABOUT_US.contains(&code) => Ok(Answer::Refused(status)),
+            code @ 400..=499 if !ABOUT_US.contains(&code) => {
+                Ok(Answer::Refused(Refusal::Answered(status)))
+            }
             _ => Err(Failure::Shut {
                 host: host(),
                 status,

@@ -21,7 +21,7 @@ use crate::http::health::Health;
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::PublishError;
-use crate::publish::forward::endpoint::{Answer, Endpoint, Failure};
+use crate::publish::forward::endpoint::{Answer, Endpoint, Failure, Refusal};
 use crate::publish::forward::parcel::{Parcel, Search, Step};
 use crate::publish::forward::witness::Known;
 use crate::publish::trouble::{Outlook, Trouble};
@@ -40,6 +40,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const LAST_ANSWER: Duration = Duration::from_secs(3);
 /// A batch that cannot be read is looked at again after a while, and does not hold up the others.
 const UNREADABLE: Duration = Duration::from_mins(5);
+/// How long an endpoint takes nothing until what it is sent may be the reason, be its answers what they may: most
+/// outages are over by then.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Between two looks at which endpoints are wanted.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// An endpoint that no instance is configured with is kept for so long: in a rolling restart the list of one
@@ -57,6 +60,8 @@ pub struct Forwards {
 /// What sends to one endpoint.
 #[derive(Debug)]
 struct Forwarder {
+    /// How long nothing is taken until entries are suspected, whatever is answered.
+    patience: Duration,
     journal: Journal,
     clock: Clock,
     ids: Ids,
@@ -117,6 +122,7 @@ impl Forwards {
         let forwarder = |config| {
             let endpoint = Endpoint::new(config)?;
             Ok(Forwarder {
+                patience: PATIENCE,
                 turns: Turns::new(journal.clone(), endpoint.reader.to_string(), ids.next()),
                 journal: journal.clone(),
                 clock: clock.clone(),
@@ -130,6 +136,15 @@ impl Forwards {
             clock: clock.clone(),
             forwarders: config.iter().map(forwarder).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Suspects entries after another time than ten minutes.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        for forwarder in &mut self.forwarders {
+            forwarder.patience = patience;
+        }
+        self
     }
 
     /// The readers, in the order of the configuration.
@@ -254,10 +269,11 @@ impl Forwarder {
         known: &mut Known,
         ends: Ends<'_>,
     ) -> Result<(), RoundError> {
+        known.begin(self.patience);
         let mut search = Search::over(parcel.len(), known.is_doubted());
         while let Some(part) = search.next() {
             let body = parcel.body(part.clone());
-            match self.send(body, part.len(), ends).await? {
+            match self.offer(body, part.len(), known, ends).await? {
                 Answer::Taken => {
                     search.taken();
                     known.took(parcel.entry(part.end - 1));
@@ -266,18 +282,18 @@ impl Forwarder {
                 Answer::Refused(_) if ends.stopping.is_cancelled() => {
                     return Err(RoundError::Abandoned);
                 }
-                Answer::Refused(status) => {
-                    if search.refused(part, status) == Step::Next {
+                Answer::Refused(refusal) => {
+                    if search.refused(part, refusal) == Step::Next {
                         continue;
                     }
                     if !self.takes_another(parcel, &search, known, ends).await? {
-                        let host = self.endpoint.host.clone();
-                        return Err(self.failed(Failure::TakesNothing { host, status }).into());
+                        return Err(self.takes_nothing(known, refusal).into());
                     }
                     search.vouched_for();
                 }
             }
         }
+        self.be_sure(parcel, &search, known, ends).await?;
         if let Some(least) = search.too_large().map(|part| parcel.bytes_of(part)).min() {
             known.at_most = known.at_most.min(least / 2).max(LEAST_REQUEST_BYTES);
         }
@@ -323,6 +339,13 @@ impl Forwarder {
         answer.map_err(|failure| self.failed(failure))
     }
 
+    /// Why everything waits: what was answered, or that no entry is taken.
+    fn takes_nothing(&self, known: &mut Known, refusal: Refusal) -> Failure {
+        let host = self.endpoint.host.clone();
+        let answered = known.answered.take();
+        answered.unwrap_or_else(|| self.failed(Failure::TakesNothing { host, refusal }))
+    }
+
     /// Counts a failure on its way.
     fn failed(&self, failure: Failure) -> Failure {
         let reader = self.endpoint.reader.to_string();
@@ -352,6 +375,9 @@ impl Work for Forwarder {
                 }
                 Err(RoundError::Abandoned) => {}
                 Err(error) => {
+                    if matches!(error, RoundError::Endpoint(_)) {
+                        known.failed();
+                    }
                     let wait = trouble.tell(&error, error.outlook());
                     rest(wait.max(error.retry_after()), stopping, lost).await;
                 }

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use uuid::Uuid;
 
 use crate::journal::{StoredEvent, Unsendable};
+use crate::publish::forward::endpoint::Refusal;
 
 /// Kept aside: an endpoint refuses this entry and takes others.
 const REASON_REFUSED: &str = "forward_refused";
@@ -66,15 +67,11 @@ impl Parcel {
     }
 
     /// What the search found to be at fault, with the reason.
-    pub(super) fn set_aside(
-        &self,
-        at_fault: &[(usize, StatusCode)],
-        host: &str,
-    ) -> Vec<Unsendable> {
-        let kept = at_fault.iter().map(|(index, status)| Unsendable {
+    pub(super) fn set_aside(&self, at_fault: &[(usize, Refusal)], host: &str) -> Vec<Unsendable> {
+        let kept = at_fault.iter().map(|(index, refusal)| Unsendable {
             event: self.entries[*index].clone(),
             reason: REASON_REFUSED,
-            detail: format!("{host} answered {status} to it alone, and takes others"),
+            detail: format!("{host} {refusal} to it alone, and takes others"),
         });
         kept.collect()
     }
@@ -97,7 +94,7 @@ impl Parcel {
 #[derive(Debug)]
 pub(super) struct Search {
     open: Vec<Range<usize>>,
-    at_fault: Vec<(usize, StatusCode)>,
+    at_fault: Vec<(usize, Refusal)>,
     too_large: Vec<Range<usize>>,
     /// Refused alone since an entry was taken last.
     unproven: usize,
@@ -142,15 +139,15 @@ impl Search {
         self.patience = self.patience.saturating_mul(TRUST);
     }
 
-    pub(super) fn refused(&mut self, part: Range<usize>, status: StatusCode) -> Step {
+    pub(super) fn refused(&mut self, part: Range<usize>, refusal: Refusal) -> Step {
         if part.len() > 1 {
-            if status == StatusCode::PAYLOAD_TOO_LARGE {
+            if may_be_too_much(refusal) {
                 self.too_large.push(part.clone());
             }
             let middle = part.start + part.len() / 2;
             self.open.extend([middle..part.end, part.start..middle]);
         } else {
-            self.at_fault.push((part.start, status));
+            self.at_fault.push((part.start, refusal));
             self.unproven += 1;
         }
         if self.open.is_empty() || self.unproven >= self.patience {
@@ -160,7 +157,7 @@ impl Search {
     }
 
     /// The entries that were refused alone; at fault once an entry was taken after them.
-    pub(super) fn at_fault(&self) -> &[(usize, StatusCode)] {
+    pub(super) fn at_fault(&self) -> &[(usize, Refusal)] {
         &self.at_fault
     }
 
@@ -174,11 +171,25 @@ impl Search {
     }
 }
 
+/// Whether less at once may be taken: not everything that stands before an endpoint answers 413.
+fn may_be_too_much(refusal: Refusal) -> bool {
+    match refusal {
+        Refusal::Answered(status) => {
+            status == StatusCode::PAYLOAD_TOO_LARGE || status.is_server_error()
+        }
+        Refusal::Cut => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use reqwest::StatusCode;
 
-    use super::{SUSPECTS, Search, Step};
+    use super::{Refusal, SUSPECTS, Search, Step};
+
+    const BAD: Refusal = Refusal::Answered(StatusCode::BAD_REQUEST);
+    const LARGE: Refusal = Refusal::Answered(StatusCode::PAYLOAD_TOO_LARGE);
+    const FORBIDDEN: Refusal = Refusal::Answered(StatusCode::FORBIDDEN);
 
     /// Runs a search against an endpoint that refuses `bad` of `entries`; what is at fault, and what it sent.
     fn search(entries: usize, bad: &[usize]) -> (Option<Vec<usize>>, Vec<usize>) {
@@ -188,7 +199,7 @@ mod tests {
             if !part.clone().any(|entry| bad.contains(&entry)) {
                 search.taken();
                 taken.extend(part);
-            } else if search.refused(part, StatusCode::BAD_REQUEST) == Step::Doubt {
+            } else if search.refused(part, BAD) == Step::Doubt {
                 if bad.len() == entries {
                     return (None, taken);
                 }
@@ -222,13 +233,13 @@ mod tests {
         let mut search = Search::over(8, false);
         while let Some(part) = search.next() {
             if part.len() > 2 || part.contains(&2) {
-                let step = search.refused(part, StatusCode::PAYLOAD_TOO_LARGE);
+                let step = search.refused(part, LARGE);
                 assert_eq!(step, Step::Next);
             } else {
                 search.taken();
             }
         }
-        assert_eq!(search.at_fault(), [(2, StatusCode::PAYLOAD_TOO_LARGE)]);
+        assert_eq!(search.at_fault(), [(2, LARGE)]);
         let mut too_large = search.too_large();
         assert_eq!((too_large.next(), too_large.next()), (Some(4..8), None));
     }
@@ -246,7 +257,7 @@ mod tests {
         let mut search = Search::over(1_000, false);
         let mut asked = Vec::new();
         while let Some(part) = search.next() {
-            if search.refused(part, StatusCode::FORBIDDEN) == Step::Doubt {
+            if search.refused(part, FORBIDDEN) == Step::Doubt {
                 asked.push(search.at_fault().len());
                 search.vouched_for();
             }
@@ -255,11 +266,11 @@ mod tests {
 
         let mut search = Search::over(1_000, true);
         let whole = search.next().expect("the whole");
-        let step = search.refused(whole, StatusCode::FORBIDDEN);
+        let step = search.refused(whole, FORBIDDEN);
         assert_eq!(step, Step::Doubt, "at once where it took nothing lately");
         search.vouched_for();
         let half = search.next().expect("a half");
-        let step = search.refused(half, StatusCode::FORBIDDEN);
+        let step = search.refused(half, FORBIDDEN);
         assert_eq!(step, Step::Next);
     }
 }

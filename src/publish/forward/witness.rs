@@ -1,15 +1,26 @@
 //! Who is at fault, the entries that are refused or the endpoint: another entry from elsewhere tells. Without it,
 //! whoever can put a text into an entry could stop the feed, and a revoked token would empty it into the quarantine.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::journal::StoredEvent;
-use crate::publish::forward::endpoint::Answer;
+use crate::publish::forward::endpoint::{Answer, Failure};
 use crate::publish::forward::parcel::{Parcel, Search};
 use crate::publish::forward::{Ends, Forwarder, RoundError};
+use crate::publish::turns::rest;
 
 /// Batches that are owed, among which others are looked for.
 const FAR: i64 = 4_096;
+
+/// The waits before entries under suspicion are sent once more: whatever is taken then was innocent.
+const SECOND_LOOKS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 
 /// What an endpoint turned out to be like. It is found again after a restart.
 #[derive(Debug)]
@@ -21,6 +32,14 @@ pub(super) struct Known {
     /// It refused all that it was asked with, and took nothing since.
     is_doubted: bool,
     doubts: u64,
+    /// Since when it took nothing.
+    failing_since: Option<Instant>,
+    /// Some entries were found to be what it answers so to.
+    is_touchy: bool,
+    /// Whether what it answers in this delivery may be about the entries, whatever it is.
+    suspects: bool,
+    /// What it answered last under suspicion.
+    pub(super) answered: Option<Failure>,
 }
 
 impl Known {
@@ -30,12 +49,29 @@ impl Known {
             entry: None,
             is_doubted: false,
             doubts: 0,
+            failing_since: None,
+            is_touchy: false,
+            suspects: false,
+            answered: None,
         }
+    }
+
+    /// A delivery begins: entries are suspected when nothing was taken for as long as `patience`.
+    pub(super) fn begin(&mut self, patience: Duration) {
+        let is_long = |since: Instant| since.elapsed() >= patience;
+        self.suspects = self.is_touchy || self.failing_since.is_some_and(is_long);
+        self.answered = None;
+    }
+
+    /// It took nothing.
+    pub(super) fn failed(&mut self) {
+        self.failing_since.get_or_insert_with(Instant::now);
     }
 
     pub(super) fn took(&mut self, entry: &StoredEvent) {
         self.entry = Some(entry.clone());
         self.is_doubted = false;
+        self.failing_since = None;
     }
 
     pub(super) fn is_doubted(&self) -> bool {
@@ -49,6 +85,62 @@ impl Known {
 }
 
 impl Forwarder {
+    /// Sends `body`. Under suspicion any answer may be a refusal of the entries, and the end of the connection too.
+    pub(super) async fn offer(
+        &self,
+        body: Vec<u8>,
+        entries: usize,
+        known: &mut Known,
+        ends: Ends<'_>,
+    ) -> Result<Answer, RoundError> {
+        match self.send(body, entries, ends).await {
+            Err(RoundError::Endpoint(failure)) if known.suspects => match failure.as_refusal() {
+                Some(refusal) => {
+                    known.answered = Some(failure);
+                    Ok(Answer::Refused(refusal))
+                }
+                None => Err(failure.into()),
+            },
+            answer => answer,
+        }
+    }
+
+    /// Makes sure, where entries were suspected, that they alone are at fault: each is refused again and again, while
+    /// others are taken. An endpoint that comes back by and by takes one of them, and nothing is set aside.
+    pub(super) async fn be_sure(
+        &self,
+        parcel: &Parcel,
+        search: &Search,
+        known: &mut Known,
+        ends: Ends<'_>,
+    ) -> Result<(), RoundError> {
+        let Some((_, refusal)) = search
+            .at_fault()
+            .last()
+            .filter(|_| known.answered.is_some())
+        else {
+            return Ok(());
+        };
+        for wait in SECOND_LOOKS {
+            rest(wait, ends.stopping, ends.lost).await;
+            for (place, (index, _)) in search.at_fault().iter().enumerate() {
+                let entry = parcel.entry(*index);
+                let is_taken = self.is_taken(entry, known, ends).await?;
+                if is_taken {
+                    known.took(entry);
+                }
+                if is_taken || (place == 0 && !self.takes_the_last(known, ends).await?) {
+                    return Err(self.takes_nothing(known, *refusal).into());
+                }
+            }
+            if !self.takes_the_last(known, ends).await? {
+                return Err(self.takes_nothing(known, *refusal).into());
+            }
+        }
+        known.is_touchy = true;
+        Ok(())
+    }
+
     /// Whether the endpoint takes any entry now. Asks with what it took last, with the end of the parcel, the end of
     /// what is owed, and each time another place of both: a flood of bad entries leaves no place free for ever. What
     /// is taken here is sent again in its turn.
@@ -67,7 +159,7 @@ impl Forwarder {
             .collect();
         let here = places(parcel.len(), known.doubts).map(|index| parcel.entry(index).clone());
         for entry in known.entry.take().into_iter().chain(here) {
-            if self.takes(&entry, &mut asked, ends).await? {
+            if self.takes(&entry, &mut asked, known, ends).await? {
                 known.took(&entry);
                 return Ok(true);
             }
@@ -76,7 +168,7 @@ impl Forwarder {
         for row in places(rows.len(), known.doubts) {
             let entries = self.entries_of(&rows[row]).await?.unwrap_or_default();
             for index in places(entries.len(), known.doubts) {
-                if self.takes(&entries[index], &mut asked, ends).await? {
+                if self.takes(&entries[index], &mut asked, known, ends).await? {
                     known.took(&entries[index]);
                     return Ok(true);
                 }
@@ -85,23 +177,41 @@ impl Forwarder {
         Ok(false)
     }
 
+    /// Whether the endpoint takes once more what it took last.
+    async fn takes_the_last(&self, known: &mut Known, ends: Ends<'_>) -> Result<bool, RoundError> {
+        match known.entry.clone() {
+            Some(entry) => self.is_taken(&entry, known, ends).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn is_taken(
+        &self,
+        entry: &StoredEvent,
+        known: &mut Known,
+        ends: Ends<'_>,
+    ) -> Result<bool, RoundError> {
+        if ends.stopping.is_cancelled() || ends.lost.is_cancelled() {
+            return Err(RoundError::Abandoned);
+        }
+        let answer = self.offer(entry.raw.clone(), 1, known, ends).await?;
+        Ok(answer == Answer::Taken)
+    }
+
     /// Asks with one entry, unless it was refused already.
     async fn takes(
         &self,
         entry: &StoredEvent,
         asked: &mut Vec<Uuid>,
+        known: &mut Known,
         ends: Ends<'_>,
     ) -> Result<bool, RoundError> {
-        if ends.stopping.is_cancelled() {
-            return Err(RoundError::Abandoned);
-        }
         let id = entry.id.as_uuid();
         if asked.contains(&id) {
             return Ok(false);
         }
         asked.push(id);
-        let answer = self.send(entry.raw.clone(), 1, ends).await?;
-        Ok(answer == Answer::Taken)
+        self.is_taken(entry, known, ends).await
     }
 }
 

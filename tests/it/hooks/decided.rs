@@ -10,7 +10,7 @@ use usher::clock::{Clock, Ids};
 use usher::directory::Directory;
 use usher::event::{CustomEvent, Person};
 use usher::journal::{Journal, NewCustom, NewTold, RequestRecord};
-use usher::react::{Outlook, Trial};
+use usher::react::{Outlook, Trial, TrialWindow};
 
 use crate::hooks::{SOON, at_work, custom_events, iam};
 use crate::support::eventually;
@@ -249,7 +249,9 @@ async fn the_past_is_tried_with_the_status_of_its_time() {
     let ada = Visitor::sign_up(&konnect, "ada@arsenal.com", "Ada").await;
     let (app, rules) = at_work(&konnect, |_| {}).await;
     let begun = Clock::system().now();
-    let told = [joined("1", &ada.email), joined("2", "nobody@arsenal.com")];
+    let mut told = [joined("1", &ada.email), joined("2", "nobody@arsenal.com")];
+    // A member of the sender's own, and no status of the developer's.
+    told[0]["data"]["to_status"] = json!("rejected");
     let (status, _) = iam().tell_all(&app, &told).await;
     assert_eq!(status, StatusCode::ACCEPTED);
     eventually("ada was let in, and seen to be", SOON, async || {
@@ -267,12 +269,12 @@ async fn the_past_is_tried_with_the_status_of_its_time() {
     let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
     let queue = Queue::new(journal.clone(), clock.clone(), ids);
     let now = clock.now();
-    let window = (begun - chrono::TimeDelta::seconds(2), now);
-    let trial = Trial::new(&journal, (&directory, &queue), None, window, now);
+    let window = TrialWindow::new(begun - chrono::TimeDelta::seconds(2), now, now);
+    let window = window.expect("a time of the past");
+    let tried = Trial::new(&journal, (&directory, &queue), None, window);
     let text = std::fs::read_to_string(rules.path()).expect("the rules");
     let rules = usher::rules::load(&text, "rules.yaml").expect("rules that check");
     let mut outlooks = Vec::new();
-    let tried = trial.expect("a time of the past");
     let sets = [&rules];
     let run = Box::pin(tried.run(&sets, |tried| {
         let of_rule = tried

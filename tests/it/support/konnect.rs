@@ -21,7 +21,7 @@ use crate::support::signer::Signer;
 
 pub(crate) const PORTAL: Uuid = Uuid::from_u128(0xa0);
 pub(crate) const PARTNERS: Uuid = Uuid::from_u128(0xc0);
-const FIXTURES: Uuid = Uuid::from_u128(0xe0);
+pub(crate) const FIXTURES: Uuid = Uuid::from_u128(0xe0);
 const KEYS: &str = "/v2/audit-log-webhook/jwks.json";
 const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_BODY: usize = 1024 * 1024;
@@ -115,15 +115,25 @@ impl TestKonnect {
 
     /// Sends the portal's log to the usher at `url`.
     pub(crate) fn deliver_to(&self, url: &str) {
+        self.bind(url, &json!({ "portal_id": PORTAL }));
+    }
+
+    /// Sends the organisation's log to the usher at `url`.
+    pub(crate) fn deliver_org_logs_to(&self, url: &str) {
+        self.bind(url, &json!({}));
+    }
+
+    fn bind(&self, url: &str, whose: &Value) {
         let destination = Uuid::from_u128(0x1d);
+        let mut webhook = whose.clone();
+        webhook["audit_log_destination_id"] = json!(destination);
+        webhook["enabled"] = json!(true);
         let seed = json!({
             "destinations": [{
                 "id": destination, "name": "usher", "endpoint": format!("{url}/audit-logs"),
                 "authorization": AUTHORIZATION, "log_format": "json",
             }],
-            "webhooks": [{
-                "portal_id": PORTAL, "audit_log_destination_id": destination, "enabled": true,
-            }],
+            "webhooks": [webhook],
         });
         self.emulator
             .seed(&seed)

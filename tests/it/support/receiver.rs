@@ -1,6 +1,7 @@
 //! An endpoint that entries go on to: a real HTTP server that remembers what it was sent and answers as told.
 
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub struct Reply {
     pub status: u16,
     pub header: Option<(&'static str, String)>,
     pub delay: Duration,
+    pub cuts: bool,
 }
 
 impl Reply {
@@ -28,6 +30,16 @@ impl Reply {
             status,
             header: None,
             delay: Duration::ZERO,
+            cuts: false,
+        }
+    }
+
+    /// Ends the connection instead of an answer.
+    pub fn and_cuts(self) -> Self {
+        Self {
+            status: 599,
+            cuts: true,
+            ..self
         }
     }
 
@@ -153,6 +165,10 @@ async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
     tokio::time::sleep(reply.delay).await;
     let requests = &shared.requests;
     requests.lock().expect("no panic while held").push(request);
+    if reply.cuts {
+        // The task of this connection ends with it, without a word.
+        resume_unwind(Box::new(()));
+    }
     let status = StatusCode::from_u16(reply.status).expect("a status");
     let mut response = status.into_response();
     if let Some((name, value)) = reply.header {

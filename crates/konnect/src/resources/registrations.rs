@@ -13,6 +13,8 @@ use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
 
 const LIST: &str = "GET /v3/portals/{portalId}/application-registrations";
+const OF_APPLICATION: &str =
+    "GET /v3/portals/{portalId}/applications/{applicationId}/registrations";
 const CREATE: &str = "POST /v3/portals/{portalId}/applications/{applicationId}/registrations";
 const GET: &str =
     "GET /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
@@ -52,6 +54,19 @@ impl Registrations<'_> {
                 options.application_name.as_deref(),
             );
         numbered_page(self.transport, request, options.page_size, number).await
+    }
+
+    /// Lists all registrations of one application, whatever their status.
+    pub async fn of_application(
+        &self,
+        application: ApplicationId,
+    ) -> Result<Vec<Registration>, Error> {
+        collect_numbered(OF_APPLICATION, |number| {
+            let request =
+                Request::new(OF_APPLICATION, &[self.portal.0, application.0]).query("sort", SORT);
+            numbered_page(self.transport, request, None, number)
+        })
+        .await
     }
 
     /// Reads a registration.

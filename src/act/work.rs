@@ -1,0 +1,262 @@
+//! One action: from its claim to the record of what became of it, and the answer to every kind of
+//! trouble. Which one comes next is for the worker to say.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use konnect::{DeveloperId, PortalId};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::act::calls::{self, Call};
+use crate::act::claim::{Admission, Claimed, Note};
+use crate::act::deeds::{self, Bench, Doing, Outcome};
+use crate::act::gather::Gather;
+use crate::act::outcome::{AttemptRecord, Ending, Settlement};
+use crate::act::seen::{Seen, Witness};
+use crate::act::trouble::{Remedy, Trouble};
+use crate::act::{ActionState, DeedSpec, Target, Worker};
+use crate::directory::Look;
+use crate::journal::JournalError;
+
+/// Attempts after which an object that cannot be read is believed to be gone: Konnect may answer
+/// 404 for a while after a create.
+const GONE_AFTER: i32 = 8;
+
+/// What everybody who carries out an action shares: what they note goes to the database together.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) notes: Gather<Note>,
+    pub(super) endings: Gather<Settlement>,
+    pub(super) witness: Witness,
+}
+
+impl Worker {
+    #[tracing::instrument(skip_all, fields(action.id = %claimed.id, deed = claimed.deed.name()))]
+    pub(super) async fn work(
+        &self,
+        desk: &Desk,
+        claimed: &Claimed,
+        look: Option<Look>,
+    ) -> Result<(), Arc<JournalError>> {
+        let admission = if claimed.is_admitted {
+            Admission::Granted
+        } else {
+            self.queue.admit(claimed).await?
+        };
+        match admission {
+            Admission::Granted => {}
+            Admission::Delayed(wait) => return Ok(self.queue.put_back(claimed, wait).await?),
+            Admission::Parked { limit_per_hour } => {
+                let reason = Some(format!("over the limit of {limit_per_hour} deeds per hour"));
+                let ending = Ending {
+                    state: ActionState::Parked,
+                    reason,
+                    report: None,
+                };
+                let settled = desk.endings.ask(Settlement::new(claimed, ending, None));
+                return settled.await.map(drop);
+            }
+        }
+        let started_at = self.queue.clock.now();
+        let seen = Mutex::default();
+        let (result, call) = calls::noting(self.attempt(desk, claimed, &seen)).await;
+        let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let look = look.filter(|_| !seen.is_empty());
+        let is_known = look.is_some() && shows(claimed, &seen);
+        let answered = match result {
+            Ok(outcome) => {
+                self.pause.accepted();
+                let attempt = AttemptRecord {
+                    started_at,
+                    call,
+                    outcome: "ok",
+                    detail: None,
+                };
+                self.conclude(desk, claimed, outcome, attempt, is_known)
+                    .await
+            }
+            Err(trouble) => {
+                let began = (started_at, call);
+                self.answer(desk, claimed, &trouble, began).await
+            }
+        };
+        if let Some(look) = look {
+            desk.witness.tell(look, seen).await;
+        }
+        answered
+    }
+
+    async fn attempt(
+        &self,
+        desk: &Desk,
+        claimed: &Claimed,
+        seen: &Mutex<Seen>,
+    ) -> Result<Outcome, Trouble> {
+        let bench = Bench {
+            queue: &self.queue,
+            client: &self.client,
+            directory: &self.directory,
+            notifier: &self.notifier,
+            claimed,
+            notes: &desk.notes,
+            seen,
+            lease: self.timings.lease,
+        };
+        let work = tokio::time::timeout(self.timings.attempt, deeds::carry_out(&bench));
+        tokio::select! {
+            outcome = work => outcome.unwrap_or(Err(Trouble::TooSlow)),
+            () = self.hold(claimed) => Err(Trouble::LeaseLost),
+        }
+    }
+
+    /// Holds on to the action; completes when it is lost, or may be by this process's own clock:
+    /// whoever takes it over must find nobody at it.
+    async fn hold(&self, claimed: &Claimed) {
+        let (lease, every) = (self.timings.lease, self.timings.lease / 3);
+        let mut held_since = claimed.since;
+        loop {
+            tokio::time::sleep(every).await;
+            let asked_at = Instant::now();
+            match tokio::time::timeout(every, self.queue.renew(claimed, lease, None)).await {
+                Ok(Ok(true)) => held_since = asked_at,
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => debug!(error = error.chain(), "could not renew a lease"),
+                Err(_) => debug!("the lease was not renewed in time"),
+            }
+            if held_since.elapsed() + every >= lease {
+                return;
+            }
+        }
+    }
+
+    /// Writes down how an action ended. Where the directory does not hear of it by what was seen
+    /// (`is_known`), a look is asked for.
+    async fn conclude(
+        &self,
+        desk: &Desk,
+        claimed: &Claimed,
+        outcome: Outcome,
+        attempt: AttemptRecord,
+        is_known: bool,
+    ) -> Result<(), Arc<JournalError>> {
+        let mut account = None;
+        let (state, reason, changed) = match outcome {
+            Outcome::Done(Doing::Written) => (ActionState::Done, None, true),
+            Outcome::Done(Doing::Elsewhere) => (ActionState::Done, None, false),
+            Outcome::Done(Doing::Held(why)) => (ActionState::Done, Some(why), claimed.write_sent),
+            Outcome::Done(Doing::Reported { reason, report }) => {
+                account = Some(report);
+                (ActionState::Done, reason, true)
+            }
+            Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
+            Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
+            Outcome::Unfinished => return Ok(self.queue.put_back(claimed, Duration::ZERO).await?),
+        };
+        let ending = Ending {
+            state,
+            reason,
+            report: account,
+        };
+        let whom = whom_no_list_shows(claimed, ending.report.as_ref());
+        let settlement = Settlement::new(claimed, ending, Some(attempt));
+        let is_ours = desk.endings.ask(settlement).await?;
+        // Whoever decided otherwise is not in the directory yet either.
+        if is_ours && !is_known && (changed || state == ActionState::Refused) {
+            let portal = PortalId(claimed.portal_id);
+            match whom {
+                Some(developer) => self.directory.touch(portal, developer).await?,
+                None => self.directory.hint(portal).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(
+        &self,
+        desk: &Desk,
+        claimed: &Claimed,
+        trouble: &Trouble,
+        (started_at, call): (chrono::DateTime<chrono::Utc>, Option<Call>),
+    ) -> Result<(), Arc<JournalError>> {
+        let (remedy, class) = trouble.judge();
+        let detail = Some(trouble.to_string());
+        let attempt = AttemptRecord {
+            started_at,
+            call,
+            outcome: class,
+            detail: detail.clone(),
+        };
+        let made = claimed.attempts + 1;
+        let allowed = match trouble {
+            Trouble::Gone(_) => GONE_AFTER.min(self.timings.backoff.attempts),
+            _ => self.timings.backoff.attempts,
+        };
+        match remedy {
+            Remedy::Retry(at_least) if made < allowed => {
+                let wait = self.timings.backoff.wait(made, claimed.lease);
+                let wait = wait.max(at_least.unwrap_or_default());
+                debug!(
+                    class,
+                    attempt = made,
+                    wait_ms = wait.as_millis(),
+                    "trying again later"
+                );
+                Ok(self.queue.postpone(claimed, wait, &attempt).await?)
+            }
+            Remedy::Retry(_) | Remedy::GiveUp => {
+                let ending = Ending {
+                    state: ActionState::Failed,
+                    reason: detail,
+                    report: None,
+                };
+                let settlement = Settlement::new(claimed, ending, Some(attempt));
+                desk.endings.ask(settlement).await.map(drop)
+            }
+            Remedy::Pause => {
+                if let Some(error) = trouble.api() {
+                    self.pause.refused(error);
+                }
+                Ok(self.queue.put_back(claimed, Duration::ZERO).await?)
+            }
+            Remedy::LetGo => {
+                debug!(class, error = %trouble, "letting go of an action");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether what was seen shows all that the deed may have changed.
+fn shows(claimed: &Claimed, seen: &Seen) -> bool {
+    match claimed.deed {
+        DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper => !seen.developers.is_empty(),
+        DeedSpec::ApproveRegistration
+        | DeedSpec::RejectRegistration
+        | DeedSpec::RevokeRegistration => !seen.registrations.is_empty(),
+        DeedSpec::AddToTeam { .. } => !seen.memberships.is_empty(),
+        DeedSpec::RevokeDeveloper
+        | DeedSpec::RemoveFromTeam { .. }
+        | DeedSpec::InviteDeveloper { .. }
+        | DeedSpec::Notify { .. }
+        | DeedSpec::Park { .. } => false,
+    }
+}
+
+/// The developer whom a deed has changed in a way that the lists of pending ones do not show.
+fn whom_no_list_shows(claimed: &Claimed, report: Option<&Value>) -> Option<DeveloperId> {
+    let id = match (&claimed.deed, claimed.target) {
+        (
+            DeedSpec::AddToTeam { .. }
+            | DeedSpec::RemoveFromTeam { .. }
+            | DeedSpec::RevokeDeveloper,
+            Target::Developer { id },
+        ) => id,
+        (DeedSpec::InviteDeveloper { .. }, _) => {
+            report?.get("developer_id")?.as_str()?.parse().ok()?
+        }
+        _ => return None,
+    };
+    Some(DeveloperId(id))
+}

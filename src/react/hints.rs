@@ -1,0 +1,67 @@
+//! Passes hints on to `observe`, which looks when it sees fit. An entry may name anything: only what
+//! usher looks after costs a query.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use konnect::{DeveloperId, PortalId};
+
+use crate::directory::Touched;
+use crate::journal::JournalError;
+use crate::react::Reactor;
+use crate::react::meaning::Hint;
+use crate::react::paths::Named;
+
+impl Reactor {
+    /// Asks for looks at what `hints` speak of.
+    pub(super) async fn give(&self, hints: &BTreeSet<Hint>) -> Result<(), JournalError> {
+        if hints.is_empty() {
+            return Ok(());
+        }
+        let portals = self.directory.portals().await?;
+        let known: BTreeSet<PortalId> = portals.into_iter().map(|portal| portal.id).collect();
+        let mut wanted: BTreeSet<PortalId> = BTreeSet::new();
+        let mut changed: BTreeMap<PortalId, Touched> = BTreeMap::new();
+        for hint in hints {
+            match *hint {
+                Hint::Portal(id) => {
+                    wanted.insert(PortalId(id));
+                }
+                Hint::EveryPortal => wanted.extend(&known),
+                Hint::Changed { portal_id, object } => {
+                    let touched = changed.entry(PortalId(portal_id)).or_default();
+                    match object {
+                        Named::Developer(id) => touched.developers.push(id),
+                        Named::Members(id) => touched.teams.push(id),
+                        Named::Application(id) => touched.applications.push(id),
+                    }
+                }
+                Hint::Newcomer {
+                    portal_id,
+                    developer_id,
+                } => {
+                    let portal = PortalId(portal_id);
+                    let developer = DeveloperId(developer_id);
+                    if known.contains(&portal)
+                        && !wanted.contains(&portal)
+                        && self
+                            .directory
+                            .find_developer(portal, developer)
+                            .await?
+                            .is_none()
+                    {
+                        wanted.insert(portal);
+                    }
+                }
+            }
+        }
+        for (portal, touched) in changed {
+            if known.contains(&portal) {
+                self.directory.touch_known(portal, &touched).await?;
+            }
+        }
+        for portal in wanted.intersection(&known) {
+            self.directory.hint(*portal).await?;
+        }
+        Ok(())
+    }
+}

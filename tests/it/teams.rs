@@ -1,0 +1,134 @@
+//! Whose memberships are whose: one that a human ended is not made again, however a rule names the team.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use usher::act::{Action, ActionState, DeedSpec, TeamRef};
+use usher::journal::MIGRATOR;
+use uuid::Uuid;
+
+use crate::act::{KEVIN, PARTNERS, PORTAL, Stage, chain, join_partners, quick};
+use crate::support::eventually;
+
+const GUESTS: Uuid = Uuid::from_u128(0xc1);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn join_by_id() -> DeedSpec {
+    DeedSpec::AddToTeam {
+        team: TeamRef::Id(PARTNERS),
+        create: false,
+    }
+}
+
+/// Does it in answer to a signal of its own; the action in the end.
+async fn after(stage: &Stage, deed: DeedSpec, signal: &str) -> Action {
+    let mut wanted = chain(vec![deed]);
+    signal.clone_into(&mut wanted.signal_key);
+    let id = stage.enqueue(&wanted).await[0].id();
+    let (worker, stop) = (stage.worker(quick()), CancellationToken::new());
+    let mut ended = None;
+    let watch = async {
+        eventually("the action ends", PATIENCE, async || {
+            let actions = stage.actions().await.into_iter();
+            let open = [ActionState::Planned, ActionState::Running];
+            ended = actions
+                .filter(|action| !open.contains(&action.state))
+                .find(|action| action.id == id);
+            ended.is_some()
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+    ended.unwrap()
+}
+
+async fn end_by_hand(stage: &Stage) {
+    let teams = stage.client.teams(PORTAL.into());
+    let ended = teams.remove_member(PARTNERS.into(), KEVIN.into());
+    ended.await.unwrap();
+}
+
+async fn is_not_made_again(stage: &Stage, deed: DeedSpec) {
+    let action = after(stage, deed, "again").await;
+    assert_eq!(
+        (action.state, action.reason.as_deref()),
+        (
+            ActionState::Refused,
+            Some("somebody else ended the membership")
+        )
+    );
+    assert!(!stage.is_partner(KEVIN).await);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn by_name_and_then_by_id_is_the_same_team(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let made = after(&stage, join_partners(), "first").await;
+    assert_eq!(made.state, ActionState::Done);
+    assert_eq!(made.report, Some(json!({ "team_id": PARTNERS })));
+    end_by_hand(&stage).await;
+    is_not_made_again(&stage, join_by_id()).await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn by_id_and_then_by_name_is_the_same_team(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    after(&stage, join_by_id(), "first").await;
+    end_by_hand(&stage).await;
+    is_not_made_again(&stage, join_partners()).await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_membership_that_was_there_already_counts_by_either_name(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let teams = stage.client.teams(PORTAL.into());
+    let joined = teams.add_member(PARTNERS.into(), KEVIN.into());
+    joined.await.unwrap();
+    let held = after(&stage, join_by_id(), "first").await;
+    assert_eq!(held.reason.as_deref(), Some("member already"));
+    end_by_hand(&stage).await;
+    is_not_made_again(&stage, join_partners()).await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_an_older_usher_did_counts_by_the_name_it_used(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    after(&stage, join_by_id(), "first").await;
+    sqlx::raw_sql("UPDATE actions SET report = NULL")
+        .execute(stage.journal.pool())
+        .await
+        .unwrap();
+    end_by_hand(&stage).await;
+    is_not_made_again(&stage, join_by_id()).await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn leaving_another_team_by_a_rule_does_not_undo_it(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let guests = json!({ "teams": [{ "id": GUESTS, "portal_id": PORTAL, "name": "Guests" }] });
+    stage.emulator.seed(&guests).unwrap();
+    let leave = |team| DeedSpec::RemoveFromTeam {
+        team: TeamRef::Id(team),
+    };
+    after(&stage, join_partners(), "first").await;
+    let teams = stage.client.teams(PORTAL.into());
+    let joined = teams.add_member(GUESTS.into(), KEVIN.into());
+    joined.await.unwrap();
+    let left = after(&stage, leave(GUESTS), "out").await;
+    assert_eq!(left.state, ActionState::Done);
+    end_by_hand(&stage).await;
+    is_not_made_again(&stage, join_by_id()).await;
+
+    // What usher ended itself it may make again.
+    let joined = teams.add_member(PARTNERS.into(), KEVIN.into());
+    joined.await.unwrap();
+    let left = after(&stage, leave(PARTNERS), "out again").await;
+    assert_eq!(left.state, ActionState::Done);
+    let joined = after(&stage, join_partners(), "in again").await;
+    assert_eq!(joined.state, ActionState::Done);
+    assert!(stage.is_partner(KEVIN).await);
+}
