@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(shown(json!(teams)), expected);
         assert_eq!(shown(json!([])), "x = []");
         let many = shown(json!(vec!["y".repeat(150); 200]));
-        assert!(many.ends_with("\", … 186 more]"), "{many}");
+        assert!(many.ends_with("\", … 187 more]"), "{many}");
         let long = shown(json!(["y".repeat(200)]));
         assert_eq!(long, format!("x = [\"{}…]", "y".repeat(159)));
         let long = shown(json!("y".repeat(200)));
