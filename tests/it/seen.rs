@@ -152,7 +152,7 @@ async fn three_hundred_at_once_are_let_in_in_few_transactions(pool: PgPool) {
         counted.await.unwrap()
     };
     let stop = CancellationToken::new();
-    let worker = stage.worker(quick());
+    let worker = stage.worker(quick()).with_rate(2_000);
     let watch = async {
         let done = "SELECT count(*) FROM actions WHERE state = 'done'";
         while count(done).await < 600 {
