@@ -131,9 +131,12 @@ impl From<sqlx::Error> for JournalError {
             // No connection, no entrance (a password or a name that is being changed), out of
             // resources or disk, shutdown and start-up: all of it is mended outside.
             // 25006: a standby, or a database that is read-only for now.
-            _ if ["08", "25006", "28", "3D", "53", "55", "57", "58"]
-                .iter()
-                .any(|class| code.starts_with(class)) =>
+            // 42P01, 42703: a table or column that a migration under way has yet to make.
+            _ if [
+                "08", "25006", "28", "3D", "42703", "42P01", "53", "55", "57", "58",
+            ]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
             {
                 Self::Unavailable(error)
             }

@@ -15,8 +15,8 @@ use usher::clock::{Clock, Ids};
 use usher::config::RetentionConfig;
 use usher::event::{OwnEvent, Verdict};
 use usher::journal::{
-    Appended, Journal, Lane, Lease, NewBatch, NewEvent, ReaderName, RequestRecord, Retention,
-    SLICE, Source,
+    Appended, EventFilter, Journal, Lane, Lease, NewBatch, NewEvent, ReaderName, RequestRecord,
+    Retention, SLICE, Source,
 };
 use uuid::Uuid;
 
@@ -529,6 +529,20 @@ async fn usher(arguments: &[&str], database: &TestDatabase) -> Output {
         .kill_on_drop(true)
         .output();
     tokio::time::timeout(FAST, run).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_its_tables_are_made_the_record_is_away_and_refuses_nothing() {
+    let database = TestDatabase::create().await;
+    let journal = Journal::open(&database.url()).unwrap();
+    let searched = journal.search(&EventFilter::default(), None, 1).await;
+    let error = searched.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    journal.migrate().await.unwrap();
+    let searched = journal.search(&EventFilter::default(), None, 1).await;
+    assert!(searched.unwrap().is_empty());
+    journal.pool().close().await;
+    database.drop().await;
 }
 
 #[tokio::test]
