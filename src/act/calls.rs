@@ -14,6 +14,26 @@ pub(super) struct Call {
     pub(super) status: Option<u16>,
 }
 
+impl Call {
+    /// Method and path template.
+    pub(super) fn request(self) -> String {
+        format!("{} {}", self.method, self.route)
+    }
+
+    /// The call that failed with `error`, where it was answered.
+    pub(super) fn answered(error: &konnect::Error) -> Option<Self> {
+        let konnect::Error::Api { route, status, .. } = error else {
+            return None;
+        };
+        let (method, route) = route.split_once(' ')?;
+        Some(Self {
+            method,
+            route,
+            status: Some(*status),
+        })
+    }
+}
+
 tokio::task_local! {
     static LAST: Cell<Option<Call>>;
 }

@@ -58,6 +58,7 @@ mod spool;
 mod support;
 mod teams;
 mod tidy;
+mod trouble;
 mod upkeep;
 mod usage;
 mod writer;
