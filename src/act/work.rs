@@ -67,7 +67,7 @@ impl Worker {
         let is_known = look.is_some() && shows(claimed, &seen);
         let answered = match result {
             Ok(outcome) => {
-                let wrote = call.is_some_and(|call| call.method != "GET");
+                let wrote = call.is_some_and(Call::is_accepted_write);
                 self.pause.ended(claimed.kind(), claimed.id, wrote);
                 let attempt = AttemptRecord {
                     started_at,

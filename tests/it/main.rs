@@ -56,7 +56,6 @@ mod rules_check;
 mod seen;
 mod spool;
 mod support;
-mod teams;
 mod tidy;
 mod trouble;
 mod upkeep;

@@ -21,10 +21,12 @@ use usher::act::{
 use usher::journal::MIGRATOR;
 use uuid::Uuid;
 
-use crate::act::{APP, PORTAL, Stage, all_are, chain, developer, fault, join_partners, quick};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::konnect::TestKonnect;
+use crate::support::stage::{
+    APP, PORTAL, Stage, all_are, chain, developer, fault, join_partners, quick,
+};
 
 const PEOPLE: usize = 10;
 const SOON: Duration = Duration::from_secs(20);
@@ -62,6 +64,16 @@ async fn counts(stage: &Stage) -> BTreeMap<(String, ActionState), usize> {
         *counts.entry((action.deed, action.state)).or_default() += 1;
     }
     counts
+}
+
+async fn all_done(stage: &Stage) {
+    eventually("all are done", SOON, async || {
+        let actions = stage.actions().await;
+        actions
+            .iter()
+            .all(|action| action.state == ActionState::Done)
+    })
+    .await;
 }
 
 fn joinings(stage: &Stage, status: u16) -> usize {
@@ -154,7 +166,7 @@ async fn a_forbidden_deed_waits_alone_and_is_tried_by_one(pool: PgPool) {
         assert!(shown > 0);
 
         stage.emulator.set_faults([]);
-        stage.until(all_are(ActionState::Done)).await;
+        all_done(&stage).await;
         assert!(forbidden.borrow().is_empty());
         stop.cancel();
     };
@@ -183,7 +195,7 @@ async fn where_everything_is_forbidden_it_is_the_token(pool: PgPool) {
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(stage.writes().len(), writes, "nothing is tried");
         stage.emulator.set_faults([]);
-        stage.until(all_are(ActionState::Done)).await;
+        all_done(&stage).await;
         stop.cancel();
     };
     tokio::join!(worker.run(stop.clone()), watch);
