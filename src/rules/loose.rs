@@ -94,30 +94,13 @@ impl Search<'_> {
             && !known.is_named
             && (holds || !known.has_domain)
         {
-            let message = self.part(name, call, holds);
+            let message = part(name, call, holds);
             let at = self.name_offset(expr);
             self.findings.push((at, message));
         }
         for part in call.target.as_deref().into_iter().chain(&call.args) {
             self.walk(part, holds, known);
         }
-    }
-
-    fn part(&self, name: &str, call: &CallExpr, holds: bool) -> String {
-        let written = call.args.first().and_then(as_text);
-        let domain = written
-            .filter(|_| name == "endsWith")
-            .and_then(|text| normal_form(text.strip_prefix('@')?));
-        let expected = match domain {
-            Some(domain) if holds => format!("domain(developer.email) == {domain:?}"),
-            _ => "domain(developer.email) in a list of whom to let in".to_owned(),
-        };
-        let why = if holds {
-            "may hold for addresses of others that look alike"
-        } else {
-            "keeps out only whom it names and lets in everybody else"
-        };
-        format!("{name}() reads an address as any text and {why}; expected {expected}")
     }
 
     fn offset(&self, expr: &IdedExpr) -> usize {
@@ -132,6 +115,24 @@ impl Search<'_> {
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         before.len() - before.bytes().rev().take_while(is_word).count()
     }
+}
+
+/// What is said of a function that looks at an address as at any text.
+fn part(name: &str, call: &CallExpr, holds: bool) -> String {
+    let written = call.args.first().and_then(as_text);
+    let domain = written
+        .filter(|_| name == "endsWith")
+        .and_then(|text| normal_form(text.strip_prefix('@')?));
+    let expected = match domain {
+        Some(domain) if holds => format!("domain(developer.email) == {domain:?}"),
+        _ => "domain(developer.email) in a list of whom to let in".to_owned(),
+    };
+    let why = if holds {
+        "may hold for addresses of others that look alike"
+    } else {
+        "keeps out only whom it names and lets in everybody else"
+    };
+    format!("{name}() reads an address as any text and {why}; expected {expected}")
 }
 
 /// Whether all operands must be as they should for the whole to be.

@@ -231,7 +231,7 @@ async fn a_refused_token_is_on_record_once_and_counts_for_nothing(pool: PgPool) 
             Some(route.to_owned()),
             Some(401),
         );
-        assert_eq!(history(&stage, id).await, [refused.clone()]);
+        assert_eq!(history(&stage, id).await, std::slice::from_ref(&refused));
         let action = stage.action("approve_developer").await;
         assert_eq!(action.attempts, 0);
         let reason = action.reason.unwrap();
@@ -396,7 +396,7 @@ fn dry_run_of_the_workflow() -> String {
     let lines = step
         .lines()
         .take_while(|line| line.starts_with("          "));
-    lines.map(|line| format!("{}\n", line.trim())).collect()
+    lines.map(str::trim).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
