@@ -14,6 +14,36 @@ pub(super) struct Call {
     pub(super) status: Option<u16>,
 }
 
+impl Call {
+    /// Method and path template.
+    pub(super) fn request(self) -> String {
+        format!("{} {}", self.method, self.route)
+    }
+
+    /// Whether Konnect let it be written, if only to say that it was done before. A notice goes
+    /// elsewhere.
+    pub(super) fn is_accepted_write(self) -> bool {
+        self.method != "GET"
+            && self.route.starts_with('/')
+            && self
+                .status
+                .is_some_and(|status| status < 400 || status == 409)
+    }
+
+    /// The call that failed with `error`, where it was answered.
+    pub(super) fn answered(error: &konnect::Error) -> Option<Self> {
+        let konnect::Error::Api { route, status, .. } = error else {
+            return None;
+        };
+        let (method, route) = route.split_once(' ')?;
+        Some(Self {
+            method,
+            route,
+            status: Some(*status),
+        })
+    }
+}
+
 tokio::task_local! {
     static LAST: Cell<Option<Call>>;
 }
@@ -56,4 +86,29 @@ pub(super) async fn noting<T>(attempt: impl Future<Output = T>) -> (T, Option<Ca
         (output, LAST.with(Cell::get))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Call;
+
+    #[test]
+    fn only_a_write_that_konnect_accepted_is_one() {
+        for (method, route, status, expected) in [
+            ("PATCH", "/v3/x", Some(200), true),
+            ("POST", "/v3/x", Some(409), true),
+            ("GET", "/v3/x", Some(200), false),
+            ("POST", "/v3/x", Some(403), false),
+            ("POST", "/v3/x", Some(503), false),
+            ("POST", "/v3/x", None, false),
+            ("POST", "(the url of the rule)", Some(200), false),
+        ] {
+            let call = Call {
+                method,
+                route,
+                status,
+            };
+            assert_eq!(call.is_accepted_write(), expected, "{call:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::act::{DeedSpec, Queue, Target};
+use crate::act::{DeedSpec, Kind, Queue, Target};
 use crate::journal::JournalError;
 
 /// The first key of the advisory locks that count a rule's deeds one after the other.
@@ -45,6 +45,15 @@ pub(super) struct Note {
     pub(super) report: Option<Value>,
 }
 
+/// Which kinds of deeds are claimed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kinds<'a> {
+    /// This one.
+    Only(&'a Kind),
+    /// All but these.
+    AllBut(&'a [Kind]),
+}
+
 /// Whether the limit of the rule lets an action start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -57,6 +66,16 @@ pub(super) enum Admission {
         /// The limit.
         limit_per_hour: i32,
     },
+}
+
+impl Claimed {
+    /// The kind of its deed, with which it may be forbidden.
+    pub(super) fn kind(&self) -> Kind {
+        Kind {
+            deed: self.deed.name(),
+            portal_id: self.portal_id,
+        }
+    }
 }
 
 struct ClaimedRow {
@@ -100,12 +119,18 @@ impl ClaimedRow {
 impl Queue {
     /// Claims up to `at_most` actions for `hold`, those that are due for longest. What a crashed
     /// worker had in hand is due again when its lease ends. What nothing limits has started with that.
+    /// Of `kinds` it takes nothing, or nothing else.
     pub(super) async fn claim(
         &self,
         hold: Duration,
         at_most: usize,
+        kinds: Kinds<'_>,
     ) -> Result<Vec<Claimed>, JournalError> {
         let since = Instant::now();
+        let (kinds, is_among) = match kinds {
+            Kinds::Only(kind) => (std::slice::from_ref(kind), true),
+            Kinds::AllBut(kinds) => (kinds, false),
+        };
         let rows = sqlx::query_as!(
             ClaimedRow,
             r#"
@@ -117,6 +142,11 @@ impl Queue {
                     AND a.next_attempt_at <= now()
                     AND (a.leased_until IS NULL OR a.leased_until < now())
                     AND NOT EXISTS (SELECT FROM action_pauses WHERE resumed_at IS NULL)
+                    AND $5 = EXISTS (
+                        SELECT
+                        FROM UNNEST($3::text[], $4::uuid[]) AS kind (deed, portal_id)
+                        WHERE kind.deed = a.deed AND kind.portal_id = a.portal_id
+                    )
                     -- A deed that parks is carried out by parking; any other that was parked
                     -- holds up what follows it.
                     AND (
@@ -147,10 +177,33 @@ impl Queue {
             "#,
             hold.as_secs_f64(),
             i64::try_from(at_most).unwrap_or(i64::MAX),
+            &kinds
+                .iter()
+                .map(|kind| kind.deed.to_owned())
+                .collect::<Vec<_>>(),
+            &kinds.iter().map(|kind| kind.portal_id).collect::<Vec<_>>(),
+            is_among,
         )
         .fetch_all(self.pool())
         .await?;
         rows.into_iter().map(|row| row.claimed(since)).collect()
+    }
+
+    /// Whether anything of a kind is open that no person has to look at.
+    pub(super) async fn is_waiting(&self, kind: Kind) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM actions
+                WHERE state IN ('planned', 'running') AND deed = $1 AND portal_id = $2
+            ) AS "exists!"
+            "#,
+            kind.deed,
+            kind.portal_id,
+        )
+        .fetch_one(self.pool())
+        .await?)
     }
 
     /// Lets an action start if fewer than the limit of its rule started within the hour. One that

@@ -31,10 +31,10 @@ pub struct ActionDetail {
     pub by_hand: Vec<Intervention>,
 }
 
-/// One attempt that counted.
+/// One attempt.
 #[derive(Debug, Clone, Serialize)]
 pub struct Attempt {
-    /// From 1.
+    /// Its place, from 1.
     pub number: i32,
     /// When the worker began.
     pub started_at: DateTime<Utc>,
@@ -111,12 +111,14 @@ impl Queue {
     async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, JournalError> {
         Ok(sqlx::query_as!(
             Attempt,
-            r"
-            SELECT number, started_at, ended_at, request, status, outcome, detail
+            r#"
+            SELECT
+                (row_number() OVER (ORDER BY started_at, ended_at))::integer AS "number!",
+                started_at, ended_at, request, status, outcome, detail
             FROM attempts
             WHERE action = $1
-            ORDER BY number
-            ",
+            ORDER BY started_at, ended_at
+            "#,
             id,
         )
         .fetch_all(self.pool())

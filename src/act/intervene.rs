@@ -56,7 +56,7 @@ impl Person {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Carry out what is parked, whatever the limit of its rule. Where a rule parked the target itself:
-    /// approve the target.
+    /// approve the target, or where Konnect knows no approval of it, such as an application, be done.
     Approve,
     /// Do not carry out what is parked. Where a rule parked the target itself: reject the target.
     Reject,
@@ -161,6 +161,11 @@ impl Queue {
                 }
                 successor = Some(made);
                 told.push(end(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
+            }
+            (Verb::Approve, None) if standing.deed == "park" => {
+                // To look was all that was asked, and to release it would only park it again.
+                let reason = format!("{}; nothing was to be done", by_hand(verb, person));
+                told.push(end(&mut tx, id, ActionState::Done, &reason).await?);
             }
             (Verb::Approve, None) => release(&mut tx, id).await?,
             (Verb::Reject | Verb::Cancel, None) => {

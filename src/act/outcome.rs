@@ -159,6 +159,60 @@ impl Queue {
         Ok(told.len())
     }
 
+    /// Gives a claim back because Konnect refuses the token or a call of the deed: on record, and
+    /// counted for nothing. What is refused over and over in the same way is on record once.
+    pub(super) async fn refused(
+        &self,
+        claimed: &Claimed,
+        reason: &str,
+        attempt: &AttemptRecord,
+    ) -> Result<(), JournalError> {
+        let mut tx = self.pool().begin().await?;
+        let is_ours = sqlx::query_scalar!(
+            r"
+            UPDATE actions
+            SET
+                state = 'planned',
+                reason = $3,
+                lease = NULL,
+                leased_until = NULL,
+                next_attempt_at = now(),
+                updated_at = now()
+            WHERE id = $1 AND lease = $2
+            RETURNING id
+            ",
+            claimed.id,
+            claimed.lease,
+            reason,
+        )
+        .fetch_optional(&mut *tx)
+        .await?
+        .is_some();
+        let last = sqlx::query!(
+            r#"
+            SELECT
+                (array_agg(outcome ORDER BY started_at DESC, ended_at DESC))[1] AS outcome,
+                (array_agg(request ORDER BY started_at DESC, ended_at DESC))[1] AS request,
+                COALESCE(LEAST(min(number), 0), 0) AS "lowest!"
+            FROM attempts
+            WHERE action = $1
+            "#,
+            claimed.id,
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let request = attempt.call.map(Call::request);
+        if is_ours && (last.outcome.as_deref() != Some(attempt.outcome) || last.request != request)
+        {
+            // Those that count have the numbers from 1.
+            let number = last.lowest - 1;
+            let now = self.clock.now();
+            record(&mut tx, &[((claimed.id, number), attempt)], now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Plans another attempt after `wait`.
     pub(super) async fn postpone(
         &self,
@@ -359,7 +413,7 @@ async fn record(
             .map(|attempt| attempt.started_at)
             .collect::<Vec<_>>(),
         &calls()
-            .map(|call| call.map(|call| format!("{} {}", call.method, call.route)))
+            .map(|call| call.map(Call::request))
             .collect::<Vec<_>>() as &[Option<String>],
         &calls()
             .map(|call| i16::try_from(call?.status?).ok())

@@ -8,7 +8,7 @@ use konnect::PortalId;
 use uuid::Uuid;
 
 use crate::act::list::ActionRow;
-use crate::act::{Action, Queue};
+use crate::act::{Action, Forbidden, Queue};
 use crate::journal::JournalError;
 
 /// The moment from which on a run counts what happened, and what was open then.
@@ -27,9 +27,11 @@ pub struct Standings {
     pub ended: Vec<Action>,
     /// Those that are worked on, or due soon.
     pub moving: usize,
+    /// Those of a kind that Konnect forbids.
+    pub forbidden: usize,
     /// Those over the limit of their rule, which wait for their time.
     pub delayed: usize,
-    /// Those that wait for one that is parked or delayed.
+    /// Those that wait for one that is parked, delayed or forbidden.
     pub held_up: usize,
 }
 
@@ -58,14 +60,15 @@ impl Queue {
     }
 
     /// Where the actions since `mark` stand. `told` holds the ids of those that were told as ended,
-    /// and is added to.
+    /// and is added to; deeds of the `forbidden` kinds cannot end soon.
     pub async fn standings(
         &self,
         mark: &Mark,
         told: &mut BTreeSet<Uuid>,
+        forbidden: &[Forbidden],
     ) -> Result<Standings, JournalError> {
         // Asked first: what ends between the two questions is told the next time.
-        let mut standings = self.open(mark).await?;
+        let mut standings = self.open(mark, forbidden).await?;
         let rows = sqlx::query_as!(
             ActionRow,
             r"
@@ -94,11 +97,11 @@ impl Queue {
         Ok(standings)
     }
 
-    async fn open(&self, mark: &Mark) -> Result<Standings, JournalError> {
+    async fn open(&self, mark: &Mark, forbidden: &[Forbidden]) -> Result<Standings, JournalError> {
         let rows = sqlx::query!(
             r#"
             SELECT
-                a.id, a.waits_for,
+                a.id, a.waits_for, a.deed, a.portal_id,
                 -- The limit of a rule puts off what was never started, a far date anything.
                 a.state = 'planned' AND (
                     (a.started_at IS NULL AND a.next_attempt_at > now() + interval '1 second')
@@ -117,7 +120,13 @@ impl Queue {
         let mut stuck: BTreeSet<Uuid> = BTreeSet::new();
         let mut waiting: BTreeMap<Uuid, Option<Uuid>> = BTreeMap::new();
         for row in rows {
-            if row.delayed || row.held_up {
+            let is_forbidden = forbidden.iter().any(|Forbidden { kind, .. }| {
+                kind.deed == row.deed && kind.portal_id == row.portal_id
+            });
+            if is_forbidden {
+                standings.forbidden += 1;
+                stuck.insert(row.id);
+            } else if row.delayed || row.held_up {
                 standings.delayed += usize::from(row.delayed);
                 standings.held_up += usize::from(!row.delayed);
                 stuck.insert(row.id);

@@ -62,6 +62,8 @@ pub(super) enum Remedy {
     GiveUp,
     /// The token is refused: no action can be done.
     Pause,
+    /// The call is forbidden: the token may be refused for everything, or lack a role for this.
+    Hold,
     /// Leave the action alone: its lease ends by itself.
     LetGo,
 }
@@ -133,7 +135,8 @@ fn judge_api(error: &ApiError) -> (Remedy, &'static str) {
         (ApiError::Decode { .. } | ApiError::TooLarge { .. } | ApiError::Paging { .. }, _) => {
             (later, "unreadable_answer")
         }
-        (_, Some(401 | 403)) => (Remedy::Pause, "unauthorized"),
+        (_, Some(401)) => (Remedy::Pause, "unauthorized"),
+        (_, Some(403)) => (Remedy::Hold, "forbidden"),
         (_, Some(429)) => (later, "rate_limited"),
         // The object was read a moment ago: Konnect is not of one mind yet.
         (_, Some(404)) => (later, "not_found_yet"),
@@ -170,7 +173,7 @@ mod tests {
         let table = [
             (400, Remedy::GiveUp, "bad_request"),
             (401, Remedy::Pause, "unauthorized"),
-            (403, Remedy::Pause, "unauthorized"),
+            (403, Remedy::Hold, "forbidden"),
             (404, again, "not_found_yet"),
             (405, Remedy::GiveUp, "refused"),
             (409, again, "conflict"),

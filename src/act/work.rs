@@ -67,7 +67,8 @@ impl Worker {
         let is_known = look.is_some() && shows(claimed, &seen);
         let answered = match result {
             Ok(outcome) => {
-                self.pause.accepted();
+                let wrote = call.is_some_and(Call::is_accepted_write);
+                self.pause.ended(claimed.kind(), claimed.id, wrote);
                 let attempt = AttemptRecord {
                     started_at,
                     call,
@@ -214,17 +215,38 @@ impl Worker {
                 let settlement = Settlement::new(claimed, ending, Some(attempt));
                 desk.endings.ask(settlement).await.map(drop)
             }
-            Remedy::Pause => {
-                if let Some(error) = trouble.api() {
-                    self.pause.refused(error);
+            Remedy::Pause | Remedy::Hold => {
+                let refused = trouble.api().and_then(Call::answered);
+                let attempt = AttemptRecord {
+                    call: refused.or(attempt.call),
+                    ..attempt
+                };
+                // Held before it is put back, or it would be claimed again at once.
+                if remedy == Remedy::Pause {
+                    self.pause.unauthorized();
+                } else {
+                    let call = attempt.call.map(Call::request).unwrap_or_default();
+                    self.pause.forbidden(claimed.kind(), &call);
                 }
-                Ok(self.queue.put_back(claimed, Duration::ZERO).await?)
+                let reason = refusal(&attempt);
+                Ok(self.queue.refused(claimed, &reason, &attempt).await?)
             }
             Remedy::LetGo => {
                 debug!(class, error = %trouble, "letting go of an action");
                 Ok(())
             }
         }
+    }
+}
+
+/// Why an action waits whose call was refused.
+fn refusal(attempt: &AttemptRecord) -> String {
+    let call = attempt.call.map(Call::request).unwrap_or_default();
+    match attempt.outcome {
+        "unauthorized" => {
+            format!("{call} was answered with 401: waits until the token is accepted")
+        }
+        _ => format!("{call} was answered with 403: waits until the token may do this"),
     }
 }
 

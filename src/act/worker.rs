@@ -14,11 +14,12 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::act::backoff::Backoff;
-use crate::act::claim::{Claimed, Note};
+use crate::act::claim::{Claimed, Kinds, Note};
 use crate::act::gather::{Together, gather};
 use crate::act::notify::Notifier;
 use crate::act::outcome::Settlement;
-use crate::act::pause::Pause;
+use crate::act::pause::{Forbidden, Pause};
+use crate::act::refusals::Probe;
 use crate::act::seen::testimony;
 use crate::act::work::Desk;
 use crate::config::NotifyConfig;
@@ -38,7 +39,8 @@ const STRANDED_EVERY: Duration = Duration::from_secs(5);
 /// The times that the worker goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
-    /// How often a paused worker asks whether its token is accepted again.
+    /// How often a paused worker asks whether its token is accepted again, and one deed of a
+    /// forbidden kind is tried.
     pub probe_every: Duration,
     /// Longest time for one attempt as a whole.
     pub attempt: Duration,
@@ -121,7 +123,7 @@ impl Worker {
             client,
             notifier,
             timings,
-            pause: Pause::new(),
+            pause: Pause::new(timings.probe_every),
             in_hand: MIN_IN_HAND,
         }
     }
@@ -144,6 +146,11 @@ impl Worker {
     /// Whether the worker pauses because its token is refused, to be watched by `/readyz`.
     pub fn paused(&self) -> watch::Receiver<bool> {
         self.pause.watch()
+    }
+
+    /// The kinds of deeds that wait because Konnect forbids them while it accepts the token.
+    pub fn forbidden(&self) -> watch::Receiver<Vec<Forbidden>> {
+        self.pause.watch_forbidden()
     }
 
     /// Works until `stop` fires; an action in hand is finished first.
@@ -209,8 +216,7 @@ impl Worker {
             }
             // Begun before the look, so that nothing enqueued in between is slept through.
             let woken = self.queue.woken();
-            let claimed = self.queue.claim(self.timings.lease, places.num_permits());
-            match claimed.await {
+            match self.claim(places.num_permits()).await {
                 Ok(claimed) if claimed.is_empty() => {
                     drop(places);
                     self.rest(woken, stop).await;
@@ -231,6 +237,36 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Claims what is due, and of each kind that is forbidden one where it is time to try it.
+    async fn claim(&self, at_most: usize) -> Result<Vec<Claimed>, JournalError> {
+        let lease = self.timings.lease;
+        let mut claimed = Vec::new();
+        for kind in self.pause.due().into_iter().take(at_most) {
+            let one = self.queue.claim(lease, 1, Kinds::Only(&kind)).await?;
+            match one.first() {
+                Some(one) => self.pause.tries(kind, one.id),
+                None if !self.queue.is_waiting(kind).await? => self.pause.forget(kind),
+                None => {}
+            }
+            claimed.extend(one);
+        }
+        let held = self.pause.held();
+        let others = Kinds::AllBut(&held);
+        match self
+            .queue
+            .claim(lease, at_most - claimed.len(), others)
+            .await
+        {
+            Ok(others) => claimed.extend(others),
+            // What was claimed would else wait until its lease ends.
+            Err(error) if !claimed.is_empty() => {
+                warn!(error = error.chain(), "could not claim actions");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(claimed)
     }
 
     /// Numbers what will be read of each portal, so that what older looks have read does not count
@@ -289,27 +325,40 @@ impl Worker {
         }
     }
 
-    /// Asks whether the token is accepted again, while the worker pauses.
+    /// Asks whether the token is accepted: now and then while the worker pauses, and right away when
+    /// it is in doubt.
     async fn probe(&self, stop: &CancellationToken) {
         let mut paused = self.pause.watch();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = paused.wait_for(|paused| *paused) => {}
-            }
-            if wait(self.timings.probe_every, stop).await {
-                return;
+                () = self.pause.doubted() => {}
+                () = paused_for(&mut paused, self.timings.probe_every) => {}
             }
             let options = ListPortals {
                 page_size: Some(1),
                 ..ListPortals::default()
             };
             match self.client.portals().list_page(&options, 1).await {
-                Ok(_) => self.pause.end(),
-                Err(error) => debug!(%error, "the token is not accepted yet"),
+                Ok(_) => self.pause.probed(Probe::Reads),
+                Err(error) => {
+                    debug!(%error, "the token could not read");
+                    self.pause.probed(match error.status() {
+                        Some(401) => Probe::Unauthorized,
+                        Some(403) => Probe::Forbidden,
+                        _ => Probe::Unclear,
+                    });
+                }
             }
         }
     }
+}
+
+/// Completes when the worker pauses, and `time` has passed.
+async fn paused_for(paused: &mut watch::Receiver<bool>, time: Duration) {
+    // The sender lives as long as the worker.
+    let _is_paused = paused.wait_for(|paused| *paused).await.is_ok();
+    tokio::time::sleep(time).await;
 }
 
 /// How many places nobody has taken.

@@ -193,7 +193,7 @@ impl Parts {
         reactor.call_off(&stopping).await;
         let report = report(
             observer.health(),
-            worker.paused(),
+            (worker.paused(), worker.forbidden()),
             self.health.clone(),
             stopping.clone(),
         );
@@ -205,17 +205,29 @@ impl Parts {
     }
 }
 
+/// A kind of deed that waits, for `/readyz`.
+fn told(forbidden: &act::Forbidden) -> String {
+    let act::Forbidden { kind, call } = forbidden;
+    let (deed, portal) = (kind.deed, kind.portal_id);
+    format!("{call} is forbidden: {deed} at portal {portal} waits for a role of the token")
+}
+
 /// Tells `/readyz` how looking and acting go.
 async fn report(
     observed: observe::Health,
-    paused: watch::Receiver<bool>,
+    (paused, forbidden): (watch::Receiver<bool>, watch::Receiver<Vec<act::Forbidden>>),
     health: Health,
     cancel: CancellationToken,
 ) {
     while !pause(REPORT_EVERY, &cancel).await {
         let paused = *paused.borrow();
         gauge!(names::ACTIONS_PAUSED).set(if paused { 1.0 } else { 0.0 });
-        match observed.problem() {
+        let forbidden = forbidden
+            .borrow()
+            .iter()
+            .map(told)
+            .reduce(|a, b| a + "; " + &b);
+        match observed.problem().or(forbidden) {
             _ if paused => {
                 health.set(
                     "konnect",

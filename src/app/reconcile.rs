@@ -59,6 +59,11 @@ pub enum ReconcileError {
     /// A write was answered 401 or 403.
     #[error("the token is refused for a deed: nothing was burnt, what is open waits")]
     Refused,
+    /// Deeds of one kind were answered 403, others were not.
+    #[error(
+        "{0} is forbidden to the token, it may lack a role: nothing was burnt, what needs it waits"
+    )]
+    Forbidden(String),
     /// A person lets no action be carried out.
     #[error("{0} paused all actions: what was decided waits for `usher actions resume`")]
     Paused(String),
@@ -240,7 +245,7 @@ impl Reconciler {
         };
         let (settled, ()) = tokio::join!(settled, self.worker.run(at_work.clone()));
         // What was in hand has ended meanwhile.
-        let standings = self.queue.standings(mark, &mut progress.told).await?;
+        let standings = self.queue.standings(mark, &mut progress.told, &[]).await?;
         let late = progress.note(&standings);
         settled.map(|done| done + late)
     }
@@ -273,9 +278,20 @@ impl Reconciler {
         let never = CancellationToken::new();
         let mut done = 0;
         loop {
-            let standings = self.queue.standings(mark, &mut progress.told).await?;
+            let forbidden = self.worker.forbidden().borrow().clone();
+            let standings = self
+                .queue
+                .standings(mark, &mut progress.told, &forbidden)
+                .await?;
+            let is_held = standings.forbidden > 0;
             let moving = standings.moving;
             done += progress.note(&standings);
+            if let Some(first) = forbidden.into_iter().next()
+                && is_held
+                && moving == 0
+            {
+                return Err(ReconcileError::Forbidden(first.call));
+            }
             if moving == 0 {
                 return Ok(done);
             }

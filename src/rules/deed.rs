@@ -150,6 +150,14 @@ impl Deed {
         )
     }
 
+    /// Whether the deed lets somebody in.
+    pub(crate) fn lets_in(&self) -> bool {
+        matches!(
+            self,
+            Self::ApproveDeveloper | Self::ApproveRegistration | Self::AddToTeam { .. }
+        )
+    }
+
     /// What the deed is done to.
     pub fn target(&self) -> TargetKind {
         match self {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::rules::check::one_of;
 use crate::rules::deed::{Deed, NoticeFormat, TargetKind, TeamRef};
-use crate::rules::node::{Node, Yaml};
+use crate::rules::node::{Node, Place, Yaml};
 use crate::rules::reader::Reader;
 use crate::rules::schema;
 
@@ -37,6 +37,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
         reader.report(then.place, "expected at least one deed");
     }
     let mut deeds: Vec<Deed> = Vec::new();
+    let mut placed: Vec<(Place, Deed)> = Vec::new();
     for item in items {
         let Some(deed) = read_one(reader, item) else {
             continue;
@@ -72,9 +73,29 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
                 format!("{deed} contradicts {opposite} of the same rule"),
             );
         }
+        placed.push((item.place, deed.clone()));
         deeds.push(deed);
     }
+    report_beside_invitation(reader, &placed);
     deeds
+}
+
+/// Reports deeds for developers beside an invitation: the rule would never apply to those whom it is
+/// to invite, who are none yet.
+fn report_beside_invitation(reader: &mut Reader<'_>, deeds: &[(Place, Deed)]) {
+    let invites = |(_, deed): &(Place, Deed)| deed.target() == TargetKind::Invitee;
+    if !deeds.iter().any(invites) {
+        return;
+    }
+    for (place, deed) in deeds {
+        if matches!(deed.target(), TargetKind::Developer | TargetKind::Subject) {
+            let name = deed.name();
+            reader.report(
+                *place,
+                format!("{name} has nobody to be done to beside invite_developer: whom that invites is no developer before they accept; expected a rule of its own on developer.signed_up"),
+            );
+        }
+    }
 }
 
 fn read_one(reader: &mut Reader<'_>, item: &Node) -> Option<Deed> {

@@ -14,7 +14,7 @@ use crate::rules::mistake::Mistake;
 use crate::rules::node::{Node, Yaml};
 use crate::rules::reader::{Fields, Reader};
 use crate::rules::schema;
-use crate::rules::{Mode, OnLimit, Rule, RuleSet, deed_form, functions, values};
+use crate::rules::{Deed, Mode, OnLimit, Rule, RuleSet, deed_form, functions, loose, values};
 
 /// The only version of the file's form that there is.
 const VERSION: i128 = 1;
@@ -51,9 +51,12 @@ pub fn load(text: &str, file: &str) -> Result<RuleSet, Vec<Mistake>> {
             None
         }
     };
-    let mistakes = reader.into_mistakes();
+    let (mistakes, warnings) = reader.into_found();
     match loaded {
-        Some((lists, rules)) if mistakes.is_empty() => Ok(RuleSet::new(env, lists, rules)),
+        Some((lists, rules)) if mistakes.is_empty() => Ok(RuleSet {
+            warnings,
+            ..RuleSet::new(env, lists, rules)
+        }),
         _ => Err(mistakes),
     }
 }
@@ -72,6 +75,7 @@ impl RuleSet {
         Self {
             rules,
             lists,
+            warnings: Vec::new(),
             context,
         }
     }
@@ -180,6 +184,14 @@ fn read_rule(
     let then = fields
         .get("then")
         .map(|node| deed_form::read(reader, node, on.as_deref()));
+    if let (Some(node), Some(when)) = (fields.get("when"), &when)
+        && then.iter().flatten().any(Deed::lets_in)
+    {
+        for (offset, message) in loose::find(when.program(), when.text()) {
+            let place = node.place_of(reader.document, offset);
+            reader.warn(place, message);
+        }
+    }
     let mode = fields.get("mode").and_then(|node| {
         let modes = [Mode::Live, Mode::Shadow, Mode::Off];
         reader.word(node, &modes.map(|mode| (mode.name(), mode)))
@@ -676,6 +688,33 @@ extra: 1
             ("[{add_to_team: A}, {remove_from_team: B}]", ""),
         ] {
             let rule = format!("on: developer.signed_up\nthen: {then}");
+            assert_eq!(rule_mistakes(&rule), expected, "{then:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_done_to_whom_the_same_rule_invites() {
+        let hint = "has nobody to be done to beside invite_developer: whom that invites is no developer before they accept; expected a rule of its own on developer.signed_up";
+        for (then, expected) in [
+            ("[invite_developer]", String::new()),
+            (
+                "[invite_developer, {notify: {url: \"https://hooks.example/x\"}}]",
+                String::new(),
+            ),
+            (
+                "[invite_developer, {add_to_team: Partners}]",
+                format!("rules.yaml:5:30: add_to_team {hint}"),
+            ),
+            (
+                "[approve_developer, invite_developer]",
+                format!("rules.yaml:5:12: approve_developer {hint}"),
+            ),
+            (
+                "[{invite_developer: {status: pending}}, {park: look}]",
+                format!("rules.yaml:5:51: park {hint}"),
+            ),
+        ] {
+            let rule = format!("on: custom.hired\nthen: {then}");
             assert_eq!(rule_mistakes(&rule), expected, "{then:?}");
         }
     }

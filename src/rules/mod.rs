@@ -17,6 +17,7 @@ mod freemail;
 mod functions;
 mod literals;
 mod load;
+mod loose;
 mod mistake;
 mod node;
 mod operations;
@@ -48,6 +49,7 @@ pub use trace::{NamedValue, Trace};
 pub struct RuleSet {
     rules: Vec<Rule>,
     lists: BTreeMap<String, Vec<String>>,
+    warnings: Vec<Mistake>,
     /// Functions and lists, shared by all evaluations: building one costs far more than a rule.
     context: Context<'static, 'static>,
 }
@@ -110,6 +112,11 @@ impl RuleSet {
     /// The lists of the file, domains in the form that `domain()` gives.
     pub fn lists(&self) -> &BTreeMap<String, Vec<String>> {
         &self.lists
+    }
+
+    /// What can be meant and is risky, in the order of the file.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
     }
 
     /// The rules that listen to a kind of signal and are not off, in decision order.

@@ -15,6 +15,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) document: &'a str,
     file: &'a str,
     mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
 }
 
 /// The entries of a map under their known keys.
@@ -47,24 +48,36 @@ impl<'a> Reader<'a> {
             document,
             file,
             mistakes: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
-    /// All mistakes, in the order of the file.
-    pub(crate) fn into_mistakes(mut self) -> Vec<Mistake> {
+    /// All mistakes, and all warnings, in the order of the file.
+    pub(crate) fn into_found(mut self) -> (Vec<Mistake>, Vec<Mistake>) {
         self.mistakes.sort();
-        self.mistakes
+        self.warnings.sort();
+        (self.mistakes, self.warnings)
     }
 
     pub(crate) fn report(&mut self, place: Place, message: impl Into<String>) {
+        let mistake = self.at(place, message.into());
+        self.mistakes.push(mistake);
+    }
+
+    /// Tells of what can be meant and is risky.
+    pub(crate) fn warn(&mut self, place: Place, message: impl Into<String>) {
+        let warning = self.at(place, message.into());
+        self.warnings.push(warning);
+    }
+
+    fn at(&self, place: Place, message: String) -> Mistake {
         let Place { line, column } = place;
-        let message = message.into();
-        self.mistakes.push(Mistake {
+        Mistake {
             file: self.file.to_owned(),
             line,
             column,
             message,
-        });
+        }
     }
 
     /// Reports that a node is not of the form that was expected.

@@ -62,6 +62,8 @@ pub const RULES_STALE: &str = "usher_rules_stale";
 pub const ACTIONS: &str = "usher_actions_total";
 /// 1 while the worker waits for its token to be accepted again.
 pub const ACTIONS_PAUSED: &str = "usher_actions_paused";
+/// 1 while deeds of a kind wait because Konnect forbids them; labels `deed` and `portal`.
+pub const ACTIONS_FORBIDDEN: &str = "usher_actions_forbidden";
 /// 1 while a person lets no action be carried out.
 pub const ACTIONS_PAUSED_BY_HAND: &str = "usher_actions_paused_by_hand";
 /// Calls to the management API; labels `method` and `status`.
@@ -189,6 +191,11 @@ fn describe_gauges() {
         ACTIONS_PAUSED_BY_HAND,
         Unit::Count,
         "1 while a person lets no action be carried out"
+    );
+    describe_gauge!(
+        ACTIONS_FORBIDDEN,
+        Unit::Count,
+        "1 while konnect forbids deeds of a kind"
     );
     describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
 }

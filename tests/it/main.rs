@@ -57,6 +57,7 @@ mod seen;
 mod spool;
 mod support;
 mod tidy;
+mod trouble;
 mod upkeep;
 mod usage;
 mod writer;

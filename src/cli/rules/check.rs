@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::rules::{file_of, read};
 use crate::cli::{CliError, Common, Output, counted};
 use crate::config::{Config, Environment};
-use crate::rules::{Deed, Mode, NoticeFormat, Rule, load};
+use crate::rules::{Deed, Mistake, Mode, NoticeFormat, Rule, RuleSet, load};
 
 /// Arguments of `usher rules check`.
 #[derive(Debug, Args)]
@@ -34,6 +34,9 @@ pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode
     match load(&text, &name) {
         Ok(rules) => {
             let count = rules.rules().len();
+            for warning in rules.warnings() {
+                Output::progress(&format!("warning: {warning}"));
+            }
             for rule in rules.rules() {
                 let warnings = config.iter().flat_map(|config| warnings(rule, config));
                 for warning in warnings {
@@ -43,7 +46,7 @@ pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode
             }
             output.data(
                 &format!("{name}: {}, no mistake", counted(count, "rule")),
-                &json!({ "file": name, "rules": count }),
+                &summary(&rules, &name),
             )?;
             Ok(ExitCode::SUCCESS)
         }
@@ -58,6 +61,25 @@ pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode
             Ok(ExitCode::from(2))
         }
     }
+}
+
+/// A file without mistakes, with what is risky in it.
+fn summary(rules: &RuleSet, name: &str) -> Value {
+    let mut summary = json!({ "file": name, "rules": rules.rules().len() });
+    if !rules.warnings().is_empty() {
+        let warnings = rules.warnings().iter();
+        let warnings = warnings.map(|warning| {
+            let Mistake {
+                line,
+                column,
+                message,
+                ..
+            } = warning;
+            json!({ "line": line, "column": column, "message": message })
+        });
+        summary["warnings"] = warnings.collect();
+    }
+    summary
 }
 
 /// What the configuration does not let a rule do.
