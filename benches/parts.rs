@@ -136,6 +136,7 @@ fn newcomer() -> Facts {
         signal: SignalFacts {
             kind: "developer.signed_up".to_owned(),
             from_status: None,
+            membership: None,
             at: now,
             own: false,
         },

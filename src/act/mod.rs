@@ -45,4 +45,5 @@ pub use list::{ActionFilter, ActionPosition};
 pub use pause_switch::Paused;
 pub use progress::{Mark, Standings};
 pub use queue::Queue;
+pub use standing::OWN_WITHIN;
 pub use worker::{Timings, Worker};

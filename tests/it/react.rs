@@ -169,7 +169,7 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-fn login(scene: &Scene, principal: Uuid, hours_ago: i64, verdict: Verdict) -> NewEvent {
+pub(crate) fn login(scene: &Scene, principal: Uuid, hours_ago: i64, verdict: Verdict) -> NewEvent {
     let at = scene.stage.clock.now() - chrono::TimeDelta::hours(hours_ago);
     let entry = json!({
         "cef_version": 0,
@@ -750,6 +750,7 @@ async fn an_address_is_kept_only_for_a_rule_that_invites(pool: PgPool) {
         cause: EventId::from_uuid(FIXTURES),
         occurred_at: scene.stage.clock.now(),
         from_status: None,
+        membership: None,
     };
     let inviting = load(
         "version: 1\nrules:\n  - name: invite\n    on: custom.iam.joined\n    then: [invite_developer]\n",
