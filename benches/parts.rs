@@ -136,7 +136,6 @@ fn newcomer() -> Facts {
         signal: SignalFacts {
             kind: "developer.signed_up".to_owned(),
             from_status: None,
-            membership: None,
             at: now,
             own: false,
         },

@@ -1,6 +1,5 @@
 //! What changes beside usher is seen, and told from its own work: memberships that people make and end, newcomers
 //! whom nobody has to approve, portals that are deleted, hints that come while everything is looked at.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::time::Duration;
 
@@ -19,11 +18,11 @@ use usher::observe::{Observer, Parts};
 use usher::react::gather;
 use uuid::Uuid;
 
-use crate::act::{
+use crate::support::eventually;
+use crate::support::scene::{Scene, login};
+use crate::support::stage::{
     KEVIN, PARTNERS, PORTAL, Stage, chain, developer, join_partners, partners, quick,
 };
-use crate::react::{Scene, login};
-use crate::support::eventually;
 
 const GUESTS: Uuid = Uuid::from_u128(0xc1);
 const SECOND: Uuid = Uuid::from_u128(0xa1);
@@ -332,7 +331,8 @@ fn observer(stage: &Stage, portals: Vec<Uuid>, all_every: Duration) -> Observer 
 
 async fn delete_portal(stage: &Stage, portal: Uuid) {
     let path = format!("{}/v3/portals/{portal}?force=true", stage.emulator.url());
-    let deleted = reqwest::Client::new()
+    let client = reqwest::Client::builder().build().unwrap();
+    let deleted = client
         .delete(path)
         .bearer_auth(stage.emulator.token())
         .send()
@@ -341,7 +341,7 @@ async fn delete_portal(stage: &Stage, portal: Uuid) {
     assert_eq!(deleted.status(), 204);
 }
 
-async fn is_looked_at(stage: &Stage, portal: Uuid) -> bool {
+fn is_looked_at(stage: &Stage, portal: Uuid) -> bool {
     let path = format!("/v3/portals/{portal}/developers");
     let requests = stage.emulator.requests();
     requests
@@ -360,7 +360,7 @@ async fn a_portal_that_is_deleted_is_left_until_it_is_listed_again(pool: PgPool)
     lifecycle.spawn("observer", observer.run(lifecycle.clone()));
     eventually("both were seen", PATIENCE, async || {
         let second = stage.directory.look_state(SECOND.into()).await.unwrap();
-        is_looked_at(&stage, PORTAL).await && second.first_complete
+        is_looked_at(&stage, PORTAL) && second.first_complete
     })
     .await;
     delete_portal(&stage, SECOND).await;
@@ -378,11 +378,11 @@ async fn a_portal_that_is_deleted_is_left_until_it_is_listed_again(pool: PgPool)
     let gone = format!("/portals/{SECOND}");
     let requests = stage.emulator.requests();
     assert!(requests.iter().all(|request| !request.path.contains(&gone)));
-    assert!(is_looked_at(&stage, PORTAL).await, "the other one still is");
+    assert!(is_looked_at(&stage, PORTAL), "the other one still is");
 
     stage.emulator.seed(&second).unwrap();
     eventually("it is looked at again", PATIENCE, async || {
-        is_looked_at(&stage, SECOND).await
+        is_looked_at(&stage, SECOND)
     })
     .await;
     lifecycle.shut_down().await;
@@ -396,7 +396,7 @@ async fn a_configured_portal_that_is_deleted_stays_named(pool: PgPool) {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn("observer", observer.run(lifecycle.clone()));
     eventually("it is looked at", PATIENCE, async || {
-        is_looked_at(&stage, PORTAL).await
+        is_looked_at(&stage, PORTAL)
     })
     .await;
     delete_portal(&stage, PORTAL).await;
