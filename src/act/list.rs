@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::{Action, ActionState, Queue, Target};
+use crate::event::MembershipChange;
 use crate::journal::JournalError;
 
 /// Which actions to list.
@@ -182,6 +183,48 @@ impl Queue {
             registration.to_string(),
             within.as_secs_f64(),
             at,
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+
+    /// Whether usher wrote this change of a membership of `developer`'s in `portal_id`, at a time as
+    /// with [`Queue::wrote_lately`]: another team, or the other direction, is somebody else's doing.
+    pub async fn changed_membership_lately(
+        &self,
+        (portal_id, developer): (Uuid, Uuid),
+        change: MembershipChange,
+        (within, at): (Duration, Option<DateTime<Utc>>),
+    ) -> Result<bool, JournalError> {
+        let (team, joined) = match change {
+            MembershipChange::Joined(team) => (team, true),
+            MembershipChange::Left(team) => (team, false),
+        };
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM actions
+                WHERE portal_id = $1 AND target_id = $2
+                    AND write_sent_at > COALESCE($5, now()) - make_interval(secs => $4)
+                    AND ($5::timestamptz IS NULL OR write_sent_at <= $5)
+                    -- Those of an older usher do not say which team they found.
+                    AND CASE deed
+                        WHEN 'add_to_team' THEN $6
+                            AND COALESCE(report ->> 'team_id' = $3, state = 'done')
+                        WHEN 'remove_from_team' THEN NOT $6
+                            AND COALESCE(report ->> 'team_id' = $3, state = 'done')
+                        WHEN 'revoke_developer' THEN NOT $6 AND report -> 'teams' ? $3
+                        ELSE false
+                    END
+            ) AS "exists!"
+            "#,
+            portal_id,
+            developer,
+            team.to_string(),
+            within.as_secs_f64(),
+            at,
+            joined,
         )
         .fetch_one(self.pool())
         .await?)

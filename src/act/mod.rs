@@ -48,4 +48,5 @@ pub use pause_switch::Paused;
 pub use progress::{Mark, Standings};
 pub use queue::Queue;
 pub use refusals::Kind;
+pub use standing::OWN_WITHIN;
 pub use worker::{Timings, Worker};

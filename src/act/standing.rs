@@ -1,11 +1,23 @@
 //! How a deed stands that somebody asks about before it is decided: what was done already, and what
 //! would hold it up. Reads only.
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use konnect::{DeveloperId, PortalId, TeamId};
 use uuid::Uuid;
 
 use crate::act::list::ActionRow;
 use crate::act::{Action, DeedSpec, NewChain, NewStep, Queue, TeamRef};
+use crate::directory::Directory;
+use crate::event::MembershipChange;
 use crate::journal::JournalError;
+
+/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
+/// everything comes every hour.
+pub const OWN_WITHIN: Duration = Duration::from_hours(2);
+/// The database's clock and that of this process may differ by this much.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
 
 impl Queue {
     /// The action because of which this step would not be enqueued again: an open one for the same
@@ -55,6 +67,26 @@ impl Queue {
         )
         .fetch_one(self.pool())
         .await?)
+    }
+
+    /// Whether looks saw `developer` leave `team` and no deed of usher's explains it: whoever made the
+    /// membership, it is not to be made again.
+    pub async fn ended_by_somebody(
+        &self,
+        directory: &Directory,
+        (portal, developer): (PortalId, DeveloperId),
+        team: TeamId,
+    ) -> Result<bool, JournalError> {
+        let end = directory.membership_end(portal, team, developer).await?;
+        let Some(end) = end.filter(|end| !end.by_deed) else {
+            return Ok(false);
+        };
+        // A deed that broke off between its write and the note in the directory.
+        let whose = (portal.0, developer.0);
+        let left = MembershipChange::Left(team.0);
+        let lately = (OWN_WITHIN, Some(end.at + SKEW));
+        let explained = self.changed_membership_lately(whose, left, lately);
+        Ok(!explained.await?)
     }
 
     /// Whether usher made `developer` a member of `team` by any action but `except`, and did not end that

@@ -45,14 +45,9 @@ pub enum ReconcileError {
     /// The portals could not be listed.
     #[error("could not list the portals")]
     Portals(#[source] ObserveError),
-    /// A portal could not be read: nothing was decided about it.
-    #[error("could not look at portal {portal}")]
-    Look {
-        /// The portal.
-        portal: PortalId,
-        /// Why.
-        source: ObserveError,
-    },
+    /// Portals could not be read: nothing was decided about them.
+    #[error("{}", unread(.0))]
+    Looks(Vec<(PortalId, ObserveError)>),
     /// The database did not do its part.
     #[error("could not read or write the database")]
     Database(#[from] JournalError),
@@ -83,8 +78,19 @@ pub struct Summary {
     pub delayed: usize,
     /// Those that wait for another one.
     pub waiting: usize,
-    /// The portals looked at.
+    /// The portals there are to look at.
     pub portals: usize,
+    /// Those of them that could not be read.
+    pub failed_portals: Vec<PortalId>,
+}
+
+/// Each portal that could not be read, with the reason.
+fn unread(failed: &[(PortalId, ObserveError)]) -> String {
+    let each: Vec<String> = failed
+        .iter()
+        .map(|(portal, error)| format!("could not look at portal {portal}: {}", error.chain()))
+        .collect();
+    each.join("; ")
 }
 
 /// How a run ended: with its summary in either case.
@@ -203,27 +209,47 @@ impl Reconciler {
         };
         progress.summary.portals = portals.len();
         let mark = self.queue.mark(&portals).await?;
+        let mut left = portals;
+        let mut failed = Vec::new();
         for _ in 0..ROUNDS {
-            tokio::select! {
+            let unread = tokio::select! {
                 () = stop.cancelled() => return Err(ReconcileError::Stopped),
-                decided = Box::pin(self.decide(&portals)) => decided?,
+                decided = Box::pin(self.decide(&left)) => decided?,
+            };
+            // One that could not be read is not tried again: what it has is for the next run.
+            left.retain(|portal| unread.iter().all(|(failed, _)| failed != portal));
+            let unread_ids = unread.iter().map(|(portal, _)| *portal);
+            progress.summary.failed_portals.extend(unread_ids);
+            failed.extend(unread);
+            if left.is_empty() {
+                break;
             }
             let done = Box::pin(self.act(&mark, stop, progress)).await?;
             if done == 0 {
                 break;
             }
         }
-        Ok(())
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(ReconcileError::Looks(failed))
+        }
     }
 
-    /// Looks at every portal, and decides once all could be read.
-    async fn decide(&self, portals: &[PortalId]) -> Result<(), ReconcileError> {
+    /// Looks at every portal, and decides about those that could be read; returns the others.
+    async fn decide(
+        &self,
+        portals: &[PortalId],
+    ) -> Result<Vec<(PortalId, ObserveError)>, ReconcileError> {
+        let (mut read, mut unread) = (Vec::new(), Vec::new());
         for &portal in portals {
-            let look = self.observer.sweep_once(portal, Scope::All).await;
-            look.map_err(|source| ReconcileError::Look { portal, source })?;
+            match self.observer.sweep_once(portal, Scope::All).await {
+                Ok(_) => read.push(portal),
+                Err(error) => unread.push((portal, error)),
+            }
         }
-        self.decide_what_was_seen(portals).await?;
-        Ok(())
+        self.decide_what_was_seen(&read).await?;
+        Ok(unread)
     }
 
     /// Acts until no action can end soon, or `stop` fires; says how many were done. Only now, so

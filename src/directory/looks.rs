@@ -122,6 +122,7 @@ impl Directory {
                         SELECT
                         FROM touched_developers touched
                         WHERE touched.portal_id = observed_portals.portal_id
+                            AND touched.absent_at IS NULL
                     )
                     OR EXISTS (
                         SELECT

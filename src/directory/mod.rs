@@ -7,6 +7,7 @@ mod absence;
 mod around;
 mod compare;
 mod difference;
+mod ended;
 mod excerpt;
 mod find;
 mod gone;
@@ -31,6 +32,7 @@ use crate::clock::{Clock, Ids};
 use crate::journal::Journal;
 
 pub use around::Subjects;
+pub use ended::MembershipEnd;
 pub use excerpt::Excerpt;
 pub use looks::{Look, LookState};
 pub use missing::Missing;

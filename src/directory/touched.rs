@@ -1,6 +1,8 @@
 //! Objects that somebody changed, by a deed or by hand, until a look has read them again. Ids alone:
 //! what they look like now is for the API to say.
 
+use std::time::Duration;
+
 use konnect::{ApplicationId, DeveloperId, PortalId, TeamId};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -17,7 +19,15 @@ pub struct Touched {
     pub teams: Vec<TeamId>,
     /// Applications, with their registrations.
     pub applications: Vec<ApplicationId>,
+    /// Whoever has an address that a trusted sender told: rows of `subjects` that hold these.
+    pub addresses: Vec<Uuid>,
 }
+
+/// So many people whom the directory does not know wait to be read by their id, for each portal. An
+/// entry of a log may name anybody.
+const MAX_STRANGERS: i64 = 100;
+/// How long it is remembered that the API had nobody of an id.
+const ABSENT_FOR: Duration = Duration::from_mins(10);
 
 impl Directory {
     /// Asks for a look soon that reads `developer` by their id: once they are not pending, no list
@@ -41,7 +51,7 @@ impl Directory {
             SELECT $1, $2, looks
             FROM hinted
             ON CONFLICT (portal_id, developer_id) DO UPDATE
-            SET after_look = EXCLUDED.after_look
+            SET after_look = EXCLUDED.after_look, absent_at = NULL
             ",
             portal.0,
             developer.0,
@@ -76,7 +86,7 @@ impl Directory {
                     AND known.developer_id = ANY($2)
                     AND known.gone_at IS NULL
                 ON CONFLICT (portal_id, developer_id) DO UPDATE
-                SET after_look = EXCLUDED.after_look
+                SET after_look = EXCLUDED.after_look, absent_at = NULL
             ), known AS (
                 SELECT 'team' AS kind, team_id AS id
                 FROM directory_teams
@@ -103,8 +113,130 @@ impl Directory {
         Ok(())
     }
 
-    /// What was changed before `look` began, the first ones first: up to `people` developers and up
-    /// to `objects` teams and applications together.
+    /// Asks for a look soon that also reads `developer` by their id, whom a log names and the
+    /// directory does not know: no list of a short look shows who is let in already. Where too many
+    /// such wait, or the API had nobody of this id a while ago, the look is a plain one.
+    pub async fn touch_stranger(
+        &self,
+        portal: PortalId,
+        developer: DeveloperId,
+    ) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            -- The portal's row first, as storing a look takes them.
+            WITH hinted AS (
+                INSERT INTO observed_portals (portal_id, hints)
+                VALUES ($1, 1)
+                ON CONFLICT (portal_id) DO UPDATE
+                SET hints = observed_portals.hints + 1
+                RETURNING looks
+            )
+            INSERT INTO touched_developers AS touched (portal_id, developer_id, after_look)
+            SELECT $1, $2, looks
+            FROM hinted
+            WHERE (
+                SELECT count(*)
+                FROM touched_developers waiting
+                WHERE waiting.portal_id = $1
+                    AND waiting.absent_at IS NULL
+                    AND NOT EXISTS (
+                        SELECT
+                        FROM directory_developers known
+                        WHERE known.portal_id = $1 AND known.developer_id = waiting.developer_id
+                    )
+            ) < $3
+            ON CONFLICT (portal_id, developer_id) DO UPDATE
+            SET after_look = EXCLUDED.after_look, absent_at = NULL
+            WHERE touched.absent_at IS NULL OR touched.absent_at < now() - make_interval(secs => $4)
+            ",
+            portal.0,
+            developer.0,
+            MAX_STRANGERS,
+            ABSENT_FOR.as_secs_f64(),
+        )
+        .execute(self.journal.pool())
+        .await?;
+        self.wake_looks();
+        Ok(())
+    }
+
+    /// Asks for a look soon that also reads the developers and addresses of `named`, which a trusted
+    /// sender told; returns the hint's number for [`Directory::was_looked_at`]. The row of `subjects`
+    /// alone is kept of an address.
+    pub async fn ask_for_look_at(
+        &self,
+        portal: PortalId,
+        named: &Touched,
+    ) -> Result<i64, JournalError> {
+        let hint = sqlx::query_scalar!(
+            r#"
+            -- The portal's row first, as storing a look takes them.
+            WITH hinted AS (
+                INSERT INTO observed_portals (portal_id, hints)
+                VALUES ($1, 1)
+                ON CONFLICT (portal_id) DO UPDATE
+                SET hints = observed_portals.hints + 1
+                RETURNING looks, hints
+            ), developers AS (
+                INSERT INTO touched_developers (portal_id, developer_id, after_look)
+                SELECT $1, id, looks
+                FROM UNNEST($2::uuid[]) AS named (id), hinted
+                ON CONFLICT (portal_id, developer_id) DO UPDATE
+                SET after_look = EXCLUDED.after_look, absent_at = NULL
+            ), addresses AS (
+                INSERT INTO touched_objects (portal_id, kind, object_id, after_look)
+                SELECT $1, 'address', id, looks
+                FROM UNNEST($3::uuid[]) AS named (id), hinted
+                ON CONFLICT (portal_id, kind, object_id) DO UPDATE
+                SET after_look = EXCLUDED.after_look
+            )
+            SELECT hints AS "hints!"
+            FROM hinted
+            "#,
+            portal.0,
+            &sorted(uuids(&named.developers, |id| id.0)),
+            &sorted(named.addresses.clone()),
+        )
+        .fetch_one(self.journal.pool())
+        .await?;
+        self.wake_looks();
+        Ok(hint)
+    }
+
+    /// Whether a look that began after the `hint` of [`Directory::ask_for_look_at`] is stored and
+    /// nobody of `named` is still to be read: one look reads so many and no more.
+    pub async fn was_read(
+        &self,
+        portal: PortalId,
+        hint: i64,
+        named: &Touched,
+    ) -> Result<bool, JournalError> {
+        if !self.was_looked_at(portal, hint).await? {
+            return Ok(false);
+        }
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT NOT EXISTS (
+                SELECT
+                FROM touched_developers
+                WHERE portal_id = $1 AND developer_id = ANY($2) AND absent_at IS NULL
+            ) AND NOT EXISTS (
+                SELECT
+                FROM touched_objects
+                WHERE portal_id = $1 AND kind = 'address' AND object_id = ANY($3)
+            ) AS "read!"
+            "#,
+            portal.0,
+            &uuids(&named.developers, |id| id.0),
+            &named.addresses,
+        )
+        .fetch_one(self.journal.pool())
+        .await?)
+    }
+
+    /// What was changed before `look` began, the first ones first: up to `people` developers, those
+    /// that are known before the others, and as many addresses; up to `objects` teams and
+    /// applications together.
     pub async fn touched(
         &self,
         look: Look,
@@ -113,10 +245,12 @@ impl Directory {
     ) -> Result<Touched, JournalError> {
         let developers = sqlx::query_scalar!(
             r"
-            SELECT developer_id
-            FROM touched_developers
-            WHERE portal_id = $1 AND after_look < $2
-            ORDER BY created_at, developer_id
+            SELECT touched.developer_id
+            FROM touched_developers touched
+            LEFT JOIN directory_developers known USING (portal_id, developer_id)
+            WHERE touched.portal_id = $1 AND touched.after_look < $2 AND touched.absent_at IS NULL
+            -- Whoever is made up waits longest.
+            ORDER BY known.developer_id IS NULL, touched.created_at, touched.developer_id
             LIMIT $3
             ",
             look.portal_id.0,
@@ -129,7 +263,7 @@ impl Directory {
             r"
             SELECT kind, object_id
             FROM touched_objects
-            WHERE portal_id = $1 AND after_look < $2
+            WHERE portal_id = $1 AND after_look < $2 AND kind <> 'address'
             ORDER BY created_at, object_id
             LIMIT $3
             ",
@@ -139,8 +273,23 @@ impl Directory {
         )
         .fetch_all(self.journal.pool())
         .await?;
+        let addresses = sqlx::query_scalar!(
+            r"
+            SELECT object_id
+            FROM touched_objects
+            WHERE portal_id = $1 AND after_look < $2 AND kind = 'address'
+            ORDER BY created_at, object_id
+            LIMIT $3
+            ",
+            look.portal_id.0,
+            look.number,
+            people,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
         let mut touched = Touched {
             developers: developers.into_iter().map(DeveloperId).collect(),
+            addresses,
             ..Touched::default()
         };
         for row in rows {
@@ -173,7 +322,8 @@ impl Directory {
     }
 }
 
-/// Strikes off what `look` has read, or all where it read everything or the portal is gone.
+/// Strikes off what `look` has read, or all where it read everything or the portal is gone. Whom it
+/// did not find is remembered for a while.
 pub(super) async fn settle(
     tx: &mut PgConnection,
     look: Look,
@@ -182,11 +332,25 @@ pub(super) async fn settle(
     let everything = snapshot.scope == Scope::All || snapshot.absent.portal;
     let mut objects = uuids(&snapshot.touched.teams, |id| id.0);
     objects.extend(uuids(&snapshot.touched.applications, |id| id.0));
+    objects.extend(&snapshot.touched.addresses);
+    let touched = snapshot.touched.developers.iter();
+    let (found, absent): (Vec<DeveloperId>, Vec<DeveloperId>) =
+        touched.partition(|id| snapshot.developers.iter().any(|read| read.id == **id));
     sqlx::query!(
         r"
-        WITH developers AS (
+        WITH absent AS (
+            UPDATE touched_developers
+            SET absent_at = now()
+            WHERE portal_id = $1 AND after_look < $2 AND NOT $3 AND developer_id = ANY($6)
+        ), developers AS (
             DELETE FROM touched_developers
-            WHERE portal_id = $1 AND after_look < $2 AND ($3 OR developer_id = ANY($4))
+            WHERE portal_id = $1
+                AND after_look < $2
+                AND (
+                    ($3 AND absent_at IS NULL)
+                    OR developer_id = ANY($4)
+                    OR absent_at < now() - make_interval(secs => $7)
+                )
         )
         DELETE FROM touched_objects
         WHERE portal_id = $1 AND after_look < $2 AND ($3 OR object_id = ANY($5))
@@ -194,12 +358,21 @@ pub(super) async fn settle(
         look.portal_id.0,
         look.number,
         everything,
-        &uuids(&snapshot.touched.developers, |id| id.0),
+        &uuids(&found, |id| id.0),
         &objects,
+        &uuids(&absent, |id| id.0),
+        ABSENT_FOR.as_secs_f64(),
     )
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// In one order for everybody, so that two who insert at once do not wait for each other.
+fn sorted(mut ids: Vec<Uuid>) -> Vec<Uuid> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 fn uuids<T>(ids: &[T], uuid: impl Fn(&T) -> Uuid) -> Vec<Uuid> {

@@ -200,7 +200,11 @@ impl Writing {
                 look = EXCLUDED.look,
                 revision = EXCLUDED.revision,
                 last_seen_at = EXCLUDED.last_seen_at,
-                gone_at = NULL
+                gone_at = NULL,
+                -- A look that began before the deed may still show it: only once it was gone and is
+                -- back is its next end somebody else's.
+                ended_by_deed_at = CASE WHEN directory_memberships.gone_at IS NULL
+                    THEN directory_memberships.ended_by_deed_at END
             ",
             self.portal.0,
             self.look,

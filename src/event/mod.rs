@@ -31,7 +31,7 @@ pub use own::OwnEvent;
 pub use parse::{ParseError, parse};
 pub use plain::plain;
 pub use render::render;
-pub use signal::{Signal, SignalKind};
+pub use signal::{MembershipChange, Signal, SignalKind};
 pub use verdict::Verdict;
 
 /// The most characters of a member that a column holds.

@@ -35,6 +35,17 @@ pub struct Signal {
     pub occurred_at: DateTime<Utc>,
     /// The status before a change of status.
     pub from_status: Option<String>,
+    /// What became of a membership.
+    pub membership: Option<MembershipChange>,
+}
+
+/// A developer joined or left the team of this id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MembershipChange {
+    /// They are a member now.
+    Joined(Uuid),
+    /// They are no longer one.
+    Left(Uuid),
 }
 
 /// What a signal tells.

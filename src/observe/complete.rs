@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use konnect::{Client, DeveloperId, ListTeams, PortalId, TeamId};
+use konnect::{Client, DeveloperId, ListDevelopers, ListTeams, PortalId, TeamId};
 use tracing::info;
 
 use crate::directory::{Look, Missing, Scope, Snapshot, Stored};
@@ -96,6 +96,7 @@ impl Observer {
             return Ok(false);
         }
         people.extend(&snapshot.touched.developers);
+        people.extend(self.read_addressed(snapshot).await?);
         for application in unseen {
             // The owner of an application can change, so it is read even when it is known.
             let Some(read) = present(client.applications(portal).get(application).await)? else {
@@ -109,9 +110,10 @@ impl Observer {
             snapshot.applications.push(read);
         }
         for person in people {
-            if !snapshot.developers.iter().any(|read| read.id == person)
-                && let Some(developer) = present(client.developers(portal).get(person).await)?
-            {
+            if !snapshot.developers.iter().any(|read| read.id == person) {
+                let Some(developer) = present(client.developers(portal).get(person).await)? else {
+                    continue;
+                };
                 snapshot.developers.push(developer);
             }
             self.read_teams(snapshot, person).await?;
@@ -134,6 +136,42 @@ impl Observer {
             snapshot.registrations.extend(registrations);
         }
         Ok(())
+    }
+
+    /// Whoever has an address that a trusted sender told, of whatever status. Who was forgotten
+    /// meanwhile has none.
+    async fn read_addressed(
+        &self,
+        snapshot: &mut Snapshot,
+    ) -> Result<Vec<DeveloperId>, ObserveError> {
+        let Parts {
+            client, directory, ..
+        } = &*self.parts;
+        let portal = snapshot.portal_id;
+        let mut found = Vec::new();
+        for subject in snapshot.touched.addresses.clone() {
+            let Some(email) = directory.subject(portal, DeveloperId(subject)).await?.email else {
+                continue;
+            };
+            let options = ListDevelopers {
+                email: Some(email.clone()),
+                ..ListDevelopers::default()
+            };
+            // The filter may match more than was asked for.
+            for developer in client.developers(portal).list(&options).await? {
+                if developer.email.eq_ignore_ascii_case(&email) {
+                    found.push(developer.id);
+                    if !snapshot
+                        .developers
+                        .iter()
+                        .any(|read| read.id == developer.id)
+                    {
+                        snapshot.developers.push(developer);
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Who is in a team that was changed by hand and was not known to be.

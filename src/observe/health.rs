@@ -69,7 +69,7 @@ impl Health {
         health.failed_at = Some(at);
     }
 
-    /// Another instance looks at the portal now, and reports by itself.
+    /// Another instance looks at the portal now, and reports by itself, or nobody has to any more.
     pub(super) fn passed_on(&self, portal: PortalId) {
         self.lock().portals.remove(&portal);
     }

@@ -1,6 +1,7 @@
 //! The loops: one finds the portals, one for each portal looks when it is time.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use konnect::PortalId;
@@ -24,10 +25,11 @@ const STATE_READ_EVERY: Duration = Duration::from_millis(500);
 
 impl Observer {
     /// Looks at every portal until `lifecycle` ends; each has a task of its own, so that trouble
-    /// with one does not touch the others. Portals that appear later are found hourly.
+    /// with one does not touch the others. Portals that appear later are found hourly; one that is
+    /// gone is no longer looked at until it is listed again, unless it is configured.
     pub async fn run(self, lifecycle: Lifecycle) {
         let cancel = lifecycle.stopping();
-        let mut watched = BTreeSet::new();
+        let watched = Arc::new(Mutex::new(BTreeSet::new()));
         let mut failures = 0;
         while !cancel.is_cancelled() {
             let found = tokio::select! {
@@ -39,9 +41,13 @@ impl Observer {
                     failures = 0;
                     self.health.discovered(Ok(()));
                     for portal in portals {
-                        if watched.insert(portal) {
+                        if in_hand(&watched).insert(portal) {
                             let watch = self.clone().watch(portal, cancel.clone());
-                            lifecycle.spawn("observe", watch);
+                            let watched = Arc::clone(&watched);
+                            lifecycle.spawn("observe", async move {
+                                watch.await;
+                                in_hand(&watched).remove(&portal);
+                            });
                         }
                     }
                     self.parts.config.all_every
@@ -72,6 +78,7 @@ impl Observer {
             last_look: None,
             failures: 0,
             refused: false,
+            is_over: false,
         };
         let directory = watch.observer.parts.directory.clone();
         loop {
@@ -81,6 +88,9 @@ impl Observer {
                 () = cancel.cancelled() => break,
                 wait = watch.turn() => wait,
             };
+            if watch.is_over {
+                break;
+            }
             tokio::select! {
                 () = cancel.cancelled() => break,
                 // A hint shortens the wait for the next turn, but not the wait after a failure.
@@ -109,6 +119,8 @@ struct Watch {
     failures: u32,
     /// Whether the token was refused last, so that this is said loudly once.
     refused: bool,
+    /// Whether the portal is gone, and nobody said that it should be there.
+    is_over: bool,
 }
 
 impl Watch {
@@ -161,8 +173,11 @@ impl Watch {
         let observer = self.observer.clone();
         let look = observer.sweep_once(self.portal, scope);
         tokio::pin!(look);
+        let beside = answer_hints(self.observer.clone(), self.portal);
+        tokio::pin!(beside);
         loop {
             tokio::select! {
+                () = &mut beside, if scope == Scope::All => {}
                 outcome = &mut look => {
                     let stored = outcome?;
                     debug!(
@@ -194,6 +209,13 @@ impl Watch {
     }
 
     async fn failed(&mut self, error: &ObserveError) -> Duration {
+        let is_configured = !self.observer.parts.portals.is_empty();
+        if matches!(error, ObserveError::PortalGone) && !is_configured {
+            info!(portal.id = %self.portal, "a portal is gone and no longer looked at");
+            self.is_over = true;
+            self.observer.health.passed_on(self.portal);
+            return Duration::ZERO;
+        }
         self.failures = self.failures.saturating_add(1);
         let first = !error.is_refused() || !self.refused;
         self.refused = error.is_refused();
@@ -213,6 +235,38 @@ impl Watch {
         }
         pace::backoff(self.failures, error.retry_after())
     }
+}
+
+/// Answers hints by short looks while a look at everything goes on, which may take minutes and shows
+/// only what was there when it began. Never ends. Trouble is for the look at everything to tell.
+async fn answer_hints(observer: Observer, portal: PortalId) {
+    let directory = &observer.parts.directory;
+    loop {
+        let hinted = directory.hinted();
+        match directory.look_state(portal).await {
+            Ok(state) if state.hinted => {
+                if let Err(error) = observer.sweep_once(portal, Scope::Pending).await {
+                    debug!(portal.id = %portal, error = error.chain(), "could not answer a hint");
+                }
+                tokio::time::sleep(pace::HINTED_EVERY).await;
+            }
+            Ok(_) => {
+                tokio::select! {
+                    () = hinted => {}
+                    () = tokio::time::sleep(STATE_READ_EVERY) => {}
+                }
+            }
+            Err(error) => {
+                debug!(portal.id = %portal, error = error.chain(), "could not see what is hinted");
+                tokio::time::sleep(pace::HINTED_EVERY).await;
+            }
+        }
+    }
+}
+
+/// The portals that are watched.
+fn in_hand(watched: &Mutex<BTreeSet<PortalId>>) -> MutexGuard<'_, BTreeSet<PortalId>> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says in one line what went wrong: a refused token loudly, but only the first time.

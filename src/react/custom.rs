@@ -6,15 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use konnect::{DeveloperId, PortalId, RegistrationId};
+use metrics::counter;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use crate::directory::{Directory, Subject};
+use crate::directory::{Directory, Subject, Touched};
 use crate::event::{AuditEvent, Signal, place_of, render, replaced};
 use crate::journal::JournalError;
 use crate::react::meaning::Kept;
+use crate::telemetry::metrics as names;
 
 /// How long a batch waits for a look at a portal that usher looks after. A portal whose API does not
 /// answer for so long is decided about as it was last seen: rules let what is older pass anyway.
@@ -31,8 +33,8 @@ const TRY_EVERY_AT_MOST: Duration = Duration::from_secs(10);
 pub(super) struct Named {
     /// Holds the address again: not to be stored.
     pub(super) event: Map<String, Value>,
-    /// Whether a look could show somebody who is not known yet.
-    pub(super) is_unknown: bool,
+    /// What a look should read, where the directory does not know whom it names.
+    pub(super) unknown: Option<Touched>,
 }
 
 /// Finds whom a custom event names and makes them the subject of its signal. `kept` says where the
@@ -51,22 +53,29 @@ pub(super) async fn find(
     if let Some(subject) = kept.subject {
         return find_by_address(directory, (event, told), signal, subject).await;
     }
-    let is_known = if let Some(id) = signal.developer_id {
-        is_there(directory, portal, id).await?
+    let unknown = if let Some(id) = signal.developer_id {
+        let developers = vec![DeveloperId(id)];
+        let is_known = is_there(directory, portal, id).await?;
+        (!is_known).then(|| Touched {
+            developers,
+            ..Touched::default()
+        })
     } else if let Some(id) = signal.registration_id {
         let found = directory
             .find_registration(portal, RegistrationId(id))
             .await?;
-        found.is_some_and(|found| !found.seen.is_gone())
+        let is_known = found.is_some_and(|found| !found.seen.is_gone());
+        // The lists of a look show it, if anything does: without its application nobody can read it.
+        (!is_known).then(Touched::default)
     } else {
         // No look shows whom an event does not name.
-        true
+        None
     };
     let mut shown = render(event);
     put_back(&mut shown, told);
     Ok(Named {
         event: shown,
-        is_unknown: !is_known,
+        unknown,
     })
 }
 
@@ -84,7 +93,7 @@ async fn find_by_address(
         (signal.developer_id, signal.registration_id) = (None, None);
         return Ok(Named {
             event: shown(event, subject, Subject::default(), Map::new()),
-            is_unknown: false,
+            unknown: None,
         });
     }
     let portal = PortalId(signal.portal_id);
@@ -95,7 +104,10 @@ async fn find_by_address(
         // An address that is forgotten by now leads to nobody, whoever looks.
         None => Vec::new(),
     };
-    let is_unknown = person.email.is_some() && found.len() != 1;
+    let unknown = (person.email.is_some() && found.len() != 1).then(|| Touched {
+        addresses: vec![subject],
+        ..Touched::default()
+    });
     let (person, told) = match found[..] {
         [] => (person, told),
         [one] => {
@@ -109,7 +121,7 @@ async fn find_by_address(
     };
     Ok(Named {
         event: shown(event, subject, person, told),
-        is_unknown,
+        unknown,
     })
 }
 
@@ -145,6 +157,17 @@ fn put_back(event: &mut Map<String, Value>, members: Map<String, Value>) {
     }
 }
 
+/// Tells that nobody whom an event names could be found, and that no rule answers it all the same: the
+/// sender may tell again once they are there.
+pub(super) fn lost(signal: &Signal) {
+    counter!(names::CUSTOM_LOST).increment(1);
+    warn!(
+        event.id = %signal.cause,
+        portal.id = %signal.portal_id,
+        "a custom event names somebody whom the portal does not have, and leads to nothing"
+    );
+}
+
 /// Batches that wait for looks. Of this process alone: another one asks for a look of its own.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(Mutex<HashMap<Uuid, Wait>>);
@@ -152,8 +175,8 @@ pub(super) struct Waiting(Mutex<HashMap<Uuid, Wait>>);
 #[derive(Debug)]
 struct Wait {
     since: Instant,
-    /// The hints that were given, by portal.
-    asked: BTreeMap<PortalId, i64>,
+    /// The hints that were given and what is to be read by its name, by portal.
+    asked: BTreeMap<PortalId, (i64, Touched)>,
 }
 
 impl Waiting {
@@ -170,22 +193,23 @@ impl Waiting {
             .map(|wait| wait.asked.clone())
             .unwrap_or_default();
         let mut looked_at = BTreeSet::new();
-        for (portal, hint) in asked {
-            if directory.was_looked_at(portal, hint).await? {
+        for (portal, (hint, named)) in asked {
+            if directory.was_read(portal, hint, &named).await? {
                 looked_at.insert(portal);
             }
         }
         Ok(looked_at)
     }
 
-    /// How long the batch is to wait for a look at `portals`; none when it is to be decided now.
+    /// How long the batch is to wait for looks that read what is `unknown`; none when it is to be
+    /// decided now.
     pub(super) async fn wait(
         &self,
         directory: &Directory,
         batch: Uuid,
-        portals: &BTreeSet<PortalId>,
+        unknown: &BTreeMap<PortalId, Touched>,
     ) -> Result<Option<Duration>, JournalError> {
-        if portals.is_empty() {
+        if unknown.is_empty() {
             return Ok(None);
         }
         let (waited, asked) = {
@@ -199,7 +223,7 @@ impl Waiting {
         };
         let known = directory.portals().await?;
         let mut still_waits = false;
-        for portal in portals {
+        for (portal, named) in unknown {
             let is_known = known.iter().any(|known| known.id == *portal);
             let patience = if is_known { PATIENCE } else { PATIENCE_UNKNOWN };
             if waited >= patience {
@@ -208,10 +232,10 @@ impl Waiting {
             }
             still_waits = true;
             if is_known && !asked.contains_key(portal) {
-                let hint = directory.ask_for_look(*portal).await?;
+                let hint = directory.ask_for_look_at(*portal, named).await?;
                 debug!(portal.id = %portal, hint, "a custom event names somebody unknown");
                 if let Some(wait) = self.waits().get_mut(&batch) {
-                    wait.asked.insert(*portal, hint);
+                    wait.asked.insert(*portal, (hint, named.clone()));
                 }
             }
         }

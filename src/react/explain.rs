@@ -2,7 +2,7 @@
 //! part, and what else stands in the way of each deed. Reads only, and asks no API.
 
 use chrono::{DateTime, Utc};
-use konnect::{DeveloperId, PortalId};
+use konnect::{DeveloperId, PortalId, TeamId};
 use uuid::Uuid;
 
 use crate::act::{Action, ActionFilter, DeedSpec, NewChain, NewStep, OnLimit, Queue, TeamRef};
@@ -238,8 +238,8 @@ impl Explainer<'_> {
                 if developer.is_some_and(|found| is_member(found, team)) {
                     Some("is a member already".to_owned())
                 } else {
-                    let was_made = self.was_made_member(chain.portal_id, step, team).await?;
-                    was_made.then(|| {
+                    let was_ended = self.was_ended(chain.portal_id, step, team).await?;
+                    was_ended.then(|| {
                         "somebody else ended the membership: it is not made again".to_owned()
                     })
                 }
@@ -252,7 +252,7 @@ impl Explainer<'_> {
         })
     }
 
-    async fn was_made_member(
+    async fn was_ended(
         &self,
         portal_id: Uuid,
         step: &NewStep,
@@ -272,9 +272,12 @@ impl Explainer<'_> {
             }
         };
         let (developer, any) = (step.target.id(), (&step.deed, Uuid::nil()));
-        self.queue
-            .made_member(portal_id, developer, team, any)
-            .await
+        let whose = (PortalId(portal_id), DeveloperId(developer));
+        let ended = self
+            .queue
+            .ended_by_somebody(self.directory, whose, TeamId(team));
+        let made = self.queue.made_member(portal_id, developer, team, any);
+        Ok(made.await? || ended.await?)
     }
 
     async fn past(
@@ -323,5 +326,6 @@ fn created(application: &Application, developer: DeveloperId) -> Signal {
         cause: EventId::from_uuid(Uuid::nil()),
         occurred_at: application.created_at.unwrap_or(application.seen.first_at),
         from_status: None,
+        membership: None,
     }
 }

@@ -42,14 +42,13 @@ impl Reactor {
                     let portal = PortalId(portal_id);
                     let developer = DeveloperId(developer_id);
                     if known.contains(&portal)
-                        && !wanted.contains(&portal)
                         && self
                             .directory
                             .find_developer(portal, developer)
                             .await?
                             .is_none()
                     {
-                        wanted.insert(portal);
+                        self.directory.touch_stranger(portal, developer).await?;
                     }
                 }
             }

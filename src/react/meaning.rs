@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, Kind, Signal, SignalKind, Verdict, render};
+use crate::event::{AuditEvent, Kind, MembershipChange, Signal, SignalKind, Verdict, render};
 use crate::react::paths::{self, Named};
 
 /// Events older than this give no hint: the sweeps cover what they speak of.
@@ -16,7 +16,7 @@ pub(super) const MAX_HINT_AGE: TimeDelta = TimeDelta::hours(1);
 pub enum Hint {
     /// At the portal.
     Portal(Uuid),
-    /// At the portal, if the directory does not know this developer.
+    /// At the portal and at this developer, if the directory does not know them.
     Newcomer {
         /// The portal.
         portal_id: Uuid,
@@ -145,6 +145,7 @@ fn evidence(event: &AuditEvent) -> Option<Signal> {
         cause: event.id,
         occurred_at: event.occurred_at,
         from_status: None,
+        membership: None,
     })
 }
 
@@ -193,6 +194,7 @@ fn told(event: &AuditEvent) -> Option<Meaning> {
         cause: event.id,
         occurred_at: event.occurred_at,
         from_status: None,
+        membership: None,
     };
     let row = |member: &str| event.text(member)?.parse().ok();
     Some(Meaning {
@@ -246,7 +248,18 @@ fn observed(event: &AuditEvent) -> Option<Signal> {
             .get("from_status")
             .and_then(Value::as_str)
             .map(str::to_owned),
+        membership: membership(&data),
     })
+}
+
+/// What a difference of a membership tells.
+fn membership(data: &Map<String, Value>) -> Option<MembershipChange> {
+    let team = data.get("team_id")?.as_str()?.parse().ok()?;
+    match data.get("change")?.as_str()? {
+        "added" => Some(MembershipChange::Joined(team)),
+        "removed" => Some(MembershipChange::Left(team)),
+        _ => None,
+    }
 }
 
 /// The member `data` of one of usher's own events.

@@ -1,18 +1,12 @@
 //! Whether what was seen to change is the work of usher's own deeds. Writes nothing.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::act::Queue;
+use crate::act::{OWN_WITHIN, Queue};
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;
 use crate::react::facts::Found;
-
-/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
-/// everything comes every hour.
-const OWN_WITHIN: Duration = Duration::from_hours(2);
 
 /// When a change was decided about that is looked at once more, and the status that it led to.
 #[derive(Debug, Clone, Copy)]
@@ -69,10 +63,13 @@ pub(super) async fn is_own(
                 _ => Ok(false),
             }
         }
-        SignalKind::MembershipChanged => {
-            let deeds = ["add_to_team", "remove_from_team", "revoke_developer"];
-            wrote(signal.developer_id, &deeds).await
-        }
+        SignalKind::MembershipChanged => match (signal.developer_id, signal.membership) {
+            (Some(developer), Some(change)) => {
+                let whose = (portal, developer);
+                queue.changed_membership_lately(whose, change, lately).await
+            }
+            _ => Ok(false),
+        },
         SignalKind::DeveloperSignedUp
         | SignalKind::DeveloperAuthenticated
         | SignalKind::DeveloperLoginFailed

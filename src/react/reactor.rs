@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
-use crate::directory::Directory;
+use crate::directory::{Directory, Touched};
 use crate::event::{AuditEvent, Signal, SignalKind};
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
@@ -272,10 +272,10 @@ impl Reactor {
             self.understand(stored, &mut findings).await?;
         }
         findings
-            .unknown_at
-            .retain(|portal| !looked_at.contains(portal));
-        let unknown_at = &findings.unknown_at;
-        if let Some(wait) = self.waiting.wait(directory, row.batch, unknown_at).await? {
+            .unknown
+            .retain(|portal, _| !looked_at.contains(portal));
+        let unknown = &findings.unknown;
+        if let Some(wait) = self.waiting.wait(directory, row.batch, unknown).await? {
             return Ok(Handled::Later(wait));
         }
         self.give(&findings.hints).await?;
@@ -321,10 +321,15 @@ impl Reactor {
         if !is_heard {
             return Ok(());
         }
+        let mut is_lost = false;
         let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
             let named = custom::find(&self.directory, &event, &mut signal, meaning.kept).await?;
-            if named.is_unknown {
-                findings.unknown_at.insert(PortalId(signal.portal_id));
+            if let Some(named) = named.unknown {
+                is_lost = true;
+                let unknown = findings.unknown.entry(PortalId(signal.portal_id));
+                let unknown = unknown.or_default();
+                unknown.developers.extend(named.developers);
+                unknown.addresses.extend(named.addresses);
             }
             Some(named.event)
         } else {
@@ -334,6 +339,7 @@ impl Reactor {
             signal,
             evidence,
             own: meaning.own,
+            is_lost,
         });
         Ok(())
     }
@@ -361,7 +367,11 @@ impl Reactor {
             let mut gathered = assemble(found, signal, heard.evidence, own, now);
             gathered.keep_invitee(&self.directory, &rules).await?;
             let causes = [signal.cause.as_uuid()];
-            chains.extend(plan::chains(&rules, signal, &causes, &gathered));
+            let follow = plan::chains(&rules, signal, &causes, &gathered);
+            if heard.is_lost && follow.is_empty() {
+                custom::lost(signal);
+            }
+            chains.extend(follow);
         }
         Ok(chains)
     }
@@ -426,6 +436,8 @@ struct Heard {
     evidence: Option<Map<String, Value>>,
     /// Whether usher's account or Konnect itself did it.
     own: bool,
+    /// Whether a trusted sender names somebody whom the directory does not know.
+    is_lost: bool,
 }
 
 /// What the events of a batch lead to.
@@ -434,8 +446,8 @@ struct Findings {
     hints: BTreeSet<Hint>,
     heard: Vec<Heard>,
     touched: BTreeMap<PortalId, Vec<DeveloperId>>,
-    /// Portals where trusted senders name somebody whom the directory does not know.
-    unknown_at: BTreeSet<PortalId>,
+    /// Whom trusted senders name and the directory does not know.
+    unknown: BTreeMap<PortalId, Touched>,
 }
 
 /// What became of a batch.

@@ -164,6 +164,7 @@ pub(super) fn signed_up(developer: &Developer) -> Signal {
         cause: EventId::from_uuid(Uuid::nil()),
         occurred_at: developer.signed_up_at(),
         from_status: None,
+        membership: None,
     }
 }
 
@@ -178,5 +179,6 @@ pub(super) fn requested(registration: &Registration, developer: Option<Developer
         cause: EventId::from_uuid(Uuid::nil()),
         occurred_at: registration.requested_at(),
         from_status: None,
+        membership: None,
     }
 }

@@ -54,6 +54,8 @@ pub const FORWARD_FAILED: &str = "usher_forward_failed_requests_total";
 pub const FORWARD_SECONDS: &str = "usher_forward_request_duration_seconds";
 /// Sweeps of a portal; labels `scope` and `outcome`.
 pub const SWEEPS: &str = "usher_sweeps_total";
+/// Events of trusted senders that name somebody who could not be found, and led to nothing.
+pub const CUSTOM_LOST: &str = "usher_custom_events_lost_total";
 /// Times that the rules file was read again; label `outcome`: used, refused.
 pub const RULES_RELOADS: &str = "usher_rules_reloads_total";
 /// 1 while the rules file cannot be used and the rules of before are in force.
@@ -123,6 +125,10 @@ fn describe() {
             "requests that an endpoint did not take, by reader and cause",
         ),
         (RULES_RELOADS, "times that the rules file was read again"),
+        (
+            CUSTOM_LOST,
+            "events of trusted senders about somebody who could not be found",
+        ),
         (SWEEPS, "sweeps of a portal by scope and outcome"),
         (UPKEEP_MONTHS, "old months that were dropped"),
         (UPKEEP_ROWS, "old rows that were deleted, by table"),

@@ -53,6 +53,7 @@ mod replay;
 mod reverify;
 mod rules;
 mod rules_check;
+mod seeing;
 mod seen;
 mod spool;
 mod support;

@@ -222,6 +222,7 @@ async fn a_log_that_names_anything_causes_a_bounded_number_of_reads(pool: PgPool
         developers: vec![KEVIN.into()],
         teams: vec![PARTNERS.into()],
         applications: vec![APP.into()],
+        ..Touched::default()
     };
     assert_eq!(touched(&scene).await, expected);
 

@@ -407,6 +407,32 @@ async fn a_token_refused_for_deeds_burns_nothing() {
 }
 
 #[tokio::test]
+async fn a_portal_that_cannot_be_read_keeps_the_others_from_nothing() {
+    let pipeline = Pipeline::new(RULES).await;
+    let refused = Uuid::from_u128(0x01);
+    let seed = json!({ "portals": [{ "id": refused, "name": "Refused" }] });
+    pipeline.konnect.emulator.seed(&seed).unwrap();
+    pipeline.konnect.emulator.set_faults([Fault {
+        path: format!("/v3/portals/{refused}/"),
+        status: Some(403),
+        ..Fault::default()
+    }]);
+    let database = TestDatabase::create().await;
+    let ended = pipeline.run_on(&database, &["--json"]).await;
+    let said = text(&ended.stderr);
+    assert_eq!(code(&ended), 1, "{said}");
+    assert!(
+        said.contains(&format!("could not look at portal {refused}: ")),
+        "{said}"
+    );
+    assert!(!said.contains(&PORTAL.to_string()), "{said}");
+    let last = lines(&ended).pop().unwrap();
+    assert_eq!(last["ended"]["done"], 3);
+    assert_eq!(last["failed_portals"], json!([refused]));
+    assert_eq!(pipeline.konnect.registrations().await, ["approved"]);
+}
+
+#[tokio::test]
 async fn ctrl_c_finishes_the_deed_in_hand_and_the_next_run_goes_on() {
     let pipeline = Pipeline::new(RULES).await;
     let database = TestDatabase::create().await;

@@ -48,7 +48,9 @@ pub(super) async fn carry_out(
     let (portal, claimed) = (bench.portal().0, bench.claimed);
     let this = (&claimed.deed, claimed.id);
     let made = bench.queue.made_member(portal, developer.0, id.0, this);
-    if made.await? {
+    let whose = (bench.portal(), developer);
+    let ended = bench.queue.ended_by_somebody(bench.directory, whose, id);
+    if made.await? || ended.await? {
         return Ok(Outcome::Refused(
             "somebody else ended the membership".into(),
         ));

@@ -100,11 +100,16 @@ impl CutOff {
         self.teams.get(&id).is_some_and(|team| team.left)
     }
 
-    /// The teams that were to be left and are no longer listed.
-    pub(super) fn leave_unlisted(&mut self, listed: &[Uuid]) {
+    /// Notes that teams that were to be left and are no longer listed were; returns these.
+    pub(super) fn leave_unlisted(&mut self, listed: &[Uuid]) -> Vec<Uuid> {
+        let mut left = Vec::new();
         for (id, team) in &mut self.teams {
-            team.left |= !listed.contains(id);
+            if !team.left && !listed.contains(id) {
+                team.left = true;
+                left.push(*id);
+            }
         }
+        left
     }
 
     /// What was cut off, for a person; none when nothing was.
@@ -151,7 +156,8 @@ mod tests {
         // Noted again by a later attempt, it keeps what it was at first.
         back.begin_registration(two, app, "rejected");
         back.settle_registration(two, "rejected");
-        back.leave_unlisted(&[]);
+        assert_eq!(back.leave_unlisted(&[]), [team]);
+        assert!(back.leave_unlisted(&[]).is_empty());
         assert_eq!(
             back.summary().as_deref(),
             Some("registrations revoked: 1, requests rejected: 1, teams left: 1")

@@ -23,6 +23,9 @@ pub(super) async fn carry_out(bench: &Bench<'_>, team: &TeamRef) -> Result<Outco
         }
     };
     if !team::is_member(bench, id, developer).await? {
+        if bench.claimed.write_sent {
+            team::left(bench, id, developer).await?;
+        }
         return Ok(bench.held("no member"));
     }
     bench.sending_with(&json!({ "team_id": id })).await?;
@@ -31,5 +34,6 @@ pub(super) async fn carry_out(bench: &Bench<'_>, team: &TeamRef) -> Result<Outco
         .remove_member(id, developer)
         .await
         .map_err(Trouble::Api)?;
+    team::left(bench, id, developer).await?;
     Ok(Outcome::Done(Doing::Written))
 }

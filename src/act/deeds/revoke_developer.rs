@@ -159,7 +159,9 @@ impl Cascade<'_> {
             .iter()
             .map(|team| team.id.0)
             .collect();
-        self.cut.leave_unlisted(&listed);
+        for id in self.cut.leave_unlisted(&listed) {
+            team::left(self.bench, TeamId(id), self.developer).await?;
+        }
         for id in listed {
             if self.writes >= WRITES_AT_ONCE || self.cut.has_left(id) {
                 continue;
@@ -169,6 +171,7 @@ impl Cascade<'_> {
             // After a 404 the next attempt looks whether the membership is still there.
             let left = teams.remove_member(TeamId(id), self.developer).await;
             left.map_err(Trouble::Api)?;
+            team::left(self.bench, TeamId(id), self.developer).await?;
             self.cut.leave(id);
             self.writes += 1;
         }

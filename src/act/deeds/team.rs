@@ -77,6 +77,18 @@ pub(super) async fn is_member(
     Ok(teams.iter().any(|known| known.id == team))
 }
 
+/// Remembers that this deed ended the membership, so that a later one may make it again.
+pub(super) async fn left(
+    bench: &Bench<'_>,
+    team: TeamId,
+    developer: DeveloperId,
+) -> Result<(), Trouble> {
+    let noted = bench
+        .directory
+        .ended_by_deed(bench.portal(), team, developer);
+    Ok(noted.await?)
+}
+
 #[cfg(test)]
 mod tests {
     use konnect::{Team, TeamId};

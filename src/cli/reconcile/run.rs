@@ -121,6 +121,7 @@ fn conclude(
         &counts.join(", "),
         &json!({
             "portals": summary.portals,
+            "failed_portals": summary.failed_portals,
             "ended": by_state,
             "delayed": summary.delayed,
             "waiting": summary.waiting,

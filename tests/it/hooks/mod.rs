@@ -5,6 +5,7 @@ mod answers;
 mod decided;
 mod personal;
 mod room;
+mod strangers;
 
 use std::io::Write;
 use std::time::Duration;

@@ -239,6 +239,7 @@ async fn an_address_is_kept_only_for_a_rule_that_invites(pool: PgPool) {
         cause: EventId::from_uuid(FIXTURES),
         occurred_at: scene.stage.clock.now(),
         from_status: None,
+        membership: None,
     };
     let inviting = load(
         "version: 1\nrules:\n  - name: invite\n    on: custom.iam.joined\n    then: [invite_developer]\n",
