@@ -30,6 +30,7 @@ mod story;
 mod told;
 mod trouble;
 mod upkeep;
+mod withdraw;
 mod work;
 mod worker;
 
@@ -45,4 +46,5 @@ pub use list::{ActionFilter, ActionPosition};
 pub use pause_switch::Paused;
 pub use progress::{Mark, Standings};
 pub use queue::Queue;
+pub use withdraw::{Redecided, RuleLimit, Withdrawn};
 pub use worker::{Timings, Worker};

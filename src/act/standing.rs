@@ -9,7 +9,7 @@ use crate::journal::JournalError;
 
 impl Queue {
     /// The action because of which this step would not be enqueued again: an open one for the same
-    /// deed, or one that ended and answered the same signal.
+    /// deed, or one that ended and answered the same signal, by a person's no too.
     pub async fn standing(
         &self,
         chain: &NewChain,
@@ -27,6 +27,9 @@ impl Queue {
                 AND (
                     state IN ('planned', 'running', 'parked')
                     OR (state IN ('done', 'refused') AND rule = $4 AND signal_key = $5)
+                    OR (
+                        state = 'cancelled' AND rule = $4 AND signal_key = $5 AND usher_no_holds(id)
+                    )
                 )
             -- The rule's own action first, then the open one of another rule.
             ORDER BY (rule = $4 AND signal_key = $5) DESC, id DESC
