@@ -26,9 +26,13 @@ use crate::directory::{Directory, Look};
 use crate::journal::JournalError;
 use crate::lifecycle::pause as wait;
 
-/// Actions in hand at the same time: one slow call must not hold up the others, what they note is
-/// written together, and the rate limit of the client decides how fast they go.
-const AT_ONCE: usize = 16;
+/// Actions in hand at the same time, at least: one slow call must not hold up the others.
+const MIN_IN_HAND: usize = 4;
+/// The same, at most: what they note is written together, and more would gain nothing.
+const MAX_IN_HAND: usize = 64;
+/// Calls a second that one more action in hand is worth. All those in hand share the rate, and none
+/// of them may wait so long for its turn that what it has read is old.
+const CALLS_PER_HAND: usize = 8;
 /// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
 const STRANDED_EVERY: Duration = Duration::from_secs(5);
 /// The times that the worker goes by.
@@ -98,6 +102,7 @@ pub struct Worker {
     pub(super) notifier: Notifier,
     pub(super) timings: Timings,
     pub(super) pause: Pause,
+    in_hand: usize,
 }
 
 impl Worker {
@@ -117,7 +122,16 @@ impl Worker {
             notifier,
             timings,
             pause: Pause::new(),
+            in_hand: MIN_IN_HAND,
         }
+    }
+
+    /// Has as many actions in hand as so many calls a second are enough for.
+    #[must_use]
+    pub fn with_rate(mut self, calls_per_second: u32) -> Self {
+        let rate = usize::try_from(calls_per_second).unwrap_or(usize::MAX);
+        self.in_hand = (rate / CALLS_PER_HAND).clamp(MIN_IN_HAND, MAX_IN_HAND);
+        self
     }
 
     /// Sends notices as configured; else unsigned ones to public addresses only.
@@ -145,8 +159,8 @@ impl Worker {
             endings,
             witness,
         };
-        let room = Semaphore::new(AT_ONCE);
-        let (hand, handed) = mpsc::channel(AT_ONCE);
+        let room = Semaphore::new(self.in_hand);
+        let (hand, handed) = mpsc::channel(self.in_hand);
         let (queue, lease) = (&self.queue, self.timings.lease);
         tokio::join!(
             self.hand_out(hand, &room, &stop),

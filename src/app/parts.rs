@@ -186,7 +186,8 @@ impl Parts {
             self.client.clone(),
             act::Timings::default(),
         )
-        .with_notify(self.config.notify.clone());
+        .with_notify(self.config.notify.clone())
+        .with_rate(self.config.konnect.requests_per_second);
         let stopping = lifecycle.stopping();
         // The rules may have changed while nobody looked: before anything of theirs is claimed.
         reactor.call_off(&stopping).await;

@@ -164,7 +164,8 @@ impl Reconciler {
                 },
             ),
             worker: Worker::new(queue.clone(), directory, client, act::Timings::default())
-                .with_notify(config.notify.clone()),
+                .with_notify(config.notify.clone())
+                .with_rate(config.konnect.requests_per_second),
             journal,
             queue,
             _rules: rules,

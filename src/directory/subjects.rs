@@ -141,6 +141,22 @@ impl Directory {
             .unwrap_or_default())
     }
 
+    /// Whether an id is one under which something is kept that was told, and no developer's.
+    pub async fn is_told(&self, id: Uuid) -> Result<bool, JournalError> {
+        let is_told = sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT FROM subjects
+                WHERE developer_id = $1 AND told_at IS NOT NULL
+            ) AS "is_told!"
+            "#,
+            id,
+        )
+        .fetch_one(self.journal.pool())
+        .await?;
+        Ok(is_told)
+    }
+
     /// The portals in which somebody of this id was ever seen.
     pub async fn portals_of(&self, developer: DeveloperId) -> Result<Vec<PortalId>, JournalError> {
         let ids = sqlx::query_scalar!(

@@ -2,16 +2,16 @@
 //! reads them, and decided by the same function. Writes nothing and holds one page of events.
 //!
 //! The directory is today's, since no other is kept. Only the status is that of the time: the one
-//! that the signal itself tells.
+//! that the signal itself tells, or for a custom event what the next change of it says it was.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::directory::Directory;
 use crate::event::{EventId, Kind, Signal, SignalKind};
-use crate::journal::{Journal, JournalError, NoWindow, Position, StoredEvent};
+use crate::journal::{EventFilter, Journal, JournalError, NoWindow, Position, StoredEvent};
 use crate::react::custom;
 use crate::react::explain::FORGOTTEN;
 use crate::react::facts::gather_past;
@@ -21,6 +21,8 @@ use crate::rules::{Decision, Deed, Facts, Mode, Outcome, RuleSet, TeamRef, decid
 
 /// Events held at once.
 const PAGE: i64 = 500;
+/// Changes of one person's status that are looked through for the first after a custom event.
+const CHANGES: i64 = 1_000;
 
 /// A window of the journal, and the rules to try on it.
 #[derive(Debug)]
@@ -196,7 +198,13 @@ impl<'a> Trial<'a> {
         let is_forgotten = gathered.is_forgotten;
         let today = gathered.facts;
         let mut facts = today.clone();
-        set_status(&mut facts, &signal, status);
+        if let SignalKind::Custom(_) = signal.kind {
+            // Whatever its data calls a status is the sender's word.
+            let status = self.status_then(&signal, &today, then).await?;
+            set_status(&mut facts, &signal, status.as_deref());
+        } else {
+            set_status(&mut facts, &signal, status);
+        }
         let try_on = |rules: &&RuleSet| {
             let outcomes = decide(rules, &facts).into_iter();
             outcomes
@@ -207,6 +215,50 @@ impl<'a> Trial<'a> {
             by: sets.iter().map(try_on).collect(),
             signal,
         }))
+    }
+}
+
+impl Trial<'_> {
+    /// The status that the developer or registration of a signal had at a time, by the first change
+    /// of it that was seen later; none where there was no change, so that it is today's.
+    async fn status_then(
+        &self,
+        signal: &Signal,
+        today: &Facts,
+        then: DateTime<Utc>,
+    ) -> Result<Option<String>, JournalError> {
+        let Some(developer) = &today.developer else {
+            return Ok(None);
+        };
+        let name = if signal.registration_id.is_some() {
+            "registration.status_changed"
+        } else {
+            "developer.status_changed"
+        };
+        let filter = EventFilter {
+            portal_id: Some(signal.portal_id.to_string()),
+            principal_id: Some(developer.id.to_string()),
+            name: Some(name.to_owned()),
+            kind: Some(Kind::Observation.as_str().to_owned()),
+            from: Some(then - TimeDelta::seconds(1)),
+            ..EventFilter::default()
+        };
+        let changes = self.journal.search(&filter, None, CHANGES).await?;
+        let changes = changes
+            .iter()
+            .rev()
+            .filter_map(|stored| stored.parse().ok());
+        for change in changes.filter(|change| change.occurred_at > then) {
+            let data = data(&change);
+            let text = |member: &str| data.get(member).and_then(Value::as_str);
+            let is_other = signal
+                .registration_id
+                .is_some_and(|id| text("registration_id") != Some(id.to_string().as_str()));
+            if !is_other {
+                return Ok(text("from_status").map(str::to_owned));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -240,7 +292,7 @@ fn kinds(sets: &[&RuleSet]) -> Vec<Kind> {
     ]
 }
 
-/// Puts the status that the signal tells in place of today's.
+/// Puts the status of the time in place of today's.
 fn set_status(facts: &mut Facts, signal: &Signal, status: Option<&str>) {
     let Some(status) = status else { return };
     match signal.kind {
@@ -254,12 +306,16 @@ fn set_status(facts: &mut Facts, signal: &Signal, status: Option<&str>) {
                 status.clone_into(&mut registration.status);
             }
         }
+        SignalKind::Custom(_) => match (&mut facts.registration, &mut facts.developer) {
+            (Some(registration), _) => status.clone_into(&mut registration.status),
+            (None, Some(developer)) => status.clone_into(&mut developer.status),
+            (None, None) => {}
+        },
         SignalKind::DeveloperAuthenticated
         | SignalKind::DeveloperLoginFailed
         | SignalKind::ApplicationCreated
         | SignalKind::MembershipChanged
-        | SignalKind::AccessDenied
-        | SignalKind::Custom(_) => {}
+        | SignalKind::AccessDenied => {}
     }
 }
 

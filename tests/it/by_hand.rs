@@ -17,15 +17,15 @@ use usher::clock::{Clock, Ids};
 use usher::journal::{EventFilter, Journal, MIGRATOR};
 use uuid::Uuid;
 
-use crate::act::{
-    APP, APPROVED, KEVIN, REGISTRATION, Stage, all_are, chain, developer, fault, join_partners,
-    quick,
-};
 use crate::support::app::{TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::konnect::{RULES, TestKonnect};
 use crate::support::process::{Installation, settings};
+use crate::support::stage::{
+    APP, APPROVED, KEVIN, REGISTRATION, Stage, all_are, chain, developer, fault, join_partners,
+    quick,
+};
 use crate::support::visitor::Visitor;
 
 const SOON: Duration = Duration::from_secs(40);

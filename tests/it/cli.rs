@@ -127,6 +127,10 @@ async fn the_shortest_demo_still_sums_up() {
     let shown = text(&ended.stdout);
     let summary: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
     assert!(summary["events_stored"].is_u64(), "{summary}");
+    assert!(
+        !said.contains("ERROR"),
+        "no delivery comes too early: {said}"
+    );
     assert_eq!(left_in(home.path()), 0, "{said}");
 }
 

@@ -14,7 +14,7 @@ use usher::act::{ActionState, Backoff, DeedSpec, NewChain, Target, TeamRef, Timi
 use usher::journal::{EventFilter, MIGRATOR};
 use uuid::Uuid;
 
-use crate::act::{
+use crate::support::stage::{
     APP, FIXTURES, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, developer, fault,
     join_partners, quick,
 };

@@ -15,10 +15,10 @@ use usher::directory::Scope;
 use usher::journal::MIGRATOR;
 use usher::observe::{Observer, Parts};
 
-use crate::act::{
+use crate::notify::{Receiver, allowing, notice, told};
+use crate::support::stage::{
     APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, fault, partners, quick,
 };
-use crate::notify::{Receiver, allowing, notice, told};
 
 /// A method and a path below `/v3/portals/{portalId}`.
 type Calls = BTreeSet<String>;

@@ -57,7 +57,6 @@ mod rules_check;
 mod seen;
 mod spool;
 mod support;
-mod teams;
 mod tidy;
 mod upkeep;
 mod usage;

@@ -27,7 +27,7 @@ use usher::directory::Scope;
 use usher::journal::MIGRATOR;
 use usher::observe::{Observer, Parts};
 
-use crate::act::{KEVIN, PORTAL, Stage, chain, quick};
+use crate::support::stage::{KEVIN, PORTAL, Stage, chain, quick};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// A path that must show nowhere: with Slack it is the password.

@@ -13,12 +13,12 @@ use usher::event::{Verdict, parse};
 use usher::journal::{MIGRATOR, NewEvent, ReaderName};
 use uuid::Uuid;
 
-use crate::act::{APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, developer};
-use crate::react::Scene;
 use crate::support::app::{TestApp, config};
 use crate::support::eventually;
 use crate::support::konnect::{FIXTURES, TestKonnect};
 use crate::support::record::Record;
+use crate::support::scene::Scene;
+use crate::support::stage::{APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, developer};
 
 /// Long before the hourly look at everything.
 const SOON: Duration = Duration::from_secs(5);
@@ -40,15 +40,13 @@ rules:
 #[tokio::test]
 async fn what_is_changed_by_hand_is_a_signal_within_seconds() {
     let konnect = TestKonnect::start().await;
-    let portal = crate::support::konnect::PORTAL;
-    let team = crate::support::konnect::PARTNERS;
     let seed = json!({
         "developers": [{
-            "id": KEVIN, "portal_id": portal, "email": "kevin@arsenal.com", "full_name": "Kevin",
+            "id": KEVIN, "portal_id": PORTAL, "email": "kevin@arsenal.com", "full_name": "Kevin",
             "status": "approved",
         }],
         "applications": [{
-            "id": APP, "portal_id": portal, "name": "scores",
+            "id": APP, "portal_id": PORTAL, "name": "scores",
             "owner": { "type": "developer", "id": KEVIN },
         }],
         "registrations": [{
@@ -84,21 +82,24 @@ async fn what_is_changed_by_hand_is_a_signal_within_seconds() {
         })
         .await;
     };
-    let teams = admin.teams(portal.into());
-    teams.add_member(team.into(), KEVIN.into()).await.unwrap();
+    let teams = admin.teams(PORTAL.into());
+    teams
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
     let event = "membership.changed";
     heard("somebody joined a team", event, "memberships", 1).await;
-    let left = teams.remove_member(team.into(), KEVIN.into());
+    let left = teams.remove_member(PARTNERS.into(), KEVIN.into());
     left.await.unwrap();
     heard("somebody left a team", event, "memberships", 2).await;
-    let registrations = admin.registrations(portal.into());
+    let registrations = admin.registrations(PORTAL.into());
     registrations
         .set_status(APP.into(), REGISTRATION.into(), &"revoked".into())
         .await
         .unwrap();
     let event = "registration.status_changed";
     heard("a registration is revoked", event, "registrations", 1).await;
-    let developers = admin.developers(portal.into());
+    let developers = admin.developers(PORTAL.into());
     developers
         .set_status(KEVIN.into(), &"revoked".into())
         .await

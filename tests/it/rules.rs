@@ -12,6 +12,7 @@ use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::konnect::{PARTNERS, PORTAL};
 use crate::support::process::{Installation, Ran, settings};
+use crate::support::record::Record;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const JAMES: Uuid = Uuid::from_u128(0xb1);
@@ -237,11 +238,25 @@ async fn a_person_that_nobody_knows_and_a_wrong_file_are_told_apart_by_their_cod
     let filled = Filled::new().await;
     let nobody = Uuid::from_u128(0xbad).to_string();
     let james = JAMES.to_string();
+    let told = Uuid::from_u128(0x701d);
+    let mut record = Record::of(&filled.database).await;
+    record
+        .insert_subject(PORTAL, told, "told@arsenal.com")
+        .await;
+    record
+        .run("UPDATE subjects SET told_at = now() WHERE email = 'told@arsenal.com'")
+        .await;
+    let told = told.to_string();
     for (arguments, code, said) in [
         (
             vec!["--developer", &nobody],
             1,
             "the directory knows no developer",
+        ),
+        (
+            vec!["--developer", &told],
+            1,
+            "what a trusted sender told of somebody",
         ),
         (
             vec!["--developer", &james, "--portal", &nobody],

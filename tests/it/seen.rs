@@ -10,7 +10,7 @@ use usher::directory::Scope;
 use usher::journal::{EventFilter, MIGRATOR};
 use uuid::Uuid;
 
-use crate::act::{
+use crate::support::stage::{
     APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, developer, join_partners,
     quick,
 };
@@ -152,7 +152,7 @@ async fn three_hundred_at_once_are_let_in_in_few_transactions(pool: PgPool) {
         counted.await.unwrap()
     };
     let stop = CancellationToken::new();
-    let worker = stage.worker(quick());
+    let worker = stage.worker(quick()).with_rate(2_000);
     let watch = async {
         let done = "SELECT count(*) FROM actions WHERE state = 'done'";
         while count(done).await < 600 {

@@ -213,10 +213,10 @@ async fn do_all(
         }
     }
     if refused > 0 {
-        let count = chosen.len();
-        return Err(CliError::Failed(anyhow!(
-            "{refused} of {count} actions were left as they are"
-        )));
+        return Err(CliError::Failed(match chosen.len() {
+            1 => anyhow!("the action was left as it is"),
+            count => anyhow!("{refused} of {count} actions were left as they are"),
+        }));
     }
     shown?;
     Ok(ExitCode::SUCCESS)

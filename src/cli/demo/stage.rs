@@ -20,6 +20,7 @@ use crate::cli::demo::story::{Parts, Story, Summary};
 use crate::cli::{CliError, Output};
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Environment, load};
+use crate::journal::Journal;
 use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::InProcessBroker;
@@ -169,6 +170,16 @@ impl Stage {
     }
 }
 
+/// Makes the tables that usher would make while its first deliveries come in: those would be refused,
+/// and a demo may end before that.
+async fn make_tables(database_url: &str) -> Result<(), CliError> {
+    let could_not = "could not prepare the database";
+    let journal = Journal::open(database_url).context(could_not)?;
+    journal.migrate().await.context(could_not)?;
+    journal.close().await;
+    Ok(())
+}
+
 async fn stop(postgres: EmbeddedPostgres) {
     if let Err(error) = postgres.stop().await {
         Output::complain(&format!("could not stop the database: {error}"));
@@ -193,6 +204,7 @@ impl Furniture {
         environment: &Environment,
         usher: &Lifecycle,
     ) -> Result<Self, CliError> {
+        make_tables(database_url).await?;
         let ids = Ids::new(Clock::system());
         let token = format!("kpat_{}", Ids::secret());
         let config = EmulatorConfig {
@@ -243,9 +255,10 @@ impl Furniture {
         let usher_url = format!("http://{address}");
         bind_webhook(&emulator, portal, &usher_url, &authorization)?;
         let journal = app.journal().clone();
-        // What an earlier demo stored; a database without a schema yet holds nothing.
+        // What an earlier demo stored.
         let stored_before = if folder.is_reused() {
-            journal.stored_events().await.unwrap_or_default()
+            let stored = journal.stored_events().await;
+            stored.context("could not count the events")?
         } else {
             0
         };

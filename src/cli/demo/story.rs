@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{DeveloperId, PortalId};
 use serde::Serialize;
@@ -87,8 +87,6 @@ impl Story {
     const WAITS_AFTER: TimeDelta = TimeDelta::seconds(5);
     /// How long the summary waits until the topic has what the journal has.
     const CATCH_UP: Duration = Duration::from_secs(1);
-    /// How long it waits for a database that a short demo ends before.
-    const PATIENCE: Duration = Duration::from_secs(20);
 
     pub(super) fn new(parts: Parts) -> Self {
         Self {
@@ -253,24 +251,6 @@ impl Story {
         Ok(subject.email)
     }
 
-    /// Waits until there is something to count: usher makes its tables while people come already.
-    async fn wait_for_the_record(&self) -> Result<(), CliError> {
-        let deadline = Instant::now() + Self::PATIENCE;
-        loop {
-            let pending = self.parts.journal.pending_migrations().await;
-            let pending = pending.context("could not count the events")?;
-            if pending.is_empty() {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(CliError::Failed(anyhow!(
-                    "the database was not ready in time for the demo"
-                )));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
     /// The sums, counted where they are: in the journal, by the broker's reports, among the actions.
     ///
     /// Waits a moment for the topic, which is behind the journal while anything happens.
@@ -279,7 +259,6 @@ impl Story {
     /// Also when a step could not be shown.
     pub(super) async fn summary(&mut self) -> Result<Summary, CliError> {
         std::mem::replace(&mut self.shown, Ok(Reader::There))?;
-        self.wait_for_the_record().await?;
         let deadline = Instant::now() + Self::CATCH_UP;
         let (events_stored, kafka_published) = loop {
             let stored = self.parts.journal.stored_events().await;

@@ -53,6 +53,7 @@ pub(super) async fn run(
     let rules = rules_of(&file_of(args.rules.clone(), &config)?)?;
     let database = open(&config, environment).await?;
     let explained = explain_all(&database, &rules, &args).await;
+    let is_told = is_told(&database, args.developer).await;
     database.stop().await;
     let explained = explained.context("could not explain")?;
     if explained.is_empty() {
@@ -60,7 +61,12 @@ pub(super) async fn run(
             .portal
             .map_or(String::new(), |id| format!(" at portal {id}"));
         let id = args.developer;
-        let hint = "a look of usher serve must have shown them first";
+        let hint = if is_told.context("could not explain")? {
+            "usher keeps under this id what a trusted sender told of somebody; once a developer has that address, ask \
+             by the developer's own id. What rules make of the event itself says usher rules test"
+        } else {
+            "a look of usher serve must have shown them first"
+        };
         return Err(CliError::Failed(anyhow!(
             "the directory knows no developer {id}{at}: {hint}"
         )));
@@ -69,6 +75,13 @@ pub(super) async fn run(
         show(explained, args.common.output())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether this is an id of usher's own, such as `subject_id` of a custom event.
+async fn is_told(database: &Database, id: Uuid) -> anyhow::Result<bool> {
+    let (clock, journal) = (Clock::system(), database.journal());
+    let directory = Directory::new(journal.clone(), clock.clone(), Ids::new(clock));
+    Ok(directory.is_told(id).await?)
 }
 
 async fn explain_all(
@@ -309,6 +322,13 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
         lines.extend([String::new(), "rules on other signals:".to_owned()]);
         let elsewhere = explained.elsewhere.iter();
         lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: hears {on}")));
+        if explained
+            .elsewhere
+            .iter()
+            .any(|(_, on)| on.starts_with("custom."))
+        {
+            lines.push("what they make of custom events says usher rules test".to_owned());
+        }
     }
     let count = counted(explained.past.len(), "action");
     lines.extend([String::new(), format!("{count} so far")]);
@@ -353,7 +373,7 @@ mod tests {
         assert_eq!(shown(json!(teams)), expected);
         assert_eq!(shown(json!([])), "x = []");
         let many = shown(json!(vec!["y".repeat(150); 200]));
-        assert!(many.ends_with("\", … 186 more]"), "{many}");
+        assert!(many.ends_with("\", … 187 more]"), "{many}");
         let long = shown(json!(["y".repeat(200)]));
         assert_eq!(long, format!("x = [\"{}…]", "y".repeat(159)));
         let long = shown(json!("y".repeat(200)));

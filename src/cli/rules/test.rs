@@ -26,7 +26,8 @@ use crate::rules::{Mode, RuleSet};
 const DIFFERENCES: u8 = 3;
 /// What the answer must not be taken for.
 const CAVEAT: &str = "e-mail, names, teams and applications are today's, a status is the one that the \
-                      signal told; limits per hour are left aside";
+                      signal told, or for a custom event the one of its time; limits per hour are \
+                      left aside";
 
 /// Arguments of `usher rules test`.
 #[derive(Debug, Args)]

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
+use usher::act::Queue;
 use usher::clock::{Clock, Ids};
+use usher::directory::Directory;
 use usher::event::{CustomEvent, Person};
 use usher::journal::{Journal, NewCustom, NewTold, RequestRecord};
+use usher::react::{Outlook, Trial, TrialWindow};
 
 use crate::hooks::{SOON, at_work, custom_events, iam};
 use crate::support::eventually;
@@ -237,5 +240,62 @@ async fn what_is_older_than_the_rule_allows_leads_to_nothing() {
     .await;
     assert!(app.rows("/api/v1/actions").await.is_empty());
     assert_eq!(konnect.developer(&ada.email).await.1, "pending");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_past_is_tried_with_the_status_of_its_time() {
+    let konnect = TestKonnect::start().await;
+    let ada = Visitor::sign_up(&konnect, "ada@arsenal.com", "Ada").await;
+    let (app, rules) = at_work(&konnect, |_| {}).await;
+    let begun = Clock::system().now();
+    let mut told = [joined("1", &ada.email), joined("2", "nobody@arsenal.com")];
+    // A member of the sender's own, and no status of the developer's.
+    told[0]["data"]["to_status"] = json!("rejected");
+    let (status, _) = iam().tell_all(&app, &told).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    eventually("ada was let in, and seen to be", SOON, async || {
+        let (id, _) = konnect.developer(&ada.email).await;
+        let mut record = Record::of(&app.database).await;
+        konnect.teams_of(id).await == [PARTNERS]
+            && record.events_named("developer.status_changed").await == 1
+            && record.events_named("membership.changed").await == 1
+    })
+    .await;
+
+    let (clock, journal) = (Clock::system(), Journal::open(&app.database.url()));
+    let journal = journal.expect("a URL");
+    let ids = Ids::new(clock.clone());
+    let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
+    let queue = Queue::new(journal.clone(), clock.clone(), ids);
+    let now = clock.now();
+    let window = TrialWindow::new(begun - chrono::TimeDelta::seconds(2), now, now);
+    let window = window.expect("a time of the past");
+    let tried = Trial::new(&journal, (&directory, &queue), None, window);
+    let text = std::fs::read_to_string(rules.path()).expect("the rules");
+    let rules = usher::rules::load(&text, "rules.yaml").expect("rules that check");
+    let mut outlooks = Vec::new();
+    let sets = [&rules];
+    let run = Box::pin(tried.run(&sets, |tried| {
+        let of_rule = tried
+            .by
+            .into_iter()
+            .flatten()
+            .filter(|rule| rule.rule == "joined");
+        outlooks.extend(of_rule.map(|rule| rule.outlook));
+    }));
+    run.await.expect("the record answers");
+    journal.close().await;
+    let deeds = ["approve_developer", "add_to_team Partners"].map(str::to_owned);
+    let unknown = "the condition cannot be decided: developer is null";
+    assert_eq!(outlooks.len(), 2, "{outlooks:?}");
+    assert!(
+        outlooks.contains(&Outlook::Unchanged(deeds.to_vec())),
+        "{outlooks:?}"
+    );
+    assert!(
+        outlooks.contains(&Outlook::Skip(unknown.to_owned())),
+        "{outlooks:?}"
+    );
     app.finish().await;
 }

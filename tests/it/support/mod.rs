@@ -11,8 +11,10 @@ pub mod luck;
 pub mod process;
 pub mod receiver;
 pub mod record;
+pub mod scene;
 pub mod sender;
 pub mod signer;
+pub mod stage;
 pub mod visitor;
 
 use std::time::{Duration, Instant};

@@ -1,17 +1,20 @@
-//! Whose memberships are whose: one that a human ended is not made again, however a rule names the team.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+//! Teams and their members: which team a name stands for, and whose memberships are whose. One that a human
+//! ended is not made again, however a rule names the team.
 
 use std::time::Duration;
 
+use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use usher::act::{Action, ActionState, DeedSpec, TeamRef};
+use usher::act::{Action, ActionState, DeedSpec, Target, TeamRef};
 use usher::journal::MIGRATOR;
 use uuid::Uuid;
 
-use crate::act::{KEVIN, PARTNERS, PORTAL, Stage, chain, join_partners, quick};
 use crate::support::eventually;
+use crate::support::stage::{
+    KEVIN, PARTNERS, PORTAL, Stage, all_are, chain, developer, fault, join_partners, quick,
+};
 
 const GUESTS: Uuid = Uuid::from_u128(0xc1);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,6 +65,88 @@ async fn is_not_made_again(stage: &Stage, deed: DeedSpec) {
         )
     );
     assert!(!stage.is_partner(KEVIN).await);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn being_a_member_already_is_done(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    stage
+        .client
+        .teams(PORTAL.into())
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
+    // The list does not show the membership yet.
+    let nothing =
+        json!({ "data": [], "meta": { "page": { "number": 1, "size": 100, "total": 0 } } });
+    stage.emulator.set_faults([Fault {
+        status: Some(200),
+        body: Some(nothing),
+        ..fault("GET", "/v3/portals/*/developers/*/teams")
+    }]);
+    stage.enqueue(&chain(vec![join_partners()])).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    assert_eq!(
+        stage.writes().last().unwrap(),
+        &format!("POST {PARTNERS}/developers 409")
+    );
+    assert_eq!(stage.action("add_to_team").await.attempts, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_unknown_team_parks_and_holds_up_what_follows(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let team = || TeamRef::Name("Strangers".to_owned());
+    let join = DeedSpec::AddToTeam {
+        team: team(),
+        create: false,
+    };
+    stage
+        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
+        .await;
+    let states = stage
+        .work_until(quick(), |states| {
+            states["add_to_team"] == ActionState::Parked
+        })
+        .await;
+    assert_eq!(states["approve_developer"], ActionState::Planned);
+    assert!(stage.writes().is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn makes_the_team_once_when_asked_to(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let other = Uuid::from_u128(0xb1);
+    let guest = developer(other, "guest@example.com", "approved");
+    stage
+        .emulator
+        .seed(&json!({ "developers": [guest] }))
+        .unwrap();
+    let join = || DeedSpec::AddToTeam {
+        team: TeamRef::Name("Guests".to_owned()),
+        create: true,
+    };
+    stage.enqueue(&chain(vec![join()])).await;
+    let mut second = chain(vec![join()]);
+    second.signal_key = other.to_string();
+    second.steps[0].target = Target::Developer { id: other };
+    stage.enqueue(&second).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    assert_eq!(stage.actions().await.len(), 2);
+    let made = stage
+        .writes()
+        .iter()
+        .filter(|write| write.contains("/teams 201"))
+        .count();
+    assert_eq!(made, 1, "{:?}", stage.writes());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_membership_that_a_human_ended_is_not_made_again(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    after(&stage, join_partners(), "first").await;
+    end_by_hand(&stage).await;
+    is_not_made_again(&stage, join_partners()).await;
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

@@ -1,0 +1,234 @@
+//! The action queue and its worker against a real Postgres and the emulated Konnect.
+
+mod queue;
+mod teams;
+mod trouble;
+
+use std::time::Duration;
+
+use konnect::DeveloperStatus;
+use konnect_emulator::Fault;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use usher::act::{ActionState, DeedSpec, Target, TeamRef};
+use usher::journal::{EventFilter, MIGRATOR};
+use uuid::Uuid;
+
+use crate::support::stage::{
+    APP, APPROVED, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, developer, fault,
+    join_partners, quick,
+};
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+
+    let team = format!("POST {PARTNERS}/developers 201");
+    assert_eq!(stage.writes(), [APPROVED, &team]);
+    assert!(stage.is_partner(KEVIN).await);
+    let action = stage.action("approve_developer").await;
+    assert_eq!((action.attempts, action.reason.as_deref()), (1, None));
+
+    let filter = EventFilter {
+        name: Some("action.done".to_owned()),
+        ..EventFilter::default()
+    };
+    let events = stage.journal.search(&filter, None, 10).await.unwrap();
+    assert_eq!(events.len(), 2);
+    let told: Value = serde_json::from_slice(&events[0].raw).unwrap();
+    assert_eq!(told["data"]["causes"][0], json!(Uuid::from_u128(1)));
+    assert!(told["object"].as_str().unwrap().starts_with("action/"));
+    // What the API answered is in the directory without another look.
+    let state = stage.directory.look_state(PORTAL.into()).await.unwrap();
+    assert!(!state.hinted, "{state:?}");
+    let (portal, person) = (PORTAL.into(), KEVIN.into());
+    let known = stage.directory.developer(portal, person).await.unwrap();
+    assert_eq!(known.unwrap().developer.status, DeveloperStatus::Approved);
+    let teams = stage.directory.teams_of(portal, person).await.unwrap();
+    assert_eq!(teams.len(), 1);
+    assert_eq!(teams[0].name, "Partners");
+
+    let record = sqlx::query_as::<_, (String, String)>(
+        "SELECT request, outcome FROM attempts ORDER BY started_at LIMIT 1",
+    )
+    .fetch_one(stage.journal.pool())
+    .await
+    .unwrap();
+    let route = "PATCH /v3/portals/{portalId}/developers/{developerId}";
+    assert_eq!(record, (route.to_owned(), "ok".to_owned()));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn answers_a_registration(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let mut wanted = chain(vec![DeedSpec::ApproveRegistration]);
+    wanted.steps[0].target = Target::Registration {
+        id: REGISTRATION,
+        application_id: APP,
+    };
+    stage.enqueue(&wanted).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    assert_eq!(
+        stage.writes(),
+        [format!("PATCH registrations/{REGISTRATION} 200")]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_holds_already_is_done_without_a_write(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let developers = stage.client.developers(PORTAL.into());
+    developers
+        .set_status(KEVIN.into(), &"approved".into())
+        .await
+        .unwrap();
+    stage
+        .client
+        .teams(PORTAL.into())
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
+    stage.emulator.clear_requests();
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    assert!(stage.writes().is_empty());
+    let reason = stage.action("approve_developer").await.reason;
+    assert_eq!(reason.as_deref(), Some("approved already"));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_humans_decision_wins_and_what_follows_is_cancelled(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let developers = stage.client.developers(PORTAL.into());
+    developers
+        .set_status(KEVIN.into(), &"rejected".into())
+        .await
+        .unwrap();
+    stage.emulator.clear_requests();
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .await;
+    let states = stage
+        .work_until(quick(), |states| {
+            states["add_to_team"] == ActionState::Cancelled
+        })
+        .await;
+    assert_eq!(states["approve_developer"], ActionState::Refused);
+    assert!(stage.writes().is_empty());
+    assert_eq!(stage.status().await, "rejected");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn being_a_member_already_is_done(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    stage
+        .client
+        .teams(PORTAL.into())
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
+    // The list does not show the membership yet.
+    let nothing =
+        json!({ "data": [], "meta": { "page": { "number": 1, "size": 100, "total": 0 } } });
+    stage.emulator.set_faults([Fault {
+        status: Some(200),
+        body: Some(nothing),
+        ..fault("GET", "/v3/portals/*/developers/*/teams")
+    }]);
+    stage.enqueue(&chain(vec![join_partners()])).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    assert_eq!(
+        stage.writes().last().unwrap(),
+        &format!("POST {PARTNERS}/developers 409")
+    );
+    assert_eq!(stage.action("add_to_team").await.attempts, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_unknown_team_parks_and_holds_up_what_follows(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let team = || TeamRef::Name("Strangers".to_owned());
+    let join = DeedSpec::AddToTeam {
+        team: team(),
+        create: false,
+    };
+    stage
+        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
+        .await;
+    let states = stage
+        .work_until(quick(), |states| {
+            states["add_to_team"] == ActionState::Parked
+        })
+        .await;
+    assert_eq!(states["approve_developer"], ActionState::Planned);
+    assert!(stage.writes().is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn makes_the_team_once_when_asked_to(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let other = Uuid::from_u128(0xb1);
+    let guest = developer(other, "guest@example.com", "approved");
+    stage
+        .emulator
+        .seed(&json!({ "developers": [guest] }))
+        .unwrap();
+    let join = || DeedSpec::AddToTeam {
+        team: TeamRef::Name("Guests".to_owned()),
+        create: true,
+    };
+    stage.enqueue(&chain(vec![join()])).await;
+    let mut second = chain(vec![join()]);
+    second.signal_key = other.to_string();
+    second.steps[0].target = Target::Developer { id: other };
+    stage.enqueue(&second).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    assert_eq!(stage.actions().await.len(), 2);
+    let made = stage
+        .writes()
+        .iter()
+        .filter(|write| write.contains("/teams 201"))
+        .count();
+    assert_eq!(made, 1, "{:?}", stage.writes());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_membership_that_a_human_ended_is_not_made_again(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    stage.enqueue(&chain(vec![join_partners()])).await;
+    stage.work_until(quick(), all_are(ActionState::Done)).await;
+    stage
+        .client
+        .teams(PORTAL.into())
+        .remove_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
+    let mut again = chain(vec![join_partners()]);
+    again.signal_key = "another signal".to_owned();
+    let second = stage.enqueue(&again).await[0].id();
+    let worker = stage.worker(quick());
+    let stop = CancellationToken::new();
+    let watch = async {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let actions = stage.actions().await;
+            let action = actions.iter().find(|action| action.id == second).unwrap();
+            if action.state == ActionState::Refused {
+                break;
+            }
+            assert!(Instant::now() < deadline, "still {action:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+    assert!(!stage.is_partner(KEVIN).await);
+}
