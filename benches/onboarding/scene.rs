@@ -161,6 +161,11 @@ impl Scene {
 
     /// Pours `entries` of last week through the door, while people sign up one after the other.
     pub(crate) async fn flood(&mut self, entries: usize) -> Result<Flooded> {
+        let ready = format!("{}/readyz", self.url);
+        self.until(Instant::now(), "usher is ready", async || {
+            Ok(self.http.get(&ready).send().await?.status().is_success())
+        })
+        .await?;
         let began = Instant::now();
         let week = self.clock.now() - TimeDelta::days(6);
         let (http, url) = (self.http.clone(), format!("{}/audit-logs", self.url));

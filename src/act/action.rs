@@ -57,7 +57,8 @@ pub enum ActionState {
     Parked,
     /// Given up.
     Failed,
-    /// Not done because what it waited for did not come about, or because a human called it off.
+    /// Not done because what it waited for did not come about, or because a human or a corrected rule
+    /// called it off.
     Cancelled,
     /// Decided by a rule that only watches.
     Shadow,

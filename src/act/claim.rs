@@ -60,7 +60,12 @@ pub(super) enum Admission {
     /// It may start.
     Granted,
     /// Not before another of the rule's deeds is an hour old.
-    Delayed(Duration),
+    Delayed {
+        /// How long.
+        wait: Duration,
+        /// The limit.
+        limit_per_hour: i32,
+    },
     /// The rule leaves it to a human.
     Parked {
         /// The limit.
@@ -228,7 +233,10 @@ impl Queue {
             sqlx::query!(
                 r"
                 UPDATE actions
-                SET started_at = COALESCE(started_at, now())
+                SET
+                    -- It may have been delayed before.
+                    reason = CASE WHEN started_at IS NULL THEN NULL ELSE reason END,
+                    started_at = COALESCE(started_at, now())
                 WHERE id = $1
                 ",
                 claimed.id,
@@ -300,6 +308,39 @@ impl Queue {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Gives back a claim that is over the limit, to be claimed again after `wait`, or at once if the limit
+    /// is another by now.
+    pub(super) async fn delay(
+        &self,
+        claimed: &Claimed,
+        wait: Duration,
+        limit_per_hour: i32,
+    ) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            UPDATE actions
+            SET
+                state = 'planned',
+                reason = $4,
+                lease = NULL,
+                leased_until = NULL,
+                next_attempt_at = CASE WHEN limit_per_hour = $5
+                    THEN now() + make_interval(secs => $3)
+                    ELSE now() END,
+                updated_at = now()
+            WHERE id = $1 AND lease = $2
+            ",
+            claimed.id,
+            claimed.lease,
+            wait.as_secs_f64(),
+            over_the_limit(limit_per_hour),
+            limit_per_hour,
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
     /// Gives a claim back, to be claimed again after `wait`, as if nothing had happened.
     pub(super) async fn put_back(
         &self,
@@ -325,6 +366,11 @@ impl Queue {
         .await?;
         Ok(())
     }
+}
+
+/// Why an action waits, or is left to a human.
+pub(super) fn over_the_limit(limit_per_hour: i32) -> String {
+    format!("over the limit of {limit_per_hour} deeds per hour")
 }
 
 async fn admit(tx: &mut PgConnection, claimed: &Claimed) -> Result<Admission, JournalError> {
@@ -362,6 +408,9 @@ async fn admit(tx: &mut PgConnection, claimed: &Claimed) -> Result<Admission, Jo
         Some(_) if own.on_limit == "park" => Admission::Parked {
             limit_per_hour: own.limit_per_hour,
         },
-        Some(wait) => Admission::Delayed(Duration::try_from_secs_f64(wait).unwrap_or_default()),
+        Some(wait) => Admission::Delayed {
+            wait: Duration::try_from_secs_f64(wait).unwrap_or_default(),
+            limit_per_hour: own.limit_per_hour,
+        },
     })
 }

@@ -5,8 +5,20 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::act::{NewChain, Queue, Standing};
+use crate::act::{DeedSpec, NewChain, NewStep, Queue, Standing};
 use crate::journal::JournalError;
+
+/// The rule that does it, the key of the deed, its target, and the key of the signal.
+type Wanted = (String, String, Uuid, String);
+
+fn wanted(chain: &NewChain, step: &NewStep) -> Wanted {
+    (
+        step.owned_by.as_ref().unwrap_or(&chain.rule).clone(),
+        step.deed.key(),
+        step.target.id(),
+        chain.signal_key.clone(),
+    )
+}
 
 impl Queue {
     /// The keys of the signals of which some step would be new. All chains are of one portal.
@@ -45,7 +57,8 @@ impl Queue {
                             a.rule = t.rule AND a.signal_key = t.signal_key
                             AND CASE WHEN t.shadow
                                 THEN a.state = 'shadow'
-                                ELSE a.state IN ('done', 'refused') END
+                                ELSE a.state IN ('done', 'refused')
+                                    OR (a.state = 'cancelled' AND usher_no_holds(a.id)) END
                         )
                     )
             )
@@ -60,5 +73,85 @@ impl Queue {
         .fetch_all(self.pool())
         .await?;
         Ok(undecided.into_iter().collect())
+    }
+
+    /// Cuts off notices that failed not long ago, with what was to follow them: a receiver that is
+    /// wrong or away is not asked again each time that somebody is decided about. The wait is an hour, and
+    /// then as long as it has failed so far. All chains are of one portal, one list a signal.
+    pub async fn leave_out_failing(
+        &self,
+        decided: &mut [Vec<NewChain>],
+    ) -> Result<(), JournalError> {
+        let chains = || decided.iter().flatten();
+        let notices: Vec<Wanted> = chains()
+            .filter(|chain| chain.standing == Standing::Live)
+            .flat_map(|chain| chain.steps.iter().map(move |step| (chain, step)))
+            .filter(|(_, step)| matches!(step.deed, DeedSpec::Notify { .. }))
+            .map(|(chain, step)| wanted(chain, step))
+            .collect();
+        let (Some(portal), false) = (
+            chains().next().map(|chain| chain.portal_id),
+            notices.is_empty(),
+        ) else {
+            return Ok(());
+        };
+        let failing = self.failing(portal, notices).await?;
+        if failing.is_empty() {
+            return Ok(());
+        }
+        for chains in decided {
+            for chain in chains.iter_mut() {
+                let is_failing = |step: &NewStep| failing.contains(&wanted(chain, step));
+                if let Some(first) = chain.steps.iter().position(is_failing) {
+                    chain.steps.truncate(first);
+                }
+            }
+            chains.retain(|chain| !chain.steps.is_empty());
+        }
+        Ok(())
+    }
+
+    async fn failing(
+        &self,
+        portal: Uuid,
+        notices: Vec<Wanted>,
+    ) -> Result<HashSet<Wanted>, JournalError> {
+        let (mut rules, mut deeds) = (Vec::new(), Vec::new());
+        let (mut targets, mut keys) = (Vec::new(), Vec::new());
+        for (rule, deed, target, key) in notices {
+            rules.push(rule);
+            deeds.push(deed);
+            targets.push(target);
+            keys.push(key);
+        }
+        let failing = sqlx::query!(
+            r#"
+            SELECT a.rule, a.deed_key, a.target_id, a.signal_key
+            FROM UNNEST($2::text[], $3::text[], $4::uuid[], $5::text[])
+                AS t (rule, deed_key, target_id, signal_key)
+            JOIN actions a ON a.portal_id = $1 AND a.target_id = t.target_id
+                AND a.deed_key = t.deed_key AND a.rule = t.rule AND a.signal_key = t.signal_key
+            GROUP BY a.rule, a.deed_key, a.target_id, a.signal_key
+            HAVING NOT bool_or(a.state IN ('planned', 'running', 'parked', 'done'))
+                -- A little less than the hour after which everybody is decided again.
+                AND max(a.updated_at) FILTER (WHERE a.state = 'failed')
+                    + GREATEST(
+                        interval '50 minutes',
+                        max(a.updated_at) FILTER (WHERE a.state = 'failed')
+                            - min(a.created_at) FILTER (WHERE a.state = 'failed')
+                    ) > now()
+            "#,
+            portal,
+            &rules,
+            &deeds,
+            &targets,
+            &keys,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(failing
+            .into_iter()
+            .map(|row| (row.rule, row.deed_key, row.target_id, row.signal_key))
+            .collect())
     }
 }

@@ -107,9 +107,9 @@ struct Shared<'a> {
 impl Queue {
     /// Writes the chain in the caller's transaction; [`Queue::wake`] belongs after its commit.
     ///
-    /// A step that is known already (open, done, refused or parked) gets the causes added and is
-    /// not repeated; what follows it waits for it all the same, and is left out where it was
-    /// refused.
+    /// A step that is known already (open, done, refused, parked or called off by a person) gets the
+    /// causes added and is not repeated; what follows it waits for it all the same, and is left out
+    /// where it was refused or called off.
     pub async fn enqueue(
         &self,
         tx: &mut PgConnection,
@@ -123,10 +123,7 @@ impl Queue {
                 Standing::Shadow => ActionState::Shadow,
             },
             limit_per_hour: i32::try_from(chain.limit_per_hour).unwrap_or(i32::MAX),
-            on_limit: match chain.on_limit {
-                OnLimit::Delay => "delay",
-                OnLimit::Park => "park",
-            },
+            on_limit: on_limit(chain.on_limit),
         };
         let mut enqueued: Vec<Enqueued> = Vec::with_capacity(chain.steps.len());
         for (index, step) in chain.steps.iter().enumerate() {
@@ -176,6 +173,15 @@ impl Queue {
     }
 }
 
+/// The word of the column.
+pub(super) fn on_limit(on_limit: OnLimit) -> &'static str {
+    match on_limit {
+        OnLimit::Delay => "delay",
+        OnLimit::Park => "park",
+    }
+}
+
+/// Inserts a step, unless its twin or a person's no stands in the way.
 async fn insert(
     tx: &mut PgConnection,
     shared: &Shared<'_>,
@@ -191,10 +197,16 @@ async fn insert(
             signal, signal_key, state, causes, facts, chain_id, step, waits_for,
             limit_per_hour, on_limit, next_attempt_at
         )
-        VALUES (
+        SELECT
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
             $18, $19, now()
-        )
+        WHERE $12 = 'shadow'
+            OR NOT EXISTS (
+                SELECT
+                FROM actions a
+                WHERE a.portal_id = $8 AND a.target_id = $7 AND a.deed_key = $4 AND a.rule = $2
+                    AND a.signal_key = $11 AND a.state = 'cancelled' AND usher_no_holds(a.id)
+            )
         ON CONFLICT DO NOTHING
         ",
         id,
@@ -254,12 +266,16 @@ async fn add_causes(
                         $6 <> 'shadow' AND state IN ('done', 'refused')
                         AND rule = $4 AND signal_key = $5
                     )
+                    OR (
+                        $6 <> 'shadow' AND state = 'cancelled'
+                        AND rule = $4 AND signal_key = $5 AND usher_no_holds(id)
+                    )
                 )
             -- The rule's own action first, then the open one of another rule.
             ORDER BY (rule = $4 AND signal_key = $5) DESC, id DESC
             LIMIT 1
         )
-        RETURNING id, state = 'refused' AS "was_refused!"
+        RETURNING id, state IN ('refused', 'cancelled') AS "was_refused!"
         "#,
         step.deed.key(),
         chain.portal_id,

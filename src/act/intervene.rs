@@ -60,7 +60,8 @@ pub enum Verb {
     Approve,
     /// Do not carry out what is parked. Where a rule parked the target itself: reject the target.
     Reject,
-    /// Decide again what failed or was called off, with what was to follow it.
+    /// Decide again what failed, was called off or found a human's decision in its way, with what was to
+    /// follow it.
     Retry,
     /// Call off what is planned or parked, with what follows it.
     Cancel,
@@ -84,7 +85,11 @@ impl Verb {
     pub const fn starting_states(self) -> &'static [ActionState] {
         match self {
             Self::Approve | Self::Reject => &[ActionState::Parked],
-            Self::Retry => &[ActionState::Failed, ActionState::Cancelled],
+            Self::Retry => &[
+                ActionState::Failed,
+                ActionState::Cancelled,
+                ActionState::Refused,
+            ],
             Self::Cancel => &[ActionState::Planned, ActionState::Parked],
         }
     }
@@ -149,6 +154,11 @@ impl Queue {
         match (verb, answer_to_parking(verb, &standing)) {
             (Verb::Retry, _) if standing.waits_in_vain => return Ok(Intervened::Blocked),
             (Verb::Retry, _) => {
+                if standing.state == ActionState::Refused {
+                    // A refusal stands in the way of every other action for the same.
+                    let reason = by_hand(verb, person);
+                    told.push(end(&mut tx, id, ActionState::Cancelled, &reason).await?);
+                }
                 successor = self.decide_again(&mut tx, id).await?;
                 if successor.is_none() {
                     return Ok(Intervened::Taken);

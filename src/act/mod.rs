@@ -31,6 +31,7 @@ mod story;
 mod told;
 mod trouble;
 mod upkeep;
+mod withdraw;
 mod work;
 mod worker;
 
@@ -49,4 +50,5 @@ pub use progress::{Mark, Standings};
 pub use queue::Queue;
 pub use refusals::Kind;
 pub use standing::OWN_WITHIN;
+pub use withdraw::{Redecided, RuleLimit, Withdrawn};
 pub use worker::{Timings, Worker};

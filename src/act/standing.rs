@@ -21,7 +21,7 @@ const SKEW: TimeDelta = TimeDelta::minutes(1);
 
 impl Queue {
     /// The action because of which this step would not be enqueued again: an open one for the same
-    /// deed, or one that ended and answered the same signal.
+    /// deed, or one that ended and answered the same signal, by a person's no too.
     pub async fn standing(
         &self,
         chain: &NewChain,
@@ -39,6 +39,9 @@ impl Queue {
                 AND (
                     state IN ('planned', 'running', 'parked')
                     OR (state IN ('done', 'refused') AND rule = $4 AND signal_key = $5)
+                    OR (
+                        state = 'cancelled' AND rule = $4 AND signal_key = $5 AND usher_no_holds(id)
+                    )
                 )
             -- The rule's own action first, then the open one of another rule.
             ORDER BY (rule = $4 AND signal_key = $5) DESC, id DESC

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::act::calls::{self, Call};
-use crate::act::claim::{Admission, Claimed, Note};
+use crate::act::claim::{Admission, Claimed, Note, over_the_limit};
 use crate::act::deeds::{self, Bench, Doing, Outcome};
 use crate::act::gather::Gather;
 use crate::act::outcome::{AttemptRecord, Ending, Settlement};
@@ -47,9 +47,12 @@ impl Worker {
         };
         match admission {
             Admission::Granted => {}
-            Admission::Delayed(wait) => return Ok(self.queue.put_back(claimed, wait).await?),
+            Admission::Delayed {
+                wait,
+                limit_per_hour,
+            } => return Ok(self.queue.delay(claimed, wait, limit_per_hour).await?),
             Admission::Parked { limit_per_hour } => {
-                let reason = Some(format!("over the limit of {limit_per_hour} deeds per hour"));
+                let reason = Some(over_the_limit(limit_per_hour));
                 let ending = Ending {
                     state: ActionState::Parked,
                     reason,

@@ -2,13 +2,14 @@
 //! off: whoever switches it off means what it has not done yet most of all. Instances whose files
 //! differ leave each other's alone: `docs/adr/0025` says why.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::act::{CallOff, CalledOff, LiveRule, NewChain, Standing};
+use crate::act::{CallOff, CalledOff, LiveRule};
 use crate::journal::JournalError;
 use crate::lifecycle::pause;
 use crate::react::Reactor;
@@ -18,7 +19,7 @@ use crate::rules::{Mode, RuleSet};
 /// How often this instance says which rules are live with it, and looks for what others left.
 const EVERY: Duration = Duration::from_secs(5);
 /// The wait for an action that a worker has in hand, and for word of another instance.
-const SOON: Duration = Duration::from_millis(500);
+pub(super) const SOON: Duration = Duration::from_millis(500);
 /// Whoever said nothing for that long was cut off, and so may all the others have been.
 const STEADY: Duration = Duration::from_secs(12);
 
@@ -130,20 +131,9 @@ impl Reactor {
         Ok(called_off)
     }
 
-    /// Whether the rules that want these chains are live at this moment.
-    pub(super) fn are_in_force(&self, chains: &[NewChain]) -> bool {
-        let rules = self.rules.borrow();
-        let is_live = |name: &String| {
-            let mut rules = rules.rules().iter();
-            rules.any(|rule| rule.mode == Mode::Live && rule.name == *name)
-        };
-        chains
-            .iter()
-            .filter(|chain| chain.standing == Standing::Live)
-            .all(|chain| {
-                let mut owners = chain.steps.iter().filter_map(|step| step.owned_by.as_ref());
-                is_live(&chain.rule) && owners.all(is_live)
-            })
+    /// Whether these rules are in force at this moment.
+    pub(super) fn are_in_force(&self, rules: &Arc<RuleSet>) -> bool {
+        Arc::ptr_eq(rules, &self.rules.borrow())
     }
 }
 

@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use konnect::{DeveloperId, PortalId, TeamId};
 use uuid::Uuid;
 
-use crate::act::{Action, ActionFilter, DeedSpec, NewChain, NewStep, OnLimit, Queue, TeamRef};
+use crate::act::{
+    Action, ActionFilter, ActionState, DeedSpec, NewChain, NewStep, OnLimit, Queue, TeamRef,
+};
 use crate::directory::{Application, DeveloperRecord, Directory, Portal};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::JournalError;
@@ -188,12 +190,18 @@ impl Explainer<'_> {
         }
         if let Some(action) = self.queue.standing(chain, step).await? {
             let reason = action.reason.map(|reason| format!(": {reason}"));
+            let id = action.id;
+            let again = match action.state {
+                ActionState::Refused | ActionState::Cancelled => {
+                    format!("; `usher actions retry {id}` decides it again")
+                }
+                _ => String::new(),
+            };
             but.push(format!(
-                "{} since {}{} (action {})",
+                "{} since {}{} (action {id}{again})",
                 action.state,
                 action.updated_at.format("%FT%TZ"),
                 reason.unwrap_or_default(),
-                action.id,
             ));
         }
         but.extend(self.state(chain, step, facts).await?);

@@ -185,6 +185,15 @@ impl Gathered {
         Ok(())
     }
 
+    /// Whether the directory knew everybody whom the signal names, so that a no of the rules is one.
+    pub(super) fn is_complete(&self, signal: &Signal) -> bool {
+        let facts = &self.facts;
+        !self.is_forgotten
+            && (signal.developer_id.is_none() || facts.developer.is_some())
+            && (signal.application_id.is_none() || facts.application.is_some())
+            && (signal.registration_id.is_none() || facts.registration.is_some())
+    }
+
     /// What a deed of this kind would be done to.
     pub(super) fn target(&self, kind: TargetKind) -> Option<Target> {
         let developer = || {

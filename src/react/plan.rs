@@ -66,15 +66,20 @@ fn chain(
             Mode::Shadow | Mode::Off => Standing::Shadow,
         },
         limit_per_hour: rule.limit_per_hour,
-        on_limit: match rule.on_limit {
-            rules::OnLimit::Delay => OnLimit::Delay,
-            rules::OnLimit::Park => OnLimit::Park,
-        },
+        on_limit: on_limit(rule),
         signal: signal.kind.to_string(),
         signal_key: signal.key.clone(),
         causes: causes.to_vec(),
         facts: gathered.summary(),
         steps,
+    }
+}
+
+/// What becomes of deeds over the limit of a rule.
+pub(super) fn on_limit(rule: &Rule) -> OnLimit {
+    match rule.on_limit {
+        rules::OnLimit::Delay => OnLimit::Delay,
+        rules::OnLimit::Park => OnLimit::Park,
     }
 }
 

@@ -264,6 +264,7 @@ impl Reactor {
     }
 
     async fn handle(&self, row: &OutboxRow) -> Result<Handled, JournalError> {
+        let rules = Arc::clone(&self.rules.borrow());
         let directory = &self.directory;
         let looked_at = self.waiting.looked_at(directory, row.batch).await?;
         let events = self.journal.events_of(row).await?;
@@ -279,11 +280,11 @@ impl Reactor {
             return Ok(Handled::Later(wait));
         }
         self.give(&findings.hints).await?;
-        let mut chains = self.answer(findings.heard).await?;
+        let mut chains = self.answer(&rules, findings.heard).await?;
         for (portal, developers) in findings.touched {
-            chains.extend(self.pending_of(portal, &developers).await?);
+            chains.extend(self.pending_of(&rules, portal, &developers).await?);
         }
-        if self.write(&chains, Some(row.batch)).await? {
+        if self.write(&rules, &chains, Some(row.batch)).await? {
             Ok(Handled::Done)
         } else {
             // The rules changed meanwhile: it is decided by the new ones.
@@ -345,8 +346,11 @@ impl Reactor {
     }
 
     /// Decides about signals in the order in which they were heard.
-    async fn answer(&self, heard: Vec<Heard>) -> Result<Vec<NewChain>, JournalError> {
-        let rules = Arc::clone(&self.rules.borrow());
+    async fn answer(
+        &self,
+        rules: &RuleSet,
+        heard: Vec<Heard>,
+    ) -> Result<Vec<NewChain>, JournalError> {
         let now = self.clock.now();
         let mut by_portal: BTreeMap<Uuid, Vec<&Signal>> = BTreeMap::new();
         for Heard { signal, .. } in &heard {
@@ -365,9 +369,9 @@ impl Reactor {
             let found = Found::within(excerpt, signal);
             let own = heard.own || is_own(&self.queue, signal, &found, None).await?;
             let mut gathered = assemble(found, signal, heard.evidence, own, now);
-            gathered.keep_invitee(&self.directory, &rules).await?;
+            gathered.keep_invitee(&self.directory, rules).await?;
             let causes = [signal.cause.as_uuid()];
-            let follow = plan::chains(&rules, signal, &causes, &gathered);
+            let follow = plan::chains(rules, signal, &causes, &gathered);
             if heard.is_lost && follow.is_empty() {
                 custom::lost(signal);
             }
@@ -377,14 +381,15 @@ impl Reactor {
     }
 
     /// Enqueues the chains and strikes the batch off, in one transaction; does neither and says
-    /// `false` when a rule that wants one of them is no longer live.
+    /// `false` when the rules that decided are no longer in force.
     pub(super) async fn write(
         &self,
+        rules: &Arc<RuleSet>,
         chains: &[NewChain],
         batch: Option<Uuid>,
     ) -> Result<bool, JournalError> {
         let _writing = self.writing.read().await;
-        if !self.are_in_force(chains) {
+        if !self.are_in_force(rules) {
             return Ok(false);
         }
         let mut tx = self.journal.pool().begin().await?;
@@ -400,31 +405,6 @@ impl Reactor {
             self.queue.wake();
         }
         Ok(true)
-    }
-
-    /// The chains that follow from signals of one portal whose events are not at hand, one list a
-    /// signal.
-    pub(super) async fn decide(
-        &self,
-        signals: &[Signal],
-    ) -> Result<Vec<Vec<NewChain>>, JournalError> {
-        let rules = Arc::clone(&self.rules.borrow());
-        let is_heard = |signal: &&Signal| {
-            let kind = signal.kind.as_str();
-            rules.listening_to(&kind).next().is_some()
-        };
-        let heard: Vec<&Signal> = signals.iter().filter(is_heard).collect();
-        if heard.is_empty() {
-            return Ok(vec![Vec::new(); signals.len()]);
-        }
-        let excerpt = around(&self.directory, heard).await?;
-        let now = self.clock.now();
-        let chains = signals.iter().map(|signal| {
-            let found = Found::within(&excerpt, signal);
-            let gathered = assemble(found, signal, None, false, now);
-            plan::chains(&rules, signal, &[], &gathered)
-        });
-        Ok(chains.collect())
     }
 }
 

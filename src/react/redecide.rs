@@ -1,17 +1,23 @@
 //! Whoever is pending is decided again: when rules change, when facts about them change, and at
 //! the latest every hour. What was decided before is not enqueued twice.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use konnect::{DeveloperId, PortalId};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::act::NewChain;
+use crate::act::{NewChain, Redecided, RuleLimit};
 use crate::directory::{Developer, Registration, Subjects};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{EventFilter, JournalError};
-use crate::react::Reactor;
+use crate::react::call_off::SOON;
+use crate::react::facts::{Found, around, assemble};
+use crate::react::reactor::TROUBLE;
+use crate::react::{Reactor, plan};
+use crate::rules::{Mode, Rule, RuleSet};
 
 /// People decided about at once: one excerpt, one transaction.
 const AT_ONCE: usize = 500;
@@ -22,52 +28,203 @@ impl Reactor {
         let mut rules = self.rules.clone();
         // When nobody can change the rules any more there is nothing to wait for.
         let mut fixed = false;
+        // The rules by which everybody was decided about before.
+        let mut before: Option<Arc<RuleSet>> = None;
         loop {
-            rules.mark_unchanged();
-            match Box::pin(self.decide_pending()).await {
-                Ok(count) => debug!(count, "decided about everyone pending"),
+            let current = Arc::clone(&rules.borrow_and_update());
+            let is_new = before
+                .as_ref()
+                .is_none_or(|before| !Arc::ptr_eq(before, &current));
+            let change = is_new.then(|| Change {
+                before: before.clone(),
+            });
+            let wait = match Box::pin(self.decide_everywhere(&current, change.as_ref())).await {
+                Ok(is_through) => {
+                    if is_through {
+                        before = Some(current);
+                        self.settings.redecide_every
+                    } else {
+                        SOON
+                    }
+                }
                 Err(error) => {
                     warn!(
                         error = error.chain(),
-                        "could not decide about everyone pending"
+                        "could not decide about everyone pending, trying again"
                     );
+                    TROUBLE
                 }
-            }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(self.settings.redecide_every) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = self.again.notified() => {}
                 changed = rules.changed(), if !fixed => fixed = changed.is_err(),
             }
         }
     }
 
-    /// Decides about everyone pending in every portal; says how many there are.
-    pub async fn decide_pending(&self) -> Result<usize, JournalError> {
+    /// Decides about everyone pending in every portal. Where the rules changed, withdraws what they no
+    /// longer ask for, and has the rest go by their limits; says whether it is through with that.
+    async fn decide_everywhere(
+        &self,
+        rules: &Arc<RuleSet>,
+        change: Option<&Change>,
+    ) -> Result<bool, JournalError> {
+        if change.is_some() {
+            // What was decided by the rules of before is written by then, or never will be.
+            drop(self.writing.write().await);
+        }
+        let mut is_through = true;
         let mut count = 0;
         for portal in self.directory.portals().await? {
-            count += self.decide_pending_in(portal.id).await?;
+            let signals = self.waiting_in(portal.id).await?;
+            count += signals.len();
+            for some in signals.chunks(AT_ONCE) {
+                is_through &= self.decide_some(rules, change, some).await?;
+            }
         }
-        Ok(count)
+        if change.is_some() {
+            let changed = self.queue.set_limits(&limits(rules)).await?;
+            if changed > 0 {
+                info!(
+                    actions = changed,
+                    "what waits goes by the limits of the new rules"
+                );
+            }
+        }
+        debug!(count, "decided about everyone pending");
+        Ok(is_through)
     }
 
     /// Decides about everyone pending in one portal; says how many there are.
     pub async fn decide_pending_in(&self, portal: PortalId) -> Result<usize, JournalError> {
+        let rules = Arc::clone(&self.rules.borrow());
+        let signals = self.waiting_in(portal).await?;
+        for some in signals.chunks(AT_ONCE) {
+            self.decide_some(&rules, None, some).await?;
+        }
+        Ok(signals.len())
+    }
+
+    /// What everyone pending in one portal waits for.
+    async fn waiting_in(&self, portal: PortalId) -> Result<Vec<Signal>, JournalError> {
         let developers = self.directory.pending_developers(portal).await?;
         let mut signals: Vec<Signal> = developers.iter().map(signed_up).collect();
         let registrations = self.directory.pending_registrations(portal).await?;
         signals.extend(self.requests(portal, &registrations).await?);
-        for some in signals.chunks(AT_ONCE) {
-            let chains = self.with_causes(some).await?;
-            // What the rules of before wanted is left out: a change has everybody decided again.
-            let _is_written = self.write(&chains, None).await?;
+        Ok(signals)
+    }
+
+    /// Decides about signals of one portal; `false` while a worker has something in hand that is no longer
+    /// asked for.
+    async fn decide_some(
+        &self,
+        rules: &Arc<RuleSet>,
+        change: Option<&Change>,
+        signals: &[Signal],
+    ) -> Result<bool, JournalError> {
+        let before = change.and_then(|change| change.before.as_deref());
+        let decided = self.decide(rules, before, signals).await?;
+        let mut is_through = true;
+        if let Some(change) = change {
+            // Before anything new: another rule may want the same, and shared the action until now.
+            is_through = self.withdraw(rules, change, signals, &decided).await?;
         }
-        Ok(signals.len())
+        let chains = decided.into_iter().map(|one| one.chains).collect();
+        let chains = self.with_causes(signals, chains).await?;
+        // What the rules of before wanted is left out: a change has everybody decided again.
+        let _is_written = self.write(rules, &chains, None).await?;
+        Ok(is_through)
+    }
+
+    /// Withdraws what is open and no longer asked for; `false` while a worker has some of it in hand.
+    async fn withdraw(
+        &self,
+        rules: &RuleSet,
+        change: &Change,
+        signals: &[Signal],
+        decided: &[Decided],
+    ) -> Result<bool, JournalError> {
+        let Some(portal_id) = signals.first().map(|signal| signal.portal_id) else {
+            return Ok(true);
+        };
+        let certain = signals
+            .iter()
+            .zip(decided)
+            .filter(|(_, decided)| decided.is_certain)
+            .map(|(signal, _)| (signal.kind.to_string(), signal.key.clone()));
+        let certain: Vec<(String, String)> = certain.collect();
+        let live: Vec<String> = live_at(rules, portal_id)
+            .map(|rule| rule.name.clone())
+            .collect();
+        let chains = |of: fn(&Decided) -> &Vec<NewChain>| -> Vec<NewChain> {
+            decided.iter().flat_map(of).cloned().collect()
+        };
+        let before = change.before.as_ref().map(|_| chains(|one| &one.before));
+        let withdrawn = self
+            .queue
+            .withdraw(Redecided {
+                portal_id,
+                signals: &certain,
+                rules: &live,
+                wanted: &chains(|one| &one.chains),
+                before: before.as_deref(),
+            })
+            .await?;
+        if withdrawn.count > 0 {
+            info!(
+                actions = withdrawn.count,
+                "what the rules no longer ask for was called off"
+            );
+        }
+        Ok(!withdrawn.in_hand)
+    }
+
+    /// What follows from signals of one portal whose events are not at hand, and what would by the rules
+    /// of before.
+    async fn decide(
+        &self,
+        rules: &RuleSet,
+        before: Option<&RuleSet>,
+        signals: &[Signal],
+    ) -> Result<Vec<Decided>, JournalError> {
+        let is_heard = |signal: &Signal| {
+            let kind = signal.kind.as_str();
+            let mut sets = std::iter::once(rules).chain(before);
+            sets.any(|rules| rules.listening_to(&kind).next().is_some())
+        };
+        let heard: Vec<&Signal> = signals.iter().filter(|signal| is_heard(signal)).collect();
+        let excerpt = if heard.is_empty() {
+            None
+        } else {
+            Some(around(&self.directory, heard).await?)
+        };
+        let now = self.clock.now();
+        let decided = signals.iter().map(|signal| {
+            let Some(excerpt) = excerpt.as_ref().filter(|_| is_heard(signal)) else {
+                // Whatever the facts are, nothing follows.
+                return Decided {
+                    chains: Vec::new(),
+                    before: Vec::new(),
+                    is_certain: true,
+                };
+            };
+            let gathered = assemble(Found::within(excerpt, signal), signal, None, false, now);
+            let chains = |rules| plan::chains(rules, signal, &[], &gathered);
+            Decided {
+                chains: chains(rules),
+                before: before.map(chains).unwrap_or_default(),
+                is_certain: gathered.is_complete(signal),
+            }
+        });
+        Ok(decided.collect())
     }
 
     /// Decides about what developers wait for: the facts about them changed.
     pub(super) async fn pending_of(
         &self,
+        rules: &RuleSet,
         portal: PortalId,
         developers: &[DeveloperId],
     ) -> Result<Vec<NewChain>, JournalError> {
@@ -82,7 +239,9 @@ impl Reactor {
         signals.extend(self.requests(portal, &registrations.await?).await?);
         let mut chains = Vec::new();
         for some in signals.chunks(AT_ONCE) {
-            chains.extend(self.with_causes(some).await?);
+            let decided = self.decide(rules, None, some).await?.into_iter();
+            let decided = decided.map(|one| one.chains).collect();
+            chains.extend(self.with_causes(some, decided).await?);
         }
         Ok(chains)
     }
@@ -105,10 +264,14 @@ impl Reactor {
         Ok(registrations.iter().map(signal).collect())
     }
 
-    /// What newly follows from signals of one portal, with the event that told of the newcomer as
-    /// its cause. What was decided before is left out.
-    async fn with_causes(&self, signals: &[Signal]) -> Result<Vec<NewChain>, JournalError> {
-        let decided = self.decide(signals).await?;
+    /// What is new of what follows from each signal of one portal, with the event that told of the
+    /// newcomer as its cause. What was decided before is left out, and so is what just failed.
+    async fn with_causes(
+        &self,
+        signals: &[Signal],
+        mut decided: Vec<Vec<NewChain>>,
+    ) -> Result<Vec<NewChain>, JournalError> {
+        self.queue.leave_out_failing(&mut decided).await?;
         let undecided = self.queue.undecided(&decided.concat()).await?;
         let mut all = Vec::new();
         for (signal, mut chains) in signals.iter().zip(decided) {
@@ -151,6 +314,39 @@ impl Reactor {
         };
         Ok(told.iter().map(|event| event.id.as_uuid()).collect())
     }
+}
+
+/// Rules that are in force since everybody was decided about last.
+struct Change {
+    /// Those of before; none at the start.
+    before: Option<Arc<RuleSet>>,
+}
+
+/// What rules make of one signal.
+struct Decided {
+    chains: Vec<NewChain>,
+    /// What those of before would make of it, where they are asked.
+    before: Vec<NewChain>,
+    /// Whether nothing was missing.
+    is_certain: bool,
+}
+
+fn live_at(rules: &RuleSet, portal: Uuid) -> impl Iterator<Item = &Rule> {
+    let live = rules.rules().iter().filter(|rule| rule.mode == Mode::Live);
+    live.filter(move |rule| {
+        let portals = rule.portals.as_ref();
+        portals.is_none_or(|portals| portals.contains(&portal))
+    })
+}
+
+fn limits(rules: &RuleSet) -> Vec<RuleLimit> {
+    let live = rules.rules().iter().filter(|rule| rule.mode == Mode::Live);
+    let limit = |rule: &Rule| RuleLimit {
+        rule: rule.name.clone(),
+        limit_per_hour: rule.limit_per_hour,
+        on_limit: plan::on_limit(rule),
+    };
+    live.map(limit).collect()
 }
 
 pub(super) fn signed_up(developer: &Developer) -> Signal {

@@ -20,6 +20,7 @@
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
 
 mod act;
+mod again;
 mod bounds;
 mod by_hand;
 mod cli;

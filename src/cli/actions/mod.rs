@@ -38,11 +38,11 @@ enum ActionsCommand {
     Show(ShowArgs),
     /// Carry out what is parked; approve whom a rule parked
     Approve(by_hand::ByHandArgs),
-    /// Do not carry out what is parked; reject whom a rule parked
+    /// Do not carry out what is parked; reject whom a rule parked. It stays so until `retry`
     Reject(by_hand::ByHandArgs),
-    /// Decide again what failed or was called off
+    /// Decide again what failed, was refused or called off, also what a person rejected or cancelled
     Retry(by_hand::ByHandArgs),
-    /// Call off what is planned or parked
+    /// Call off what is planned or parked; the rule does not ask for it again until `retry`
     Cancel(by_hand::ByHandArgs),
     /// Let no action be carried out, by any instance, until `resume`
     Pause(by_hand::SwitchArgs),
