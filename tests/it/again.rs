@@ -2,25 +2,22 @@
 //! limits, after a person said no, after a notice failed.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use konnect::PortalId;
 use serde_json::json;
 use sqlx::PgPool;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use usher::act::{
     Action, ActionState, DeedSpec, Enqueued, Intervened, NewChain, NewStep, Person, Target, Verb,
 };
 use usher::journal::{EventFilter, MIGRATOR};
 use usher::react::{Reactor, Settings};
-use usher::rules::{self, RuleSet};
 use uuid::Uuid;
 
-use crate::act::{KEVIN, PORTAL, Stage, chain, developer, join_partners, quick};
-use crate::react::Scene;
 use crate::support::eventually;
+use crate::support::scene::{Scene, load};
+use crate::support::stage::{KEVIN, PORTAL, Stage, chain, developer, join_partners, quick};
 
 const SOON: Duration = Duration::from_secs(40);
 /// People whose addresses do not belong to the list.
@@ -43,10 +40,6 @@ rules:
     limit_per_hour: 2
 "#;
 
-fn load(text: &str) -> Arc<RuleSet> {
-    Arc::new(rules::load(text, "rules.yaml").unwrap())
-}
-
 fn ada() -> Person {
     Person::new("ada", Some("no partner")).unwrap()
 }
@@ -54,19 +47,17 @@ fn ada() -> Person {
 /// A portal with people who wait, and rules that may be changed.
 struct Play {
     scene: Scene,
-    rules: watch::Sender<Arc<RuleSet>>,
 }
 
 impl Play {
     async fn new(pool: PgPool, rules: &str) -> Self {
-        let scene = Scene::new(pool, "version: 1\nrules: []\n").await;
+        let scene = Scene::new(pool, rules).await;
         let strangers =
             STRANGERS.map(|id| developer(id, &format!("n{}@gmail.com", id.simple()), "pending"));
         let seed = json!({ "developers": strangers });
         scene.stage.emulator.seed(&seed).unwrap();
         scene.look().await;
-        let (rules, _) = watch::channel(load(rules));
-        Self { scene, rules }
+        Self { scene }
     }
 
     fn stage(&self) -> &Stage {
@@ -78,7 +69,7 @@ impl Play {
         Reactor::new(
             stage.journal.clone(),
             stage.directory.clone(),
-            self.rules.subscribe(),
+            self.scene.rules.subscribe(),
             stage.queue.clone(),
             stage.clock.clone(),
             settings,
@@ -117,7 +108,9 @@ impl Play {
 
     fn change(&self, from: &str, to: &str) {
         assert!(PARTNERS.contains(from), "{from}");
-        self.rules.send_replace(load(&PARTNERS.replace(from, to)));
+        self.scene
+            .rules
+            .send_replace(load(&PARTNERS.replace(from, to)));
     }
 
     /// Decides about everybody pending once, as every hour, without withdrawing anything.
@@ -464,7 +457,7 @@ rules:
     assert_eq!(play.stage().actions().await.len(), 4 * failed);
     // Another address is another notice.
     let elsewhere = rules.replace(":1/x", ":1/y");
-    play.rules.send_replace(load(&elsewhere));
+    play.scene.rules.send_replace(load(&elsewhere));
     play.decide().await;
     assert_eq!(play.stage().actions().await.len(), 6 * failed);
 }
