@@ -51,7 +51,7 @@ pub enum ReconcileError {
     /// The database did not do its part.
     #[error("could not read or write the database")]
     Database(#[from] JournalError),
-    /// A write was answered 401 or 403.
+    /// A write was answered 401, or everything 403.
     #[error("the token is refused for a deed: nothing was burnt, what is open waits")]
     Refused,
     /// Deeds of one kind were answered 403, others were not.

@@ -391,15 +391,22 @@ async fn works_beside_a_service_and_no_deed_is_done_twice() {
 async fn a_token_refused_for_deeds_burns_nothing() {
     let pipeline = Pipeline::new(RULES).await;
     let database = TestDatabase::create().await;
-    pipeline.konnect.emulator.set_faults([Fault {
-        method: Some("PATCH".to_owned()),
-        status: Some(403),
-        ..Fault::default()
-    }]);
-    let ended = pipeline.run_on(&database, &[]).await;
-    let said = text(&ended.stderr);
-    assert_eq!(code(&ended), 1, "{said}");
-    assert!(said.contains("the token is refused for a deed"), "{said}");
+    let call = "PATCH /v3/portals/{portalId}/developers/{developerId}";
+    for (status, expected) in [
+        (401, "the token is refused for a deed".to_owned()),
+        // It may read, so that only a role is missing.
+        (403, format!("{call} is forbidden to the token")),
+    ] {
+        pipeline.konnect.emulator.set_faults([Fault {
+            method: Some("PATCH".to_owned()),
+            status: Some(status),
+            ..Fault::default()
+        }]);
+        let ended = pipeline.run_on(&database, &[]).await;
+        let said = text(&ended.stderr);
+        assert_eq!(code(&ended), 1, "{said}");
+        assert!(said.contains(&expected), "{said}");
+    }
     pipeline.konnect.emulator.set_faults([]);
     let ended = pipeline.run_on(&database, &[]).await;
     assert_eq!(code(&ended), 0, "{}", text(&ended.stderr));
