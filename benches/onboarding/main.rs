@@ -38,14 +38,14 @@ async fn main() -> Result<()> {
         (10_000, 100, 2_000_000)
     };
     progress(&format!("{newcomers} newcomers"));
-    let mut scene = Scene::set(&database(&postgres).await?, newcomers, "60s").await?;
+    let mut scene = Scene::set(&database(&postgres).await?, newcomers).await?;
     let answered = scene.newcomers(newcomers).await?;
     let memory = scene.peak_memory()?;
     progress(&format!("{answered:?}; {hints} hints"));
     let hints = scene.hints(hints).await?;
     scene.strike().await?;
     progress(&format!("{old} old entries"));
-    let mut scene = Scene::set(&database(&postgres).await?, 0, "1s").await?;
+    let mut scene = Scene::set(&database(&postgres).await?, 0).await?;
     let flooded = scene.flood(old).await?;
     let (flood_memory, owed) = (scene.peak_memory()?, scene.owed().await?);
     scene.strike().await?;

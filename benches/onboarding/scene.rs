@@ -69,9 +69,8 @@ pub(crate) struct Flooded {
 }
 
 impl Scene {
-    /// Starts usher before a portal where `newcomers` wait already. `pending_every` is how often it
-    /// looks by itself.
-    pub(crate) async fn set(database: &str, newcomers: usize, pending_every: &str) -> Result<Self> {
+    /// Starts usher before a portal where `newcomers` wait already.
+    pub(crate) async fn set(database: &str, newcomers: usize) -> Result<Self> {
         let emulator = Emulator::start(EmulatorConfig::default()).await?;
         let clock = Clock::system();
         let people: Vec<Value> = (0..newcomers as u128).map(person).collect();
@@ -93,7 +92,6 @@ impl Scene {
             .env("USHER_KONNECT__BASE_URL", emulator.url())
             .env("USHER_KONNECT__TOKEN", emulator.token())
             .env("USHER_KONNECT__REQUESTS_PER_SECOND", "2000")
-            .env("USHER_OBSERVE__PENDING_EVERY", pending_every)
             .env(
                 "USHER_INGEST__AUTHORIZATION",
                 json!([AUTHORIZATION]).to_string(),
@@ -159,7 +157,8 @@ impl Scene {
         Ok(waits)
     }
 
-    /// Pours `entries` of last week through the door, while people sign up one after the other.
+    /// Pours `entries` of last week through the door, while people sign up one after the other, and
+    /// sign in, which is the first that a log tells of them.
     pub(crate) async fn flood(&mut self, entries: usize) -> Result<Flooded> {
         let ready = format!("{}/readyz", self.url);
         self.until(Instant::now(), "usher is ready", async || {
@@ -195,17 +194,23 @@ impl Scene {
         let took = loop {
             let signed_up = Instant::now();
             let id = self.sign_up()?;
+            let entry = login(id, self.clock.now());
+            let mut let_in = std::pin::pin!(async {
+                self.deliver(entry).await?;
+                self.approved(signed_up, id).await
+            });
             let poured = tokio::select! {
                 biased;
-                approved = self.approved(signed_up, id) => { approved?; None }
+                approved = &mut let_in => { approved?; None }
                 poured = &mut pouring => Some(poured?),
             };
-            if let Some(took) = poured {
-                self.approved(signed_up, id).await?;
-                waits.push(signed_up.elapsed());
-                break took;
+            if poured.is_some() {
+                let_in.await?;
             }
             waits.push(signed_up.elapsed());
+            if let Some(took) = poured {
+                break took;
+            }
         };
         waits.sort();
         Ok(Flooded {

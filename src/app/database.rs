@@ -109,7 +109,6 @@ pub(super) async fn prepare(
     health: &Health,
     cancel: &CancellationToken,
 ) -> Result<bool, JournalError> {
-    health.set("database", Condition::Down, "not reached yet");
     let mut said = String::new();
     loop {
         let prepared = tokio::select! {

@@ -28,7 +28,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
 use crate::console::api::{self, Api, Tokens};
 use crate::directory::Directory;
-use crate::http::health::{self, Health};
+use crate::http::health::{self, Condition, Health};
 use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
 use crate::ingest::hooks::{self, Hooks};
 use crate::ingest::{self, Door, Spool, SpoolError};
@@ -139,6 +139,8 @@ impl App {
         require_authorization(&config)?;
         let loaded = rules::open(&config.rules)?;
         let health = Health::default();
+        // Before anybody can ask: what is not known to be there is not ready.
+        health.set("database", Condition::Down, "not reached yet");
         let spool = open_spool(&config.spool, &health)?;
         let certificates = certificates(&config.http.tls).await?;
         let database = open_database(&config.database, &search_path, &lifecycle).await?;

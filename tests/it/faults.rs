@@ -74,6 +74,25 @@ async fn a_full_disk_under_the_log_ends_nothing() {
     database.drop().await;
 }
 
+#[tokio::test]
+async fn from_the_first_moment_it_is_not_ready_until_its_database_is() {
+    let database = TestDatabase::create().await;
+    database.refuse().await;
+    let mut installation = Installation::new(&settings(&database, NOBODY));
+    let mut usher = installation.launch();
+    usher.listens().await;
+    for _ in 0..100 {
+        assert_eq!(usher.readiness().await, Some(503));
+    }
+    assert_eq!(deliver(&usher, &lines(0..1)).await, told_to_wait());
+    database.allow().await;
+    usher.is_ready().await;
+    assert_eq!(deliver(&usher, &lines(0..1)).await.0, StatusCode::OK);
+    usher.terminate().await;
+    assert_eq!(usher.exit(PATIENCE).await.code(), Some(0));
+    database.drop().await;
+}
+
 /// Lets usher's files grow to `most` and no further: every user may do that, and a write is cut in the middle as
 /// on a full disk.
 async fn limit_files(usher: &Process, most: &str) {

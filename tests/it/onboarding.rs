@@ -13,7 +13,7 @@ use crate::support::database::TestDatabase;
 #[tokio::test]
 async fn a_thousand_who_wait_are_decided_about_in_seconds_and_a_hint_at_once() {
     let database = TestDatabase::create().await;
-    let mut scene = Scene::set(&database.url(), 1_000, "60s").await.unwrap();
+    let mut scene = Scene::set(&database.url(), 1_000).await.unwrap();
     let answered = scene.newcomers(1_000).await.unwrap();
     // A release build decides about ten thousand in that time.
     assert!(answered.decided < Duration::from_mins(1), "{answered:?}");
@@ -29,7 +29,7 @@ async fn a_thousand_who_wait_are_decided_about_in_seconds_and_a_hint_at_once() {
 #[tokio::test]
 async fn people_are_let_in_while_old_entries_pour_in() {
     let database = TestDatabase::create().await;
-    let mut scene = Scene::set(&database.url(), 0, "1s").await.unwrap();
+    let mut scene = Scene::set(&database.url(), 0).await.unwrap();
     let flooded = scene.flood(100_000).await.unwrap();
     let slowest = flooded.waits.last().unwrap();
     assert!(*slowest < Duration::from_secs(15), "{flooded:?}");
