@@ -4,21 +4,16 @@ mod queue;
 mod teams;
 mod trouble;
 
-use std::time::Duration;
-
 use konnect::DeveloperStatus;
-use konnect_emulator::Fault;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, Target, TeamRef};
+use usher::act::{ActionState, DeedSpec, Target};
 use usher::journal::{EventFilter, MIGRATOR};
 use uuid::Uuid;
 
 use crate::support::stage::{
-    APP, APPROVED, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, developer, fault,
-    join_partners, quick,
+    APP, APPROVED, KEVIN, PARTNERS, PORTAL, REGISTRATION, Stage, all_are, chain, join_partners,
+    quick,
 };
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -124,111 +119,4 @@ async fn a_humans_decision_wins_and_what_follows_is_cancelled(pool: PgPool) {
     assert_eq!(states["approve_developer"], ActionState::Refused);
     assert!(stage.writes().is_empty());
     assert_eq!(stage.status().await, "rejected");
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn being_a_member_already_is_done(pool: PgPool) {
-    let stage = Stage::new(pool).await;
-    stage
-        .client
-        .teams(PORTAL.into())
-        .add_member(PARTNERS.into(), KEVIN.into())
-        .await
-        .unwrap();
-    // The list does not show the membership yet.
-    let nothing =
-        json!({ "data": [], "meta": { "page": { "number": 1, "size": 100, "total": 0 } } });
-    stage.emulator.set_faults([Fault {
-        status: Some(200),
-        body: Some(nothing),
-        ..fault("GET", "/v3/portals/*/developers/*/teams")
-    }]);
-    stage.enqueue(&chain(vec![join_partners()])).await;
-    stage.work_until(quick(), all_are(ActionState::Done)).await;
-    assert_eq!(
-        stage.writes().last().unwrap(),
-        &format!("POST {PARTNERS}/developers 409")
-    );
-    assert_eq!(stage.action("add_to_team").await.attempts, 1);
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn an_unknown_team_parks_and_holds_up_what_follows(pool: PgPool) {
-    let stage = Stage::new(pool).await;
-    let team = || TeamRef::Name("Strangers".to_owned());
-    let join = DeedSpec::AddToTeam {
-        team: team(),
-        create: false,
-    };
-    stage
-        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
-        .await;
-    let states = stage
-        .work_until(quick(), |states| {
-            states["add_to_team"] == ActionState::Parked
-        })
-        .await;
-    assert_eq!(states["approve_developer"], ActionState::Planned);
-    assert!(stage.writes().is_empty());
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn makes_the_team_once_when_asked_to(pool: PgPool) {
-    let stage = Stage::new(pool).await;
-    let other = Uuid::from_u128(0xb1);
-    let guest = developer(other, "guest@example.com", "approved");
-    stage
-        .emulator
-        .seed(&json!({ "developers": [guest] }))
-        .unwrap();
-    let join = || DeedSpec::AddToTeam {
-        team: TeamRef::Name("Guests".to_owned()),
-        create: true,
-    };
-    stage.enqueue(&chain(vec![join()])).await;
-    let mut second = chain(vec![join()]);
-    second.signal_key = other.to_string();
-    second.steps[0].target = Target::Developer { id: other };
-    stage.enqueue(&second).await;
-    stage.work_until(quick(), all_are(ActionState::Done)).await;
-    assert_eq!(stage.actions().await.len(), 2);
-    let made = stage
-        .writes()
-        .iter()
-        .filter(|write| write.contains("/teams 201"))
-        .count();
-    assert_eq!(made, 1, "{:?}", stage.writes());
-}
-
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn a_membership_that_a_human_ended_is_not_made_again(pool: PgPool) {
-    let stage = Stage::new(pool).await;
-    stage.enqueue(&chain(vec![join_partners()])).await;
-    stage.work_until(quick(), all_are(ActionState::Done)).await;
-    stage
-        .client
-        .teams(PORTAL.into())
-        .remove_member(PARTNERS.into(), KEVIN.into())
-        .await
-        .unwrap();
-    let mut again = chain(vec![join_partners()]);
-    again.signal_key = "another signal".to_owned();
-    let second = stage.enqueue(&again).await[0].id();
-    let worker = stage.worker(quick());
-    let stop = CancellationToken::new();
-    let watch = async {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let actions = stage.actions().await;
-            let action = actions.iter().find(|action| action.id == second).unwrap();
-            if action.state == ActionState::Refused {
-                break;
-            }
-            assert!(Instant::now() < deadline, "still {action:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        stop.cancel();
-    };
-    tokio::join!(worker.run(stop.clone()), watch);
-    assert!(!stage.is_partner(KEVIN).await);
 }
