@@ -6,8 +6,7 @@ use std::time::Duration;
 use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
-use usher::act::{Action, ActionState, DeedSpec, TeamRef};
+use usher::act::{ActionState, DeedSpec, TeamRef};
 use usher::clock::Ids;
 use usher::config::ObserveConfig;
 use usher::directory::Scope;
@@ -21,36 +20,13 @@ use uuid::Uuid;
 use crate::support::eventually;
 use crate::support::scene::{Scene, login};
 use crate::support::stage::{
-    KEVIN, PARTNERS, PORTAL, Stage, chain, developer, join_partners, partners, quick,
+    KEVIN, PARTNERS, PORTAL, Stage, after, chain, developer, join_partners, partners,
 };
 
 const GUESTS: Uuid = Uuid::from_u128(0xc1);
 const SECOND: Uuid = Uuid::from_u128(0xa1);
 const PATIENCE: Duration = Duration::from_secs(30);
 const NO_RULES: &str = "version: 1\nrules: []\n";
-
-/// Does it in answer to a signal of its own; the action in the end.
-async fn after(stage: &Stage, deed: DeedSpec, signal: &str) -> Action {
-    let mut wanted = chain(vec![deed]);
-    signal.clone_into(&mut wanted.signal_key);
-    let id = stage.enqueue(&wanted).await[0].id();
-    let (worker, stop) = (stage.worker(quick()), CancellationToken::new());
-    let mut ended = None;
-    let watch = async {
-        eventually("the action ends", PATIENCE, async || {
-            let actions = stage.actions().await.into_iter();
-            let open = [ActionState::Planned, ActionState::Running];
-            ended = actions
-                .filter(|action| !open.contains(&action.state))
-                .find(|action| action.id == id);
-            ended.is_some()
-        })
-        .await;
-        stop.cancel();
-    };
-    tokio::join!(worker.run(stop.clone()), watch);
-    ended.unwrap()
-}
 
 async fn join_by_hand(stage: &Stage, team: Uuid) {
     let teams = stage.client.teams(PORTAL.into());

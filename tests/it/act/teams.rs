@@ -1,52 +1,24 @@
 //! Teams and their members: which team a name stands for, and whose memberships are whose. One that a human
 //! ended is not made again, however a rule names the team.
 
-use std::time::Duration;
-
 use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
-use usher::act::{Action, ActionState, DeedSpec, Target, TeamRef};
+use usher::act::{ActionState, DeedSpec, Target, TeamRef};
 use usher::journal::MIGRATOR;
 use uuid::Uuid;
 
-use crate::support::eventually;
 use crate::support::stage::{
-    KEVIN, PARTNERS, PORTAL, Stage, all_are, chain, developer, fault, join_partners, quick,
+    KEVIN, PARTNERS, PORTAL, Stage, after, all_are, chain, developer, fault, join_partners, quick,
 };
 
 const GUESTS: Uuid = Uuid::from_u128(0xc1);
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn join_by_id() -> DeedSpec {
     DeedSpec::AddToTeam {
         team: TeamRef::Id(PARTNERS),
         create: false,
     }
-}
-
-/// Does it in answer to a signal of its own; the action in the end.
-async fn after(stage: &Stage, deed: DeedSpec, signal: &str) -> Action {
-    let mut wanted = chain(vec![deed]);
-    signal.clone_into(&mut wanted.signal_key);
-    let id = stage.enqueue(&wanted).await[0].id();
-    let (worker, stop) = (stage.worker(quick()), CancellationToken::new());
-    let mut ended = None;
-    let watch = async {
-        eventually("the action ends", PATIENCE, async || {
-            let actions = stage.actions().await.into_iter();
-            let open = [ActionState::Planned, ActionState::Running];
-            ended = actions
-                .filter(|action| !open.contains(&action.state))
-                .find(|action| action.id == id);
-            ended.is_some()
-        })
-        .await;
-        stop.cancel();
-    };
-    tokio::join!(worker.run(stop.clone()), watch);
-    ended.unwrap()
 }
 
 async fn end_by_hand(stage: &Stage) {

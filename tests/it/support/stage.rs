@@ -18,6 +18,7 @@ use usher::directory::Directory;
 use usher::journal::Journal;
 use uuid::Uuid;
 
+use crate::support::eventually;
 pub(crate) use crate::support::konnect::{FIXTURES, PARTNERS, PORTAL};
 
 pub(crate) const KEVIN: Uuid = Uuid::from_u128(0xb0);
@@ -240,4 +241,27 @@ pub(crate) fn chain(deeds: Vec<DeedSpec>) -> NewChain {
 
 pub(crate) fn all_are(state: ActionState) -> impl Fn(&BTreeMap<String, ActionState>) -> bool {
     move |states| states.values().all(|known| *known == state)
+}
+
+/// Does it in answer to a signal of its own; the action in the end.
+pub(crate) async fn after(stage: &Stage, deed: DeedSpec, signal: &str) -> Action {
+    let mut wanted = chain(vec![deed]);
+    signal.clone_into(&mut wanted.signal_key);
+    let id = stage.enqueue(&wanted).await[0].id();
+    let (worker, stop) = (stage.worker(quick()), CancellationToken::new());
+    let mut ended = None;
+    let watch = async {
+        eventually("the action ends", Duration::from_secs(30), async || {
+            let actions = stage.actions().await.into_iter();
+            let open = [ActionState::Planned, ActionState::Running];
+            ended = actions
+                .filter(|action| !open.contains(&action.state))
+                .find(|action| action.id == id);
+            ended.is_some()
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+    ended.unwrap()
 }
