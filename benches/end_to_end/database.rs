@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
 
 use usher::journal::Journal;
 
@@ -68,9 +68,7 @@ impl Database {
             format!("DROP DATABASE IF EXISTS {name}"),
             format!("CREATE DATABASE {name}"),
         ] {
-            sqlx::raw_sql(AssertSqlSafe(statement))
-                .execute(&mut connection)
-                .await?;
+            sqlx::raw_sql(&statement).execute(&mut connection).await?;
         }
         connection.close().await?;
 
@@ -123,7 +121,7 @@ impl Database {
         for first in (0..events).step_by(ROWS_A_FILL) {
             let last = events.min(first + ROWS_A_FILL);
             progress(&format!("filling the record: {first} of {events}"));
-            sqlx::raw_sql(AssertSqlSafe(filling(first, last, events, now)))
+            sqlx::raw_sql(&filling(first, last, events, now))
                 .execute(&mut self.connection)
                 .await?;
         }
@@ -161,9 +159,7 @@ impl Database {
     /// Reads the stored events, in the order of their arrival, as messages of COPY.
     pub(crate) async fn take_copies(&mut self) -> Result<Copies> {
         let query = format!("SELECT {COLUMNS} FROM events ORDER BY batch, position");
-        let rows = sqlx::query(AssertSqlSafe(query))
-            .fetch_all(&mut self.connection)
-            .await?;
+        let rows = sqlx::query(&query).fetch_all(&mut self.connection).await?;
         ensure!(rows.len() >= ROWS_A_COPY, "too few rows for a baseline");
         let copies = rows.chunks_exact(ROWS_A_COPY).map(|rows| {
             let mut message = b"PGCOPY\n\xff\r\n\0".to_vec();

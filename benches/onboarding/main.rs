@@ -9,8 +9,8 @@ use anyhow::Result;
 use clap::Parser;
 use scene::{Scene, quantile};
 use serde_json::json;
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use usher::clock::{Clock, Ids};
 
 /// Measures onboarding. Run it by `make bench ARGS=onboarding`, which brings the Postgres.
@@ -74,8 +74,8 @@ async fn database(server: &str) -> Result<String> {
     let options: PgConnectOptions = server.parse()?;
     let name = format!("bench_{}", Ids::new(Clock::system()).next().simple());
     let mut connection = options.connect().await?;
-    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::query(create).execute(&mut connection).await?;
+    let create = format!("CREATE DATABASE {name}");
+    sqlx::query(&create).execute(&mut connection).await?;
     let mut url: url::Url = server.parse()?;
     url.set_path(&name);
     Ok(url.into())

@@ -272,9 +272,7 @@ impl Scene {
 
     async fn actions(&self, condition: &str) -> Result<i64> {
         let query = format!("SELECT count(*) FROM actions WHERE {condition}");
-        let counted = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
-            .fetch_one(&self.pool)
-            .await;
+        let counted = sqlx::query_scalar(&query).fetch_one(&self.pool).await;
         // At first there is no table yet.
         Ok(counted.unwrap_or_default())
     }

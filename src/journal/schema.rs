@@ -14,6 +14,8 @@ use crate::journal::{Journal, JournalError};
 /// Every migration of usher, in order.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
+/// Where sqlx remembers what it applied.
+const MIGRATIONS: &str = "_sqlx_migrations";
 /// Any number, the same in every instance: only one migrates at a time.
 const ADVISORY_LOCK: i64 = 0x7573_6865_7203;
 /// Between tries to get that lock.
@@ -43,27 +45,26 @@ impl Journal {
         while !try_lock(&mut connection).await? {
             tokio::time::sleep(LOCK_EVERY).await;
         }
-        let without_transaction = |version: i64| {
-            let migration = MIGRATOR.iter().find(|known| known.version == version);
-            migration.is_some_and(|migration| migration.no_tx)
-        };
-        for migration in pending(&mut connection).await? {
-            let timeout = if without_transaction(migration.version) {
-                "0"
-            } else {
-                LOCK_TIMEOUT
-            };
+        connection.ensure_migrations_table().await?;
+        let pending = pending(&mut connection).await?;
+        for migration in MIGRATOR.iter() {
+            if pending.iter().all(|it| it.version != migration.version) {
+                continue;
+            }
+            let timeout = if migration.no_tx { "0" } else { LOCK_TIMEOUT };
             sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", timeout)
                 .fetch_one(&mut connection)
                 .await?;
-            apply(&mut connection, Some(migration.version)).await?;
+            connection.apply(migration).await?;
             info!(
                 migration.version,
-                migration.description, "changed the schema"
+                migration.description = %migration.description,
+                "changed the schema"
             );
         }
-        // Compares what was applied before with what this usher holds.
-        apply(&mut connection, None).await?;
+        // Compares what was applied before with what this usher holds. Not by `Migrator::run`, whose bounds
+        // on a borrowed connection no task that is spawned can meet.
+        MIGRATOR.run_direct(&mut connection).await?;
         connection.close().await?;
         Ok(())
     }
@@ -89,21 +90,15 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool, JournalError> {
     .await?)
 }
 
-/// Applies what is pending up to `target`. Not by `Migrator::run`, whose bounds on a borrowed
-/// connection no task that is spawned can meet.
-async fn apply(connection: &mut PgConnection, target: Option<i64>) -> Result<(), JournalError> {
-    MIGRATOR.run_direct(target, connection, false).await?;
-    Ok(())
-}
-
 async fn pending(connection: &mut PgConnection) -> Result<Vec<PendingMigration>, JournalError> {
-    let table = MIGRATOR.table_name.as_ref();
-    let was_migrated =
-        sqlx::query_scalar!(r#"SELECT to_regclass($1) IS NOT NULL AS "there!""#, table)
-            .fetch_one(&mut *connection)
-            .await?;
+    let was_migrated = sqlx::query_scalar!(
+        r#"SELECT to_regclass($1) IS NOT NULL AS "there!""#,
+        MIGRATIONS
+    )
+    .fetch_one(&mut *connection)
+    .await?;
     let applied = if was_migrated {
-        connection.list_applied_migrations(table).await?
+        connection.list_applied_migrations().await?
     } else {
         Vec::new()
     };

@@ -130,7 +130,11 @@ impl Journal {
     }
 }
 
-fn select(filter: &EventFilter, after: Option<Position>, limit: i64) -> QueryBuilder<Postgres> {
+fn select(
+    filter: &EventFilter,
+    after: Option<Position>,
+    limit: i64,
+) -> QueryBuilder<'static, Postgres> {
     let mut query = QueryBuilder::new(
         r"
         SELECT *

@@ -8,7 +8,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::task::JoinSet;
 use usher::app::build_client;
 use usher::clock::{Clock, Ids};
@@ -90,7 +90,7 @@ async fn connect(database: &TestDatabase) -> PgConnection {
 
 async fn number(database: &TestDatabase, query: &str) -> i64 {
     let mut connection = connect(database).await;
-    let number = sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
+    let number = sqlx::query_scalar(query)
         .fetch_one(&mut connection)
         .await
         .unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::task::JoinSet;
 use usher::app::build_client;
 use usher::clock::{Clock, Ids};
@@ -150,21 +150,18 @@ async fn connect(database: &TestDatabase) -> PgConnection {
 }
 
 async fn run(connection: &mut PgConnection, statement: &str) {
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-        .execute(connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(statement).execute(connection).await.unwrap();
 }
 
 async fn count(connection: &mut PgConnection, query: &str) -> i64 {
-    sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
+    sqlx::query_scalar(query)
         .fetch_one(connection)
         .await
         .unwrap()
 }
 
 async fn texts(connection: &mut PgConnection, query: &str) -> Vec<String> {
-    sqlx::query_scalar(AssertSqlSafe(query.to_owned()))
+    sqlx::query_scalar(query)
         .fetch_all(connection)
         .await
         .unwrap()

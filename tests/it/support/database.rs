@@ -1,7 +1,7 @@
 //! A fresh database on the server of `DATABASE_URL`, dropped at the end.
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection};
 use usher::clock::{Clock, Ids};
 
 use crate::support::environment;
@@ -77,7 +77,7 @@ impl TestDatabase {
     async fn administer(&self, statement: &str) {
         let options: PgConnectOptions = self.server.parse().expect("DATABASE_URL is of Postgres");
         let mut connection = options.connect().await.expect("the test server answers");
-        sqlx::query(AssertSqlSafe(statement.to_owned()))
+        sqlx::query(statement)
             .execute(&mut connection)
             .await
             .expect("the test server obeys");
