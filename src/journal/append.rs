@@ -6,18 +6,17 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use metrics::{counter, histogram};
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{Connection, PgConnection};
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
-use crate::journal::copy::{Loan, copy};
 use crate::journal::insert::{Written, insert, insert_by_halves};
 use crate::journal::repeats::{self, Held};
 use crate::journal::row::{Key, Row, Rows, rows};
-use crate::journal::{Journal, JournalError, RequestRecord, closed_months, outbox};
+use crate::journal::{Journal, JournalError, RequestRecord, closed_months};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.
@@ -28,19 +27,16 @@ const REASON_REFUSED: &str = "refused_by_database";
 /// How the events of a batch are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Assumes that none is known.
-    Copy,
-    /// Takes known ones.
-    Insert,
-    /// Takes known ones, and leaves out what the database refuses.
+    /// In as few statements as there may be.
+    Whole,
+    /// Leaving out what the database refuses.
     Halves,
 }
 
 impl Way {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Copy => "copy",
-            Self::Insert => "insert",
+            Self::Whole => "whole",
             Self::Halves => "halves",
         }
     }
@@ -54,20 +50,18 @@ impl Way {
                 | JournalError::Closed
                 | JournalError::LeaseLost
                 | JournalError::SchemaNewer { .. }
-                | JournalError::Migrate(_),
-            ) => None,
-            // A known event, two transactions that met, a row that is refused: all of it shows.
-            (Self::Copy, _) => Some(Self::Insert),
+                | JournalError::Migrate(_)
+                | JournalError::Inconsistent { .. },
+            )
+            | (Self::Halves, JournalError::Refused { .. }) => None,
             // No partition for a row, or a row that a CHECK refuses: the code is the same, and
             // only the second remains once the partitions were looked for again.
-            (Self::Insert, JournalError::Repeat(_)) => {
+            (Self::Whole, JournalError::Repeat(_)) => {
                 let refused = error.refused_rows().is_some() && partitions_made_anew;
-                Some(if refused { Self::Halves } else { Self::Insert })
+                Some(if refused { Self::Halves } else { Self::Whole })
             }
-            (Self::Insert, JournalError::Refused { .. })
+            (Self::Whole, JournalError::Refused { .. })
             | (Self::Halves, JournalError::Repeat(_)) => Some(Self::Halves),
-            (Self::Halves, JournalError::Refused { .. })
-            | (_, JournalError::Inconsistent { .. }) => None,
         }
     }
 }
@@ -98,14 +92,7 @@ impl Journal {
         held: &Held,
     ) -> Result<Appended, JournalError> {
         let started = Instant::now();
-        let mut way = if self
-            .pace
-            .suits_copy(batch.events.len().saturating_sub(held.len()))
-        {
-            Way::Copy
-        } else {
-            Way::Insert
-        };
+        let mut way = Way::Whole;
         let mut tries = 0;
         let mut partitions_made_anew = false;
         loop {
@@ -124,9 +111,7 @@ impl Journal {
                     let Some(next) = next.filter(|_| tries < TRIES) else {
                         return Err(error);
                     };
-                    if way != Way::Copy {
-                        warn!(tries, error = error.chain(), "appending the batch again");
-                    }
+                    warn!(tries, error = error.chain(), "appending the batch again");
                     if error.refused_rows().is_some() {
                         self.partitions.forget();
                         partitions_made_anew = true;
@@ -149,20 +134,15 @@ impl Journal {
             .await?;
         let batch = &*closed_months::set_aside(batch, &closed);
         let rows = rows(batch, held);
-        // After an error the connection is closed rather than trusted.
-        let mut loan = Loan::from(&self.pool).await?;
-        let mut tx = loan.begin().await?;
+        let mut tx = self.pool.begin().await?;
         if let Some(appended) = write(&mut tx, batch, &rows, way).await? {
             tx.commit().await?;
-            loan.give_back();
             count(batch, &appended);
-            let (fresh, held) = (rows.fresh.len(), rows.held.len());
-            let known = fresh.saturating_sub(appended.stored);
-            self.pace.saw(fresh + held, held, known);
+            let known = rows.held.len() + rows.fresh.len().saturating_sub(appended.stored);
+            self.replays.saw(rows.held.len() + rows.fresh.len(), known);
             return Ok(appended);
         }
         tx.rollback().await?;
-        loan.give_back();
         self.outcome(batch.id).await
     }
 
@@ -239,7 +219,7 @@ pub async fn append_in(
     tx: &mut PgConnection,
     batch: &NewBatch,
 ) -> Result<Option<Appended>, JournalError> {
-    write(tx, batch, &rows(batch, &Held::default()), Way::Insert).await
+    write(tx, batch, &rows(batch, &Held::default()), Way::Whole).await
 }
 
 async fn write(
@@ -248,14 +228,9 @@ async fn write(
     rows: &Rows<'_>,
     way: Way,
 ) -> Result<Option<Appended>, JournalError> {
-    outbox::hold_readers(tx).await?;
     let fresh = rows.fresh.as_slice();
     let written = match way {
-        Way::Copy => {
-            copy(tx, batch.id, fresh).await?;
-            vec![Written::Inserted; fresh.len()]
-        }
-        Way::Insert => insert(tx, batch.id, fresh).await?,
+        Way::Whole => insert(tx, batch.id, fresh).await?,
         Way::Halves => insert_by_halves(tx, batch.id, fresh).await?,
     };
     let known = fresh.iter().zip(&written);
@@ -280,14 +255,8 @@ async fn write(
         strengthened: told(&Written::Strengthened),
         requests: requests.iter().map(RequestCounts::of).collect(),
     };
-    let span = rows.span();
-    if !write_batch(tx, batch, &appended, &requests, span).await? {
-        return Ok(None);
-    }
-    if let Some(span) = span.filter(|_| appended.stored + appended.strengthened > 0) {
-        outbox::owe(tx, batch, span).await?;
-    }
-    Ok(Some(appended))
+    let is_new = write_batch(tx, batch, &appended, &requests, rows.span()).await?;
+    Ok(is_new.then_some(appended))
 }
 
 fn key(new: &NewEvent) -> Key {
@@ -419,7 +388,8 @@ async fn write_quarantine(
     Ok(())
 }
 
-/// Writes the batch's own row; `false` when its id is there already.
+/// Writes the batch's own row, and one to the outbox of each active reader where it has something to
+/// read; `false` when its id is there already.
 async fn write_batch(
     tx: &mut PgConnection,
     batch: &NewBatch,
@@ -428,14 +398,27 @@ async fn write_batch(
     span: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Result<bool, JournalError> {
     let count = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
-    let done = sqlx::query!(
-        r"
-        INSERT INTO batches
-            (id, source, lane, part_of, received_at, first_event_ts, last_event_ts,
-             stored, duplicates, quarantined, verdicts, requests)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-        ON CONFLICT (id) DO NOTHING
-        ",
+    let is_owed = span.is_some() && appended.stored + appended.strengthened > 0;
+    // The lock that keeps the set of readers as it is was taken with the events: this statement sees
+    // whoever became one before.
+    Ok(sqlx::query_scalar!(
+        r#"
+        WITH batch AS (
+            INSERT INTO batches
+                (id, source, lane, part_of, received_at, first_event_ts, last_event_ts,
+                 stored, duplicates, quarantined, verdicts, requests)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id, lane, first_event_ts, last_event_ts, received_at
+        ), owed AS (
+            INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
+            SELECT readers.name, id, lane, first_event_ts, last_event_ts, received_at
+            FROM batch
+            CROSS JOIN readers
+            WHERE $13
+        )
+        SELECT EXISTS (SELECT FROM batch) AS "is_new!"
+        "#,
         batch.id,
         batch.source.as_str(),
         batch.lane.as_str(),
@@ -448,10 +431,10 @@ async fn write_batch(
         count(appended.quarantined),
         serde_json::json!(verdicts(&batch.events)),
         Json(requests) as _,
+        is_owed,
     )
-    .execute(&mut *tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_one(&mut *tx)
+    .await?)
 }
 
 fn verdicts(events: &[NewEvent]) -> BTreeMap<&'static str, usize> {

@@ -19,6 +19,9 @@ FROM UNNEST(
     event_class_id, org_id, portal_id, principal_id, trace_id, src, path,
     act, status, action, granted, success, raw
 )
+-- Held until the transaction ends, so that its batch is owed to each reader of that moment; here, since a
+-- statement of its own would be a round trip.
+CROSS JOIN (SELECT pg_advisory_xact_lock_shared($29)) AS readers_held
 -- The same order in every instance, so that no two transactions wait for each other.
 ORDER BY event_ts, id
 -- A stronger verdict replaces verdict and bytes, and moves the event to this batch, so that every reader

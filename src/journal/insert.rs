@@ -1,4 +1,4 @@
-//! Writing events that may be known already: one statement, or, where the database refuses a row,
+//! Writing events that may be known already: as few statements as there may be, or, where the database refuses a row,
 //! by halves until the row that it refuses stands alone.
 
 use std::borrow::Cow;
@@ -10,7 +10,11 @@ use uuid::Uuid;
 
 use crate::event::AuditEvent;
 use crate::journal::JournalError;
+use crate::journal::outbox::READERS_LOCK;
 use crate::journal::row::Row;
+
+/// The columns of a statement are encoded once more for the server: a large body is not encoded whole.
+const ROWS_A_STATEMENT: usize = 2_000;
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,16 +29,25 @@ pub(super) enum Written {
     Refused(String),
 }
 
-/// Writes `rows` in one statement; a known event gives way to a stronger verdict, and else stays as it
-/// is.
+/// Writes `rows`; a known event gives way to a stronger verdict, and else stays as it is.
 pub(super) async fn insert(
     tx: &mut PgConnection,
     batch: Uuid,
     rows: &[Row<'_>],
 ) -> Result<Vec<Written>, JournalError> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
+    let mut written = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(ROWS_A_STATEMENT) {
+        written.extend(insert_some(tx, batch, rows).await?);
     }
+    Ok(written)
+}
+
+/// Writes `rows` in one statement, and keeps the set of readers as it is until the transaction ends.
+async fn insert_some(
+    tx: &mut PgConnection,
+    batch: Uuid,
+    rows: &[Row<'_>],
+) -> Result<Vec<Written>, JournalError> {
     let text = |member: &str| -> Vec<Option<Cow<'_, str>>> {
         rows.iter().map(|row| row.text(member)).collect()
     };
@@ -75,6 +88,7 @@ pub(super) async fn insert(
             .iter()
             .map(|row| row.kept.raw.as_slice())
             .collect::<Vec<_>>() as &[&[u8]],
+        READERS_LOCK,
     )
     .fetch_all(&mut *tx)
     .await?;

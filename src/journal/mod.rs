@@ -5,7 +5,6 @@
 mod append;
 mod batch;
 mod closed_months;
-mod copy;
 mod custom;
 mod deliveries;
 pub mod embedded;
@@ -17,11 +16,11 @@ mod keys;
 mod leases;
 mod old_rows;
 mod outbox;
-mod pace;
 mod partitions;
 mod quarantine;
 mod readers;
 mod repeats;
+mod replays;
 mod row;
 mod schema;
 mod search;
@@ -70,7 +69,7 @@ const STATEMENT_TIMEOUT: &str = "30s";
 pub struct Journal {
     pool: PgPool,
     partitions: partitions::Partitions,
-    pace: Arc<pace::Pace>,
+    replays: Arc<replays::Replays>,
     appended: Arc<Notify>,
     fullness: Arc<full::Fullness>,
 }
@@ -97,7 +96,7 @@ impl Journal {
         Self {
             pool,
             partitions: partitions::Partitions::default(),
-            pace: Arc::default(),
+            replays: Arc::default(),
             appended: Arc::new(Notify::new()),
             fullness: Arc::default(),
         }

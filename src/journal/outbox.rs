@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::journal::batch::{NewBatch, Source};
+use crate::journal::batch::Source;
 use crate::journal::{Journal, JournalError};
 
 /// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
@@ -313,37 +313,6 @@ pub async fn finish_in(
         batches,
     )
     .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Keeps the set of readers as it is until the transaction ends.
-pub(super) async fn hold_readers(tx: &mut PgConnection) -> Result<(), JournalError> {
-    sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", READERS_LOCK)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Writes one row per active reader. A batch repeated under the same id is owed once.
-pub(super) async fn owe(
-    tx: &mut PgConnection,
-    batch: &NewBatch,
-    (first, last): (DateTime<Utc>, DateTime<Utc>),
-) -> Result<(), JournalError> {
-    sqlx::query!(
-        r"
-        INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
-        SELECT name, $1, $2, $3, $4, $5
-        FROM readers
-        ",
-        batch.id,
-        batch.lane.as_str(),
-        first,
-        last,
-        batch.received_at,
-    )
-    .execute(tx)
     .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The monthly partitions of `events`: made ahead, and on demand for any month of 2020 to 2039;
 //! detached and dropped when upkeep says so.
 //!
-//! One of the three homes of dynamic SQL. A partition is made as a table of its own and attached,
+//! One of the two homes of dynamic SQL. A partition is made as a table of its own and attached,
 //! since `CREATE TABLE … PARTITION OF` would queue behind every reader of the parent, and every
 //! insert behind it. It is detached `CONCURRENTLY` for the same reason.
 

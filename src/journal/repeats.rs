@@ -59,7 +59,7 @@ impl Journal {
     /// Whether the last batches brought so many known events that it pays to ask
     /// [`holds`](Self::holds) before anything else is done with an entry.
     pub fn expects_known_events(&self) -> bool {
-        self.pace.is_replay()
+        self.replays.are_expected()
     }
 
     /// Which of `entries` are stored, byte for byte, with a verdict as strong as `least` or stronger.

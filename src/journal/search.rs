@@ -1,6 +1,6 @@
 //! Searching events, newest first, a page at a time.
 //!
-//! One of the three homes of dynamic SQL: a static `$1 IS NULL OR …` plan is a thousand times
+//! One of the two homes of dynamic SQL: a static `$1 IS NULL OR …` plan is a thousand times
 //! slower than one made for the filters that are there.
 
 use std::time::Duration;

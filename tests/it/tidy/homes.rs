@@ -49,12 +49,8 @@ const HOMES: [Home; 6] = [
             Words("QueryBuilder"),
             Words("copy_in_raw"),
         ],
-        places: &[
-            "src/journal/partitions.rs",
-            "src/journal/search.rs",
-            "src/journal/copy.rs",
-        ],
-        belongs: "use query!, query_as! or query_scalar!; only the DDL of partitions, the search of events and COPY cannot",
+        places: &["src/journal/partitions.rs", "src/journal/search.rs"],
+        belongs: "use query!, query_as! or query_scalar!; only the DDL of partitions and the search of events cannot",
     },
     Home {
         what: "the environment",
