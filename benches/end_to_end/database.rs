@@ -23,8 +23,10 @@ const COLUMNS: &str = "event_ts, id, occurred_at, received_at, batch, request, p
 /// A database on a throw-away server.
 #[derive(Debug)]
 pub(crate) struct Database {
+    /// Over the socket of this machine: a COPY must not wait for the network.
     connection: PgConnection,
     url: String,
+    socket_url: String,
     postmaster: u32,
 }
 
@@ -70,23 +72,38 @@ impl Database {
         ] {
             sqlx::raw_sql(&statement).execute(&mut connection).await?;
         }
+        let folder: String =
+            sqlx::query_scalar("SELECT current_setting('unix_socket_directories')")
+                .fetch_one(&mut connection)
+                .await?;
+        ensure!(!folder.is_empty(), "the server of the bench has no socket");
         connection.close().await?;
-
         let options = options.database(name);
-        let mut connection = options.connect().await?;
+        let socket_url = format!(
+            "postgres:///{name}?host={folder}&port={}&user={}",
+            options.get_port(),
+            options.get_username(),
+        );
+        let mut connection = socket_url.parse::<PgConnectOptions>()?.connect().await?;
         let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
             .fetch_one(&mut connection)
             .await?;
         Ok(Self {
             postmaster: process::parent(backend.try_into()?)?,
             url: options.to_url_lossy().to_string(),
+            socket_url,
             connection,
         })
     }
 
-    /// Where usher finds it.
+    /// Where usher finds it, over TCP as most have it.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same over the socket of this machine.
+    pub(crate) fn socket_url(&self) -> &str {
+        &self.socket_url
     }
 
     /// CPU time of the whole server so far.

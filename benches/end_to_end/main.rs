@@ -4,6 +4,7 @@
 mod database;
 mod entries;
 mod load;
+mod network;
 mod options;
 mod process;
 mod report;
@@ -11,11 +12,13 @@ mod scenario;
 mod usher;
 
 use std::io::Write as _;
+use std::path::Path;
 
 use ::usher::clock::Clock;
 use ::usher::lifecycle::Lifecycle;
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
 use crate::database::{Baseline, Copies, Database, Held};
 use crate::entries::{LINES_A_BODY, Requests, Signer};
@@ -23,7 +26,7 @@ use crate::load::{Answers, Load};
 use crate::options::Options;
 use crate::report::{Cpu, Measured, Run, Setting};
 use crate::scenario::{ALL, Record, Scenario, Shape, WHEN_EMPTY};
-use crate::usher::Usher;
+use crate::usher::{BUILT, Usher};
 
 /// Requests before the clock starts: connections, keys and plans are there then.
 const WARM_UP: usize = 4;
@@ -38,25 +41,34 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let lifecycle = Lifecycle::new();
     let mut bench = Bench::prepare(options, &lifecycle).await?;
-    let mut all: Vec<Measured> = ALL
-        .into_iter()
-        .filter(|scenario| scenario.record == Record::Empty || bench.full.is_some())
-        .map(Measured::of)
-        .collect();
-    let copies = bench.rows_of_the_baseline().await?;
-    for round in 1..=bench.options.rounds {
-        progress(&format!("round {round} of {}", bench.options.rounds));
-        bench.round(round, &copies, &mut all).await?;
+    let mut network = network::Table::of(&bench.options);
+    let mut all = Vec::new();
+    if !bench.options.network_only {
+        all = bench.rows().await?;
     }
-    all.retain(|measured| !measured.runs.is_empty());
+    for round in 1..=bench.options.rounds {
+        progress(&format!(
+            "network, round {round} of {}",
+            bench.options.rounds
+        ));
+        bench.network_round(&mut network).await?;
+    }
     let setting = Setting {
         processor: process::processor(),
         cores: std::thread::available_parallelism()?.get(),
         postgres: database::version(&mut bench.database).await?,
     };
-    let table = report::table(&setting, &bench.options, &all);
-    let object = report::json(&setting, &bench.options, &all);
-    writeln!(std::io::stdout(), "{table}\n{object}")?;
+    let mut object = json!({"network": network.json()});
+    if !all.is_empty() {
+        writeln!(
+            std::io::stdout(),
+            "{}",
+            report::table(&setting, &bench.options, &all)
+        )?;
+        object = report::json(&setting, &bench.options, &all);
+        object["network"] = network.json();
+    }
+    writeln!(std::io::stdout(), "{network}\n{object}")?;
     lifecycle.shut_down().await;
     Ok(())
 }
@@ -71,10 +83,13 @@ struct Bench<'a> {
     database: Database,
     /// Where there is one, the record that is never emptied.
     full: Option<Database>,
+    /// Where there is one, that of the binary of before, whose schema is another.
+    before: Option<Database>,
     konnect: String,
     signer: Signer,
     first_at: DateTime<Utc>,
     bodies: Requests,
+    fifties: Requests,
     lines: Requests,
     giant: Requests,
     lifecycle: &'a Lifecycle,
@@ -91,16 +106,22 @@ impl<'a> Bench<'a> {
         let first_at = now - TimeDelta::hours(1);
         let lines = signer.sign(0..options.entries, first_at);
         let mut full = None;
-        if options.stored > 0 {
+        if options.stored > 0 && !options.network_only {
             let mut database = Database::create(&options.postgres, "usher_bench_full").await?;
             database.fill(options.stored, now).await?;
             full = Some(database);
         }
+        let before = match &options.before {
+            Some(_) => Some(Database::create(&options.postgres, "usher_bench_before").await?),
+            None => None,
+        };
         Ok(Self {
             database: Database::create(&options.postgres, "usher_bench").await?,
             full,
+            before,
             konnect: signer.serve(lifecycle).await?,
             bodies: entries::requests(&lines, LINES_A_BODY),
+            fifties: entries::requests(&lines, 50),
             lines: entries::requests(&lines[..options.entries.min(60_000)], 1),
             giant: giant(&signer, now - TimeDelta::hours(12)),
             signer,
@@ -111,9 +132,32 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// The rows that are held against COPY.
+    async fn rows(&mut self) -> Result<Vec<Measured>> {
+        let mut all: Vec<Measured> = ALL
+            .into_iter()
+            .filter(|scenario| scenario.record == Record::Empty || self.full.is_some())
+            .map(Measured::of)
+            .collect();
+        let copies = self.rows_of_the_baseline().await?;
+        for round in 1..=self.options.rounds {
+            progress(&format!("round {round} of {}", self.options.rounds));
+            self.round(round, &copies, &mut all).await?;
+        }
+        all.retain(|measured| !measured.runs.is_empty());
+        Ok(all)
+    }
+
     /// Lets usher store every entry once, and takes the rows: the baseline copies just these.
     async fn rows_of_the_baseline(&mut self) -> Result<Copies> {
-        let usher = Usher::start(self.database.url(), &self.konnect, "off", self.lifecycle).await?;
+        let usher = Usher::start(
+            Path::new(BUILT),
+            self.database.url(),
+            &self.konnect,
+            "off",
+            self.lifecycle,
+        )
+        .await?;
         let load = self.load(&usher, &self.bodies, Shape::Bodies);
         let answers = Load {
             at_most: self.options.at_most * 10,
@@ -216,7 +260,14 @@ impl<'a> Bench<'a> {
     ) -> Result<Run> {
         let held = self.record(scenario).held().await?;
         let url = self.record(scenario).url().to_owned();
-        let usher = Usher::start(&url, &self.konnect, scenario.verify, self.lifecycle).await?;
+        let usher = Usher::start(
+            Path::new(BUILT),
+            &url,
+            &self.konnect,
+            scenario.verify,
+            self.lifecycle,
+        )
+        .await?;
         let mut load = self.load(&usher, requests, scenario.shape);
         // The first requests are not measured, so they are not sent twice.
         let mut warm_up = Load {

@@ -1,5 +1,6 @@
 //! The arguments of the bench.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -19,6 +20,12 @@ struct Arguments {
     /// Events in the record of the scenario with a full one; 0 leaves it out, as --quick does
     #[arg(long)]
     stored: Option<usize>,
+    /// Another binary of usher, measured in turn with this one over every row of the network's table
+    #[arg(long)]
+    before: Option<PathBuf>,
+    /// Only the network's table
+    #[arg(long)]
+    network: bool,
     /// URL of a throw-away server that syncs to disk; a database is made on it
     #[arg(long)]
     postgres: String,
@@ -37,6 +44,10 @@ pub(crate) struct Options {
     /// Events in the record of the scenario with a full one; 0 leaves it out.
     pub(crate) stored: usize,
     pub(crate) postgres: String,
+    /// Another binary, measured in turn with this one.
+    pub(crate) before: Option<PathBuf>,
+    /// Whether only the network's table is wanted.
+    pub(crate) network_only: bool,
 }
 
 impl Options {
@@ -53,6 +64,8 @@ impl Options {
             entries,
             stored: arguments.stored.unwrap_or(stored),
             postgres: arguments.postgres,
+            before: arguments.before,
+            network_only: arguments.network,
         }
     }
 }

@@ -203,7 +203,7 @@ fn wal(run: &Run) -> f64 {
 }
 
 /// The middle value, or the mean of the two.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {
@@ -213,7 +213,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-fn rounded(value: f64, digits: i32) -> f64 {
+pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }

@@ -1,6 +1,7 @@
 //! The release binary as a child process: started as an operator would, killed at the end of a run.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::entries::AUTHORIZATION;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The one that was built with the bench.
+pub(crate) const BUILT: &str = env!("CARGO_BIN_EXE_usher");
+
 /// A running `usher serve`.
 #[derive(Debug)]
 pub(crate) struct Usher {
@@ -29,13 +33,14 @@ pub(crate) struct Usher {
 impl Usher {
     /// Starts it and waits until it accepts deliveries.
     pub(crate) async fn start(
+        binary: &Path,
         database: &str,
         konnect: &str,
         verify: &str,
         lifecycle: &Lifecycle,
     ) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_usher"))
+        let mut child = Command::new(binary)
             .arg("serve")
             .current_dir(&directory)
             .env_clear()
