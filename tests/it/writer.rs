@@ -36,6 +36,10 @@ impl Scene {
     async fn create() -> Self {
         let database = TestDatabase::create().await;
         let journal = open(&database);
+        Self::over(database, journal).await
+    }
+
+    async fn over(database: TestDatabase, journal: Journal) -> Self {
         journal.migrate().await.unwrap();
         let clock = Clock::system();
         let ids = Ids::new(clock.clone());
@@ -502,4 +506,34 @@ async fn an_append_that_is_cut_short_leaves_no_connection_behind_that_answers_ot
     assert_eq!(events, batches * 1_000, "a batch is whole or not there");
     assert!(batches >= i64::try_from(whole).unwrap());
     scene.finish().await;
+}
+
+/// Without TCP_NODELAY each transaction waits for an acknowledgement that the other side delays by 40 ms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_lines_over_tcp_take_less_than_twice_as_long_as_over_the_socket() {
+    let tcp = Scene::create().await;
+    let database = TestDatabase::create().await;
+    let journal = Journal::open(&database.socket_url().await).unwrap();
+    let socket = Scene::over(database, journal).await;
+    let (mut over_tcp, mut over_socket) = (Vec::new(), Vec::new());
+    for round in 0..60_u64 {
+        let lines: Vec<String> = (round * 50..(round + 1) * 50).map(line).collect();
+        // In turn, so that a busy machine slows both.
+        for (scene, times) in [(&tcp, &mut over_tcp), (&socket, &mut over_socket)] {
+            let received = scene.received(&lines);
+            let began = std::time::Instant::now();
+            let taken = scene.intake.take(received, None).await.unwrap();
+            times.push(began.elapsed());
+            assert_eq!(counts(&taken), [50, 50, 0, 0]);
+        }
+    }
+    over_tcp.sort_unstable();
+    over_socket.sort_unstable();
+    let (tcp_p50, socket_p50) = (over_tcp[30], over_socket[30]);
+    assert!(
+        tcp_p50 < socket_p50 * 2,
+        "{tcp_p50:?} over TCP, {socket_p50:?} over the socket"
+    );
+    tcp.finish().await;
+    socket.finish().await;
 }

@@ -32,6 +32,25 @@ impl TestDatabase {
         url.to_string()
     }
 
+    /// The same over the socket of the machine.
+    pub async fn socket_url(&self) -> String {
+        let options: PgConnectOptions = self.server.parse().expect("DATABASE_URL is of Postgres");
+        let mut connection = options.connect().await.expect("the test server answers");
+        let folder: String =
+            sqlx::query_scalar("SELECT current_setting('unix_socket_directories')")
+                .fetch_one(&mut connection)
+                .await
+                .expect("a setting of the server");
+        connection.close().await.expect("it closes");
+        assert!(!folder.is_empty(), "the test server has no socket");
+        format!(
+            "postgres:///{}?host={folder}&port={}&user={}",
+            self.name,
+            options.get_port(),
+            options.get_username(),
+        )
+    }
+
     /// Ends every connection and refuses new ones until [`TestDatabase::allow`].
     pub async fn refuse(&self) {
         self.administer(&format!(
