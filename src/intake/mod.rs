@@ -7,6 +7,7 @@ mod keys;
 mod recheck;
 mod recognise;
 mod reverify;
+mod same_key;
 mod split;
 mod transaction;
 mod verify;

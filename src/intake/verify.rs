@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ed25519_dalek::{Signature, VerifyingKey, verify_batch};
+use ed25519_dalek::{Signature, VerifyingKey};
 use metrics::counter;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::event::signature::{Candidate, Signed, locate};
+use crate::intake::same_key::{self, SignedMessage};
 use crate::telemetry::metrics as names;
 
 /// What a check against a set of keys says of one entry.
@@ -249,20 +250,17 @@ fn mark_singly(
 }
 
 fn all_fit(located: &[Signed], key: &VerifyingKey, indexes: &[usize]) -> bool {
-    let mut messages = Vec::with_capacity(indexes.len());
-    let mut signatures = Vec::with_capacity(indexes.len());
-    for index in indexes {
-        let Signed::Present { sig, candidates } = &located[*index] else {
-            return false;
-        };
-        let Some(first) = candidates.first() else {
-            return false;
-        };
-        messages.push(first.message.as_slice());
-        signatures.push(Signature::from_bytes(sig));
-    }
-    !messages.is_empty()
-        && verify_batch(&messages, &signatures, &vec![*key; messages.len()]).is_ok()
+    let entries: Option<Vec<SignedMessage<'_>>> = indexes
+        .iter()
+        .map(|index| match &located[*index] {
+            Signed::Present { sig, candidates } => candidates.first().map(|first| SignedMessage {
+                message: &first.message,
+                signature: sig,
+            }),
+            Signed::Unsigned | Signed::Malformed => None,
+        })
+        .collect();
+    entries.is_some_and(|entries| same_key::all_fit(key, &entries))
 }
 
 fn fits(key: &VerifyingKey, sig: &[u8; 64], candidate: &Candidate) -> bool {
