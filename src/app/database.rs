@@ -121,7 +121,7 @@ pub(super) async fn prepare(
             Err(failure) => {
                 // One line for each new reason, however long it lasts.
                 let reason = failure.chain();
-                health.set("database", Condition::Down, failure.chain());
+                health.set("database", Condition::Down, failure.plain());
                 if reason != said {
                     warn!(
                         error = reason,

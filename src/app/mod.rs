@@ -179,10 +179,11 @@ impl App {
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
+        let tokens = Tokens::new(&tokens);
         let router = ingest::router(&config.ingest.path, door.clone())
-            .merge(api::router(api, Tokens::new(&tokens)))
+            .merge(api::router(api, tokens.clone()))
             .merge(hooks_router(&config, &journal, &clock, &ids))
-            .merge(everybodys_router(health.clone(), metrics.clone()));
+            .merge(everybodys_router(health.clone(), tokens, metrics.clone()));
 
         let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
         let publisher = publisher(&config, &journal, &ids, &health)?;
@@ -397,8 +398,8 @@ async fn certificates(tls: &TlsConfig) -> Result<Option<Certificates>, AppError>
 }
 
 /// What needs no token, and what is said of paths that are not served.
-fn everybodys_router(health: Health, metrics: Option<PrometheusHandle>) -> Router {
-    health::router(health)
+fn everybodys_router(health: Health, tokens: Tokens, metrics: Option<PrometheusHandle>) -> Router {
+    health::router(health, move |headers| tokens.admit(headers))
         .merge(metrics_router(metrics))
         .fallback(Problem::not_found)
         .method_not_allowed_fallback(Problem::method_not_allowed)
