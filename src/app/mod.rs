@@ -1,6 +1,7 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
 mod backlog;
+mod clocks;
 mod database;
 mod konnect_client;
 mod parts;

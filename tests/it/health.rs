@@ -1,8 +1,11 @@
 //! What `/readyz` tells, and whom.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use reqwest::Client;
 use serde_json::{Value, json};
 use url::Url;
@@ -70,5 +73,35 @@ async fn readiness_tells_no_stranger_why_and_nobody_an_address_a_user_or_a_host(
         }
         usher.end.cancel();
     }
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn readiness_tells_of_a_clock_that_differs_from_the_databases() {
+    let database = TestDatabase::create().await;
+    let mut config = config("http://127.0.0.1:9");
+    config.database.url = Some(Secret::new(database.url()));
+    let ahead_s = Arc::new(AtomicI64::new(90));
+    let offset = Arc::clone(&ahead_s);
+    let clock = Clock::from_fn(move || {
+        Clock::system().now() + TimeDelta::seconds(offset.load(Ordering::Relaxed))
+    });
+    let usher = serve(config, clock, None).await;
+    let http = Client::builder().build().unwrap();
+    for (seconds, status, told) in [
+        (90, "degraded", "s ahead of the clock of the database"),
+        (30, "ok", ""),
+        (-7200, "degraded", "s behind the clock of the database"),
+    ] {
+        ahead_s.store(seconds, Ordering::Relaxed);
+        eventually("the clock is told", SOON, async || {
+            let clock = &parts(&http, &usher.url, Some(CONSOLE_TOKEN)).await["clock"];
+            clock["status"] == status && clock["detail"].as_str().unwrap().ends_with(told)
+        })
+        .await;
+    }
+    usher.end.cancel();
+    usher.lifecycle.stopping().cancelled().await;
+    usher.lifecycle.shut_down().await;
     database.drop().await;
 }
