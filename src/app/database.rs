@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::app::AppError;
-use crate::clock::Clock;
 use crate::config::{ConfigError, DatabaseConfig};
 use crate::http::health::{Condition, Health};
 use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
@@ -105,7 +105,6 @@ fn invalid(reason: &str) -> AppError {
 pub(super) async fn prepare(
     journal: &Journal,
     readers: &[(ReaderName, DateTime<Utc>)],
-    clock: &Clock,
     health: &Health,
     cancel: &CancellationToken,
 ) -> Result<bool, JournalError> {
@@ -113,7 +112,7 @@ pub(super) async fn prepare(
     loop {
         let prepared = tokio::select! {
             () = cancel.cancelled() => return Ok(false),
-            prepared = try_prepare(journal, readers, clock) => prepared,
+            prepared = try_prepare(journal, readers) => prepared,
         };
         match prepared {
             Ok(()) => break,
@@ -121,7 +120,7 @@ pub(super) async fn prepare(
             Err(failure) => {
                 // One line for each new reason, however long it lasts.
                 let reason = failure.chain();
-                health.set("database", Condition::Down, failure.chain());
+                health.set("database", Condition::Down, failure.plain());
                 if reason != said {
                     warn!(
                         error = reason,
@@ -144,11 +143,10 @@ pub(super) async fn prepare(
 pub(super) async fn try_prepare(
     journal: &Journal,
     readers: &[(ReaderName, DateTime<Utc>)],
-    clock: &Clock,
 ) -> Result<(), JournalError> {
     // Comes first: its own connection says why, where the pool would only say that it waited.
     journal.migrate().await?;
-    make_partitions_ahead(journal, clock).await?;
+    make_partitions_ahead(journal).await?;
     for (reader, since) in readers {
         journal.activate_reader(*reader, *since).await?;
     }
@@ -156,8 +154,8 @@ pub(super) async fn try_prepare(
 }
 
 /// Makes the coming months and shows how many there are.
-async fn make_partitions_ahead(journal: &Journal, clock: &Clock) -> Result<(), JournalError> {
-    let now = clock.now();
+async fn make_partitions_ahead(journal: &Journal) -> Result<(), JournalError> {
+    let now = journal.now().await?;
     journal.make_partitions_ahead(now).await?;
     let months = journal.months_ahead(now).await?;
     debug!(months, "partitions are ahead");
@@ -165,14 +163,9 @@ async fn make_partitions_ahead(journal: &Journal, clock: &Clock) -> Result<(), J
 }
 
 /// Tells `health` how the database does, and makes partitions ahead, until cancelled.
-pub(super) async fn watch(
-    journal: Journal,
-    clock: Clock,
-    health: Health,
-    cancel: CancellationToken,
-) {
+pub(super) async fn watch(journal: Journal, health: Health, cancel: CancellationToken) {
     let mut was_well = true;
-    let mut ahead_at = clock.now() + AHEAD_EVERY;
+    let mut ahead_at = Instant::now() + AHEAD_EVERY;
     while !pause(PING_EVERY, &cancel).await {
         let answer = tokio::time::timeout(PING_TIMEOUT, journal.ping()).await;
         let well = matches!(answer, Ok(Ok(true)));
@@ -190,9 +183,9 @@ pub(super) async fn watch(
             }
             was_well = well;
         }
-        if well && clock.now() >= ahead_at {
-            ahead_at = clock.now() + AHEAD_EVERY;
-            if let Err(failure) = make_partitions_ahead(&journal, &clock).await {
+        if well && Instant::now() >= ahead_at {
+            ahead_at = Instant::now() + AHEAD_EVERY;
+            if let Err(failure) = make_partitions_ahead(&journal).await {
                 warn!(error = failure.chain(), "could not make partitions ahead");
             }
         }

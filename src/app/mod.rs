@@ -1,6 +1,7 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
 mod backlog;
+mod clocks;
 mod database;
 mod konnect_client;
 mod parts;
@@ -13,12 +14,14 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::Queue;
@@ -35,7 +38,7 @@ use crate::ingest::{self, Door, Spool, SpoolError};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::{Forwards, PublishError, Published, Publisher};
 use crate::rules::Mistake;
 pub use database::{Database, open_database};
@@ -43,6 +46,9 @@ pub use konnect_client::build as build_client;
 pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
 pub use rules::Reload;
 pub use upkeep::Upkeep;
+
+/// Metrics are settled this often, whether somebody scrapes them or not.
+const SETTLE_METRICS_EVERY: Duration = Duration::from_secs(1);
 
 /// What the process gives to its parts.
 #[derive(Debug, Clone)]
@@ -121,6 +127,7 @@ pub struct App {
     parts: Parts,
     reloader: Option<Reloader>,
     reload: Reload,
+    metrics: Option<PrometheusHandle>,
     console_token: Option<Secret>,
 }
 
@@ -173,10 +180,11 @@ impl App {
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
+        let tokens = Tokens::new(&tokens);
         let router = ingest::router(&config.ingest.path, door.clone())
-            .merge(api::router(api, Tokens::new(&tokens)))
+            .merge(api::router(api, tokens.clone()))
             .merge(hooks_router(&config, &journal, &clock, &ids))
-            .merge(everybodys_router(health.clone(), metrics));
+            .merge(everybodys_router(health.clone(), tokens, metrics.clone()));
 
         let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
         let publisher = publisher(&config, &journal, &ids, &health)?;
@@ -208,6 +216,7 @@ impl App {
             parts,
             reloader,
             reload,
+            metrics,
             console_token,
         })
     }
@@ -267,6 +276,7 @@ impl App {
             lifecycle,
             parts,
             reloader,
+            metrics,
             ..
         } = self;
         let journal = parts.journal.clone();
@@ -279,6 +289,9 @@ impl App {
                 drop(refuse.send(error));
             }
         });
+        if let Some(metrics) = metrics {
+            lifecycle.spawn("metrics", settle_metrics(metrics, lifecycle.stopping()));
+        }
         if let Some(certificates) = certificates.clone() {
             let reload = certificates.reload_until_stopped(lifecycle.stopping());
             lifecycle.spawn("certificates", reload);
@@ -386,8 +399,8 @@ async fn certificates(tls: &TlsConfig) -> Result<Option<Certificates>, AppError>
 }
 
 /// What needs no token, and what is said of paths that are not served.
-fn everybodys_router(health: Health, metrics: Option<PrometheusHandle>) -> Router {
-    health::router(health)
+fn everybodys_router(health: Health, tokens: Tokens, metrics: Option<PrometheusHandle>) -> Router {
+    health::router(health, move |headers| tokens.admit(headers))
         .merge(metrics_router(metrics))
         .fallback(Problem::not_found)
         .method_not_allowed_fallback(Problem::method_not_allowed)
@@ -398,4 +411,11 @@ fn metrics_router(handle: Option<PrometheusHandle>) -> Router {
         return Router::new();
     };
     Router::new().route("/metrics", get(move || async move { handle.render() }))
+}
+
+/// Puts observations into their buckets until cancelled: until then each is kept by itself.
+async fn settle_metrics(handle: PrometheusHandle, cancel: CancellationToken) {
+    while !pause(SETTLE_METRICS_EVERY, &cancel).await {
+        handle.run_upkeep();
+    }
 }

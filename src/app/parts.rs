@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::act::{self, Queue, Worker};
 use crate::app::backlog::show_backlog;
+use crate::app::clocks;
 use crate::app::database;
 use crate::app::switch;
 use crate::app::upkeep::Upkeep;
@@ -65,24 +66,19 @@ impl Parts {
             let probe = ingest::probe_until_stopped(spool, stopping.clone());
             lifecycle.spawn("spool disk", probe);
         }
-        let ready = database::prepare(
-            &self.journal,
-            &readers,
-            &self.clock,
-            &self.health,
-            &stopping,
-        )
-        .await?;
+        let ready = database::prepare(&self.journal, &readers, &self.health, &stopping).await?;
         if !ready {
             return Ok(());
         }
-        let watch = database::watch(
+        let watch = database::watch(self.journal.clone(), self.health.clone(), stopping.clone());
+        lifecycle.spawn("database", watch);
+        let watch = clocks::watch(
             self.journal.clone(),
             self.clock.clone(),
             self.health.clone(),
             stopping.clone(),
         );
-        lifecycle.spawn("database", watch);
+        lifecycle.spawn("clock", watch);
         if self.spool.is_some() {
             let drain = ingest::drain_until_stopped(
                 self.door.clone(),

@@ -144,7 +144,7 @@ impl Reconciler {
     ) -> Result<Self, AppError> {
         let journal = database.journal().clone();
         let readers = [(ReaderName::React, clock.now())];
-        database::try_prepare(&journal, &readers, &clock)
+        database::try_prepare(&journal, &readers)
             .await
             .map_err(AppError::Schema)?;
         let client = build_client(&config.konnect)?;

@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::act::Queue;
+use crate::app::clocks::{self, TRUSTED_WITHIN};
 use crate::clock::Clock;
 use crate::config::RetentionConfig;
 use crate::journal::{Journal, JournalError, Lease, Retention, Round, SLICE, before};
@@ -31,7 +32,7 @@ pub struct Upkeep {
     pub actions: Queue,
     /// How long what is kept.
     pub retention: RetentionConfig,
-    /// What is old.
+    /// Must agree with the database's, which says what is old.
     pub clock: Clock,
     /// Names this instance.
     pub holder: Uuid,
@@ -65,9 +66,18 @@ impl Upkeep {
         }
     }
 
-    /// One round; none while another instance is at it. The lease is renewed as long as the round
+    /// One round; none while another instance is at it, or while nobody knows what time it is. The lease is renewed as long as the round
     /// takes, and given up after it.
     pub async fn round(&self) -> Result<Option<Round>, JournalError> {
+        let ahead = clocks::ahead(&self.journal, &self.clock).await?;
+        if ahead.abs() > TRUSTED_WITHIN {
+            let ahead_s = ahead.num_seconds();
+            warn!(
+                ahead_s,
+                "upkeep waits: this clock and the database's differ"
+            );
+            return Ok(None);
+        }
         let lease = self.lease();
         if !self.journal.hold(&lease).await? {
             return Ok(None);
@@ -101,7 +111,7 @@ impl Upkeep {
     }
 
     async fn tidy_up(&self) -> Result<Round, JournalError> {
-        let now = self.clock.now();
+        let now = self.journal.now().await?;
         let too_old = before(now, self.retention.actions);
         loop {
             let deleted = self.actions.delete_ended(too_old).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -29,7 +29,9 @@ pub enum Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
     status: Condition,
-    detail: String,
+    /// Why; only for those who may know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 /// What every part last said of itself. Cheap to clone.
@@ -55,7 +57,7 @@ impl Health {
     ) {
         let part_now = Part {
             status,
-            detail: detail.into(),
+            detail: Some(detail.into()),
         };
         self.parts
             .write()
@@ -98,19 +100,31 @@ impl Health {
     }
 }
 
-/// `/healthz` and `/readyz`; neither needs a token.
-pub fn router(health: Health) -> Router {
+/// `/healthz` and `/readyz`; neither needs a token. Why a part does as it does is shown only where `may_know` says so.
+pub fn router(
+    health: Health,
+    may_know: impl Fn(&HeaderMap) -> bool + Clone + Send + Sync + 'static,
+) -> Router {
+    let readyz = async move |State(health): State<Health>, headers: HeaderMap| {
+        get_readiness(&health, may_know(&headers))
+    };
     Router::new()
         .route(
             "/healthz",
             get(|| async { Json(serde_json::json!({ "status": "ok" })) }),
         )
-        .route("/readyz", get(get_readiness))
+        .route("/readyz", get(readyz))
         .with_state(health)
 }
 
-async fn get_readiness(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
-    let readiness = health.readiness();
+fn get_readiness(health: &Health, with_detail: bool) -> (StatusCode, Json<Readiness>) {
+    let mut readiness = health.readiness();
+    if !with_detail {
+        readiness
+            .parts
+            .values_mut()
+            .for_each(|part| part.detail = None);
+    }
     let status = match readiness.status {
         Condition::Ok | Condition::Degraded => StatusCode::OK,
         Condition::Down => StatusCode::SERVICE_UNAVAILABLE,

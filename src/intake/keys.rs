@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use ed25519_dalek::VerifyingKey;
 use metrics::gauge;
 use tokio::sync::{Mutex, RwLock};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
@@ -24,9 +25,9 @@ use crate::telemetry::metrics as names;
 pub(super) const GOOD_FOR: TimeDelta = TimeDelta::days(8);
 /// A key is last seen when it is fetched, so fetching must not depend on somebody needing it: one that
 /// leaves the set after months would else count as gone since the start of usher.
-const FRESH_FOR: TimeDelta = TimeDelta::hours(1);
+const FRESH_FOR: Duration = Duration::from_hours(1);
 /// Between two fetches, so that a flood of unknown signatures is not passed on to Konnect.
-const MIN_INTERVAL: TimeDelta = TimeDelta::seconds(3);
+const MIN_INTERVAL: Duration = Duration::from_secs(3);
 /// A delivery waits no longer than this for a fetch; its entries are looked at again later.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -61,8 +62,17 @@ struct Known {
     keys: Arc<Vec<VerifyingKey>>,
     /// When the newest set was asked for.
     fetched_at: Option<DateTime<Utc>>,
+    /// The same moment by a clock that nobody sets.
+    fetched: Option<Instant>,
     /// When a fetch was last tried.
-    tried_at: Option<DateTime<Utc>>,
+    tried: Option<Instant>,
+}
+
+impl Known {
+    /// When the newest set was asked for. A time to come says nothing: the clock was set back since.
+    fn fetched_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.fetched_at.filter(|fetched_at| *fetched_at <= now)
+    }
 }
 
 impl KeyRing {
@@ -80,7 +90,7 @@ impl KeyRing {
 
     /// Takes the keys that were seen before, so that a start does not depend on Konnect.
     pub async fn load(&self) -> Result<(), KeysError> {
-        let stored = self.journal.keys_since(self.clock.now() - GOOD_FOR).await?;
+        let stored = self.journal.keys_seen_within(GOOD_FOR).await?;
         let keys = stored.iter().filter_map(|stored| {
             VerifyingKey::from_bytes(stored.key.as_slice().try_into().ok()?).ok()
         });
@@ -94,17 +104,19 @@ impl KeyRing {
     /// The last good set stays in use.
     pub async fn refresh(&self, wanted: DateTime<Utc>) -> Result<(), KeysError> {
         let _one_at_a_time = self.fetching.lock().await;
-        let now = self.clock.now();
+        let (now, asked) = (self.clock.now(), Instant::now());
         {
             let mut known = self.known.write().await;
-            let fresh = known.fetched_at.is_some_and(|fetched| fetched > wanted);
+            let fresh = known
+                .fetched_at(now)
+                .is_some_and(|fetched| fetched > wanted);
             let soon = known
-                .tried_at
-                .is_some_and(|tried| now - tried < MIN_INTERVAL);
+                .tried
+                .is_some_and(|tried| asked - tried < MIN_INTERVAL);
             if fresh || soon {
                 return Ok(());
             }
-            known.tried_at = Some(now);
+            known.tried = Some(asked);
         }
         let served = tokio::time::timeout(FETCH_TIMEOUT, self.client.jwks().fetch())
             .await
@@ -115,29 +127,26 @@ impl KeyRing {
             .map(|(kid, key)| (key, Some(kid.to_owned())))
             .collect();
         info!(keys = keys.len(), "fetched the signing keys");
-        self.journal.see_keys(&keys, now).await?;
+        self.journal.see_keys(&keys).await?;
         self.load().await?;
-        self.known.write().await.fetched_at = Some(now);
+        let mut known = self.known.write().await;
+        (known.fetched_at, known.fetched) = (Some(now), Some(asked));
         Ok(())
     }
 
     /// Fetches the set where the last one is an hour old, and tells how old it is.
     pub(super) async fn keep_fresh(&self) {
-        let now = self.clock.now();
-        let known = || async { self.known.read().await.fetched_at };
-        if known()
-            .await
-            .is_none_or(|fetched| now - fetched > FRESH_FOR)
-            && let Err(error) = self.refresh(now).await
+        let age = || async { Some(self.known.read().await.fetched?.elapsed()) };
+        if age().await.is_none_or(|age| age > FRESH_FOR)
+            && let Err(error) = self.refresh(self.clock.now()).await
         {
             debug!(
                 error = &error as &dyn std::error::Error,
                 "the signing keys are as old as they were"
             );
         }
-        if let Some(fetched) = known().await {
-            let age = (now - fetched).as_seconds_f64().max(0.0);
-            gauge!(names::JWKS_AGE).set(age);
+        if let Some(age) = age().await {
+            gauge!(names::JWKS_AGE).set(age.as_secs_f64());
         }
     }
 
@@ -186,7 +195,7 @@ impl KeyRing {
     ) -> Result<(Vec<Check>, Option<DateTime<Utc>>), CheckError> {
         let (keys, fetched_at) = {
             let known = self.known.read().await;
-            (Arc::clone(&known.keys), known.fetched_at)
+            (Arc::clone(&known.keys), known.fetched_at(self.clock.now()))
         };
         // The lines are shared, not copied.
         let checks = self.verifier.check(lines.to_vec(), keys).await?;

@@ -97,6 +97,34 @@ impl JournalError {
         }
     }
 
+    /// The error for whoever asks how usher does: no address, user or name of a database, which the words of
+    /// Postgres hold.
+    pub fn plain(&self) -> String {
+        let code = |error: &sqlx::Error| {
+            error
+                .as_database_error()
+                .and_then(DatabaseError::code)
+                .map(Cow::into_owned)
+        };
+        match self {
+            Self::Unavailable(sqlx::Error::Io(cause)) if cause.raw_os_error().is_some() => {
+                format!("{self}: {}", cause.kind())
+            }
+            Self::Unavailable(error) => match code(error) {
+                Some(code) if code.starts_with("28") => {
+                    "the database does not let usher in".to_owned()
+                }
+                Some(code) if code.starts_with("3D") => {
+                    "the database of this name does not exist".to_owned()
+                }
+                Some(code) => format!("{self}: {code}"),
+                None => self.to_string(),
+            },
+            Self::Migrate(_) => "could not migrate the database, see the log".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
     /// The error with its causes on one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();

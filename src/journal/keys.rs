@@ -1,6 +1,6 @@
 //! Every signing key that Konnect ever served.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::journal::{Journal, JournalError};
 
@@ -14,28 +14,41 @@ pub struct SigningKey {
 }
 
 impl Journal {
-    /// Remembers that `keys` (each with its id as served) were in the set at `now`.
-    pub async fn see_keys(
-        &self,
-        keys: &[([u8; 32], Option<String>)],
-        now: DateTime<Utc>,
-    ) -> Result<(), JournalError> {
+    /// Remembers that `keys` (each with its id as served) are in the set now, by the database's clock.
+    pub async fn see_keys(&self, keys: &[([u8; 32], Option<String>)]) -> Result<(), JournalError> {
         for (key, kid) in keys {
             sqlx::query!(
                 r"
                 INSERT INTO signing_keys (key, kid, first_seen, last_seen)
-                VALUES ($1, $2, $3, $3)
+                VALUES ($1, $2, now(), now())
                 ON CONFLICT (key) DO UPDATE
-                SET last_seen = GREATEST(signing_keys.last_seen, EXCLUDED.last_seen)
+                SET last_seen = EXCLUDED.last_seen
                 ",
                 &key[..],
                 kid.as_deref(),
-                now,
             )
             .execute(&self.pool)
             .await?;
         }
         Ok(())
+    }
+
+    /// The keys that were in the set less than `age` ago, by the database's clock. One of tomorrow was seen by
+    /// an instance whose clock was wrong, and is good again once it is served.
+    pub async fn keys_seen_within(&self, age: TimeDelta) -> Result<Vec<SigningKey>, JournalError> {
+        Ok(sqlx::query_as!(
+            SigningKey,
+            r"
+            SELECT key, last_seen
+            FROM signing_keys
+            WHERE last_seen > now() - make_interval(secs => $1)
+                AND last_seen < now() + interval '1 day'
+            ORDER BY last_seen DESC
+            ",
+            age.as_seconds_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// The keys that were in the set at `since` or later.

@@ -135,6 +135,13 @@ impl Journal {
         Ok(writable && !self.fullness.is_full())
     }
 
+    /// What time it is by the database's clock: the one that all instances share.
+    pub async fn now(&self) -> Result<DateTime<Utc>, JournalError> {
+        Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
     /// Completes when this process appended something, or after `at_most`: other instances append
     /// too, so polling is the truth and this only shortens the wait. What is appended after the
     /// call counts, also before the first poll.

@@ -36,6 +36,15 @@ impl ObserveError {
         }
     }
 
+    /// The error for whoever asks how usher does: what lies under it may hold addresses and names of hosts.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Api(error) => format!("{self}: {error}"),
+            Self::Store(error) => format!("{self}: {}", error.plain()),
+            Self::PortalGone => self.to_string(),
+        }
+    }
+
     /// The error with its causes on one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();

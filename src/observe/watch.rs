@@ -54,10 +54,10 @@ impl Observer {
                 }
                 Err(error) => {
                     failures += 1;
-                    let chain = error.chain();
+                    let plain = error.plain();
                     tell(failures == 1, &error, "could not list the portals");
                     self.health
-                        .discovered(Err(format!("could not list the portals: {chain}")));
+                        .discovered(Err(format!("could not list the portals: {plain}")));
                     pace::backoff(failures, error.retry_after())
                 }
             };
@@ -229,7 +229,7 @@ impl Watch {
         } = &*self.observer.parts;
         self.observer
             .health
-            .failed(self.portal, error.chain(), clock.now());
+            .failed(self.portal, error.plain(), clock.now());
         if let Err(unsaid) = directory.look_failed(self.portal, &error.chain()).await {
             debug!(error = unsaid.chain(), "could not keep why a look failed");
         }

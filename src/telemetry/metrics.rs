@@ -2,7 +2,9 @@
 //! that a sender chooses.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
 /// Requests at the door; label `status`.
 pub const DELIVERIES: &str = "usher_deliveries_total";
@@ -84,7 +86,19 @@ pub const UPKEEP_KEPT: &str = "usher_upkeep_kept_months";
 /// # Errors
 /// When another recorder was installed before.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new()
+    let recorder = recorder()?;
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)?;
+    describe();
+    Ok(handle)
+}
+
+/// A recorder of usher's metrics; whoever serves its handle runs the handle's upkeep too.
+///
+/// # Errors
+/// Never with these buckets.
+pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
+    Ok(PrometheusBuilder::new()
         .set_buckets(&[
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
         ])?
@@ -94,9 +108,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
                 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0,
             ],
         )?
-        .install_recorder()?;
-    describe();
-    Ok(handle)
+        .build_recorder())
 }
 
 fn describe() {

@@ -15,6 +15,10 @@
 //! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::two_publishers_repeat_nothing`, `upkeep::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
 //! | a report that runs for minutes | `upkeep::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
 //! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::takes_odd_bytes_and_dates_without_failing_the_rest` |
+//! | metrics that nobody scrapes | `metrics::ten_million_observations_that_nobody_scrapes_take_no_room` |
+//! | a spooled file that cannot be read for now | `spool::a_file_that_cannot_be_read_for_now_is_tried_again`, `spool::takes_up_what_a_former_run_left_and_lets_nothing_damaged_block_it` |
+//! | strangers who ask how usher does | `health::readiness_tells_no_stranger_why_and_nobody_an_address_a_user_or_a_host` |
+//! | a clock that is wrong or jumps | `upkeep::an_instance_whose_clock_is_wrong_drops_no_month`, `keys::a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good`, `health::readiness_tells_of_a_clock_that_differs_from_the_databases` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -32,9 +36,11 @@ mod faults;
 mod forgery;
 mod forward;
 mod guides;
+mod health;
 mod hooks;
 mod init;
 mod instances;
+mod keys;
 mod kill;
 mod least_privilege;
 mod look;

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use usher::clock::Clock;
+use usher::config::Secret;
 use usher::lifecycle::Lifecycle;
+use usher::telemetry;
 
-use crate::support::app::AUTHORIZATION;
+use crate::support::app::{AUTHORIZATION, config, serve};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::process::{Installation, settings};
@@ -157,4 +160,64 @@ async fn no_sender_makes_the_label_sets_grow() {
     assert_eq!(grown.collect::<Vec<_>>(), Vec::<&String>::new());
     process.kill().await;
     database.drop().await;
+}
+
+/// Runs alone in a process of its own: what other tests allocate must not count.
+#[test]
+fn ten_million_observations_that_nobody_scrapes_take_no_room() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--ignored",
+            "metrics::observes_ten_million_times",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
+/// Without the upkeep that serving runs, the exporter keeps each observation until somebody scrapes: 160 MB here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the test above runs it"]
+async fn observes_ten_million_times() {
+    const AT_ONCE: u32 = 100_000;
+    let recorder = telemetry::metrics::recorder().unwrap();
+    let handle = recorder.handle();
+    // No database is needed for it.
+    let mut config = config("http://127.0.0.1:9");
+    config.database.url = Some(Secret::new("postgres://usher@127.0.0.1:9/none".to_owned()));
+    let serving = serve(config, Clock::system(), Some(handle.clone())).await;
+    let before = resident_kib();
+    // A hundred thousand in each tick: ten million in about six seconds.
+    let mut ticks = tokio::time::interval(Duration::from_millis(60));
+    for _ in 0..100 {
+        ticks.tick().await;
+        metrics::with_local_recorder(&recorder, || {
+            let entries = metrics::histogram!(telemetry::metrics::BATCH_ENTRIES);
+            (0..AT_ONCE).for_each(|_| entries.record(1.0));
+        });
+    }
+    let grown = resident_kib().saturating_sub(before);
+    assert!(grown < 100 * 1024, "{grown} KiB more");
+    assert_eq!(
+        samples(&handle.render())["usher_batch_entries_count"],
+        10_000_000.0
+    );
+    serving.end.cancel();
+    serving.lifecycle.stopping().cancelled().await;
+    serving.lifecycle.shut_down().await;
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
 }

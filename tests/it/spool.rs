@@ -24,7 +24,7 @@ use usher::ingest::Spool;
 use usher::lifecycle::Lifecycle;
 use uuid::Uuid;
 
-use crate::support::app::{TestApp, config};
+use crate::support::app::{CONSOLE_TOKEN, TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::process::{Installation, deliver, settings};
@@ -96,7 +96,8 @@ impl Scene {
     }
 
     async fn readiness(&self) -> (StatusCode, Value) {
-        let request = self.app.http.get(format!("{}/readyz", self.app.url));
+        let url = format!("{}/readyz", self.app.url);
+        let request = self.app.http.get(url).bearer_auth(CONSOLE_TOKEN);
         let response = request.send().await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
@@ -241,6 +242,36 @@ async fn a_file_that_outlived_its_commit_is_not_stored_again() {
     assert_eq!(scene.app.rows("/api/v1/deliveries").await, before);
     let events = scene.app.rows("/api/v1/events").await;
     assert_eq!((events.len(), &events[0]["copies"]), (1, &1.into()));
+    scene.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_for_now_is_tried_again() {
+    let scene = Scene::start().await;
+    scene.take_the_database_away().await;
+    let delivery = scene.spool(1).await;
+    scene.spool(2).await;
+    let (file, elsewhere) = (format!("{delivery}.request"), format!("{delivery}.whole"));
+    let scene = scene
+        .restart(async |dir, database| {
+            // ELOOP, which no privilege gets around.
+            fs::rename(dir.join(&file), dir.join(&elsewhere)).unwrap();
+            std::os::unix::fs::symlink(&file, dir.join(&file)).unwrap();
+            database.allow().await;
+        })
+        .await;
+    // The oldest is looked at first.
+    let stored = async || scene.app.rows("/api/v1/events").await.len();
+    eventually("the younger one is stored", PATIENCE, async || {
+        stored().await == 1
+    })
+    .await;
+    let dir = scene.dir();
+    assert_eq!(files(&dir, ".bad"), Vec::<String>::new());
+    scene.spool_is("degraded", "holding 1 requests").await;
+    fs::rename(dir.join(&elsewhere), dir.join(&file)).unwrap();
+    scene.spool_is("ok", "").await;
+    assert_eq!(stored().await, 2);
     scene.app.finish().await;
 }
 

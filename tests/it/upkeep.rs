@@ -152,7 +152,10 @@ impl Archive {
     }
 
     fn upkeep(&self, journal: Journal) -> Upkeep {
-        let clock = Clock::from_fn(now);
+        self.upkeep_by(Clock::system(), journal)
+    }
+
+    fn upkeep_by(&self, clock: Clock, journal: Journal) -> Upkeep {
         Upkeep {
             actions: Queue::new(journal.clone(), clock.clone(), self.ids.clone()),
             journal,
@@ -429,7 +432,7 @@ async fn actions_go_with_their_attempts_once_they_ended_long_ago() {
                  CASE WHEN state = 'running' THEN at END
              FROM UNNEST(ARRAY['planned', 'running', 'done', 'refused', 'parked', 'failed',
                      'cancelled', 'shadow']) AS state,
-                 (VALUES ('2026-08-01'::timestamptz), ('2026-11-01')) AS t (at);
+                 (VALUES (now() - interval '120 days'), (now() - interval '14 days')) AS t (at);
              INSERT INTO attempts (action, number, started_at, ended_at, outcome)
              SELECT id, 1, updated_at, updated_at, 'ok' FROM actions;
              -- A follower that is still open needs to know how this one ended.
@@ -446,7 +449,7 @@ async fn actions_go_with_their_attempts_once_they_ended_long_ago() {
         .unwrap();
     let left: Vec<(String, i64)> = sqlx::query_as(
         "SELECT a.state, count(t.number) FROM actions a LEFT JOIN attempts t ON t.action = a.id
-         WHERE a.updated_at < '2026-09-01' GROUP BY a.state ORDER BY a.state",
+         WHERE a.updated_at < now() - interval '60 days' GROUP BY a.state ORDER BY a.state",
     )
     .fetch_all(archive.journal.pool())
     .await
@@ -455,6 +458,33 @@ async fn actions_go_with_their_attempts_once_they_ended_long_ago() {
     assert_eq!(left, expected);
     assert_eq!(archive.number("SELECT count(*) FROM actions").await, 12);
     assert_eq!(archive.number("SELECT count(*) FROM attempts").await, 12);
+    archive.close().await;
+}
+
+#[tokio::test]
+async fn an_instance_whose_clock_is_wrong_drops_no_month() {
+    let archive = Archive::open().await;
+    let today = Clock::system().now();
+    let recently = (today - TimeDelta::days(70)).to_rfc3339();
+    archive
+        .deliver(today, &[&recently, "2024-03-10T00:00:00Z"])
+        .await;
+    let by = |off: TimeDelta| {
+        let clock = Clock::from_fn(move || Clock::system().now() + off);
+        archive.upkeep_by(clock, archive.journal.clone())
+    };
+    for off in [
+        TimeDelta::days(400),
+        TimeDelta::days(-400),
+        TimeDelta::hours(2),
+    ] {
+        assert_eq!(by(off).round().await.unwrap(), None, "off by {off}");
+    }
+    assert_eq!(archive.number("SELECT count(*) FROM events").await, 2);
+    // Those that agree go by the database's.
+    let round = by(TimeDelta::minutes(50)).round().await.unwrap().unwrap();
+    assert_eq!(round.dropped, ["events_2024_03"]);
+    assert_eq!(archive.number("SELECT count(*) FROM events").await, 1);
     archive.close().await;
 }
 

@@ -1,7 +1,7 @@
 //! Who may use the API, and for what.
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
@@ -48,8 +48,21 @@ impl Tokens {
         Self(Arc::new(accepted.collect()))
     }
 
+    /// Whether `headers` carry one of them.
+    pub fn admit(&self, headers: &HeaderMap) -> bool {
+        self.caller(headers).is_some()
+    }
+
+    fn caller(&self, headers: &HeaderMap) -> Option<&Caller> {
+        let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = header.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| self.owner(token.trim()))?
+    }
+
     /// Whose token this is. Looks at all of them, so that its time tells nothing.
-    fn caller(&self, given: &str) -> Option<&Caller> {
+    fn owner(&self, given: &str) -> Option<&Caller> {
         let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
         self.0.iter().fold(None, |found, (token, caller)| {
             if token.ct_eq(&given).into() {
@@ -67,13 +80,7 @@ pub(super) async fn require(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let header = request.headers().get(header::AUTHORIZATION);
-    let bearer = header
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    if let Some(caller) = bearer.and_then(|token| tokens.caller(token)) {
+    if let Some(caller) = tokens.caller(request.headers()) {
         request.extensions_mut().insert(caller.clone());
         return Ok(next.run(request).await);
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,11 +218,15 @@ impl Drain {
         let (request, body) = match self.spool.read(id).await {
             Ok(read) => read,
             Err(ReadError::Thread(died)) => return Fate::Stays(died.to_string()),
+            // A disk or a process in trouble says nothing about the file.
+            Err(ReadError::Io(failure)) if failure.kind() != ErrorKind::NotFound => {
+                return Fate::Stays(format!("could not read the file: {failure}"));
+            }
             Err(damage) => {
                 error!(
                     delivery.id = %id,
                     error = &damage as &dyn Error,
-                    "a spooled delivery cannot be read and is set aside"
+                    "a spooled delivery is damaged and is set aside"
                 );
                 return fate(self.spool.set_aside(id).await);
             }

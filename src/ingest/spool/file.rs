@@ -19,7 +19,7 @@ use crate::ingest::Request;
 const WAITING: &str = "request";
 /// Is being written; worth nothing after a crash.
 const UNFINISHED: &str = "tmp";
-/// Could not be read, and is left to a person.
+/// Is damaged, and left to a person.
 const ASIDE: &str = "bad";
 /// The first line of a file.
 #[derive(Debug, Serialize, Deserialize)]

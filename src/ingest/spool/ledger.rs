@@ -119,7 +119,7 @@ impl Ledger {
         self.tell();
     }
 
-    /// A request cannot be read and is no longer looked at.
+    /// A request is damaged and no longer looked at.
     pub(super) fn set_aside(&mut self, id: Uuid) {
         if let Some(bytes) = self.waiting.remove(&id) {
             self.waiting_bytes -= bytes;

@@ -190,7 +190,7 @@ impl Spool {
         removed.map_err(KeepError::Write)
     }
 
-    /// The file cannot be read: it stays, under a name that is not looked at again.
+    /// The file is damaged: it stays, under a name that is not looked at again.
     async fn set_aside(&self, id: Uuid) -> Result<(), KeepError> {
         let inner = Arc::clone(&self.0);
         let moved = spawn_blocking(move || inner.set_aside(id)).await?;

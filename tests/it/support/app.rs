@@ -1,5 +1,6 @@
 //! A running usher, built by the same composition root as the binary's.
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::support::eventually;
 
 /// What Konnect sends as `Authorization` in tests.
 pub const AUTHORIZATION: &str = "Bearer door";
-const CONSOLE_TOKEN: &str = "console-token";
+pub const CONSOLE_TOKEN: &str = "console-token";
 
 /// One usher with a database of its own.
 pub struct TestApp {
@@ -41,6 +42,41 @@ pub fn config(base_url: &str) -> Config {
     load(None, &environment).expect("a configuration")
 }
 
+/// An usher that serves, whether it is ready or not.
+pub struct Serving {
+    pub url: String,
+    /// Ends it, as SIGTERM would.
+    pub end: CancellationToken,
+    pub lifecycle: Lifecycle,
+}
+
+/// Starts usher on what `config` says.
+pub async fn serve(config: Config, clock: Clock, metrics: Option<PrometheusHandle>) -> Serving {
+    let lifecycle = Lifecycle::new();
+    let surroundings = Surroundings {
+        clock,
+        lifecycle: lifecycle.clone(),
+        search_path: String::new().into(),
+        metrics,
+    };
+    let app = App::build(config, surroundings)
+        .await
+        .expect("usher starts");
+    let url = format!("http://{}", app.address().expect("an address"));
+    let end = CancellationToken::new();
+    let ended = end.clone();
+    // Not a task of the app's own lifecycle: it waits for those.
+    Lifecycle::new().spawn("app", async move {
+        let until = async move { ended.cancelled().await };
+        app.run(until).await.expect("the schema is usher's own");
+    });
+    Serving {
+        url,
+        end,
+        lifecycle,
+    }
+}
+
 impl TestApp {
     /// Starts usher on a fresh database and waits until it accepts deliveries.
     pub async fn start(config: Config) -> Self {
@@ -50,24 +86,11 @@ impl TestApp {
     /// Starts usher on `database` and waits until it accepts deliveries.
     pub async fn start_on(mut config: Config, database: TestDatabase) -> Self {
         config.database.url = Some(Secret::new(database.url()));
-        let lifecycle = Lifecycle::new();
-        let surroundings = Surroundings {
-            clock: Clock::system(),
-            lifecycle: lifecycle.clone(),
-            search_path: String::new().into(),
-            metrics: None,
-        };
-        let app = App::build(config, surroundings)
-            .await
-            .expect("usher starts");
-        let url = format!("http://{}", app.address().expect("an address"));
-        let end = CancellationToken::new();
-        let ended = end.clone();
-        // Not a task of the app's own lifecycle: it waits for those.
-        Lifecycle::new().spawn("app", async move {
-            let until = async move { ended.cancelled().await };
-            app.run(until).await.expect("the schema is usher's own");
-        });
+        let Serving {
+            url,
+            end,
+            lifecycle,
+        } = serve(config, Clock::system(), None).await;
         let http = Client::builder()
             .timeout(Duration::from_secs(20))
             .build()

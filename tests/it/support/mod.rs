@@ -45,7 +45,7 @@ pub async fn readiness(health: &Health) -> (StatusCode, Value) {
     let url = format!("http://{}/readyz", listener.local_addr().expect("bound"));
     let done = CancellationToken::new();
     let until = done.clone();
-    let app = router(health.clone());
+    let app = router(health.clone(), |_| true);
     let served = Lifecycle::new().spawn("readyz", async move {
         axum::serve(listener, app)
             .with_graceful_shutdown(async move { until.cancelled().await })
