@@ -106,7 +106,7 @@ impl Told {
         let (raw, event) = own.build();
         NewEvent {
             event,
-            raw,
+            raw: raw.into(),
             verdict: Verdict::NotApplicable,
             request: None,
         }

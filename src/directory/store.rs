@@ -115,7 +115,7 @@ fn event(look: Look, difference: &Difference, now: DateTime<Utc>) -> NewEvent {
     let (raw, event) = own.build();
     NewEvent {
         event,
-        raw,
+        raw: raw.into(),
         verdict: Verdict::NotApplicable,
         request: None,
     }

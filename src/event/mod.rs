@@ -84,6 +84,16 @@ impl AuditEvent {
         }
     }
 
+    /// The event without its members, of which nothing can be read then: for where the entry's own
+    /// bytes are at hand, and as many copies of them would be too much.
+    #[must_use]
+    pub fn without_members(self) -> Self {
+        Self {
+            members: Members::default(),
+            ..self
+        }
+    }
+
     /// Reads any member as owned text for a column: at most [`COLUMN_CHARS`] characters, since an index cannot hold
     /// more than some 2,700 bytes and one entry must not fail its batch. The entry's own bytes keep the rest.
     pub fn column(&self, member: &str) -> Option<String> {

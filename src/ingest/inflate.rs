@@ -6,6 +6,7 @@
 
 use std::io::Read;
 
+use bytes::Bytes;
 use flate2::bufread::GzDecoder;
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -14,9 +15,9 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Inflated {
     /// All of it.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// What came before the stream broke off or turned out to be damaged.
-    BrokenOff(Vec<u8>),
+    BrokenOff(Bytes),
     /// More than the bound.
     TooLarge,
     /// There was no room to go on.
@@ -40,7 +41,7 @@ pub(super) fn likely_bytes(body: &[u8], max: usize) -> usize {
 /// Inflates `body` to at most `max` bytes; leaves it as it is when it is not gzip. `room` says
 /// whether there is room for so many bytes in all.
 pub(super) fn inflate(
-    body: &[u8],
+    body: &Bytes,
     encoding: &str,
     max: usize,
     mut room: impl FnMut(usize) -> bool,
@@ -49,14 +50,14 @@ pub(super) fn inflate(
         // One byte of gzip and no more: the sender said gzip, so it broke off.
         let cut = body.len() == 1 && body[0] == MAGIC[0] && names_gzip(encoding);
         return match () {
-            () if cut => Inflated::BrokenOff(Vec::new()),
+            () if cut => Inflated::BrokenOff(Bytes::new()),
             () if body.len() > max => Inflated::TooLarge,
             () if !room(body.len()) => Inflated::NoRoom,
-            () => Inflated::Whole(body.to_vec()),
+            () => Inflated::Whole(body.clone()),
         };
     }
     let mut inflated = Vec::with_capacity(likely_bytes(body, max));
-    let mut rest = body;
+    let mut rest = &body[..];
     while rest.starts_with(&MAGIC) {
         let mut member = GzDecoder::new(rest);
         loop {
@@ -70,16 +71,16 @@ pub(super) fn inflate(
                 Ok(_) => return Inflated::NoRoom,
                 // A checksum that does not hold is an error too: what came before it is not to be
                 // trusted whole.
-                Err(_) => return Inflated::BrokenOff(inflated),
+                Err(_) => return Inflated::BrokenOff(inflated.into()),
             }
         }
         rest = member.into_inner();
     }
     // Zeros behind the last member are padding; anything else was meant to be read.
     if rest.iter().all(|byte| *byte == 0) {
-        Inflated::Whole(inflated)
+        Inflated::Whole(inflated.into())
     } else {
-        Inflated::BrokenOff(inflated)
+        Inflated::BrokenOff(inflated.into())
     }
 }
 
@@ -110,7 +111,7 @@ mod tests {
     }
 
     fn all(body: &[u8], encoding: &str, max: usize) -> Inflated {
-        inflate(body, encoding, max, |_| true)
+        inflate(&Bytes::copy_from_slice(body), encoding, max, |_| true)
     }
 
     #[test]
@@ -126,17 +127,17 @@ mod tests {
         ] {
             assert_eq!(
                 all(&gzip(b"a\nb"), encoding, 99),
-                Inflated::Whole(b"a\nb".to_vec()),
+                Inflated::Whole(Bytes::from_static(b"a\nb")),
                 "{encoding}"
             );
             assert_eq!(
                 all(b"a\nb", encoding, 99),
-                Inflated::Whole(b"a\nb".to_vec()),
+                Inflated::Whole(Bytes::from_static(b"a\nb")),
                 "{encoding}"
             );
             assert_eq!(
                 all(b"", encoding, 99),
-                Inflated::Whole(Vec::new()),
+                Inflated::Whole(Bytes::new()),
                 "{encoding}"
             );
         }
@@ -145,7 +146,10 @@ mod tests {
     #[test]
     fn joins_the_members_of_a_stream() {
         let two = [gzip(b"a\n"), gzip(b"b\n")].concat();
-        assert_eq!(all(&two, "gzip", 99), Inflated::Whole(b"a\nb\n".to_vec()));
+        assert_eq!(
+            all(&two, "gzip", 99),
+            Inflated::Whole(Bytes::from_static(b"a\nb\n"))
+        );
     }
 
     #[test]
@@ -160,7 +164,7 @@ mod tests {
         assert!(!start.is_empty() && text.starts_with(&start));
         assert_eq!(
             all(&whole[..1], "gzip", 99),
-            Inflated::BrokenOff(Vec::new())
+            Inflated::BrokenOff(Bytes::new())
         );
     }
 
@@ -182,9 +186,15 @@ mod tests {
             );
         }
         let padded = [whole.clone(), vec![0; 512]].concat();
-        assert_eq!(all(&padded, "gzip", 1 << 20), Inflated::Whole(text.clone()));
+        assert_eq!(
+            all(&padded, "gzip", 1 << 20),
+            Inflated::Whole(text.clone().into())
+        );
         let followed = [whole, b"what is this".to_vec()].concat();
-        assert_eq!(all(&followed, "gzip", 1 << 20), Inflated::BrokenOff(text));
+        assert_eq!(
+            all(&followed, "gzip", 1 << 20),
+            Inflated::BrokenOff(text.into())
+        );
     }
 
     #[test]
@@ -199,13 +209,16 @@ mod tests {
     fn stops_where_the_room_ends() {
         let bomb = gzip(&vec![b'x'; 10 << 20]);
         let mut asked = 0;
-        let inflated = inflate(&bomb, "gzip", 64 << 20, |bytes| {
+        let inflated = inflate(&bomb.into(), "gzip", 64 << 20, |bytes| {
             asked = bytes;
             bytes < 1 << 20
         });
         assert_eq!(inflated, Inflated::NoRoom);
         assert!(asked < 2 << 20, "{asked}");
-        assert_eq!(inflate(b"a", "", 9, |_| false), Inflated::NoRoom);
+        assert_eq!(
+            inflate(&Bytes::from_static(b"a"), "", 9, |_| false),
+            Inflated::NoRoom
+        );
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Door {
                 let refused = Refused {
                     reason: "body_too_large",
                     detail,
-                    raw: start,
+                    raw: start.into(),
                     status: 413,
                 };
                 let kept = self.refuse(request, refused).await;
@@ -170,22 +170,20 @@ impl Door {
             Inflated::NoRoom => return Ok(Answer::NoRoom),
             Inflated::BrokenOff(start) => {
                 let detail = "gzip breaks off; its complete lines are stored".to_owned();
-                let raw = bytes.to_vec();
                 let refused = Refused {
                     reason: "body_incomplete",
                     detail,
-                    raw,
+                    raw: bytes.clone(),
                     status: 500,
                 };
                 (start, false, Some(refused))
             }
             Inflated::TooLarge => {
                 let detail = format!("inflates to over {} bytes", self.max_inflated_bytes);
-                let raw = bytes.to_vec();
                 let refused = Refused {
                     reason: "body_inflates_too_far",
                     detail,
-                    raw,
+                    raw: bytes,
                     status: 413,
                 };
                 return self.refuse(request, refused).await;
@@ -193,11 +191,10 @@ impl Door {
         };
         if has_too_many_entries(&body) {
             let detail = format!("more than {MAX_ENTRIES} entries");
-            let raw = bytes.to_vec();
             let refused = Refused {
                 reason: "too_many_entries",
                 detail,
-                raw,
+                raw: bytes,
                 status: 413,
             };
             return self.refuse(request, refused).await;
@@ -216,7 +213,7 @@ impl Door {
     async fn refuse(&self, request: Request, refused: Refused) -> Result<Answer, IntakeError> {
         let (status, id) = (refused.status, request.id);
         let body_bytes = refused.raw.len();
-        let received = request.received(Vec::new(), body_bytes, true);
+        let received = request.received(Bytes::new(), body_bytes, true);
         self.intake.take(received, Some(refused)).await?;
         Ok(match status {
             413 => Answer::TooLarge { id },
@@ -230,7 +227,7 @@ impl Door {
         let refused = Refused {
             reason: "body_incomplete",
             detail: "the body did not come to its end".to_owned(),
-            raw: start,
+            raw: start.into(),
             status,
         };
         match self.refuse(request, refused).await {
@@ -295,7 +292,7 @@ impl Door {
 }
 
 impl Request {
-    fn received(self, body: Vec<u8>, body_bytes: usize, complete: bool) -> Received {
+    fn received(self, body: Bytes, body_bytes: usize, complete: bool) -> Received {
         Received {
             id: self.id,
             received_at: self.received_at,

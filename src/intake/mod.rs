@@ -40,6 +40,10 @@ pub use verify::CheckError;
 /// hold in memory when a sender writes them of one byte each.
 pub const MAX_ENTRIES: usize = 200_000;
 
+/// The entries of a larger body are without their members on their way to the record: these would be
+/// as many bytes again, and more.
+const LARGE: usize = 4 * 1024 * 1024;
+
 /// Kept aside only because no key fits yet; released when one does.
 pub const REASON_KEY_UNKNOWN: &str = "signature_key_unknown";
 
@@ -66,7 +70,7 @@ pub struct Received {
     /// Bytes as sent.
     pub body_bytes: usize,
     /// The entries.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Whether the body came to its end; else its last line is not a whole entry.
     pub complete: bool,
 }
@@ -111,7 +115,7 @@ pub struct Refused {
     /// What was found, for a person.
     pub detail: String,
     /// Bytes up to the bound.
-    pub raw: Vec<u8>,
+    pub raw: Bytes,
     /// Status that the sender is answered with.
     pub status: u16,
 }
@@ -156,7 +160,7 @@ impl Intake {
         received: Received,
         refused: Option<Refused>,
     ) -> Result<Taken, IntakeError> {
-        let body = Bytes::from(received.body);
+        let body = received.body;
         let split = split::split(&body, received.complete, self.max_line_bytes);
         let refused_bytes = refused.as_ref().map_or(0, |refused| refused.raw.len());
         let room = self
@@ -198,11 +202,15 @@ impl Intake {
             held: recognised.held,
         };
         let mut parsed = 0;
+        let is_large = body.len() > LARGE;
         let known = recognised.events.into_iter().chain(iter::repeat(None));
         for ((line, verdict), known) in split.iter().zip(verdicts).zip(known) {
             match self.classify(line, verdict, known) {
-                Ok(new) => {
+                Ok(mut new) => {
                     parsed += 1;
+                    if is_large {
+                        new.event = new.event.without_members();
+                    }
                     part.events.push(new);
                 }
                 Err(quarantine) => {
@@ -219,9 +227,8 @@ impl Intake {
             .iter()
             .filter(|kept| kept.reason == "body_incomplete")
             .count();
-        // The parts have bytes of their own; the body need not wait for the commit with them.
         let received = split.len();
-        drop((split, body));
+        drop(split);
         let counts = self.gather.store(part, room).await?;
         Ok(Taken {
             received,
@@ -267,7 +274,7 @@ impl Intake {
             request: 0,
             reason,
             detail,
-            raw: line.bytes.to_vec(),
+            raw: line.bytes.clone(),
             raw_bytes: line.whole_bytes,
             event_id: None,
         };
@@ -302,7 +309,7 @@ impl Intake {
         }
         Ok(NewEvent {
             event,
-            raw: line.bytes.to_vec(),
+            raw: line.bytes.clone(),
             verdict,
             request: Some(0),
         })

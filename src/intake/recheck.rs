@@ -116,7 +116,7 @@ pub(super) async fn release(
             };
             let new = NewEvent {
                 event,
-                raw: row.raw,
+                raw: row.raw.into(),
                 verdict,
                 request: None,
             };

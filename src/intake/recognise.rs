@@ -19,7 +19,7 @@ const AT_ONCE: usize = 1_000;
 /// What is known of the entries of a request before any is checked.
 #[derive(Debug, Default)]
 pub(super) struct Recognised {
-    /// The event of each entry that is stored; shorter than the entries where nobody asked.
+    /// The event of each entry that is stored, without its members; shorter than the entries where nobody asked.
     pub(super) events: Vec<Option<AuditEvent>>,
     /// All of these events.
     pub(super) held: Held,
@@ -70,7 +70,9 @@ impl Intake {
 fn read(line: &Line) -> Option<AuditEvent> {
     let is_whole = line.whole_bytes == line.bytes.len();
     let event = is_whole.then(|| event::parse(&line.bytes).ok()).flatten();
-    event.filter(|event| !event.claims_own_product())
+    event
+        .filter(|event| !event.claims_own_product())
+        .map(AuditEvent::without_members)
 }
 
 fn fingerprint(line: &Line, event: &AuditEvent) -> Fingerprint {

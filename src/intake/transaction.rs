@@ -158,18 +158,22 @@ impl Scribe {
             part_of: None,
             received_at: first.received_at,
             requests: Vec::with_capacity(parts.len()),
-            events: Vec::with_capacity(parts.iter().map(|part| part.events.len()).sum()),
+            events: Vec::new(),
             quarantined: Vec::new(),
         };
         for (index, part) in parts.into_iter().enumerate() {
             batch.received_at = batch.received_at.min(part.request.received_at);
             batch.requests.push(part.request);
-            batch
-                .events
-                .extend(part.events.into_iter().map(|new| NewEvent {
-                    request: Some(index),
-                    ..new
-                }));
+            let mut events = part.events;
+            for new in &mut events {
+                new.request = Some(index);
+            }
+            if index == 0 {
+                // A large request comes alone, and its entries are not moved.
+                batch.events = events;
+            } else {
+                batch.events.append(&mut events);
+            }
             let aside = part.quarantined.into_iter();
             batch.quarantined.extend(aside.map(|kept| NewQuarantine {
                 request: index,

@@ -38,6 +38,8 @@ pub struct CheckError;
 const BATCH: usize = 512;
 /// Entries that one thread takes in one go, and a request's beyond that.
 const TAKE: usize = 512;
+/// Bytes of entries checked at once: what each signature covers is a copy.
+const TAKE_BYTES: usize = 4 * 1024 * 1024;
 /// So few are checked one by one: two share the doublings already, and cost a third less.
 const FEW: usize = 1;
 
@@ -155,7 +157,14 @@ impl AtWork {
         // that an added key fits is verified whoever asked.
         let keys = Arc::clone(&last.keys);
         let lines: Vec<&Bytes> = jobs.iter().flat_map(|job| &job.lines).collect();
-        let mut checks = check(&lines, &keys, &self.shared.fitted_last).into_iter();
+        let mut checks = Vec::with_capacity(lines.len());
+        let mut rest = &lines[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(one_go(rest));
+            checks.extend(check(now, &keys, &self.shared.fitted_last));
+            rest = later;
+        }
+        let mut checks = checks.into_iter();
         for job in jobs {
             let own = checks.by_ref().take(job.lines.len()).collect();
             // Its sender may have gone.
@@ -174,6 +183,17 @@ impl Drop for AtWork {
         waiting.threads -= 1;
         waiting.jobs.clear();
     }
+}
+
+/// How many of `lines` are checked at once; at least one, while there is one.
+fn one_go(lines: &[&Bytes]) -> usize {
+    let mut bytes = 0;
+    let fitting = lines.iter().take(TAKE).take_while(|line| {
+        let takes = bytes < TAKE_BYTES;
+        bytes += line.len();
+        takes
+    });
+    fitting.count()
 }
 
 /// Checks every line against every key, the one at `fitted_last` first. Keys come from the

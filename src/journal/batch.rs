@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -61,10 +62,11 @@ impl fmt::Display for Lane {
 /// One entry that could be parsed, on its way into the journal.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// What it says.
+    /// What it says; of a large body it has no members, which are then read again out of `raw` when
+    /// the row is written.
     pub event: AuditEvent,
-    /// Its own bytes, as received.
-    pub raw: Vec<u8>,
+    /// Its own bytes, as received: a slice of the body.
+    pub raw: Bytes,
     /// What its signature proves.
     pub verdict: Verdict,
     /// Index of its request in [`NewBatch::requests`]; none for events of our own.
@@ -82,8 +84,8 @@ pub struct NewQuarantine {
     pub reason: &'static str,
     /// What was found, for a person.
     pub detail: String,
-    /// Its bytes, up to the bound.
-    pub raw: Vec<u8>,
+    /// Its bytes, up to the bound: a slice of the body.
+    pub raw: Bytes,
     /// How many bytes there were.
     pub raw_bytes: usize,
     /// Identity, where the entry could be parsed.

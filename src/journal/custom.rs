@@ -356,7 +356,7 @@ fn batch(told: &NewTold, new: &[&NewCustom], subjects: &HashMap<(Uuid, String), 
         let (raw, event) = new.event.build(subject, told);
         NewEvent {
             event,
-            raw,
+            raw: raw.into(),
             // The request was signed, not the entry: nothing about it can be checked again.
             verdict: Verdict::NotApplicable,
             request: Some(0),

@@ -48,6 +48,7 @@ async fn insert_some(
     batch: Uuid,
     rows: &[Row<'_>],
 ) -> Result<Vec<Written>, JournalError> {
+    let rows: Vec<Row<'_>> = rows.iter().map(Row::with_members).collect();
     let text = |member: &str| -> Vec<Option<Cow<'_, str>>> {
         rows.iter().map(|row| row.text(member)).collect()
     };
@@ -86,7 +87,7 @@ async fn insert_some(
         &events().map(AuditEvent::success).collect::<Vec<_>>() as &[Option<bool>],
         &rows
             .iter()
-            .map(|row| row.kept.raw.as_slice())
+            .map(|row| row.kept.raw.as_ref())
             .collect::<Vec<_>>() as &[&[u8]],
         READERS_LOCK,
     )

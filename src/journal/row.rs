@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, COLUMN_CHARS, EventId};
+use crate::event::{self, AuditEvent, COLUMN_CHARS, EventId};
 use crate::journal::batch::{NewBatch, NewEvent};
 use crate::journal::repeats::Held;
 
@@ -15,7 +15,7 @@ use crate::journal::repeats::Held;
 pub(super) type Key = (DateTime<Utc>, EventId);
 
 /// One event of a batch, with the copies of it that the batch holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Row<'a> {
     /// Its key.
     pub(super) key: Key,
@@ -29,12 +29,24 @@ pub(super) struct Row<'a> {
     pub(super) kept: &'a NewEvent,
     /// When the request that is kept arrived.
     pub(super) received_at: DateTime<Utc>,
+    /// The event with its members, where the batch has it without.
+    read: Option<Box<AuditEvent>>,
 }
 
-impl<'a> Row<'a> {
+impl Row<'_> {
+    /// The row with the members of its event, for as long as it is being written.
+    pub(super) fn with_members(&self) -> Self {
+        let mut row = self.clone();
+        if self.kept.event.members.is_empty() {
+            // It was read out of the same bytes before.
+            row.read = event::parse(&self.kept.raw).ok().map(Box::new);
+        }
+        row
+    }
+
     /// The event.
-    pub(super) fn event(&self) -> &'a AuditEvent {
-        &self.kept.event
+    pub(super) fn event(&self) -> &AuditEvent {
+        self.read.as_deref().unwrap_or(&self.kept.event)
     }
 
     /// Its identity as stored.
@@ -50,7 +62,7 @@ impl<'a> Row<'a> {
     }
 
     /// A text column, no longer than an index can hold; the entry's own bytes keep the rest.
-    pub(super) fn text(&self, member: &str) -> Option<Cow<'a, str>> {
+    pub(super) fn text(&self, member: &str) -> Option<Cow<'_, str>> {
         let text = self.event().text(member)?;
         if text.len() <= COLUMN_CHARS {
             return Some(text);
@@ -63,7 +75,7 @@ impl<'a> Row<'a> {
 }
 
 /// The rows of a batch, sorted by key, so that two instances with the same entries cannot deadlock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Rows<'a> {
     /// Those to be written.
     pub(super) fresh: Vec<Row<'a>>,
@@ -102,6 +114,7 @@ pub(super) fn rows<'a>(batch: &'a NewBatch, held: &Held) -> Rows<'a> {
                 copies: 1,
                 kept: new,
                 received_at: arrival(batch, new),
+                read: None,
             });
     }
     let (held, fresh) = rows.into_values().partition(|row| held.holds(row.key));

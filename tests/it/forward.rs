@@ -137,7 +137,7 @@ impl Scene {
     async fn append_raw(&self, source: Source, entries: Vec<Vec<u8>>) {
         let event = |raw: Vec<u8>| NewEvent {
             event: parse(&raw).expect("an entry"),
-            raw,
+            raw: raw.into(),
             verdict: Verdict::Unsigned,
             request: None,
         };

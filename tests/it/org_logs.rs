@@ -135,7 +135,7 @@ fn call(scene: &Scene, method: &str, path: &str, status: u16) -> NewEvent {
     let raw = entry.to_string().into_bytes();
     NewEvent {
         event: parse(&raw).unwrap(),
-        raw,
+        raw: raw.into(),
         verdict: Verdict::Unsigned,
         request: None,
     }

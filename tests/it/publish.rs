@@ -116,7 +116,7 @@ impl Scene {
             self.entries.insert(event.id.to_string(), line.clone());
             events.push(NewEvent {
                 event,
-                raw: line.into_bytes(),
+                raw: line.into(),
                 verdict: Verdict::Unsigned,
                 request: None,
             });

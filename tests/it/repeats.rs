@@ -257,7 +257,7 @@ impl Scene {
             peer: "127.0.0.1".to_owned(),
             encoding: String::new(),
             body_bytes: body.len(),
-            body,
+            body: body.into(),
             complete: true,
         }
     }
@@ -272,7 +272,7 @@ impl Scene {
         let now = self.clock.now();
         let events = lines.iter().map(|line| NewEvent {
             event: parse(line.as_bytes()).unwrap(),
-            raw: line.clone().into_bytes(),
+            raw: line.clone().into(),
             verdict: Verdict::Verified,
             request: Some(0),
         });

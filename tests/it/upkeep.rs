@@ -107,7 +107,7 @@ impl Archive {
         .build();
         NewEvent {
             event,
-            raw,
+            raw: raw.into(),
             verdict: Verdict::Unsigned,
             request: Some(0),
         }

@@ -73,7 +73,7 @@ impl Scene {
             peer: "127.0.0.1".to_owned(),
             encoding: String::new(),
             body_bytes: body.len(),
-            body,
+            body: body.into(),
             complete: true,
         }
     }
@@ -197,7 +197,7 @@ fn batch(ids: &Ids, clock: &Clock, numbers: impl IntoIterator<Item = u64>) -> Ne
             };
             NewEvent {
                 event: parse(raw.as_bytes()).unwrap(),
-                raw: raw.into_bytes(),
+                raw: raw.into(),
                 verdict: if number.is_multiple_of(2) {
                     Verdict::Verified
                 } else {
@@ -455,7 +455,7 @@ async fn odd_values_and_batches_of_several_statements_are_stored_alike_in_any_tr
     for raw in extremes {
         new.events.push(NewEvent {
             event: parse(raw.as_bytes()).unwrap(),
-            raw: raw.as_bytes().to_vec(),
+            raw: raw.as_bytes().to_vec().into(),
             verdict: Verdict::Failed,
             request: None,
         });

@@ -167,7 +167,7 @@ pub(crate) fn login(scene: &Scene, principal: Uuid, hours_ago: i64, verdict: Ver
     let raw = entry.to_string().into_bytes();
     NewEvent {
         event: parse(&raw).unwrap(),
-        raw,
+        raw: raw.into(),
         verdict,
         request: None,
     }
