@@ -36,13 +36,13 @@ pub(super) async fn watch(
     health: Health,
     cancel: CancellationToken,
 ) {
-    let mut agreed = true;
+    let mut was_close = true;
     loop {
         match ahead(&journal, &clock).await {
             Ok(ahead) => {
-                let agrees = ahead.abs() <= TOLD_BEYOND;
+                let is_close = ahead.abs() <= TOLD_BEYOND;
                 let ahead_s = ahead.num_seconds();
-                if agrees {
+                if is_close {
                     health.set(PART, Condition::Ok, "");
                 } else {
                     let way = if ahead_s > 0 { "ahead of" } else { "behind" };
@@ -50,12 +50,12 @@ pub(super) async fn watch(
                     let detail = format!("{by} s {way} the clock of the database");
                     health.set(PART, Condition::Degraded, detail);
                 }
-                match (agrees, agreed) {
+                match (is_close, was_close) {
                     (false, true) => warn!(ahead_s, "this clock and the database's differ"),
                     (true, false) => info!("this clock and the database's agree again"),
                     (true, true) | (false, false) => {}
                 }
-                agreed = agrees;
+                was_close = is_close;
             }
             // The part `database` says so, louder.
             Err(error) => debug!(error = error.chain(), "could not compare the clocks"),

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::clock::Ids;
 use crate::config::VerifyPolicy;
-use crate::event::{self, AuditEvent, Verdict};
+use crate::event::{self, AuditEvent, EventId, Verdict};
 use crate::intake::gather::Gather;
 use crate::intake::recognise::Recognised;
 use crate::intake::split::Line;
@@ -215,7 +215,7 @@ impl Intake {
                 }
                 Err(quarantine) => {
                     parsed += usize::from(quarantine.event_id.is_some());
-                    part.quarantined.push(quarantine);
+                    part.quarantined.push(*quarantine);
                 }
             }
         }
@@ -268,30 +268,29 @@ impl Intake {
         line: &Line,
         verdict: Verdict,
         known: Option<AuditEvent>,
-    ) -> Result<NewEvent, NewQuarantine> {
-        let aside = |reason: &'static str, detail: String| NewQuarantine {
-            id: self.ids.next(),
-            request: 0,
-            reason,
-            detail,
-            raw: line.bytes.clone(),
-            raw_bytes: line.whole_bytes,
-            event_id: None,
+    ) -> Result<NewEvent, Box<NewQuarantine>> {
+        let aside = |reason: &'static str, detail: String, event_id: Option<EventId>| {
+            Box::new(NewQuarantine {
+                id: self.ids.next(),
+                request: 0,
+                reason,
+                detail,
+                raw: line.bytes.clone(),
+                raw_bytes: line.whole_bytes,
+                event_id,
+            })
         };
         if line.whole_bytes > line.bytes.len() {
             let detail = format!("{} bytes, over ingest.max_line_bytes", line.whole_bytes);
-            return Err(aside("line_too_long", detail));
+            return Err(aside("line_too_long", detail, None));
         }
         let event = known
             .map_or_else(|| event::parse(&line.bytes), Ok)
-            .map_err(|error| aside(error.reason(), error.to_string()))?;
+            .map_err(|error| aside(error.reason(), error.to_string(), None))?;
         if event.claims_own_product() {
             // Nothing that comes in from outside may pass for an observation or a deed of ours.
-            let kept = aside("claims_own_product", "event_product is usher".to_owned());
-            return Err(NewQuarantine {
-                event_id: Some(event.id),
-                ..kept
-            });
+            let detail = "event_product is usher".to_owned();
+            return Err(aside("claims_own_product", detail, Some(event.id)));
         }
         if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
             let (reason, detail) = match verdict {
@@ -301,11 +300,7 @@ impl Intake {
                     ("signature_missing", "the entry is not signed")
                 }
             };
-            let event_id = Some(event.id);
-            return Err(NewQuarantine {
-                event_id,
-                ..aside(reason, detail.to_owned())
-            });
+            return Err(aside(reason, detail.to_owned(), Some(event.id)));
         }
         Ok(NewEvent {
             event,
