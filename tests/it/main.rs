@@ -15,6 +15,9 @@
 //! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::two_publishers_repeat_nothing`, `upkeep::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
 //! | a report that runs for minutes | `upkeep::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
 //! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::takes_odd_bytes_and_dates_without_failing_the_rest` |
+//! | a reader taken out of the configuration, or added late | `readers::a_reader_that_no_instance_is_configured_with_is_told_and_retired`, `readers::a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once` |
+//! | a long outbox | `readers::a_long_backlog_is_drained_as_fast_as_a_short_one` |
+//! | a claim outlived while a verdict grows | `readers::a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -47,6 +50,7 @@ mod org_logs;
 mod output;
 mod publish;
 mod react;
+mod readers;
 mod reconcile;
 mod reload;
 mod repeats;
