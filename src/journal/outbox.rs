@@ -105,6 +105,8 @@ impl Journal {
         batches: &[Uuid],
         hold: Duration,
     ) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
+        plan_anew(&mut tx).await?;
         sqlx::query!(
             r"
             UPDATE outbox
@@ -116,8 +118,9 @@ impl Journal {
             batches,
             hold.as_secs_f64(),
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -246,6 +249,8 @@ impl Journal {
         batches: &[Uuid],
         wait: Duration,
     ) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
+        plan_anew(&mut tx).await?;
         sqlx::query!(
             r"
             UPDATE outbox
@@ -256,8 +261,9 @@ impl Journal {
             batches,
             wait.as_secs_f64(),
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -334,9 +340,7 @@ pub async fn finish_in(
     reader: ReaderName,
     done: &[Owed],
 ) -> Result<(), JournalError> {
-    sqlx::query_scalar!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
-        .fetch_one(&mut *connection)
-        .await?;
+    plan_anew(&mut *connection).await?;
     sqlx::query!(
         r"
         DELETE FROM outbox
@@ -351,6 +355,14 @@ pub async fn finish_in(
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Has what follows in the transaction planned for the outbox as it is: a plan that suited a short one is kept else.
+async fn plan_anew(tx: &mut PgConnection) -> Result<(), JournalError> {
+    sqlx::query_scalar!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
+        .fetch_one(tx)
+        .await?;
     Ok(())
 }
 
