@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -96,15 +95,14 @@ fn invalid(reason: &str) -> AppError {
     })
 }
 
-/// Waits for the database, brings its schema up to date and makes `readers` active, each
-/// from its time on; `false` when
-/// cancelled before that.
+/// Waits for the database, brings its schema up to date and makes `readers` active;
+/// `false` when cancelled before that.
 ///
 /// # Errors
 /// When the schema is of a newer usher: waiting would not help.
 pub(super) async fn prepare(
     journal: &Journal,
-    readers: &[(ReaderName, DateTime<Utc>)],
+    readers: &[ReaderName],
     health: &Health,
     cancel: &CancellationToken,
 ) -> Result<bool, JournalError> {
@@ -142,13 +140,15 @@ pub(super) async fn prepare(
 /// As [`prepare`], once.
 pub(super) async fn try_prepare(
     journal: &Journal,
-    readers: &[(ReaderName, DateTime<Utc>)],
+    readers: &[ReaderName],
 ) -> Result<(), JournalError> {
     // Comes first: its own connection says why, where the pool would only say that it waited.
     journal.migrate().await?;
     make_partitions_ahead(journal).await?;
-    for (reader, since) in readers {
-        journal.activate_reader(*reader, *since).await?;
+    let now = journal.now().await?;
+    for reader in readers {
+        let since = reader.since(now);
+        journal.activate_reader(*reader, since).await?;
     }
     Ok(())
 }

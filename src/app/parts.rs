@@ -4,7 +4,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use metrics::gauge;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +13,7 @@ use crate::act::{self, Queue, Worker};
 use crate::app::backlog::show_backlog;
 use crate::app::clocks;
 use crate::app::database;
+use crate::app::readers::Readers;
 use crate::app::switch;
 use crate::app::upkeep::Upkeep;
 use crate::clock::{Clock, Ids};
@@ -105,6 +105,13 @@ impl Parts {
         }
         let backlog = show_backlog(self.journal.clone(), self.clock.clone(), stopping.clone());
         lifecycle.spawn("backlog", backlog);
+        let readers = Readers {
+            journal: self.journal.clone(),
+            wanted: readers,
+            clock: self.clock.clone(),
+            health: self.health.clone(),
+        };
+        lifecycle.spawn("readers", readers.run(stopping.clone()));
         self.forwards.start(&lifecycle);
         if let Some(publisher) = self.publisher {
             lifecycle.spawn("publish", async move { publisher.run(stopping).await });
@@ -114,18 +121,12 @@ impl Parts {
         Ok(())
     }
 
-    /// Who reads the outbox, and from when on: Kafka gets everything that is stored; reactions and
-    /// other endpoints are for what happens from now on.
-    fn readers(&self) -> Vec<(ReaderName, DateTime<Utc>)> {
-        let mut readers = Vec::new();
-        if self.publisher.is_some() {
-            readers.push((ReaderName::Kafka, DateTime::UNIX_EPOCH));
-        }
-        if self.config.konnect.token.is_some() {
-            readers.push((ReaderName::React, self.clock.now()));
-        }
-        let forwards = self.forwards.readers().into_iter();
-        readers.extend(forwards.map(|reader| (reader, self.clock.now())));
+    /// Who reads the outbox.
+    fn readers(&self) -> Vec<ReaderName> {
+        let mut readers = self.forwards.readers();
+        readers.extend(self.publisher.is_some().then_some(ReaderName::Kafka));
+        let reacts = self.config.konnect.token.is_some();
+        readers.extend(reacts.then_some(ReaderName::React));
         readers
     }
 

@@ -143,8 +143,7 @@ impl Reconciler {
         clock: Clock,
     ) -> Result<Self, AppError> {
         let journal = database.journal().clone();
-        let readers = [(ReaderName::React, clock.now())];
-        database::try_prepare(&journal, &readers)
+        database::try_prepare(&journal, &[ReaderName::React])
             .await
             .map_err(AppError::Schema)?;
         let client = build_client(&config.konnect)?;
@@ -282,9 +281,8 @@ impl Reconciler {
         // A service beside may have some of it in hand.
         while self
             .journal
-            .owed_of(ReaderName::React, Source::Observe)
+            .owes_any_of(ReaderName::React, Source::Observe)
             .await?
-            > 0
         {
             self.journal.appended(POLL).await;
             self.reactor.drain().await?;

@@ -14,6 +14,7 @@ mod migrate;
 mod output;
 mod quarantine;
 mod reach;
+mod readers;
 mod reconcile;
 mod record;
 mod replay;
@@ -73,6 +74,8 @@ enum Command {
     Deliveries(listing::ReceivedArgs),
     /// Look at what was kept aside
     Quarantine(quarantine::QuarantineArgs),
+    /// Look at what each reader of the outbox is owed; retire one
+    Readers(readers::ReadersArgs),
     /// Look at actions; approve, reject, retry, cancel or pause them
     Actions(actions::ActionsArgs),
 }
@@ -219,6 +222,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Events(args) => Box::pin(events::run(args, &environment)).await,
             Command::Deliveries(args) => deliveries::run(args, &environment).await,
             Command::Quarantine(args) => quarantine::run(args, &environment).await,
+            Command::Readers(args) => readers::run(args, &environment).await,
             Command::Actions(args) => Box::pin(actions::run(args, &environment)).await,
         }
     });

@@ -3,6 +3,7 @@
 //! Owns all SQL about what was recorded; callers see domain types and [`JournalError`] only.
 
 mod append;
+mod back_fill;
 mod batch;
 mod closed_months;
 mod custom;
@@ -38,6 +39,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 
 pub use append::append_in;
+pub use back_fill::BackFill;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
@@ -48,9 +50,9 @@ pub use events::StoredEvent;
 pub use keys::SigningKey;
 pub use leases::Lease;
 pub use old_rows::SLICE;
-pub use outbox::{Backlog, OutboxRow, ReaderName, finish_in};
+pub use outbox::{Backlog, COUNTED, OutboxRow, Owed, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
-pub use readers::Retired;
+pub use readers::{Retired, Standing};
 pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Found, Position};

@@ -148,6 +148,7 @@ async fn forget_requests(
                 AND b.requests <> '[]'::jsonb
                 -- Readers pass the id of the request on.
                 AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = b.id)
+                AND NOT EXISTS (SELECT FROM readers WHERE fill_until IS NOT NULL)
             ORDER BY b.received_at
             LIMIT $2
             FOR UPDATE OF b SKIP LOCKED
@@ -180,6 +181,7 @@ async fn delete_events(
                     AND e.event_ts < COALESCE($2, 'infinity'::timestamptz)
                     AND e.received_at < $3
                     AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = e.batch)
+                    AND NOT EXISTS (SELECT FROM readers WHERE fill_until IS NOT NULL)
                 LIMIT $4
                 FOR UPDATE OF e SKIP LOCKED
             )
@@ -208,6 +210,7 @@ async fn delete_batches(
                 -- Where there were events, most are still there before their own retention ends.
                 AND (b.first_event_ts IS NULL OR b.received_at < $2)
                 AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = b.id)
+                AND NOT EXISTS (SELECT FROM readers WHERE fill_until IS NOT NULL)
                 AND NOT EXISTS (
                     SELECT
                     FROM events e

@@ -14,6 +14,11 @@ use crate::journal::{Journal, JournalError};
 /// the back-fill of a new reader and the moment it is known.
 pub(super) const READERS_LOCK: i64 = 0x7573_6865_7202;
 
+/// So many batches of a backlog are counted; where there are more, what is said is that there are so many.
+pub const COUNTED: i64 = 10_000;
+/// Batches that are struck off unread in one statement.
+const SKIPPED_AT_ONCE: i64 = 1_000;
+
 /// A part of usher that must see every batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReaderName {
@@ -23,6 +28,17 @@ pub enum ReaderName {
     React,
     /// Sends entries on to one endpoint, told by a hash of where it is.
     Forward(u64),
+}
+
+impl ReaderName {
+    /// From when on batches are owed to it where it begins at `now`: Kafka gets everything that is
+    /// stored; reactions and other endpoints are for what happens from now on.
+    pub fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Kafka => DateTime::UNIX_EPOCH,
+            Self::React | Self::Forward(_) => now,
+        }
+    }
 }
 
 /// The word that is stored and labels metrics. All of `forward` begin alike, which queries rely on.
@@ -36,11 +52,22 @@ impl fmt::Display for ReaderName {
     }
 }
 
+/// What a reader read of the outbox, to be struck off: not what is owed anew since then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// The batch.
+    pub batch: Uuid,
+    /// When it began to be owed; a verdict that grows begins it anew.
+    pub owed_at: DateTime<Utc>,
+}
+
 /// One batch that a reader owes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
     /// The batch.
     pub batch: Uuid,
+    /// When it began to be owed, by the database's clock.
+    pub owed_at: DateTime<Utc>,
     /// Earliest `event_ts` in it, so that only its partitions are read.
     pub first_event_ts: DateTime<Utc>,
     /// Latest `event_ts` in it.
@@ -49,72 +76,28 @@ pub struct OutboxRow {
     pub created_at: DateTime<Utc>,
 }
 
+impl OutboxRow {
+    /// What is struck off when it was read as it is here.
+    pub fn owed(&self) -> Owed {
+        Owed {
+            batch: self.batch,
+            owed_at: self.owed_at,
+        }
+    }
+}
+
 /// How much a reader owes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlog {
     /// Who.
     pub reader: String,
-    /// Batches.
+    /// Batches; more than [`COUNTED`] are not counted.
     pub batches: i64,
     /// When the oldest of them was received.
     pub oldest: Option<DateTime<Utc>>,
 }
 
 impl Journal {
-    /// Makes `reader` active: from now on every batch is owed to it. With `since`, those received
-    /// from then on are owed as well, written in the same transaction. Does nothing when it is
-    /// active already.
-    pub async fn activate_reader(
-        &self,
-        reader: ReaderName,
-        since: DateTime<Utc>,
-    ) -> Result<(), JournalError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
-            .execute(&mut *tx)
-            .await?;
-        let added = sqlx::query!(
-            r"
-            INSERT INTO readers (name, since)
-            VALUES ($1, $2)
-            ON CONFLICT (name) DO NOTHING
-            ",
-            reader.to_string(),
-            since,
-        )
-        .execute(&mut *tx)
-        .await?;
-        if added.rows_affected() == 1 {
-            sqlx::query!(
-                r"
-                INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
-                SELECT $1, id, lane, first_event_ts, last_event_ts, received_at
-                FROM batches
-                WHERE received_at >= $2 AND first_event_ts IS NOT NULL
-                ",
-                reader.to_string(),
-                since,
-            )
-            .execute(&mut *tx)
-            .await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Ends `reader`: nothing is owed to it any more.
-    pub async fn retire_reader(&self, reader: ReaderName) -> Result<(), JournalError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query!("DELETE FROM readers WHERE name = $1", reader.to_string())
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// Holds on to claimed batches that take their time.
     pub async fn hold_claims(
         &self,
@@ -122,18 +105,22 @@ impl Journal {
         batches: &[Uuid],
         hold: Duration,
     ) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
+        plan_anew(&mut tx).await?;
         sqlx::query!(
             r"
             UPDATE outbox
-            SET claimed_until = now() + make_interval(secs => $3)
+            -- What was released for later waits for that.
+            SET claimed_until = GREATEST(claimed_until, now() + make_interval(secs => $3))
             WHERE reader = $1 AND batch = ANY($2)
             ",
             reader.to_string(),
             batches,
             hold.as_secs_f64(),
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -145,57 +132,78 @@ impl Journal {
         limit: i64,
         hold: Duration,
     ) -> Result<Vec<OutboxRow>, JournalError> {
+        let mut tx = self.pool.begin().await?;
+        read_in_order(&mut tx).await?;
         let mut rows = sqlx::query_as!(
             OutboxRow,
             r"
             UPDATE outbox
             SET claimed_until = now() + make_interval(secs => $3)
-            WHERE reader = $1
-                AND batch IN (
-                    SELECT batch
-                    FROM outbox
-                    WHERE reader = $1
-                        AND (claimed_until IS NULL OR claimed_until < now())
-                    -- 'live' sorts after 'bulk'.
-                    ORDER BY lane DESC, batch
-                    LIMIT $2
-                    FOR UPDATE SKIP LOCKED
-                )
-            RETURNING batch, first_event_ts, last_event_ts, created_at
+            -- By where the rows are, so that nothing is looked up twice.
+            WHERE ctid = ANY(ARRAY(
+                SELECT ctid
+                FROM outbox
+                WHERE reader = $1
+                    AND (claimed_until IS NULL OR claimed_until < now())
+                -- 'live' sorts after 'bulk'.
+                ORDER BY lane DESC, batch
+                LIMIT $2
+                FOR UPDATE SKIP LOCKED
+            ))
+            RETURNING batch, owed_at, first_event_ts, last_event_ts, created_at
             ",
             reader.to_string(),
             limit,
             hold.as_secs_f64(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *tx)
         .await?;
+        tx.commit().await?;
         rows.sort_by_key(|row| row.batch);
         Ok(rows)
     }
 
-    /// Strikes off what came from outside and is older than `before` as a whole, unread; answers
-    /// how many batches. What usher itself appended stays, however old.
+    /// Strikes off what is next, came from outside and is older than `before` as a whole, unread;
+    /// answers how many batches. What usher itself appended stays, however old.
     pub async fn skip_older(
         &self,
         reader: ReaderName,
         before: DateTime<Utc>,
     ) -> Result<u64, JournalError> {
-        let done = sqlx::query!(
-            r"
-            DELETE FROM outbox
-            USING batches
-            WHERE batches.id = outbox.batch
-                AND outbox.reader = $1
-                AND outbox.last_event_ts < $2
-                AND (outbox.claimed_until IS NULL OR outbox.claimed_until < now())
-                AND batches.source NOT IN ('observe', 'act')
-            ",
-            reader.to_string(),
-            before,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
+        let mut skipped = 0;
+        loop {
+            let mut tx = self.pool.begin().await?;
+            read_in_order(&mut tx).await?;
+            let done = sqlx::query!(
+                r"
+                DELETE FROM outbox
+                USING batches
+                WHERE batches.id = outbox.batch
+                    AND outbox.ctid = ANY(ARRAY(
+                        SELECT ctid
+                        FROM outbox
+                        WHERE reader = $1
+                            AND (claimed_until IS NULL OR claimed_until < now())
+                        ORDER BY lane DESC, batch
+                        LIMIT $3
+                        FOR UPDATE SKIP LOCKED
+                    ))
+                    AND outbox.last_event_ts < $2
+                    AND batches.source NOT IN ('observe', 'act')
+                ",
+                reader.to_string(),
+                before,
+                SKIPPED_AT_ONCE,
+            )
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            tx.commit().await?;
+            skipped += done;
+            if done < SKIPPED_AT_ONCE.unsigned_abs() {
+                return Ok(skipped);
+            }
+        }
     }
 
     /// Up to `limit` batches that `reader` owes, in the order in which [`Journal::claim`] takes them, for a
@@ -205,10 +213,12 @@ impl Journal {
         reader: ReaderName,
         limit: i64,
     ) -> Result<Vec<OutboxRow>, JournalError> {
-        Ok(sqlx::query_as!(
+        let mut tx = self.pool.begin().await?;
+        read_in_order(&mut tx).await?;
+        let rows = sqlx::query_as!(
             OutboxRow,
             r"
-            SELECT batch, first_event_ts, last_event_ts, created_at
+            SELECT batch, owed_at, first_event_ts, last_event_ts, created_at
             FROM outbox
             WHERE reader = $1
                 AND (claimed_until IS NULL OR claimed_until < now())
@@ -218,14 +228,18 @@ impl Journal {
             reader.to_string(),
             limit,
         )
-        .fetch_all(&self.pool)
-        .await?)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(rows)
     }
 
     /// Strikes finished batches off.
-    pub async fn finish(&self, reader: ReaderName, batches: &[Uuid]) -> Result<(), JournalError> {
-        let mut connection = self.pool.acquire().await?;
-        finish_in(&mut connection, reader, batches).await
+    pub async fn finish(&self, reader: ReaderName, done: &[Owed]) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
+        finish_in(&mut tx, reader, done).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Gives claimed batches back, to be claimed again after `wait`.
@@ -235,6 +249,8 @@ impl Journal {
         batches: &[Uuid],
         wait: Duration,
     ) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
+        plan_anew(&mut tx).await?;
         sqlx::query!(
             r"
             UPDATE outbox
@@ -245,19 +261,26 @@ impl Journal {
             batches,
             wait.as_secs_f64(),
         )
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(())
     }
 
-    /// Batches of `source` that `reader` owes, in whosever hands they are.
-    pub async fn owed_of(&self, reader: ReaderName, source: Source) -> Result<i64, JournalError> {
+    /// Whether `reader` owes a batch of `source`, in whosever hands it is.
+    pub async fn owes_any_of(
+        &self,
+        reader: ReaderName,
+        source: Source,
+    ) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
-            SELECT count(*) AS "batches!"
-            FROM outbox
-            JOIN batches ON batches.id = outbox.batch
-            WHERE outbox.reader = $1 AND batches.source = $2
+            SELECT EXISTS (
+                SELECT
+                FROM outbox
+                JOIN batches ON batches.id = outbox.batch
+                WHERE outbox.reader = $1 AND batches.source = $2
+            ) AS "owes!"
             "#,
             reader.to_string(),
             source.as_str(),
@@ -266,34 +289,47 @@ impl Journal {
         .await?)
     }
 
-    /// How much `reader` owes.
+    /// How much `reader` owes; nothing where there is no such reader.
     pub async fn backlog(&self, reader: ReaderName) -> Result<Backlog, JournalError> {
-        Ok(sqlx::query_as!(
-            Backlog,
-            r#"
-            SELECT $1 AS "reader!", count(*) AS "batches!", min(created_at) AS oldest
-            FROM outbox
-            WHERE reader = $1
-            "#,
-            reader.to_string(),
-        )
-        .fetch_one(&self.pool)
-        .await?)
+        let reader = reader.to_string();
+        let backlogs = self.backlogs().await?;
+        let found = backlogs.into_iter().find(|found| found.reader == reader);
+        Ok(found.unwrap_or(Backlog {
+            reader,
+            batches: 0,
+            oldest: None,
+        }))
     }
 
     /// How much each active reader owes.
     pub async fn backlogs(&self) -> Result<Vec<Backlog>, JournalError> {
-        Ok(sqlx::query_as!(
+        let mut tx = self.pool.begin().await?;
+        read_in_order(&mut tx).await?;
+        let backlogs = sqlx::query_as!(
             Backlog,
             r#"
-            SELECT r.name AS reader, count(o.batch) AS "batches!", min(o.created_at) AS oldest
+            SELECT
+                r.name AS reader,
+                (
+                    SELECT count(*)
+                    FROM (SELECT FROM outbox o WHERE o.reader = r.name LIMIT $1) AS first
+                ) AS "batches!",
+                -- In the order of receipt.
+                (
+                    SELECT o.created_at
+                    FROM outbox o
+                    WHERE o.reader = r.name
+                    ORDER BY o.batch
+                    LIMIT 1
+                ) AS oldest
             FROM readers r
-            LEFT JOIN outbox o ON o.reader = r.name
-            GROUP BY r.name
             "#,
+            COUNTED,
         )
-        .fetch_all(&self.pool)
-        .await?)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(backlogs)
     }
 }
 
@@ -302,17 +338,49 @@ impl Journal {
 pub async fn finish_in(
     connection: &mut PgConnection,
     reader: ReaderName,
-    batches: &[Uuid],
+    done: &[Owed],
 ) -> Result<(), JournalError> {
+    plan_anew(&mut *connection).await?;
     sqlx::query!(
         r"
         DELETE FROM outbox
-        WHERE reader = $1 AND batch = ANY($2)
+        USING UNNEST($2::uuid[], $3::timestamptz[]) AS done (batch, owed_at)
+        WHERE outbox.reader = $1
+            AND outbox.batch = done.batch
+            AND outbox.owed_at = done.owed_at
         ",
         reader.to_string(),
-        batches,
+        &done.iter().map(|done| done.batch).collect::<Vec<_>>(),
+        &done.iter().map(|done| done.owed_at).collect::<Vec<_>>(),
     )
     .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Has what follows in the transaction planned for the outbox as it is: a plan that suited a short one is kept else.
+async fn plan_anew(tx: &mut PgConnection) -> Result<(), JournalError> {
+    sqlx::query_scalar!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
+        .fetch_one(tx)
+        .await?;
+    Ok(())
+}
+
+/// Has what follows in the transaction read the index in its order, as far as it is wanted: the server would keep
+/// the plan that suited a short outbox, and sort a long one as a whole.
+pub(super) async fn read_in_order(tx: &mut PgConnection) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        SELECT
+            set_config('plan_cache_mode', 'force_custom_plan', true) AS plans,
+            set_config('enable_sort', 'off', true) AS sorts,
+            set_config('enable_seqscan', 'off', true) AS scans,
+            set_config('enable_bitmapscan', 'off', true) AS bitmaps,
+            -- What is off counts as dear, and what is dear is compiled first.
+            set_config('jit', 'off', true) AS compiles
+        ",
+    )
+    .fetch_one(tx)
     .await?;
     Ok(())
 }

@@ -1,12 +1,15 @@
-//! Readers that come and go with the configuration: the endpoints of `forward`. Knows nothing of what they send.
+//! Readers that come and go with the configuration. Knows nothing of what they do.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
+use crate::journal::back_fill::fill_in;
 use crate::journal::old_rows::SLICE;
-use crate::journal::outbox::READERS_LOCK;
+use crate::journal::outbox::{COUNTED, READERS_LOCK, read_in_order};
 use crate::journal::{Journal, JournalError, ReaderName};
 
-/// An endpoint that is not owed anything any more.
+/// A reader that is not owed anything any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retired {
     /// The reader it was.
@@ -15,7 +18,66 @@ pub struct Retired {
     pub dropped: u64,
 }
 
+/// An active reader.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Who.
+    pub reader: String,
+    /// Batches received from then on are owed to it.
+    pub since: DateTime<Utc>,
+    /// When an instance last said that it is configured with it.
+    pub wanted_at: DateTime<Utc>,
+    /// Seconds since then, by the database's clock.
+    pub unwanted_seconds: f64,
+    /// Batches that it owes; more than [`COUNTED`] are not counted.
+    pub batches: i64,
+    /// When the oldest of them was received.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
 impl Journal {
+    /// Makes `reader` active: from now on every batch is owed to it, and it is wanted. With `since`, those
+    /// received from then on are owed as well: the first of them at once, the rest by [`Journal::fill_some`].
+    /// Changes nothing else when it is active already.
+    pub async fn activate_reader(
+        &self,
+        reader: ReaderName,
+        since: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
+        // Most of the time there is nothing to do, and then nobody is held up.
+        if self.keep_readers(&[reader]).await? {
+            return Ok(());
+        }
+        let reader = reader.to_string();
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+            .execute(&mut *tx)
+            .await?;
+        // Whatever is there before this moment is the past, and nothing of it comes later.
+        let added = sqlx::query!(
+            r"
+            INSERT INTO readers (name, since, created_at, filled_at, filled_id, fill_until)
+            SELECT $1, $2, clock_timestamp(), $2, '00000000-0000-0000-0000-000000000000', (
+                SELECT received_at
+                FROM batches
+                WHERE received_at >= $2
+                ORDER BY received_at DESC
+                LIMIT 1
+            )
+            ON CONFLICT (name) DO NOTHING
+            ",
+            reader,
+            since,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if added.rows_affected() == 1 {
+            fill_in(&mut tx, Some(&reader)).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Says that these readers are wanted; `false` when one of them is not active.
     pub async fn keep_readers(&self, readers: &[ReaderName]) -> Result<bool, JournalError> {
         let done = sqlx::query!(
@@ -31,9 +93,43 @@ impl Journal {
         Ok(done.rows_affected() == readers.len() as u64)
     }
 
-    /// Retires the readers of `forward` that are neither in `wanted` nor were wanted by any instance for
+    /// The active readers.
+    pub async fn readers(&self) -> Result<Vec<Standing>, JournalError> {
+        let mut tx = self.pool.begin().await?;
+        read_in_order(&mut tx).await?;
+        let standings = sqlx::query_as!(
+            Standing,
+            r#"
+            SELECT
+                r.name AS reader,
+                r.since,
+                r.wanted_at,
+                extract(epoch FROM now() - r.wanted_at)::float8 AS "unwanted_seconds!",
+                (
+                    SELECT count(*)
+                    FROM (SELECT FROM outbox o WHERE o.reader = r.name LIMIT $1) AS first
+                ) AS "batches!",
+                (
+                    SELECT o.created_at
+                    FROM outbox o
+                    WHERE o.reader = r.name
+                    ORDER BY o.batch
+                    LIMIT 1
+                ) AS oldest
+            FROM readers r
+            ORDER BY r.name
+            "#,
+            COUNTED,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(standings)
+    }
+
+    /// Retires the readers that are neither in `wanted` nor were wanted by any instance for
     /// `unwanted_for`, with everything that they are owed.
-    pub async fn retire_forwards(
+    pub async fn retire_readers(
         &self,
         wanted: &[ReaderName],
         unwanted_for: Duration,
@@ -42,8 +138,7 @@ impl Journal {
             r"
             SELECT name
             FROM readers
-            WHERE name LIKE 'forward-%'
-                AND NOT name = ANY($1)
+            WHERE NOT name = ANY($1)
                 AND wanted_at < now() - make_interval(secs => $2)
             ",
             &names(wanted),
@@ -53,13 +148,30 @@ impl Journal {
         .await?;
         let mut retired = Vec::with_capacity(unwanted.len());
         for reader in unwanted {
-            let dropped = self.drop_owed(&reader).await?;
-            retired.push(Retired {
-                dropped: dropped + self.drop_reader(&reader).await?,
-                reader,
-            });
+            retired.extend(self.retire_reader(&reader).await?);
         }
         Ok(retired)
+    }
+
+    /// Ends a reader, with everything that it is owed; none where there is no such reader.
+    pub async fn retire_reader(&self, reader: &str) -> Result<Option<Retired>, JournalError> {
+        let mut dropped = self.drop_owed(reader).await?;
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+            .execute(&mut *tx)
+            .await?;
+        dropped += sqlx::query!("DELETE FROM outbox WHERE reader = $1", reader)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        let gone = sqlx::query!("DELETE FROM readers WHERE name = $1", reader)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok((gone.rows_affected() == 1).then(|| Retired {
+            reader: reader.to_owned(),
+            dropped,
+        }))
     }
 
     /// Most of the rows go in slices beforehand: what follows holds up every append.
@@ -82,21 +194,6 @@ impl Journal {
                 return Ok(dropped);
             }
         }
-    }
-
-    async fn drop_reader(&self, reader: &str) -> Result<u64, JournalError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
-            .execute(&mut *tx)
-            .await?;
-        let done = sqlx::query!("DELETE FROM outbox WHERE reader = $1", reader)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query!("DELETE FROM readers WHERE name = $1", reader)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(done.rows_affected())
     }
 }
 

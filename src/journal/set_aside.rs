@@ -4,7 +4,7 @@
 use metrics::counter;
 use uuid::Uuid;
 
-use crate::journal::{Journal, JournalError, ReaderName, StoredEvent, finish_in};
+use crate::journal::{Journal, JournalError, Owed, ReaderName, StoredEvent, finish_in};
 use crate::telemetry::metrics as names;
 
 /// An event that cannot be sent on, and why.
@@ -31,11 +31,11 @@ impl Unsendable {
 }
 
 impl Journal {
-    /// Strikes finished batches off and keeps aside what of them could not be sent, in one transaction.
+    /// Strikes finished batches off, as they were read, and keeps aside what of them could not be sent, in one transaction.
     pub async fn finish_without(
         &self,
         reader: ReaderName,
-        batches: &[Uuid],
+        done: &[Owed],
         unsendable: &[Unsendable],
     ) -> Result<(), JournalError> {
         let mut tx = self.pool.begin().await?;
@@ -61,7 +61,7 @@ impl Journal {
             .execute(&mut *tx)
             .await?;
         }
-        finish_in(&mut tx, reader, batches).await?;
+        finish_in(&mut tx, reader, done).await?;
         tx.commit().await?;
         for kept in unsendable {
             counter!(names::ENTRIES_QUARANTINED, "reason" => kept.reason).increment(1);

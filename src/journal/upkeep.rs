@@ -274,7 +274,7 @@ async fn marked_months(connection: &mut PgConnection) -> Result<Vec<Range>, Jour
         .collect())
 }
 
-/// Whether a reader still owes a batch that may have events in `range`.
+/// Whether a reader still owes a batch that may have events in `range`, or will once its past is complete.
 async fn is_owed(connection: &mut PgConnection, range: Range) -> Result<bool, JournalError> {
     let Some((start, end)) = range.month() else {
         return Ok(true);
@@ -285,6 +285,10 @@ async fn is_owed(connection: &mut PgConnection, range: Range) -> Result<bool, Jo
             SELECT
             FROM outbox
             WHERE first_event_ts < $2 AND last_event_ts >= $1
+        ) OR EXISTS (
+            SELECT
+            FROM readers
+            WHERE fill_until IS NOT NULL
         ) AS "owed!"
         "#,
         start,

@@ -154,9 +154,10 @@ impl Journal {
         let claims = sqlx::query_scalar!(
             r#"
             SELECT COALESCE(claimed_until > now(), false) AS "claimed!"
-            FROM outbox
-            WHERE batch = $1
-            FOR UPDATE
+            FROM readers
+            JOIN outbox ON outbox.reader = readers.name
+            WHERE outbox.batch = $1
+            FOR UPDATE OF outbox
             "#,
             batch,
         )
@@ -206,14 +207,18 @@ impl Journal {
         if written > 0 && verdicts.iter().any(grew) {
             sqlx::query!(
                 r"
-                INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
-                SELECT r.name, b.id, b.lane, b.first_event_ts, b.last_event_ts, b.received_at
+                INSERT INTO outbox
+                    (reader, batch, lane, first_event_ts, last_event_ts, created_at, owed_at)
+                SELECT
+                    r.name, b.id, b.lane, b.first_event_ts, b.last_event_ts, b.received_at,
+                    clock_timestamp()
                 FROM batches b
                 CROSS JOIN readers r
                 WHERE b.id = $1 AND b.first_event_ts IS NOT NULL
                     -- Entries go on as received: a verdict changes nothing in them.
                     AND r.name NOT LIKE 'forward-%'
-                ON CONFLICT (reader, batch) DO NOTHING
+                -- Whoever let a claim run out may have read the old verdict: that leaves this owed.
+                ON CONFLICT (reader, batch) DO UPDATE SET owed_at = EXCLUDED.owed_at
                 ",
                 batch,
             )

@@ -1,13 +1,15 @@
 //! One round: claim batches, send their events in order, wait for every report, strike the batches off.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
 use metrics::{counter, histogram};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{debug, error};
+use uuid::Uuid;
 
 use crate::event::EventId;
 use crate::journal::{JournalError, OutboxRow, ReaderName, Unsendable};
@@ -142,13 +144,34 @@ impl Publisher {
             under_way: VecDeque::new(),
             bytes: 0,
         };
-        let outcome = round.send_all().await;
+        let batches: Vec<Uuid> = round.claimed.iter().map(|it| it.row.batch).collect();
+        let outcome = tokio::select! {
+            outcome = round.send_all() => outcome,
+            never = self.hold_claims(&batches) => match never {},
+        };
         if outcome.is_err() {
             producer.purge();
             round.count_lost();
         }
         let finished = round.settle().await;
         outcome.and(finished)
+    }
+}
+
+impl Publisher {
+    /// Holds on to what is claimed for as long as it takes: a large batch takes longer than a claim.
+    async fn hold_claims(&self, batches: &[Uuid]) -> Infallible {
+        loop {
+            sleep(CLAIM / 4).await;
+            let held = self.journal.hold_claims(ReaderName::Kafka, batches, CLAIM);
+            if let Err(error) = held.await {
+                // What is owed anew meanwhile stays in the outbox.
+                debug!(
+                    error = error.chain(),
+                    "could not hold on to claimed batches"
+                );
+            }
+        }
     }
 }
 
@@ -301,7 +324,7 @@ impl Round<'_> {
         for claimed in self.claimed {
             match claimed.progress {
                 Progress::Sent if claimed.open == 0 => {
-                    done.push(claimed.row.batch);
+                    done.push(claimed.row.owed());
                     unsendable.extend(claimed.unsendable);
                 }
                 Progress::Claimed | Progress::Sent => rest.push(claimed.row.batch),

@@ -18,7 +18,7 @@ use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
 use crate::directory::{Directory, Touched};
 use crate::event::{AuditEvent, Signal, SignalKind};
-use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
+use crate::journal::{Journal, JournalError, OutboxRow, Owed, ReaderName, StoredEvent, finish_in};
 use crate::lifecycle::pause;
 use crate::react::call_off::CallingOff;
 use crate::react::custom::{self, Waiting};
@@ -118,7 +118,7 @@ impl Reactor {
     pub async fn run(&self, stop: CancellationToken) {
         while let Err(error) = self
             .journal
-            .activate_reader(ReaderName::React, self.clock.now())
+            .activate_reader(ReaderName::React, ReaderName::React.since(self.clock.now()))
             .await
         {
             warn!(error = error.chain(), "could not begin to read the outbox");
@@ -230,7 +230,7 @@ impl Reactor {
             error = error.chain(),
             "a batch cannot be handled and is left out"
         );
-        match self.journal.finish(ReaderName::React, &[row.batch]).await {
+        match self.journal.finish(ReaderName::React, &[row.owed()]).await {
             Ok(()) => {
                 self.failures().remove(&row.batch);
             }
@@ -284,7 +284,7 @@ impl Reactor {
         for (portal, developers) in findings.touched {
             chains.extend(self.pending_of(&rules, portal, &developers).await?);
         }
-        if self.write(&rules, &chains, Some(row.batch)).await? {
+        if self.write(&rules, &chains, Some(row.owed())).await? {
             Ok(Handled::Done)
         } else {
             // The rules changed meanwhile: it is decided by the new ones.
@@ -386,7 +386,7 @@ impl Reactor {
         &self,
         rules: &Arc<RuleSet>,
         chains: &[NewChain],
-        batch: Option<Uuid>,
+        done: Option<Owed>,
     ) -> Result<bool, JournalError> {
         let _writing = self.writing.read().await;
         if !self.are_in_force(rules) {
@@ -397,8 +397,8 @@ impl Reactor {
         for chain in chains {
             enqueued.extend(self.queue.enqueue(&mut tx, chain).await?);
         }
-        if let Some(batch) = batch {
-            finish_in(&mut tx, ReaderName::React, &[batch]).await?;
+        if let Some(done) = done {
+            finish_in(&mut tx, ReaderName::React, &[done]).await?;
         }
         tx.commit().await?;
         if enqueued.iter().any(|step| matches!(step, Enqueued::New(_))) {

@@ -42,6 +42,10 @@ pub const SPOOL_BYTES: &str = "usher_spool_bytes";
 pub const OUTBOX_DEPTH: &str = "usher_outbox_batches";
 /// Age of the oldest batch that a reader still owes; label `reader`.
 pub const OUTBOX_AGE: &str = "usher_outbox_oldest_seconds";
+/// Readers that were retired since no instance is configured with them; label `reader`.
+pub const READERS_RETIRED: &str = "usher_readers_retired_total";
+/// Batches that retired readers were still owed; label `reader`.
+pub const READERS_DROPPED: &str = "usher_readers_dropped_batches_total";
 /// Messages that Kafka confirmed.
 pub const KAFKA_PUBLISHED: &str = "usher_kafka_published_total";
 /// Messages that Kafka did not take; the batch stays in the outbox.
@@ -129,6 +133,14 @@ fn describe() {
             "entries known byte for byte, not checked again",
         ),
         (BATCHES, "committed batches by the way of writing"),
+        (
+            READERS_RETIRED,
+            "readers that no instance is configured with any more",
+        ),
+        (
+            READERS_DROPPED,
+            "batches that retired readers were still owed",
+        ),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
         (FORWARDED, "entries that an endpoint took, by reader"),

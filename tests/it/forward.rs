@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
+use usher::app::Readers;
 use usher::clock::{Clock, Ids};
 use usher::config::{ForwardConfig, Secret};
 use usher::event::{OwnEvent, Verdict, parse};
@@ -117,6 +118,13 @@ impl Scene {
             activated.expect("a reader");
         }
         let lifecycle = Lifecycle::new();
+        let readers = Readers {
+            journal: self.journal.clone(),
+            wanted: forwards.readers(),
+            clock: self.clock.clone(),
+            health: health.clone(),
+        };
+        lifecycle.spawn("readers", readers.run(lifecycle.stopping()));
         forwards.start(&lifecycle);
         Running { health, lifecycle }
     }

@@ -19,6 +19,9 @@
 //! | a spooled file that cannot be read for now | `spool::a_file_that_cannot_be_read_for_now_is_tried_again`, `spool::takes_up_what_a_former_run_left_and_lets_nothing_damaged_block_it` |
 //! | strangers who ask how usher does | `health::readiness_tells_no_stranger_why_and_nobody_an_address_a_user_or_a_host` |
 //! | a clock that is wrong or jumps | `upkeep::an_instance_whose_clock_is_wrong_drops_no_month`, `keys::a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good`, `health::readiness_tells_of_a_clock_that_differs_from_the_databases` |
+//! | a reader taken out of the configuration, or added late | `readers::a_reader_that_no_instance_is_configured_with_is_told_and_retired`, `readers::a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once` |
+//! | a long outbox | `readers::a_long_backlog_is_drained_as_fast_as_a_short_one` |
+//! | a claim outlived while a verdict grows | `readers::a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -53,6 +56,7 @@ mod org_logs;
 mod output;
 mod publish;
 mod react;
+mod readers;
 mod reconcile;
 mod reload;
 mod repeats;

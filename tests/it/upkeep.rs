@@ -207,7 +207,7 @@ async fn a_month_that_a_reader_is_owed_stays() {
         .await
         .unwrap();
     let old = ["2025-02-10T00:00:00Z", "2025-04-10T00:00:00Z"];
-    let (batch, _) = archive.deliver(now(), &old).await;
+    archive.deliver(now(), &old).await;
     let round = archive.journal.tidy_up(&retention(), now()).await.unwrap();
     assert!(round.dropped.is_empty(), "{round:?}");
     assert_eq!(round.owed, ["events_2025_02", "events_2025_04"]);
@@ -217,9 +217,33 @@ async fn a_month_that_a_reader_is_owed_stays() {
         2
     );
 
-    archive.journal.finish(kafka, &[batch]).await.unwrap();
+    archive
+        .journal
+        .finish(kafka, &[claimed[0].owed()])
+        .await
+        .unwrap();
     let round = archive.journal.tidy_up(&retention(), now()).await.unwrap();
     assert_eq!(round.dropped, round_of(&old), "{round:?}");
+    archive.close().await;
+}
+
+#[tokio::test]
+async fn a_month_that_a_reader_will_be_owed_once_its_past_is_complete_stays() {
+    let archive = Archive::open().await;
+    archive.deliver(now(), &["2025-02-10T00:00:00Z"]).await;
+    archive
+        .run(
+            "INSERT INTO readers (name, since, filled_at, filled_id, fill_until)
+             SELECT 'kafka', 'epoch', 'epoch', '00000000-0000-0000-0000-000000000000', received_at
+             FROM batches",
+        )
+        .await;
+    let round = archive.journal.tidy_up(&retention(), now()).await.unwrap();
+    assert!(round.dropped.is_empty(), "{round:?}");
+    assert!(archive.journal.fill_some().await.unwrap());
+    assert!(!archive.journal.fill_some().await.unwrap());
+    let owed = archive.journal.claim(ReaderName::Kafka, 10, DAY).await;
+    assert_eq!(owed.unwrap().len(), 1);
     archive.close().await;
 }
 
@@ -338,7 +362,7 @@ async fn a_detached_month_comes_back_when_it_is_owed_and_others_tables_are_left_
     let owed = archive.journal.claim(kafka, 10, DAY).await.unwrap();
     archive
         .journal
-        .finish(kafka, &[owed[0].batch])
+        .finish(kafka, &[owed[0].owed()])
         .await
         .unwrap();
     let round = archive.journal.tidy_up(&retention(), now()).await.unwrap();
@@ -373,7 +397,13 @@ async fn rows_go_when_they_are_old_and_nobody_needs_them() {
         .deliver(last_spring, &["2026-04-01T00:00:00Z"])
         .await;
     let (fresh, _) = archive.deliver(now(), &odd).await;
-    archive.journal.finish(kafka, &[fresh]).await.unwrap();
+    let claimed = archive
+        .journal
+        .claim(kafka, 10, Duration::ZERO)
+        .await
+        .unwrap();
+    let done = claimed.iter().find(|row| row.batch == fresh).unwrap();
+    archive.journal.finish(kafka, &[done.owed()]).await.unwrap();
     archive
         .run(
             "INSERT INTO quarantine (id, received_at, batch, reason, detail, raw, raw_bytes)
@@ -403,7 +433,7 @@ async fn rows_go_when_they_are_old_and_nobody_needs_them() {
     assert!(rows.iter().all(|(id, _)| *id != gone));
     assert_eq!(rows, [(emptied, false), (owed, true), (fresh, true)]);
     // Their events can still be owed to a reader that comes later.
-    archive.journal.retire_reader(kafka).await.unwrap();
+    archive.journal.retire_reader("kafka").await.unwrap();
     archive
         .journal
         .activate_reader(kafka, DateTime::UNIX_EPOCH)

@@ -19,7 +19,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::ForwardConfig;
 use crate::http::health::Health;
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent};
-use crate::lifecycle::{Lifecycle, pause};
+use crate::lifecycle::Lifecycle;
 use crate::publish::PublishError;
 use crate::publish::forward::endpoint::{Answer, Endpoint, Failure, Refusal};
 use crate::publish::forward::parcel::{Parcel, Search, Step};
@@ -43,17 +43,10 @@ const UNREADABLE: Duration = Duration::from_mins(5);
 /// How long an endpoint takes nothing until what it is sent may be the reason, be its answers what they may: most
 /// outages are over by then.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Between two looks at which endpoints are wanted.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
-/// An endpoint that no instance is configured with is kept for so long: in a rolling restart the list of one
-/// instance is older than that of another, and a list may be wrong for a moment.
-const UNWANTED_FOR: Duration = Duration::from_mins(10);
 
 /// All endpoints.
 #[derive(Debug)]
 pub struct Forwards {
-    journal: Journal,
-    clock: Clock,
     forwarders: Vec<Forwarder>,
 }
 
@@ -132,8 +125,6 @@ impl Forwards {
             })
         };
         Ok(Self {
-            journal: journal.clone(),
-            clock: clock.clone(),
             forwarders: config.iter().map(forwarder).collect::<Result<_, _>>()?,
         })
     }
@@ -153,60 +144,16 @@ impl Forwards {
         readers.map(|forwarder| forwarder.endpoint.reader).collect()
     }
 
-    /// Starts a task for each endpoint, and one that retires those which are not configured any more.
+    /// Starts a task for each endpoint.
     pub fn start(self, lifecycle: &Lifecycle) {
         let stopping = lifecycle.stopping();
-        let readers = self.readers();
         for forwarder in self.forwarders {
             let Endpoint { reader, host, .. } = &forwarder.endpoint;
             info!(%reader, endpoint = host, "entries go on to this endpoint");
             let stopping = stopping.clone();
             lifecycle.spawn("forward", forwarder.run(stopping));
         }
-        let upkeep = keep_until_stopped(self.journal, readers, self.clock, stopping);
-        lifecycle.spawn("forward upkeep", upkeep);
     }
-}
-
-/// Keeps the readers that are wanted here, and retires those that nobody wants.
-async fn keep_until_stopped(
-    journal: Journal,
-    readers: Vec<ReaderName>,
-    clock: Clock,
-    stopping: CancellationToken,
-) {
-    loop {
-        if let Err(error) = keep(&journal, &readers, &clock).await {
-            warn!(
-                error = error.chain(),
-                "could not look after the endpoints of forward"
-            );
-        }
-        if pause(LOOK_EVERY, &stopping).await {
-            return;
-        }
-    }
-}
-
-async fn keep(
-    journal: &Journal,
-    readers: &[ReaderName],
-    clock: &Clock,
-) -> Result<(), JournalError> {
-    if !readers.is_empty() && !journal.keep_readers(readers).await? {
-        for reader in readers {
-            // From now on: what was received earlier went elsewhere.
-            journal.activate_reader(*reader, clock.now()).await?;
-        }
-    }
-    for retired in journal.retire_forwards(readers, UNWANTED_FOR).await? {
-        warn!(
-            reader = retired.reader,
-            batches = retired.dropped,
-            "an endpoint that forward no longer names is retired, and what it was owed is dropped"
-        );
-    }
-    Ok(())
 }
 
 impl Forwarder {
@@ -235,7 +182,7 @@ impl Forwarder {
                 }
                 parcel.add(event);
             }
-            parcel.end_batch(row.batch);
+            parcel.end_batch(row.owed());
         }
         self.deliver(&mut parcel, known, ends).await?;
         Ok(any)

@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use reqwest::StatusCode;
-use uuid::Uuid;
 
-use crate::journal::{StoredEvent, Unsendable};
+use crate::journal::{Owed, StoredEvent, Unsendable};
 use crate::publish::forward::endpoint::Refusal;
 
 /// Kept aside: an endpoint refuses this entry and takes others.
@@ -21,7 +20,7 @@ const TRUST: usize = 4;
 pub(super) struct Parcel {
     entries: Vec<StoredEvent>,
     bytes: usize,
-    batches: Vec<Uuid>,
+    batches: Vec<Owed>,
     /// Found in parcels before this one, of a batch that is not over yet.
     unsendable: Vec<Unsendable>,
 }
@@ -47,7 +46,7 @@ impl Parcel {
     }
 
     /// All entries of `batch` are in this parcel and those before it.
-    pub(super) fn end_batch(&mut self, batch: Uuid) {
+    pub(super) fn end_batch(&mut self, batch: Owed) {
         self.batches.push(batch);
     }
 
@@ -78,7 +77,7 @@ impl Parcel {
 
     /// Empties the parcel after it was taken but for `unsendable`: the batches that are done, and what is to be
     /// kept aside with them.
-    pub(super) fn sent(&mut self, unsendable: Vec<Unsendable>) -> (Vec<Uuid>, Vec<Unsendable>) {
+    pub(super) fn sent(&mut self, unsendable: Vec<Unsendable>) -> (Vec<Owed>, Vec<Unsendable>) {
         self.entries.clear();
         self.bytes = 0;
         self.unsendable.extend(unsendable);

@@ -131,7 +131,7 @@ async fn the_same_signals_again_do_nothing_twice(pool: PgPool) {
     // Everything that was ever appended is owed once more, as after a crash before it was struck
     // off, and a second reactor reads beside the first.
     let journal = &scene.stage.journal;
-    journal.retire_reader(ReaderName::React).await.unwrap();
+    journal.retire_reader("react").await.unwrap();
     journal
         .activate_reader(ReaderName::React, chrono::DateTime::UNIX_EPOCH)
         .await
@@ -204,7 +204,7 @@ async fn a_week_sent_again_to_two_instances_does_no_deed_twice(pool: PgPool) {
             .during(async {
                 // Sent again as a redelivery and as a replay, and all that was stored is owed anew.
                 send().await;
-                journal.retire_reader(ReaderName::React).await.unwrap();
+                journal.retire_reader("react").await.unwrap();
                 journal
                     .activate_reader(ReaderName::React, chrono::DateTime::UNIX_EPOCH)
                     .await

@@ -1,0 +1,169 @@
+//! The readers of the outbox: kept while an instance is configured with them, given their past, and retired when
+//! nobody wants them any more.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use metrics::counter;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::http::health::{Condition, Health};
+use crate::journal::{BackFill, COUNTED, Journal, JournalError, ReaderName, Standing};
+use crate::lifecycle::pause;
+use crate::telemetry::metrics as names;
+
+/// The part of `/readyz`.
+const PART: &str = "readers";
+/// Between two looks at which readers are wanted.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// Two looks of an instance that is configured with a reader: who was not wanted for longer is told of.
+const TOLD_AFTER: Duration = Duration::from_secs(125);
+/// A reader that no instance is configured with is kept for so long: in a rolling restart the configuration of one
+/// instance is older than that of another, and it may be wrong for a moment.
+const UNWANTED_FOR: Duration = Duration::from_mins(10);
+/// Between looks at whether a past is to be filled.
+const FILL_EVERY: Duration = Duration::from_secs(2);
+/// Between slices of a past, so that ingest has room.
+const BETWEEN_SLICES: Duration = Duration::from_millis(20);
+
+/// What this instance is configured with.
+#[derive(Debug)]
+pub struct Readers {
+    /// The record.
+    pub journal: Journal,
+    /// The readers.
+    pub wanted: Vec<ReaderName>,
+    /// The time.
+    pub clock: Clock,
+    /// Told of readers that nobody wants, and of how far a past came.
+    pub health: Health,
+}
+
+impl Readers {
+    /// Looks after them until `stopping` fires.
+    pub async fn run(self, stopping: CancellationToken) {
+        tokio::join!(self.keep(&stopping), self.fill(&stopping));
+    }
+
+    async fn keep(&self, stopping: &CancellationToken) {
+        loop {
+            if let Err(error) = self.look().await {
+                warn!(error = error.chain(), "could not look after the readers");
+            }
+            if pause(LOOK_EVERY, stopping).await {
+                return;
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), JournalError> {
+        for &reader in &self.wanted {
+            let since = reader.since(self.clock.now());
+            self.journal.activate_reader(reader, since).await?;
+        }
+        let retired = self.journal.retire_readers(&self.wanted, UNWANTED_FOR);
+        for retired in retired.await? {
+            warn!(
+                reader = retired.reader,
+                batches = retired.dropped,
+                "a reader that no instance is configured with is retired, and what it was owed is dropped"
+            );
+            counter!(names::READERS_RETIRED, "reader" => retired.reader.clone()).increment(1);
+            counter!(names::READERS_DROPPED, "reader" => retired.reader).increment(retired.dropped);
+        }
+        let readers = self.journal.readers().await?;
+        let told = readers.iter().filter(|reader| is_unwanted(reader));
+        match told.map(unwanted).reduce(|a, b| a + "; " + &b) {
+            Some(detail) => self.health.set(PART, Condition::Degraded, detail),
+            None => self.health.set(PART, Condition::Ok, ""),
+        }
+        Ok(())
+    }
+
+    async fn fill(&self, stopping: &CancellationToken) {
+        let mut shown = BTreeSet::new();
+        loop {
+            let filled = self.journal.fill_some().await.unwrap_or_else(|error| {
+                warn!(
+                    error = error.chain(),
+                    "could not go on with the past of a reader"
+                );
+                false
+            });
+            // A failing database is told by those who must reach it.
+            if let Ok(fills) = self.journal.back_fills().await {
+                self.show(&fills, &mut shown);
+            }
+            let wait = if filled { BETWEEN_SLICES } else { FILL_EVERY };
+            if pause(wait, stopping).await {
+                return;
+            }
+        }
+    }
+
+    fn show(&self, fills: &[BackFill], shown: &mut BTreeSet<String>) {
+        let mut gone = std::mem::take(shown);
+        for fill in fills {
+            let part = format!("{}/back-fill", fill.reader);
+            self.health.set(part, Condition::Ok, progress(fill));
+            gone.remove(&fill.reader);
+            shown.insert(fill.reader.clone());
+        }
+        for reader in gone {
+            info!(reader, "all that was received earlier is owed as well");
+            self.health
+                .set(format!("{reader}/back-fill"), Condition::Ok, "");
+        }
+    }
+}
+
+fn is_unwanted(reader: &Standing) -> bool {
+    reader.unwanted_seconds > TOLD_AFTER.as_secs_f64()
+}
+
+/// A reader that goes soon, for `/readyz`.
+fn unwanted(standing: &Standing) -> String {
+    let Standing {
+        reader, batches, ..
+    } = standing;
+    let noun = match *batches {
+        1 => "batch",
+        COUNTED => "batches or more",
+        _ => "batches",
+    };
+    format!(
+        "{reader} is owed {batches} {noun} and no instance is configured with it: it is retired after {} minutes",
+        UNWANTED_FOR.as_secs() / 60
+    )
+}
+
+fn progress(fill: &BackFill) -> String {
+    let days = |span: TimeDelta| span.num_days().max(0);
+    let total = days(fill.until - fill.from) + 1;
+    format!(
+        "back-filling: {} of {total} days",
+        days(fill.at - fill.from)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::{BackFill, progress};
+
+    #[test]
+    fn progress_is_told_in_days() {
+        let from = DateTime::UNIX_EPOCH;
+        let fill = BackFill {
+            reader: "kafka".to_owned(),
+            from,
+            at: from + TimeDelta::hours(80),
+            until: from + TimeDelta::days(400),
+        };
+        assert_eq!(progress(&fill), "back-filling: 3 of 401 days");
+    }
+}

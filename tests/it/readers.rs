@@ -1,0 +1,334 @@
+//! Readers of the outbox: with much to read, added late, and gone from the configuration.
+
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use usher::app::Readers;
+use usher::clock::{Clock, Ids};
+use usher::event::{EventId, Verdict, parse};
+use usher::http::health::Health;
+use usher::journal::{
+    Journal, Lane, NewBatch, NewEvent, NewVerdict, OutboxRow, ReaderName, Source,
+};
+use usher::lifecycle::Lifecycle;
+
+use crate::support::database::TestDatabase;
+use crate::support::eventually;
+use crate::support::process::{Installation, settings};
+use crate::support::readiness;
+use crate::support::signer::Signer;
+
+const KAFKA: ReaderName = ReaderName::Kafka;
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Longer than any test.
+const HOLD: Duration = Duration::from_hours(1);
+/// Batches in one round of a reader.
+const ROUND: i64 = 64;
+
+/// A record of its own.
+struct Record {
+    database: TestDatabase,
+    journal: Journal,
+}
+
+impl Record {
+    async fn open() -> Self {
+        let database = TestDatabase::create().await;
+        let journal = Journal::open(&database.url()).unwrap();
+        journal.migrate().await.unwrap();
+        Self { database, journal }
+    }
+
+    async fn with_kafka() -> Self {
+        let this = Self::open().await;
+        this.journal
+            .activate_reader(KAFKA, DateTime::UNIX_EPOCH)
+            .await
+            .unwrap();
+        this
+    }
+
+    async fn run(&self, statement: &str) {
+        let pool = self.journal.pool();
+        sqlx::raw_sql(statement).execute(pool).await.unwrap();
+    }
+
+    async fn number(&self, query: &str) -> i64 {
+        let pool = self.journal.pool();
+        sqlx::query_scalar(query).fetch_one(pool).await.unwrap()
+    }
+
+    /// Appends one login and says in which batch.
+    async fn append(&self, number: u64) -> (NewBatch, EventId) {
+        let clock = Clock::system();
+        let entry = json!({
+            "event_product": "Dev-Portal",
+            "event_ts": "2026-06-23T14:28:47Z",
+            "name": "AUTHENTICATION_OUTCOME_SUCCESS",
+            "portal_id": "7d0f2f4e-1111-4222-8333-444455556666",
+            "trace_id": number,
+        });
+        let raw = entry.to_string().into_bytes();
+        let event = parse(&raw).unwrap();
+        let id = event.id;
+        let batch = NewBatch {
+            id: Ids::new(clock.clone()).next(),
+            source: Source::Webhook,
+            lane: Lane::Live,
+            part_of: None,
+            received_at: clock.now(),
+            requests: Vec::new(),
+            events: vec![NewEvent {
+                event,
+                raw: raw.into(),
+                verdict: Verdict::KeyUnknown,
+                request: None,
+            }],
+            quarantined: Vec::new(),
+        };
+        self.journal.append(&batch).await.unwrap();
+        (batch, id)
+    }
+
+    /// Has Kafka owed so many batches more, without anybody telling the planner.
+    async fn owe(&self, from: i64, to: i64) {
+        self.run(&format!(
+            "INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
+             SELECT 'kafka', ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+                 CASE WHEN n % 2 = 0 THEN 'live' ELSE 'bulk' END, now(), now(), now()
+             FROM generate_series({from}::bigint, {to}::bigint) AS n"
+        ))
+        .await;
+    }
+
+    /// How long twenty rounds take.
+    async fn rounds(&self) -> Duration {
+        let began = Instant::now();
+        for _ in 0..20 {
+            let rows = self.journal.claim(KAFKA, ROUND, HOLD).await.unwrap();
+            assert_eq!(rows.len(), 64);
+            self.strike_off(&rows).await;
+        }
+        began.elapsed()
+    }
+
+    async fn strike_off(&self, rows: &[OutboxRow]) {
+        let done: Vec<_> = rows.iter().map(OutboxRow::owed).collect();
+        self.journal
+            .finish_without(KAFKA, &done, &[])
+            .await
+            .unwrap();
+    }
+
+    async fn end(self) {
+        self.journal.close().await;
+        self.database.drop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_backlog_is_drained_as_fast_as_a_short_one() {
+    let record = Record::with_kafka().await;
+    record.owe(1, 3_000).await;
+    // Also what the server remembers of a short one.
+    record.rounds().await;
+    let short = record.rounds().await;
+    record.owe(3_001, 300_000).await;
+    let long = record.rounds().await;
+    assert!(
+        short.as_secs_f64() / long.as_secs_f64() >= 0.7,
+        "20 rounds took {short:?} of a short backlog and {long:?} of a long one"
+    );
+    // What is in others' hands is in the way of nobody.
+    record
+        .run("UPDATE outbox SET claimed_until = now() + interval '1 hour' WHERE lane = 'live' AND batch < '00000000-0000-7000-8000-000000003000'")
+        .await;
+    let began = Instant::now();
+    let backlogs = record.journal.backlogs().await.unwrap();
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(50), "{took:?}");
+    assert!(backlogs[0].batches >= 10_000, "{backlogs:?}");
+    record.end().await;
+}
+
+#[tokio::test]
+async fn a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still() {
+    let record = Record::with_kafka().await;
+    let (batch, event) = record.append(1).await;
+    let slow = record
+        .journal
+        .claim(KAFKA, ROUND, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(slow.len(), 1);
+    let verdict = NewVerdict {
+        event_ts: slow[0].first_event_ts,
+        id: event,
+        from: Verdict::KeyUnknown,
+        to: Verdict::Verified,
+    };
+    let settled = record.journal.settle(batch.id, &[verdict]).await.unwrap();
+    assert_eq!(settled, Some(1));
+    // What the first sent is the old verdict.
+    record.strike_off(&slow).await;
+    let owed = record.journal.claim(KAFKA, ROUND, HOLD).await.unwrap();
+    assert_eq!(owed.len(), 1, "the new verdict is owed to nobody");
+    record.strike_off(&owed).await;
+    assert_eq!(record.journal.backlog(KAFKA).await.unwrap().batches, 0);
+    record.end().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_no_instance_is_configured_with_is_told_and_retired() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let konnect = Signer::new(7).serve(&Lifecycle::new()).await;
+    let mut installation = Installation::new(&settings(&record.database, &konnect));
+    let longer = "UPDATE readers SET wanted_at = wanted_at - interval '5 minutes'";
+    record.run(longer).await;
+    let usher = installation.start().await;
+    eventually("it is told that nobody reads", PATIENCE, async || {
+        let parts = usher.parts().await;
+        let part = &parts["readers"];
+        let detail = part["detail"].as_str().unwrap_or_default();
+        part["status"] == "degraded" && detail.contains("kafka is owed 1 batch and")
+    })
+    .await;
+    usher.terminate().await;
+    assert!(usher.exit(PATIENCE).await.success());
+
+    let longer = "UPDATE readers SET wanted_at = wanted_at - interval '10 minutes'";
+    record.run(longer).await;
+    let usher = installation.start().await;
+    eventually("the reader is retired", PATIENCE, async || {
+        record.number("SELECT count(*) FROM readers").await == 0
+    })
+    .await;
+    assert_eq!(record.number("SELECT count(*) FROM outbox").await, 0);
+    eventually("metrics tell of it", PATIENCE, async || {
+        let metrics = usher.metrics().await;
+        metrics.contains("usher_readers_retired_total{reader=\"kafka\"} 1")
+    })
+    .await;
+    usher.terminate().await;
+    assert!(usher.exit(PATIENCE).await.success());
+    assert!(installation.log().contains("is retired"), "not in the log");
+    record.end().await;
+}
+
+/// A record of 300,000 batches, a second apart.
+async fn fill(record: &Record) {
+    record
+        .run(
+            "INSERT INTO batches (id, source, lane, received_at, first_event_ts, last_event_ts,
+                 stored, duplicates, quarantined, verdicts, requests, created_at)
+             SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'webhook', 'live',
+                 now() - make_interval(secs => 300001 - n), now(), now(), 1, 0, 0, '{}', '[]',
+                 now() - make_interval(secs => 300001 - n)
+             FROM generate_series(1, 300000) AS n",
+        )
+        .await;
+}
+
+/// What this instance is configured with, running.
+fn look_after(record: &Record, health: &Health) -> (JoinHandle<()>, CancellationToken) {
+    let stopping = CancellationToken::new();
+    let readers = Readers {
+        journal: record.journal.clone(),
+        wanted: vec![KAFKA],
+        clock: Clock::system(),
+        health: health.clone(),
+    };
+    (tokio::spawn(readers.run(stopping.clone())), stopping)
+}
+
+#[tokio::test]
+async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
+    let record = Record::open().await;
+    fill(&record).await;
+    let appends = async {
+        let mut longest = Duration::ZERO;
+        for number in 0..100 {
+            let began = Instant::now();
+            record.append(number).await;
+            longest = longest.max(began.elapsed());
+        }
+        longest
+    };
+    let activated = record.journal.activate_reader(KAFKA, DateTime::UNIX_EPOCH);
+    let (longest, activated) = tokio::join!(appends, activated);
+    activated.unwrap();
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+
+    // One instance is killed in the middle, and two others go on beside each other.
+    let health = Health::default();
+    let owed = "SELECT count(*) FROM outbox";
+    let (killed, _) = look_after(&record, &health);
+    eventually("some of the past is owed", PATIENCE, async || {
+        record.number(owed).await > 10_000
+    })
+    .await;
+    let (_, parts) = readiness(&health).await;
+    let told = parts["kafka/back-fill"]["detail"].as_str().unwrap();
+    assert!(
+        told.starts_with("back-filling: ") && told.ends_with(" of 4 days"),
+        "{told}"
+    );
+    killed.abort();
+    assert!(killed.await.unwrap_err().is_cancelled());
+    assert!(
+        record.number(owed).await < 300_000,
+        "the kill came too late"
+    );
+    // What is done meanwhile does not come again.
+    let done = record.journal.claim(KAFKA, ROUND, HOLD).await.unwrap();
+    record.strike_off(&done).await;
+    let running = [look_after(&record, &health), look_after(&record, &health)];
+    let lacking = "SELECT count(*) FROM readers WHERE fill_until IS NOT NULL";
+    eventually("all of the past is owed", PATIENCE, async || {
+        record.number(lacking).await == 0
+    })
+    .await;
+    assert_eq!(record.number(owed).await, 300_100 - ROUND);
+    eventually("it is over for whoever asks", PATIENCE, async || {
+        readiness(&health).await.1["kafka/back-fill"]["detail"] == ""
+    })
+    .await;
+    for (task, stopping) in running {
+        stopping.cancel();
+        task.await.unwrap();
+    }
+    record.end().await;
+}
+
+#[tokio::test]
+async fn readers_are_listed_and_retired_by_hand() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let installation = Installation::new(&settings(&record.database, "http://127.0.0.1:9"));
+    let listed = installation.run(&["readers", "--json"]).await.lines(0);
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["reader"], "kafka");
+    assert_eq!(listed[0]["batches"], 1);
+    let ran = installation.run(&["readers", "retire", "kafca"]).await;
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.err.contains("there is no reader named \"kafca\""),
+        "{ran:?}"
+    );
+    let ran = installation.run(&["readers", "retire", "kafka"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("kafka is retired"), "{ran:?}");
+    assert_eq!(record.number("SELECT count(*) FROM outbox").await, 0);
+    assert!(
+        installation
+            .run(&["readers", "--json"])
+            .await
+            .lines(0)
+            .is_empty()
+    );
+    record.end().await;
+}
