@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::act::told::{Told, ToldRow};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, begin};
 
 /// Actions called off in one transaction.
 const AT_ONCE: i64 = 500;
@@ -122,7 +122,7 @@ impl RuleHolder {
             }
             let now = queue.clock.now();
             queue.journal.ensure_partitions([now]).await?;
-            let mut tx = queue.pool().begin().await?;
+            let mut tx = begin(queue.pool()).await?;
             let told = cancel(&mut tx, &ids).await?;
             queue.tell(&mut tx, &told, now).await?;
             tx.commit().await?;

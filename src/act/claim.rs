@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::act::{DeedSpec, Kind, Queue, Target};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, begin};
 
 /// The first key of the advisory locks that count a rule's deeds one after the other.
 const LIMIT_LOCK: i32 = 0x7573_6861;
@@ -214,7 +214,7 @@ impl Queue {
     /// Lets an action start if fewer than the limit of its rule started within the hour. One that
     /// started before is let through: a retry counts once.
     pub(super) async fn admit(&self, claimed: &Claimed) -> Result<Admission, JournalError> {
-        let mut tx = self.pool().begin().await?;
+        let mut tx = begin(self.pool()).await?;
         // Two workers that count at once would both find room for one. Without a limit nobody counts,
         // and nobody waits for another's commit.
         sqlx::query!(

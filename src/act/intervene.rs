@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::act::outcome::cancel_followers;
 use crate::act::told::{Told, ToldRow};
 use crate::act::{ActionState, DeedSpec, Queue, Target, UnknownState};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, begin};
 
 /// Letters that a name or a reason may have.
 const MAX_LETTERS: usize = 200;
@@ -142,7 +142,7 @@ impl Queue {
     ) -> Result<Intervened, JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
-        let mut tx = self.pool().begin().await?;
+        let mut tx = begin(self.pool()).await?;
         let Some(standing) = lock(&mut tx, id).await? else {
             return Ok(Intervened::Unknown);
         };

@@ -13,7 +13,7 @@ use crate::act::calls::Call;
 use crate::act::claim::Claimed;
 use crate::act::told::{Told, ToldRow};
 use crate::act::{ActionState, Queue};
-use crate::journal::{JournalError, Lane, NewBatch, Source, append_in};
+use crate::journal::{JournalError, Lane, NewBatch, Source, append_in, begin};
 
 /// Tries of a transaction that Postgres asks to repeat.
 const TRIES: usize = 5;
@@ -77,7 +77,7 @@ impl Queue {
     async fn try_settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
-        let mut tx = self.pool().begin().await?;
+        let mut tx = begin(self.pool()).await?;
         let mut told = end(&mut tx, settlements).await?;
         let ended: HashMap<Uuid, i32> = told.iter().map(|told| (told.id, told.attempts)).collect();
         if ended.is_empty() {
@@ -148,7 +148,7 @@ impl Queue {
     pub(super) async fn cancel_stranded(&self) -> Result<usize, JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
-        let mut tx = self.pool().begin().await?;
+        let mut tx = begin(self.pool()).await?;
         let told = stranded(&mut tx).await?;
         if told.is_empty() {
             return Ok(0);
@@ -167,7 +167,7 @@ impl Queue {
         reason: &str,
         attempt: &AttemptRecord,
     ) -> Result<(), JournalError> {
-        let mut tx = self.pool().begin().await?;
+        let mut tx = begin(self.pool()).await?;
         let is_ours = sqlx::query_scalar!(
             r"
             UPDATE actions
@@ -220,7 +220,7 @@ impl Queue {
         wait: Duration,
         attempt: &AttemptRecord,
     ) -> Result<(), JournalError> {
-        let mut tx = self.pool().begin().await?;
+        let mut tx = begin(self.pool()).await?;
         let attempts = sqlx::query_scalar!(
             r"
             UPDATE actions

@@ -8,7 +8,7 @@ use crate::act::enqueue::on_limit;
 use crate::act::outcome::cancel_followers;
 use crate::act::told::{Told, ToldRow};
 use crate::act::{NewChain, OnLimit, Queue, Standing};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, begin};
 
 /// Actions withdrawn in one transaction.
 const AT_ONCE: i64 = 500;
@@ -62,7 +62,7 @@ impl Queue {
             }
             let now = self.clock.now();
             self.journal.ensure_partitions([now]).await?;
-            let mut tx = self.pool().begin().await?;
+            let mut tx = begin(self.pool()).await?;
             let mut told = cancel(&mut tx, &free).await?;
             let count = told.len();
             if count == 0 {

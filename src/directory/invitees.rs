@@ -4,7 +4,7 @@
 use konnect::{DeveloperId, PortalId};
 
 use crate::directory::Directory;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, begin};
 
 /// The first key of the advisory locks on addresses.
 const ADDRESS_LOCK: i32 = 0x7573_6862;
@@ -18,7 +18,7 @@ impl Directory {
         email: &str,
         full_name: Option<&str>,
     ) -> Result<DeveloperId, JournalError> {
-        let mut tx = self.journal.pool().begin().await?;
+        let mut tx = begin(self.journal.pool()).await?;
         // Two events about one address must come to one id.
         sqlx::query!(
             r#"SELECT pg_advisory_xact_lock($1, hashtext($2 || lower($3::text COLLATE "C")))"#,

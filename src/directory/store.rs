@@ -9,7 +9,7 @@ use crate::directory::known::Known;
 use crate::directory::write::Writing;
 use crate::directory::{Directory, Look, Snapshot, looks, touched};
 use crate::event::{OwnEvent, Verdict};
-use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
+use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in, begin};
 
 /// Events of one batch; readers handle a batch at a time.
 const SLICE: usize = 5_000;
@@ -55,7 +55,7 @@ impl Directory {
     async fn try_store(&self, look: Look, snapshot: &Snapshot) -> Result<Stored, JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
-        let mut tx = self.journal.pool().begin().await?;
+        let mut tx = begin(self.journal.pool()).await?;
         let first_complete = looks::lock(&mut tx, look.portal_id).await?;
         let known = Known::load(&mut tx, snapshot).await?;
         let changes = compare(snapshot, &known, look.number, first_complete);

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::event::{CustomEvent, Verdict};
 use crate::journal::append::{append_in, count};
 use crate::journal::{
-    Journal, JournalError, Lane, NewBatch, NewEvent, RequestRecord, SLICE, Source,
+    Journal, JournalError, Lane, NewBatch, NewEvent, RequestRecord, SLICE, Source, begin,
 };
 
 /// Tries before the caller hears of trouble that asks for a repetition.
@@ -86,7 +86,7 @@ impl Journal {
     async fn try_take_told(&self, told: &NewTold) -> Result<Told, JournalError> {
         let times = told.events.iter().map(|new| new.event.occurred_at);
         self.ensure_partitions(times).await?;
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let (new, differing) = write_ids(&mut tx, told).await?;
         let subjects = write_subjects(&mut tx, &new, told.request.received_at).await?;
         write_told(&mut tx, &new, &subjects, told.request.received_at).await?;

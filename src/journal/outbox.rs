@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::journal::batch::{NewBatch, Source};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, begin};
 
 /// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
 /// the back-fill of a new reader and the moment it is known.
@@ -69,7 +69,7 @@ impl Journal {
         reader: ReaderName,
         since: DateTime<Utc>,
     ) -> Result<(), JournalError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
             .execute(&mut *tx)
             .await?;
@@ -104,7 +104,7 @@ impl Journal {
 
     /// Ends `reader`: nothing is owed to it any more.
     pub async fn retire_reader(&self, reader: ReaderName) -> Result<(), JournalError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
             .execute(&mut *tx)
             .await?;

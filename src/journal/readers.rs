@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::journal::old_rows::SLICE;
 use crate::journal::outbox::READERS_LOCK;
-use crate::journal::{Journal, JournalError, ReaderName};
+use crate::journal::{Journal, JournalError, ReaderName, begin};
 
 /// An endpoint that is not owed anything any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Journal {
     }
 
     async fn drop_reader(&self, reader: &str) -> Result<u64, JournalError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
             .execute(&mut *tx)
             .await?;

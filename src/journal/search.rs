@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::events::EventRow;
-use crate::journal::{Journal, JournalError, StoredEvent};
+use crate::journal::{Journal, JournalError, StoredEvent, begin};
 
 /// Bytes of entries in one page, whatever their number: each may be as long as a line may be.
 const PAGE_BYTES: i64 = 8 * 1024 * 1024;
@@ -94,7 +94,7 @@ impl Journal {
         limit: i64,
     ) -> Result<Found, JournalError> {
         let mut query = select(filter, after, limit.saturating_add(1));
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query_scalar!(
             "SELECT set_config('statement_timeout', $1, true)",
             SEARCH_TIMEOUT.as_millis().to_string(),

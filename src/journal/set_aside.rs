@@ -4,7 +4,7 @@
 use metrics::counter;
 use uuid::Uuid;
 
-use crate::journal::{Journal, JournalError, ReaderName, StoredEvent, finish_in};
+use crate::journal::{Journal, JournalError, ReaderName, StoredEvent, begin, finish_in};
 use crate::telemetry::metrics as names;
 
 /// An event that cannot be sent on, and why.
@@ -38,7 +38,7 @@ impl Journal {
         batches: &[Uuid],
         unsendable: &[Unsendable],
     ) -> Result<(), JournalError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         for kept in unsendable {
             let event = &kept.event;
             sqlx::query!(

@@ -6,7 +6,9 @@ use uuid::Uuid;
 use crate::event::{EventId, Verdict};
 use crate::journal::append::append_in;
 use crate::journal::events::EventRow;
-use crate::journal::{Journal, JournalError, NewBatch, Position, Quarantined, StoredEvent};
+use crate::journal::{
+    Journal, JournalError, NewBatch, Position, Quarantined, StoredEvent, begin,
+};
 
 /// Bytes of entries in one slice, whatever their number: each may be as long as a line may be.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
@@ -89,7 +91,7 @@ impl Journal {
         let (time, id) = after.map_or((filter.from, Uuid::nil()), |after| {
             (after.event_ts, after.id.as_uuid())
         });
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query_scalar!(
             "SELECT set_config('statement_timeout', $1, true)",
             LOOK_TIMEOUT,
@@ -149,7 +151,7 @@ impl Journal {
         batch: Uuid,
         verdicts: &[NewVerdict],
     ) -> Result<Option<u64>, JournalError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         // The rows are locked, so that none of them is claimed before the verdict is written.
         let claims = sqlx::query_scalar!(
             r#"
@@ -298,7 +300,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         self.ensure_partitions(batch.events.iter().map(|new| new.event.event_ts))
             .await?;
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let struck = sqlx::query!("DELETE FROM quarantine WHERE id = $1", id)
             .execute(&mut *tx)
             .await?;

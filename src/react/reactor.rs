@@ -18,7 +18,7 @@ use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
 use crate::directory::{Directory, Touched};
 use crate::event::{AuditEvent, Signal, SignalKind};
-use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in};
+use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent, begin, finish_in};
 use crate::lifecycle::pause;
 use crate::react::call_off::CallingOff;
 use crate::react::custom::{self, Waiting};
@@ -392,7 +392,7 @@ impl Reactor {
         if !self.are_in_force(rules) {
             return Ok(false);
         }
-        let mut tx = self.journal.pool().begin().await?;
+        let mut tx = begin(self.journal.pool()).await?;
         let mut enqueued = Vec::new();
         for chain in chains {
             enqueued.extend(self.queue.enqueue(&mut tx, chain).await?);
