@@ -16,6 +16,7 @@ mod quarantine;
 mod reach;
 mod reconcile;
 mod record;
+mod release;
 mod replay;
 mod rules;
 mod serve;
@@ -71,7 +72,7 @@ enum Command {
     Events(events::EventsArgs),
     /// Look at the requests that brought entries in
     Deliveries(listing::ReceivedArgs),
-    /// Look at what was kept aside
+    /// Look at what was kept aside, and release it
     Quarantine(quarantine::QuarantineArgs),
     /// Look at actions; approve, reject, retry, cancel or pause them
     Actions(actions::ActionsArgs),

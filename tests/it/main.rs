@@ -15,6 +15,7 @@
 //! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::two_publishers_repeat_nothing`, `upkeep::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
 //! | a report that runs for minutes | `upkeep::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
 //! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::takes_odd_bytes_and_dates_without_failing_the_rest` |
+//! | rights that were revoked, a table that was changed | `own_trouble::what_the_database_refuses_for_a_reason_of_its_own_is_kept_for_later`, `own_trouble::what_was_set_aside_for_a_reason_that_has_gone_is_released` |
 //! | a caller that goes away while a transaction begins | `transactions::a_transaction_cut_at_any_moment_leaves_nothing_behind` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -46,6 +47,7 @@ mod onboarding;
 mod onboarding_guides;
 mod org_logs;
 mod output;
+mod own_trouble;
 mod publish;
 mod react;
 mod reconcile;
