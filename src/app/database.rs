@@ -164,24 +164,24 @@ async fn make_partitions_ahead(journal: &Journal) -> Result<(), JournalError> {
 
 /// Tells `health` how the database does, and makes partitions ahead, until cancelled.
 pub(super) async fn watch(journal: Journal, health: Health, cancel: CancellationToken) {
-    let mut was_well = true;
+    let mut told = None;
     let mut ahead_at = Instant::now() + AHEAD_EVERY;
     while !pause(PING_EVERY, &cancel).await {
         let answer = tokio::time::timeout(PING_TIMEOUT, journal.ping()).await;
         let well = matches!(answer, Ok(Ok(true)));
-        if well != was_well {
-            if well {
+        let trouble = (!well).then(|| match answer {
+            Ok(Ok(false)) => journal.hindrance().unwrap_or_else(silence),
+            Ok(Ok(true) | Err(_)) | Err(_) => silence(),
+        });
+        if trouble != told {
+            if let Some(trouble) = &trouble {
+                health.set("database", Condition::Down, trouble.as_str());
+                warn!(trouble, "the database takes no writes");
+            } else {
                 health.set("database", Condition::Ok, "");
                 info!("the database answers again");
-            } else {
-                health.set(
-                    "database",
-                    Condition::Down,
-                    "it does not answer or takes no writes",
-                );
-                warn!("the database does not answer or takes no writes");
             }
-            was_well = well;
+            told = trouble;
         }
         if well && Instant::now() >= ahead_at {
             ahead_at = Instant::now() + AHEAD_EVERY;
@@ -190,4 +190,8 @@ pub(super) async fn watch(journal: Journal, health: Health, cancel: Cancellation
             }
         }
     }
+}
+
+fn silence() -> String {
+    "it does not answer or takes no writes".to_owned()
 }

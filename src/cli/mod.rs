@@ -17,6 +17,7 @@ mod reach;
 mod readers;
 mod reconcile;
 mod record;
+mod release;
 mod replay;
 mod rules;
 mod serve;
@@ -72,7 +73,7 @@ enum Command {
     Events(events::EventsArgs),
     /// Look at the requests that brought entries in
     Deliveries(listing::ReceivedArgs),
-    /// Look at what was kept aside
+    /// Look at what was kept aside, and release it
     Quarantine(quarantine::QuarantineArgs),
     /// Look at what each reader of the outbox is owed; retire one
     Readers(readers::ReadersArgs),

@@ -1,4 +1,4 @@
-//! `usher quarantine`: what was kept aside, newest first, and one of it whole.
+//! `usher quarantine`: what was kept aside, newest first, and one of it whole; `release.rs` has the rest.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::cli::listing::{Listing, Page, ReceivedArgs};
 use crate::cli::record::{Record, or_stopped};
+use crate::cli::release::{self, ReleaseArgs};
 use crate::cli::table::{bytes_as_text, field};
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
@@ -33,6 +34,8 @@ enum QuarantineCommand {
     List(ReceivedArgs),
     /// Show one entry or body with all its bytes
     Show(ShowArgs),
+    /// Take up again what was kept aside for a reason that has gone
+    Release(ReleaseArgs),
 }
 
 #[derive(Debug, Args)]
@@ -49,6 +52,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     match args.command {
         Some(QuarantineCommand::Show(args)) => show(args, environment).await,
+        Some(QuarantineCommand::Release(args)) => release::run(args, environment).await,
         Some(QuarantineCommand::List(args)) => list(args, environment).await,
         None => list(args.list, environment).await,
     }

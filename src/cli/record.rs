@@ -60,6 +60,10 @@ impl Record {
         self.database.journal()
     }
 
+    pub(super) fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
     pub(super) fn ids(&self) -> Ids {
         Ids::new(self.clock.clone())
     }

@@ -6,6 +6,7 @@ mod gather;
 mod keys;
 mod recheck;
 mod recognise;
+mod release;
 mod reverify;
 mod same_key;
 mod split;
@@ -33,6 +34,7 @@ use crate::telemetry::metrics as names;
 
 pub use keys::{KeyRing, KeysError};
 pub use recheck::recheck_until_stopped;
+pub use release::{Release, Taken as TakenUp};
 pub use reverify::{Change, Reverified, Reverify};
 pub use verify::CheckError;
 

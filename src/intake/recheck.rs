@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -14,7 +15,8 @@ use crate::clock::Ids;
 use crate::event::{self, Verdict};
 use crate::intake::{Intake, IntakeError, REASON_KEY_UNKNOWN};
 use crate::journal::{
-    Journal, JournalError, Lane, NewBatch, NewEvent, NewVerdict, Quarantined, Source, StoredEvent,
+    Journal, JournalError, Lane, NewBatch, NewEvent, NewVerdict, Quarantined, Released, Source,
+    StoredEvent,
 };
 use crate::lifecycle::pause;
 
@@ -122,12 +124,16 @@ pub(super) async fn release(
             };
             let batch = released(ids, row.received_at, new);
             match journal.release_quarantined(row.id, &batch).await {
-                Err(error) if !error.is_transient() => {
+                Err(error) if !error.is_outage() => {
                     // One row that the record refuses must not hold up those behind it.
                     warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
                     Ok(false)
                 }
-                released => released.map(|()| true),
+                Ok(Released::Refused) => {
+                    warn!(quarantine.id = %row.id, "the database refuses the row, it stays aside");
+                    Ok(false)
+                }
+                released => released.map(|_| true),
             }
         }
         Verdict::Failed => journal
@@ -138,7 +144,8 @@ pub(super) async fn release(
     }
 }
 
-fn released(ids: &Ids, received_at: chrono::DateTime<chrono::Utc>, new: NewEvent) -> NewBatch {
+/// A batch of one entry that was kept aside.
+pub(super) fn released(ids: &Ids, received_at: DateTime<Utc>, new: NewEvent) -> NewBatch {
     NewBatch {
         id: ids.next(),
         source: Source::Webhook,

@@ -259,7 +259,7 @@ impl Reverify {
     }
 
     /// The verdict on each entry, against the keys that were good when it was received.
-    async fn verdicts(
+    pub(super) async fn verdicts(
         &self,
         entries: Vec<(&Vec<u8>, DateTime<Utc>)>,
     ) -> Result<Vec<Verdict>, IntakeError> {

@@ -99,7 +99,7 @@ impl Scribe {
                 answer_all(asking, &appended);
                 Database::There
             }
-            Err(error) if error.is_transient() || asking.len() == 1 => {
+            Err(error) if asking.len() == 1 || self.concerns_all(&error).await => {
                 let database = Database::after(&error);
                 let error = Arc::new(error);
                 for (answer, _room) in asking {
@@ -115,6 +115,14 @@ impl Scribe {
                 );
                 self.write_apart(batch, asking).await
             }
+        }
+    }
+
+    /// Whether each of the requests would fail as all of them did.
+    async fn concerns_all(&self, error: &JournalError) -> bool {
+        match error {
+            JournalError::Unfit { .. } => !matches!(self.journal.ping().await, Ok(true)),
+            error => error.is_outage(),
         }
     }
 
@@ -195,7 +203,8 @@ impl Database {
     fn after(error: &JournalError) -> Self {
         match error {
             JournalError::Unavailable(_) => Self::Away,
-            JournalError::Repeat(_)
+            JournalError::Unfit { .. }
+            | JournalError::Repeat(_)
             | JournalError::Refused { .. }
             | JournalError::Inconsistent { .. }
             | JournalError::Closed

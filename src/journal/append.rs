@@ -47,6 +47,7 @@ impl Way {
             (
                 _,
                 JournalError::Unavailable(_)
+                | JournalError::Unfit { .. }
                 | JournalError::Closed
                 | JournalError::LeaseLost
                 | JournalError::SchemaNewer { .. }
@@ -98,7 +99,7 @@ impl Journal {
         loop {
             tries += 1;
             let outcome = self.try_append(batch, held, way).await;
-            self.fullness.note(&outcome);
+            self.hindrance.note(&outcome, batch.received_at);
             match outcome {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());

@@ -70,7 +70,9 @@ impl Journal {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.try_take_told(told).await {
+            let outcome = self.try_take_told(told).await;
+            self.hindrance.note(&outcome, told.request.received_at);
+            match outcome {
                 Ok(outcome) => {
                     self.wake_readers();
                     return Ok(outcome);

@@ -14,7 +14,17 @@ pub enum JournalError {
     /// Two transactions met, or a partition was missing: the same call again will do.
     #[error("the database asked to repeat the transaction")]
     Repeat(#[source] sqlx::Error),
-    /// Postgres refused the statement; repeating it will not help.
+    /// Postgres refuses for a reason that no row is to blame for, such as a right that was revoked:
+    /// it is mended outside, and the same call will do then.
+    #[error("{} ({code})", plainly(code))]
+    Unfit {
+        /// SQLSTATE.
+        code: String,
+        /// What Postgres said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Postgres refused the values of a row; repeating it will not help.
     #[error("the database refused: {code}")]
     Refused {
         /// SQLSTATE.
@@ -53,11 +63,17 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether the same call may succeed later without anybody's help.
+    /// Whether the same call may succeed later as it is.
     pub fn is_transient(&self) -> bool {
+        self.is_outage() || matches!(self, Self::Unfit { .. })
+    }
+
+    /// Whether other calls fail as well, whatever they are about; else others may be worth a try.
+    pub fn is_outage(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Repeat(_) | Self::Closed | Self::LeaseLost => true,
-            Self::Refused { .. }
+            Self::Unfit { .. }
+            | Self::Refused { .. }
             | Self::Inconsistent { .. }
             | Self::SchemaNewer { .. }
             | Self::Migrate(_) => false,
@@ -89,6 +105,7 @@ impl JournalError {
                 .map(Cow::into_owned),
             Self::Refused { code, .. } => Some(code.clone()),
             Self::Unavailable(_)
+            | Self::Unfit { .. }
             | Self::Inconsistent { .. }
             | Self::Closed
             | Self::LeaseLost
@@ -158,20 +175,35 @@ impl From<sqlx::Error> for JournalError {
             "40P01" | "40001" | "23514" | "55P03" => Self::Repeat(error),
             // No connection, no entrance (a password or a name that is being changed), out of
             // resources or disk, shutdown and start-up: all of it is mended outside.
-            // 25006: a standby, or a database that is read-only for now.
-            // 42P01, 42703: a table or column that a migration under way has yet to make.
-            _ if [
-                "08", "25006", "28", "3D", "42703", "42P01", "53", "55", "57", "58",
-            ]
-            .iter()
-            .any(|class| code.starts_with(class)) =>
-            {
+            _ if ["08", "28", "3D", "53", "55", "57", "58"].contains(&class(&code)) => {
                 Self::Unavailable(error)
             }
-            _ => Self::Refused {
+            // A value, a constraint: only these are the row's.
+            _ if ["22", "23"].contains(&class(&code)) => Self::Refused {
+                code,
+                source: error,
+            },
+            _ => Self::Unfit {
                 code,
                 source: error,
             },
         }
+    }
+}
+
+/// The class of a SQLSTATE: <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+fn class(code: &str) -> &str {
+    code.get(..2).unwrap_or(code)
+}
+
+/// What a SQLSTATE means for whoever runs usher.
+fn plainly(code: &str) -> &'static str {
+    match (code, class(code)) {
+        ("42501", _) => "usher lacks a right in the database",
+        (_, "25") => "the database takes no writes",
+        // Also while a migration under way has yet to make it.
+        (_, "42") => "a table is not as usher knows it",
+        (_, "XX") => "the database reports damage",
+        _ => "the database does not do what usher asks",
     }
 }

@@ -11,7 +11,7 @@ mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
-mod full;
+mod hindrance;
 mod insert;
 mod keys;
 mod leases;
@@ -20,6 +20,7 @@ mod outbox;
 mod partitions;
 mod quarantine;
 mod readers;
+mod release;
 mod repeats;
 mod replays;
 mod row;
@@ -53,6 +54,7 @@ pub use old_rows::SLICE;
 pub use outbox::{Backlog, COUNTED, OutboxRow, Owed, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::{Retired, Standing};
+pub use release::{KeptFilter, Released};
 pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{EventFilter, Found, Position};
@@ -73,7 +75,7 @@ pub struct Journal {
     partitions: partitions::Partitions,
     replays: Arc<replays::Replays>,
     appended: Arc<Notify>,
-    fullness: Arc<full::Fullness>,
+    hindrance: Arc<hindrance::Hindrance>,
 }
 
 impl Journal {
@@ -100,7 +102,7 @@ impl Journal {
             partitions: partitions::Partitions::default(),
             replays: Arc::default(),
             appended: Arc::new(Notify::new()),
-            fullness: Arc::default(),
+            hindrance: Arc::default(),
         }
     }
 
@@ -127,14 +129,15 @@ impl Journal {
         Ok(connection)
     }
 
-    /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk.
+    /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk, nor a server that is not as
+    /// usher needs it ([`hindrance`](Self::hindrance) says what is wrong).
     pub async fn ping(&self) -> Result<bool, JournalError> {
         let writable = sqlx::query_scalar!(
             r#"SELECT current_setting('transaction_read_only') = 'off' AS "writable!""#
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(writable && !self.fullness.is_full())
+        Ok(writable && self.takes_rows().await?)
     }
 
     /// What time it is by the database's clock: the one that all instances share.

@@ -138,7 +138,8 @@ impl Partitions {
         if missing.is_empty() {
             return Ok(closed);
         }
-        let mut connection = pool.acquire().await?;
+        // Not of the pool any more: cut at any moment, it is closed with whatever is under way.
+        let mut connection = pool.acquire().await?.detach();
         for range in missing {
             if make(&mut connection, range).await? {
                 self.known
@@ -149,6 +150,7 @@ impl Partitions {
                 closed.0.insert(range);
             }
         }
+        connection.close().await?;
         Ok(closed)
     }
 

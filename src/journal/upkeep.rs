@@ -192,7 +192,7 @@ async fn finish_detaching(
             info!(partition = range.table(), "finished a detachment");
             Ok(true)
         }
-        Err(error) if error.is_transient() => {
+        Err(error) if error.is_outage() => {
             warn!(
                 partition = range.table(),
                 error = error.chain(),

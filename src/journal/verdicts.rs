@@ -4,9 +4,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
-use crate::journal::append::append_in;
 use crate::journal::events::EventRow;
-use crate::journal::{Journal, JournalError, NewBatch, Position, Quarantined, StoredEvent};
+use crate::journal::{Journal, JournalError, Position, Quarantined, StoredEvent};
 
 /// Bytes of entries in one slice, whatever their number: each may be as long as a line may be.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
@@ -292,28 +291,6 @@ impl Journal {
         )
         .execute(&self.pool)
         .await?;
-        Ok(())
-    }
-
-    /// Appends what was kept aside under `id` and strikes the row, in one transaction.
-    pub async fn release_quarantined(
-        &self,
-        id: Uuid,
-        batch: &NewBatch,
-    ) -> Result<(), JournalError> {
-        self.ensure_partitions(batch.events.iter().map(|new| new.event.event_ts))
-            .await?;
-        let mut tx = self.pool.begin().await?;
-        let struck = sqlx::query!("DELETE FROM quarantine WHERE id = $1", id)
-            .execute(&mut *tx)
-            .await?;
-        if struck.rows_affected() == 0 {
-            // Another instance released it.
-            return Ok(());
-        }
-        append_in(&mut tx, batch).await?;
-        tx.commit().await?;
-        self.wake_readers();
         Ok(())
     }
 }

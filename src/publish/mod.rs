@@ -38,6 +38,8 @@ use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
 const PART: &str = "kafka";
+/// Why readers keep events aside; these are stored, and cannot be sent on.
+pub const KEPT_REASONS: [&str; 2] = [round::REASON_TOO_LARGE, forward::REASON_REFUSED];
 /// Who may publish.
 const LEASE: &str = "publish";
 /// Between two tries to publish.

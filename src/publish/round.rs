@@ -42,7 +42,7 @@ const LAST_REPORTS: Duration = Duration::from_secs(3);
 const UNREADABLE: Duration = Duration::from_mins(5);
 
 /// Kept aside: Kafka does not take so large a message.
-const REASON_TOO_LARGE: &str = "message_too_large";
+pub(super) const REASON_TOO_LARGE: &str = "message_too_large";
 
 /// How messages are handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +195,7 @@ impl Round<'_> {
         let row = &self.claimed[batch].row;
         let events = match journal.events_of(row).await {
             Ok(events) => events,
-            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) if error.is_outage() => return Err(error.into()),
             Err(error) => {
                 error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
                 journal

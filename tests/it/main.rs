@@ -22,6 +22,8 @@
 //! | a reader taken out of the configuration, or added late | `readers::a_reader_that_no_instance_is_configured_with_is_told_and_retired`, `readers::a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once` |
 //! | a long outbox | `readers::a_long_backlog_is_drained_as_fast_as_a_short_one` |
 //! | a claim outlived while a verdict grows | `readers::a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still` |
+//! | rights that were revoked, a table that was changed | `own_trouble::what_the_database_refuses_for_a_reason_of_its_own_is_kept_for_later`, `own_trouble::what_was_set_aside_for_a_reason_that_has_gone_is_released` |
+//! | a caller that goes away while a transaction begins | `transactions::a_transaction_cut_at_any_moment_leaves_nothing_behind` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -54,6 +56,7 @@ mod onboarding;
 mod onboarding_guides;
 mod org_logs;
 mod output;
+mod own_trouble;
 mod publish;
 mod react;
 mod readers;
@@ -69,6 +72,7 @@ mod seen;
 mod spool;
 mod support;
 mod tidy;
+mod transactions;
 mod trouble;
 mod upkeep;
 mod usage;

@@ -10,6 +10,8 @@ mod witness;
 
 use std::time::Duration;
 
+pub(super) use parcel::REASON_REFUSED;
+
 use metrics::{counter, histogram};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -192,7 +194,7 @@ impl Forwarder {
     async fn entries_of(&self, row: &OutboxRow) -> Result<Option<Vec<StoredEvent>>, RoundError> {
         let mut events = match self.journal.events_of(row).await {
             Ok(events) => events,
-            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) if error.is_outage() => return Err(error.into()),
             Err(error) => {
                 error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
                 let reader = self.endpoint.reader;

@@ -8,7 +8,7 @@ use crate::journal::{Owed, StoredEvent, Unsendable};
 use crate::publish::forward::endpoint::Refusal;
 
 /// Kept aside: an endpoint refuses this entry and takes others.
-const REASON_REFUSED: &str = "forward_refused";
+pub(in crate::publish) const REASON_REFUSED: &str = "forward_refused";
 /// So many entries are refused one after the other, and none is taken, until somebody must ask whether the endpoint
 /// takes any at all.
 const SUSPECTS: usize = 4;

@@ -25,6 +25,21 @@ impl TestDatabase {
         this
     }
 
+    /// Makes an empty one that a role of its own owns, which is no superuser and has the database's
+    /// name; where it answers that role.
+    pub async fn create_with_owner() -> (Self, String) {
+        let this = Self::create().await;
+        let name = &this.name;
+        this.administer(&format!("CREATE ROLE {name} LOGIN PASSWORD '{name}'"))
+            .await;
+        this.administer(&format!("ALTER DATABASE {name} OWNER TO {name}"))
+            .await;
+        let mut url: url::Url = this.url().parse().expect("a URL");
+        url.set_username(name).expect("it has a host");
+        url.set_password(Some(name)).expect("it has a host");
+        (this, url.to_string())
+    }
+
     /// Where it answers.
     pub fn url(&self) -> String {
         let mut url: url::Url = self.server.parse().expect("DATABASE_URL is a URL");
@@ -90,6 +105,8 @@ impl TestDatabase {
     /// Drops it, whoever is still connected.
     pub async fn drop(self) {
         self.administer(&format!("DROP DATABASE {} WITH (FORCE)", self.name))
+            .await;
+        self.administer(&format!("DROP ROLE IF EXISTS {}", self.name))
             .await;
     }
 

@@ -1,0 +1,154 @@
+//! `usher quarantine release`: takes up again what was kept aside for a reason that has gone.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::build_client;
+use crate::cli::listing::PAGE;
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::times::{Moment, ends};
+use crate::cli::{CliError, Common, DIFFERENCES, Output, counted};
+use crate::config::{Environment, VerifyPolicy};
+use crate::intake::{Intake, KeyRing, Release, Reverify, TakenUp};
+use crate::journal::{CheckFilter, Journal, KeptFilter, far_future};
+use crate::publish::KEPT_REASONS;
+
+/// Arguments of `usher quarantine release`.
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArgs {
+    /// The rows' ids
+    #[arg(value_name = "ID", conflicts_with_all = ["reason", "from", "to", "all"])]
+    ids: Vec<Uuid>,
+    /// Only what was kept aside for this reason, such as `refused_by_database`
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    /// Earliest receipt: RFC 3339, or how long ago (2h)
+    #[arg(long, value_name = "T")]
+    from: Option<Moment>,
+    /// Received before: RFC 3339, or how long ago (1h)
+    #[arg(long, value_name = "T")]
+    to: Option<Moment>,
+    /// Everything, or everything that the other arguments name
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(
+    args: ReleaseArgs,
+    environment: &Environment,
+) -> Result<ExitCode, CliError> {
+    let is_filtered = args.reason.is_some() || args.from.is_some() || args.to.is_some();
+    if args.ids.is_empty() && !is_filtered && !args.all {
+        return Err(CliError::Usage(
+            "name what to release: IDs, --reason, --from, --to or --all".to_owned(),
+        ));
+    }
+    let record = Record::open(&args.common, environment).await?;
+    let (from, to) = ends(args.from, args.to, record.clock.now())?;
+    let ids: BTreeSet<Uuid> = args.ids.into_iter().collect();
+    let filter = KeptFilter {
+        ids: (!ids.is_empty()).then(|| ids.iter().copied().collect()),
+        reason: args.reason,
+        except: KEPT_REASONS.map(str::to_owned).to_vec(),
+        from: from.unwrap_or(chrono::DateTime::UNIX_EPOCH),
+        to: to.unwrap_or_else(far_future),
+    };
+    let release = prepare(&record).await?;
+    let journal = record.journal().clone();
+    let work = take_up(release, journal, &filter);
+    let (taken, found) = or_stopped(record.finish(work).await?)?;
+    tell(taken, Output::new(args.common.json))?;
+    let missing = ids.len().saturating_sub(found);
+    if missing > 0 {
+        return Err(CliError::Failed(anyhow!(
+            "{} names no row of the quarantine that holds an entry to be stored",
+            counted(missing, "id")
+        )));
+    }
+    Ok(if taken.left > 0 {
+        ExitCode::from(DIFFERENCES)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The way in of this configuration, with the keys as fresh as they can be had.
+async fn prepare(record: &Record) -> Result<Release, CliError> {
+    let journal = record.journal();
+    let policy = record.config.ingest.verify;
+    let ring = KeyRing::new(
+        build_client(&record.config.konnect)?,
+        journal.clone(),
+        record.clock.clone(),
+    );
+    if policy != VerifyPolicy::Off
+        && let Err(error) = ring.refresh(record.clock.now()).await
+    {
+        let error = anyhow!(error);
+        Output::progress(&format!("{error:#}: checking against the keys seen before"));
+    }
+    let everything = CheckFilter {
+        from: chrono::DateTime::UNIX_EPOCH,
+        to: far_future(),
+        portal_id: None,
+        verdict: None,
+    };
+    let checks = Reverify::new(journal.clone(), record.ids(), everything, false).await;
+    let intake = Intake::new(
+        journal.clone(),
+        Arc::new(ring),
+        policy,
+        record.config.ingest.max_line_bytes,
+        record.ids(),
+        record.lifecycle(),
+    );
+    let checks = checks.context("could not read the signing keys")?;
+    Ok(Release::new(intake, checks))
+}
+
+/// What came of it, and how many rows were found.
+async fn take_up(
+    mut release: Release,
+    journal: Journal,
+    filter: &KeptFilter,
+) -> Result<(TakenUp, usize), CliError> {
+    let (mut after, mut found) = (None, 0);
+    loop {
+        let rows = journal.kept(filter, after, PAGE).await;
+        let rows = rows.context("could not read the quarantine")?;
+        let Some(last) = rows.last() else {
+            return Ok((release.so_far(), found));
+        };
+        after = Some((last.received_at, last.id));
+        found += rows.len();
+        if let Err(error) = release.take_up(rows).await {
+            let done = release.so_far();
+            let done = done.released + done.duplicates;
+            return Err(CliError::Failed(anyhow!(error).context(format!(
+                "could not go on after {}",
+                counted(done, "released row")
+            ))));
+        }
+    }
+}
+
+fn tell(taken: TakenUp, output: Output) -> Result<(), CliError> {
+    let TakenUp {
+        released,
+        duplicates,
+        left,
+    } = taken;
+    output.data(
+        &format!("{released} released, {duplicates} known already, {left} left as they are"),
+        &json!({ "released": released, "duplicates": duplicates, "left": left }),
+    )?;
+    Ok(())
+}

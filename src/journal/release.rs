@@ -1,0 +1,120 @@
+//! What was kept aside becomes an event after all.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::journal::{Appended, Journal, JournalError, NewBatch, Quarantined, append_in};
+
+/// Bytes of rows in one slice, whatever their number: a row may hold a body of megabytes.
+const SLICE_BYTES: i64 = 8 * 1024 * 1024;
+
+/// What became of a row that was taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// Its event is stored.
+    Stored,
+    /// Its event was stored already, and has one copy more.
+    Known,
+    /// The database does not take the event; the row is as it was.
+    Refused,
+    /// Somebody else released it.
+    Gone,
+}
+
+/// Rows to be taken up again.
+#[derive(Debug, Clone)]
+pub struct KeptFilter {
+    /// Only these.
+    pub ids: Option<Vec<Uuid>>,
+    /// Only those with this reason.
+    pub reason: Option<String>,
+    /// None with one of these reasons.
+    pub except: Vec<String>,
+    /// Earliest receipt, inclusive.
+    pub from: DateTime<Utc>,
+    /// Latest receipt, exclusive.
+    pub to: DateTime<Utc>,
+}
+
+impl Journal {
+    /// Up to `limit` rows with all their bytes, oldest first, after the time and id of `after`, and no
+    /// more than a bounded number of bytes.
+    pub async fn kept(
+        &self,
+        filter: &KeptFilter,
+        after: Option<(DateTime<Utc>, Uuid)>,
+        limit: i64,
+    ) -> Result<Vec<Quarantined>, JournalError> {
+        let (time, id) = after.unzip();
+        Ok(sqlx::query_as!(
+            Quarantined,
+            r#"
+            SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
+            FROM (
+                SELECT
+                    *,
+                    sum(octet_length(raw)) OVER (ORDER BY received_at, id) - octet_length(raw)
+                        AS bytes_before
+                FROM (
+                    SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
+                    FROM quarantine
+                    WHERE received_at >= $1 AND received_at < $2
+                        AND ($3::uuid[] IS NULL OR id = ANY($3))
+                        AND ($4::text IS NULL OR reason = $4)
+                        AND reason <> ALL($5::text[])
+                        AND (
+                            $6::timestamptz IS NULL
+                            OR (received_at, id) > ($6::timestamptz, $7::uuid)
+                        )
+                    ORDER BY received_at, id
+                    LIMIT $8
+                ) AS oldest
+            ) AS sized
+            WHERE bytes_before < $9
+            ORDER BY received_at, id
+            "#,
+            filter.from,
+            filter.to,
+            filter.ids.as_deref(),
+            filter.reason,
+            &filter.except,
+            time,
+            id,
+            limit,
+            SLICE_BYTES,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Appends what was kept aside under `id` and strikes the row, in one transaction.
+    pub async fn release_quarantined(
+        &self,
+        id: Uuid,
+        batch: &NewBatch,
+    ) -> Result<Released, JournalError> {
+        self.ensure_partitions(batch.events.iter().map(|new| new.event.event_ts))
+            .await?;
+        let mut tx = self.pool.begin().await?;
+        let struck = sqlx::query!("DELETE FROM quarantine WHERE id = $1", id)
+            .execute(&mut *tx)
+            .await?;
+        if struck.rows_affected() == 0 {
+            return Ok(Released::Gone);
+        }
+        let appended = match append_in(&mut tx, batch).await {
+            Ok(appended) => appended,
+            // The partitions are there: the code is of the row.
+            Err(error) if error.refused_rows().is_some() => return Ok(Released::Refused),
+            Err(error) => return Err(error),
+        };
+        tx.commit().await?;
+        self.wake_readers();
+        let is_new = |it: &Appended| it.stored + it.strengthened > 0;
+        Ok(if appended.as_ref().is_some_and(is_new) {
+            Released::Stored
+        } else {
+            Released::Known
+        })
+    }
+}

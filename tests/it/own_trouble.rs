@@ -1,0 +1,180 @@
+//! The database refuses for a reason that no entry is to blame for: rights that were revoked, a table
+//! that somebody changed. Nothing is set aside for it, and nothing is answered as stored.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+use tempfile::TempDir;
+use usher::journal::Journal;
+
+use crate::support::database::TestDatabase;
+use crate::support::eventually;
+use crate::support::process::{Installation, Process, settings};
+use crate::support::record::Record;
+use crate::support::signer::Entry;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const NOBODY: &str = "http://127.0.0.1:9";
+
+fn lines(numbers: std::ops::Range<u64>) -> Vec<String> {
+    numbers
+        .map(|number| Entry::numbered(number).json())
+        .collect()
+}
+
+/// What is done to the database, how it is undone, and what `/readyz` says meanwhile.
+struct Trouble {
+    begin: &'static str,
+    end: &'static str,
+    told: &'static str,
+}
+
+/// The owner has the name of the database.
+const REVOKED: Trouble = Trouble {
+    begin: "DO $$ BEGIN EXECUTE format('REVOKE INSERT ON events FROM %I', current_database()); END $$",
+    end: "DO $$ BEGIN EXECUTE format('GRANT INSERT ON events TO %I', current_database()); END $$",
+    told: "usher lacks a right in the database (42501)",
+};
+const RENAMED: Trouble = Trouble {
+    begin: "ALTER TABLE events RENAME COLUMN act TO acted",
+    end: "ALTER TABLE events RENAME COLUMN acted TO act",
+    told: "a table is not as usher knows it (42703)",
+};
+const DAMAGED: Trouble = Trouble {
+    begin: "CREATE FUNCTION damaged() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE index_corrupted USING MESSAGE = 'unexpected zero page'; END $$;
+        CREATE TRIGGER damaged BEFORE INSERT ON batches FOR EACH STATEMENT EXECUTE FUNCTION damaged()",
+    end: "DROP TRIGGER damaged ON batches",
+    told: "the database reports damage (XX002)",
+};
+
+#[tokio::test]
+async fn what_the_database_refuses_for_a_reason_of_its_own_is_kept_for_later() {
+    tokio::join!(
+        in_trouble(&REVOKED, false),
+        in_trouble(&REVOKED, true),
+        in_trouble(&RENAMED, false),
+        in_trouble(&DAMAGED, false),
+    );
+}
+
+async fn in_trouble(trouble: &Trouble, with_spool: bool) {
+    let (database, url) = TestDatabase::create_with_owner().await;
+    let mut settings = settings(&database, NOBODY);
+    settings["database"]["url"] = json!(url);
+    let home = TempDir::new().unwrap();
+    if with_spool {
+        settings["spool"] = json!({ "dir": home.path().join("spool") });
+    }
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    // With a spool it is ready before its database is.
+    eventually("the record takes deliveries", PATIENCE, async || {
+        usher.deliver(&lines(0..5)).await == Some(StatusCode::OK)
+    })
+    .await;
+    let mut record = Record::of(&database).await;
+
+    record.run(trouble.begin).await;
+    let refused = if with_spool {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::TOO_MANY_REQUESTS
+    };
+    // Alone and together.
+    let deliver = async |number: u64| {
+        let status = usher.deliver(&lines(number..number + 2)).await;
+        assert_eq!(status, Some(refused), "{}", trouble.told);
+    };
+    for number in 5..8 {
+        deliver(number).await;
+    }
+    tokio::join!(deliver(8), deliver(10), deliver(12), deliver(14));
+    is_told(&usher, trouble, with_spool, &url).await;
+    assert_eq!(record.rows_of("quarantine").await, 0);
+    assert_eq!(record.event_ids().await.len(), 5);
+
+    // Without a delivery.
+    record.run(trouble.end).await;
+    eventually("all is well again", PATIENCE, async || {
+        usher.parts().await["database"] == json!({ "status": "ok", "detail": "" })
+    })
+    .await;
+    if !with_spool {
+        assert_eq!(usher.deliver(&lines(5..16)).await, Some(StatusCode::OK));
+    }
+    eventually("all is stored", PATIENCE, async || {
+        record.event_ids().await.len() == 16
+    })
+    .await;
+    assert_eq!(record.rows_of("quarantine").await, 0);
+    usher.kill().await;
+    database.drop().await;
+}
+
+fn database_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap()
+}
+
+/// As long as it lasts, with the cause in plain words and nothing of the address.
+async fn is_told(usher: &Process, trouble: &Trouble, with_spool: bool, url: &str) {
+    eventually("usher says so", PATIENCE, async || {
+        let database = usher.parts().await["database"].clone();
+        let detail = database["detail"].as_str().unwrap();
+        for secret in [database_name(url), "usher@", "127.0.0.1"] {
+            assert!(!detail.contains(secret), "{detail}");
+        }
+        database["status"] != "ok" && detail.contains(trouble.told)
+    })
+    .await;
+    let expected = if with_spool { 200 } else { 503 };
+    for _ in 0..100 {
+        assert_eq!(usher.readiness().await, Some(expected), "{}", trouble.told);
+    }
+}
+
+#[tokio::test]
+async fn what_was_set_aside_for_a_reason_that_has_gone_is_released() {
+    let database = TestDatabase::create().await;
+    let journal = Journal::open(&database.url()).unwrap();
+    journal.migrate().await.unwrap();
+    let mut record = Record::of(&database).await;
+    record
+        .run("ALTER TABLE events ADD CONSTRAINT short CHECK (length(principal_id) < 2)")
+        .await;
+    let mut installation = Installation::new(&settings(&database, NOBODY));
+    let usher = installation.start().await;
+    let mut sent = lines(0..3);
+    sent.push("not an entry".to_owned());
+    assert_eq!(usher.deliver(&sent).await, Some(StatusCode::OK));
+    assert_eq!(record.rows_of("quarantine").await, 4);
+
+    let release = async |arguments: &[&str], code: i32| {
+        let command = [&["quarantine", "release", "--json"], arguments].concat();
+        installation.run(&command).await.lines(code)
+    };
+    assert!(release(&[], 2).await.is_empty(), "it must be told what");
+    let reason = ["--reason", "refused_by_database"];
+    let counts = |released: u64, duplicates: u64, left: u64| {
+        vec![json!({ "released": released, "duplicates": duplicates, "left": left })]
+    };
+    // Nothing has changed: everything stays.
+    assert_eq!(release(&reason, 3).await, counts(0, 0, 3));
+    assert_eq!(record.rows_of("quarantine").await, 4);
+
+    record.run("ALTER TABLE events DROP CONSTRAINT short").await;
+    let rows = usher.rows("/api/v1/quarantine").await;
+    let first = rows.iter().find(|row| row["reason"] == reason[1]).unwrap();
+    let first = first["id"].as_str().unwrap();
+    assert_eq!(release(&[first], 0).await, counts(1, 0, 0));
+    // One of the others came again meanwhile.
+    assert_eq!(usher.deliver(&lines(0..3)).await, Some(StatusCode::OK));
+    assert_eq!(release(&reason, 0).await, counts(0, 2, 0));
+    assert_eq!(release(&["--all"], 3).await, counts(0, 0, 1));
+    assert_eq!(record.event_ids().await.len(), 3);
+    assert_eq!(record.rows_of("quarantine").await, 1);
+    usher.kill().await;
+    journal.close().await;
+    database.drop().await;
+}
