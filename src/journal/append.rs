@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use metrics::{counter, histogram};
 use sqlx::types::Json;
-use sqlx::{Connection, PgConnection};
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
-use crate::journal::copy::{Loan, copy};
+use crate::journal::copy::copy;
 use crate::journal::insert::{Written, insert, insert_by_halves};
 use crate::journal::repeats::{self, Held};
 use crate::journal::row::{Key, Row, Rows, rows};
@@ -54,6 +54,7 @@ impl Way {
                 | JournalError::Closed
                 | JournalError::LeaseLost
                 | JournalError::SchemaNewer { .. }
+                | JournalError::NoSession
                 | JournalError::Migrate(_),
             ) => None,
             // A known event, two transactions that met, a row that is refused: all of it shows.
@@ -149,12 +150,9 @@ impl Journal {
             .await?;
         let batch = &*closed_months::set_aside(batch, &closed);
         let rows = rows(batch, held);
-        // After an error the connection is closed rather than trusted.
-        let mut loan = Loan::from(&self.pool).await?;
-        let mut tx = loan.begin().await?;
+        let mut tx = self.pool.begin().await?;
         if let Some(appended) = write(&mut tx, batch, &rows, way).await? {
             tx.commit().await?;
-            loan.give_back();
             count(batch, &appended);
             let (fresh, held) = (rows.fresh.len(), rows.held.len());
             let known = fresh.saturating_sub(appended.stored);
@@ -162,7 +160,6 @@ impl Journal {
             return Ok(appended);
         }
         tx.rollback().await?;
-        loan.give_back();
         self.outcome(batch.id).await
     }
 
@@ -236,14 +233,14 @@ pub(super) fn count(batch: &NewBatch, appended: &Appended) {
 /// The partitions must exist ([`Journal::ensure_partitions`]); readers are woken by the caller
 /// after the commit ([`Journal::wake_readers`]).
 pub async fn append_in(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
 ) -> Result<Option<Appended>, JournalError> {
     write(tx, batch, &rows(batch, &Held::default()), Way::Insert).await
 }
 
 async fn write(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
     rows: &Rows<'_>,
     way: Way,
@@ -376,7 +373,7 @@ fn aside<'a>(batch: &'a NewBatch, refused: &HashMap<Key, &str>) -> Vec<Aside<'a>
 }
 
 async fn write_quarantine(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
     refused: &HashMap<Key, &str>,
 ) -> Result<(), JournalError> {
@@ -421,7 +418,7 @@ async fn write_quarantine(
 
 /// Writes the batch's own row; `false` when its id is there already.
 async fn write_batch(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
     appended: &Appended,
     requests: &[RequestRecord],

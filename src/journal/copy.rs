@@ -2,18 +2,14 @@
 //!
 //! One of the three homes of dynamic SQL. A COPY that is cut short leaves its connection one answer
 //! behind, and whoever gets it from the pool next reads somebody else's rows. So the connection is
-//! lent out by [`Loan`]: unless it comes back whole it is closed.
-
-use std::ops::{Deref, DerefMut};
+//! closed unless the COPY ended.
 
 use chrono::{DateTime, Utc};
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use crate::event::AuditEvent;
-use crate::journal::JournalError;
 use crate::journal::row::Row;
+use crate::journal::{Connection, JournalError};
 
 /// The columns in the order of [`encode`].
 const STATEMENT: &str = r"
@@ -36,51 +32,13 @@ const PIECE: usize = 256 * 1024;
 /// Seconds from the Unix epoch to that of Postgres, 2000-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800;
 
-/// A pooled connection that is closed unless it is given back.
-#[derive(Debug)]
-pub(super) struct Loan(Option<PoolConnection<Postgres>>);
-
-impl Loan {
-    /// Borrows one from `pool`.
-    pub(super) async fn from(pool: &PgPool) -> Result<Self, JournalError> {
-        Ok(Self(Some(pool.acquire().await?)))
-    }
-
-    /// Returns it to the pool: nothing is under way on it.
-    pub(super) fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Deref for Loan {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        self.0.as_deref().expect("it is there until given back")
-    }
-}
-
-impl DerefMut for Loan {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        self.0.as_deref_mut().expect("it is there until given back")
-    }
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            // Outside the pool, the socket closes with it.
-            drop(connection.detach());
-        }
-    }
-}
-
 /// Writes `rows`, none of which may be known. On an error the connection must not be used again.
 pub(super) async fn copy(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     batch: Uuid,
     rows: &[Row<'_>],
 ) -> Result<(), JournalError> {
+    connection.distrust();
     let mut copy = connection.copy_in_raw(STATEMENT).await?;
     let mut buffer = Vec::with_capacity(PIECE + PIECE / 4);
     buffer.extend_from_slice(HEADER);
@@ -94,6 +52,7 @@ pub(super) async fn copy(
     buffer.extend_from_slice(&TRAILER);
     copy.send(buffer.as_slice()).await?;
     copy.finish().await?;
+    connection.trust();
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::journal::batch::{NewBatch, Source};
@@ -300,7 +300,7 @@ impl Journal {
 /// Strikes finished batches off inside the caller's transaction, together with what was made of
 /// them.
 pub async fn finish_in(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     reader: ReaderName,
     batches: &[Uuid],
 ) -> Result<(), JournalError> {
@@ -318,7 +318,7 @@ pub async fn finish_in(
 }
 
 /// Keeps the set of readers as it is until the transaction ends.
-pub(super) async fn hold_readers(tx: &mut PgConnection) -> Result<(), JournalError> {
+pub(super) async fn hold_readers(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query!("SELECT pg_advisory_xact_lock_shared($1)", READERS_LOCK)
         .execute(tx)
         .await?;
@@ -327,7 +327,7 @@ pub(super) async fn hold_readers(tx: &mut PgConnection) -> Result<(), JournalErr
 
 /// Writes one row per active reader. A batch repeated under the same id is owed once.
 pub(super) async fn owe(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
     (first, last): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), JournalError> {

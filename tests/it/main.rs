@@ -15,6 +15,9 @@
 //! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::two_publishers_repeat_nothing`, `upkeep::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
 //! | a report that runs for minutes | `upkeep::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
 //! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::takes_odd_bytes_and_dates_without_failing_the_rest` |
+//! | connections that die without a word | `dead_sockets::connections_that_die_without_a_word_hold_nobody_up`, `dead_sockets::a_stop_does_not_wait_for_dead_connections` |
+//! | many slow searches at once | `searches::forty_slow_searches_hold_up_no_delivery`, `searches::who_goes_away_leaves_no_search_behind` |
+//! | a pooler before Postgres | `pooler::a_pooler_by_session_makes_no_difference`, `pooler::a_pooler_by_transaction_is_refused_at_the_start` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -24,6 +27,7 @@ mod again;
 mod bounds;
 mod by_hand;
 mod cli;
+mod dead_sockets;
 mod deeds;
 mod door;
 mod embedded;
@@ -45,6 +49,7 @@ mod onboarding;
 mod onboarding_guides;
 mod org_logs;
 mod output;
+mod pooler;
 mod publish;
 mod react;
 mod reconcile;
@@ -54,6 +59,7 @@ mod replay;
 mod reverify;
 mod rules;
 mod rules_check;
+mod searches;
 mod seeing;
 mod seen;
 mod spool;
