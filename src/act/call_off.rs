@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use crate::journal::Connection;
 use uuid::Uuid;
 
 use crate::act::Queue;
@@ -184,7 +184,7 @@ fn columns(rules: &[LiveRule]) -> (Vec<String>, Vec<Option<Uuid>>) {
         .unzip()
 }
 
-async fn cancel(tx: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Told>, JournalError> {
+async fn cancel(tx: &mut Connection, ids: &[Uuid]) -> Result<Vec<Told>, JournalError> {
     sqlx::query_as!(
         ToldRow,
         r#"

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::journal::Connection;
 use serde_json::Value;
-use sqlx::PgConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -373,7 +373,7 @@ pub(super) fn over_the_limit(limit_per_hour: i32) -> String {
     format!("over the limit of {limit_per_hour} deeds per hour")
 }
 
-async fn admit(tx: &mut PgConnection, claimed: &Claimed) -> Result<Admission, JournalError> {
+async fn admit(tx: &mut Connection, claimed: &Claimed) -> Result<Admission, JournalError> {
     let own = sqlx::query!(
         r"
         SELECT limit_per_hour, on_limit, started_at, deed

@@ -1,9 +1,9 @@
 //! Decisions in: one row per deed, unique by (rule, deed, target, signal key), in the caller's
 //! transaction.
 
+use crate::journal::Connection;
 use metrics::counter;
 use serde_json::Value;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::act::{ActionState, DeedSpec, Queue, Target};
@@ -112,7 +112,7 @@ impl Queue {
     /// where it was refused or called off.
     pub async fn enqueue(
         &self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         chain: &NewChain,
     ) -> Result<Vec<Enqueued>, JournalError> {
         let shared = Shared {
@@ -142,7 +142,7 @@ impl Queue {
     /// Inserts a step or finds its twin.
     async fn place(
         &self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         shared: &Shared<'_>,
         (index, step): (usize, &NewStep),
         waits_for: Option<Uuid>,
@@ -183,7 +183,7 @@ pub(super) fn on_limit(on_limit: OnLimit) -> &'static str {
 
 /// Inserts a step, unless its twin or a person's no stands in the way.
 async fn insert(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     shared: &Shared<'_>,
     (index, step): (usize, &NewStep),
     (id, waits_for): (Uuid, Option<Uuid>),
@@ -237,7 +237,7 @@ async fn insert(
 /// Adds the causes to the action that stands in the way of an insert, and says whether that was
 /// refused.
 async fn add_causes(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     shared: &Shared<'_>,
     step: &NewStep,
 ) -> Result<Option<(Uuid, bool)>, JournalError> {

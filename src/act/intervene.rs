@@ -4,8 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::journal::Connection;
 use serde_json::Value;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::act::outcome::cancel_followers;
@@ -210,7 +210,7 @@ impl Queue {
     /// where another action stands in the way.
     async fn decide_again(
         &self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         id: Uuid,
     ) -> Result<Option<Uuid>, JournalError> {
         let chain = sqlx::query_scalar!(
@@ -287,7 +287,7 @@ fn by_hand(verb: Verb, person: &Person) -> String {
 }
 
 /// Locks the action, so that no worker claims it meanwhile.
-async fn lock(tx: &mut PgConnection, id: Uuid) -> Result<Option<Standing>, JournalError> {
+async fn lock(tx: &mut Connection, id: Uuid) -> Result<Option<Standing>, JournalError> {
     let row = sqlx::query!(
         r#"
         SELECT
@@ -321,7 +321,7 @@ async fn lock(tx: &mut PgConnection, id: Uuid) -> Result<Option<Standing>, Journ
 }
 
 /// Lets a parked action be claimed, whatever the limit of its rule.
-async fn release(tx: &mut PgConnection, id: Uuid) -> Result<(), JournalError> {
+async fn release(tx: &mut Connection, id: Uuid) -> Result<(), JournalError> {
     sqlx::query!(
         r"
         UPDATE actions
@@ -342,7 +342,7 @@ async fn release(tx: &mut PgConnection, id: Uuid) -> Result<(), JournalError> {
 }
 
 async fn end(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     id: Uuid,
     state: ActionState,
     reason: &str,
@@ -387,7 +387,7 @@ impl Copy {
 }
 
 /// Makes a new action of an old one; `false` where one for the same is open or was carried out.
-async fn copy(tx: &mut PgConnection, old: Uuid, step: &Copy) -> Result<bool, JournalError> {
+async fn copy(tx: &mut Connection, old: Uuid, step: &Copy) -> Result<bool, JournalError> {
     let deed = step.deed.as_ref();
     let waits_for = step.chain.and_then(|(_, waits_for)| waits_for);
     let done = sqlx::query!(

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::act::calls::Call;
@@ -109,7 +109,7 @@ impl Queue {
     /// Appends the events to the journal in the same transaction as the change that they tell of.
     pub(super) async fn tell(
         &self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         told: &[Told],
         now: DateTime<Utc>,
     ) -> Result<(), JournalError> {
@@ -255,7 +255,7 @@ impl Queue {
     }
 }
 
-async fn end(tx: &mut PgConnection, settlements: &[Settlement]) -> Result<Vec<Told>, JournalError> {
+async fn end(tx: &mut Connection, settlements: &[Settlement]) -> Result<Vec<Told>, JournalError> {
     let endings = || settlements.iter().map(|settled| &settled.ending);
     sqlx::query_as!(
         ToldRow,
@@ -308,7 +308,7 @@ async fn end(tx: &mut PgConnection, settlements: &[Settlement]) -> Result<Vec<To
 
 /// Cancels all that waited, directly or not, for the action that ended badly.
 pub(super) async fn cancel_followers(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     ended: &Told,
 ) -> Result<Vec<Told>, JournalError> {
     sqlx::query_as!(
@@ -347,7 +347,7 @@ pub(super) async fn cancel_followers(
     .collect()
 }
 
-async fn stranded(tx: &mut PgConnection) -> Result<Vec<Told>, JournalError> {
+async fn stranded(tx: &mut Connection) -> Result<Vec<Told>, JournalError> {
     sqlx::query_as!(
         ToldRow,
         r#"
@@ -383,7 +383,7 @@ async fn stranded(tx: &mut PgConnection) -> Result<Vec<Told>, JournalError> {
 
 /// Keeps attempts, each with the id of its action and its number.
 async fn record(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     attempts: &[((Uuid, i32), &AttemptRecord)],
     now: DateTime<Utc>,
 ) -> Result<(), JournalError> {

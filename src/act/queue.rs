@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
+use crate::journal::Pool;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Ids};
@@ -40,7 +40,7 @@ impl Queue {
         self.woken.notified()
     }
 
-    pub(super) fn pool(&self) -> &PgPool {
+    pub(super) fn pool(&self) -> &Pool {
         self.journal.pool()
     }
 }

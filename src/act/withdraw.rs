@@ -1,7 +1,7 @@
 //! Brings what is open to rules that were corrected: what they no longer ask for is cancelled, and what has
 //! not started goes by their limits. Must not know what a rules file is: it is told what is wanted.
 
-use sqlx::PgConnection;
+use crate::journal::Connection;
 use uuid::Uuid;
 
 use crate::act::enqueue::on_limit;
@@ -194,7 +194,7 @@ impl Columns {
     }
 }
 
-async fn cancel(tx: &mut PgConnection, found: &[&Unwanted]) -> Result<Vec<Told>, JournalError> {
+async fn cancel(tx: &mut Connection, found: &[&Unwanted]) -> Result<Vec<Told>, JournalError> {
     let ids: Vec<Uuid> = found.iter().map(|one| one.id).collect();
     let states: Vec<String> = found.iter().map(|one| one.state.clone()).collect();
     sqlx::query_as!(

@@ -25,6 +25,7 @@ const AHEAD_EVERY: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 pub struct Database {
     journal: Journal,
+    reading: Journal,
     embedded: Option<EmbeddedPostgres>,
 }
 
@@ -32,6 +33,11 @@ impl Database {
     /// The record.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// The record for people who read it.
+    pub fn reading(&self) -> &Journal {
+        &self.reading
     }
 
     /// Ends the server when it is our own child.
@@ -76,21 +82,29 @@ pub async fn open_database(
             }));
         }
     };
-    // The driver takes the URL of any database for one of Postgres, and would wait for it for ever.
-    if !["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
-    {
-        return Err(invalid("is not a postgres:// URL"));
-    }
-    let journal = Journal::open(&url).map_err(|_| invalid("is not a postgres:// URL"))?;
-    Ok(Database { journal, embedded })
+    let read_url = config.read_url.as_ref().map_or(&*url, |url| url.expose());
+    let of_postgres = |key, url: &str, open: fn(&str) -> Result<Journal, JournalError>| {
+        // The driver takes the URL of any database for one of Postgres, and would wait for it for ever.
+        let scheme = ["postgres://", "postgresql://"];
+        let opened = scheme.iter().any(|scheme| url.starts_with(scheme));
+        let opened = opened.then(|| open(url).ok()).flatten();
+        opened.ok_or_else(|| wrong(key, "is not a postgres:// URL"))
+    };
+    Ok(Database {
+        journal: of_postgres("database.url", &url, Journal::open)?,
+        reading: of_postgres("database.read_url", read_url, Journal::open_reading)?,
+        embedded,
+    })
 }
 
 fn invalid(reason: &str) -> AppError {
+    wrong("database.url", reason)
+}
+
+fn wrong(key: &str, reason: &str) -> AppError {
     AppError::Config(ConfigError::Invalid {
         place: "configuration".to_owned(),
-        key: "database.url".to_owned(),
+        key: key.to_owned(),
         reason: reason.to_owned(),
     })
 }
@@ -114,7 +128,9 @@ pub(super) async fn prepare(
         };
         match prepared {
             Ok(()) => break,
-            Err(failure @ JournalError::SchemaNewer { .. }) => return Err(failure),
+            Err(failure @ (JournalError::SchemaNewer { .. } | JournalError::NoSession)) => {
+                return Err(failure);
+            }
             Err(failure) => {
                 // One line for each new reason, however long it lasts.
                 let reason = failure.chain();

@@ -104,8 +104,9 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Rules(_) | Self::Publish(_) | Self::Tls(_) => true,
+            Self::Schema(error) => matches!(error, JournalError::NoSession),
             Self::Spool(error) => matches!(error, SpoolError::Folder { .. }),
-            Self::Embedded(_) | Self::Listen { .. } | Self::Schema(_) => false,
+            Self::Embedded(_) | Self::Listen { .. } => false,
         }
     }
 }
@@ -177,8 +178,10 @@ impl App {
         );
 
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
+        let reading = database.reading().clone();
         let api = Api {
-            journal: journal.clone(),
+            listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
+            reading,
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
@@ -314,7 +317,7 @@ impl App {
             Ok(error) = refused => Err(AppError::Schema(error)),
         };
         lifecycle.shut_down().await;
-        journal.close().await;
+        tokio::join!(journal.close(), database.reading().close());
         if let Some(spool) = spool {
             spool.release();
         }

@@ -26,6 +26,7 @@ mod times;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -38,6 +39,8 @@ pub use output::{Output, Reader};
 
 /// Found in the current folder when `--config` is absent.
 const DEFAULT_CONFIG: &str = "usher.toml";
+/// At the end, for calls of the system that do not return.
+const LET_GO: Duration = Duration::from_secs(2);
 /// The exit code of a command that found differences and left them.
 const DIFFERENCES: u8 = 3;
 
@@ -227,6 +230,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Actions(args) => Box::pin(actions::run(args, &environment)).await,
         }
     });
+    // A name that is not resolved, or a disk that does not answer, must not hold the end up.
+    runtime.shutdown_timeout(LET_GO);
     match result {
         Ok(code) => code,
         Err(error) => {

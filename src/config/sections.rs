@@ -96,6 +96,8 @@ impl Default for IngestConfig {
 pub struct DatabaseConfig {
     /// `postgres://…`; may hold a password, hence secret.
     pub url: Option<Secret>,
+    /// A replica for people who read; as `url` when absent.
+    pub read_url: Option<Secret>,
     /// Runs the machine's own Postgres binaries as a child.
     pub embedded: bool,
     /// Folder of the embedded Postgres.

@@ -1,8 +1,8 @@
 //! Reads an excerpt from the tables: many people with what surrounds them in a handful of queries,
 //! however many they are.
 
+use crate::journal::Connection;
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::directory::known::{
@@ -111,7 +111,7 @@ impl Directory {
 }
 
 async fn applications_of_all(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     developers: &[Uuid],
 ) -> Result<Vec<Application>, JournalError> {
@@ -137,7 +137,7 @@ async fn applications_of_all(
 }
 
 async fn teams_of_all(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     developers: &[Uuid],
 ) -> Result<Vec<(TeamId, DeveloperId)>, JournalError> {

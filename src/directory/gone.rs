@@ -1,6 +1,6 @@
 //! Marks what is gone. Rows stay: their revision goes on when an id comes back.
 
-use sqlx::PgConnection;
+use crate::journal::Connection;
 
 use crate::directory::difference::Gone;
 use crate::directory::write::Writing;
@@ -10,7 +10,7 @@ impl Writing {
     /// Marks everything that `gone` names.
     pub(super) async fn mark_gone(
         self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         gone: &Gone,
     ) -> Result<(), JournalError> {
         self.gone_portal(tx, gone).await?;
@@ -21,7 +21,7 @@ impl Writing {
         self.gone_registrations(tx, gone).await
     }
 
-    async fn gone_portal(self, tx: &mut PgConnection, gone: &Gone) -> Result<(), JournalError> {
+    async fn gone_portal(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
         let Some(revision) = gone.portal else {
             return Ok(());
         };
@@ -41,7 +41,7 @@ impl Writing {
         Ok(())
     }
 
-    async fn gone_developers(self, tx: &mut PgConnection, gone: &Gone) -> Result<(), JournalError> {
+    async fn gone_developers(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
         sqlx::query!(
             r"
             UPDATE directory_developers
@@ -64,7 +64,7 @@ impl Writing {
         Ok(())
     }
 
-    async fn gone_teams(self, tx: &mut PgConnection, gone: &Gone) -> Result<(), JournalError> {
+    async fn gone_teams(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
         sqlx::query!(
             r"
             UPDATE directory_teams
@@ -83,11 +83,7 @@ impl Writing {
         Ok(())
     }
 
-    async fn gone_applications(
-        self,
-        tx: &mut PgConnection,
-        gone: &Gone,
-    ) -> Result<(), JournalError> {
+    async fn gone_applications(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
         sqlx::query!(
             r"
             UPDATE directory_applications
@@ -116,7 +112,7 @@ impl Writing {
 
     async fn gone_registrations(
         self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         gone: &Gone,
     ) -> Result<(), JournalError> {
         sqlx::query!(
@@ -145,11 +141,7 @@ impl Writing {
         Ok(())
     }
 
-    async fn gone_memberships(
-        self,
-        tx: &mut PgConnection,
-        gone: &Gone,
-    ) -> Result<(), JournalError> {
+    async fn gone_memberships(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
         sqlx::query!(
             r"
             UPDATE directory_memberships m

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::journal::Connection;
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::directory::objects::{Application, Developer, Membership, Portal, Registration, Team};
@@ -38,7 +38,7 @@ pub(super) fn pairs(memberships: &[(TeamId, DeveloperId)]) -> (Vec<Uuid>, Vec<Uu
 impl Known {
     /// Reads what is known of the objects that `snapshot` mentions.
     pub(super) async fn load(
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         snapshot: &Snapshot,
     ) -> Result<Self, JournalError> {
         let portal = snapshot.portal_id;
@@ -75,7 +75,7 @@ impl Known {
 }
 
 pub(super) async fn known_portal(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
 ) -> Result<Option<Portal>, JournalError> {
     let row = sqlx::query_as!(
@@ -96,7 +96,7 @@ pub(super) async fn known_portal(
 }
 
 pub(super) async fn known_developers(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     ids: &[Uuid],
 ) -> Result<BTreeMap<DeveloperId, Developer>, JournalError> {
@@ -122,7 +122,7 @@ pub(super) async fn known_developers(
 }
 
 pub(super) async fn known_subjects(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     ids: &[Uuid],
 ) -> Result<BTreeMap<DeveloperId, Subject>, JournalError> {
@@ -152,7 +152,7 @@ pub(super) async fn known_subjects(
 }
 
 pub(super) async fn known_teams(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     ids: &[Uuid],
 ) -> Result<BTreeMap<TeamId, Team>, JournalError> {
@@ -178,7 +178,7 @@ pub(super) async fn known_teams(
 }
 
 async fn known_memberships(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     memberships: &[(TeamId, DeveloperId)],
 ) -> Result<BTreeMap<(TeamId, DeveloperId), Membership>, JournalError> {
@@ -208,7 +208,7 @@ async fn known_memberships(
 }
 
 pub(super) async fn known_applications(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     ids: &[Uuid],
 ) -> Result<BTreeMap<ApplicationId, Application>, JournalError> {
@@ -235,7 +235,7 @@ pub(super) async fn known_applications(
 }
 
 pub(super) async fn known_registrations(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     ids: &[Uuid],
 ) -> Result<BTreeMap<RegistrationId, Registration>, JournalError> {

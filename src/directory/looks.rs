@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use crate::journal::Connection;
 use konnect::PortalId;
-use sqlx::PgConnection;
 
 use crate::directory::{Directory, Scope};
 use crate::journal::JournalError;
@@ -169,7 +169,7 @@ impl Directory {
 
 /// Locks the portal's state until the transaction ends, so that looks are stored one after the
 /// other; `true` when everything was seen before.
-pub(super) async fn lock(tx: &mut PgConnection, portal: PortalId) -> Result<bool, JournalError> {
+pub(super) async fn lock(tx: &mut Connection, portal: PortalId) -> Result<bool, JournalError> {
     sqlx::query!(
         r"
         INSERT INTO observed_portals (portal_id)
@@ -195,7 +195,7 @@ pub(super) async fn lock(tx: &mut PgConnection, portal: PortalId) -> Result<bool
 
 /// Remembers that `look` is stored.
 pub(super) async fn stored(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     look: Look,
     scope: Scope,
 ) -> Result<(), JournalError> {

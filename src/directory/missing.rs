@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::journal::Connection;
 use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
-use sqlx::PgConnection;
 
 use crate::directory::known::pairs;
 use crate::directory::{Directory, Look, Scope, Snapshot};
@@ -88,7 +88,7 @@ impl Directory {
 }
 
 async fn missing_developers(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     look: Look,
     snapshot: &Snapshot,
 ) -> Result<Vec<DeveloperId>, JournalError> {
@@ -122,7 +122,7 @@ async fn missing_developers(
 }
 
 async fn missing_registrations(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     look: Look,
     snapshot: &Snapshot,
 ) -> Result<Vec<(ApplicationId, RegistrationId)>, JournalError> {
@@ -164,7 +164,7 @@ async fn missing_registrations(
 }
 
 async fn missing_teams(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     look: Look,
     snapshot: &Snapshot,
 ) -> Result<Vec<TeamId>, JournalError> {
@@ -192,7 +192,7 @@ async fn missing_teams(
 }
 
 async fn missing_memberships(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     look: Look,
     snapshot: &Snapshot,
 ) -> Result<Vec<(TeamId, DeveloperId)>, JournalError> {
@@ -225,7 +225,7 @@ async fn missing_memberships(
 }
 
 async fn missing_applications(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     look: Look,
     snapshot: &Snapshot,
 ) -> Result<Vec<ApplicationId>, JournalError> {

@@ -3,10 +3,10 @@
 
 use std::fmt;
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use konnect::{Developer, DeveloperId, PortalId};
 use serde_json::{Map, Value};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::directory::Directory;
@@ -204,7 +204,7 @@ impl Directory {
 
 /// Keeps e-mail and name of `developers`, except of those who were forgotten.
 pub(super) async fn write(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     portal: PortalId,
     developers: &[&Developer],
 ) -> Result<(), JournalError> {

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::journal::Connection;
 use konnect::{ApplicationId, DeveloperId, PortalId, TeamId};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::directory::{Directory, Look, Scope, Snapshot};
@@ -325,7 +325,7 @@ impl Directory {
 /// Strikes off what `look` has read, or all where it read everything or the portal is gone. Whom it
 /// did not find is remembered for a while.
 pub(super) async fn settle(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     look: Look,
     snapshot: &Snapshot,
 ) -> Result<(), JournalError> {

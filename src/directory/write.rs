@@ -1,9 +1,9 @@
 //! Writes what a look changed, a table at a time. Called under the portal's lock only, with
 //! revisions already decided.
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use konnect::PortalId;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::directory::compare::stored;
@@ -24,7 +24,7 @@ impl Writing {
     /// Writes everything that `changes` holds but the differences.
     pub(super) async fn write(
         self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         changes: &Changes<'_>,
     ) -> Result<(), JournalError> {
         self.portal(tx, changes).await?;
@@ -37,11 +37,7 @@ impl Writing {
         subjects::write(tx, self.portal, &people).await
     }
 
-    async fn portal(
-        self,
-        tx: &mut PgConnection,
-        changes: &Changes<'_>,
-    ) -> Result<(), JournalError> {
+    async fn portal(self, tx: &mut Connection, changes: &Changes<'_>) -> Result<(), JournalError> {
         let Some(write) = &changes.portal else {
             return Ok(());
         };
@@ -81,7 +77,7 @@ impl Writing {
 
     async fn developers(
         self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         changes: &Changes<'_>,
     ) -> Result<(), JournalError> {
         let writes = &changes.developers;
@@ -126,7 +122,7 @@ impl Writing {
         Ok(())
     }
 
-    async fn teams(self, tx: &mut PgConnection, changes: &Changes<'_>) -> Result<(), JournalError> {
+    async fn teams(self, tx: &mut Connection, changes: &Changes<'_>) -> Result<(), JournalError> {
         let writes = &changes.teams;
         if writes.is_empty() {
             return Ok(());
@@ -180,7 +176,7 @@ impl Writing {
 
     async fn memberships(
         self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         changes: &Changes<'_>,
     ) -> Result<(), JournalError> {
         let writes = &changes.memberships;
@@ -220,7 +216,7 @@ impl Writing {
 
     async fn applications(
         self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         changes: &Changes<'_>,
     ) -> Result<(), JournalError> {
         let writes = &changes.applications;
@@ -282,7 +278,7 @@ impl Writing {
 
     async fn registrations(
         self,
-        tx: &mut PgConnection,
+        tx: &mut Connection,
         changes: &Changes<'_>,
     ) -> Result<(), JournalError> {
         let writes = &changes.registrations;

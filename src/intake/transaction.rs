@@ -210,6 +210,7 @@ impl Database {
             | JournalError::Closed
             | JournalError::LeaseLost
             | JournalError::SchemaNewer { .. }
+            | JournalError::NoSession
             | JournalError::Migrate(_) => Self::There,
         }
     }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use metrics::{counter, histogram};
-use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::warn;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
 use crate::journal::insert::{Written, insert, insert_by_halves};
 use crate::journal::repeats::{self, Held};
 use crate::journal::row::{Key, Row, Rows, rows};
-use crate::journal::{Journal, JournalError, RequestRecord, closed_months};
+use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.
@@ -51,6 +50,7 @@ impl Way {
                 | JournalError::Closed
                 | JournalError::LeaseLost
                 | JournalError::SchemaNewer { .. }
+                | JournalError::NoSession
                 | JournalError::Migrate(_)
                 | JournalError::Inconsistent { .. },
             )
@@ -217,14 +217,14 @@ pub(super) fn count(batch: &NewBatch, appended: &Appended) {
 /// The partitions must exist ([`Journal::ensure_partitions`]); readers are woken by the caller
 /// after the commit ([`Journal::wake_readers`]).
 pub async fn append_in(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
 ) -> Result<Option<Appended>, JournalError> {
     write(tx, batch, &rows(batch, &Held::default()), Way::Whole).await
 }
 
 async fn write(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
     rows: &Rows<'_>,
     way: Way,
@@ -346,7 +346,7 @@ fn aside<'a>(batch: &'a NewBatch, refused: &HashMap<Key, &str>) -> Vec<Aside<'a>
 }
 
 async fn write_quarantine(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
     refused: &HashMap<Key, &str>,
 ) -> Result<(), JournalError> {
@@ -392,7 +392,7 @@ async fn write_quarantine(
 /// Writes the batch's own row, and one to the outbox of each active reader where it has something to
 /// read; `false` when its id is there already.
 async fn write_batch(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: &NewBatch,
     appended: &Appended,
     requests: &[RequestRecord],

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -116,7 +116,7 @@ impl Journal {
 /// Writes the ids that are new; returns their events in order, and how many of the others differ
 /// from what came first under their id.
 async fn write_ids<'a>(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     told: &'a NewTold,
 ) -> Result<(Vec<&'a NewCustom>, usize), JournalError> {
     // Sorted, so that two requests with the same events wait for each other rather than lock up.
@@ -179,7 +179,7 @@ async fn write_ids<'a>(
 /// Keeps the addresses of `new`, and returns under which id each is kept: the developer's own where
 /// somebody has it. The key is portal and address, its ASCII letters in lower case.
 async fn write_subjects(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     new: &[&NewCustom],
     now: DateTime<Utc>,
 ) -> Result<HashMap<(Uuid, String), Uuid>, JournalError> {
@@ -249,7 +249,7 @@ async fn write_subjects(
 }
 
 async fn insert_subjects(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     unknown: &[(usize, &NewCustom)],
     now: DateTime<Utc>,
 ) -> Result<(), JournalError> {
@@ -290,7 +290,7 @@ async fn insert_subjects(
 /// Keeps names and further addresses that stand in `new`, but nothing about a developer who was
 /// forgotten.
 async fn write_told(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     new: &[&NewCustom],
     subjects: &HashMap<(Uuid, String), Uuid>,
     now: DateTime<Utc>,
@@ -378,7 +378,7 @@ fn batch(told: &NewTold, new: &[&NewCustom], subjects: &HashMap<(Uuid, String), 
 
 /// Deletes up to [`SLICE`] ids that were taken in before `before`; answers how many.
 pub(super) async fn delete_ids(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     before: DateTime<Utc>,
 ) -> Result<u64, JournalError> {
     let done = sqlx::query!(
@@ -403,7 +403,7 @@ pub(super) async fn delete_ids(
 
 /// Deletes up to [`SLICE`] addresses and names that nobody told since `before` and that the API never showed.
 pub(super) async fn delete_told_subjects(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     before: DateTime<Utc>,
 ) -> Result<u64, JournalError> {
     let done = sqlx::query!(

@@ -48,6 +48,7 @@ impl Journal {
             CROSS JOIN LATERAL jsonb_array_elements(b.requests)
                 WITH ORDINALITY AS request (record, place)
             WHERE b.received_at >= $1
+                AND b.received_at <= $2
                 AND (b.received_at, b.id, request.place) < ($2, $3, $4)
             ORDER BY b.received_at DESC, b.id DESC, request.place DESC
             LIMIT $5

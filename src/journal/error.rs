@@ -57,6 +57,11 @@ pub enum JournalError {
         /// Version of the latest migration that is.
         known: i64,
     },
+    /// Between usher and Postgres is a pooler that gives each transaction another connection.
+    #[error(
+        "a pooler before the database lends a connection for one transaction only, which breaks statements, settings and locks: set pool_mode = session there, or point database.url at Postgres itself"
+    )]
+    NoSession,
     /// The schema could not be brought up to date.
     #[error("could not migrate the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -76,6 +81,7 @@ impl JournalError {
             | Self::Refused { .. }
             | Self::Inconsistent { .. }
             | Self::SchemaNewer { .. }
+            | Self::NoSession
             | Self::Migrate(_) => false,
         }
     }
@@ -94,6 +100,20 @@ impl JournalError {
         code.as_deref() == Some("53100")
     }
 
+    /// Whether a prepared statement is missing, or there already: it is of another session then.
+    fn is_of_another_session(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "26000" || code == "42P05")
+    }
+
+    /// What it says where a session was asked for.
+    pub(super) fn of_session(self) -> Self {
+        if self.is_of_another_session() {
+            Self::NoSession
+        } else {
+            self
+        }
+    }
+
     /// The SQLSTATE, where the values of rows may be what the database does not take; a missing
     /// partition looks the same as a value that a CHECK refuses.
     pub(super) fn refused_rows(&self) -> Option<String> {
@@ -110,6 +130,7 @@ impl JournalError {
             | Self::Closed
             | Self::LeaseLost
             | Self::SchemaNewer { .. }
+            | Self::NoSession
             | Self::Migrate(_) => None,
         }
     }

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::event::AuditEvent;
@@ -31,7 +31,7 @@ pub(super) enum Written {
 
 /// Writes `rows`; a known event gives way to a stronger verdict, and else stays as it is.
 pub(super) async fn insert(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: Uuid,
     rows: &[Row<'_>],
 ) -> Result<Vec<Written>, JournalError> {
@@ -112,7 +112,7 @@ async fn insert_some(
 /// Writes `rows` as [`insert`] does, halving what the database refuses, so that a row that it does
 /// not take leaves the others unharmed. The order stays, so that nobody deadlocks here either.
 pub(super) async fn insert_by_halves(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: Uuid,
     rows: &[Row<'_>],
 ) -> Result<Vec<Written>, JournalError> {

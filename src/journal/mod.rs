@@ -6,6 +6,7 @@ mod append;
 mod back_fill;
 mod batch;
 mod closed_months;
+mod connection;
 mod custom;
 mod deliveries;
 pub mod embedded;
@@ -36,14 +37,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::ConnectOptions;
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
+use tracing::warn;
 
 pub use append::append_in;
 pub use back_fill::BackFill;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
+pub use connection::{Connection, Pool, Transaction};
 pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
@@ -67,11 +71,24 @@ pub use window::{NoWindow, far_future};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// No statement of usher's takes longer; one that does is cut by the server.
 const STATEMENT_TIMEOUT: &str = "30s";
+const CONNECTIONS: u32 = 16;
+/// Connections for people who read, how long they wait for one, and what they may ask of it.
+const READING: u32 = 4;
+const READING_ACQUIRE: Duration = Duration::from_secs(2);
+const READING_STATEMENT: &str = "10s";
+/// A statement of a connection apart, which may wait for everybody else's.
+const LONG_STATEMENT: Duration = Duration::from_mins(30);
+/// A connection that lay idle, or comes back, and does not answer within this time is dead.
+const PING_WITHIN: Duration = Duration::from_secs(2);
+/// One that was used this short a time ago is not asked first.
+const FRESH: Duration = Duration::from_secs(1);
+/// At the end, for what is still lent out.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The record. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    pool: PgPool,
+    pool: Pool,
     partitions: partitions::Partitions,
     replays: Arc<replays::Replays>,
     appended: Arc<Notify>,
@@ -84,21 +101,24 @@ impl Journal {
     /// # Errors
     /// When `url` cannot be read as one of Postgres.
     pub fn open(url: &str) -> Result<Self, JournalError> {
-        let options: PgConnectOptions = url.parse().map_err(JournalError::from)?;
-        let options = options
-            .application_name("usher")
-            .options([("statement_timeout", STATEMENT_TIMEOUT)]);
-        let pool = PgPoolOptions::new()
-            .max_connections(16)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
+        let pool = connections(url, CONNECTIONS, ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT)?;
+        Ok(Self::from_pool(pool))
+    }
+
+    /// The record for people who read it: few connections of their own and less time, so that whoever
+    /// writes never waits for them. Who finds none of them free is told that it is busy.
+    ///
+    /// # Errors
+    /// When `url` cannot be read as one of Postgres.
+    pub fn open_reading(url: &str) -> Result<Self, JournalError> {
+        let pool = connections(url, READING, READING_ACQUIRE, READING_STATEMENT)?;
         Ok(Self::from_pool(pool))
     }
 
     /// The record behind an open pool.
-    pub fn from_pool(pool: PgPool) -> Self {
+    pub fn from_pool(pool: impl Into<Pool>) -> Self {
         Self {
-            pool,
+            pool: pool.into(),
             partitions: partitions::Partitions::default(),
             replays: Arc::default(),
             appended: Arc::new(Notify::new()),
@@ -112,21 +132,19 @@ impl Journal {
     }
 
     /// The connections, for the stores of other rooms.
-    pub fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
     /// A connection beside the pool, without a limit on statements: for work that may wait long
     /// and whose settings and locks must end with it.
-    async fn own_connection(&self) -> Result<PgConnection, JournalError> {
-        let options = self.pool.connect_options();
+    async fn own_connection(&self) -> Result<Connection, JournalError> {
+        let options = self.pool.shared().connect_options();
         let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
             .await
             .map_err(|_| JournalError::Unavailable(sqlx::Error::PoolTimedOut))??;
-        sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
-            .fetch_one(&mut connection)
-            .await?;
-        Ok(connection)
+        limit(&mut connection, "0").await?;
+        Ok(Connection::apart(connection, LONG_STATEMENT))
     }
 
     /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk, nor a server that is not as
@@ -165,8 +183,65 @@ impl Journal {
         self.appended.notify_waiters();
     }
 
-    /// Closes every connection.
+    /// Closes every connection, without waiting for those that do not answer.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let closed = tokio::time::timeout(CLOSE_WITHIN, self.pool.shared().close());
+        if closed.await.is_err() {
+            warn!("a connection to the database was still in use and is dropped");
+        }
     }
+}
+
+/// So many connections to `url`, none of them open yet.
+fn connections(
+    url: &str,
+    number: u32,
+    within: Duration,
+    statement_timeout: &'static str,
+) -> Result<PgPool, JournalError> {
+    let options: PgConnectOptions = url.parse().map_err(JournalError::from)?;
+    // A pooler takes no setting at the start that it does not know.
+    let options = options.application_name("usher").extra_float_digits(None);
+    Ok(PgPoolOptions::new()
+        .max_connections(number)
+        .acquire_timeout(within)
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for >= FRESH {
+                    ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move { ping(connection).await.map(|()| true) })
+        })
+        .after_connect(move |connection, _| Box::pin(limit(connection, statement_timeout)))
+        .connect_lazy_with(options))
+}
+
+/// Whether the other end is there.
+async fn ping(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    tokio::time::timeout(PING_WITHIN, connection.ping())
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// Bounds every statement, and has one whose connection is gone ended, with the locks of a transaction that
+/// nobody goes on with. Said to the session and not at its start, which a
+/// pooler would refuse.
+async fn limit(connection: &mut PgConnection, statement_timeout: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        SELECT
+            set_config('statement_timeout', $1, false) AS statements,
+            set_config('client_connection_check_interval', '1s', false) AS connections,
+            set_config('idle_in_transaction_session_timeout', '20s', false) AS locks
+        ",
+        statement_timeout,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::journal::Connection;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use sqlx::PgConnection;
 
 use crate::journal::JournalError;
 use crate::journal::custom;
@@ -59,7 +59,7 @@ impl Chore {
 
 /// Does all of `chore`, a slice at a time; answers how many rows that were.
 pub(super) async fn in_slices(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     chore: Chore,
     cutoffs: &Cutoffs,
 ) -> Result<u64, JournalError> {
@@ -75,7 +75,7 @@ pub(super) async fn in_slices(
 }
 
 async fn slice(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     chore: Chore,
     cutoffs: &Cutoffs,
 ) -> Result<u64, JournalError> {
@@ -108,7 +108,7 @@ fn tomorrow(cutoffs: &Cutoffs) -> DateTime<Utc> {
 }
 
 async fn delete_quarantine(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     before: DateTime<Utc>,
 ) -> Result<u64, JournalError> {
     let done = sqlx::query!(
@@ -134,7 +134,7 @@ async fn delete_quarantine(
 /// Who sent a batch is forgotten before the batch is: as long as its events are there, a reader
 /// that is added or a verdict that changes needs its row.
 async fn forget_requests(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     before: DateTime<Utc>,
 ) -> Result<u64, JournalError> {
     let done = sqlx::query!(
@@ -165,7 +165,7 @@ async fn forget_requests(
 /// Events that lie in no month of the past: no month of theirs will ever be dropped, or not for
 /// years, so the time of their receipt counts.
 async fn delete_events(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     before: DateTime<Utc>,
     (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
 ) -> Result<u64, JournalError> {
@@ -197,7 +197,7 @@ async fn delete_events(
 }
 
 async fn delete_batches(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     cutoffs: &Cutoffs,
 ) -> Result<u64, JournalError> {
     let done = sqlx::query!(
@@ -234,7 +234,7 @@ async fn delete_batches(
     Ok(done.rows_affected())
 }
 
-async fn delete_leases(connection: &mut PgConnection) -> Result<u64, JournalError> {
+async fn delete_leases(connection: &mut Connection) -> Result<u64, JournalError> {
     let done = sqlx::query!(
         r"
         DELETE FROM leases

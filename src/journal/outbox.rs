@@ -4,11 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::journal::batch::Source;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Connection, Journal, JournalError};
 
 /// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
 /// the back-fill of a new reader and the moment it is known.
@@ -336,7 +335,7 @@ impl Journal {
 /// Strikes finished batches off inside the caller's transaction, together with what was made of
 /// them.
 pub async fn finish_in(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     reader: ReaderName,
     done: &[Owed],
 ) -> Result<(), JournalError> {
@@ -359,7 +358,7 @@ pub async fn finish_in(
 }
 
 /// Has what follows in the transaction planned for the outbox as it is: a plan that suited a short one is kept else.
-async fn plan_anew(tx: &mut PgConnection) -> Result<(), JournalError> {
+async fn plan_anew(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query_scalar!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
         .fetch_one(tx)
         .await?;
@@ -368,7 +367,7 @@ async fn plan_anew(tx: &mut PgConnection) -> Result<(), JournalError> {
 
 /// Has what follows in the transaction read the index in its order, as far as it is wanted: the server would keep
 /// the plan that suited a short outbox, and sort a long one as a whole.
-pub(super) async fn read_in_order(tx: &mut PgConnection) -> Result<(), JournalError> {
+pub(super) async fn read_in_order(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query!(
         r"
         SELECT

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::journal::{Connection, Pool, Transaction};
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
-use sqlx::{Connection, PgConnection, PgPool};
 use tracing::info;
 
 use crate::journal::JournalError;
@@ -126,7 +126,7 @@ impl Partitions {
     /// are being dropped and so cannot be had.
     pub(super) async fn ensure(
         &self,
-        pool: &PgPool,
+        pool: &Pool,
         times: impl IntoIterator<Item = DateTime<Utc>>,
     ) -> Result<Closed, JournalError> {
         let wanted: BTreeSet<Range> = times.into_iter().map(Range::of).collect();
@@ -157,7 +157,7 @@ impl Partitions {
     /// Makes what the coming months need, and the ranges on either side.
     pub(super) async fn make_ahead(
         &self,
-        pool: &PgPool,
+        pool: &Pool,
         now: DateTime<Utc>,
     ) -> Result<(), JournalError> {
         let months = (0..4).filter_map(|ahead| now.checked_add_months(Months::new(ahead)));
@@ -180,7 +180,7 @@ impl Partitions {
 }
 
 /// Makes the partition; `false` while it is being dropped.
-async fn make(connection: &mut PgConnection, range: Range) -> Result<bool, JournalError> {
+async fn make(connection: &mut Connection, range: Range) -> Result<bool, JournalError> {
     let mut tries = 0;
     loop {
         match standing(connection, range).await? {
@@ -201,10 +201,7 @@ async fn make(connection: &mut PgConnection, range: Range) -> Result<bool, Journ
 }
 
 /// Makes `range` a partition, of its own table where there is one already.
-pub(super) async fn attach(
-    connection: &mut PgConnection,
-    range: Range,
-) -> Result<(), JournalError> {
+pub(super) async fn attach(connection: &mut Connection, range: Range) -> Result<(), JournalError> {
     let table = range.table();
     let (from, to) = range.bounds();
     let mut tx = alone(connection).await?;
@@ -233,10 +230,7 @@ pub(super) async fn attach(
 /// detached: [`finish_detaching`].
 ///
 /// `connection` must have no `statement_timeout` and no transaction.
-pub(super) async fn detach(
-    connection: &mut PgConnection,
-    range: Range,
-) -> Result<(), JournalError> {
+pub(super) async fn detach(connection: &mut Connection, range: Range) -> Result<(), JournalError> {
     let table = range.table();
     run(
         connection,
@@ -253,7 +247,7 @@ pub(super) async fn detach(
 /// Ends a detachment that was cut short. It waits for older transactions while it holds a lock
 /// that attaching needs, so the caller sets a `statement_timeout`; cut again, it loses nothing.
 pub(super) async fn finish_detaching(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     range: Range,
 ) -> Result<(), JournalError> {
     let table = range.table();
@@ -267,7 +261,7 @@ pub(super) async fn finish_detaching(
 /// Drops the table of `range` where it is no partition any more; `false` when it was attached
 /// again in the meantime.
 pub(super) async fn drop_detached(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     range: Range,
 ) -> Result<bool, JournalError> {
     let mut tx = alone(connection).await?;
@@ -281,9 +275,7 @@ pub(super) async fn drop_detached(
 }
 
 /// A transaction that is the only one to make or drop partitions.
-async fn alone(
-    connection: &mut PgConnection,
-) -> Result<sqlx::Transaction<'_, sqlx::Postgres>, JournalError> {
+async fn alone(connection: &mut Connection) -> Result<Transaction<'_>, JournalError> {
     let mut tx = connection.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
         .execute(&mut *tx)
@@ -292,7 +284,7 @@ async fn alone(
 }
 
 /// Runs one statement of DDL.
-async fn run(connection: &mut PgConnection, statement: String) -> Result<(), JournalError> {
+async fn run(connection: &mut Connection, statement: String) -> Result<(), JournalError> {
     // Safe: names and bounds come from `Range`, never from outside.
     sqlx::query(&statement)
         .persistent(false)
@@ -301,7 +293,7 @@ async fn run(connection: &mut PgConnection, statement: String) -> Result<(), Jou
     Ok(())
 }
 
-async fn standing(connection: &mut PgConnection, range: Range) -> Result<Standing, JournalError> {
+async fn standing(connection: &mut Connection, range: Range) -> Result<Standing, JournalError> {
     let row = sqlx::query!(
         r#"
         SELECT

@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
+use crate::journal::Connection;
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::old_rows::SLICE;
@@ -117,7 +117,7 @@ impl Journal {
 
 /// Counts the copies of `rows`, whose events are stored. Comes behind all events of a transaction, so
 /// that no two transactions wait for each other.
-pub(super) async fn count(tx: &mut PgConnection, rows: &[&Row<'_>]) -> Result<(), JournalError> {
+pub(super) async fn count(tx: &mut Connection, rows: &[&Row<'_>]) -> Result<(), JournalError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -144,7 +144,7 @@ pub(super) async fn count(tx: &mut PgConnection, rows: &[&Row<'_>]) -> Result<()
 ///
 /// A month that is detached may be attached again: none may be on its way out.
 pub(super) async fn delete_orphans(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     before: DateTime<Utc>,
     after: DateTime<Utc>,
 ) -> Result<u64, JournalError> {

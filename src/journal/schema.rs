@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::migrate::{Migrate, Migrator};
-use sqlx::{Connection, PgConnection};
 use tracing::info;
 
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Connection, Journal, JournalError};
 
 /// Every migration of usher, in order.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -39,6 +38,9 @@ impl Journal {
     /// # Errors
     /// [`JournalError::SchemaNewer`] without a change when a newer usher was here.
     pub async fn migrate(&self) -> Result<(), JournalError> {
+        self.check_session()
+            .await
+            .map_err(JournalError::of_session)?;
         let mut connection = self.own_connection().await?;
         // Tried in a loop: a statement that waits for a lock is a transaction that an index made
         // CONCURRENTLY under that lock would wait for in turn.
@@ -64,9 +66,26 @@ impl Journal {
         }
         // Compares what was applied before with what this usher holds. Not by `Migrator::run`, whose bounds
         // on a borrowed connection no task that is spawned can meet.
-        MIGRATOR.run_direct(&mut connection).await?;
-        connection.close().await?;
+        MIGRATOR.run_direct(&mut *connection).await?;
         Ok(())
+    }
+
+    /// Whether two connections are two sessions, and stay so.
+    async fn check_session(&self) -> Result<(), JournalError> {
+        let mut connections = [self.own_connection().await?, self.own_connection().await?];
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            for connection in &mut connections {
+                let pid = sqlx::query_scalar!(r#"SELECT pg_backend_pid() AS "pid!""#);
+                seen.push(pid.fetch_one(connection).await?);
+            }
+        }
+        let stay = seen.chunks(2).all(|pids| *pids == seen[..2]);
+        if stay && seen[0] != seen[1] {
+            Ok(())
+        } else {
+            Err(JournalError::NoSession)
+        }
     }
 
     /// What [`Journal::migrate`] would apply, in order. Changes nothing.
@@ -76,12 +95,11 @@ impl Journal {
     pub async fn pending_migrations(&self) -> Result<Vec<PendingMigration>, JournalError> {
         let mut connection = self.own_connection().await?;
         let pending = pending(&mut connection).await?;
-        connection.close().await?;
         Ok(pending)
     }
 }
 
-async fn try_lock(connection: &mut PgConnection) -> Result<bool, JournalError> {
+async fn try_lock(connection: &mut Connection) -> Result<bool, JournalError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT pg_try_advisory_lock($1) AS "locked!""#,
         ADVISORY_LOCK,
@@ -90,7 +108,7 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool, JournalError> {
     .await?)
 }
 
-async fn pending(connection: &mut PgConnection) -> Result<Vec<PendingMigration>, JournalError> {
+async fn pending(connection: &mut Connection) -> Result<Vec<PendingMigration>, JournalError> {
     let was_migrated = sqlx::query_scalar!(
         r#"SELECT to_regclass($1) IS NOT NULL AS "there!""#,
         MIGRATIONS

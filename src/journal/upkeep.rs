@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
+use crate::journal::Connection;
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge};
-use sqlx::{Connection, PgConnection};
 use tracing::{info, warn};
 
 use crate::journal::old_rows::{Chore, in_slices};
@@ -110,7 +110,6 @@ impl Journal {
         if round.unfinished.is_empty() {
             round.rows += done(&mut connection, Chore::Repeats, &cutoffs).await?;
         }
-        connection.close().await?;
         Ok(round)
     }
 
@@ -139,7 +138,7 @@ impl Journal {
 
 /// Does `chore` and counts its rows.
 async fn done(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     chore: Chore,
     cutoffs: &Cutoffs,
 ) -> Result<u64, JournalError> {
@@ -150,7 +149,7 @@ async fn done(
 
 /// First ends what earlier rounds began, since Postgres detaches one partition at a time.
 async fn drop_old_months(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     cutoffs: &Cutoffs,
     round: &mut Round,
 ) -> Result<(), JournalError> {
@@ -180,10 +179,7 @@ async fn drop_old_months(
 }
 
 /// Ends a detachment that was cut; `false` where it waits for an older transaction still.
-async fn finish_detaching(
-    connection: &mut PgConnection,
-    range: Range,
-) -> Result<bool, JournalError> {
+async fn finish_detaching(connection: &mut Connection, range: Range) -> Result<bool, JournalError> {
     set_timeout(connection, FINISH_WITHIN).await?;
     let finished = partitions::finish_detaching(connection, range).await;
     set_timeout(connection, "0").await?;
@@ -204,7 +200,7 @@ async fn finish_detaching(
     }
 }
 
-async fn set_timeout(connection: &mut PgConnection, timeout: &str) -> Result<(), JournalError> {
+async fn set_timeout(connection: &mut Connection, timeout: &str) -> Result<(), JournalError> {
     sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, false)", timeout)
         .fetch_one(connection)
         .await?;
@@ -214,7 +210,7 @@ async fn set_timeout(connection: &mut PgConnection, timeout: &str) -> Result<(),
 /// Drops a detached month. It is asked again whether the month is old and owed to nobody: an event
 /// may have come while the detachment waited, and the retention may have been prolonged.
 async fn drop_or_attach(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     range: Range,
     cutoffs: &Cutoffs,
     round: &mut Round,
@@ -233,7 +229,7 @@ async fn drop_or_attach(
 
 /// The partitions, with whether each is being detached.
 async fn partitions_of_events(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
 ) -> Result<Vec<(Range, bool)>, JournalError> {
     let rows = sqlx::query!(
         r#"
@@ -253,7 +249,7 @@ async fn partitions_of_events(
 }
 
 /// The months that usher detached and did not drop yet.
-async fn marked_months(connection: &mut PgConnection) -> Result<Vec<Range>, JournalError> {
+async fn marked_months(connection: &mut Connection) -> Result<Vec<Range>, JournalError> {
     let names = sqlx::query_scalar!(
         r#"
         SELECT c.relname::text AS "name!"
@@ -275,7 +271,7 @@ async fn marked_months(connection: &mut PgConnection) -> Result<Vec<Range>, Jour
 }
 
 /// Whether a reader still owes a batch that may have events in `range`, or will once its past is complete.
-async fn is_owed(connection: &mut PgConnection, range: Range) -> Result<bool, JournalError> {
+async fn is_owed(connection: &mut Connection, range: Range) -> Result<bool, JournalError> {
     let Some((start, end)) = range.month() else {
         return Ok(true);
     };

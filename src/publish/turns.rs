@@ -1,7 +1,13 @@
 //! One instance at a time works for a reader: taking the lease, keeping it, and giving it up. Knows nothing of the work.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -21,11 +27,16 @@ const LEASE_MARGIN: Duration = Duration::from_secs(2);
 const STANDBY: Duration = Duration::from_secs(1);
 /// Between looks at an empty outbox; an append of this process cuts it short.
 const IDLE: Duration = Duration::from_millis(500);
+/// Work that waits longer for one thing stands still, and its lease is not renewed: another instance may do better.
+const STANDS_STILL: Duration = Duration::from_secs(20);
 /// For the last words to the database at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What is done by whoever holds the lease.
 pub(super) trait Work {
+    /// How long it may wait for one thing.
+    const STANDS_STILL: Duration = STANDS_STILL;
+
     /// Works until `stopping` or `lost` fires, and sends nothing once `lost` did.
     fn work(
         &self,
@@ -77,20 +88,31 @@ impl Turns {
     }
 
     /// Works for as long as the lease is held, and gives it up.
-    async fn turn(
+    async fn turn<W: Work + Sync>(
         &self,
         held_since: Instant,
-        work: &(impl Work + Sync),
+        work: &W,
         trouble: &mut Trouble,
         stopping: &CancellationToken,
     ) {
         info!(lease = self.lease.name, "it is this instance's turn");
         let lost = CancellationToken::new();
         let done = CancellationToken::new();
-        tokio::join!(self.keep_lease(held_since, &lost, &done), async {
-            work.work(trouble, stopping, &lost).await;
+        let moved = Moved::now();
+        // Each is looked after only when it is woken, else renewing would look like work.
+        let mut both = FuturesUnordered::<BoxFuture<'_, ()>>::new();
+        both.push(Box::pin(self.keep_lease(
+            held_since,
+            (&moved, W::STANDS_STILL),
+            &lost,
+            &done,
+        )));
+        both.push(Box::pin(async {
+            moved.with(work.work(trouble, stopping, &lost)).await;
             done.cancel();
-        });
+        }));
+        while both.next().await.is_some() {}
+        drop(both);
         // Without an answer the lease ends by itself.
         if let Ok(Err(error)) = timeout(FAREWELL, self.journal.give_up(&self.lease)).await {
             warn!(error = error.chain(), "could not give the lease up");
@@ -101,11 +123,20 @@ impl Turns {
     async fn keep_lease(
         &self,
         held_since: Instant,
+        (moved, at_most): (&Moved, Duration),
         lost: &CancellationToken,
         done: &CancellationToken,
     ) {
         let mut renewed = held_since;
         while !pause(RENEW_EVERY, done).await {
+            if moved.ago() > at_most {
+                warn!(
+                    lease = self.lease.name,
+                    "the work stands still, its lease ends"
+                );
+                lost.cancel();
+                return;
+            }
             let asked = Instant::now();
             let ends = renewed + LEASE_TTL - LEASE_MARGIN;
             match timeout_at(ends, self.journal.hold(&self.lease)).await {
@@ -123,6 +154,32 @@ impl Turns {
                 }
             }
         }
+    }
+}
+
+/// When some work last went on.
+struct Moved(Mutex<Instant>);
+
+impl Moved {
+    fn now() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    fn ago(&self) -> Duration {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
+    }
+
+    /// Does `work` and notes whenever something came that it waited for.
+    async fn with<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            work.as_mut().poll(context)
+        })
+        .await
     }
 }
 

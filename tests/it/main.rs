@@ -24,6 +24,9 @@
 //! | a claim outlived while a verdict grows | `readers::a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still` |
 //! | rights that were revoked, a table that was changed | `own_trouble::what_the_database_refuses_for_a_reason_of_its_own_is_kept_for_later`, `own_trouble::what_was_set_aside_for_a_reason_that_has_gone_is_released` |
 //! | a caller that goes away while a transaction begins | `transactions::a_transaction_cut_at_any_moment_leaves_nothing_behind` |
+//! | connections that die without a word | `dead_sockets::connections_that_die_without_a_word_hold_nobody_up`, `dead_sockets::a_stop_does_not_wait_for_dead_connections` |
+//! | many slow searches at once | `searches::forty_slow_searches_hold_up_no_delivery`, `searches::who_goes_away_leaves_no_search_behind` |
+//! | a pooler before Postgres | `pooler::a_pooler_by_session_makes_no_difference`, `pooler::a_pooler_by_transaction_is_refused_at_the_start` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -33,6 +36,7 @@ mod again;
 mod bounds;
 mod by_hand;
 mod cli;
+mod dead_sockets;
 mod deeds;
 mod door;
 mod embedded;
@@ -57,6 +61,7 @@ mod onboarding_guides;
 mod org_logs;
 mod output;
 mod own_trouble;
+mod pooler;
 mod publish;
 mod react;
 mod readers;
@@ -67,6 +72,7 @@ mod replay;
 mod reverify;
 mod rules;
 mod rules_check;
+mod searches;
 mod seeing;
 mod seen;
 mod spool;

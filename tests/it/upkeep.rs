@@ -601,7 +601,7 @@ async fn before_its_tables_are_made_the_record_is_away_and_refuses_nothing() {
     journal.migrate().await.unwrap();
     let searched = journal.search(&EventFilter::default(), None, 1).await;
     assert!(searched.unwrap().is_empty());
-    journal.pool().close().await;
+    journal.close().await;
     database.drop().await;
 }
 

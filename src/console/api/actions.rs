@@ -48,7 +48,7 @@ pub(super) async fn list_actions(
     };
     let pager = parameters.finish()?;
     let rows = api
-        .actions
+        .listed
         .list(&filter, after, limit + 1)
         .await
         .map_err(|error| journal_problem(&error))?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::act::{ActionDetail, Intervened, Paused, Person, Verb};
+use crate::act::{ActionDetail, Intervened, Paused, Person, Queue, Verb};
 use crate::console::api::Api;
 use crate::console::api::page::{Parameters, bad_request, journal_problem};
 use crate::console::api::tokens::Caller;
@@ -29,7 +29,7 @@ pub(super) async fn get_action(
     parameters: Parameters,
 ) -> Result<Json<Value>, Problem> {
     parameters.finish()?;
-    let found = detail(&api, action_id(&id)?).await?;
+    let found = detail(&api.listed, action_id(&id)?).await?;
     Ok(Json(json!({ "data": found })))
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn intervene(
         .map_err(|error| journal_problem(&error))?;
     match done {
         Intervened::Done(id) => {
-            let found = detail(&api, id).await?;
+            let found = detail(&api.actions, id).await?;
             Ok(Json(json!({ "data": found })))
         }
         Intervened::Unknown => Err(no_action()),
@@ -148,8 +148,8 @@ fn operator(caller: &Caller, body: &Bytes) -> Result<Person, Problem> {
         .map_err(|error| bad_request(format!("reason: {error}")))
 }
 
-async fn detail(api: &Api, id: Uuid) -> Result<ActionDetail, Problem> {
-    let found = api.actions.detail(id).await;
+async fn detail(actions: &Queue, id: Uuid) -> Result<ActionDetail, Problem> {
+    let found = actions.detail(id).await;
     found
         .map_err(|error| journal_problem(&error))?
         .ok_or_else(no_action)

@@ -29,7 +29,7 @@ pub(super) async fn list_deliveries(
     };
     let pager = parameters.finish()?;
     let rows = api
-        .journal
+        .reading
         .deliveries(&filter, limit + 1)
         .await
         .map_err(|error| journal_problem(&error))?;

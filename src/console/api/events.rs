@@ -44,7 +44,7 @@ pub(super) async fn list_events(
     };
     let pager = parameters.finish()?;
     let found = api
-        .journal
+        .reading
         .search_page(&filter, after, limit)
         .await
         .map_err(|error| journal_problem(&error))?;
@@ -75,7 +75,7 @@ pub(super) async fn get_event(
         .parse()
         .map_err(|_| bad_request("an event id is a UUID"))?;
     let event = api
-        .journal
+        .reading
         .event(id)
         .await
         .map_err(|error| journal_problem(&error))?;

@@ -23,8 +23,10 @@ pub use tokens::Tokens;
 /// What the API reads, and lets operators change.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// The record.
-    pub journal: Journal,
+    /// The record, for people who read it.
+    pub reading: Journal,
+    /// What was decided and done, for the same.
+    pub listed: Queue,
     /// What was decided and done.
     pub actions: Queue,
 }

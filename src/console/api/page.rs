@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -207,8 +208,9 @@ pub(super) fn journal_problem(error: &JournalError) -> Problem {
     if error.is_transient() {
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "the record does not answer, try again",
+            "the record is busy or does not answer, try again",
         )
+        .with(RETRY_AFTER, "5")
     } else {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,

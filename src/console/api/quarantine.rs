@@ -31,7 +31,7 @@ pub(super) async fn list_quarantine(
     };
     let pager = parameters.finish()?;
     let rows = api
-        .journal
+        .reading
         .quarantined(&filter, limit + 1)
         .await
         .map_err(|error| journal_problem(&error))?;
@@ -55,7 +55,7 @@ pub(super) async fn get_quarantine(
 ) -> Result<Json<Value>, Problem> {
     parameters.finish()?;
     let row = api
-        .journal
+        .reading
         .quarantined_row(id)
         .await
         .map_err(|error| journal_problem(&error))?;

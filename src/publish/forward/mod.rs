@@ -305,6 +305,9 @@ impl Forwarder {
 }
 
 impl Work for Forwarder {
+    /// An endpoint may take its time.
+    const STANDS_STILL: Duration = Duration::from_secs(40);
+
     async fn work(
         &self,
         trouble: &mut Trouble,

@@ -1,5 +1,7 @@
 //! What whoever runs the tests tells them: the one place where they read the environment.
 
+use std::time::Duration;
+
 /// The Postgres server that `make test` starts.
 pub fn database_url() -> String {
     read("DATABASE_URL").expect("DATABASE_URL is not set: run the tests by `make test`")
@@ -16,6 +18,11 @@ pub fn rounds(usual: usize) -> usize {
     number("USHER_TEST_ROUNDS").map_or(usual, |rounds| {
         usize::try_from(rounds).expect("not that many")
     })
+}
+
+/// How long connections stay dead: `usual`, or as many seconds as a longer look asks.
+pub fn dead_for(usual: Duration) -> Duration {
+    number("USHER_TEST_DEAD_FOR").map_or(usual, Duration::from_secs)
 }
 
 /// The luck of a run that is to be repeated.

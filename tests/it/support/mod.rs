@@ -8,6 +8,8 @@ pub mod hooks;
 pub mod kafka;
 pub mod konnect;
 pub mod luck;
+pub mod network;
+pub mod pgbouncer;
 pub mod process;
 pub mod receiver;
 pub mod record;

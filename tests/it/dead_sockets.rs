@@ -1,0 +1,137 @@
+//! Connections to Postgres that die without FIN or RST, under traffic: every delivery is answered, work goes on, and a stop ends.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use serde_json::json;
+use usher::lifecycle::Lifecycle;
+
+use crate::support::database::TestDatabase;
+use crate::support::environment::dead_for;
+use crate::support::eventually;
+use crate::support::kafka::{Broker, TestKafka};
+use crate::support::network::Network;
+use crate::support::process::{Installation, Process, deliver, settings};
+use crate::support::record::Record;
+use crate::support::signer::{Entry, Signer};
+
+/// For a minute after the network is there again.
+const GOES_ON: Duration = Duration::from_mins(1);
+const ANSWERED: Duration = Duration::from_secs(10);
+const STOPS: Duration = Duration::from_secs(20);
+/// Longer than a lease, shorter than a statement may take; `USHER_TEST_DEAD_FOR` is for a longer look.
+const DEAD_FOR: Duration = Duration::from_secs(15);
+
+/// Sends one entry after the other until `enough`; each is answered in time. The statuses.
+async fn send(url: &str, first: u64, enough: &AtomicBool) -> Vec<StatusCode> {
+    let http = Client::builder().timeout(ANSWERED).build().unwrap();
+    let mut statuses = Vec::new();
+    let mut number = first;
+    while !enough.load(Ordering::Relaxed) {
+        let line = Entry::numbered(number).json();
+        let asked = Instant::now();
+        let status = deliver(&http, url, &[line]).await;
+        let status = status.unwrap_or_else(|| panic!("no answer in {:?}", asked.elapsed()));
+        number += u64::from(status != StatusCode::TOO_MANY_REQUESTS);
+        statuses.push(status);
+    }
+    statuses
+}
+
+async fn owes_nothing(record: &mut Record) {
+    eventually("kafka and react are owed nothing", GOES_ON, async || {
+        record.number("SELECT count(*) FROM outbox").await == 0
+    })
+    .await;
+}
+
+/// One usher with everything that works behind the door, over a network of its own.
+async fn start(
+    network: &Network,
+    database: &TestDatabase,
+    konnect: &str,
+    kafka: &TestKafka,
+) -> (Installation, Process) {
+    let mut settings = settings(database, konnect);
+    settings["database"]["url"] = json!(network.url());
+    settings["konnect"]["token"] = json!("token");
+    let brokers = kafka.config.brokers.as_deref().unwrap();
+    settings["kafka"] = json!({ "brokers": brokers, "topic": kafka.config.topic });
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    (installation, usher)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_die_without_a_word_hold_nobody_up() {
+    let signer = Signer::new(7);
+    let konnect = signer.serve(&Lifecycle::new()).await;
+    let database = TestDatabase::create().await;
+    let kafka = TestKafka::start(Broker::InProcess).await;
+    let network = Network::to(&database).await;
+    let (installation, usher) = start(&network, &database, &konnect, &kafka).await;
+    let mut record = Record::of(&database).await;
+    let enough = AtomicBool::new(false);
+    let trouble = async {
+        owes_nothing(&mut record).await;
+        network.go_dead();
+        tokio::time::sleep(dead_for(DEAD_FOR)).await;
+        let stored = record.number("SELECT count(*) FROM events").await;
+        network.mend();
+        eventually("deliveries are stored again", GOES_ON, async || {
+            record.number("SELECT count(*) FROM events").await > stored
+        })
+        .await;
+        // Now those that are there die while new ones live, so that leases could be renewed over them.
+        for _ in 0..2 {
+            network.go_dead();
+            network.mend();
+            let stored = record.number("SELECT count(*) FROM events").await;
+            eventually("deliveries are stored again", GOES_ON, async || {
+                record.number("SELECT count(*) FROM events").await > stored
+            })
+            .await;
+        }
+        enough.store(true, Ordering::Relaxed);
+    };
+    let senders = async {
+        tokio::join!(
+            send(&usher.url, 0, &enough),
+            send(&usher.url, 1_000_000, &enough),
+            send(&usher.url, 2_000_000, &enough),
+        )
+    };
+    let (statuses, ()) = tokio::join!(senders, trouble);
+    assert!(statuses.0.contains(&StatusCode::OK));
+    owes_nothing(&mut record).await;
+    usher.terminate().await;
+    assert_eq!(usher.exit(STOPS).await.code(), Some(0));
+    assert!(!installation.log().contains("panicked"));
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_does_not_wait_for_dead_connections() {
+    let signer = Signer::new(7);
+    let konnect = signer.serve(&Lifecycle::new()).await;
+    let database = TestDatabase::create().await;
+    let kafka = TestKafka::start(Broker::InProcess).await;
+    let network = Network::to(&database).await;
+    let (installation, usher) = start(&network, &database, &konnect, &kafka).await;
+    let enough = AtomicBool::new(false);
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        network.go_dead();
+        // Until nothing that is under way is answered any more.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        enough.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(send(&usher.url, 0, &enough), stop);
+    usher.terminate().await;
+    let asked = Instant::now();
+    assert_eq!(usher.exit(STOPS).await.code(), Some(0));
+    println!("stopped after {:?}", asked.elapsed());
+    assert!(!installation.log().contains("panicked"));
+    database.drop().await;
+}
