@@ -14,12 +14,15 @@ pub struct SigningKey {
 }
 
 impl Journal {
-    /// Remembers that `keys` (each with its id as served) were in the set at `now`.
+    /// Remembers that `keys` (each with its id as served) were the set at `now`, and forgets when the set was asked for
+    /// before `forgotten`.
     pub async fn see_keys(
         &self,
         keys: &[([u8; 32], Option<String>)],
         now: DateTime<Utc>,
+        forgotten: Option<DateTime<Utc>>,
     ) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
         for (key, kid) in keys {
             sqlx::query!(
                 r"
@@ -32,10 +35,45 @@ impl Journal {
                 kid.as_deref(),
                 now,
             )
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await?;
         }
+        sqlx::query!(
+            r"
+            INSERT INTO signing_key_fetches (asked_at)
+            VALUES ($1)
+            ON CONFLICT (asked_at) DO NOTHING
+            ",
+            now,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if let Some(forgotten) = forgotten {
+            sqlx::query!(
+                r"
+                DELETE FROM signing_key_fetches
+                WHERE asked_at < $1
+                ",
+                forgotten,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
         Ok(())
+    }
+
+    /// When the set was asked for, the newest first, as far back as is remembered.
+    pub async fn key_fetches(&self) -> Result<Vec<DateTime<Utc>>, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r"
+            SELECT asked_at
+            FROM signing_key_fetches
+            ORDER BY asked_at DESC
+            "
+        )
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// The keys that were in the set at `since` or later.

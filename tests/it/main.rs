@@ -15,6 +15,7 @@
 //! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::two_publishers_repeat_nothing`, `upkeep::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
 //! | a report that runs for minutes | `upkeep::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
 //! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::takes_odd_bytes_and_dates_without_failing_the_rest` |
+//! | a key served later than its first signature | `late_keys::an_entry_waits_five_minutes_for_its_key`, `late_keys::what_was_set_aside_as_forged_is_released_where_a_later_key_fits`, `door::settles_an_unknown_key_once_it_is_served` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -36,6 +37,7 @@ mod hooks;
 mod init;
 mod instances;
 mod kill;
+mod late_keys;
 mod least_privilege;
 mod look;
 mod metrics;
