@@ -217,7 +217,7 @@ impl Intake {
                 }
                 Err(quarantine) => {
                     parsed += usize::from(quarantine.event_id.is_some());
-                    part.quarantined.push(quarantine);
+                    part.quarantined.push(*quarantine);
                 }
             }
         }
@@ -270,7 +270,7 @@ impl Intake {
         line: &Line,
         verdict: Verdict,
         known: Option<AuditEvent>,
-    ) -> Result<NewEvent, NewQuarantine> {
+    ) -> Result<NewEvent, Box<NewQuarantine>> {
         let aside = |reason: &'static str, detail: String| NewQuarantine {
             id: self.ids.next(),
             request: 0,
@@ -282,18 +282,18 @@ impl Intake {
         };
         if line.whole_bytes > line.bytes.len() {
             let detail = format!("{} bytes, over ingest.max_line_bytes", line.whole_bytes);
-            return Err(aside("line_too_long", detail));
+            return Err(Box::new(aside("line_too_long", detail)));
         }
         let event = known
             .map_or_else(|| event::parse(&line.bytes), Ok)
-            .map_err(|error| aside(error.reason(), error.to_string()))?;
+            .map_err(|error| Box::new(aside(error.reason(), error.to_string())))?;
         if event.claims_own_product() {
             // Nothing that comes in from outside may pass for an observation or a deed of ours.
             let kept = aside("claims_own_product", "event_product is usher".to_owned());
-            return Err(NewQuarantine {
+            return Err(Box::new(NewQuarantine {
                 event_id: Some(event.id),
                 ..kept
-            });
+            }));
         }
         if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
             let (reason, detail) = match verdict {
@@ -304,10 +304,10 @@ impl Intake {
                 }
             };
             let event_id = Some(event.id);
-            return Err(NewQuarantine {
+            return Err(Box::new(NewQuarantine {
                 event_id,
                 ..aside(reason, detail.to_owned())
-            });
+            }));
         }
         Ok(NewEvent {
             event,
