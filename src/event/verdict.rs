@@ -10,9 +10,9 @@ use crate::event::kind::UnknownWord;
 pub enum Verdict {
     /// A key of Konnect's matches.
     Verified,
-    /// No key of a set fetched after receipt matches, or the signature cannot be one.
+    /// No key of three sets matches, fetched after receipt and over five minutes, or the signature cannot be one.
     Failed,
-    /// No key known so far matches, and the set has not been fetched since.
+    /// No key known so far matches, and too few sets were fetched since.
     KeyUnknown,
     /// The entry carries no signature.
     Unsigned,

@@ -21,6 +21,10 @@ use crate::intake::verify::{Check, CheckError, Verifier};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
 
+/// So many sets have no key for an entry, the last one so long after the first, before it counts as forged: a key may be
+/// served later than its first signature.
+const SETS: usize = 3;
+const SETS_OVER: TimeDelta = TimeDelta::minutes(5);
 /// How long a key is believed after it left the set.
 pub(super) const GOOD_FOR: TimeDelta = TimeDelta::days(8);
 /// A key is last seen when it is fetched, so fetching must not depend on somebody needing it: one that
@@ -66,12 +70,33 @@ struct Known {
     fetched: Option<Instant>,
     /// When a fetch was last tried.
     tried: Option<Instant>,
+    /// What came before this and no key fits is forged.
+    settled_before: Option<DateTime<Utc>>,
 }
 
 impl Known {
     /// When the newest set was asked for. A time to come says nothing: the clock was set back since.
     fn fetched_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.fetched_at.filter(|fetched_at| *fetched_at <= now)
+    }
+}
+
+/// What was received before this had as many sets fetched afterwards as a verdict takes; `asked` is
+/// when they were asked for, the newest first.
+pub(super) fn settled_before(asked: &[DateTime<Utc>]) -> Option<DateTime<Utc>> {
+    let newest = *asked.first()?;
+    let mut early_enough = asked.iter().skip(SETS - 1).copied();
+    early_enough.find(|asked_at| newest - *asked_at >= SETS_OVER)
+}
+
+/// What a check says of an entry, given whether enough sets were fetched since it came.
+pub(super) fn verdict(check: Check, is_settled: bool) -> Verdict {
+    match check {
+        Check::Fits => Verdict::Verified,
+        Check::NoKeyFits if is_settled => Verdict::Failed,
+        Check::NoKeyFits => Verdict::KeyUnknown,
+        Check::NoSignature => Verdict::Failed,
+        Check::Unsigned => Verdict::Unsigned,
     }
 }
 
@@ -90,11 +115,18 @@ impl KeyRing {
 
     /// Takes the keys that were seen before, so that a start does not depend on Konnect.
     pub async fn load(&self) -> Result<(), KeysError> {
+        // First, so that of every set counted here the keys are read below. A time to come says nothing: the clock
+        // was set back since.
+        let now = self.clock.now();
+        let mut asked = self.journal.key_fetches().await?;
+        asked.retain(|asked_at| *asked_at <= now);
         let stored = self.journal.keys_seen_within(GOOD_FOR).await?;
         let keys = stored.iter().filter_map(|stored| {
             VerifyingKey::from_bytes(stored.key.as_slice().try_into().ok()?).ok()
         });
-        self.known.write().await.keys = Arc::new(keys.collect());
+        let mut known = self.known.write().await;
+        known.keys = Arc::new(keys.collect());
+        known.settled_before = settled_before(&asked);
         Ok(())
     }
 
@@ -122,12 +154,15 @@ impl KeyRing {
             .await
             .map_err(|_| KeysError::Timeout)?
             .map_err(KeysError::Fetch)?;
-        let keys: Vec<([u8; 32], Option<String>)> = served
+        let mut keys: Vec<([u8; 32], Option<String>)> = served
             .ed25519_keys()
             .map(|(kid, key)| (key, Some(kid.to_owned())))
             .collect();
+        // The same order in every instance, so that none waits for another in a circle.
+        keys.sort();
         info!(keys = keys.len(), "fetched the signing keys");
-        self.journal.see_keys(&keys).await?;
+        let forgotten = self.known.read().await.settled_before;
+        self.journal.see_keys(&keys, now, forgotten).await?;
         self.load().await?;
         let mut known = self.known.write().await;
         (known.fetched_at, known.fetched) = (Some(now), Some(asked));
@@ -151,7 +186,8 @@ impl KeyRing {
     }
 
     /// The verdict on each line. Where no key fits, the set is fetched once more: `failed` means
-    /// that no key of a set asked for after `received_at` fits, until then it is `key_unknown`.
+    /// that no key of three sets fits, fetched after `received_at` and over five minutes; until then it
+    /// is `key_unknown`.
     ///
     /// # Errors
     /// Only when the checking thread dies.
@@ -160,45 +196,87 @@ impl KeyRing {
         lines: Vec<Bytes>,
         received_at: DateTime<Utc>,
     ) -> Result<Vec<Verdict>, CheckError> {
-        let (mut checks, mut fetched_at) = self.check(&lines).await?;
-        let settled = |fetched_at: Option<DateTime<Utc>>| {
-            fetched_at.is_some_and(|fetched_at| fetched_at > received_at)
-        };
-        if checks.contains(&Check::NoKeyFits) && !settled(fetched_at) {
-            if let Err(error) = self.refresh(received_at).await {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "signing keys are not fresh"
-                );
-            }
-            (checks, fetched_at) = self.check(&lines).await?;
+        let (mut checks, mut settled_before) = self.check(&lines).await?;
+        let is_settled = |before: Option<DateTime<Utc>>| before.is_some_and(|it| received_at < it);
+        if checks.contains(&Check::NoKeyFits) && !is_settled(settled_before) {
+            self.refresh_or_warn(received_at).await;
+            (checks, settled_before) = self.check(&lines).await?;
         }
-        let no_key = if settled(fetched_at) {
-            Verdict::Failed
-        } else {
-            Verdict::KeyUnknown
-        };
-        Ok(checks
-            .into_iter()
-            .map(|check| match check {
-                Check::Fits => Verdict::Verified,
-                Check::NoKeyFits => no_key,
-                Check::NoSignature => Verdict::Failed,
-                Check::Unsigned => Verdict::Unsigned,
-            })
-            .collect())
+        let is_settled = is_settled(settled_before);
+        let verdicts = checks.into_iter().map(|check| verdict(check, is_settled));
+        Ok(verdicts.collect())
+    }
+
+    /// The verdict on each line that no key fitted so far, given when each was received. The set is
+    /// fetched again, so that a key that is served late is found soon.
+    ///
+    /// # Errors
+    /// Only when the checking thread dies.
+    pub(super) async fn verdicts_again(
+        &self,
+        lines: Vec<Bytes>,
+        received_at: impl Iterator<Item = DateTime<Utc>>,
+    ) -> Result<Vec<Verdict>, CheckError> {
+        self.refresh_or_warn(self.clock.now()).await;
+        let (checks, settled_before) = self.check(&lines).await?;
+        let verdicts = checks.into_iter().zip(received_at);
+        let verdicts = verdicts.map(|(check, received_at)| {
+            let is_settled = settled_before.is_some_and(|before| received_at < before);
+            verdict(check, is_settled)
+        });
+        Ok(verdicts.collect())
+    }
+
+    async fn refresh_or_warn(&self, wanted: DateTime<Utc>) {
+        if let Err(error) = self.refresh(wanted).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "signing keys are not fresh"
+            );
+        }
     }
 
     async fn check(
         &self,
         lines: &[Bytes],
     ) -> Result<(Vec<Check>, Option<DateTime<Utc>>), CheckError> {
-        let (keys, fetched_at) = {
+        let (keys, settled_before) = {
             let known = self.known.read().await;
-            (Arc::clone(&known.keys), known.fetched_at(self.clock.now()))
+            (Arc::clone(&known.keys), known.settled_before)
         };
         // The lines are shared, not copied.
         let checks = self.verifier.check(lines.to_vec(), keys).await?;
-        Ok((checks, fetched_at))
+        Ok((checks, settled_before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::settled_before;
+
+    #[test]
+    fn an_entry_is_settled_by_three_sets_over_five_minutes() {
+        let start = DateTime::UNIX_EPOCH;
+        for (seconds, expected) in [
+            (&[][..], None),
+            (&[600], None),
+            (&[600, 0], None),
+            (&[600, 300, 0], Some(0)),
+            (&[299, 150, 0], None),
+            (&[300, 299, 0], Some(0)),
+            (&[600, 400, 299, 0], Some(299)),
+            (&[600, 300, 299, 0], Some(299)),
+            (&[600, 599, 300, 0], Some(300)),
+        ] {
+            let at = |seconds: &i64| start + TimeDelta::seconds(*seconds);
+            let asked: Vec<_> = seconds.iter().map(at).collect();
+            assert_eq!(
+                settled_before(&asked),
+                expected.as_ref().map(at),
+                "{seconds:?}"
+            );
+        }
     }
 }

@@ -48,6 +48,9 @@ const LARGE: usize = 4 * 1024 * 1024;
 
 /// Kept aside only because no key fits yet; released when one does.
 pub const REASON_KEY_UNKNOWN: &str = "signature_key_unknown";
+/// Kept aside because no key fitted; released by [`Reverify`] where a later one does.
+pub const REASON_FAILED: &str = "signature_failed";
+const NO_KEY_FITS: &str = "no key of three sets fits";
 
 /// Whether a body holds more than [`MAX_ENTRIES`], told without splitting it.
 pub fn has_too_many_entries(body: &[u8]) -> bool {
@@ -297,7 +300,7 @@ impl Intake {
         if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
             let (reason, detail) = match verdict {
                 Verdict::KeyUnknown => (REASON_KEY_UNKNOWN, "no key fits yet"),
-                Verdict::Failed => ("signature_failed", "no key of the set fits"),
+                Verdict::Failed => (REASON_FAILED, NO_KEY_FITS),
                 Verdict::Unsigned | Verdict::Verified | Verdict::NotApplicable => {
                     ("signature_missing", "the entry is not signed")
                 }

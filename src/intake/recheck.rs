@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::clock::Ids;
 use crate::event::{self, Verdict};
-use crate::intake::{Intake, IntakeError, REASON_KEY_UNKNOWN};
+use crate::intake::{Intake, IntakeError, NO_KEY_FITS, REASON_FAILED, REASON_KEY_UNKNOWN};
 use crate::journal::{
     Journal, JournalError, Lane, NewBatch, NewEvent, NewVerdict, Quarantined, Released, Source,
     StoredEvent,
@@ -43,7 +43,7 @@ pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
 }
 
 impl Intake {
-    /// Looks again at a bounded number of entries; returns how many verdicts settled.
+    /// Looks again at every entry that no key fitted yet; returns how many verdicts settled.
     pub async fn recheck(&self) -> Result<usize, IntakeError> {
         Ok(self.recheck_stored().await? + self.release().await?)
     }
@@ -51,39 +51,47 @@ impl Intake {
     /// Stored events: the verdict is written in place, and a verified one is owed again to every
     /// reader.
     async fn recheck_stored(&self) -> Result<usize, IntakeError> {
-        let open = self.journal.events_without_key(AT_ONCE).await?;
-        let Some(newest) = open.iter().map(|event| event.received_at).max() else {
-            return Ok(0);
-        };
-        let lines = open.iter().map(|event| event.raw.clone().into()).collect();
-        let verdicts = self.keys.verdicts(lines, newest).await?;
-        let settled = open
-            .iter()
-            .zip(verdicts)
-            .filter(|(_, verdict)| *verdict != Verdict::KeyUnknown);
+        let mut after = None;
         let mut written = 0;
-        for (batch, verdicts) in by_batch(settled) {
-            written += self.journal.settle(batch, &verdicts).await?.unwrap_or(0);
+        loop {
+            let open = self.journal.events_without_key(after, AT_ONCE).await?;
+            let Some(last) = open.last() else {
+                return Ok(usize::try_from(written).unwrap_or(usize::MAX));
+            };
+            after = Some((last.received_at, last.id.as_uuid()));
+            let lines = open.iter().map(|event| event.raw.clone().into()).collect();
+            let received_at = open.iter().map(|event| event.received_at);
+            let verdicts = self.keys.verdicts_again(lines, received_at).await?;
+            let settled = open
+                .iter()
+                .zip(verdicts)
+                .filter(|(_, verdict)| *verdict != Verdict::KeyUnknown);
+            for (batch, verdicts) in by_batch(settled) {
+                written += self.journal.settle(batch, &verdicts).await?.unwrap_or(0);
+            }
         }
-        Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
 
     /// Entries kept aside because no key fitted: those that are verified now are stored.
     async fn release(&self) -> Result<usize, IntakeError> {
-        let kept = self
-            .journal
-            .quarantined_for(REASON_KEY_UNKNOWN, None, AT_ONCE)
-            .await?;
-        let Some(newest) = kept.iter().map(|row| row.received_at).max() else {
-            return Ok(0);
-        };
-        let lines = kept.iter().map(|row| row.raw.clone().into()).collect();
-        let verdicts = self.keys.verdicts(lines, newest).await?;
+        let mut after = None;
         let mut settled = 0;
-        for (row, verdict) in kept.into_iter().zip(verdicts) {
-            settled += usize::from(release(&self.journal, &self.ids, row, verdict).await?);
+        loop {
+            let kept = self
+                .journal
+                .quarantined_for(REASON_KEY_UNKNOWN, after, AT_ONCE)
+                .await?;
+            let Some(last) = kept.last() else {
+                return Ok(settled);
+            };
+            after = Some((last.received_at, last.id));
+            let lines = kept.iter().map(|row| row.raw.clone().into()).collect();
+            let received_at = kept.iter().map(|row| row.received_at);
+            let verdicts = self.keys.verdicts_again(lines, received_at).await?;
+            for (row, verdict) in kept.into_iter().zip(verdicts) {
+                settled += usize::from(release(&self.journal, &self.ids, row, verdict).await?);
+            }
         }
-        Ok(settled)
     }
 }
 
@@ -103,7 +111,7 @@ pub(super) fn by_batch<'a>(
     batches
 }
 
-/// Stores what was kept aside only because no key fitted and is verified by now, or says why it stays
+/// Stores what was kept aside for its signature alone and is verified by now, or says why it stays
 /// aside; `false` where nothing is settled.
 pub(super) async fn release(
     journal: &Journal,
@@ -137,7 +145,7 @@ pub(super) async fn release(
             }
         }
         Verdict::Failed => journal
-            .requarantine(row.id, "signature_failed", "no key of the set fits")
+            .requarantine(row.id, REASON_FAILED, NO_KEY_FITS)
             .await
             .map(|()| true),
         Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => Ok(false),

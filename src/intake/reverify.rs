@@ -13,10 +13,10 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::clock::Ids;
 use crate::event::{self, EventId, Verdict};
-use crate::intake::keys::GOOD_FOR;
+use crate::intake::keys::{GOOD_FOR, settled_before, verdict};
 use crate::intake::recheck::{by_batch, release};
-use crate::intake::verify::{Check, Verifier};
-use crate::intake::{IntakeError, REASON_KEY_UNKNOWN};
+use crate::intake::verify::Verifier;
+use crate::intake::{IntakeError, REASON_FAILED, REASON_KEY_UNKNOWN};
 use crate::journal::{CheckFilter, Journal, NewVerdict, Position, Quarantined, StoredEvent};
 
 /// Entries checked in one go.
@@ -64,12 +64,18 @@ pub struct Reverify {
     after: Option<Position>,
     kept_after: Option<(DateTime<Utc>, uuid::Uuid)>,
     events_done: bool,
+    /// Reasons whose rows of quarantine are still to be checked, the next one last.
+    reasons: Vec<&'static str>,
     done: Reverified,
 }
 
 /// Every key that was ever served, the one that was seen last first.
 #[derive(Debug)]
-struct Keys(Vec<(VerifyingKey, DateTime<Utc>)>);
+struct Keys {
+    served: Vec<(VerifyingKey, DateTime<Utc>)>,
+    /// Only for what came before, "no key fits" is an answer.
+    settled_before: Option<DateTime<Utc>>,
+}
 
 impl Keys {
     /// Those that were good when an entry was received. One that left the set long before proves
@@ -80,18 +86,16 @@ impl Keys {
                 .checked_add_signed(GOOD_FOR)
                 .is_none_or(|end| end >= received_at)
         };
-        self.0.partition_point(is_good)
+        self.served.partition_point(is_good)
     }
 
-    /// Whether a set was fetched after that: only then "no key fits" is an answer.
     fn is_settled(&self, received_at: DateTime<Utc>) -> bool {
-        self.0
-            .first()
-            .is_some_and(|(_, fetched)| *fetched > received_at)
+        self.settled_before
+            .is_some_and(|before| received_at < before)
     }
 
     fn first(&self, count: usize) -> Arc<Vec<VerifyingKey>> {
-        Arc::new(self.0[..count].iter().map(|(key, _)| *key).collect())
+        Arc::new(self.served[..count].iter().map(|(key, _)| *key).collect())
     }
 }
 
@@ -104,13 +108,24 @@ impl Reverify {
         filter: CheckFilter,
         writes: bool,
     ) -> Result<Self, IntakeError> {
+        // First, so that of every set counted here the keys are read below.
+        let asked = journal.key_fetches().await?;
         let stored = journal.keys_since(DateTime::UNIX_EPOCH).await?;
         let keys = stored.iter().filter_map(|stored| {
             let bytes = stored.key.as_slice().try_into().ok()?;
             Some((VerifyingKey::from_bytes(bytes).ok()?, stored.last_seen))
         });
+        let reasons = match filter.verdict {
+            None => vec![REASON_KEY_UNKNOWN, REASON_FAILED],
+            Some(Verdict::KeyUnknown) => vec![REASON_KEY_UNKNOWN],
+            Some(Verdict::Failed) => vec![REASON_FAILED],
+            Some(_) => Vec::new(),
+        };
         Ok(Self {
-            keys: Keys(keys.collect()),
+            keys: Keys {
+                served: keys.collect(),
+                settled_before: settled_before(&asked),
+            },
             journal,
             ids,
             filter,
@@ -119,13 +134,14 @@ impl Reverify {
             after: None,
             kept_after: None,
             events_done: false,
+            reasons,
             done: Reverified::default(),
         })
     }
 
     /// How many keys it checks against.
     pub fn keys(&self) -> usize {
-        self.keys.0.len()
+        self.keys.served.len()
     }
 
     /// What came of it so far.
@@ -133,7 +149,7 @@ impl Reverify {
         &self.done
     }
 
-    /// Checks the next slice: stored events first, then what was kept aside only for want of a key.
+    /// Checks the next slice: stored events first, then what was kept aside because no key fitted.
     /// `false` when there is none left.
     pub async fn next(&mut self) -> Result<bool, IntakeError> {
         if !self.events_done {
@@ -148,23 +164,20 @@ impl Reverify {
             }
             self.events_done = true;
         }
-        if self
-            .filter
-            .verdict
-            .is_some_and(|v| v != Verdict::KeyUnknown)
-        {
-            return Ok(false);
+        while let Some(reason) = self.reasons.last() {
+            let kept = self
+                .journal
+                .quarantined_for(reason, self.kept_after, AT_ONCE)
+                .await?;
+            if let Some(last) = kept.last() {
+                self.kept_after = Some((last.received_at, last.id));
+                self.check_kept(kept).await?;
+                return Ok(true);
+            }
+            self.kept_after = None;
+            self.reasons.pop();
         }
-        let kept = self
-            .journal
-            .quarantined_for(REASON_KEY_UNKNOWN, self.kept_after, AT_ONCE)
-            .await?;
-        let Some(last) = kept.last() else {
-            return Ok(false);
-        };
-        self.kept_after = Some((last.received_at, last.id));
-        self.check_kept(kept).await?;
-        Ok(true)
+        Ok(false)
     }
 
     async fn check_events(&mut self, events: Vec<StoredEvent>) -> Result<(), IntakeError> {
@@ -232,7 +245,12 @@ impl Reverify {
                 continue;
             }
             self.done.checked += 1;
-            if !matches!(found, Verdict::Verified | Verdict::Failed) {
+            let says_more = match found {
+                Verdict::Verified => true,
+                Verdict::Failed => row.reason != REASON_FAILED,
+                Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => false,
+            };
+            if !says_more {
                 continue;
             }
             if !self.writes || release(&self.journal, &self.ids, row, found).await? {
@@ -276,13 +294,8 @@ impl Reverify {
             let keys = self.keys.first(good);
             let checks = self.verifier.check(lines.collect(), keys).await?;
             for (index, check) in indexes.into_iter().zip(checks) {
-                verdicts[index] = match check {
-                    Check::Fits => Verdict::Verified,
-                    Check::NoKeyFits if self.keys.is_settled(entries[index].1) => Verdict::Failed,
-                    Check::NoKeyFits => Verdict::KeyUnknown,
-                    Check::NoSignature => Verdict::Failed,
-                    Check::Unsigned => Verdict::Unsigned,
-                };
+                let is_settled = self.keys.is_settled(entries[index].1);
+                verdicts[index] = verdict(check, is_settled);
             }
         }
         Ok(verdicts)
@@ -354,7 +367,10 @@ mod tests {
         let left: DateTime<Utc> = "2026-03-01T00:00:00Z".parse().unwrap();
         let fetched = left + TimeDelta::days(30);
         let key = |seed| SigningKey::from_bytes(&[seed; 32]).verifying_key();
-        let keys = Keys(vec![(key(2), fetched), (key(1), left)]);
+        let keys = Keys {
+            served: vec![(key(2), fetched), (key(1), left)],
+            settled_before: Some(fetched),
+        };
         for (days, good) in [(-300, 2), (0, 2), (8, 2), (9, 1), (38, 1), (39, 0)] {
             let received_at = left + TimeDelta::days(days);
             assert_eq!(keys.good_at(received_at), good, "{days} days");

@@ -4,9 +4,8 @@
 //! goes on there, in this process or another one.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Connection, Journal, JournalError};
 
 /// Batches of one slice.
 const SLICE: i64 = 1_000;
@@ -65,7 +64,7 @@ impl Journal {
 
 /// Has `reader`, or any that lacks some of its past, owe the next slice of it; `false` where there is nothing to do.
 pub(super) async fn fill_in(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     reader: Option<&str>,
 ) -> Result<bool, JournalError> {
     // Not so strong a lock that appends, which refer to the row, would wait for it.

@@ -5,6 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Map;
 use uuid::Uuid;
@@ -129,7 +130,7 @@ fn trial(received_at: DateTime<Utc>) -> NewBatch {
         }],
         events: vec![NewEvent {
             event,
-            raw,
+            raw: raw.into(),
             verdict: Verdict::NotApplicable,
             request: Some(0),
         }],
@@ -138,7 +139,7 @@ fn trial(received_at: DateTime<Utc>) -> NewBatch {
             request: 0,
             reason: "trial",
             detail: String::new(),
-            raw: Vec::new(),
+            raw: Bytes::new(),
             raw_bytes: 0,
             event_id: None,
         }],

@@ -4,12 +4,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::event::AuditEvent;
-use crate::journal::JournalError;
+use crate::journal::{Connection, JournalError};
 use crate::journal::outbox::READERS_LOCK;
 use crate::journal::row::Row;
 
@@ -44,7 +43,7 @@ pub(super) async fn insert(
 
 /// Writes `rows` in one statement, and keeps the set of readers as it is until the transaction ends.
 async fn insert_some(
-    tx: &mut PgConnection,
+    tx: &mut Connection,
     batch: Uuid,
     rows: &[Row<'_>],
 ) -> Result<Vec<Written>, JournalError> {

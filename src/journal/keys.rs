@@ -14,8 +14,15 @@ pub struct SigningKey {
 }
 
 impl Journal {
-    /// Remembers that `keys` (each with its id as served) are in the set now, by the database's clock.
-    pub async fn see_keys(&self, keys: &[([u8; 32], Option<String>)]) -> Result<(), JournalError> {
+    /// Remembers that `keys` (each with its id as served) are in the set now, by the database's clock, that the set was
+    /// asked for at `asked_at` by this instance's, as deliveries are received, and forgets fetches before `forgotten`.
+    pub async fn see_keys(
+        &self,
+        keys: &[([u8; 32], Option<String>)],
+        asked_at: DateTime<Utc>,
+        forgotten: Option<DateTime<Utc>>,
+    ) -> Result<(), JournalError> {
+        let mut tx = self.pool.begin().await?;
         for (key, kid) in keys {
             sqlx::query!(
                 r"
@@ -27,9 +34,31 @@ impl Journal {
                 &key[..],
                 kid.as_deref(),
             )
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await?;
         }
+        sqlx::query!(
+            r"
+            INSERT INTO signing_key_fetches (asked_at)
+            VALUES ($1)
+            ON CONFLICT (asked_at) DO NOTHING
+            ",
+            asked_at,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if let Some(forgotten) = forgotten {
+            sqlx::query!(
+                r"
+                DELETE FROM signing_key_fetches
+                WHERE asked_at < $1
+                ",
+                forgotten,
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
         Ok(())
     }
 
@@ -46,6 +75,19 @@ impl Journal {
             ORDER BY last_seen DESC
             ",
             age.as_seconds_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// When the set was asked for, the newest first, as far back as is remembered.
+    pub async fn key_fetches(&self) -> Result<Vec<DateTime<Utc>>, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r"
+            SELECT asked_at
+            FROM signing_key_fetches
+            ORDER BY asked_at DESC
+            "
         )
         .fetch_all(&self.pool)
         .await?)

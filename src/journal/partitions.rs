@@ -138,8 +138,7 @@ impl Partitions {
         if missing.is_empty() {
             return Ok(closed);
         }
-        // Not of the pool any more: cut at any moment, it is closed with whatever is under way.
-        let mut connection = pool.acquire().await?.detach();
+        let mut connection = pool.acquire().await?;
         for range in missing {
             if make(&mut connection, range).await? {
                 self.known
@@ -150,7 +149,6 @@ impl Partitions {
                 closed.0.insert(range);
             }
         }
-        connection.close().await?;
         Ok(closed)
     }
 

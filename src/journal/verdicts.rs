@@ -39,9 +39,14 @@ pub struct NewVerdict {
 }
 
 impl Journal {
-    /// Up to `limit` events that no key fitted yet, oldest first, and no more than a bounded number
-    /// of bytes.
-    pub async fn events_without_key(&self, limit: i64) -> Result<Vec<StoredEvent>, JournalError> {
+    /// Up to `limit` events that no key fitted yet, oldest first, after the time of receipt and id of
+    /// `after`, and no more than a bounded number of bytes.
+    pub async fn events_without_key(
+        &self,
+        after: Option<(DateTime<Utc>, Uuid)>,
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, JournalError> {
+        let (time, id) = after.unzip();
         let rows = sqlx::query_as!(
             EventRow,
             r#"
@@ -62,13 +67,19 @@ impl Journal {
                     SELECT id, event_ts, received_at, batch, verdict, copies, raw
                     FROM events
                     WHERE verdict = 'key_unknown'
+                        AND (
+                            $1::timestamptz IS NULL
+                            OR (received_at, id) > ($1::timestamptz, $2::uuid)
+                        )
                     ORDER BY received_at, id
-                    LIMIT $1
+                    LIMIT $3
                 ) AS oldest
             ) AS e
-            WHERE e.bytes_before < $2
+            WHERE e.bytes_before < $4
             ORDER BY e.received_at, e.id
             "#,
+            time,
+            id,
             limit,
             SLICE_BYTES,
         )

@@ -1,5 +1,4 @@
 //! Signing keys while the clock of this instance is wrong.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

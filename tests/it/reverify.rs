@@ -88,7 +88,7 @@ async fn what_was_taken_in_unchecked_is_checked_later_and_owed_again() {
         .unwrap();
 
     let found = counted(&[
-        ("not_applicable failed", 3),
+        ("not_applicable key_unknown", 3),
         ("not_applicable unsigned", 1),
         ("not_applicable verified", 1_200),
     ]);
@@ -114,7 +114,7 @@ async fn what_was_taken_in_unchecked_is_checked_later_and_owed_again() {
         (&json!(1_204), &json!(1_204))
     );
     assert_eq!(ran.err, "");
-    let checked = counted(&[("failed", 3), ("unsigned", 1), ("verified", 1_200)]);
+    let checked = counted(&[("key_unknown", 3), ("unsigned", 1), ("verified", 1_200)]);
     assert_eq!(verdicts(&mut connection).await, checked);
     assert!(owed(&mut connection).await > 0, "readers hear of it again");
 
@@ -122,7 +122,7 @@ async fn what_was_taken_in_unchecked_is_checked_later_and_owed_again() {
     let (changes, summary) = transitions(&lines);
     assert_eq!((changes.len(), &summary["checked"]), (0, &json!(1_204)));
     let text = usher
-        .run(&["events", "reverify", "--verification", "failed"])
+        .run(&["events", "reverify", "--verification", "key_unknown"])
         .await;
     assert_eq!(text.out, "3 entries checked against 1 key\n");
     drop(connection);
@@ -204,7 +204,7 @@ async fn what_was_kept_aside_for_want_of_a_key_is_released() {
 
     settings["konnect"]["base_url"] = json!(signer.serve(&lifecycle).await);
     usher.configure(&settings);
-    let found = counted(&[("quarantined failed", 1), ("quarantined verified", 2)]);
+    let found = counted(&[("quarantined verified", 2)]);
     let lines = usher
         .run(&["events", "reverify", "--json", "--dry-run"])
         .await
@@ -216,7 +216,7 @@ async fn what_was_kept_aside_for_want_of_a_key_is_released() {
     );
     let lines = usher.run(&["events", "reverify", "--json"]).await.lines(0);
     assert_eq!(transitions(&lines).0, found);
-    assert_eq!(reasons().await, ["signature_failed", "signature_missing"]);
+    assert_eq!(reasons().await, [unknown, "signature_missing"]);
     let events = usher
         .run(&["events", "--json", "--verification", "verified"])
         .await;

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use usher::clock::{Clock, Ids};
 use usher::event::{Verdict, parse};
-use usher::journal::{EventFilter, Journal, Lane, NewBatch, NewEvent, Source, begin};
+use usher::journal::{EventFilter, Journal, Lane, NewBatch, NewEvent, Source};
 
 use crate::support::database::TestDatabase;
 use crate::support::record::Record;
@@ -91,8 +91,8 @@ async fn a_transaction_cut_at_any_moment_leaves_nothing_behind() {
     let filter = EventFilter::default();
     let mut stored = 0;
     for waits in (1..=12).cycle().take(48) {
-        cut(begin(&pool), waits).await;
-        assert!(!is_lost(&pool, &mut outside).await, "begin, {waits} waits");
+        cut(journal.pool().begin(), waits).await;
+        assert!(!is_lost(&pool, &mut outside).await, "{waits} waits");
         cut(journal.search(&filter, None, 10), waits).await;
         assert!(!is_lost(&pool, &mut outside).await, "search, {waits} waits");
         cut(journal.settle(ids.next(), &[]), waits).await;

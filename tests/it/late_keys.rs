@@ -1,0 +1,184 @@
+//! Keys that are served later than their first signature: an entry waits for its key, and what no key fitted is judged
+//! again.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{Connection, PgConnection};
+use usher::app::build_client;
+use usher::clock::{Clock, Ids};
+use usher::config::VerifyPolicy;
+use usher::intake::{Intake, KeyRing, Received, Reverify};
+use usher::journal::{CheckFilter, Journal};
+use usher::lifecycle::Lifecycle;
+
+use crate::support::app::config;
+use crate::support::database::TestDatabase;
+use crate::support::signer::{Entry, Signer};
+
+/// The way in, with the time and the served keys in the test's hand.
+struct Scene {
+    database: TestDatabase,
+    journal: Journal,
+    intake: Intake,
+    connection: PgConnection,
+    signer: Signer,
+    ids: Ids,
+    now: Arc<Mutex<DateTime<Utc>>>,
+    clock: Clock,
+    lifecycle: Lifecycle,
+}
+
+impl Scene {
+    async fn create(policy: VerifyPolicy) -> Self {
+        let database = TestDatabase::create().await;
+        let journal = Journal::open(&database.url()).unwrap();
+        journal.migrate().await.unwrap();
+        let now = Arc::new(Mutex::new(Clock::system().now()));
+        let clock = Clock::from_fn({
+            let now = Arc::clone(&now);
+            move || *now.lock().unwrap()
+        });
+        let ids = Ids::new(clock.clone());
+        let lifecycle = Lifecycle::new();
+        let signer = Signer::new(7);
+        let client = build_client(&config(&signer.serve(&lifecycle).await).konnect).unwrap();
+        let keys = Arc::new(KeyRing::new(client, journal.clone(), clock.clone()));
+        let intake = Intake::new(
+            journal.clone(),
+            keys,
+            policy,
+            100_000,
+            ids.clone(),
+            &lifecycle,
+        );
+        Self {
+            connection: PgConnection::connect(&database.url()).await.unwrap(),
+            database,
+            journal,
+            intake,
+            signer,
+            ids,
+            now,
+            clock,
+            lifecycle,
+        }
+    }
+
+    async fn take(&self, lines: &[String]) {
+        let body = lines.join("\n").into_bytes();
+        let received = Received {
+            id: self.ids.next(),
+            received_at: self.clock.now(),
+            peer: "127.0.0.1".to_owned(),
+            encoding: String::new(),
+            body_bytes: body.len(),
+            body: body.into(),
+            complete: true,
+        };
+        self.intake.take(received, None).await.unwrap();
+    }
+
+    /// Lets so many seconds pass, and looks again.
+    async fn after(&self, seconds: i64) {
+        *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
+        self.intake.recheck().await.unwrap();
+    }
+
+    async fn events(&mut self, verdict: &str) -> i64 {
+        let count = "SELECT count(*) FROM events WHERE verdict = $1";
+        self.number(count, verdict).await
+    }
+
+    async fn kept(&mut self, reason: &str) -> i64 {
+        let count = "SELECT count(*) FROM quarantine WHERE reason = $1";
+        self.number(count, reason).await
+    }
+
+    async fn number(&mut self, query: &'static str, word: &str) -> i64 {
+        let number = sqlx::query_scalar(query).bind(word);
+        number.fetch_one(&mut self.connection).await.unwrap()
+    }
+
+    async fn reverify(&self) -> u64 {
+        let filter = CheckFilter {
+            from: DateTime::UNIX_EPOCH,
+            to: self.clock.now() + TimeDelta::days(365),
+            portal_id: None,
+            verdict: None,
+        };
+        let (journal, ids) = (self.journal.clone(), self.ids.clone());
+        let mut reverify = Reverify::new(journal, ids, filter, true).await.unwrap();
+        while reverify.next().await.unwrap() {}
+        reverify.so_far().changes.values().sum()
+    }
+
+    async fn finish(self) {
+        let Self {
+            database,
+            journal,
+            intake,
+            connection,
+            lifecycle,
+            ..
+        } = self;
+        drop((intake, connection));
+        lifecycle.shut_down().await;
+        journal.close().await;
+        database.drop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_entry_waits_five_minutes_for_its_key() {
+    let mut scene = Scene::create(VerifyPolicy::Record).await;
+    let (late, forger) = (scene.signer.stranger(8), scene.signer.stranger(9));
+    // More than one look takes in one go, all of them before the entry whose key is late.
+    let forged: Vec<String> = (0..1_100)
+        .map(|number| forger.json(&Entry::numbered(number)))
+        .collect();
+    scene.take(&forged).await;
+    scene.after(4).await;
+    scene.take(&[late.json(&Entry::numbered(2_000))]).await;
+    for _ in 0..4 {
+        scene.after(60).await;
+        assert_eq!(scene.events("key_unknown").await, 1_101);
+    }
+    late.serve_key();
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 1);
+    assert_eq!(scene.events("key_unknown").await, 1_100);
+    scene.after(60).await;
+    assert_eq!(scene.events("failed").await, 1_100);
+    assert_eq!(scene.events("verified").await, 1);
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_set_aside_as_forged_is_released_where_a_later_key_fits() {
+    let mut scene = Scene::create(VerifyPolicy::Require).await;
+    let (late, forger) = (scene.signer.stranger(8), scene.signer.stranger(9));
+    let lines = [
+        late.json(&Entry::numbered(1)),
+        forger.json(&Entry::numbered(2)),
+    ];
+    scene.take(&lines).await;
+    for _ in 0..2 {
+        scene.after(200).await;
+        assert_eq!(scene.kept("signature_key_unknown").await, 2);
+    }
+    scene.after(200).await;
+    assert_eq!(scene.kept("signature_failed").await, 2);
+    assert_eq!(scene.reverify().await, 0);
+
+    late.serve_key();
+    scene.after(4).await;
+    // An entry of somebody else lets the set be fetched again.
+    scene.take(&[forger.json(&Entry::numbered(3))]).await;
+    assert_eq!(scene.reverify().await, 1);
+    assert_eq!(scene.events("verified").await, 1);
+    assert_eq!(scene.kept("signature_failed").await, 1);
+    assert_eq!(scene.kept("signature_key_unknown").await, 1);
+    scene.finish().await;
+}
