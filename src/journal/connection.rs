@@ -239,7 +239,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         Box::pin(async move {
             let mut row = None;
             while let Some(answer) = answers.try_next().await? {
-                row = row.or(answer.right());
+                row = row.or_else(|| answer.right());
             }
             Ok(row)
         })
