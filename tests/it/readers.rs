@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use usher::app::Readers;
 use usher::clock::{Clock, Ids};
 use usher::event::{EventId, Verdict, parse};
@@ -83,7 +82,7 @@ impl Record {
             requests: Vec::new(),
             events: vec![NewEvent {
                 event,
-                raw: raw.into(),
+                raw,
                 verdict: Verdict::KeyUnknown,
                 request: None,
             }],
@@ -182,6 +181,29 @@ async fn a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still() {
 }
 
 #[tokio::test]
+async fn holding_on_to_claims_leaves_what_is_put_off_put_off() {
+    let record = Record::with_kafka().await;
+    record.owe(1, 2).await;
+    let rows = record.journal.claim(KAFKA, ROUND, Duration::ZERO).await;
+    let rows: Vec<_> = rows.unwrap().iter().map(|row| row.batch).collect();
+    record
+        .journal
+        .release(KAFKA, &rows[..1], HOLD)
+        .await
+        .unwrap();
+    record
+        .journal
+        .hold_claims(KAFKA, &rows, HOLD / 2)
+        .await
+        .unwrap();
+    let later = "SELECT count(*) FROM outbox WHERE claimed_until > now() + interval '50 minutes'";
+    assert_eq!(record.number(later).await, 1);
+    let held = "SELECT count(*) FROM outbox WHERE claimed_until > now()";
+    assert_eq!(record.number(held).await, 2);
+    record.end().await;
+}
+
+#[tokio::test]
 async fn a_reader_that_no_instance_is_configured_with_is_told_and_retired() {
     let record = Record::with_kafka().await;
     record.append(1).await;
@@ -234,15 +256,16 @@ async fn fill(record: &Record) {
 }
 
 /// What this instance is configured with, running.
-fn look_after(record: &Record, health: &Health) -> (JoinHandle<()>, CancellationToken) {
-    let stopping = CancellationToken::new();
+fn look_after(record: &Record, health: &Health) -> (JoinHandle<()>, Lifecycle) {
+    let lifecycle = Lifecycle::new();
     let readers = Readers {
         journal: record.journal.clone(),
         wanted: vec![KAFKA],
         clock: Clock::system(),
         health: health.clone(),
     };
-    (tokio::spawn(readers.run(stopping.clone())), stopping)
+    let task = lifecycle.spawn("readers", readers.run(lifecycle.stopping()));
+    (task, lifecycle)
 }
 
 #[tokio::test]
@@ -297,8 +320,8 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
         readiness(&health).await.1["kafka/back-fill"]["detail"] == ""
     })
     .await;
-    for (task, stopping) in running {
-        stopping.cancel();
+    for (task, lifecycle) in running {
+        lifecycle.stop();
         task.await.unwrap();
     }
     record.end().await;
