@@ -135,10 +135,10 @@ async fn an_entry_waits_five_minutes_for_its_key() {
     let mut scene = Scene::create(VerifyPolicy::Record).await;
     let (late, forger) = (scene.signer.stranger(8), scene.signer.stranger(9));
     // More than one look takes in one go, all of them before the entry whose key is late.
-    let forged: Vec<String> = (0..1_100)
+    let lines: Vec<String> = (0..1_100)
         .map(|number| forger.json(&Entry::numbered(number)))
         .collect();
-    scene.take(&forged).await;
+    scene.take(&lines).await;
     scene.after(4).await;
     scene.take(&[late.json(&Entry::numbered(2_000))]).await;
     for _ in 0..4 {
