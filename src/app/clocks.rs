@@ -36,17 +36,6 @@ pub(super) async fn watch(
     health: Health,
     cancel: CancellationToken,
 ) {
-<<<<<<< ours
-    let mut was_close = true;
-    loop {
-        match ahead(&journal, &clock).await {
-            Ok(ahead) => {
-                let is_close = ahead.abs() <= TOLD_BEYOND;
-                let ahead_s = ahead.num_seconds();
-                if is_close {
-                    health.set(PART, Condition::Ok, "");
-                } else {
-=======
     let mut told = false;
     loop {
         match ahead(&journal, &clock).await {
@@ -54,7 +43,6 @@ pub(super) async fn watch(
                 let differs = ahead.abs() > TOLD_BEYOND;
                 let ahead_s = ahead.num_seconds();
                 if differs {
->>>>>>> theirs
                     let way = if ahead_s > 0 { "ahead of" } else { "behind" };
                     let by = ahead_s.abs();
                     let detail = format!("{by} s {way} the clock of the database");
@@ -62,21 +50,12 @@ pub(super) async fn watch(
                 } else {
                     health.set(PART, Condition::Ok, "");
                 }
-<<<<<<< ours
-                match (is_close, was_close) {
-                    (false, true) => warn!(ahead_s, "this clock and the database's differ"),
-                    (true, false) => info!("this clock and the database's agree again"),
-                    (true, true) | (false, false) => {}
-                }
-                was_close = is_close;
-=======
                 match (differs, told) {
                     (true, false) => warn!(ahead_s, "this clock and the database's differ"),
                     (false, true) => info!("this clock and the database's agree again"),
                     (true, true) | (false, false) => {}
                 }
                 told = differs;
->>>>>>> theirs
             }
             // The part `database` says so, louder.
             Err(error) => debug!(error = error.chain(), "could not compare the clocks"),

@@ -133,16 +133,6 @@ impl Connection {
         Transaction::begin(On::Lent(self)).await
     }
 
-    /// Has it closed unless [`Connection::trust`] follows.
-    pub(super) fn distrust(&mut self) {
-        self.asked = true;
-    }
-
-    /// Nothing is under way on it.
-    pub(super) fn trust(&mut self) {
-        self.asked = false;
-    }
-
     /// Waits for what `ask` promises of the connection.
     async fn answer(
         &mut self,

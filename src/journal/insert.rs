@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::event::AuditEvent;
-use crate::journal::{Connection, JournalError};
 use crate::journal::outbox::READERS_LOCK;
 use crate::journal::row::Row;
+use crate::journal::{Connection, JournalError};
 
 /// The columns of a statement are encoded once more for the server: a large body is not encoded whole.
 const ROWS_A_STATEMENT: usize = 2_000;

@@ -219,7 +219,7 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
         ids.insert(rule, stage.enqueue(&one).await[0].id());
     }
     let set = async |id: Uuid, what: &str| {
-        sqlx::query(&*format!("UPDATE actions SET {what} WHERE id = $1"))
+        sqlx::query(&format!("UPDATE actions SET {what} WHERE id = $1"))
             .bind(id)
             .execute(stage.journal.pool())
             .await

@@ -82,7 +82,7 @@ impl Record {
             requests: Vec::new(),
             events: vec![NewEvent {
                 event,
-                raw,
+                raw: raw.into(),
                 verdict: Verdict::KeyUnknown,
                 request: None,
             }],

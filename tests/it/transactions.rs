@@ -41,7 +41,7 @@ fn batch(ids: &Ids, number: u64, now: DateTime<Utc>) -> NewBatch {
         requests: Vec::new(),
         events: vec![NewEvent {
             event: parse(&raw).unwrap(),
-            raw,
+            raw: raw.into(),
             verdict: Verdict::NotApplicable,
             request: None,
         }],

@@ -134,7 +134,7 @@ impl Record {
 
     /// How many rows a table has.
     pub(crate) async fn rows_of(&mut self, table: &'static str) -> i64 {
-        sqlx::query_scalar(&*format!("SELECT count(*) FROM {table}"))
+        sqlx::query_scalar(&format!("SELECT count(*) FROM {table}"))
             .fetch_one(&mut self.0)
             .await
             .expect("rows can be counted")
@@ -179,7 +179,7 @@ impl Record {
         let mut found = Vec::new();
         for table in tables {
             // A row as text shows bytes in hex, so both forms are looked for.
-            let rows: i64 = sqlx::query_scalar(&*format!(
+            let rows: i64 = sqlx::query_scalar(&format!(
                 "SELECT count(*) FROM {table} AS row
                  WHERE strpos(row::text, $1) > 0
                      OR strpos(row::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0"
