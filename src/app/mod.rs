@@ -178,14 +178,12 @@ impl App {
         );
 
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
-        let reading = database.reading().clone();
         let api = Api {
-            listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
-            reading,
+            listed: Queue::new(database.reading().clone(), clock.clone(), ids.clone()),
+            reading: database.reading().clone(),
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
-        let tokens = Tokens::new(&tokens);
         let router = ingest::router(&config.ingest.path, door.clone())
             .merge(api::router(api, tokens.clone()))
             .merge(hooks_router(&config, &journal, &clock, &ids))
@@ -363,13 +361,13 @@ fn require_authorization(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// The configured tokens, or one made now when usher can be reached from this machine only.
-fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
+fn console_tokens(config: &Config) -> (Tokens, Option<Secret>) {
     if !config.console.tokens.is_empty() {
-        return (config.console.tokens.clone(), None);
+        return (Tokens::new(&config.console.tokens), None);
     }
     if !config.http.listen.ip().is_loopback() {
         warn!("console.tokens is not set and http.listen is not loopback: the api accepts nobody");
-        return (Vec::new(), None);
+        return (Tokens::new(&[]), None);
     }
     let token = Secret::new(Ids::secret());
     let made = ConsoleToken {
@@ -377,7 +375,7 @@ fn console_tokens(config: &Config) -> (Vec<ConsoleToken>, Option<Secret>) {
         role: Role::Operator,
         token: token.clone(),
     };
-    (vec![made], Some(token))
+    (Tokens::new(&[made]), Some(token))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {

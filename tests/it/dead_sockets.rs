@@ -131,7 +131,6 @@ async fn a_stop_does_not_wait_for_dead_connections() {
     usher.terminate().await;
     let asked = Instant::now();
     assert_eq!(usher.exit(STOPS).await.code(), Some(0));
-    println!("stopped after {:?}", asked.elapsed());
     assert!(!installation.log().contains("panicked"));
     database.drop().await;
 }

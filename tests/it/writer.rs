@@ -508,7 +508,7 @@ async fn an_append_that_is_cut_short_leaves_no_connection_behind_that_answers_ot
     scene.finish().await;
 }
 
-/// Without TCP_NODELAY each transaction waits for an acknowledgement that the other side delays by 40 ms.
+/// Without `TCP_NODELAY` each transaction waits for an acknowledgement that the other side delays by 40 ms.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_lines_over_tcp_take_less_than_twice_as_long_as_over_the_socket() {
     let tcp = Scene::create().await;
