@@ -129,7 +129,6 @@ async fn a_stop_does_not_wait_for_dead_connections() {
     };
     tokio::join!(send(&usher.url, 0, &enough), stop);
     usher.terminate().await;
-    let asked = Instant::now();
     assert_eq!(usher.exit(STOPS).await.code(), Some(0));
     assert!(!installation.log().contains("panicked"));
     database.drop().await;
