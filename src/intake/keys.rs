@@ -68,8 +68,8 @@ struct Known {
     fetched_at: Option<DateTime<Utc>>,
     /// The same moment by a clock that nobody sets.
     fetched: Option<Instant>,
-    /// When a fetch was last tried.
-    tried: Option<Instant>,
+    /// When a fetch was last tried, by both clocks.
+    tried: Option<(Instant, DateTime<Utc>)>,
     /// What came before this and no key fits is forged.
     settled_before: Option<DateTime<Utc>>,
 }
@@ -142,13 +142,15 @@ impl KeyRing {
             let fresh = known
                 .fetched_at(now)
                 .is_some_and(|fetched| fetched > wanted);
-            let soon = known
-                .tried
-                .is_some_and(|tried| asked - tried < MIN_INTERVAL);
+            // A clock that is set, either way, never keeps a fetch back.
+            let soon = known.tried.is_some_and(|(tried, at)| {
+                asked - tried < MIN_INTERVAL
+                    && (now - at).abs().to_std().is_ok_and(|it| it < MIN_INTERVAL)
+            });
             if fresh || soon {
                 return Ok(());
             }
-            known.tried = Some(asked);
+            known.tried = Some((asked, now));
         }
         let served = tokio::time::timeout(FETCH_TIMEOUT, self.client.jwks().fetch())
             .await

@@ -102,7 +102,7 @@ impl JournalError {
 
     /// Whether a prepared statement is missing, or there already: it is of another session then.
     fn is_of_another_session(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if code == "26000" || code == "42P05")
+        matches!(self, Self::Refused { code, .. } | Self::Unfit { code, .. } if code == "26000" || code == "42P05")
     }
 
     /// What it says where a session was asked for.

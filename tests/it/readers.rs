@@ -131,14 +131,15 @@ impl Record {
 #[tokio::test]
 async fn a_long_backlog_is_drained_as_fast_as_a_short_one() {
     let record = Record::with_kafka().await;
-    record.owe(1, 3_000).await;
+    record.owe(1, 5_000).await;
     // Also what the server remembers of a short one.
     record.rounds().await;
-    let short = record.rounds().await;
-    record.owe(3_001, 300_000).await;
-    let long = record.rounds().await;
+    let short = record.rounds().await.min(record.rounds().await);
+    record.owe(5_001, 300_000).await;
+    let long = record.rounds().await.min(record.rounds().await);
+    // A sort of all that is owed takes fifty times as long.
     assert!(
-        short.as_secs_f64() / long.as_secs_f64() >= 0.7,
+        short.as_secs_f64() / long.as_secs_f64() >= 0.5,
         "20 rounds took {short:?} of a short backlog and {long:?} of a long one"
     );
     // What is in others' hands is in the way of nobody.
