@@ -6,6 +6,7 @@ pub mod spool;
 
 use std::io::Write;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -26,11 +27,16 @@ struct Request {
 pub fn inflates_no_further_than(body: &[u8], max: usize) {
     assert!(likely_bytes(body, max) <= max);
     let mut asked = 0;
-    let inflated = inflate(body, "application/gzip", max, |bytes| {
-        assert!(bytes >= asked, "room is asked for what is there");
-        asked = bytes;
-        true
-    });
+    let inflated = inflate(
+        &Bytes::copy_from_slice(body),
+        "application/gzip",
+        max,
+        |bytes| {
+            assert!(bytes >= asked, "room is asked for what is there");
+            asked = bytes;
+            true
+        },
+    );
     assert!(asked <= max, "{asked} of {max}");
     match inflated {
         Inflated::Whole(text) | Inflated::BrokenOff(text) => assert!(text.len() <= max),
@@ -42,14 +48,14 @@ pub fn inflates_no_further_than(body: &[u8], max: usize) {
 /// A text packed in two parts is that text again; cut off, it is a start of it and says so.
 pub fn reads_back_what_was_packed(text: &[u8], place: usize, max: usize) {
     let (one, other) = text.split_at(place.min(text.len()));
-    let packed = [gzip(one), gzip(other)].concat();
+    let packed = Bytes::from([gzip(one), gzip(other)].concat());
     match inflate(&packed, "gzip", max, |_| true) {
         Inflated::Whole(read) => assert!(read == text && text.len() <= max),
         Inflated::TooLarge => assert!(text.len() > max),
         broken => panic!("{broken:?}"),
     }
-    let cut = &packed[..packed.len() - 1 - place % 18];
-    match inflate(cut, "gzip", text.len(), |_| true) {
+    let cut = packed.slice(..packed.len() - 1 - place % 18);
+    match inflate(&cut, "gzip", text.len(), |_| true) {
         Inflated::BrokenOff(start) => assert!(text.starts_with(&start)),
         // The second part is missing whole, or only zeros of it are left.
         Inflated::Whole(start) => panic!("cut off, and not noticed: {start:?}"),
