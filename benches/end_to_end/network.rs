@@ -12,7 +12,7 @@ use crate::load::Load;
 use crate::options::Options;
 use crate::report::{median, rounded};
 use crate::usher::{BUILT, Usher};
-use crate::{Bench, WARM_UP};
+use crate::{Bench, WARM_UP, progress};
 
 /// The longest load of one row: there are many.
 const AT_MOST: Duration = Duration::from_millis(1_500);
@@ -163,6 +163,7 @@ impl Bench<'_> {
             }
             let figures = self.network_run(Path::new(BUILT), row, false).await?;
             row.now.push(figures);
+            progress(&row.json().to_string());
         }
         Ok(())
     }
