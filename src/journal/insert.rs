@@ -13,7 +13,7 @@ use crate::journal::row::Row;
 use crate::journal::{Connection, JournalError};
 
 /// The columns of a statement are encoded once more for the server: a large body is not encoded whole.
-const ROWS_A_STATEMENT: usize = 2_000;
+const ROWS_A_STATEMENT: usize = 1_000;
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 //! nothing itself, so that both ways of writing store the same.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -96,28 +95,30 @@ impl Rows<'_> {
 
 /// The rows of `batch`, of which `held` is stored already.
 pub(super) fn rows<'a>(batch: &'a NewBatch, held: &Held) -> Rows<'a> {
-    let mut rows: BTreeMap<Key, Row<'_>> = BTreeMap::new();
-    for (position, new) in (0..).zip(&batch.events) {
-        let key = (new.event.event_ts, new.event.id);
-        rows.entry(key)
-            .and_modify(|known| {
-                known.copies += 1;
-                if new.verdict.strength() > known.kept.verdict.strength() {
-                    known.kept = new;
-                    known.received_at = arrival(batch, new);
-                }
-            })
-            .or_insert_with(|| Row {
-                key,
-                credited: new.request,
-                position,
-                copies: 1,
-                kept: new,
-                received_at: arrival(batch, new),
-                read: None,
-            });
-    }
-    let (held, fresh) = rows.into_values().partition(|row| held.holds(row.key));
+    let copies = (0..).zip(&batch.events).map(|(position, new)| Row {
+        key: (new.event.event_ts, new.event.id),
+        credited: new.request,
+        position,
+        copies: 1,
+        kept: new,
+        received_at: arrival(batch, new),
+        read: None,
+    });
+    // Sorted in place: a large body has some hundred thousand of them.
+    let mut fresh: Vec<Row<'_>> = copies.collect();
+    fresh.sort_unstable_by_key(|row| (row.key, row.position));
+    fresh.dedup_by(|copy, row| {
+        let same = copy.key == row.key;
+        if same {
+            row.copies += 1;
+            if copy.kept.verdict.strength() > row.kept.verdict.strength() {
+                row.kept = copy.kept;
+                row.received_at = copy.received_at;
+            }
+        }
+        same
+    });
+    let held = fresh.extract_if(.., |row| held.holds(row.key)).collect();
     Rows { fresh, held }
 }
 
