@@ -20,19 +20,14 @@ pub(super) async fn show_backlog(journal: Journal, clock: Clock, stopping: Cance
     let mut shown = BTreeSet::new();
     while !pause(LOOK_EVERY, &stopping).await {
         // A failing database is told by those who must reach it.
-        let Ok(backlogs) = journal.backlogs().await else {
+        let Ok(readers) = journal.readers().await else {
             continue;
         };
         let mut gone = std::mem::take(&mut shown);
-        for backlog in backlogs {
-            show(
-                &backlog.reader,
-                backlog.batches,
-                backlog.oldest,
-                clock.now(),
-            );
-            gone.remove(&backlog.reader);
-            shown.insert(backlog.reader);
+        for of in readers {
+            show(&of.reader, of.batches, of.oldest, clock.now());
+            gone.remove(&of.reader);
+            shown.insert(of.reader);
         }
         for reader in gone {
             show(&reader, 0, None, clock.now());

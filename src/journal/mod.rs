@@ -55,7 +55,7 @@ pub use events::StoredEvent;
 pub use keys::SigningKey;
 pub use leases::Lease;
 pub use old_rows::SLICE;
-pub use outbox::{Backlog, COUNTED, OutboxRow, Owed, ReaderName, finish_in};
+pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::{Retired, Standing};
 pub use release::{KeptFilter, Released};

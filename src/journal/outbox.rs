@@ -85,17 +85,6 @@ impl OutboxRow {
     }
 }
 
-/// How much a reader owes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backlog {
-    /// Who.
-    pub reader: String,
-    /// Batches; more than [`COUNTED`] are not counted.
-    pub batches: i64,
-    /// When the oldest of them was received.
-    pub oldest: Option<DateTime<Utc>>,
-}
-
 impl Journal {
     /// Holds on to claimed batches that take their time.
     pub async fn hold_claims(
@@ -286,49 +275,6 @@ impl Journal {
         )
         .fetch_one(&self.pool)
         .await?)
-    }
-
-    /// How much `reader` owes; nothing where there is no such reader.
-    pub async fn backlog(&self, reader: ReaderName) -> Result<Backlog, JournalError> {
-        let reader = reader.to_string();
-        let backlogs = self.backlogs().await?;
-        let found = backlogs.into_iter().find(|found| found.reader == reader);
-        Ok(found.unwrap_or(Backlog {
-            reader,
-            batches: 0,
-            oldest: None,
-        }))
-    }
-
-    /// How much each active reader owes.
-    pub async fn backlogs(&self) -> Result<Vec<Backlog>, JournalError> {
-        let mut tx = self.pool.begin().await?;
-        read_in_order(&mut tx).await?;
-        let backlogs = sqlx::query_as!(
-            Backlog,
-            r#"
-            SELECT
-                r.name AS reader,
-                (
-                    SELECT count(*)
-                    FROM (SELECT FROM outbox o WHERE o.reader = r.name LIMIT $1) AS first
-                ) AS "batches!",
-                -- In the order of receipt.
-                (
-                    SELECT o.created_at
-                    FROM outbox o
-                    WHERE o.reader = r.name
-                    ORDER BY o.batch
-                    LIMIT 1
-                ) AS oldest
-            FROM readers r
-            "#,
-            COUNTED,
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(backlogs)
     }
 }
 

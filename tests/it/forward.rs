@@ -19,11 +19,11 @@ use usher::lifecycle::Lifecycle;
 use usher::publish::Forwards;
 
 use crate::support::database::TestDatabase;
-use crate::support::eventually;
 use crate::support::process::{Installation, settings};
 use crate::support::readiness;
 use crate::support::receiver::{Receiver, Reply};
 use crate::support::signer::Signer;
+use crate::support::{eventually, owed_batches};
 
 /// Longer than a few waits that double, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -163,8 +163,7 @@ impl Scene {
     }
 
     async fn owed(&self, receiver: &Receiver) -> i64 {
-        let backlog = self.journal.backlog(self.reader(receiver)).await;
-        backlog.expect("the database answers").batches
+        owed_batches(&self.journal, self.reader(receiver)).await
     }
 
     async fn drained(&self, receiver: &Receiver) {

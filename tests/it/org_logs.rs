@@ -14,11 +14,11 @@ use usher::journal::{MIGRATOR, NewEvent, ReaderName};
 use uuid::Uuid;
 
 use crate::support::app::{TestApp, config};
-use crate::support::eventually;
 use crate::support::konnect::{FIXTURES, TestKonnect};
 use crate::support::record::Record;
 use crate::support::scene::Scene;
 use crate::support::stage::{APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, developer};
+use crate::support::{eventually, owed_batches};
 
 /// Long before the hourly look at everything.
 const SOON: Duration = Duration::from_secs(5);
@@ -164,9 +164,8 @@ async fn a_log_that_names_anything_causes_a_bounded_number_of_reads(pool: PgPool
         scene
             .during(async {
                 scene.append(events).await;
-                let backlog = async || scene.stage.journal.backlog(ReaderName::React).await;
                 eventually("it is read", PATIENCE, async || {
-                    backlog().await.unwrap().batches == 0
+                    owed_batches(&scene.stage.journal, ReaderName::React).await == 0
                 })
                 .await;
             })

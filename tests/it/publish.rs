@@ -17,10 +17,10 @@ use usher::lifecycle::Lifecycle;
 use usher::publish::{Published, Publisher};
 
 use crate::support::database::TestDatabase;
-use crate::support::eventually;
 use crate::support::kafka::{Broker, PLAIN_PASSWORD, Received, SCRAM_PASSWORD, TestKafka, USER};
 use crate::support::process::{Installation, settings};
 use crate::support::readiness;
+use crate::support::{eventually, owed_batches};
 
 const PORTAL: &str = "7d0f2f4e-1111-4222-8333-444455556666";
 /// Longer than a killed publisher's lease, or the start of Apache Kafka on a busy machine.
@@ -150,8 +150,7 @@ impl Scene {
     }
 
     async fn owed(&self) -> i64 {
-        let backlog = self.journal.backlog(ReaderName::Kafka).await;
-        backlog.expect("the database answers").batches
+        owed_batches(&self.journal, ReaderName::Kafka).await
     }
 
     /// Waits until nothing is owed; everything that was ever sent is in the topic then.

@@ -23,9 +23,9 @@ use usher::lifecycle::Lifecycle;
 
 use crate::support::app::{AUTHORIZATION, config};
 use crate::support::database::TestDatabase;
-use crate::support::eventually;
 use crate::support::process::{Installation, Process, settings};
 use crate::support::signer::{Entry, Signer};
+use crate::support::{eventually, owed_batches};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -371,7 +371,7 @@ async fn what_is_held_is_owed_to_nobody_anew_and_counted_even_if_retention_takes
         .map(|number| Entry::numbered(number).json())
         .collect();
     journal.append(&scene.batch(&lines)).await.unwrap();
-    assert_eq!(journal.backlog(kafka).await.unwrap().batches, 1);
+    assert_eq!(owed_batches(journal, kafka).await, 1);
 
     let mut held = Held::default();
     for line in &lines {
@@ -387,7 +387,7 @@ async fn what_is_held_is_owed_to_nobody_anew_and_counted_even_if_retention_takes
         journal.append_knowing(&again, &held).await.unwrap(),
         appended
     );
-    assert_eq!(journal.backlog(kafka).await.unwrap().batches, 1);
+    assert_eq!(owed_batches(journal, kafka).await, 1);
     let owed = journal.claim(kafka, 1, PATIENCE).await.unwrap();
     let read: i64 = journal
         .events_of(&owed[0])

@@ -17,11 +17,11 @@ use usher::observe::{Observer, Parts};
 use usher::react::gather;
 use uuid::Uuid;
 
-use crate::support::eventually;
 use crate::support::scene::{Scene, login};
 use crate::support::stage::{
     KEVIN, PARTNERS, PORTAL, Stage, after, chain, developer, join_partners, partners,
 };
+use crate::support::{eventually, owed_batches};
 
 const GUESTS: Uuid = Uuid::from_u128(0xc1);
 const SECOND: Uuid = Uuid::from_u128(0xa1);
@@ -69,8 +69,7 @@ async fn events(stage: &Stage, name: &str) -> usize {
 
 async fn read_out(stage: &Stage) {
     eventually("the outbox is read", PATIENCE, async || {
-        let owed = stage.journal.backlog(ReaderName::React).await.unwrap();
-        owed.batches == 0
+        owed_batches(&stage.journal, ReaderName::React).await == 0
     })
     .await;
 }

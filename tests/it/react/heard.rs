@@ -8,6 +8,7 @@ use usher::journal::{MIGRATOR, NewEvent, ReaderName};
 use uuid::Uuid;
 
 use crate::support::konnect::RULES;
+use crate::support::owed_batches;
 use crate::support::scene::{Scene, effects, eventually, login};
 use crate::support::stage::{KEVIN, PARTNERS, PORTAL, developer, quick};
 
@@ -25,14 +26,7 @@ async fn an_unknown_login_is_a_hint_if_it_is_fresh(pool: PgPool) {
                 .append(vec![login(&scene, KEVIN, 0, Verdict::Verified)])
                 .await;
             eventually("both are read", async || {
-                scene
-                    .stage
-                    .journal
-                    .backlog(ReaderName::React)
-                    .await
-                    .unwrap()
-                    .batches
-                    == 0
+                owed_batches(&scene.stage.journal, ReaderName::React).await == 0
             })
             .await;
         })
@@ -105,7 +99,7 @@ async fn a_batch_that_cannot_be_read_holds_up_nobody(pool: PgPool) {
             })
             .await;
             eventually("the bad batch is left out", async || {
-                journal.backlog(ReaderName::React).await.unwrap().batches == 0
+                owed_batches(journal, ReaderName::React).await == 0
             })
             .await;
         })

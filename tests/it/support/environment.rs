@@ -1,5 +1,6 @@
 //! What whoever runs the tests tells them: the one place where they read the environment.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The Postgres server that `make test` starts.
@@ -23,6 +24,13 @@ pub fn rounds(usual: usize) -> usize {
 /// How long connections stay dead: `usual`, or as many seconds as a longer look asks.
 pub fn dead_for(usual: Duration) -> Duration {
     number("USHER_TEST_DEAD_FOR").map_or(usual, Duration::from_secs)
+}
+
+/// An older binary of usher's, which `make soak` builds.
+pub fn older_usher() -> PathBuf {
+    let path = read("USHER_TEST_OLDER");
+    path.expect("USHER_TEST_OLDER is not set: `make soak` builds an older usher")
+        .into()
 }
 
 /// The luck of a run that is to be repeated.

@@ -25,7 +25,15 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use usher::http::health::{Health, router};
+use usher::journal::{Journal, ReaderName};
 use usher::lifecycle::Lifecycle;
+
+/// How many batches `reader` owes; none where there is no such reader.
+pub async fn owed_batches(journal: &Journal, reader: ReaderName) -> i64 {
+    let readers = journal.readers().await.expect("the database answers");
+    let found = readers.iter().find(|it| it.reader == reader.to_string());
+    found.map_or(0, |it| it.batches)
+}
 
 /// Asks `condition` until it holds; fails after `deadline` with what was waited for.
 pub async fn eventually(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {

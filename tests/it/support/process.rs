@@ -20,10 +20,12 @@ use crate::support::eventually;
 const CONSOLE_TOKEN: &str = "console-token";
 const PATIENCE: Duration = Duration::from_secs(40);
 const SIGKILL: i32 = 9;
-const USHER: &str = env!("CARGO_BIN_EXE_usher");
+/// The binary that is tested.
+pub(crate) const USHER: &str = env!("CARGO_BIN_EXE_usher");
 
 /// A folder with a configuration, from which usher is started as often as a test likes.
 pub(crate) struct Installation {
+    usher: PathBuf,
     folder: TempDir,
     http: Client,
     runs: u32,
@@ -73,7 +75,13 @@ pub(crate) fn settings(database: &TestDatabase, konnect_url: &str) -> Value {
 
 impl Installation {
     pub(crate) fn new(settings: &Value) -> Self {
+        Self::of(Path::new(USHER), settings)
+    }
+
+    /// One of another binary of usher's.
+    pub(crate) fn of(usher: &Path, settings: &Value) -> Self {
         let this = Self {
+            usher: usher.to_owned(),
             folder: TempDir::new().expect("a folder"),
             http: Client::builder()
                 .timeout(PATIENCE)
@@ -100,7 +108,7 @@ impl Installation {
 
     /// Another command of usher's with the same configuration, not yet begun.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        let mut command = Command::new(&self.usher);
         command
             .args(arguments)
             .arg("--config")
@@ -132,21 +140,21 @@ impl Installation {
     /// Starts usher and waits for nothing.
     pub(crate) fn launch(&mut self) -> Process {
         let log = self.next_log();
-        self.spawn(Command::new(USHER), log.clone(), &log)
+        self.spawn(Command::new(&self.usher), log.clone(), &log)
     }
 
     /// Starts usher by another program, which becomes it.
     pub(crate) fn launch_by(&mut self, program: &str, argument: &str) -> Process {
         let log = self.next_log();
         let mut command = Command::new(program);
-        command.args([argument, USHER]);
+        command.arg(argument).arg(&self.usher);
         self.spawn(command, log.clone(), &log)
     }
 
     /// Starts usher with its output on a disk that is full.
     pub(crate) fn launch_without_log(&mut self) -> Process {
         let log = self.next_log();
-        self.spawn(Command::new(USHER), log, Path::new("/dev/full"))
+        self.spawn(Command::new(&self.usher), log, Path::new("/dev/full"))
     }
 
     fn next_log(&mut self) -> PathBuf {

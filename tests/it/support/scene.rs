@@ -100,13 +100,7 @@ impl Scene {
     /// Nothing is owed by the reactor and nothing waits for the worker.
     pub(crate) async fn settled(&self) {
         let nothing_open = async || {
-            let owed = self
-                .stage
-                .journal
-                .backlog(ReaderName::React)
-                .await
-                .unwrap()
-                .batches;
+            let owed = support::owed_batches(&self.stage.journal, ReaderName::React).await;
             let open = |state| matches!(state, ActionState::Planned | ActionState::Running);
             owed == 0
                 && !self
