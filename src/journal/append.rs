@@ -7,12 +7,12 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use metrics::{counter, histogram};
 use sqlx::types::Json;
-use tracing::warn;
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
-use crate::journal::insert::{Written, insert, insert_by_halves};
+use crate::journal::insert::{Written, insert, insert_by_halves, insert_new};
 use crate::journal::repeats::{self, Held};
 use crate::journal::row::{Key, Row, Rows, rows};
 use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months};
@@ -26,6 +26,8 @@ const REASON_REFUSED: &str = "refused_by_database";
 /// How the events of a batch are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
+    /// As if none of them were known, which most batches bear out.
+    New,
     /// In as few statements as there may be.
     Whole,
     /// Leaving out what the database refuses.
@@ -35,6 +37,7 @@ enum Way {
 impl Way {
     fn as_str(self) -> &'static str {
         match self {
+            Self::New => "new",
             Self::Whole => "whole",
             Self::Halves => "halves",
         }
@@ -57,11 +60,12 @@ impl Way {
             | (Self::Halves, JournalError::Refused { .. }) => None,
             // No partition for a row, or a row that a CHECK refuses: the code is the same, and
             // only the second remains once the partitions were looked for again.
-            (Self::Whole, JournalError::Repeat(_)) => {
+            (Self::New | Self::Whole, JournalError::Repeat(_)) => {
                 let refused = error.refused_rows().is_some() && partitions_made_anew;
-                Some(if refused { Self::Halves } else { Self::Whole })
+                Some(if refused { Self::Halves } else { self })
             }
-            (Self::Whole, JournalError::Refused { .. })
+            (Self::New, _) if error.is_of_known_row() => Some(Self::Whole),
+            (Self::New | Self::Whole, JournalError::Refused { .. })
             | (Self::Halves, JournalError::Repeat(_)) => Some(Self::Halves),
         }
     }
@@ -93,7 +97,11 @@ impl Journal {
         held: &Held,
     ) -> Result<Appended, JournalError> {
         let started = Instant::now();
-        let mut way = Way::Whole;
+        let mut way = if self.replays.are_expected() {
+            Way::Whole
+        } else {
+            Way::New
+        };
         let mut tries = 0;
         let mut partitions_made_anew = false;
         loop {
@@ -112,10 +120,14 @@ impl Journal {
                     let Some(next) = next.filter(|_| tries < TRIES) else {
                         return Err(error);
                     };
-                    warn!(tries, error = error.chain(), "appending the batch again");
-                    if error.refused_rows().is_some() {
-                        self.partitions.forget();
-                        partitions_made_anew = true;
+                    if error.is_of_known_row() {
+                        debug!("appending the batch again, for it has known events");
+                    } else {
+                        warn!(tries, error = error.chain(), "appending the batch again");
+                        if error.refused_rows().is_some() {
+                            self.partitions.forget();
+                            partitions_made_anew = true;
+                        }
                     }
                     way = next;
                 }
@@ -231,6 +243,7 @@ async fn write(
 ) -> Result<Option<Appended>, JournalError> {
     let fresh = rows.fresh.as_slice();
     let written = match way {
+        Way::New => insert_new(tx, batch.id, fresh).await?,
         Way::Whole => insert(tx, batch.id, fresh).await?,
         Way::Halves => insert_by_halves(tx, batch.id, fresh).await?,
     };

@@ -114,6 +114,11 @@ impl JournalError {
         }
     }
 
+    /// Whether a row has the key of one that is there.
+    pub(super) fn is_of_known_row(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "23505")
+    }
+
     /// The SQLSTATE, where the values of rows may be what the database does not take; a missing
     /// partition looks the same as a value that a CHECK refuses.
     pub(super) fn refused_rows(&self) -> Option<String> {

@@ -1,5 +1,5 @@
-//! Writing events that may be known already: as few statements as there may be, or, where the database refuses a row,
-//! by halves until the row that it refuses stands alone.
+//! Writing events: as few statements as there may be, or, where the database refuses a row, by halves until the row
+//! that it refuses stands alone.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::journal::outbox::READERS_LOCK;
 use crate::journal::row::Row;
 use crate::journal::{Connection, JournalError};
 
-/// The columns of a statement are encoded once more for the server: a large body is not encoded whole.
+/// The columns of a statement are encoded once more for the server: a large body is not encoded as a whole.
 const ROWS_A_STATEMENT: usize = 1_000;
 
 /// What became of one event.
@@ -28,6 +28,69 @@ pub(super) enum Written {
     Refused(String),
 }
 
+/// The query of `$file` with a parameter for every column of `$rows`.
+macro_rules! with_columns {
+    ($file:literal, $batch:expr, $rows:expr) => {{
+        let rows: Vec<Row<'_>> = $rows.iter().map(Row::with_members).collect();
+        let text = |member: &str| -> Vec<Option<Cow<'_, str>>> {
+            rows.iter().map(|row| row.text(member)).collect()
+        };
+        let events = || rows.iter().map(Row::event);
+        sqlx::query_file!(
+            $file,
+            $batch,
+            &events().map(|e| e.event_ts).collect::<Vec<_>>(),
+            &rows.iter().map(Row::id).collect::<Vec<_>>(),
+            &events().map(|e| e.occurred_at).collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.received_at).collect::<Vec<_>>(),
+            &rows.iter().map(Row::request).collect::<Vec<_>>() as &[Option<i16>],
+            &rows.iter().map(|row| row.position).collect::<Vec<_>>(),
+            &events().map(|e| e.kind.as_str()).collect::<Vec<_>>() as &[&str],
+            &events().map(|e| e.format.as_str()).collect::<Vec<_>>() as &[&str],
+            &rows
+                .iter()
+                .map(|row| row.kept.verdict.as_str())
+                .collect::<Vec<_>>() as &[&str],
+            &events().map(|e| e.ambiguous).collect::<Vec<_>>(),
+            &events().map(|e| e.time_known).collect::<Vec<_>>(),
+            &rows.iter().map(|row| row.copies).collect::<Vec<_>>(),
+            &text("event_product") as &[Option<Cow<'_, str>>],
+            &text("name") as &[Option<Cow<'_, str>>],
+            &text("event_class_id") as &[Option<Cow<'_, str>>],
+            &text("org_id") as &[Option<Cow<'_, str>>],
+            &text("portal_id") as &[Option<Cow<'_, str>>],
+            &text("principal_id") as &[Option<Cow<'_, str>>],
+            &text("trace_id") as &[Option<Cow<'_, str>>],
+            &text("src") as &[Option<Cow<'_, str>>],
+            &text("request") as &[Option<Cow<'_, str>>],
+            &text("act") as &[Option<Cow<'_, str>>],
+            &events().map(AuditEvent::status).collect::<Vec<_>>() as &[Option<i32>],
+            &text("action") as &[Option<Cow<'_, str>>],
+            &events().map(AuditEvent::granted).collect::<Vec<_>>() as &[Option<bool>],
+            &events().map(AuditEvent::success).collect::<Vec<_>>() as &[Option<bool>],
+            &rows
+                .iter()
+                .map(|row| row.kept.raw.as_ref())
+                .collect::<Vec<_>>() as &[&[u8]],
+            READERS_LOCK,
+        )
+    }};
+}
+
+/// Writes `rows`, none of which may be known: the database refuses them all else. A third cheaper than [`insert`].
+pub(super) async fn insert_new(
+    tx: &mut Connection,
+    batch: Uuid,
+    rows: &[Row<'_>],
+) -> Result<Vec<Written>, JournalError> {
+    for rows in rows.chunks(ROWS_A_STATEMENT) {
+        with_columns!("src/journal/append.sql", batch, rows)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(vec![Written::Inserted; rows.len()])
+}
+
 /// Writes `rows`; a known event gives way to a stronger verdict, and else stays as it is.
 pub(super) async fn insert(
     tx: &mut Connection,
@@ -36,76 +99,24 @@ pub(super) async fn insert(
 ) -> Result<Vec<Written>, JournalError> {
     let mut written = Vec::with_capacity(rows.len());
     for rows in rows.chunks(ROWS_A_STATEMENT) {
-        written.extend(insert_some(tx, batch, rows).await?);
+        let returned = with_columns!("src/journal/append_known.sql", batch, rows)
+            .fetch_all(&mut *tx)
+            .await?;
+        let found: HashMap<(DateTime<Utc>, Uuid), i32> = returned
+            .into_iter()
+            .map(|row| ((row.event_ts, row.id), row.copies))
+            .collect();
+        written.extend(
+            rows.iter()
+                .map(|row| match found.get(&(row.key.0, row.id())) {
+                    // A row that was there has more copies now than this batch brought.
+                    Some(copies) if *copies == row.copies => Written::Inserted,
+                    Some(_) => Written::Strengthened,
+                    None => Written::Known,
+                }),
+        );
     }
     Ok(written)
-}
-
-/// Writes `rows` in one statement, and keeps the set of readers as it is until the transaction ends.
-async fn insert_some(
-    tx: &mut Connection,
-    batch: Uuid,
-    rows: &[Row<'_>],
-) -> Result<Vec<Written>, JournalError> {
-    let rows: Vec<Row<'_>> = rows.iter().map(Row::with_members).collect();
-    let text = |member: &str| -> Vec<Option<Cow<'_, str>>> {
-        rows.iter().map(|row| row.text(member)).collect()
-    };
-    let events = || rows.iter().map(Row::event);
-    let returned = sqlx::query_file!(
-        "src/journal/append.sql",
-        batch,
-        &events().map(|e| e.event_ts).collect::<Vec<_>>(),
-        &rows.iter().map(Row::id).collect::<Vec<_>>(),
-        &events().map(|e| e.occurred_at).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.received_at).collect::<Vec<_>>(),
-        &rows.iter().map(Row::request).collect::<Vec<_>>() as &[Option<i16>],
-        &rows.iter().map(|row| row.position).collect::<Vec<_>>(),
-        &events().map(|e| e.kind.as_str()).collect::<Vec<_>>() as &[&str],
-        &events().map(|e| e.format.as_str()).collect::<Vec<_>>() as &[&str],
-        &rows
-            .iter()
-            .map(|row| row.kept.verdict.as_str())
-            .collect::<Vec<_>>() as &[&str],
-        &events().map(|e| e.ambiguous).collect::<Vec<_>>(),
-        &events().map(|e| e.time_known).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.copies).collect::<Vec<_>>(),
-        &text("event_product") as &[Option<Cow<'_, str>>],
-        &text("name") as &[Option<Cow<'_, str>>],
-        &text("event_class_id") as &[Option<Cow<'_, str>>],
-        &text("org_id") as &[Option<Cow<'_, str>>],
-        &text("portal_id") as &[Option<Cow<'_, str>>],
-        &text("principal_id") as &[Option<Cow<'_, str>>],
-        &text("trace_id") as &[Option<Cow<'_, str>>],
-        &text("src") as &[Option<Cow<'_, str>>],
-        &text("request") as &[Option<Cow<'_, str>>],
-        &text("act") as &[Option<Cow<'_, str>>],
-        &events().map(AuditEvent::status).collect::<Vec<_>>() as &[Option<i32>],
-        &text("action") as &[Option<Cow<'_, str>>],
-        &events().map(AuditEvent::granted).collect::<Vec<_>>() as &[Option<bool>],
-        &events().map(AuditEvent::success).collect::<Vec<_>>() as &[Option<bool>],
-        &rows
-            .iter()
-            .map(|row| row.kept.raw.as_ref())
-            .collect::<Vec<_>>() as &[&[u8]],
-        READERS_LOCK,
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-
-    let found: HashMap<(DateTime<Utc>, Uuid), i32> = returned
-        .into_iter()
-        .map(|row| ((row.event_ts, row.id), row.copies))
-        .collect();
-    Ok(rows
-        .iter()
-        .map(|row| match found.get(&(row.key.0, row.id())) {
-            // A row that was there has more copies now than this batch brought.
-            Some(copies) if *copies == row.copies => Written::Inserted,
-            Some(_) => Written::Strengthened,
-            None => Written::Known,
-        })
-        .collect())
 }
 
 /// Writes `rows` as [`insert`] does, halving what the database refuses, so that a row that it does

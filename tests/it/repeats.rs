@@ -105,10 +105,12 @@ async fn a_replay_is_recognised_by_its_bytes_and_only_counted() {
     assert_eq!(deliver(&process, &lines).await, [50, 50, 0, 0]);
     // Nothing told yet that a replay is under way.
     assert_eq!(deliver(&process, &lines).await, [50, 0, 50, 0]);
-    assert_eq!(checked(&process).await, (100, 0));
+    // The first may have been checked twice, before the keys were there and after.
+    let (signatures, recognised) = checked(&process).await;
+    assert!(signatures >= 100 && recognised == 0, "{signatures}");
     for round in 1..=3 {
         assert_eq!(deliver(&process, &lines).await, [50, 0, 50, 0]);
-        assert_eq!(checked(&process).await, (100, round * 50));
+        assert_eq!(checked(&process).await, (signatures, round * 50));
     }
     assert_eq!(counter(&process, "usher_events_duplicate_total").await, 200);
     let rows = process.rows("/api/v1/events").await;
