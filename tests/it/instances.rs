@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -65,20 +64,11 @@ async fn feed(url: &str, batches: &[Vec<String>], stored: &AtomicUsize) {
     tokio::join!(one, two, three, four);
 }
 
+/// An instance is fed, another one starts beside it under that load, both are fed the same in opposite order, and the
+/// first is killed when they have met. `make soak` makes the first an older one.
 #[tokio::test]
 async fn fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed() {
-    share_until_the_first_is_killed(Path::new(USHER)).await;
-}
-
-#[tokio::test]
-#[ignore = "`make soak` builds an older usher for it"]
-async fn an_older_one_and_a_newer_one_lose_and_repeat_nothing() {
-    share_until_the_first_is_killed(&environment::older_usher()).await;
-}
-
-/// Feeds an instance of `first`, starts another beside it under that load, feeds both the same in opposite order, and
-/// kills the first when they have met.
-async fn share_until_the_first_is_killed(first: &Path) {
+    let first = environment::older_usher().unwrap_or_else(|| USHER.into());
     let mut luck = Luck::new();
     let konnect = TestKonnect::start().await;
     let kafka = TestKafka::start(Broker::Real).await;
@@ -100,7 +90,7 @@ async fn share_until_the_first_is_killed(first: &Path) {
         .collect();
     let [alone, of_survivor, of_killed] = std::array::from_fn(|_| AtomicUsize::new(0));
 
-    let mut home_of_killed = Installation::of(first, &settings);
+    let mut home_of_killed = Installation::of(&first, &settings);
     let killed = home_of_killed.start().await;
     let url_of_killed = killed.url.clone();
     let mut home = Installation::new(&settings);
