@@ -130,11 +130,12 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Fetches the set unless one was asked for after `wanted` or a moment ago.
+    /// Fetches the set unless one was asked for after `wanted` or a moment ago, or somebody failed to while this waited.
     ///
     /// # Errors
-    /// The last good set stays in use.
+    /// The last good set stays in use, with the keys that other instances stored.
     pub async fn refresh(&self, wanted: DateTime<Utc>) -> Result<(), KeysError> {
+        let came = Instant::now();
         let _one_at_a_time = self.fetching.lock().await;
         let (now, asked) = (self.clock.now(), Instant::now());
         {
@@ -144,14 +145,29 @@ impl KeyRing {
                 .is_some_and(|fetched| fetched > wanted);
             // A clock that is set, either way, never keeps a fetch back.
             let soon = known.tried.is_some_and(|(tried, at)| {
-                asked - tried < MIN_INTERVAL
-                    && (now - at).abs().to_std().is_ok_and(|it| it < MIN_INTERVAL)
+                tried >= came
+                    || asked - tried < MIN_INTERVAL
+                        && (now - at).abs().to_std().is_ok_and(|it| it < MIN_INTERVAL)
             });
             if fresh || soon {
                 return Ok(());
             }
             known.tried = Some((asked, now));
         }
+        let fetched = self.fetch(now).await;
+        let loaded = self.load().await;
+        let mut known = self.known.write().await;
+        if let Err(error) = fetched.and(loaded) {
+            // Whoever waited for this does not wait for the same again.
+            known.tried = Some((Instant::now(), self.clock.now()));
+            return Err(error);
+        }
+        (known.fetched_at, known.fetched) = (Some(now), Some(asked));
+        Ok(())
+    }
+
+    /// Stores the set as Konnect serves it.
+    async fn fetch(&self, now: DateTime<Utc>) -> Result<(), KeysError> {
         let served = tokio::time::timeout(FETCH_TIMEOUT, self.client.jwks().fetch())
             .await
             .map_err(|_| KeysError::Timeout)?
@@ -165,9 +181,6 @@ impl KeyRing {
         info!(keys = keys.len(), "fetched the signing keys");
         let forgotten = self.known.read().await.settled_before;
         self.journal.see_keys(&keys, now, forgotten).await?;
-        self.load().await?;
-        let mut known = self.known.write().await;
-        (known.fetched_at, known.fetched) = (Some(now), Some(asked));
         Ok(())
     }
 
