@@ -9,6 +9,7 @@ mod recognise;
 mod release;
 mod reverify;
 mod same_key;
+mod settled;
 mod split;
 mod transaction;
 mod verify;

@@ -13,8 +13,9 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::clock::Ids;
 use crate::event::{self, EventId, Verdict};
-use crate::intake::keys::{GOOD_FOR, settled_before, verdict};
+use crate::intake::keys::GOOD_FOR;
 use crate::intake::recheck::{by_batch, release};
+use crate::intake::settled::Settled;
 use crate::intake::verify::Verifier;
 use crate::intake::{IntakeError, REASON_FAILED, REASON_KEY_UNKNOWN};
 use crate::journal::{CheckFilter, Journal, NewVerdict, Position, Quarantined, StoredEvent};
@@ -73,8 +74,7 @@ pub struct Reverify {
 #[derive(Debug)]
 struct Keys {
     served: Vec<(VerifyingKey, DateTime<Utc>)>,
-    /// Only for what came before, "no key fits" is an answer.
-    settled_before: Option<DateTime<Utc>>,
+    settled: Settled,
 }
 
 impl Keys {
@@ -87,11 +87,6 @@ impl Keys {
                 .is_none_or(|end| end >= received_at)
         };
         self.served.partition_point(is_good)
-    }
-
-    fn is_settled(&self, received_at: DateTime<Utc>) -> bool {
-        self.settled_before
-            .is_some_and(|before| received_at < before)
     }
 
     fn first(&self, count: usize) -> Arc<Vec<VerifyingKey>> {
@@ -109,7 +104,7 @@ impl Reverify {
         writes: bool,
     ) -> Result<Self, IntakeError> {
         // First, so that of every set counted here the keys are read below.
-        let asked = journal.key_fetches().await?;
+        let settled = Settled::by(&journal.key_fetches().await?);
         let stored = journal.keys_since(DateTime::UNIX_EPOCH).await?;
         let keys = stored.iter().filter_map(|stored| {
             let bytes = stored.key.as_slice().try_into().ok()?;
@@ -124,7 +119,7 @@ impl Reverify {
         Ok(Self {
             keys: Keys {
                 served: keys.collect(),
-                settled_before: settled_before(&asked),
+                settled,
             },
             journal,
             ids,
@@ -294,8 +289,7 @@ impl Reverify {
             let keys = self.keys.first(good);
             let checks = self.verifier.check(lines.collect(), keys).await?;
             for (index, check) in indexes.into_iter().zip(checks) {
-                let is_settled = self.keys.is_settled(entries[index].1);
-                verdicts[index] = verdict(check, is_settled);
+                verdicts[index] = self.keys.settled.verdict(check, entries[index].1);
             }
         }
         Ok(verdicts)
@@ -339,6 +333,7 @@ mod tests {
 
     use super::{Judgement, Keys, judge};
     use crate::event::Verdict;
+    use crate::intake::settled::Settled;
 
     #[test]
     fn nothing_is_made_weaker_in_silence() {
@@ -369,13 +364,11 @@ mod tests {
         let key = |seed| SigningKey::from_bytes(&[seed; 32]).verifying_key();
         let keys = Keys {
             served: vec![(key(2), fetched), (key(1), left)],
-            settled_before: Some(fetched),
+            settled: Settled::default(),
         };
         for (days, good) in [(-300, 2), (0, 2), (8, 2), (9, 1), (38, 1), (39, 0)] {
             let received_at = left + TimeDelta::days(days);
             assert_eq!(keys.good_at(received_at), good, "{days} days");
         }
-        assert!(keys.is_settled(fetched - TimeDelta::seconds(1)));
-        assert!(!keys.is_settled(fetched));
     }
 }

@@ -13,6 +13,15 @@ pub struct SigningKey {
     pub last_seen: DateTime<Utc>,
 }
 
+/// When the set was fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyFetch {
+    /// When it was asked for, by the clock of the instance that did.
+    pub asked_at: DateTime<Utc>,
+    /// When that was noted, by the database's.
+    pub created_at: DateTime<Utc>,
+}
+
 impl Journal {
     /// Remembers that `keys` (each with its id as served) are in the set now, by the database's clock, that the set was
     /// asked for at `asked_at` by this instance's, as deliveries are received, and forgets fetches before `forgotten`.
@@ -51,7 +60,7 @@ impl Journal {
             sqlx::query!(
                 r"
                 DELETE FROM signing_key_fetches
-                WHERE asked_at < $1
+                WHERE LEAST(asked_at, created_at) < $1
                 ",
                 forgotten,
             )
@@ -80,13 +89,14 @@ impl Journal {
         .await?)
     }
 
-    /// When the set was asked for, the newest first, as far back as is remembered.
-    pub async fn key_fetches(&self) -> Result<Vec<DateTime<Utc>>, JournalError> {
-        Ok(sqlx::query_scalar!(
+    /// The fetches of the set, the newest first by the earlier of their times, as far back as is remembered.
+    pub async fn key_fetches(&self) -> Result<Vec<KeyFetch>, JournalError> {
+        Ok(sqlx::query_as!(
+            KeyFetch,
             r"
-            SELECT asked_at
+            SELECT asked_at, created_at
             FROM signing_key_fetches
-            ORDER BY asked_at DESC
+            ORDER BY LEAST(asked_at, created_at) DESC
             "
         )
         .fetch_all(&self.pool)

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use usher::app::build_client;
 use usher::clock::{Clock, Ids};
 use usher::config::VerifyPolicy;
@@ -16,6 +16,13 @@ use usher::lifecycle::Lifecycle;
 use crate::support::app::config;
 use crate::support::database::TestDatabase;
 use crate::support::signer::{Entry, Signer};
+
+/// The database's clock goes with the one in the test's hand.
+const CLOCKS_AGREE: &str = "
+    CREATE FUNCTION as_asked() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.created_at := NEW.asked_at; RETURN NEW; END $$;
+    CREATE TRIGGER as_asked BEFORE INSERT ON signing_key_fetches
+        FOR EACH ROW EXECUTE FUNCTION as_asked()";
 
 /// The way in, with the time and the served keys in the test's hand.
 struct Scene {
@@ -53,8 +60,10 @@ impl Scene {
             ids.clone(),
             &lifecycle,
         );
+        let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+        connection.execute(CLOCKS_AGREE).await.unwrap();
         Self {
-            connection: PgConnection::connect(&database.url()).await.unwrap(),
+            connection,
             database,
             journal,
             intake,
@@ -180,5 +189,23 @@ async fn what_was_set_aside_as_forged_is_released_where_a_later_key_fits() {
     assert_eq!(scene.events("verified").await, 1);
     assert_eq!(scene.kept("signature_failed").await, 1);
     assert_eq!(scene.kept("signature_key_unknown").await, 1);
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_makes_no_entry_forged() {
+    let mut scene = Scene::create(VerifyPolicy::Record).await;
+    let apart = "DROP TRIGGER as_asked ON signing_key_fetches";
+    scene.connection.execute(apart).await.unwrap();
+    let late = scene.signer.stranger(8);
+    scene.take(&[late.json(&Entry::numbered(1))]).await;
+    for seconds in [4, 600, 4, 4] {
+        scene.after(seconds).await;
+        assert_eq!(scene.events("key_unknown").await, 1, "after {seconds} s");
+    }
+    assert_eq!(scene.reverify().await, 0);
+    late.serve_key();
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 1);
     scene.finish().await;
 }
