@@ -222,11 +222,19 @@ impl KeyRing {
         }
     }
 
+    /// Fetches the set, unless that was tried a moment ago: the keys, and what is settled by them.
+    pub(super) async fn renewed(&self) -> (Arc<Vec<VerifyingKey>>, Settled) {
+        self.refresh_or_warn(self.clock.now()).await;
+        self.known().await
+    }
+
+    async fn known(&self) -> (Arc<Vec<VerifyingKey>>, Settled) {
+        let known = self.known.read().await;
+        (Arc::clone(&known.keys), known.settled)
+    }
+
     async fn check(&self, lines: &[Bytes]) -> Result<(Vec<Check>, Settled), CheckError> {
-        let (keys, settled) = {
-            let known = self.known.read().await;
-            (Arc::clone(&known.keys), known.settled)
-        };
+        let (keys, settled) = self.known().await;
         // The lines are shared, not copied.
         let checks = self.verifier.check(lines.to_vec(), keys).await?;
         Ok((checks, settled))

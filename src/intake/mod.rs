@@ -34,7 +34,7 @@ use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics as names;
 
 pub use keys::{KeyRing, KeysError};
-pub use recheck::recheck_until_stopped;
+pub use recheck::{Recheck, recheck_until_stopped};
 pub use release::{Release, Taken as TakenUp};
 pub use reverify::{Change, Reverified, Reverify};
 pub use verify::CheckError;

@@ -14,11 +14,13 @@ use ed25519_dalek::VerifyingKey;
 use crate::clock::Ids;
 use crate::event::{self, EventId, Verdict};
 use crate::intake::keys::GOOD_FOR;
-use crate::intake::recheck::{by_batch, release};
+use crate::intake::recheck::{by_batch, settle_kept};
 use crate::intake::settled::Settled;
 use crate::intake::verify::Verifier;
 use crate::intake::{IntakeError, REASON_FAILED, REASON_KEY_UNKNOWN};
-use crate::journal::{CheckFilter, Journal, NewVerdict, Position, Quarantined, StoredEvent};
+use crate::journal::{
+    CheckFilter, Journal, NewVerdict, Position, Quarantined, StoredEvent, far_future,
+};
 
 /// Entries checked in one go.
 const AT_ONCE: i64 = 1_000;
@@ -162,7 +164,7 @@ impl Reverify {
         while let Some(reason) = self.reasons.last() {
             let kept = self
                 .journal
-                .quarantined_for(reason, self.kept_after, AT_ONCE)
+                .quarantined_for(reason, self.kept_after, far_future(), AT_ONCE)
                 .await?;
             if let Some(last) = kept.last() {
                 self.kept_after = Some((last.received_at, last.id));
@@ -235,6 +237,7 @@ impl Reverify {
     async fn check_kept(&mut self, kept: Vec<Quarantined>) -> Result<(), IntakeError> {
         let entries = kept.iter().map(|row| (&row.raw, row.received_at));
         let verdicts = self.verdicts(entries.collect()).await?;
+        let mut settled = Vec::new();
         for (row, found) in kept.into_iter().zip(verdicts) {
             if !self.concerns(&row) {
                 continue;
@@ -245,16 +248,21 @@ impl Reverify {
                 Verdict::Failed => row.reason != REASON_FAILED,
                 Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => false,
             };
-            if !says_more {
-                continue;
+            if says_more {
+                settled.push((row, found));
             }
-            if !self.writes || release(&self.journal, &self.ids, row, found).await? {
-                let change = Change {
-                    from: "quarantined",
-                    to: found.as_str(),
-                };
-                *self.done.changes.entry(change).or_default() += 1;
-            }
+        }
+        let settled = if self.writes {
+            settle_kept(&self.journal, &self.ids, settled).await?
+        } else {
+            settled.into_iter().map(|(_, found)| found).collect()
+        };
+        for found in settled {
+            let change = Change {
+                from: "quarantined",
+                to: found.as_str(),
+            };
+            *self.done.changes.entry(change).or_default() += 1;
         }
         Ok(())
     }

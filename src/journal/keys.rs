@@ -71,8 +71,8 @@ impl Journal {
         Ok(())
     }
 
-    /// The keys that were in the set less than `age` ago, by the database's clock. One of tomorrow was seen by
-    /// an instance whose clock was wrong, and is good again once it is served.
+    /// The keys that were in the set less than `age` ago, by the database's clock, always in the same order. One of
+    /// tomorrow was seen by an instance whose clock was wrong, and is good again once it is served.
     pub async fn keys_seen_within(&self, age: TimeDelta) -> Result<Vec<SigningKey>, JournalError> {
         Ok(sqlx::query_as!(
             SigningKey,
@@ -81,7 +81,7 @@ impl Journal {
             FROM signing_keys
             WHERE last_seen > now() - make_interval(secs => $1)
                 AND last_seen < now() + interval '1 day'
-            ORDER BY last_seen DESC
+            ORDER BY last_seen DESC, key
             ",
             age.as_seconds_f64(),
         )

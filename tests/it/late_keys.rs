@@ -9,7 +9,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use usher::app::build_client;
 use usher::clock::{Clock, Ids};
 use usher::config::VerifyPolicy;
-use usher::intake::{Intake, KeyRing, Received, Reverify};
+use usher::intake::{Intake, KeyRing, Received, Recheck, Reverify};
 use usher::journal::{CheckFilter, Journal};
 use usher::lifecycle::Lifecycle;
 
@@ -29,6 +29,7 @@ struct Scene {
     database: TestDatabase,
     journal: Journal,
     intake: Intake,
+    recheck: Recheck,
     connection: PgConnection,
     signer: Signer,
     ids: Ids,
@@ -66,6 +67,7 @@ impl Scene {
             connection,
             database,
             journal,
+            recheck: Recheck::new(intake.clone()),
             intake,
             signer,
             ids,
@@ -90,9 +92,20 @@ impl Scene {
     }
 
     /// Lets so many seconds pass, and looks again.
-    async fn after(&self, seconds: i64) {
+    async fn after(&mut self, seconds: i64) {
         *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
-        self.intake.recheck().await.unwrap();
+        self.recheck.look().await.unwrap();
+    }
+
+    /// Gives a stored entry the signature of the served key, behind usher's back.
+    async fn sign(&mut self, entry: &Entry) {
+        let raw = self.signer.json(entry).into_bytes();
+        sqlx::query("UPDATE events SET raw = $1 WHERE principal_id = $2")
+            .bind(raw)
+            .bind(&entry.principal_id)
+            .execute(&mut self.connection)
+            .await
+            .unwrap();
     }
 
     async fn events(&mut self, verdict: &str) -> i64 {
@@ -128,11 +141,12 @@ impl Scene {
             database,
             journal,
             intake,
+            recheck,
             connection,
             lifecycle,
             ..
         } = self;
-        drop((intake, connection));
+        drop((intake, recheck, connection));
         lifecycle.shut_down().await;
         journal.close().await;
         database.drop().await;
@@ -207,5 +221,36 @@ async fn a_clock_that_jumps_makes_no_entry_forged() {
     late.serve_key();
     scene.after(4).await;
     assert_eq!(scene.events("verified").await, 1);
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn what_no_key_fits_is_checked_again_when_there_is_another_key() {
+    let mut scene = Scene::create(VerifyPolicy::Record).await;
+    let elsewhere = Signer::new(8);
+    let entries = [1, 2].map(Entry::numbered);
+    scene
+        .take(&entries.each_ref().map(|entry| elsewhere.json(entry)))
+        .await;
+    scene.after(4).await;
+    // As if it had been checked by the keys before, and committed only now.
+    scene.sign(&entries[0]).await;
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 1);
+    for _ in 0..10 {
+        scene.after(4).await;
+    }
+    // Whoever checks this one again finds that it fits.
+    scene.sign(&entries[1]).await;
+    scene.after(4).await;
+    assert_eq!(scene.events("key_unknown").await, 1);
+
+    // Another instance gets another key.
+    let url = elsewhere.serve(&scene.lifecycle).await;
+    let client = build_client(&config(&url).konnect).unwrap();
+    let other = KeyRing::new(client, scene.journal.clone(), scene.clock.clone());
+    other.refresh(scene.clock.now()).await.unwrap();
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 2);
     scene.finish().await;
 }

@@ -31,6 +31,7 @@
 //! | a key endpoint that hangs | `keys::a_key_endpoint_that_hangs_holds_no_delivery_up` |
 //! | a body that was kept aside, taken up again | `own_trouble::a_body_that_was_kept_aside_never_becomes_an_event` |
 //! | a clock that jumps while a key is not served yet | `late_keys::a_clock_that_jumps_makes_no_entry_forged` |
+//! | a flood of forgeries that wait for a key | `late_keys::what_no_key_fits_is_checked_again_when_there_is_another_key`, `late_keys::an_entry_waits_five_minutes_for_its_key` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
