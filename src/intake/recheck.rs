@@ -26,7 +26,7 @@ use crate::lifecycle::pause;
 const EVERY: Duration = Duration::from_secs(4);
 /// Entries looked at in one go.
 const AT_ONCE: i64 = 1_000;
-/// So often everything is looked at by the same keys: longer than a transaction lasts.
+/// So often everything is looked at by the same keys: for longer than a sender waits for its transaction.
 const LOOKS_AT_ALL: usize = 5;
 
 /// Runs until `cancel` fires.
