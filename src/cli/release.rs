@@ -65,7 +65,7 @@ pub(super) async fn run(
     let journal = record.journal().clone();
     let work = take_up(release, journal, &filter);
     let (taken, found) = or_stopped(record.finish(work).await?)?;
-    tell(taken, Output::new(args.common.json))?;
+    tell(&taken, Output::new(args.common.json))?;
     let missing = ids.len().saturating_sub(found);
     if missing > 0 {
         return Err(CliError::Failed(anyhow!(
@@ -73,10 +73,10 @@ pub(super) async fn run(
             counted(missing, "id")
         )));
     }
-    Ok(if taken.left > 0 {
-        ExitCode::from(DIFFERENCES)
-    } else {
+    Ok(if taken.left.is_empty() {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DIFFERENCES)
     })
 }
 
@@ -125,7 +125,7 @@ async fn take_up(
         let rows = journal.kept(filter, after, PAGE).await;
         let rows = rows.context("could not read the quarantine")?;
         let Some(last) = rows.last() else {
-            return Ok((release.so_far(), found));
+            return Ok((release.so_far().clone(), found));
         };
         after = Some((last.received_at, last.id));
         found += rows.len();
@@ -140,15 +140,25 @@ async fn take_up(
     }
 }
 
-fn tell(taken: TakenUp, output: Output) -> Result<(), CliError> {
+fn tell(taken: &TakenUp, output: Output) -> Result<(), CliError> {
     let TakenUp {
         released,
         duplicates,
-        left,
+        left: left_for,
     } = taken;
+    let left: u64 = left_for.values().sum();
+    let reasons: Vec<String> = left_for
+        .iter()
+        .map(|(reason, rows)| format!("{rows} {reason}"))
+        .collect();
+    let mark = if reasons.is_empty() { "" } else { ": " };
+    let reasons = reasons.join(", ");
+    let text = format!(
+        "{released} released, {duplicates} known already, {left} left as they are{mark}{reasons}"
+    );
     output.data(
-        &format!("{released} released, {duplicates} known already, {left} left as they are"),
-        &json!({ "released": released, "duplicates": duplicates, "left": left }),
+        &text,
+        &json!({ "released": released, "duplicates": duplicates, "left": left, "left_for": left_for }),
     )?;
     Ok(())
 }

@@ -34,7 +34,9 @@ use crate::ingest::authorize::Accepted;
 use crate::ingest::bounds::{Body as BoundedBody, Held, Room};
 use crate::ingest::inflate::{Inflated, inflate};
 use crate::intake::{
-    CheckError, Intake, IntakeError, MAX_ENTRIES, Received, Refused, has_too_many_entries,
+    CheckError, Intake, IntakeError, MAX_ENTRIES, REASON_BODY_INCOMPLETE,
+    REASON_BODY_INFLATES_TOO_FAR, REASON_BODY_TOO_LARGE, REASON_TOO_MANY_ENTRIES, Received,
+    Refused, has_too_many_entries,
 };
 use crate::lifecycle::Lifecycle;
 
@@ -146,7 +148,7 @@ impl Door {
             BoundedBody::TooLarge(start) => {
                 let detail = format!("over {} bytes", self.max_body_bytes);
                 let refused = Refused {
-                    reason: "body_too_large",
+                    reason: REASON_BODY_TOO_LARGE,
                     detail,
                     raw: start.into(),
                     status: 413,
@@ -171,7 +173,7 @@ impl Door {
             Inflated::BrokenOff(start) => {
                 let detail = "gzip breaks off; its complete lines are stored".to_owned();
                 let refused = Refused {
-                    reason: "body_incomplete",
+                    reason: REASON_BODY_INCOMPLETE,
                     detail,
                     raw: bytes.clone(),
                     status: 500,
@@ -181,7 +183,7 @@ impl Door {
             Inflated::TooLarge => {
                 let detail = format!("inflates to over {} bytes", self.max_inflated_bytes);
                 let refused = Refused {
-                    reason: "body_inflates_too_far",
+                    reason: REASON_BODY_INFLATES_TOO_FAR,
                     detail,
                     raw: bytes,
                     status: 413,
@@ -192,7 +194,7 @@ impl Door {
         if has_too_many_entries(&body) {
             let detail = format!("more than {MAX_ENTRIES} entries");
             let refused = Refused {
-                reason: "too_many_entries",
+                reason: REASON_TOO_MANY_ENTRIES,
                 detail,
                 raw: bytes,
                 status: 413,
@@ -225,7 +227,7 @@ impl Door {
     async fn cut_off(&self, request: Request, start: Vec<u8>, status: u16) -> Answer {
         let id = request.id;
         let refused = Refused {
-            reason: "body_incomplete",
+            reason: REASON_BODY_INCOMPLETE,
             detail: "the body did not come to its end".to_owned(),
             raw: start.into(),
             status,

@@ -17,14 +17,11 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::event::Verdict;
+use crate::intake::settled::Settled;
 use crate::intake::verify::{Check, CheckError, Verifier};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
 
-/// So many sets have no key for an entry, the last one so long after the first, before it counts as forged: a key may be
-/// served later than its first signature.
-const SETS: usize = 3;
-const SETS_OVER: TimeDelta = TimeDelta::minutes(5);
 /// How long a key is believed after it left the set.
 pub(super) const GOOD_FOR: TimeDelta = TimeDelta::days(8);
 /// A key is last seen when it is fetched, so fetching must not depend on somebody needing it: one that
@@ -70,33 +67,14 @@ struct Known {
     fetched: Option<Instant>,
     /// When a fetch was last tried, by both clocks.
     tried: Option<(Instant, DateTime<Utc>)>,
-    /// What came before this and no key fits is forged.
-    settled_before: Option<DateTime<Utc>>,
+    /// What no key fits and came before these is forged.
+    settled: Settled,
 }
 
 impl Known {
     /// When the newest set was asked for. A time to come says nothing: the clock was set back since.
     fn fetched_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.fetched_at.filter(|fetched_at| *fetched_at <= now)
-    }
-}
-
-/// What was received before this had as many sets fetched afterwards as a verdict takes; `asked` is
-/// when they were asked for, the newest first.
-pub(super) fn settled_before(asked: &[DateTime<Utc>]) -> Option<DateTime<Utc>> {
-    let newest = *asked.first()?;
-    let mut early_enough = asked.iter().skip(SETS - 1).copied();
-    early_enough.find(|asked_at| newest - *asked_at >= SETS_OVER)
-}
-
-/// What a check says of an entry, given whether enough sets were fetched since it came.
-pub(super) fn verdict(check: Check, is_settled: bool) -> Verdict {
-    match check {
-        Check::Fits => Verdict::Verified,
-        Check::NoKeyFits if is_settled => Verdict::Failed,
-        Check::NoKeyFits => Verdict::KeyUnknown,
-        Check::NoSignature => Verdict::Failed,
-        Check::Unsigned => Verdict::Unsigned,
     }
 }
 
@@ -115,26 +93,24 @@ impl KeyRing {
 
     /// Takes the keys that were seen before, so that a start does not depend on Konnect.
     pub async fn load(&self) -> Result<(), KeysError> {
-        // First, so that of every set counted here the keys are read below. A time to come says nothing: the clock
-        // was set back since.
-        let now = self.clock.now();
-        let mut asked = self.journal.key_fetches().await?;
-        asked.retain(|asked_at| *asked_at <= now);
+        // First, so that of every set counted here the keys are read below.
+        let settled = Settled::by(&self.journal.key_fetches().await?);
         let stored = self.journal.keys_seen_within(GOOD_FOR).await?;
         let keys = stored.iter().filter_map(|stored| {
             VerifyingKey::from_bytes(stored.key.as_slice().try_into().ok()?).ok()
         });
         let mut known = self.known.write().await;
         known.keys = Arc::new(keys.collect());
-        known.settled_before = settled_before(&asked);
+        known.settled = settled;
         Ok(())
     }
 
-    /// Fetches the set unless one was asked for after `wanted` or a moment ago.
+    /// Fetches the set unless one was asked for after `wanted` or a moment ago, or somebody failed to while this waited.
     ///
     /// # Errors
-    /// The last good set stays in use.
+    /// The last good set stays in use, with the keys that other instances stored.
     pub async fn refresh(&self, wanted: DateTime<Utc>) -> Result<(), KeysError> {
+        let came = Instant::now();
         let _one_at_a_time = self.fetching.lock().await;
         let (now, asked) = (self.clock.now(), Instant::now());
         {
@@ -144,14 +120,29 @@ impl KeyRing {
                 .is_some_and(|fetched| fetched > wanted);
             // A clock that is set, either way, never keeps a fetch back.
             let soon = known.tried.is_some_and(|(tried, at)| {
-                asked - tried < MIN_INTERVAL
-                    && (now - at).abs().to_std().is_ok_and(|it| it < MIN_INTERVAL)
+                tried >= came
+                    || asked - tried < MIN_INTERVAL
+                        && (now - at).abs().to_std().is_ok_and(|it| it < MIN_INTERVAL)
             });
             if fresh || soon {
                 return Ok(());
             }
             known.tried = Some((asked, now));
         }
+        let fetched = self.fetch(now).await;
+        let loaded = self.load().await;
+        let mut known = self.known.write().await;
+        if let Err(error) = fetched.and(loaded) {
+            // Whoever waited for this does not wait for the same again.
+            known.tried = Some((Instant::now(), self.clock.now()));
+            return Err(error);
+        }
+        (known.fetched_at, known.fetched) = (Some(now), Some(asked));
+        Ok(())
+    }
+
+    /// Stores the set as Konnect serves it.
+    async fn fetch(&self, now: DateTime<Utc>) -> Result<(), KeysError> {
         let served = tokio::time::timeout(FETCH_TIMEOUT, self.client.jwks().fetch())
             .await
             .map_err(|_| KeysError::Timeout)?
@@ -163,11 +154,8 @@ impl KeyRing {
         // The same order in every instance, so that none waits for another in a circle.
         keys.sort();
         info!(keys = keys.len(), "fetched the signing keys");
-        let forgotten = self.known.read().await.settled_before;
+        let forgotten = self.known.read().await.settled.before();
         self.journal.see_keys(&keys, now, forgotten).await?;
-        self.load().await?;
-        let mut known = self.known.write().await;
-        (known.fetched_at, known.fetched) = (Some(now), Some(asked));
         Ok(())
     }
 
@@ -198,14 +186,13 @@ impl KeyRing {
         lines: Vec<Bytes>,
         received_at: DateTime<Utc>,
     ) -> Result<Vec<Verdict>, CheckError> {
-        let (mut checks, mut settled_before) = self.check(&lines).await?;
-        let is_settled = |before: Option<DateTime<Utc>>| before.is_some_and(|it| received_at < it);
-        if checks.contains(&Check::NoKeyFits) && !is_settled(settled_before) {
+        let (mut checks, mut settled) = self.check(&lines).await?;
+        if checks.contains(&Check::NoKeyFits) && !settled.holds_for(received_at) {
             self.refresh_or_warn(received_at).await;
-            (checks, settled_before) = self.check(&lines).await?;
+            (checks, settled) = self.check(&lines).await?;
         }
-        let is_settled = is_settled(settled_before);
-        let verdicts = checks.into_iter().map(|check| verdict(check, is_settled));
+        let verdicts = checks.into_iter();
+        let verdicts = verdicts.map(|check| settled.verdict(check, received_at));
         Ok(verdicts.collect())
     }
 
@@ -220,12 +207,9 @@ impl KeyRing {
         received_at: impl Iterator<Item = DateTime<Utc>>,
     ) -> Result<Vec<Verdict>, CheckError> {
         self.refresh_or_warn(self.clock.now()).await;
-        let (checks, settled_before) = self.check(&lines).await?;
+        let (checks, settled) = self.check(&lines).await?;
         let verdicts = checks.into_iter().zip(received_at);
-        let verdicts = verdicts.map(|(check, received_at)| {
-            let is_settled = settled_before.is_some_and(|before| received_at < before);
-            verdict(check, is_settled)
-        });
+        let verdicts = verdicts.map(|(check, received_at)| settled.verdict(check, received_at));
         Ok(verdicts.collect())
     }
 
@@ -238,47 +222,21 @@ impl KeyRing {
         }
     }
 
-    async fn check(
-        &self,
-        lines: &[Bytes],
-    ) -> Result<(Vec<Check>, Option<DateTime<Utc>>), CheckError> {
-        let (keys, settled_before) = {
-            let known = self.known.read().await;
-            (Arc::clone(&known.keys), known.settled_before)
-        };
+    /// Fetches the set, unless that was tried a moment ago: the keys, and what is settled by them.
+    pub(super) async fn renewed(&self) -> (Arc<Vec<VerifyingKey>>, Settled) {
+        self.refresh_or_warn(self.clock.now()).await;
+        self.known().await
+    }
+
+    async fn known(&self) -> (Arc<Vec<VerifyingKey>>, Settled) {
+        let known = self.known.read().await;
+        (Arc::clone(&known.keys), known.settled)
+    }
+
+    async fn check(&self, lines: &[Bytes]) -> Result<(Vec<Check>, Settled), CheckError> {
+        let (keys, settled) = self.known().await;
         // The lines are shared, not copied.
         let checks = self.verifier.check(lines.to_vec(), keys).await?;
-        Ok((checks, settled_before))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, TimeDelta};
-
-    use super::settled_before;
-
-    #[test]
-    fn an_entry_is_settled_by_three_sets_over_five_minutes() {
-        let start = DateTime::UNIX_EPOCH;
-        for (seconds, expected) in [
-            (&[][..], None),
-            (&[600], None),
-            (&[600, 0], None),
-            (&[600, 300, 0], Some(0)),
-            (&[299, 150, 0], None),
-            (&[300, 299, 0], Some(0)),
-            (&[600, 400, 299, 0], Some(299)),
-            (&[600, 300, 299, 0], Some(299)),
-            (&[600, 599, 300, 0], Some(300)),
-        ] {
-            let at = |seconds: &i64| start + TimeDelta::seconds(*seconds);
-            let asked: Vec<_> = seconds.iter().map(at).collect();
-            assert_eq!(
-                settled_before(&asked),
-                expected.as_ref().map(at),
-                "{seconds:?}"
-            );
-        }
+        Ok((checks, settled))
     }
 }

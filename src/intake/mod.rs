@@ -9,6 +9,7 @@ mod recognise;
 mod release;
 mod reverify;
 mod same_key;
+mod settled;
 mod split;
 mod transaction;
 mod verify;
@@ -33,7 +34,7 @@ use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics as names;
 
 pub use keys::{KeyRing, KeysError};
-pub use recheck::recheck_until_stopped;
+pub use recheck::{Recheck, recheck_until_stopped};
 pub use release::{Release, Taken as TakenUp};
 pub use reverify::{Change, Reverified, Reverify};
 pub use verify::CheckError;
@@ -51,6 +52,21 @@ pub const REASON_KEY_UNKNOWN: &str = "signature_key_unknown";
 /// Kept aside because no key fitted; released by [`Reverify`] where a later one does.
 pub const REASON_FAILED: &str = "signature_failed";
 const NO_KEY_FITS: &str = "no key of three sets fits";
+/// More bytes than a body may have.
+pub const REASON_BODY_TOO_LARGE: &str = "body_too_large";
+/// A body that did not come to its end.
+pub const REASON_BODY_INCOMPLETE: &str = "body_incomplete";
+/// More bytes than a body may inflate to.
+pub const REASON_BODY_INFLATES_TOO_FAR: &str = "body_inflates_too_far";
+/// A body of more than [`MAX_ENTRIES`].
+pub const REASON_TOO_MANY_ENTRIES: &str = "too_many_entries";
+/// For these a whole body is kept aside, or as much of it as came.
+const BODY_REASONS: [&str; 4] = [
+    REASON_BODY_TOO_LARGE,
+    REASON_BODY_INCOMPLETE,
+    REASON_BODY_INFLATES_TOO_FAR,
+    REASON_TOO_MANY_ENTRIES,
+];
 
 /// Whether a body holds more than [`MAX_ENTRIES`], told without splitting it.
 pub fn has_too_many_entries(body: &[u8]) -> bool {
@@ -230,7 +246,7 @@ impl Intake {
         let cut_short = part
             .quarantined
             .iter()
-            .filter(|kept| kept.reason == "body_incomplete")
+            .filter(|kept| kept.reason == REASON_BODY_INCOMPLETE)
             .count();
         let received = split.len();
         drop(split);

@@ -4,9 +4,11 @@
 //! kept aside only for that is released.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use ed25519_dalek::VerifyingKey;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -16,7 +18,7 @@ use crate::event::{self, Verdict};
 use crate::intake::{Intake, IntakeError, NO_KEY_FITS, REASON_FAILED, REASON_KEY_UNKNOWN};
 use crate::journal::{
     Journal, JournalError, Lane, NewBatch, NewEvent, NewVerdict, Quarantined, Released, Source,
-    StoredEvent,
+    StoredEvent, far_future,
 };
 use crate::lifecycle::pause;
 
@@ -24,12 +26,15 @@ use crate::lifecycle::pause;
 const EVERY: Duration = Duration::from_secs(4);
 /// Entries looked at in one go.
 const AT_ONCE: i64 = 1_000;
+/// So often everything is looked at by the same keys: for longer than a sender waits for its transaction.
+const LOOKS_AT_ALL: usize = 5;
 
 /// Runs until `cancel` fires.
 pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
+    let mut recheck = Recheck::new(intake);
     while !pause(EVERY, &cancel).await {
-        intake.keys.keep_fresh().await;
-        match intake.recheck().await {
+        recheck.intake.keys.keep_fresh().await;
+        match recheck.look().await {
             Ok(0) => {}
             Ok(settled) => info!(settled, "signatures settled that no key had fitted"),
             Err(error) => {
@@ -42,44 +47,99 @@ pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
     }
 }
 
-impl Intake {
-    /// Looks again at every entry that no key fitted yet; returns how many verdicts settled.
-    pub async fn recheck(&self) -> Result<usize, IntakeError> {
-        Ok(self.recheck_stored().await? + self.release().await?)
+/// Looks again at what no key fitted, as rarely as may be: forgeries come by the million.
+///
+/// By the same keys a check says the same. Everything is looked at when the keys of this instance changed, whoever
+/// stored them, and then some more times: an entry checked by the keys before may be committed only after the first
+/// look. What this instance takes in later was checked by its present keys when it came. Whatever escapes this, such as
+/// an entry of another instance that had not read the keys yet and ended before its own look, is looked at when it
+/// comes to be settled: nothing is called forged, nor stays open, without a check by the keys of that time.
+#[derive(Debug)]
+pub struct Recheck {
+    intake: Intake,
+    /// Those that everything was looked at by, and how often.
+    keys: Arc<Vec<VerifyingKey>>,
+    looks_at_all: usize,
+}
+
+impl Recheck {
+    /// One that has looked at nothing yet.
+    pub fn new(intake: Intake) -> Self {
+        Self {
+            intake,
+            keys: Arc::default(),
+            looks_at_all: 0,
+        }
+    }
+
+    /// Looks again at what no key fitted yet and may settle now; returns how many verdicts did.
+    pub async fn look(&mut self) -> Result<usize, IntakeError> {
+        if !self.intake.journal.has_open_verdicts().await? {
+            return Ok(0);
+        }
+        let (keys, settled) = self.intake.keys.renewed().await;
+        if keys != self.keys {
+            (self.keys, self.looks_at_all) = (keys, 0);
+        }
+        let before = if self.looks_at_all < LOOKS_AT_ALL {
+            self.looks_at_all += 1;
+            far_future()
+        } else if let Some(before) = settled.before() {
+            before
+        } else {
+            return Ok(0);
+        };
+        let looked = self.look_before(before).await;
+        if !matches!(looked, Ok((_, true))) {
+            self.looks_at_all = 0;
+        }
+        looked.map(|(settled, _)| settled)
+    }
+
+    /// Looks at what was received before; how many verdicts settled, and whether all of them could be written.
+    async fn look_before(&self, before: DateTime<Utc>) -> Result<(usize, bool), IntakeError> {
+        let (stored, all_written) = self.recheck_stored(before).await?;
+        Ok((stored + self.release(before).await?, all_written))
     }
 
     /// Stored events: the verdict is written in place, and a verified one is owed again to every
     /// reader.
-    async fn recheck_stored(&self) -> Result<usize, IntakeError> {
-        let mut after = None;
-        let mut written = 0;
+    async fn recheck_stored(&self, before: DateTime<Utc>) -> Result<(usize, bool), IntakeError> {
+        let Intake { journal, keys, .. } = &self.intake;
+        let (mut after, mut all_written) = (None, true);
+        let mut settled = 0;
         loop {
-            let open = self.journal.events_without_key(after, AT_ONCE).await?;
+            let open = journal.events_without_key(after, before, AT_ONCE).await?;
             let Some(last) = open.last() else {
-                return Ok(usize::try_from(written).unwrap_or(usize::MAX));
+                return Ok((settled, all_written));
             };
             after = Some((last.received_at, last.id.as_uuid()));
             let lines = open.iter().map(|event| event.raw.clone().into()).collect();
             let received_at = open.iter().map(|event| event.received_at);
-            let verdicts = self.keys.verdicts_again(lines, received_at).await?;
-            let settled = open
+            let verdicts = keys.verdicts_again(lines, received_at).await?;
+            let changed = open
                 .iter()
                 .zip(verdicts)
                 .filter(|(_, verdict)| *verdict != Verdict::KeyUnknown);
-            for (batch, verdicts) in by_batch(settled) {
-                written += self.journal.settle(batch, &verdicts).await?.unwrap_or(0);
+            for (batch, verdicts) in by_batch(changed) {
+                let written = journal.settle(batch, &verdicts).await?;
+                // A reader is at work on it.
+                all_written &= written.is_some();
+                settled += usize::try_from(written.unwrap_or(0)).unwrap_or(usize::MAX);
             }
         }
     }
 
     /// Entries kept aside because no key fitted: those that are verified now are stored.
-    async fn release(&self) -> Result<usize, IntakeError> {
+    async fn release(&self, before: DateTime<Utc>) -> Result<usize, IntakeError> {
+        let Intake {
+            journal, keys, ids, ..
+        } = &self.intake;
         let mut after = None;
         let mut settled = 0;
         loop {
-            let kept = self
-                .journal
-                .quarantined_for(REASON_KEY_UNKNOWN, after, AT_ONCE)
+            let kept = journal
+                .quarantined_for(REASON_KEY_UNKNOWN, after, before, AT_ONCE)
                 .await?;
             let Some(last) = kept.last() else {
                 return Ok(settled);
@@ -87,10 +147,9 @@ impl Intake {
             after = Some((last.received_at, last.id));
             let lines = kept.iter().map(|row| row.raw.clone().into()).collect();
             let received_at = kept.iter().map(|row| row.received_at);
-            let verdicts = self.keys.verdicts_again(lines, received_at).await?;
-            for (row, verdict) in kept.into_iter().zip(verdicts) {
-                settled += usize::from(release(&self.journal, &self.ids, row, verdict).await?);
-            }
+            let verdicts = keys.verdicts_again(lines, received_at).await?;
+            let kept = kept.into_iter().zip(verdicts);
+            settled += settle_kept(journal, ids, kept).await?.len();
         }
     }
 }
@@ -111,50 +170,71 @@ pub(super) fn by_batch<'a>(
     batches
 }
 
-/// Stores what was kept aside for its signature alone and is verified by now, or says why it stays
-/// aside; `false` where nothing is settled.
-pub(super) async fn release(
+/// Stores what was kept aside for its signature alone and is verified by now, and writes why the forged stays aside;
+/// returns the verdicts that settled.
+pub(super) async fn settle_kept(
+    journal: &Journal,
+    ids: &Ids,
+    rows: impl IntoIterator<Item = (Quarantined, Verdict)>,
+) -> Result<Vec<Verdict>, JournalError> {
+    let (mut settled, mut forged) = (Vec::new(), Vec::new());
+    for (row, verdict) in rows {
+        match verdict {
+            Verdict::Verified => {
+                if store_verified(journal, ids, row).await? {
+                    settled.push(verdict);
+                }
+            }
+            Verdict::Failed => forged.push(row.id),
+            Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => {}
+        }
+    }
+    if !forged.is_empty() {
+        journal
+            .requarantine(&forged, REASON_FAILED, NO_KEY_FITS)
+            .await?;
+    }
+    settled.resize(settled.len() + forged.len(), Verdict::Failed);
+    Ok(settled)
+}
+
+/// `false` where it stays aside.
+async fn store_verified(
     journal: &Journal,
     ids: &Ids,
     row: Quarantined,
-    verdict: Verdict,
 ) -> Result<bool, JournalError> {
-    match verdict {
-        Verdict::Verified => {
-            let Ok(event) = event::parse(&row.raw) else {
-                return Ok(false);
-            };
-            let new = NewEvent {
-                event,
-                raw: row.raw.into(),
-                verdict,
-                request: None,
-            };
-            let batch = released(ids, row.received_at, new);
-            match journal.release_quarantined(row.id, &batch).await {
-                Err(error) if !error.is_outage() => {
-                    // One row that the record refuses must not hold up those behind it.
-                    warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
-                    Ok(false)
-                }
-                Ok(Released::Refused) => {
-                    warn!(quarantine.id = %row.id, "the database refuses the row, it stays aside");
-                    Ok(false)
-                }
-                released => released.map(|_| true),
-            }
+    let Ok(event) = event::parse(&row.raw) else {
+        return Ok(false);
+    };
+    let new = NewEvent {
+        event,
+        raw: row.raw.into(),
+        verdict: Verdict::Verified,
+        request: None,
+    };
+    match store_kept(journal, ids, (row.id, row.received_at), new).await {
+        Err(error) if !error.is_outage() => {
+            // One row that the record refuses must not hold up those behind it.
+            warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
+            Ok(false)
         }
-        Verdict::Failed => journal
-            .requarantine(row.id, REASON_FAILED, NO_KEY_FITS)
-            .await
-            .map(|()| true),
-        Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => Ok(false),
+        Ok(Released::Refused) => {
+            warn!(quarantine.id = %row.id, "the database refuses the row, it stays aside");
+            Ok(false)
+        }
+        released => released.map(|_| true),
     }
 }
 
-/// A batch of one entry that was kept aside.
-pub(super) fn released(ids: &Ids, received_at: DateTime<Utc>, new: NewEvent) -> NewBatch {
-    NewBatch {
+/// Stores an entry that was kept aside under this id since then, and strikes the row.
+pub(super) async fn store_kept(
+    journal: &Journal,
+    ids: &Ids,
+    (id, received_at): (Uuid, DateTime<Utc>),
+    new: NewEvent,
+) -> Result<Released, JournalError> {
+    let batch = NewBatch {
         id: ids.next(),
         source: Source::Webhook,
         lane: Lane::Live,
@@ -163,5 +243,6 @@ pub(super) fn released(ids: &Ids, received_at: DateTime<Utc>, new: NewEvent) -> 
         requests: Vec::new(),
         events: vec![new],
         quarantined: Vec::new(),
-    }
+    };
+    journal.release_quarantined(id, &batch).await
 }

@@ -4,24 +4,37 @@
 //! still not acceptable stays as it is, and so do bytes that were cut at a bound, bodies, and what a
 //! reader kept aside: its event is stored, and it is the reader that cannot have it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::config::VerifyPolicy;
 use crate::event::Verdict;
-use crate::intake::recheck::released;
+use crate::intake::recheck::store_kept;
 use crate::intake::split::Line;
-use crate::intake::{Intake, IntakeError, Reverify};
+use crate::intake::{BODY_REASONS, Intake, IntakeError, Reverify};
 use crate::journal::{Quarantined, Released};
 
+/// An entry is one line: bytes of several are a body, whatever reason stands beside them.
+const NOT_ONE_ENTRY: &str = "not_one_entry";
+/// The reason that the record gives what its database does not take.
+const REFUSED: &str = "refused_by_database";
+
 /// What came of it so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Entries that are stored now.
     pub released: u64,
     /// Entries whose event was known.
     pub duplicates: u64,
-    /// Rows that stay.
-    pub left: u64,
+    /// Rows that stay, by what keeps them aside now.
+    pub left: BTreeMap<String, u64>,
+}
+
+impl Taken {
+    fn leave(&mut self, reason: &str) {
+        *self.left.entry(reason.to_owned()).or_default() += 1;
+    }
 }
 
 /// One run over what was kept aside.
@@ -44,15 +57,19 @@ impl Release {
     }
 
     /// What came of it so far.
-    pub fn so_far(&self) -> Taken {
-        self.taken
+    pub fn so_far(&self) -> &Taken {
+        &self.taken
     }
 
     /// Takes up `rows`, each in a transaction of its own, and strikes what is stored.
     ///
     /// # Errors
     /// When the record or the check of signatures fails; the rows before are done.
-    pub async fn take_up(&mut self, rows: Vec<Quarantined>) -> Result<(), IntakeError> {
+    pub async fn take_up(&mut self, mut rows: Vec<Quarantined>) -> Result<(), IntakeError> {
+        rows.retain(|row| {
+            let body = not_an_entry(row);
+            body.inspect(|reason| self.taken.leave(reason)).is_none()
+        });
         let verdicts = if self.intake.policy == VerifyPolicy::Off {
             vec![Verdict::NotApplicable; rows.len()]
         } else {
@@ -60,29 +77,42 @@ impl Release {
             self.checks.verdicts(entries.collect()).await?
         };
         for (row, verdict) in rows.into_iter().zip(verdicts) {
-            match self.release(row, verdict).await? {
-                Released::Stored => self.taken.released += 1,
-                Released::Known => self.taken.duplicates += 1,
-                Released::Refused => self.taken.left += 1,
-                Released::Gone => {}
-            }
+            self.release(row, verdict).await?;
         }
         Ok(())
     }
 
-    async fn release(&self, row: Quarantined, verdict: Verdict) -> Result<Released, IntakeError> {
+    async fn release(&mut self, row: Quarantined, verdict: Verdict) -> Result<(), IntakeError> {
         let intake = &self.intake;
         let line = Line {
             whole_bytes: usize::try_from(row.raw_bytes).unwrap_or(usize::MAX),
             bytes: Bytes::from(row.raw),
         };
-        let Ok(mut new) = intake.classify(&line, verdict, None) else {
-            return Ok(Released::Refused);
+        let mut new = match intake.classify(&line, verdict, None) {
+            Ok(new) => new,
+            Err(kept) => {
+                self.taken.leave(kept.reason);
+                return Ok(());
+            }
         };
         // Its request is recorded where it came.
         new.request = None;
-        let batch = released(&intake.ids, row.received_at, new);
-        let released = intake.journal.release_quarantined(row.id, &batch).await;
-        Ok(released?)
+        let kept = (row.id, row.received_at);
+        match store_kept(&intake.journal, &intake.ids, kept, new).await? {
+            Released::Stored => self.taken.released += 1,
+            Released::Known => self.taken.duplicates += 1,
+            Released::Refused => self.taken.leave(REFUSED),
+            Released::Gone => {}
+        }
+        Ok(())
+    }
+}
+
+/// Why a row can never become one event.
+fn not_an_entry(row: &Quarantined) -> Option<&str> {
+    if BODY_REASONS.contains(&&*row.reason) {
+        Some(&row.reason)
+    } else {
+        row.raw.contains(&b'\n').then_some(NOT_ONE_ENTRY)
     }
 }

@@ -13,11 +13,14 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::clock::Ids;
 use crate::event::{self, EventId, Verdict};
-use crate::intake::keys::{GOOD_FOR, settled_before, verdict};
-use crate::intake::recheck::{by_batch, release};
+use crate::intake::keys::GOOD_FOR;
+use crate::intake::recheck::{by_batch, settle_kept};
+use crate::intake::settled::Settled;
 use crate::intake::verify::Verifier;
 use crate::intake::{IntakeError, REASON_FAILED, REASON_KEY_UNKNOWN};
-use crate::journal::{CheckFilter, Journal, NewVerdict, Position, Quarantined, StoredEvent};
+use crate::journal::{
+    CheckFilter, Journal, NewVerdict, Position, Quarantined, StoredEvent, far_future,
+};
 
 /// Entries checked in one go.
 const AT_ONCE: i64 = 1_000;
@@ -73,8 +76,7 @@ pub struct Reverify {
 #[derive(Debug)]
 struct Keys {
     served: Vec<(VerifyingKey, DateTime<Utc>)>,
-    /// Only for what came before, "no key fits" is an answer.
-    settled_before: Option<DateTime<Utc>>,
+    settled: Settled,
 }
 
 impl Keys {
@@ -87,11 +89,6 @@ impl Keys {
                 .is_none_or(|end| end >= received_at)
         };
         self.served.partition_point(is_good)
-    }
-
-    fn is_settled(&self, received_at: DateTime<Utc>) -> bool {
-        self.settled_before
-            .is_some_and(|before| received_at < before)
     }
 
     fn first(&self, count: usize) -> Arc<Vec<VerifyingKey>> {
@@ -109,7 +106,7 @@ impl Reverify {
         writes: bool,
     ) -> Result<Self, IntakeError> {
         // First, so that of every set counted here the keys are read below.
-        let asked = journal.key_fetches().await?;
+        let settled = Settled::by(&journal.key_fetches().await?);
         let stored = journal.keys_since(DateTime::UNIX_EPOCH).await?;
         let keys = stored.iter().filter_map(|stored| {
             let bytes = stored.key.as_slice().try_into().ok()?;
@@ -124,7 +121,7 @@ impl Reverify {
         Ok(Self {
             keys: Keys {
                 served: keys.collect(),
-                settled_before: settled_before(&asked),
+                settled,
             },
             journal,
             ids,
@@ -167,7 +164,7 @@ impl Reverify {
         while let Some(reason) = self.reasons.last() {
             let kept = self
                 .journal
-                .quarantined_for(reason, self.kept_after, AT_ONCE)
+                .quarantined_for(reason, self.kept_after, far_future(), AT_ONCE)
                 .await?;
             if let Some(last) = kept.last() {
                 self.kept_after = Some((last.received_at, last.id));
@@ -240,6 +237,7 @@ impl Reverify {
     async fn check_kept(&mut self, kept: Vec<Quarantined>) -> Result<(), IntakeError> {
         let entries = kept.iter().map(|row| (&row.raw, row.received_at));
         let verdicts = self.verdicts(entries.collect()).await?;
+        let mut settled = Vec::new();
         for (row, found) in kept.into_iter().zip(verdicts) {
             if !self.concerns(&row) {
                 continue;
@@ -250,16 +248,21 @@ impl Reverify {
                 Verdict::Failed => row.reason != REASON_FAILED,
                 Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => false,
             };
-            if !says_more {
-                continue;
+            if says_more {
+                settled.push((row, found));
             }
-            if !self.writes || release(&self.journal, &self.ids, row, found).await? {
-                let change = Change {
-                    from: "quarantined",
-                    to: found.as_str(),
-                };
-                *self.done.changes.entry(change).or_default() += 1;
-            }
+        }
+        let settled = if self.writes {
+            settle_kept(&self.journal, &self.ids, settled).await?
+        } else {
+            settled.into_iter().map(|(_, found)| found).collect()
+        };
+        for found in settled {
+            let change = Change {
+                from: "quarantined",
+                to: found.as_str(),
+            };
+            *self.done.changes.entry(change).or_default() += 1;
         }
         Ok(())
     }
@@ -294,8 +297,7 @@ impl Reverify {
             let keys = self.keys.first(good);
             let checks = self.verifier.check(lines.collect(), keys).await?;
             for (index, check) in indexes.into_iter().zip(checks) {
-                let is_settled = self.keys.is_settled(entries[index].1);
-                verdicts[index] = verdict(check, is_settled);
+                verdicts[index] = self.keys.settled.verdict(check, entries[index].1);
             }
         }
         Ok(verdicts)
@@ -339,6 +341,7 @@ mod tests {
 
     use super::{Judgement, Keys, judge};
     use crate::event::Verdict;
+    use crate::intake::settled::Settled;
 
     #[test]
     fn nothing_is_made_weaker_in_silence() {
@@ -369,13 +372,11 @@ mod tests {
         let key = |seed| SigningKey::from_bytes(&[seed; 32]).verifying_key();
         let keys = Keys {
             served: vec![(key(2), fetched), (key(1), left)],
-            settled_before: Some(fetched),
+            settled: Settled::default(),
         };
         for (days, good) in [(-300, 2), (0, 2), (8, 2), (9, 1), (38, 1), (39, 0)] {
             let received_at = left + TimeDelta::days(days);
             assert_eq!(keys.good_at(received_at), good, "{days} days");
         }
-        assert!(keys.is_settled(fetched - TimeDelta::seconds(1)));
-        assert!(!keys.is_settled(fetched));
     }
 }

@@ -13,6 +13,15 @@ pub struct SigningKey {
     pub last_seen: DateTime<Utc>,
 }
 
+/// When the set was fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyFetch {
+    /// When it was asked for, by the clock of the instance that did.
+    pub asked_at: DateTime<Utc>,
+    /// When that was noted, by the database's.
+    pub created_at: DateTime<Utc>,
+}
+
 impl Journal {
     /// Remembers that `keys` (each with its id as served) are in the set now, by the database's clock, that the set was
     /// asked for at `asked_at` by this instance's, as deliveries are received, and forgets fetches before `forgotten`.
@@ -51,7 +60,7 @@ impl Journal {
             sqlx::query!(
                 r"
                 DELETE FROM signing_key_fetches
-                WHERE asked_at < $1
+                WHERE LEAST(asked_at, created_at) < $1
                 ",
                 forgotten,
             )
@@ -62,8 +71,8 @@ impl Journal {
         Ok(())
     }
 
-    /// The keys that were in the set less than `age` ago, by the database's clock. One of tomorrow was seen by
-    /// an instance whose clock was wrong, and is good again once it is served.
+    /// The keys that were in the set less than `age` ago, by the database's clock, always in the same order. One of
+    /// tomorrow was seen by an instance whose clock was wrong, and is good again once it is served.
     pub async fn keys_seen_within(&self, age: TimeDelta) -> Result<Vec<SigningKey>, JournalError> {
         Ok(sqlx::query_as!(
             SigningKey,
@@ -72,7 +81,7 @@ impl Journal {
             FROM signing_keys
             WHERE last_seen > now() - make_interval(secs => $1)
                 AND last_seen < now() + interval '1 day'
-            ORDER BY last_seen DESC
+            ORDER BY last_seen DESC, key
             ",
             age.as_seconds_f64(),
         )
@@ -80,13 +89,14 @@ impl Journal {
         .await?)
     }
 
-    /// When the set was asked for, the newest first, as far back as is remembered.
-    pub async fn key_fetches(&self) -> Result<Vec<DateTime<Utc>>, JournalError> {
-        Ok(sqlx::query_scalar!(
+    /// The fetches of the set, the newest first by the earlier of their times, as far back as is remembered.
+    pub async fn key_fetches(&self) -> Result<Vec<KeyFetch>, JournalError> {
+        Ok(sqlx::query_as!(
+            KeyFetch,
             r"
-            SELECT asked_at
+            SELECT asked_at, created_at
             FROM signing_key_fetches
-            ORDER BY asked_at DESC
+            ORDER BY LEAST(asked_at, created_at) DESC
             "
         )
         .fetch_all(&self.pool)

@@ -52,7 +52,7 @@ pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::StoredEvent;
-pub use keys::SigningKey;
+pub use keys::{KeyFetch, SigningKey};
 pub use leases::Lease;
 pub use old_rows::SLICE;
 pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};

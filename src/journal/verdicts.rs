@@ -39,11 +39,40 @@ pub struct NewVerdict {
 }
 
 impl Journal {
-    /// Up to `limit` events that no key fitted yet, oldest first, after the time of receipt and id of
-    /// `after`, and no more than a bounded number of bytes.
+    /// Whether there is any entry that no key fitted yet.
+    pub async fn has_open_verdicts(&self) -> Result<bool, JournalError> {
+        // Each by the first entry of its index.
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT COALESCE(
+                (
+                    SELECT true
+                    FROM events
+                    WHERE verdict = 'key_unknown'
+                    ORDER BY received_at
+                    LIMIT 1
+                ),
+                (
+                    SELECT true
+                    FROM quarantine
+                    WHERE reason = 'signature_key_unknown'
+                    ORDER BY received_at
+                    LIMIT 1
+                ),
+                false
+            ) AS "open!"
+            "#
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Up to `limit` events received `before` that no key fitted yet, oldest first, after the time of receipt and id
+    /// of `after`, and no more than a bounded number of bytes.
     pub async fn events_without_key(
         &self,
         after: Option<(DateTime<Utc>, Uuid)>,
+        before: DateTime<Utc>,
         limit: i64,
     ) -> Result<Vec<StoredEvent>, JournalError> {
         let (time, id) = after.unzip();
@@ -67,6 +96,7 @@ impl Journal {
                     SELECT id, event_ts, received_at, batch, verdict, copies, raw
                     FROM events
                     WHERE verdict = 'key_unknown'
+                        AND received_at < $5
                         AND (
                             $1::timestamptz IS NULL
                             OR (received_at, id) > ($1::timestamptz, $2::uuid)
@@ -82,6 +112,7 @@ impl Journal {
             id,
             limit,
             SLICE_BYTES,
+            before,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -240,12 +271,13 @@ impl Journal {
         Ok(Some(written))
     }
 
-    /// Up to `limit` rows kept aside for `reason`, oldest first, after the time and id of `after`, and
-    /// no more than a bounded number of bytes.
+    /// Up to `limit` rows received `before` and kept aside for `reason`, oldest first, after the time and id of
+    /// `after`, and no more than a bounded number of bytes.
     pub async fn quarantined_for(
         &self,
         reason: &str,
         after: Option<(DateTime<Utc>, Uuid)>,
+        before: DateTime<Utc>,
         limit: i64,
     ) -> Result<Vec<Quarantined>, JournalError> {
         let (time, id) = after.unzip();
@@ -262,6 +294,7 @@ impl Journal {
                     SELECT id, received_at, delivery_id, reason, detail, raw, raw_bytes, event_id
                     FROM quarantine
                     WHERE reason = $1
+                        AND received_at < $6
                         AND (
                             $2::timestamptz IS NULL
                             OR (received_at, id) > ($2::timestamptz, $3::uuid)
@@ -278,15 +311,16 @@ impl Journal {
             id,
             limit,
             SLICE_BYTES,
+            before,
         )
         .fetch_all(&self.pool)
         .await?)
     }
 
-    /// Gives a row another reason.
+    /// Gives rows another reason.
     pub async fn requarantine(
         &self,
-        id: Uuid,
+        ids: &[Uuid],
         reason: &str,
         detail: &str,
     ) -> Result<(), JournalError> {
@@ -294,9 +328,9 @@ impl Journal {
             r"
             UPDATE quarantine
             SET reason = $2, detail = $3
-            WHERE id = $1
+            WHERE id = ANY($1)
             ",
-            id,
+            ids,
             reason,
             detail,
         )

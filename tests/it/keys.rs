@@ -1,10 +1,13 @@
-//! Signing keys while the clock of this instance is wrong.
+//! Signing keys while the clock of this instance is wrong, and while Konnect does not answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::Router;
 use chrono::TimeDelta;
+use futures_util::future::join_all;
+use reqwest::StatusCode;
 use usher::app::build_client;
 use usher::clock::Clock;
 use usher::event::Verdict;
@@ -12,12 +15,14 @@ use usher::intake::KeyRing;
 use usher::journal::Journal;
 use usher::lifecycle::Lifecycle;
 
-use crate::support::app::config;
+use crate::support::app::{TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::signer::{Entry, Signer};
 
 const SOON: Duration = Duration::from_secs(20);
+/// Within this a sender is answered, and a key that is served believed.
+const PROMPT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good() {
@@ -63,4 +68,41 @@ async fn a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good() {
     assert_eq!(verdict(&later, &signer).await, Verdict::KeyUnknown);
     journal.close().await;
     database.drop().await;
+}
+
+#[tokio::test]
+async fn a_key_endpoint_that_hangs_holds_no_delivery_up() {
+    let lifecycle = Lifecycle::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let never = Router::new().fallback(std::future::pending::<StatusCode>);
+    let server = lifecycle.spawn("never", async move {
+        axum::serve(listener, never).await.unwrap();
+    });
+    let app = TestApp::start(config(&url)).await;
+    let signer = Signer::new(7);
+    let deliveries = (0..40).map(async |number| {
+        let delivery = app.delivery(signer.json(&Entry::numbered(number)));
+        let started = Instant::now();
+        let answer = delivery.send().await.unwrap();
+        (answer.status(), started.elapsed())
+    });
+    for (status, took) in join_all(deliveries).await {
+        assert_eq!(status, StatusCode::OK, "after {took:?}");
+        assert!(took < PROMPT, "{took:?}");
+    }
+
+    // Another instance gets through.
+    let journal = Journal::open(&app.database.url()).unwrap();
+    let elsewhere = config(&signer.serve(&lifecycle).await).konnect;
+    let client = build_client(&elsewhere).unwrap();
+    let ring = KeyRing::new(client, journal.clone(), Clock::system());
+    ring.refresh(Clock::system().now()).await.unwrap();
+    eventually("its keys are taken", PROMPT, async || {
+        app.rows("/api/v1/events?verification=verified").await.len() == 40
+    })
+    .await;
+    journal.close().await;
+    server.abort();
+    app.finish().await;
 }

@@ -5,11 +5,11 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use usher::app::build_client;
 use usher::clock::{Clock, Ids};
 use usher::config::VerifyPolicy;
-use usher::intake::{Intake, KeyRing, Received, Reverify};
+use usher::intake::{Intake, KeyRing, Received, Recheck, Reverify};
 use usher::journal::{CheckFilter, Journal};
 use usher::lifecycle::Lifecycle;
 
@@ -17,11 +17,19 @@ use crate::support::app::config;
 use crate::support::database::TestDatabase;
 use crate::support::signer::{Entry, Signer};
 
+/// The database's clock goes with the one in the test's hand.
+const CLOCKS_AGREE: &str = "
+    CREATE FUNCTION as_asked() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.created_at := NEW.asked_at; RETURN NEW; END $$;
+    CREATE TRIGGER as_asked BEFORE INSERT ON signing_key_fetches
+        FOR EACH ROW EXECUTE FUNCTION as_asked()";
+
 /// The way in, with the time and the served keys in the test's hand.
 struct Scene {
     database: TestDatabase,
     journal: Journal,
     intake: Intake,
+    recheck: Recheck,
     connection: PgConnection,
     signer: Signer,
     ids: Ids,
@@ -53,10 +61,13 @@ impl Scene {
             ids.clone(),
             &lifecycle,
         );
+        let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+        connection.execute(CLOCKS_AGREE).await.unwrap();
         Self {
-            connection: PgConnection::connect(&database.url()).await.unwrap(),
+            connection,
             database,
             journal,
+            recheck: Recheck::new(intake.clone()),
             intake,
             signer,
             ids,
@@ -81,9 +92,20 @@ impl Scene {
     }
 
     /// Lets so many seconds pass, and looks again.
-    async fn after(&self, seconds: i64) {
+    async fn after(&mut self, seconds: i64) {
         *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
-        self.intake.recheck().await.unwrap();
+        self.recheck.look().await.unwrap();
+    }
+
+    /// Gives a stored entry the signature of the served key, behind usher's back.
+    async fn sign(&mut self, entry: &Entry) {
+        let raw = self.signer.json(entry).into_bytes();
+        sqlx::query("UPDATE events SET raw = $1 WHERE principal_id = $2")
+            .bind(raw)
+            .bind(&entry.principal_id)
+            .execute(&mut self.connection)
+            .await
+            .unwrap();
     }
 
     async fn events(&mut self, verdict: &str) -> i64 {
@@ -119,11 +141,12 @@ impl Scene {
             database,
             journal,
             intake,
+            recheck,
             connection,
             lifecycle,
             ..
         } = self;
-        drop((intake, connection));
+        drop((intake, recheck, connection));
         lifecycle.shut_down().await;
         journal.close().await;
         database.drop().await;
@@ -180,5 +203,54 @@ async fn what_was_set_aside_as_forged_is_released_where_a_later_key_fits() {
     assert_eq!(scene.events("verified").await, 1);
     assert_eq!(scene.kept("signature_failed").await, 1);
     assert_eq!(scene.kept("signature_key_unknown").await, 1);
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_makes_no_entry_forged() {
+    let mut scene = Scene::create(VerifyPolicy::Record).await;
+    let apart = "DROP TRIGGER as_asked ON signing_key_fetches";
+    scene.connection.execute(apart).await.unwrap();
+    let late = scene.signer.stranger(8);
+    scene.take(&[late.json(&Entry::numbered(1))]).await;
+    for seconds in [4, 600, 4, 4] {
+        scene.after(seconds).await;
+        assert_eq!(scene.events("key_unknown").await, 1, "after {seconds} s");
+    }
+    assert_eq!(scene.reverify().await, 0);
+    late.serve_key();
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 1);
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn what_no_key_fits_is_checked_again_when_there_is_another_key() {
+    let mut scene = Scene::create(VerifyPolicy::Record).await;
+    let elsewhere = Signer::new(8);
+    let entries = [1, 2].map(Entry::numbered);
+    scene
+        .take(&entries.each_ref().map(|entry| elsewhere.json(entry)))
+        .await;
+    scene.after(4).await;
+    // As if it had been checked by the keys before, and committed only now.
+    scene.sign(&entries[0]).await;
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 1);
+    for _ in 0..10 {
+        scene.after(4).await;
+    }
+    // Whoever checks this one again finds that it fits.
+    scene.sign(&entries[1]).await;
+    scene.after(4).await;
+    assert_eq!(scene.events("key_unknown").await, 1);
+
+    // Another instance gets another key.
+    let url = elsewhere.serve(&scene.lifecycle).await;
+    let client = build_client(&config(&url).konnect).unwrap();
+    let other = KeyRing::new(client, scene.journal.clone(), scene.clock.clone());
+    other.refresh(scene.clock.now()).await.unwrap();
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 2);
     scene.finish().await;
 }

@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use usher::intake::MAX_ENTRIES;
 use usher::journal::Journal;
 
+use crate::support::app::AUTHORIZATION;
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::process::{Installation, Process, settings};
@@ -156,25 +160,85 @@ async fn what_was_set_aside_for_a_reason_that_has_gone_is_released() {
     };
     assert!(release(&[], 2).await.is_empty(), "it must be told what");
     let reason = ["--reason", "refused_by_database"];
-    let counts = |released: u64, duplicates: u64, left: u64| {
-        vec![json!({ "released": released, "duplicates": duplicates, "left": left })]
+    let counts = |released: u64, duplicates: u64, left: u64, left_for: Value| {
+        vec![json!({
+            "released": released, "duplicates": duplicates, "left": left, "left_for": left_for,
+        })]
     };
     // Nothing has changed: everything stays.
-    assert_eq!(release(&reason, 3).await, counts(0, 0, 3));
+    assert_eq!(
+        release(&reason, 3).await,
+        counts(0, 0, 3, json!({ "refused_by_database": 3 }))
+    );
     assert_eq!(record.rows_of("quarantine").await, 4);
 
     record.run("ALTER TABLE events DROP CONSTRAINT short").await;
     let rows = usher.rows("/api/v1/quarantine").await;
     let first = rows.iter().find(|row| row["reason"] == reason[1]).unwrap();
     let first = first["id"].as_str().unwrap();
-    assert_eq!(release(&[first], 0).await, counts(1, 0, 0));
+    assert_eq!(release(&[first], 0).await, counts(1, 0, 0, json!({})));
     // One of the others came again meanwhile.
     assert_eq!(usher.deliver(&lines(0..3)).await, Some(StatusCode::OK));
-    assert_eq!(release(&reason, 0).await, counts(0, 2, 0));
-    assert_eq!(release(&["--all"], 3).await, counts(0, 0, 1));
+    assert_eq!(release(&reason, 0).await, counts(0, 2, 0, json!({})));
+    assert_eq!(
+        release(&["--all"], 3).await,
+        counts(0, 0, 1, json!({ "not_an_entry": 1 }))
+    );
     assert_eq!(record.event_ids().await.len(), 3);
     assert_eq!(record.rows_of("quarantine").await, 1);
     usher.kill().await;
     journal.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_was_kept_aside_never_becomes_an_event() {
+    let database = TestDatabase::create().await;
+    let mut installation = Installation::new(&settings(&database, NOBODY));
+    let usher = installation.start().await;
+    let mut record = Record::of(&database).await;
+    let entry = |number: u64| Entry::numbered(number).cef();
+    let mut many = vec![entry(1)];
+    many.resize(MAX_ENTRIES + 1, "x".to_owned());
+    let too_large = Some(StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(usher.deliver(&many).await, too_large);
+    // Whatever reason stands beside it.
+    let other_reason = "UPDATE quarantine SET reason = 'refused_by_database'";
+    record.run(other_reason).await;
+    assert_eq!(usher.deliver(&many).await, too_large);
+    // Cut inside its only entry.
+    let address = usher.url.strip_prefix("http://").unwrap();
+    let mut sender = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST /audit-logs HTTP/1.1\r\nHost: usher\r\nAuthorization: {AUTHORIZATION}\r\nContent-Length: 9999\r\n\r\n{}",
+        entry(2)
+    );
+    sender.write_all(request.as_bytes()).await.unwrap();
+    sender.shutdown().await.unwrap();
+    eventually("the start of the body is kept", PATIENCE, async || {
+        record.rows_of("quarantine").await == 3
+    })
+    .await;
+    record
+        .run("ALTER TABLE events ADD CONSTRAINT short CHECK (length(principal_id) < 2)")
+        .await;
+    assert_eq!(usher.deliver(&[entry(3)]).await, Some(StatusCode::OK));
+    record.run("ALTER TABLE events DROP CONSTRAINT short").await;
+
+    let release = async |arguments: &[&str]| {
+        let command = [&["quarantine", "release", "--all"], arguments].concat();
+        installation.run(&command).await
+    };
+    let left = json!({ "body_incomplete": 1, "not_one_entry": 1, "too_many_entries": 1 });
+    assert_eq!(
+        release(&["--json"]).await.lines(3),
+        [json!({ "released": 1, "duplicates": 0, "left": 3, "left_for": left })]
+    );
+    let told = release(&[]).await.out;
+    let expected = "3 left as they are: 1 body_incomplete, 1 not_one_entry, 1 too_many_entries";
+    assert!(told.contains(expected), "{told}");
+    assert_eq!(record.event_ids().await.len(), 1);
+    assert_eq!(record.rows_of("quarantine").await, 3);
+    usher.kill().await;
     database.drop().await;
 }

@@ -12,7 +12,7 @@ use usher::clock::{Clock, Ids};
 use usher::config::Secret;
 use usher::event::{Verdict, parse};
 use usher::http::health::Health;
-use usher::journal::{Journal, Lane, Lease, NewBatch, NewEvent, ReaderName, Source};
+use usher::journal::{Journal, Lane, Lease, NewBatch, NewEvent, ReaderName, Source, far_future};
 use usher::lifecycle::Lifecycle;
 use usher::publish::{Published, Publisher};
 
@@ -138,7 +138,7 @@ impl Scene {
     async fn kept_aside(&self) -> Vec<(String, String)> {
         let kept = self
             .journal
-            .quarantined_for("message_too_large", None, 10)
+            .quarantined_for("message_too_large", None, far_future(), 10)
             .await;
         let kept = kept.expect("the database answers").into_iter();
         kept.map(|row| {
