@@ -110,6 +110,7 @@ impl Parts {
             wanted: readers,
             clock: self.clock.clone(),
             health: self.health.clone(),
+            every: Readers::LOOK_EVERY,
         };
         lifecycle.spawn("readers", readers.run(stopping.clone()));
         self.forwards.start(&lifecycle);

@@ -127,21 +127,25 @@ impl Journal {
         Ok(standings)
     }
 
-    /// Retires the readers that are neither in `wanted` nor were wanted by any instance for
-    /// `unwanted_for`, with everything that they are owed.
+    /// Retires those of `seen` that no instance said to want since it was seen so, nor for `unwanted_for` before now,
+    /// with everything that they are owed.
     pub async fn retire_readers(
         &self,
-        wanted: &[ReaderName],
+        seen: &[&Standing],
         unwanted_for: Duration,
     ) -> Result<Vec<Retired>, JournalError> {
         let unwanted = sqlx::query_scalar!(
             r"
+        if seen.is_empty() {
+            return Ok(Vec::new());
+        }
             SELECT name
             FROM readers
-            WHERE NOT name = ANY($1)
-                AND wanted_at < now() - make_interval(secs => $2)
+            JOIN UNNEST($1::text[], $2::timestamptz[]) AS seen (name, wanted_at) USING (name, wanted_at)
+            WHERE wanted_at < now() - make_interval(secs => $3)
             ",
-            &names(wanted),
+            &seen.iter().map(|it| it.reader.clone()).collect::<Vec<_>>(),
+            &seen.iter().map(|it| it.wanted_at).collect::<Vec<_>>(),
             unwanted_for.as_secs_f64(),
         )
         .fetch_all(&self.pool)

@@ -123,6 +123,7 @@ impl Scene {
             wanted: forwards.readers(),
             clock: self.clock.clone(),
             health: health.clone(),
+            every: Readers::LOOK_EVERY,
         };
         lifecycle.spawn("readers", readers.run(lifecycle.stopping()));
         forwards.start(&lifecycle);

@@ -13,6 +13,7 @@ use usher::journal::{
     Journal, Lane, NewBatch, NewEvent, NewVerdict, OutboxRow, ReaderName, Source,
 };
 use usher::lifecycle::Lifecycle;
+use usher::telemetry;
 
 use crate::support::database::TestDatabase;
 use crate::support::process::{Installation, settings};
@@ -22,6 +23,8 @@ use crate::support::{eventually, owed_batches};
 
 const KAFKA: ReaderName = ReaderName::Kafka;
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Between looks at who is wanted.
+const LOOKS: Duration = Duration::from_millis(20);
 /// Longer than any test.
 const HOLD: Duration = Duration::from_hours(1);
 /// Batches in one round of a reader.
@@ -225,20 +228,52 @@ async fn a_reader_that_no_instance_is_configured_with_is_told_and_retired() {
 
     let longer = "UPDATE readers SET wanted_at = wanted_at - interval '10 minutes'";
     record.run(longer).await;
-    let usher = installation.start().await;
+    let recorder = telemetry::metrics::recorder().unwrap();
+    let counted = metrics::set_default_local_recorder(&recorder);
+    let (door, lifecycle) = look_after(&record, &Health::default(), &[], LOOKS);
     eventually("the reader is retired", PATIENCE, async || {
         record.number("SELECT count(*) FROM readers").await == 0
     })
     .await;
     assert_eq!(record.number("SELECT count(*) FROM outbox").await, 0);
-    eventually("metrics tell of it", PATIENCE, async || {
-        let metrics = usher.metrics().await;
-        metrics.contains("usher_readers_retired_total{reader=\"kafka\"} 1")
+    lifecycle.stop();
+    door.await.unwrap();
+    drop(counted);
+    let metrics = recorder.handle().render();
+    assert!(
+        metrics.contains("usher_readers_retired_total{reader=\"kafka\"} 1"),
+        "{metrics}"
+    );
+    record.end().await;
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_retires_no_reader_in_use() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let away = "UPDATE readers SET wanted_at = wanted_at - interval '11 minutes'";
+    record.run(away).await;
+    record.database.refuse().await;
+    let health = Health::default();
+    // It is configured with no reader, and the first to look.
+    let door = look_after(&record, &health, &[], 10 * LOOKS);
+    record.database.allow().await;
+    eventually("nobody said that they read", PATIENCE, async || {
+        let (_, parts) = readiness(&health).await;
+        let detail = parts["readers"]["detail"].as_str().unwrap_or_default();
+        detail.contains("kafka is owed 1 batch and")
     })
     .await;
-    usher.terminate().await;
-    assert!(usher.exit(PATIENCE).await.success());
-    assert!(installation.log().contains("is retired"), "not in the log");
+    let other = look_after(&record, &Health::default(), &[KAFKA], LOOKS);
+    eventually("the other one says so", PATIENCE, async || {
+        readiness(&health).await.1["readers"]["status"] == "ok"
+    })
+    .await;
+    assert_eq!(record.number("SELECT count(*) FROM outbox").await, 1);
+    for (task, lifecycle) in [door, other] {
+        lifecycle.stop();
+        task.await.unwrap();
+    }
     record.end().await;
 }
 
@@ -256,14 +291,20 @@ async fn fill(record: &Record) {
         .await;
 }
 
-/// What this instance is configured with, running.
-fn look_after(record: &Record, health: &Health) -> (JoinHandle<()>, Lifecycle) {
+/// What an instance that is configured with `wanted` does, running.
+fn look_after(
+    record: &Record,
+    health: &Health,
+    wanted: &[ReaderName],
+    every: Duration,
+) -> (JoinHandle<()>, Lifecycle) {
     let lifecycle = Lifecycle::new();
     let readers = Readers {
         journal: record.journal.clone(),
-        wanted: vec![KAFKA],
+        wanted: wanted.to_vec(),
         clock: Clock::system(),
         health: health.clone(),
+        every,
     };
     let task = lifecycle.spawn("readers", readers.run(lifecycle.stopping()));
     (task, lifecycle)
@@ -290,7 +331,8 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
     // One instance is killed in the middle, and two others go on beside each other.
     let health = Health::default();
     let owed = "SELECT count(*) FROM outbox";
-    let (killed, _) = look_after(&record, &health);
+    let kafka = || look_after(&record, &health, &[KAFKA], Readers::LOOK_EVERY);
+    let (killed, _) = kafka();
     eventually("some of the past is owed", PATIENCE, async || {
         record.number(owed).await > 10_000
     })
@@ -310,7 +352,7 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
     // What is done meanwhile does not come again.
     let done = record.journal.claim(KAFKA, ROUND, HOLD).await.unwrap();
     record.strike_off(&done).await;
-    let running = [look_after(&record, &health), look_after(&record, &health)];
+    let running = [kafka(), kafka()];
     let lacking = "SELECT count(*) FROM readers WHERE fill_until IS NOT NULL";
     eventually("all of the past is owed", PATIENCE, async || {
         record.number(lacking).await == 0
