@@ -56,8 +56,8 @@ impl Journal {
         // Whatever is there before this moment is the past, and nothing of it comes later.
         let added = sqlx::query!(
             r"
-            INSERT INTO readers (name, since, created_at, filled_at, filled_id, fill_until)
-            SELECT $1, $2, clock_timestamp(), $2, '00000000-0000-0000-0000-000000000000', (
+            INSERT INTO readers (name, since, filled_at, filled_id, fill_until)
+            SELECT $1, $2, $2, '00000000-0000-0000-0000-000000000000', (
                 SELECT received_at
                 FROM batches
                 WHERE received_at >= $2

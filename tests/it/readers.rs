@@ -371,6 +371,21 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
 }
 
 #[tokio::test]
+async fn a_database_whose_clock_went_back_leaves_out_nothing_of_a_past() {
+    let record = Record::open().await;
+    for number in 0..3 {
+        record.append(number).await;
+    }
+    record
+        .run("UPDATE batches SET created_at = now() + interval '1 hour'")
+        .await;
+    let activated = record.journal.activate_reader(KAFKA, DateTime::UNIX_EPOCH);
+    activated.await.unwrap();
+    assert_eq!(owed_batches(&record.journal, KAFKA).await, 3);
+    record.end().await;
+}
+
+#[tokio::test]
 async fn readers_are_listed_and_retired_by_hand() {
     let record = Record::with_kafka().await;
     record.append(1).await;
