@@ -7,7 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::journal::back_fill::fill_in;
 use crate::journal::old_rows::SLICE;
 use crate::journal::outbox::{COUNTED, READERS_LOCK, read_in_order};
-use crate::journal::{Journal, JournalError, ReaderName};
+use crate::journal::{Connection, Journal, JournalError, ReaderName};
+
+/// How often a reader is retired at most until it is its turn between appends, and the time between.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// A reader that is not owed anything any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +54,7 @@ impl Journal {
         }
         let reader = reader.to_string();
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
-            .execute(&mut *tx)
-            .await?;
+        lock(&mut tx).await?;
         // Whatever is there before this moment is the past, and nothing of it comes later.
         let added = sqlx::query!(
             r"
@@ -134,11 +136,11 @@ impl Journal {
         seen: &[&Standing],
         unwanted_for: Duration,
     ) -> Result<Vec<Retired>, JournalError> {
-        let unwanted = sqlx::query_scalar!(
-            r"
         if seen.is_empty() {
             return Ok(Vec::new());
         }
+        let unwanted = sqlx::query_scalar!(
+            r"
             SELECT name
             FROM readers
             JOIN UNNEST($1::text[], $2::timestamptz[]) AS seen (name, wanted_at) USING (name, wanted_at)
@@ -157,25 +159,42 @@ impl Journal {
         Ok(retired)
     }
 
-    /// Ends a reader, with everything that it is owed; none where there is no such reader.
+    /// Ends a reader, with everything that it is owed; none where there is no such reader. Tries for half a minute to
+    /// get between appends.
     pub async fn retire_reader(&self, reader: &str) -> Result<Option<Retired>, JournalError> {
-        let mut dropped = self.drop_owed(reader).await?;
+        let mut dropped = 0;
+        let mut tries = 1..TRIES;
+        let was_there = loop {
+            dropped += self.drop_owed(reader).await?;
+            match self.end_reader(reader).await {
+                Ok((was_there, rest)) => {
+                    dropped += rest;
+                    break was_there;
+                }
+                Err(JournalError::Repeat(_)) if tries.next().is_some() => {
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(was_there.then(|| Retired {
+            reader: reader.to_owned(),
+            dropped,
+        }))
+    }
+
+    /// Whether there was such a reader, and how many batches it was owed.
+    async fn end_reader(&self, reader: &str) -> Result<(bool, u64), JournalError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+        lock(&mut tx).await?;
+        let dropped = sqlx::query!("DELETE FROM outbox WHERE reader = $1", reader)
             .execute(&mut *tx)
             .await?;
-        dropped += sqlx::query!("DELETE FROM outbox WHERE reader = $1", reader)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
         let gone = sqlx::query!("DELETE FROM readers WHERE name = $1", reader)
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok((gone.rows_affected() == 1).then(|| Retired {
-            reader: reader.to_owned(),
-            dropped,
-        }))
+        Ok((gone.rows_affected() == 1, dropped.rows_affected()))
     }
 
     /// Most of the rows go in slices beforehand: what follows holds up every append.
@@ -199,6 +218,17 @@ impl Journal {
             }
         }
     }
+}
+
+/// Has the transaction alone change readers. Every append waits behind whoever waits for this, so it is not for long.
+async fn lock(tx: &mut Connection) -> Result<(), JournalError> {
+    sqlx::query_scalar!("SELECT set_config('lock_timeout', '1s', true)")
+        .fetch_one(&mut *tx)
+        .await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 fn names(readers: &[ReaderName]) -> Vec<String> {

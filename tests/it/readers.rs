@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const LOOKS: Duration = Duration::from_millis(20);
 /// Longer than any test.
 const HOLD: Duration = Duration::from_hours(1);
+/// Which appends share and a change of readers has alone.
+const READERS_LOCK: i64 = 0x7573_6865_7202;
 /// Batches in one round of a reader.
 const ROUND: i64 = 64;
 
@@ -382,6 +384,51 @@ async fn a_database_whose_clock_went_back_leaves_out_nothing_of_a_past() {
     let activated = record.journal.activate_reader(KAFKA, DateTime::UNIX_EPOCH);
     activated.await.unwrap();
     assert_eq!(owed_batches(&record.journal, KAFKA).await, 3);
+    record.end().await;
+}
+
+/// Runs `change` while a transaction that appends stays open, and appends beside it, which must not wait for the two;
+/// then ends the transaction.
+async fn beside_a_long_append<T>(record: &Record, change: impl Future<Output = T>) -> T {
+    let mut long = record.journal.pool().begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)")
+        .bind(READERS_LOCK)
+        .execute(&mut *long)
+        .await
+        .unwrap();
+    let append = async {
+        eventually("the change waits for its lock", PATIENCE, async || {
+            let waiting =
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted";
+            record.number(waiting).await == 1
+        })
+        .await;
+        let began = Instant::now();
+        record.append(100).await;
+        let took = began.elapsed();
+        long.rollback().await.unwrap();
+        took
+    };
+    let (took, changed) = tokio::join!(append, change);
+    assert!(took < Duration::from_secs(5), "an append took {took:?}");
+    changed
+}
+
+#[tokio::test]
+async fn a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let retired = beside_a_long_append(&record, record.journal.retire_reader("kafka")).await;
+    assert!(retired.unwrap().is_some());
+    let activate = async || {
+        let since = DateTime::UNIX_EPOCH;
+        while let Err(error) = record.journal.activate_reader(KAFKA, since).await {
+            assert!(error.is_transient(), "{error:?}");
+        }
+    };
+    beside_a_long_append(&record, activate()).await;
+    assert_eq!(record.number("SELECT count(*) FROM readers").await, 1);
     record.end().await;
 }
 
