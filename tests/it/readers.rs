@@ -433,6 +433,20 @@ async fn a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn a_look_for_old_batches_locks_none_that_are_not() {
+    let record = Record::with_kafka().await;
+    for number in 0..3 {
+        record.append(number).await;
+    }
+    let before = DateTime::UNIX_EPOCH;
+    let skipped = record.journal.skip_older(KAFKA, before).await.unwrap();
+    assert_eq!(skipped, 0);
+    let locked = "SELECT count(*) FROM outbox WHERE xmax <> 0";
+    assert_eq!(record.number(locked).await, 0);
+    record.end().await;
+}
+
+#[tokio::test]
 async fn readers_are_listed_and_retired_by_hand() {
     let record = Record::with_kafka().await;
     record.append(1).await;
