@@ -28,6 +28,10 @@
 //! | many slow searches at once | `searches::forty_slow_searches_hold_up_no_delivery`, `searches::who_goes_away_leaves_no_search_behind` |
 //! | a pooler before Postgres | `pooler::a_pooler_by_session_makes_no_difference`, `pooler::a_pooler_by_transaction_is_refused_at_the_start` |
 //! | a key served later than its first signature | `late_keys::an_entry_waits_five_minutes_for_its_key`, `late_keys::what_was_set_aside_as_forged_is_released_where_a_later_key_fits`, `door::settles_an_unknown_key_once_it_is_served` |
+//! | an outage of the database as long as a reader is kept that nobody wants | `readers::an_outage_of_the_database_retires_no_reader_in_use` |
+//! | a clock of the database that went back, one of an instance that is ahead | `readers::a_database_whose_clock_went_back_leaves_out_nothing_of_a_past`, `react::heard::an_instance_whose_clock_is_ahead_takes_no_news_for_old` |
+//! | a change of readers beside an append that takes long | `readers::a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other` |
+//! | an index whose making was cut | `upkeep::an_index_whose_making_was_cut_is_made_anew` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
