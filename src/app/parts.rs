@@ -108,7 +108,6 @@ impl Parts {
         let readers = Readers {
             journal: self.journal.clone(),
             wanted: readers,
-            clock: self.clock.clone(),
             health: self.health.clone(),
             every: Readers::LOOK_EVERY,
         };

@@ -9,7 +9,6 @@ use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
 use crate::http::health::{Condition, Health};
 use crate::journal::{BackFill, COUNTED, Journal, JournalError, ReaderName, Standing};
 use crate::lifecycle::pause;
@@ -36,8 +35,6 @@ pub struct Readers {
     pub journal: Journal,
     /// The readers.
     pub wanted: Vec<ReaderName>,
-    /// The time.
-    pub clock: Clock,
     /// Told of readers that nobody wants, and of how far a past came.
     pub health: Health,
     /// Between two looks at which readers are wanted.
@@ -68,12 +65,7 @@ impl Readers {
     async fn look(&self, seen: &mut Unwanted) -> Result<(), JournalError> {
         // Where this one finds no database, the others may not have found it either.
         let before = std::mem::take(seen);
-        if !self.journal.keep_readers(&self.wanted).await? {
-            for &reader in &self.wanted {
-                let since = reader.since(self.clock.now());
-                self.journal.activate_reader(reader, since).await?;
-            }
-        }
+        self.journal.activate_readers(&self.wanted).await?;
         let mut readers = self.journal.readers().await?;
         *seen = before.and(&readers, &self.wanted);
         let is_over = |reader: &&Standing| seen.looks(reader) > UNWANTED_LOOKS;

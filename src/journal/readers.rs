@@ -40,6 +40,19 @@ pub struct Standing {
 }
 
 impl Journal {
+    /// Makes `readers` active, each from when it begins at this moment, and wanted.
+    pub async fn activate_readers(&self, readers: &[ReaderName]) -> Result<(), JournalError> {
+        // Most of the time there is nothing to do, and then nobody is held up.
+        if self.keep_readers(readers).await? {
+            return Ok(());
+        }
+        let now = self.now().await?;
+        for &reader in readers {
+            self.activate_reader(reader, reader.since(now)).await?;
+        }
+        Ok(())
+    }
+
     /// Makes `reader` active: from now on every batch is owed to it, and it is wanted. With `since`, those
     /// received from then on are owed as well: the first of them at once, the rest by [`Journal::fill_some`].
     /// Changes nothing else when it is active already.
@@ -81,7 +94,7 @@ impl Journal {
     }
 
     /// Says that these readers are wanted; `false` when one of them is not active.
-    pub async fn keep_readers(&self, readers: &[ReaderName]) -> Result<bool, JournalError> {
+    async fn keep_readers(&self, readers: &[ReaderName]) -> Result<bool, JournalError> {
         let done = sqlx::query!(
             r"
             UPDATE readers

@@ -119,16 +119,6 @@ impl Reactor {
     /// Dropping the future is safe at any moment: a batch that was not struck off is read again,
     /// and what it led to is not enqueued twice.
     pub async fn run(&self, stop: CancellationToken) {
-        while let Err(error) = self
-            .journal
-            .activate_reader(ReaderName::React, ReaderName::React.since(self.clock.now()))
-            .await
-        {
-            warn!(error = error.chain(), "could not begin to read the outbox");
-            if pause(TROUBLE, &stop).await {
-                return;
-            }
-        }
         let heed = self.heed_changes(&stop);
         tokio::join!(self.read(&stop), self.redecide(&stop), heed);
     }

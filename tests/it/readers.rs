@@ -304,7 +304,6 @@ fn look_after(
     let readers = Readers {
         journal: record.journal.clone(),
         wanted: wanted.to_vec(),
-        clock: Clock::system(),
         health: health.clone(),
         every,
     };
