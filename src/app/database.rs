@@ -161,12 +161,7 @@ pub(super) async fn try_prepare(
     // Comes first: its own connection says why, where the pool would only say that it waited.
     journal.migrate().await?;
     make_partitions_ahead(journal).await?;
-    let now = journal.now().await?;
-    for reader in readers {
-        let since = reader.since(now);
-        journal.activate_reader(*reader, since).await?;
-    }
-    Ok(())
+    journal.activate_readers(readers).await
 }
 
 /// Makes the coming months and shows how many there are.

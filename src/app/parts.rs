@@ -108,8 +108,8 @@ impl Parts {
         let readers = Readers {
             journal: self.journal.clone(),
             wanted: readers,
-            clock: self.clock.clone(),
             health: self.health.clone(),
+            every: Readers::LOOK_EVERY,
         };
         lifecycle.spawn("readers", readers.run(stopping.clone()));
         self.forwards.start(&lifecycle);

@@ -1,15 +1,14 @@
 //! The readers of the outbox: kept while an instance is configured with them, given their past, and retired when
 //! nobody wants them any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
 use crate::http::health::{Condition, Health};
 use crate::journal::{BackFill, COUNTED, Journal, JournalError, ReaderName, Standing};
 use crate::lifecycle::pause;
@@ -17,13 +16,13 @@ use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
 const PART: &str = "readers";
-/// Between two looks at which readers are wanted.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// Two looks of an instance that is configured with a reader: who was not wanted for longer is told of.
 const TOLD_AFTER: Duration = Duration::from_secs(125);
 /// A reader that no instance is configured with is kept for so long: in a rolling restart the configuration of one
 /// instance is older than that of another, and it may be wrong for a moment.
 const UNWANTED_FOR: Duration = Duration::from_mins(10);
+/// Looks in a row, as far apart as instances look, that take so long.
+const UNWANTED_LOOKS: u64 = UNWANTED_FOR.as_secs() / Readers::LOOK_EVERY.as_secs();
 /// Between looks at whether a past is to be filled.
 const FILL_EVERY: Duration = Duration::from_secs(2);
 /// Between slices of a past, so that ingest has room.
@@ -36,36 +35,44 @@ pub struct Readers {
     pub journal: Journal,
     /// The readers.
     pub wanted: Vec<ReaderName>,
-    /// The time.
-    pub clock: Clock,
     /// Told of readers that nobody wants, and of how far a past came.
     pub health: Health,
+    /// Between two looks at which readers are wanted.
+    pub every: Duration,
 }
 
 impl Readers {
+    /// How far apart instances look.
+    pub const LOOK_EVERY: Duration = Duration::from_mins(1);
+
     /// Looks after them until `stopping` fires.
     pub async fn run(self, stopping: CancellationToken) {
         tokio::join!(self.keep(&stopping), self.fill(&stopping));
     }
 
     async fn keep(&self, stopping: &CancellationToken) {
+        let mut seen = Unwanted::default();
         loop {
-            if let Err(error) = self.look().await {
+            if let Err(error) = self.look(&mut seen).await {
                 warn!(error = error.chain(), "could not look after the readers");
             }
-            if pause(LOOK_EVERY, stopping).await {
+            if pause(self.every, stopping).await {
                 return;
             }
         }
     }
 
-    async fn look(&self) -> Result<(), JournalError> {
-        for &reader in &self.wanted {
-            let since = reader.since(self.clock.now());
-            self.journal.activate_reader(reader, since).await?;
-        }
-        let retired = self.journal.retire_readers(&self.wanted, UNWANTED_FOR);
-        for retired in retired.await? {
+    async fn look(&self, seen: &mut Unwanted) -> Result<(), JournalError> {
+        // Where this one finds no database, the others may not have found it either.
+        let before = std::mem::take(seen);
+        self.journal.activate_readers(&self.wanted).await?;
+        let mut readers = self.journal.readers().await?;
+        *seen = before.and(&readers, &self.wanted);
+        let is_over = |reader: &&Standing| seen.looks(reader) > UNWANTED_LOOKS;
+        let over: Vec<_> = readers.iter().filter(is_over).collect();
+        let retired = self.journal.retire_readers(&over, UNWANTED_FOR).await?;
+        readers.retain(|reader| retired.iter().all(|it| it.reader != reader.reader));
+        for retired in retired {
             warn!(
                 reader = retired.reader,
                 batches = retired.dropped,
@@ -74,7 +81,6 @@ impl Readers {
             counter!(names::READERS_RETIRED, "reader" => retired.reader.clone()).increment(1);
             counter!(names::READERS_DROPPED, "reader" => retired.reader).increment(retired.dropped);
         }
-        let readers = self.journal.readers().await?;
         let told = readers.iter().filter(|reader| is_unwanted(reader));
         match told.map(unwanted).reduce(|a, b| a + "; " + &b) {
             Some(detail) => self.health.set(PART, Condition::Degraded, detail),
@@ -120,6 +126,31 @@ impl Readers {
     }
 }
 
+/// For how many looks in a row nobody said that a reader is wanted, since when. The time since then alone tells
+/// nothing: while the database is away nobody can say so, and who comes back first must not take the others for gone.
+#[derive(Debug, Default)]
+struct Unwanted(BTreeMap<String, (DateTime<Utc>, u64)>);
+
+impl Unwanted {
+    /// With one look more, which found `readers`.
+    fn and(self, readers: &[Standing], wanted: &[ReaderName]) -> Self {
+        let is_wanted = |reader: &str| wanted.iter().any(|it| it.to_string() == reader);
+        let others = readers.iter().filter(|it| !is_wanted(&it.reader));
+        let counted = others.map(|it| {
+            let looks = self.looks(it) + 1;
+            (it.reader.clone(), (it.wanted_at, looks))
+        });
+        Self(counted.collect())
+    }
+
+    fn looks(&self, reader: &Standing) -> u64 {
+        match self.0.get(&reader.reader) {
+            Some((wanted_at, looks)) if *wanted_at == reader.wanted_at => *looks,
+            Some(_) | None => 0,
+        }
+    }
+}
+
 fn is_unwanted(reader: &Standing) -> bool {
     reader.unwanted_seconds > TOLD_AFTER.as_secs_f64()
 }
@@ -135,7 +166,8 @@ fn unwanted(standing: &Standing) -> String {
         _ => "batches",
     };
     format!(
-        "{reader} is owed {batches} {noun} and no instance is configured with it: it is retired after {} minutes",
+        "{reader} is owed {batches} {noun} and no instance said of late that it is configured with it: it is retired once none \
+         says so for {} minutes",
         UNWANTED_FOR.as_secs() / 60
     )
 }

@@ -71,7 +71,7 @@ pub(super) async fn fill_in(
     let next = sqlx::query!(
         r#"
         SELECT
-            name, created_at, filled_at AS "at!", filled_id AS "id!", fill_until AS "until!"
+            name, filled_at AS "at!", filled_id AS "id!", fill_until AS "until!"
         FROM readers
         WHERE fill_until IS NOT NULL AND ($1::text IS NULL OR name = $1)
         ORDER BY name
@@ -88,17 +88,18 @@ pub(super) async fn fill_in(
     let last = sqlx::query!(
         r#"
         WITH slice AS (
-            SELECT id, lane, first_event_ts, last_event_ts, received_at, created_at
+            SELECT id, lane, first_event_ts, last_event_ts, received_at
             FROM batches
-            WHERE (received_at, id) > ($3, $4) AND received_at <= $5
+            WHERE (received_at, id) > ($2, $3) AND received_at <= $4
             ORDER BY received_at, id
-            LIMIT $6
+            LIMIT $5
         ), owed AS (
             INSERT INTO outbox (reader, batch, lane, first_event_ts, last_event_ts, created_at)
             SELECT $1, id, lane, first_event_ts, last_event_ts, received_at
             FROM slice
-            -- What came since the reader is active was owed to it at once, whenever it was received.
-            WHERE first_event_ts IS NOT NULL AND created_at < $2
+            -- What was received before the reader was active and stored since, as after an outage, was owed to it at once.
+            -- Where it is struck off by now it comes again: no clock tells it apart that never goes back.
+            WHERE first_event_ts IS NOT NULL
             ON CONFLICT (reader, batch) DO NOTHING
         )
         SELECT received_at, id, count(*) OVER () AS "batches!"
@@ -107,7 +108,6 @@ pub(super) async fn fill_in(
         LIMIT 1
         "#,
         next.name,
-        next.created_at,
         next.at,
         next.id,
         next.until,

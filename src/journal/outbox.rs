@@ -169,14 +169,18 @@ impl Journal {
                 WHERE batches.id = outbox.batch
                     AND outbox.ctid = ANY(ARRAY(
                         SELECT ctid
-                        FROM outbox
-                        WHERE reader = $1
-                            AND (claimed_until IS NULL OR claimed_until < now())
-                        ORDER BY lane DESC, batch
-                        LIMIT $3
-                        FOR UPDATE SKIP LOCKED
+                        FROM (
+                            SELECT ctid, last_event_ts
+                            FROM outbox
+                            WHERE reader = $1
+                                AND (claimed_until IS NULL OR claimed_until < now())
+                            ORDER BY lane DESC, batch
+                            LIMIT $3
+                        ) AS next
+                        WHERE last_event_ts < $2
                     ))
-                    AND outbox.last_event_ts < $2
+                    -- Nothing was locked so far: what another instance claims meanwhile is its own.
+                    AND (outbox.claimed_until IS NULL OR outbox.claimed_until < now())
                     AND batches.source NOT IN ('observe', 'act')
                 ",
                 reader.to_string(),

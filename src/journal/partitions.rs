@@ -282,8 +282,11 @@ async fn alone(connection: &mut Connection) -> Result<Transaction<'_>, JournalEr
 }
 
 /// Runs one statement of DDL.
-async fn run(connection: &mut Connection, statement: String) -> Result<(), JournalError> {
-    // Safe: names and bounds come from `Range`, never from outside.
+pub(super) async fn run(
+    connection: &mut Connection,
+    statement: String,
+) -> Result<(), JournalError> {
+    // Safe: names and bounds come from `Range` or the server's catalogue, never from outside.
     sqlx::query(&statement)
         .persistent(false)
         .execute(connection)

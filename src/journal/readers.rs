@@ -7,7 +7,11 @@ use chrono::{DateTime, Utc};
 use crate::journal::back_fill::fill_in;
 use crate::journal::old_rows::SLICE;
 use crate::journal::outbox::{COUNTED, READERS_LOCK, read_in_order};
-use crate::journal::{Journal, JournalError, ReaderName};
+use crate::journal::{Connection, Journal, JournalError, ReaderName};
+
+/// How often a reader is retired at most until it is its turn between appends, and the time between.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 /// A reader that is not owed anything any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,19 @@ pub struct Standing {
 }
 
 impl Journal {
+    /// Makes `readers` active, each from when it begins at this moment, and wanted.
+    pub async fn activate_readers(&self, readers: &[ReaderName]) -> Result<(), JournalError> {
+        // Most of the time there is nothing to do, and then nobody is held up.
+        if self.keep_readers(readers).await? {
+            return Ok(());
+        }
+        let now = self.now().await?;
+        for &reader in readers {
+            self.activate_reader(reader, reader.since(now)).await?;
+        }
+        Ok(())
+    }
+
     /// Makes `reader` active: from now on every batch is owed to it, and it is wanted. With `since`, those
     /// received from then on are owed as well: the first of them at once, the rest by [`Journal::fill_some`].
     /// Changes nothing else when it is active already.
@@ -50,14 +67,12 @@ impl Journal {
         }
         let reader = reader.to_string();
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
-            .execute(&mut *tx)
-            .await?;
+        lock(&mut tx).await?;
         // Whatever is there before this moment is the past, and nothing of it comes later.
         let added = sqlx::query!(
             r"
-            INSERT INTO readers (name, since, created_at, filled_at, filled_id, fill_until)
-            SELECT $1, $2, clock_timestamp(), $2, '00000000-0000-0000-0000-000000000000', (
+            INSERT INTO readers (name, since, filled_at, filled_id, fill_until)
+            SELECT $1, $2, $2, '00000000-0000-0000-0000-000000000000', (
                 SELECT received_at
                 FROM batches
                 WHERE received_at >= $2
@@ -79,7 +94,7 @@ impl Journal {
     }
 
     /// Says that these readers are wanted; `false` when one of them is not active.
-    pub async fn keep_readers(&self, readers: &[ReaderName]) -> Result<bool, JournalError> {
+    async fn keep_readers(&self, readers: &[ReaderName]) -> Result<bool, JournalError> {
         let done = sqlx::query!(
             r"
             UPDATE readers
@@ -127,21 +142,25 @@ impl Journal {
         Ok(standings)
     }
 
-    /// Retires the readers that are neither in `wanted` nor were wanted by any instance for
-    /// `unwanted_for`, with everything that they are owed.
+    /// Retires those of `seen` that no instance said to want since it was seen so, nor for `unwanted_for` before now,
+    /// with everything that they are owed.
     pub async fn retire_readers(
         &self,
-        wanted: &[ReaderName],
+        seen: &[&Standing],
         unwanted_for: Duration,
     ) -> Result<Vec<Retired>, JournalError> {
+        if seen.is_empty() {
+            return Ok(Vec::new());
+        }
         let unwanted = sqlx::query_scalar!(
             r"
             SELECT name
             FROM readers
-            WHERE NOT name = ANY($1)
-                AND wanted_at < now() - make_interval(secs => $2)
+            JOIN UNNEST($1::text[], $2::timestamptz[]) AS seen (name, wanted_at) USING (name, wanted_at)
+            WHERE wanted_at < now() - make_interval(secs => $3)
             ",
-            &names(wanted),
+            &seen.iter().map(|it| it.reader.clone()).collect::<Vec<_>>(),
+            &seen.iter().map(|it| it.wanted_at).collect::<Vec<_>>(),
             unwanted_for.as_secs_f64(),
         )
         .fetch_all(&self.pool)
@@ -153,25 +172,42 @@ impl Journal {
         Ok(retired)
     }
 
-    /// Ends a reader, with everything that it is owed; none where there is no such reader.
+    /// Ends a reader, with everything that it is owed; none where there is no such reader. Tries for half a minute to
+    /// get between appends.
     pub async fn retire_reader(&self, reader: &str) -> Result<Option<Retired>, JournalError> {
-        let mut dropped = self.drop_owed(reader).await?;
+        let mut dropped = 0;
+        let mut tries = 1..TRIES;
+        let was_there = loop {
+            dropped += self.drop_owed(reader).await?;
+            match self.end_reader(reader).await {
+                Ok((was_there, rest)) => {
+                    dropped += rest;
+                    break was_there;
+                }
+                Err(JournalError::Repeat(_)) if tries.next().is_some() => {
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(was_there.then(|| Retired {
+            reader: reader.to_owned(),
+            dropped,
+        }))
+    }
+
+    /// Whether there was such a reader, and how many batches it was owed.
+    async fn end_reader(&self, reader: &str) -> Result<(bool, u64), JournalError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+        lock(&mut tx).await?;
+        let dropped = sqlx::query!("DELETE FROM outbox WHERE reader = $1", reader)
             .execute(&mut *tx)
             .await?;
-        dropped += sqlx::query!("DELETE FROM outbox WHERE reader = $1", reader)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
         let gone = sqlx::query!("DELETE FROM readers WHERE name = $1", reader)
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok((gone.rows_affected() == 1).then(|| Retired {
-            reader: reader.to_owned(),
-            dropped,
-        }))
+        Ok((gone.rows_affected() == 1, dropped.rows_affected()))
     }
 
     /// Most of the rows go in slices beforehand: what follows holds up every append.
@@ -195,6 +231,17 @@ impl Journal {
             }
         }
     }
+}
+
+/// Has the transaction alone change readers. Every append waits behind whoever waits for this, so it is not for long.
+async fn lock(tx: &mut Connection) -> Result<(), JournalError> {
+    sqlx::query_scalar!("SELECT set_config('lock_timeout', '1s', true)")
+        .fetch_one(&mut *tx)
+        .await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", READERS_LOCK)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 fn names(readers: &[ReaderName]) -> Vec<String> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sqlx::migrate::{Migrate, Migrator};
 use tracing::info;
 
+use crate::journal::partitions::run;
 use crate::journal::{Connection, Journal, JournalError};
 
 /// Every migration of usher, in order.
@@ -57,6 +58,9 @@ impl Journal {
             sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", timeout)
                 .fetch_one(&mut connection)
                 .await?;
+            if migration.no_tx {
+                drop_cut(&mut connection, &migration.sql).await?;
+            }
             connection.apply(migration).await?;
             info!(
                 migration.version,
@@ -97,6 +101,29 @@ impl Journal {
         let pending = pending(&mut connection).await?;
         Ok(pending)
     }
+}
+
+/// Drops the indexes that `migration` makes and that were cut while they were made: they are there and of no use, and
+/// IF NOT EXISTS would leave them so.
+async fn drop_cut(connection: &mut Connection, migration: &str) -> Result<(), JournalError> {
+    let cut = sqlx::query_scalar!(
+        r#"
+        SELECT quote_ident(relname) AS "name!"
+        FROM pg_index
+        JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE NOT indisvalid
+            AND pg_table_is_visible(indexrelid)
+            AND relname = ANY(regexp_split_to_array($1, '\s+'))
+        "#,
+        migration,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for index in cut {
+        run(connection, format!("DROP INDEX CONCURRENTLY {index}")).await?;
+        info!(index, "dropped an index whose making was cut");
+    }
+    Ok(())
 }
 
 async fn try_lock(connection: &mut Connection) -> Result<bool, JournalError> {

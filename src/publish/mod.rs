@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::DateTime;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +27,7 @@ pub use kafka::InProcessBroker;
 use crate::clock::Ids;
 use crate::config::KafkaConfig;
 use crate::http::health::Health;
-use crate::journal::{Journal, ReaderName};
-use crate::lifecycle::pause;
+use crate::journal::Journal;
 use crate::publish::kafka::{Producer, Settings};
 use crate::publish::round::{RoundError, Way};
 use crate::publish::trouble::{Outlook, Trouble};
@@ -142,26 +140,7 @@ impl Publisher {
     /// returns the rest to the outbox and gives the lease up.
     pub async fn run(self, stopping: CancellationToken) {
         let mut trouble = Trouble::new(PART, &self.health, &self.ids, LONGEST_WAIT);
-        if self.activate(&mut trouble, &stopping).await {
-            self.turns.take(&self, &mut trouble, &stopping).await;
-        }
-    }
-
-    /// Everything stored before Kafka was configured is owed to it as well. `false` when asked to stop.
-    async fn activate(&self, trouble: &mut Trouble, stopping: &CancellationToken) -> bool {
-        loop {
-            let activated = self
-                .journal
-                .activate_reader(ReaderName::Kafka, DateTime::UNIX_EPOCH);
-            match activated.await {
-                Ok(()) => return true,
-                Err(error) => {
-                    if pause(trouble.tell(&error, Outlook::Passing), stopping).await {
-                        return false;
-                    }
-                }
-            }
-        }
+        self.turns.take(&self, &mut trouble, &stopping).await;
     }
 
     /// `None` when asked to stop or the lease is lost meanwhile: the attempt then ends by itself.

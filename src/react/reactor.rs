@@ -2,11 +2,11 @@
 //! transaction that enqueues what follows from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{DeveloperId, PortalId};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, watch};
@@ -72,7 +72,9 @@ pub struct Reactor {
     pub(super) directory: Directory,
     pub(super) rules: watch::Receiver<Arc<RuleSet>>,
     pub(super) queue: Queue,
-    pub(super) clock: Clock,
+    clock: Clock,
+    /// Milliseconds that it was ahead of the database's when both were last read.
+    ahead: AtomicI64,
     pub(super) settings: Settings,
     /// Asks for everyone pending to be decided again soon.
     pub(super) again: Notify,
@@ -103,6 +105,7 @@ impl Reactor {
             rules,
             queue,
             clock,
+            ahead: AtomicI64::new(0),
             settings,
             again: Notify::new(),
             writing: RwLock::new(()),
@@ -116,16 +119,6 @@ impl Reactor {
     /// Dropping the future is safe at any moment: a batch that was not struck off is read again,
     /// and what it led to is not enqueued twice.
     pub async fn run(&self, stop: CancellationToken) {
-        while let Err(error) = self
-            .journal
-            .activate_reader(ReaderName::React, ReaderName::React.since(self.clock.now()))
-            .await
-        {
-            warn!(error = error.chain(), "could not begin to read the outbox");
-            if pause(TROUBLE, &stop).await {
-                return;
-            }
-        }
         let heed = self.heed_changes(&stop);
         tokio::join!(self.read(&stop), self.redecide(&stop), heed);
     }
@@ -197,13 +190,29 @@ impl Reactor {
         let max_age = self.rules.borrow().longest_max_age();
         let max_age = max_age.and_then(|age| TimeDelta::from_std(age).ok());
         let max_age = max_age.unwrap_or_default().max(MAX_HINT_AGE) + MARGIN;
-        if let Some(before) = self.clock.now().checked_sub_signed(max_age) {
+        // One of the two clocks may be wrong, and what is struck off does not come again.
+        let oldest = self.set_clock().await?.min(self.clock.now());
+        if let Some(before) = oldest.checked_sub_signed(max_age) {
             let skipped = self.journal.skip_older(ReaderName::React, before).await?;
             if skipped > 0 {
                 debug!(batches = skipped, "too old to be news");
             }
         }
         self.journal.claim(ReaderName::React, CLAIM, HOLD).await
+    }
+
+    /// Reads the clock that all instances share, by which [`Self::now`] goes until the next time.
+    async fn set_clock(&self) -> Result<DateTime<Utc>, JournalError> {
+        let theirs = self.journal.now().await?;
+        let ahead = self.clock.now() - theirs;
+        self.ahead
+            .store(ahead.num_milliseconds(), Ordering::Relaxed);
+        Ok(theirs)
+    }
+
+    /// The time by the database's clock.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now() - TimeDelta::milliseconds(self.ahead.load(Ordering::Relaxed))
     }
 
     /// Handles one batch, whatever becomes of it.
@@ -302,7 +311,7 @@ impl Reactor {
             error!(event.id = %stored.id, "a stored event cannot be parsed");
             return Ok(());
         };
-        let now = self.clock.now();
+        let now = self.now();
         let meaning = meaning(&event, stored.verdict, self.settings.own_principal, now);
         findings.hints.extend(meaning.hint);
         if let Some((portal, developer)) = meaning.touched {
@@ -351,7 +360,7 @@ impl Reactor {
         rules: &RuleSet,
         heard: Vec<Heard>,
     ) -> Result<Vec<NewChain>, JournalError> {
-        let now = self.clock.now();
+        let now = self.now();
         let mut by_portal: BTreeMap<Uuid, Vec<&Signal>> = BTreeMap::new();
         for Heard { signal, .. } in &heard {
             by_portal.entry(signal.portal_id).or_default().push(signal);

@@ -200,7 +200,7 @@ impl Reactor {
         } else {
             Some(around(&self.directory, heard).await?)
         };
-        let now = self.clock.now();
+        let now = self.now();
         let decided = signals.iter().map(|signal| {
             let Some(excerpt) = excerpt.as_ref().filter(|_| is_heard(signal)) else {
                 // Whatever the facts are, nothing follows.

@@ -82,6 +82,7 @@ impl Play {
     }
 
     async fn during_with<T>(&self, settings: Settings, play: impl Future<Output = T>) -> T {
+        self.scene.activate().await;
         let reactor = self.reactor(settings);
         let stop = CancellationToken::new();
         let play = async {

@@ -121,8 +121,8 @@ impl Scene {
         let readers = Readers {
             journal: self.journal.clone(),
             wanted: forwards.readers(),
-            clock: self.clock.clone(),
             health: health.clone(),
+            every: Duration::from_millis(100),
         };
         lifecycle.spawn("readers", readers.run(lifecycle.stopping()));
         forwards.start(&lifecycle);

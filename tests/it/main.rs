@@ -32,6 +32,10 @@
 //! | a body that was kept aside, taken up again | `own_trouble::a_body_that_was_kept_aside_never_becomes_an_event` |
 //! | a clock that jumps while a key is not served yet | `late_keys::a_clock_that_jumps_makes_no_entry_forged` |
 //! | a flood of forgeries that wait for a key | `late_keys::what_no_key_fits_is_checked_again_when_there_is_another_key`, `late_keys::an_entry_waits_five_minutes_for_its_key` |
+//! | an outage of the database as long as a reader is kept that nobody wants | `readers::an_outage_of_the_database_retires_no_reader_in_use` |
+//! | a clock of the database that went back, one of an instance that is ahead | `readers::a_database_whose_clock_went_back_leaves_out_nothing_of_a_past`, `react::heard::an_instance_whose_clock_is_ahead_takes_no_news_for_old` |
+//! | a change of readers beside an append that takes long | `readers::a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other` |
+//! | an index whose making was cut | `upkeep::an_index_whose_making_was_cut_is_made_anew` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]

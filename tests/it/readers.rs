@@ -13,6 +13,7 @@ use usher::journal::{
     Journal, Lane, NewBatch, NewEvent, NewVerdict, OutboxRow, ReaderName, Source,
 };
 use usher::lifecycle::Lifecycle;
+use usher::telemetry;
 
 use crate::support::database::TestDatabase;
 use crate::support::process::{Installation, settings};
@@ -22,8 +23,12 @@ use crate::support::{eventually, owed_batches};
 
 const KAFKA: ReaderName = ReaderName::Kafka;
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Between looks at who is wanted.
+const LOOKS: Duration = Duration::from_millis(20);
 /// Longer than any test.
 const HOLD: Duration = Duration::from_hours(1);
+/// Which appends share and a change of readers has alone.
+const READERS_LOCK: i64 = 0x7573_6865_7202;
 /// Batches in one round of a reader.
 const ROUND: i64 = 64;
 
@@ -225,20 +230,52 @@ async fn a_reader_that_no_instance_is_configured_with_is_told_and_retired() {
 
     let longer = "UPDATE readers SET wanted_at = wanted_at - interval '10 minutes'";
     record.run(longer).await;
-    let usher = installation.start().await;
+    let recorder = telemetry::metrics::recorder().unwrap();
+    let counted = metrics::set_default_local_recorder(&recorder);
+    let (door, lifecycle) = look_after(&record, &Health::default(), &[], LOOKS);
     eventually("the reader is retired", PATIENCE, async || {
         record.number("SELECT count(*) FROM readers").await == 0
     })
     .await;
     assert_eq!(record.number("SELECT count(*) FROM outbox").await, 0);
-    eventually("metrics tell of it", PATIENCE, async || {
-        let metrics = usher.metrics().await;
-        metrics.contains("usher_readers_retired_total{reader=\"kafka\"} 1")
+    lifecycle.stop();
+    door.await.unwrap();
+    drop(counted);
+    let metrics = recorder.handle().render();
+    assert!(
+        metrics.contains("usher_readers_retired_total{reader=\"kafka\"} 1"),
+        "{metrics}"
+    );
+    record.end().await;
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_retires_no_reader_in_use() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let away = "UPDATE readers SET wanted_at = wanted_at - interval '11 minutes'";
+    record.run(away).await;
+    record.database.refuse().await;
+    let health = Health::default();
+    // It is configured with no reader, and the first to look.
+    let door = look_after(&record, &health, &[], 10 * LOOKS);
+    record.database.allow().await;
+    eventually("nobody said that they read", PATIENCE, async || {
+        let (_, parts) = readiness(&health).await;
+        let detail = parts["readers"]["detail"].as_str().unwrap_or_default();
+        detail.contains("kafka is owed 1 batch and")
     })
     .await;
-    usher.terminate().await;
-    assert!(usher.exit(PATIENCE).await.success());
-    assert!(installation.log().contains("is retired"), "not in the log");
+    let other = look_after(&record, &Health::default(), &[KAFKA], LOOKS);
+    eventually("the other one says so", PATIENCE, async || {
+        readiness(&health).await.1["readers"]["status"] == "ok"
+    })
+    .await;
+    assert_eq!(record.number("SELECT count(*) FROM outbox").await, 1);
+    for (task, lifecycle) in [door, other] {
+        lifecycle.stop();
+        task.await.unwrap();
+    }
     record.end().await;
 }
 
@@ -256,14 +293,19 @@ async fn fill(record: &Record) {
         .await;
 }
 
-/// What this instance is configured with, running.
-fn look_after(record: &Record, health: &Health) -> (JoinHandle<()>, Lifecycle) {
+/// What an instance that is configured with `wanted` does, running.
+fn look_after(
+    record: &Record,
+    health: &Health,
+    wanted: &[ReaderName],
+    every: Duration,
+) -> (JoinHandle<()>, Lifecycle) {
     let lifecycle = Lifecycle::new();
     let readers = Readers {
         journal: record.journal.clone(),
-        wanted: vec![KAFKA],
-        clock: Clock::system(),
+        wanted: wanted.to_vec(),
         health: health.clone(),
+        every,
     };
     let task = lifecycle.spawn("readers", readers.run(lifecycle.stopping()));
     (task, lifecycle)
@@ -290,7 +332,8 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
     // One instance is killed in the middle, and two others go on beside each other.
     let health = Health::default();
     let owed = "SELECT count(*) FROM outbox";
-    let (killed, _) = look_after(&record, &health);
+    let kafka = || look_after(&record, &health, &[KAFKA], Readers::LOOK_EVERY);
+    let (killed, _) = kafka();
     eventually("some of the past is owed", PATIENCE, async || {
         record.number(owed).await > 10_000
     })
@@ -310,7 +353,7 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
     // What is done meanwhile does not come again.
     let done = record.journal.claim(KAFKA, ROUND, HOLD).await.unwrap();
     record.strike_off(&done).await;
-    let running = [look_after(&record, &health), look_after(&record, &health)];
+    let running = [kafka(), kafka()];
     let lacking = "SELECT count(*) FROM readers WHERE fill_until IS NOT NULL";
     eventually("all of the past is owed", PATIENCE, async || {
         record.number(lacking).await == 0
@@ -325,6 +368,80 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
         lifecycle.stop();
         task.await.unwrap();
     }
+    record.end().await;
+}
+
+#[tokio::test]
+async fn a_database_whose_clock_went_back_leaves_out_nothing_of_a_past() {
+    let record = Record::open().await;
+    for number in 0..3 {
+        record.append(number).await;
+    }
+    record
+        .run("UPDATE batches SET created_at = now() + interval '1 hour'")
+        .await;
+    let activated = record.journal.activate_reader(KAFKA, DateTime::UNIX_EPOCH);
+    activated.await.unwrap();
+    assert_eq!(owed_batches(&record.journal, KAFKA).await, 3);
+    record.end().await;
+}
+
+/// Runs `change` while a transaction that appends stays open, and appends beside it, which must not wait for the two;
+/// then ends the transaction.
+async fn beside_a_long_append<T>(record: &Record, change: impl Future<Output = T>) -> T {
+    let mut long = record.journal.pool().begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)")
+        .bind(READERS_LOCK)
+        .execute(&mut *long)
+        .await
+        .unwrap();
+    let append = async {
+        eventually("the change waits for its lock", PATIENCE, async || {
+            let waiting =
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted";
+            record.number(waiting).await == 1
+        })
+        .await;
+        let began = Instant::now();
+        record.append(100).await;
+        let took = began.elapsed();
+        long.rollback().await.unwrap();
+        took
+    };
+    let (took, changed) = tokio::join!(append, change);
+    assert!(took < Duration::from_secs(5), "an append took {took:?}");
+    changed
+}
+
+#[tokio::test]
+async fn a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let retired = beside_a_long_append(&record, record.journal.retire_reader("kafka")).await;
+    assert!(retired.unwrap().is_some());
+    let activate = async || {
+        let since = DateTime::UNIX_EPOCH;
+        while let Err(error) = record.journal.activate_reader(KAFKA, since).await {
+            assert!(error.is_transient(), "{error:?}");
+        }
+    };
+    beside_a_long_append(&record, activate()).await;
+    assert_eq!(record.number("SELECT count(*) FROM readers").await, 1);
+    record.end().await;
+}
+
+#[tokio::test]
+async fn a_look_for_old_batches_locks_none_that_are_not() {
+    let record = Record::with_kafka().await;
+    for number in 0..3 {
+        record.append(number).await;
+    }
+    let before = DateTime::UNIX_EPOCH;
+    let skipped = record.journal.skip_older(KAFKA, before).await.unwrap();
+    assert_eq!(skipped, 0);
+    let locked = "SELECT count(*) FROM outbox WHERE xmax <> 0";
+    assert_eq!(record.number(locked).await, 0);
     record.end().await;
 }
 

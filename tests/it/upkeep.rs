@@ -673,3 +673,20 @@ async fn a_schema_of_a_newer_usher_is_refused() {
     archive.journal.migrate().await.unwrap();
     archive.close().await;
 }
+
+#[tokio::test]
+async fn an_index_whose_making_was_cut_is_made_anew() {
+    let archive = Archive::open().await;
+    // Both a statement that is cut and a killed server leave it so, before the migration counts as done.
+    archive
+        .run(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'outbox_order'::regclass;
+             DELETE FROM _sqlx_migrations WHERE version = 20261129000032",
+        )
+        .await;
+    archive.journal.migrate().await.unwrap();
+    let valid = "SELECT count(*) FROM pg_index
+        WHERE indexrelid = 'outbox_order'::regclass AND indisvalid";
+    assert_eq!(archive.number(valid).await, 1);
+    archive.close().await;
+}

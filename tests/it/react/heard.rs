@@ -1,8 +1,10 @@
 //! What is heard of what was delivered: once, from whom it is proven, and whatever else is beside it.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use usher::clock::Clock;
 use usher::event::Verdict;
 use usher::journal::{MIGRATOR, NewEvent, ReaderName};
 use uuid::Uuid;
@@ -72,6 +74,34 @@ rules:
                 scene.stage.is_partner(KEVIN).await
             })
             .await;
+        })
+        .await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_instance_whose_clock_is_ahead_takes_no_news_for_old(pool: PgPool) {
+    let rules = r"
+version: 1
+rules:
+  - name: greet
+    on: developer.authenticated
+    max_age: 1h
+    then: [{add_to_team: Partners}]
+";
+    let mut scene = Scene::new(pool, rules).await;
+    scene.look().await;
+    let logins = [KEVIN, Uuid::from_u128(0xbad)].map(|id| login(&scene, id, 0, Verdict::Verified));
+    scene.stage.clock = Clock::from_fn(|| Clock::system().now() + TimeDelta::hours(3));
+    scene
+        .during(async {
+            for login in logins {
+                scene.append(vec![login]).await;
+            }
+            eventually("kevin is a partner", async || {
+                scene.stage.is_partner(KEVIN).await
+            })
+            .await;
+            eventually("a look is asked for", async || scene.is_hinted().await).await;
         })
         .await;
 }

@@ -65,21 +65,18 @@ impl Scene {
         )
     }
 
+    /// What is appended before that is owed to nobody.
+    pub(crate) async fn activate(&self) {
+        let readers = [ReaderName::React];
+        self.stage.journal.activate_readers(&readers).await.unwrap();
+    }
+
     /// Runs reactor and worker while `play` lasts.
     pub(crate) async fn during<T>(&self, play: impl Future<Output = T>) -> T {
+        self.activate().await;
         let (reactor, worker) = (self.reactor(), self.stage.worker(quick()));
         let stop = CancellationToken::new();
         let play = async {
-            // What is appended before the reader is active is owed to nobody.
-            let active = async || {
-                sqlx::query_scalar::<_, bool>(
-                    "SELECT EXISTS (SELECT FROM readers WHERE name = 'react')",
-                )
-                .fetch_one(self.stage.journal.pool())
-                .await
-                .unwrap()
-            };
-            eventually("the reader is active", active).await;
             let output = play.await;
             stop.cancel();
             output
