@@ -132,7 +132,7 @@ pub(super) async fn release(
             };
             let batch = released(ids, row.received_at, new);
             match journal.release_quarantined(row.id, &batch).await {
-                Err(error) if !error.is_outage() => {
+                Err(error) if error.is_of_data() => {
                     // One row that the record refuses must not hold up those behind it.
                     warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
                     Ok(false)

@@ -86,6 +86,22 @@ impl JournalError {
         }
     }
 
+    /// Whether what was asked for is at fault, such as a row that is damaged, so that the rest is worth a try;
+    /// else the database is, and whoever reads in order waits.
+    pub fn is_of_data(&self) -> bool {
+        match self {
+            Self::Unfit { code, .. } => class(code) == "XX",
+            Self::Refused { .. } | Self::Inconsistent { .. } => true,
+            Self::Unavailable(_)
+            | Self::Repeat(_)
+            | Self::Closed
+            | Self::LeaseLost
+            | Self::SchemaNewer { .. }
+            | Self::NoSession
+            | Self::Migrate(_) => false,
+        }
+    }
+
     /// It did not answer in the time that the caller had.
     pub fn busy() -> Self {
         Self::Unavailable(sqlx::Error::PoolTimedOut)

@@ -195,7 +195,7 @@ impl Round<'_> {
         let row = &self.claimed[batch].row;
         let events = match journal.events_of(row).await {
             Ok(events) => events,
-            Err(error) if error.is_outage() => return Err(error.into()),
+            Err(error) if !error.is_of_data() => return Err(error.into()),
             Err(error) => {
                 error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
                 journal
