@@ -5,6 +5,7 @@
 mod append;
 mod back_fill;
 mod batch;
+mod claims;
 mod closed_months;
 mod connection;
 mod custom;
@@ -47,6 +48,7 @@ pub use back_fill::BackFill;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
+pub use claims::{Claims, Moved};
 pub use connection::{Connection, Pool, Transaction};
 pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};

@@ -2,7 +2,6 @@
 //! transaction that enqueues what follows from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +17,9 @@ use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
 use crate::directory::{Directory, Touched};
 use crate::event::{AuditEvent, Signal, SignalKind};
-use crate::journal::{Journal, JournalError, OutboxRow, Owed, ReaderName, StoredEvent, finish_in};
+use crate::journal::{
+    Claims, Journal, JournalError, OutboxRow, Owed, ReaderName, StoredEvent, finish_in,
+};
 use crate::lifecycle::pause;
 use crate::react::call_off::CallingOff;
 use crate::react::custom::{self, Waiting};
@@ -30,9 +31,11 @@ use crate::rules::RuleSet;
 
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
-/// How long a claim holds without renewal, which comes three times as often: what a crashed
+/// How long a claim holds without renewal, which comes four times as often: what a crashed
 /// instance had in hand waits that long.
 const HOLD: Duration = Duration::from_secs(15);
+/// A batch that waits longer for one thing is no longer held on to: another instance may do better.
+const STANDS_STILL: Duration = Duration::from_secs(20);
 /// How often the outbox is looked at when nothing wakes the reader.
 const POLL: Duration = Duration::from_millis(250);
 /// The header of an entry tells whole seconds, and its own time may be a little later.
@@ -178,35 +181,19 @@ impl Reactor {
     /// they are owed as they were.
     async fn take_all(&self, rows: &[OutboxRow]) -> Result<(), JournalError> {
         let batches: Vec<Uuid> = rows.iter().map(|row| row.batch).collect();
-        let at = AtomicUsize::new(0);
+        let claims = Claims::new(self.journal.clone(), ReaderName::React, HOLD);
         let work = async {
             for (index, row) in rows.iter().enumerate() {
-                at.store(index, Ordering::Relaxed);
+                claims.are(&batches[index..]).await;
                 if let Err(error) = Box::pin(self.take(row)).await {
+                    claims.are(&[]).await;
                     self.put_back(&batches[index..], Duration::ZERO).await;
                     return Err(error);
                 }
             }
             Ok(())
         };
-        let hold = async {
-            loop {
-                tokio::time::sleep(HOLD / 3).await;
-                let left = &batches[at.load(Ordering::Relaxed)..];
-                let held = self.journal.hold_claims(ReaderName::React, left, HOLD);
-                if let Err(error) = held.await {
-                    // Whoever takes a batch over does no deed twice.
-                    debug!(
-                        error = error.chain(),
-                        "could not hold on to claimed batches"
-                    );
-                }
-            }
-        };
-        tokio::select! {
-            done = work => done,
-            () = hold => Ok(()),
-        }
+        claims.during(STANDS_STILL, work).await
     }
 
     /// Handles what is owed at the moment and in nobody else's hands, without waiting for more.

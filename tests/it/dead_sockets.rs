@@ -3,9 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::DateTime;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
+use usher::clock::{Clock, Ids};
+use usher::event::{Verdict, parse};
+use usher::http::health::Health;
+use usher::journal::{Journal, Lane, NewBatch, NewEvent, ReaderName, Source};
 use usher::lifecycle::Lifecycle;
+use usher::publish::Publisher;
 
 use crate::support::database::TestDatabase;
 use crate::support::environment::dead_for;
@@ -131,5 +137,71 @@ async fn a_stop_does_not_wait_for_dead_connections() {
     usher.terminate().await;
     assert_eq!(usher.exit(STOPS).await.code(), Some(0));
     assert!(!installation.log().contains("panicked"));
+    database.drop().await;
+}
+
+/// Less than a statement may wait for its answer, and more than work may stand still.
+const TAKEN_UP: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live() {
+    let database = TestDatabase::create().await;
+    let kafka = TestKafka::start(Broker::InProcess).await;
+    let network = Network::to(&database).await;
+    let journal = Journal::open(&database.url()).unwrap();
+    journal.migrate().await.unwrap();
+    let since = DateTime::UNIX_EPOCH;
+    let activated = journal.activate_reader(ReaderName::Kafka, since).await;
+    activated.unwrap();
+    let (clock, health) = (Clock::system(), Health::default());
+    let ids = Ids::new(clock.clone());
+    let over_network = Journal::open(network.url()).unwrap();
+    let publisher = Publisher::new(over_network, &kafka.config, ids.clone(), health).unwrap();
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn("publish", publisher.run(lifecycle.stopping()));
+    let mut record = Record::of(&database).await;
+    eventually("it is the publisher's turn", GOES_ON, async || {
+        record.rows_of("leases").await == 1
+    })
+    .await;
+
+    let mut holder = journal.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE repeats IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let raw = Entry::numbered(1).json();
+    let batch = NewBatch {
+        id: ids.next(),
+        source: Source::Webhook,
+        lane: Lane::Live,
+        part_of: None,
+        received_at: clock.now(),
+        requests: Vec::new(),
+        events: vec![NewEvent {
+            event: parse(raw.as_bytes()).unwrap(),
+            raw: raw.into(),
+            verdict: Verdict::Unsigned,
+            request: None,
+        }],
+        quarantined: Vec::new(),
+    };
+    journal.append(&batch).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the batch is being read", GOES_ON, async || {
+        record.number(waiting).await == 1
+    })
+    .await;
+    network.go_dead();
+    network.mend();
+    holder.rollback().await.unwrap();
+    eventually("kafka is owed nothing", TAKEN_UP, async || {
+        record.owed_to_kafka().await == 0
+    })
+    .await;
+    assert_eq!(kafka.messages().await.len(), 1);
+    lifecycle.shut_down().await;
+    journal.close().await;
     database.drop().await;
 }

@@ -29,6 +29,7 @@
 //! | a pooler before Postgres | `pooler::a_pooler_by_session_makes_no_difference`, `pooler::a_pooler_by_transaction_is_refused_at_the_start` |
 //! | a key served later than its first signature | `late_keys::an_entry_waits_five_minutes_for_its_key`, `late_keys::what_was_set_aside_as_forged_is_released_where_a_later_key_fits`, `door::settles_an_unknown_key_once_it_is_served` |
 //! | a right that readers of the outbox lack | `own_trouble::a_right_that_readers_lack_puts_no_batch_off_and_is_told` |
+//! | a connection that dies under work while others live | `dead_sockets::a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live`, `readers::claims_are_held_on_to_as_long_as_work_goes_on` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]

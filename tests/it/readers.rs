@@ -10,7 +10,7 @@ use usher::clock::{Clock, Ids};
 use usher::event::{EventId, Verdict, parse};
 use usher::http::health::Health;
 use usher::journal::{
-    Journal, Lane, NewBatch, NewEvent, NewVerdict, OutboxRow, ReaderName, Source,
+    Claims, Journal, Lane, NewBatch, NewEvent, NewVerdict, OutboxRow, ReaderName, Source,
 };
 use usher::lifecycle::Lifecycle;
 
@@ -201,6 +201,35 @@ async fn holding_on_to_claims_leaves_what_is_put_off_put_off() {
     assert_eq!(record.number(later).await, 1);
     let held = "SELECT count(*) FROM outbox WHERE claimed_until > now()";
     assert_eq!(record.number(held).await, 2);
+    record.end().await;
+}
+
+#[tokio::test]
+async fn claims_are_held_on_to_as_long_as_work_goes_on() {
+    let record = Record::with_kafka().await;
+    record.owe(1, 2).await;
+    let hold = Duration::from_secs(2);
+    let rows = record.journal.claim(KAFKA, ROUND, hold).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| row.batch).collect();
+    let claims = Claims::new(record.journal.clone(), KAFKA, hold);
+    claims.are(&rows[1..]).await;
+    let free = "SELECT count(*) FROM outbox WHERE claimed_until < now()";
+    let began = Instant::now();
+    // Each of its looks is something that came.
+    let work = async {
+        while began.elapsed() < hold * 2 {
+            record.number(free).await;
+        }
+    };
+    claims.during(hold, work).await;
+    assert_eq!(record.number(free).await, 1);
+    let let_go = eventually("all are let go", PATIENCE, async || {
+        record.number(free).await == 2
+    });
+    tokio::select! {
+        () = claims.during(hold, std::future::pending()) => {}
+        () = let_go => {}
+    }
     record.end().await;
 }
 
