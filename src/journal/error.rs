@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use sqlx::error::DatabaseError;
+use sqlx::migrate::MigrateError;
 
 /// A failure of the journal. Never shows a value of a row.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +65,7 @@ pub enum JournalError {
     NoSession,
     /// The schema could not be brought up to date.
     #[error("could not migrate the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
 }
 
 impl JournalError {
@@ -224,6 +225,16 @@ impl From<sqlx::Error> for JournalError {
                 code,
                 source: error,
             },
+        }
+    }
+}
+
+impl From<MigrateError> for JournalError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            // What happens to any statement.
+            MigrateError::Execute(error) => error.into(),
+            other => Self::Migrate(other),
         }
     }
 }
