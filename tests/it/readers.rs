@@ -385,3 +385,28 @@ async fn readers_are_listed_and_retired_by_hand() {
     );
     record.end().await;
 }
+
+#[tokio::test]
+async fn readers_are_listed_by_the_api_as_by_the_command() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let now = Clock::system().now();
+    let activated = record.journal.activate_reader(ReaderName::React, now).await;
+    activated.unwrap();
+    let mut settings = settings(&record.database, "http://127.0.0.1:9");
+    settings["console"]["tokens"][0]["role"] = json!("reader");
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    let rows = usher.rows("/api/v1/readers").await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows[0]["reader"], "kafka");
+    assert_eq!(rows[0]["batches"], 1);
+    let listed = installation.run(&["readers", "--json"]).await.lines(0);
+    assert_eq!(rows, listed);
+    // A page of one, and the one after it.
+    assert_eq!(usher.rows("/api/v1/readers?limit=1").await, rows[..1]);
+    let next = "/api/v1/readers?limit=1&cursor=a2Fma2E";
+    assert_eq!(usher.rows(next).await, rows[1..]);
+    usher.kill().await;
+    record.end().await;
+}
