@@ -190,6 +190,7 @@ impl Parts {
         reactor.call_off(&stopping).await;
         let report = report(
             observer.health(),
+            reactor.trouble(),
             (worker.paused(), worker.forbidden()),
             self.health.clone(),
             stopping.clone(),
@@ -209,9 +210,10 @@ fn told(forbidden: &act::Forbidden) -> String {
     format!("{call} is forbidden: {deed} at portal {portal} waits for a role of the token")
 }
 
-/// Tells `/readyz` how looking and acting go.
+/// Tells `/readyz` how looking, reacting and acting go.
 async fn report(
     observed: observe::Health,
+    reacting: watch::Receiver<Option<String>>,
     (paused, forbidden): (watch::Receiver<bool>, watch::Receiver<Vec<act::Forbidden>>),
     health: Health,
     cancel: CancellationToken,
@@ -234,6 +236,10 @@ async fn report(
             }
             Some(problem) => health.set("konnect", Condition::Degraded, problem),
             None => health.set("konnect", Condition::Ok, ""),
+        }
+        match reacting.borrow().clone() {
+            Some(trouble) => health.set("react", Condition::Degraded, trouble),
+            None => health.set("react", Condition::Ok, ""),
         }
     }
 }

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::listing::Listing;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::config::Environment;
+use crate::console::render;
 use crate::journal::{COUNTED, Standing};
 
 const HEADING: [&str; 5] = ["READER", "BATCHES", "OLDEST", "SINCE", "LAST WANTED"];
@@ -70,7 +71,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     let readers = or_stopped(record.finish(found).await?)?;
     let mut listing = Listing::new(HEADING, Output::new(args.common.json));
     for reader in &readers {
-        if listing.put(|| as_json(reader), || cells(reader))? == Reader::Gone {
+        if listing.put(|| render::reader(reader), || cells(reader))? == Reader::Gone {
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -95,17 +96,6 @@ async fn retire(args: RetireArgs, environment: &Environment) -> Result<ExitCode,
     let data = json!({ "reader": retired.reader, "dropped": retired.dropped });
     Output::new(args.common.json).data(&text, &data)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn as_json(reader: &Standing) -> Value {
-    json!({
-        "reader": reader.reader,
-        "since": time(reader.since),
-        "wanted_at": time(reader.wanted_at),
-        "batches": reader.batches,
-        "more": reader.batches == COUNTED,
-        "oldest": reader.oldest.map(time),
-    })
 }
 
 fn cells(reader: &Standing) -> [String; 5] {

@@ -2,12 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::act::Paused;
-use crate::journal::{Delivery, Quarantined, StoredEvent};
+use crate::journal::{COUNTED, Delivery, Quarantined, Standing, StoredEvent};
 
 /// An event; never without its members, since only what parses is stored.
 pub fn event(stored: &StoredEvent) -> Value {
@@ -39,6 +39,19 @@ pub fn delivery(delivery: &Delivery) -> Value {
         "stored": request.stored,
         "duplicates": request.duplicates,
         "quarantined": request.quarantined,
+    })
+}
+
+/// A reader of the outbox, with what it is owed.
+pub fn reader(reader: &Standing) -> Value {
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+    json!({
+        "reader": reader.reader,
+        "since": time(reader.since),
+        "wanted_at": time(reader.wanted_at),
+        "batches": reader.batches,
+        "more": reader.batches == COUNTED,
+        "oldest": reader.oldest.map(time),
     })
 }
 

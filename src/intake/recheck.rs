@@ -214,7 +214,7 @@ async fn store_verified(
         request: None,
     };
     match store_kept(journal, ids, (row.id, row.received_at), new).await {
-        Err(error) if !error.is_outage() => {
+        Err(error) if error.is_of_data() => {
             // One row that the record refuses must not hold up those behind it.
             warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
             Ok(false)

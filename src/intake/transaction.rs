@@ -201,17 +201,10 @@ pub(super) enum Database {
 
 impl Database {
     fn after(error: &JournalError) -> Self {
-        match error {
-            JournalError::Unavailable(_) => Self::Away,
-            JournalError::Unfit { .. }
-            | JournalError::Repeat(_)
-            | JournalError::Refused { .. }
-            | JournalError::Inconsistent { .. }
-            | JournalError::Closed
-            | JournalError::LeaseLost
-            | JournalError::SchemaNewer { .. }
-            | JournalError::NoSession
-            | JournalError::Migrate(_) => Self::There,
+        if matches!(error, JournalError::Unavailable(_)) {
+            Self::Away
+        } else {
+            Self::There
         }
     }
 }

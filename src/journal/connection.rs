@@ -19,7 +19,7 @@ use sqlx::{Describe, Either, Execute, Executor, Postgres, TransactionManager as 
 use tokio::time::{Instant, timeout_at};
 
 /// Longer than the server lets a statement take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(35);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(35);
 
 type Answers<'a> = BoxStream<'a, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>;
 
@@ -134,26 +134,36 @@ impl Connection {
     }
 
     /// Waits for what `ask` promises of the connection.
-    async fn answer(
+    pub(super) async fn answer<T, E: From<sqlx::Error>>(
         &mut self,
-        ask: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<(), sqlx::Error>>,
-    ) -> Result<(), sqlx::Error> {
+        ask: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, E>>,
+    ) -> Result<T, E> {
+        self.answer_within(self.patience, ask).await
+    }
+
+    /// As [`Connection::answer`], with another patience.
+    pub(super) async fn answer_within<T, E: From<sqlx::Error>>(
+        &mut self,
+        patience: Duration,
+        ask: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, E>>,
+    ) -> Result<T, E> {
         self.asked = true;
-        let until = Instant::now() + self.patience;
-        in_time(until, ask(self)).await?;
+        let until = Instant::now() + patience;
+        let answer = in_time(until, ask(self)).await?;
         self.asked = false;
-        Ok(())
+        Ok(answer)
     }
 }
 
 /// What `answer` brings until then.
-async fn in_time<T>(
+async fn in_time<T, E: From<sqlx::Error>>(
     until: Instant,
-    answer: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let late = || sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut));
     timeout_at(until, answer)
         .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        .unwrap_or_else(|_| Err(late().into()))
 }
 
 impl Deref for Connection {

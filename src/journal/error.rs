@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use sqlx::error::DatabaseError;
+use sqlx::migrate::MigrateError;
 
 /// A failure of the journal. Never shows a value of a row.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +65,7 @@ pub enum JournalError {
     NoSession,
     /// The schema could not be brought up to date.
     #[error("could not migrate the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
 }
 
 impl JournalError {
@@ -80,6 +81,22 @@ impl JournalError {
             Self::Unfit { .. }
             | Self::Refused { .. }
             | Self::Inconsistent { .. }
+            | Self::SchemaNewer { .. }
+            | Self::NoSession
+            | Self::Migrate(_) => false,
+        }
+    }
+
+    /// Whether what was asked for is at fault, such as a row that is damaged, so that the rest is worth a try;
+    /// else the database is, and whoever reads in order waits.
+    pub fn is_of_data(&self) -> bool {
+        match self {
+            Self::Unfit { code, .. } => class(code) == "XX",
+            Self::Refused { .. } | Self::Inconsistent { .. } => true,
+            Self::Unavailable(_)
+            | Self::Repeat(_)
+            | Self::Closed
+            | Self::LeaseLost
             | Self::SchemaNewer { .. }
             | Self::NoSession
             | Self::Migrate(_) => false,
@@ -213,6 +230,16 @@ impl From<sqlx::Error> for JournalError {
                 code,
                 source: error,
             },
+        }
+    }
+}
+
+impl From<MigrateError> for JournalError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            // What happens to any statement.
+            MigrateError::Execute(error) => error.into(),
+            other => Self::Migrate(other),
         }
     }
 }

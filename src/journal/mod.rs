@@ -5,6 +5,7 @@
 mod append;
 mod back_fill;
 mod batch;
+mod claims;
 mod closed_months;
 mod connection;
 mod custom;
@@ -47,6 +48,7 @@ pub use back_fill::BackFill;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
+pub use claims::{Claims, Moved};
 pub use connection::{Connection, Pool, Transaction};
 pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};
@@ -76,8 +78,10 @@ const CONNECTIONS: u32 = 16;
 const READING: u32 = 4;
 const READING_ACQUIRE: Duration = Duration::from_secs(2);
 const READING_STATEMENT: &str = "10s";
-/// A statement of a connection apart, which may wait for everybody else's.
+/// A change of the schema on a connection apart, which may wait for everybody else's statements.
 const LONG_STATEMENT: Duration = Duration::from_mins(30);
+/// A connection apart that nobody goes on with is ended by the server, with its locks.
+const IDLE_APART: &str = "60s";
 /// A connection that lay idle, or comes back, and does not answer within this time is dead.
 const PING_WITHIN: Duration = Duration::from_secs(2);
 /// One that was used this short a time ago is not asked first.
@@ -136,15 +140,18 @@ impl Journal {
         &self.pool
     }
 
-    /// A connection beside the pool, without a limit on statements: for work that may wait long
-    /// and whose settings and locks must end with it.
-    async fn own_connection(&self) -> Result<Connection, JournalError> {
+    /// A connection beside the pool, on which the server does not limit statements: for work that may wait long
+    /// and whose settings and locks must end with it. What takes longer than `patience` says so.
+    async fn own_connection(&self, patience: Duration) -> Result<Connection, JournalError> {
         let options = self.pool.shared().connect_options();
-        let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect())
+        let connecting = async {
+            let mut connection = options.connect().await?;
+            limit(&mut connection, "0", IDLE_APART).await?;
+            Ok(Connection::apart(connection, patience))
+        };
+        tokio::time::timeout(ACQUIRE_TIMEOUT, connecting)
             .await
-            .map_err(|_| JournalError::Unavailable(sqlx::Error::PoolTimedOut))??;
-        limit(&mut connection, "0").await?;
-        Ok(Connection::apart(connection, LONG_STATEMENT))
+            .unwrap_or_else(|_| Err(JournalError::busy()))
     }
 
     /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk, nor a server that is not as
@@ -217,7 +224,7 @@ fn connections(
         .after_release(|connection, _| {
             Box::pin(async move { ping(connection).await.map(|()| true) })
         })
-        .after_connect(move |connection, _| Box::pin(limit(connection, statement_timeout)))
+        .after_connect(move |connection, _| Box::pin(limit(connection, statement_timeout, "0")))
         .connect_lazy_with(options))
 }
 
@@ -231,15 +238,21 @@ async fn ping(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// Bounds every statement, and has one whose connection is gone ended, with the locks of a transaction that
 /// nobody goes on with. Said to the session and not at its start, which a
 /// pooler would refuse.
-async fn limit(connection: &mut PgConnection, statement_timeout: &str) -> Result<(), sqlx::Error> {
+async fn limit(
+    connection: &mut PgConnection,
+    statement_timeout: &str,
+    idle_timeout: &str,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
         SELECT
             set_config('statement_timeout', $1, false) AS statements,
             set_config('client_connection_check_interval', '1s', false) AS connections,
-            set_config('idle_in_transaction_session_timeout', '20s', false) AS locks
+            set_config('idle_in_transaction_session_timeout', '20s', false) AS locks,
+            set_config('idle_session_timeout', $2, false) AS sessions
         ",
         statement_timeout,
+        idle_timeout,
     )
     .fetch_one(connection)
     .await?;

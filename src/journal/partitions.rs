@@ -13,7 +13,7 @@ use crate::journal::{Connection, Pool, Transaction};
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use tracing::info;
 
-use crate::journal::JournalError;
+use crate::journal::{JournalError, LONG_STATEMENT};
 
 /// First and last year with partitions by month; what lies outside shares one on either side, so
 /// that forged dates cannot make more than these.
@@ -235,11 +235,16 @@ pub(super) async fn detach(connection: &mut Connection, range: Range) -> Result<
         format!("COMMENT ON TABLE {table} IS '{DROP_MARK}'"),
     )
     .await?;
-    run(
-        connection,
-        format!("ALTER TABLE events DETACH PARTITION {table} CONCURRENTLY"),
-    )
-    .await
+    let detach = format!("ALTER TABLE events DETACH PARTITION {table} CONCURRENTLY");
+    connection
+        .answer_within(LONG_STATEMENT, |driver| {
+            // Safe as below.
+            let detach =
+                async move { sqlx::query(&detach).persistent(false).execute(driver).await };
+            Box::pin(detach)
+        })
+        .await?;
+    Ok(())
 }
 
 /// Ends a detachment that was cut short. It waits for older transactions while it holds a lock

@@ -8,8 +8,9 @@ use serde::Serialize;
 use sqlx::migrate::{Migrate, Migrator};
 use tracing::info;
 
+use crate::journal::connection::ANSWER_WITHIN;
 use crate::journal::partitions::run;
-use crate::journal::{Connection, Journal, JournalError};
+use crate::journal::{Connection, Journal, JournalError, LONG_STATEMENT};
 
 /// Every migration of usher, in order.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -42,13 +43,11 @@ impl Journal {
         self.check_session()
             .await
             .map_err(JournalError::of_session)?;
-        let mut connection = self.own_connection().await?;
-        // Tried in a loop: a statement that waits for a lock is a transaction that an index made
-        // CONCURRENTLY under that lock would wait for in turn.
-        while !try_lock(&mut connection).await? {
-            tokio::time::sleep(LOCK_EVERY).await;
-        }
-        connection.ensure_migrations_table().await?;
+        let mut connection = self.own_connection(ANSWER_WITHIN).await?;
+        lock(&mut connection).await?;
+        connection
+            .answer(|driver| driver.ensure_migrations_table())
+            .await?;
         let pending = pending(&mut connection).await?;
         for migration in MIGRATOR.iter() {
             if pending.iter().all(|it| it.version != migration.version) {
@@ -61,7 +60,9 @@ impl Journal {
             if migration.no_tx {
                 drop_cut(&mut connection, &migration.sql).await?;
             }
-            connection.apply(migration).await?;
+            connection
+                .answer_within(LONG_STATEMENT, |driver| driver.apply(migration))
+                .await?;
             info!(
                 migration.version,
                 migration.description = %migration.description,
@@ -70,13 +71,18 @@ impl Journal {
         }
         // Compares what was applied before with what this usher holds. Not by `Migrator::run`, whose bounds
         // on a borrowed connection no task that is spawned can meet.
-        MIGRATOR.run_direct(&mut *connection).await?;
+        connection
+            .answer(|driver| Box::pin(MIGRATOR.run_direct(driver)))
+            .await?;
         Ok(())
     }
 
     /// Whether two connections are two sessions, and stay so.
     async fn check_session(&self) -> Result<(), JournalError> {
-        let mut connections = [self.own_connection().await?, self.own_connection().await?];
+        let mut connections = [
+            self.own_connection(ANSWER_WITHIN).await?,
+            self.own_connection(ANSWER_WITHIN).await?,
+        ];
         let mut seen = Vec::new();
         for _ in 0..3 {
             for connection in &mut connections {
@@ -97,7 +103,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::SchemaNewer`] when a newer usher was here.
     pub async fn pending_migrations(&self) -> Result<Vec<PendingMigration>, JournalError> {
-        let mut connection = self.own_connection().await?;
+        let mut connection = self.own_connection(ANSWER_WITHIN).await?;
         let pending = pending(&mut connection).await?;
         Ok(pending)
     }
@@ -126,6 +132,21 @@ async fn drop_cut(connection: &mut Connection, migration: &str) -> Result<(), Jo
     Ok(())
 }
 
+/// Takes the lock of whoever migrates, once nobody else has it.
+async fn lock(connection: &mut Connection) -> Result<(), JournalError> {
+    let mut told = false;
+    // Tried in a loop: a statement that waits for a lock is a transaction that an index made
+    // CONCURRENTLY under that lock would wait for in turn.
+    while !try_lock(connection).await? {
+        if !told {
+            info!("another instance changes the schema, waiting for it");
+            told = true;
+        }
+        tokio::time::sleep(LOCK_EVERY).await;
+    }
+    Ok(())
+}
+
 async fn try_lock(connection: &mut Connection) -> Result<bool, JournalError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT pg_try_advisory_lock($1) AS "locked!""#,
@@ -143,7 +164,9 @@ async fn pending(connection: &mut Connection) -> Result<Vec<PendingMigration>, J
     .fetch_one(&mut *connection)
     .await?;
     let applied = if was_migrated {
-        connection.list_applied_migrations().await?
+        connection
+            .answer(|driver| driver.list_applied_migrations())
+            .await?
     } else {
         Vec::new()
     };

@@ -16,6 +16,8 @@ use crate::journal::partitions::{self, Range};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
 
+/// A slice of old rows may be looked for among many.
+const SLICE_WITHIN: Duration = Duration::from_mins(5);
 /// For ending a detachment that was cut: less than attaching waits for the same lock.
 const FINISH_WITHIN: &str = "3s";
 
@@ -99,7 +101,7 @@ impl Journal {
         retention: &Retention,
         now: DateTime<Utc>,
     ) -> Result<Round, JournalError> {
-        let mut connection = self.own_connection().await?;
+        let mut connection = self.own_connection(SLICE_WITHIN).await?;
         let cutoffs = Cutoffs::of(retention, now);
         let mut round = Round::default();
         for chore in Chore::BEFORE_MONTHS {

@@ -27,7 +27,7 @@ pub use kafka::InProcessBroker;
 use crate::clock::Ids;
 use crate::config::KafkaConfig;
 use crate::http::health::Health;
-use crate::journal::Journal;
+use crate::journal::{Claims, Journal, ReaderName};
 use crate::publish::kafka::{Producer, Settings};
 use crate::publish::round::{RoundError, Way};
 use crate::publish::trouble::{Outlook, Trouble};
@@ -107,6 +107,7 @@ pub struct Publisher {
     ids: Ids,
     health: Health,
     turns: Turns,
+    claims: Claims,
     published: Published,
 }
 
@@ -123,6 +124,7 @@ impl Publisher {
     ) -> Result<Self, PublishError> {
         Ok(Self {
             turns: Turns::new(journal.clone(), LEASE.to_owned(), ids.next()),
+            claims: Claims::new(journal.clone(), ReaderName::Kafka, round::CLAIM),
             journal,
             settings: Settings::read(config)?,
             ids,
@@ -159,6 +161,10 @@ impl Publisher {
 }
 
 impl Work for Publisher {
+    fn claims(&self) -> Option<&Claims> {
+        Some(&self.claims)
+    }
+
     /// Runs rounds, each failed one with a new producer after a wait.
     async fn work(
         &self,

@@ -1,19 +1,17 @@
 //! One round: claim batches, send their events in order, wait for every report, strike the batches off.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
 use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
+use tracing::error;
 use uuid::Uuid;
 
 use crate::event::EventId;
 use crate::journal::{JournalError, OutboxRow, ReaderName, Unsendable};
-use crate::lifecycle::pause;
 use crate::publish::Publisher;
 use crate::publish::kafka::{Delivery, Handed, KafkaFailure, MESSAGE_TIMEOUT, Producer, Report};
 use crate::publish::message::Message;
@@ -23,7 +21,7 @@ use crate::telemetry::metrics as names;
 /// Batches of one round.
 const BATCHES: i64 = 64;
 /// Claims end before the lease that was renewed last, so that the next holder finds the oldest rows free.
-const CLAIM: Duration = Duration::from_secs(8);
+pub(super) const CLAIM: Duration = Duration::from_secs(8);
 const _: () = assert!(CLAIM.as_millis() < LEASE_TTL.as_millis());
 const _: () = assert!(MESSAGE_TIMEOUT.as_millis() < LEASE_TTL.as_millis());
 /// Bytes under way at once.
@@ -109,7 +107,6 @@ struct Round<'a> {
     producer: &'a Producer,
     way: Way,
     stopping: &'a CancellationToken,
-    lost: &'a CancellationToken,
     claimed: Vec<Claimed>,
     under_way: VecDeque<UnderWay>,
     bytes: usize,
@@ -139,39 +136,25 @@ impl Publisher {
             producer,
             way,
             stopping,
-            lost,
             claimed: claimed.collect(),
             under_way: VecDeque::new(),
             bytes: 0,
         };
         let batches: Vec<Uuid> = round.claimed.iter().map(|it| it.row.batch).collect();
+        self.claims.are(&batches).await;
         let outcome = tokio::select! {
+            // Nothing is sent once it is.
+            biased;
+            () = lost.cancelled() => Err(RoundError::Abandoned),
             outcome = round.send_all() => outcome,
-            never = self.hold_claims(&batches) => match never {},
         };
+        self.claims.are(&[]).await;
         if outcome.is_err() {
             producer.purge();
             round.count_lost();
         }
         let finished = round.settle().await;
         outcome.and(finished)
-    }
-}
-
-impl Publisher {
-    /// Holds on to what is claimed for as long as it takes: a large batch takes longer than a claim.
-    async fn hold_claims(&self, batches: &[Uuid]) -> Infallible {
-        loop {
-            sleep(CLAIM / 4).await;
-            let held = self.journal.hold_claims(ReaderName::Kafka, batches, CLAIM);
-            if let Err(error) = held.await {
-                // What is owed anew meanwhile stays in the outbox.
-                debug!(
-                    error = error.chain(),
-                    "could not hold on to claimed batches"
-                );
-            }
-        }
     }
 }
 
@@ -195,7 +178,7 @@ impl Round<'_> {
         let row = &self.claimed[batch].row;
         let events = match journal.events_of(row).await {
             Ok(events) => events,
-            Err(error) if error.is_outage() => return Err(error.into()),
+            Err(error) if !error.is_of_data() => return Err(error.into()),
             Err(error) => {
                 error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
                 journal
@@ -216,7 +199,6 @@ impl Round<'_> {
     }
 
     async fn send(&mut self, batch: usize, message: Message) -> Result<(), RoundError> {
-        self.check_lease()?;
         let bytes = message.size();
         let at_once = match self.way {
             Way::Together => BYTES_IN_FLIGHT,
@@ -241,30 +223,20 @@ impl Round<'_> {
                 }
                 Handed::TooLarge => return self.set_aside(batch, message.id, bytes).await,
                 Handed::Full if self.under_way.is_empty() => {
-                    pause(NO_ROOM, self.lost).await;
-                    self.check_lease()?;
+                    sleep(NO_ROOM).await;
                 }
                 Handed::Full => self.next_report().await?,
             }
         }
     }
 
-    fn check_lease(&self) -> Result<(), RoundError> {
-        if self.lost.is_cancelled() {
-            return Err(RoundError::Abandoned);
-        }
-        Ok(())
-    }
-
     /// Waits for the report of the message that was handed over first.
     async fn next_report(&mut self) -> Result<(), RoundError> {
-        self.check_lease()?;
         let Some(first) = self.under_way.front_mut() else {
             return Ok(());
         };
         let outcome = tokio::select! {
             outcome = timeout(STALLED, first.report.outcome()) => outcome,
-            () = self.lost.cancelled() => return Err(RoundError::Abandoned),
             () = after(LAST_REPORTS, self.stopping) => return Err(RoundError::Abandoned),
         };
         match outcome {

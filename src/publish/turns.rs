@@ -1,8 +1,5 @@
 //! One instance at a time works for a reader: taking the lease, keeping it, and giving it up. Knows nothing of the work.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -13,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::journal::{Journal, Lease};
+use crate::journal::{Claims, Journal, Lease, Moved};
 use crate::lifecycle::pause;
 use crate::publish::trouble::{Outlook, Trouble};
 
@@ -36,6 +33,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) trait Work {
     /// How long it may wait for one thing.
     const STANDS_STILL: Duration = STANDS_STILL;
+
+    /// What it has claimed, to be held on to as long as it goes on.
+    fn claims(&self) -> Option<&Claims> {
+        None
+    }
 
     /// Works until `stopping` or `lost` fires, and sends nothing once `lost` did.
     fn work(
@@ -101,12 +103,17 @@ impl Turns {
         let moved = Moved::now();
         // Each is looked after only when it is woken, else renewing would look like work.
         let mut both = FuturesUnordered::<BoxFuture<'_, ()>>::new();
-        both.push(Box::pin(self.keep_lease(
-            held_since,
-            (&moved, W::STANDS_STILL),
-            &lost,
-            &done,
-        )));
+        both.push(Box::pin(async {
+            let moved = (&moved, W::STANDS_STILL);
+            let keep_lease = self.keep_lease(held_since, moved, &lost, &done);
+            match work.claims() {
+                Some(claims) => tokio::select! {
+                    () = keep_lease => {}
+                    never = claims.keep(moved.0, moved.1) => match never {},
+                },
+                None => keep_lease.await,
+            }
+        }));
         both.push(Box::pin(async {
             moved.with(work.work(trouble, stopping, &lost)).await;
             done.cancel();
@@ -154,32 +161,6 @@ impl Turns {
                 }
             }
         }
-    }
-}
-
-/// When some work last went on.
-struct Moved(Mutex<Instant>);
-
-impl Moved {
-    fn now() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-
-    fn ago(&self) -> Duration {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .elapsed()
-    }
-
-    /// Does `work` and notes whenever something came that it waited for.
-    async fn with<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            work.as_mut().poll(context)
-        })
-        .await
     }
 }
 

@@ -2,7 +2,7 @@
 //! transaction that enqueues what follows from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,9 @@ use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
 use crate::directory::{Directory, Touched};
 use crate::event::{AuditEvent, Signal, SignalKind};
-use crate::journal::{Journal, JournalError, OutboxRow, Owed, ReaderName, StoredEvent, finish_in};
+use crate::journal::{
+    Claims, Journal, JournalError, OutboxRow, Owed, ReaderName, StoredEvent, finish_in,
+};
 use crate::lifecycle::pause;
 use crate::react::call_off::CallingOff;
 use crate::react::custom::{self, Waiting};
@@ -30,9 +32,11 @@ use crate::rules::RuleSet;
 
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
-/// How long a claim holds without renewal, which comes three times as often: what a crashed
+/// How long a claim holds without renewal, which comes four times as often: what a crashed
 /// instance had in hand waits that long.
 const HOLD: Duration = Duration::from_secs(15);
+/// A batch that waits longer for one thing is no longer held on to: another instance may do better.
+const STANDS_STILL: Duration = Duration::from_secs(20);
 /// How often the outbox is looked at when nothing wakes the reader.
 const POLL: Duration = Duration::from_millis(250);
 /// The header of an entry tells whole seconds, and its own time may be a little later.
@@ -85,6 +89,8 @@ pub struct Reactor {
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
     waiting: Waiting,
+    /// What keeps the outbox from being read, in plain words.
+    trouble: watch::Sender<Option<String>>,
 }
 
 impl Reactor {
@@ -111,7 +117,13 @@ impl Reactor {
             writing: RwLock::new(()),
             failures: Mutex::default(),
             waiting: Waiting::default(),
+            trouble: watch::Sender::default(),
         }
+    }
+
+    /// What keeps the outbox from being read, as long as something does; in plain words, without any name or address.
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
     }
 
     /// Reads the outbox, and decides about everyone pending now and then, until `stop` fires.
@@ -127,61 +139,61 @@ impl Reactor {
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing appended in between is slept through.
             let appended = self.journal.appended(POLL);
-            match self.claim().await {
-                Ok(rows) if rows.is_empty() => {
+            let taken = Box::pin(self.take_some()).await;
+            let trouble = taken.as_ref().err().map(JournalError::plain);
+            self.trouble.send_if_modified(|said| {
+                let news = *said != trouble;
+                *said = trouble;
+                news
+            });
+            match taken {
+                Ok(0) => {
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = appended => {}
                     }
                 }
-                Ok(rows) => Box::pin(self.take_all(&rows)).await,
+                Ok(_) => {}
                 Err(error) => {
-                    warn!(error = error.chain(), "could not claim outbox rows");
+                    warn!(error = error.chain(), "could not read the outbox");
                     pause(TROUBLE, stop).await;
                 }
             }
         }
     }
 
-    /// Handles the batches one after the other, and holds on to those that are left meanwhile.
-    async fn take_all(&self, rows: &[OutboxRow]) {
+    /// Handles some of what is owed; answers how many batches.
+    async fn take_some(&self) -> Result<usize, JournalError> {
+        let rows = self.claim().await?;
+        if !rows.is_empty() {
+            self.take_all(&rows).await?;
+        }
+        Ok(rows.len())
+    }
+
+    /// Handles the batches one after the other, and holds on to those that are left meanwhile. Where it cannot go on
+    /// they are owed as they were.
+    async fn take_all(&self, rows: &[OutboxRow]) -> Result<(), JournalError> {
         let batches: Vec<Uuid> = rows.iter().map(|row| row.batch).collect();
-        let at = AtomicUsize::new(0);
+        let claims = Claims::new(self.journal.clone(), ReaderName::React, HOLD);
         let work = async {
             for (index, row) in rows.iter().enumerate() {
-                at.store(index, Ordering::Relaxed);
-                Box::pin(self.take(row)).await;
-            }
-        };
-        let hold = async {
-            loop {
-                tokio::time::sleep(HOLD / 3).await;
-                let left = &batches[at.load(Ordering::Relaxed)..];
-                let held = self.journal.hold_claims(ReaderName::React, left, HOLD);
-                if let Err(error) = held.await {
-                    // Whoever takes a batch over does no deed twice.
-                    debug!(
-                        error = error.chain(),
-                        "could not hold on to claimed batches"
-                    );
+                claims.are(&batches[index..]).await;
+                if let Err(error) = Box::pin(self.take(row)).await {
+                    claims.are(&[]).await;
+                    self.put_back(&batches[index..], Duration::ZERO).await;
+                    return Err(error);
                 }
             }
+            Ok(())
         };
-        tokio::select! {
-            () = work => {}
-            () = hold => {}
-        }
+        claims.during(STANDS_STILL, work).await
     }
 
     /// Handles what is owed at the moment and in nobody else's hands, without waiting for more.
     pub async fn drain(&self) -> Result<(), JournalError> {
-        loop {
-            let rows = self.claim().await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            Box::pin(self.take_all(&rows)).await;
-        }
+        while Box::pin(self.take_some()).await? > 0 {}
+        Ok(())
     }
 
     /// Claims what is to be read. Entries that are too old to be a hint or a signal, as a replay
@@ -216,15 +228,22 @@ impl Reactor {
     }
 
     /// Handles one batch, whatever becomes of it.
+    ///
+    /// # Errors
+    /// When no other batch is worth a try either: the database is not as usher needs it. The batch is not put back then.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
-    async fn take(&self, row: &OutboxRow) {
+    async fn take(&self, row: &OutboxRow) -> Result<(), JournalError> {
         let error = match self.handle(row).await {
             Ok(Handled::Done) => {
                 self.failures().remove(&row.batch);
                 self.waiting.end(row.batch);
-                return;
+                return Ok(());
             }
-            Ok(Handled::Later(wait)) => return self.put_back(row, wait).await,
+            Ok(Handled::Later(wait)) => {
+                self.put_back(&[row.batch], wait).await;
+                return Ok(());
+            }
+            Err(error) if !error.is_outage() && !error.is_of_data() => return Err(error),
             Err(error) => error,
         };
         // An outage is nobody's fault and counts for nothing.
@@ -233,7 +252,8 @@ impl Reactor {
                 error = error.chain(),
                 "could not handle a batch, trying again"
             );
-            return self.put_back(row, TROUBLE).await;
+            self.put_back(&[row.batch], TROUBLE).await;
+            return Ok(());
         }
         error!(
             error = error.chain(),
@@ -245,18 +265,16 @@ impl Reactor {
             }
             Err(error) => warn!(error = error.chain(), "could not strike a batch off"),
         }
+        Ok(())
     }
 
-    /// Gives a batch back for a while.
-    async fn put_back(&self, row: &OutboxRow, wait: Duration) {
-        let released = self
-            .journal
-            .release(ReaderName::React, &[row.batch], wait)
-            .await;
+    /// Gives batches back for a while.
+    async fn put_back(&self, batches: &[Uuid], wait: Duration) {
+        let released = self.journal.release(ReaderName::React, batches, wait).await;
         if let Err(error) = released {
             debug!(
                 error = error.chain(),
-                "could not release a batch, its claim runs out"
+                "could not release batches, their claims run out"
             );
         }
     }

@@ -3,9 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::DateTime;
 use reqwest::{Client, StatusCode};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use usher::clock::{Clock, Ids};
+use usher::event::{Verdict, parse};
+use usher::http::health::Health;
+use usher::journal::{Journal, Lane, NewBatch, NewEvent, ReaderName, Source};
 use usher::lifecycle::Lifecycle;
+use usher::publish::Publisher;
 
 use crate::support::database::TestDatabase;
 use crate::support::environment::dead_for;
@@ -131,5 +140,130 @@ async fn a_stop_does_not_wait_for_dead_connections() {
     usher.terminate().await;
     assert_eq!(usher.exit(STOPS).await.code(), Some(0));
     assert!(!installation.log().contains("panicked"));
+    database.drop().await;
+}
+
+/// Less than a statement may wait for its answer, and more than work may stand still.
+const TAKEN_UP: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live() {
+    let database = TestDatabase::create().await;
+    let kafka = TestKafka::start(Broker::InProcess).await;
+    let network = Network::to(&database).await;
+    let journal = Journal::open(&database.url()).unwrap();
+    journal.migrate().await.unwrap();
+    let since = DateTime::UNIX_EPOCH;
+    let activated = journal.activate_reader(ReaderName::Kafka, since).await;
+    activated.unwrap();
+    let (clock, health) = (Clock::system(), Health::default());
+    let ids = Ids::new(clock.clone());
+    let over_network = Journal::open(network.url()).unwrap();
+    let publisher = Publisher::new(over_network, &kafka.config, ids.clone(), health).unwrap();
+    let lifecycle = Lifecycle::new();
+    lifecycle.spawn("publish", publisher.run(lifecycle.stopping()));
+    let mut record = Record::of(&database).await;
+    eventually("it is the publisher's turn", GOES_ON, async || {
+        record.rows_of("leases").await == 1
+    })
+    .await;
+
+    let mut holder = journal.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE repeats IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let raw = Entry::numbered(1).json();
+    let batch = NewBatch {
+        id: ids.next(),
+        source: Source::Webhook,
+        lane: Lane::Live,
+        part_of: None,
+        received_at: clock.now(),
+        requests: Vec::new(),
+        events: vec![NewEvent {
+            event: parse(raw.as_bytes()).unwrap(),
+            raw: raw.into(),
+            verdict: Verdict::Unsigned,
+            request: None,
+        }],
+        quarantined: Vec::new(),
+    };
+    journal.append(&batch).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the batch is being read", GOES_ON, async || {
+        record.number(waiting).await == 1
+    })
+    .await;
+    network.go_dead();
+    network.mend();
+    holder.rollback().await.unwrap();
+    eventually("kafka is owed nothing", TAKEN_UP, async || {
+        record.owed_to_kafka().await == 0
+    })
+    .await;
+    assert_eq!(kafka.messages().await.len(), 1);
+    lifecycle.shut_down().await;
+    journal.close().await;
+    database.drop().await;
+}
+
+/// Lets everybody in and answers nothing.
+async fn silent_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    Lifecycle::new().spawn("silent server", async move {
+        let mut sockets = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            socket.read_buf(&mut Vec::new()).await.unwrap();
+            // Authentication is over, and it is ready for a query.
+            let welcome = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+            socket.write_all(welcome).await.unwrap();
+            sockets.push(socket);
+        }
+        drop(sockets);
+    });
+    format!("postgres://usher@{address}/usher?sslmode=disable")
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_once_it_is_made_holds_no_start_up() {
+    let journal = Journal::open(&silent_server().await).unwrap();
+    let asked = timeout(ANSWERED, journal.pending_migrations()).await;
+    let error = asked.expect("it ends").unwrap_err();
+    assert!(error.is_outage(), "{error}");
+    let migrated = timeout(ANSWERED, journal.migrate()).await;
+    let error = migrated.expect("it ends").unwrap_err();
+    assert!(error.is_outage(), "{error}");
+}
+
+/// A little longer than a statement may wait for its answer.
+const GIVEN_UP: Duration = Duration::from_secs(45);
+
+#[tokio::test]
+async fn an_instance_that_waits_to_migrate_gives_a_dead_connection_up() {
+    let database = TestDatabase::create().await;
+    let network = Network::to(&database).await;
+    let mut record = Record::of(&database).await;
+    // The lock of another instance that migrates.
+    record.run("SELECT pg_advisory_lock(129138533167619)").await;
+    let journal = Journal::open(network.url()).unwrap();
+    let die = async {
+        let asked = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%'
+                AND pid <> pg_backend_pid()";
+        eventually("it waits for the lock", GOES_ON, async || {
+            record.number(asked).await == 1
+        })
+        .await;
+        network.go_dead();
+        network.mend();
+    };
+    let migrate = async { timeout(GIVEN_UP, journal.migrate()).await };
+    let (migrated, ()) = tokio::join!(migrate, die);
+    let error = migrated.expect("it ends").unwrap_err();
+    assert!(error.is_outage(), "{error}");
+    journal.close().await;
     database.drop().await;
 }

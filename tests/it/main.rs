@@ -36,6 +36,10 @@
 //! | a clock of the database that went back, one of an instance that is ahead | `readers::a_database_whose_clock_went_back_leaves_out_nothing_of_a_past`, `react::heard::an_instance_whose_clock_is_ahead_takes_no_news_for_old` |
 //! | a change of readers beside an append that takes long | `readers::a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other` |
 //! | an index whose making was cut | `upkeep::an_index_whose_making_was_cut_is_made_anew` |
+//! | a right that readers of the outbox lack | `own_trouble::a_right_that_readers_lack_puts_no_batch_off_and_is_told` |
+//! | a connection that dies under work while others live | `dead_sockets::a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live`, `readers::claims_are_held_on_to_as_long_as_work_goes_on` |
+//! | a connection that dies at the start | `dead_sockets::a_connection_that_dies_once_it_is_made_holds_no_start_up`, `dead_sockets::an_instance_that_waits_to_migrate_gives_a_dead_connection_up` |
+//! | Kafka that is slow | `publish::a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]

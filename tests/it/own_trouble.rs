@@ -8,15 +8,19 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use usher::clock::Clock;
 use usher::intake::MAX_ENTRIES;
 use usher::journal::Journal;
+use usher::lifecycle::Lifecycle;
 
 use crate::support::app::AUTHORIZATION;
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
+use crate::support::kafka::{Broker, TestKafka};
 use crate::support::process::{Installation, Process, settings};
+use crate::support::receiver::Receiver;
 use crate::support::record::Record;
-use crate::support::signer::Entry;
+use crate::support::signer::{Entry, Signer};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -53,6 +57,13 @@ const DAMAGED: Trouble = Trouble {
     told: "the database reports damage (XX002)",
 };
 
+/// Only what is known already comes to it.
+const UNCOUNTED: Trouble = Trouble {
+    begin: "DO $$ BEGIN EXECUTE format('REVOKE UPDATE ON repeats FROM %I', current_database()); END $$",
+    end: "DO $$ BEGIN EXECUTE format('GRANT UPDATE ON repeats TO %I', current_database()); END $$",
+    told: "usher lacks a right in the database (42501)",
+};
+
 #[tokio::test]
 async fn what_the_database_refuses_for_a_reason_of_its_own_is_kept_for_later() {
     tokio::join!(
@@ -60,6 +71,7 @@ async fn what_the_database_refuses_for_a_reason_of_its_own_is_kept_for_later() {
         in_trouble(&REVOKED, true),
         in_trouble(&RENAMED, false),
         in_trouble(&DAMAGED, false),
+        in_trouble(&UNCOUNTED, false),
     );
 }
 
@@ -86,9 +98,10 @@ async fn in_trouble(trouble: &Trouble, with_spool: bool) {
     } else {
         StatusCode::TOO_MANY_REQUESTS
     };
-    // Alone and together.
+    // Alone and together, each with an entry that is known.
     let deliver = async |number: u64| {
-        let status = usher.deliver(&lines(number..number + 2)).await;
+        let entries = [lines(number..number + 2), lines(0..1)].concat();
+        let status = usher.deliver(&entries).await;
         assert_eq!(status, Some(refused), "{}", trouble.told);
     };
     for number in 5..8 {
@@ -239,6 +252,76 @@ async fn a_body_that_was_kept_aside_never_becomes_an_event() {
     assert!(told.contains(expected), "{told}");
     assert_eq!(record.event_ids().await.len(), 1);
     assert_eq!(record.rows_of("quarantine").await, 3);
+    usher.kill().await;
+    database.drop().await;
+}
+
+/// What readers of the outbox look up for each event.
+const UNREADABLE: Trouble = Trouble {
+    begin: "DO $$ BEGIN EXECUTE format('REVOKE SELECT ON repeats FROM %I', current_database()); END $$",
+    end: "DO $$ BEGIN EXECUTE format('GRANT SELECT ON repeats TO %I', current_database()); END $$",
+    told: "usher lacks a right in the database (42501)",
+};
+
+#[tokio::test]
+async fn a_right_that_readers_lack_puts_no_batch_off_and_is_told() {
+    let konnect = Signer::new(7).serve(&Lifecycle::new()).await;
+    let (database, url) = TestDatabase::create_with_owner().await;
+    let kafka = TestKafka::start(Broker::InProcess).await;
+    let receiver = Receiver::start().await;
+    let mut settings = settings(&database, &konnect);
+    settings["database"]["url"] = json!(url);
+    settings["konnect"]["token"] = json!("token");
+    let brokers = kafka.config.brokers.as_deref().unwrap();
+    settings["kafka"] = json!({ "brokers": brokers, "topic": kafka.config.topic });
+    settings["forward"] = json!([{ "url": receiver.url() }]);
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    let mut record = Record::of(&database).await;
+    let readers = "SELECT count(*) FROM readers";
+    eventually("all readers read", PATIENCE, async || {
+        record.number(readers).await == 3
+    })
+    .await;
+
+    record.run(UNREADABLE.begin).await;
+    // Fresh enough to be reacted to.
+    let now = Clock::system().now().format("%FT%TZ").to_string();
+    let fresh = |line: String| line.replace("2026-06-23T14:28:47Z", &now);
+    let sent: Vec<String> = lines(0..30).into_iter().map(fresh).collect();
+    for line in &sent {
+        let status = usher.deliver(std::slice::from_ref(line)).await;
+        assert_eq!(status, Some(StatusCode::OK));
+    }
+    let told = |parts: &Value| {
+        let parts = parts.as_object().unwrap().iter();
+        let told = parts
+            .filter(|(_, part)| part["status"] == "degraded" && part["detail"] == UNREADABLE.told);
+        told.count()
+    };
+    eventually("each reader says so", PATIENCE, async || {
+        told(&usher.parts().await) == 3
+    })
+    .await;
+    // Long enough for rounds that would put everything off.
+    for _ in 0..100 {
+        assert_eq!(told(&usher.parts().await), 3);
+    }
+    let put_off = "SELECT count(*) FROM outbox WHERE claimed_until > now() + interval '1 min'";
+    assert_eq!(record.number(put_off).await, 0);
+    assert_eq!(record.number("SELECT count(*) FROM outbox").await, 90);
+
+    record.run(UNREADABLE.end).await;
+    eventually("nothing is owed", PATIENCE, async || {
+        record.number("SELECT count(*) FROM outbox").await == 0
+    })
+    .await;
+    assert_eq!(receiver.entries(), sent);
+    assert_eq!(kafka.messages().await.len(), sent.len());
+    eventually("all is well again", PATIENCE, async || {
+        told(&usher.parts().await) == 0
+    })
+    .await;
     usher.kill().await;
     database.drop().await;
 }

@@ -501,6 +501,35 @@ async fn the_outbox_waits_until_it_is_back(kafka: TestKafka) {
 }
 
 #[tokio::test]
+async fn a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once() {
+    let mut scene = Scene::with(Broker::InProcess).await;
+    // Five requests are under way at once, and two of these entries are too much for one.
+    scene.kafka.answer_after(Duration::from_secs(1)).await;
+    let large = "x".repeat(300_000);
+    let lines = (0..60).map(|number| login("ada", number, &large));
+    scene.append_lines(lines.collect()).await;
+    let running = [scene.start(), scene.start()];
+    let claimed = async |how: &str| {
+        let claimed = format!("SELECT count(*) FROM outbox WHERE claimed_until {how} now()");
+        let claimed = sqlx::query_scalar::<_, i64>(&claimed).fetch_one(scene.journal.pool());
+        claimed.await.expect("the database answers")
+    };
+    eventually("it is claimed", PATIENCE, async || claimed(">").await == 1).await;
+    let began = Instant::now();
+    eventually("the outbox drains", PATIENCE, async || {
+        assert_eq!(claimed("<").await, 0, "after {:?}", began.elapsed());
+        scene.owed().await == 0
+    })
+    .await;
+    assert!(began.elapsed() > Duration::from_secs(9), "not slow enough");
+    assert_eq!(scene.kafka.messages().await.len(), 60);
+    for publisher in running {
+        publisher.stop().await;
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn whoever_lost_the_lease_sends_no_more() {
     let mut scene = Scene::with(Broker::InProcess).await;
     let running = scene.start();

@@ -10,7 +10,7 @@ use usher::clock::{Clock, Ids};
 use usher::event::{EventId, Verdict, parse};
 use usher::http::health::Health;
 use usher::journal::{
-    Journal, Lane, NewBatch, NewEvent, NewVerdict, OutboxRow, ReaderName, Source,
+    Claims, Journal, Lane, NewBatch, NewEvent, NewVerdict, OutboxRow, ReaderName, Source,
 };
 use usher::lifecycle::Lifecycle;
 use usher::telemetry;
@@ -206,6 +206,35 @@ async fn holding_on_to_claims_leaves_what_is_put_off_put_off() {
     assert_eq!(record.number(later).await, 1);
     let held = "SELECT count(*) FROM outbox WHERE claimed_until > now()";
     assert_eq!(record.number(held).await, 2);
+    record.end().await;
+}
+
+#[tokio::test]
+async fn claims_are_held_on_to_as_long_as_work_goes_on() {
+    let record = Record::with_kafka().await;
+    record.owe(1, 2).await;
+    let hold = Duration::from_secs(2);
+    let rows = record.journal.claim(KAFKA, ROUND, hold).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| row.batch).collect();
+    let claims = Claims::new(record.journal.clone(), KAFKA, hold);
+    claims.are(&rows[1..]).await;
+    let free = "SELECT count(*) FROM outbox WHERE claimed_until < now()";
+    let began = Instant::now();
+    // Each of its looks is something that came.
+    let work = async {
+        while began.elapsed() < hold * 2 {
+            record.number(free).await;
+        }
+    };
+    claims.during(hold, work).await;
+    assert_eq!(record.number(free).await, 1);
+    let let_go = eventually("all are let go", PATIENCE, async || {
+        record.number(free).await == 2
+    });
+    tokio::select! {
+        () = claims.during(hold, std::future::pending()) => {}
+        () = let_go => {}
+    }
     record.end().await;
 }
 
@@ -471,5 +500,30 @@ async fn readers_are_listed_and_retired_by_hand() {
             .lines(0)
             .is_empty()
     );
+    record.end().await;
+}
+
+#[tokio::test]
+async fn readers_are_listed_by_the_api_as_by_the_command() {
+    let record = Record::with_kafka().await;
+    record.append(1).await;
+    let now = Clock::system().now();
+    let activated = record.journal.activate_reader(ReaderName::React, now).await;
+    activated.unwrap();
+    let mut settings = settings(&record.database, "http://127.0.0.1:9");
+    settings["console"]["tokens"][0]["role"] = json!("reader");
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    let rows = usher.rows("/api/v1/readers").await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows[0]["reader"], "kafka");
+    assert_eq!(rows[0]["batches"], 1);
+    let listed = installation.run(&["readers", "--json"]).await.lines(0);
+    assert_eq!(rows, listed);
+    // A page of one, and the one after it.
+    assert_eq!(usher.rows("/api/v1/readers?limit=1").await, rows[..1]);
+    let next = "/api/v1/readers?limit=1&cursor=a2Fma2E";
+    assert_eq!(usher.rows(next).await, rows[1..]);
+    usher.kill().await;
     record.end().await;
 }

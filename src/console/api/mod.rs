@@ -7,6 +7,7 @@ mod deliveries;
 mod events;
 mod page;
 mod quarantine;
+mod readers;
 mod tokens;
 
 use axum::Router;
@@ -39,6 +40,7 @@ pub fn router(api: Api, tokens: Tokens) -> Router {
         .route("/api/v1/deliveries", get(deliveries::list_deliveries))
         .route("/api/v1/quarantine", get(quarantine::list_quarantine))
         .route("/api/v1/quarantine/{id}", get(quarantine::get_quarantine))
+        .route("/api/v1/readers", get(readers::list_readers))
         .route("/api/v1/actions", get(actions::list_actions))
         .route("/api/v1/actions/{id}", get(by_hand::get_action))
         .route("/api/v1/actions/{id}/{verb}", post(by_hand::intervene))

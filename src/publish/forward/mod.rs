@@ -194,7 +194,7 @@ impl Forwarder {
     async fn entries_of(&self, row: &OutboxRow) -> Result<Option<Vec<StoredEvent>>, RoundError> {
         let mut events = match self.journal.events_of(row).await {
             Ok(events) => events,
-            Err(error) if error.is_outage() => return Err(error.into()),
+            Err(error) if !error.is_of_data() => return Err(error.into()),
             Err(error) => {
                 error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
                 let reader = self.endpoint.reader;

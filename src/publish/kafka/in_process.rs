@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
@@ -20,10 +21,15 @@ pub struct InProcessBroker {
     wishes: mpsc::SyncSender<Wish>,
 }
 
-/// Whether the broker is to answer, and where to say that it is done.
+/// How the broker is to behave, and where to say that it does.
 struct Wish {
-    reachable: bool,
+    behave: Behaviour,
     done: oneshot::Sender<Result<(), KafkaError>>,
+}
+
+enum Behaviour {
+    Reachable(bool),
+    AnswersAfter(Duration),
 }
 
 impl fmt::Debug for InProcessBroker {
@@ -64,9 +70,18 @@ impl InProcessBroker {
 
     /// Cuts every connection and refuses new ones, or accepts them again. What was stored stays.
     pub async fn set_reachable(&self, reachable: bool) -> Result<(), PublishError> {
+        self.wish(Behaviour::Reachable(reachable)).await
+    }
+
+    /// Answers each request so much later.
+    pub async fn answer_after(&self, delay: Duration) -> Result<(), PublishError> {
+        self.wish(Behaviour::AnswersAfter(delay)).await
+    }
+
+    async fn wish(&self, behave: Behaviour) -> Result<(), PublishError> {
         let (done, doing) = oneshot::channel();
         // An ended thread drops the other end, which the wait below tells.
-        drop(self.wishes.try_send(Wish { reachable, done }));
+        drop(self.wishes.try_send(Wish { behave, done }));
         answer(doing).await
     }
 }
@@ -90,11 +105,11 @@ fn serve(
     cluster: &MockCluster<'static, impl rdkafka::ClientContext>,
     to_do: &mpsc::Receiver<Wish>,
 ) {
-    for Wish { reachable, done } in to_do {
-        let outcome = if reachable {
-            cluster.broker_up(BROKER)
-        } else {
-            cluster.broker_down(BROKER)
+    for Wish { behave, done } in to_do {
+        let outcome = match behave {
+            Behaviour::Reachable(true) => cluster.broker_up(BROKER),
+            Behaviour::Reachable(false) => cluster.broker_down(BROKER),
+            Behaviour::AnswersAfter(delay) => cluster.broker_round_trip_time(BROKER, delay),
         };
         drop(done.send(outcome));
     }

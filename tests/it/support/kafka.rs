@@ -261,6 +261,15 @@ impl TestKafka {
         }
     }
 
+    /// Has the broker in process answer each request so much later.
+    pub async fn answer_after(&self, delay: Duration) {
+        let in_process = self.in_process.as_ref().expect("a broker in process");
+        in_process
+            .answer_after(delay)
+            .await
+            .expect("the broker obeys");
+    }
+
     async fn answers(&self) {
         let consumer: StreamConsumer = self.client().create().expect("a client");
         eventually("Kafka answers", START, async || {

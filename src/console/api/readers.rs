@@ -1,0 +1,30 @@
+//! `/api/v1/readers`.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::Value;
+
+use crate::console::api::Api;
+use crate::console::api::page::{Page, Parameters, journal_problem};
+use crate::console::render;
+use crate::http::Problem;
+use crate::journal::Standing;
+
+/// The readers of the outbox by name, with what each is owed. There are few, so that all are read for every page.
+pub(super) async fn list_readers(
+    State(api): State<Api>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<Value>>, Problem> {
+    let limit = parameters.limit()?;
+    let after = parameters.cursor::<1>()?;
+    let pager = parameters.finish()?;
+    let readers = api.reading.readers().await;
+    let mut readers = readers.map_err(|error| journal_problem(&error))?;
+    if let Some([after]) = after {
+        readers.retain(|row| row.reader > after);
+    }
+    let position = |row: &Standing| row.reader.clone();
+    Ok(Json(pager.page(readers, limit, position, |row| {
+        render::reader(&row)
+    })))
+}

@@ -1,0 +1,112 @@
+//! Holding on to the batches that a reader has claimed, as long as its work goes on. Work that waits too long for one
+//! thing stands still, most likely for a connection that is dead: somebody else may do better.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::journal::{Journal, JournalError, ReaderName};
+
+/// When some work last went on.
+#[derive(Debug)]
+pub struct Moved(Mutex<Instant>);
+
+impl Moved {
+    /// Just now.
+    pub fn now() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    /// How long ago that is.
+    pub fn ago(&self) -> Duration {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
+    }
+
+    /// Does `work` and notes whenever something came that it waited for. Whatever else the same task waits for must
+    /// not have `work` polled.
+    pub async fn with<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
+/// What a reader has in hand.
+#[derive(Debug)]
+pub struct Claims {
+    journal: Journal,
+    reader: ReaderName,
+    hold: Duration,
+    batches: AsyncMutex<Vec<Uuid>>,
+}
+
+impl Claims {
+    /// None yet; they are to last for `hold` at a time.
+    pub fn new(journal: Journal, reader: ReaderName, hold: Duration) -> Self {
+        Self {
+            journal,
+            reader,
+            hold,
+            batches: AsyncMutex::default(),
+        }
+    }
+
+    /// From now on only these are held on to: nothing else is renewed once this returns.
+    pub async fn are(&self, batches: &[Uuid]) {
+        *self.batches.lock().await = batches.to_vec();
+    }
+
+    /// Holds on to them, but not while the work stands still for `at_most` or longer.
+    pub async fn keep(&self, moved: &Moved, at_most: Duration) -> Infallible {
+        loop {
+            sleep(self.hold / 4).await;
+            if moved.ago() >= at_most {
+                continue;
+            }
+            let batches = self.batches.lock().await;
+            if batches.is_empty() {
+                continue;
+            }
+            let held = self.journal.hold_claims(self.reader, &batches, self.hold);
+            let held = timeout(self.hold / 2, held).await;
+            if let Err(error) = held.unwrap_or_else(|_| Err(JournalError::busy())) {
+                // What is owed anew meanwhile stays in the outbox, and nobody does a deed twice.
+                debug!(
+                    reader = %self.reader,
+                    error = error.chain(),
+                    "could not hold on to claimed batches"
+                );
+            }
+        }
+    }
+
+    /// Does `work` and holds on to them meanwhile.
+    #[expect(clippy::missing_panics_doc, reason = "holding on never ends")]
+    pub async fn during<T>(&self, at_most: Duration, work: impl Future<Output = T> + Send) -> T {
+        let moved = Moved::now();
+        // Each is looked after only when it is woken, else renewing would look like work.
+        let mut both = FuturesUnordered::<BoxFuture<'_, T>>::new();
+        both.push(Box::pin(async {
+            match self.keep(&moved, at_most).await {}
+        }));
+        both.push(Box::pin(moved.with(work)));
+        let done = both.next().await;
+        done.expect("holding on never ends, so that this is the work")
+    }
+}
