@@ -17,8 +17,8 @@ use crate::lifecycle::Lifecycle;
 
 /// A transaction takes no further request once it has as many rows: larger ones gain nothing.
 const ROWS: usize = 1_000;
-/// Transactions under way at once: while one waits for the disk, the other one is written.
-const AT_ONCE: usize = 2;
+/// Transactions under way at once: while some wait for the disk, another one is written.
+const AT_ONCE: usize = 3;
 /// Rows that make a second transaction worth its commit; fewer wait for the first one's end.
 const BESIDE: usize = 64;
 /// Requests that may wait for their transaction.
