@@ -17,10 +17,9 @@ use crate::lifecycle::Lifecycle;
 
 /// A transaction takes no further request once it has as many rows: larger ones gain nothing.
 const ROWS: usize = 1_000;
-/// Transactions under way at once: while some wait for the disk, another one is written.
-const AT_ONCE: usize = 3;
-/// Rows that make a second transaction worth its commit; fewer wait for the first one's end.
-const BESIDE: usize = 64;
+/// Rows that make a transaction worth its commit beside none, one and two others, which may wait for the disk; fewer wait
+/// for an end of these.
+const BESIDE: [usize; 3] = [0, 64, 500];
 /// Requests that may wait for their transaction.
 const QUEUE: usize = 1_024;
 /// Bytes of entries that may be on their way at once. Parsed they take about three times as much,
@@ -149,7 +148,7 @@ impl Writer {
         }
     }
 
-    /// Gathers until the group may go: at once where no transaction is under way, beside another one
+    /// Gathers until the group may go: at once where no transaction is under way, beside others
     /// where it has rows enough, and else when one has ended.
     async fn turn(&mut self, group: &mut Group) -> Turn {
         loop {
@@ -224,7 +223,7 @@ struct Turns {
 impl Default for Turns {
     fn default() -> Self {
         Self {
-            free: Arc::new(Semaphore::new(AT_ONCE)),
+            free: Arc::new(Semaphore::new(BESIDE.len())),
             ended: Arc::default(),
         }
     }
@@ -233,7 +232,8 @@ impl Default for Turns {
 impl Turns {
     /// A turn for a group of `rows`, if it may go now.
     fn take(&self, rows: usize) -> Option<Turn> {
-        if self.free.available_permits() < AT_ONCE && rows < BESIDE {
+        let under_way = BESIDE.len() - self.free.available_permits();
+        if rows < *BESIDE.get(under_way)? {
             return None;
         }
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
