@@ -24,7 +24,7 @@ pub const VERDICTS: &str = "usher_verdicts_total";
 pub const SIGNATURES_CHECKED: &str = "usher_signatures_checked_total";
 /// Entries stored already, byte for byte and verified, whose signature was not checked again.
 pub const ENTRIES_RECOGNISED: &str = "usher_entries_recognised_total";
-/// Committed batches; label `way`: whole, or halves after a row was refused.
+/// Committed batches; label `way`: new where no event was known, whole, or halves after a row was refused.
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
 pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";

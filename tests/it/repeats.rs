@@ -63,7 +63,7 @@ async fn deliver(process: &Process, lines: &[String]) -> [u64; 4] {
         .map(|member| answer[member].as_u64().unwrap())
 }
 
-/// The value of a counter without labels; 0 where it never counted.
+/// The value of a counter, its labels with its name; 0 where it never counted.
 async fn counter(process: &Process, name: &str) -> u64 {
     let metrics = reqwest::get(format!("{}/metrics", process.url))
         .await
@@ -80,6 +80,14 @@ async fn checked(process: &Process) -> (u64, u64) {
     (
         counter(process, "usher_signatures_checked_total").await,
         counter(process, "usher_entries_recognised_total").await,
+    )
+}
+
+/// Batches that were written as if none of their events were known, and those that were written again or not tried so.
+async fn ways(process: &Process) -> (u64, u64) {
+    (
+        counter(process, "usher_batches_total{way=\"new\"}").await,
+        counter(process, "usher_batches_total{way=\"whole\"}").await,
     )
 }
 
@@ -103,8 +111,10 @@ async fn a_replay_is_recognised_by_its_bytes_and_only_counted() {
     let (process, signer, database, _usher) = start("record").await;
     let lines = signed(&signer);
     assert_eq!(deliver(&process, &lines).await, [50, 50, 0, 0]);
+    assert_eq!(ways(&process).await, (1, 0));
     // Nothing told yet that a replay is under way.
     assert_eq!(deliver(&process, &lines).await, [50, 0, 50, 0]);
+    assert_eq!(ways(&process).await, (1, 1));
     // The first may have been checked twice, before the keys were there and after.
     let (signatures, recognised) = checked(&process).await;
     assert!(signatures >= 100 && recognised == 0, "{signatures}");
