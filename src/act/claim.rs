@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::journal::Connection;
+use chrono::TimeDelta;
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -34,6 +35,14 @@ pub(super) struct Claimed {
     pub(super) report: Option<Value>,
     /// Whether it may start whatever else its rule does: it started before, or nothing limits it.
     pub(super) is_admitted: bool,
+    /// The kind of signal that is answered, and its key.
+    pub(super) signal: String,
+    pub(super) signal_key: String,
+    /// What the rule saw when it decided.
+    pub(super) facts: Value,
+    pub(super) causes: Vec<Uuid>,
+    /// The time since it was decided.
+    pub(super) age: TimeDelta,
 }
 
 /// The note that a write of an action is about to be sent.
@@ -96,6 +105,11 @@ struct ClaimedRow {
     write_sent: bool,
     report: Option<Value>,
     is_admitted: bool,
+    signal: String,
+    signal_key: String,
+    facts: Value,
+    causes: Vec<Uuid>,
+    age: f64,
 }
 
 impl ClaimedRow {
@@ -117,6 +131,14 @@ impl ClaimedRow {
             write_sent: self.write_sent,
             report: self.report,
             is_admitted: self.is_admitted,
+            signal: self.signal,
+            signal_key: self.signal_key,
+            facts: self.facts,
+            causes: self.causes,
+            age: Duration::try_from_secs_f64(self.age)
+                .ok()
+                .and_then(|age| TimeDelta::from_std(age).ok())
+                .unwrap_or_default(),
         })
     }
 }
@@ -178,7 +200,8 @@ impl Queue {
             RETURNING
                 actions.id, lease AS "lease!", portal_id, rule, spec, target_kind, target_id,
                 application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
-                started_at IS NOT NULL AS "is_admitted!"
+                started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes,
+                EXTRACT(EPOCH FROM now() - created_at)::float8 AS "age!"
             "#,
             hold.as_secs_f64(),
             i64::try_from(at_most).unwrap_or(i64::MAX),

@@ -109,6 +109,20 @@ impl DeedSpec {
         }
     }
 
+    /// The status from which a deed may lead, and the one to which it does; none where it changes none.
+    pub(super) fn statuses(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::ApproveDeveloper | Self::ApproveRegistration => Some(("pending", "approved")),
+            Self::RejectDeveloper | Self::RejectRegistration => Some(("pending", "rejected")),
+            Self::RevokeDeveloper | Self::RevokeRegistration => Some(("approved", "revoked")),
+            Self::AddToTeam { .. }
+            | Self::RemoveFromTeam { .. }
+            | Self::InviteDeveloper { .. }
+            | Self::Notify { .. }
+            | Self::Park { .. } => None,
+        }
+    }
+
     /// What two deeds on one target must share to be the same deed: joining two teams is two
     /// deeds, joining one of them with and without making it is one.
     pub(super) fn key(&self) -> String {

@@ -1,7 +1,7 @@
 //! The action queue and its worker: does what rules decided through the management API, once,
 //! in order, and tells the journal how it ended.
 //!
-//! Knows neither rules nor how a decision came about. Owns the tables `actions`,
+//! A deed is decided once more right before it is done (`decide`). Owns the tables `actions`,
 //! `attempts`, `interventions` and `action_pauses`.
 
 mod action;
@@ -9,6 +9,7 @@ mod backoff;
 mod call_off;
 mod calls;
 mod claim;
+pub mod decide;
 mod decided;
 mod deed;
 mod deeds;
@@ -17,6 +18,7 @@ mod enqueue;
 mod forget;
 mod gather;
 mod intervene;
+mod judge;
 mod list;
 mod notify;
 mod outcome;

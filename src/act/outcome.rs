@@ -37,6 +37,17 @@ pub(super) struct Ending {
     pub(super) report: Option<Value>,
 }
 
+impl Ending {
+    /// The rules want it no longer.
+    pub(super) fn unwanted(why: String) -> Self {
+        Self {
+            state: ActionState::Cancelled,
+            reason: Some(why),
+            report: None,
+        }
+    }
+}
+
 /// What is to be written down about a claimed action that ended.
 #[derive(Debug, Clone)]
 pub(super) struct Settlement {

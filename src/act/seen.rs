@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use konnect::{Developer, DeveloperId, PortalId, Registration, Team, TeamId};
+use konnect::{
+    Application, Developer, DeveloperId, PortalId, Registration, RegistrationId, Team, TeamId,
+};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -20,6 +22,10 @@ pub(super) struct Seen {
     pub(super) developers: Vec<Developer>,
     /// As above.
     pub(super) registrations: Vec<Registration>,
+    /// As above.
+    pub(super) applications: Vec<Application>,
+    /// All teams of somebody. No look is told of them: what they lack would not be taken away.
+    pub(super) teams_of: Option<(DeveloperId, Vec<Team>)>,
     /// Teams that were found by their name.
     pub(super) teams: Vec<Team>,
     /// Memberships that are certain.
@@ -27,9 +33,28 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// The developer as last read.
+    pub(super) fn developer(&self, id: DeveloperId) -> Option<&Developer> {
+        self.developers.iter().rev().find(|read| read.id == id)
+    }
+
+    /// The registration as last read.
+    pub(super) fn registration(&self, id: RegistrationId) -> Option<&Registration> {
+        self.registrations.iter().rev().find(|read| read.id == id)
+    }
+
+    /// The teams of somebody, where they were read.
+    pub(super) fn teams_of(&self, id: DeveloperId) -> Option<&[Team]> {
+        let (whose, teams) = self.teams_of.as_ref()?;
+        (*whose == id).then_some(teams)
+    }
+
     /// Whether there is nothing to store.
     pub(super) fn is_empty(&self) -> bool {
-        self.developers.is_empty() && self.registrations.is_empty() && self.memberships.is_empty()
+        self.developers.is_empty()
+            && self.registrations.is_empty()
+            && self.applications.is_empty()
+            && self.memberships.is_empty()
     }
 }
 
@@ -81,6 +106,7 @@ impl Testimony {
 fn add(snapshot: &mut Snapshot, seen: Seen) {
     snapshot.developers.extend(seen.developers);
     snapshot.registrations.extend(seen.registrations);
+    snapshot.applications.extend(seen.applications);
     snapshot.teams.extend(seen.teams);
     snapshot.memberships.extend(seen.memberships);
 }

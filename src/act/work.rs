@@ -11,8 +11,10 @@ use tracing::debug;
 
 use crate::act::calls::{self, Call};
 use crate::act::claim::{Admission, Claimed, Note, over_the_limit};
+use crate::act::decide::Case;
 use crate::act::deeds::{self, Bench, Doing, Outcome};
 use crate::act::gather::Gather;
+use crate::act::judge::judge;
 use crate::act::outcome::{AttemptRecord, Ending, Settlement};
 use crate::act::seen::{Seen, Witness};
 use crate::act::trouble::{Remedy, Trouble};
@@ -37,9 +39,13 @@ impl Worker {
     pub(super) async fn work(
         &self,
         desk: &Desk,
-        claimed: &Claimed,
+        (claimed, case): (&Claimed, Option<&Case>),
         look: Option<Look>,
     ) -> Result<(), Arc<JournalError>> {
+        if let Some(why) = case.and_then(|case| self.free_objection(claimed, case)) {
+            let settlement = Settlement::new(claimed, Ending::unwanted(why), None);
+            return desk.endings.ask(settlement).await.map(drop);
+        }
         let admission = if claimed.is_admitted {
             Admission::Granted
         } else {
@@ -64,7 +70,7 @@ impl Worker {
         }
         let started_at = self.queue.clock.now();
         let seen = Mutex::default();
-        let (result, call) = calls::noting(self.attempt(desk, claimed, &seen)).await;
+        let (result, call) = calls::noting(self.attempt(desk, (claimed, case), &seen)).await;
         let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         let look = look.filter(|_| !seen.is_empty());
         let is_known = look.is_some() && shows(claimed, &seen);
@@ -95,7 +101,7 @@ impl Worker {
     async fn attempt(
         &self,
         desk: &Desk,
-        claimed: &Claimed,
+        (claimed, case): (&Claimed, Option<&Case>),
         seen: &Mutex<Seen>,
     ) -> Result<Outcome, Trouble> {
         let bench = Bench {
@@ -108,7 +114,15 @@ impl Worker {
             seen,
             lease: self.timings.lease,
         };
-        let work = tokio::time::timeout(self.timings.attempt, deeds::carry_out(&bench));
+        let work = async {
+            if let Some(case) = case
+                && let Some(unwanted) = judge(&bench, case).await?
+            {
+                return Ok(unwanted);
+            }
+            deeds::carry_out(&bench).await
+        };
+        let work = tokio::time::timeout(self.timings.attempt, work);
         tokio::select! {
             outcome = work => outcome.unwrap_or(Err(Trouble::TooSlow)),
             () = self.hold(claimed) => Err(Trouble::LeaseLost),
@@ -155,6 +169,7 @@ impl Worker {
                 (ActionState::Done, reason, true)
             }
             Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
+            Outcome::Unwanted(why) => (ActionState::Cancelled, Some(why), false),
             Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
             Outcome::Unfinished => return Ok(self.queue.put_back(claimed, Duration::ZERO).await?),
         };

@@ -2,6 +2,7 @@
 //! is to be done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -15,7 +16,9 @@ use uuid::Uuid;
 use crate::act::Queue;
 use crate::act::backoff::Backoff;
 use crate::act::claim::{Claimed, Kinds, Note};
+use crate::act::decide::Case;
 use crate::act::gather::{Together, gather};
+use crate::act::judge::Cases;
 use crate::act::notify::Notifier;
 use crate::act::outcome::Settlement;
 use crate::act::pause::{Forbidden, Pause};
@@ -26,6 +29,7 @@ use crate::config::NotifyConfig;
 use crate::directory::{Directory, Look};
 use crate::journal::JournalError;
 use crate::lifecycle::pause as wait;
+use crate::rules::RuleSet;
 
 /// Actions in hand at the same time, at least: one slow call must not hold up the others.
 const MIN_IN_HAND: usize = 4;
@@ -34,6 +38,8 @@ const MAX_IN_HAND: usize = 64;
 /// Calls a second that one more action in hand is worth. All those in hand share the rate, and none
 /// of them may wait so long for its turn that what it has read is old.
 const CALLS_PER_HAND: usize = 8;
+/// The wait after the database did not answer.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
 const STRANDED_EVERY: Duration = Duration::from_secs(5);
 /// The times that the worker goes by.
@@ -93,7 +99,7 @@ impl Together for Ending<'_> {
 }
 
 /// An action on its way to be carried out, with its place among those in hand.
-type Handed<'a> = (Claimed, Option<Look>, SemaphorePermit<'a>);
+type Handed<'a> = (Claimed, Option<Case>, Option<Look>, SemaphorePermit<'a>);
 
 /// Does what the queue holds.
 #[derive(Debug)]
@@ -104,6 +110,8 @@ pub struct Worker {
     pub(super) notifier: Notifier,
     pub(super) timings: Timings,
     pub(super) pause: Pause,
+    /// By which everything is decided once more right before it is done.
+    pub(super) rules: Option<watch::Receiver<Arc<RuleSet>>>,
     in_hand: usize,
 }
 
@@ -124,8 +132,16 @@ impl Worker {
             notifier,
             timings,
             pause: Pause::new(timings.probe_every),
+            rules: None,
             in_hand: MIN_IN_HAND,
         }
+    }
+
+    /// Decides by these rules whether a deed is still wanted, right before it is done.
+    #[must_use]
+    pub fn with_rules(mut self, rules: watch::Receiver<Arc<RuleSet>>) -> Self {
+        self.rules = Some(rules);
+        self
     }
 
     /// Has as many actions in hand as so many calls a second are enough for.
@@ -223,17 +239,21 @@ impl Worker {
                 }
                 Ok(claimed) => {
                     let looks = self.begin_looks(&claimed).await;
+                    let Some(mut cases) = self.cases_of(&claimed, stop).await else {
+                        continue;
+                    };
                     for claimed in claimed {
+                        let case = cases.remove(&claimed.id);
                         let look = looks.get(&claimed.portal_id).copied();
                         let Some(place) = places.split(1) else { break };
                         // Its receiver lives until this sender is gone.
-                        let _is_taken = hand.send((claimed, look, place)).await;
+                        let _is_taken = hand.send((claimed, case, look, place)).await;
                     }
                 }
                 Err(error) => {
                     drop(places);
                     warn!(error = error.chain(), "could not claim actions");
-                    wait(self.timings.probe_every.min(Duration::from_secs(5)), stop).await;
+                    wait(AFTER_TROUBLE.min(self.timings.probe_every), stop).await;
                 }
             }
         }
@@ -269,6 +289,25 @@ impl Worker {
         Ok(claimed)
     }
 
+    /// What surrounds what was claimed; none where that cannot be told, and then all of it is given back.
+    async fn cases_of(&self, claimed: &[Claimed], stop: &CancellationToken) -> Option<Cases> {
+        let error = match self.cases(claimed).await {
+            Ok(cases) => return Some(cases),
+            Err(error) => error,
+        };
+        warn!(
+            error = error.chain(),
+            "could not see how it stands with what was claimed"
+        );
+        for one in claimed {
+            if let Err(error) = self.queue.put_back(one, Duration::ZERO).await {
+                debug!(error = error.chain(), "could not give an action back");
+            }
+        }
+        wait(AFTER_TROUBLE, stop).await;
+        None
+    }
+
     /// Numbers what will be read of each portal, so that what older looks have read does not count
     /// against it.
     async fn begin_looks(&self, claimed: &[Claimed]) -> BTreeMap<Uuid, Look> {
@@ -291,10 +330,10 @@ impl Worker {
         loop {
             tokio::select! {
                 next = handed.recv() => match next {
-                    Some((claimed, look, place)) => {
+                    Some((claimed, case, look, place)) => {
                         let desk = &desk;
                         in_hand.push(async move {
-                            if let Err(error) = Box::pin(self.work(desk, &claimed, look)).await {
+                            if let Err(error) = Box::pin(self.work(desk, (&claimed, case.as_ref()), look)).await {
                                 // The lease ends by itself, and reading before writing makes up
                                 // for it.
                                 warn!(

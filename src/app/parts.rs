@@ -183,6 +183,7 @@ impl Parts {
             self.client.clone(),
             act::Timings::default(),
         )
+        .with_rules(self.rules.subscribe())
         .with_notify(self.config.notify.clone())
         .with_rate(self.config.konnect.requests_per_second);
         let stopping = lifecycle.stopping();

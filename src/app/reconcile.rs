@@ -174,6 +174,7 @@ impl Reconciler {
                 },
             ),
             worker: Worker::new(queue.clone(), directory, client, act::Timings::default())
+                .with_rules(rules.subscribe())
                 .with_notify(config.notify.clone())
                 .with_rate(config.konnect.requests_per_second),
             journal,

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use konnect::{DeveloperId, PortalId, TeamId};
 use uuid::Uuid;
 
+use crate::act::decide::{chains, gather};
 use crate::act::{
     Action, ActionFilter, ActionState, DeedSpec, NewChain, NewStep, OnLimit, Queue, TeamRef,
 };
@@ -12,7 +13,6 @@ use crate::directory::{Application, DeveloperRecord, Directory, Portal};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::JournalError;
 use crate::react::redecide::{requested, signed_up};
-use crate::react::{gather, plan};
 use crate::rules::{self, Decision, DeveloperFacts, Explanation, Facts, Mode, RuleSet};
 
 /// Past actions are listed up to this many for each of developer, application and registration.
@@ -146,7 +146,7 @@ impl Explainer<'_> {
     ) -> Result<ExplainedSignal, JournalError> {
         let rooms = (self.directory, self.queue);
         let gathered = gather(rooms, &signal, None, false, self.now).await?;
-        let chains = plan::chains(self.rules, &signal, &[], &gathered);
+        let chains = chains(self.rules, &signal, &[], &gathered);
         let mut explained = Vec::new();
         for explanation in rules::explain(self.rules, &gathered.facts) {
             let chain = chains.iter().find(|chain| chain.rule == explanation.rule);

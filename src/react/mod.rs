@@ -5,19 +5,15 @@
 mod call_off;
 mod custom;
 mod explain;
-mod facts;
 mod hints;
 mod meaning;
-mod own;
 mod paths;
-mod plan;
 mod reactor;
 mod redecide;
 mod rehearse;
 mod trial;
 
 pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explain};
-pub use facts::{Gathered, gather};
 pub use meaning::{Hint, Meaning, meaning};
 pub use paths::Named;
 pub use reactor::{Reactor, Settings};

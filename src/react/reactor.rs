@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
+use crate::act::decide::{self, Found, around, assemble, is_own};
 use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
 use crate::clock::Clock;
 use crate::directory::{Directory, Touched};
@@ -24,10 +25,7 @@ use crate::journal::{
 use crate::lifecycle::pause;
 use crate::react::call_off::CallingOff;
 use crate::react::custom::{self, Waiting};
-use crate::react::facts::{Found, around, assemble};
 use crate::react::meaning::{Hint, MAX_HINT_AGE, as_fact, meaning};
-use crate::react::own::is_own;
-use crate::react::plan;
 use crate::rules::RuleSet;
 
 /// Batches claimed at once.
@@ -398,7 +396,7 @@ impl Reactor {
             let mut gathered = assemble(found, signal, heard.evidence, own, now);
             gathered.keep_invitee(&self.directory, rules).await?;
             let causes = [signal.cause.as_uuid()];
-            let follow = plan::chains(rules, signal, &causes, &gathered);
+            let follow = decide::chains(rules, signal, &causes, &gathered);
             if heard.is_lost && follow.is_empty() {
                 custom::lost(signal);
             }

@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use crate::act::decide::{self, Found, around, assemble};
 use crate::act::{NewChain, Redecided, RuleLimit};
 use crate::directory::{Developer, Registration, Subjects};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{EventFilter, JournalError};
+use crate::react::Reactor;
 use crate::react::call_off::SOON;
-use crate::react::facts::{Found, around, assemble};
 use crate::react::reactor::TROUBLE;
-use crate::react::{Reactor, plan};
 use crate::rules::{Mode, Rule, RuleSet};
 
 /// People decided about at once: one excerpt, one transaction.
@@ -211,7 +211,7 @@ impl Reactor {
                 };
             };
             let gathered = assemble(Found::within(excerpt, signal), signal, None, false, now);
-            let chains = |rules| plan::chains(rules, signal, &[], &gathered);
+            let chains = |rules| decide::chains(rules, signal, &[], &gathered);
             Decided {
                 chains: chains(rules),
                 before: before.map(chains).unwrap_or_default(),
@@ -344,7 +344,7 @@ fn limits(rules: &RuleSet) -> Vec<RuleLimit> {
     let limit = |rule: &Rule| RuleLimit {
         rule: rule.name.clone(),
         limit_per_hour: rule.limit_per_hour,
-        on_limit: plan::on_limit(rule),
+        on_limit: decide::on_limit(rule),
     };
     live.map(limit).collect()
 }

@@ -4,9 +4,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::act::Target;
+use crate::act::decide::{Found, assemble};
 use crate::directory::{Excerpt, Snapshot};
 use crate::event::Signal;
-use crate::react::facts::{Found, assemble};
 use crate::react::redecide::{requested, signed_up};
 use crate::rules::{self, Decision, Deed, DeveloperFacts, Facts, Mode, Planned, RuleSet, TeamRef};
 

@@ -9,14 +9,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::Queue;
+use crate::act::decide::Past;
+use crate::act::decide::gather_past;
 use crate::directory::Directory;
 use crate::event::{EventId, Kind, Signal, SignalKind};
 use crate::journal::{EventFilter, Journal, JournalError, NoWindow, Position, StoredEvent};
 use crate::react::custom;
 use crate::react::explain::FORGOTTEN;
-use crate::react::facts::gather_past;
 use crate::react::meaning::{as_fact, data, meaning};
-use crate::react::own::Past;
 use crate::rules::{Decision, Deed, Facts, Mode, Outcome, RuleSet, TeamRef, decide};
 
 /// Events held at once.

@@ -96,7 +96,8 @@ impl Play {
 
     /// Runs a worker while `play` lasts.
     async fn at_work<T>(&self, play: impl Future<Output = T>) -> T {
-        let worker = self.stage().worker(quick());
+        let rules = self.scene.rules.subscribe();
+        let worker = self.stage().worker(quick()).with_rules(rules);
         let stop = CancellationToken::new();
         let play = async {
             let output = play.await;

@@ -40,6 +40,7 @@
 //! | a connection that dies under work while others live | `dead_sockets::a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live`, `readers::claims_are_held_on_to_as_long_as_work_goes_on` |
 //! | a connection that dies at the start | `dead_sockets::a_connection_that_dies_once_it_is_made_holds_no_start_up`, `dead_sockets::an_instance_that_waits_to_migrate_gives_a_dead_connection_up` |
 //! | Kafka that is slow | `publish::a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once` |
+//! | facts or rules that change while a deed waits | `now::whoever_left_the_team_meanwhile_is_not_given_what_its_members_get`, `now::whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks`, `now::an_application_that_changed_hands_meanwhile_is_given_nothing`, `now::each_further_deed_is_decided_by_the_rules_of_its_moment` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -69,6 +70,7 @@ mod least_privilege;
 mod look;
 mod metrics;
 mod notify;
+mod now;
 mod observe;
 mod onboarding;
 mod onboarding_guides;

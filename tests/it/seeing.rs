@@ -6,6 +6,7 @@ use std::time::Duration;
 use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
+use usher::act::decide::gather;
 use usher::act::{ActionState, DeedSpec, TeamRef};
 use usher::clock::Ids;
 use usher::config::ObserveConfig;
@@ -14,7 +15,6 @@ use usher::event::{EventId, MembershipChange, Signal, SignalKind, Verdict};
 use usher::journal::{EventFilter, MIGRATOR, ReaderName};
 use usher::lifecycle::Lifecycle;
 use usher::observe::{Observer, Parts};
-use usher::react::gather;
 use uuid::Uuid;
 
 use crate::support::scene::{Scene, login};

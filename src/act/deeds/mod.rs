@@ -13,7 +13,7 @@ mod reject_registration;
 mod remove_from_team;
 mod revoke_developer;
 mod revoke_registration;
-mod status;
+pub(super) mod status;
 mod team;
 
 use std::sync::{Mutex, PoisonError};
@@ -37,6 +37,8 @@ pub(super) enum Outcome {
     Done(Doing),
     /// A human decided otherwise: nothing was written.
     Refused(String),
+    /// The rules no longer want it: nothing was written.
+    Unwanted(String),
     /// A human must look at it: nothing was written.
     Parked(String),
     /// More is to be written than one attempt should: what was done is noted, the rest follows.
@@ -113,8 +115,13 @@ impl Bench<'_> {
         Err(Trouble::LeaseLost)
     }
 
+    /// What this attempt has read already, if it did.
+    fn known<T>(&self, of: impl FnOnce(&Seen) -> Option<T>) -> Option<T> {
+        of(&self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Remembers what the API answered, for the directory.
-    fn saw(&self, note: impl FnOnce(&mut Seen)) {
+    pub(super) fn saw(&self, note: impl FnOnce(&mut Seen)) {
         note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 

@@ -23,7 +23,10 @@ const WRITES_AT_ONCE: usize = 16;
 
 pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
     let mut cut = CutOff::resumed(bench.claimed.report.as_ref());
-    let (now, wanted) = (status::developer(bench).await?, DeveloperStatus::Revoked);
+    let (now, wanted) = (
+        status::developer(bench, team::developer(bench)?).await?,
+        DeveloperStatus::Revoked,
+    );
     if cut.was_revoked && now != wanted {
         return Ok(Outcome::Refused(overruled(now.as_str(), &cut)));
     }

@@ -3,7 +3,7 @@
 
 use konnect::{DeveloperId, ListTeams, Team, TeamId};
 
-use crate::act::deeds::Bench;
+use crate::act::deeds::{Bench, status};
 use crate::act::trouble::Trouble;
 use crate::act::{Target, TeamRef};
 
@@ -68,12 +68,7 @@ pub(super) async fn is_member(
     team: TeamId,
     developer: DeveloperId,
 ) -> Result<bool, Trouble> {
-    let teams = bench
-        .client
-        .teams(bench.portal())
-        .of_developer(developer)
-        .await
-        .map_err(Trouble::on_read("developer"))?;
+    let teams = status::teams(bench, developer).await?;
     Ok(teams.iter().any(|known| known.id == team))
 }
 

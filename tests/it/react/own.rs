@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use sqlx::PgPool;
+use usher::act::decide::gather;
 use usher::act::{Action, ActionState};
 use usher::event::{EventId, Signal, SignalKind, Verdict};
 use usher::journal::MIGRATOR;
-use usher::react::gather;
 use uuid::Uuid;
 
 use crate::support::konnect::RULES;

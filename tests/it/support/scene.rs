@@ -74,7 +74,11 @@ impl Scene {
     /// Runs reactor and worker while `play` lasts.
     pub(crate) async fn during<T>(&self, play: impl Future<Output = T>) -> T {
         self.activate().await;
-        let (reactor, worker) = (self.reactor(), self.stage.worker(quick()));
+        let worker = self
+            .stage
+            .worker(quick())
+            .with_rules(self.rules.subscribe());
+        let reactor = self.reactor();
         let stop = CancellationToken::new();
         let play = async {
             let output = play.await;

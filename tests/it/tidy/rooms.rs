@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("directory", &["journal", "konnect"]),
     ("observe", &["directory", "journal", "konnect"]),
     ("rules", &["directory"]),
-    ("act", &["directory", "journal", "konnect"]),
+    ("act", &["rules", "directory", "journal", "konnect"]),
     (
         "react",
         &["rules", "act", "observe", "directory", "journal", "konnect"],
@@ -212,7 +212,7 @@ mod tests {
             ),
             ("src/ingest/mod.rs", "use konnect::Client;"),
             ("src/console/mod.rs", "use crate::observe::Watch;"),
-            ("src/act/worker.rs", "use crate::rules::Decision;"),
+            ("src/act/worker.rs", "use crate::react::Reactor;"),
             ("src/observe/mod.rs", "use konnect_emulator::Emulator;"),
             (
                 "src/backfill/replay.rs",

@@ -6,6 +6,7 @@ use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::act::decide::own::{Past, is_own};
 use crate::act::{Queue, Target};
 use crate::directory::{
     ApplicationRecord, DeveloperRecord, Directory, Excerpt, Owner, OwnerRecord, Registration,
@@ -13,7 +14,6 @@ use crate::directory::{
 };
 use crate::event::Signal;
 use crate::journal::JournalError;
-use crate::react::own::{Past, is_own};
 use crate::rules::{
     ApiFacts, ApplicationFacts, DeveloperFacts, Facts, OwnedApplicationFacts, OwnerFacts,
     PortalFacts, RegistrationFacts, RuleSet, SignalFacts, TargetKind, TeamFacts,
@@ -30,21 +30,21 @@ pub struct Gathered {
     invitee: Option<Target>,
     /// Whether it is about somebody who was forgotten. Nothing is decided about them: conditions
     /// would take an address that is not there for one that belongs to nobody.
-    pub(super) is_forgotten: bool,
+    pub is_forgotten: bool,
 }
 
 /// What the directory says about whom a signal is about. What is gone counts for nothing.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) portal_name: String,
-    pub(super) developer: Option<DeveloperRecord>,
-    pub(super) application: Option<ApplicationRecord>,
-    pub(super) registration: Option<Registration>,
+pub struct Found {
+    pub portal_name: String,
+    pub developer: Option<DeveloperRecord>,
+    pub application: Option<ApplicationRecord>,
+    pub registration: Option<Registration>,
 }
 
 impl Found {
     /// Looks for it in an excerpt that holds everybody concerned.
-    pub(super) fn within(excerpt: &Excerpt, signal: &Signal) -> Self {
+    pub fn within(excerpt: &Excerpt, signal: &Signal) -> Self {
         let registration = signal
             .registration_id
             .and_then(|id| excerpt.registration(RegistrationId(id)));
@@ -89,7 +89,7 @@ pub async fn gather(
 
 /// Gathers as [`gather`] does for a signal of the past: the directory is today's, what usher itself
 /// did is told by the actions of that time.
-pub(super) async fn gather_past(
+pub async fn gather_past(
     (directory, queue): (&Directory, &Queue),
     signal: &Signal,
     event: Option<Map<String, Value>>,
@@ -103,7 +103,7 @@ pub(super) async fn gather_past(
 }
 
 /// Reads what the directory says about everybody whom signals of one portal are about.
-pub(super) async fn around<'a>(
+pub async fn around<'a>(
     directory: &Directory,
     signals: impl IntoIterator<Item = &'a Signal>,
 ) -> Result<Excerpt, JournalError> {
@@ -125,7 +125,7 @@ pub(super) async fn around<'a>(
 }
 
 /// Puts together what was found: pure.
-pub(super) fn assemble(
+pub fn assemble(
     found: Found,
     signal: &Signal,
     event: Option<Map<String, Value>>,
@@ -186,7 +186,7 @@ impl Gathered {
     }
 
     /// Whether the directory knew everybody whom the signal names, so that a no of the rules is one.
-    pub(super) fn is_complete(&self, signal: &Signal) -> bool {
+    pub fn is_complete(&self, signal: &Signal) -> bool {
         let facts = &self.facts;
         !self.is_forgotten
             && (signal.developer_id.is_none() || facts.developer.is_some())
@@ -195,7 +195,7 @@ impl Gathered {
     }
 
     /// What a deed of this kind would be done to.
-    pub(super) fn target(&self, kind: TargetKind) -> Option<Target> {
+    pub fn target(&self, kind: TargetKind) -> Option<Target> {
         let developer = || {
             self.facts
                 .developer
@@ -221,7 +221,7 @@ impl Gathered {
     }
 
     /// What the action keeps of the facts: ids, statuses, teams, at most the domain of an address.
-    pub(super) fn summary(&self) -> Value {
+    pub fn summary(&self) -> Value {
         let facts = &self.facts;
         json!({
             "signal": {

@@ -3,20 +3,20 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::act::decide::facts::Found;
 use crate::act::{OWN_WITHIN, Queue};
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;
-use crate::react::facts::Found;
 
 /// When a change was decided about that is looked at once more, and the status that it led to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Past<'a> {
-    pub(super) decided_at: DateTime<Utc>,
-    pub(super) status: Option<&'a str>,
+pub struct Past<'a> {
+    pub decided_at: DateTime<Utc>,
+    pub status: Option<&'a str>,
 }
 
 /// Whether a write of usher's explains the change to what was `found`, now or in the past.
-pub(super) async fn is_own(
+pub async fn is_own(
     queue: &Queue,
     signal: &Signal,
     found: &Found,

@@ -3,14 +3,14 @@
 use tracing::debug;
 use uuid::Uuid;
 
+use crate::act::decide::facts::Gathered;
 use crate::act::{DeedSpec, NewChain, NewStep, NoticeFormat, OnLimit, Standing, TeamRef};
 use crate::event::Signal;
-use crate::react::facts::Gathered;
 use crate::rules::{self, Decision, Deed, Mode, Rule, RuleSet};
 
 /// The chains that follow from the decisions on one signal, in decision order: an earlier rule
 /// owns what a later one wants as well.
-pub(super) fn chains(
+pub fn chains(
     rules: &RuleSet,
     signal: &Signal,
     causes: &[Uuid],
@@ -75,8 +75,14 @@ fn chain(
     }
 }
 
+/// Whether a rule of this name acts.
+pub fn is_live(rules: &RuleSet, name: &str) -> bool {
+    let mut rules = rules.rules().iter();
+    rules.any(|rule| rule.name == name && rule.mode == Mode::Live)
+}
+
 /// What becomes of deeds over the limit of a rule.
-pub(super) fn on_limit(rule: &Rule) -> OnLimit {
+pub fn on_limit(rule: &Rule) -> OnLimit {
     match rule.on_limit {
         rules::OnLimit::Delay => OnLimit::Delay,
         rules::OnLimit::Park => OnLimit::Park,

@@ -1,0 +1,11 @@
+//! From a signal to deeds: the facts of now, the rules, and what they want done. Asks no API.
+
+mod facts;
+mod once_more;
+mod own;
+mod plan;
+
+pub use facts::{Found, Gathered, around, assemble, gather, gather_past};
+pub(super) use once_more::{Case, Earlier, Wanted};
+pub use own::{Past, is_own};
+pub use plan::{chains, is_live, on_limit};

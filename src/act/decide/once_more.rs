@@ -1,0 +1,220 @@
+//! Decides once more, right before a deed: whatever it waited for, the rules of now must want it, on what the
+//! directory says now and what was just read by id. Asks nobody: what was read is handed in.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use konnect::{DeveloperId, RegistrationId};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::act::decide::{Found, Gathered, assemble, chains};
+use crate::act::seen::Seen;
+use crate::act::{DeedSpec, Standing, Target, TeamRef};
+use crate::directory::Excerpt;
+use crate::event::{Signal, SignalKind};
+use crate::rules::{self, Decision, Facts, Mode, RuleSet, TeamFacts};
+
+/// One action before its deed: what it answers, and what surrounds that now.
+#[derive(Debug)]
+pub(in crate::act) struct Case {
+    pub(in crate::act) signal: Signal,
+    /// The event, where it is itself the evidence.
+    pub(in crate::act) evidence: Option<Map<String, Value>>,
+    /// Whether usher or Konnect itself caused it.
+    pub(in crate::act) own: bool,
+    /// What the directory said at the claim.
+    pub(in crate::act) excerpt: Arc<Excerpt>,
+    /// What was done before it in the same run of its rule.
+    pub(in crate::act) earlier: Vec<Earlier>,
+    pub(in crate::act) rules: Arc<RuleSet>,
+}
+
+/// A deed that was done before another one of the same `then`.
+#[derive(Debug, Clone)]
+pub(in crate::act) struct Earlier {
+    pub(in crate::act) deed: DeedSpec,
+    /// What it did, where it kept an account.
+    pub(in crate::act) report: Option<Value>,
+    /// Whether it ended so lately that its answer is as good as another read.
+    pub(in crate::act) is_fresh: bool,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::act) struct Wanted<'a> {
+    pub(in crate::act) rule: &'a str,
+    pub(in crate::act) deed: &'a DeedSpec,
+    pub(in crate::act) target: Target,
+}
+
+impl Case {
+    /// Whether a no of the directory alone is one: who is pending is decided about again when facts
+    /// change, any other signal is answered once.
+    pub(in crate::act) fn comes_again(&self) -> bool {
+        matches!(
+            self.signal.kind,
+            SignalKind::DeveloperSignedUp | SignalKind::RegistrationRequested
+        )
+    }
+
+    /// Whether a live rule that hears the signal asks about teams.
+    pub(in crate::act) fn asks_about_teams(&self) -> bool {
+        let kind = self.signal.kind.as_str();
+        let mut hearing = self.rules.listening_to(&kind);
+        hearing.any(|rule| {
+            let when = rule.when.as_ref();
+            rule.mode == Mode::Live && when.is_some_and(|when| when.text().contains("team"))
+        })
+    }
+
+    /// What is known of it, by the directory alone.
+    pub(in crate::act) fn found(&self) -> Found {
+        Found::within(&self.excerpt, &self.signal)
+    }
+
+    /// Why the rules do not want a deed, from the directory and what was `seen` since; none where they do.
+    pub(in crate::act) fn objection(
+        &self,
+        wanted: Wanted<'_>,
+        seen: &Seen,
+        now: DateTime<Utc>,
+    ) -> Option<String> {
+        let evidence = self.evidence.clone();
+        let mut gathered = assemble(self.found(), &self.signal, evidence, self.own, now);
+        refresh(&mut gathered, seen);
+        for earlier in &self.earlier {
+            put_back(&mut gathered.facts, earlier);
+        }
+        before(&mut gathered.facts, wanted.deed);
+        let wants = chains(&self.rules, &self.signal, &[], &gathered)
+            .into_iter()
+            .filter(|chain| chain.standing == Standing::Live)
+            .flat_map(|chain| chain.steps)
+            .any(|step| {
+                step.deed.key() == wanted.deed.key() && step.target.id() == wanted.target.id()
+            });
+        (!wants).then(|| self.reason(wanted.rule, &gathered))
+    }
+
+    /// Why a rule wants nothing, or something else.
+    fn reason(&self, rule: &str, gathered: &Gathered) -> String {
+        if gathered.is_forgotten {
+            return "they were forgotten".to_owned();
+        }
+        let outcomes = rules::decide(&self.rules, &gathered.facts);
+        let outcome = outcomes.into_iter().find(|outcome| outcome.rule == rule);
+        match outcome.map(|outcome| outcome.result) {
+            Some(Decision::NotMatched { reason }) => format!("no longer wanted: {reason}"),
+            Some(Decision::Overruled { by, .. }) => format!("no longer wanted: rule {by} objects"),
+            Some(Decision::Matched { .. }) | None => "the rule no longer asks for it".to_owned(),
+        }
+    }
+}
+
+/// Puts what was just read in place of what the directory said.
+fn refresh(gathered: &mut Gathered, seen: &Seen) {
+    let facts = &mut gathered.facts;
+    if let Some(developer) = &mut facts.developer {
+        let id = DeveloperId(developer.id);
+        if let Some(read) = seen.developer(id) {
+            developer.status = read.status.to_string();
+            // Who was forgotten stays so.
+            if !gathered.is_forgotten {
+                developer.email.clone_from(&read.email);
+                developer.full_name.clone_from(&read.full_name);
+            }
+        }
+        if let Some(teams) = seen.teams_of(id) {
+            developer.teams = teams
+                .iter()
+                .map(|team| TeamFacts {
+                    id: team.id.0,
+                    name: team.name.clone(),
+                })
+                .collect();
+        }
+    }
+    if let Some(registration) = &mut facts.registration
+        && let Some(read) = seen.registration(RegistrationId(registration.id))
+    {
+        registration.status = read.status.to_string();
+    }
+    if let Some(application) = &mut facts.application {
+        let mut read = seen.applications.iter().rev();
+        if let Some(read) = read.find(|read| read.id.0 == application.id) {
+            application.name.clone_from(&read.name);
+        }
+    }
+}
+
+/// Takes back what an earlier deed of the same `then` changed, so that a rule does not falsify its own
+/// condition. What somebody else changed since stays.
+fn put_back(facts: &mut Facts, earlier: &Earlier) {
+    if let Some((from, led_to)) = earlier.deed.statuses() {
+        if let Some(status) = status_of(facts, &earlier.deed).filter(|now| *now == led_to) {
+            from.clone_into(status);
+        }
+        return;
+    }
+    let Some(developer) = &mut facts.developer else {
+        return;
+    };
+    let team = || {
+        let id = earlier.report.as_ref()?.get("team_id")?.as_str()?;
+        id.parse::<Uuid>().ok()
+    };
+    match &earlier.deed {
+        DeedSpec::AddToTeam { team: named, .. } => {
+            let id = team();
+            developer
+                .teams
+                .retain(|known| !is_team(known, named) && Some(known.id) != id);
+        }
+        DeedSpec::RemoveFromTeam { team: named } => {
+            let (name, id) = match named {
+                TeamRef::Name(name) => (name.clone(), team().unwrap_or_default()),
+                TeamRef::Id(id) => (String::new(), *id),
+            };
+            if !developer.teams.iter().any(|known| is_team(known, named)) {
+                developer.teams.push(TeamFacts { id, name });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// How it stands before the deed itself, which sees for itself what somebody made of it meanwhile.
+fn before(facts: &mut Facts, deed: &DeedSpec) {
+    match deed {
+        DeedSpec::AddToTeam { team, .. } => {
+            if let Some(developer) = &mut facts.developer {
+                developer.teams.retain(|known| !is_team(known, team));
+            }
+        }
+        _ => {
+            if let Some((from, _)) = deed.statuses()
+                && let Some(status) = status_of(facts, deed)
+            {
+                from.clone_into(status);
+            }
+        }
+    }
+}
+
+/// The status that a deed changes.
+fn status_of<'f>(facts: &'f mut Facts, deed: &DeedSpec) -> Option<&'f mut String> {
+    match deed {
+        DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper | DeedSpec::RevokeDeveloper => {
+            Some(&mut facts.developer.as_mut()?.status)
+        }
+        _ => Some(&mut facts.registration.as_mut()?.status),
+    }
+}
+
+fn is_team(known: &TeamFacts, named: &TeamRef) -> bool {
+    match named {
+        TeamRef::Name(name) => known.name == *name,
+        TeamRef::Id(id) => known.id == *id,
+    }
+}

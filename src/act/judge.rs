@@ -1,0 +1,297 @@
+//! Is a deed still wanted? The directory may say no for free; a yes is read again by id right before the
+//! write. Whoever is asked about was claimed: nobody else acts on it meanwhile.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
+
+use chrono::{DateTime, Utc};
+use konnect::{ApplicationId, ApplicationOwner, DeveloperId, PortalId};
+use serde_json::Value;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::act::claim::Claimed;
+use crate::act::decide::{self, Case, Earlier, Wanted};
+use crate::act::deeds::{Bench, Outcome, status};
+use crate::act::seen::Seen;
+use crate::act::trouble::Trouble;
+use crate::act::{DeedSpec, Queue, Target, Worker};
+use crate::event::{EventId, Signal, SignalKind, render};
+use crate::journal::JournalError;
+
+/// An answer of a deed is as good as another read for so long.
+const FRESH_SECONDS: f64 = 10.0;
+
+/// Cases by the ids of their actions; what has none is carried out as it was decided.
+pub(super) type Cases = HashMap<Uuid, Case>;
+
+/// What the queue knows of an action besides its claim.
+struct Past {
+    /// What was done before it in the same run of its rule.
+    earlier: Vec<Earlier>,
+    /// Whether a person let it through: that is a decision of its own.
+    let_through: bool,
+}
+
+impl Worker {
+    /// What surrounds claimed actions now, in a few queries for all of them.
+    pub(super) async fn cases(&self, claimed: &[Claimed]) -> Result<Cases, JournalError> {
+        let Some(rules) = &self.rules else {
+            return Ok(Cases::new());
+        };
+        let rules = Arc::clone(&rules.borrow());
+        let mut by_portal: BTreeMap<Uuid, Vec<(&Claimed, Signal)>> = BTreeMap::new();
+        for one in claimed {
+            let is_live = decide::is_live(&rules, &one.rule);
+            if let Some(signal) = one.signal().filter(|_| is_live && is_judged(&one.deed)) {
+                by_portal
+                    .entry(one.portal_id)
+                    .or_default()
+                    .push((one, signal));
+            }
+        }
+        let mut cases = Cases::new();
+        for asked in by_portal.into_values() {
+            let ids: Vec<Uuid> = asked.iter().map(|(one, _)| one.id).collect();
+            let mut pasts = self.queue.pasts(&ids).await?;
+            let signals = asked.iter().map(|(_, signal)| signal);
+            let excerpt = Arc::new(decide::around(&self.directory, signals).await?);
+            for (one, signal) in asked {
+                let Some(past) = pasts.remove(&one.id).filter(|past| !past.let_through) else {
+                    continue;
+                };
+                let evidence = match self.evidence(&signal).await? {
+                    Evidence::None => None,
+                    Evidence::Event(event) => Some(event),
+                    Evidence::Lost => continue,
+                };
+                let case = Case {
+                    signal,
+                    evidence,
+                    excerpt: Arc::clone(&excerpt),
+                    own: one.is_own(),
+                    earlier: past.earlier,
+                    rules: Arc::clone(&rules),
+                };
+                cases.insert(one.id, case);
+            }
+        }
+        Ok(cases)
+    }
+
+    /// The event of a signal of which it is the only evidence.
+    async fn evidence(&self, signal: &Signal) -> Result<Evidence, JournalError> {
+        if signal.key != signal.cause.to_string() {
+            return Ok(Evidence::None);
+        }
+        let stored = self.queue.journal.event(signal.cause).await?;
+        Ok(match stored.map(|stored| stored.parse()) {
+            Some(Ok(event)) => Evidence::Event(render(&event)),
+            // It is gone by retention, which is no reason to do less than was decided.
+            Some(Err(_)) | None => Evidence::Lost,
+        })
+    }
+
+    /// Why the directory alone says no; none where it says yes, or may be behind.
+    pub(super) fn free_objection(&self, claimed: &Claimed, case: &Case) -> Option<String> {
+        if !case.comes_again() {
+            return None;
+        }
+        case.objection(claimed.wanted(), &Seen::default(), self.queue.clock.now())
+    }
+}
+
+enum Evidence {
+    None,
+    Event(serde_json::Map<String, Value>),
+    Lost,
+}
+
+/// A notice tells of what was decided, and whoever parks something leaves the judgement to a person.
+fn is_judged(deed: &DeedSpec) -> bool {
+    !matches!(deed, DeedSpec::Notify { .. } | DeedSpec::Park { .. })
+}
+
+impl Claimed {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            deed: &self.deed,
+            rule: &self.rule,
+            target: self.target,
+        }
+    }
+
+    /// The signal that led here, about whoever it concerns now; none where it cannot be told from what the
+    /// action keeps.
+    fn signal(&self) -> Option<Signal> {
+        let kind: SignalKind = self.signal.parse().ok()?;
+        // Whom a sender named, and how, is not kept here.
+        if matches!(kind, SignalKind::Custom(_)) {
+            return None;
+        }
+        let of = |what: &str| -> Option<Uuid> {
+            self.facts.get(what)?.get("id")?.as_str()?.parse().ok()
+        };
+        let fact = |name: &str| self.facts.get("signal")?.get(name)?.as_str();
+        let at: DateTime<Utc> = fact("at")?.parse().ok()?;
+        let cause = self.causes.first().copied().unwrap_or_default();
+        Some(Signal {
+            portal_id: self.portal_id,
+            // An application may have changed hands.
+            developer_id: of("developer").filter(|_| of("application").is_none()),
+            application_id: of("application"),
+            registration_id: of("registration"),
+            key: self.signal_key.clone(),
+            cause: EventId::from_uuid(cause),
+            // As old as it was when it was decided.
+            occurred_at: at + self.age,
+            from_status: fact("from_status").map(str::to_owned),
+            membership: None,
+            kind,
+        })
+    }
+
+    /// Whether usher or Konnect itself caused what is answered, as was found when it was decided.
+    fn is_own(&self) -> bool {
+        let own = self
+            .facts
+            .get("signal")
+            .and_then(|signal| signal.get("own"));
+        own.and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// Whoever owned the application when it was decided, where the API said so.
+    fn owner(&self) -> Option<Uuid> {
+        let owner = self.facts.get("application")?.get("owner_id")?;
+        let owner: Uuid = owner.as_str()?.parse().ok()?;
+        (!owner.is_nil()).then_some(owner)
+    }
+}
+
+/// Reads by id what the rules go by, and asks them again; none where they still want the deed.
+pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outcome>, Trouble> {
+    let claimed = bench.claimed;
+    let portal = PortalId(claimed.portal_id);
+    let found = case.found();
+    let mut person = found.developer.map(|known| known.developer.id);
+    if let Target::Registration { .. } = claimed.target {
+        status::registration(bench).await?;
+    }
+    if let Some(id) = case.signal.application_id.map(ApplicationId) {
+        let applications = bench.client.applications(portal);
+        let read = applications.get(id).await;
+        let read = read.map_err(Trouble::on_read("application"))?;
+        let owner = read.owner.as_ref().map(|owner| owner.id);
+        if let (Some(then), Some(now)) = (claimed.owner(), owner)
+            && then != now
+        {
+            let why = "the application changed hands since it was decided".to_owned();
+            return Ok(Some(Outcome::Unwanted(why)));
+        }
+        let developer = read.owner.as_ref().and_then(ApplicationOwner::developer);
+        person = person.or(developer);
+        bench.saw(|seen| seen.applications.push(read));
+    }
+    if let Some(id) = person {
+        read_person(bench, case, id).await?;
+    }
+    let seen = bench.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(why) = person.and_then(|person| turned_away(claimed, person, &seen)) {
+        return Ok(Some(Outcome::Unwanted(why)));
+    }
+    let objection = case.objection(claimed.wanted(), &seen, bench.queue.clock.now());
+    Ok(objection.map(Outcome::Unwanted))
+}
+
+/// Whoever was turned away since it was decided gets nothing more, whatever a rule asks about.
+fn turned_away(claimed: &Claimed, person: DeveloperId, seen: &Seen) -> Option<String> {
+    if !matches!(
+        claimed.deed,
+        DeedSpec::AddToTeam { .. } | DeedSpec::ApproveRegistration
+    ) {
+        return None;
+    }
+    let is_out = |status: &str| matches!(status, "revoked" | "rejected");
+    let decided = claimed.facts.get("developer")?.get("status")?.as_str()?;
+    let now = seen.developer(person)?.status.as_str();
+    (is_out(now) && !is_out(decided))
+        .then(|| format!("the developer was {now} since it was decided"))
+}
+
+/// Reads somebody's status, and their teams where a rule asks about them or the deed is about one.
+async fn read_person(bench: &Bench<'_>, case: &Case, id: DeveloperId) -> Result<(), Trouble> {
+    let about_a_team = matches!(bench.claimed.deed, DeedSpec::AddToTeam { .. });
+    if about_a_team || case.asks_about_teams() {
+        status::teams(bench, id).await?;
+    }
+    // What usher's own deed before this one was answered says how it stands.
+    let is_fresh = case.earlier.iter().any(|earlier| {
+        earlier.is_fresh
+            && matches!(
+                earlier.deed,
+                DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper
+            )
+    });
+    if !is_fresh {
+        status::developer(bench, id).await?;
+    }
+    Ok(())
+}
+
+impl Queue {
+    /// What was done before actions in the runs of their rules, and whether a person let them through.
+    async fn pasts(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Past>, JournalError> {
+        let rows = sqlx::query!(
+            r#"
+            WITH RECURSIVE earlier AS (
+                SELECT a.id AS action, a.waits_for, 0 AS depth
+                FROM actions a
+                WHERE a.id = ANY($1)
+                UNION ALL
+                SELECT e.action, b.waits_for, e.depth + 1
+                FROM earlier e
+                JOIN actions b ON b.id = e.waits_for
+                -- A rule has no more deeds, and nothing can keep a circle from being stored by hand.
+                WHERE e.depth < 64
+            )
+            SELECT
+                e.action AS "action!",
+                done.spec AS "spec?",
+                done.report AS "report?",
+                COALESCE(
+                    done.updated_at > now() - make_interval(secs => $2), false
+                ) AS "is_fresh!",
+                e.depth = 0 AND EXISTS (
+                    SELECT
+                    FROM interventions i
+                    WHERE i.verb = 'approve' AND e.action IN (i.action, i.successor)
+                ) AS "let_through!"
+            FROM earlier e
+            LEFT JOIN actions done ON done.id = e.waits_for AND done.state = 'done'
+            ORDER BY e.action, e.depth
+            "#,
+            ids,
+            FRESH_SECONDS,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let mut pasts: HashMap<Uuid, Past> = HashMap::new();
+        for row in rows {
+            let past = pasts.entry(row.action).or_insert_with(|| Past {
+                earlier: Vec::new(),
+                let_through: false,
+            });
+            past.let_through |= row.let_through;
+            let Some(spec) = row.spec else { continue };
+            match serde_json::from_value(spec) {
+                Ok(deed) => past.earlier.push(Earlier {
+                    deed,
+                    report: row.report,
+                    is_fresh: row.is_fresh,
+                }),
+                Err(error) => warn!(%error, "the deed of an action cannot be read"),
+            }
+        }
+        Ok(pasts)
+    }
+}

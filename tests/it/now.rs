@@ -1,0 +1,196 @@
+//! What waited is decided once more right before it is done: on the rules and the facts of that moment, and not of the one
+//! in which it was decided. No look at the portal comes between, so that only reads by id can tell.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::time::Duration;
+
+use konnect_emulator::Fault;
+use serde_json::json;
+use sqlx::PgPool;
+use usher::act::{Action, ActionState, Person};
+use usher::journal::MIGRATOR;
+use uuid::Uuid;
+
+use crate::support::eventually;
+use crate::support::scene::{Scene, load, set_by_hand};
+use crate::support::stage::{APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, developer, fault};
+
+const SOON: Duration = Duration::from_secs(40);
+const TONY: Uuid = Uuid::from_u128(0xb9);
+
+const FIXTURES: &str = r#"
+version: 1
+rules:
+  - name: fixtures-api
+    on: registration.requested
+    when: registration.api.name == "Fixtures" && developer.teams.exists(t, t.name == "Partners")
+    then: [approve_registration]
+    limit_per_hour: 0
+"#;
+const ANYBODY: &str = r#"
+version: 1
+rules:
+  - name: fixtures-api
+    on: registration.requested
+    when: registration.api.name == "Fixtures"
+    then: [approve_registration]
+    limit_per_hour: 0
+"#;
+const CLUBS: &str = r#"
+version: 1
+lists:
+  partners: [manchestercity.com, arsenal.com]
+rules:
+  - name: partner-clubs
+    on: developer.signed_up
+    when: developer.status == "pending" && domain(developer.email) in lists.partners
+    then: [approve_developer, {add_to_team: Partners}]
+    limit_per_hour: 0
+"#;
+
+fn ada() -> Person {
+    Person::new("ada", None).unwrap()
+}
+
+/// Kevin as a partner who asked for an API.
+async fn a_partner_asks(pool: PgPool, rules: &str) -> Scene {
+    let scene = Scene::new(pool, rules).await;
+    set_by_hand(&scene, KEVIN, "approved").await;
+    let teams = scene.stage.client.teams(PORTAL.into());
+    teams
+        .add_member(PARTNERS.into(), KEVIN.into())
+        .await
+        .unwrap();
+    scene.look().await;
+    scene
+}
+
+async fn only(scene: &Scene, deed: &str) -> Option<Action> {
+    let mut actions = scene.stage.actions().await.into_iter();
+    actions.find(|action| action.deed == deed)
+}
+
+/// Waits until `deed` is in `state`.
+async fn until(scene: &Scene, deed: &str, state: ActionState) -> Action {
+    let mut found = None;
+    let what = format!("{deed} is {state}");
+    eventually(&what, SOON, async || {
+        found = only(scene, deed).await;
+        found.as_ref().is_some_and(|action| action.state == state)
+    })
+    .await;
+    found.unwrap()
+}
+
+async fn registration_is(scene: &Scene) -> String {
+    let registrations = scene.stage.client.registrations(PORTAL.into());
+    let read = registrations.get(APP.into(), REGISTRATION.into()).await;
+    read.unwrap().status.to_string()
+}
+
+/// Has the request decided about while everything is paused, lets `meanwhile` happen, and goes on; says why it was
+/// not approved.
+async fn while_it_waits(scene: &Scene, meanwhile: impl AsyncFnOnce()) -> String {
+    scene.stage.queue.pause_all(&ada()).await.unwrap();
+    let ended = scene.during(async {
+        until(scene, "approve_registration", ActionState::Planned).await;
+        meanwhile().await;
+        scene.stage.queue.resume_all(&ada()).await.unwrap();
+        until(scene, "approve_registration", ActionState::Cancelled).await
+    });
+    let reason = ended.await.reason.unwrap();
+    assert_eq!(registration_is(scene).await, "pending");
+    reason
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn whoever_left_the_team_meanwhile_is_not_given_what_its_members_get(pool: PgPool) {
+    let scene = a_partner_asks(pool, FIXTURES).await;
+    let reason = while_it_waits(&scene, async || {
+        let teams = scene.stage.client.teams(PORTAL.into());
+        let left = teams.remove_member(PARTNERS.into(), KEVIN.into());
+        left.await.unwrap();
+    });
+    assert_eq!(
+        reason.await,
+        "no longer wanted: developer.teams.exists(t, t.name == \"Partners\") is false"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks(pool: PgPool) {
+    let scene = a_partner_asks(pool, ANYBODY).await;
+    let reason = while_it_waits(&scene, async || set_by_hand(&scene, KEVIN, "revoked").await);
+    assert_eq!(
+        reason.await,
+        "the developer was revoked since it was decided"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_application_that_changed_hands_meanwhile_is_given_nothing(pool: PgPool) {
+    let scene = a_partner_asks(pool, FIXTURES).await;
+    let seed = json!({ "developers": [developer(TONY, "tony@gmail.com", "approved")] });
+    scene.stage.emulator.seed(&seed).unwrap();
+    let reason = while_it_waits(&scene, async || {
+        let body = json!({
+            "id": APP, "name": "scores", "owner": { "type": "developer", "id": TONY },
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z",
+        });
+        scene.stage.emulator.set_faults([Fault {
+            status: Some(200),
+            body: Some(body),
+            ..fault("GET", &format!("*/applications/{APP}"))
+        }]);
+    });
+    assert_eq!(
+        reason.await,
+        "the application changed hands since it was decided"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn each_further_deed_is_decided_by_the_rules_of_its_moment(pool: PgPool) {
+    let scene = Scene::new(pool, CLUBS).await;
+    let members = format!("/v3/portals/{PORTAL}/teams/{PARTNERS}/developers");
+    scene.stage.emulator.set_faults([Fault {
+        status: Some(503),
+        ..fault("POST", &members)
+    }]);
+    scene.look().await;
+    let left_out = scene.during(async {
+        until(&scene, "approve_developer", ActionState::Done).await;
+        let is_tried = async || {
+            let joining = only(&scene, "add_to_team").await;
+            joining.is_some_and(|action| action.attempts > 0)
+        };
+        eventually("the team is tried", SOON, is_tried).await;
+        scene
+            .rules
+            .send_replace(load(&CLUBS.replace("manchestercity.com, ", "")));
+        scene.stage.emulator.set_faults([]);
+        until(&scene, "add_to_team", ActionState::Cancelled).await
+    });
+    assert_eq!(
+        left_out.await.reason.as_deref(),
+        Some("no longer wanted: domain(developer.email) in lists.partners is false")
+    );
+    assert!(!scene.stage.is_partner(KEVIN).await);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_rule_does_not_falsify_its_own_condition(pool: PgPool) {
+    let scene = Scene::new(pool, CLUBS).await;
+    scene.look().await;
+    scene
+        .during(until(&scene, "add_to_team", ActionState::Done))
+        .await;
+    // Beyond the list of pending ones and that of teams a newcomer costs four calls.
+    let calls = scene.stage.emulator.requests().into_iter();
+    let calls: Vec<String> = calls
+        .filter(|call| call.path.contains(&KEVIN.to_string()) || call.method == "POST")
+        .map(|call| format!("{} {}", call.method, call.path))
+        .collect();
+    assert_eq!(calls.len(), 4, "{calls:#?}");
+    assert!(scene.stage.is_partner(KEVIN).await);
+}
