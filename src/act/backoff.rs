@@ -11,17 +11,20 @@ pub struct Backoff {
     pub first: Duration,
     /// Longest wait of all.
     pub longest: Duration,
-    /// Attempts in all, after which the action failed.
+    /// Attempts in all where the API answers, but not as it should, after which the action failed.
     pub attempts: i32,
+    /// How long an API or a network in trouble is waited for, after which an action that gives something failed.
+    pub patience: Duration,
 }
 
 impl Default for Backoff {
-    /// 20 attempts in about 7 minutes: an API that is away for a few minutes costs no action.
+    /// An API that is away for a week costs no action.
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            longest: Duration::from_secs(30),
+            longest: Duration::from_mins(5),
             attempts: 20,
+            patience: Duration::from_hours(7 * 24),
         }
     }
 }
@@ -49,8 +52,8 @@ mod tests {
     fn waits_double_up_to_the_longest() {
         let backoff = Backoff::default();
         let full = |made| backoff.wait(made, Uuid::max()).as_secs();
-        let waits: Vec<_> = (1..=8).map(full).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
+        let waits: Vec<_> = (1..=11).map(full).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!(backoff.wait(1_000_000, Uuid::max()), backoff.longest);
     }
 

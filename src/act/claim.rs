@@ -43,6 +43,8 @@ pub(super) struct Claimed {
     pub(super) causes: Vec<Uuid>,
     /// The time since it was decided.
     pub(super) age: TimeDelta,
+    /// How long it has waited for an API or a network in trouble.
+    pub(super) trouble: Duration,
 }
 
 /// The note that a write of an action is about to be sent.
@@ -110,6 +112,7 @@ struct ClaimedRow {
     facts: Value,
     causes: Vec<Uuid>,
     age: f64,
+    trouble: f64,
 }
 
 impl ClaimedRow {
@@ -139,6 +142,7 @@ impl ClaimedRow {
                 .ok()
                 .and_then(|age| TimeDelta::from_std(age).ok())
                 .unwrap_or_default(),
+            trouble: Duration::try_from_secs_f64(self.trouble).unwrap_or_default(),
         })
     }
 }
@@ -201,7 +205,8 @@ impl Queue {
                 actions.id, lease AS "lease!", portal_id, rule, spec, target_kind, target_id,
                 application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
                 started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes,
-                EXTRACT(EPOCH FROM now() - created_at)::float8 AS "age!"
+                EXTRACT(EPOCH FROM now() - created_at)::float8 AS "age!",
+                EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
             "#,
             hold.as_secs_f64(),
             i64::try_from(at_most).unwrap_or(i64::MAX),

@@ -109,6 +109,14 @@ impl DeedSpec {
         }
     }
 
+    /// Whether it takes away access that somebody has.
+    pub(super) fn takes_away(&self) -> bool {
+        matches!(
+            self,
+            Self::RevokeDeveloper | Self::RevokeRegistration | Self::RemoveFromTeam { .. }
+        )
+    }
+
     /// The status from which a deed may lead, and the one to which it does; none where it changes none.
     pub(super) fn statuses(&self) -> Option<(&'static str, &'static str)> {
         match self {

@@ -224,11 +224,11 @@ impl Queue {
         Ok(())
     }
 
-    /// Plans another attempt after `wait`.
+    /// Plans another attempt after `wait`, of which `trouble` is for something that is not its own.
     pub(super) async fn postpone(
         &self,
         claimed: &Claimed,
-        wait: Duration,
+        (wait, trouble): (Duration, Duration),
         attempt: &AttemptRecord,
     ) -> Result<(), JournalError> {
         let mut tx = self.pool().begin().await?;
@@ -242,6 +242,7 @@ impl Queue {
                 lease = NULL,
                 leased_until = NULL,
                 next_attempt_at = now() + make_interval(secs => $4),
+                trouble = trouble + make_interval(secs => $5),
                 updated_at = now()
             WHERE id = $1 AND lease = $2
             RETURNING attempts
@@ -250,6 +251,7 @@ impl Queue {
             claimed.lease,
             attempt.detail,
             wait.as_secs_f64(),
+            trouble.as_secs_f64(),
         )
         .fetch_optional(&mut *tx)
         .await?;

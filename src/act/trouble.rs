@@ -56,8 +56,10 @@ impl From<JournalError> for Trouble {
 /// What to do about trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// Try again, after this time at the earliest.
+    /// Try again a number of times, after this time at the earliest.
     Retry(Option<Duration>),
+    /// The API or the network is in trouble: try again until it is over, after this time at the earliest.
+    Outlast(Option<Duration>),
     /// The action failed.
     GiveUp,
     /// The token is refused: no action can be done.
@@ -87,7 +89,7 @@ impl Trouble {
             Self::Notice(error) => {
                 let asked = error.retry_after().map(|wait| wait.min(MAX_RETRY_AFTER));
                 let remedy = if error.may_pass() {
-                    Remedy::Retry(asked)
+                    Remedy::Outlast(asked)
                 } else {
                     Remedy::GiveUp
                 };
@@ -95,8 +97,8 @@ impl Trouble {
             }
             Self::Gone(_) => (Remedy::Retry(None), "gone"),
             Self::Contradiction(_) => (Remedy::Retry(None), "contradiction"),
-            Self::Busy(_) => (Remedy::Retry(None), "busy"),
-            Self::TooSlow => (Remedy::Retry(None), "timeout"),
+            Self::Busy(_) => (Remedy::Outlast(None), "busy"),
+            Self::TooSlow => (Remedy::Outlast(None), "timeout"),
             Self::WrongTarget(_) => (Remedy::GiveUp, "wrong_target"),
             Self::LeaseLost => (Remedy::LetGo, "lease_lost"),
             Self::Store(_) => (Remedy::LetGo, "database"),
@@ -127,7 +129,8 @@ fn status_of(error: &ApiError) -> String {
 }
 
 fn judge_api(error: &ApiError) -> (Remedy, &'static str) {
-    let later = Remedy::Retry(error.retry_after().map(|wait| wait.min(MAX_RETRY_AFTER)));
+    let asked = error.retry_after().map(|wait| wait.min(MAX_RETRY_AFTER));
+    let later = Remedy::Outlast(asked);
     match (error, error.status()) {
         (ApiError::Timeout { .. }, _) => (later, "timeout"),
         (ApiError::Transport { .. }, _) => (later, "connection"),
@@ -139,8 +142,8 @@ fn judge_api(error: &ApiError) -> (Remedy, &'static str) {
         (_, Some(403)) => (Remedy::Hold, "forbidden"),
         (_, Some(429)) => (later, "rate_limited"),
         // The object was read a moment ago: Konnect is not of one mind yet.
-        (_, Some(404)) => (later, "not_found_yet"),
-        (_, Some(409)) => (later, "conflict"),
+        (_, Some(404)) => (Remedy::Retry(asked), "not_found_yet"),
+        (_, Some(409)) => (Remedy::Retry(asked), "conflict"),
         (_, Some(400)) => (Remedy::GiveUp, "bad_request"),
         (_, Some(500..)) => (later, "server_error"),
         _ if error.is_transient() => (later, "server_error"),
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_answer_has_its_remedy() {
-        let again = Remedy::Retry(None);
+        let (again, later) = (Remedy::Retry(None), Remedy::Outlast(None));
         let table = [
             (400, Remedy::GiveUp, "bad_request"),
             (401, Remedy::Pause, "unauthorized"),
@@ -178,10 +181,10 @@ mod tests {
             (405, Remedy::GiveUp, "refused"),
             (409, again, "conflict"),
             (415, Remedy::GiveUp, "refused"),
-            (429, again, "rate_limited"),
-            (500, again, "server_error"),
-            (501, again, "server_error"),
-            (503, again, "server_error"),
+            (429, later, "rate_limited"),
+            (500, later, "server_error"),
+            (501, later, "server_error"),
+            (503, later, "server_error"),
         ];
         for (status, remedy, class) in table {
             assert_eq!(answered(status, None).judge(), (remedy, class), "{status}");
@@ -192,7 +195,7 @@ mod tests {
         };
         assert_eq!(
             Trouble::Api(unreadable).judge(),
-            (again, "unreadable_answer")
+            (later, "unreadable_answer")
         );
     }
 
@@ -201,15 +204,15 @@ mod tests {
         let seconds = |n| Some(Duration::from_secs(n));
         assert_eq!(
             answered(429, seconds(7)).judge().0,
-            Remedy::Retry(seconds(7))
+            Remedy::Outlast(seconds(7))
         );
         assert_eq!(
             answered(503, seconds(7)).judge().0,
-            Remedy::Retry(seconds(7))
+            Remedy::Outlast(seconds(7))
         );
         assert_eq!(
             answered(429, seconds(1_000_000)).judge().0,
-            Remedy::Retry(seconds(3600))
+            Remedy::Outlast(seconds(3600))
         );
     }
 }

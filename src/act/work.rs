@@ -7,7 +7,7 @@ use std::time::Duration;
 use konnect::{DeveloperId, PortalId};
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::act::calls::{self, Call};
 use crate::act::claim::{Admission, Claimed, Note, over_the_limit};
@@ -25,6 +25,9 @@ use crate::journal::JournalError;
 /// Attempts after which an object that cannot be read is believed to be gone: Konnect may answer
 /// 404 for a while after a create.
 const GONE_AFTER: i32 = 8;
+
+/// How old a notice may get whose rule is not known here.
+const NEWS: Duration = Duration::from_hours(1);
 
 /// What everybody who carries out an action shares: what they note goes to the database together.
 #[derive(Debug)]
@@ -208,23 +211,31 @@ impl Worker {
             detail: detail.clone(),
         };
         let made = claimed.attempts + 1;
+        let waits = |at_least: Option<Duration>| {
+            let wait = self.timings.backoff.wait(made, claimed.lease);
+            wait.max(at_least.unwrap_or_default())
+        };
         let allowed = match trouble {
             Trouble::Gone(_) => GONE_AFTER.min(self.timings.backoff.attempts),
             _ => self.timings.backoff.attempts,
         };
         match remedy {
             Remedy::Retry(at_least) if made < allowed => {
-                let wait = self.timings.backoff.wait(made, claimed.lease);
-                let wait = wait.max(at_least.unwrap_or_default());
+                let times = (waits(at_least), Duration::ZERO);
+                Ok(self.queue.postpone(claimed, times, &attempt).await?)
+            }
+            Remedy::Outlast(at_least) if self.outlasts(claimed, waits(at_least)) => {
+                let wait = waits(at_least);
                 debug!(
                     class,
                     attempt = made,
                     wait_ms = wait.as_millis(),
                     "trying again later"
                 );
-                Ok(self.queue.postpone(claimed, wait, &attempt).await?)
+                tell_daily(claimed, wait, class);
+                Ok(self.queue.postpone(claimed, (wait, wait), &attempt).await?)
             }
-            Remedy::Retry(_) | Remedy::GiveUp => {
+            Remedy::Retry(_) | Remedy::Outlast(_) | Remedy::GiveUp => {
                 let ending = Ending {
                     state: ActionState::Failed,
                     reason: detail,
@@ -254,6 +265,45 @@ impl Worker {
                 Ok(())
             }
         }
+    }
+}
+
+impl Worker {
+    /// Whether an action may wait that much longer for trouble to be over. Whoever is to lose access does
+    /// so however long that takes.
+    fn outlasts(&self, claimed: &Claimed, wait: Duration) -> bool {
+        if claimed.deed.takes_away() {
+            return true;
+        }
+        let news = match claimed.deed {
+            DeedSpec::Notify { .. } => self.max_age(&claimed.rule),
+            _ => Duration::MAX,
+        };
+        claimed.trouble + wait < self.timings.backoff.patience.min(news)
+    }
+
+    /// How old the news of a rule may get.
+    fn max_age(&self, rule: &str) -> Duration {
+        let rules = self.rules.as_ref().map(|rules| Arc::clone(&rules.borrow()));
+        let known = rules.iter().flat_map(|rules| rules.rules());
+        let found = known.into_iter().find(|known| known.name == rule);
+        found.map_or(NEWS, |rule| rule.max_age)
+    }
+}
+
+/// Says once a day what still waits for trouble to be over.
+fn tell_daily(claimed: &Claimed, wait: Duration, class: &str) {
+    let days = |time: Duration| time.as_secs() / (24 * 60 * 60);
+    let so_far = days(claimed.trouble + wait);
+    if so_far > days(claimed.trouble) {
+        warn!(
+            action.id = %claimed.id,
+            rule = claimed.rule,
+            deed = claimed.deed.name(),
+            days = so_far,
+            class,
+            "a deed cannot be done for days"
+        );
     }
 }
 

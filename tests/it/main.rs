@@ -41,6 +41,7 @@
 //! | a connection that dies at the start | `dead_sockets::a_connection_that_dies_once_it_is_made_holds_no_start_up`, `dead_sockets::an_instance_that_waits_to_migrate_gives_a_dead_connection_up` |
 //! | Kafka that is slow | `publish::a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once` |
 //! | facts or rules that change while a deed waits | `now::whoever_left_the_team_meanwhile_is_not_given_what_its_members_get`, `now::whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks`, `now::an_application_that_changed_hands_meanwhile_is_given_nothing`, `now::each_further_deed_is_decided_by_the_rules_of_its_moment` |
+//! | Konnect away for long | `act::trouble::a_long_outage_costs_no_deed_that_is_done_once`, `act::trouble::what_gives_access_fails_in_the_end_and_what_takes_it_never_does` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]

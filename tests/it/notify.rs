@@ -20,7 +20,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{Action, ActionState, DeedSpec, NewChain, NoticeFormat, Target};
+use usher::act::{Action, ActionState, Backoff, DeedSpec, NewChain, NoticeFormat, Target, Timings};
 use usher::clock::Ids;
 use usher::config::{HookSecret, NotifyConfig, ObserveConfig};
 use usher::directory::Scope;
@@ -104,7 +104,14 @@ pub(crate) fn allowing(host: &str) -> NotifyConfig {
 
 /// Lets a worker run until the notice is where it should be.
 pub(crate) async fn told(stage: &Stage, config: NotifyConfig, wanted: ActionState) {
-    let worker = stage.worker(quick()).with_notify(config);
+    let timings = Timings {
+        backoff: Backoff {
+            patience: Duration::from_secs(2),
+            ..quick().backoff
+        },
+        ..quick()
+    };
+    let worker = stage.worker(timings).with_notify(config);
     let stop = CancellationToken::new();
     let watch = async {
         let deadline = Instant::now() + Duration::from_mins(1);

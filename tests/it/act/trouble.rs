@@ -8,9 +8,10 @@ use serde_json::json;
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, Timings};
+use usher::act::{ActionState, Backoff, DeedSpec, NewChain, Timings};
 use usher::journal::MIGRATOR;
 
+use crate::support::eventually;
 use crate::support::stage::{
     APPROVED, KEVIN, PORTAL, Stage, all_are, chain, fault, join_partners, quick,
 };
@@ -252,4 +253,75 @@ async fn two_workers_write_once(pool: PgPool) {
     };
     tokio::join!(one.run(stop.clone()), two.run(stop.clone()), watch);
     assert_eq!(stage.writes().len(), 2);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_long_outage_costs_no_deed_that_is_done_once(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let developers = stage.client.developers(PORTAL.into());
+    let approved = "approved".into();
+    let approving = developers.set_status(KEVIN.into(), &approved);
+    approving.await.unwrap();
+    let away = Fault {
+        status: Some(503),
+        ..Fault::default()
+    };
+    stage.emulator.set_faults([away]);
+    let joining = NewChain {
+        signal_key: "joining".to_owned(),
+        ..chain(vec![join_partners()])
+    };
+    stage.enqueue(&joining).await;
+    stage.enqueue(&chain(vec![DeedSpec::RevokeDeveloper])).await;
+    let worker = stage.worker(quick());
+    let stop = CancellationToken::new();
+    let watch = async {
+        let tried = async || {
+            let mut actions = stage.actions().await.into_iter();
+            actions.all(|action| action.attempts > quick().backoff.attempts + 2)
+        };
+        eventually("all are tried for long", Duration::from_secs(40), tried).await;
+        stage.emulator.set_faults([]);
+        stage.until(all_are(ActionState::Done)).await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), watch);
+    assert_eq!(stage.status().await, "revoked");
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_gives_access_fails_in_the_end_and_what_takes_it_never_does(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    stage.emulator.set_faults([Fault {
+        status: Some(503),
+        ..Fault::default()
+    }]);
+    stage
+        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
+        .await;
+    let leaving = NewChain {
+        signal_key: "leaving".to_owned(),
+        ..chain(vec![DeedSpec::RevokeDeveloper])
+    };
+    stage.enqueue(&leaving).await;
+    let timings = Timings {
+        backoff: Backoff {
+            patience: Duration::from_millis(300),
+            ..quick().backoff
+        },
+        ..quick()
+    };
+    let states = stage
+        .work_until(timings, |states| {
+            states["approve_developer"] == ActionState::Failed
+        })
+        .await;
+    assert_eq!(states["revoke_developer"], ActionState::Planned);
+    let waited: f64 = sqlx::query_scalar(
+        "SELECT EXTRACT(EPOCH FROM trouble)::float8 FROM actions WHERE deed = 'approve_developer'",
+    )
+    .fetch_one(stage.journal.pool())
+    .await
+    .unwrap();
+    assert!(waited > 0.0 && waited < 0.3, "{waited}");
 }

@@ -37,6 +37,7 @@ pub(crate) fn quick() -> Timings {
             first: Duration::from_millis(40),
             longest: Duration::from_millis(200),
             attempts: 9,
+            patience: Duration::from_hours(1),
         },
     }
 }

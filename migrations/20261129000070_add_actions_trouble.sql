@@ -1,0 +1,4 @@
+-- How long an action was kept from being done by trouble that is not its own.
+ALTER TABLE actions ADD COLUMN trouble interval NOT NULL DEFAULT '0';
+COMMENT ON COLUMN actions.trouble IS
+    'Sum of the waits for an API or a network in trouble; deeds that give fail after seven days of it';
