@@ -239,8 +239,11 @@ impl Replays {
             self.pause(look_after).await?;
             look_after = (look_after * 2).min(self.pace.look_at_most);
             match self.client.portal_replay(self.portal).get().await {
-                // A replica that lags behind may still show what stood there before.
-                Ok(seen) if seen.updated_at < job.updated_at => patience.restore(),
+                // A replica that lags behind may still show what stood there before; an answer without a time
+                // says nothing of that.
+                Ok(seen) if seen.updated_at.is_some() && seen.updated_at < job.updated_at => {
+                    patience.restore();
+                }
                 Ok(seen) if (seen.start_at, seen.end_at) != (job.start_at, job.end_at) => {
                     return Err(ReplayError::Replaced);
                 }

@@ -201,6 +201,7 @@ fn read_variable(key: &str, text: &str) -> Result<Value, String> {
         "ingest.authorization"
         | "konnect.portals"
         | "console.tokens"
+        | "notify.allow_private"
         | "kafka.options"
         | "forward"
         | "hooks.senders" => serde_json::from_str(text)
@@ -296,12 +297,14 @@ mod tests {
                 ("USHER_KONNECT__REQUESTS_PER_SECOND", "9"),
                 ("USHER_INGEST__AUTHORIZATION", r#"["Bearer a", "Bearer b"]"#),
                 ("USHER_OBSERVE__PENDING_EVERY", "1s"),
+                ("USHER_NOTIFY__ALLOW_PRIVATE", r#"["hooks.corp.example"]"#),
             ],
         )
         .expect("a configuration");
         assert_eq!(config.ingest.verify, VerifyPolicy::Require);
         assert_eq!(config.konnect.requests_per_second, 9);
         assert_eq!(config.ingest.authorization[1].expose(), "Bearer b");
+        assert_eq!(config.notify.allow_private, ["hooks.corp.example"]);
         assert_eq!(
             config.observe.pending_every,
             std::time::Duration::from_secs(1)
@@ -325,6 +328,16 @@ mod tests {
                 "[observe]\nall_every = \"soon\"\n",
                 &[],
                 "usher.toml:2: observe.all_every: expected a duration such as \"30s\", \"2m\", \"1h\" or \"7d\"",
+            ),
+            (
+                "[observe]\nall_every = \"0s\"\n",
+                &[],
+                "usher.toml:2: observe.all_every: expected a duration of at least 100ms: usher would do nothing else",
+            ),
+            (
+                "[console]\ntokens = [{ name = \"a\", token = \"s3cret\" }, { name = \"b\", token = \"s3cret\" }]\n",
+                &[],
+                "usher.toml:2: console.tokens: tokens[1].token: is that of tokens[0] too: nobody could tell who asks",
             ),
             (
                 "[retention]\nevents = \"7d\"\n",

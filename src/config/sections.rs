@@ -187,11 +187,21 @@ impl KonnectConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct ObserveConfig {
     /// Between looks at pending developers and registrations.
-    #[serde(deserialize_with = "span::deserialize")]
+    #[serde(deserialize_with = "between_looks")]
     pub pending_every: Duration,
     /// Between looks at everything.
-    #[serde(deserialize_with = "span::deserialize")]
+    #[serde(deserialize_with = "between_looks")]
     pub all_every: Duration,
+}
+
+fn between_looks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let span = span::deserialize(deserializer)?;
+    if span < Duration::from_millis(100) {
+        return Err(D::Error::custom(
+            "expected a duration of at least 100ms: usher would do nothing else",
+        ));
+    }
+    Ok(span)
 }
 
 impl Default for ObserveConfig {
@@ -379,7 +389,22 @@ pub struct ConsoleToken {
 #[serde(default, deny_unknown_fields)]
 pub struct ConsoleConfig {
     /// Accepted tokens; with none, one is made at start and printed once.
+    #[serde(deserialize_with = "told_apart")]
     pub tokens: Vec<ConsoleToken>,
+}
+
+/// Whoever asks is known by the secret alone.
+fn told_apart<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ConsoleToken>, D::Error> {
+    let tokens = Vec::<ConsoleToken>::deserialize(deserializer)?;
+    for (later, token) in tokens.iter().enumerate() {
+        let is_same = |other: &ConsoleToken| other.token.expose() == token.token.expose();
+        if let Some(first) = tokens[..later].iter().position(is_same) {
+            return Err(D::Error::custom(format!(
+                "tokens[{later}].token: is that of tokens[{first}] too: nobody could tell who asks"
+            )));
+        }
+    }
+    Ok(tokens)
 }
 
 /// Shape of the log lines.

@@ -88,6 +88,15 @@ impl Search<'_> {
             };
             self.findings.push((at, message.to_owned()));
         }
+        if name == operators::EQUALS
+            && holds
+            && !known.has_domain
+            && call.args.len() == 2
+            && call.args.iter().all(is_domain)
+        {
+            let message = "this also holds for two addresses of which domain() knows no domain; expected && domain(…) != \"\" beside it";
+            self.findings.push((self.offset(expr), message.to_owned()));
+        }
         if let Some(of) = &call.target
             && PARTS.contains(&name)
             && (is_email(of) || (is_domain(of) && !is_subdomain(call)))
@@ -241,6 +250,8 @@ mod tests {
         let told = findings.map(|(at, message)| {
             let kind = if message.contains("look alike") {
                 "part"
+            } else if message.contains("two addresses") {
+                "none"
             } else {
                 "rest"
             };
@@ -275,6 +286,10 @@ mod tests {
                 "39: rest",
             ),
             (
+                "domain(developer.email) == domain(developer.full_name)",
+                "24: none",
+            ),
+            (
                 "developer.status == 'pending' ? developer.email.contains('x') : false",
                 "48: part",
             ),
@@ -299,6 +314,7 @@ mod tests {
             "!(is_freemail(developer.email) || domain(developer.email) == '')",
             "domain(developer.email) != ''",
             "is_freemail(developer.email)",
+            "domain(developer.email) != '' && domain(developer.email) == domain(developer.full_name)",
             "developer.full_name.contains('Ann') && portal.name.matches('x')",
         ] {
             assert_eq!(found(text), "", "{text}");

@@ -375,6 +375,26 @@ async fn a_running_job_of_another_is_waited_out() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_time_is_an_answer() {
+    let konnect = Konnect::with_missed(&[60]).await;
+    let replays = konnect.replays();
+    let job = replays.start(konnect.window(90, 30), &mut silent).await;
+    let job = job.unwrap();
+    assert!(job.updated_at.is_some());
+    let body = json!({ "status": "completed", "start_at": job.start_at, "end_at": job.end_at });
+    konnect.emulator.set_faults([Fault {
+        body: Some(body),
+        times: None,
+        ..fault("GET", 200, 1)
+    }]);
+    let mut report = silent;
+    let ended = replays.finish(job, &mut report);
+    let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+    let ended = ended.unwrap().unwrap();
+    assert_eq!(ended.status, ReplayStatus::Completed);
+}
+
+#[tokio::test]
 async fn conflicts_and_trouble_are_tried_again() {
     let konnect = Konnect::with_missed(&[60]).await;
     let too_soon = Fault {
