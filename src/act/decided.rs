@@ -62,6 +62,15 @@ impl Queue {
                         )
                     )
             )
+                AND (
+                    t.shadow
+                    OR NOT EXISTS (
+                        SELECT
+                        FROM vetoes v
+                        WHERE v.portal_id = $1 AND v.target_id = t.target_id
+                            AND v.deed_key = t.deed_key AND v.lifted_at IS NULL
+                    )
+                )
             "#,
             portal,
             &deeds,

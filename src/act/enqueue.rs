@@ -6,6 +6,7 @@ use metrics::counter;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::act::vetoes;
 use crate::act::{ActionState, DeedSpec, Queue, Target};
 use crate::journal::JournalError;
 use crate::telemetry::metrics as names;
@@ -167,6 +168,12 @@ impl Queue {
                     was_refused,
                 });
             }
+            if let Some(id) = vetoes::stands_in_the_way(tx, shared.chain.portal_id, step).await? {
+                return Ok(Placed {
+                    enqueued: Enqueued::Known(id),
+                    was_refused: true,
+                });
+            }
         }
         // Its twins came and went while this transaction looked: the caller's next try will do.
         Err(JournalError::Repeat(sqlx::Error::RowNotFound))
@@ -206,6 +213,11 @@ async fn insert(
                 FROM actions a
                 WHERE a.portal_id = $8 AND a.target_id = $7 AND a.deed_key = $4 AND a.rule = $2
                     AND a.signal_key = $11 AND a.state = 'cancelled' AND usher_no_holds(a.id)
+                UNION ALL
+                SELECT
+                FROM vetoes v
+                WHERE v.portal_id = $8 AND v.target_id = $7 AND v.deed_key = $4
+                    AND v.lifted_at IS NULL
             )
         ON CONFLICT DO NOTHING
         ",

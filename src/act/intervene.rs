@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::act::outcome::cancel_followers;
 use crate::act::told::{Told, ToldRow};
+use crate::act::vetoes;
 use crate::act::{ActionState, DeedSpec, Queue, Target, UnknownState};
 use crate::journal::JournalError;
 
@@ -154,6 +155,7 @@ impl Queue {
         match (verb, answer_to_parking(verb, &standing)) {
             (Verb::Retry, _) if standing.waits_in_vain => return Ok(Intervened::Blocked),
             (Verb::Retry, _) => {
+                vetoes::lift(&mut tx, id, person).await?;
                 if standing.state == ActionState::Refused {
                     // A refusal stands in the way of every other action for the same.
                     let reason = by_hand(verb, person);
@@ -177,11 +179,15 @@ impl Queue {
                 let reason = format!("{}; nothing was to be done", by_hand(verb, person));
                 told.push(end(&mut tx, id, ActionState::Done, &reason).await?);
             }
-            (Verb::Approve, None) => release(&mut tx, id).await?,
+            (Verb::Approve, None) => {
+                vetoes::lift(&mut tx, id, person).await?;
+                release(&mut tx, id).await?;
+            }
             (Verb::Reject | Verb::Cancel, None) => {
                 let reason = by_hand(verb, person);
                 told.push(end(&mut tx, id, ActionState::Cancelled, &reason).await?);
                 told.extend(cancel_followers(&mut tx, &told[0]).await?);
+                self.veto(&mut tx, id, person).await?;
             }
         }
         sqlx::query!(

@@ -2,7 +2,7 @@
 //! in order, and tells the journal how it ended.
 //!
 //! A deed is decided once more right before it is done (`decide`). Owns the tables `actions`,
-//! `attempts`, `interventions` and `action_pauses`.
+//! `attempts`, `interventions`, `vetoes` and `action_pauses`.
 
 mod action;
 mod backoff;
@@ -33,6 +33,7 @@ mod story;
 mod told;
 mod trouble;
 mod upkeep;
+mod vetoes;
 mod withdraw;
 mod work;
 mod worker;
@@ -52,5 +53,6 @@ pub use progress::{Mark, Standings};
 pub use queue::Queue;
 pub use refusals::Kind;
 pub use standing::OWN_WITHIN;
+pub use vetoes::Veto;
 pub use withdraw::{Redecided, RuleLimit, Withdrawn};
 pub use worker::{Timings, Worker};

@@ -188,7 +188,13 @@ impl Explainer<'_> {
         if let Some(owner) = &step.owned_by {
             but.push(format!("rule {owner} does it"));
         }
-        if let Some(action) = self.queue.standing(chain, step).await? {
+        if let Some(veto) = self.queue.veto_on(chain, step).await? {
+            let (by, id) = (veto.by, veto.id);
+            let since = veto.at.format("%FT%TZ");
+            but.push(format!(
+                "{by} said no at {since}; `usher actions vetoes lift {id}` takes it back"
+            ));
+        } else if let Some(action) = self.queue.standing(chain, step).await? {
             let reason = action.reason.map(|reason| format!(": {reason}"));
             let id = action.id;
             let again = match action.state {

@@ -42,6 +42,7 @@
 //! | Kafka that is slow | `publish::a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once` |
 //! | facts or rules that change while a deed waits | `now::whoever_left_the_team_meanwhile_is_not_given_what_its_members_get`, `now::whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks`, `now::an_application_that_changed_hands_meanwhile_is_given_nothing`, `now::each_further_deed_is_decided_by_the_rules_of_its_moment` |
 //! | Konnect away for long | `act::trouble::a_long_outage_costs_no_deed_that_is_done_once`, `act::trouble::what_gives_access_fails_in_the_end_and_what_takes_it_never_does` |
+//! | a person's no, after the log or the rule's name is gone | `vetoes::a_no_outlasts_the_log_and_the_name_of_the_rule_until_it_is_lifted`, `vetoes::calling_off_a_false_leaver_does_not_keep_the_real_one` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]
@@ -99,4 +100,5 @@ mod transactions;
 mod trouble;
 mod upkeep;
 mod usage;
+mod vetoes;
 mod writer;

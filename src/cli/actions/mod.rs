@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod person;
+mod vetoes;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum ActionsCommand {
     Retry(by_hand::ByHandArgs),
     /// Call off what is planned or parked; the rule does not ask for it again until `retry`
     Cancel(by_hand::ByHandArgs),
+    /// What people said no to, for good until it is lifted
+    Vetoes(vetoes::VetoesArgs),
     /// Let no action be carried out, by any instance, until `resume`
     Pause(by_hand::SwitchArgs),
     /// Let actions be carried out again
@@ -101,6 +104,7 @@ pub(super) async fn run(
         Some(ActionsCommand::Reject(args)) => by_hand::run(Verb::Reject, args, environment).await,
         Some(ActionsCommand::Retry(args)) => by_hand::run(Verb::Retry, args, environment).await,
         Some(ActionsCommand::Cancel(args)) => by_hand::run(Verb::Cancel, args, environment).await,
+        Some(ActionsCommand::Vetoes(args)) => vetoes::run(args, environment).await,
         Some(ActionsCommand::Pause(args)) => by_hand::pause(args, environment).await,
         Some(ActionsCommand::Resume(args)) => by_hand::resume(args, environment).await,
     }

@@ -131,7 +131,7 @@ fn pause(paused: Option<&Paused>) -> Json<Value> {
 }
 
 /// The caller as a person who may act.
-fn operator(caller: &Caller, body: &Bytes) -> Result<Person, Problem> {
+pub(super) fn operator(caller: &Caller, body: &Bytes) -> Result<Person, Problem> {
     if !caller.is_operator() {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,

@@ -9,6 +9,7 @@ mod page;
 mod quarantine;
 mod readers;
 mod tokens;
+mod vetoes;
 
 use axum::Router;
 use axum::middleware;
@@ -41,6 +42,8 @@ pub fn router(api: Api, tokens: Tokens) -> Router {
         .route("/api/v1/quarantine", get(quarantine::list_quarantine))
         .route("/api/v1/quarantine/{id}", get(quarantine::get_quarantine))
         .route("/api/v1/readers", get(readers::list_readers))
+        .route("/api/v1/vetoes", get(vetoes::list_vetoes))
+        .route("/api/v1/vetoes/{id}/lift", post(vetoes::lift_veto))
         .route("/api/v1/actions", get(actions::list_actions))
         .route("/api/v1/actions/{id}", get(by_hand::get_action))
         .route("/api/v1/actions/{id}/{verb}", post(by_hand::intervene))

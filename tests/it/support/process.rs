@@ -17,7 +17,7 @@ use crate::support::app::AUTHORIZATION;
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 
-const CONSOLE_TOKEN: &str = "console-token";
+pub(crate) const CONSOLE_TOKEN: &str = "console-token";
 const PATIENCE: Duration = Duration::from_secs(40);
 const SIGKILL: i32 = 9;
 /// The binary that is tested.
@@ -27,7 +27,7 @@ pub(crate) const USHER: &str = env!("CARGO_BIN_EXE_usher");
 pub(crate) struct Installation {
     usher: PathBuf,
     folder: TempDir,
-    http: Client,
+    pub(crate) http: Client,
     runs: u32,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Process {
     pub(crate) url: String,
     child: Child,
     log: PathBuf,
-    http: Client,
+    pub(crate) http: Client,
 }
 
 /// How a command ended.

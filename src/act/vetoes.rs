@@ -1,0 +1,213 @@
+//! A person's lasting no to a deed that gives something: whoever rejects or calls off an approval, an
+//! invitation or a membership means the deed, not the one action. It holds until it is lifted.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::act::{NewChain, NewStep, Person, Queue, Target};
+use crate::journal::{Connection, JournalError};
+
+/// A no that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Veto {
+    /// Its id.
+    pub id: Uuid,
+    /// The portal.
+    pub portal_id: Uuid,
+    /// The word for the deed.
+    pub deed: String,
+    /// To whom or what it is not to be done.
+    pub target: Target,
+    /// The team, by `name:` or `id:`, where the deed is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// Who said so.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// The action that was rejected or called off.
+    pub action: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+struct VetoRow {
+    id: Uuid,
+    portal_id: Uuid,
+    target_kind: String,
+    target_id: Uuid,
+    application_id: Option<Uuid>,
+    deed: String,
+    deed_key: String,
+    by_whom: String,
+    reason: Option<String>,
+    action: Uuid,
+    created_at: DateTime<Utc>,
+}
+
+impl TryFrom<VetoRow> for Veto {
+    type Error = JournalError;
+
+    fn try_from(row: VetoRow) -> Result<Self, JournalError> {
+        let target = Target::from_columns(&row.target_kind, row.target_id, row.application_id);
+        let team = row.deed_key.strip_prefix(&row.deed);
+        Ok(Self {
+            id: row.id,
+            portal_id: row.portal_id,
+            team: team
+                .and_then(|rest| rest.strip_prefix(':'))
+                .map(str::to_owned),
+            deed: row.deed,
+            target: target.ok_or(JournalError::Inconsistent {
+                table: "vetoes",
+                column: "target_kind",
+            })?,
+            by: row.by_whom,
+            reason: row.reason,
+            action: row.action,
+            at: row.created_at,
+        })
+    }
+}
+
+impl Queue {
+    /// The vetoes that hold, newest first, beginning after the one with the id `after`.
+    pub async fn vetoes(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<Veto>, JournalError> {
+        let rows = sqlx::query_as!(
+            VetoRow,
+            r"
+            SELECT
+                id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
+                reason, action, created_at
+            FROM vetoes
+            WHERE lifted_at IS NULL AND ($1::uuid IS NULL OR id < $1)
+            ORDER BY id DESC
+            LIMIT $2
+            ",
+            after,
+            limit,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Takes a veto back in the name of `person`; none where no such veto holds.
+    pub async fn lift_veto(&self, id: Uuid, person: &Person) -> Result<Option<Veto>, JournalError> {
+        let row = sqlx::query_as!(
+            VetoRow,
+            r"
+            UPDATE vetoes
+            SET lifted_at = now(), lifted_by = $2
+            WHERE id = $1 AND lifted_at IS NULL
+            RETURNING
+                id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
+                reason, action, created_at
+            ",
+            id,
+            person.name,
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// The veto that stands in the way of a step of a chain.
+    pub async fn veto_on(
+        &self,
+        chain: &NewChain,
+        step: &NewStep,
+    ) -> Result<Option<Veto>, JournalError> {
+        let row = sqlx::query_as!(
+            VetoRow,
+            r"
+            SELECT
+                id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
+                reason, action, created_at
+            FROM vetoes
+            WHERE portal_id = $1 AND target_id = $2 AND deed_key = $3 AND lifted_at IS NULL
+            ",
+            chain.portal_id,
+            step.target.id(),
+            step.deed.key(),
+        )
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// Keeps that a person said no to the deed of an action, if it is one that gives something.
+    pub(super) async fn veto(
+        &self,
+        tx: &mut Connection,
+        action: Uuid,
+        person: &Person,
+    ) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            INSERT INTO vetoes (
+                id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
+                reason, action
+            )
+            SELECT
+                $1, portal_id, target_kind, target_id, application_id, deed, deed_key, $3, $4, id
+            FROM actions
+            WHERE id = $2
+                AND deed IN (
+                    'approve_developer', 'approve_registration', 'add_to_team', 'invite_developer'
+                )
+            ON CONFLICT DO NOTHING
+            ",
+            self.ids.next(),
+            action,
+            person.name,
+            person.reason,
+        )
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Takes back what stands in the way of the deed of an action that a person lets be done.
+pub(super) async fn lift(
+    tx: &mut Connection,
+    action: Uuid,
+    person: &Person,
+) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        UPDATE vetoes
+        SET lifted_at = now(), lifted_by = $2
+        FROM actions a
+        WHERE a.id = $1 AND vetoes.lifted_at IS NULL AND vetoes.portal_id = a.portal_id
+            AND vetoes.target_id = a.target_id AND vetoes.deed_key = a.deed_key
+        ",
+        action,
+        person.name,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The action of the veto that keeps a step from being asked for.
+pub(super) async fn stands_in_the_way(
+    tx: &mut Connection,
+    portal_id: Uuid,
+    step: &NewStep,
+) -> Result<Option<Uuid>, JournalError> {
+    Ok(sqlx::query_scalar!(
+        r"
+        SELECT action
+        FROM vetoes
+        WHERE portal_id = $1 AND target_id = $2 AND deed_key = $3 AND lifted_at IS NULL
+        ",
+        portal_id,
+        step.target.id(),
+        step.deed.key(),
+    )
+    .fetch_optional(tx)
+    .await?)
+}

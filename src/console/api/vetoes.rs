@@ -1,0 +1,50 @@
+//! `/api/v1/vetoes`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::act::Veto;
+use crate::console::api::Api;
+use crate::console::api::by_hand::operator;
+use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::console::api::tokens::Caller;
+use crate::http::Problem;
+
+/// What people said no to and did not take back, newest first.
+pub(super) async fn list_vetoes(
+    State(api): State<Api>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<Veto>>, Problem> {
+    let limit = parameters.limit()?;
+    let after: Option<Uuid> = match parameters.cursor::<1>()? {
+        Some([id]) => Some(part(&id)?),
+        None => None,
+    };
+    let pager = parameters.finish()?;
+    let rows = api.listed.vetoes(after, limit + 1).await;
+    let rows = rows.map_err(|error| journal_problem(&error))?;
+    let position = |row: &Veto| row.id.to_string();
+    Ok(Json(pager.page(rows, limit, position, |row| row)))
+}
+
+/// Takes one back; answers with what it was.
+pub(super) async fn lift_veto(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    parameters: Parameters,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    parameters.finish()?;
+    let person = operator(&caller, &body)?;
+    let id = id.parse().map_err(|_| bad_request("a veto id is a UUID"))?;
+    let lifted = api.actions.lift_veto(id, &person).await;
+    let lifted = lifted.map_err(|error| journal_problem(&error))?;
+    let lifted =
+        lifted.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no veto with this id holds"))?;
+    Ok(Json(json!({ "data": lifted })))
+}
