@@ -27,14 +27,23 @@ pub struct Look {
 pub struct LookState {
     /// Whether everything was seen at least once.
     pub first_complete: bool,
-    /// Time since the last look at the pending ones, or at everything, was stored.
+    /// Time since the last look at the pending ones was stored.
     pub pending_age: Option<Duration>,
     /// Time since the last look at everything was stored.
     pub all_age: Option<Duration>,
-    /// Whether a hint waits for an answer, or what somebody changed for being read.
-    pub hinted: bool,
-    /// Why the last look failed; none after a good one.
+    /// Whether a hint waits for a look at the pending ones.
+    pub unanswered: bool,
+    /// Whether what somebody changed waits for being read.
+    pub touched: bool,
+    /// Which kind of look failed last and why; none after a good one of that kind.
     pub last_error: Option<String>,
+}
+
+impl LookState {
+    /// Whether a look is asked for.
+    pub fn is_hinted(&self) -> bool {
+        self.unanswered || self.touched
+    }
 }
 
 impl Directory {
@@ -117,18 +126,17 @@ impl Directory {
                 first_complete_at IS NOT NULL AS "first_complete!",
                 EXTRACT(EPOCH FROM now() - pending_at)::float8 AS pending_age,
                 EXTRACT(EPOCH FROM now() - all_at)::float8 AS all_age,
-                hints > hints_answered
-                    OR EXISTS (
-                        SELECT
-                        FROM touched_developers touched
-                        WHERE touched.portal_id = observed_portals.portal_id
-                            AND touched.absent_at IS NULL
-                    )
-                    OR EXISTS (
-                        SELECT
-                        FROM touched_objects touched
-                        WHERE touched.portal_id = observed_portals.portal_id
-                    ) AS "hinted!",
+                hints > hints_answered AS "unanswered!",
+                EXISTS (
+                    SELECT
+                    FROM touched_developers touched
+                    WHERE touched.portal_id = observed_portals.portal_id
+                        AND touched.absent_at IS NULL
+                ) OR EXISTS (
+                    SELECT
+                    FROM touched_objects touched
+                    WHERE touched.portal_id = observed_portals.portal_id
+                ) AS "touched!",
                 last_error
             FROM observed_portals
             WHERE portal_id = $1
@@ -144,13 +152,20 @@ impl Directory {
             first_complete: row.first_complete,
             pending_age: age(row.pending_age),
             all_age: age(row.all_age),
-            hinted: row.hinted,
+            unanswered: row.unanswered,
+            touched: row.touched,
             last_error: row.last_error,
         }))
     }
 
     /// Remembers why a look at `portal` failed. `error` must hold neither secrets nor bodies.
-    pub async fn look_failed(&self, portal: PortalId, error: &str) -> Result<(), JournalError> {
+    pub async fn look_failed(
+        &self,
+        portal: PortalId,
+        scope: Scope,
+        error: &str,
+    ) -> Result<(), JournalError> {
+        let error = format!("{}: {error}", scope.as_str());
         sqlx::query!(
             r"
             INSERT INTO observed_portals (portal_id, last_error, last_error_at)
@@ -206,17 +221,19 @@ pub(super) async fn stored(
             first_complete_at = CASE WHEN $2
                 THEN COALESCE(first_complete_at, now()) ELSE first_complete_at END,
             all_at = CASE WHEN $2 THEN now() ELSE all_at END,
+            -- What a look at everything shows may be old when it is stored.
             pending_at = CASE WHEN $3 THEN now() ELSE pending_at END,
-            hints_answered = CASE WHEN $3
+            hints_answered = CASE WHEN $2 OR $3
                 THEN GREATEST(hints_answered, $4) ELSE hints_answered END,
-            last_error = CASE WHEN $3 THEN NULL ELSE last_error END,
-            last_error_at = CASE WHEN $3 THEN NULL ELSE last_error_at END
+            last_error = CASE WHEN NOT starts_with(last_error, $5) THEN last_error END,
+            last_error_at = CASE WHEN NOT starts_with(last_error, $5) THEN last_error_at END
         WHERE portal_id = $1
         ",
         look.portal_id.0,
         scope == Scope::All,
-        scope != Scope::Direct,
+        scope == Scope::Pending,
         look.hints,
+        format!("{}: ", scope.as_str()),
     )
     .execute(tx)
     .await?;

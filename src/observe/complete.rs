@@ -26,23 +26,27 @@ impl Observer {
         look: Look,
         mut snapshot: Snapshot,
     ) -> Result<Option<Snapshot>, ObserveError> {
-        let missing = self.parts.directory.missing(look, &snapshot).await?;
-        if snapshot.scope == Scope::All {
-            self.confirm(&mut snapshot, missing).await?;
-            return Ok(Some(snapshot));
+        let directory = &self.parts.directory;
+        match snapshot.scope {
+            Scope::All => {
+                let missing = directory.missing(look, &snapshot).await?;
+                self.confirm(&mut snapshot, missing).await?;
+                return Ok(Some(snapshot));
+            }
+            Scope::Pending => {
+                let missing = directory.missing(look, &snapshot).await?;
+                if missing.developers.len() + missing.registrations.len() > MAX_PENDING_READS
+                    || !self.read_again(&mut snapshot, &missing).await?
+                {
+                    return Ok(None);
+                }
+            }
+            Scope::Direct => {
+                let touched = directory.touched(look, MAX_TOUCHED, MAX_TOUCHED_LISTS);
+                snapshot.touched = touched.await?;
+                self.read_applications(&mut snapshot).await?;
+            }
         }
-        if missing.developers.len() + missing.registrations.len() > MAX_PENDING_READS {
-            return Ok(None);
-        }
-        if !self.read_again(&mut snapshot, &missing).await? {
-            return Ok(None);
-        }
-        let touched = self
-            .parts
-            .directory
-            .touched(look, MAX_TOUCHED, MAX_TOUCHED_LISTS);
-        snapshot.touched = touched.await?;
-        self.read_applications(&mut snapshot).await?;
         let surrounded = self.surround(&mut snapshot).await?;
         Ok(surrounded.then_some(snapshot))
     }

@@ -36,6 +36,14 @@ impl ObserveError {
         }
     }
 
+    /// How long the API asks everybody to wait who calls it with this token.
+    pub(super) fn rate_limit(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) if error.is_rate_limited() => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// The error for whoever asks how usher does: what lies under it may hold addresses and names of hosts.
     pub fn plain(&self) -> String {
         match self {

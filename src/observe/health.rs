@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use konnect::PortalId;
 
+/// So many problems are told; more make no line clearer.
+const MAX_TOLD: usize = 5;
+
 /// How looking at one portal goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PortalHealth {
@@ -19,7 +22,8 @@ pub struct PortalHealth {
 
 #[derive(Debug, Default)]
 struct State {
-    portals: BTreeMap<PortalId, PortalHealth>,
+    /// By the loops of each portal.
+    portals: BTreeMap<PortalId, BTreeMap<&'static str, PortalHealth>>,
     /// Why the portals could not be listed.
     discovery: Option<String>,
 }
@@ -29,49 +33,79 @@ struct State {
 pub struct Health(Arc<Mutex<State>>);
 
 impl Health {
-    /// What is wrong, in one line: the first portal that could not be looked at, or why there is
-    /// none to look at. None when the last look at every portal was good.
+    /// What is wrong, in one line: why there are no portals to look at, and which loops of which
+    /// portals failed last. None when all is well.
     pub fn problem(&self) -> Option<String> {
         let state = self.lock();
-        let failing = |(id, health): (&PortalId, &PortalHealth)| {
-            health
-                .error
-                .as_ref()
-                .map(|error| format!("portal {id}: {error}"))
-        };
-        state
-            .discovery
-            .clone()
-            .or_else(|| state.portals.iter().find_map(failing))
+        let loops = state.portals.iter().flat_map(|(portal, loops)| {
+            loops.iter().filter_map(move |(name, health)| {
+                let error = health.error.as_ref()?;
+                Some(format!("portal {portal}, {name}: {error}"))
+            })
+        });
+        let problems: Vec<String> = state.discovery.iter().cloned().chain(loops).collect();
+        let told = problems.iter().take(MAX_TOLD).map(String::as_str);
+        let mut text = told.collect::<Vec<_>>().join("; ");
+        if problems.len() > MAX_TOLD {
+            text.push_str(&format!("; and {} more", problems.len() - MAX_TOLD));
+        }
+        (!problems.is_empty()).then_some(text)
     }
 
-    /// How looking at one portal goes.
+    /// How looking at one portal goes: its last good look, and what failed last.
     pub fn portal(&self, portal: PortalId) -> PortalHealth {
-        self.lock()
-            .portals
-            .get(&portal)
-            .cloned()
-            .unwrap_or_default()
+        let state = self.lock();
+        let loops = state.portals.get(&portal);
+        let all = || loops.into_iter().flat_map(BTreeMap::values);
+        let failing = all().filter(|health| health.error.is_some());
+        let failing = failing.max_by_key(|health| health.failed_at).cloned();
+        PortalHealth {
+            succeeded_at: all().filter_map(|health| health.succeeded_at).max(),
+            ..failing.unwrap_or_default()
+        }
     }
 
-    pub(super) fn succeeded(&self, portal: PortalId, at: DateTime<Utc>) {
+    pub(super) fn succeeded(&self, portal: PortalId, name: &'static str, at: DateTime<Utc>) {
         let health = PortalHealth {
             succeeded_at: Some(at),
             ..PortalHealth::default()
         };
-        self.lock().portals.insert(portal, health);
+        self.of(portal, name, |it| *it = health);
     }
 
-    pub(super) fn failed(&self, portal: PortalId, error: String, at: DateTime<Utc>) {
-        let mut state = self.lock();
-        let health = state.portals.entry(portal).or_default();
-        health.error = Some(error);
-        health.failed_at = Some(at);
+    pub(super) fn failed(
+        &self,
+        portal: PortalId,
+        name: &'static str,
+        error: String,
+        at: DateTime<Utc>,
+    ) {
+        self.of(portal, name, |health| {
+            health.error = Some(error);
+            health.failed_at = Some(at);
+        });
+    }
+
+    /// What failed at the portal does not any more.
+    pub(super) fn mended(&self, portal: PortalId, name: &'static str) {
+        self.of(portal, name, |health| health.error = None);
     }
 
     /// Another instance looks at the portal now, and reports by itself, or nobody has to any more.
     pub(super) fn passed_on(&self, portal: PortalId) {
         self.lock().portals.remove(&portal);
+    }
+
+    fn of(&self, portal: PortalId, name: &'static str, change: impl FnOnce(&mut PortalHealth)) {
+        let mut state = self.lock();
+        change(
+            state
+                .portals
+                .entry(portal)
+                .or_default()
+                .entry(name)
+                .or_default(),
+        );
     }
 
     pub(super) fn discovered(&self, outcome: Result<(), String>) {
@@ -94,19 +128,41 @@ mod tests {
     #[test]
     fn names_what_fails_until_it_succeeds() {
         let (health, portal) = (Health::default(), PortalId(Uuid::from_u128(7)));
+        let at = DateTime::UNIX_EPOCH;
         assert_eq!(health.problem(), None);
-        health.failed(portal, "no answer".to_owned(), DateTime::UNIX_EPOCH);
+        health.failed(portal, "sweep", "no answer".to_owned(), at);
+        health.succeeded(portal, "pending", at);
+        let problem = Some(format!("portal {portal}, sweep: no answer"));
         assert_eq!(
             health.problem(),
-            Some(format!("portal {portal}: no answer"))
+            problem,
+            "one loop says nothing of another"
         );
-        health.succeeded(portal, DateTime::UNIX_EPOCH);
+        let told = health.portal(portal);
+        assert_eq!(told.error.as_deref(), Some("no answer"));
+        assert_eq!(told.succeeded_at, Some(at));
+        health.succeeded(portal, "sweep", at);
         assert_eq!(health.problem(), None);
-        assert_eq!(
-            health.portal(portal).succeeded_at,
-            Some(DateTime::UNIX_EPOCH)
-        );
         health.discovered(Err("token refused".to_owned()));
         assert_eq!(health.problem().as_deref(), Some("token refused"));
+    }
+
+    #[test]
+    fn tells_a_bounded_number_of_problems() {
+        let health = Health::default();
+        for number in 0..7 {
+            let portal = PortalId(Uuid::from_u128(number));
+            health.failed(
+                portal,
+                "sweep",
+                "no answer".to_owned(),
+                DateTime::UNIX_EPOCH,
+            );
+        }
+        assert!(
+            health
+                .problem()
+                .is_some_and(|text| text.ends_with("; and 2 more"))
+        );
     }
 }

@@ -1,13 +1,15 @@
 //! Looks at the API: pending ones often, everything at times, and soon after a hint.
 //!
-//! One instance looks at a portal at a time (a lease). Decides nothing and writes nothing to the
+//! One instance looks at a portal at a time (a lease), by loops that go on beside each other (`turns`). Decides nothing and writes nothing to the
 //! API; what a look shows goes to the directory, which tells the journal what differs.
 
 mod complete;
 mod error;
 mod health;
 mod pace;
+mod quiet;
 mod snapshot;
+mod turns;
 mod watch;
 
 use std::sync::Arc;
@@ -25,6 +27,8 @@ use crate::telemetry::metrics as names;
 pub use error::ObserveError;
 pub use health::{Health, PortalHealth};
 pub use snapshot::read;
+
+use quiet::Quiet;
 
 /// What an [`Observer`] works with.
 #[derive(Debug, Clone)]
@@ -50,6 +54,7 @@ pub struct Parts {
 pub struct Observer {
     parts: Arc<Parts>,
     health: Health,
+    quiet: Arc<Quiet>,
 }
 
 impl Observer {
@@ -58,6 +63,7 @@ impl Observer {
         Self {
             parts: Arc::new(parts),
             health: Health::default(),
+            quiet: Arc::default(),
         }
     }
 
@@ -71,31 +77,38 @@ impl Observer {
         if !self.parts.portals.is_empty() {
             return Ok(self.parts.portals.clone());
         }
-        let portals = self
-            .parts
-            .client
-            .portals()
-            .list(&ListPortals::default())
-            .await?;
+        let list = ListPortals::default();
+        let listed = self.parts.client.portals().list(&list).await;
+        let portals = listed.map_err(|error| self.heed(error.into()))?;
         Ok(portals.into_iter().map(|portal| portal.id).collect())
     }
 
-    /// Looks once at `portal` and stores what was seen. Needs no lease: looks that overlap are
-    /// told apart by their numbers, and a difference becomes an event once.
+    /// Looks once at `portal` and stores what was seen: at the pending ones and at what somebody
+    /// changed, or at everything. Needs no lease: looks that overlap are told apart by their
+    /// numbers, and a difference becomes an event once.
     ///
     /// A look at the pending ones becomes one at everything where that costs fewer calls.
     ///
     /// # Errors
-    /// Nothing was stored, except that [`ObserveError::PortalGone`] has been.
-    #[tracing::instrument(skip_all, fields(portal.id = %portal, scope = scope.as_str()))]
+    /// Nothing of the look that failed was stored, except that [`ObserveError::PortalGone`] has been.
     pub async fn sweep_once(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
-        let outcome = self.look(portal, scope).await;
-        let word = if outcome.is_ok() { "ok" } else { "failed" };
-        counter!(names::SWEEPS, "scope" => scope.as_str(), "outcome" => word).increment(1);
-        outcome
+        let mut stored = self.look(portal, scope).await?;
+        if scope == Scope::Pending {
+            stored.differences += self.look(portal, Scope::Direct).await?.differences;
+        }
+        Ok(stored)
     }
 
+    /// Takes one look: [`Scope::Direct`] is one at what somebody changed.
+    #[tracing::instrument(skip_all, fields(portal.id = %portal, scope = scope.as_str()))]
     async fn look(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
+        let outcome = self.read_and_store(portal, scope).await;
+        let word = if outcome.is_ok() { "ok" } else { "failed" };
+        counter!(names::SWEEPS, "scope" => scope.as_str(), "outcome" => word).increment(1);
+        outcome.map_err(|error| self.heed(error))
+    }
+
+    async fn read_and_store(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
         let Parts {
             directory, client, ..
         } = &*self.parts;
@@ -107,8 +120,16 @@ impl Observer {
             read => read?,
         };
         let Some(snapshot) = self.complete(look, read).await? else {
-            return Box::pin(self.look(portal, Scope::All)).await;
+            return Box::pin(self.read_and_store(portal, Scope::All)).await;
         };
         Ok(directory.store(look, &snapshot).await?)
+    }
+
+    /// Lets every loop wait where the API asks for it.
+    fn heed(&self, error: ObserveError) -> ObserveError {
+        if let Some(wait) = error.rate_limit() {
+            self.quiet.ask(wait);
+        }
+        error
     }
 }

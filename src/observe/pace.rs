@@ -3,37 +3,50 @@
 use std::time::Duration;
 
 use crate::config::ObserveConfig;
-use crate::directory::{LookState, Scope};
+use crate::directory::LookState;
+use crate::observe::turns::Work;
 
 /// A portal is looked at on hints at most this often.
-pub(super) const HINTED_EVERY: Duration = Duration::from_secs(2);
-/// Longest wait after a failed look.
+const HINTED_EVERY: Duration = Duration::from_secs(2);
+/// Hints of other instances are seen after at most this time; own ones at once.
+const STATE_READ_EVERY: Duration = Duration::from_millis(500);
+/// Between looks at whether everything is due again, which another instance or a command may have seen.
+const SWEEP_STATE_READ_EVERY: Duration = Duration::from_secs(10);
+/// Longest wait after a failed look, unless the API asks for a longer one.
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
-/// What is due, if anything: `since_look` is the time since this process last began a look.
-///
-/// A portal that was never seen has its pending ones looked at first: that is fast, and they wait.
-pub(super) fn due(
+/// How long `work` may wait; nothing when it is due. `since_look` is the time since this process last began it.
+pub(super) fn wait(
+    work: Work,
     state: &LookState,
     config: &ObserveConfig,
     since_look: Option<Duration>,
-) -> Option<Scope> {
+) -> Duration {
     let over = |age: Option<Duration>, every: Duration| age.is_none_or(|age| age >= every);
-    if state.pending_age.is_none() {
-        return Some(Scope::Pending);
+    let hinted = |is: bool| is && over(since_look, HINTED_EVERY);
+    let is_due = match work {
+        Work::Refresh => hinted(state.touched),
+        Work::Pending => hinted(state.unanswered) || over(state.pending_age, config.pending_every),
+        Work::Sweep => {
+            let left = |age| config.all_every.saturating_sub(age);
+            return state
+                .all_age
+                .map_or(Duration::ZERO, left)
+                .min(SWEEP_STATE_READ_EVERY);
+        }
+    };
+    if is_due {
+        Duration::ZERO
+    } else {
+        STATE_READ_EVERY
     }
-    if over(state.all_age, config.all_every) {
-        return Some(Scope::All);
-    }
-    let hint_is_due = state.hinted && over(since_look, HINTED_EVERY);
-    (hint_is_due || over(state.pending_age, config.pending_every)).then_some(Scope::Pending)
 }
 
 /// How long to wait after so many failures in a row: doubling from a second, or what the API asks
-/// for if that is longer.
+/// for if that is longer, however long it is.
 pub(super) fn backoff(failures: u32, asked: Option<Duration>) -> Duration {
     let doubled = Duration::from_secs(1) * 2_u32.pow(failures.saturating_sub(1).min(6));
-    doubled.max(asked.unwrap_or_default()).min(MAX_BACKOFF)
+    doubled.min(MAX_BACKOFF).max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -42,60 +55,75 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn state(pending_age: Option<Duration>, all_age: Option<Duration>, hinted: bool) -> LookState {
+    fn state(pending_age: Option<u32>, all_age: Option<u32>) -> LookState {
+        let age = |seconds: Option<u32>| seconds.map(|seconds| SECOND * seconds);
         LookState {
-            pending_age,
-            all_age,
-            hinted,
+            pending_age: age(pending_age),
+            all_age: age(all_age),
             ..LookState::default()
         }
     }
 
     #[test]
-    fn looks_when_it_is_time_or_when_hinted() {
-        let config = ObserveConfig::default();
-        for (state, since_look, expected) in [
-            (state(None, None, false), None, Some(Scope::Pending)),
+    fn each_is_due_when_it_is_time_or_when_hinted_whatever_the_others_do() {
+        let never = LookState::default();
+        let fresh = state(Some(9), Some(9));
+        let unanswered = LookState {
+            unanswered: true,
+            ..fresh.clone()
+        };
+        let touched = LookState {
+            touched: true,
+            ..fresh.clone()
+        };
+        let milliseconds = Duration::from_millis;
+        for (work, state, since_look, expected) in [
+            (Work::Pending, &never, None, milliseconds(0)),
+            (Work::Sweep, &never, None, milliseconds(0)),
+            (Work::Refresh, &never, None, milliseconds(500)),
             (
-                state(Some(Duration::ZERO), None, false),
-                Some(Duration::ZERO),
-                Some(Scope::All),
+                Work::Pending,
+                &state(Some(59), None),
+                Some(59),
+                milliseconds(500),
             ),
             (
-                state(Some(SECOND * 59), Some(SECOND * 3599), false),
-                Some(SECOND * 59),
+                Work::Pending,
+                &state(Some(60), None),
+                Some(60),
+                milliseconds(0),
+            ),
+            (
+                Work::Sweep,
+                &state(None, Some(3_600)),
+                Some(1),
+                milliseconds(0),
+            ),
+            (
+                Work::Sweep,
+                &state(None, Some(3_597)),
                 None,
+                milliseconds(3_000),
             ),
             (
-                state(Some(SECOND * 60), Some(SECOND * 3599), false),
-                Some(SECOND * 60),
-                Some(Scope::Pending),
-            ),
-            (
-                state(Some(SECOND * 1), Some(SECOND * 3600), false),
-                Some(SECOND * 1),
-                Some(Scope::All),
-            ),
-            (
-                state(Some(SECOND * 9), Some(SECOND * 9), true),
-                Some(SECOND * 1),
+                Work::Sweep,
+                &state(None, Some(1)),
                 None,
+                milliseconds(10_000),
             ),
-            (
-                state(Some(SECOND * 9), Some(SECOND * 9), true),
-                Some(SECOND * 2),
-                Some(Scope::Pending),
-            ),
-            (
-                state(Some(SECOND * 9), Some(SECOND * 9), true),
-                None,
-                Some(Scope::Pending),
-            ),
+            (Work::Pending, &unanswered, Some(1), milliseconds(500)),
+            (Work::Pending, &unanswered, Some(2), milliseconds(0)),
+            (Work::Pending, &unanswered, None, milliseconds(0)),
+            (Work::Pending, &touched, None, milliseconds(500)),
+            (Work::Refresh, &touched, Some(1), milliseconds(500)),
+            (Work::Refresh, &touched, Some(2), milliseconds(0)),
+            (Work::Refresh, &unanswered, None, milliseconds(500)),
         ] {
+            let since_look = since_look.map(|seconds| SECOND * seconds);
             assert_eq!(
-                due(&state, &config, since_look),
+                wait(work, state, &ObserveConfig::default(), since_look),
                 expected,
-                "{state:?} {since_look:?}"
+                "{work:?} {state:?} {since_look:?}"
             );
         }
     }
@@ -110,7 +138,7 @@ mod tests {
             (4_000_000_000, None, 60),
             (1, Some(SECOND * 7), 7),
             (4, Some(SECOND * 7), 8),
-            (1, Some(SECOND * 86_400), 60),
+            (1, Some(SECOND * 86_400), 86_400),
         ] {
             assert_eq!(
                 backoff(failures, asked),

@@ -1,27 +1,27 @@
-//! The loops: one finds the portals, one for each portal looks when it is time.
+//! Finds the portals; whoever has the lease of one looks at it, by loops that go on beside each other.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use konnect::PortalId;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::debug;
 
-use crate::directory::Scope;
-use crate::journal::Lease;
+use crate::journal::{JournalError, Lease};
 use crate::lifecycle::{Lifecycle, pause};
-use crate::observe::{ObserveError, Observer, Parts, pace};
+use crate::observe::turns::{Turns, Work, tell};
+use crate::observe::{ObserveError, Observer, pace};
 
 /// How long a lease is held without renewal: an instance that died is replaced after that.
 const LEASE_TTL: Duration = Duration::from_secs(30);
-/// Between renewals, also during a look.
+/// Between renewals.
 const LEASE_RENEWED_EVERY: Duration = Duration::from_secs(10);
-/// Between tries to get a lease that another instance holds.
+/// Between tries to get a lease that another instance holds, or to renew one after trouble.
 const LEASE_TRIED_EVERY: Duration = Duration::from_secs(5);
-/// Hints of other instances are seen after at most this time; own ones at once.
-const STATE_READ_EVERY: Duration = Duration::from_millis(500);
+/// The line of the health report that tells of leases.
+const LEASE: &str = "lease";
 
 impl Observer {
     /// Looks at every portal until `lifecycle` ends; each has a task of its own, so that trouble
@@ -74,31 +74,13 @@ impl Observer {
             },
             observer: self,
             portal,
-            renewed: None,
-            last_look: None,
-            failures: 0,
-            refused: false,
-            is_over: false,
+            held: None,
         };
-        let directory = watch.observer.parts.directory.clone();
-        loop {
-            // Begun before the turn, so that no hint given during it is slept through.
-            let hinted = directory.hinted();
-            let wait = tokio::select! {
-                () = cancel.cancelled() => break,
-                wait = watch.turn() => wait,
-            };
-            if watch.is_over {
-                break;
-            }
-            tokio::select! {
-                () = cancel.cancelled() => break,
-                // A hint shortens the wait for the next turn, but not the wait after a failure.
-                () = hinted, if watch.failures == 0 => {}
-                _ = pause(wait, &cancel) => {}
-            }
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = watch.until_gone() => watch.observer.health.passed_on(portal),
         }
-        if watch.renewed.is_some()
+        if watch.held.is_some()
             && let Err(error) = watch.observer.parts.journal.give_up(&watch.lease).await
         {
             debug!(error = error.chain(), "could not give up a lease");
@@ -106,178 +88,104 @@ impl Observer {
     }
 }
 
-/// The state of one portal's loop.
+/// One portal, and the lease of looking at it.
 struct Watch {
     observer: Observer,
     portal: PortalId,
     lease: Lease,
     /// When the lease was last had; none while another instance has it.
-    renewed: Option<Instant>,
-    /// When the last look began.
-    last_look: Option<Instant>,
-    /// Failed looks in a row.
-    failures: u32,
-    /// Whether the token was refused last, so that this is said loudly once.
-    refused: bool,
-    /// Whether the portal is gone, and nobody said that it should be there.
-    is_over: bool,
+    held: Option<Instant>,
 }
 
 impl Watch {
-    /// Looks if that is due and ours to do; returns how long to wait for the next turn.
-    async fn turn(&mut self) -> Duration {
-        match self.try_turn().await {
-            Ok(wait) => wait,
-            Err(error) => self.failed(&error).await,
+    /// Looks whenever the lease is had, until the portal is gone and nobody said that it should be
+    /// there.
+    async fn until_gone(&mut self) {
+        let mut failures = 0;
+        loop {
+            match self.hold().await {
+                Ok(true) => {
+                    failures = 0;
+                    if self.look().await {
+                        return;
+                    }
+                }
+                Ok(false) => {
+                    failures = 0;
+                    sleep(LEASE_TRIED_EVERY).await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.could_not_hold(error);
+                    sleep(pace::backoff(failures, None)).await;
+                }
+            }
         }
     }
 
-    async fn try_turn(&mut self) -> Result<Duration, ObserveError> {
-        if !self.hold_lease().await? {
-            return Ok(LEASE_TRIED_EVERY);
+    /// Looks as long as the lease is had; `true` when the portal is gone.
+    async fn look(&mut self) -> bool {
+        let (observer, portal) = (self.observer.clone(), self.portal);
+        let turns = |work| Box::pin(Turns::new(observer.clone(), portal, work).run());
+        let (refresh, pending, sweep) = (
+            turns(Work::Refresh),
+            turns(Work::Pending),
+            turns(Work::Sweep),
+        );
+        tokio::select! {
+            () = refresh => true,
+            () = pending => true,
+            () = sweep => true,
+            () = self.until_lost() => false,
         }
-        let Parts {
-            directory, config, ..
-        } = &*self.observer.parts;
-        let state = directory.look_state(self.portal).await?;
-        let since_look = self.last_look.map(|at| at.elapsed());
-        let Some(scope) = pace::due(&state, config, since_look) else {
-            return Ok(STATE_READ_EVERY);
-        };
-        self.last_look = Some(Instant::now());
-        if self.look(scope).await? {
-            self.succeeded();
-        }
-        Ok(Duration::ZERO)
     }
 
-    /// Has the lease, renewed if that is due.
-    async fn hold_lease(&mut self) -> Result<bool, ObserveError> {
-        if self
-            .renewed
-            .is_some_and(|at| at.elapsed() < LEASE_RENEWED_EVERY)
-        {
-            return Ok(true);
+    /// Renews the lease until another instance has it, or nobody knows any more whether one has.
+    async fn until_lost(&mut self) {
+        let mut wait = LEASE_RENEWED_EVERY;
+        loop {
+            sleep(wait).await;
+            wait = match self.hold().await {
+                Ok(true) => LEASE_RENEWED_EVERY,
+                Ok(false) => return,
+                Err(error) => {
+                    self.could_not_hold(error);
+                    if self.held.is_none_or(|at| at.elapsed() >= LEASE_TTL) {
+                        return;
+                    }
+                    LEASE_TRIED_EVERY
+                }
+            };
         }
+    }
+
+    /// Takes or renews the lease.
+    async fn hold(&mut self) -> Result<bool, JournalError> {
         let held = self.observer.parts.journal.hold(&self.lease).await?;
-        if !held && self.renewed.is_some() {
+        if held {
+            self.observer.health.mended(self.portal, LEASE);
+        } else if self.held.is_some() {
             self.observer.health.passed_on(self.portal);
         }
-        self.renewed = held.then(Instant::now);
+        self.held = held.then(Instant::now);
         Ok(held)
     }
 
-    /// Looks, and renews the lease meanwhile; `false` when the lease was lost, and the look is
-    /// left to whoever has it.
-    async fn look(&mut self, scope: Scope) -> Result<bool, ObserveError> {
-        let observer = self.observer.clone();
-        let look = observer.sweep_once(self.portal, scope);
-        tokio::pin!(look);
-        let beside = answer_hints(self.observer.clone(), self.portal);
-        tokio::pin!(beside);
-        loop {
-            tokio::select! {
-                () = &mut beside, if scope == Scope::All => {}
-                outcome = &mut look => {
-                    let stored = outcome?;
-                    debug!(
-                        portal.id = %self.portal,
-                        scope = scope.as_str(),
-                        differences = stored.differences,
-                        "looked at a portal"
-                    );
-                    return Ok(true);
-                }
-                () = tokio::time::sleep(LEASE_RENEWED_EVERY) => {
-                    self.renewed = None;
-                    if !self.hold_lease().await? {
-                        return Ok(false);
-                    }
-                }
-            }
-        }
-    }
-
-    fn succeeded(&mut self) {
-        if self.failures > 0 {
-            info!(portal.id = %self.portal, failures = self.failures, "looking at the portal works again");
-        }
-        self.failures = 0;
-        self.refused = false;
-        let now = self.observer.parts.clock.now();
-        self.observer.health.succeeded(self.portal, now);
-    }
-
-    async fn failed(&mut self, error: &ObserveError) -> Duration {
-        let is_configured = !self.observer.parts.portals.is_empty();
-        if matches!(error, ObserveError::PortalGone) && !is_configured {
-            info!(portal.id = %self.portal, "a portal is gone and no longer looked at");
-            self.is_over = true;
-            self.observer.health.passed_on(self.portal);
-            return Duration::ZERO;
-        }
-        self.failures = self.failures.saturating_add(1);
-        let first = !error.is_refused() || !self.refused;
-        self.refused = error.is_refused();
+    fn could_not_hold(&self, error: JournalError) {
+        let error = ObserveError::Store(error);
         tell(
-            first,
-            error,
-            &format!("could not look at portal {}", self.portal),
+            true,
+            &error,
+            &format!("could not hold the lease of portal {}", self.portal),
         );
-        let Parts {
-            directory, clock, ..
-        } = &*self.observer.parts;
+        let now = self.observer.parts.clock.now();
         self.observer
             .health
-            .failed(self.portal, error.plain(), clock.now());
-        if let Err(unsaid) = directory.look_failed(self.portal, &error.chain()).await {
-            debug!(error = unsaid.chain(), "could not keep why a look failed");
-        }
-        pace::backoff(self.failures, error.retry_after())
-    }
-}
-
-/// Answers hints by short looks while a look at everything goes on, which may take minutes and shows
-/// only what was there when it began. Never ends. Trouble is for the look at everything to tell.
-async fn answer_hints(observer: Observer, portal: PortalId) {
-    let directory = &observer.parts.directory;
-    loop {
-        let hinted = directory.hinted();
-        match directory.look_state(portal).await {
-            Ok(state) if state.hinted => {
-                if let Err(error) = observer.sweep_once(portal, Scope::Pending).await {
-                    debug!(portal.id = %portal, error = error.chain(), "could not answer a hint");
-                }
-                tokio::time::sleep(pace::HINTED_EVERY).await;
-            }
-            Ok(_) => {
-                tokio::select! {
-                    () = hinted => {}
-                    () = tokio::time::sleep(STATE_READ_EVERY) => {}
-                }
-            }
-            Err(error) => {
-                debug!(portal.id = %portal, error = error.chain(), "could not see what is hinted");
-                tokio::time::sleep(pace::HINTED_EVERY).await;
-            }
-        }
+            .failed(self.portal, LEASE, error.plain(), now);
     }
 }
 
 /// The portals that are watched.
 fn in_hand(watched: &Mutex<BTreeSet<PortalId>>) -> MutexGuard<'_, BTreeSet<PortalId>> {
     watched.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Says in one line what went wrong: a refused token loudly, but only the first time.
-fn tell(first: bool, error: &ObserveError, what: &str) {
-    let chain = error.chain();
-    match (error.is_refused(), first) {
-        (true, true) => error!(
-            error = chain,
-            "{what}: the token is refused, a human must help"
-        ),
-        (true, false) => debug!(error = chain, "{what}"),
-        (false, _) => warn!(error = chain, "{what}"),
-    }
 }

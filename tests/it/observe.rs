@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod loops;
+
 use std::time::{Duration, Instant};
 
 use konnect::{
@@ -349,13 +351,13 @@ async fn whom_a_deed_changed_is_read_again_by_id_until_a_look_has(pool: PgPool) 
     };
     assert_eq!(touched(began).await, [], "it began before the change");
     let state = || world.directory.look_state(world.portal);
-    assert!(state().await.unwrap().hinted);
+    assert!(state().await.unwrap().is_hinted());
     world.sweep(Scope::Pending).await;
 
     assert_eq!(known().await.unwrap().len(), 1);
     let bob = world.directory.find_developer(world.portal, bob).await;
     assert_eq!(bob.unwrap().unwrap().status, DeveloperStatus::Approved);
-    assert!(!state().await.unwrap().hinted);
+    assert!(!state().await.unwrap().is_hinted());
     let next = world.directory.begin(world.portal).await.unwrap();
     assert_eq!(touched(next).await, []);
 }
@@ -797,7 +799,7 @@ async fn hints_are_one_until_a_look_that_began_after_them(pool: PgPool) {
             .look_state(world.portal)
             .await
             .unwrap()
-            .hinted
+            .is_hinted()
     };
     assert!(!hinted().await);
     world.directory.hint(world.portal).await.unwrap();

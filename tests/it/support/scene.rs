@@ -134,7 +134,7 @@ impl Scene {
             .look_state(PORTAL.into())
             .await
             .unwrap()
-            .hinted
+            .is_hinted()
     }
 }
 

@@ -1,0 +1,168 @@
+//! What is done again and again for one portal: each kind of work has times, failures and a line in the health report of its
+//! own, and waits for no other.
+
+use std::time::Duration;
+
+use konnect::PortalId;
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use crate::directory::Scope;
+use crate::observe::{ObserveError, Observer, Parts, pace};
+
+/// A kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Work {
+    /// Reads by its id what somebody changed.
+    Refresh,
+    /// Looks at the pending ones.
+    Pending,
+    /// Looks at everything.
+    Sweep,
+}
+
+impl Work {
+    /// The word in logs and in the health report.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh",
+            Self::Pending => "pending",
+            Self::Sweep => "sweep",
+        }
+    }
+
+    fn scope(self) -> Scope {
+        match self {
+            Self::Refresh => Scope::Direct,
+            Self::Pending => Scope::Pending,
+            Self::Sweep => Scope::All,
+        }
+    }
+}
+
+/// One kind of work at one portal.
+#[derive(Debug)]
+pub(super) struct Turns {
+    observer: Observer,
+    portal: PortalId,
+    work: Work,
+    /// When the last look began.
+    began: Option<Instant>,
+    /// Failed looks in a row.
+    failures: u32,
+    /// Whether the token was refused last, so that this is said loudly once.
+    refused: bool,
+}
+
+impl Turns {
+    pub(super) fn new(observer: Observer, portal: PortalId, work: Work) -> Self {
+        Self {
+            observer,
+            portal,
+            work,
+            began: None,
+            failures: 0,
+            refused: false,
+        }
+    }
+
+    /// Goes on until the portal is gone and nobody said that it should be there.
+    pub(super) async fn run(mut self) {
+        let directory = self.observer.parts.directory.clone();
+        loop {
+            // Begun before the turn, so that no hint given during it is slept through.
+            let hinted = directory.hinted();
+            self.observer.quiet.over().await;
+            let wait = match self.turn().await {
+                Ok(wait) => wait,
+                Err(ObserveError::PortalGone) if self.observer.parts.portals.is_empty() => {
+                    info!(portal.id = %self.portal, "a portal is gone and no longer looked at");
+                    return;
+                }
+                Err(error) => self.failed(&error).await,
+            };
+            tokio::select! {
+                // A hint shortens the wait for the next turn, but not the wait after a failure.
+                () = hinted, if self.failures == 0 && self.work != Work::Sweep => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Looks if that is due; returns how long to wait for the next turn.
+    async fn turn(&mut self) -> Result<Duration, ObserveError> {
+        let Parts {
+            directory, config, ..
+        } = &*self.observer.parts;
+        let state = directory.look_state(self.portal).await?;
+        let since_look = self.began.map(|at| at.elapsed());
+        let wait = pace::wait(self.work, &state, config, since_look);
+        if !wait.is_zero() {
+            return Ok(wait);
+        }
+        self.began = Some(Instant::now());
+        let stored = self.observer.look(self.portal, self.work.scope()).await?;
+        debug!(
+            portal.id = %self.portal,
+            work = self.work.as_str(),
+            differences = stored.differences,
+            "looked at a portal"
+        );
+        self.succeeded();
+        Ok(Duration::ZERO)
+    }
+
+    fn succeeded(&mut self) {
+        if self.failures > 0 {
+            info!(
+                portal.id = %self.portal,
+                work = self.work.as_str(),
+                failures = self.failures,
+                "looking at the portal works again"
+            );
+        }
+        self.failures = 0;
+        self.refused = false;
+        let now = self.observer.parts.clock.now();
+        self.observer
+            .health
+            .succeeded(self.portal, self.work.as_str(), now);
+    }
+
+    async fn failed(&mut self, error: &ObserveError) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let first = !error.is_refused() || !self.refused;
+        self.refused = error.is_refused();
+        let work = self.work.as_str();
+        tell(
+            first,
+            error,
+            &format!("could not look at portal {} ({work})", self.portal),
+        );
+        let Parts {
+            directory, clock, ..
+        } = &*self.observer.parts;
+        self.observer
+            .health
+            .failed(self.portal, work, error.plain(), clock.now());
+        let chain = error.chain();
+        let kept = directory.look_failed(self.portal, self.work.scope(), &chain);
+        if let Err(unsaid) = kept.await {
+            debug!(error = unsaid.chain(), "could not keep why a look failed");
+        }
+        pace::backoff(self.failures, error.retry_after())
+    }
+}
+
+/// Says in one line what went wrong: a refused token loudly, but only the first time.
+pub(super) fn tell(first: bool, error: &ObserveError, what: &str) {
+    let chain = error.chain();
+    match (error.is_refused(), first) {
+        (true, true) => error!(
+            error = chain,
+            "{what}: the token is refused, a human must help"
+        ),
+        (true, false) => debug!(error = chain, "{what}"),
+        (false, _) => warn!(error = chain, "{what}"),
+    }
+}
