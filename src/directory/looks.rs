@@ -132,10 +132,12 @@ impl Directory {
                     FROM touched_developers touched
                     WHERE touched.portal_id = observed_portals.portal_id
                         AND touched.absent_at IS NULL
+                        AND (touched.retry_at IS NULL OR touched.retry_at <= now())
                 ) OR EXISTS (
                     SELECT
                     FROM touched_objects touched
                     WHERE touched.portal_id = observed_portals.portal_id
+                        AND (touched.retry_at IS NULL OR touched.retry_at <= now())
                 ) AS "touched!",
                 last_error
             FROM observed_portals

@@ -43,7 +43,7 @@ impl Missing {
 
 impl Directory {
     /// What `snapshot` lacks though its lists are complete: of everything, or of whoever was
-    /// pending. Nothing for [`Scope::Direct`], and nothing that a later look has written.
+    /// pending. Without what could not be read. Nothing for [`Scope::Direct`], and nothing that a later look has written.
     pub async fn missing(&self, look: Look, snapshot: &Snapshot) -> Result<Missing, JournalError> {
         let mut missing = Missing::default();
         if snapshot.scope == Scope::Direct {
@@ -58,6 +58,7 @@ impl Directory {
             missing.memberships = missing_memberships(&mut connection, look, snapshot).await?;
             missing.applications = missing_applications(&mut connection, look, snapshot).await?;
         }
+        missing.without(&snapshot.unread);
         Ok(missing)
     }
 

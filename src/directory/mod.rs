@@ -22,6 +22,7 @@ mod snapshot;
 mod store;
 mod subjects;
 mod touched;
+mod unread;
 mod write;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use snapshot::{Absent, Scope, Snapshot};
 pub use store::Stored;
 pub use subjects::{Forgotten, Subject};
 pub use touched::Touched;
+pub use unread::{Part, Unread};
 
 /// What the API last said. Cheap to clone; clones wake each other's waits for hints.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@ use konnect::{
     RegistrationId, Team, TeamId,
 };
 
-use crate::directory::Touched;
+use crate::directory::{Touched, Unread};
 
 /// How much a look covers, which decides what absence from it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Everything: the lists are complete.
     All,
@@ -68,6 +68,8 @@ pub struct Snapshot {
     pub registrations: Vec<Registration>,
     /// Of what somebody changed, that which was read by its id.
     pub touched: Touched,
+    /// What could not be read, and counts neither as there nor as missing.
+    pub unread: Vec<Unread>,
     /// What is certainly gone.
     pub absent: Absent,
 }
@@ -85,6 +87,7 @@ impl Snapshot {
             applications: Vec::new(),
             registrations: Vec::new(),
             touched: Touched::default(),
+            unread: Vec::new(),
             absent: Absent::default(),
         }
     }

@@ -21,6 +21,19 @@ pub struct Touched {
     pub applications: Vec<ApplicationId>,
     /// Whoever has an address that a trusted sender told: rows of `subjects` that hold these.
     pub addresses: Vec<Uuid>,
+    /// Of all these, what could not be read: it waits for a while.
+    pub later: Vec<Uuid>,
+}
+
+impl Touched {
+    /// Leaves for later what could not be read.
+    pub fn put_off(&mut self, id: Uuid) {
+        self.developers.retain(|it| it.0 != id);
+        self.teams.retain(|it| it.0 != id);
+        self.applications.retain(|it| it.0 != id);
+        self.addresses.retain(|it| *it != id);
+        self.later.push(id);
+    }
 }
 
 /// So many people whom the directory does not know wait to be read by their id, for each portal. An
@@ -28,6 +41,8 @@ pub struct Touched {
 const MAX_STRANGERS: i64 = 100;
 /// How long it is remembered that the API had nobody of an id.
 const ABSENT_FOR: Duration = Duration::from_mins(10);
+/// How long what could not be read is left alone, unless somebody changes it again.
+const PUT_OFF_FOR: Duration = Duration::from_mins(1);
 
 impl Directory {
     /// Asks for a look soon that reads `developer` by their id: once they are not pending, no list
@@ -51,7 +66,7 @@ impl Directory {
             SELECT $1, $2, looks
             FROM hinted
             ON CONFLICT (portal_id, developer_id) DO UPDATE
-            SET after_look = EXCLUDED.after_look, absent_at = NULL
+            SET after_look = EXCLUDED.after_look, absent_at = NULL, retry_at = NULL
             ",
             portal.0,
             developer.0,
@@ -86,7 +101,7 @@ impl Directory {
                     AND known.developer_id = ANY($2)
                     AND known.gone_at IS NULL
                 ON CONFLICT (portal_id, developer_id) DO UPDATE
-                SET after_look = EXCLUDED.after_look, absent_at = NULL
+                SET after_look = EXCLUDED.after_look, absent_at = NULL, retry_at = NULL
             ), known AS (
                 SELECT 'team' AS kind, team_id AS id
                 FROM directory_teams
@@ -100,7 +115,7 @@ impl Directory {
             SELECT $1, known.kind, known.id, looks
             FROM known, hinted
             ON CONFLICT (portal_id, kind, object_id) DO UPDATE
-            SET after_look = EXCLUDED.after_look
+            SET after_look = EXCLUDED.after_look, retry_at = NULL
             ",
             portal.0,
             &uuids(&touched.developers, |id| id.0),
@@ -146,7 +161,7 @@ impl Directory {
                     )
             ) < $3
             ON CONFLICT (portal_id, developer_id) DO UPDATE
-            SET after_look = EXCLUDED.after_look, absent_at = NULL
+            SET after_look = EXCLUDED.after_look, absent_at = NULL, retry_at = NULL
             WHERE touched.absent_at IS NULL OR touched.absent_at < now() - make_interval(secs => $4)
             ",
             portal.0,
@@ -182,13 +197,13 @@ impl Directory {
                 SELECT $1, id, looks
                 FROM UNNEST($2::uuid[]) AS named (id), hinted
                 ON CONFLICT (portal_id, developer_id) DO UPDATE
-                SET after_look = EXCLUDED.after_look, absent_at = NULL
+                SET after_look = EXCLUDED.after_look, absent_at = NULL, retry_at = NULL
             ), addresses AS (
                 INSERT INTO touched_objects (portal_id, kind, object_id, after_look)
                 SELECT $1, 'address', id, looks
                 FROM UNNEST($3::uuid[]) AS named (id), hinted
                 ON CONFLICT (portal_id, kind, object_id) DO UPDATE
-                SET after_look = EXCLUDED.after_look
+                SET after_look = EXCLUDED.after_look, retry_at = NULL
             )
             SELECT hints AS "hints!"
             FROM hinted
@@ -204,7 +219,8 @@ impl Directory {
     }
 
     /// Whether a look that began after the `hint` of [`Directory::ask_for_look_at`] is stored and
-    /// nobody of `named` is still to be read: one look reads so many and no more.
+    /// nobody of `named` is still to be read: one look reads so many and no more. Whoever could not be
+    /// read is waited for by nobody.
     pub async fn was_read(
         &self,
         portal: PortalId,
@@ -219,11 +235,17 @@ impl Directory {
             SELECT NOT EXISTS (
                 SELECT
                 FROM touched_developers
-                WHERE portal_id = $1 AND developer_id = ANY($2) AND absent_at IS NULL
+                WHERE portal_id = $1
+                    AND developer_id = ANY($2)
+                    AND absent_at IS NULL
+                    AND retry_at IS NULL
             ) AND NOT EXISTS (
                 SELECT
                 FROM touched_objects
-                WHERE portal_id = $1 AND kind = 'address' AND object_id = ANY($3)
+                WHERE portal_id = $1
+                    AND kind = 'address'
+                    AND object_id = ANY($3)
+                    AND retry_at IS NULL
             ) AS "read!"
             "#,
             portal.0,
@@ -248,7 +270,10 @@ impl Directory {
             SELECT touched.developer_id
             FROM touched_developers touched
             LEFT JOIN directory_developers known USING (portal_id, developer_id)
-            WHERE touched.portal_id = $1 AND touched.after_look < $2 AND touched.absent_at IS NULL
+            WHERE touched.portal_id = $1
+                AND touched.after_look < $2
+                AND touched.absent_at IS NULL
+                AND (touched.retry_at IS NULL OR touched.retry_at <= now())
             -- Whoever is made up waits longest.
             ORDER BY known.developer_id IS NULL, touched.created_at, touched.developer_id
             LIMIT $3
@@ -263,7 +288,10 @@ impl Directory {
             r"
             SELECT kind, object_id
             FROM touched_objects
-            WHERE portal_id = $1 AND after_look < $2 AND kind <> 'address'
+            WHERE portal_id = $1
+                AND after_look < $2
+                AND kind <> 'address'
+                AND (retry_at IS NULL OR retry_at <= now())
             ORDER BY created_at, object_id
             LIMIT $3
             ",
@@ -277,7 +305,10 @@ impl Directory {
             r"
             SELECT object_id
             FROM touched_objects
-            WHERE portal_id = $1 AND after_look < $2 AND kind = 'address'
+            WHERE portal_id = $1
+                AND after_look < $2
+                AND kind = 'address'
+                AND (retry_at IS NULL OR retry_at <= now())
             ORDER BY created_at, object_id
             LIMIT $3
             ",
@@ -342,6 +373,14 @@ pub(super) async fn settle(
             UPDATE touched_developers
             SET absent_at = now()
             WHERE portal_id = $1 AND after_look < $2 AND NOT $3 AND developer_id = ANY($6)
+        ), developers_put_off AS (
+            UPDATE touched_developers
+            SET retry_at = now() + make_interval(secs => $9)
+            WHERE portal_id = $1 AND after_look < $2 AND NOT $3 AND developer_id = ANY($8)
+        ), objects_put_off AS (
+            UPDATE touched_objects
+            SET retry_at = now() + make_interval(secs => $9)
+            WHERE portal_id = $1 AND after_look < $2 AND NOT $3 AND object_id = ANY($8)
         ), developers AS (
             DELETE FROM touched_developers
             WHERE portal_id = $1
@@ -362,6 +401,8 @@ pub(super) async fn settle(
         &objects,
         &uuids(&absent, |id| id.0),
         ABSENT_FOR.as_secs_f64(),
+        &snapshot.touched.later,
+        PUT_OFF_FOR.as_secs_f64(),
     )
     .execute(tx)
     .await?;

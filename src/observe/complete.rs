@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use konnect::{Client, DeveloperId, ListDevelopers, ListTeams, PortalId, TeamId};
 use tracing::info;
 
-use crate::directory::{Look, Missing, Scope, Snapshot, Stored};
-use crate::observe::snapshot::present;
+use crate::directory::{Look, Missing, Part, Scope, Snapshot, Stored};
+use crate::observe::snapshot::{Read, members_of, one, present, readable};
 use crate::observe::{ObserveError, Observer, Parts};
 
 /// Direct reads of a look at the pending ones; for more, the lists of everything are cheaper.
@@ -61,17 +61,20 @@ impl Observer {
         let Parts { client, .. } = &*self.parts;
         let portal = snapshot.portal_id;
         for id in &missing.developers {
-            let Some(developer) = present(client.developers(portal).get(*id).await)? else {
-                return Ok(false);
-            };
-            snapshot.developers.push(developer);
+            let read = client.developers(portal).get(*id).await;
+            match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
+                Read::There(developer) => snapshot.developers.push(developer),
+                Read::Absent => return Ok(false),
+                Read::Unread => {}
+            }
         }
         for (application, id) in &missing.registrations {
             let read = client.registrations(portal).get(*application, *id).await;
-            let Some(registration) = present(read)? else {
-                return Ok(false);
-            };
-            snapshot.registrations.push(registration);
+            match one(read, Part::Registration, id.0, &mut snapshot.unread)? {
+                Read::There(registration) => snapshot.registrations.push(registration),
+                Read::Absent => return Ok(false),
+                Read::Unread => {}
+            }
         }
         Ok(true)
     }
@@ -103,8 +106,17 @@ impl Observer {
         people.extend(self.read_addressed(snapshot).await?);
         for application in unseen {
             // The owner of an application can change, so it is read even when it is known.
-            let Some(read) = present(client.applications(portal).get(application).await)? else {
-                continue;
+            let read = client.applications(portal).get(application).await;
+            let read = one(read, Part::Application, application.0, &mut snapshot.unread)?;
+            let read = match read {
+                Read::There(read) => read,
+                Read::Absent => continue,
+                // Without it nobody knows whose request it is: it is news once that is known.
+                Read::Unread => {
+                    let registrations = &mut snapshot.registrations;
+                    registrations.retain(|read| read.application.id != application);
+                    continue;
+                }
             };
             people.extend(
                 read.owner
@@ -115,10 +127,15 @@ impl Observer {
         }
         for person in people {
             if !snapshot.developers.iter().any(|read| read.id == person) {
-                let Some(developer) = present(client.developers(portal).get(person).await)? else {
-                    continue;
-                };
-                snapshot.developers.push(developer);
+                let read = client.developers(portal).get(person).await;
+                match one(read, Part::Developer, person.0, &mut snapshot.unread)? {
+                    Read::There(developer) => snapshot.developers.push(developer),
+                    Read::Absent => continue,
+                    Read::Unread => {
+                        snapshot.touched.put_off(person.0);
+                        continue;
+                    }
+                }
             }
             self.read_teams(snapshot, person).await?;
         }
@@ -131,13 +148,23 @@ impl Observer {
         let Parts { client, .. } = &*self.parts;
         let portal = snapshot.portal_id;
         for id in snapshot.touched.applications.clone() {
-            let Some(read) = present(client.applications(portal).get(id).await)? else {
-                continue;
+            let read = client.applications(portal).get(id).await;
+            let read = match one(read, Part::Application, id.0, &mut snapshot.unread)? {
+                Read::There(read) => read,
+                Read::Absent => continue,
+                Read::Unread => {
+                    snapshot.touched.put_off(id.0);
+                    continue;
+                }
             };
             snapshot.applications.push(read);
-            let registrations = client.registrations(portal).of_application(id).await;
-            let registrations = present(registrations)?.unwrap_or_default();
-            snapshot.registrations.extend(registrations);
+            let read = client.registrations(portal).of_application(id).await;
+            let part = Part::RegistrationsOfApplication;
+            match one(read, part, id.0, &mut snapshot.unread)? {
+                Read::There(registrations) => snapshot.registrations.extend(registrations),
+                Read::Absent => {}
+                Read::Unread => snapshot.touched.put_off(id.0),
+            }
         }
         Ok(())
     }
@@ -161,8 +188,17 @@ impl Observer {
                 email: Some(email.clone()),
                 ..ListDevelopers::default()
             };
+            let read = client.developers(portal).list_lenient(&options).await;
+            let read = match one(read, Part::Address, subject, &mut snapshot.unread)? {
+                Read::There(read) => readable(read, Part::Developer, &mut snapshot.unread),
+                Read::Absent => continue,
+                Read::Unread => {
+                    snapshot.touched.put_off(subject);
+                    continue;
+                }
+            };
             // The filter may match more than was asked for.
-            for developer in client.developers(portal).list(&options).await? {
+            for developer in read {
                 if developer.email.eq_ignore_ascii_case(&email) {
                     found.push(developer.id);
                     if !snapshot
@@ -179,21 +215,28 @@ impl Observer {
     }
 
     /// Who is in a team that was changed by hand and was not known to be.
-    async fn newcomers(&self, snapshot: &Snapshot) -> Result<BTreeSet<DeveloperId>, ObserveError> {
+    async fn newcomers(
+        &self,
+        snapshot: &mut Snapshot,
+    ) -> Result<BTreeSet<DeveloperId>, ObserveError> {
         let Parts {
             client, directory, ..
         } = &*self.parts;
         let portal = snapshot.portal_id;
         let mut newcomers = BTreeSet::new();
-        for team in &snapshot.touched.teams {
-            let members = present(client.teams(portal).members(*team).await)?.unwrap_or_default();
-            let known: BTreeSet<_> = directory
-                .members_of(portal, *team)
-                .await?
-                .into_iter()
-                .collect();
-            let ids = members.into_iter().map(|member| member.id);
-            newcomers.extend(ids.filter(|id| !known.contains(id)));
+        for team in snapshot.touched.teams.clone() {
+            let read = client.teams(portal).members_lenient(team).await;
+            let members = match one(read, Part::Members, team.0, &mut snapshot.unread)? {
+                Read::There(members) => members_of(team, members, &mut snapshot.unread),
+                Read::Absent => continue,
+                Read::Unread => {
+                    snapshot.touched.put_off(team.0);
+                    continue;
+                }
+            };
+            let known = directory.members_of(portal, team).await?;
+            let known: BTreeSet<_> = known.into_iter().collect();
+            newcomers.extend(members.into_iter().filter(|id| !known.contains(id)));
         }
         Ok(newcomers)
     }
@@ -208,8 +251,15 @@ impl Observer {
             client, directory, ..
         } = &*self.parts;
         let portal = snapshot.portal_id;
-        let Some(teams) = present(client.teams(portal).of_developer(developer).await)? else {
-            return Ok(());
+        let read = client.teams(portal).of_developer(developer).await;
+        let part = Part::TeamsOfDeveloper;
+        let teams = match one(read, part, developer.0, &mut snapshot.unread)? {
+            Read::There(teams) => teams,
+            Read::Absent => return Ok(()),
+            Read::Unread => {
+                snapshot.touched.put_off(developer.0);
+                return Ok(());
+            }
         };
         let read: BTreeSet<TeamId> = teams.iter().map(|team| team.id).collect();
         let known = directory.teams_of(portal, developer).await?;
@@ -292,27 +342,35 @@ async fn read_missing(
         ..Missing::default()
     };
     for id in missing.registrations {
-        match present(client.registrations(portal).get(id.0, id.1).await)? {
-            Some(registration) => snapshot.registrations.push(registration),
-            None => absent.registrations.push(id),
+        let read = client.registrations(portal).get(id.0, id.1).await;
+        match one(read, Part::Registration, id.1.0, &mut snapshot.unread)? {
+            Read::There(read) => snapshot.registrations.push(read),
+            Read::Absent => absent.registrations.push(id),
+            Read::Unread => {}
         }
     }
     for id in missing.applications {
-        match present(client.applications(portal).get(id).await)? {
-            Some(application) => snapshot.applications.push(application),
-            None => absent.applications.push(id),
+        let read = client.applications(portal).get(id).await;
+        match one(read, Part::Application, id.0, &mut snapshot.unread)? {
+            Read::There(read) => snapshot.applications.push(read),
+            Read::Absent => absent.applications.push(id),
+            Read::Unread => {}
         }
     }
     for id in missing.developers {
-        match present(client.developers(portal).get(id).await)? {
-            Some(developer) => snapshot.developers.push(developer),
-            None => absent.developers.push(id),
+        let read = client.developers(portal).get(id).await;
+        match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
+            Read::There(read) => snapshot.developers.push(read),
+            Read::Absent => absent.developers.push(id),
+            Read::Unread => {}
         }
     }
     for id in missing.teams {
-        match present(client.teams(portal).get(id).await)? {
-            Some(team) => snapshot.teams.push(team),
-            None => absent.teams.push(id),
+        let read = client.teams(portal).get(id).await;
+        match one(read, Part::Team, id.0, &mut snapshot.unread)? {
+            Read::There(read) => snapshot.teams.push(read),
+            Read::Absent => absent.teams.push(id),
+            Read::Unread => {}
         }
     }
     Ok(absent)
@@ -334,11 +392,12 @@ async fn confirm_memberships(
             .teams(snapshot.portal_id)
             .of_developer(developer)
             .await;
-        let there: BTreeSet<TeamId> = present(read)?
-            .unwrap_or_default()
-            .iter()
-            .map(|team| team.id)
-            .collect();
+        let part = Part::TeamsOfDeveloper;
+        let there: BTreeSet<TeamId> = match one(read, part, developer.0, &mut snapshot.unread)? {
+            Read::There(teams) => teams.iter().map(|team| team.id).collect(),
+            Read::Absent => BTreeSet::new(),
+            Read::Unread => continue,
+        };
         for team in teams {
             let list = if there.contains(&team) {
                 &mut snapshot.memberships

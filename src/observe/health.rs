@@ -1,10 +1,12 @@
 //! How looking goes, for `/readyz`: kept in memory, readable at any time without waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use konnect::PortalId;
+
+use crate::directory::Scope;
 
 /// So many problems are told; more make no line clearer.
 const MAX_TOLD: usize = 5;
@@ -24,6 +26,8 @@ pub struct PortalHealth {
 struct State {
     /// By the loops of each portal.
     portals: BTreeMap<PortalId, BTreeMap<&'static str, PortalHealth>>,
+    /// What the last looks of each kind could not read.
+    unread: BTreeMap<PortalId, BTreeMap<Scope, BTreeSet<String>>>,
     /// Why the portals could not be listed.
     discovery: Option<String>,
 }
@@ -33,8 +37,8 @@ struct State {
 pub struct Health(Arc<Mutex<State>>);
 
 impl Health {
-    /// What is wrong, in one line: why there are no portals to look at, and which loops of which
-    /// portals failed last. None when all is well.
+    /// What is wrong, in one line: why there are no portals to look at, which loops of which portals
+    /// failed last, and what could not be read. None when all is well.
     pub fn problem(&self) -> Option<String> {
         let state = self.lock();
         let loops = state.portals.iter().flat_map(|(portal, loops)| {
@@ -43,7 +47,14 @@ impl Health {
                 Some(format!("portal {portal}, {name}: {error}"))
             })
         });
-        let problems: Vec<String> = state.discovery.iter().cloned().chain(loops).collect();
+        let unread = state.unread.iter().flat_map(|(portal, looks)| {
+            let lines: BTreeSet<&String> = looks.values().flatten().collect();
+            lines
+                .into_iter()
+                .map(move |line| format!("portal {portal}: {line}"))
+        });
+        let problems = state.discovery.iter().cloned().chain(loops).chain(unread);
+        let problems: Vec<String> = problems.collect();
         let told = problems.iter().take(MAX_TOLD).map(String::as_str);
         let mut text = told.collect::<Vec<_>>().join("; ");
         if problems.len() > MAX_TOLD {
@@ -93,7 +104,32 @@ impl Health {
 
     /// Another instance looks at the portal now, and reports by itself, or nobody has to any more.
     pub(super) fn passed_on(&self, portal: PortalId) {
-        self.lock().portals.remove(&portal);
+        let mut state = self.lock();
+        state.portals.remove(&portal);
+        state.unread.remove(&portal);
+    }
+
+    /// What a look could not read, in place of what the last one of its kind could not; returns what
+    /// is news. A look at everything speaks for all kinds.
+    pub(super) fn unread(
+        &self,
+        portal: PortalId,
+        scope: Scope,
+        lines: BTreeSet<String>,
+    ) -> Vec<String> {
+        let mut state = self.lock();
+        let looks = state.unread.entry(portal).or_default();
+        let was_told = |line: &&String| looks.values().any(|told| told.contains(*line));
+        let news = lines
+            .iter()
+            .filter(|line| !was_told(line))
+            .cloned()
+            .collect();
+        if scope == Scope::All {
+            looks.clear();
+        }
+        looks.insert(scope, lines);
+        news
     }
 
     fn of(&self, portal: PortalId, name: &'static str, change: impl FnOnce(&mut PortalHealth)) {

@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use konnect::{Client, ListPortals, PortalId};
 use metrics::counter;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::ObserveConfig;
-use crate::directory::{Directory, Scope, Stored};
+use crate::directory::{Directory, Scope, Snapshot, Stored};
 use crate::journal::Journal;
 use crate::telemetry::metrics as names;
 
@@ -122,7 +123,20 @@ impl Observer {
         let Some(snapshot) = self.complete(look, read).await? else {
             return Box::pin(self.read_and_store(portal, Scope::All)).await;
         };
-        Ok(directory.store(look, &snapshot).await?)
+        let stored = directory.store(look, &snapshot).await?;
+        self.tell_unread(&snapshot);
+        Ok(stored)
+    }
+
+    /// Says what could not be read: in the log once, in the health report until it can be.
+    fn tell_unread(&self, snapshot: &Snapshot) {
+        let lines = snapshot.unread.iter().map(ToString::to_string).collect();
+        for line in self
+            .health
+            .unread(snapshot.portal_id, snapshot.scope, lines)
+        {
+            warn!(portal.id = %snapshot.portal_id, "set aside until the next look: {line}");
+        }
     }
 
     /// Lets every loop wait where the API asks for it.

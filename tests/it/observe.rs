@@ -6,6 +6,7 @@
 )]
 
 mod loops;
+mod set_aside;
 
 use std::time::{Duration, Instant};
 
@@ -930,7 +931,7 @@ async fn a_look_that_goes_wrong_half_way_is_believed_in_nothing(pool: PgPool) {
         path: developers.clone(),
         ..fault
     };
-    let wrong = json!({ "data": [{ "id": "no id", "email": "eve@secret.example" }] });
+    let wrong = json!({ "data": { "id": "no list", "email": "eve@secret.example" } });
     let faults = [
         fault(Fault {
             status: Some(429),

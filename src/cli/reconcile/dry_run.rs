@@ -78,7 +78,11 @@ async fn read_all(beginning: &Beginning) -> Result<Vec<Snapshot>, CliError> {
     };
     let mut snapshots = Vec::with_capacity(portals.len());
     for portal in portals {
-        snapshots.push(read(&client, portal, &konnect.base_url).await?);
+        let snapshot = read(&client, portal, &konnect.base_url).await?;
+        for unread in &snapshot.unread {
+            Output::progress(&format!("portal {portal}: {unread}"));
+        }
+        snapshots.push(snapshot);
     }
     Ok(snapshots)
 }

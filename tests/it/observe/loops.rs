@@ -50,7 +50,7 @@ impl World {
     }
 }
 
-fn get(path: String, fault: Fault) -> Fault {
+pub(super) fn get(path: String, fault: Fault) -> Fault {
     Fault {
         method: Some("GET".to_owned()),
         path,

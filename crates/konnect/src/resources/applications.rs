@@ -1,9 +1,11 @@
 //! Operations on applications.
 
+use serde::de::DeserializeOwned;
+
 use crate::error::Error;
 use crate::models::application::{Application, ListApplications, NewApplication};
 use crate::models::ids::{ApplicationId, PortalId};
-use crate::page::{Page, collect_numbered};
+use crate::page::{Listing, Page, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
@@ -25,12 +27,28 @@ impl Applications<'_> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
 
+    /// Lists all applications that match, without those that cannot be read.
+    pub async fn list_lenient(
+        &self,
+        options: &ListApplications,
+    ) -> Result<Listing<Application>, Error> {
+        collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
     /// Reads one page of the list, from 1.
     pub async fn list_page(
         &self,
         options: &ListApplications,
         number: u32,
     ) -> Result<Page<Application>, Error> {
+        self.page(options, number).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        options: &ListApplications,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
         // Ids have no short form of the filter: their schema is an object of operators.
         let request = Request::new(LIST, &[self.portal.0])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))

@@ -1,11 +1,12 @@
 //! Operations on developers.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::models::developer::{Developer, DeveloperStatus, ListDevelopers, NewDeveloper};
 use crate::models::ids::{DeveloperId, PortalId};
-use crate::page::{Page, collect_numbered};
+use crate::page::{Listing, Page, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
@@ -34,12 +35,28 @@ impl Developers<'_> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
 
+    /// Lists all developers that match, without those that cannot be read.
+    pub async fn list_lenient(
+        &self,
+        options: &ListDevelopers,
+    ) -> Result<Listing<Developer>, Error> {
+        collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
     /// Reads one page of the list, from 1.
     pub async fn list_page(
         &self,
         options: &ListDevelopers,
         number: u32,
     ) -> Result<Page<Developer>, Error> {
+        self.page(options, number).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        options: &ListDevelopers,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[self.portal.0])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
             .query_if("filter[status]", options.status.as_ref())

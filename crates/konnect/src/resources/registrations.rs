@@ -1,13 +1,14 @@
 //! Operations on registrations.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::models::ids::{ApplicationId, PortalId, RegistrationId};
 use crate::models::registration::{
     ListRegistrations, NewRegistration, Registration, RegistrationStatus,
 };
-use crate::page::{Page, collect_numbered};
+use crate::page::{Listing, Page, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
@@ -39,12 +40,28 @@ impl Registrations<'_> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
 
+    /// Lists all registrations that match, without those that cannot be read.
+    pub async fn list_lenient(
+        &self,
+        options: &ListRegistrations,
+    ) -> Result<Listing<Registration>, Error> {
+        collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
     /// Reads one page of the list, from 1.
     pub async fn list_page(
         &self,
         options: &ListRegistrations,
         number: u32,
     ) -> Result<Page<Registration>, Error> {
+        self.page(options, number).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        options: &ListRegistrations,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[self.portal.0])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
             .query_if("filter[status]", options.status.as_ref())

@@ -1,11 +1,12 @@
 //! Operations on teams and their members.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::models::ids::{DeveloperId, PortalId, TeamId};
 use crate::models::team::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember};
-use crate::page::{Page, collect_numbered};
+use crate::page::{Listing, Page, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::numbered_page;
 use crate::transport::Transport;
@@ -36,8 +37,21 @@ impl Teams<'_> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
 
+    /// Lists all teams that match, without those that cannot be read.
+    pub async fn list_lenient(&self, options: &ListTeams) -> Result<Listing<Team>, Error> {
+        collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
     /// Reads one page of the list, from 1.
     pub async fn list_page(&self, options: &ListTeams, number: u32) -> Result<Page<Team>, Error> {
+        self.page(options, number).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        options: &ListTeams,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[self.portal.0])
             .query_if("filter[name]", options.name.as_deref())
             .query_if("filter[can_own_applications]", options.can_own_applications);
@@ -64,6 +78,15 @@ impl Teams<'_> {
         collect_numbered(MEMBERS, |number| self.members_page(team, &options, number)).await
     }
 
+    /// Lists all members of a team, without those that cannot be read.
+    pub async fn members_lenient(&self, team: TeamId) -> Result<Listing<TeamMember>, Error> {
+        let options = ListTeamMembers::default();
+        collect_lenient(MEMBERS, |number| {
+            self.page_of_members(team, &options, number)
+        })
+        .await
+    }
+
     /// Reads one page of a team's members, from 1.
     pub async fn members_page(
         &self,
@@ -71,6 +94,15 @@ impl Teams<'_> {
         options: &ListTeamMembers,
         number: u32,
     ) -> Result<Page<TeamMember>, Error> {
+        self.page_of_members(team, options, number).await
+    }
+
+    async fn page_of_members<T: DeserializeOwned>(
+        &self,
+        team: TeamId,
+        options: &ListTeamMembers,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
         let request = Request::new(MEMBERS, &[self.portal.0, team.0])
             .query_if("filter[email]", options.email.as_deref());
         numbered_page(self.transport, request, options.page_size, number).await

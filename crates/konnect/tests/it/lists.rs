@@ -1,9 +1,10 @@
 //! Lists are read to their end, whatever happens to them meanwhile.
 
 use konnect::{DeveloperStatus, Error, ListDestinations, ListDevelopers, Page};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Change, Fake, PORTAL, TOKEN, id};
+use crate::support::{Change, Fake, PORTAL, TOKEN, developer, id};
 
 fn pages_of(size: u32) -> ListDevelopers {
     ListDevelopers {
@@ -81,6 +82,43 @@ async fn gives_up_on_a_list_that_repeats_its_pages() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Paging { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn sets_aside_the_entries_of_a_list_that_cannot_be_read() {
+    let fake = Fake::start().await;
+    let page = |entries: &[Value]| {
+        let total = json!({ "page": { "number": 1, "size": 2, "total": 5 } });
+        json!({ "data": entries, "meta": total }).to_string()
+    };
+    let wrong = json!({ "id": id(1), "email": 5, "full_name": "Eve Secret" });
+    let nameless = json!({ "id": "no id", "email": "eve@secret.example" });
+    let pages = [
+        page(&[developer(id(0), "pending"), wrong.clone()]),
+        page(&[nameless.clone(), json!("no developer")]),
+        page(&[wrong, developer(id(2), "rejected")]),
+    ];
+    for page in &pages {
+        fake.will_answer(200, page.clone());
+    }
+    let client = fake.client();
+    let listing = client.developers(PORTAL).list_lenient(&pages_of(2)).await;
+    let listing = listing.unwrap();
+    let read: Vec<Uuid> = listing.items.iter().map(|entry| entry.id.0).collect();
+    assert_eq!(read, [id(0), id(2)]);
+    let unreadable: Vec<Option<Uuid>> = listing.unreadable.iter().map(|it| it.id).collect();
+    assert_eq!(unreadable, [Some(id(1)), None, None]);
+    for entry in &listing.unreadable {
+        assert!(
+            !entry.to_string().to_lowercase().contains("secret"),
+            "{entry}"
+        );
+    }
+
+    // Whoever reads the list as it is documented is told that it is not.
+    fake.will_answer(200, page(&[nameless]));
+    let error = client.developers(PORTAL).list(&pages_of(2)).await;
+    assert!(matches!(error, Err(Error::Decode { .. })), "{error:?}");
 }
 
 #[tokio::test]
