@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::journal::Connection;
 use konnect::PortalId;
 
-use crate::directory::{Directory, Scope};
+use crate::directory::{Directory, Scope, Snapshot};
 use crate::journal::JournalError;
 
 /// A look that has begun: what it shows is newer than all that earlier looks showed.
@@ -210,12 +210,13 @@ pub(super) async fn lock(tx: &mut Connection, portal: PortalId) -> Result<bool, 
     .await?)
 }
 
-/// Remembers that `look` is stored.
+/// Remembers that `look` is stored. One that left something for the next one answers nothing.
 pub(super) async fn stored(
     tx: &mut Connection,
     look: Look,
-    scope: Scope,
+    snapshot: &Snapshot,
 ) -> Result<(), JournalError> {
+    let scope = snapshot.scope;
     sqlx::query!(
         r"
         UPDATE observed_portals
@@ -233,7 +234,7 @@ pub(super) async fn stored(
         ",
         look.portal_id.0,
         scope == Scope::All,
-        scope == Scope::Pending,
+        scope == Scope::Pending && !snapshot.is_partial,
         look.hints,
         format!("{}: ", scope.as_str()),
     )

@@ -43,7 +43,7 @@ impl Missing {
 
 impl Directory {
     /// What `snapshot` lacks though its lists are complete: of everything, or of whoever was
-    /// pending. Without what could not be read. Nothing for [`Scope::Direct`], and nothing that a later look has written.
+    /// pending, the newest first. Without what could not be read. Nothing for [`Scope::Direct`], and nothing that a later look has written.
     pub async fn missing(&self, look: Look, snapshot: &Snapshot) -> Result<Missing, JournalError> {
         let mut missing = Missing::default();
         if snapshot.scope == Scope::Direct {
@@ -106,7 +106,7 @@ async fn missing_developers(
                 FROM UNNEST($4::uuid[]) AS t (id)
                 WHERE t.id = developer_id
             )
-        ORDER BY developer_id
+        ORDER BY first_seen_at DESC, developer_id
         ",
         snapshot.portal_id.0,
         look.number,
@@ -140,7 +140,7 @@ async fn missing_registrations(
                 FROM UNNEST($4::uuid[]) AS t (id)
                 WHERE t.id = registration_id
             )
-        ORDER BY registration_id
+        ORDER BY first_seen_at DESC, registration_id
         ",
         snapshot.portal_id.0,
         look.number,

@@ -68,6 +68,8 @@ pub struct Snapshot {
     pub registrations: Vec<Registration>,
     /// Of what somebody changed, that which was read by its id.
     pub touched: Touched,
+    /// Whether the look left something for the next one, so that it answers no hint.
+    pub is_partial: bool,
     /// What could not be read, and counts neither as there nor as missing.
     pub unread: Vec<Unread>,
     /// What is certainly gone.
@@ -87,6 +89,7 @@ impl Snapshot {
             applications: Vec::new(),
             registrations: Vec::new(),
             touched: Touched::default(),
+            is_partial: false,
             unread: Vec::new(),
             absent: Absent::default(),
         }

@@ -69,7 +69,7 @@ impl Directory {
         for batch in self.batches(look, &changes.differences, now) {
             append_in(&mut tx, &batch).await?;
         }
-        looks::stored(&mut tx, look, snapshot.scope).await?;
+        looks::stored(&mut tx, look, snapshot).await?;
         touched::settle(&mut tx, look, snapshot).await?;
         tx.commit().await?;
         Ok(Stored {

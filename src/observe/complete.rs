@@ -1,16 +1,18 @@
 //! Completes what the lists of a look showed by direct reads: what surrounds a new request, and
 //! what became of what a list lacks.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use konnect::{Client, DeveloperId, ListDevelopers, ListTeams, PortalId, TeamId};
+use konnect::{ApplicationId, Client, DeveloperId, ListDevelopers, ListTeams, PortalId, TeamId};
 use tracing::info;
 
 use crate::directory::{Look, Missing, Part, Scope, Snapshot, Stored};
 use crate::observe::snapshot::{Read, members_of, one, present, readable};
 use crate::observe::{ObserveError, Observer, Parts};
 
-/// Direct reads of a look at the pending ones; for more, the lists of everything are cheaper.
+/// Objects that a look at the pending ones reads directly, the newest first; the next one goes on
+/// with the rest.
 const MAX_PENDING_READS: usize = 20;
 /// People changed by somebody whom one look reads; the next one goes on with the rest.
 const MAX_TOUCHED: i64 = 20;
@@ -20,26 +22,24 @@ const MAX_TOUCHED_LISTS: i64 = 5;
 const MAX_CONFIRMED: usize = 200;
 
 impl Observer {
-    /// Completes what the lists showed; none when a look at everything should be taken instead.
+    /// Completes what the lists showed.
     pub(super) async fn complete(
         &self,
         look: Look,
         mut snapshot: Snapshot,
-    ) -> Result<Option<Snapshot>, ObserveError> {
+    ) -> Result<Snapshot, ObserveError> {
         let directory = &self.parts.directory;
         match snapshot.scope {
             Scope::All => {
                 let missing = directory.missing(look, &snapshot).await?;
                 self.confirm(&mut snapshot, missing).await?;
-                return Ok(Some(snapshot));
+                return Ok(snapshot);
             }
             Scope::Pending => {
-                let missing = directory.missing(look, &snapshot).await?;
-                if missing.developers.len() + missing.registrations.len() > MAX_PENDING_READS
-                    || !self.read_again(&mut snapshot, &missing).await?
-                {
-                    return Ok(None);
-                }
+                let mut missing = directory.missing(look, &snapshot).await?;
+                snapshot.is_partial |= shortened(&mut missing.developers);
+                snapshot.is_partial |= shortened(&mut missing.registrations);
+                self.read_again(&mut snapshot, &missing).await?;
             }
             Scope::Direct => {
                 let touched = directory.touched(look, MAX_TOUCHED, MAX_TOUCHED_LISTS);
@@ -47,43 +47,40 @@ impl Observer {
                 self.read_applications(&mut snapshot).await?;
             }
         }
-        let surrounded = self.surround(&mut snapshot).await?;
-        Ok(surrounded.then_some(snapshot))
+        self.surround(&mut snapshot).await?;
+        Ok(snapshot)
     }
 
-    /// Reads directly who is no longer pending; `false` when one of them is not there at all,
-    /// which only a look at everything may settle.
+    /// Reads directly who is no longer pending. Who is not there at all is for a look at everything
+    /// to settle.
     async fn read_again(
         &self,
         snapshot: &mut Snapshot,
         missing: &Missing,
-    ) -> Result<bool, ObserveError> {
+    ) -> Result<(), ObserveError> {
         let Parts { client, .. } = &*self.parts;
         let portal = snapshot.portal_id;
         for id in &missing.developers {
             let read = client.developers(portal).get(*id).await;
             match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
                 Read::There(developer) => snapshot.developers.push(developer),
-                Read::Absent => return Ok(false),
-                Read::Unread => {}
+                Read::Absent | Read::Unread => {}
             }
         }
         for (application, id) in &missing.registrations {
             let read = client.registrations(portal).get(*application, *id).await;
             match one(read, Part::Registration, id.0, &mut snapshot.unread)? {
                 Read::There(registration) => snapshot.registrations.push(registration),
-                Read::Absent => return Ok(false),
-                Read::Unread => {}
+                Read::Absent | Read::Unread => {}
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Adds what rules want to know about requests that are new: the portal, its teams, the
     /// application, its owner and the owner's teams, which may have changed since everything was
-    /// last seen; and who was changed or has joined a team, with their teams. `false` when there are
-    /// too many for that.
-    async fn surround(&self, snapshot: &mut Snapshot) -> Result<bool, ObserveError> {
+    /// last seen; and who was changed or has joined a team, with their teams.
+    async fn surround(&self, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
         let Parts {
             client, directory, ..
         } = &*self.parts;
@@ -92,16 +89,15 @@ impl Observer {
             snapshot.portal = Some(client.portals().get(portal).await?);
         }
         if directory.teams(portal).await?.is_empty() {
-            snapshot.teams = client.teams(portal).list(&ListTeams::default()).await?;
+            let teams = client
+                .teams(portal)
+                .list_lenient(&ListTeams::default())
+                .await?;
+            snapshot.teams = readable(teams, Part::Team, &mut snapshot.unread);
         }
         let unseen = directory.unseen_registrations(snapshot).await?;
-        if unseen.len() > MAX_PENDING_READS {
-            return Ok(false);
-        }
+        let unseen = newest_requests(snapshot, &unseen);
         let mut people = self.newcomers(snapshot).await?;
-        if people.len() > MAX_PENDING_READS {
-            return Ok(false);
-        }
         people.extend(&snapshot.touched.developers);
         people.extend(self.read_addressed(snapshot).await?);
         for application in unseen {
@@ -139,7 +135,7 @@ impl Observer {
             }
             self.read_teams(snapshot, person).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads the applications that were changed by hand, with their registrations. One that is gone is
@@ -214,7 +210,8 @@ impl Observer {
         Ok(found)
     }
 
-    /// Who is in a team that was changed by hand and was not known to be.
+    /// Who is in a team that was changed by hand and was not known to be. Of a crowd the next looks read
+    /// the rest.
     async fn newcomers(
         &self,
         snapshot: &mut Snapshot,
@@ -236,7 +233,12 @@ impl Observer {
             };
             let known = directory.members_of(portal, team).await?;
             let known: BTreeSet<_> = known.into_iter().collect();
-            newcomers.extend(members.into_iter().filter(|id| !known.contains(id)));
+            let new = members.into_iter().filter(|id| !known.contains(id));
+            let mut new: Vec<DeveloperId> = new.collect();
+            if shortened(&mut new) {
+                snapshot.touched.teams.retain(|it| *it != team);
+            }
+            newcomers.extend(new);
         }
         Ok(newcomers)
     }
@@ -309,6 +311,33 @@ impl Observer {
         directory.store(look, &snapshot).await?;
         Err(ObserveError::PortalGone)
     }
+}
+
+/// Leaves at most [`MAX_PENDING_READS`] of what is to be read; `true` when there was more.
+fn shortened<T>(list: &mut Vec<T>) -> bool {
+    let is_longer = list.len() > MAX_PENDING_READS;
+    list.truncate(MAX_PENDING_READS);
+    is_longer
+}
+
+/// The applications of the newest requests, of those that are `unseen`. Older ones are left out of the
+/// snapshot until they are read with their applications, without which nobody knows whose they are.
+fn newest_requests(
+    snapshot: &mut Snapshot,
+    unseen: &BTreeSet<ApplicationId>,
+) -> BTreeSet<ApplicationId> {
+    let registrations = &mut snapshot.registrations;
+    registrations.sort_by_key(|read| Reverse(read.created_at));
+    let mut newest = BTreeSet::new();
+    for read in registrations.iter() {
+        if newest.len() < MAX_PENDING_READS && unseen.contains(&read.application.id) {
+            newest.insert(read.application.id);
+        }
+    }
+    let is_left = |id: &ApplicationId| unseen.contains(id) && !newest.contains(id);
+    registrations.retain(|read| !is_left(&read.application.id));
+    snapshot.is_partial |= newest.len() < unseen.len();
+    newest
 }
 
 /// At most [`MAX_CONFIRMED`] objects of each kind.

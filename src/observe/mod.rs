@@ -88,7 +88,7 @@ impl Observer {
     /// changed, or at everything. Needs no lease: looks that overlap are told apart by their
     /// numbers, and a difference becomes an event once.
     ///
-    /// A look at the pending ones becomes one at everything where that costs fewer calls.
+    /// A look at the pending ones stays short: of many changes it reads the newest, the next one goes on.
     ///
     /// # Errors
     /// Nothing of the look that failed was stored, except that [`ObserveError::PortalGone`] has been.
@@ -120,9 +120,7 @@ impl Observer {
             }
             read => read?,
         };
-        let Some(snapshot) = self.complete(look, read).await? else {
-            return Box::pin(self.read_and_store(portal, Scope::All)).await;
-        };
+        let snapshot = self.complete(look, read).await?;
         let stored = directory.store(look, &snapshot).await?;
         self.tell_unread(&snapshot);
         Ok(stored)

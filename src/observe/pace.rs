@@ -26,7 +26,12 @@ pub(super) fn wait(
     let hinted = |is: bool| is && over(since_look, HINTED_EVERY);
     let is_due = match work {
         Work::Refresh => hinted(state.touched),
-        Work::Pending => hinted(state.unanswered) || over(state.pending_age, config.pending_every),
+        Work::Pending => {
+            // One that left something for the next one is due again at once.
+            let every = config.pending_every;
+            hinted(state.unanswered)
+                || over(state.pending_age, every) && over(since_look, HINTED_EVERY.min(every))
+        }
         Work::Sweep => {
             let left = |age| config.all_every.saturating_sub(age);
             return state

@@ -46,6 +46,7 @@
 //! | a look at everything that cannot end | `observe::loops::newcomers_are_found_in_time_whatever_keeps_a_sweep_from_its_end`, `observe::loops::hints_are_answered_whatever_keeps_a_sweep_from_its_end` |
 //! | a 429 that asks for a wait | `observe::loops::a_wait_that_the_api_asks_for_is_kept_by_the_loops_of_all_portals` |
 //! | an object that cannot be read or decoded | `observe::set_aside::what_cannot_be_read_is_set_aside_and_told_and_the_rest_is_stored`, `observe::set_aside::whoever_cannot_be_read_keeps_no_other_change_waiting` |
+//! | many changes in a minute | `observe::short::many_changes_in_a_minute_lead_to_no_look_at_everything`, `observe::short::what_a_short_look_left_is_read_by_the_next_ones_within_seconds` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]

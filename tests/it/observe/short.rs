@@ -1,0 +1,108 @@
+//! Looks at the pending ones stay short, however much has changed.
+
+use usher::directory::Touched;
+
+use super::*;
+
+#[sqlx::test(migrator = "usher::journal::MIGRATOR")]
+async fn many_changes_in_a_minute_lead_to_no_look_at_everything(pool: PgPool) {
+    let world = World::new(pool).await;
+    // Where no team is known they are listed.
+    world.team("Partners").await;
+    let mut people = Vec::new();
+    for number in 0..25 {
+        let name = format!("p{number}");
+        people.push(world.sign_up(&name, DeveloperStatus::Pending).await);
+    }
+    world.sweep(Scope::All).await;
+    let developers = world.client.developers(world.portal);
+    for id in &people {
+        let approved = developers.set_status(*id, &DeveloperStatus::Approved);
+        approved.await.unwrap();
+    }
+    world.emulator.clear_requests();
+    let teams = format!("/v3/portals/{}/teams", world.portal);
+    let (mut changed, mut looks) = (0, 0);
+    while changed < 25 {
+        looks += 1;
+        assert!(looks <= 2, "{changed} after {} looks", looks - 1);
+        world.sweep(Scope::Pending).await;
+        let names = world.names().await;
+        changed = names
+            .iter()
+            .filter(|name| *name == "developer.status_changed")
+            .count();
+    }
+    assert!(looks > 1, "one short look reads a bounded number");
+    let requests = world.emulator.requests();
+    assert!(requests.iter().all(|request| request.path != teams));
+
+    // As many requests of applications that nobody has seen.
+    let registrations = world.client.registrations(world.portal);
+    for ann in &people {
+        let application = world.application(*ann).await;
+        let request = NewRegistration {
+            api_id: world.api,
+            status: Some(RegistrationStatus::Pending),
+        };
+        registrations.create(application, &request).await.unwrap();
+    }
+    world.emulator.clear_requests();
+    let mut requested = Vec::new();
+    for _ in 0..2 {
+        world.sweep(Scope::Pending).await;
+        let events = world.events().await;
+        requested = events
+            .into_iter()
+            .filter(|event| event["name"] == "registration.requested")
+            .collect();
+    }
+    assert_eq!(requested.len(), 25);
+    assert!(
+        requested
+            .iter()
+            .all(|event| event["principal_id"].is_string()),
+        "with their owners"
+    );
+    let requests = world.emulator.requests();
+    assert!(requests.iter().all(|request| request.path != teams));
+}
+
+#[sqlx::test(migrator = "usher::journal::MIGRATOR")]
+async fn what_a_short_look_left_is_read_by_the_next_ones_within_seconds(pool: PgPool) {
+    let world = World::new(pool).await;
+    let team = world.team("Partners").await;
+    let mut people = Vec::new();
+    for number in 0..45 {
+        let name = format!("p{number}");
+        people.push(world.sign_up(&name, DeveloperStatus::Pending).await);
+    }
+    world.sweep(Scope::All).await;
+    let lifecycle = Lifecycle::new();
+    let portals = vec![world.portal];
+    let mut parts = parts(&world.journal, &world.directory, &world.client, portals);
+    parts.config.pending_every = Duration::from_hours(1);
+    // The first look of the loop is over.
+    world.sweep(Scope::Pending).await;
+    lifecycle.spawn("observer", Observer::new(parts).run(lifecycle.clone()));
+    let developers = world.client.developers(world.portal);
+    let teams = world.client.teams(world.portal);
+    for id in &people {
+        let approved = developers.set_status(*id, &DeveloperStatus::Approved);
+        approved.await.unwrap();
+        teams.add_member(team, *id).await.unwrap();
+    }
+    world.emulator.clear_requests();
+    let touched = Touched {
+        teams: vec![team],
+        ..Touched::default()
+    };
+    let touched = world.directory.touch_known(world.portal, &touched).await;
+    touched.unwrap();
+    world.wait_for("developer.status_changed", 45).await;
+    world.wait_for("membership.changed", 45).await;
+    lifecycle.shut_down().await;
+    let list = format!("/v3/portals/{}/teams", world.portal);
+    let requests = world.emulator.requests();
+    assert!(requests.iter().all(|request| request.path != list));
+}
