@@ -9,6 +9,7 @@ mod readers;
 mod reconcile;
 mod rules;
 mod switch;
+mod token;
 mod upkeep;
 
 use std::ffi::OsString;

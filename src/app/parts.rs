@@ -15,9 +15,10 @@ use crate::app::clocks;
 use crate::app::database;
 use crate::app::readers::Readers;
 use crate::app::switch;
+use crate::app::token;
 use crate::app::upkeep::Upkeep;
 use crate::clock::{Clock, Ids};
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::directory::Directory;
 use crate::http::health::{Condition, Health};
 use crate::ingest::{self, Door, Spool};
@@ -187,6 +188,10 @@ impl Parts {
         .with_notify(self.config.notify.clone())
         .with_rate(self.config.konnect.requests_per_second);
         let stopping = lifecycle.stopping();
+        if let Some(token) = self.config.konnect.token.clone().filter(Secret::is_of_file) {
+            let clients = [self.client.clone(), self.looks.clone()];
+            lifecycle.spawn("token", token::watch(token, clients, stopping.clone()));
+        }
         // The rules may have changed while nobody looked: before anything of theirs is claimed.
         reactor.call_off(&stopping).await;
         let report = report(

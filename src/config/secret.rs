@@ -1,6 +1,7 @@
 //! A secret setting: given in place, or as `file:PATH`. Never shown.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::Error as _;
@@ -9,12 +10,19 @@ use serde::{Deserialize, Deserializer};
 /// A value that is never printed; `file:PATH` is read when the configuration is loaded, without
 /// the white space at its end.
 #[derive(Clone)]
-pub struct Secret(SecretString);
+pub struct Secret {
+    value: SecretString,
+    /// Where it was read from, if it was.
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     /// Wraps a secret that was made, not configured.
     pub fn new(value: String) -> Self {
-        Self(SecretString::from(value))
+        Self {
+            value: SecretString::from(value),
+            file: None,
+        }
     }
 
     /// Takes `value` as written, or what is in the file that it names.
@@ -25,15 +33,41 @@ impl Secret {
         let Some(path) = value.strip_prefix("file:") else {
             return Ok(Self::new(value));
         };
-        match fs::read_to_string(path) {
-            Ok(text) => Ok(Self::new(text.trim_end().to_owned())),
-            Err(error) => Err(format!("could not read {path}: {error}")),
+        Self::of_file(Path::new(path))
+    }
+
+    fn of_file(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| format!("could not read {}: {error}", path.display()))?;
+        Ok(Self {
+            value: SecretString::from(text.trim_end().to_owned()),
+            file: Some(path.to_owned()),
+        })
+    }
+
+    /// Whether it is kept in a file, which may hold another one by now.
+    pub fn is_of_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// What its file holds now, where that is another one; one that was given in place stays as it is.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds nothing; shows its path.
+    pub fn again(&self) -> Result<Option<Self>, String> {
+        let Some(path) = &self.file else {
+            return Ok(None);
+        };
+        let now = Self::of_file(path)?;
+        if now.expose().trim().is_empty() {
+            return Err(format!("{} is empty", path.display()));
         }
+        Ok((now.expose() != self.expose()).then_some(now))
     }
 
     /// The secret itself, for the one place that sends or compares it.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.value.expose_secret()
     }
 }
 

@@ -58,7 +58,7 @@ impl Health {
         let told = problems.iter().take(MAX_TOLD).map(String::as_str);
         let mut text = told.collect::<Vec<_>>().join("; ");
         if problems.len() > MAX_TOLD {
-            text.push_str(&format!("; and {} more", problems.len() - MAX_TOLD));
+            text = format!("{text}; and {} more", problems.len() - MAX_TOLD);
         }
         (!problems.is_empty()).then_some(text)
     }

@@ -79,7 +79,7 @@ mod tests {
         };
         let touched = LookState {
             touched: true,
-            ..fresh.clone()
+            ..fresh
         };
         let milliseconds = Duration::from_millis;
         for (work, state, since_look, expected) in [

@@ -295,3 +295,32 @@ async fn without_rules_a_hangup_does_not_end_usher() {
     assert!(usher.exit(PATIENCE).await.success());
     database.drop().await;
 }
+
+#[tokio::test]
+async fn another_token_in_its_file_is_taken_up_without_a_restart() {
+    let database = TestDatabase::create().await;
+    let folder = TempDir::new().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, RULES).unwrap();
+    let (emulator, mut settings) = konnect(&database, &rules).await;
+    let token = folder.path().join("token");
+    fs::write(&token, "kpat_revoked\n").unwrap();
+    settings["konnect"]["token"] = json!(format!("file:{}", token.display()));
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    let refused = async || {
+        let part = usher.readyz().await["parts"]["konnect"].clone();
+        part["status"] == "degraded" && part["detail"].to_string().contains("401")
+    };
+    eventually("the token is refused", PATIENCE, refused).await;
+    // Half a token, as a file that is being written shows it, harms nobody.
+    fs::write(&token, "").unwrap();
+    says(&usher, 1, "konnect.token could not be read again").await;
+    fs::write(&token, emulator.token()).unwrap();
+    has(&usher, 2, "done").await;
+    let mended = async || usher.readyz().await["parts"]["konnect"]["status"] == "ok";
+    eventually("all is well", PATIENCE, mended).await;
+    usher.terminate().await;
+    drop(usher);
+    database.drop().await;
+}

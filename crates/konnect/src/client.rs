@@ -3,7 +3,7 @@
 //! Only this file decides on hosts, TLS and timeouts; what a call is made of is in `transport`.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use reqwest::redirect;
@@ -54,6 +54,15 @@ impl Client {
             retries: RetryPolicy::default(),
             observer: None,
         }
+    }
+
+    /// Takes another access token for every call that begins from now on; clones of this client take it too.
+    ///
+    /// # Errors
+    /// One that no header can carry; the token of before stays.
+    pub fn set_token(&self, token: &SecretString) -> Result<(), Error> {
+        self.transport.set_authorization(auth::bearer(token)?);
+        Ok(())
     }
 
     /// Portals of the organisation in this region.
@@ -247,7 +256,7 @@ impl ClientBuilder {
             http,
             region,
             global,
-            authorization,
+            authorization: RwLock::new(authorization),
             pace,
             retries,
             observer,

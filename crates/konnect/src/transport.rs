@@ -4,7 +4,7 @@
 //! but method, path template, status and duration.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -83,7 +83,8 @@ pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
     pub(crate) region: Url,
     pub(crate) global: Url,
-    pub(crate) authorization: Option<HeaderValue>,
+    /// May be replaced while calls are under way.
+    pub(crate) authorization: RwLock<Option<HeaderValue>>,
     pub(crate) pace: Option<Arc<dyn Pace>>,
     pub(crate) retries: RetryPolicy,
     pub(crate) observer: Option<Observer>,
@@ -95,13 +96,24 @@ impl fmt::Debug for Transport {
             .debug_struct("Transport")
             .field("region", &self.region.as_str())
             .field("global", &self.global.as_str())
-            .field("has_token", &self.authorization.is_some())
+            .field("has_token", &self.authorization().is_some())
             .field("retries", &self.retries)
             .finish_non_exhaustive()
     }
 }
 
 impl Transport {
+    /// What the next call is authorised with.
+    fn authorization(&self) -> Option<HeaderValue> {
+        let held = self.authorization.read();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_authorization(&self, value: HeaderValue) {
+        let held = self.authorization.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = Some(value);
+    }
+
     /// Sends a request and reads the answer as JSON.
     pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
         let route = request.operation.0;
@@ -199,8 +211,8 @@ impl Transport {
             .http
             .request(method, self.url(request))
             .header(ACCEPT, "application/json");
-        if let Some(value) = self.authorization.as_ref().filter(|_| !request.anonymous) {
-            builder = builder.header(AUTHORIZATION, value.clone());
+        if let Some(value) = self.authorization().filter(|_| !request.anonymous) {
+            builder = builder.header(AUTHORIZATION, value);
         }
         if let Some(body) = &request.body {
             builder = builder

@@ -1,0 +1,47 @@
+//! The token of the management API in its file: another one is taken up without a restart.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::Secret;
+use crate::lifecycle::pause;
+
+/// How often the file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Hands another token in the file of `token` to `clients` until `cancel`. One that cannot be read or used leaves the
+/// token of before.
+pub(super) async fn watch(
+    mut token: Secret,
+    clients: [konnect::Client; 2],
+    cancel: CancellationToken,
+) {
+    let mut told = None;
+    while !pause(LOOK_EVERY, &cancel).await {
+        let trouble = match token.again() {
+            Ok(None) => None,
+            Ok(Some(now)) => {
+                let value = SecretString::from(now.expose().to_owned());
+                let set = clients
+                    .iter()
+                    .try_for_each(|client| client.set_token(&value));
+                match set {
+                    Ok(()) => info!("konnect.token was read again"),
+                    Err(error) => warn!(%error, "konnect.token was read again and cannot be used"),
+                }
+                token = now;
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        if told != trouble
+            && let Some(reason) = &trouble
+        {
+            warn!(reason, "konnect.token could not be read again");
+        }
+        told = trouble;
+    }
+}
