@@ -156,6 +156,7 @@ fn newcomer() -> Facts {
         registration: None,
         event: None,
         now,
+        is_again: false,
     }
 }
 

@@ -66,3 +66,6 @@ AS $$
         )
         AND NOT EXISTS (SELECT FROM interventions WHERE action = $1 AND verb = 'retry')
 $$;
+
+-- What a person let through is found from the action that was made of it.
+CREATE INDEX interventions_successor ON interventions (successor) WHERE successor IS NOT NULL;

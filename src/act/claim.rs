@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::journal::Connection;
-use chrono::TimeDelta;
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -41,10 +40,10 @@ pub(super) struct Claimed {
     /// What the rule saw when it decided.
     pub(super) facts: Value,
     pub(super) causes: Vec<Uuid>,
-    /// The time since it was decided.
-    pub(super) age: TimeDelta,
     /// How long it has waited for an API or a network in trouble.
     pub(super) trouble: Duration,
+    /// Of its attempts, those that met such trouble.
+    pub(super) outlasted: i32,
 }
 
 /// The note that a write of an action is about to be sent.
@@ -111,8 +110,8 @@ struct ClaimedRow {
     signal_key: String,
     facts: Value,
     causes: Vec<Uuid>,
-    age: f64,
     trouble: f64,
+    outlasted: i32,
 }
 
 impl ClaimedRow {
@@ -138,11 +137,8 @@ impl ClaimedRow {
             signal_key: self.signal_key,
             facts: self.facts,
             causes: self.causes,
-            age: Duration::try_from_secs_f64(self.age)
-                .ok()
-                .and_then(|age| TimeDelta::from_std(age).ok())
-                .unwrap_or_default(),
             trouble: Duration::try_from_secs_f64(self.trouble).unwrap_or_default(),
+            outlasted: self.outlasted,
         })
     }
 }
@@ -205,8 +201,7 @@ impl Queue {
                 actions.id, lease AS "lease!", portal_id, rule, spec, target_kind, target_id,
                 application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
                 started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes,
-                EXTRACT(EPOCH FROM now() - created_at)::float8 AS "age!",
-                EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
+                outlasted, EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
             "#,
             hold.as_secs_f64(),
             i64::try_from(at_most).unwrap_or(i64::MAX),

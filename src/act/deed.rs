@@ -110,7 +110,7 @@ impl DeedSpec {
     }
 
     /// Whether it takes away access that somebody has.
-    pub(super) fn takes_away(&self) -> bool {
+    pub(in crate::act) fn takes_away(&self) -> bool {
         matches!(
             self,
             Self::RevokeDeveloper | Self::RevokeRegistration | Self::RemoveFromTeam { .. }

@@ -8,7 +8,7 @@ use crate::journal::Connection;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::act::outcome::cancel_followers;
+use crate::act::outcome::{TRIES, cancel_followers};
 use crate::act::told::{Told, ToldRow};
 use crate::act::vetoes;
 use crate::act::{ActionState, DeedSpec, Queue, Target, UnknownState};
@@ -136,6 +136,22 @@ struct Standing {
 impl Queue {
     /// Does `verb` to the action, in the name of `person`.
     pub async fn intervene(
+        &self,
+        id: Uuid,
+        verb: Verb,
+        person: &Person,
+    ) -> Result<Intervened, JournalError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_intervene(id, verb, person).await {
+                Err(JournalError::Repeat(_)) if tries < TRIES => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_intervene(
         &self,
         id: Uuid,
         verb: Verb,

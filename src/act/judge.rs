@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, Utc};
-use konnect::{ApplicationId, ApplicationOwner, DeveloperId, PortalId};
+use konnect::{ApplicationId, ApplicationOwner, DeveloperId, PortalId, RegistrationId};
 use serde_json::Value;
 use tracing::warn;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::act::decide::{self, Case, Earlier, Wanted};
 use crate::act::deeds::{Bench, Outcome, status};
 use crate::act::seen::Seen;
 use crate::act::trouble::Trouble;
-use crate::act::{DeedSpec, Queue, Target, Worker};
+use crate::act::{DeedSpec, Queue, Target, TeamRef, Worker};
 use crate::event::{EventId, Signal, SignalKind, render};
 use crate::journal::JournalError;
 
@@ -31,6 +31,8 @@ struct Past {
     earlier: Vec<Earlier>,
     /// Whether a person let it through: that is a decision of its own.
     let_through: bool,
+    /// Whether a person said no to it since.
+    is_vetoed: bool,
 }
 
 impl Worker {
@@ -43,7 +45,10 @@ impl Worker {
         let mut by_portal: BTreeMap<Uuid, Vec<(&Claimed, Signal)>> = BTreeMap::new();
         for one in claimed {
             let is_live = decide::is_live(&rules, &one.rule);
-            if let Some(signal) = one.signal().filter(|_| is_live && is_judged(&one.deed)) {
+            // What consists of many writes goes on to its end once it has begun.
+            let has_begun = one.write_sent && one.deed == DeedSpec::RevokeDeveloper;
+            let is_judged = is_live && !has_begun && is_judged(&one.deed);
+            if let Some(signal) = one.signal().filter(|_| is_judged) {
                 by_portal
                     .entry(one.portal_id)
                     .or_default()
@@ -70,6 +75,7 @@ impl Worker {
                     evidence,
                     excerpt: Arc::clone(&excerpt),
                     own: one.is_own(),
+                    is_vetoed: past.is_vetoed,
                     earlier: past.earlier,
                     rules: Arc::clone(&rules),
                 };
@@ -94,7 +100,10 @@ impl Worker {
 
     /// Why the directory alone says no; none where it says yes, or may be behind.
     pub(super) fn free_objection(&self, claimed: &Claimed, case: &Case) -> Option<String> {
-        if !case.comes_again() {
+        if case.is_vetoed {
+            return Some("somebody said no to it".to_owned());
+        }
+        if claimed.write_sent || !case.comes_again() {
             return None;
         }
         case.objection(claimed.wanted(), &Seen::default(), self.queue.clock.now())
@@ -138,13 +147,13 @@ impl Claimed {
         Some(Signal {
             portal_id: self.portal_id,
             // An application may have changed hands.
-            developer_id: of("developer").filter(|_| of("application").is_none()),
-            application_id: of("application"),
+            developer_id: of("developer")
+                .filter(|_| self.deed.takes_away() || of("application").is_none()),
+            application_id: of("application").or(self.target.parent()),
             registration_id: of("registration"),
             key: self.signal_key.clone(),
             cause: EventId::from_uuid(cause),
-            // As old as it was when it was decided.
-            occurred_at: at + self.age,
+            occurred_at: at,
             from_status: fact("from_status").map(str::to_owned),
             membership: None,
             kind,
@@ -177,7 +186,9 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
     if let Target::Registration { .. } = claimed.target {
         status::registration(bench).await?;
     }
-    if let Some(id) = case.signal.application_id.map(ApplicationId) {
+    // Giving an application away, or deleting it, keeps nobody from losing their access.
+    let application = case.signal.application_id.map(ApplicationId);
+    if let Some(id) = application.filter(|_| !claimed.deed.takes_away()) {
         let applications = bench.client.applications(portal);
         let read = applications.get(id).await;
         let read = read.map_err(Trouble::on_read("application"))?;
@@ -196,31 +207,64 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
         read_person(bench, case, id).await?;
     }
     let seen = bench.seen.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(why) = person.and_then(|person| turned_away(claimed, person, &seen)) {
+    if claimed.write_sent && holds(claimed, person, &seen) {
+        // An earlier attempt has done it, which is for the deed itself to say.
+        return Ok(None);
+    }
+    if let Some(why) = person.and_then(|person| turned_away(claimed, case, person, &seen)) {
         return Ok(Some(Outcome::Unwanted(why)));
     }
     let objection = case.objection(claimed.wanted(), &seen, bench.queue.clock.now());
     Ok(objection.map(Outcome::Unwanted))
 }
 
-/// Whoever was turned away since it was decided gets nothing more, whatever a rule asks about.
-fn turned_away(claimed: &Claimed, person: DeveloperId, seen: &Seen) -> Option<String> {
+/// Whether what was read shows that the goal of a deed holds.
+fn holds(claimed: &Claimed, person: Option<DeveloperId>, seen: &Seen) -> bool {
+    let teams = || person.and_then(|person| seen.teams_of(person));
+    let is_in = |team: &TeamRef| {
+        teams().map(|teams| {
+            teams.iter().any(|known| match team {
+                TeamRef::Name(name) => known.name == *name,
+                TeamRef::Id(id) => known.id.0 == *id,
+            })
+        })
+    };
+    match (&claimed.deed, claimed.target) {
+        (DeedSpec::AddToTeam { team, .. }, _) => is_in(team) == Some(true),
+        (DeedSpec::RemoveFromTeam { team }, _) => is_in(team) == Some(false),
+        (deed, Target::Developer { id }) => {
+            let now = seen.developer(DeveloperId(id));
+            let led_to = deed.statuses().map(|(_, led_to)| led_to);
+            led_to.is_some() && now.map(|now| now.status.as_str()) == led_to
+        }
+        (deed, Target::Registration { id, .. }) => {
+            let now = seen.registration(RegistrationId(id));
+            let led_to = deed.statuses().map(|(_, led_to)| led_to);
+            led_to.is_some() && now.map(|now| now.status.as_str()) == led_to
+        }
+        _ => false,
+    }
+}
+
+/// Whoever was turned away gets nothing more, unless the rule itself asks how they stand.
+fn turned_away(claimed: &Claimed, case: &Case, person: DeveloperId, seen: &Seen) -> Option<String> {
     if !matches!(
         claimed.deed,
         DeedSpec::AddToTeam { .. } | DeedSpec::ApproveRegistration
-    ) {
+    ) || case.asks_about_status(&claimed.rule)
+    {
         return None;
     }
-    let is_out = |status: &str| matches!(status, "revoked" | "rejected");
-    let decided = claimed.facts.get("developer")?.get("status")?.as_str()?;
     let now = seen.developer(person)?.status.as_str();
-    (is_out(now) && !is_out(decided))
-        .then(|| format!("the developer was {now} since it was decided"))
+    matches!(now, "revoked" | "rejected").then(|| format!("the developer is {now}"))
 }
 
 /// Reads somebody's status, and their teams where a rule asks about them or the deed is about one.
 async fn read_person(bench: &Bench<'_>, case: &Case, id: DeveloperId) -> Result<(), Trouble> {
-    let about_a_team = matches!(bench.claimed.deed, DeedSpec::AddToTeam { .. });
+    let about_a_team = matches!(
+        bench.claimed.deed,
+        DeedSpec::AddToTeam { .. } | DeedSpec::RemoveFromTeam { .. }
+    );
     if about_a_team || case.asks_about_teams() {
         status::teams(bench, id).await?;
     }
@@ -253,22 +297,49 @@ impl Queue {
                 JOIN actions b ON b.id = e.waits_for
                 -- A rule has no more deeds, and nothing can keep a circle from being stored by hand.
                 WHERE e.depth < 64
+            ), origins AS (
+                SELECT id AS action, id AS origin
+                FROM UNNEST($1::uuid[]) AS asked (id)
+                UNION
+                SELECT o.action, i.action
+                FROM origins o
+                JOIN interventions i ON i.successor = o.origin AND i.verb = 'retry'
+            ), done AS (
+                SELECT e.action, e.waits_for AS id
+                FROM earlier e
+                UNION
+                -- Another rule may have answered the same signal.
+                SELECT a.id, b.id
+                FROM actions a
+                JOIN actions b ON b.portal_id = a.portal_id AND b.target_id = a.target_id
+                    AND b.signal = a.signal AND b.signal_key = a.signal_key AND b.id <> a.id
+                WHERE a.id = ANY($1)
             )
             SELECT
-                e.action AS "action!",
-                done.spec AS "spec?",
-                done.report AS "report?",
+                a.id AS "action!",
+                before.spec AS "spec?",
+                before.report AS "report?",
                 COALESCE(
-                    done.updated_at > now() - make_interval(secs => $2), false
+                    before.write_sent_at > now() - make_interval(secs => $2), false
                 ) AS "is_fresh!",
-                e.depth = 0 AND EXISTS (
+                EXISTS (
                     SELECT
-                    FROM interventions i
-                    WHERE i.verb = 'approve' AND e.action IN (i.action, i.successor)
-                ) AS "let_through!"
-            FROM earlier e
-            LEFT JOIN actions done ON done.id = e.waits_for AND done.state = 'done'
-            ORDER BY e.action, e.depth
+                    FROM origins o
+                    JOIN interventions i ON (i.action = o.origin AND i.verb = 'approve')
+                        OR (i.successor = o.origin AND i.verb IN ('approve', 'reject'))
+                    WHERE o.action = a.id
+                ) AS "let_through!",
+                EXISTS (
+                    SELECT
+                    FROM vetoes v
+                    WHERE v.portal_id = a.portal_id AND v.target_id = a.target_id
+                        AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
+                ) AS "is_vetoed!"
+            FROM actions a
+            LEFT JOIN (done JOIN actions before ON before.id = done.id AND before.state = 'done')
+                ON done.action = a.id
+            WHERE a.id = ANY($1)
+            ORDER BY a.id, before.id DESC
             "#,
             ids,
             FRESH_SECONDS,
@@ -279,9 +350,9 @@ impl Queue {
         for row in rows {
             let past = pasts.entry(row.action).or_insert_with(|| Past {
                 earlier: Vec::new(),
-                let_through: false,
+                let_through: row.let_through,
+                is_vetoed: row.is_vetoed,
             });
-            past.let_through |= row.let_through;
             let Some(spec) = row.spec else { continue };
             match serde_json::from_value(spec) {
                 Ok(deed) => past.earlier.push(Earlier {

@@ -15,8 +15,11 @@ use crate::act::told::{Told, ToldRow};
 use crate::act::{ActionState, Queue};
 use crate::journal::{JournalError, Lane, NewBatch, Source, append_in};
 
+/// Attempts on record one by one; of what goes on for longer about one an hour is.
+const KEPT_ONE_BY_ONE: i32 = 30;
+const KEPT_OF_THE_REST: i32 = 12;
 /// Tries of a transaction that Postgres asks to repeat.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// One attempt, for the record.
 #[derive(Debug, Clone)]
@@ -243,6 +246,7 @@ impl Queue {
                 leased_until = NULL,
                 next_attempt_at = now() + make_interval(secs => $4),
                 trouble = trouble + make_interval(secs => $5),
+                outlasted = outlasted + ($5 > 0)::integer,
                 updated_at = now()
             WHERE id = $1 AND lease = $2
             RETURNING attempts
@@ -255,7 +259,9 @@ impl Queue {
         )
         .fetch_optional(&mut *tx)
         .await?;
-        if let Some(number) = attempts {
+        // A week of the same would be thousands of rows.
+        let is_kept = |number: i32| number <= KEPT_ONE_BY_ONE || number % KEPT_OF_THE_REST == 0;
+        if let Some(number) = attempts.filter(|number| is_kept(*number)) {
             record(
                 &mut tx,
                 &[((claimed.id, number), attempt)],
@@ -282,6 +288,9 @@ async fn end(tx: &mut Connection, settlements: &[Settlement]) -> Result<Vec<Told
             revision = revision + 1,
             lease = NULL,
             leased_until = NULL,
+            -- What was not wanted in the end uses up no place.
+            started_at = CASE WHEN ended.state = 'cancelled' AND write_sent_at IS NULL
+                THEN NULL ELSE started_at END,
             updated_at = now()
         FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::jsonb[])
             AS ended (id, lease, state, reason, attempted, report)

@@ -220,7 +220,7 @@ impl Worker {
             _ => self.timings.backoff.attempts,
         };
         match remedy {
-            Remedy::Retry(at_least) if made < allowed => {
+            Remedy::Retry(at_least) if made - claimed.outlasted < allowed => {
                 let times = (waits(at_least), Duration::ZERO);
                 Ok(self.queue.postpone(claimed, times, &attempt).await?)
             }

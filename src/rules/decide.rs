@@ -151,7 +151,8 @@ pub(crate) fn obstacles(rule: &Rule, facts: &Facts) -> impl Iterator<Item = Stri
 
 fn before_the_condition(rule: &Rule, facts: &Facts) -> impl Iterator<Item = String> {
     let own = facts.signal.own && !rule.include_own;
-    let old = schema::is_event_alone(&facts.signal.kind) && is_older(facts, rule);
+    let old =
+        !facts.is_again && schema::is_event_alone(&facts.signal.kind) && is_older(facts, rule);
     let own = own.then_some("usher or Konnect caused it, and the rule has no include_own");
     let old = old.then_some("the event is older than the rule's max_age");
     own.into_iter().chain(old).map(str::to_owned)
@@ -279,6 +280,7 @@ mod tests {
             registration: None,
             event: None,
             now: now(),
+            is_again: false,
         }
     }
 

@@ -26,6 +26,9 @@ pub struct Facts {
     pub event: Option<serde_json::Map<String, serde_json::Value>>,
     /// The moment of deciding.
     pub now: DateTime<Utc>,
+    /// Whether it was decided before, and is now once more: how old the event was then is what counts.
+    #[serde(skip)]
+    pub is_again: bool,
 }
 
 impl Facts {
@@ -226,6 +229,7 @@ mod tests {
                 .as_object()
                 .cloned(),
             now: DateTime::UNIX_EPOCH,
+            is_again: false,
         };
         assert!(facts.cut().is_empty());
         facts

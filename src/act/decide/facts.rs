@@ -158,6 +158,7 @@ pub fn assemble(
             registration: found.registration.map(registration_facts),
             event,
             now,
+            is_again: false,
         },
         registration: target,
         invitee: None,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use konnect::{DeveloperId, RegistrationId};
+use konnect::{DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::act::seen::Seen;
 use crate::act::{DeedSpec, Standing, Target, TeamRef};
 use crate::directory::Excerpt;
 use crate::event::{Signal, SignalKind};
-use crate::rules::{self, Decision, Facts, Mode, RuleSet, TeamFacts};
+use crate::rules::{self, Decision, DeveloperFacts, Facts, Mode, RuleSet, TeamFacts};
 
 /// One action before its deed: what it answers, and what surrounds that now.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(in crate::act) struct Case {
     pub(in crate::act) evidence: Option<Map<String, Value>>,
     /// Whether usher or Konnect itself caused it.
     pub(in crate::act) own: bool,
+    /// Whether a person said no to it since it was decided.
+    pub(in crate::act) is_vetoed: bool,
     /// What the directory said at the claim.
     pub(in crate::act) excerpt: Arc<Excerpt>,
     /// What was done before it in the same run of its rule.
@@ -50,12 +52,26 @@ pub(in crate::act) struct Wanted<'a> {
 
 impl Case {
     /// Whether a no of the directory alone is one: who is pending is decided about again when facts
-    /// change, any other signal is answered once.
+    /// change, anything else is answered once.
     pub(in crate::act) fn comes_again(&self) -> bool {
-        matches!(
-            self.signal.kind,
-            SignalKind::DeveloperSignedUp | SignalKind::RegistrationRequested
-        )
+        let found = Found::within(&self.excerpt, &self.signal);
+        match self.signal.kind {
+            SignalKind::DeveloperSignedUp => found
+                .developer
+                .is_some_and(|known| known.developer.status == DeveloperStatus::Pending),
+            SignalKind::RegistrationRequested => found
+                .registration
+                .is_some_and(|known| known.status == RegistrationStatus::Pending),
+            _ => false,
+        }
+    }
+
+    /// Whether a rule asks for somebody's status itself.
+    pub(in crate::act) fn asks_about_status(&self, rule: &str) -> bool {
+        let mut rules = self.rules.rules().iter();
+        let rule = rules.find(|known| known.name == rule);
+        let when = rule.and_then(|rule| rule.when.as_ref());
+        when.is_some_and(|when| when.text().contains("status"))
     }
 
     /// Whether a live rule that hears the signal asks about teams.
@@ -87,6 +103,11 @@ impl Case {
             put_back(&mut gathered.facts, earlier);
         }
         before(&mut gathered.facts, wanted.deed);
+        gathered.facts.is_again = true;
+        // Whoever is to lose access loses it also when they were forgotten, or something of theirs is gone.
+        if wanted.deed.takes_away() && !gathered.is_complete(&self.signal) {
+            return None;
+        }
         let wants = chains(&self.rules, &self.signal, &[], &gathered)
             .into_iter()
             .filter(|chain| chain.standing == Standing::Live)
@@ -172,13 +193,7 @@ fn put_back(facts: &mut Facts, earlier: &Earlier) {
                 .retain(|known| !is_team(known, named) && Some(known.id) != id);
         }
         DeedSpec::RemoveFromTeam { team: named } => {
-            let (name, id) = match named {
-                TeamRef::Name(name) => (name.clone(), team().unwrap_or_default()),
-                TeamRef::Id(id) => (String::new(), *id),
-            };
-            if !developer.teams.iter().any(|known| is_team(known, named)) {
-                developer.teams.push(TeamFacts { id, name });
-            }
+            put_into(developer, named, team());
         }
         _ => {}
     }
@@ -192,6 +207,11 @@ fn before(facts: &mut Facts, deed: &DeedSpec) {
                 developer.teams.retain(|known| !is_team(known, team));
             }
         }
+        DeedSpec::RemoveFromTeam { team: named } => {
+            if let Some(developer) = &mut facts.developer {
+                put_into(developer, named, None);
+            }
+        }
         _ => {
             if let Some((from, _)) = deed.statuses()
                 && let Some(status) = status_of(facts, deed)
@@ -200,6 +220,18 @@ fn before(facts: &mut Facts, deed: &DeedSpec) {
             }
         }
     }
+}
+
+/// Has somebody be in a team that was named, and found as `id`.
+fn put_into(developer: &mut DeveloperFacts, named: &TeamRef, id: Option<Uuid>) {
+    if developer.teams.iter().any(|known| is_team(known, named)) {
+        return;
+    }
+    let (name, id) = match named {
+        TeamRef::Name(name) => (name.clone(), id.unwrap_or_default()),
+        TeamRef::Id(id) => (String::new(), *id),
+    };
+    developer.teams.push(TeamFacts { id, name });
 }
 
 /// The status that a deed changes.
