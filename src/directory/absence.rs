@@ -34,7 +34,7 @@ fn memberships(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Chan
 }
 
 fn registrations(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
-    for id in &snapshot.absent.registrations {
+    for (_, id) in &snapshot.absent.registrations {
         let Some(registration) = known.registrations.get(id) else {
             continue;
         };
@@ -120,7 +120,7 @@ fn teams(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_
 }
 
 fn portal(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
-    if !snapshot.absent.portal {
+    if !snapshot.is_portal_gone {
         return;
     }
     let id = snapshot.portal_id;

@@ -59,7 +59,7 @@ impl Known {
             .collect();
         let registrations = snapshot.registrations.iter().map(|r| r.id);
         let registrations: Vec<Uuid> = registrations
-            .chain(snapshot.absent.registrations.iter().copied())
+            .chain(snapshot.absent.registrations.iter().map(|(_, id)| *id))
             .map(|id| id.0)
             .collect();
         Ok(Self {

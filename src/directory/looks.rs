@@ -35,6 +35,8 @@ pub struct LookState {
     pub unanswered: bool,
     /// Whether what somebody changed waits for being read.
     pub touched: bool,
+    /// Time since the first of those was missed that complete lists lack.
+    pub missed_age: Option<Duration>,
     /// Which kind of look failed last and why; none after a good one of that kind.
     pub last_error: Option<String>,
 }
@@ -139,6 +141,13 @@ impl Directory {
                     WHERE touched.portal_id = observed_portals.portal_id
                         AND (touched.retry_at IS NULL OR touched.retry_at <= now())
                 ) AS "touched!",
+                (
+                    SELECT EXTRACT(EPOCH FROM now() - min(missed_at))::float8
+                    FROM missed_objects missed
+                    WHERE missed.portal_id = observed_portals.portal_id
+                        AND missed.is_unlisted
+                        AND missed.kind <> 'portal'
+                ) AS missed_age,
                 last_error
             FROM observed_portals
             WHERE portal_id = $1
@@ -156,6 +165,7 @@ impl Directory {
             all_age: age(row.all_age),
             unanswered: row.unanswered,
             touched: row.touched,
+            missed_age: age(row.missed_age),
             last_error: row.last_error,
         }))
     }

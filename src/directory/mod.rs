@@ -15,6 +15,7 @@ mod invitees;
 mod known;
 mod list;
 mod looks;
+mod missed;
 mod missing;
 mod objects;
 mod rows;
@@ -41,7 +42,7 @@ pub use objects::{
     Api, Application, ApplicationRecord, Developer, DeveloperRecord, Membership, Owner,
     OwnerRecord, Portal, Registration, RegistrationRecord, Seen, Team,
 };
-pub use snapshot::{Absent, Scope, Snapshot};
+pub use snapshot::{Scope, Snapshot};
 pub use store::Stored;
 pub use subjects::{Forgotten, Subject};
 pub use touched::Touched;

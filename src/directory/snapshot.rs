@@ -1,12 +1,9 @@
 //! What one look at a portal showed, in the API's own types. Pure data: reading is the work of
 //! `observe`, storing that of [`Directory::store`](crate::directory::Directory::store).
 
-use konnect::{
-    Application, ApplicationId, Developer, DeveloperId, Portal, PortalId, Registration,
-    RegistrationId, Team, TeamId,
-};
+use konnect::{Application, Developer, DeveloperId, Portal, PortalId, Registration, Team, TeamId};
 
-use crate::directory::{Touched, Unread};
+use crate::directory::{Missing, Touched, Unread};
 
 /// How much a look covers, which decides what absence from it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,23 +25,6 @@ impl Scope {
             Self::Direct => "direct",
         }
     }
-}
-
-/// Objects whose absence is certain: a complete list lacks them and two direct reads said 404.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Absent {
-    /// Whether the portal itself is gone.
-    pub portal: bool,
-    /// Developers.
-    pub developers: Vec<DeveloperId>,
-    /// Teams.
-    pub teams: Vec<TeamId>,
-    /// Memberships.
-    pub memberships: Vec<(TeamId, DeveloperId)>,
-    /// Applications.
-    pub applications: Vec<ApplicationId>,
-    /// Registrations.
-    pub registrations: Vec<RegistrationId>,
 }
 
 /// What one look at a portal showed.
@@ -72,8 +52,15 @@ pub struct Snapshot {
     pub is_partial: bool,
     /// What could not be read, and counts neither as there nor as missing.
     pub unread: Vec<Unread>,
-    /// What is certainly gone.
-    pub absent: Absent,
+    /// Whether the portal itself is certainly gone.
+    pub is_portal_gone: bool,
+    /// What is certainly gone: a complete list lacks it, and two direct reads that are long enough
+    /// apart did not find it.
+    pub absent: Missing,
+    /// What a direct read did not find, and counts as there until a later one does not either.
+    pub missed: Missing,
+    /// What was missed and could not be read again.
+    pub unsure: Missing,
 }
 
 impl Snapshot {
@@ -91,7 +78,10 @@ impl Snapshot {
             touched: Touched::default(),
             is_partial: false,
             unread: Vec::new(),
-            absent: Absent::default(),
+            is_portal_gone: false,
+            absent: Missing::default(),
+            missed: Missing::default(),
+            unsure: Missing::default(),
         }
     }
 }

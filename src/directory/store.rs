@@ -7,7 +7,7 @@ use crate::directory::compare::compare;
 use crate::directory::difference::Difference;
 use crate::directory::known::Known;
 use crate::directory::write::Writing;
-use crate::directory::{Directory, Look, Snapshot, looks, touched};
+use crate::directory::{Directory, Look, Snapshot, looks, missed, touched};
 use crate::event::{OwnEvent, Verdict};
 use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
 
@@ -71,6 +71,7 @@ impl Directory {
         }
         looks::stored(&mut tx, look, snapshot).await?;
         touched::settle(&mut tx, look, snapshot).await?;
+        missed::settle(&mut tx, snapshot).await?;
         tx.commit().await?;
         Ok(Stored {
             differences: changes.differences.len(),

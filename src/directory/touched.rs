@@ -360,7 +360,7 @@ pub(super) async fn settle(
     look: Look,
     snapshot: &Snapshot,
 ) -> Result<(), JournalError> {
-    let everything = snapshot.scope == Scope::All || snapshot.absent.portal;
+    let everything = snapshot.scope == Scope::All || snapshot.is_portal_gone;
     let mut objects = uuids(&snapshot.touched.teams, |id| id.0);
     objects.extend(uuids(&snapshot.touched.applications, |id| id.0));
     objects.extend(&snapshot.touched.addresses);

@@ -1,14 +1,14 @@
-//! Completes what the lists of a look showed by direct reads: what surrounds a new request, and
-//! what became of what a list lacks.
+//! Completes what the lists of a look showed by direct reads: who is no longer pending, what surrounds
+//! a new request, and what somebody changed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use konnect::{ApplicationId, Client, DeveloperId, ListDevelopers, ListTeams, PortalId, TeamId};
-use tracing::info;
+use konnect::{ApplicationId, DeveloperId, ListDevelopers, ListTeams, TeamId};
 
-use crate::directory::{Look, Missing, Part, Scope, Snapshot, Stored};
-use crate::observe::snapshot::{Read, members_of, one, present, readable};
+use crate::directory::{Look, Missing, Part, Scope, Snapshot};
+use crate::observe::snapshot::{Read, members_of, one, readable};
 use crate::observe::{ObserveError, Observer, Parts};
 
 /// Objects that a look at the pending ones reads directly, the newest first; the next one goes on
@@ -18,37 +18,42 @@ const MAX_PENDING_READS: usize = 20;
 const MAX_TOUCHED: i64 = 20;
 /// Teams and applications of that kind: each is a list or more.
 const MAX_TOUCHED_LISTS: i64 = 5;
-/// Objects whose absence one look at everything confirms; the next one goes on with the rest.
-const MAX_CONFIRMED: usize = 200;
 
 impl Observer {
-    /// Completes what the lists showed.
+    /// Completes what the lists showed; with it, why nothing counts as missing, if too much is.
     pub(super) async fn complete(
         &self,
         look: Look,
         mut snapshot: Snapshot,
-    ) -> Result<Snapshot, ObserveError> {
+    ) -> Result<(Snapshot, Option<String>), ObserveError> {
         let directory = &self.parts.directory;
         match snapshot.scope {
             Scope::All => {
                 let missing = directory.missing(look, &snapshot).await?;
-                self.confirm(&mut snapshot, missing).await?;
-                return Ok(snapshot);
+                let held_back = self.confirm(&mut snapshot, missing).await?;
+                return Ok((snapshot, held_back));
             }
             Scope::Pending => {
                 let mut missing = directory.missing(look, &snapshot).await?;
+                let missed = directory.missed(look.portal_id, Duration::ZERO, false);
+                // Whoever was not found before waits longest, and is nobody's news.
+                let mut missed = missing.take(&missed.await?);
                 snapshot.is_partial |= shortened(&mut missing.developers);
                 snapshot.is_partial |= shortened(&mut missing.registrations);
+                shortened(&mut missed.developers);
+                shortened(&mut missed.registrations);
+                missing.add(missed);
                 self.read_again(&mut snapshot, &missing).await?;
             }
             Scope::Direct => {
                 let touched = directory.touched(look, MAX_TOUCHED, MAX_TOUCHED_LISTS);
                 snapshot.touched = touched.await?;
                 self.read_applications(&mut snapshot).await?;
+                self.recheck(&mut snapshot).await?;
             }
         }
         self.surround(&mut snapshot).await?;
-        Ok(snapshot)
+        Ok((snapshot, None))
     }
 
     /// Reads directly who is no longer pending. Who is not there at all is for a look at everything
@@ -64,14 +69,16 @@ impl Observer {
             let read = client.developers(portal).get(*id).await;
             match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
                 Read::There(developer) => snapshot.developers.push(developer),
-                Read::Absent | Read::Unread => {}
+                Read::Absent => snapshot.missed.developers.push(*id),
+                Read::Unread => {}
             }
         }
         for (application, id) in &missing.registrations {
             let read = client.registrations(portal).get(*application, *id).await;
             match one(read, Part::Registration, id.0, &mut snapshot.unread)? {
                 Read::There(registration) => snapshot.registrations.push(registration),
-                Read::Absent | Read::Unread => {}
+                Read::Absent => snapshot.missed.registrations.push((*application, *id)),
+                Read::Unread => {}
             }
         }
         Ok(())
@@ -243,7 +250,7 @@ impl Observer {
         Ok(newcomers)
     }
 
-    /// Reads the teams of one developer; a membership that ended is confirmed by a second read.
+    /// Reads the teams of one developer. That a membership ended is for a second read to say.
     async fn read_teams(
         &self,
         snapshot: &mut Snapshot,
@@ -265,51 +272,16 @@ impl Observer {
         };
         let read: BTreeSet<TeamId> = teams.iter().map(|team| team.id).collect();
         let known = directory.teams_of(portal, developer).await?;
-        let ended: Vec<(TeamId, DeveloperId)> = known
-            .iter()
-            .filter(|team| !read.contains(&team.id))
-            .map(|team| (team.id, developer))
-            .collect();
+        let ended = known.iter().filter(|team| !read.contains(&team.id));
+        let ended = Missing {
+            memberships: ended.map(|team| (team.id, developer)).collect(),
+            ..Missing::default()
+        };
         snapshot
             .memberships
             .extend(read.iter().map(|team| (*team, developer)));
         snapshot.teams.extend(teams);
-        confirm_memberships(client, snapshot, &ended).await
-    }
-
-    /// Reads directly, twice, what complete lists lack; what answers after all is added.
-    async fn confirm(&self, snapshot: &mut Snapshot, missing: Missing) -> Result<(), ObserveError> {
-        let Parts { client, .. } = &*self.parts;
-        let missing = capped(missing);
-        let first = read_missing(client, snapshot, missing).await?;
-        let second = read_missing(client, snapshot, first).await?;
-        snapshot.absent.developers = second.developers;
-        snapshot.absent.teams = second.teams;
-        snapshot.absent.applications = second.applications;
-        snapshot.absent.registrations =
-            second.registrations.into_iter().map(|(_, id)| id).collect();
-        confirm_memberships(client, snapshot, &second.memberships).await
-    }
-
-    /// A portal whose lists are missing: gone when two direct reads say so too.
-    pub(super) async fn portal_is_missing(
-        &self,
-        look: Look,
-        portal: PortalId,
-        error: konnect::Error,
-    ) -> Result<Stored, ObserveError> {
-        let Parts {
-            client, directory, ..
-        } = &*self.parts;
-        for _ in 0..2 {
-            if present(client.portals().get(portal).await)?.is_some() {
-                return Err(error.into());
-            }
-        }
-        let mut snapshot = Snapshot::empty(portal, Scope::Direct);
-        snapshot.absent.portal = true;
-        directory.store(look, &snapshot).await?;
-        Err(ObserveError::PortalGone)
+        self.judge(snapshot, ended).await
     }
 }
 
@@ -338,103 +310,4 @@ fn newest_requests(
     registrations.retain(|read| !is_left(&read.application.id));
     snapshot.is_partial |= newest.len() < unseen.len();
     newest
-}
-
-/// At most [`MAX_CONFIRMED`] objects of each kind.
-fn capped(mut missing: Missing) -> Missing {
-    let all = missing.len();
-    missing.developers.truncate(MAX_CONFIRMED);
-    missing.teams.truncate(MAX_CONFIRMED);
-    missing.memberships.truncate(MAX_CONFIRMED);
-    missing.applications.truncate(MAX_CONFIRMED);
-    missing.registrations.truncate(MAX_CONFIRMED);
-    let left = all - missing.len();
-    if left > 0 {
-        info!(
-            left,
-            "more is missing than one look confirms; the next one goes on"
-        );
-    }
-    missing
-}
-
-/// Reads each missing object; adds to the snapshot what is there, returns what is not.
-/// Memberships are returned as they are: they are read by developer.
-async fn read_missing(
-    client: &Client,
-    snapshot: &mut Snapshot,
-    missing: Missing,
-) -> Result<Missing, konnect::Error> {
-    let portal = snapshot.portal_id;
-    let mut absent = Missing {
-        memberships: missing.memberships,
-        ..Missing::default()
-    };
-    for id in missing.registrations {
-        let read = client.registrations(portal).get(id.0, id.1).await;
-        match one(read, Part::Registration, id.1.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.registrations.push(read),
-            Read::Absent => absent.registrations.push(id),
-            Read::Unread => {}
-        }
-    }
-    for id in missing.applications {
-        let read = client.applications(portal).get(id).await;
-        match one(read, Part::Application, id.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.applications.push(read),
-            Read::Absent => absent.applications.push(id),
-            Read::Unread => {}
-        }
-    }
-    for id in missing.developers {
-        let read = client.developers(portal).get(id).await;
-        match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.developers.push(read),
-            Read::Absent => absent.developers.push(id),
-            Read::Unread => {}
-        }
-    }
-    for id in missing.teams {
-        let read = client.teams(portal).get(id).await;
-        match one(read, Part::Team, id.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.teams.push(read),
-            Read::Absent => absent.teams.push(id),
-            Read::Unread => {}
-        }
-    }
-    Ok(absent)
-}
-
-/// Reads the teams of each developer whose membership a list lacked. A developer that is not
-/// there (404) has no teams.
-async fn confirm_memberships(
-    client: &Client,
-    snapshot: &mut Snapshot,
-    ended: &[(TeamId, DeveloperId)],
-) -> Result<(), ObserveError> {
-    let mut by_developer: BTreeMap<DeveloperId, Vec<TeamId>> = BTreeMap::new();
-    for (team, developer) in ended {
-        by_developer.entry(*developer).or_default().push(*team);
-    }
-    for (developer, teams) in by_developer {
-        let read = client
-            .teams(snapshot.portal_id)
-            .of_developer(developer)
-            .await;
-        let part = Part::TeamsOfDeveloper;
-        let there: BTreeSet<TeamId> = match one(read, part, developer.0, &mut snapshot.unread)? {
-            Read::There(teams) => teams.iter().map(|team| team.id).collect(),
-            Read::Absent => BTreeSet::new(),
-            Read::Unread => continue,
-        };
-        for team in teams {
-            let list = if there.contains(&team) {
-                &mut snapshot.memberships
-            } else {
-                &mut snapshot.absent.memberships
-            };
-            list.push((team, developer));
-        }
-    }
-    Ok(())
 }

@@ -14,6 +14,9 @@ pub enum ObserveError {
     /// What was seen could not be stored.
     #[error("could not store what was seen")]
     Store(#[from] JournalError),
+    /// The portal is not found, which may pass.
+    #[error("the portal is not found, and counts as gone if that stays so for ten minutes")]
+    PortalMissing,
     /// The portal does not exist any more.
     #[error("the portal does not exist any more")]
     PortalGone,
@@ -24,7 +27,7 @@ impl ObserveError {
     pub fn is_refused(&self) -> bool {
         match self {
             Self::Api(error) => error.is_unauthorized(),
-            Self::Store(_) | Self::PortalGone => false,
+            Self::Store(_) | Self::PortalMissing | Self::PortalGone => false,
         }
     }
 
@@ -32,7 +35,7 @@ impl ObserveError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Api(error) => error.retry_after(),
-            Self::Store(_) | Self::PortalGone => None,
+            Self::Store(_) | Self::PortalMissing | Self::PortalGone => None,
         }
     }
 
@@ -49,7 +52,7 @@ impl ObserveError {
         match self {
             Self::Api(error) => format!("{self}: {error}"),
             Self::Store(error) => format!("{self}: {}", error.plain()),
-            Self::PortalGone => self.to_string(),
+            Self::PortalMissing | Self::PortalGone => self.to_string(),
         }
     }
 

@@ -26,8 +26,8 @@ pub struct PortalHealth {
 struct State {
     /// By the loops of each portal.
     portals: BTreeMap<PortalId, BTreeMap<&'static str, PortalHealth>>,
-    /// What the last looks of each kind could not read.
-    unread: BTreeMap<PortalId, BTreeMap<Scope, BTreeSet<String>>>,
+    /// What the last looks of each kind could not read, or held back.
+    notes: BTreeMap<PortalId, BTreeMap<Scope, BTreeSet<String>>>,
     /// Why the portals could not be listed.
     discovery: Option<String>,
 }
@@ -38,7 +38,7 @@ pub struct Health(Arc<Mutex<State>>);
 
 impl Health {
     /// What is wrong, in one line: why there are no portals to look at, which loops of which portals
-    /// failed last, and what could not be read. None when all is well.
+    /// failed last, what could not be read and what is held back. None when all is well.
     pub fn problem(&self) -> Option<String> {
         let state = self.lock();
         let loops = state.portals.iter().flat_map(|(portal, loops)| {
@@ -47,20 +47,20 @@ impl Health {
                 Some(format!("portal {portal}, {name}: {error}"))
             })
         });
-        let unread = state.unread.iter().flat_map(|(portal, looks)| {
+        let notes = state.notes.iter().flat_map(|(portal, looks)| {
             let lines: BTreeSet<&String> = looks.values().flatten().collect();
             lines
                 .into_iter()
                 .map(move |line| format!("portal {portal}: {line}"))
         });
-        let problems = state.discovery.iter().cloned().chain(loops).chain(unread);
-        let problems: Vec<String> = problems.collect();
-        let told = problems.iter().take(MAX_TOLD).map(String::as_str);
-        let mut text = told.collect::<Vec<_>>().join("; ");
+        let problems = state.discovery.iter().cloned().chain(loops).chain(notes);
+        let mut problems: Vec<String> = problems.collect();
         if problems.len() > MAX_TOLD {
-            text = format!("{text}; and {} more", problems.len() - MAX_TOLD);
+            let more = format!("and {} more", problems.len() - MAX_TOLD);
+            problems.truncate(MAX_TOLD);
+            problems.push(more);
         }
-        (!problems.is_empty()).then_some(text)
+        (!problems.is_empty()).then(|| problems.join("; "))
     }
 
     /// How looking at one portal goes: its last good look, and what failed last.
@@ -106,19 +106,19 @@ impl Health {
     pub(super) fn passed_on(&self, portal: PortalId) {
         let mut state = self.lock();
         state.portals.remove(&portal);
-        state.unread.remove(&portal);
+        state.notes.remove(&portal);
     }
 
-    /// What a look could not read, in place of what the last one of its kind could not; returns what
-    /// is news. A look at everything speaks for all kinds.
-    pub(super) fn unread(
+    /// What a look could not read or held back, in place of what the last one of its kind said; returns
+    /// what is news. A look at everything speaks for all kinds.
+    pub(super) fn notes(
         &self,
         portal: PortalId,
         scope: Scope,
         lines: BTreeSet<String>,
     ) -> Vec<String> {
         let mut state = self.lock();
-        let looks = state.unread.entry(portal).or_default();
+        let looks = state.notes.entry(portal).or_default();
         let was_told = |line: &&String| looks.values().any(|told| told.contains(*line));
         let news = lines
             .iter()

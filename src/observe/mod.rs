@@ -4,6 +4,7 @@
 //! API; what a look shows goes to the directory, which tells the journal what differs.
 
 mod complete;
+mod confirm;
 mod error;
 mod health;
 mod pace;
@@ -13,6 +14,7 @@ mod turns;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use konnect::{Client, ListPortals, PortalId};
 use metrics::counter;
@@ -50,12 +52,34 @@ pub struct Parts {
     pub holder: Uuid,
 }
 
+/// Times that nobody but tests sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timings {
+    /// Between lists of the portals.
+    pub portals_every: Duration,
+    /// Between the two direct reads that an object which is gone is not found by; zero is one read.
+    pub gone_after: Duration,
+    /// The same for a portal.
+    pub portal_gone_after: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            portals_every: Duration::from_mins(10),
+            gone_after: Duration::from_mins(1),
+            portal_gone_after: Duration::from_mins(10),
+        }
+    }
+}
+
 /// Looks at portals. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Observer {
     parts: Arc<Parts>,
     health: Health,
     quiet: Arc<Quiet>,
+    timings: Timings,
 }
 
 impl Observer {
@@ -65,7 +89,14 @@ impl Observer {
             parts: Arc::new(parts),
             health: Health::default(),
             quiet: Arc::default(),
+            timings: Timings::default(),
         }
+    }
+
+    /// The same with other times.
+    #[must_use]
+    pub fn with_timings(self, timings: Timings) -> Self {
+        Self { timings, ..self }
     }
 
     /// How looking goes, for `/readyz`; shared with this observer.
@@ -120,20 +151,19 @@ impl Observer {
             }
             read => read?,
         };
-        let snapshot = self.complete(look, read).await?;
+        let (snapshot, held_back) = self.complete(look, read).await?;
         let stored = directory.store(look, &snapshot).await?;
-        self.tell_unread(&snapshot);
+        self.tell(&snapshot, held_back);
         Ok(stored)
     }
 
-    /// Says what could not be read: in the log once, in the health report until it can be.
-    fn tell_unread(&self, snapshot: &Snapshot) {
-        let lines = snapshot.unread.iter().map(ToString::to_string).collect();
-        for line in self
-            .health
-            .unread(snapshot.portal_id, snapshot.scope, lines)
-        {
-            warn!(portal.id = %snapshot.portal_id, "set aside until the next look: {line}");
+    /// Says what could not be read and what is held back: in the log once, in the health report until
+    /// it is over.
+    fn tell(&self, snapshot: &Snapshot, held_back: Option<String>) {
+        let unread = snapshot.unread.iter().map(ToString::to_string);
+        let lines = unread.chain(held_back).collect();
+        for line in self.health.notes(snapshot.portal_id, snapshot.scope, lines) {
+            warn!(portal.id = %snapshot.portal_id, "until the next look: {line}");
         }
     }
 

@@ -20,12 +20,16 @@ pub(super) fn wait(
     work: Work,
     state: &LookState,
     config: &ObserveConfig,
+    gone_after: Duration,
     since_look: Option<Duration>,
 ) -> Duration {
     let over = |age: Option<Duration>, every: Duration| age.is_none_or(|age| age >= every);
     let hinted = |is: bool| is && over(since_look, HINTED_EVERY);
     let is_due = match work {
-        Work::Refresh => hinted(state.touched),
+        Work::Refresh => {
+            let is_missed = state.missed_age.is_some_and(|age| age >= gone_after);
+            hinted(state.touched || is_missed)
+        }
         Work::Pending => {
             // One that left something for the next one is due again at once.
             let every = config.pending_every;
@@ -126,7 +130,13 @@ mod tests {
         ] {
             let since_look = since_look.map(|seconds| SECOND * seconds);
             assert_eq!(
-                wait(work, state, &ObserveConfig::default(), since_look),
+                wait(
+                    work,
+                    state,
+                    &ObserveConfig::default(),
+                    SECOND * 60,
+                    since_look
+                ),
                 expected,
                 "{work:?} {state:?} {since_look:?}"
             );

@@ -96,7 +96,8 @@ impl Turns {
         } = &*self.observer.parts;
         let state = directory.look_state(self.portal).await?;
         let since_look = self.began.map(|at| at.elapsed());
-        let wait = pace::wait(self.work, &state, config, since_look);
+        let gone_after = self.observer.timings.gone_after;
+        let wait = pace::wait(self.work, &state, config, gone_after, since_look);
         if !wait.is_zero() {
             return Ok(wait);
         }

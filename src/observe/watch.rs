@@ -25,7 +25,7 @@ const LEASE: &str = "lease";
 
 impl Observer {
     /// Looks at every portal until `lifecycle` ends; each has a task of its own, so that trouble
-    /// with one does not touch the others. Portals that appear later are found hourly; one that is
+    /// with one does not touch the others. Portals that appear later are found within minutes; one that is
     /// gone is no longer looked at until it is listed again, unless it is configured.
     pub async fn run(self, lifecycle: Lifecycle) {
         let cancel = lifecycle.stopping();
@@ -50,7 +50,7 @@ impl Observer {
                             });
                         }
                     }
-                    self.parts.config.all_every
+                    self.timings.portals_every
                 }
                 Err(error) => {
                     failures += 1;

@@ -47,6 +47,8 @@
 //! | a 429 that asks for a wait | `observe::loops::a_wait_that_the_api_asks_for_is_kept_by_the_loops_of_all_portals` |
 //! | an object that cannot be read or decoded | `observe::set_aside::what_cannot_be_read_is_set_aside_and_told_and_the_rest_is_stored`, `observe::set_aside::whoever_cannot_be_read_keeps_no_other_change_waiting` |
 //! | many changes in a minute | `observe::short::many_changes_in_a_minute_lead_to_no_look_at_everything`, `observe::short::what_a_short_look_left_is_read_by_the_next_ones_within_seconds` |
+//! | 404s of what is there, lists that lack it | `observe::gone::three_404s_at_once_retire_nothing_and_two_a_minute_apart_do`, `observe::gone::who_is_seen_again_begins_to_be_missed_anew`, `observe::gone::a_portal_is_gone_after_ten_minutes_and_not_if_it_was_there_meanwhile` |
+//! | a token that was narrowed | `observe::gone::many_that_are_missing_at_once_are_held_back_and_told` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(unreachable_pub, reason = "nothing outside this binary reaches in")]

@@ -17,7 +17,7 @@ use usher::lifecycle::Lifecycle;
 use usher::observe::{Observer, Parts};
 use uuid::Uuid;
 
-use crate::support::scene::{Scene, login};
+use crate::support::scene::{AT_ONCE, Scene, login};
 use crate::support::stage::{
     KEVIN, PARTNERS, PORTAL, Stage, after, chain, developer, join_partners, partners,
 };
@@ -305,6 +305,7 @@ fn observer(stage: &Stage, portals: Vec<Uuid>, all_every: Duration) -> Observer 
         },
         portals: portals.into_iter().map(Into::into).collect(),
     })
+    .with_timings(AT_ONCE)
 }
 
 async fn delete_portal(stage: &Stage, portal: Uuid) {

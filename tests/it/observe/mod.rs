@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod gone;
 mod loops;
 mod set_aside;
 mod short;
@@ -26,6 +27,8 @@ use usher::directory::{Directory, OwnerRecord, Scope, Snapshot};
 use usher::journal::Journal;
 use usher::lifecycle::Lifecycle;
 use usher::observe::{ObserveError, Observer, Parts};
+
+use crate::support::scene::AT_ONCE;
 
 /// Longest wait for what must happen by itself.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -177,7 +180,7 @@ fn observer(
     client: &Client,
     portals: Vec<PortalId>,
 ) -> Observer {
-    Observer::new(parts(journal, directory, client, portals))
+    Observer::new(parts(journal, directory, client, portals)).with_timings(AT_ONCE)
 }
 
 fn parts(

@@ -15,7 +15,7 @@ use usher::config::ObserveConfig;
 use usher::directory::Scope;
 use usher::event::{Verdict, parse};
 use usher::journal::{EventFilter, Journal, Lane, NewBatch, NewEvent, ReaderName, Source};
-use usher::observe::{Observer, Parts};
+use usher::observe::{Observer, Parts, Timings};
 use usher::react::{Reactor, Settings};
 use usher::rules::{self, RuleSet};
 use uuid::Uuid;
@@ -26,6 +26,13 @@ use crate::support::stage::{PORTAL, Stage, quick};
 pub(crate) fn load(text: &str) -> Arc<RuleSet> {
     Arc::new(rules::load(text, "rules.yaml").unwrap())
 }
+
+/// One read that does not find an object is enough, so that a test need not wait for a second one.
+pub(crate) const AT_ONCE: Timings = Timings {
+    portals_every: Duration::from_millis(500),
+    gone_after: Duration::ZERO,
+    portal_gone_after: Duration::ZERO,
+};
 
 /// A stage with a reactor at work, and an observer that looks when it is told to.
 pub(crate) struct Scene {
@@ -45,7 +52,8 @@ impl Scene {
             holder: Ids::new(stage.clock.clone()).next(),
             config: ObserveConfig::default(),
             portals: vec![PORTAL.into()],
-        });
+        })
+        .with_timings(AT_ONCE);
         let (rules, _) = watch::channel(load(rules));
         Self {
             stage,

@@ -1,0 +1,282 @@
+//! What the API said is not there, by the database's clock: once is no proof.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
+use uuid::Uuid;
+
+use crate::directory::{Directory, Missing, Scope, Snapshot};
+use crate::journal::{Connection, JournalError};
+
+/// One missed object: its kind, its id and that of what it is part of, as they are stored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    kind: String,
+    object: Uuid,
+    parent: Uuid,
+}
+
+impl Missing {
+    /// Takes out what `of` holds as well, and returns it.
+    #[must_use]
+    pub fn take(&mut self, of: &Self) -> Self {
+        fn taken<T: Copy + Ord>(list: &mut Vec<T>, of: &[T]) -> Vec<T> {
+            let of: BTreeSet<T> = of.iter().copied().collect();
+            let (taken, left) = list.drain(..).partition(|it| of.contains(it));
+            *list = left;
+            taken
+        }
+        Self {
+            developers: taken(&mut self.developers, &of.developers),
+            teams: taken(&mut self.teams, &of.teams),
+            memberships: taken(&mut self.memberships, &of.memberships),
+            applications: taken(&mut self.applications, &of.applications),
+            registrations: taken(&mut self.registrations, &of.registrations),
+        }
+    }
+
+    /// Adds what `other` holds.
+    pub fn add(&mut self, other: Self) {
+        self.developers.extend(other.developers);
+        self.teams.extend(other.teams);
+        self.memberships.extend(other.memberships);
+        self.applications.extend(other.applications);
+        self.registrations.extend(other.registrations);
+    }
+
+    fn keys(&self, portal: PortalId) -> impl Iterator<Item = Key> {
+        let key = |kind: &str, object, parent| Key {
+            kind: kind.to_owned(),
+            object,
+            parent,
+        };
+        let people = self.developers.iter();
+        let people = people.map(move |id| key("developer", id.0, portal.0));
+        let teams = self.teams.iter();
+        let teams = teams.map(move |id| key("team", id.0, portal.0));
+        let memberships = self.memberships.iter();
+        let memberships = memberships.map(move |(team, id)| key("membership", id.0, team.0));
+        let applications = self.applications.iter();
+        let applications = applications.map(move |id| key("application", id.0, portal.0));
+        let registrations = self.registrations.iter();
+        let registrations = registrations.map(move |(of, id)| key("registration", id.0, of.0));
+        people
+            .chain(teams)
+            .chain(memberships)
+            .chain(applications)
+            .chain(registrations)
+    }
+
+    fn push(&mut self, key: Key) {
+        let Key {
+            kind,
+            object,
+            parent,
+        } = key;
+        match kind.as_str() {
+            "developer" => self.developers.push(DeveloperId(object)),
+            "team" => self.teams.push(TeamId(object)),
+            "membership" => self.memberships.push((TeamId(parent), DeveloperId(object))),
+            "application" => self.applications.push(ApplicationId(object)),
+            "registration" => self
+                .registrations
+                .push((ApplicationId(parent), RegistrationId(object))),
+            _ => {}
+        }
+    }
+}
+
+impl Directory {
+    /// What was missed first so long ago or longer, the first ones first; or, of that, what complete
+    /// lists lack as well.
+    pub async fn missed(
+        &self,
+        portal: PortalId,
+        ago: Duration,
+        only_unlisted: bool,
+    ) -> Result<Missing, JournalError> {
+        let rows = sqlx::query_as!(
+            Key,
+            r"
+            SELECT kind, object_id AS object, parent_id AS parent
+            FROM missed_objects
+            WHERE portal_id = $1
+                AND missed_at <= now() - make_interval(secs => $2)
+                AND (is_unlisted OR NOT $3)
+                AND kind <> 'portal'
+            ORDER BY missed_at, object_id
+            ",
+            portal.0,
+            ago.as_secs_f64(),
+            only_unlisted,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        let mut missed = Missing::default();
+        for key in rows {
+            missed.push(key);
+        }
+        Ok(missed)
+    }
+
+    /// Notes that the portal itself was not found; returns since when it is missed.
+    pub async fn miss_portal(&self, portal: PortalId) -> Result<Duration, JournalError> {
+        let seconds = sqlx::query_scalar!(
+            r#"
+            INSERT INTO missed_objects (portal_id, kind, object_id, parent_id, is_unlisted)
+            VALUES ($1, 'portal', $1, $1, true)
+            ON CONFLICT (portal_id, kind, object_id, parent_id) DO UPDATE
+            SET is_unlisted = true
+            RETURNING EXTRACT(EPOCH FROM now() - missed_at)::float8 AS "seconds!"
+            "#,
+            portal.0,
+        )
+        .fetch_one(self.journal.pool())
+        .await?;
+        Ok(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    }
+
+    /// Notes that the portal itself is there after all.
+    pub async fn portal_is_there(&self, portal: PortalId) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            DELETE FROM missed_objects
+            WHERE portal_id = $1 AND kind = 'portal'
+            ",
+            portal.0,
+        )
+        .execute(self.journal.pool())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Forgets what `snapshot` shows or proves to be gone, and keeps what it missed.
+pub(super) async fn settle(tx: &mut Connection, snapshot: &Snapshot) -> Result<(), JournalError> {
+    let portal = snapshot.portal_id;
+    let rows = sqlx::query_as!(
+        Key,
+        r"
+        SELECT kind, object_id AS object, parent_id AS parent
+        FROM missed_objects
+        WHERE portal_id = $1
+        ",
+        portal.0,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if !rows.is_empty() {
+        let settled: BTreeSet<Key> = settled(snapshot).keys(portal).collect();
+        let lists_answered = snapshot.scope != Scope::Direct;
+        let over = rows.into_iter().filter(|key| {
+            snapshot.is_portal_gone
+                || settled.contains(key)
+                || lists_answered && key.kind == "portal"
+        });
+        delete(tx, portal, over.collect()).await?;
+    }
+    keep(tx, snapshot).await?;
+    begin_anew(tx, snapshot).await
+}
+
+/// What a snapshot says something certain about.
+fn settled(snapshot: &Snapshot) -> Missing {
+    let mut settled = Missing {
+        developers: snapshot.developers.iter().map(|read| read.id).collect(),
+        teams: snapshot.teams.iter().map(|read| read.id).collect(),
+        memberships: snapshot.memberships.clone(),
+        applications: snapshot.applications.iter().map(|read| read.id).collect(),
+        registrations: snapshot
+            .registrations
+            .iter()
+            .map(|read| (read.application.id, read.id))
+            .collect(),
+    };
+    settled.add(snapshot.absent.clone());
+    settled
+}
+
+async fn delete(tx: &mut Connection, portal: PortalId, keys: Vec<Key>) -> Result<(), JournalError> {
+    let (kinds, objects, parents) = columns(keys);
+    sqlx::query!(
+        r"
+        DELETE FROM missed_objects missed
+        USING UNNEST($2::text[], $3::uuid[], $4::uuid[]) AS t (kind, object_id, parent_id)
+        WHERE missed.portal_id = $1
+            AND missed.kind = t.kind
+            AND missed.object_id = t.object_id
+            AND missed.parent_id = t.parent_id
+        ",
+        portal.0,
+        &kinds,
+        &objects,
+        &parents,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A membership that the developer's own list of teams lacks is unlisted by that.
+async fn keep(tx: &mut Connection, snapshot: &Snapshot) -> Result<(), JournalError> {
+    let portal = snapshot.portal_id;
+    let (kinds, objects, parents) = columns(snapshot.missed.keys(portal).collect());
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r"
+        INSERT INTO missed_objects AS missed (portal_id, kind, object_id, parent_id, is_unlisted)
+        SELECT DISTINCT $1::uuid, kind, object_id, parent_id, $5 OR kind = 'membership'
+        FROM UNNEST($2::text[], $3::uuid[], $4::uuid[]) AS t (kind, object_id, parent_id)
+        ON CONFLICT (portal_id, kind, object_id, parent_id) DO UPDATE
+        SET is_unlisted = missed.is_unlisted OR EXCLUDED.is_unlisted
+        ",
+        portal.0,
+        &kinds,
+        &objects,
+        &parents,
+        snapshot.scope == Scope::All,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What could not be read again begins to be missed anew.
+async fn begin_anew(tx: &mut Connection, snapshot: &Snapshot) -> Result<(), JournalError> {
+    let portal = snapshot.portal_id;
+    let (kinds, objects, parents) = columns(snapshot.unsure.keys(portal).collect());
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r"
+        UPDATE missed_objects missed
+        SET missed_at = now()
+        FROM UNNEST($2::text[], $3::uuid[], $4::uuid[]) AS t (kind, object_id, parent_id)
+        WHERE missed.portal_id = $1
+            AND missed.kind = t.kind
+            AND missed.object_id = t.object_id
+            AND missed.parent_id = t.parent_id
+        ",
+        portal.0,
+        &kinds,
+        &objects,
+        &parents,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn columns(keys: Vec<Key>) -> (Vec<String>, Vec<Uuid>, Vec<Uuid>) {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for key in keys {
+        columns.0.push(key.kind);
+        columns.1.push(key.object);
+        columns.2.push(key.parent);
+    }
+    columns
+}
