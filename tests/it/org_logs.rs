@@ -91,6 +91,14 @@ async fn what_is_changed_by_hand_is_a_signal_within_seconds() {
     heard("somebody joined a team", event, "memberships", 1).await;
     let left = teams.remove_member(PARTNERS.into(), KEVIN.into());
     left.await.unwrap();
+    eventually("the membership is missed", SOON, async || {
+        record.number("SELECT count(*) FROM missed_objects").await == 1
+    })
+    .await;
+    // As if a minute had passed, after which another read decides.
+    record
+        .run("UPDATE missed_objects SET missed_at = missed_at - interval '1 minute'")
+        .await;
     heard("somebody left a team", event, "memberships", 2).await;
     let registrations = admin.registrations(PORTAL.into());
     registrations
