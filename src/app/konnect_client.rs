@@ -3,32 +3,33 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use konnect::{Budget, Pace};
+use konnect::{Budget, Class};
 use metrics::counter;
 use secrecy::SecretString;
 
 use crate::act::note_call;
 use crate::app::AppError;
 use crate::config::{ConfigError, KonnectConfig};
+use crate::directory::Scope;
 use crate::telemetry::metrics as names;
-
-/// What looks may take of the calls while deeds want to be done, in percent: people wait for deeds.
-const LOOKS: u32 = 30;
 
 /// Makes a client of the configured region; nothing is sent yet.
 pub fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
-    client(config, budget(config)?.urgent())
+    Ok(client(config)?.with_rate_limit(budget(config)?.class(Class::Deed)))
 }
 
-/// The client for deeds, and the one for looks, which steps back behind it.
-pub(super) fn build_both(
+/// The client for deeds, and those for looks of each scope, which step back behind it in this order.
+pub(super) fn build_all(
     config: &KonnectConfig,
-) -> Result<(konnect::Client, konnect::Client), AppError> {
-    let budget = budget(config)?;
-    Ok((
-        client(config, budget.urgent())?,
-        client(config, budget.background())?,
-    ))
+) -> Result<(konnect::Client, [(Scope, konnect::Client); 3]), AppError> {
+    let (client, budget) = (client(config)?, budget(config)?);
+    let of = |class| client.with_rate_limit(budget.class(class));
+    let looks = [
+        (Scope::Direct, of(Class::Refresh)),
+        (Scope::Pending, of(Class::Pending)),
+        (Scope::All, of(Class::Sweep)),
+    ];
+    Ok((of(Class::Deed), looks))
 }
 
 fn budget(config: &KonnectConfig) -> Result<Arc<Budget>, AppError> {
@@ -38,13 +39,12 @@ fn budget(config: &KonnectConfig) -> Result<Arc<Budget>, AppError> {
             key: "konnect.requests_per_second".to_owned(),
             reason: "expected at least 1".to_owned(),
         })?;
-    Ok(Budget::new(per_second, LOOKS))
+    Ok(Budget::new(per_second))
 }
 
-fn client(config: &KonnectConfig, pace: Arc<dyn Pace>) -> Result<konnect::Client, AppError> {
+fn client(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
     let mut builder = konnect::Client::builder(config.base_url.clone())
         .global_url(config.global_url())
-        .rate_limit(pace)
         .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
         .on_attempt(|attempt| {
             let status = attempt.status.map_or_else(|| "none".to_owned(), |status| status.to_string());

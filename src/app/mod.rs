@@ -159,7 +159,7 @@ impl App {
 
         let ids = Ids::new(clock.clone());
         let journal = database.journal().clone();
-        let (client, looks) = konnect_client::build_both(&config.konnect)?;
+        let (client, looks) = konnect_client::build_all(&config.konnect)?;
         let keys = Arc::new(KeyRing::new(client.clone(), journal.clone(), clock.clone()));
         let intake = Intake::new(
             journal.clone(),

@@ -19,7 +19,7 @@ use crate::app::token;
 use crate::app::upkeep::Upkeep;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Secret};
-use crate::directory::Directory;
+use crate::directory::{Directory, Scope};
 use crate::http::health::{Condition, Health};
 use crate::ingest::{self, Door, Spool};
 use crate::intake::{Intake, KeyRing, recheck_until_stopped};
@@ -45,7 +45,7 @@ pub(super) struct Parts {
     pub(super) keys: Arc<KeyRing>,
     pub(super) client: konnect::Client,
     /// The client for looks, which deeds go before.
-    pub(super) looks: konnect::Client,
+    pub(super) looks: [(Scope, konnect::Client); 3],
     pub(super) rules: watch::Sender<Arc<RuleSet>>,
     pub(super) publisher: Option<Publisher>,
     pub(super) forwards: Forwards,
@@ -153,7 +153,7 @@ impl Parts {
         let observer = Observer::new(observe::Parts {
             journal: self.journal.clone(),
             directory: self.directory.clone(),
-            client: self.looks.clone(),
+            client: self.client.clone(),
             config: self.config.observe.clone(),
             portals: self
                 .config
@@ -165,7 +165,8 @@ impl Parts {
                 .collect(),
             clock: self.clock.clone(),
             holder: self.ids.next(),
-        });
+        })
+        .with_clients(self.looks.clone());
         let reactor = Reactor::new(
             self.journal.clone(),
             self.directory.clone(),
@@ -189,8 +190,8 @@ impl Parts {
         .with_rate(self.config.konnect.requests_per_second);
         let stopping = lifecycle.stopping();
         if let Some(token) = self.config.konnect.token.clone().filter(Secret::is_of_file) {
-            let clients = [self.client.clone(), self.looks.clone()];
-            lifecycle.spawn("token", token::watch(token, clients, stopping.clone()));
+            let client = self.client.clone();
+            lifecycle.spawn("token", token::watch(token, client, stopping.clone()));
         }
         // The rules may have changed while nobody looked: before anything of theirs is claimed.
         reactor.call_off(&stopping).await;

@@ -12,23 +12,16 @@ use crate::lifecycle::pause;
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Hands another token in the file of `token` to `clients` until `cancel`. One that cannot be read or used leaves the
+/// Hands another token in the file of `token` to `client`, and to all that share it, until `cancel`. One that cannot be read or used leaves the
 /// token of before.
-pub(super) async fn watch(
-    mut token: Secret,
-    clients: [konnect::Client; 2],
-    cancel: CancellationToken,
-) {
+pub(super) async fn watch(mut token: Secret, client: konnect::Client, cancel: CancellationToken) {
     let mut told = None;
     while !pause(LOOK_EVERY, &cancel).await {
         let trouble = match token.again() {
             Ok(None) => None,
             Ok(Some(now)) => {
                 let value = SecretString::from(now.expose().to_owned());
-                let set = clients
-                    .iter()
-                    .try_for_each(|client| client.set_token(&value));
-                match set {
+                match client.set_token(&value) {
                     Ok(()) => info!("konnect.token was read again"),
                     Err(error) => warn!(%error, "konnect.token was read again and cannot be used"),
                 }

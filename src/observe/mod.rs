@@ -13,6 +13,7 @@ mod snapshot;
 mod turns;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ pub struct Observer {
     health: Health,
     quiet: Arc<Quiet>,
     timings: Timings,
+    /// The same parts with the client of a scope, where it has one of its own.
+    by_scope: Arc<BTreeMap<Scope, Arc<Parts>>>,
 }
 
 impl Observer {
@@ -90,6 +93,26 @@ impl Observer {
             health: Health::default(),
             quiet: Arc::default(),
             timings: Timings::default(),
+            by_scope: Arc::default(),
+        }
+    }
+
+    /// The same with a client for the looks of each scope, so that they share a rate by classes.
+    #[must_use]
+    pub fn with_clients(self, clients: impl IntoIterator<Item = (Scope, Client)>) -> Self {
+        let parts = |client| {
+            Arc::new(Parts {
+                client,
+                ..Parts::clone(&self.parts)
+            })
+        };
+        let by_scope = clients
+            .into_iter()
+            .map(|(scope, client)| (scope, parts(client)))
+            .collect();
+        Self {
+            by_scope: Arc::new(by_scope),
+            ..self
         }
     }
 
@@ -134,7 +157,12 @@ impl Observer {
     /// Takes one look: [`Scope::Direct`] is one at what somebody changed.
     #[tracing::instrument(skip_all, fields(portal.id = %portal, scope = scope.as_str()))]
     async fn look(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
-        let outcome = self.read_and_store(portal, scope).await;
+        let parts = self.by_scope.get(&scope).unwrap_or(&self.parts);
+        let observer = Self {
+            parts: Arc::clone(parts),
+            ..self.clone()
+        };
+        let outcome = observer.read_and_store(portal, scope).await;
         let word = if outcome.is_ok() { "ok" } else { "failed" };
         counter!(names::SWEEPS, "scope" => scope.as_str(), "outcome" => word).increment(1);
         outcome.map_err(|error| self.heed(error))

@@ -1,24 +1,34 @@
 //! One rate for everything that calls the API, shared by what people wait for and by what may
 //! wait itself.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::DefaultDirectRateLimiter;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-/// Urgent calls keep the background back for this long after the last of them: a write follows its
-/// read after a moment in which nobody waits.
-const URGENT_FOR: Duration = Duration::from_secs(1);
+/// Classes of callers.
+const CLASSES: usize = 4;
+/// What each class that waits is guaranteed of the calls.
+const SHARE: f64 = 0.1;
+/// No timer is finer.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// The first class holds what it works on while it waits: it asks again after this time.
+const FIRST_CLASS_HELD: Duration = Duration::from_secs(5);
 
 /// Says when the next attempt may be made.
 pub trait Pace: Send + Sync {
     /// Completes when the next attempt may be made, and counts it.
     fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// The API answered 429, and asks for a wait of so long.
+    fn hold(&self, _wait: Duration) {}
 }
 
 impl Pace for DefaultDirectRateLimiter {
@@ -27,13 +37,42 @@ impl Pace for DefaultDirectRateLimiter {
     }
 }
 
-/// A token bucket for two kinds of callers: those in the background get a share of it while urgent
-/// ones call, and all of it otherwise.
+/// Who calls. Whoever comes first here goes first, but for a tenth of the calls that each class which
+/// waits is guaranteed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// What people wait for.
+    Deed,
+    /// Single objects that somebody changed.
+    Refresh,
+    /// Short lists.
+    Pending,
+    /// Everything.
+    Sweep,
+}
+
+/// A token bucket for all classes of callers.
 pub struct Budget {
-    all: DefaultDirectRateLimiter,
-    share: DefaultDirectRateLimiter,
-    waiting: AtomicUsize,
-    last_urgent: Mutex<Option<Instant>>,
+    per_second: f64,
+    state: Mutex<State>,
+    /// Whose turn it is may be another's now.
+    changed: Notify,
+}
+
+struct State {
+    tokens: f64,
+    filled: Instant,
+    /// Until when the API wants no calls: of the first class, and of the others.
+    held: [Option<Instant>; 2],
+    classes: [Waiting; CLASSES],
+    next_ticket: u64,
+}
+
+/// Those of a class that wait, the first ones first.
+#[derive(Default)]
+struct Waiting {
+    tickets: BTreeSet<u64>,
+    credit: f64,
 }
 
 impl fmt::Debug for Budget {
@@ -43,83 +82,163 @@ impl fmt::Debug for Budget {
 }
 
 impl Budget {
-    /// A budget of so many calls a second, of which the background gets `percent` (1 to 100) while
-    /// urgent calls are made.
-    pub fn new(per_second: NonZeroU32, percent: u32) -> Arc<Self> {
-        let part = f64::from(per_second.get()) * f64::from(percent.clamp(1, 100)) / 100.0;
-        let period = Duration::from_secs_f64(1.0 / part);
-        // Rates beyond a call a nanosecond have no period, and need no share.
-        let share = Quota::with_period(period).unwrap_or_else(|| Quota::per_second(per_second));
+    /// A budget of so many calls a second, and as many at once after a pause.
+    pub fn new(per_second: NonZeroU32) -> Arc<Self> {
+        let per_second = f64::from(per_second.get());
         Arc::new(Self {
-            all: RateLimiter::direct(Quota::per_second(per_second)),
-            share: RateLimiter::direct(share),
-            waiting: AtomicUsize::new(0),
-            last_urgent: Mutex::new(None),
+            per_second,
+            state: Mutex::new(State {
+                tokens: per_second,
+                filled: Instant::now(),
+                held: [None; 2],
+                classes: Default::default(),
+                next_ticket: 0,
+            }),
+            changed: Notify::new(),
         })
     }
 
-    /// The pace of those whom somebody waits for.
-    pub fn urgent(self: &Arc<Self>) -> Arc<dyn Pace> {
-        Arc::new(Urgent(Arc::clone(self)))
-    }
-
-    /// The pace of those who may wait.
-    pub fn background(self: &Arc<Self>) -> Arc<dyn Pace> {
-        Arc::new(Background(Arc::clone(self)))
-    }
-
-    fn is_wanted(&self) -> bool {
-        let last = *self
-            .last_urgent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.waiting.load(Ordering::Relaxed) > 0
-            || last.is_some_and(|last| last.elapsed() < URGENT_FOR)
-    }
-
-    fn note_urgent(&self) {
-        let mut last = self
-            .last_urgent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *last = Some(Instant::now());
-    }
-}
-
-struct Urgent(Arc<Budget>);
-
-struct Background(Arc<Budget>);
-
-/// Counts one who waits, also where the wait is given up.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Pace for Urgent {
-    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async {
-            self.0.waiting.fetch_add(1, Ordering::Relaxed);
-            let waiting = Waiting(&self.0.waiting);
-            self.0.note_urgent();
-            self.0.all.until_ready().await;
-            drop(waiting);
-            self.0.note_urgent();
+    /// The pace of a class.
+    pub fn class(self: &Arc<Self>, class: Class) -> Arc<dyn Pace> {
+        Arc::new(OfClass {
+            budget: Arc::clone(self),
+            class,
         })
     }
-}
 
-impl Pace for Background {
-    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async {
-            if self.0.is_wanted() {
-                self.0.share.until_ready().await;
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ready(&self, class: Class) {
+        let place = Place::take(self, class);
+        loop {
+            // Begun before the look, so that no change after it is missed.
+            let changed = self.changed.notified();
+            let wait = self.state().serve(self.per_second, class, place.ticket);
+            match wait {
+                Turn::Now => return,
+                Turn::After(wait) => tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep(wait) => {}
+                },
+                Turn::OfAnother => changed.await,
             }
-            self.0.all.until_ready().await;
-        })
+        }
+    }
+
+    fn hold(&self, wait: Duration) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let waits = [wait.min(FIRST_CLASS_HELD), wait];
+        for (held, wait) in state.held.iter_mut().zip(waits) {
+            *held = (*held).max(now.checked_add(wait));
+        }
+    }
+}
+
+/// When somebody may call.
+enum Turn {
+    Now,
+    After(Duration),
+    OfAnother,
+}
+
+impl State {
+    /// Takes a call for `ticket`, if it is its turn and there is one.
+    fn serve(&mut self, per_second: f64, class: Class, ticket: u64) -> Turn {
+        let now = Instant::now();
+        if let Some(wait) = self.held_for(class as usize, now) {
+            return Turn::After(wait);
+        }
+        let is_first = self.classes[class as usize].tickets.first() == Some(&ticket);
+        if !is_first || self.chosen(now) != Some(class as usize) {
+            return Turn::OfAnother;
+        }
+        let since = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + since * per_second).min(per_second);
+        self.filled = now;
+        if self.tokens < 1.0 {
+            let missing = Duration::from_secs_f64((1.0 - self.tokens) / per_second);
+            return Turn::After(missing.max(SHORTEST_WAIT));
+        }
+        self.tokens -= 1.0;
+        for waiting in &mut self.classes {
+            let is_waiting = !waiting.tickets.is_empty();
+            waiting.credit = if is_waiting {
+                waiting.credit + SHARE
+            } else {
+                0.0
+            };
+        }
+        let served = &mut self.classes[class as usize];
+        served.credit = (served.credit - 1.0).max(0.0);
+        Turn::Now
+    }
+
+    /// Whose turn it is: that of a class which waited for its share, else of the first one that waits.
+    fn chosen(&self, now: Instant) -> Option<usize> {
+        let may = |index: &usize| {
+            !self.classes[*index].tickets.is_empty() && self.held_for(*index, now).is_none()
+        };
+        // Ten tenths may be a little less than one.
+        let is_owed = |index: &usize| self.classes[*index].credit > 1.0 - SHARE / 2.0;
+        let owed = (0..CLASSES).filter(may).find(is_owed);
+        owed.or_else(|| (0..CLASSES).find(may))
+    }
+
+    /// How long the API still wants no call of this class.
+    fn held_for(&self, class: usize, now: Instant) -> Option<Duration> {
+        let held = self.held[usize::from(class > 0)]?;
+        let left = held.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// A place among those that wait, also where the wait is given up.
+struct Place<'a> {
+    budget: &'a Budget,
+    class: Class,
+    ticket: u64,
+}
+
+impl<'a> Place<'a> {
+    fn take(budget: &'a Budget, class: Class) -> Self {
+        let mut state = budget.state();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.classes[class as usize].tickets.insert(ticket);
+        drop(state);
+        Self {
+            budget,
+            class,
+            ticket,
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.budget.state();
+        let waiting = &mut state.classes[self.class as usize];
+        waiting.tickets.remove(&self.ticket);
+        drop(state);
+        self.budget.changed.notify_waiters();
+    }
+}
+
+struct OfClass {
+    budget: Arc<Budget>,
+    class: Class,
+}
+
+impl Pace for OfClass {
+    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.budget.ready(self.class))
+    }
+
+    fn hold(&self, wait: Duration) {
+        self.budget.hold(wait);
     }
 }
 
@@ -129,63 +248,131 @@ mod tests {
 
     use super::*;
 
-    const PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
+    fn budget(per_second: u32) -> Arc<Budget> {
+        Budget::new(NonZeroU32::new(per_second).unwrap())
+    }
 
-    async fn call_until(pace: &dyn Pace, end: Instant, calls: &AtomicU32) {
+    async fn call_until(pace: Arc<dyn Pace>, end: Instant, calls: &AtomicU32) {
         while Instant::now() < end {
             pace.ready().await;
             calls.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    #[tokio::test]
-    async fn the_background_keeps_to_its_share_while_urgent_calls_are_made() {
-        let budget = Budget::new(PER_SECOND, 30);
-        let (urgent, background) = (budget.urgent(), budget.background());
-        let (deeds, looks) = (AtomicU32::new(0), AtomicU32::new(0));
-        urgent.ready().await;
-        let begin = Instant::now();
-        let end = begin + Duration::from_secs(3);
-        tokio::join!(
-            call_until(&*urgent, end, &deeds),
-            call_until(&*background, end, &looks),
-            call_until(&*background, end, &looks),
-            call_until(&*background, end, &looks),
-        );
-        let seconds = begin.elapsed().as_secs_f64();
-        let (deeds, looks) = (deeds.into_inner(), looks.into_inner());
-        assert!(f64::from(looks) <= seconds * 30.0 + 4.0, "{looks}");
-        assert!(looks > 0, "the background is never shut out");
-        assert!(
-            deeds > 2 * looks,
-            "{deeds} urgent, {looks} in the background"
-        );
-        assert!(f64::from(deeds + looks) <= seconds * 100.0 + 104.0);
+    /// What each class gets while several of each wait all the time.
+    async fn calls_of_each(budget: &Arc<Budget>, lasts: Duration) -> [u32; CLASSES] {
+        let end = Instant::now() + lasts;
+        let calls: [AtomicU32; CLASSES] = Default::default();
+        let classes = [Class::Deed, Class::Refresh, Class::Pending, Class::Sweep];
+        let call = |class: Class| call_until(budget.class(class), end, &calls[class as usize]);
+        let both = |class: Class| async move { tokio::join!(call(class), call(class)) };
+        let [deed, refresh, pending, sweep] = classes.map(both);
+        tokio::join!(deed, refresh, pending, sweep);
+        calls.map(AtomicU32::into_inner)
     }
 
     #[tokio::test]
-    async fn the_background_has_it_all_while_nobody_else_calls() {
-        let budget = Budget::new(PER_SECOND, 30);
-        let background = budget.background();
-        let begin = Instant::now();
+    async fn the_first_class_goes_first_and_each_other_has_a_tenth() {
+        let budget = budget(100);
+        // What may be called at once is.
         for _ in 0..100 {
-            background.ready().await;
+            budget.class(Class::Deed).ready().await;
         }
-        // Its share alone would take more than three seconds.
-        assert!(
-            begin.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            begin.elapsed()
-        );
+        let lasts = Duration::from_secs(3);
+        let [deeds, others @ ..] = calls_of_each(&budget, lasts).await;
+        let all = deeds + others.iter().sum::<u32>();
+        assert!((200..=320).contains(&all), "{all}");
+        for other in others {
+            let share = f64::from(other) / f64::from(all);
+            assert!((0.08..0.13).contains(&share), "{deeds} {others:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_calls_alone_has_it_all() {
+        let budget = budget(100);
+        let sweep = budget.class(Class::Sweep);
+        let begin = Instant::now();
+        for _ in 0..150 {
+            sweep.ready().await;
+        }
+        let took = begin.elapsed();
+        assert!(took >= Duration::from_millis(450), "{took:?}");
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn a_deed_waits_for_one_call_of_each_lower_class_at_most() {
+        let budget = budget(20);
+        let end = Instant::now() + Duration::from_secs(4);
+        let calls = AtomicU32::new(0);
+        let sweeps = (0..50).map(|_| call_until(budget.class(Class::Sweep), end, &calls));
+        let sweeps = futures_join(sweeps.collect());
+        let deeds = async {
+            let deed = budget.class(Class::Deed);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            for _ in 0..5 {
+                let begin = Instant::now();
+                deed.ready().await;
+                // Two calls take 100 ms.
+                let took = begin.elapsed();
+                assert!(took < Duration::from_millis(300), "{took:?}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::join!(sweeps, deeds);
+    }
+
+    async fn futures_join<T: Future<Output = ()>>(all: Vec<T>) {
+        let mut all: Vec<_> = all.into_iter().map(Box::pin).collect();
+        std::future::poll_fn(|context| {
+            all.retain_mut(|one| one.as_mut().poll(context).is_pending());
+            if all.is_empty() {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_the_api_asks_for_holds_every_class() {
+        let budget = budget(100);
+        budget.class(Class::Sweep).hold(Duration::from_millis(400));
+        for class in [Class::Deed, Class::Refresh, Class::Pending, Class::Sweep] {
+            let begin = Instant::now();
+            budget.class(class).ready().await;
+            let took = begin.elapsed();
+            let expected = class == Class::Deed;
+            assert_eq!(
+                took >= Duration::from_millis(350),
+                expected,
+                "{class:?} {took:?}"
+            );
+        }
+        // A deed asks again sooner than the longest waits end; nobody else does.
+        budget.class(Class::Deed).hold(Duration::from_hours(1));
+        let state = budget.state();
+        let now = Instant::now();
+        let held = |class: usize| state.held_for(class, now).unwrap();
+        assert!(held(0) <= FIRST_CLASS_HELD);
+        assert!(held(3) > Duration::from_mins(59));
     }
 
     #[tokio::test]
     async fn whoever_gives_up_waiting_keeps_nobody_back() {
-        let budget = Budget::new(NonZeroU32::MIN, 30);
-        let urgent = budget.urgent();
-        urgent.ready().await;
-        let given_up = tokio::time::timeout(Duration::from_millis(20), urgent.ready()).await;
+        let budget = budget(1);
+        let deed = budget.class(Class::Deed);
+        deed.ready().await;
+        let given_up = tokio::time::timeout(Duration::from_millis(20), deed.ready()).await;
         assert!(given_up.is_err());
-        assert_eq!(budget.waiting.load(Ordering::Relaxed), 0);
+        let state = budget.state();
+        assert!(
+            state
+                .classes
+                .iter()
+                .all(|waiting| waiting.tickets.is_empty())
+        );
     }
 }

@@ -56,13 +56,24 @@ impl Client {
         }
     }
 
-    /// Takes another access token for every call that begins from now on; clones of this client take it too.
+    /// Takes another access token for every call that begins from now on; clones of this client take it too, and
+    /// those of another rate limit.
     ///
     /// # Errors
     /// One that no header can carry; the token of before stays.
     pub fn set_token(&self, token: &SecretString) -> Result<(), Error> {
         self.transport.set_authorization(auth::bearer(token)?);
         Ok(())
+    }
+
+    /// The same client, whose calls wait for another rate limit.
+    #[must_use]
+    pub fn with_rate_limit(&self, pace: Arc<dyn Pace>) -> Self {
+        let mut transport = Transport::clone(&self.transport);
+        transport.pace = Some(pace);
+        Self {
+            transport: Arc::new(transport),
+        }
     }
 
     /// Portals of the organisation in this region.
@@ -199,7 +210,7 @@ impl ClientBuilder {
     }
 
     /// Makes every attempt wait for this rate limit, which other clients may share: one of
-    /// `governor`, or a part of a [`Budget`](crate::Budget).
+    /// `governor`, or a class of a [`Budget`](crate::Budget).
     #[must_use]
     pub fn rate_limit(mut self, pace: Arc<dyn Pace>) -> Self {
         self.pace = Some(pace);
@@ -256,7 +267,7 @@ impl ClientBuilder {
             http,
             region,
             global,
-            authorization: RwLock::new(authorization),
+            authorization: Arc::new(RwLock::new(authorization)),
             pace,
             retries,
             observer,

@@ -20,7 +20,7 @@ mod request;
 mod resources;
 mod transport;
 
-pub use budget::{Budget, Pace};
+pub use budget::{Budget, Class, Pace};
 pub use client::{Client, ClientBuilder};
 pub use error::{Error, InvalidParameter, Problem};
 pub use models::application::{

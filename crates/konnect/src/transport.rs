@@ -24,6 +24,8 @@ use crate::request::{Host, Operation, Request};
 const MAX_FAILURE_BYTES: usize = 64 * 1024;
 /// Bytes read of an answer that is a success; larger ones are an error.
 const MAX_SUCCESS_BYTES: usize = 16 * 1024 * 1024;
+/// How long a 429 that does not say so holds the others.
+const HELD_UNASKED: Duration = Duration::from_secs(1);
 /// Headers in which Kong's gateway, or a proxy before it, names the call.
 const TRACE_HEADERS: [&str; 2] = ["x-kong-request-id", "x-request-id"];
 
@@ -79,12 +81,13 @@ pub struct Attempt {
 pub(crate) type Observer = Arc<dyn Fn(&Attempt) + Send + Sync>;
 
 /// What all calls of a client have in common.
+#[derive(Clone)]
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
     pub(crate) region: Url,
     pub(crate) global: Url,
     /// May be replaced while calls are under way.
-    pub(crate) authorization: RwLock<Option<HeaderValue>>,
+    pub(crate) authorization: Arc<RwLock<Option<HeaderValue>>>,
     pub(crate) pace: Option<Arc<dyn Pace>>,
     pub(crate) retries: RetryPolicy,
     pub(crate) observer: Option<Observer>,
@@ -181,6 +184,11 @@ impl Transport {
         let begin = Instant::now();
         let mut status = None;
         let outcome = self.exchange(request, &mut status).await;
+        if let (Some(pace), Err(error)) = (&self.pace, &outcome)
+            && error.is_rate_limited()
+        {
+            pace.hold(error.retry_after().unwrap_or(HELD_UNASKED));
+        }
         let attempt = Attempt {
             method: request.operation.method(),
             route: request.operation.route(),
