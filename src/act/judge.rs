@@ -149,7 +149,7 @@ impl Claimed {
             // An application may have changed hands.
             developer_id: of("developer")
                 .filter(|_| self.deed.takes_away() || of("application").is_none()),
-            application_id: of("application").or(self.target.parent()),
+            application_id: of("application").or_else(|| self.target.parent()),
             registration_id: of("registration"),
             key: self.signal_key.clone(),
             cause: EventId::from_uuid(cause),
@@ -285,67 +285,9 @@ async fn read_person(bench: &Bench<'_>, case: &Case, id: DeveloperId) -> Result<
 impl Queue {
     /// What was done before actions in the runs of their rules, and whether a person let them through.
     async fn pasts(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Past>, JournalError> {
-        let rows = sqlx::query!(
-            r#"
-            WITH RECURSIVE earlier AS (
-                SELECT a.id AS action, a.waits_for, 0 AS depth
-                FROM actions a
-                WHERE a.id = ANY($1)
-                UNION ALL
-                SELECT e.action, b.waits_for, e.depth + 1
-                FROM earlier e
-                JOIN actions b ON b.id = e.waits_for
-                -- A rule has no more deeds, and nothing can keep a circle from being stored by hand.
-                WHERE e.depth < 64
-            ), origins AS (
-                SELECT id AS action, id AS origin
-                FROM UNNEST($1::uuid[]) AS asked (id)
-                UNION
-                SELECT o.action, i.action
-                FROM origins o
-                JOIN interventions i ON i.successor = o.origin AND i.verb = 'retry'
-            ), done AS (
-                SELECT e.action, e.waits_for AS id
-                FROM earlier e
-                UNION
-                -- Another rule may have answered the same signal.
-                SELECT a.id, b.id
-                FROM actions a
-                JOIN actions b ON b.portal_id = a.portal_id AND b.target_id = a.target_id
-                    AND b.signal = a.signal AND b.signal_key = a.signal_key AND b.id <> a.id
-                WHERE a.id = ANY($1)
-            )
-            SELECT
-                a.id AS "action!",
-                before.spec AS "spec?",
-                before.report AS "report?",
-                COALESCE(
-                    before.write_sent_at > now() - make_interval(secs => $2), false
-                ) AS "is_fresh!",
-                EXISTS (
-                    SELECT
-                    FROM origins o
-                    JOIN interventions i ON (i.action = o.origin AND i.verb = 'approve')
-                        OR (i.successor = o.origin AND i.verb IN ('approve', 'reject'))
-                    WHERE o.action = a.id
-                ) AS "let_through!",
-                EXISTS (
-                    SELECT
-                    FROM vetoes v
-                    WHERE v.portal_id = a.portal_id AND v.target_id = a.target_id
-                        AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
-                ) AS "is_vetoed!"
-            FROM actions a
-            LEFT JOIN (done JOIN actions before ON before.id = done.id AND before.state = 'done')
-                ON done.action = a.id
-            WHERE a.id = ANY($1)
-            ORDER BY a.id, before.id DESC
-            "#,
-            ids,
-            FRESH_SECONDS,
-        )
-        .fetch_all(self.pool())
-        .await?;
+        let rows = sqlx::query_file!("src/act/pasts.sql", ids, FRESH_SECONDS,)
+            .fetch_all(self.pool())
+            .await?;
         let mut pasts: HashMap<Uuid, Past> = HashMap::new();
         for row in rows {
             let past = pasts.entry(row.action).or_insert_with(|| Past {
