@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use usher::app::Readers;
@@ -67,6 +67,11 @@ impl Record {
 
     /// Appends one login and says in which batch.
     async fn append(&self, number: u64) -> (NewBatch, EventId) {
+        self.append_late(number, TimeDelta::zero()).await
+    }
+
+    /// Appends one login that was received so long ago.
+    async fn append_late(&self, number: u64, ago: TimeDelta) -> (NewBatch, EventId) {
         let clock = Clock::system();
         let entry = json!({
             "event_product": "Dev-Portal",
@@ -83,7 +88,7 @@ impl Record {
             source: Source::Webhook,
             lane: Lane::Live,
             part_of: None,
-            received_at: clock.now(),
+            received_at: clock.now() - ago,
             requests: Vec::new(),
             events: vec![NewEvent {
                 event,
@@ -382,13 +387,30 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
     // What is done meanwhile does not come again.
     let done = record.journal.claim(KAFKA, ROUND, HOLD).await.unwrap();
     record.strike_off(&done).await;
+    // Whoever comes while another one fills leaves it to that.
+    let mut other = record.journal.pool().begin().await.unwrap();
+    let hold = sqlx::query("SELECT FROM readers FOR NO KEY UPDATE");
+    hold.execute(&mut *other).await.unwrap();
+    assert!(!record.journal.fill_some().await.unwrap());
+    other.rollback().await.unwrap();
+    // No slice waits for an append that takes long.
+    let mut long = record.journal.pool().begin().await.unwrap();
+    let append = sqlx::query("SELECT pg_advisory_xact_lock_shared($1)").bind(READERS_LOCK);
+    append.execute(&mut *long).await.unwrap();
+    assert!(record.journal.fill_some().await.unwrap());
+    long.rollback().await.unwrap();
     let running = [kafka(), kafka()];
+    // What was received in the past and is stored only now is owed as well, whether the fill has been there or not; and
+    // what is received now.
+    for (number, hours) in [(100, 82), (101, 1), (102, 0)] {
+        record.append_late(number, TimeDelta::hours(hours)).await;
+    }
     let lacking = "SELECT count(*) FROM readers WHERE fill_until IS NOT NULL";
     eventually("all of the past is owed", PATIENCE, async || {
         record.number(lacking).await == 0
     })
     .await;
-    assert_eq!(record.number(owed).await, 300_100 - ROUND);
+    assert_eq!(record.number(owed).await, 300_103 - ROUND);
     eventually("it is over for whoever asks", PATIENCE, async || {
         readiness(&health).await.1["kafka/back-fill"]["detail"] == ""
     })

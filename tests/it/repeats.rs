@@ -122,6 +122,8 @@ async fn a_replay_is_recognised_by_its_bytes_and_only_counted() {
         assert_eq!(deliver(&process, &lines).await, [50, 0, 50, 0]);
         assert_eq!(checked(&process).await, (signatures, round * 50));
     }
+    // No batch of a replay that goes on is tried as if it were new.
+    assert_eq!(ways(&process).await, (1, 4));
     assert_eq!(counter(&process, "usher_events_duplicate_total").await, 200);
     let rows = process.rows("/api/v1/events").await;
     assert_eq!(rows.len(), 50);

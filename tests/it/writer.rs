@@ -508,7 +508,34 @@ async fn an_append_that_is_cut_short_leaves_no_connection_behind_that_answers_ot
     scene.finish().await;
 }
 
-/// Without `TCP_NODELAY` each transaction waits for an acknowledgement that the other side delays by 40 ms.
+/// Without `TCP_NODELAY` whatever is sent in several parts waits for an acknowledgement that the other side delays by
+/// 40 ms.
+#[tokio::test]
+async fn what_is_sent_in_parts_over_tcp_waits_for_no_acknowledgement() {
+    let scene = Scene::create().await;
+    let mut connection = scene.journal.pool().acquire().await.unwrap();
+    let parts = sqlx::raw_sql("CREATE TEMP TABLE parts (part text)");
+    parts.execute(&mut *connection).await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..60 {
+        let began = std::time::Instant::now();
+        let mut copy = connection
+            .copy_in_raw("COPY parts FROM STDIN")
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            copy.send(&b"a\n"[..]).await.unwrap();
+        }
+        copy.finish().await.unwrap();
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    assert!(times[30] < Duration::from_millis(20), "{:?}", times[30]);
+    drop(connection);
+    scene.finish().await;
+}
+
+/// What is stored goes in one part.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_lines_over_tcp_take_less_than_twice_as_long_as_over_the_socket() {
     let tcp = Scene::create().await;
