@@ -24,6 +24,8 @@ use crate::lifecycle::pause;
 
 /// Between looks. With the fetch's own interval a verdict settles in under 10 s.
 const EVERY: Duration = Duration::from_secs(4);
+/// Entries that were kept aside and are stored in one transaction.
+const TOGETHER: usize = 500;
 /// Entries looked at in one go.
 const AT_ONCE: i64 = 1_000;
 /// So often everything is looked at by the same keys: for longer than a sender waits for its transaction.
@@ -177,18 +179,19 @@ pub(super) async fn settle_kept(
     ids: &Ids,
     rows: impl IntoIterator<Item = (Quarantined, Verdict)>,
 ) -> Result<Vec<Verdict>, JournalError> {
-    let (mut settled, mut forged) = (Vec::new(), Vec::new());
+    let (mut verified, mut forged) = (Vec::new(), Vec::new());
     for (row, verdict) in rows {
         match verdict {
-            Verdict::Verified => {
-                if store_verified(journal, ids, row).await? {
-                    settled.push(verdict);
-                }
-            }
+            Verdict::Verified => verified.extend(verified_event(row)),
             Verdict::Failed => forged.push(row.id),
             Verdict::KeyUnknown | Verdict::Unsigned | Verdict::NotApplicable => {}
         }
     }
+    let mut settled = Vec::new();
+    settled.resize(
+        store_verified(journal, ids, verified).await?,
+        Verdict::Verified,
+    );
     if !forged.is_empty() {
         journal
             .requarantine(&forged, REASON_FAILED, NO_KEY_FITS)
@@ -198,29 +201,70 @@ pub(super) async fn settle_kept(
     Ok(settled)
 }
 
-/// `false` where it stays aside.
-async fn store_verified(
-    journal: &Journal,
-    ids: &Ids,
-    row: Quarantined,
-) -> Result<bool, JournalError> {
-    let Ok(event) = event::parse(&row.raw) else {
-        return Ok(false);
-    };
+/// What is kept aside under an id since then, as the event that it is.
+type Kept = ((Uuid, DateTime<Utc>), NewEvent);
+
+fn verified_event(row: Quarantined) -> Option<Kept> {
+    let event = event::parse(&row.raw).ok()?;
     let new = NewEvent {
         event,
         raw: row.raw.into(),
         verdict: Verdict::Verified,
         request: None,
     };
-    match store_kept(journal, ids, (row.id, row.received_at), new).await {
+    Some(((row.id, row.received_at), new))
+}
+
+/// Stores what is verified by now, many in a transaction; says how many. What the database refuses stays aside.
+async fn store_verified(
+    journal: &Journal,
+    ids: &Ids,
+    verified: Vec<Kept>,
+) -> Result<usize, JournalError> {
+    let mut stored = 0;
+    let mut left = verified.into_iter().peekable();
+    while left.peek().is_some() {
+        let some: Vec<Kept> = left.by_ref().take(TOGETHER).collect();
+        match journal.release_all(batches(ids, &some)).await {
+            Ok(Some(count)) => stored += count,
+            Err(error) if !error.is_of_data() => return Err(error),
+            // One row that the record refuses must not hold up the others.
+            Ok(None) | Err(_) => {
+                for (kept, new) in some {
+                    stored += usize::from(store_one(journal, ids, kept, new).await?);
+                }
+            }
+        }
+    }
+    Ok(stored)
+}
+
+/// Batches of one time of receipt each, with the ids of their rows.
+fn batches(ids: &Ids, some: &[Kept]) -> Vec<(NewBatch, Vec<Uuid>)> {
+    let mut by_time: BTreeMap<DateTime<Utc>, (Vec<NewEvent>, Vec<Uuid>)> = BTreeMap::new();
+    for ((id, received_at), new) in some {
+        let (events, rows) = by_time.entry(*received_at).or_default();
+        events.push(new.clone());
+        rows.push(*id);
+    }
+    let batch = |(received_at, (events, rows))| (batch_of(ids, received_at, events), rows);
+    by_time.into_iter().map(batch).collect()
+}
+
+/// `false` where it stays aside.
+async fn store_one(
+    journal: &Journal,
+    ids: &Ids,
+    (id, received_at): (Uuid, DateTime<Utc>),
+    new: NewEvent,
+) -> Result<bool, JournalError> {
+    match store_kept(journal, ids, (id, received_at), new).await {
         Err(error) if error.is_of_data() => {
-            // One row that the record refuses must not hold up those behind it.
-            warn!(error = error.chain(), quarantine.id = %row.id, "could not release");
+            warn!(error = error.chain(), quarantine.id = %id, "could not release");
             Ok(false)
         }
         Ok(Released::Refused) => {
-            warn!(quarantine.id = %row.id, "the database refuses the row, it stays aside");
+            warn!(quarantine.id = %id, "the database refuses the row, it stays aside");
             Ok(false)
         }
         released => released.map(|_| true),
@@ -234,15 +278,19 @@ pub(super) async fn store_kept(
     (id, received_at): (Uuid, DateTime<Utc>),
     new: NewEvent,
 ) -> Result<Released, JournalError> {
-    let batch = NewBatch {
+    let batch = batch_of(ids, received_at, vec![new]);
+    journal.release_quarantined(id, &batch).await
+}
+
+fn batch_of(ids: &Ids, received_at: DateTime<Utc>, events: Vec<NewEvent>) -> NewBatch {
+    NewBatch {
         id: ids.next(),
         source: Source::Webhook,
         lane: Lane::Live,
         part_of: None,
         received_at,
         requests: Vec::new(),
-        events: vec![new],
+        events,
         quarantined: Vec::new(),
-    };
-    journal.release_quarantined(id, &batch).await
+    }
 }

@@ -1,9 +1,11 @@
 //! What was kept aside becomes an event after all.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::journal::{Appended, Journal, JournalError, NewBatch, Quarantined, append_in};
+use crate::journal::{Appended, Journal, JournalError, NewBatch, NewEvent, Quarantined, append_in};
 
 /// Bytes of rows in one slice, whatever their number: a row may hold a body of megabytes.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
@@ -85,6 +87,54 @@ impl Journal {
         )
         .fetch_all(&self.pool)
         .await?)
+    }
+
+    /// Appends batches of what was kept aside, each event beside the id of its row, and strikes the rows, all in one
+    /// transaction; returns how many were struck. What somebody else releases is left to them. None where the
+    /// database does not take one of the events: then nothing was done.
+    pub async fn release_all(
+        &self,
+        mut batches: Vec<(NewBatch, Vec<Uuid>)>,
+    ) -> Result<Option<usize>, JournalError> {
+        let events = batches.iter().flat_map(|(batch, _)| &batch.events);
+        self.ensure_partitions(events.map(|new| new.event.event_ts))
+            .await?;
+        let ids: Vec<Uuid> = batches.iter().flat_map(|(_, ids)| ids).copied().collect();
+        let mut tx = self.pool.begin().await?;
+        let struck: HashSet<Uuid> = sqlx::query_scalar!(
+            r"
+            DELETE FROM quarantine
+            WHERE id IN (
+                SELECT id
+                FROM quarantine
+                WHERE id = ANY($1)
+                ORDER BY id
+                FOR UPDATE SKIP LOCKED
+            )
+            RETURNING id
+            ",
+            &ids,
+        )
+        .fetch_all(&mut *tx)
+        .await?
+        .into_iter()
+        .collect();
+        for (batch, ids) in &mut batches {
+            let mut ids = ids.iter();
+            let is_ours = |_: &NewEvent| ids.next().is_some_and(|id| struck.contains(id));
+            batch.events.retain(is_ours);
+            if batch.events.is_empty() {
+                continue;
+            }
+            match append_in(&mut tx, batch).await {
+                Ok(_) => {}
+                Err(error) if error.refused_rows().is_some() => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        tx.commit().await?;
+        self.wake_readers();
+        Ok(Some(struck.len()))
     }
 
     /// Appends what was kept aside under `id` and strikes the row, in one transaction.

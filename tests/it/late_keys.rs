@@ -254,3 +254,27 @@ async fn what_no_key_fits_is_checked_again_when_there_is_another_key() {
     assert_eq!(scene.events("verified").await, 2);
     scene.finish().await;
 }
+
+#[tokio::test]
+async fn what_was_set_aside_until_its_key_came_is_stored_together() {
+    const ENTRIES: u64 = 1_500;
+    let mut scene = Scene::create(VerifyPolicy::Require).await;
+    let (late, forger) = (scene.signer.stranger(8), scene.signer.stranger(9));
+    let entries: Vec<String> = (0..ENTRIES)
+        .map(|number| late.json(&Entry::numbered(number)))
+        .collect();
+    scene.take(&entries).await;
+    assert_eq!(scene.kept("signature_key_unknown").await, 1_500);
+
+    late.serve_key();
+    scene.after(4).await;
+    // An entry of somebody else lets the set be fetched again.
+    scene.take(&[forger.json(&Entry::numbered(ENTRIES))]).await;
+    scene.after(4).await;
+    assert_eq!(scene.events("verified").await, 1_500);
+    assert_eq!(scene.kept("signature_key_unknown").await, 1);
+    let batches = "SELECT count(DISTINCT batch) FROM events WHERE verdict = $1";
+    let batches = scene.number(batches, "verified").await;
+    assert!(batches <= 4, "{batches} batches of one request");
+    scene.finish().await;
+}

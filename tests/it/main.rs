@@ -27,7 +27,7 @@
 //! | connections that die without a word | `dead_sockets::connections_that_die_without_a_word_hold_nobody_up`, `dead_sockets::a_stop_does_not_wait_for_dead_connections` |
 //! | many slow searches at once | `searches::forty_slow_searches_hold_up_no_delivery`, `searches::who_goes_away_leaves_no_search_behind` |
 //! | a pooler before Postgres | `pooler::a_pooler_by_session_makes_no_difference`, `pooler::a_pooler_by_transaction_is_refused_at_the_start` |
-//! | a key served later than its first signature | `late_keys::an_entry_waits_five_minutes_for_its_key`, `late_keys::what_was_set_aside_as_forged_is_released_where_a_later_key_fits`, `door::settles_an_unknown_key_once_it_is_served` |
+//! | a key served later than its first signature | `late_keys::an_entry_waits_five_minutes_for_its_key`, `late_keys::what_was_set_aside_as_forged_is_released_where_a_later_key_fits`, `door::settles_an_unknown_key_once_it_is_served`, `late_keys::what_was_set_aside_until_its_key_came_is_stored_together` |
 //! | a key endpoint that hangs | `keys::a_key_endpoint_that_hangs_holds_no_delivery_up` |
 //! | a body that was kept aside, taken up again | `own_trouble::a_body_that_was_kept_aside_never_becomes_an_event` |
 //! | a clock that jumps while a key is not served yet | `late_keys::a_clock_that_jumps_makes_no_entry_forged` |
@@ -43,6 +43,7 @@
 //! | facts or rules that change while a deed waits | `now::whoever_left_the_team_meanwhile_is_not_given_what_its_members_get`, `now::whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks`, `now::an_application_that_changed_hands_meanwhile_is_given_nothing`, `now::each_further_deed_is_decided_by_the_rules_of_its_moment` |
 //! | Konnect away for long | `act::trouble::a_long_outage_costs_no_deed_that_is_done_once`, `act::trouble::what_gives_access_fails_in_the_end_and_what_takes_it_never_does` |
 //! | a person's no, after the log or the rule's name is gone | `vetoes::a_no_outlasts_the_log_and_the_name_of_the_rule_until_it_is_lifted`, `vetoes::calling_off_a_false_leaver_does_not_keep_the_real_one` |
+//! | a network to Postgres | `writer::fifty_lines_over_tcp_take_less_than_twice_as_long_as_over_the_socket`, `writer::what_is_sent_in_parts_over_tcp_waits_for_no_acknowledgement` |
 //! | a look at everything that cannot end | `observe::loops::newcomers_are_found_in_time_whatever_keeps_a_sweep_from_its_end`, `observe::loops::hints_are_answered_whatever_keeps_a_sweep_from_its_end` |
 //! | a 429 that asks for a wait | `observe::loops::a_wait_that_the_api_asks_for_is_kept_by_the_loops_of_all_portals` |
 //! | an object that cannot be read or decoded | `observe::set_aside::what_cannot_be_read_is_set_aside_and_told_and_the_rest_is_stored`, `observe::set_aside::whoever_cannot_be_read_keeps_no_other_change_waiting` |
