@@ -27,7 +27,7 @@ pub(super) type Cases = HashMap<Uuid, Case>;
 
 /// What the queue knows of an action besides its claim.
 struct Past {
-    /// What was done before it in the same run of its rule.
+    /// What is done for the same signal, before it in the run of its rule or by another one.
     earlier: Vec<Earlier>,
     /// Whether a person let it through: that is a decision of its own.
     let_through: bool,

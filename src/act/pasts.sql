@@ -33,7 +33,7 @@ SELECT
     before.spec AS "spec?",
     before.report AS "report?",
     COALESCE(
-        before.write_sent_at > now() - make_interval(secs => $2), false
+        before.state = 'done' AND before.write_sent_at > now() - make_interval(secs => $2), false
     ) AS "is_fresh!",
     EXISTS (
         SELECT
@@ -49,7 +49,9 @@ SELECT
             AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
     ) AS "is_vetoed!"
 FROM actions a
-LEFT JOIN (done JOIN actions before ON before.id = done.id AND before.state = 'done')
+LEFT JOIN (done JOIN actions before ON before.id = done.id
+        -- One that is under way may be done by the time that the API is asked.
+        AND before.state IN ('running', 'done'))
     ON done.action = a.id
 WHERE a.id = ANY($1)
 ORDER BY a.id, before.id DESC
