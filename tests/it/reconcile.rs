@@ -295,6 +295,21 @@ async fn a_list_that_breaks_ends_the_dry_run_whole() {
 }
 
 #[tokio::test]
+async fn a_dry_run_that_cannot_read_a_team_is_not_taken_for_the_whole() {
+    let pipeline = Pipeline::new(RULES).await;
+    pipeline.konnect.emulator.set_faults([Fault {
+        path: format!("/v3/portals/{PORTAL}/teams/*/developers"),
+        status: Some(500),
+        ..Fault::default()
+    }]);
+    let ended = pipeline.run(&["--dry-run"]).await;
+    assert_eq!(code(&ended), 1);
+    let told = text(&ended.stderr);
+    assert!(told.contains("not everything could be read"), "{told}");
+    assert!(text(&ended.stdout).contains("would be done"));
+}
+
+#[tokio::test]
 async fn does_everything_in_one_run_and_nothing_in_the_next() {
     let pipeline = Pipeline::new(RULES).await;
     let database = TestDatabase::create().await;

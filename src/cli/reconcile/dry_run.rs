@@ -59,6 +59,11 @@ pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode,
         }
     }
     output.data(&total.text(), &total.json())?;
+    if snapshots.iter().any(|snapshot| !snapshot.unread.is_empty()) {
+        return Err(CliError::Failed(anyhow!(
+            "not everything could be read: what is shown goes by the rest"
+        )));
+    }
     Ok(if total.deeds > 0 {
         ExitCode::from(DIFFERENCES)
     } else {
