@@ -76,6 +76,16 @@ pub enum TeamRef {
     Id(Uuid),
 }
 
+impl TeamRef {
+    /// Whether it names the team of this id and name.
+    pub fn is(&self, id: Uuid, name: &str) -> bool {
+        match self {
+            Self::Name(named) => named == name,
+            Self::Id(named) => *named == id,
+        }
+    }
+}
+
 impl DeedSpec {
     /// Every word that [`DeedSpec::name`] gives, in the order of the deeds.
     pub const NAMES: [&'static str; 11] = [

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::act::claim::Claimed;
 use crate::act::decide::{self, Case, Earlier, Wanted};
 use crate::act::deeds::{Bench, Outcome, status};
+use crate::act::outcome::Ending;
 use crate::act::seen::Seen;
 use crate::act::trouble::Trouble;
 use crate::act::{DeedSpec, Queue, Target, TeamRef, Worker};
@@ -99,14 +100,16 @@ impl Worker {
     }
 
     /// Why the directory alone says no; none where it says yes, or may be behind.
-    pub(super) fn free_objection(&self, claimed: &Claimed, case: &Case) -> Option<String> {
+    pub(super) fn free_objection(&self, claimed: &Claimed, case: &Case) -> Option<Ending> {
         if case.is_vetoed {
-            return Some("somebody said no to it".to_owned());
+            return Some(Ending::unwanted("somebody said no to it".to_owned(), None));
         }
         if claimed.write_sent || !case.comes_again() {
             return None;
         }
-        case.objection(claimed.wanted(), &Seen::default(), self.queue.clock.now())
+        let now = self.queue.clock.now();
+        let (why, facts) = case.objection(claimed.wanted(), &Seen::default(), now)?;
+        Some(Ending::unwanted(why, Some(facts)))
     }
 }
 
@@ -197,7 +200,7 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
             && then != now
         {
             let why = "the application changed hands since it was decided".to_owned();
-            return Ok(Some(Outcome::Unwanted(why)));
+            return Ok(Some(Outcome::Unwanted(why, None)));
         }
         let developer = read.owner.as_ref().and_then(ApplicationOwner::developer);
         person = person.or(developer);
@@ -212,37 +215,33 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
         return Ok(None);
     }
     if let Some(why) = person.and_then(|person| turned_away(claimed, case, person, &seen)) {
-        return Ok(Some(Outcome::Unwanted(why)));
+        return Ok(Some(Outcome::Unwanted(why, None)));
     }
     let objection = case.objection(claimed.wanted(), &seen, bench.queue.clock.now());
-    Ok(objection.map(Outcome::Unwanted))
+    Ok(objection.map(|(why, facts)| Outcome::Unwanted(why, Some(facts))))
 }
 
 /// Whether what was read shows that the goal of a deed holds.
 fn holds(claimed: &Claimed, person: Option<DeveloperId>, seen: &Seen) -> bool {
-    let teams = || person.and_then(|person| seen.teams_of(person));
     let is_in = |team: &TeamRef| {
-        teams().map(|teams| {
-            teams.iter().any(|known| match team {
-                TeamRef::Name(name) => known.name == *name,
-                TeamRef::Id(id) => known.id.0 == *id,
-            })
-        })
+        let teams = person.and_then(|person| seen.teams_of(person))?;
+        Some(teams.iter().any(|known| team.is(known.id.0, &known.name)))
     };
-    match (&claimed.deed, claimed.target) {
-        (DeedSpec::AddToTeam { team, .. }, _) => is_in(team) == Some(true),
-        (DeedSpec::RemoveFromTeam { team }, _) => is_in(team) == Some(false),
-        (deed, Target::Developer { id }) => {
-            let now = seen.developer(DeveloperId(id));
-            let led_to = deed.statuses().map(|(_, led_to)| led_to);
-            led_to.is_some() && now.map(|now| now.status.as_str()) == led_to
-        }
-        (deed, Target::Registration { id, .. }) => {
-            let now = seen.registration(RegistrationId(id));
-            let led_to = deed.statuses().map(|(_, led_to)| led_to);
-            led_to.is_some() && now.map(|now| now.status.as_str()) == led_to
-        }
-        _ => false,
+    let status = match claimed.target {
+        Target::Developer { id } => seen
+            .developer(DeveloperId(id))
+            .map(|read| read.status.as_str()),
+        Target::Registration { id, .. } => seen
+            .registration(RegistrationId(id))
+            .map(|read| read.status.as_str()),
+        _ => None,
+    };
+    match &claimed.deed {
+        DeedSpec::AddToTeam { team, .. } => is_in(team) == Some(true),
+        DeedSpec::RemoveFromTeam { team } => is_in(team) == Some(false),
+        deed => deed
+            .statuses()
+            .is_some_and(|(_, led_to)| status == Some(led_to)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::journal::Connection;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::act::calls::Call;
@@ -41,12 +41,12 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// The rules want it no longer.
-    pub(super) fn unwanted(why: String) -> Self {
+    /// The rules want it no longer, by what they saw now.
+    pub(super) fn unwanted(why: String, facts: Option<Value>) -> Self {
         Self {
             state: ActionState::Cancelled,
             reason: Some(why),
-            report: None,
+            report: facts.map(|facts| json!({ "facts": facts })),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Seen {
     pub(super) registrations: Vec<Registration>,
     /// As above.
     pub(super) applications: Vec<Application>,
-    /// All teams of somebody. No look is told of them: what they lack would not be taken away.
+    /// All teams of somebody.
     pub(super) teams_of: Option<(DeveloperId, Vec<Team>)>,
     /// Teams that were found by their name.
     pub(super) teams: Vec<Team>,
@@ -47,6 +47,15 @@ impl Seen {
     pub(super) fn teams_of(&self, id: DeveloperId) -> Option<&[Team]> {
         let (whose, teams) = self.teams_of.as_ref()?;
         (*whose == id).then_some(teams)
+    }
+
+    /// Has the teams of somebody stored as far as they are members; what they lack is for a look to tell.
+    pub(super) fn keep_teams(&mut self) {
+        if let Some((developer, teams)) = &self.teams_of {
+            let memberships = teams.iter().map(|team| (team.id, *developer));
+            self.memberships.extend(memberships);
+            self.teams.extend(teams.iter().cloned());
+        }
     }
 
     /// Whether there is nothing to store.

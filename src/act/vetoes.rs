@@ -113,6 +113,13 @@ impl Queue {
         row.map(TryInto::try_into).transpose()
     }
 
+    /// When a veto was taken back last, if one ever was.
+    pub async fn last_lift(&self) -> Result<Option<DateTime<Utc>>, JournalError> {
+        Ok(sqlx::query_scalar!("SELECT max(lifted_at) FROM vetoes")
+            .fetch_one(self.pool())
+            .await?)
+    }
+
     /// The veto that stands in the way of a step of a chain.
     pub async fn veto_on(
         &self,

@@ -45,8 +45,8 @@ impl Worker {
         (claimed, case): (&Claimed, Option<&Case>),
         look: Option<Look>,
     ) -> Result<(), Arc<JournalError>> {
-        if let Some(why) = case.and_then(|case| self.free_objection(claimed, case)) {
-            let settlement = Settlement::new(claimed, Ending::unwanted(why), None);
+        if let Some(ending) = case.and_then(|case| self.free_objection(claimed, case)) {
+            let settlement = Settlement::new(claimed, ending, None);
             return desk.endings.ask(settlement).await.map(drop);
         }
         let admission = if claimed.is_admitted {
@@ -74,7 +74,12 @@ impl Worker {
         let started_at = self.queue.clock.now();
         let seen = Mutex::default();
         let (result, call) = calls::noting(self.attempt(desk, (claimed, case), &seen)).await;
-        let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if matches!(result, Ok(Outcome::Unwanted(..))) {
+            // Whoever asks why is to find what was read.
+            seen.keep_teams();
+            self.read_again(claimed, &seen).await;
+        }
         let look = look.filter(|_| !seen.is_empty());
         let is_known = look.is_some() && shows(claimed, &seen);
         let answered = match result {
@@ -99,6 +104,17 @@ impl Worker {
             desk.witness.tell(look, seen).await;
         }
         answered
+    }
+
+    /// Asks for a look at those whose teams an action was not carried out for: it tells what they left.
+    async fn read_again(&self, claimed: &Claimed, seen: &Seen) {
+        let Some((developer, _)) = &seen.teams_of else {
+            return;
+        };
+        let portal = PortalId(claimed.portal_id);
+        if let Err(error) = self.directory.touch(portal, *developer).await {
+            debug!(error = error.chain(), "could not ask for a look");
+        }
     }
 
     async fn attempt(
@@ -172,7 +188,11 @@ impl Worker {
                 (ActionState::Done, reason, true)
             }
             Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
-            Outcome::Unwanted(why) => (ActionState::Cancelled, Some(why), false),
+            Outcome::Unwanted(why, facts) => {
+                let ending = Ending::unwanted(why, facts);
+                let settlement = Settlement::new(claimed, ending, Some(attempt));
+                return desk.endings.ask(settlement).await.map(drop);
+            }
             Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
             Outcome::Unfinished => return Ok(self.queue.put_back(claimed, Duration::ZERO).await?),
         };

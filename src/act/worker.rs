@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use konnect::{ListPortals, PortalId};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -16,7 +17,6 @@ use uuid::Uuid;
 use crate::act::Queue;
 use crate::act::backoff::Backoff;
 use crate::act::claim::{Claimed, Kinds, Note};
-use crate::act::decide::Case;
 use crate::act::gather::{Together, gather};
 use crate::act::judge::Cases;
 use crate::act::notify::Notifier;
@@ -40,6 +40,8 @@ const MAX_IN_HAND: usize = 64;
 const CALLS_PER_HAND: usize = 8;
 /// The wait after the database did not answer.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+/// How long a claim waits for a few places more.
+const GATHER_FOR: Duration = Duration::from_millis(10);
 /// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
 const STRANDED_EVERY: Duration = Duration::from_secs(5);
 /// The times that the worker goes by.
@@ -98,8 +100,8 @@ impl Together for Ending<'_> {
     }
 }
 
-/// An action on its way to be carried out, with its place among those in hand.
-type Handed<'a> = (Claimed, Option<Case>, Option<Look>, SemaphorePermit<'a>);
+/// Actions that were claimed together, on their way to be carried out, with their places among those in hand.
+type Handed<'a> = (Vec<Claimed>, SemaphorePermit<'a>);
 
 /// Does what the queue holds.
 #[derive(Debug)]
@@ -227,9 +229,7 @@ impl Worker {
             }
             let place = stop.run_until_cancelled(room.acquire()).await;
             let Some(Ok(mut places)) = place else { return };
-            if let Ok(more) = room.try_acquire_many(places_left(room)) {
-                places.merge(more);
-            }
+            self.gather_places(room, &mut places).await;
             // Begun before the look, so that nothing enqueued in between is slept through.
             let woken = self.queue.woken();
             match self.claim(places.num_permits()).await {
@@ -238,17 +238,11 @@ impl Worker {
                     self.rest(woken, stop).await;
                 }
                 Ok(claimed) => {
-                    let looks = self.begin_looks(&claimed).await;
-                    let Some(mut cases) = self.cases_of(&claimed, stop).await else {
+                    let Some(places) = places.split(claimed.len()) else {
                         continue;
                     };
-                    for claimed in claimed {
-                        let case = cases.remove(&claimed.id);
-                        let look = looks.get(&claimed.portal_id).copied();
-                        let Some(place) = places.split(1) else { break };
-                        // Its receiver lives until this sender is gone.
-                        let _is_taken = hand.send((claimed, case, look, place)).await;
-                    }
+                    // Its receiver lives until this sender is gone.
+                    let _is_taken = hand.send((claimed, places)).await;
                 }
                 Err(error) => {
                     drop(places);
@@ -289,8 +283,22 @@ impl Worker {
         Ok(claimed)
     }
 
+    /// Takes what other places are free. A claim costs the same whatever it takes, so that it waits a moment for a
+    /// few of them.
+    async fn gather_places<'a>(&self, room: &'a Semaphore, places: &mut SemaphorePermit<'a>) {
+        let few = u32::try_from(self.in_hand / 8).unwrap_or(u32::MAX);
+        if places_left(room) < few
+            && let Ok(Ok(more)) = timeout(GATHER_FOR, room.acquire_many(few)).await
+        {
+            places.merge(more);
+        }
+        if let Ok(more) = room.try_acquire_many(places_left(room)) {
+            places.merge(more);
+        }
+    }
+
     /// What surrounds what was claimed; none where that cannot be told, and then all of it is given back.
-    async fn cases_of(&self, claimed: &[Claimed], stop: &CancellationToken) -> Option<Cases> {
+    async fn cases_of(&self, claimed: &[Claimed]) -> Option<Cases> {
         let error = match self.cases(claimed).await {
             Ok(cases) => return Some(cases),
             Err(error) => error,
@@ -300,11 +308,10 @@ impl Worker {
             "could not see how it stands with what was claimed"
         );
         for one in claimed {
-            if let Err(error) = self.queue.put_back(one, Duration::ZERO).await {
+            if let Err(error) = self.queue.put_back(one, AFTER_TROUBLE).await {
                 debug!(error = error.chain(), "could not give an action back");
             }
         }
-        wait(AFTER_TROUBLE, stop).await;
         None
     }
 
@@ -330,25 +337,43 @@ impl Worker {
         loop {
             tokio::select! {
                 next = handed.recv() => match next {
-                    Some((claimed, case, look, place)) => {
-                        let desk = &desk;
-                        in_hand.push(async move {
-                            if let Err(error) = Box::pin(self.work(desk, (&claimed, case.as_ref()), look)).await {
-                                // The lease ends by itself, and reading before writing makes up
-                                // for it.
-                                warn!(
-                                    action.id = %claimed.id,
-                                    error = error.chain(),
-                                    "could not record an action"
-                                );
-                            }
-                            drop(place);
-                        });
+                    Some((claimed, places)) => {
+                        in_hand.push(self.carry_out_some(claimed, places, &desk));
                     }
                     None => break,
                 },
                 Some(()) = in_hand.next() => {}
             }
+        }
+        while in_hand.next().await.is_some() {}
+    }
+
+    /// Carries out what was claimed together.
+    async fn carry_out_some(
+        &self,
+        claimed: Vec<Claimed>,
+        mut places: SemaphorePermit<'_>,
+        desk: &Desk,
+    ) {
+        let looks = self.begin_looks(&claimed).await;
+        let Some(cases) = self.cases_of(&claimed).await else {
+            return;
+        };
+        let mut in_hand = FuturesUnordered::new();
+        for one in &claimed {
+            let (case, look) = (cases.get(&one.id), looks.get(&one.portal_id).copied());
+            let place = places.split(1);
+            in_hand.push(async move {
+                if let Err(error) = Box::pin(self.work(desk, (one, case), look)).await {
+                    // The lease ends by itself, and reading before writing makes up for it.
+                    warn!(
+                        action.id = %one.id,
+                        error = error.chain(),
+                        "could not record an action"
+                    );
+                }
+                drop(place);
+            });
         }
         while in_hand.next().await.is_some() {}
     }

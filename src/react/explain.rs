@@ -323,10 +323,8 @@ fn settled(what: &str, status: &str) -> Option<String> {
 }
 
 fn is_member(developer: &DeveloperFacts, team: &TeamRef) -> bool {
-    developer.teams.iter().any(|known| match team {
-        TeamRef::Name(name) => known.name == *name,
-        TeamRef::Id(id) => known.id == *id,
-    })
+    let mut teams = developer.teams.iter();
+    teams.any(|known| team.is(known.id, &known.name))
 }
 
 fn created(application: &Application, developer: DeveloperId) -> Signal {

@@ -2,8 +2,9 @@
 //! the latest every hour. What was decided before is not enqueued twice.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{DeveloperId, PortalId};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -19,6 +20,8 @@ use crate::react::call_off::SOON;
 use crate::react::reactor::TROUBLE;
 use crate::rules::{Mode, Rule, RuleSet};
 
+/// A veto that was taken back is heeded after at most this time.
+const LIFTS_READ_EVERY: Duration = Duration::from_secs(2);
 /// People decided about at once: one excerpt, one transaction.
 const AT_ONCE: usize = 500;
 
@@ -30,6 +33,7 @@ impl Reactor {
         let mut fixed = false;
         // The rules by which everybody was decided about before.
         let mut before: Option<Arc<RuleSet>> = None;
+        let mut lifted = None;
         loop {
             let current = Arc::clone(&rules.borrow_and_update());
             let is_new = before
@@ -59,7 +63,23 @@ impl Reactor {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
                 () = self.again.notified() => {}
+                () = self.lifted(&mut lifted) => {}
                 changed = rules.changed(), if !fixed => fixed = changed.is_err(),
+            }
+        }
+    }
+
+    /// Completes when somebody took a veto back since `last`, in whichever process.
+    async fn lifted(&self, last: &mut Option<DateTime<Utc>>) {
+        loop {
+            tokio::time::sleep(LIFTS_READ_EVERY).await;
+            match self.queue.last_lift().await {
+                Ok(now) if now > *last => {
+                    *last = now;
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => debug!(error = error.chain(), "could not see what was lifted"),
             }
         }
     }

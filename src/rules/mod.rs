@@ -103,6 +103,14 @@ pub enum OnLimit {
     Park,
 }
 
+impl Rule {
+    /// Whether its condition spells a word anywhere.
+    pub fn spells(&self, word: &str) -> bool {
+        let when = self.when.as_ref();
+        when.is_some_and(|when| when.text().contains(word))
+    }
+}
+
 impl RuleSet {
     /// All rules, in decision order: by priority, then as in the file.
     pub fn rules(&self) -> &[Rule] {

@@ -115,6 +115,11 @@ async fn whoever_left_the_team_meanwhile_is_not_given_what_its_members_get(pool:
         reason.await,
         "no longer wanted: developer.teams.exists(t, t.name == \"Partners\") is false"
     );
+    // What was read is on record, and asked for by a look.
+    let cancelled = only(&scene, "approve_registration").await.unwrap();
+    let facts = &cancelled.report.unwrap()["facts"];
+    assert_eq!(facts["developer"]["teams"], json!([]));
+    assert!(scene.is_hinted().await);
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

@@ -6,7 +6,7 @@ use konnect::PortalId;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use usher::act::{
-    Action, ActionState, DeedSpec, Enqueued, Intervened, NewChain, Person, Target, Verb,
+    Action, ActionState, DeedSpec, Enqueued, Intervened, NewChain, Person, Queue, Target, Verb,
 };
 use usher::clock::{Clock, Ids};
 use usher::journal::{Journal, MIGRATOR};
@@ -14,8 +14,10 @@ use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
 use crate::support::process::{CONSOLE_TOKEN, Installation, settings};
-use crate::support::scene::{Scene, load};
-use crate::support::stage::{KEVIN, PORTAL, Stage, chain, join_partners};
+use crate::support::scene::{Scene, eventually, load};
+use crate::support::stage::{KEVIN, PORTAL, Stage, chain, developer, join_partners};
+
+const TONY: Uuid = Uuid::from_u128(0xb9);
 
 const RULES: &str = r#"
 version: 1
@@ -106,6 +108,31 @@ async fn lifting_takes_back_the_no_of_the_action_too(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn whoever_waits_is_let_in_soon_after_it_is_lifted_wherever(pool: PgPool) {
+    let (scene, _) = called_off(pool).await;
+    let other = Queue::new(
+        scene.stage.journal.clone(),
+        scene.stage.clock.clone(),
+        Ids::new(scene.stage.clock.clone()),
+    );
+    let seed = json!({ "developers": [developer(TONY, "tony@arsenal.com", "pending")] });
+    scene.stage.emulator.seed(&seed).unwrap();
+    scene.look().await;
+    scene
+        .during(async {
+            // Whoever waits was decided about once that is so.
+            let others = async || scene.stage.is_partner(TONY).await;
+            eventually("the others are let in", others).await;
+            scene.settled().await;
+            let vetoes = other.vetoes(None, 10).await.unwrap();
+            other.lift_veto(vetoes[0].id, &ada()).await.unwrap();
+            let is_in = async || scene.stage.status().await == "approved";
+            eventually("they are let in", is_in).await;
+        })
+        .await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn another_try_takes_the_no_back(pool: PgPool) {
     let (scene, approval) = called_off(pool).await;
     let tried = scene
@@ -143,7 +170,7 @@ async fn vetoes_are_listed_and_lifted_by_command_and_api() {
     let journal = Journal::open(&database.url()).unwrap();
     journal.migrate().await.unwrap();
     let clock = Clock::system();
-    let queue = usher::act::Queue::new(journal.clone(), clock.clone(), Ids::new(clock));
+    let queue = Queue::new(journal.clone(), clock.clone(), Ids::new(clock));
     let mut tx = journal.pool().begin().await.unwrap();
     let wanted = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
     let made = queue.enqueue(&mut tx, &wanted).await.unwrap();

@@ -54,7 +54,7 @@ impl Case {
     /// Whether a no of the directory alone is one: who is pending is decided about again when facts
     /// change, anything else is answered once.
     pub(in crate::act) fn comes_again(&self) -> bool {
-        let found = Found::within(&self.excerpt, &self.signal);
+        let found = self.found();
         match self.signal.kind {
             SignalKind::DeveloperSignedUp => found
                 .developer
@@ -69,19 +69,14 @@ impl Case {
     /// Whether a rule asks for somebody's status itself.
     pub(in crate::act) fn asks_about_status(&self, rule: &str) -> bool {
         let mut rules = self.rules.rules().iter();
-        let rule = rules.find(|known| known.name == rule);
-        let when = rule.and_then(|rule| rule.when.as_ref());
-        when.is_some_and(|when| when.text().contains("status"))
+        rules.any(|known| known.name == rule && known.spells("status"))
     }
 
     /// Whether a live rule that hears the signal asks about teams.
     pub(in crate::act) fn asks_about_teams(&self) -> bool {
         let kind = self.signal.kind.as_str();
         let mut hearing = self.rules.listening_to(&kind);
-        hearing.any(|rule| {
-            let when = rule.when.as_ref();
-            rule.mode == Mode::Live && when.is_some_and(|when| when.text().contains("team"))
-        })
+        hearing.any(|rule| rule.mode == Mode::Live && rule.spells("team"))
     }
 
     /// What is known of it, by the directory alone.
@@ -89,13 +84,14 @@ impl Case {
         Found::within(&self.excerpt, &self.signal)
     }
 
-    /// Why the rules do not want a deed, from the directory and what was `seen` since; none where they do.
+    /// Why the rules do not want a deed, from the directory and what was `seen` since; none where they do. With it,
+    /// what the rules saw.
     pub(in crate::act) fn objection(
         &self,
         wanted: Wanted<'_>,
         seen: &Seen,
         now: DateTime<Utc>,
-    ) -> Option<String> {
+    ) -> Option<(String, Value)> {
         let evidence = self.evidence.clone();
         let mut gathered = assemble(self.found(), &self.signal, evidence, self.own, now);
         refresh(&mut gathered, seen);
@@ -115,7 +111,7 @@ impl Case {
             .any(|step| {
                 step.deed.key() == wanted.deed.key() && step.target.id() == wanted.target.id()
             });
-        (!wants).then(|| self.reason(wanted.rule, &gathered))
+        (!wants).then(|| (self.reason(wanted.rule, &gathered), gathered.summary()))
     }
 
     /// Why a rule wants nothing, or something else.
@@ -190,7 +186,7 @@ fn put_back(facts: &mut Facts, earlier: &Earlier) {
             let id = team();
             developer
                 .teams
-                .retain(|known| !is_team(known, named) && Some(known.id) != id);
+                .retain(|known| !named.is(known.id, &known.name) && Some(known.id) != id);
         }
         DeedSpec::RemoveFromTeam { team: named } => {
             put_into(developer, named, team());
@@ -204,7 +200,9 @@ fn before(facts: &mut Facts, deed: &DeedSpec) {
     match deed {
         DeedSpec::AddToTeam { team, .. } => {
             if let Some(developer) = &mut facts.developer {
-                developer.teams.retain(|known| !is_team(known, team));
+                developer
+                    .teams
+                    .retain(|known| !team.is(known.id, &known.name));
             }
         }
         DeedSpec::RemoveFromTeam { team: named } => {
@@ -224,7 +222,11 @@ fn before(facts: &mut Facts, deed: &DeedSpec) {
 
 /// Has somebody be in a team that was named, and found as `id`.
 fn put_into(developer: &mut DeveloperFacts, named: &TeamRef, id: Option<Uuid>) {
-    if developer.teams.iter().any(|known| is_team(known, named)) {
+    if developer
+        .teams
+        .iter()
+        .any(|known| named.is(known.id, &known.name))
+    {
         return;
     }
     let (name, id) = match named {
@@ -241,12 +243,5 @@ fn status_of<'f>(facts: &'f mut Facts, deed: &DeedSpec) -> Option<&'f mut String
             Some(&mut facts.developer.as_mut()?.status)
         }
         _ => Some(&mut facts.registration.as_mut()?.status),
-    }
-}
-
-fn is_team(known: &TeamFacts, named: &TeamRef) -> bool {
-    match named {
-        TeamRef::Name(name) => known.name == *name,
-        TeamRef::Id(id) => known.id == *id,
     }
 }

@@ -37,8 +37,8 @@ pub(super) enum Outcome {
     Done(Doing),
     /// A human decided otherwise: nothing was written.
     Refused(String),
-    /// The rules no longer want it: nothing was written.
-    Unwanted(String),
+    /// The rules no longer want it, by these facts: nothing was written.
+    Unwanted(String, Option<Value>),
     /// A human must look at it: nothing was written.
     Parked(String),
     /// More is to be written than one attempt should: what was done is noted, the rest follows.

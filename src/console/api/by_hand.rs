@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::act::{ActionDetail, Intervened, Paused, Person, Queue, Verb};
+use crate::act::{ActionDetail, ActionState, Intervened, Paused, Person, Queue, Verb};
 use crate::console::api::Api;
 use crate::console::api::page::{Parameters, bad_request, journal_problem};
 use crate::console::api::tokens::Caller;
@@ -110,8 +110,12 @@ pub(crate) fn refusal(verb: Verb, refused: Intervened) -> String {
     match refused {
         Intervened::WrongState(state) => {
             let from: Vec<&str> = verb.starting_states().iter().map(|s| s.as_str()).collect();
+            let instead = match (verb, state) {
+                (Verb::Reject, ActionState::Planned) => ": cancel is for this one",
+                _ => "",
+            };
             format!(
-                "the action is {state}, and {verb} is for one that is {}",
+                "the action is {state}, and {verb} is for one that is {}{instead}",
                 from.join(" or ")
             )
         }
