@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::journal::Connection;
 use uuid::Uuid;
 
-use crate::act::Queue;
 use crate::act::told::{Told, ToldRow};
+use crate::act::{Listened, Queue};
 use crate::journal::JournalError;
 
 /// Actions called off in one transaction.
 const AT_ONCE: i64 = 500;
 /// How long an instance is believed to run after it last said so, which it does four times as often.
-const ALIVE: Duration = Duration::from_secs(20);
+pub(super) const ALIVE: Duration = Duration::from_secs(20);
 
 /// A rule that is live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,23 +66,42 @@ impl Queue {
 }
 
 impl RuleHolder {
-    /// Says which rules are live with this instance, so that no other calls theirs off.
-    pub async fn hold(&self, live: &[LiveRule]) -> Result<(), JournalError> {
+    /// Says which rules are live with this instance, so that no other calls theirs off, and what its rule set
+    /// listens to, so that no other strikes that off.
+    pub async fn hold(
+        &self,
+        live: &[LiveRule],
+        rule_set: Option<(&str, &Listened)>,
+    ) -> Result<(), JournalError> {
         let (rules, portals) = columns(live);
+        let (signals, max_age) = rule_set
+            .map(|(_, listened)| listened.columns())
+            .unwrap_or_default();
         sqlx::query!(
             r"
-            INSERT INTO rule_holders (holder, rules, portals)
-            VALUES ($1, $2, $3)
+            WITH known AS (
+                INSERT INTO rule_sets (rule_set, signals, max_age)
+                SELECT $4, $5, make_interval(secs => $6)
+                WHERE $4::text IS NOT NULL
+                ON CONFLICT (rule_set) DO UPDATE
+                SET signals = EXCLUDED.signals, max_age = EXCLUDED.max_age, seen_at = now()
+            )
+            INSERT INTO rule_holders (holder, rules, portals, rule_set)
+            VALUES ($1, $2, $3, $4)
             ON CONFLICT (holder) DO UPDATE
             SET
                 rules = EXCLUDED.rules,
                 portals = EXCLUDED.portals,
+                rule_set = EXCLUDED.rule_set,
                 renewed_at = now(),
                 stopped_at = NULL
             ",
             self.id,
             &rules,
             &portals as &[Option<Uuid>],
+            rule_set.map(|(rule_set, _)| rule_set),
+            &signals,
+            max_age,
         )
         .execute(self.queue.pool())
         .await?;

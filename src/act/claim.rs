@@ -44,6 +44,8 @@ pub(super) struct Claimed {
     pub(super) trouble: Duration,
     /// Of its attempts, those that met such trouble.
     pub(super) outlasted: i32,
+    /// How often it was asked for while a worker had it.
+    pub(super) wanted: i32,
 }
 
 /// The note that a write of an action is about to be sent.
@@ -112,6 +114,7 @@ struct ClaimedRow {
     causes: Vec<Uuid>,
     trouble: f64,
     outlasted: i32,
+    wanted: i32,
 }
 
 impl ClaimedRow {
@@ -139,6 +142,7 @@ impl ClaimedRow {
             causes: self.causes,
             trouble: Duration::try_from_secs_f64(self.trouble).unwrap_or_default(),
             outlasted: self.outlasted,
+            wanted: self.wanted,
         })
     }
 }
@@ -146,12 +150,14 @@ impl ClaimedRow {
 impl Queue {
     /// Claims up to `at_most` actions for `hold`, those that are due for longest. What a crashed
     /// worker had in hand is due again when its lease ends. What nothing limits has started with that.
-    /// Of `kinds` it takes nothing, or nothing else.
+    /// Of `kinds` it takes nothing, or nothing else. What other rules than `rules` planned is left to those who
+    /// have them, unless a person let it through or a write may have been sent; none means all rules.
     pub(super) async fn claim(
         &self,
         hold: Duration,
         at_most: usize,
         kinds: Kinds<'_>,
+        rules: Option<&[String]>,
     ) -> Result<Vec<Claimed>, JournalError> {
         let since = Instant::now();
         let (kinds, is_among) = match kinds {
@@ -173,6 +179,18 @@ impl Queue {
                         SELECT
                         FROM UNNEST($3::text[], $4::uuid[]) AS kind (deed, portal_id)
                         WHERE kind.deed = a.deed AND kind.portal_id = a.portal_id
+                    )
+                    AND (
+                        $6::text[] IS NULL OR a.rule = ANY($6) OR a.write_sent_at IS NOT NULL
+                        OR (
+                            a.started_at IS NOT NULL AND EXISTS (
+                                SELECT
+                                FROM interventions i
+                                LEFT JOIN actions made ON made.id = i.successor
+                                WHERE (i.verb IN ('approve', 'reject') AND a.id IN (i.action, i.successor))
+                                    OR (i.verb = 'retry' AND made.chain_id = a.chain_id)
+                            )
+                        )
                     )
                     -- A deed that parks is carried out by parking; any other that was parked
                     -- holds up what follows it.
@@ -201,7 +219,7 @@ impl Queue {
                 actions.id, lease AS "lease!", portal_id, rule, spec, target_kind, target_id,
                 application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
                 started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes,
-                outlasted, EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
+                outlasted, wanted, EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
             "#,
             hold.as_secs_f64(),
             i64::try_from(at_most).unwrap_or(i64::MAX),
@@ -211,6 +229,7 @@ impl Queue {
                 .collect::<Vec<_>>(),
             &kinds.iter().map(|kind| kind.portal_id).collect::<Vec<_>>(),
             is_among,
+            rules,
         )
         .fetch_all(self.pool())
         .await?;

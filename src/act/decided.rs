@@ -52,7 +52,8 @@ impl Queue {
                     -- As the unique indexes have it.
                     AND (a.deed <> 'notify' OR (a.rule = t.rule AND a.signal_key = t.signal_key))
                     AND (
-                        (NOT t.shadow AND a.state IN ('planned', 'running', 'parked'))
+                        -- What is in hand may be ended by what was known before: it is asked for again.
+                        (NOT t.shadow AND a.state IN ('planned', 'parked'))
                         OR (
                             a.rule = t.rule AND a.signal_key = t.signal_key
                             AND CASE WHEN t.shadow

@@ -264,6 +264,8 @@ async fn add_causes(
                     WHERE NOT cause = ANY(causes)
                 )
                 ELSE causes END,
+            -- Whoever has it in hand may have judged by what was known before.
+            wanted = wanted + (state = 'running')::integer,
             updated_at = CASE WHEN causes @> $7 THEN updated_at ELSE now() END
         WHERE id = (
             SELECT id

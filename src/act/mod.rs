@@ -1,13 +1,14 @@
 //! The action queue and its worker: does what rules decided through the management API, once,
 //! in order, and tells the journal how it ended.
 //!
-//! A deed is decided once more right before it is done (`decide`). Owns the tables `actions`,
-//! `attempts`, `interventions`, `vetoes` and `action_pauses`.
+//! A deed is decided once more right before it is done (`decide`). Owns the tables `work`, `rule_sets`,
+//! `rule_holders`, `actions`, `attempts`, `interventions`, `vetoes` and `action_pauses`.
 
 mod action;
 mod backoff;
 mod call_off;
 mod calls;
+mod carry_out;
 mod claim;
 pub mod decide;
 mod decided;
@@ -20,6 +21,7 @@ mod gather;
 mod intervene;
 mod judge;
 mod list;
+mod listened;
 mod notify;
 mod outcome;
 mod pause;
@@ -47,6 +49,7 @@ pub use detail::{ActionDetail, Attempt, Intervention};
 pub use enqueue::{Enqueued, NewChain, NewStep, OnLimit, Standing};
 pub use intervene::{Intervened, Person, UnfitText, Verb};
 pub use list::{ActionFilter, ActionPosition};
+pub use listened::Listened;
 pub use pause::Forbidden;
 pub use pause_switch::Paused;
 pub use progress::{Mark, Standings};
@@ -55,4 +58,5 @@ pub use refusals::Kind;
 pub use standing::OWN_WITHIN;
 pub use vetoes::Veto;
 pub use withdraw::{Redecided, RuleLimit, Withdrawn};
+pub use work::{Judge, Matter, NewWork, Share, Work};
 pub use worker::{Timings, Worker};

@@ -58,6 +58,9 @@ pub(super) struct Settlement {
     pub(super) lease: Uuid,
     pub(super) ending: Ending,
     pub(super) attempt: Option<AttemptRecord>,
+    /// How often it had been asked for by then, where it was not wanted: asked for once more since, it is judged
+    /// again.
+    pub(super) wanted: Option<i32>,
 }
 
 impl Settlement {
@@ -65,6 +68,7 @@ impl Settlement {
         Self {
             id: claimed.id,
             lease: claimed.lease,
+            wanted: (ending.state == ActionState::Cancelled).then_some(claimed.wanted),
             ending,
             attempt,
         }
@@ -94,9 +98,12 @@ impl Queue {
         let mut tx = self.pool().begin().await?;
         let mut told = end(&mut tx, settlements).await?;
         let ended: HashMap<Uuid, i32> = told.iter().map(|told| (told.id, told.attempts)).collect();
-        if ended.is_empty() {
-            tx.rollback().await?;
-            return Ok(vec![false; settlements.len()]);
+        let left: Vec<&Settlement> = settlements
+            .iter()
+            .filter(|settled| !ended.contains_key(&settled.id) && settled.wanted.is_some())
+            .collect();
+        if !left.is_empty() {
+            judge_again(&mut tx, &left).await?;
         }
         let attempts: Vec<_> = settlements
             .iter()
@@ -113,7 +120,9 @@ impl Queue {
                 told.extend(cancelled);
             }
         }
-        self.tell(&mut tx, &told, now).await?;
+        if !told.is_empty() {
+            self.tell(&mut tx, &told, now).await?;
+        }
         tx.commit().await?;
         self.told(&told);
         let is_ours = |settled: &Settlement| ended.contains_key(&settled.id);
@@ -292,9 +301,11 @@ async fn end(tx: &mut Connection, settlements: &[Settlement]) -> Result<Vec<Told
             started_at = CASE WHEN ended.state = 'cancelled' AND write_sent_at IS NULL
                 THEN NULL ELSE started_at END,
             updated_at = now()
-        FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::jsonb[])
-            AS ended (id, lease, state, reason, attempted, report)
+        FROM UNNEST(
+            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::jsonb[], $7::integer[]
+        ) AS ended (id, lease, state, reason, attempted, report, wanted)
         WHERE actions.id = ended.id AND actions.lease = ended.lease
+            AND (ended.wanted IS NULL OR ended.wanted = actions.wanted)
         RETURNING
             actions.id, rule, deed, target_kind, target_id, application_id, portal_id, signal,
             actions.state, actions.reason, attempts, causes, revision, actions.report
@@ -320,12 +331,38 @@ async fn end(tx: &mut Connection, settlements: &[Settlement]) -> Result<Vec<Told
         &endings()
             .map(|ending| ending.report.clone())
             .collect::<Vec<_>>() as &[Option<Value>],
+        &settlements
+            .iter()
+            .map(|settled| settled.wanted)
+            .collect::<Vec<_>>() as &[Option<i32>],
     )
     .fetch_all(tx)
     .await?
     .into_iter()
     .map(TryInto::try_into)
     .collect()
+}
+
+/// Gives back what was not wanted by what a worker knew, and was asked for meanwhile.
+async fn judge_again(tx: &mut Connection, settlements: &[&Settlement]) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        UPDATE actions
+        SET
+            state = 'planned',
+            lease = NULL,
+            leased_until = NULL,
+            next_attempt_at = now(),
+            updated_at = now()
+        FROM UNNEST($1::uuid[], $2::uuid[]) AS mine (id, lease)
+        WHERE actions.id = mine.id AND actions.lease = mine.lease
+        ",
+        &settlements.iter().map(|one| one.id).collect::<Vec<_>>(),
+        &settlements.iter().map(|one| one.lease).collect::<Vec<_>>(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Cancels all that waited, directly or not, for the action that ended badly.

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use crate::act::Queue;
 use crate::act::backoff::Backoff;
+use crate::act::carry_out::Desk;
 use crate::act::claim::{Claimed, Kinds, Note};
 use crate::act::gather::{Together, gather};
 use crate::act::judge::Cases;
@@ -24,7 +24,7 @@ use crate::act::outcome::Settlement;
 use crate::act::pause::{Forbidden, Pause};
 use crate::act::refusals::Probe;
 use crate::act::seen::testimony;
-use crate::act::work::Desk;
+use crate::act::{Queue, decide};
 use crate::config::NotifyConfig;
 use crate::directory::{Directory, Look};
 use crate::journal::JournalError;
@@ -256,9 +256,14 @@ impl Worker {
     /// Claims what is due, and of each kind that is forbidden one where it is time to try it.
     async fn claim(&self, at_most: usize) -> Result<Vec<Claimed>, JournalError> {
         let lease = self.timings.lease;
+        let rules = self.live_rules();
+        let rules = rules.as_deref();
         let mut claimed = Vec::new();
         for kind in self.pause.due().into_iter().take(at_most) {
-            let one = self.queue.claim(lease, 1, Kinds::Only(&kind)).await?;
+            let one = self
+                .queue
+                .claim(lease, 1, Kinds::Only(&kind), rules)
+                .await?;
             match one.first() {
                 Some(one) => self.pause.tries(kind, one.id),
                 None if !self.queue.is_waiting(kind).await? => self.pause.forget(kind),
@@ -270,7 +275,7 @@ impl Worker {
         let others = Kinds::AllBut(&held);
         match self
             .queue
-            .claim(lease, at_most - claimed.len(), others)
+            .claim(lease, at_most - claimed.len(), others, rules)
             .await
         {
             Ok(others) => claimed.extend(others),
@@ -281,6 +286,12 @@ impl Worker {
             Err(error) => return Err(error),
         }
         Ok(claimed)
+    }
+
+    /// The rules whose deeds it may do; none means those of all.
+    fn live_rules(&self) -> Option<Vec<String>> {
+        let rules = self.rules.as_ref()?.borrow();
+        Some(decide::live(&rules).map(|rule| rule.name.clone()).collect())
     }
 
     /// Takes what other places are free. A claim costs the same whatever it takes, so that it waits a moment for a

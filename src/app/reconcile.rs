@@ -170,6 +170,8 @@ impl Reconciler {
                 clock,
                 react::Settings {
                     own_principal: config.konnect.principal_id,
+                    portals: (!config.konnect.portals.is_empty())
+                        .then(|| config.konnect.portals.clone()),
                     ..react::Settings::default()
                 },
             ),
@@ -284,6 +286,7 @@ impl Reconciler {
             .journal
             .owes_any_of(ReaderName::React, Source::Observe)
             .await?
+            || self.reactor.owes().await?
         {
             self.journal.appended(POLL).await;
             self.reactor.drain().await?;

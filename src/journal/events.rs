@@ -1,5 +1,7 @@
 //! Reading stored events back by batch, for the readers of the outbox.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -123,6 +125,40 @@ impl Journal {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The events of these ids that are stored, by id.
+    pub async fn events_by_id(
+        &self,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, StoredEvent>, JournalError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let times = ids.iter().map(|id| EventId::from_uuid(*id).event_ts());
+        let times: Vec<DateTime<Utc>> = times.collect();
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"
+            SELECT
+                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw, e.copies AS "copies!",
+                NULL::uuid AS delivery_id
+            FROM UNNEST($1::timestamptz[], $2::uuid[]) AS asked (event_ts, id)
+            JOIN events e ON e.event_ts = asked.event_ts AND e.id = asked.id
+            -- Bounds let the planner leave out other partitions.
+            WHERE e.event_ts BETWEEN $3 AND $4
+            "#,
+            &times,
+            ids,
+            times.iter().min(),
+            times.iter().max(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let events = rows.into_iter().map(StoredEvent::try_from);
+        events
+            .map(|event| event.map(|event| (event.id.as_uuid(), event)))
+            .collect()
     }
 
     /// Up to `limit` events of these kinds after `after` and before `to`, oldest first.

@@ -91,12 +91,21 @@ impl Reactor {
         }
     }
 
+    /// Says what is live here and what is listened to, and lets go of what all have judged.
+    async fn announce(&self, live: &[LiveRule]) -> Result<(), JournalError> {
+        let rules = Arc::clone(&self.rules.borrow());
+        let listened = self.listens();
+        let rule_set = rules.fingerprint().map(|rule_set| (rule_set, &listened));
+        self.holder.hold(live, rule_set).await?;
+        self.queue.clear_work().await
+    }
+
     async fn try_call_off(&self) -> Result<CalledOff, JournalError> {
         // What was decided by the rules of before is written by then, or never will be.
         drop(self.writing.write().await);
         let mut state = self.calling_off.lock().await;
         let live = live(&self.rules.borrow());
-        self.holder.hold(&live).await?;
+        self.announce(&live).await?;
         match &state.live {
             Some(before) if *before != live => {
                 let before = before.clone();

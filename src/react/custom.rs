@@ -1,7 +1,7 @@
 //! Whom a trusted sender speaks of. Somebody whom the directory does not know may have signed up a
-//! moment ago: their batch waits until the API has been looked at once, and is decided then.
+//! moment ago: what is told waits until the API has been looked at once, and is judged then.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::journal::JournalError;
 use crate::react::meaning::Kept;
 use crate::telemetry::metrics as names;
 
-/// How long a batch waits for a look at a portal that usher looks after. A portal whose API does not
+/// How long work waits for a look at a portal that usher looks after. A portal whose API does not
 /// answer for so long is decided about as it was last seen: rules let what is older pass anyway.
 const PATIENCE: Duration = Duration::from_hours(1);
 /// The same for a portal that the directory does not know: usher has just started, or it is not one
 /// of its portals.
 const PATIENCE_UNKNOWN: Duration = Duration::from_mins(1);
-/// Between two tries of a batch that waits: at first, and at most.
+/// Between two tries of work that waits: at first, and at most.
 const TRY_EVERY: Duration = Duration::from_millis(250);
 const TRY_EVERY_AT_MOST: Duration = Duration::from_secs(10);
 
@@ -168,83 +168,69 @@ pub(super) fn lost(signal: &Signal) {
     );
 }
 
-/// Batches that wait for looks. Of this process alone: another one asks for a look of its own.
+/// Work that waits for looks. Of this process alone: another one asks for a look of its own.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(Mutex<HashMap<Uuid, Wait>>);
 
 #[derive(Debug)]
 struct Wait {
     since: Instant,
-    /// The hints that were given and what is to be read by its name, by portal.
-    asked: BTreeMap<PortalId, (i64, Touched)>,
+    /// The hint that was given, and what is to be read by its name.
+    asked: Option<(i64, Touched)>,
 }
 
 impl Waiting {
-    /// The portals that were looked at since the batch began to wait. To be asked before the
-    /// directory is: what a look shows later counts for the next try.
-    pub(super) async fn looked_at(
+    /// Whether the portal was looked at since the work began to wait. To be asked before the directory is:
+    /// what a look shows later counts for the next try.
+    pub(super) async fn is_looked_at(
         &self,
         directory: &Directory,
-        batch: Uuid,
-    ) -> Result<BTreeSet<PortalId>, JournalError> {
-        let asked = self
-            .waits()
-            .get(&batch)
-            .map(|wait| wait.asked.clone())
-            .unwrap_or_default();
-        let mut looked_at = BTreeSet::new();
-        for (portal, (hint, named)) in asked {
-            if directory.was_read(portal, hint, &named).await? {
-                looked_at.insert(portal);
-            }
+        (work, portal): (Uuid, PortalId),
+    ) -> Result<bool, JournalError> {
+        let asked = self.waits().get(&work).and_then(|wait| wait.asked.clone());
+        match asked {
+            Some((hint, named)) => directory.was_read(portal, hint, &named).await,
+            None => Ok(false),
         }
-        Ok(looked_at)
     }
 
-    /// How long the batch is to wait for looks that read what is `unknown`; none when it is to be
-    /// decided now.
+    /// How long the work is to wait for a look that reads what is `unknown`; none when it is to be judged
+    /// now.
     pub(super) async fn wait(
         &self,
         directory: &Directory,
-        batch: Uuid,
-        unknown: &BTreeMap<PortalId, Touched>,
+        (work, portal): (Uuid, PortalId),
+        unknown: &Touched,
     ) -> Result<Option<Duration>, JournalError> {
-        if unknown.is_empty() {
-            return Ok(None);
-        }
-        let (waited, asked) = {
+        let (waited, is_asked) = {
             let mut waits = self.waits();
             waits.retain(|_, wait| wait.since.elapsed() < 2 * PATIENCE);
-            let wait = waits.entry(batch).or_insert_with(|| Wait {
+            let wait = waits.entry(work).or_insert_with(|| Wait {
                 since: Instant::now(),
-                asked: BTreeMap::new(),
+                asked: None,
             });
-            (wait.since.elapsed(), wait.asked.clone())
+            (wait.since.elapsed(), wait.asked.is_some())
         };
         let known = directory.portals().await?;
-        let mut still_waits = false;
-        for (portal, named) in unknown {
-            let is_known = known.iter().any(|known| known.id == *portal);
-            let patience = if is_known { PATIENCE } else { PATIENCE_UNKNOWN };
-            if waited >= patience {
-                warn!(portal.id = %portal, "a custom event is decided without a look at its portal");
-                continue;
-            }
-            still_waits = true;
-            if is_known && !asked.contains_key(portal) {
-                let hint = directory.ask_for_look_at(*portal, named).await?;
-                debug!(portal.id = %portal, hint, "a custom event names somebody unknown");
-                if let Some(wait) = self.waits().get_mut(&batch) {
-                    wait.asked.insert(*portal, (hint, named.clone()));
-                }
+        let is_known = known.iter().any(|known| known.id == portal);
+        let patience = if is_known { PATIENCE } else { PATIENCE_UNKNOWN };
+        if waited >= patience {
+            warn!(portal.id = %portal, "a custom event is decided without a look at its portal");
+            return Ok(None);
+        }
+        if is_known && !is_asked {
+            let hint = directory.ask_for_look_at(portal, unknown).await?;
+            debug!(portal.id = %portal, hint, "a custom event names somebody unknown");
+            if let Some(wait) = self.waits().get_mut(&work) {
+                wait.asked = Some((hint, unknown.clone()));
             }
         }
-        Ok(still_waits.then(|| (waited / 2).clamp(TRY_EVERY, TRY_EVERY_AT_MOST)))
+        Ok(Some((waited / 2).clamp(TRY_EVERY, TRY_EVERY_AT_MOST)))
     }
 
-    /// The batch waits no longer.
-    pub(super) fn end(&self, batch: Uuid) {
-        self.waits().remove(&batch);
+    /// The work waits no longer.
+    pub(super) fn end(&self, work: Uuid) {
+        self.waits().remove(&work);
     }
 
     fn waits(&self) -> MutexGuard<'_, HashMap<Uuid, Wait>> {

@@ -6,6 +6,7 @@ mod call_off;
 mod custom;
 mod explain;
 mod hints;
+mod judge;
 mod meaning;
 mod paths;
 mod reactor;

@@ -1,52 +1,48 @@
-//! The loop over the outbox: a batch is read, understood, decided, and struck off in the same
-//! transaction that enqueues what follows from it.
+//! The loop over the outbox: a batch is read, understood, and struck off in the transaction that promises to
+//! look at what it tells. Decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use konnect::{DeveloperId, PortalId};
-use serde_json::{Map, Value};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use crate::act::decide::{self, Found, around, assemble, is_own};
-use crate::act::{Enqueued, NewChain, Queue, RuleHolder};
+use crate::act::{Listened, Matter, NewWork, Queue, RuleHolder, Share};
 use crate::clock::Clock;
-use crate::directory::{Directory, Touched};
-use crate::event::{AuditEvent, Signal, SignalKind};
+use crate::directory::Directory;
+use crate::event::AuditEvent;
 use crate::journal::{
-    Claims, Journal, JournalError, OutboxRow, Owed, ReaderName, StoredEvent, finish_in,
+    Claims, Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in,
 };
 use crate::lifecycle::pause;
 use crate::react::call_off::CallingOff;
-use crate::react::custom::{self, Waiting};
-use crate::react::meaning::{Hint, MAX_HINT_AGE, as_fact, meaning};
+use crate::react::custom::Waiting;
+use crate::react::meaning::{Hint, MAX_HINT_AGE, meaning};
 use crate::rules::RuleSet;
 
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
 /// How long a claim holds without renewal, which comes four times as often: what a crashed
 /// instance had in hand waits that long.
-const HOLD: Duration = Duration::from_secs(15);
+pub(super) const HOLD: Duration = Duration::from_secs(15);
 /// A batch that waits longer for one thing is no longer held on to: another instance may do better.
 const STANDS_STILL: Duration = Duration::from_secs(20);
 /// How often the outbox is looked at when nothing wakes the reader.
-const POLL: Duration = Duration::from_millis(250);
+pub(super) const POLL: Duration = Duration::from_millis(250);
 /// The header of an entry tells whole seconds, and its own time may be a little later.
 const MARGIN: TimeDelta = TimeDelta::minutes(1);
 /// The wait after the database did not answer.
 pub(super) const TROUBLE: Duration = Duration::from_secs(1);
-/// A batch that could not be handled this many times is logged and struck off: it must not hold
-/// up the others for ever, and the sweeps find what it spoke of.
-const POISON: u32 = 5;
+/// The longest wait for another try of a batch that cannot be handled.
+const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// What a [`Reactor`] goes by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// usher's account in Konnect: what it does is no news.
     pub own_principal: Option<Uuid>,
@@ -55,6 +51,8 @@ pub struct Settings {
     /// Whether actions of rules that are not live are called off: not where no rules file is
     /// configured, beside an instance that has one.
     pub calls_off: bool,
+    /// The portals about which it judges; none means all.
+    pub portals: Option<Vec<Uuid>>,
 }
 
 impl Default for Settings {
@@ -63,6 +61,7 @@ impl Default for Settings {
             own_principal: None,
             redecide_every: Duration::from_hours(1),
             calls_off: true,
+            portals: None,
         }
     }
 }
@@ -86,7 +85,11 @@ pub struct Reactor {
     pub(super) calling_off: AsyncMutex<CallingOff>,
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
-    waiting: Waiting,
+    /// Something was promised.
+    pub(super) promised: Notify,
+    /// The same, about everybody in a portal.
+    pub(super) everyone: Notify,
+    pub(super) waiting: Waiting,
     /// What keeps the outbox from being read, in plain words.
     trouble: watch::Sender<Option<String>>,
 }
@@ -114,6 +117,8 @@ impl Reactor {
             again: Notify::new(),
             writing: RwLock::new(()),
             failures: Mutex::default(),
+            promised: Notify::new(),
+            everyone: Notify::new(),
             waiting: Waiting::default(),
             trouble: watch::Sender::default(),
         }
@@ -124,13 +129,19 @@ impl Reactor {
         self.trouble.subscribe()
     }
 
-    /// Reads the outbox, and decides about everyone pending now and then, until `stop` fires.
+    /// Reads the outbox, judges what it tells, and decides about everyone pending now and then, until `stop`
+    /// fires.
     ///
-    /// Dropping the future is safe at any moment: a batch that was not struck off is read again,
-    /// and what it led to is not enqueued twice.
+    /// Dropping the future is safe at any moment: what was not struck off is read again, what was not noted as
+    /// judged is judged again, and what that leads to is not enqueued twice.
     pub async fn run(&self, stop: CancellationToken) {
         let heed = self.heed_changes(&stop);
-        tokio::join!(self.read(&stop), self.redecide(&stop), heed);
+        tokio::join!(
+            self.read(&stop),
+            self.judge(&stop),
+            self.redecide(&stop),
+            heed
+        );
     }
 
     async fn read(&self, stop: &CancellationToken) {
@@ -162,22 +173,24 @@ impl Reactor {
 
     /// Handles some of what is owed; answers how many batches.
     async fn take_some(&self) -> Result<usize, JournalError> {
-        let rows = self.claim().await?;
+        // Whoever has other rules may listen to more.
+        let listened = self.queue.listened(&self.listens()).await?;
+        let rows = self.claim(listened.max_age()).await?;
         if !rows.is_empty() {
-            self.take_all(&rows).await?;
+            self.take_all(&rows, &listened).await?;
         }
         Ok(rows.len())
     }
 
     /// Handles the batches one after the other, and holds on to those that are left meanwhile. Where it cannot go on
     /// they are owed as they were.
-    async fn take_all(&self, rows: &[OutboxRow]) -> Result<(), JournalError> {
+    async fn take_all(&self, rows: &[OutboxRow], listened: &Listened) -> Result<(), JournalError> {
         let batches: Vec<Uuid> = rows.iter().map(|row| row.batch).collect();
         let claims = Claims::new(self.journal.clone(), ReaderName::React, HOLD);
         let work = async {
             for (index, row) in rows.iter().enumerate() {
                 claims.are(&batches[index..]).await;
-                if let Err(error) = Box::pin(self.take(row)).await {
+                if let Err(error) = Box::pin(self.take(row, listened)).await {
                     claims.are(&[]).await;
                     self.put_back(&batches[index..], Duration::ZERO).await;
                     return Err(error);
@@ -188,16 +201,37 @@ impl Reactor {
         claims.during(STANDS_STILL, work).await
     }
 
-    /// Handles what is owed at the moment and in nobody else's hands, without waiting for more.
+    /// Handles and judges what is owed at the moment and in nobody else's hands, without waiting for more.
     pub async fn drain(&self) -> Result<(), JournalError> {
-        while Box::pin(self.take_some()).await? > 0 {}
-        Ok(())
+        loop {
+            let mut count = Box::pin(self.take_some()).await?;
+            for share in [Share::Single, Share::Portals] {
+                count += Box::pin(self.judge_some(share)).await?;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether it has something to judge, in whosever hands it is.
+    pub async fn owes(&self) -> Result<bool, JournalError> {
+        let rules = Arc::clone(&self.rules.borrow());
+        match self.as_judge(&rules) {
+            Some(judge) => self.queue.owes_work(judge).await,
+            None => Ok(false),
+        }
+    }
+
+    /// What its own rules listen to.
+    pub(super) fn listens(&self) -> Listened {
+        let rules = self.rules.borrow();
+        Listened::new(rules.signals().map(str::to_owned), rules.longest_max_age())
     }
 
     /// Claims what is to be read. Entries that are too old to be a hint or a signal, as a replay
     /// brings them by the million, are not even read: people who sign up meanwhile must not wait.
-    async fn claim(&self) -> Result<Vec<OutboxRow>, JournalError> {
-        let max_age = self.rules.borrow().longest_max_age();
+    async fn claim(&self, max_age: Option<Duration>) -> Result<Vec<OutboxRow>, JournalError> {
         let max_age = max_age.and_then(|age| TimeDelta::from_std(age).ok());
         let max_age = max_age.unwrap_or_default().max(MAX_HINT_AGE) + MARGIN;
         // One of the two clocks may be wrong, and what is struck off does not come again.
@@ -230,39 +264,27 @@ impl Reactor {
     /// # Errors
     /// When no other batch is worth a try either: the database is not as usher needs it. The batch is not put back then.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
-    async fn take(&self, row: &OutboxRow) -> Result<(), JournalError> {
-        let error = match self.handle(row).await {
-            Ok(Handled::Done) => {
+    async fn take(&self, row: &OutboxRow, listened: &Listened) -> Result<(), JournalError> {
+        let error = match self.handle(row, listened).await {
+            Ok(()) => {
                 self.failures().remove(&row.batch);
-                self.waiting.end(row.batch);
-                return Ok(());
-            }
-            Ok(Handled::Later(wait)) => {
-                self.put_back(&[row.batch], wait).await;
                 return Ok(());
             }
             Err(error) if !error.is_outage() && !error.is_of_data() => return Err(error),
             Err(error) => error,
         };
-        // An outage is nobody's fault and counts for nothing.
-        if error.is_transient() || self.count_failure(row.batch) < POISON {
-            warn!(
-                error = error.chain(),
-                "could not handle a batch, trying again"
-            );
-            self.put_back(&[row.batch], TROUBLE).await;
-            return Ok(());
-        }
-        error!(
+        // An outage is nobody's fault and counts for nothing. Whatever it is, the batch is not struck off for it.
+        let wait = if error.is_transient() {
+            TROUBLE
+        } else {
+            self.wait_after_failure(row.batch)
+        };
+        warn!(
             error = error.chain(),
-            "a batch cannot be handled and is left out"
+            wait_s = wait.as_secs(),
+            "could not handle a batch, trying again"
         );
-        match self.journal.finish(ReaderName::React, &[row.owed()]).await {
-            Ok(()) => {
-                self.failures().remove(&row.batch);
-            }
-            Err(error) => warn!(error = error.chain(), "could not strike a batch off"),
-        }
+        self.put_back(&[row.batch], wait).await;
         Ok(())
     }
 
@@ -281,187 +303,83 @@ impl Reactor {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count_failure(&self, batch: Uuid) -> u32 {
+    /// How long a batch waits that could not be handled once more: others must not wait for it.
+    fn wait_after_failure(&self, batch: Uuid) -> Duration {
         let mut failures = self.failures();
         let count = failures.entry(batch).or_default();
+        let wait = (TROUBLE * (1 << (*count).min(10))).min(MAX_WAIT);
         *count += 1;
-        *count
+        wait
     }
 
-    async fn handle(&self, row: &OutboxRow) -> Result<Handled, JournalError> {
-        let rules = Arc::clone(&self.rules.borrow());
-        let directory = &self.directory;
-        let looked_at = self.waiting.looked_at(directory, row.batch).await?;
-        let events = self.journal.events_of(row).await?;
+    /// Passes hints on, and strikes the batch off with a promise to look at everything else that it tells.
+    async fn handle(&self, row: &OutboxRow, listened: &Listened) -> Result<(), JournalError> {
         let mut findings = Findings::default();
-        for stored in &events {
-            self.understand(stored, &mut findings).await?;
-        }
-        findings
-            .unknown
-            .retain(|portal, _| !looked_at.contains(portal));
-        let unknown = &findings.unknown;
-        if let Some(wait) = self.waiting.wait(directory, row.batch, unknown).await? {
-            return Ok(Handled::Later(wait));
+        for stored in &self.journal.events_of(row).await? {
+            self.understand(stored, listened, &mut findings);
         }
         self.give(&findings.hints).await?;
-        let mut chains = self.answer(&rules, findings.heard).await?;
-        for (portal, developers) in findings.touched {
-            chains.extend(self.pending_of(&rules, portal, &developers).await?);
+        let mut tx = self.journal.pool().begin().await?;
+        if !findings.work.is_empty() {
+            self.queue.promise(&mut tx, &findings.work).await?;
         }
-        if self.write(&rules, &chains, Some(row.owed())).await? {
-            Ok(Handled::Done)
-        } else {
-            // The rules changed meanwhile: it is decided by the new ones.
-            Ok(Handled::Later(Duration::ZERO))
+        finish_in(&mut tx, ReaderName::React, &[row.owed()]).await?;
+        tx.commit().await?;
+        self.promised.notify_one();
+        if findings
+            .work
+            .iter()
+            .any(|work| work.matter == Matter::Portal)
+        {
+            self.everyone.notify_one();
         }
-    }
-
-    /// Reads one event.
-    async fn understand(
-        &self,
-        stored: &StoredEvent,
-        findings: &mut Findings,
-    ) -> Result<(), JournalError> {
-        let Ok(event) = stored.parse() else {
-            error!(event.id = %stored.id, "a stored event cannot be parsed");
-            return Ok(());
-        };
-        let now = self.now();
-        let meaning = meaning(&event, stored.verdict, self.settings.own_principal, now);
-        findings.hints.extend(meaning.hint);
-        if let Some((portal, developer)) = meaning.touched {
-            let touched = findings.touched.entry(PortalId(portal)).or_default();
-            touched.push(DeveloperId(developer));
-        }
-        if concerns_everyone(&event) {
-            self.again.notify_one();
-        }
-        let Some(mut signal) = meaning.signal else {
-            return Ok(());
-        };
-        let is_heard = {
-            let rules = self.rules.borrow();
-            rules.listening_to(&signal.kind.as_str()).next().is_some()
-        };
-        if !is_heard {
-            return Ok(());
-        }
-        let mut is_lost = false;
-        let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
-            let named = custom::find(&self.directory, &event, &mut signal, meaning.kept).await?;
-            if let Some(named) = named.unknown {
-                is_lost = true;
-                let unknown = findings.unknown.entry(PortalId(signal.portal_id));
-                let unknown = unknown.or_default();
-                unknown.developers.extend(named.developers);
-                unknown.addresses.extend(named.addresses);
-            }
-            Some(named.event)
-        } else {
-            as_fact(&event, &signal)
-        };
-        findings.heard.push(Heard {
-            signal,
-            evidence,
-            own: meaning.own,
-            is_lost,
-        });
         Ok(())
     }
 
-    /// Decides about signals in the order in which they were heard.
-    async fn answer(
-        &self,
-        rules: &RuleSet,
-        heard: Vec<Heard>,
-    ) -> Result<Vec<NewChain>, JournalError> {
-        let now = self.now();
-        let mut by_portal: BTreeMap<Uuid, Vec<&Signal>> = BTreeMap::new();
-        for Heard { signal, .. } in &heard {
-            by_portal.entry(signal.portal_id).or_default().push(signal);
+    /// Reads one event. What it tells is not decided about here: another instance may have other rules.
+    fn understand(&self, stored: &StoredEvent, listened: &Listened, findings: &mut Findings) {
+        let Ok(event) = stored.parse() else {
+            error!(event.id = %stored.id, "a stored event cannot be parsed");
+            return;
+        };
+        let meaning = meaning(
+            &event,
+            stored.verdict,
+            self.settings.own_principal,
+            self.now(),
+        );
+        findings.hints.extend(meaning.hint);
+        let cause = stored.id.as_uuid();
+        let mut promise = |portal_id, matter| {
+            findings.work.push(NewWork {
+                portal_id,
+                matter,
+                cause,
+            });
+        };
+        if let Some(signal) = meaning.signal
+            && listened.hears(&signal.kind.as_str())
+        {
+            let kind = signal.kind.as_str().into_owned();
+            promise(signal.portal_id, Matter::Signal(kind, signal.key));
         }
-        let mut excerpts = BTreeMap::new();
-        for (portal, signals) in by_portal {
-            excerpts.insert(portal, around(&self.directory, signals).await?);
+        if !listened.hears_who_waits() {
+            return;
         }
-        let mut chains = Vec::new();
-        for heard in heard {
-            let signal = &heard.signal;
-            let Some(excerpt) = excerpts.get(&signal.portal_id) else {
-                continue;
-            };
-            let found = Found::within(excerpt, signal);
-            let own = heard.own || is_own(&self.queue, signal, &found, None).await?;
-            let mut gathered = assemble(found, signal, heard.evidence, own, now);
-            gathered.keep_invitee(&self.directory, rules).await?;
-            let causes = [signal.cause.as_uuid()];
-            let follow = decide::chains(rules, signal, &causes, &gathered);
-            if heard.is_lost && follow.is_empty() {
-                custom::lost(signal);
-            }
-            chains.extend(follow);
+        if let Some((portal, developer)) = meaning.touched {
+            promise(portal, Matter::Developer(developer));
         }
-        Ok(chains)
+        if let Some(portal) = event.portal_uuid().filter(|_| concerns_everyone(&event)) {
+            promise(portal, Matter::Portal);
+        }
     }
-
-    /// Enqueues the chains and strikes the batch off, in one transaction; does neither and says
-    /// `false` when the rules that decided are no longer in force.
-    pub(super) async fn write(
-        &self,
-        rules: &Arc<RuleSet>,
-        chains: &[NewChain],
-        done: Option<Owed>,
-    ) -> Result<bool, JournalError> {
-        let _writing = self.writing.read().await;
-        if !self.are_in_force(rules) {
-            return Ok(false);
-        }
-        let mut tx = self.journal.pool().begin().await?;
-        let mut enqueued = Vec::new();
-        for chain in chains {
-            enqueued.extend(self.queue.enqueue(&mut tx, chain).await?);
-        }
-        if let Some(done) = done {
-            finish_in(&mut tx, ReaderName::React, &[done]).await?;
-        }
-        tx.commit().await?;
-        if enqueued.iter().any(|step| matches!(step, Enqueued::New(_))) {
-            self.queue.wake();
-        }
-        Ok(true)
-    }
-}
-
-/// A signal that rules listen to.
-#[derive(Debug)]
-struct Heard {
-    signal: Signal,
-    /// The event, where it is itself the evidence.
-    evidence: Option<Map<String, Value>>,
-    /// Whether usher's account or Konnect itself did it.
-    own: bool,
-    /// Whether a trusted sender names somebody whom the directory does not know.
-    is_lost: bool,
 }
 
 /// What the events of a batch lead to.
 #[derive(Debug, Default)]
 struct Findings {
     hints: BTreeSet<Hint>,
-    heard: Vec<Heard>,
-    touched: BTreeMap<PortalId, Vec<DeveloperId>>,
-    /// Whom trusted senders name and the directory does not know.
-    unknown: BTreeMap<PortalId, Touched>,
-}
-
-/// What became of a batch.
-#[derive(Debug)]
-enum Handled {
-    /// It is struck off.
-    Done,
-    /// It waits for a look at the API.
-    Later(Duration),
+    work: Vec<NewWork>,
 }
 
 /// Whether an event changes what rules may make of anybody who is pending.

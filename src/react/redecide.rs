@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{DeveloperId, PortalId};
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::act::decide::{self, Found, around, assemble};
-use crate::act::{NewChain, Redecided, RuleLimit};
+use crate::act::{NewChain, Redecided, RuleLimit, Share};
 use crate::directory::{Developer, Registration, Subjects};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{EventFilter, JournalError};
@@ -20,8 +22,8 @@ use crate::react::call_off::SOON;
 use crate::react::reactor::TROUBLE;
 use crate::rules::{Mode, Rule, RuleSet};
 
-/// A veto that was taken back is heeded after at most this time.
-const LIFTS_READ_EVERY: Duration = Duration::from_secs(2);
+/// What another process did, such as taking a veto back, is heeded after at most this time.
+const OTHERS_READ_EVERY: Duration = Duration::from_secs(2);
 /// People decided about at once: one excerpt, one transaction.
 const AT_ONCE: usize = 500;
 
@@ -34,52 +36,76 @@ impl Reactor {
         // The rules by which everybody was decided about before.
         let mut before: Option<Arc<RuleSet>> = None;
         let mut lifted = None;
-        loop {
-            let current = Arc::clone(&rules.borrow_and_update());
-            let is_new = before
-                .as_ref()
-                .is_none_or(|before| !Arc::ptr_eq(before, &current));
-            let change = is_new.then(|| Change {
-                before: before.clone(),
-            });
-            let wait = match Box::pin(self.decide_everywhere(&current, change.as_ref())).await {
-                Ok(is_through) => {
-                    if is_through {
-                        before = Some(current);
-                        self.settings.redecide_every
-                    } else {
-                        SOON
-                    }
-                }
-                Err(error) => {
-                    warn!(
-                        error = error.chain(),
-                        "could not decide about everyone pending, trying again"
-                    );
-                    TROUBLE
+        let mut due = Instant::now();
+        while !stop.is_cancelled() {
+            if Instant::now() < due {
+                self.decide_whole_portals().await;
+            } else {
+                due = Instant::now() + self.decide_again(&mut rules, &mut before).await;
+            }
+            let is_wanted = tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(due) => true,
+                () = self.again.notified() => true,
+                () = self.everyone.notified() => false,
+                () = tokio::time::sleep(OTHERS_READ_EVERY) => self.is_lifted(&mut lifted).await,
+                changed = rules.changed(), if !fixed => {
+                    fixed = changed.is_err();
+                    true
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-                () = self.again.notified() => {}
-                () = self.lifted(&mut lifted) => {}
-                changed = rules.changed(), if !fixed => fixed = changed.is_err(),
+            if is_wanted {
+                due = Instant::now();
             }
         }
     }
 
-    /// Completes when somebody took a veto back since `last`, in whichever process.
-    async fn lifted(&self, last: &mut Option<DateTime<Utc>>) {
-        loop {
-            tokio::time::sleep(LIFTS_READ_EVERY).await;
-            match self.queue.last_lift().await {
-                Ok(now) if now > *last => {
-                    *last = now;
-                    return;
-                }
-                Ok(_) => {}
-                Err(error) => debug!(error = error.chain(), "could not see what was lifted"),
+    /// Decides about everyone in the portals where that was promised.
+    async fn decide_whole_portals(&self) {
+        if let Err(error) = Box::pin(self.judge_some(Share::Portals)).await {
+            warn!(
+                error = error.chain(),
+                "could not decide about everyone in a portal, trying again"
+            );
+        }
+    }
+    /// Decides about everyone pending by the rules in force, where `before` were those of the last time; says
+    /// how long that will do.
+    async fn decide_again(
+        &self,
+        rules: &mut watch::Receiver<Arc<RuleSet>>,
+        before: &mut Option<Arc<RuleSet>>,
+    ) -> Duration {
+        let current = Arc::clone(&rules.borrow_and_update());
+        let is_new = before
+            .as_ref()
+            .is_none_or(|before| !Arc::ptr_eq(before, &current));
+        let change = is_new.then(|| Change {
+            before: before.clone(),
+        });
+        match Box::pin(self.decide_everywhere(&current, change.as_ref())).await {
+            Ok(true) => {
+                *before = Some(current);
+                self.settings.redecide_every
+            }
+            Ok(false) => SOON,
+            Err(error) => {
+                warn!(
+                    error = error.chain(),
+                    "could not decide about everyone pending, trying again"
+                );
+                TROUBLE
+            }
+        }
+    }
+
+    /// Whether somebody took a veto back since `last`, in whichever process.
+    async fn is_lifted(&self, last: &mut Option<DateTime<Utc>>) -> bool {
+        match self.queue.last_lift().await {
+            Ok(now) => std::mem::replace(last, now) < now,
+            Err(error) => {
+                debug!(error = error.chain(), "could not see what was lifted");
+                false
             }
         }
     }

@@ -50,6 +50,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     lists: BTreeMap<String, Vec<String>>,
     warnings: Vec<Mistake>,
+    /// Tells one file from another; none where there is no file.
+    fingerprint: Option<String>,
     /// Functions and lists, shared by all evaluations: building one costs far more than a rule.
     context: Context<'static, 'static>,
 }
@@ -125,6 +127,17 @@ impl RuleSet {
     /// What can be meant and is risky, in the order of the file.
     pub fn warnings(&self) -> &[Mistake] {
         &self.warnings
+    }
+
+    /// What tells these rules from those of another file; none where they are of no file.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// The kinds of signals that its rules listen to.
+    pub fn signals(&self) -> impl Iterator<Item = &str> {
+        let heard = self.rules.iter().filter(|rule| rule.mode != Mode::Off);
+        heard.map(|rule| rule.on.as_str())
     }
 
     /// The rules that listen to a kind of signal and are not off, in decision order.

@@ -390,7 +390,10 @@ async fn what_was_refused_is_tried_again_by_hand(pool: PgPool) {
         set.unwrap();
     };
     set("rejected").await;
-    let wanted = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
+    let wanted = NewChain {
+        rule: "partners".to_owned(),
+        ..chain(vec![DeedSpec::ApproveDeveloper, join_partners()])
+    };
     let refused = stage.enqueue(&wanted).await[0].id();
     play.at_work(play.until("it is refused", &[(ActionState::Cancelled, 1)]))
         .await;

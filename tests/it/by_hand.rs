@@ -250,7 +250,7 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
         live("elsewhere", Some(KEVIN)),
     ];
     let holder = stage.queue.rule_holder();
-    holder.hold(&live).await.unwrap();
+    holder.hold(&live, None).await.unwrap();
     let begin = CallOff {
         live: &live,
         dropped: &[],

@@ -8,4 +8,4 @@ mod plan;
 pub use facts::{Found, Gathered, around, assemble, gather, gather_past};
 pub(super) use once_more::{Case, Earlier, Wanted};
 pub use own::{Past, is_own};
-pub use plan::{chains, is_live, on_limit};
+pub use plan::{chains, is_live, live, on_limit};

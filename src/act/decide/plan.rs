@@ -75,10 +75,14 @@ fn chain(
     }
 }
 
+/// The rules that act.
+pub fn live(rules: &RuleSet) -> impl Iterator<Item = &Rule> {
+    rules.rules().iter().filter(|rule| rule.mode == Mode::Live)
+}
+
 /// Whether a rule of this name acts.
 pub fn is_live(rules: &RuleSet, name: &str) -> bool {
-    let mut rules = rules.rules().iter();
-    rules.any(|rule| rule.name == name && rule.mode == Mode::Live)
+    live(rules).any(|rule| rule.name == name)
 }
 
 /// What becomes of deeds over the limit of a rule.

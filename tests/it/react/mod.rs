@@ -3,6 +3,7 @@
 
 mod heard;
 mod own;
+mod uneaten;
 
 use serde_json::{Value, json};
 use sqlx::PgPool;

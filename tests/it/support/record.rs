@@ -123,9 +123,12 @@ impl Record {
         self.owed_to("kafka").await
     }
 
-    /// How many batches a reader still has to get.
+    /// How many batches a reader still has to get; of `react` also what it has read and not judged.
     pub(crate) async fn owed_to(&mut self, reader: &str) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM outbox WHERE reader = $1")
+        let owed = "SELECT
+            (SELECT count(*) FROM outbox WHERE reader = $1)
+            + (SELECT count(*) FROM work WHERE $1 = 'react')";
+        sqlx::query_scalar(owed)
             .bind(reader)
             .fetch_one(&mut self.0)
             .await

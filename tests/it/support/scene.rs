@@ -106,12 +106,13 @@ impl Scene {
         Box::pin(look).await.unwrap();
     }
 
-    /// Nothing is owed by the reactor and nothing waits for the worker.
+    /// Nothing is owed by the reactor, nothing is to be judged and nothing waits for the worker.
     pub(crate) async fn settled(&self) {
         let nothing_open = async || {
             let owed = support::owed_batches(&self.stage.journal, ReaderName::React).await;
             let open = |state| matches!(state, ActionState::Planned | ActionState::Running);
             owed == 0
+                && self.promises().await == 0
                 && !self
                     .stage
                     .actions()
@@ -120,6 +121,12 @@ impl Scene {
                     .any(|action| open(action.state))
         };
         eventually("everything is settled", nothing_open).await;
+    }
+
+    /// How much is to be judged.
+    async fn promises(&self) -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM work");
+        count.fetch_one(self.stage.journal.pool()).await.unwrap()
     }
 
     pub(crate) async fn append(&self, events: Vec<NewEvent>) {

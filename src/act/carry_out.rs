@@ -1,0 +1,372 @@
+//! One action: from its claim to the record of what became of it, and the answer to every kind of
+//! trouble. Which one comes next is for the worker to say.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use konnect::{DeveloperId, PortalId};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::act::calls::{self, Call};
+use crate::act::claim::{Admission, Claimed, Note, over_the_limit};
+use crate::act::decide::Case;
+use crate::act::deeds::{self, Bench, Doing, Outcome};
+use crate::act::gather::Gather;
+use crate::act::judge::judge;
+use crate::act::outcome::{AttemptRecord, Ending, Settlement};
+use crate::act::seen::{Seen, Witness};
+use crate::act::trouble::{Remedy, Trouble};
+use crate::act::{ActionState, DeedSpec, Target, Worker};
+use crate::directory::Look;
+use crate::journal::JournalError;
+
+/// Attempts after which an object that cannot be read is believed to be gone: Konnect may answer
+/// 404 for a while after a create.
+const GONE_AFTER: i32 = 8;
+
+/// How old a notice may get whose rule is not known here.
+const NEWS: Duration = Duration::from_hours(1);
+
+/// What everybody who carries out an action shares: what they note goes to the database together.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) notes: Gather<Note>,
+    pub(super) endings: Gather<Settlement>,
+    pub(super) witness: Witness,
+}
+
+impl Worker {
+    #[tracing::instrument(skip_all, fields(action.id = %claimed.id, deed = claimed.deed.name()))]
+    pub(super) async fn work(
+        &self,
+        desk: &Desk,
+        (claimed, case): (&Claimed, Option<&Case>),
+        look: Option<Look>,
+    ) -> Result<(), Arc<JournalError>> {
+        if let Some(ending) = case.and_then(|case| self.free_objection(claimed, case)) {
+            let settlement = Settlement::new(claimed, ending, None);
+            return desk.endings.ask(settlement).await.map(drop);
+        }
+        let admission = if claimed.is_admitted {
+            Admission::Granted
+        } else {
+            self.queue.admit(claimed).await?
+        };
+        match admission {
+            Admission::Granted => {}
+            Admission::Delayed {
+                wait,
+                limit_per_hour,
+            } => return Ok(self.queue.delay(claimed, wait, limit_per_hour).await?),
+            Admission::Parked { limit_per_hour } => {
+                let reason = Some(over_the_limit(limit_per_hour));
+                let ending = Ending {
+                    state: ActionState::Parked,
+                    reason,
+                    report: None,
+                };
+                let settled = desk.endings.ask(Settlement::new(claimed, ending, None));
+                return settled.await.map(drop);
+            }
+        }
+        let started_at = self.queue.clock.now();
+        let seen = Mutex::default();
+        let (result, call) = calls::noting(self.attempt(desk, (claimed, case), &seen)).await;
+        let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if matches!(result, Ok(Outcome::Unwanted(..))) {
+            // Whoever asks why is to find what was read.
+            seen.keep_teams();
+            self.read_again(claimed, &seen).await;
+        }
+        let look = look.filter(|_| !seen.is_empty());
+        let is_known = look.is_some() && shows(claimed, &seen);
+        let answered = match result {
+            Ok(outcome) => {
+                let wrote = call.is_some_and(Call::is_accepted_write);
+                self.pause.ended(claimed.kind(), claimed.id, wrote);
+                let attempt = AttemptRecord {
+                    started_at,
+                    call,
+                    outcome: "ok",
+                    detail: None,
+                };
+                self.conclude(desk, claimed, outcome, attempt, is_known)
+                    .await
+            }
+            Err(trouble) => {
+                let began = (started_at, call);
+                self.answer(desk, claimed, &trouble, began).await
+            }
+        };
+        if let Some(look) = look {
+            desk.witness.tell(look, seen).await;
+        }
+        answered
+    }
+
+    /// Asks for a look at those whose teams an action was not carried out for: it tells what they left.
+    async fn read_again(&self, claimed: &Claimed, seen: &Seen) {
+        let Some((developer, _)) = &seen.teams_of else {
+            return;
+        };
+        let portal = PortalId(claimed.portal_id);
+        if let Err(error) = self.directory.touch(portal, *developer).await {
+            debug!(error = error.chain(), "could not ask for a look");
+        }
+    }
+
+    async fn attempt(
+        &self,
+        desk: &Desk,
+        (claimed, case): (&Claimed, Option<&Case>),
+        seen: &Mutex<Seen>,
+    ) -> Result<Outcome, Trouble> {
+        let bench = Bench {
+            queue: &self.queue,
+            client: &self.client,
+            directory: &self.directory,
+            notifier: &self.notifier,
+            claimed,
+            notes: &desk.notes,
+            seen,
+            lease: self.timings.lease,
+        };
+        let work = async {
+            if let Some(case) = case
+                && let Some(unwanted) = judge(&bench, case).await?
+            {
+                return Ok(unwanted);
+            }
+            deeds::carry_out(&bench).await
+        };
+        let work = tokio::time::timeout(self.timings.attempt, work);
+        tokio::select! {
+            outcome = work => outcome.unwrap_or(Err(Trouble::TooSlow)),
+            () = self.hold(claimed) => Err(Trouble::LeaseLost),
+        }
+    }
+
+    /// Holds on to the action; completes when it is lost, or may be by this process's own clock:
+    /// whoever takes it over must find nobody at it.
+    async fn hold(&self, claimed: &Claimed) {
+        let (lease, every) = (self.timings.lease, self.timings.lease / 3);
+        let mut held_since = claimed.since;
+        loop {
+            tokio::time::sleep(every).await;
+            let asked_at = Instant::now();
+            match tokio::time::timeout(every, self.queue.renew(claimed, lease, None)).await {
+                Ok(Ok(true)) => held_since = asked_at,
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => debug!(error = error.chain(), "could not renew a lease"),
+                Err(_) => debug!("the lease was not renewed in time"),
+            }
+            if held_since.elapsed() + every >= lease {
+                return;
+            }
+        }
+    }
+
+    /// Writes down how an action ended. Where the directory does not hear of it by what was seen
+    /// (`is_known`), a look is asked for.
+    async fn conclude(
+        &self,
+        desk: &Desk,
+        claimed: &Claimed,
+        outcome: Outcome,
+        attempt: AttemptRecord,
+        is_known: bool,
+    ) -> Result<(), Arc<JournalError>> {
+        let mut account = None;
+        let (state, reason, changed) = match outcome {
+            Outcome::Done(Doing::Written) => (ActionState::Done, None, true),
+            Outcome::Done(Doing::Elsewhere) => (ActionState::Done, None, false),
+            Outcome::Done(Doing::Held(why)) => (ActionState::Done, Some(why), claimed.write_sent),
+            Outcome::Done(Doing::Reported { reason, report }) => {
+                account = Some(report);
+                (ActionState::Done, reason, true)
+            }
+            Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
+            Outcome::Unwanted(why, facts) => {
+                let ending = Ending::unwanted(why, facts);
+                let settlement = Settlement::new(claimed, ending, Some(attempt));
+                return desk.endings.ask(settlement).await.map(drop);
+            }
+            Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
+            Outcome::Unfinished => return Ok(self.queue.put_back(claimed, Duration::ZERO).await?),
+        };
+        let ending = Ending {
+            state,
+            reason,
+            report: account,
+        };
+        let whom = whom_no_list_shows(claimed, ending.report.as_ref());
+        let settlement = Settlement::new(claimed, ending, Some(attempt));
+        let is_ours = desk.endings.ask(settlement).await?;
+        // Whoever decided otherwise is not in the directory yet either.
+        if is_ours && !is_known && (changed || state == ActionState::Refused) {
+            let portal = PortalId(claimed.portal_id);
+            match whom {
+                Some(developer) => self.directory.touch(portal, developer).await?,
+                None => self.directory.hint(portal).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(
+        &self,
+        desk: &Desk,
+        claimed: &Claimed,
+        trouble: &Trouble,
+        (started_at, call): (chrono::DateTime<chrono::Utc>, Option<Call>),
+    ) -> Result<(), Arc<JournalError>> {
+        let (remedy, class) = trouble.judge();
+        let detail = Some(trouble.to_string());
+        let attempt = AttemptRecord {
+            started_at,
+            call,
+            outcome: class,
+            detail: detail.clone(),
+        };
+        let made = claimed.attempts + 1;
+        let waits = |at_least: Option<Duration>| {
+            let wait = self.timings.backoff.wait(made, claimed.lease);
+            wait.max(at_least.unwrap_or_default())
+        };
+        let allowed = match trouble {
+            Trouble::Gone(_) => GONE_AFTER.min(self.timings.backoff.attempts),
+            _ => self.timings.backoff.attempts,
+        };
+        match remedy {
+            Remedy::Retry(at_least) if made - claimed.outlasted < allowed => {
+                let times = (waits(at_least), Duration::ZERO);
+                Ok(self.queue.postpone(claimed, times, &attempt).await?)
+            }
+            Remedy::Outlast(at_least) if self.outlasts(claimed, waits(at_least)) => {
+                let wait = waits(at_least);
+                debug!(
+                    class,
+                    attempt = made,
+                    wait_ms = wait.as_millis(),
+                    "trying again later"
+                );
+                tell_daily(claimed, wait, class);
+                Ok(self.queue.postpone(claimed, (wait, wait), &attempt).await?)
+            }
+            Remedy::Retry(_) | Remedy::Outlast(_) | Remedy::GiveUp => {
+                let ending = Ending {
+                    state: ActionState::Failed,
+                    reason: detail,
+                    report: None,
+                };
+                let settlement = Settlement::new(claimed, ending, Some(attempt));
+                desk.endings.ask(settlement).await.map(drop)
+            }
+            Remedy::Pause | Remedy::Hold => {
+                let refused = trouble.api().and_then(Call::answered);
+                let attempt = AttemptRecord {
+                    call: refused.or(attempt.call),
+                    ..attempt
+                };
+                // Held before it is put back, or it would be claimed again at once.
+                if remedy == Remedy::Pause {
+                    self.pause.unauthorized();
+                } else {
+                    let call = attempt.call.map(Call::request).unwrap_or_default();
+                    self.pause.forbidden(claimed.kind(), &call);
+                }
+                let reason = refusal(&attempt);
+                Ok(self.queue.refused(claimed, &reason, &attempt).await?)
+            }
+            Remedy::LetGo => {
+                debug!(class, error = %trouble, "letting go of an action");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Worker {
+    /// Whether an action may wait that much longer for trouble to be over. Whoever is to lose access does
+    /// so however long that takes.
+    fn outlasts(&self, claimed: &Claimed, wait: Duration) -> bool {
+        if claimed.deed.takes_away() {
+            return true;
+        }
+        let news = match claimed.deed {
+            DeedSpec::Notify { .. } => self.max_age(&claimed.rule),
+            _ => Duration::MAX,
+        };
+        claimed.trouble + wait < self.timings.backoff.patience.min(news)
+    }
+
+    /// How old the news of a rule may get.
+    fn max_age(&self, rule: &str) -> Duration {
+        let rules = self.rules.as_ref().map(|rules| Arc::clone(&rules.borrow()));
+        let known = rules.iter().flat_map(|rules| rules.rules());
+        let found = known.into_iter().find(|known| known.name == rule);
+        found.map_or(NEWS, |rule| rule.max_age)
+    }
+}
+
+/// Says once a day what still waits for trouble to be over.
+fn tell_daily(claimed: &Claimed, wait: Duration, class: &str) {
+    let days = |time: Duration| time.as_secs() / (24 * 60 * 60);
+    let so_far = days(claimed.trouble + wait);
+    if so_far > days(claimed.trouble) {
+        warn!(
+            action.id = %claimed.id,
+            rule = claimed.rule,
+            deed = claimed.deed.name(),
+            days = so_far,
+            class,
+            "a deed cannot be done for days"
+        );
+    }
+}
+
+/// Why an action waits whose call was refused.
+fn refusal(attempt: &AttemptRecord) -> String {
+    let call = attempt.call.map(Call::request).unwrap_or_default();
+    match attempt.outcome {
+        "unauthorized" => {
+            format!("{call} was answered with 401: waits until the token is accepted")
+        }
+        _ => format!("{call} was answered with 403: waits until the token may do this"),
+    }
+}
+
+/// Whether what was seen shows all that the deed may have changed.
+fn shows(claimed: &Claimed, seen: &Seen) -> bool {
+    match claimed.deed {
+        DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper => !seen.developers.is_empty(),
+        DeedSpec::ApproveRegistration
+        | DeedSpec::RejectRegistration
+        | DeedSpec::RevokeRegistration => !seen.registrations.is_empty(),
+        DeedSpec::AddToTeam { .. } => !seen.memberships.is_empty(),
+        DeedSpec::RevokeDeveloper
+        | DeedSpec::RemoveFromTeam { .. }
+        | DeedSpec::InviteDeveloper { .. }
+        | DeedSpec::Notify { .. }
+        | DeedSpec::Park { .. } => false,
+    }
+}
+
+/// The developer whom a deed has changed in a way that the lists of pending ones do not show.
+fn whom_no_list_shows(claimed: &Claimed, report: Option<&Value>) -> Option<DeveloperId> {
+    let id = match (&claimed.deed, claimed.target) {
+        (
+            DeedSpec::AddToTeam { .. }
+            | DeedSpec::RemoveFromTeam { .. }
+            | DeedSpec::RevokeDeveloper,
+            Target::Developer { id },
+        ) => id,
+        (DeedSpec::InviteDeveloper { .. }, _) => {
+            report?.get("developer_id")?.as_str()?.parse().ok()?
+        }
+        _ => return None,
+    };
+    Some(DeveloperId(id))
+}

@@ -1,0 +1,294 @@
+//! What was promised is judged: rules decide about what an event told and about whoever waits, and what they
+//! want is enqueued in the transaction that notes that they have judged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use konnect::{DeveloperId, PortalId};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+use crate::act::decide::{self, Found, around, assemble, is_own};
+use crate::act::{Enqueued, Judge, Matter, NewChain, Share, Work};
+use crate::event::{Signal, SignalKind};
+use crate::journal::{JournalError, StoredEvent};
+use crate::lifecycle::pause;
+use crate::react::Reactor;
+use crate::react::custom;
+use crate::react::meaning::{as_fact, meaning};
+use crate::react::reactor::{HOLD, POLL, TROUBLE};
+use crate::rules::RuleSet;
+
+/// Promises claimed at once: one excerpt a portal, one transaction.
+const AT_ONCE: i64 = 200;
+/// The longest wait for another try of what cannot be judged.
+const MAX_WAIT: Duration = Duration::from_mins(5);
+
+impl Reactor {
+    /// Judges what is promised until `stop` fires.
+    pub(super) async fn judge(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            // Begun before the look, so that nothing promised in between is slept through.
+            let promised = self.promised.notified();
+            match Box::pin(self.judge_some(Share::Single)).await {
+                Ok(0) => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = promised => {}
+                        () = tokio::time::sleep(POLL) => {}
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(error = error.chain(), "could not judge what is promised");
+                    pause(TROUBLE, stop).await;
+                }
+            }
+        }
+    }
+
+    /// Judges some of what is due and in nobody else's hands; says how much.
+    pub(super) async fn judge_some(&self, share: Share) -> Result<usize, JournalError> {
+        let rules = Arc::clone(&self.rules.borrow());
+        // Without rules there is nothing to judge by, and others may have some.
+        let Some(judge) = self.as_judge(&rules) else {
+            return Ok(0);
+        };
+        let work = self.queue.claim_work(judge, share, (HOLD, AT_ONCE)).await?;
+        if work.is_empty() {
+            return Ok(0);
+        }
+        let (by_one, mut error) = match Box::pin(self.judge_all(&rules, judge, &work)).await {
+            Ok(()) => return Ok(work.len()),
+            Err(error) => (may_be_of_one(&error), error),
+        };
+        if by_one {
+            match Box::pin(self.judge_each(&rules, judge, &work)).await {
+                Ok(()) => return Ok(work.len()),
+                Err(other) => error = other,
+            }
+        }
+        if let Err(error) = self.queue.put_off(&work, Duration::ZERO, false).await {
+            debug!(
+                error = error.chain(),
+                "could not let go of work, its claims run out"
+            );
+        }
+        Err(error)
+    }
+
+    pub(super) fn as_judge<'a>(&'a self, rules: &'a RuleSet) -> Option<Judge<'a>> {
+        Some(Judge {
+            rule_set: rules.fingerprint()?,
+            portals: self.settings.portals.as_deref(),
+        })
+    }
+
+    /// Judges one by one, so that what cannot be judged holds up nothing else. It is never dropped.
+    async fn judge_each(
+        &self,
+        rules: &Arc<RuleSet>,
+        judge: Judge<'_>,
+        work: &[Work],
+    ) -> Result<(), JournalError> {
+        for one in work {
+            let one = std::slice::from_ref(one);
+            match Box::pin(self.judge_all(rules, judge, one)).await {
+                Ok(()) => {}
+                Err(error) if may_be_of_one(&error) => {
+                    let doublings = u32::try_from(one[0].failures).unwrap_or_default().min(10);
+                    let wait = (TROUBLE * (1 << doublings)).min(MAX_WAIT);
+                    error!(
+                        error = error.chain(),
+                        event.id = %one[0].cause,
+                        "what an event tells cannot be judged, trying again"
+                    );
+                    self.queue.put_off(one, wait, true).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge_all(
+        &self,
+        rules: &Arc<RuleSet>,
+        judge: Judge<'_>,
+        work: &[Work],
+    ) -> Result<(), JournalError> {
+        let signals = work
+            .iter()
+            .filter(|one| matches!(one.matter, Matter::Signal(..)));
+        let causes: Vec<Uuid> = signals.map(|one| one.cause).collect();
+        let events = self.journal.events_by_id(&causes).await?;
+        let mut judged = Vec::with_capacity(work.len());
+        let mut heard = Vec::new();
+        let mut touched: BTreeMap<PortalId, Vec<DeveloperId>> = BTreeMap::new();
+        for one in work {
+            let portal = PortalId(one.portal_id);
+            match one.matter {
+                Matter::Signal(..) => match self.hear(rules, one, events.get(&one.cause)).await? {
+                    Hearing::Later(wait) => {
+                        self.queue
+                            .put_off(std::slice::from_ref(one), wait, false)
+                            .await?;
+                        continue;
+                    }
+                    Hearing::Nothing => {}
+                    Hearing::Heard(signal) => heard.push(*signal),
+                },
+                Matter::Developer(id) => touched.entry(portal).or_default().push(DeveloperId(id)),
+                Matter::Portal => {
+                    self.decide_pending_in(portal).await?;
+                }
+            }
+            judged.push(one.clone());
+        }
+        let mut chains = self.answer(rules, heard).await?;
+        for (portal, developers) in touched {
+            chains.extend(self.pending_of(rules, portal, &developers).await?);
+        }
+        if !self.write(rules, &chains, Some((judge, &judged))).await? {
+            // The rules changed meanwhile: it is judged by the new ones.
+            self.queue.put_off(&judged, Duration::ZERO, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the signal of an event, and whether it is one to be judged now.
+    async fn hear(
+        &self,
+        rules: &RuleSet,
+        work: &Work,
+        stored: Option<&StoredEvent>,
+    ) -> Result<Hearing, JournalError> {
+        let event = stored.map(|stored| (stored.parse(), stored.verdict));
+        let Some((Ok(event), verdict)) = event else {
+            error!(event.id = %work.cause, "an event cannot be read any more, and is not judged");
+            return Ok(Hearing::Nothing);
+        };
+        let meaning = meaning(&event, verdict, self.settings.own_principal, self.now());
+        let is_heard = |signal: &Signal| rules.listening_to(&signal.kind.as_str()).next().is_some();
+        let Some(mut signal) = meaning.signal.filter(is_heard) else {
+            return Ok(Hearing::Nothing);
+        };
+        let mut is_lost = false;
+        let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
+            // Asked before the directory is: what a look shows later counts for the next try.
+            let (directory, waiting) = (&self.directory, &self.waiting);
+            let whose = (work.id, PortalId(signal.portal_id));
+            let is_looked_at = waiting.is_looked_at(directory, whose).await?;
+            let named = custom::find(directory, &event, &mut signal, meaning.kept).await?;
+            is_lost = named.unknown.is_some();
+            if let Some(unknown) = named.unknown.filter(|_| !is_looked_at)
+                && let Some(wait) = waiting.wait(directory, whose, &unknown).await?
+            {
+                return Ok(Hearing::Later(wait));
+            }
+            waiting.end(work.id);
+            Some(named.event)
+        } else {
+            as_fact(&event, &signal)
+        };
+        Ok(Hearing::Heard(Box::new(Heard {
+            signal,
+            evidence,
+            own: meaning.own,
+            is_lost,
+        })))
+    }
+
+    /// Decides about signals in the order in which they were heard.
+    async fn answer(
+        &self,
+        rules: &RuleSet,
+        heard: Vec<Heard>,
+    ) -> Result<Vec<NewChain>, JournalError> {
+        let now = self.now();
+        let mut by_portal: BTreeMap<Uuid, Vec<&Signal>> = BTreeMap::new();
+        for Heard { signal, .. } in &heard {
+            by_portal.entry(signal.portal_id).or_default().push(signal);
+        }
+        let mut excerpts = BTreeMap::new();
+        for (portal, signals) in by_portal {
+            excerpts.insert(portal, around(&self.directory, signals).await?);
+        }
+        let mut chains = Vec::new();
+        for heard in heard {
+            let signal = &heard.signal;
+            let Some(excerpt) = excerpts.get(&signal.portal_id) else {
+                continue;
+            };
+            let found = Found::within(excerpt, signal);
+            let own = heard.own || is_own(&self.queue, signal, &found, None).await?;
+            let mut gathered = assemble(found, signal, heard.evidence, own, now);
+            gathered.keep_invitee(&self.directory, rules).await?;
+            let causes = [signal.cause.as_uuid()];
+            let follow = decide::chains(rules, signal, &causes, &gathered);
+            if heard.is_lost && follow.is_empty() {
+                custom::lost(signal);
+            }
+            chains.extend(follow);
+        }
+        Ok(chains)
+    }
+
+    /// Enqueues the chains and notes what was judged, in one transaction; does neither and says `false` when
+    /// the rules that decided are no longer in force.
+    pub(super) async fn write(
+        &self,
+        rules: &Arc<RuleSet>,
+        chains: &[NewChain],
+        judged: Option<(Judge<'_>, &[Work])>,
+    ) -> Result<bool, JournalError> {
+        let _writing = self.writing.read().await;
+        if !self.are_in_force(rules) {
+            return Ok(false);
+        }
+        let mut tx = self.journal.pool().begin().await?;
+        let mut enqueued = Vec::new();
+        for chain in chains {
+            enqueued.extend(self.queue.enqueue(&mut tx, chain).await?);
+        }
+        if let Some((judge, work)) = judged {
+            self.queue.judged(&mut tx, judge.rule_set, work).await?;
+        }
+        tx.commit().await?;
+        if enqueued.iter().any(|step| matches!(step, Enqueued::New(_))) {
+            self.queue.wake();
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the rest of what was claimed is worth a try: one may be damaged, or break a constraint each time.
+fn may_be_of_one(error: &JournalError) -> bool {
+    error.is_of_data() || matches!(error, JournalError::Repeat(_))
+}
+
+/// A signal that rules listen to.
+#[derive(Debug)]
+struct Heard {
+    signal: Signal,
+    /// The event, where it is itself the evidence.
+    evidence: Option<Map<String, Value>>,
+    /// Whether usher's account or Konnect itself did it.
+    own: bool,
+    /// Whether a trusted sender names somebody whom the directory does not know.
+    is_lost: bool,
+}
+
+/// What an event tells a set of rules.
+#[derive(Debug)]
+enum Hearing {
+    /// Something to be judged now.
+    Heard(Box<Heard>),
+    /// Something to be judged after a look at the API.
+    Later(Duration),
+    /// Nothing.
+    Nothing,
+}
