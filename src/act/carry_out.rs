@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::act::calls::{self, Call};
-use crate::act::claim::{Admission, Claimed, Note, over_the_limit};
+use crate::act::claim::{Claimed, Note};
 use crate::act::decide::Case;
 use crate::act::deeds::{self, Bench, Doing, Outcome};
 use crate::act::gather::Gather;
@@ -49,27 +49,8 @@ impl Worker {
             let settlement = Settlement::new(claimed, ending, None);
             return desk.endings.ask(settlement).await.map(drop);
         }
-        let admission = if claimed.is_admitted {
-            Admission::Granted
-        } else {
-            self.queue.admit(claimed).await?
-        };
-        match admission {
-            Admission::Granted => {}
-            Admission::Delayed {
-                wait,
-                limit_per_hour,
-            } => return Ok(self.queue.delay(claimed, wait, limit_per_hour).await?),
-            Admission::Parked { limit_per_hour } => {
-                let reason = Some(over_the_limit(limit_per_hour));
-                let ending = Ending {
-                    state: ActionState::Parked,
-                    reason,
-                    report: None,
-                };
-                let settled = desk.endings.ask(Settlement::new(claimed, ending, None));
-                return settled.await.map(drop);
-            }
+        if !claimed.is_admitted {
+            return Ok(self.queue.wait_for_turn(claimed).await?);
         }
         let started_at = self.queue.clock.now();
         let seen = Mutex::default();

@@ -1,19 +1,14 @@
-//! Work out: claims under a lease, the order inside a chain, the limit of a rule, and the note that
-//! a write is about to be sent.
+//! Work out: claims under a lease, the order inside a chain, and the note that a write is about to be sent.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::journal::Connection;
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::act::{DeedSpec, Kind, Queue, Target};
 use crate::journal::JournalError;
-
-/// The first key of the advisory locks that count a rule's deeds one after the other.
-const LIMIT_LOCK: i32 = 0x7573_6861;
 
 /// An action that a worker holds.
 #[derive(Debug, Clone)]
@@ -64,25 +59,6 @@ pub(super) enum Kinds<'a> {
     Only(&'a Kind),
     /// All but these.
     AllBut(&'a [Kind]),
-}
-
-/// Whether the limit of the rule lets an action start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// It may start.
-    Granted,
-    /// Not before another of the rule's deeds is an hour old.
-    Delayed {
-        /// How long.
-        wait: Duration,
-        /// The limit.
-        limit_per_hour: i32,
-    },
-    /// The rule leaves it to a human.
-    Parked {
-        /// The limit.
-        limit_per_hour: i32,
-    },
 }
 
 impl Claimed {
@@ -253,43 +229,6 @@ impl Queue {
         .await?)
     }
 
-    /// Lets an action start if fewer than the limit of its rule started within the hour. One that
-    /// started before is let through: a retry counts once.
-    pub(super) async fn admit(&self, claimed: &Claimed) -> Result<Admission, JournalError> {
-        let mut tx = self.pool().begin().await?;
-        // Two workers that count at once would both find room for one. Without a limit nobody counts,
-        // and nobody waits for another's commit.
-        sqlx::query!(
-            r"
-            SELECT pg_advisory_xact_lock($1, hashtext(rule))
-            FROM actions
-            WHERE id = $2 AND limit_per_hour > 0
-            ",
-            LIMIT_LOCK,
-            claimed.id,
-        )
-        .execute(&mut *tx)
-        .await?;
-        let admission = admit(&mut tx, claimed).await?;
-        if admission == Admission::Granted {
-            sqlx::query!(
-                r"
-                UPDATE actions
-                SET
-                    -- It may have been delayed before.
-                    reason = CASE WHEN started_at IS NULL THEN NULL ELSE reason END,
-                    started_at = COALESCE(started_at, now())
-                WHERE id = $1
-                ",
-                claimed.id,
-            )
-            .execute(&mut *tx)
-            .await?;
-        }
-        tx.commit().await?;
-        Ok(admission)
-    }
-
     /// Notes that writes are about to be sent, and renews the leases; `false` for each that another
     /// worker took over, and then nothing may be sent.
     pub(super) async fn about_to_write(
@@ -350,33 +289,22 @@ impl Queue {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Gives back a claim that is over the limit, to be claimed again after `wait`, or at once if the limit
-    /// is another by now.
-    pub(super) async fn delay(
-        &self,
-        claimed: &Claimed,
-        wait: Duration,
-        limit_per_hour: i32,
-    ) -> Result<(), JournalError> {
+    /// Gives back a claim that has to wait for its turn within the limit of its rule: an older usher planned it.
+    pub(super) async fn wait_for_turn(&self, claimed: &Claimed) -> Result<(), JournalError> {
         sqlx::query!(
             r"
             UPDATE actions
             SET
                 state = 'planned',
-                reason = $4,
                 lease = NULL,
                 leased_until = NULL,
-                next_attempt_at = CASE WHEN limit_per_hour = $5
-                    THEN now() + make_interval(secs => $3)
-                    ELSE now() END,
+                waits_on = 'limit',
+                next_attempt_at = 'infinity',
                 updated_at = now()
             WHERE id = $1 AND lease = $2
             ",
             claimed.id,
             claimed.lease,
-            wait.as_secs_f64(),
-            over_the_limit(limit_per_hour),
-            limit_per_hour,
         )
         .execute(self.pool())
         .await?;
@@ -408,51 +336,4 @@ impl Queue {
         .await?;
         Ok(())
     }
-}
-
-/// Why an action waits, or is left to a human.
-pub(super) fn over_the_limit(limit_per_hour: i32) -> String {
-    format!("over the limit of {limit_per_hour} deeds per hour")
-}
-
-async fn admit(tx: &mut Connection, claimed: &Claimed) -> Result<Admission, JournalError> {
-    let own = sqlx::query!(
-        r"
-        SELECT limit_per_hour, on_limit, started_at, deed
-        FROM actions
-        WHERE id = $1
-        ",
-        claimed.id,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    // Parking changes nothing at Konnect, so it needs no brake.
-    if own.limit_per_hour == 0 || own.started_at.is_some() || own.deed == "park" {
-        return Ok(Admission::Granted);
-    }
-    // The deed that makes room when it is an hour old: the limit-th youngest.
-    let wait = sqlx::query_scalar!(
-        r#"
-        SELECT EXTRACT(EPOCH FROM started_at + interval '1 hour' - now())::float8 AS "wait!"
-        FROM actions
-        WHERE rule = $1 AND deed <> 'park' AND started_at > now() - interval '1 hour'
-        ORDER BY started_at DESC
-        OFFSET $2
-        LIMIT 1
-        "#,
-        claimed.rule,
-        i64::from(own.limit_per_hour) - 1,
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    Ok(match wait {
-        None => Admission::Granted,
-        Some(_) if own.on_limit == "park" => Admission::Parked {
-            limit_per_hour: own.limit_per_hour,
-        },
-        Some(wait) => Admission::Delayed {
-            wait: Duration::try_from_secs_f64(wait).unwrap_or_default(),
-            limit_per_hour: own.limit_per_hour,
-        },
-    })
 }

@@ -202,11 +202,23 @@ async fn insert(
         INSERT INTO actions (
             id, rule, deed, deed_key, spec, target_kind, target_id, portal_id, application_id,
             signal, signal_key, state, causes, facts, chain_id, step, waits_for,
-            limit_per_hour, on_limit, next_attempt_at
+            limit_per_hour, on_limit, waits_on, next_attempt_at
         )
         SELECT
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-            $18, $19, now()
+            $18, $19, waits.what, CASE WHEN waits.what IS NULL THEN now() ELSE 'infinity' END
+        FROM (
+            SELECT CASE
+                WHEN $12 = 'shadow' THEN NULL
+                WHEN EXISTS (
+                    SELECT
+                    FROM actions before
+                    WHERE before.id = $17 AND NOT usher_lets_go_on(before.state, before.deed)
+                ) THEN 'step'
+                -- Parking changes nothing at Konnect, so it needs no brake.
+                WHEN $18 > 0 AND $3 <> 'park' THEN 'limit'
+            END AS what
+        ) AS waits
         WHERE $12 = 'shadow'
             OR NOT EXISTS (
                 SELECT

@@ -350,6 +350,7 @@ async fn release(tx: &mut Connection, id: Uuid) -> Result<(), JournalError> {
         SET
             state = 'planned',
             reason = NULL,
+            waits_on = NULL,
             next_attempt_at = now(),
             -- A human let it through: the limit counts it, but does not hold it up.
             started_at = COALESCE(started_at, now()),

@@ -16,7 +16,7 @@ use crate::act::deeds::{Bench, Outcome, status};
 use crate::act::outcome::Ending;
 use crate::act::seen::Seen;
 use crate::act::trouble::Trouble;
-use crate::act::{DeedSpec, Queue, Target, TeamRef, Worker};
+use crate::act::{ActionState, DeedSpec, Queue, Target, TeamRef, Worker};
 use crate::event::{EventId, Signal, SignalKind, render};
 use crate::journal::JournalError;
 
@@ -34,6 +34,8 @@ struct Past {
     let_through: bool,
     /// Whether a person said no to it since.
     is_vetoed: bool,
+    /// Writes to the same target within a day, whichever rules asked for them.
+    written_today: i64,
 }
 
 impl Worker {
@@ -77,6 +79,7 @@ impl Worker {
                     excerpt: Arc::clone(&excerpt),
                     own: one.is_own(),
                     is_vetoed: past.is_vetoed,
+                    written_today: past.written_today,
                     earlier: past.earlier,
                     rules: Arc::clone(&rules),
                 };
@@ -99,10 +102,28 @@ impl Worker {
         })
     }
 
+    /// Why an action is left to a person whose target was written to over and over: two rules may undo each other's
+    /// deeds. Whoever is to lose access does so all the same.
+    fn over_subject_limit(&self, claimed: &Claimed, case: &Case) -> Option<Ending> {
+        let limit = self.limit_per_subject;
+        let is_over = limit > 0 && case.written_today >= i64::from(limit);
+        (is_over && !claimed.write_sent && !claimed.deed.takes_away()).then(|| Ending {
+            state: ActionState::Parked,
+            reason: Some(format!(
+                "over the limit of {limit} deeds per day for one {}",
+                claimed.target.kind()
+            )),
+            report: None,
+        })
+    }
+
     /// Why the directory alone says no; none where it says yes, or may be behind.
     pub(super) fn free_objection(&self, claimed: &Claimed, case: &Case) -> Option<Ending> {
         if case.is_vetoed {
             return Some(Ending::unwanted("somebody said no to it".to_owned(), None));
+        }
+        if let Some(parked) = self.over_subject_limit(claimed, case) {
+            return Some(parked);
         }
         if claimed.write_sent || !case.comes_again() {
             return None;
@@ -293,6 +314,7 @@ impl Queue {
                 earlier: Vec::new(),
                 let_through: row.let_through,
                 is_vetoed: row.is_vetoed,
+                written_today: row.written_today,
             });
             let Some(spec) = row.spec else { continue };
             match serde_json::from_value(spec) {

@@ -238,6 +238,7 @@ impl Queue {
             FROM actions
             -- What is due already and was not claimed waits for another action.
             WHERE state IN ('planned', 'running') AND next_attempt_at > now()
+                AND next_attempt_at < 'infinity'
             ",
         )
         .fetch_one(self.pool())

@@ -20,6 +20,7 @@ mod forget;
 mod gather;
 mod intervene;
 mod judge;
+mod limit;
 mod list;
 mod listened;
 mod notify;

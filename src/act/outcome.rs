@@ -120,6 +120,11 @@ impl Queue {
                 told.extend(cancelled);
             }
         }
+        let done = told.iter().filter(|told| {
+            told.state == ActionState::Done
+                || (told.state == ActionState::Parked && told.deed == "park")
+        });
+        go_on(&mut tx, &done.map(|told| told.id).collect::<Vec<_>>()).await?;
         if !told.is_empty() {
             self.tell(&mut tx, &told, now).await?;
         }
@@ -167,13 +172,28 @@ impl Queue {
     }
 
     /// Cancels what waits for an action that ended badly while its follower was being written, and
-    /// so was not seen; says how many.
-    pub(super) async fn cancel_stranded(&self) -> Result<usize, JournalError> {
+    /// so was not seen; lets go on what waits for one that was done meanwhile. Says how many were cancelled. Of actions
+    /// that ended before `within` nobody is left over.
+    pub(super) async fn cancel_stranded(&self, within: Duration) -> Result<usize, JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
-        let told = stranded(&mut tx).await?;
+        let told = stranded(&mut tx, within).await?;
+        let left = sqlx::query_scalar!(
+            r"
+            SELECT before.id
+            FROM actions before
+            JOIN actions a ON a.waits_for = before.id
+            WHERE before.state = 'done' AND before.updated_at > now() - make_interval(secs => $1)
+                AND a.waits_on = 'step' AND a.state = 'planned'
+            ",
+            within.as_secs_f64(),
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        go_on(&mut tx, &left).await?;
         if told.is_empty() {
+            tx.commit().await?;
             return Ok(0);
         }
         self.tell(&mut tx, &told, now).await?;
@@ -365,6 +385,34 @@ async fn judge_again(tx: &mut Connection, settlements: &[&Settlement]) -> Result
     Ok(())
 }
 
+/// Lets go on what waited for a step that was done: to its turn, where the rule has a limit.
+async fn go_on(tx: &mut Connection, done: &[Uuid]) -> Result<(), JournalError> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r"
+        UPDATE actions
+        SET
+            waits_on = waits.what,
+            next_attempt_at = CASE WHEN waits.what IS NULL THEN now() ELSE 'infinity' END
+        FROM actions AS mine
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN mine.limit_per_hour > 0 AND mine.started_at IS NULL AND mine.deed <> 'park'
+                THEN 'limit'
+            END AS what
+        ) AS waits
+        WHERE actions.id = mine.id AND mine.waits_for = ANY($1) AND mine.state = 'planned'
+            AND mine.waits_on = 'step'
+        ",
+        done,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Cancels all that waited, directly or not, for the action that ended badly.
 pub(super) async fn cancel_followers(
     tx: &mut Connection,
@@ -406,16 +454,17 @@ pub(super) async fn cancel_followers(
     .collect()
 }
 
-async fn stranded(tx: &mut Connection) -> Result<Vec<Told>, JournalError> {
+async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<Told>, JournalError> {
     sqlx::query_as!(
         ToldRow,
         r#"
         WITH stranded AS (
             SELECT a.id, format('%s before it was %s', before.deed, before.state) AS why
-            FROM actions a
-            JOIN actions before ON before.id = a.waits_for
+            FROM actions before
+            JOIN actions a ON a.waits_for = before.id
             WHERE a.state IN ('planned', 'parked')
                 AND before.state IN ('refused', 'failed', 'cancelled')
+                AND before.updated_at > now() - make_interval(secs => $1)
             FOR UPDATE OF a SKIP LOCKED
         )
         UPDATE actions
@@ -432,6 +481,7 @@ async fn stranded(tx: &mut Connection) -> Result<Vec<Told>, JournalError> {
             signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
             causes AS "causes!", revision AS "revision!", report
         "#,
+        within.as_secs_f64(),
     )
     .fetch_all(tx)
     .await?

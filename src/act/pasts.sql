@@ -47,7 +47,13 @@ SELECT
         FROM vetoes v
         WHERE v.portal_id = a.portal_id AND v.target_id = a.target_id
             AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
-    ) AS "is_vetoed!"
+    ) AS "is_vetoed!",
+    (
+        SELECT count(*)
+        FROM actions written
+        WHERE written.portal_id = a.portal_id AND written.target_id = a.target_id AND written.id <> a.id
+            AND written.write_sent_at > now() - interval '24 hours'
+    ) AS "written_today!"
 FROM actions a
 LEFT JOIN (done JOIN actions before ON before.id = done.id
         -- One that is under way may be done by the time that the API is asked.

@@ -102,11 +102,12 @@ impl Queue {
             r#"
             SELECT
                 a.id, a.waits_for, a.deed, a.portal_id,
-                -- The limit of a rule puts off what was never started, a far date anything.
-                a.state = 'planned' AND (
-                    (a.started_at IS NULL AND a.next_attempt_at > now() + interval '1 second')
-                    OR a.next_attempt_at > now() + interval '2 minutes'
-                ) AS "delayed!",
+                -- The limit of a rule puts off who was told so, a far date anything.
+                a.state = 'planned' AND CASE a.waits_on
+                    WHEN 'limit' THEN a.reason IS NOT NULL
+                    WHEN 'step' THEN false
+                    ELSE a.next_attempt_at > now() + interval '2 minutes'
+                END AS "delayed!",
                 COALESCE(before.state = 'parked' AND before.deed <> 'park', false) AS "held_up!"
             FROM actions a
             LEFT JOIN actions before ON before.id = a.waits_for

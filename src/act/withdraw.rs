@@ -141,7 +141,16 @@ impl Queue {
                 -- Whoever has it in hand counts once more.
                 state = CASE WHEN state = 'running' THEN state ELSE 'planned' END,
                 reason = CASE WHEN state = 'running' THEN reason END,
-                next_attempt_at = CASE WHEN state = 'running' THEN next_attempt_at ELSE now() END,
+                waits_on = CASE
+                    WHEN state = 'running' THEN NULL
+                    WHEN waits_on = 'step' THEN 'step'
+                    WHEN changed.per_hour > 0 AND deed <> 'park' THEN 'limit'
+                END,
+                next_attempt_at = CASE
+                    WHEN state = 'running' THEN next_attempt_at
+                    WHEN waits_on = 'step' OR (changed.per_hour > 0 AND deed <> 'park') THEN 'infinity'
+                    ELSE now()
+                END,
                 updated_at = now()
             FROM changed
             WHERE actions.id = changed.id

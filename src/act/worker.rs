@@ -44,6 +44,9 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 const GATHER_FOR: Duration = Duration::from_millis(10);
 /// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
 const STRANDED_EVERY: Duration = Duration::from_secs(5);
+/// How long ago what it waits for may have ended.
+const STRANDED_WITHIN: Duration = Duration::from_mins(2);
+const EVER: Duration = Duration::from_hours(24 * 365 * 100);
 /// The times that the worker goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
@@ -115,6 +118,8 @@ pub struct Worker {
     /// By which everything is decided once more right before it is done.
     pub(super) rules: Option<watch::Receiver<Arc<RuleSet>>>,
     in_hand: usize,
+    /// Writes to one target in a day; 0 means any number.
+    pub(super) limit_per_subject: u32,
 }
 
 impl Worker {
@@ -136,7 +141,15 @@ impl Worker {
             pause: Pause::new(timings.probe_every),
             rules: None,
             in_hand: MIN_IN_HAND,
+            limit_per_subject: 0,
         }
+    }
+
+    /// Leaves to a person what would be more than so many writes to one target in a day; 0 means any number.
+    #[must_use]
+    pub fn with_subject_limit(mut self, per_day: u32) -> Self {
+        self.limit_per_subject = per_day;
+        self
     }
 
     /// Decides by these rules whether a deed is still wanted, right before it is done.
@@ -200,12 +213,15 @@ impl Worker {
 
     /// Looks now and then for what waits in vain.
     async fn cancel_stranded(&self, stop: &CancellationToken) {
+        // An earlier process may have left some.
+        let mut within = EVER;
         loop {
-            if let Err(error) = self.queue.cancel_stranded().await {
-                debug!(
+            match self.queue.cancel_stranded(within).await {
+                Ok(_) => within = STRANDED_WITHIN,
+                Err(error) => debug!(
                     error = error.chain(),
                     "could not look for what waits in vain"
-                );
+                ),
             }
             if wait(STRANDED_EVERY, stop).await {
                 return;
@@ -233,11 +249,13 @@ impl Worker {
             // Begun before the look, so that nothing enqueued in between is slept through.
             let woken = self.queue.woken();
             match self.claim(places.num_permits()).await {
-                Ok(claimed) if claimed.is_empty() => {
+                Ok((claimed, is_left)) if claimed.is_empty() => {
                     drop(places);
-                    self.rest(woken, stop).await;
+                    if !is_left {
+                        self.rest(woken, stop).await;
+                    }
                 }
-                Ok(claimed) => {
+                Ok((claimed, _)) => {
                     let Some(places) = places.split(claimed.len()) else {
                         continue;
                     };
@@ -253,11 +271,14 @@ impl Worker {
         }
     }
 
-    /// Claims what is due, and of each kind that is forbidden one where it is time to try it.
-    async fn claim(&self, at_most: usize) -> Result<Vec<Claimed>, JournalError> {
+    /// Claims what is due, and of each kind that is forbidden one where it is time to try it; says whether more is
+    /// to be told why it waits.
+    async fn claim(&self, at_most: usize) -> Result<(Vec<Claimed>, bool), JournalError> {
         let lease = self.timings.lease;
         let rules = self.live_rules();
         let rules = rules.as_deref();
+        let held = self.pause.held();
+        let is_left = self.queue.let_start(rules, &held).await?;
         let mut claimed = Vec::new();
         for kind in self.pause.due().into_iter().take(at_most) {
             let one = self
@@ -285,7 +306,7 @@ impl Worker {
             }
             Err(error) => return Err(error),
         }
-        Ok(claimed)
+        Ok((claimed, is_left))
     }
 
     /// The rules whose deeds it may do; none means those of all.

@@ -186,6 +186,7 @@ impl Parts {
             act::Timings::default(),
         )
         .with_rules(self.rules.subscribe())
+        .with_subject_limit(self.config.rules.limit_per_subject_per_day)
         .with_notify(self.config.notify.clone())
         .with_rate(self.config.konnect.requests_per_second);
         let stopping = lifecycle.stopping();

@@ -232,12 +232,24 @@ impl Default for SpoolConfig {
     }
 }
 
-/// `rules`: where the rules file is.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// `rules`: where the rules file is, and what bounds all rules together.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RulesConfig {
     /// A YAML file; without it nothing is decided.
     pub path: Option<PathBuf>,
+    /// Writes to one developer or registration in 24 hours, whichever rules ask for them; one more that does not
+    /// take access away is left to a person. 0 means any number.
+    pub limit_per_subject_per_day: u32,
+}
+
+impl Default for RulesConfig {
+    fn default() -> Self {
+        Self {
+            path: None,
+            limit_per_subject_per_day: 20,
+        }
+    }
 }
 
 /// `notify`: notices of decisions.

@@ -1,5 +1,6 @@
 //! The action queue and its worker against a real Postgres and the emulated Konnect.
 
+mod limits;
 mod queue;
 mod teams;
 mod trouble;

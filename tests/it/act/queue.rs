@@ -40,8 +40,7 @@ async fn the_limit_of_a_rule_delays_or_parks(pool: PgPool) {
             let deadline = Instant::now() + Duration::from_secs(10);
             loop {
                 let (due, state) = sqlx::query_as::<_, (bool, String)>(
-                    "SELECT next_attempt_at < now() + interval '50 minutes', state
-                    FROM actions WHERE id = $1",
+                    "SELECT reason IS NULL, state FROM actions WHERE id = $1",
                 )
                 .bind(ids[1])
                 .fetch_one(stage.journal.pool())

@@ -1,0 +1,17 @@
+-- What an action waits for, so that whatever waits costs nothing until that comes. Such an action is due never:
+-- an usher from before this column claims it no more than a newer one does.
+ALTER TABLE actions ADD COLUMN waits_on text CHECK (waits_on IN ('step', 'limit'));
+COMMENT ON COLUMN actions.waits_on
+IS 'step: the deed before it; limit: its turn within the limit of its rule; null where it is due at next_attempt_at';
+
+-- Whose turn comes next.
+CREATE INDEX actions_limited ON actions (rule, id) WHERE waits_on = 'limit' AND state = 'planned';
+-- Who has not been told yet why they wait.
+CREATE INDEX actions_limited_untold ON actions (rule, id)
+WHERE waits_on = 'limit' AND state = 'planned' AND reason IS NULL;
+
+-- Whether an action that ended so lets what follows it go on: a deed that parks is carried out by parking.
+CREATE FUNCTION usher_lets_go_on(state text, deed text) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT state = 'done' OR (state = 'parked' AND deed = 'park') $$;
+COMMENT ON FUNCTION usher_lets_go_on (text, text) IS 'Whether an action in this state lets the next deed of its rule start';

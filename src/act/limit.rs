@@ -1,0 +1,287 @@
+//! The limit of a rule: whose turn it is, counted over the deeds of the last hour. What waits for its turn is not
+//! due and costs nothing; as many of the oldest are let start as places are free.
+
+use uuid::Uuid;
+
+use crate::act::told::{Told, ToldRow};
+use crate::act::{Kind, Queue};
+use crate::journal::{Connection, JournalError};
+
+/// The first key of the advisory locks that count a rule's deeds one after the other.
+const LIMIT_LOCK: i32 = 0x7573_6861;
+/// Actions that are told in one transaction why they wait, or left to a person.
+const AT_ONCE: i64 = 1000;
+
+/// Why an action waits, or is left to a human.
+pub(super) fn over_the_limit(limit_per_hour: i32) -> String {
+    format!("over the limit of {limit_per_hour} deeds per hour")
+}
+
+impl Queue {
+    /// Lets start what waits for its turn, as far as the limits of `rules` have room; none means all rules. Deeds of
+    /// the `held` kinds take up no place. Says whether more is left to be told.
+    pub(super) async fn let_start(
+        &self,
+        rules: Option<&[String]>,
+        held: &[Kind],
+    ) -> Result<bool, JournalError> {
+        let mut is_left = false;
+        for rule in self.limited(rules).await? {
+            is_left |= self.let_start_of(&rule, held).await?;
+        }
+        Ok(is_left)
+    }
+
+    /// The rules of which something waits for its turn; none while a person lets nothing be done.
+    async fn limited(&self, rules: Option<&[String]>) -> Result<Vec<String>, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            WITH RECURSIVE waiting AS (
+                (
+                    SELECT rule
+                    FROM actions
+                    WHERE waits_on = 'limit' AND state = 'planned'
+                    ORDER BY rule
+                    LIMIT 1
+                )
+                UNION ALL
+                SELECT (
+                    SELECT a.rule
+                    FROM actions a
+                    WHERE a.waits_on = 'limit' AND a.state = 'planned' AND a.rule > waiting.rule
+                    ORDER BY a.rule
+                    LIMIT 1
+                )
+                FROM waiting
+                WHERE waiting.rule IS NOT NULL
+            )
+            SELECT rule AS "rule!"
+            FROM waiting
+            WHERE rule IS NOT NULL AND ($1::text[] IS NULL OR rule = ANY($1))
+                AND NOT EXISTS (SELECT FROM action_pauses WHERE resumed_at IS NULL)
+            "#,
+            rules,
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    async fn let_start_of(&self, rule: &str, held: &[Kind]) -> Result<bool, JournalError> {
+        if !self.has_news(rule).await? {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        self.journal.ensure_partitions([now]).await?;
+        let mut tx = self.pool().begin().await?;
+        // Two workers that count at once would both find room for one.
+        sqlx::query!(
+            "SELECT pg_advisory_xact_lock($1, hashtext($2))",
+            LIMIT_LOCK,
+            rule
+        )
+        .execute(&mut *tx)
+        .await?;
+        let Some(places) = places(&mut tx, rule).await? else {
+            return Ok(false);
+        };
+        let is_full = start(&mut tx, rule, places.free, held).await? == places.free;
+        let reason = over_the_limit(places.limit_per_hour);
+        let mut parked = Vec::new();
+        let mut told = 0;
+        if is_full && places.parks {
+            parked = park(&mut tx, rule, &reason).await?;
+            told = parked.len();
+        } else if is_full {
+            told = say_why(&mut tx, rule, &reason).await?;
+        }
+        if !parked.is_empty() {
+            self.tell(&mut tx, &parked, now).await?;
+        }
+        tx.commit().await?;
+        if !parked.is_empty() {
+            self.told(&parked);
+        }
+        Ok(i64::try_from(told) == Ok(AT_ONCE))
+    }
+
+    /// Whether a place of a rule is free, or somebody has not been told yet why they wait.
+    async fn has_news(&self, rule: &str) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT
+                EXISTS (
+                    SELECT
+                    FROM actions
+                    WHERE waits_on = 'limit' AND state = 'planned' AND reason IS NULL AND rule = $1
+                )
+                OR NOT EXISTS (
+                    SELECT
+                    FROM actions
+                    WHERE rule = $1 AND deed <> 'park' AND started_at > now() - interval '1 hour'
+                    ORDER BY started_at DESC
+                    -- The deed that makes room when it is an hour old: the limit-th youngest.
+                    OFFSET (
+                        SELECT GREATEST(limit_per_hour - 1, 0)
+                        FROM actions
+                        WHERE waits_on = 'limit' AND state = 'planned' AND rule = $1
+                        ORDER BY id
+                        LIMIT 1
+                    )
+                    LIMIT 1
+                ) AS "has_news!"
+            "#,
+            rule,
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+}
+
+/// What a rule has room for.
+struct Places {
+    free: i64,
+    limit_per_hour: i32,
+    /// Whether the rest is left to a human.
+    parks: bool,
+}
+
+/// The places that are free, by the limit of whoever waits for longest; none where nobody waits.
+async fn places(tx: &mut Connection, rule: &str) -> Result<Option<Places>, JournalError> {
+    let row = sqlx::query!(
+        r#"
+        SELECT
+            limit_per_hour,
+            on_limit,
+            limit_per_hour - (
+                SELECT count(*)
+                FROM actions
+                WHERE rule = $1 AND deed <> 'park' AND started_at > now() - interval '1 hour'
+            ) AS "free!"
+        FROM actions
+        WHERE waits_on = 'limit' AND state = 'planned' AND rule = $1
+        ORDER BY id
+        LIMIT 1
+        "#,
+        rule,
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|row| Places {
+        free: row.free.max(0),
+        limit_per_hour: row.limit_per_hour,
+        parks: row.on_limit == "park",
+    }))
+}
+
+/// Lets the oldest start that wait for their turn; says how many.
+async fn start(
+    tx: &mut Connection,
+    rule: &str,
+    free: i64,
+    held: &[Kind],
+) -> Result<i64, JournalError> {
+    let (deeds, portals): (Vec<String>, Vec<Uuid>) = held
+        .iter()
+        .map(|kind| (kind.deed.to_owned(), kind.portal_id))
+        .unzip();
+    let done = sqlx::query!(
+        r"
+        WITH next AS MATERIALIZED (
+            SELECT a.id
+            FROM actions a
+            WHERE a.waits_on = 'limit' AND a.state = 'planned' AND a.rule = $1
+                AND NOT EXISTS (
+                    SELECT
+                    FROM UNNEST($3::text[], $4::uuid[]) AS held (deed, portal_id)
+                    WHERE held.deed = a.deed AND held.portal_id = a.portal_id
+                )
+            ORDER BY a.id
+            LIMIT $2
+            FOR UPDATE OF a SKIP LOCKED
+        )
+        UPDATE actions
+        SET
+            started_at = now(),
+            waits_on = NULL,
+            next_attempt_at = now(),
+            -- It may have waited before.
+            reason = NULL,
+            updated_at = now()
+        FROM next
+        WHERE actions.id = next.id
+        ",
+        rule,
+        free,
+        &deeds,
+        &portals,
+    )
+    .execute(tx)
+    .await?;
+    Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
+}
+
+/// Leaves to a human what waits for its turn in vain.
+async fn park(tx: &mut Connection, rule: &str, reason: &str) -> Result<Vec<Told>, JournalError> {
+    sqlx::query_as!(
+        ToldRow,
+        r#"
+        WITH rest AS MATERIALIZED (
+            SELECT id
+            FROM actions
+            WHERE waits_on = 'limit' AND state = 'planned' AND rule = $1
+            ORDER BY id
+            LIMIT $3
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE actions
+        SET
+            state = 'parked',
+            reason = $2,
+            waits_on = NULL,
+            next_attempt_at = now(),
+            revision = revision + 1,
+            updated_at = now()
+        FROM rest
+        WHERE actions.id = rest.id
+        RETURNING
+            actions.id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
+            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
+            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
+            causes AS "causes!", revision AS "revision!", report
+        "#,
+        rule,
+        reason,
+        AT_ONCE,
+    )
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+/// Says why it waits for its turn; how many were told.
+async fn say_why(tx: &mut Connection, rule: &str, reason: &str) -> Result<usize, JournalError> {
+    let done = sqlx::query!(
+        r"
+        WITH rest AS MATERIALIZED (
+            SELECT id
+            FROM actions
+            WHERE waits_on = 'limit' AND state = 'planned' AND reason IS NULL AND rule = $1
+            ORDER BY id
+            LIMIT $3
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE actions
+        SET reason = $2, updated_at = now()
+        FROM rest
+        WHERE actions.id = rest.id
+        ",
+        rule,
+        reason,
+        AT_ONCE,
+    )
+    .execute(tx)
+    .await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
