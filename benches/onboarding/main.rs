@@ -32,17 +32,21 @@ async fn main() -> Result<()> {
     let Arguments {
         quick, postgres, ..
     } = Arguments::parse();
-    let (newcomers, hints, old) = if quick {
-        (1_000, 5, 100_000)
+    let (newcomers, hints, crowd, old) = if quick {
+        (1_000, 5, 10_000, 100_000)
     } else {
-        (10_000, 100, 2_000_000)
+        (10_000, 100, 100_000, 2_000_000)
     };
     progress(&format!("{newcomers} newcomers"));
     let mut scene = Scene::set(&database(&postgres).await?, newcomers).await?;
     let answered = scene.newcomers(newcomers).await?;
     let memory = scene.peak_memory()?;
     progress(&format!("{answered:?}; {hints} hints"));
-    let hints = scene.hints(hints).await?;
+    let times = hints;
+    let hints = scene.hints(times).await?;
+    progress(&format!("{crowd} behind a limit"));
+    scene.crowd(crowd).await?;
+    let crowded = scene.hints(times.min(20)).await?;
     scene.strike().await?;
     progress(&format!("{old} old entries"));
     let mut scene = Scene::set(&database(&postgres).await?, 0).await?;
@@ -57,6 +61,9 @@ async fn main() -> Result<()> {
         "hints": hints.len(),
         "hint_p50_ms": quantile(&hints, 50).as_millis(),
         "hint_p99_ms": quantile(&hints, 99).as_millis(),
+        "crowd": crowd,
+        "crowd_hint_p50_ms": quantile(&crowded, 50).as_millis(),
+        "crowd_hint_p99_ms": quantile(&crowded, 99).as_millis(),
         "old_entries": old,
         "old_entries_per_second": flooded.rate,
         "people": flooded.waits.len(),

@@ -35,6 +35,10 @@ rules:
     when: developer.status == "pending" && domain(developer.email) in lists.partners
     then: [approve_developer, {add_to_team: Partners}]
     limit_per_hour: 0
+  - name: crowd
+    on: application.created
+    then: [reject_developer]
+    limit_per_hour: 10
 "#;
 
 /// A running usher, its Konnect and its database.
@@ -155,6 +159,26 @@ impl Scene {
         }
         waits.sort();
         Ok(waits)
+    }
+
+    /// Has so many deeds wait for their turn within the limit of another rule.
+    pub(crate) async fn crowd(&self, many: i64) -> Result<()> {
+        let crowd = "INSERT INTO actions (
+                id, rule, deed, deed_key, spec, target_kind, target_id, portal_id, signal, signal_key,
+                state, causes, facts, chain_id, step, limit_per_hour, on_limit, next_attempt_at, waits_on
+            )
+            SELECT
+                gen_random_uuid(), 'crowd', 'reject_developer', 'reject_developer',
+                '{\"deed\": \"reject_developer\"}', 'developer', gen_random_uuid(), $1,
+                'application.created', number::text, 'planned', '{}', '{}', gen_random_uuid(), 0, 10,
+                'delay', 'infinity', 'limit'
+            FROM generate_series(1, $2) AS number";
+        sqlx::query(crowd)
+            .bind(PORTAL)
+            .bind(many)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// Pours `entries` of last week through the door, while people sign up one after the other, and
