@@ -157,6 +157,7 @@ fn newcomer() -> Facts {
         event: None,
         now,
         is_again: false,
+        is_forgotten: false,
     }
 }
 

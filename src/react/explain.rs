@@ -18,8 +18,9 @@ use crate::rules::{self, Decision, DeveloperFacts, Explanation, Facts, Mode, Rul
 /// Past actions are listed up to this many for each of developer, application and registration.
 const MAX_PAST: i64 = 100;
 
-/// Why nothing is done about somebody, whatever the rules say.
-pub(super) const FORGOTTEN: &str = "they were forgotten: nothing is decided about them";
+/// Why most of what rules say comes to nothing.
+const FORGOTTEN: &str = "they were forgotten: nothing but access is taken away from them, by rules that ask for no name \
+                         and no address";
 
 /// One person of one portal.
 #[derive(Debug)]
@@ -166,7 +167,7 @@ impl Explainer<'_> {
         }
         Ok(ExplainedSignal {
             about,
-            settled: settled.or_else(|| gathered.is_forgotten.then(|| FORGOTTEN.to_owned())),
+            settled: settled.or_else(|| gathered.facts.is_forgotten.then(|| FORGOTTEN.to_owned())),
             cut: gathered.facts.cut(),
             rules: explained,
             signal,

@@ -15,7 +15,6 @@ use crate::directory::Directory;
 use crate::event::{EventId, Kind, Signal, SignalKind};
 use crate::journal::{EventFilter, Journal, JournalError, NoWindow, Position, StoredEvent};
 use crate::react::custom;
-use crate::react::explain::FORGOTTEN;
 use crate::react::meaning::{as_fact, data, meaning};
 use crate::rules::{Decision, Deed, Facts, Mode, Outcome, RuleSet, TeamRef, decide};
 
@@ -195,7 +194,6 @@ impl<'a> Trial<'a> {
             status,
         };
         let gathered = gather_past(self.rooms, &signal, evidence, meaning.own, past).await?;
-        let is_forgotten = gathered.is_forgotten;
         let today = gathered.facts;
         let mut facts = today.clone();
         if let SignalKind::Custom(_) = signal.kind {
@@ -207,9 +205,7 @@ impl<'a> Trial<'a> {
         }
         let try_on = |rules: &&RuleSet| {
             let outcomes = decide(rules, &facts).into_iter();
-            outcomes
-                .map(|outcome| tried(outcome, &today, is_forgotten))
-                .collect()
+            outcomes.map(|outcome| tried(outcome, &today)).collect()
         };
         Ok(Some(Tried {
             by: sets.iter().map(try_on).collect(),
@@ -319,9 +315,8 @@ fn set_status(facts: &mut Facts, signal: &Signal, status: Option<&str>) {
     }
 }
 
-fn tried(outcome: Outcome, today: &Facts, is_forgotten: bool) -> RuleTried {
+fn tried(outcome: Outcome, today: &Facts) -> RuleTried {
     let outlook = match outcome.result {
-        Decision::Matched { .. } if is_forgotten => Outlook::Skip(FORGOTTEN.to_owned()),
         Decision::NotMatched { reason } => Outlook::Skip(reason),
         Decision::Overruled { by, reason } => Outlook::Skip(format!("overruled by {by}: {reason}")),
         Decision::Matched { deeds } => {

@@ -64,7 +64,7 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
         .filter(|rule| hears(rule, facts))
         .map(|rule| (rule, applies(rule, facts, &context)))
         .collect();
-    let overruled = settle(&candidates);
+    let overruled = settle(&candidates, facts);
     // The rule that does a deed, and where its outcome stands.
     let mut owners: HashMap<&Deed, (usize, usize)> = HashMap::new();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(candidates.len());
@@ -79,7 +79,7 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
             },
             (Ok(()), None) => {
                 let mut deeds = Vec::with_capacity(rule.then.len());
-                for (position, deed) in rule.then.iter().enumerate() {
+                for (position, deed) in allowed(rule, facts).enumerate() {
                     let mut owned_by = None;
                     // A notice says which rule answered: each has its own.
                     let is_shared = !matches!(deed, Deed::Notify { .. });
@@ -155,11 +155,33 @@ fn before_the_condition(rule: &Rule, facts: &Facts) -> impl Iterator<Item = Stri
         !facts.is_again && schema::is_event_alone(&facts.signal.kind) && is_older(facts, rule);
     let own = own.then_some("usher or Konnect caused it, and the rule has no include_own");
     let old = old.then_some("the event is older than the rule's max_age");
-    own.into_iter().chain(old).map(str::to_owned)
+    let spared = spared(rule, facts);
+    own.into_iter().chain(old).chain(spared).map(str::to_owned)
+}
+
+/// Why a rule leaves somebody alone who was forgotten. Their name and address are gone: to a condition they would
+/// look like a stranger's.
+fn spared(rule: &Rule, facts: &Facts) -> Option<&'static str> {
+    if !facts.is_forgotten {
+        return None;
+    }
+    if !rule.then.iter().any(Deed::takes_away) {
+        return Some("they were forgotten: nothing but access is taken away from them");
+    }
+    rule.asks_who()
+        .then_some("they were forgotten, and the condition asks for a name or an address")
+}
+
+/// The deeds of a rule that may be done to whoever it is about: to somebody who was forgotten none that gives
+/// or refuses.
+fn allowed<'r>(rule: &'r Rule, facts: &Facts) -> impl Iterator<Item = &'r Deed> {
+    let any = !facts.is_forgotten;
+    let deeds = rule.then.iter();
+    deeds.filter(move |deed| any || deed.takes_away() || deed.only_tells())
 }
 
 fn after_the_condition(rule: &Rule, facts: &Facts) -> Option<String> {
-    let deed = rule.then.iter().find(|deed| !has_target(deed, facts))?;
+    let deed = allowed(rule, facts).find(|deed| !has_target(deed, facts))?;
     Some(format!("there is nobody to {}", deed.name()))
 }
 
@@ -189,7 +211,7 @@ struct Defeat {
 
 /// Finds the live rules that a stronger one overrules, by their index. A rule that is itself
 /// overruled overrules nobody.
-fn settle(candidates: &[(&Rule, Result<(), String>)]) -> HashMap<usize, Defeat> {
+fn settle(candidates: &[(&Rule, Result<(), String>)], facts: &Facts) -> HashMap<usize, Defeat> {
     let mut contenders: Vec<(usize, &Rule)> = candidates
         .iter()
         .enumerate()
@@ -200,14 +222,14 @@ fn settle(candidates: &[(&Rule, Result<(), String>)]) -> HashMap<usize, Defeat> 
     contenders.sort_by_key(|(_, rule)| {
         (
             Reverse(rule.priority),
-            Reverse(rule.then.iter().any(Deed::refuses)),
+            Reverse(allowed(rule, facts).any(Deed::refuses)),
         )
     });
     // The first rule to want a deed stands for all that do.
     let mut standing: HashMap<Deed, &Rule> = HashMap::new();
     let mut overruled = HashMap::new();
     for (index, rule) in contenders {
-        let opposition = rule.then.iter().find_map(|deed| {
+        let opposition = allowed(rule, facts).find_map(|deed| {
             let mut opposites = deed.opposites().into_iter();
             let winner = opposites.find_map(|opposite| standing.get(&opposite).copied())?;
             Some((deed, winner))
@@ -222,7 +244,7 @@ fn settle(candidates: &[(&Rule, Result<(), String>)]) -> HashMap<usize, Defeat> 
                 },
             );
         } else {
-            for deed in &rule.then {
+            for deed in allowed(rule, facts) {
                 standing.entry(deed.stance()).or_insert(rule);
             }
         }
@@ -281,6 +303,7 @@ mod tests {
             event: None,
             now: now(),
             is_again: false,
+            is_forgotten: false,
         }
     }
 
@@ -412,6 +435,33 @@ rules:
             .collect();
         let first = Some("one".to_owned());
         assert_eq!(owned, [[None, None], [first, None]]);
+    }
+
+    #[test]
+    fn who_was_forgotten_loses_access_by_rules_that_ask_for_no_name_and_gets_nothing() {
+        let rules = file(
+            "registration.requested",
+            &[
+                "keep | priority: 5; then: [approve_developer]",
+                "leavers | when: developer.status == 'pending'; then: [revoke_developer, {add_to_team: Alumni}, {park: left}]",
+                "strangers | when: domain(developer.email) != 'arsenal.com'; then: [{remove_from_team: Partners}]",
+                "nameless | when: application.owner.name == ''; then: [{remove_from_team: Guests}]",
+                "refuse | then: [reject_developer]",
+            ],
+        );
+        let mut facts = request(true);
+        facts.is_forgotten = true;
+        if let Some(developer) = &mut facts.developer {
+            developer.email.clear();
+            developer.full_name.clear();
+        }
+        let nothing = "no: they were forgotten: nothing but access is taken away from them";
+        let asks = "no: they were forgotten, and the condition asks for a name or an address";
+        let expected = format!(
+            "live keep: {nothing}\nlive leavers: revoke_developer, park left\nlive strangers: {asks}\n\
+             live nameless: {asks}\nlive refuse: {nothing}"
+        );
+        assert_eq!(told(&rules, &facts), expected);
     }
 
     #[test]

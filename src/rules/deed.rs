@@ -150,6 +150,19 @@ impl Deed {
         )
     }
 
+    /// Whether the deed takes away access that somebody has.
+    pub(crate) fn takes_away(&self) -> bool {
+        matches!(
+            self,
+            Self::RevokeDeveloper | Self::RevokeRegistration | Self::RemoveFromTeam { .. }
+        )
+    }
+
+    /// Whether the deed changes nothing in Konnect.
+    pub(crate) fn only_tells(&self) -> bool {
+        matches!(self, Self::Notify { .. } | Self::Park { .. })
+    }
+
     /// Whether the deed lets somebody in.
     pub(crate) fn lets_in(&self) -> bool {
         matches!(

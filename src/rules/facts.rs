@@ -29,6 +29,9 @@ pub struct Facts {
     /// Whether it was decided before, and is now once more: how old the event was then is what counts.
     #[serde(skip)]
     pub is_again: bool,
+    /// Whether whoever it is about was forgotten: nothing but access is taken away from them.
+    #[serde(skip)]
+    pub is_forgotten: bool,
 }
 
 impl Facts {
@@ -230,6 +233,7 @@ mod tests {
                 .cloned(),
             now: DateTime::UNIX_EPOCH,
             is_again: false,
+            is_forgotten: false,
         };
         assert!(facts.cut().is_empty());
         facts

@@ -111,6 +111,12 @@ impl Rule {
         let when = self.when.as_ref();
         when.is_some_and(|when| when.text().contains(word))
     }
+
+    /// Whether its condition may ask for somebody's name or address.
+    pub(crate) fn asks_who(&self) -> bool {
+        let of_the_owner = self.spells("owner") && self.spells("name");
+        self.spells("email") || self.spells("full_name") || of_the_owner
+    }
 }
 
 impl RuleSet {

@@ -28,9 +28,6 @@ pub struct Gathered {
     registration: Option<Target>,
     /// Whom a deed would invite.
     invitee: Option<Target>,
-    /// Whether it is about somebody who was forgotten. Nothing is decided about them: conditions
-    /// would take an address that is not there for one that belongs to nobody.
-    pub is_forgotten: bool,
 }
 
 /// What the directory says about whom a signal is about. What is gone counts for nothing.
@@ -159,10 +156,10 @@ pub fn assemble(
             event,
             now,
             is_again: false,
+            is_forgotten,
         },
         registration: target,
         invitee: None,
-        is_forgotten,
     }
 }
 
@@ -189,7 +186,7 @@ impl Gathered {
     /// Whether the directory knew everybody whom the signal names, so that a no of the rules is one.
     pub fn is_complete(&self, signal: &Signal) -> bool {
         let facts = &self.facts;
-        !self.is_forgotten
+        !facts.is_forgotten
             && (signal.developer_id.is_none() || facts.developer.is_some())
             && (signal.application_id.is_none() || facts.application.is_some())
             && (signal.registration_id.is_none() || facts.registration.is_some())
@@ -224,7 +221,7 @@ impl Gathered {
     /// What the action keeps of the facts: ids, statuses, teams, at most the domain of an address.
     pub fn summary(&self) -> Value {
         let facts = &self.facts;
-        json!({
+        let mut summary = json!({
             "signal": {
                 "kind": facts.signal.kind,
                 "from_status": facts.signal.from_status,
@@ -250,7 +247,11 @@ impl Gathered {
             })),
             // Of these the rules saw a part only.
             "cut": facts.cut(),
-        })
+        });
+        if facts.is_forgotten {
+            summary["developer"]["forgotten"] = Value::Bool(true);
+        }
+        summary
     }
 }
 

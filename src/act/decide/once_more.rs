@@ -118,7 +118,7 @@ impl Case {
 
     /// Why a rule wants nothing, or something else.
     fn reason(&self, rule: &str, gathered: &Gathered) -> String {
-        if gathered.is_forgotten {
+        if gathered.facts.is_forgotten {
             return "they were forgotten".to_owned();
         }
         let outcomes = rules::decide(&self.rules, &gathered.facts);
@@ -139,7 +139,7 @@ fn refresh(gathered: &mut Gathered, seen: &Seen) {
         if let Some(read) = seen.developer(id) {
             developer.status = read.status.to_string();
             // Who was forgotten stays so.
-            if !gathered.is_forgotten {
+            if !facts.is_forgotten {
                 developer.email.clone_from(&read.email);
                 developer.full_name.clone_from(&read.full_name);
             }

@@ -1,6 +1,5 @@
 //! From what rules decided to what the queue takes. Pure: it maps words and drops names.
 
-use tracing::debug;
 use uuid::Uuid;
 
 use crate::act::decide::facts::Gathered;
@@ -17,14 +16,6 @@ pub fn chains(
     gathered: &Gathered,
 ) -> Vec<NewChain> {
     let mut chains = Vec::new();
-    if gathered.is_forgotten {
-        debug!(
-            portal.id = %signal.portal_id,
-            developer.id = ?signal.developer_id,
-            "nothing is decided about somebody who was forgotten"
-        );
-        return chains;
-    }
     for outcome in rules::decide(rules, &gathered.facts) {
         let Decision::Matched { deeds } = outcome.result else {
             continue;

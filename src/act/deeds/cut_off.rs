@@ -14,6 +14,9 @@ pub(super) struct CutOff {
     /// approved after that was approved again.
     #[serde(default)]
     pub(super) was_revoked: bool,
+    /// Whether they were forgotten when it began: nobody but Konnect knows any more who that was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) was_forgotten: bool,
     #[serde(default)]
     pub(super) registrations: BTreeMap<Uuid, CutRegistration>,
     #[serde(default)]
@@ -112,7 +115,7 @@ impl CutOff {
         left
     }
 
-    /// What was cut off, for a person; none when nothing was.
+    /// What was cut off, for a person, and whether they were forgotten; none when there is nothing to tell.
     pub(super) fn summary(&self) -> Option<String> {
         let ended = |status: &str| {
             self.registrations
@@ -121,15 +124,16 @@ impl CutOff {
                 .count()
         };
         let left = self.teams.values().filter(|team| team.left).count();
-        let parts: Vec<String> = [
+        let forgotten = self.was_forgotten.then(|| "they were forgotten".to_owned());
+        let counted = [
             (ended("revoked"), "registrations revoked"),
             (ended("rejected"), "requests rejected"),
             (left, "teams left"),
         ]
-        .iter()
+        .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{what}: {count}"))
-        .collect();
+        .map(|(count, what)| format!("{what}: {count}"));
+        let parts: Vec<String> = forgotten.into_iter().chain(counted).collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 }

@@ -40,6 +40,10 @@ rules:
     on: custom.com.example.user.placed
     when: developer.status == "approved"
     then: [{add_to_team: Partners}]
+  - name: left
+    on: custom.com.example.user.left
+    when: developer.status == "approved"
+    then: [revoke_developer]
   - name: leveled
     on: custom.com.example.user.joined
     when: event.data.level > 3

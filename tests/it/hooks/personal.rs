@@ -177,3 +177,43 @@ async fn ids_and_told_addresses_grow_old_and_can_be_forgotten() {
     journal.close().await;
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_leaver_who_was_forgotten_is_revoked_by_their_id_and_the_action_says_so() {
+    let konnect = TestKonnect::start().await;
+    let ada = Visitor::sign_up(&konnect, "ada@arsenal.com", "Ada").await;
+    let (app, _rules) = at_work(&konnect, |_| {}).await;
+    let (status, _) = iam().tell(&app, &joined("1", &ada.email)).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    eventually("ada is let in", SOON, async || {
+        app.rows("/api/v1/actions?state=done").await.len() == 2
+    })
+    .await;
+    let (id, _) = konnect.developer(&ada.email).await;
+    forget(&app, id).await;
+    let by_id = json!({ "developer_id": id });
+    // What would give her something comes to nothing.
+    told(&app, "com.example.user.placed", "2", &by_id).await;
+    told(&app, "com.example.user.left", "3", &by_id).await;
+    eventually("she is shown out", SOON, async || {
+        konnect.developer(&ada.email).await.1 == "revoked"
+    })
+    .await;
+    let revoked = "/api/v1/actions?deed=revoke_developer&state=done";
+    eventually("that is on record", SOON, async || {
+        app.rows(revoked).await.len() == 1
+    })
+    .await;
+    let action = &app.rows(revoked).await[0];
+    assert_eq!(action["reason"], "they were forgotten, teams left: 1");
+    assert_eq!(action["report"]["was_forgotten"], true);
+    assert!(konnect.teams_of(id).await.is_empty());
+    let id = action["id"].as_str().expect("an id");
+    let (_, action) = app.get(&format!("/api/v1/actions/{id}")).await;
+    assert_eq!(
+        action["data"]["facts"]["developer"]["forgotten"], true,
+        "{action}"
+    );
+    assert_eq!(app.rows("/api/v1/actions?rule=team").await.len(), 0);
+    app.finish().await;
+}
