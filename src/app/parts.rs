@@ -91,6 +91,7 @@ impl Parts {
         let upkeep = Upkeep {
             journal: self.journal.clone(),
             actions: self.actions.clone(),
+            directory: self.directory.clone(),
             retention: self.config.retention.clone(),
             clock: self.clock.clone(),
             holder: self.ids.next(),

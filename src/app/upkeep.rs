@@ -11,6 +11,7 @@ use crate::act::Queue;
 use crate::app::clocks::{self, TRUSTED_WITHIN};
 use crate::clock::Clock;
 use crate::config::RetentionConfig;
+use crate::directory::Directory;
 use crate::journal::{Journal, JournalError, Lease, Retention, Round, SLICE, before};
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
@@ -30,6 +31,8 @@ pub struct Upkeep {
     pub journal: Journal,
     /// What was decided and done.
     pub actions: Queue,
+    /// What is kept of people.
+    pub directory: Directory,
     /// How long what is kept.
     pub retention: RetentionConfig,
     /// Must agree with the database's, which says what is old.
@@ -117,6 +120,14 @@ impl Upkeep {
             let deleted = self.actions.delete_ended(too_old).await?;
             counter!(names::UPKEEP_ROWS, "table" => "actions").increment(deleted);
             if deleted < SLICE.unsigned_abs() {
+                break;
+            }
+        }
+        let gone_before = before(now, self.retention.subjects);
+        loop {
+            let emptied = self.directory.empty_gone(gone_before).await?;
+            counter!(names::UPKEEP_ROWS, "table" => "subjects").increment(emptied);
+            if emptied < SLICE.unsigned_abs() {
                 break;
             }
         }

@@ -346,6 +346,9 @@ pub struct RetentionConfig {
     /// Actions that ended, with their attempts.
     #[serde(deserialize_with = "kept")]
     pub actions: Duration,
+    /// E-mail and name of people who are gone from Konnect.
+    #[serde(deserialize_with = "span::deserialize")]
+    pub subjects: Duration,
 }
 
 impl Default for RetentionConfig {
@@ -356,6 +359,7 @@ impl Default for RetentionConfig {
             quarantine: quarter,
             batches: quarter,
             actions: quarter,
+            subjects: Duration::from_hours(30 * 24),
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::directory::Directory;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, SLICE};
 
 /// E-mail and name of a developer; empty once forgotten.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -116,6 +116,65 @@ impl Directory {
         )
         .fetch_optional(self.journal.pool())
         .await?)
+    }
+
+    /// Empties what is known of up to [`SLICE`] people who are gone from Konnect, or whose portal is, since before
+    /// `before`, with what senders told of them until then; answers how many people that were. Who comes back under the
+    /// same id is filled in again.
+    pub async fn empty_gone(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
+        let done = sqlx::query!(
+            r#"
+            WITH gone AS (
+                SELECT s.portal_id, s.developer_id, s.email
+                FROM directory_developers d
+                JOIN directory_portals p USING (portal_id)
+                JOIN subjects s USING (portal_id, developer_id)
+                WHERE COALESCE(d.gone_at, p.gone_at) < $1
+                    AND (s.email IS NOT NULL OR s.full_name IS NOT NULL)
+                LIMIT $2
+                FOR UPDATE OF s SKIP LOCKED
+            ),
+            addressed AS (
+                DELETE FROM subjects
+                USING gone
+                WHERE subjects.portal_id = gone.portal_id
+                    AND subjects.told_at < $1
+                    AND lower(subjects.email COLLATE "C") = lower(gone.email COLLATE "C")
+                RETURNING subjects.portal_id, subjects.developer_id
+            ),
+            named AS (
+                SELECT portal_id, developer_id AS id
+                FROM gone
+                UNION
+                SELECT portal_id, developer_id
+                FROM addressed
+                UNION
+                SELECT r.portal_id, r.registration_id
+                FROM gone
+                JOIN directory_applications a
+                    ON a.portal_id = gone.portal_id AND a.owner_id = gone.developer_id
+                JOIN directory_registrations r
+                    ON r.portal_id = a.portal_id AND r.application_id = a.application_id
+            ),
+            told AS (
+                DELETE FROM subjects
+                USING named
+                WHERE subjects.portal_id = named.portal_id
+                    AND subjects.told_of = named.id
+                    AND subjects.told_at < $1
+            )
+            UPDATE subjects
+            SET email = NULL, full_name = NULL
+            FROM gone
+            WHERE subjects.portal_id = gone.portal_id
+                AND subjects.developer_id = gone.developer_id
+            "#,
+            before,
+            SLICE,
+        )
+        .execute(self.journal.pool())
+        .await?;
+        Ok(done.rows_affected())
     }
 
     /// The members that a trusted sender told and that do not stay in its event; none once forgotten.

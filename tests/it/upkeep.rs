@@ -13,6 +13,7 @@ use usher::act::Queue;
 use usher::app::Upkeep;
 use usher::clock::{Clock, Ids};
 use usher::config::RetentionConfig;
+use usher::directory::Directory;
 use usher::event::{OwnEvent, Verdict};
 use usher::journal::{
     Appended, EventFilter, Journal, Lane, Lease, NewBatch, NewEvent, ReaderName, RequestRecord,
@@ -158,6 +159,7 @@ impl Archive {
     fn upkeep_by(&self, clock: Clock, journal: Journal) -> Upkeep {
         Upkeep {
             actions: Queue::new(journal.clone(), clock.clone(), self.ids.clone()),
+            directory: Directory::new(journal.clone(), clock.clone(), self.ids.clone()),
             journal,
             retention: RetentionConfig::default(),
             clock,

@@ -1,5 +1,8 @@
 //! Gone means gone: what it takes until an object counts as gone, and what is held back.
 
+use usher::act::Queue;
+use usher::app::Upkeep;
+use usher::config::RetentionConfig;
 use usher::observe::Timings;
 
 use super::loops::get;
@@ -285,4 +288,73 @@ async fn a_new_portal_is_looked_at_long_before_everything_is_again(pool: PgPool)
     })
     .await;
     lifecycle.shut_down().await;
+}
+
+#[sqlx::test(migrator = "usher::journal::MIGRATOR")]
+async fn who_is_gone_for_long_is_emptied_by_itself_and_filled_in_on_return(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (ann, _) = world.somebody().await;
+    world.sign_up("bob", DeveloperStatus::Approved).await;
+    world.sweep(Scope::All).await;
+    let run = async |statement: &'static str| {
+        let done = sqlx::raw_sql(statement).execute(world.journal.pool()).await;
+        done.unwrap();
+    };
+    // What a sender told of her by her address, her id and her registration, and lately by her address again.
+    run("INSERT INTO subjects (portal_id, developer_id, email, told_at)
+         SELECT portal_id, gen_random_uuid(), 'Ann@secret.example', now() - ago
+         FROM directory_portals, UNNEST(ARRAY[interval '31 days', interval '1 day']) AS ago;
+         INSERT INTO subjects (portal_id, developer_id, told_of, told, told_at)
+         SELECT portal_id, gen_random_uuid(), id, '{\"name\":\"Secret Ann\"}', now() - interval '31 days'
+         FROM (
+             SELECT portal_id, registration_id AS id FROM directory_registrations
+             UNION
+             SELECT portal_id, developer_id FROM subjects
+             WHERE lower(email) = 'ann@secret.example' AND COALESCE(told_at < now() - interval '30 days', true)
+         ) AS named")
+    .await;
+    let kept = async |who: &str| {
+        let rows = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM subjects WHERE concat_ws(' ', email, full_name, told) ~* $1",
+        );
+        let rows = rows.bind(who).fetch_one(world.journal.pool());
+        rows.await.unwrap()
+    };
+    let tidy_up = async || {
+        let clock = Clock::system();
+        let ids = Ids::new(clock.clone());
+        let upkeep = Upkeep {
+            actions: Queue::new(world.journal.clone(), clock.clone(), ids.clone()),
+            journal: world.journal.clone(),
+            directory: world.directory.clone(),
+            retention: RetentionConfig::default(),
+            holder: ids.next(),
+            clock,
+        };
+        assert!(upkeep.round().await.unwrap().is_some());
+    };
+    let developers = world.client.developers(world.portal);
+    developers.delete(ann).await.unwrap();
+    world.sweep(Scope::All).await;
+    run("UPDATE directory_developers SET gone_at = gone_at - interval '29 days'").await;
+    tidy_up().await;
+    assert_eq!(kept("ann").await, 6);
+
+    run("UPDATE directory_developers SET gone_at = gone_at - interval '1 day'").await;
+    tidy_up().await;
+    assert_eq!((kept("ann").await, kept("bob").await), (1, 1));
+
+    let back = json!({ "developers": [{
+        "id": ann, "portal_id": world.portal, "email": "ann@secret.example", "full_name": "Secret Ann",
+        "status": "approved",
+    }] });
+    world.emulator.seed(&back).unwrap();
+    world.sweep(Scope::All).await;
+    let subject = world.directory.subject(world.portal, ann).await.unwrap();
+    assert_eq!(subject.email.as_deref(), Some("ann@secret.example"));
+
+    // With a portal goes whoever was in it.
+    run("UPDATE directory_portals SET gone_at = now() - interval '31 days'").await;
+    tidy_up().await;
+    assert_eq!((kept("ann").await, kept("bob").await), (1, 0));
 }
