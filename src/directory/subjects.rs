@@ -200,6 +200,28 @@ impl Directory {
             .unwrap_or_default())
     }
 
+    /// The ids under which senders told of a developer by the address that they have, before anybody had it.
+    pub async fn told_of(
+        &self,
+        portal: PortalId,
+        developer: DeveloperId,
+    ) -> Result<Vec<Uuid>, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT told.developer_id
+            FROM subjects s
+            JOIN subjects told
+                ON told.portal_id = s.portal_id
+                AND lower(told.email COLLATE "C") = lower(s.email COLLATE "C")
+            WHERE s.portal_id = $1 AND s.developer_id = $2 AND told.told_at IS NOT NULL
+            "#,
+            portal.0,
+            developer.0,
+        )
+        .fetch_all(self.journal.pool())
+        .await?)
+    }
+
     /// Whether an id is one under which something is kept that was told, and no developer's.
     pub async fn is_told(&self, id: Uuid) -> Result<bool, JournalError> {
         let is_told = sqlx::query_scalar!(

@@ -1,17 +1,22 @@
 //! What the rules make of one person now, and why: every rule that hears a signal of theirs, part by
 //! part, and what else stands in the way of each deed. Reads only, and asks no API.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use konnect::{DeveloperId, PortalId, TeamId};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::act::decide::{chains, gather};
 use crate::act::{
-    Action, ActionFilter, ActionState, DeedSpec, NewChain, NewStep, OnLimit, Queue, TeamRef,
+    Action, ActionFilter, ActionState, DeedSpec, NewChain, NewStep, OnLimit, Queue, Standing,
+    TeamRef,
 };
 use crate::directory::{Application, DeveloperRecord, Directory, Portal};
 use crate::event::{EventId, Signal, SignalKind};
-use crate::journal::JournalError;
+use crate::journal::{Journal, JournalError};
+use crate::react::last_told::last_told;
 use crate::react::redecide::{requested, signed_up};
 use crate::rules::{self, Decision, DeveloperFacts, Explanation, Facts, Mode, RuleSet};
 
@@ -31,7 +36,7 @@ pub struct Explained {
     pub developer: DeveloperRecord,
     /// What rules may hear of them now.
     pub signals: Vec<ExplainedSignal>,
-    /// The rules that hear something else, each with its signal.
+    /// The rules that hear something else, or custom events of which none about them is on record, each with its signal.
     pub elsewhere: Vec<(String, String)>,
     /// What was decided about them so far, newest first.
     pub past: Vec<Action>,
@@ -73,7 +78,7 @@ pub struct DeedOutlook {
 /// Explains what `rules` make of a developer of `portal`; nothing if the directory does not know
 /// them.
 pub async fn explain(
-    (directory, queue): (&Directory, &Queue),
+    (journal, directory, queue): (&Journal, &Directory, &Queue),
     rules: &RuleSet,
     (portal, developer): (PortalId, DeveloperId),
     now: DateTime<Utc>,
@@ -83,6 +88,7 @@ pub async fn explain(
         return Ok(None);
     };
     let explainer = Explainer {
+        journal,
         directory,
         queue,
         rules,
@@ -103,6 +109,7 @@ pub async fn explain(
 }
 
 struct Explainer<'a> {
+    journal: &'a Journal,
     directory: &'a Directory,
     queue: &'a Queue,
     rules: &'a RuleSet,
@@ -115,38 +122,63 @@ impl Explainer<'_> {
         let status = developer.status.as_str();
         let about = format!("developer {}", developer.id);
         let mut signals = vec![
-            self.signal(signed_up(developer), about, settled("developer", status))
-                .await?,
+            self.signal(
+                (signed_up(developer), None),
+                about,
+                settled("developer", status),
+            )
+            .await?,
         ];
         for application in &known.applications {
             let about = format!("application {:?} {}", application.name, application.id);
             let settled = "an application is decided about once, when it is first seen";
             let signal = created(application, developer.id);
-            signals.push(self.signal(signal, about, Some(settled.to_owned())).await?);
+            let settled = Some(settled.to_owned());
+            signals.push(self.signal((signal, None), about, settled).await?);
         }
         let registrations = self
             .directory
             .registrations_of(developer.portal_id, developer.id);
-        for registration in registrations.await? {
+        let registrations = registrations.await?;
+        for registration in &registrations {
             let about = format!(
                 "registration {} for {:?}",
                 registration.id, registration.api.name
             );
             let settled = settled("registration", registration.status.as_str());
-            let signal = requested(&registration, Some(developer.id));
-            signals.push(self.signal(signal, about, settled).await?);
+            let signal = requested(registration, Some(developer.id));
+            signals.push(self.signal((signal, None), about, settled).await?);
+        }
+        let rules = self.rules.rules().iter();
+        let told = rules
+            .map(|rule| rule.on.as_str())
+            .filter(|on| on.starts_with("custom."));
+        for on in told.collect::<BTreeSet<_>>() {
+            let rooms = (self.journal, self.directory);
+            let Some(last) = last_told(rooms, known, &registrations, on).await? else {
+                continue;
+            };
+            let at = last.signal.occurred_at.format("%FT%TZ");
+            let about = format!(
+                "the last that was told, event {} of {at}",
+                last.signal.cause
+            );
+            let settled = "a custom event is decided about once, when it comes";
+            let heard = (last.signal, Some(last.event));
+            signals.push(self.signal(heard, about, Some(settled.to_owned())).await?);
         }
         Ok(signals)
     }
 
     async fn signal(
         &self,
-        signal: Signal,
+        (signal, event): (Signal, Option<Map<String, Value>>),
         about: String,
         settled: Option<String>,
     ) -> Result<ExplainedSignal, JournalError> {
         let rooms = (self.directory, self.queue);
-        let gathered = gather(rooms, &signal, None, false, self.now).await?;
+        let mut gathered = gather(rooms, &signal, event, false, self.now).await?;
+        gathered.suppose_invitee();
         let chains = chains(self.rules, &signal, &[], &gathered);
         let mut explained = Vec::new();
         for explanation in rules::explain(self.rules, &gathered.facts) {
@@ -155,11 +187,21 @@ impl Explainer<'_> {
             if let (Some(chain), Some(Decision::Matched { deeds: planned })) =
                 (chain, &explanation.decision)
             {
+                let mut ended_by: Option<String> = None;
                 for (step, planned) in chain.steps.iter().zip(planned) {
-                    let but = self
-                        .but(chain, step, &gathered.facts, explanation.mode)
-                        .await?;
                     let deed = planned.deed.to_string();
+                    let but = match &ended_by {
+                        Some(before) => {
+                            vec![format!("it is not reached: {before} stands before it")]
+                        }
+                        None => {
+                            self.but(chain, step, &gathered.facts, explanation.mode)
+                                .await?
+                        }
+                    };
+                    if ended_by.is_none() && self.ends_the_run(chain, step).await? {
+                        ended_by = Some(deed.clone());
+                    }
                     deeds.push(DeedOutlook { deed, but });
                 }
             }
@@ -224,6 +266,19 @@ impl Explainer<'_> {
             }
         }
         Ok(but)
+    }
+
+    /// Whether what comes after a deed in its `then` is left out: somebody said no to it, or it was refused.
+    async fn ends_the_run(&self, chain: &NewChain, step: &NewStep) -> Result<bool, JournalError> {
+        if chain.standing != Standing::Live {
+            return Ok(false);
+        }
+        if self.queue.veto_on(chain, step).await?.is_some() {
+            return Ok(true);
+        }
+        let standing = self.queue.standing(chain, step).await?;
+        let ended = [ActionState::Refused, ActionState::Cancelled];
+        Ok(standing.is_some_and(|action| ended.contains(&action.state)))
     }
 
     /// What the worker would find when it reads the target again.
@@ -304,7 +359,8 @@ impl Explainer<'_> {
         let of_signals = signals.iter().map(|heard| &heard.signal);
         let ids = of_signals.filter_map(|signal| signal.registration_id.or(signal.application_id));
         let mut past = Vec::new();
-        for target in std::iter::once(developer.developer.id.0).chain(ids) {
+        let developer = std::iter::once(developer.developer.id.0);
+        for target in developer.chain(ids).collect::<BTreeSet<_>>() {
             let filter = ActionFilter {
                 portal_id,
                 target_id: Some(target),

@@ -7,6 +7,7 @@ mod custom;
 mod explain;
 mod hints;
 mod judge;
+mod last_told;
 mod meaning;
 mod paths;
 mod reactor;

@@ -49,6 +49,9 @@ rules:
   - name: logins
     on: developer.authenticated
     then: [{add_to_team: Partners}]
+  - name: leavers
+    on: custom.com.example.user.left
+    then: [revoke_developer]
 "#;
 
 /// A usher that has let James in, and left Ada and the registration of James's application alone.
@@ -159,7 +162,8 @@ async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
         "    is_freemail(developer.email) → true (developer.email = \"ada@gmail.com\")",
         "  elsewhere (live): not asked, its portals do not include this one",
         "  retired (off): not asked, its mode is off",
-        "  logins: hears developer.authenticated",
+        "  logins: hears developer.authenticated\n",
+        "  leavers: hears custom.com.example.user.left, and no such event about them is on record",
         "park by freemail: shadow (action ",
     ] {
         assert!(told.contains(line), "{line}\n---\n{told}");

@@ -10,6 +10,7 @@ use usher::act::{
 };
 use usher::clock::{Clock, Ids};
 use usher::journal::{Journal, MIGRATOR};
+use usher::react::explain;
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
@@ -244,4 +245,23 @@ async fn vetoes_are_listed_and_lifted_by_command_and_api() {
     usher.kill().await;
     journal.close().await;
     database.drop().await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_comes_after_a_deed_that_somebody_said_no_to_is_explained_as_not_reached(
+    pool: PgPool,
+) {
+    let (scene, _) = called_off(pool).await;
+    let stage = &scene.stage;
+    let rooms = (&stage.journal, &stage.directory, &stage.queue);
+    let whom = (PortalId(PORTAL), KEVIN.into());
+    let rules = load(RULES);
+    let explained = explain(rooms, &rules, whom, stage.clock.now());
+    let explained = Box::pin(explained).await.unwrap().unwrap();
+    let [approve, join] = &explained.signals[0].rules[0].deeds[..] else {
+        panic!("{explained:?}")
+    };
+    assert!(approve.but[0].starts_with("ada said no at "), "{approve:?}");
+    let not_reached = "it is not reached: approve_developer stands before it";
+    assert_eq!(join.but, [not_reached]);
 }

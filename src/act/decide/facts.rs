@@ -183,6 +183,12 @@ impl Gathered {
         Ok(())
     }
 
+    /// Takes whoever it is about for whom the event would invite: asking what rules make of them keeps no address.
+    pub fn suppose_invitee(&mut self) {
+        let invitee = self.facts.developer.as_ref().map(|found| found.id);
+        self.invitee = invitee.map(|id| Target::Invitee { id });
+    }
+
     /// Whether the directory knew everybody whom the signal names, so that a no of the rules is one.
     pub fn is_complete(&self, signal: &Signal) -> bool {
         let facts = &self.facts;

@@ -20,7 +20,7 @@ use crate::cli::{CliError, Common, Output, counted};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::Directory;
-use crate::event::plain;
+use crate::event::{SignalKind, plain};
 use crate::react::{Explained, ExplainedRule, ExplainedSignal, explain};
 use crate::rules::{Decision, NamedValue, RuleSet, Trace};
 
@@ -106,7 +106,7 @@ async fn explain_all(
     let developer = DeveloperId(args.developer);
     let mut all = Vec::new();
     for portal in portals {
-        let rooms = (&directory, &queue);
+        let rooms = (journal, &directory, &queue);
         let asked = explain(rooms, rules, (portal, developer), clock.now());
         all.extend(Box::pin(asked).await?);
     }
@@ -206,6 +206,7 @@ fn json_of_rule(heard: &ExplainedSignal, rule: &ExplainedRule) -> Value {
         "rule": rule.explanation.rule,
         "mode": rule.explanation.mode.name(),
         "signal": heard.signal.kind.as_str(),
+        "event_id": matches!(heard.signal.kind, SignalKind::Custom(_)).then_some(heard.signal.cause),
         "application_id": heard.signal.application_id,
         "registration_id": heard.signal.registration_id,
         "settled": heard.settled,
@@ -308,7 +309,7 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
         for (rule, on) in &explained.elsewhere {
             let data = json!({
                 "type": "rule", "rule": rule, "signal": on, "decision": "not_asked",
-                "reason": "it hears another signal",
+                "reason": format!("it hears another signal{}", none_told(on)),
             });
             output.data("", &data)?;
         }
@@ -321,14 +322,7 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
     if !explained.elsewhere.is_empty() {
         lines.extend([String::new(), "rules on other signals:".to_owned()]);
         let elsewhere = explained.elsewhere.iter();
-        lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: hears {on}")));
-        if explained
-            .elsewhere
-            .iter()
-            .any(|(_, on)| on.starts_with("custom."))
-        {
-            lines.push("what they make of custom events says usher rules test".to_owned());
-        }
+        lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: hears {on}{}", none_told(on))));
     }
     let count = counted(explained.past.len(), "action");
     lines.extend([String::new(), format!("{count} so far")]);
@@ -336,6 +330,15 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
     lines.extend(past.map(|action| format!("  {action}")));
     output.data(&plain_lines(&lines), &())?;
     Ok(())
+}
+
+/// A rule that listens to custom events is explained by the last one about somebody, if there is one.
+fn none_told(on: &str) -> &'static str {
+    if on.starts_with("custom.") {
+        ", and no such event about them is on record"
+    } else {
+        ""
+    }
 }
 
 fn past(action: &Action) -> String {

@@ -10,7 +10,8 @@ use usher::clock::{Clock, Ids};
 use usher::directory::Directory;
 use usher::event::{CustomEvent, Person};
 use usher::journal::{Journal, NewCustom, NewTold, RequestRecord};
-use usher::react::{Outlook, Trial, TrialWindow};
+use usher::react::{Outlook, Trial, TrialWindow, explain};
+use usher::rules::{Decision, load};
 
 use crate::hooks::{SOON, at_work, custom_events, iam};
 use crate::support::eventually;
@@ -297,5 +298,98 @@ async fn the_past_is_tried_with_the_status_of_its_time() {
         outlooks.contains(&Outlook::Skip(unknown.to_owned())),
         "{outlooks:?}"
     );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_last_that_was_told_of_somebody_explains_the_rules_that_listen_to_it() {
+    let konnect = TestKonnect::start().await;
+    let (app, _rules) = at_work(&konnect, |_| {}).await;
+    let tell = async |id: &str, kind: &str, data: serde_json::Value| {
+        let mut told = event(id, &data);
+        told["type"] = json!(format!("com.example.user.{kind}"));
+        let (status, answer) = iam().tell(&app, &told).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    };
+    // By an address that nobody has yet; then by it once somebody has.
+    tell(
+        "1",
+        "joined",
+        json!({ "email": "ADA@arsenal.com", "level": 1 }),
+    )
+    .await;
+    let ada = Visitor::sign_up(&konnect, "ada@arsenal.com", "Ada").await;
+    let eve = Visitor::sign_up(&konnect, "eve@arsenal.com", "Eve").await;
+    let (id, _) = konnect.developer(&ada.email).await;
+    eventually("both are known", SOON, async || {
+        let seen = app.rows("/api/v1/events?name=developer.signed_up");
+        seen.await.len() == 2
+    })
+    .await;
+    let journal = Journal::open(&app.database.url()).expect("a URL");
+    let clock = Clock::system();
+    let ids = Ids::new(clock.clone());
+    let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
+    let queue = Queue::new(journal.clone(), clock.clone(), ids);
+    let rules = "version: 1
+rules:
+  - {name: joined, on: custom.com.example.user.joined, when: event.data.level > 2, then: [approve_developer]}
+  - {name: left, on: custom.com.example.user.left, then: [revoke_developer]}
+  - {name: hired, on: custom.com.example.user.welcomed, then: [invite_developer]}
+";
+    let rules = load(rules, "rules.yaml").expect("rules");
+    let explained = async || {
+        let rooms = (&journal, &directory, &queue);
+        let asked = explain(rooms, &rules, (PORTAL.into(), id.into()), clock.now());
+        let explained = Box::pin(asked).await.expect("the record answers");
+        explained.expect("they are known")
+    };
+    let told = async |rule: &str| {
+        let explained = explained().await;
+        let signals = explained.signals.into_iter();
+        let mut rules = signals.flat_map(|heard| heard.rules);
+        let found = rules.find(|found| found.explanation.rule == rule)?;
+        let deeds = found.deeds.iter();
+        let deeds: Vec<_> = deeds
+            .map(|deed| format!("{}: {}", deed.deed, deed.but.join(", ")))
+            .collect();
+        Some((found.explanation.decision, deeds))
+    };
+    let no = |told: Option<(Option<Decision>, Vec<String>)>| match told {
+        Some((Some(Decision::NotMatched { reason }), _)) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(no(told("joined").await), "the condition is false");
+    let elsewhere = explained().await.elsewhere;
+    let left = ("left".to_owned(), "custom.com.example.user.left".to_owned());
+    assert!(elsewhere.contains(&left), "{elsewhere:?}");
+
+    tell(
+        "2",
+        "joined",
+        json!({ "email": "ada@arsenal.com", "level": 3 }),
+    )
+    .await;
+    tell("3", "joined", json!({ "email": eve.email, "level": 0 })).await;
+    tell("4", "left", json!({ "developer_id": id })).await;
+    tell("5", "welcomed", json!({ "email": "ada@arsenal.com" })).await;
+    let (decision, deeds) = told("joined").await.expect("it is heard");
+    assert!(
+        matches!(decision, Some(Decision::Matched { .. })),
+        "{decision:?}"
+    );
+    assert_eq!(deeds, ["approve_developer: "]);
+    let (_, deeds) = told("left").await.expect("it is heard");
+    let but = "it acts only on what is approved, and the developer is pending";
+    assert_eq!(deeds, [format!("revoke_developer: {but}")]);
+    let (_, deeds) = told("hired").await.expect("it is heard");
+    assert_eq!(deeds, ["invite_developer: is there already"]);
+    let written = Record::of(&app.database).await.rows_of("subjects").await;
+    explained().await;
+    assert_eq!(
+        Record::of(&app.database).await.rows_of("subjects").await,
+        written
+    );
+    journal.close().await;
     app.finish().await;
 }
