@@ -45,9 +45,12 @@ pub enum ReconcileError {
     /// The portals could not be listed.
     #[error("could not list the portals")]
     Portals(#[source] ObserveError),
-    /// Portals could not be read: nothing was decided about them.
-    #[error("{}", unread(.0))]
-    Looks(Vec<(PortalId, ObserveError)>),
+    /// Portals could not be read, and nothing was decided about them; or not everything of them could.
+    #[error("{}", unread(.0, .1))]
+    Looks(
+        Vec<(PortalId, ObserveError)>,
+        BTreeMap<PortalId, BTreeSet<String>>,
+    ),
     /// The database did not do its part.
     #[error("could not read or write the database")]
     Database(#[from] JournalError),
@@ -82,15 +85,26 @@ pub struct Summary {
     pub portals: usize,
     /// Those of them that could not be read.
     pub failed_portals: Vec<PortalId>,
+    /// Those of which a part could not be.
+    pub partly_read_portals: Vec<PortalId>,
 }
 
-/// Each portal that could not be read, with the reason.
-fn unread(failed: &[(PortalId, ObserveError)]) -> String {
-    let each: Vec<String> = failed
+/// Each portal that could not be read, or not whole, with the reason.
+fn unread(
+    failed: &[(PortalId, ObserveError)],
+    partly: &BTreeMap<PortalId, BTreeSet<String>>,
+) -> String {
+    let failed = failed
         .iter()
-        .map(|(portal, error)| format!("could not look at portal {portal}: {}", error.chain()))
-        .collect();
-    each.join("; ")
+        .map(|(portal, error)| format!("could not look at portal {portal}: {}", error.chain()));
+    let partly = partly.iter().map(|(portal, lines)| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        format!(
+            "not everything of portal {portal} could be read: {}",
+            lines.join(", ")
+        )
+    });
+    failed.chain(partly).collect::<Vec<_>>().join("; ")
 }
 
 /// How a run ended: with its summary in either case.
@@ -232,10 +246,12 @@ impl Reconciler {
                 break;
             }
         }
-        if failed.is_empty() {
+        let partly = self.observer.health().partly_read();
+        progress.summary.partly_read_portals = partly.keys().copied().collect();
+        if failed.is_empty() && partly.is_empty() {
             Ok(())
         } else {
-            Err(ReconcileError::Looks(failed))
+            Err(ReconcileError::Looks(failed, partly))
         }
     }
 

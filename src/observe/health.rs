@@ -63,6 +63,17 @@ impl Health {
         (!problems.is_empty()).then(|| problems.join("; "))
     }
 
+    /// What the last looks at each portal could not read, or held back, where there is anything.
+    pub fn partly_read(&self) -> BTreeMap<PortalId, BTreeSet<String>> {
+        let state = self.lock();
+        let portals = state.notes.iter();
+        let lines =
+            portals.map(|(portal, looks)| (*portal, looks.values().flatten().cloned().collect()));
+        lines
+            .filter(|(_, lines): &(_, BTreeSet<String>)| !lines.is_empty())
+            .collect()
+    }
+
     /// How looking at one portal goes: its last good look, and what failed last.
     pub fn portal(&self, portal: PortalId) -> PortalHealth {
         let state = self.lock();

@@ -310,6 +310,31 @@ async fn a_dry_run_that_cannot_read_a_team_is_not_taken_for_the_whole() {
 }
 
 #[tokio::test]
+async fn a_run_that_could_read_a_portal_only_in_part_does_the_rest_and_says_so() {
+    let pipeline = Pipeline::new(RULES).await;
+    let database = TestDatabase::create().await;
+    pipeline.konnect.emulator.set_faults([Fault {
+        method: Some("GET".to_owned()),
+        path: format!("/v3/portals/{PORTAL}/teams/*/developers"),
+        status: Some(500),
+        ..Fault::default()
+    }]);
+    let ended = pipeline.run_on(&database, &["--json"]).await;
+    assert_eq!(code(&ended), 1);
+    let told = text(&ended.stderr);
+    let part = format!("not everything of portal {PORTAL} could be read: ");
+    assert!(told.contains(&part), "{told}");
+    let summary = lines(&ended).pop().unwrap();
+    assert_eq!(summary["partly_read_portals"], json!([PORTAL]));
+    assert_eq!(summary["failed_portals"], json!([]));
+    assert!(summary["ended"]["done"].as_u64().unwrap() > 0, "{summary}");
+
+    pipeline.konnect.emulator.set_faults([]);
+    assert_eq!(code(&pipeline.run_on(&database, &[]).await), 0);
+    database.drop().await;
+}
+
+#[tokio::test]
 async fn does_everything_in_one_run_and_nothing_in_the_next() {
     let pipeline = Pipeline::new(RULES).await;
     let database = TestDatabase::create().await;

@@ -122,6 +122,7 @@ fn conclude(
         &json!({
             "portals": summary.portals,
             "failed_portals": summary.failed_portals,
+            "partly_read_portals": summary.partly_read_portals,
             "ended": by_state,
             "delayed": summary.delayed,
             "waiting": summary.waiting,
