@@ -91,19 +91,25 @@ impl Readers {
 
     async fn fill(&self, stopping: &CancellationToken) {
         let mut shown = BTreeSet::new();
+        let mut told = None;
         loop {
-            let filled = self.journal.fill_some().await.unwrap_or_else(|error| {
-                warn!(
-                    error = error.chain(),
-                    "could not go on with the past of a reader"
-                );
-                false
-            });
+            let filled = self.journal.fill_some().await;
+            let trouble = filled.as_ref().err().map(JournalError::chain);
+            if told != trouble
+                && let Some(error) = &trouble
+            {
+                warn!(error, "could not go on with the past of a reader");
+            }
+            told = trouble;
             // A failing database is told by those who must reach it.
             if let Ok(fills) = self.journal.back_fills().await {
                 self.show(&fills, &mut shown);
             }
-            let wait = if filled { BETWEEN_SLICES } else { FILL_EVERY };
+            let wait = if filled.unwrap_or_default() {
+                BETWEEN_SLICES
+            } else {
+                FILL_EVERY
+            };
             if pause(wait, stopping).await {
                 return;
             }

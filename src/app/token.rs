@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use konnect::ListPortals;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -22,7 +23,10 @@ pub(super) async fn watch(mut token: Secret, client: konnect::Client, cancel: Ca
             Ok(Some(now)) => {
                 let value = SecretString::from(now.expose().to_owned());
                 match client.set_token(&value) {
-                    Ok(()) => info!("konnect.token was read again"),
+                    Ok(()) => {
+                        let refused = cancel.run_until_cancelled(is_refused(&client)).await;
+                        tell(refused.unwrap_or_default());
+                    }
                     Err(error) => warn!(%error, "konnect.token was read again and cannot be used"),
                 }
                 token = now;
@@ -36,5 +40,23 @@ pub(super) async fn watch(mut token: Secret, client: konnect::Client, cancel: Ca
             warn!(reason, "konnect.token could not be read again");
         }
         told = trouble;
+    }
+}
+
+/// Asks Konnect whether it takes the token.
+async fn is_refused(client: &konnect::Client) -> bool {
+    let one = ListPortals {
+        page_size: Some(1),
+        ..ListPortals::default()
+    };
+    let asked = client.portals().list(&one).await;
+    asked.is_err_and(|error| error.status() == Some(401))
+}
+
+fn tell(is_refused: bool) {
+    if is_refused {
+        warn!("konnect.token was read again and Konnect refuses it (401)");
+    } else {
+        info!("konnect.token was read again");
     }
 }

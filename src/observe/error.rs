@@ -50,6 +50,9 @@ impl ObserveError {
     /// The error for whoever asks how usher does: what lies under it may hold addresses and names of hosts.
     pub fn plain(&self) -> String {
         match self {
+            Self::Api(error) if error.status() == Some(401) => {
+                format!("Konnect refuses the token: {error}")
+            }
             Self::Api(error) => format!("{self}: {error}"),
             Self::Store(error) => format!("{self}: {}", error.plain()),
             Self::PortalMissing | Self::PortalGone => self.to_string(),

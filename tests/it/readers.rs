@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta};
+use konnect_emulator::{Emulator, EmulatorConfig};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use usher::app::Readers;
@@ -548,4 +549,32 @@ async fn readers_are_listed_by_the_api_as_by_the_command() {
     assert_eq!(usher.rows(next).await, rows[1..]);
     usher.kill().await;
     record.end().await;
+}
+
+#[tokio::test]
+async fn trouble_with_a_past_is_logged_once_until_it_is_another() {
+    let database = TestDatabase::create().await;
+    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let mut settings = settings(&database, &emulator.url());
+    settings["konnect"]["token"] = json!(emulator.token());
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    database.refuse().await;
+    // The outbox is tried every second, a past every two.
+    eventually("the database is away for long", PATIENCE, async || {
+        usher.log().matches("could not read the outbox").count() > 8
+    })
+    .await;
+    let log = usher.log();
+    let said = log
+        .lines()
+        .filter_map(|line| line.split_once("could not go on with the past of a reader"));
+    let troubles: Vec<&str> = said.map(|(_, trouble)| trouble).collect();
+    let mut once = troubles.clone();
+    once.dedup();
+    assert!(!troubles.is_empty());
+    assert_eq!(troubles, once);
+    usher.kill().await;
+    database.allow().await;
+    database.drop().await;
 }

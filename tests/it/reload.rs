@@ -310,14 +310,25 @@ async fn another_token_in_its_file_is_taken_up_without_a_restart() {
     let usher = installation.start().await;
     let refused = async || {
         let part = usher.readyz().await["parts"]["konnect"].clone();
-        part["status"] == "degraded" && part["detail"].to_string().contains("401")
+        let detail = part["detail"].to_string();
+        part["status"] == "degraded"
+            && detail.contains("Konnect refuses the token")
+            && detail.contains("401")
     };
     eventually("the token is refused", PATIENCE, refused).await;
+    fs::write(&token, "kpat_of_somebody_else\n").unwrap();
+    says(
+        &usher,
+        1,
+        "konnect.token was read again and Konnect refuses it (401)",
+    )
+    .await;
     // Half a token, as a file that is being written shows it, harms nobody.
     fs::write(&token, "").unwrap();
     says(&usher, 1, "konnect.token could not be read again").await;
     fs::write(&token, emulator.token()).unwrap();
     has(&usher, 2, "done").await;
+    says(&usher, 2, "konnect.token was read again").await;
     let mended = async || usher.readyz().await["parts"]["konnect"]["status"] == "ok";
     eventually("all is well", PATIENCE, mended).await;
     usher.terminate().await;
