@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use konnect::PortalId;
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use usher::act::{
     Action, ActionState, DeedSpec, Enqueued, Intervened, NewChain, NewStep, Person, Target, Verb,
@@ -535,4 +535,65 @@ async fn two_workers_count_the_deeds_of_an_hour_together(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!((started, stage.writes().len()), (5, 5));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn two_deeds_that_are_counted_in_one_moment_do_not_both_take_the_last_place(pool: PgPool) {
+    let options = pool.connect_options();
+    let connect = async || PgConnection::connect_with(&options).await.unwrap();
+    let stage = Stage::new(pool).await;
+    let tony = Uuid::from_u128(0xb9);
+    let seed = json!({ "developers": [developer(tony, "tony@arsenal.com", "pending")] });
+    stage.emulator.seed(&seed).unwrap();
+    for id in [KEVIN, tony] {
+        let wanted = NewChain {
+            limit_per_hour: 1,
+            signal_key: id.to_string(),
+            steps: vec![NewStep {
+                deed: DeedSpec::ApproveDeveloper,
+                target: Target::Developer { id },
+                owned_by: None,
+            }],
+            ..chain(vec![])
+        };
+        stage.enqueue(&wanted).await;
+    }
+    let count = async |question: &'static str| {
+        let count = sqlx::query_scalar::<_, i64>(question);
+        count.fetch_one(stage.journal.pool()).await.unwrap()
+    };
+    // Holds up what was claimed before it is counted, and then what was counted before that is noted.
+    let (mut claimed, mut counted) = (connect().await, connect().await);
+    let tell = async |connection: &mut PgConnection, statement: &'static str| {
+        let done = sqlx::raw_sql(statement).execute(connection).await;
+        done.unwrap();
+    };
+    tell(&mut claimed, "BEGIN; LOCK TABLE observed_portals").await;
+    let workers = [stage.worker(quick()), stage.worker(quick())];
+    let stop = CancellationToken::new();
+    let watch = async {
+        eventually("both are claimed", SOON, async || {
+            count("SELECT count(*) FROM actions WHERE state = 'running'").await == 2
+        })
+        .await;
+        tell(&mut counted, "BEGIN; SELECT FROM actions FOR UPDATE").await;
+        tell(&mut claimed, "COMMIT").await;
+        let held = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'
+                AND query NOT LIKE '%observed_portals%'";
+        eventually("both are held up", SOON, async || count(held).await == 2).await;
+        tell(&mut counted, "COMMIT").await;
+        let answered = "SELECT count(*) FROM actions WHERE state = 'done' OR reason IS NOT NULL";
+        eventually("both are answered", SOON, async || {
+            count(answered).await == 2
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(
+        watch,
+        Box::pin(workers[0].run(stop.clone())),
+        Box::pin(workers[1].run(stop.clone())),
+    );
+    assert_eq!(stage.writes().len(), 1);
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use usher::act::{Action, ActionState, Intervened, Person, Verb};
 use usher::journal::MIGRATOR;
 use uuid::Uuid;
 
 use crate::support::eventually;
 use crate::support::scene::{Scene, load, set_by_hand};
-use crate::support::stage::{APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, developer, fault};
+use crate::support::stage::{APP, KEVIN, PARTNERS, PORTAL, REGISTRATION, developer, fault, quick};
 
 const SOON: Duration = Duration::from_secs(40);
 const TONY: Uuid = Uuid::from_u128(0xb9);
@@ -342,4 +343,59 @@ async fn what_is_not_wanted_in_the_end_uses_up_no_place_of_its_rule(pool: PgPool
     .await;
     let started = scene.stage.queue.started_within_the_hour("fixtures-api");
     assert_eq!(started.await.unwrap(), 0);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn while_nobody_can_say_whether_deeds_are_still_wanted_they_wait_and_none_is_lost(
+    pool: PgPool,
+) {
+    let scene = Scene::new(pool, CLUBS).await;
+    scene.look().await;
+    let decided = scene.reactor();
+    let decided = decided.decide_pending_in(PORTAL.into());
+    Box::pin(decided).await.unwrap();
+    scene.stage.emulator.clear_requests();
+    let run = async |statement: &'static str| {
+        let done = sqlx::raw_sql(statement).execute(scene.stage.journal.pool());
+        done.await.unwrap();
+    };
+    let count = async |question: &'static str| {
+        let count = sqlx::query_scalar::<_, i64>(question);
+        count.fetch_one(scene.stage.journal.pool()).await.unwrap()
+    };
+    let actions = count("SELECT count(*) FROM actions").await;
+    let events = count("SELECT count(*) FROM events").await;
+    // A claim does not read it, and what is asked about the claimed does.
+    run("ALTER TABLE vetoes RENAME TO hidden").await;
+    let worker = scene
+        .stage
+        .worker(quick())
+        .with_rules(scene.rules.subscribe());
+    let stop = CancellationToken::new();
+    let watch = async {
+        let given_back = "SELECT count(*) FROM actions
+            WHERE state = 'planned' AND lease IS NULL AND next_attempt_at > now() + interval '1 second'";
+        eventually("the claim comes back", SOON, async || {
+            count(given_back).await > 0
+        })
+        .await;
+        assert_eq!(scene.stage.emulator.requests().len(), 0);
+        assert_eq!(count("SELECT count(*) FROM attempts").await, 0);
+        assert_eq!(count("SELECT count(*) FROM events").await, events);
+        assert_eq!(
+            count("SELECT count(*) FROM actions WHERE state = 'planned'").await,
+            actions
+        );
+        run("ALTER TABLE hidden RENAME TO vetoes").await;
+        eventually("all is done", SOON, async || {
+            count("SELECT count(*) FROM actions WHERE state = 'done'").await == actions
+        })
+        .await;
+        stop.cancel();
+    };
+    tokio::join!(watch, Box::pin(worker.run(stop.clone())));
+    assert_eq!(
+        scene.stage.writes().len(),
+        usize::try_from(actions).unwrap()
+    );
 }

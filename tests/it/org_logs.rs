@@ -4,16 +4,18 @@
 use std::io::Write;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::NamedTempFile;
+use usher::clock::Clock;
 use usher::config::Secret;
 use usher::directory::{Scope, Touched};
 use usher::event::{Verdict, parse};
 use usher::journal::{MIGRATOR, NewEvent, ReaderName};
 use uuid::Uuid;
 
-use crate::support::app::{TestApp, config};
+use crate::support::app::{AUTHORIZATION, TestApp, config};
 use crate::support::konnect::{FIXTURES, TestKonnect};
 use crate::support::record::Record;
 use crate::support::scene::Scene;
@@ -23,6 +25,9 @@ use crate::support::{eventually, owed_batches};
 /// Long before the hourly look at everything.
 const SOON: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Somebody who is not usher.
+const ADMIN: Uuid = Uuid::from_u128(0xad);
 
 const EARS: &str = r"version: 1
 rules:
@@ -123,10 +128,9 @@ async fn what_is_changed_by_hand_is_a_signal_within_seconds() {
     usher.finish().await;
 }
 
-/// An entry of the organisation's log.
-fn call(scene: &Scene, method: &str, path: &str, status: u16) -> NewEvent {
-    let at = scene.stage.clock.now();
-    let entry = json!({
+/// An entry of the organisation's log: what `principal` called.
+fn entry(at: DateTime<Utc>, principal: Uuid, (method, path, status): (&str, &str, u16)) -> Value {
+    json!({
         "event_class_id": "KongGateway",
         "event_product": "Konnect",
         "event_ts": at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -134,13 +138,20 @@ fn call(scene: &Scene, method: &str, path: &str, status: u16) -> NewEvent {
         "event_version": "1.0",
         "name": "Ingress",
         "act": method,
-        "principal_id": Uuid::from_u128(0xad),
+        "principal_id": principal,
         "request": path,
         "rt": at.timestamp_millis().to_string(),
         "severity": 1,
         "status": status,
-    });
-    let raw = entry.to_string().into_bytes();
+    })
+}
+
+/// The same of an admin, as it is stored.
+fn call(scene: &Scene, method: &str, path: &str, status: u16) -> NewEvent {
+    let called = (method, path, status);
+    let raw = entry(scene.stage.clock.now(), ADMIN, called)
+        .to_string()
+        .into_bytes();
     NewEvent {
         event: parse(&raw).unwrap(),
         raw: raw.into(),
@@ -252,4 +263,56 @@ async fn a_log_that_names_anything_causes_a_bounded_number_of_reads(pool: PgPool
     }
     assert_eq!(touched(&scene).await, Touched::default());
     assert!(!scene.is_hinted().await);
+}
+
+#[tokio::test]
+async fn what_ushers_own_account_changed_is_no_news() {
+    let konnect = TestKonnect::start().await;
+    let people = [KEVIN, Uuid::from_u128(0xb1)];
+    let [by_usher, by_an_admin] = people;
+    let seed = people.map(|id| developer(id, &format!("{}@arsenal.com", id.simple()), "approved"));
+    konnect
+        .emulator
+        .seed(&json!({ "developers": seed }))
+        .unwrap();
+    let own = Uuid::from_u128(0x05e);
+    let mut config = config(&konnect.url);
+    config.konnect.token = Some(Secret::new(konnect.emulator.token().to_owned()));
+    config.konnect.principal_id = Some(own);
+    config.observe.pending_every = Duration::from_hours(1);
+    config.observe.all_every = Duration::from_hours(1);
+    let usher = TestApp::start(config).await;
+    let mut record = Record::of(&usher.database).await;
+    eventually("everything was seen once", PATIENCE, async || {
+        let looks = "SELECT count(*) FROM observed_portals WHERE all_at IS NOT NULL";
+        record.number(looks).await == 1
+    })
+    .await;
+    konnect.emulator.clear_requests();
+    let now = Clock::system().now();
+    let changed = |principal, id| {
+        let path = format!("/konnect-api/api/v3/portals/{PORTAL}/developers/{id}");
+        entry(now, principal, ("PATCH", &path, 200)).to_string()
+    };
+    // In one delivery, so that whoever is named in it is read by one look.
+    let lines = [changed(own, by_usher), changed(ADMIN, by_an_admin)].join("\n");
+    let delivery = usher.http.post(format!("{}/audit-logs", usher.url));
+    let delivery = delivery.header("Authorization", AUTHORIZATION).body(lines);
+    assert_eq!(delivery.send().await.unwrap().status(), 200);
+    let was_read = |id: Uuid| {
+        let path = format!("/developers/{id}");
+        let mut requests = konnect.emulator.requests().into_iter();
+        requests.any(|request| request.path.ends_with(&path))
+    };
+    eventually("whom an admin changed is read", PATIENCE, async || {
+        was_read(by_an_admin)
+    })
+    .await;
+    eventually("nobody is left to be read", PATIENCE, async || {
+        let left = "SELECT count(*) FROM touched_developers";
+        record.number(left).await == 0
+    })
+    .await;
+    assert!(!was_read(by_usher), "usher knows what it did itself");
+    usher.finish().await;
 }

@@ -63,6 +63,16 @@ impl Notifier {
     pub(in crate::act) async fn post(&self, letter: &Letter) -> Result<u16, NoticeError> {
         let host = letter.url.host_str().unwrap_or_default().to_owned();
         let addresses = self.addresses(&letter.url, &host).await?;
+        self.send(letter, host, addresses).await
+    }
+
+    /// Sends it to these addresses, whatever its host leads to by now.
+    async fn send(
+        &self,
+        letter: &Letter,
+        host: String,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<u16, NoticeError> {
         let client = reqwest::Client::builder()
             .dns_resolver(Pinned(addresses))
             // A proxy would connect to wherever it pleases.
@@ -150,5 +160,50 @@ impl Resolve for Pinned {
     fn resolve(&self, _: Name) -> Resolving {
         let addresses: Addrs = Box::new(self.0.clone().into_iter());
         Box::pin(async { Ok(addresses) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use uuid::Uuid;
+
+    use super::Notifier;
+    use crate::act::notify::{Key, Letter};
+    use crate::clock::Clock;
+    use crate::config::NotifyConfig;
+
+    #[tokio::test]
+    async fn a_name_that_leads_elsewhere_by_now_is_not_followed() {
+        let checked = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = checked.local_addr().unwrap().port();
+        // Where the name leads when it is asked again.
+        let inside = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let letter = Letter {
+            id: Uuid::nil(),
+            url: format!("http://localhost:{port}/").parse().unwrap(),
+            key: Key::None,
+            body: "{}".to_owned(),
+        };
+        let notifier = Notifier::new(NotifyConfig::default(), Clock::system());
+        let pinned = vec![checked.local_addr().unwrap()];
+        let hear = async {
+            let (mut connection, _) = tokio::select! {
+                heard = checked.accept() => heard.unwrap(),
+                _ = inside.accept() => panic!("the name was asked again"),
+            };
+            let mut request = Vec::new();
+            while !request.ends_with(b"{}") {
+                connection.read_buf(&mut request).await.unwrap();
+            }
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            connection.write_all(answer).await.unwrap();
+            // Open until the answer has been read.
+            connection
+        };
+        let sent = notifier.send(&letter, "localhost".to_owned(), pinned);
+        let (sent, _connection) = tokio::join!(sent, hear);
+        assert_eq!(sent.unwrap(), 204);
     }
 }

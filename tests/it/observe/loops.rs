@@ -181,3 +181,36 @@ async fn a_wait_that_the_api_asks_for_is_kept_by_the_loops_of_all_portals(pool: 
         })
         .await;
 }
+
+#[sqlx::test(migrator = "usher::journal::MIGRATOR")]
+async fn a_portal_that_appears_later_is_looked_at_within_the_period(pool: PgPool) {
+    let world = World::new(pool).await;
+    let mut parts = world.parts(Duration::from_secs(1));
+    parts.portals = Vec::new();
+    let lifecycle = Lifecycle::new();
+    let observer = Observer::new(parts).with_timings(AT_ONCE);
+    lifecycle.spawn("observer", observer.run(lifecycle.clone()));
+    let known = async || {
+        let known = world.directory.portals().await.unwrap();
+        known
+            .into_iter()
+            .map(|portal| portal.id)
+            .collect::<Vec<_>>()
+    };
+    eventually("the first portal is seen", SOON, async || {
+        known().await == [world.portal]
+    })
+    .await;
+    let made = json!({ "portals": [{ "name": "Second" }] });
+    let made = world.emulator.seed(&made).unwrap();
+    let second: PortalId = made["portals"][0]["id"].as_str().unwrap().parse().unwrap();
+    let seed = json!({ "developers": [{
+        "portal_id": second, "email": "bob@secret.example", "full_name": "Bob", "status": "pending",
+    }] });
+    world.emulator.seed(&seed).unwrap();
+    eventually("a newcomer to the second is seen", SOON, async || {
+        world.signed_up().await == 1 && known().await.contains(&second)
+    })
+    .await;
+    lifecycle.shut_down().await;
+}
