@@ -4,7 +4,7 @@
 use konnect::{ApplicationId, DeveloperId};
 use serde_json::json;
 
-use crate::directory::difference::{Changes, Difference, Write};
+use crate::directory::difference::{Changes, Difference};
 use crate::directory::known::Known;
 use crate::directory::objects::Owner;
 use crate::directory::snapshot::Snapshot;
@@ -24,12 +24,8 @@ fn memberships(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Chan
     for key in &snapshot.absent.memberships {
         let seen = known.memberships.get(key).map(|known| &known.seen);
         let difference = Difference::of_membership(*key, "removed");
-        if let Some(revision) = changes.removed(seen, look, "membership.changed", difference) {
-            changes.gone.memberships.push(Write {
-                item: *key,
-                revision,
-            });
-        }
+        let write = changes.removed(*key, seen, look, "membership.changed", difference);
+        changes.gone.memberships.extend(write);
     }
 }
 
@@ -51,12 +47,8 @@ fn registrations(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Ch
         )
         .of(developer);
         let seen = Some(&registration.seen);
-        if let Some(revision) = changes.removed(seen, look, "registration.removed", difference) {
-            changes.gone.registrations.push(Write {
-                item: *id,
-                revision,
-            });
-        }
+        let write = changes.removed(*id, seen, look, "registration.removed", difference);
+        changes.gone.registrations.extend(write);
     }
 }
 
@@ -73,12 +65,8 @@ fn applications(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Cha
             ],
         )
         .of(developer);
-        if let Some(revision) = changes.removed(seen, look, "application.removed", difference) {
-            changes.gone.applications.push(Write {
-                item: *id,
-                revision,
-            });
-        }
+        let write = changes.removed(*id, seen, look, "application.removed", difference);
+        changes.gone.applications.extend(write);
     }
 }
 
@@ -97,12 +85,8 @@ fn developers(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Chang
         )
         .of(Some(*id));
         let seen = Some(&developer.seen);
-        if let Some(revision) = changes.removed(seen, look, "developer.removed", difference) {
-            changes.gone.developers.push(Write {
-                item: *id,
-                revision,
-            });
-        }
+        let write = changes.removed(*id, seen, look, "developer.removed", difference);
+        changes.gone.developers.extend(write);
     }
 }
 
@@ -110,12 +94,8 @@ fn teams(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_
     for id in &snapshot.absent.teams {
         let seen = known.teams.get(id).map(|known| &known.seen);
         let difference = Difference::about("team", id, [("team_id", json!(id))]);
-        if let Some(revision) = changes.removed(seen, look, "team.removed", difference) {
-            changes.gone.teams.push(Write {
-                item: *id,
-                revision,
-            });
-        }
+        let write = changes.removed(*id, seen, look, "team.removed", difference);
+        changes.gone.teams.extend(write);
     }
 }
 
@@ -126,9 +106,7 @@ fn portal(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'
     let id = snapshot.portal_id;
     let seen = known.portal.as_ref().map(|known| &known.seen);
     let difference = Difference::about("portal", id, []);
-    if let Some(revision) = changes.removed(seen, look, "portal.removed", difference) {
-        changes.gone.portal = Some(revision);
-    }
+    changes.gone.portal = changes.removed(id, seen, look, "portal.removed", difference);
 }
 
 fn owner(known: &Known, application: ApplicationId) -> Option<DeveloperId> {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
+use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 use serde_json::{Map, Value, json};
 
 use crate::directory::objects::Seen;
@@ -24,11 +24,14 @@ pub(super) struct Difference {
     pub data: Map<String, Value>,
 }
 
-/// One object to write, with its revision from now on.
+/// One object to write.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Write<T> {
     pub item: T,
+    /// Its revision from now on.
     pub revision: i64,
+    /// Whether there is a difference about it.
+    pub is_news: bool,
 }
 
 /// What a snapshot changes.
@@ -49,7 +52,7 @@ pub(super) struct Changes<'a> {
 /// What is no longer there.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
-    pub portal: Option<i64>,
+    pub portal: Option<Write<PortalId>>,
     pub developers: Vec<Write<DeveloperId>>,
     pub teams: Vec<Write<TeamId>>,
     pub memberships: Vec<Write<(TeamId, DeveloperId)>>,
@@ -133,23 +136,29 @@ impl Difference {
 }
 
 impl Changes<'_> {
-    /// Decides what becomes of an object that the snapshot shows: its revision from now on, none
-    /// when it is not to be written. Keeps the difference, if there is one.
-    pub(super) fn judge(
+    /// Decides what becomes of an `item` that the snapshot shows; none when it is not to be written.
+    /// Keeps the `difference`, if there is one.
+    ///
+    /// `is_marked` has an item written that is there as before.
+    pub(super) fn judge<T>(
         &mut self,
+        item: T,
         standing: Standing,
         names: Names,
         changed: &[&str],
-        mut difference: Difference,
-    ) -> Option<i64> {
+        is_marked: bool,
+        difference: impl FnOnce() -> Difference,
+    ) -> Option<Write<T>> {
         let (revision, name) = match standing {
             Standing::Older => return None,
             Standing::New => (1, names.new),
             Standing::Back(revision) => (revision + 1, Some(names.back)),
-            Standing::There(revision) if changed.is_empty() => (revision, None),
-            Standing::There(revision) => (revision + 1, Some(names.changed)),
+            Standing::There(revision) if !changed.is_empty() => (revision + 1, Some(names.changed)),
+            Standing::There(revision) if is_marked => (revision, None),
+            Standing::There(_) => return None,
         };
         if let Some(name) = name {
+            let mut difference = difference();
             if !changed.is_empty() {
                 difference.data.insert("changed".to_owned(), json!(changed));
             }
@@ -159,29 +168,36 @@ impl Changes<'_> {
                 ..difference
             });
         }
-        Some(revision)
+        Some(Write {
+            item,
+            revision,
+            is_news: name.is_some(),
+        })
     }
 
-    /// Decides what becomes of an object that is certainly gone: its revision from now on, none
-    /// when that is known, it was never there, or a later look has seen it. Keeps the difference.
-    pub(super) fn removed(
+    /// Decides what becomes of an `item` that is certainly gone; none when that is known, it was never
+    /// there, or a later look has seen it. Keeps the difference.
+    pub(super) fn removed<T>(
         &mut self,
+        item: T,
         seen: Option<&Seen>,
         look: i64,
         name: &'static str,
         difference: Difference,
-    ) -> Option<i64> {
-        match Standing::of(seen, look) {
-            Standing::There(revision) => {
-                let revision = revision + 1;
-                self.differences.push(Difference {
-                    name,
-                    revision,
-                    ..difference
-                });
-                Some(revision)
-            }
-            Standing::Older | Standing::New | Standing::Back(_) => None,
-        }
+    ) -> Option<Write<T>> {
+        let Standing::There(revision) = Standing::of(seen, look) else {
+            return None;
+        };
+        let revision = revision + 1;
+        self.differences.push(Difference {
+            name,
+            revision,
+            ..difference
+        });
+        Some(Write {
+            item,
+            revision,
+            is_news: true,
+        })
     }
 }

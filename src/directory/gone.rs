@@ -22,7 +22,7 @@ impl Writing {
     }
 
     async fn gone_portal(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
-        let Some(revision) = gone.portal else {
+        let Some(write) = &gone.portal else {
             return Ok(());
         };
         sqlx::query!(
@@ -34,7 +34,7 @@ impl Writing {
             self.portal.0,
             self.now,
             self.look,
-            revision,
+            write.revision,
         )
         .execute(tx)
         .await?;

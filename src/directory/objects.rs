@@ -19,7 +19,7 @@ pub struct Seen {
     pub revision: i64,
     /// When a look first showed it.
     pub first_at: DateTime<Utc>,
-    /// When a look last showed it.
+    /// When a look last wrote it: one that found it as it was need not have.
     pub last_at: DateTime<Utc>,
     /// When its absence was certain; none while it is there.
     pub gone_at: Option<DateTime<Utc>>,

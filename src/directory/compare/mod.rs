@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use konnect::{ApplicationId, DeveloperId, DeveloperStatus, RegistrationStatus};
+use chrono::{DateTime, Utc};
+use konnect::{Application, ApplicationId, DeveloperId, DeveloperStatus, RegistrationStatus};
 use serde_json::json;
 
 use crate::directory::absence;
-use crate::directory::difference::{Changes, Difference, Names, Standing, Write};
+use crate::directory::difference::{Changes, Difference, Names, Standing};
 use crate::directory::known::Known;
 use crate::directory::objects::Owner;
-use crate::directory::snapshot::Snapshot;
+use crate::directory::snapshot::{Scope, Snapshot};
 
 /// Compares `snapshot`, taken by look number `look`, with what is known.
 ///
 /// Until everything was seen once (`first_complete`) only who is pending is news; the rest is
-/// written without a difference.
+/// written without a difference. What is as before is not written; but a look at single objects
+/// marks it as seen, so that a list that was read before and comes after has nothing to say of it.
 pub(super) fn compare<'a>(
     snapshot: &'a Snapshot,
     known: &Known,
@@ -26,6 +28,7 @@ pub(super) fn compare<'a>(
         known,
         look,
         first_complete,
+        owners: owners(snapshot),
     };
     let mut changes = Changes::default();
     comparison.portal(&mut changes);
@@ -38,11 +41,16 @@ pub(super) fn compare<'a>(
     changes
 }
 
+/// Creation and last change of an object.
+type Times = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 struct Comparison<'a, 'k> {
     snapshot: &'a Snapshot,
     known: &'k Known,
     look: i64,
     first_complete: bool,
+    /// Whose the applications of the snapshot are.
+    owners: BTreeMap<ApplicationId, Option<Owner>>,
 }
 
 impl<'a> Comparison<'a, '_> {
@@ -71,14 +79,12 @@ impl<'a> Comparison<'a, '_> {
             back: "portal.returned",
             changed: "portal.changed",
         };
-        let difference = Difference::about("portal", portal.id, [("portal_id", json!(portal.id))]);
+        let difference =
+            || Difference::about("portal", portal.id, [("portal_id", json!(portal.id))]);
         let standing = Standing::of(known.map(|known| &known.seen), self.look);
-        if let Some(revision) = changes.judge(standing, names, &fields, difference) {
-            changes.portal = Some(Write {
-                item: portal,
-                revision,
-            });
-        }
+        let times = known.map(|known| (known.created_at, known.updated_at));
+        let is_marked = self.is_marked(times, (portal.created_at, portal.updated_at));
+        changes.portal = changes.judge(portal, standing, names, &fields, is_marked, difference);
     }
 
     fn teams(&self, changes: &mut Changes<'a>) {
@@ -98,14 +104,12 @@ impl<'a> Comparison<'a, '_> {
                 back: "team.returned",
                 changed: "team.changed",
             };
-            let difference = Difference::about("team", team.id, [("team_id", json!(team.id))]);
+            let difference = || Difference::about("team", team.id, [("team_id", json!(team.id))]);
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
-                changes.teams.push(Write {
-                    item: team,
-                    revision,
-                });
-            }
+            let times = known.map(|known| (known.created_at, known.updated_at));
+            let is_marked = self.is_marked(times, (team.created_at, team.updated_at));
+            let write = changes.judge(team, standing, names, &fields, is_marked, difference);
+            changes.teams.extend(write);
         }
     }
 
@@ -144,27 +148,27 @@ impl<'a> Comparison<'a, '_> {
                     _ => "developer.changed",
                 },
             };
-            let difference = Difference::about(
-                "developer",
-                developer.id,
-                [
-                    ("developer_id", json!(developer.id)),
-                    (
-                        "from_status",
-                        json!(known.map(|known| known.status.as_str())),
-                    ),
-                    ("to_status", json!(developer.status)),
-                    ("api_created_at", json!(developer.created_at)),
-                ],
-            )
-            .of(Some(developer.id));
+            let difference = || {
+                Difference::about(
+                    "developer",
+                    developer.id,
+                    [
+                        ("developer_id", json!(developer.id)),
+                        (
+                            "from_status",
+                            json!(known.map(|known| known.status.as_str())),
+                        ),
+                        ("to_status", json!(developer.status)),
+                        ("api_created_at", json!(developer.created_at)),
+                    ],
+                )
+                .of(Some(developer.id))
+            };
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
-                changes.developers.push(Write {
-                    item: developer,
-                    revision,
-                });
-            }
+            let times = known.map(|known| (known.created_at, known.updated_at));
+            let is_marked = self.is_marked(times, (developer.created_at, developer.updated_at));
+            let write = changes.judge(developer, standing, names, &fields, is_marked, difference);
+            changes.developers.extend(write);
         }
     }
 
@@ -182,24 +186,24 @@ impl<'a> Comparison<'a, '_> {
                 back: "application.returned",
                 changed: "application.changed",
             };
-            let difference = Difference::about(
-                "application",
-                application.id,
-                [
-                    ("application_id", json!(application.id)),
-                    ("owner_type", json!(owner.map(Owner::kind))),
-                    ("owner_id", json!(owner.map(Owner::id))),
-                    ("api_created_at", json!(application.created_at)),
-                ],
-            )
-            .of(owner.and_then(Owner::developer));
+            let difference = || {
+                Difference::about(
+                    "application",
+                    application.id,
+                    [
+                        ("application_id", json!(application.id)),
+                        ("owner_type", json!(owner.map(Owner::kind))),
+                        ("owner_id", json!(owner.map(Owner::id))),
+                        ("api_created_at", json!(application.created_at)),
+                    ],
+                )
+                .of(owner.and_then(Owner::developer))
+            };
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
-                changes.applications.push(Write {
-                    item: application,
-                    revision,
-                });
-            }
+            let times = known.map(|known| (known.created_at, known.updated_at));
+            let is_marked = self.is_marked(times, (application.created_at, application.updated_at));
+            let write = changes.judge(application, standing, names, &fields, is_marked, difference);
+            changes.applications.extend(write);
         }
     }
 
@@ -236,31 +240,39 @@ impl<'a> Comparison<'a, '_> {
                     _ => "registration.changed",
                 },
             };
-            let developer = self.owner_of(registration.application.id);
-            let difference = Difference::about(
-                "registration",
-                registration.id,
-                [
-                    ("registration_id", json!(registration.id)),
-                    ("application_id", json!(registration.application.id)),
-                    ("api_id", json!(registration.api.id)),
-                    ("developer_id", json!(developer)),
-                    (
-                        "from_status",
-                        json!(known.map(|known| known.status.as_str())),
-                    ),
-                    ("to_status", json!(registration.status)),
-                    ("api_created_at", json!(registration.created_at)),
-                ],
-            )
-            .of(developer);
+            let difference = || {
+                let developer = self.owner_of(registration.application.id);
+                let from_status = known.map(|known| known.status.as_str());
+                Difference::about(
+                    "registration",
+                    registration.id,
+                    [
+                        ("registration_id", json!(registration.id)),
+                        ("application_id", json!(registration.application.id)),
+                        ("api_id", json!(registration.api.id)),
+                        ("developer_id", json!(developer)),
+                        ("from_status", json!(from_status)),
+                        ("to_status", json!(registration.status)),
+                        ("api_created_at", json!(registration.created_at)),
+                    ],
+                )
+                .of(developer)
+            };
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            if let Some(revision) = changes.judge(standing, names, &fields, difference) {
-                changes.registrations.push(Write {
-                    item: registration,
-                    revision,
-                });
-            }
+            let times = known.map(|known| (known.created_at, known.updated_at));
+            let entity_type = registration.api.entity_type.as_deref().map(stored);
+            let is_marked = self
+                .is_marked(times, (registration.created_at, registration.updated_at))
+                || known.is_some_and(|known| known.api.entity_type != entity_type);
+            let write = changes.judge(
+                registration,
+                standing,
+                names,
+                &fields,
+                is_marked,
+                difference,
+            );
+            changes.registrations.extend(write);
         }
     }
 
@@ -274,25 +286,28 @@ impl<'a> Comparison<'a, '_> {
                 changed: "membership.changed",
             };
             let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            let difference = Difference::of_membership(key, "added");
-            if let Some(revision) = changes.judge(standing, names, &[], difference) {
-                changes.memberships.push(Write {
-                    item: key,
-                    revision,
-                });
-            }
+            let difference = || Difference::of_membership(key, "added");
+            let is_marked = self.is_marked(None, (None, None));
+            let write = changes.judge(key, standing, names, &[], is_marked, difference);
+            changes.memberships.extend(write);
         }
+    }
+
+    /// Whether an object is written that is as before: one that was read by itself, or whose creation
+    /// or last change the API now tells otherwise.
+    fn is_marked(&self, known: Option<Times>, read: Times) -> bool {
+        // As they are stored.
+        let micros = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_micros());
+        self.snapshot.scope == Scope::Direct
+            || known.is_some_and(|known| {
+                (micros(known.0), micros(known.1)) != (micros(read.0), micros(read.1))
+            })
     }
 
     /// The developer who owns an application, as far as the snapshot or the directory knows.
     fn owner_of(&self, application: ApplicationId) -> Option<DeveloperId> {
-        let read = self
-            .snapshot
-            .applications
-            .iter()
-            .find(|read| read.id == application);
-        let owner = match read {
-            Some(read) => read.owner.as_ref().and_then(Owner::from_api),
+        let owner = match self.owners.get(&application) {
+            Some(owner) => *owner,
             None => self
                 .known
                 .applications
@@ -301,6 +316,12 @@ impl<'a> Comparison<'a, '_> {
         };
         owner.and_then(Owner::developer)
     }
+}
+
+fn owners(snapshot: &Snapshot) -> BTreeMap<ApplicationId, Option<Owner>> {
+    let owner = |read: &Application| read.owner.as_ref().and_then(Owner::from_api);
+    let read = snapshot.applications.iter();
+    read.map(|read| (read.id, owner(read))).collect()
 }
 
 /// Adds the name of a field that differs.

@@ -2,8 +2,8 @@
 
 use chrono::DateTime;
 use konnect::{
-    ApiId, Application, ApplicationOwner, Developer, OwnerType, PortalId, RegisteredApi,
-    RegisteredApplication, Registration, RegistrationId, TeamId,
+    ApiId, ApplicationOwner, Developer, OwnerType, PortalId, RegisteredApi, RegisteredApplication,
+    Registration, RegistrationId, TeamId,
 };
 use uuid::Uuid;
 
@@ -156,7 +156,7 @@ fn tells_what_became_of_a_known_developer() {
     let (same, other) = ("ann@x.example", "new@x.example");
     let (before, later) = (seen(9, false), seen(11, false));
     let table: [(DeveloperStatus, Seen, DeveloperStatus, &str, Expected); 7] = [
-        (Pending, before, Pending, same, (&[], Some(7))),
+        (Pending, before, Pending, same, (&[], None)),
         (
             Pending,
             before,
@@ -164,7 +164,7 @@ fn tells_what_became_of_a_known_developer() {
             same,
             (&[("developer.status_changed", 8)], Some(8)),
         ),
-        (Approved, seen(LOOK, false), Approved, same, (&[], Some(7))),
+        (Approved, seen(LOOK, false), Approved, same, (&[], None)),
         (
             Pending,
             before,
@@ -212,6 +212,36 @@ fn look_at(
 
 fn told((names, revision): Expected) -> (Vec<(&'static str, i64)>, Option<i64>) {
     (names.to_vec(), revision)
+}
+
+#[test]
+fn who_is_as_before_is_written_only_by_a_direct_read_or_with_another_time() {
+    let at = |micros| DateTime::from_timestamp_micros(micros);
+    let known = {
+        let mut known = known_ann(DeveloperStatus::Pending, seen(9, false));
+        let developers = known.developers.values_mut();
+        developers.for_each(|known| known.updated_at = at(1_000_000));
+        known
+    };
+    // Finer than what is stored.
+    let same = DateTime::from_timestamp(1, 900);
+    for (scope, updated_at, expected) in [
+        (Scope::All, same, None),
+        (Scope::Pending, same, None),
+        (Scope::Direct, same, Some(7)),
+        (Scope::All, at(1_000_001), Some(7)),
+    ] {
+        let mut snapshot = Snapshot::empty(PORTAL, scope);
+        let developer = ann(DeveloperStatus::Pending, "ann@x.example");
+        snapshot.developers.push(Developer {
+            updated_at,
+            ..developer
+        });
+        let changes = compare(&snapshot, &known, LOOK, true);
+        let written = changes.developers.first().map(|write| write.revision);
+        assert_eq!(written, expected, "{scope:?} {updated_at:?}");
+        assert_eq!(names(&changes), []);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 )]
 
 mod gone;
+mod large;
 mod loops;
 mod set_aside;
 mod short;
