@@ -7,6 +7,7 @@ use std::fmt;
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 use serde_json::{Map, Value, json};
 
+use crate::directory::Snapshot;
 use crate::directory::objects::Seen;
 
 /// One difference: what becomes an event.
@@ -136,6 +137,27 @@ impl Difference {
 }
 
 impl Changes<'_> {
+    /// The objects to be written about which there is a difference, or those about which there is none.
+    pub(super) fn part(&self, of: &Snapshot, is_news: bool) -> Snapshot {
+        fn items<T: Clone>(writes: &[Write<&T>], is_news: bool) -> Vec<T> {
+            let writes = writes.iter().filter(|write| write.is_news == is_news);
+            writes.map(|write| write.item.clone()).collect()
+        }
+        let portal = self.portal.as_ref();
+        let portal = portal.filter(|write| write.is_news == is_news);
+        let memberships = self.memberships.iter();
+        let memberships = memberships.filter(|write| write.is_news == is_news);
+        Snapshot {
+            portal: portal.map(|write| write.item.clone()),
+            developers: items(&self.developers, is_news),
+            teams: items(&self.teams, is_news),
+            memberships: memberships.map(|write| write.item).collect(),
+            applications: items(&self.applications, is_news),
+            registrations: items(&self.registrations, is_news),
+            ..Snapshot::empty(of.portal_id, of.scope)
+        }
+    }
+
     /// Decides what becomes of an `item` that the snapshot shows; none when it is not to be written.
     /// Keeps the `difference`, if there is one.
     ///

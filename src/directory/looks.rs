@@ -194,6 +194,24 @@ impl Directory {
     }
 }
 
+/// Whether everything of a portal was seen before.
+pub(super) async fn is_complete(
+    connection: &mut Connection,
+    portal: PortalId,
+) -> Result<bool, JournalError> {
+    let complete = sqlx::query_scalar!(
+        r#"
+        SELECT first_complete_at IS NOT NULL AS "complete!"
+        FROM observed_portals
+        WHERE portal_id = $1
+        "#,
+        portal.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(complete.unwrap_or(false))
+}
+
 /// Locks the portal's state until the transaction ends, so that looks are stored one after the
 /// other; `true` when everything was seen before.
 pub(super) async fn lock(tx: &mut Connection, portal: PortalId) -> Result<bool, JournalError> {

@@ -7,11 +7,11 @@ use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 use uuid::Uuid;
 
 use crate::directory::{Directory, Missing, Scope, Snapshot};
-use crate::journal::{Connection, JournalError};
+use crate::journal::{Connection, JournalError, Pool};
 
 /// One missed object: its kind, its id and that of what it is part of, as they are stored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(super) struct Key {
     kind: String,
     object: Uuid,
     parent: Uuid,
@@ -152,8 +152,9 @@ impl Directory {
     }
 }
 
-/// Forgets what `snapshot` shows or proves to be gone, and keeps what it missed.
-pub(super) async fn settle(tx: &mut Connection, snapshot: &Snapshot) -> Result<(), JournalError> {
+/// What was missed and `snapshot` shows or proves to be gone. A portal has hundreds of thousands of
+/// objects, so this is not for a transaction to ask for.
+pub(super) async fn over(pool: &Pool, snapshot: &Snapshot) -> Result<Vec<Key>, JournalError> {
     let portal = snapshot.portal_id;
     let rows = sqlx::query_as!(
         Key,
@@ -164,37 +165,33 @@ pub(super) async fn settle(tx: &mut Connection, snapshot: &Snapshot) -> Result<(
         ",
         portal.0,
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(pool)
     .await?;
-    if !rows.is_empty() {
-        let settled: BTreeSet<Key> = settled(snapshot).keys(portal).collect();
-        let lists_answered = snapshot.scope != Scope::Direct;
-        let over = rows.into_iter().filter(|key| {
-            snapshot.is_portal_gone
-                || settled.contains(key)
-                || lists_answered && key.kind == "portal"
-        });
-        delete(tx, portal, over.collect()).await?;
+    if rows.is_empty() || snapshot.is_portal_gone {
+        return Ok(rows);
+    }
+    let missed: BTreeSet<Key> = rows.into_iter().collect();
+    let mut settled = snapshot.shown();
+    settled.add(snapshot.absent.clone());
+    let settled = settled.keys(portal).filter(|key| missed.contains(key));
+    let mut over: Vec<Key> = settled.collect();
+    if snapshot.scope != Scope::Direct {
+        over.extend(missed.into_iter().filter(|key| key.kind == "portal"));
+    }
+    Ok(over)
+}
+
+/// Forgets what is over, and keeps what `snapshot` missed.
+pub(super) async fn settle(
+    tx: &mut Connection,
+    snapshot: &Snapshot,
+    over: &[Key],
+) -> Result<(), JournalError> {
+    if !over.is_empty() {
+        delete(tx, snapshot.portal_id, over.to_vec()).await?;
     }
     keep(tx, snapshot).await?;
     begin_anew(tx, snapshot).await
-}
-
-/// What a snapshot says something certain about.
-fn settled(snapshot: &Snapshot) -> Missing {
-    let mut settled = Missing {
-        developers: snapshot.developers.iter().map(|read| read.id).collect(),
-        teams: snapshot.teams.iter().map(|read| read.id).collect(),
-        memberships: snapshot.memberships.clone(),
-        applications: snapshot.applications.iter().map(|read| read.id).collect(),
-        registrations: snapshot
-            .registrations
-            .iter()
-            .map(|read| (read.application.id, read.id))
-            .collect(),
-    };
-    settled.add(snapshot.absent.clone());
-    settled
 }
 
 async fn delete(tx: &mut Connection, portal: PortalId, keys: Vec<Key>) -> Result<(), JournalError> {

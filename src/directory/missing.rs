@@ -43,20 +43,24 @@ impl Missing {
 
 impl Directory {
     /// What `snapshot` lacks though its lists are complete: of everything, or of whoever was
-    /// pending, the newest first. Without what could not be read. Nothing for [`Scope::Direct`], and nothing that a later look has written.
+    /// pending, the newest first. Without what could not be read. Nothing for [`Scope::Direct`], and
+    /// nothing that a later look has written.
     pub async fn missing(&self, look: Look, snapshot: &Snapshot) -> Result<Missing, JournalError> {
         let mut missing = Missing::default();
         if snapshot.scope == Scope::Direct {
             return Ok(missing);
         }
         let mut connection = self.journal.pool().acquire().await?;
+        let shown = snapshot.shown();
         let everything = snapshot.scope == Scope::All;
-        missing.developers = missing_developers(&mut connection, look, snapshot).await?;
-        missing.registrations = missing_registrations(&mut connection, look, snapshot).await?;
+        missing.developers =
+            missing_developers(&mut connection, look, snapshot.scope, &shown).await?;
+        missing.registrations =
+            missing_registrations(&mut connection, look, snapshot.scope, &shown).await?;
         if everything {
-            missing.teams = missing_teams(&mut connection, look, snapshot).await?;
-            missing.memberships = missing_memberships(&mut connection, look, snapshot).await?;
-            missing.applications = missing_applications(&mut connection, look, snapshot).await?;
+            missing.teams = missing_teams(&mut connection, look, &shown).await?;
+            missing.memberships = missing_memberships(&mut connection, look, &shown).await?;
+            missing.applications = missing_applications(&mut connection, look, &shown).await?;
         }
         missing.without(&snapshot.unread);
         Ok(missing)
@@ -91,7 +95,8 @@ impl Directory {
 async fn missing_developers(
     connection: &mut Connection,
     look: Look,
-    snapshot: &Snapshot,
+    scope: Scope,
+    shown: &Missing,
 ) -> Result<Vec<DeveloperId>, JournalError> {
     let ids = sqlx::query_scalar!(
         r"
@@ -108,14 +113,10 @@ async fn missing_developers(
             )
         ORDER BY first_seen_at DESC, developer_id
         ",
-        snapshot.portal_id.0,
+        look.portal_id.0,
         look.number,
-        snapshot.scope == Scope::All,
-        &snapshot
-            .developers
-            .iter()
-            .map(|d| d.id.0)
-            .collect::<Vec<_>>(),
+        scope == Scope::All,
+        &shown.developers.iter().map(|id| id.0).collect::<Vec<_>>(),
     )
     .fetch_all(connection)
     .await?;
@@ -125,7 +126,8 @@ async fn missing_developers(
 async fn missing_registrations(
     connection: &mut Connection,
     look: Look,
-    snapshot: &Snapshot,
+    scope: Scope,
+    shown: &Missing,
 ) -> Result<Vec<(ApplicationId, RegistrationId)>, JournalError> {
     let rows = sqlx::query!(
         r"
@@ -142,13 +144,13 @@ async fn missing_registrations(
             )
         ORDER BY first_seen_at DESC, registration_id
         ",
-        snapshot.portal_id.0,
+        look.portal_id.0,
         look.number,
-        snapshot.scope == Scope::All,
-        &snapshot
+        scope == Scope::All,
+        &shown
             .registrations
             .iter()
-            .map(|r| r.id.0)
+            .map(|(_, id)| id.0)
             .collect::<Vec<_>>(),
     )
     .fetch_all(connection)
@@ -167,7 +169,7 @@ async fn missing_registrations(
 async fn missing_teams(
     connection: &mut Connection,
     look: Look,
-    snapshot: &Snapshot,
+    shown: &Missing,
 ) -> Result<Vec<TeamId>, JournalError> {
     let ids = sqlx::query_scalar!(
         r"
@@ -183,9 +185,9 @@ async fn missing_teams(
             )
         ORDER BY team_id
         ",
-        snapshot.portal_id.0,
+        look.portal_id.0,
         look.number,
-        &snapshot.teams.iter().map(|t| t.id.0).collect::<Vec<_>>(),
+        &shown.teams.iter().map(|id| id.0).collect::<Vec<_>>(),
     )
     .fetch_all(connection)
     .await?;
@@ -195,9 +197,9 @@ async fn missing_teams(
 async fn missing_memberships(
     connection: &mut Connection,
     look: Look,
-    snapshot: &Snapshot,
+    shown: &Missing,
 ) -> Result<Vec<(TeamId, DeveloperId)>, JournalError> {
-    let (teams, developers) = pairs(&snapshot.memberships);
+    let (teams, developers) = pairs(&shown.memberships);
     let rows = sqlx::query!(
         r"
         SELECT m.team_id, m.developer_id
@@ -212,7 +214,7 @@ async fn missing_memberships(
             )
         ORDER BY m.developer_id, m.team_id
         ",
-        snapshot.portal_id.0,
+        look.portal_id.0,
         look.number,
         &teams,
         &developers,
@@ -228,7 +230,7 @@ async fn missing_memberships(
 async fn missing_applications(
     connection: &mut Connection,
     look: Look,
-    snapshot: &Snapshot,
+    shown: &Missing,
 ) -> Result<Vec<ApplicationId>, JournalError> {
     let ids = sqlx::query_scalar!(
         r"
@@ -244,13 +246,9 @@ async fn missing_applications(
             )
         ORDER BY application_id
         ",
-        snapshot.portal_id.0,
+        look.portal_id.0,
         look.number,
-        &snapshot
-            .applications
-            .iter()
-            .map(|a| a.id.0)
-            .collect::<Vec<_>>(),
+        &shown.applications.iter().map(|id| id.0).collect::<Vec<_>>(),
     )
     .fetch_all(connection)
     .await?;

@@ -19,6 +19,7 @@ mod missed;
 mod missing;
 mod objects;
 mod rows;
+mod slices;
 mod snapshot;
 mod store;
 mod subjects;

@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub applications: Vec<Application>,
     /// Registrations that were read.
     pub registrations: Vec<Registration>,
+    /// What the lists showed besides, of which there is nothing more to say: it is known as it is.
+    pub listed: Missing,
     /// Of what somebody changed, that which was read by its id.
     pub touched: Touched,
     /// Whether the look left something for the next one, so that it answers no hint.
@@ -75,6 +77,7 @@ impl Snapshot {
             memberships: Vec::new(),
             applications: Vec::new(),
             registrations: Vec::new(),
+            listed: Missing::default(),
             touched: Touched::default(),
             is_partial: false,
             unread: Vec::new(),
@@ -83,5 +86,47 @@ impl Snapshot {
             missed: Missing::default(),
             unsure: Missing::default(),
         }
+    }
+
+    /// How many objects it holds.
+    pub fn len(&self) -> usize {
+        usize::from(self.portal.is_some())
+            + self.developers.len()
+            + self.teams.len()
+            + self.memberships.len()
+            + self.applications.len()
+            + self.registrations.len()
+    }
+
+    /// Whether it holds no object.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds the objects that `other` holds.
+    pub fn add(&mut self, other: Self) {
+        self.portal = other.portal.or(self.portal.take());
+        self.developers.extend(other.developers);
+        self.teams.extend(other.teams);
+        self.memberships.extend(other.memberships);
+        self.applications.extend(other.applications);
+        self.registrations.extend(other.registrations);
+    }
+
+    /// The ids of what was read or listed.
+    pub fn shown(&self) -> Missing {
+        let mut shown = self.listed.clone();
+        shown.add(Missing {
+            developers: self.developers.iter().map(|read| read.id).collect(),
+            teams: self.teams.iter().map(|read| read.id).collect(),
+            memberships: self.memberships.clone(),
+            applications: self.applications.iter().map(|read| read.id).collect(),
+            registrations: self
+                .registrations
+                .iter()
+                .map(|read| (read.application.id, read.id))
+                .collect(),
+        });
+        shown
     }
 }

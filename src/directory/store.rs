@@ -1,4 +1,5 @@
-//! Storing a look: rows, subjects and events of the differences in one transaction.
+//! Storing a look: rows, subjects and events of the differences, a slice in a transaction. No lock is held
+//! from one slice to the next, so that nobody waits for a whole look.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -6,13 +7,14 @@ use uuid::Uuid;
 use crate::directory::compare::compare;
 use crate::directory::difference::Difference;
 use crate::directory::known::Known;
+use crate::directory::slices::{SLICE, Slices};
 use crate::directory::write::Writing;
 use crate::directory::{Directory, Look, Snapshot, looks, missed, touched};
 use crate::event::{OwnEvent, Verdict};
 use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
 
-/// Events of one batch; readers handle a batch at a time.
-const SLICE: usize = 5_000;
+/// With more differences than this a look is of the bulk lane.
+const MAX_LIVE: usize = 5_000;
 /// Tries before the caller hears of trouble that asks for a repetition.
 const TRIES: u32 = 3;
 
@@ -23,28 +25,113 @@ pub struct Stored {
     pub differences: usize,
 }
 
+/// A part of a look that is stored in one transaction.
+#[derive(Debug, Clone, Copy)]
+struct Slice<'a> {
+    look: Look,
+    objects: &'a Snapshot,
+    /// The whole that it is a part of, where that is of the bulk lane.
+    part_of: Option<Uuid>,
+    /// The look that ends with this slice.
+    ends: Option<&'a Snapshot>,
+}
+
 impl Directory {
-    /// Stores what a look showed, and appends its differences to the journal, all in one
+    /// Stores what a look showed, and appends its differences to the journal, each with its row in one
     /// transaction. Storing the same look twice finds no difference the second time; what a later
-    /// look has written stays.
+    /// look has written stays. Of more than a slice takes, what is no news is stored first, so that whoever
+    /// hears of the rest finds what surrounds it.
     ///
     /// # Errors
-    /// [`JournalError::is_transient`] tells whether to look again later; nothing was stored then.
+    /// [`JournalError::is_transient`] tells whether to look again later. Slices may have been stored
+    /// then, but the look counts for none.
     #[tracing::instrument(skip_all, fields(portal.id = %look.portal_id, scope = snapshot.scope.as_str()))]
     pub async fn store(&self, look: Look, snapshot: &Snapshot) -> Result<Stored, JournalError> {
         debug_assert_eq!(
             look.portal_id, snapshot.portal_id,
             "a look is at one portal"
         );
+        if snapshot.len() <= SLICE {
+            return self.store_news(look, snapshot, snapshot).await;
+        }
+        let mut news = Snapshot::empty(snapshot.portal_id, snapshot.scope);
+        for slice in Slices::of(snapshot) {
+            news.add(self.store_page(look, slice).await?);
+        }
+        self.store_news(look, &news, snapshot).await
+    }
+
+    /// Stores what a page of a look shows and is no news; returns the rest of what is to be stored.
+    /// Whoever has all pages stores the rest of all of them by [`Directory::store`].
+    pub async fn store_page(&self, look: Look, page: Snapshot) -> Result<Snapshot, JournalError> {
+        let mut connection = self.journal.pool().acquire().await?;
+        let first_complete = looks::is_complete(&mut connection, look.portal_id).await?;
+        let known = Known::load(&mut connection, &page).await?;
+        drop(connection);
+        let changes = compare(&page, &known, look.number, first_complete);
+        let rest = changes.part(&page, false);
+        if !rest.is_empty() {
+            self.store_slice(Slice {
+                look,
+                objects: &rest,
+                part_of: None,
+                ends: None,
+            })
+            .await?;
+        }
+        Ok(changes.part(&page, true))
+    }
+
+    /// Stores `news`, which is what is left to be stored of `whole`, and ends the look.
+    async fn store_news(
+        &self,
+        look: Look,
+        news: &Snapshot,
+        whole: &Snapshot,
+    ) -> Result<Stored, JournalError> {
+        let is_bulk = news.len() + whole.absent.len() > MAX_LIVE;
+        let slice = Slice {
+            look,
+            objects: whole,
+            part_of: is_bulk.then(|| self.ids.next()),
+            ends: None,
+        };
+        let mut differences = 0;
+        let mut last = Snapshot::empty(whole.portal_id, whole.scope);
+        for objects in Slices::of(news) {
+            if !last.is_empty() {
+                let objects = &last;
+                differences += self.store_slice(Slice { objects, ..slice }).await?;
+            }
+            last = objects;
+        }
+        if last.len() + whole.absent.len() > SLICE {
+            let objects = &last;
+            differences += self.store_slice(Slice { objects, ..slice }).await?;
+            last = Snapshot::empty(whole.portal_id, whole.scope);
+        }
+        last.absent = whole.absent.clone();
+        last.is_portal_gone = whole.is_portal_gone;
+        let end = Slice {
+            objects: &last,
+            ends: Some(whole),
+            ..slice
+        };
+        differences += self.store_slice(end).await?;
+        Ok(Stored { differences })
+    }
+
+    /// Returns how many differences there were.
+    async fn store_slice(&self, slice: Slice<'_>) -> Result<usize, JournalError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.try_store(look, snapshot).await {
-                Ok(stored) => {
-                    if stored.differences > 0 {
+            match self.try_store(slice).await {
+                Ok(differences) => {
+                    if differences > 0 {
                         self.journal.wake_readers();
                     }
-                    return Ok(stored);
+                    return Ok(differences);
                 }
                 Err(JournalError::Repeat(_)) if tries < TRIES => {}
                 Err(error) => return Err(error),
@@ -52,13 +139,18 @@ impl Directory {
         }
     }
 
-    async fn try_store(&self, look: Look, snapshot: &Snapshot) -> Result<Stored, JournalError> {
+    async fn try_store(&self, slice: Slice<'_>) -> Result<usize, JournalError> {
+        let Slice { look, objects, .. } = slice;
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
+        let over = match slice.ends {
+            Some(whole) => missed::over(self.journal.pool(), whole).await?,
+            None => Vec::new(),
+        };
         let mut tx = self.journal.pool().begin().await?;
         let first_complete = looks::lock(&mut tx, look.portal_id).await?;
-        let known = Known::load(&mut tx, snapshot).await?;
-        let changes = compare(snapshot, &known, look.number, first_complete);
+        let known = Known::load(&mut tx, objects).await?;
+        let changes = compare(objects, &known, look.number, first_complete);
         let writing = Writing {
             portal: look.portal_id,
             look: look.number,
@@ -66,40 +158,32 @@ impl Directory {
         };
         writing.write(&mut tx, &changes).await?;
         writing.mark_gone(&mut tx, &changes.gone).await?;
-        for batch in self.batches(look, &changes.differences, now) {
+        if !changes.differences.is_empty() {
+            let batch = self.batch(slice, &changes.differences, now);
             append_in(&mut tx, &batch).await?;
         }
-        looks::stored(&mut tx, look, snapshot).await?;
-        touched::settle(&mut tx, look, snapshot).await?;
-        missed::settle(&mut tx, snapshot).await?;
+        if let Some(whole) = slice.ends {
+            looks::stored(&mut tx, look, whole).await?;
+            touched::settle(&mut tx, look, whole).await?;
+            missed::settle(&mut tx, whole, &over).await?;
+        }
         tx.commit().await?;
-        Ok(Stored {
-            differences: changes.differences.len(),
-        })
+        Ok(changes.differences.len())
     }
 
-    /// One batch of the live lane, or slices of the bulk lane when there are more differences
-    /// than one batch takes.
-    fn batches(&self, look: Look, differences: &[Difference], now: DateTime<Utc>) -> Vec<NewBatch> {
-        let whole: Option<Uuid> = (differences.len() > SLICE).then(|| self.ids.next());
-        let slice = |slice: &[Difference]| NewBatch {
+    fn batch(&self, slice: Slice<'_>, differences: &[Difference], now: DateTime<Utc>) -> NewBatch {
+        let events = differences.iter();
+        let events = events.map(|difference| event(slice.look, difference, now));
+        NewBatch {
             id: self.ids.next(),
             source: Source::Observe,
-            lane: if whole.is_some() {
-                Lane::Bulk
-            } else {
-                Lane::Live
-            },
-            part_of: whole,
+            lane: slice.part_of.map_or(Lane::Live, |_| Lane::Bulk),
+            part_of: slice.part_of,
             received_at: now,
             requests: Vec::new(),
-            events: slice
-                .iter()
-                .map(|difference| event(look, difference, now))
-                .collect(),
+            events: events.collect(),
             quarantined: Vec::new(),
-        };
-        differences.chunks(SLICE).map(slice).collect()
+        }
     }
 }
 

@@ -102,23 +102,24 @@ fn too_much(snapshot: &Snapshot, missing: &Missing) -> Option<String> {
         !teams.contains(team) && !people.contains(developer)
     };
     let memberships = memberships.filter(by_themselves).count();
+    let shown = snapshot.shown();
     let kinds = [
         (
             "developers",
             missing.developers.len(),
-            snapshot.developers.len(),
+            shown.developers.len(),
         ),
-        ("teams", missing.teams.len(), snapshot.teams.len()),
-        ("memberships", memberships, snapshot.memberships.len()),
+        ("teams", missing.teams.len(), shown.teams.len()),
+        ("memberships", memberships, shown.memberships.len()),
         (
             "applications",
             missing.applications.len(),
-            snapshot.applications.len(),
+            shown.applications.len(),
         ),
         (
             "registrations",
             missing.registrations.len(),
-            snapshot.registrations.len(),
+            shown.registrations.len(),
         ),
     ];
     let (kind, missing, known) = kinds

@@ -575,10 +575,9 @@ async fn many_differences_are_slices_of_one_whole(pool: PgPool) {
     .fetch_all(world.journal.pool())
     .await
     .unwrap();
-    assert_eq!(
-        slices,
-        [(1, "bulk".to_owned(), 2), (5_000, "bulk".to_owned(), 2)]
-    );
+    let mut expected = vec![(1_000, "bulk".to_owned(), 6); 6];
+    expected[0].0 = 1;
+    assert_eq!(slices, expected);
 }
 
 #[sqlx::test(migrator = "usher::journal::MIGRATOR")]

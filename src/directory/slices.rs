@@ -1,0 +1,149 @@
+//! Cuts what a look showed into slices that are stored one after the other. What is one person's stays
+//! together as far as a slice takes it, so that whoever decides about them finds all of it.
+
+use std::collections::BTreeMap;
+
+use konnect::{
+    Application, ApplicationId, ApplicationOwner, Developer, DeveloperId, Portal, Registration,
+    Team, TeamId,
+};
+
+use crate::directory::Snapshot;
+
+/// Objects that are compared and stored in one transaction.
+pub(super) const SLICE: usize = 1_000;
+
+/// Whose something is, as far as the snapshot says. What is the portal's comes first, for anybody may
+/// be in a team; what is a team's, or of an application that is not shown, comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Portal,
+    Developer(DeveloperId),
+    Application(ApplicationId),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Object<'a> {
+    Portal(&'a Portal),
+    Team(&'a Team),
+    Developer(&'a Developer),
+    Membership((TeamId, DeveloperId)),
+    Application(&'a Application),
+    Registration(&'a Registration),
+}
+
+/// The slices of a snapshot: of the objects that it shows, and nothing else of it.
+#[derive(Debug)]
+pub(super) struct Slices<'a> {
+    snapshot: &'a Snapshot,
+    objects: Vec<(Whose, Object<'a>)>,
+    /// So many are in earlier slices.
+    taken: usize,
+}
+
+impl<'a> Slices<'a> {
+    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
+        let owner = |read: &Application| read.owner.as_ref().and_then(ApplicationOwner::developer);
+        let owners: BTreeMap<ApplicationId, DeveloperId> = snapshot
+            .applications
+            .iter()
+            .filter_map(|read| Some((read.id, owner(read)?)))
+            .collect();
+        let whose = |id: ApplicationId| {
+            let owner = owners.get(&id);
+            owner.map_or(Whose::Application(id), |owner| Whose::Developer(*owner))
+        };
+        let mut objects = Vec::with_capacity(snapshot.len());
+        let portal = snapshot.portal.iter();
+        objects.extend(portal.map(|read| (Whose::Portal, Object::Portal(read))));
+        let teams = snapshot.teams.iter();
+        objects.extend(teams.map(|read| (Whose::Portal, Object::Team(read))));
+        let people = snapshot.developers.iter();
+        objects.extend(people.map(|read| (Whose::Developer(read.id), Object::Developer(read))));
+        let memberships = snapshot.memberships.iter();
+        let memberships = memberships.map(|it| (Whose::Developer(it.1), Object::Membership(*it)));
+        objects.extend(memberships);
+        let applications = snapshot.applications.iter();
+        objects.extend(applications.map(|read| (whose(read.id), Object::Application(read))));
+        for read in &snapshot.registrations {
+            objects.push((whose(read.application.id), Object::Registration(read)));
+        }
+        // Stable: of copies the last one read stays the last.
+        objects.sort_by_key(|(whose, _)| *whose);
+        Self {
+            snapshot,
+            objects,
+            taken: 0,
+        }
+    }
+}
+
+impl Iterator for Slices<'_> {
+    type Item = Snapshot;
+
+    fn next(&mut self) -> Option<Snapshot> {
+        let left = self.objects.get(self.taken..)?;
+        let taken = left.get(..fitting(left))?;
+        if taken.is_empty() {
+            return None;
+        }
+        self.taken += taken.len();
+        let mut slice = Snapshot::empty(self.snapshot.portal_id, self.snapshot.scope);
+        for (_, object) in taken {
+            match *object {
+                Object::Portal(read) => slice.portal = Some(read.clone()),
+                Object::Team(read) => slice.teams.push(read.clone()),
+                Object::Developer(read) => slice.developers.push(read.clone()),
+                Object::Membership(read) => slice.memberships.push(read),
+                Object::Application(read) => slice.applications.push(read.clone()),
+                Object::Registration(read) => slice.registrations.push(read.clone()),
+            }
+        }
+        Some(slice)
+    }
+}
+
+/// How many of these objects the next slice takes: what is whole of it, or a part of what is too much
+/// for any.
+fn fitting(objects: &[(Whose, Object<'_>)]) -> usize {
+    let Some((cut, _)) = objects.get(SLICE) else {
+        return objects.len();
+    };
+    let whole = objects.partition_point(|(whose, _)| whose < cut);
+    if whole == 0 { SLICE } else { whole }
+}
+
+#[cfg(test)]
+mod tests {
+    use konnect::PortalId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::directory::Scope;
+
+    fn memberships(people: &[u128]) -> Snapshot {
+        let mut snapshot = Snapshot::empty(PortalId(Uuid::nil()), Scope::All);
+        for (person, teams) in people.iter().enumerate() {
+            let person = DeveloperId(Uuid::from_u128(person as u128));
+            let teams = 0..*teams;
+            let memberships = teams.map(|team| (TeamId(Uuid::from_u128(team)), person));
+            snapshot.memberships.extend(memberships);
+        }
+        snapshot
+    }
+
+    #[test]
+    fn who_fits_into_a_slice_is_not_cut() {
+        for (people, expected) in [
+            (vec![], vec![]),
+            (vec![1_000], vec![1_000]),
+            (vec![400, 600, 1], vec![1_000, 1]),
+            (vec![400, 601, 1], vec![400, 602]),
+            (vec![1, 2_100, 2], vec![1, 1_000, 1_000, 102]),
+        ] {
+            let snapshot = memberships(&people);
+            let slices: Vec<usize> = Slices::of(&snapshot).map(|slice| slice.len()).collect();
+            assert_eq!(slices, expected, "{people:?}");
+        }
+    }
+}
