@@ -15,7 +15,7 @@ test: ## run all tests against a real Postgres and a real Kafka of their own
 fuzz: ## feed the parsers random bytes, a minute each; ARGS=600 for ten
 	@scripts/fuzz $(ARGS)
 
-soak: ## 50 kills under load, hostile senders and fuzzing for hours; KILLS, ROUNDS and FUZZ make it shorter
+soak: ## 50 kills under load, 1,000 random walks, hostile senders, fuzzing for hours; KILLS, WALKS, ROUNDS, FUZZ shorten it
 	@scripts/soak
 
 bench: ## measure a release build against COPY of the same rows; ARGS=--quick to see that it runs

@@ -78,6 +78,7 @@ mod late_keys;
 mod least_privilege;
 mod look;
 mod metrics;
+mod model;
 mod notify;
 mod now;
 mod observe;

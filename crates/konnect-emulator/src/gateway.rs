@@ -188,6 +188,7 @@ fn keep(shared: &Shared, incoming: &Incoming, status: u16) {
         query: incoming.raw_query.clone(),
         status,
         body,
+        user_agent: incoming.header(header::USER_AGENT).to_owned(),
         at: timestamp(shared.clock.now()),
     });
 }

@@ -23,6 +23,8 @@ pub struct LoggedRequest {
     pub status: u16,
     /// The body as JSON, as text if it is none, null if it is empty.
     pub body: Value,
+    /// Who called, by the header of that name; empty if there was none.
+    pub user_agent: String,
     /// When the answer was ready (RFC 3339, the emulator's clock).
     pub at: String,
 }
