@@ -207,7 +207,10 @@ impl Hands {
              WHERE state IN ('planned', 'running')
              UNION ALL
              SELECT concat_ws(' ', 'batch', batch, 'is owed, claimed until', claimed_until)
-             FROM outbox",
+             FROM outbox
+             UNION ALL
+             SELECT concat_ws(' ', 'to be judged:', work::text)
+             FROM work",
         )
         .fetch_all(&self.pool)
         .await

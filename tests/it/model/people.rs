@@ -33,10 +33,10 @@ impl Walk {
         let id = self.hands.ids.next();
         let number = self.world.people.len();
         let domain = DOMAINS[self.rng.random_range(0..DOMAINS.len())];
-        let is_friend = self.rng.random_bool(0.25);
+        let is_friend = self.rng.random_bool(0.4);
         let name = if is_friend { FRIEND } else { "p" };
         let email = format!("{name}{number}@{domain}");
-        self.tell(format!("{email} signs up as {id}"));
+        self.tell(&format!("{email} signs up as {id}"));
         let person = Person {
             id,
             domain,
@@ -75,7 +75,7 @@ impl Walk {
             return;
         }
         let id = self.hands.ids.next();
-        self.tell(format!(
+        self.tell(&format!(
             "{application} of {owner} asks for an API by {id}, Fixtures: {is_for_fixtures}"
         ));
         let seed = json!({ "registrations": [{
@@ -101,9 +101,9 @@ impl Walk {
         now.unwrap_or_else(|| "out".to_owned())
     }
 
-    async fn admin(&mut self, method: Method, path: &str, body: Value) {
-        self.tell(format!("an admin: {method} {path} {body}"));
-        self.hands.admin(method, path, &body).await;
+    async fn admin(&mut self, method: Method, path: &str, body: &Value) {
+        self.tell(&format!("an admin: {method} {path} {body}"));
+        self.hands.admin(method, path, body).await;
     }
 
     pub(super) async fn judge_a_person(&mut self) {
@@ -115,7 +115,7 @@ impl Walk {
             _ => "approved",
         };
         let path = format!("developers/{id}");
-        self.admin(Method::PATCH, &path, json!({ "status": status }))
+        self.admin(Method::PATCH, &path, &json!({ "status": status }))
             .await;
     }
 
@@ -130,7 +130,7 @@ impl Walk {
             _ => "approved",
         };
         let path = format!("applications/{application}/registrations/{id}");
-        self.admin(Method::PATCH, &path, json!({ "status": status }))
+        self.admin(Method::PATCH, &path, &json!({ "status": status }))
             .await;
     }
 
@@ -141,9 +141,9 @@ impl Walk {
         let path = format!("teams/{team}/developers");
         if is_in {
             let path = format!("{path}/{id}");
-            self.admin(Method::DELETE, &path, Value::Null).await;
+            self.admin(Method::DELETE, &path, &Value::Null).await;
         } else {
-            self.admin(Method::POST, &path, json!({ "id": id })).await;
+            self.admin(Method::POST, &path, &json!({ "id": id })).await;
         }
     }
 
@@ -161,7 +161,7 @@ impl Walk {
         let Some(person) = self.somebody() else {
             return;
         };
-        self.tell(format!("{person} leaves the company"));
+        self.tell(&format!("{person} leaves the company"));
         self.world.leavings.push(Leaving {
             person,
             at: self.hands.clock.now(),
@@ -196,7 +196,7 @@ impl Walk {
         let (verb, action) = choices[self.rng.random_range(0..choices.len())];
         let (before, id) = (self.hands.place(), action.target.id());
         let is_done = self.hands.operate(action.id, verb).await;
-        self.tell(format!(
+        self.tell(&format!(
             "ada: {verb} {} {id} ({}): {is_done}",
             action.deed, action.id
         ));
@@ -228,7 +228,7 @@ impl Walk {
         let before = self.hands.place();
         let lifted = self.hands.queue.lift_veto(veto.id, &operator()).await;
         if lifted.unwrap().is_some() {
-            self.tell(format!("ada lifts {} {}", veto.deed, veto.target.id()));
+            self.tell(&format!("ada lifts {} {}", veto.deed, veto.target.id()));
             if let Some(gift) = gift_of(&veto.deed, veto.target.id()) {
                 self.world.lifted(gift, before);
             }

@@ -79,7 +79,7 @@ impl Walk {
         let all: Vec<usize> = (0..self.instances.len()).collect();
         self.give_rules(&all);
         let rules = self.rules.yaml();
-        self.tell(format!("the walk ends with\n{rules}"));
+        self.tell(&format!("the walk ends with\n{rules}"));
     }
 
     /// Ends all instances.
@@ -89,7 +89,7 @@ impl Walk {
         }
     }
 
-    pub(super) fn tell(&mut self, what: String) {
+    pub(super) fn tell(&mut self, what: &str) {
         let at = self.hands.clock.now().format("%H:%M:%S%.3f");
         let line = format!("{at} {} {what}", self.hands.place());
         self.world.story.push(line);
@@ -99,10 +99,10 @@ impl Walk {
         let queue = &self.hands.queue;
         if queue.paused().await.unwrap().is_some() {
             queue.resume_all(&operator()).await.unwrap();
-            self.tell("ada resumes".to_owned());
+            self.tell("ada resumes");
         } else {
             queue.pause_all(&operator()).await.unwrap();
-            self.tell("ada pauses".to_owned());
+            self.tell("ada pauses");
         }
     }
 
@@ -115,7 +115,7 @@ impl Walk {
             _ => all,
         };
         let numbers: Vec<u32> = some.iter().map(|one| self.instances[*one].number).collect();
-        self.tell(format!("{what}, at {numbers:?}"));
+        self.tell(&format!("{what}, at {numbers:?}"));
         self.give_rules(&some);
     }
 
@@ -136,13 +136,13 @@ impl Walk {
 
     fn cause_or_end_trouble(&mut self) {
         if self.is_in_trouble {
-            self.tell("the trouble is over".to_owned());
+            self.tell("the trouble is over");
             self.is_in_trouble = false;
             return self.hands.trouble(Vec::new());
         }
         self.is_in_trouble = true;
         let kinds = trouble(&mut self.rng);
-        self.tell(format!("trouble: {kinds:?}"));
+        self.tell(&format!("trouble: {kinds:?}"));
         self.hands.trouble(kinds);
     }
 
@@ -157,10 +157,10 @@ impl Walk {
         let (number, holder) = (instance.number, instance.holder);
         if self.rng.random_bool(0.25) {
             instance.stop().await;
-            self.tell(format!("instance {number} stops"));
+            self.tell(&format!("instance {number} stops"));
         } else {
             instance.kill();
-            self.tell(format!("instance {number} is killed"));
+            self.tell(&format!("instance {number} is killed"));
             let was_alone = self.instances.is_empty();
             self.hands.end_the_turn_of(holder, was_alone).await;
         }
@@ -174,7 +174,7 @@ impl Walk {
         let instance = Instance::start(self.started, &self.hands.place, &self.rules.yaml());
         self.world.governs(self.started, &self.rules, now);
         self.instances.push(instance);
-        self.tell(format!("instance {} starts", self.started));
+        self.tell(&format!("instance {} starts", self.started));
     }
 }
 
