@@ -80,7 +80,7 @@ async fn about(
     let Some(mut signal) = meaning.signal.filter(custom) else {
         return Ok(None);
     };
-    let named = custom::find(directory, &event, &mut signal, meaning.kept).await?;
+    let found = custom::find(directory, &event, &mut signal, meaning.kept).await?;
     let is_about = match (signal.developer_id, signal.registration_id) {
         (Some(id), _) => id == developer.0,
         (None, Some(registration)) => names.contains(&registration),
@@ -89,6 +89,6 @@ async fn about(
     Ok(is_about.then_some(LastTold {
         stored,
         signal,
-        event: named.event,
+        event: found.event,
     }))
 }
