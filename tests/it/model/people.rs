@@ -153,7 +153,7 @@ impl Walk {
             return;
         };
         let body = json!({ "owner": { "type": "developer", "id": to } });
-        self.admin(Method::PATCH, &format!("applications/{id}"), body)
+        self.admin(Method::PATCH, &format!("applications/{id}"), &body)
             .await;
     }
 
