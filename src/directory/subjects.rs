@@ -177,6 +177,27 @@ impl Directory {
         Ok(done.rows_affected())
     }
 
+    /// Whether a developer was forgotten, which is for good.
+    pub async fn is_forgotten(
+        &self,
+        portal: PortalId,
+        developer: DeveloperId,
+    ) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM subjects
+                WHERE portal_id = $1 AND developer_id = $2 AND forgotten_at IS NOT NULL
+            ) AS "exists!"
+            "#,
+            portal.0,
+            developer.0,
+        )
+        .fetch_one(self.journal.pool())
+        .await?)
+    }
+
     /// The members that a trusted sender told and that do not stay in its event; none once forgotten.
     pub async fn told(
         &self,

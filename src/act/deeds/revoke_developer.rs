@@ -38,8 +38,7 @@ pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
     };
     if !cut.was_revoked {
         let id = team::developer(bench)?;
-        let known = bench.directory.subject(bench.portal(), id).await?;
-        cut.was_forgotten = known.is_forgotten();
+        cut.was_forgotten = bench.directory.is_forgotten(bench.portal(), id).await?;
         cut.was_revoked = true;
         bench.found(&cut.to_value()).await?;
     }
