@@ -70,10 +70,10 @@ impl Directory {
         drop(connection);
         let changes = compare(&page, &known, look.number, first_complete);
         let rest = changes.part(&page, false);
-        if !rest.is_empty() {
+        for objects in Slices::of(&rest) {
             self.store_slice(Slice {
                 look,
-                objects: &rest,
+                objects: &objects,
                 part_of: None,
                 ends: None,
             })

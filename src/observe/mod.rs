@@ -10,6 +10,7 @@ mod health;
 mod pace;
 mod quiet;
 mod snapshot;
+mod sweep;
 mod turns;
 mod watch;
 
@@ -145,7 +146,8 @@ impl Observer {
     /// A look at the pending ones stays short: of many changes it reads the newest, the next one goes on.
     ///
     /// # Errors
-    /// Nothing of the look that failed was stored, except that [`ObserveError::PortalGone`] has been.
+    /// A look that failed counts for none. What it showed and is no news may have been stored; that of
+    /// [`ObserveError::PortalGone`] has been.
     pub async fn sweep_once(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
         let mut stored = self.look(portal, scope).await?;
         if scope == Scope::Pending {
@@ -173,8 +175,14 @@ impl Observer {
             directory, client, ..
         } = &*self.parts;
         let look = directory.begin(portal).await?;
-        let read = match snapshot::read(client, portal, scope).await {
-            Err(error) if error.is_not_found() => {
+        let read = match scope {
+            Scope::All => sweep::sweep(client, directory, look).await,
+            _ => snapshot::read(client, portal, scope)
+                .await
+                .map_err(ObserveError::from),
+        };
+        let read = match read {
+            Err(ObserveError::Api(error)) if error.is_not_found() => {
                 return self.portal_is_missing(look, portal, error).await;
             }
             read => read?,

@@ -1,9 +1,11 @@
 //! Reads the API: what one look at a portal shows. Stores nothing and knows nothing of what was
 //! seen before, so that a dry run needs a token and nothing else.
 
+use std::collections::BTreeSet;
+
 use konnect::{
     Client, DeveloperId, DeveloperStatus, Error, ListApplications, ListDevelopers,
-    ListRegistrations, ListTeams, Listing, PortalId, RegistrationStatus, TeamId,
+    ListRegistrations, ListTeamMembers, ListTeams, Listing, PortalId, RegistrationStatus, TeamId,
 };
 use uuid::Uuid;
 
@@ -14,9 +16,6 @@ const MAX_UNANSWERED: usize = 20;
 
 /// Reads everything that `scope` covers; nothing for [`Scope::Direct`]. What cannot be read is set
 /// aside for its object alone.
-///
-/// What refers is read before what it refers to, so that a registration made during the look has
-/// its application, and an application its owner.
 ///
 /// # Errors
 /// A list that is missing (404) means the portal is.
@@ -39,39 +38,100 @@ pub async fn read(client: &Client, portal: PortalId, scope: Scope) -> Result<Sna
             let listing = client.developers(portal).list_lenient(&developers).await?;
             snapshot.developers = readable(listing, Part::Developer, &mut snapshot.unread);
         }
-        Scope::All => {
-            let options = ListRegistrations::default();
-            let listing = client.registrations(portal).list_lenient(&options).await?;
-            snapshot.registrations = readable(listing, Part::Registration, &mut snapshot.unread);
-            let options = ListApplications::default();
-            let listing = client.applications(portal).list_lenient(&options).await?;
-            snapshot.applications = readable(listing, Part::Application, &mut snapshot.unread);
-            let options = ListTeams::default();
-            let listing = client.teams(portal).list_lenient(&options).await?;
-            snapshot.teams = readable(listing, Part::Team, &mut snapshot.unread);
-            memberships(client, &mut snapshot).await?;
-            let options = ListDevelopers::default();
-            let listing = client.developers(portal).list_lenient(&options).await?;
-            snapshot.developers = readable(listing, Part::Developer, &mut snapshot.unread);
-            snapshot.portal = Some(client.portals().get(portal).await?);
-        }
+        Scope::All => read_all(client, portal, &mut snapshot).await?,
     }
     Ok(snapshot)
 }
 
-async fn memberships(client: &Client, snapshot: &mut Snapshot) -> Result<(), Error> {
-    let portal = snapshot.portal_id;
-    let teams: Vec<TeamId> = snapshot.teams.iter().map(|team| team.id).collect();
+/// Takes the pages of a look at everything.
+pub(super) trait Keep: Send {
+    /// What may go wrong besides the reading.
+    type Error: From<Error>;
+
+    /// Keeps what a page shows.
+    fn keep(&mut self, page: Snapshot) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// What could not be read so far.
+    fn unread(&mut self) -> &mut Vec<Unread>;
+}
+
+impl Keep for Snapshot {
+    type Error = Error;
+
+    async fn keep(&mut self, page: Snapshot) -> Result<(), Error> {
+        self.add(page);
+        Ok(())
+    }
+
+    fn unread(&mut self) -> &mut Vec<Unread> {
+        &mut self.unread
+    }
+}
+
+/// Reads everything of a portal, page by page.
+///
+/// What refers is read before what it refers to, so that a registration made during the look has
+/// its application, and an application its owner.
+pub(super) async fn read_all<K: Keep>(
+    client: &Client,
+    portal: PortalId,
+    keeper: &mut K,
+) -> Result<(), K::Error> {
+    let empty = || Snapshot::empty(portal, Scope::All);
+    let options = ListRegistrations::default();
+    let mut pages = client.registrations(portal).pages(&options);
+    while let Some(page) = pages.next().await? {
+        let mut read = empty();
+        read.registrations = readable(page, Part::Registration, keeper.unread());
+        keeper.keep(read).await?;
+    }
+    let options = ListApplications::default();
+    let mut pages = client.applications(portal).pages(&options);
+    while let Some(page) = pages.next().await? {
+        let mut read = empty();
+        read.applications = readable(page, Part::Application, keeper.unread());
+        keeper.keep(read).await?;
+    }
+    let options = ListTeams::default();
+    let mut pages = client.teams(portal).pages(&options);
+    let mut teams = BTreeSet::new();
+    while let Some(page) = pages.next().await? {
+        let mut read = empty();
+        read.teams = readable(page, Part::Team, keeper.unread());
+        teams.extend(read.teams.iter().map(|team| team.id));
+        keeper.keep(read).await?;
+    }
     for team in teams {
-        let members = client.teams(portal).members_lenient(team).await;
-        // A team that was deleted since it was listed has no members.
-        let Read::There(members) = one(members, Part::Members, team.0, &mut snapshot.unread)?
-        else {
-            continue;
-        };
-        let members = members_of(team, members, &mut snapshot.unread);
-        let memberships = members.into_iter().map(|developer| (team, developer));
-        snapshot.memberships.extend(memberships);
+        memberships(client, portal, team, keeper).await?;
+    }
+    let options = ListDevelopers::default();
+    let mut pages = client.developers(portal).pages(&options);
+    while let Some(page) = pages.next().await? {
+        let mut read = empty();
+        read.developers = readable(page, Part::Developer, keeper.unread());
+        keeper.keep(read).await?;
+    }
+    let mut read = empty();
+    read.portal = Some(client.portals().get(portal).await?);
+    keeper.keep(read).await
+}
+
+async fn memberships<K: Keep>(
+    client: &Client,
+    portal: PortalId,
+    team: TeamId,
+    keeper: &mut K,
+) -> Result<(), K::Error> {
+    let options = ListTeamMembers::default();
+    let mut pages = client.teams(portal).member_pages(team, &options);
+    // A team that was deleted since it was listed has no members.
+    while let Read::There(Some(members)) =
+        one(pages.next().await, Part::Members, team.0, keeper.unread())?
+    {
+        let members = members_of(team, members, keeper.unread());
+        let mut read = Snapshot::empty(portal, Scope::All);
+        read.memberships = members.into_iter().map(|member| (team, member)).collect();
+        keeper.keep(read).await?;
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub use models::registration::{
 pub use models::replay::{ReplayJob, ReplayStatus};
 pub use models::team::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember};
 pub use models::webhook::{DeliveryState, Webhook, WebhookStatus, WebhookUpdate};
-pub use page::{Cursor, CursorPage, Listing, Page, Unreadable};
+pub use page::{Cursor, CursorPage, Identified, Listing, Page, Pages, Unreadable};
 pub use resources::applications::Applications;
 pub use resources::audit_logs::AuditLogs;
 pub use resources::destinations::Destinations;

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::Pin;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -90,13 +91,15 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// An entry that can be told from the others of its list.
-pub(crate) trait Identified {
+/// An entry that can be told from the others of its list. For the types of this crate.
+pub trait Identified {
+    /// What tells it from the others.
     type Id: Eq + Hash + Send;
+    /// Its id.
     fn id(&self) -> Self::Id;
 }
 
-/// A whole list, without the entries that cannot be read.
+/// A list or a page of one, without the entries that cannot be read.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Listing<T> {
@@ -104,6 +107,22 @@ pub struct Listing<T> {
     pub items: Vec<T>,
     /// Entries that are not what the API documents.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl<T> Listing<T> {
+    fn of(entries: Vec<Entry<T>>) -> Self {
+        let mut listing = Self {
+            items: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        for entry in entries {
+            match entry {
+                Entry::Read(entry) => listing.items.push(entry),
+                Entry::Unreadable(entry) => listing.unreadable.push(entry),
+            }
+        }
+        listing
+    }
 }
 
 /// An entry of a list that is not what the API documents. Shows nothing of its values but the id.
@@ -171,17 +190,7 @@ where
     F: Fn(u32) -> Fut + Send + Sync,
     Fut: Future<Output = Result<Page<Entry<T>>, Error>> + Send,
 {
-    let mut listing = Listing {
-        items: Vec::new(),
-        unreadable: Vec::new(),
-    };
-    for entry in collect_numbered(route, fetch).await? {
-        match entry {
-            Entry::Read(entry) => listing.items.push(entry),
-            Entry::Unreadable(entry) => listing.unreadable.push(entry),
-        }
-    }
-    Ok(listing)
+    Ok(Listing::of(collect_numbered(route, fetch).await?))
 }
 
 /// Reads a list with page numbers to its end.
@@ -215,28 +224,105 @@ where
     F: Fn(u32) -> Fut + Send + Sync,
     Fut: Future<Output = Result<Page<T>, Error>> + Send,
 {
-    let mut gathered = Gathered::new(route);
-    let (mut largest_total, mut shrank) = (0, false);
-    for number in 1.. {
-        let Page { items, total } = fetch(number).await?;
-        if items.is_empty() {
-            break;
-        }
-        let new = gathered.add(items)?;
-        let Some(total) = total else {
-            // Some lists do not say how long they are, and may not be paged at all.
-            if new == 0 {
-                break;
-            }
-            continue;
-        };
-        shrank |= total < largest_total;
-        largest_total = largest_total.max(total);
-        if gathered.list.len() as u64 >= total {
-            break;
+    let mut list = Vec::new();
+    let mut pass = Pass::new(route);
+    while let Some(number) = pass.next {
+        list.extend(pass.take(fetch(number).await?)?);
+    }
+    Ok((list, pass.shrank))
+}
+
+/// A page of entries that are read each by itself, on its way.
+type Fetched<'a, T> = Pin<Box<dyn Future<Output = Result<Page<Entry<T>>, Error>> + Send + 'a>>;
+
+/// A list that is read page by page, for whoever need not have all of it at once. What is read while the
+/// list shrinks is read again.
+pub struct Pages<'a, T: Identified> {
+    fetch: Box<dyn Fn(u32) -> Fetched<'a, T> + Send + Sync + 'a>,
+    pass: Pass<EntryId<T::Id>>,
+    passes: usize,
+}
+
+impl<'a, T: Identified> Pages<'a, T> {
+    pub(crate) fn new<F, Fut>(route: &'static str, fetch: F) -> Self
+    where
+        F: Fn(u32) -> Fut + Send + Sync + 'a,
+        Fut: Future<Output = Result<Page<Entry<T>>, Error>> + Send + 'a,
+    {
+        Self {
+            fetch: Box::new(move |number| Box::pin(fetch(number))),
+            pass: Pass::new(route),
+            passes: 1,
         }
     }
-    Ok((gathered.list, shrank))
+
+    /// Reads the next page, without the entries that cannot be read; none after the last one.
+    pub async fn next(&mut self) -> Result<Option<Listing<T>>, Error> {
+        if self.pass.next.is_none() && self.pass.shrank && self.passes < MAX_PASSES {
+            self.passes += 1;
+            self.pass = Pass::new(self.pass.route);
+        }
+        let Some(number) = self.pass.next else {
+            return Ok(None);
+        };
+        let page = (self.fetch)(number).await?;
+        Ok(Some(Listing::of(self.pass.take(page)?)))
+    }
+}
+
+impl<T: Identified> fmt::Debug for Pages<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Pages")
+            .field("route", &self.pass.route)
+            .field("next", &self.pass.next)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One way through a list with page numbers.
+struct Pass<I> {
+    entries: Entries<I>,
+    route: &'static str,
+    /// The page to read next; none after the last one.
+    next: Option<u32>,
+    largest_total: u64,
+    shrank: bool,
+}
+
+impl<I: Eq + Hash> Pass<I> {
+    fn new(route: &'static str) -> Self {
+        Self {
+            entries: Entries::new(route),
+            route,
+            next: Some(1),
+            largest_total: 0,
+            shrank: false,
+        }
+    }
+
+    /// Takes the page that was read, and returns the entries of it that are new.
+    fn take<T: Identified<Id = I>>(&mut self, page: Page<T>) -> Result<Vec<T>, Error> {
+        let Page { items, total } = page;
+        let number = self.next.take().unwrap_or(1);
+        if items.is_empty() {
+            return Ok(items);
+        }
+        let new = self.entries.new_of(items)?;
+        let is_over = match total {
+            // Some lists do not say how long they are, and may not be paged at all.
+            None => new.is_empty(),
+            Some(total) => {
+                self.shrank |= total < self.largest_total;
+                self.largest_total = self.largest_total.max(total);
+                self.entries.seen.len() as u64 >= total
+            }
+        };
+        if !is_over {
+            self.next = number.checked_add(1);
+        }
+        Ok(new)
+    }
 }
 
 /// Reads a list with cursors to its end.
@@ -249,53 +335,50 @@ where
     F: Fn(Option<Cursor>) -> Fut + Send + Sync,
     Fut: Future<Output = Result<CursorPage<T>, Error>> + Send,
 {
-    let mut gathered = Gathered::new(route);
+    let mut entries = Entries::new(route);
+    let mut list = Vec::new();
     let mut cursor = None;
     loop {
         let CursorPage { items, next } = fetch(cursor.take()).await?;
         if items.is_empty() {
-            return Ok(gathered.list);
+            return Ok(list);
         }
-        gathered.add(items)?;
+        list.extend(entries.new_of(items)?);
         match next {
             Some(next) => cursor = Some(next),
-            None => return Ok(gathered.list),
+            None => return Ok(list),
         }
     }
 }
 
-/// Entries read so far, each once and in order.
-struct Gathered<T: Identified> {
+/// Which entries of a list were read so far.
+struct Entries<I> {
     route: &'static str,
-    list: Vec<T>,
-    seen: HashSet<T::Id>,
+    seen: HashSet<I>,
     stale_pages: usize,
 }
 
-impl<T: Identified> Gathered<T> {
+impl<I: Eq + Hash> Entries<I> {
     fn new(route: &'static str) -> Self {
         Self {
             route,
-            list: Vec::new(),
             seen: HashSet::new(),
             stale_pages: 0,
         }
     }
 
-    /// Keeps the entries that are new and says how many they are.
-    fn add(&mut self, items: Vec<T>) -> Result<usize, Error> {
-        let before = self.list.len();
-        for item in items {
-            if self.seen.insert(item.id()) {
-                self.list.push(item);
-            }
-        }
-        let new = self.list.len() - before;
-        self.stale_pages = if new == 0 { self.stale_pages + 1 } else { 0 };
+    /// Returns the entries that are new, each once.
+    fn new_of<T: Identified<Id = I>>(&mut self, mut items: Vec<T>) -> Result<Vec<T>, Error> {
+        items.retain(|item| self.seen.insert(item.id()));
+        self.stale_pages = if items.is_empty() {
+            self.stale_pages + 1
+        } else {
+            0
+        };
         if self.stale_pages >= MAX_STALE_PAGES {
             return Err(Error::Paging { route: self.route });
         }
-        Ok(new)
+        Ok(items)
     }
 }
 

@@ -10,6 +10,7 @@ mod large;
 mod loops;
 mod set_aside;
 mod short;
+mod vast;
 
 use std::time::{Duration, Instant};
 

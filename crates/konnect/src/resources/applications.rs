@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::models::application::{Application, ListApplications, NewApplication};
 use crate::models::ids::{ApplicationId, PortalId};
-use crate::page::{Listing, Page, collect_lenient, collect_numbered};
+use crate::page::{Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
@@ -21,7 +21,7 @@ pub struct Applications<'a> {
     pub(crate) portal: PortalId,
 }
 
-impl Applications<'_> {
+impl<'a> Applications<'a> {
     /// Lists all applications that match.
     pub async fn list(&self, options: &ListApplications) -> Result<Vec<Application>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
@@ -33,6 +33,13 @@ impl Applications<'_> {
         options: &ListApplications,
     ) -> Result<Listing<Application>, Error> {
         collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
+    /// Lists all applications that match page by page, without those that cannot be read.
+    pub fn pages(self, options: &'a ListApplications) -> Pages<'a, Application> {
+        Pages::new(LIST, move |number| async move {
+            self.page(options, number).await
+        })
     }
 
     /// Reads one page of the list, from 1.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::models::developer::{Developer, DeveloperStatus, ListDevelopers, NewDeveloper};
 use crate::models::ids::{DeveloperId, PortalId};
-use crate::page::{Listing, Page, collect_lenient, collect_numbered};
+use crate::page::{Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
@@ -29,7 +29,7 @@ struct StatusBody<'a> {
     status: &'a DeveloperStatus,
 }
 
-impl Developers<'_> {
+impl<'a> Developers<'a> {
     /// Lists all developers that match.
     pub async fn list(&self, options: &ListDevelopers) -> Result<Vec<Developer>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
@@ -41,6 +41,13 @@ impl Developers<'_> {
         options: &ListDevelopers,
     ) -> Result<Listing<Developer>, Error> {
         collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
+    /// Lists all developers that match page by page, without those that cannot be read.
+    pub fn pages(self, options: &'a ListDevelopers) -> Pages<'a, Developer> {
+        Pages::new(LIST, move |number| async move {
+            self.page(options, number).await
+        })
     }
 
     /// Reads one page of the list, from 1.

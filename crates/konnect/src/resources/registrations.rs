@@ -8,7 +8,7 @@ use crate::models::ids::{ApplicationId, PortalId, RegistrationId};
 use crate::models::registration::{
     ListRegistrations, NewRegistration, Registration, RegistrationStatus,
 };
-use crate::page::{Listing, Page, collect_lenient, collect_numbered};
+use crate::page::{Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
@@ -34,7 +34,7 @@ struct StatusBody<'a> {
     status: &'a RegistrationStatus,
 }
 
-impl Registrations<'_> {
+impl<'a> Registrations<'a> {
     /// Lists all registrations of the portal that match.
     pub async fn list(&self, options: &ListRegistrations) -> Result<Vec<Registration>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
@@ -46,6 +46,13 @@ impl Registrations<'_> {
         options: &ListRegistrations,
     ) -> Result<Listing<Registration>, Error> {
         collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
+    /// Lists all registrations that match page by page, without those that cannot be read.
+    pub fn pages(self, options: &'a ListRegistrations) -> Pages<'a, Registration> {
+        Pages::new(LIST, move |number| async move {
+            self.page(options, number).await
+        })
     }
 
     /// Reads one page of the list, from 1.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::models::ids::{DeveloperId, PortalId, TeamId};
 use crate::models::team::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember};
-use crate::page::{Listing, Page, collect_lenient, collect_numbered};
+use crate::page::{Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::numbered_page;
 use crate::transport::Transport;
@@ -31,7 +31,7 @@ struct MemberBody {
     id: DeveloperId,
 }
 
-impl Teams<'_> {
+impl<'a> Teams<'a> {
     /// Lists all teams that match.
     pub async fn list(&self, options: &ListTeams) -> Result<Vec<Team>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
@@ -40,6 +40,13 @@ impl Teams<'_> {
     /// Lists all teams that match, without those that cannot be read.
     pub async fn list_lenient(&self, options: &ListTeams) -> Result<Listing<Team>, Error> {
         collect_lenient(LIST, |number| self.page(options, number)).await
+    }
+
+    /// Lists all teams that match page by page, without those that cannot be read.
+    pub fn pages(self, options: &'a ListTeams) -> Pages<'a, Team> {
+        Pages::new(LIST, move |number| async move {
+            self.page(options, number).await
+        })
     }
 
     /// Reads one page of the list, from 1.
@@ -85,6 +92,13 @@ impl Teams<'_> {
             self.page_of_members(team, &options, number)
         })
         .await
+    }
+
+    /// Lists all members of a team page by page, without those that cannot be read.
+    pub fn member_pages(self, team: TeamId, options: &'a ListTeamMembers) -> Pages<'a, TeamMember> {
+        Pages::new(MEMBERS, move |number| async move {
+            self.page_of_members(team, options, number).await
+        })
     }
 
     /// Reads one page of a team's members, from 1.

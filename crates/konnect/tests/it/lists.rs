@@ -174,3 +174,26 @@ async fn follows_cursors_written_as_values_and_as_uris() {
         );
     }
 }
+
+#[tokio::test]
+async fn reads_a_list_page_by_page_and_again_when_it_shrinks() {
+    for (change, pages) in [(None, vec![3, 3, 1]), (Some(id(0)), vec![3, 3, 3, 3])] {
+        let fake = Fake::start().await;
+        fake.state().developers = (0..7).map(id).collect();
+        fake.state().changes = change.map(Change::Remove).into_iter().collect();
+        let client = fake.client();
+        let options = pages_of(3);
+        let mut list = client.developers(PORTAL).pages(&options);
+        let mut read = Vec::new();
+        let mut sizes = Vec::new();
+        while let Some(page) = list.next().await.unwrap() {
+            sizes.push(page.items.len());
+            read.extend(page.items.into_iter().map(|developer| developer.id.0));
+        }
+        read.sort_unstable();
+        read.dedup();
+        assert_eq!(read, (0..7).map(id).collect::<Vec<_>>());
+        assert_eq!(sizes, pages);
+        assert!(list.next().await.unwrap().is_none());
+    }
+}
