@@ -132,7 +132,8 @@ async fn work(
     })
     .with_timings(observe::Timings { ..AT_ONCE });
     let settings = Settings {
-        redecide_every: Duration::from_secs(2),
+        // Longer than what other processes promise is left to wait: else that is never taken up.
+        redecide_every: Duration::from_secs(3),
         ..Settings::default()
     };
     let reactor = Reactor::new(
