@@ -197,9 +197,9 @@ async fn a_sweep_is_stored_in_slices_that_hold_up_no_deed(pool: PgPool) {
     }
     assert!(deeds > 5, "{deeds} deeds, the longest took {longest:?}");
     let together = world.written_together().await;
-    assert!(together[0] <= 1_000, "{together:?}");
+    assert!(together[0] <= 250, "{together:?}");
     let batches = "SELECT max(events) FROM (SELECT count(*) FROM events GROUP BY batch) b (events)";
-    assert!(world.count(batches).await <= 1_000);
+    assert!(world.count(batches).await <= 250);
 }
 
 #[sqlx::test(migrator = "usher::journal::MIGRATOR")]

@@ -576,7 +576,7 @@ async fn many_differences_are_slices_of_one_whole(pool: PgPool) {
     .fetch_all(world.journal.pool())
     .await
     .unwrap();
-    let mut expected = vec![(1_000, "bulk".to_owned(), 6); 6];
+    let mut expected = vec![(250, "bulk".to_owned(), 21); 21];
     expected[0].0 = 1;
     assert_eq!(slices, expected);
 }
