@@ -172,12 +172,11 @@ impl Changes<'_> {
         difference: impl FnOnce() -> Difference,
     ) -> Option<Write<T>> {
         let (revision, name) = match standing {
-            Standing::Older => return None,
             Standing::New => (1, names.new),
             Standing::Back(revision) => (revision + 1, Some(names.back)),
             Standing::There(revision) if !changed.is_empty() => (revision + 1, Some(names.changed)),
             Standing::There(revision) if is_marked => (revision, None),
-            Standing::There(_) => return None,
+            Standing::Older | Standing::There(_) => return None,
         };
         if let Some(name) = name {
             let mut difference = difference();

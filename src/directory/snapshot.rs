@@ -105,7 +105,7 @@ impl Snapshot {
 
     /// Adds the objects that `other` holds.
     pub fn add(&mut self, other: Self) {
-        self.portal = other.portal.or(self.portal.take());
+        self.portal = other.portal.or_else(|| self.portal.take());
         self.developers.extend(other.developers);
         self.teams.extend(other.teams);
         self.memberships.extend(other.memberships);

@@ -176,7 +176,7 @@ impl Observer {
         } = &*self.parts;
         let look = directory.begin(portal).await?;
         let read = match scope {
-            Scope::All => sweep::sweep(client, directory, look).await,
+            Scope::All => Box::pin(sweep::sweep(client, directory, look)).await,
             _ => snapshot::read(client, portal, scope)
                 .await
                 .map_err(ObserveError::from),
