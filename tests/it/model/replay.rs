@@ -50,6 +50,8 @@ pub(super) struct Was {
     pub(super) by: By,
     /// From which place on it was so.
     pub(super) since: usize,
+    /// Whether whoever made it so was not answered.
+    pub(super) is_lost: bool,
 }
 
 /// A change that took effect, whatever usher heard of it.
@@ -60,6 +62,8 @@ pub(super) struct Change {
     pub(super) by: By,
     pub(super) thing: Thing,
     pub(super) value: String,
+    /// Whether the answer was lost.
+    pub(super) is_lost: bool,
 }
 
 impl Change {
@@ -111,6 +115,7 @@ impl Replay {
             value: value.to_owned(),
             by: By::Themselves,
             since,
+            is_lost: false,
         };
         self.past.entry(thing).or_default().push(was);
     }
@@ -129,8 +134,8 @@ impl Replay {
             }
             return;
         }
-        let took_effect =
-            (200..300).contains(&request.status) || [0, LOST].contains(&request.status);
+        let is_lost = [0, LOST].contains(&request.status);
+        let took_effect = (200..300).contains(&request.status) || is_lost;
         let Some((thing, value)) = meaning(request, path).filter(|_| took_effect) else {
             return;
         };
@@ -139,6 +144,7 @@ impl Replay {
             value: value.clone(),
             by,
             since: place + 1,
+            is_lost,
         });
         self.changes.push(Change {
             place,
@@ -146,6 +152,7 @@ impl Replay {
             by,
             thing,
             value,
+            is_lost,
         });
     }
 
@@ -180,6 +187,12 @@ impl Replay {
         let found = self.reads.get(&(instance, path.to_owned()));
         let found = found.into_iter().flatten().copied();
         found.filter(move |read| *read < place && self.times[*read] >= since)
+    }
+
+    /// Whether a deed has read this path before `place`: usher knows of it.
+    pub(super) fn is_known(&self, path: &str, place: usize) -> bool {
+        let mut reads = self.reads.iter();
+        reads.any(|((_, known), at)| known == path && at.iter().any(|read| *read < place))
     }
 
     /// Everything that something is known of.

@@ -125,9 +125,7 @@ impl Rules {
             }
             _ => {
                 self.limit = [0, 1, 3][rng.random_range(0..3)];
-                // open: "park" is left out. What a worker parks for a limit while the limit is lifted stays parked; and
-                // what is parked for a rule that is switched off keeps another rule from doing the same.
-                self.on_limit = "delay";
+                self.on_limit = ["delay", "park"][rng.random_range(0..2)];
                 format!("the limit is {} ({})", self.limit, self.on_limit)
             }
         }
