@@ -125,8 +125,8 @@ impl RuleHolder {
     }
 
     /// Cancels planned actions for which nothing was written yet. What may have been written goes on,
-    /// so that it is known what became of it; so does what a person let through; what is parked
-    /// waits for a person anyway. What follows a cancelled action is cancelled soon after, as always.
+    /// so that it is known what became of it; so does what a person let through, and what a rule
+    /// parked waits for a person anyway. What follows a cancelled action is cancelled soon after, as always.
     pub async fn call_off(&self, asked: CallOff<'_>) -> Result<CalledOff, JournalError> {
         let queue = &self.queue;
         let mut called_off = CalledOff::default();
@@ -212,7 +212,10 @@ async fn cancel(tx: &mut Connection, ids: &[Uuid]) -> Result<Vec<Told>, JournalE
             FROM actions
             WHERE id = ANY($1) AND write_sent_at IS NULL
                 -- A worker that crashed holds nothing any more.
-                AND (state = 'planned' OR (state = 'running' AND leased_until < now()))
+                AND (
+                    state = 'planned' OR (state = 'running' AND leased_until < now())
+                    OR (state = 'parked' AND started_at IS NULL)
+                )
             ORDER BY id
             -- Whoever has hold of one may only be adding a cause: it is waited for.
             FOR UPDATE

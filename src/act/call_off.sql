@@ -41,7 +41,9 @@ WITH me AS (
             WHERE theirs.rule = a.rule AND (theirs.portal_id IS NULL OR theirs.portal_id = a.portal_id)
         ), 0) AS others
     FROM actions a
-    WHERE a.state IN ('planned', 'running') AND a.write_sent_at IS NULL
+    -- What is parked and never started is so for the limit: the open action would keep other rules from the same.
+    WHERE (a.state IN ('planned', 'running') OR (a.state = 'parked' AND a.started_at IS NULL))
+        AND a.write_sent_at IS NULL
         AND NOT EXISTS (
             SELECT
             FROM mine

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::act::call_off::ALIVE;
 use crate::act::{DeedSpec, Kind, Queue, Target};
 use crate::journal::JournalError;
 
@@ -127,7 +128,7 @@ impl Queue {
     /// Claims up to `at_most` actions for `hold`, those that are due for longest. What a crashed
     /// worker had in hand is due again when its lease ends. What nothing limits has started with that.
     /// Of `kinds` it takes nothing, or nothing else. What other rules than `rules` planned is left to those who
-    /// have them, unless a person let it through or a write may have been sent; none means all rules.
+    /// have them, unless a person let it through, or a write may have been sent and nobody has them; none means all.
     pub(super) async fn claim(
         &self,
         hold: Duration,
@@ -157,7 +158,15 @@ impl Queue {
                         WHERE kind.deed = a.deed AND kind.portal_id = a.portal_id
                     )
                     AND (
-                        $6::text[] IS NULL OR a.rule = ANY($6) OR a.write_sent_at IS NOT NULL
+                        $6::text[] IS NULL OR a.rule = ANY($6)
+                        OR (
+                            a.write_sent_at IS NOT NULL AND NOT EXISTS (
+                                SELECT
+                                FROM rule_holders h
+                                WHERE a.rule = ANY(h.rules) AND h.stopped_at IS NULL
+                                    AND h.renewed_at > now() - make_interval(secs => $7)
+                            )
+                        )
                         OR (
                             a.started_at IS NOT NULL AND EXISTS (
                                 SELECT
@@ -206,6 +215,7 @@ impl Queue {
             &kinds.iter().map(|kind| kind.portal_id).collect::<Vec<_>>(),
             is_among,
             rules,
+            ALIVE.as_secs_f64(),
         )
         .fetch_all(self.pool())
         .await?;

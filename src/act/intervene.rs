@@ -8,7 +8,8 @@ use crate::journal::Connection;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::act::outcome::{TRIES, cancel_followers};
+use crate::act::followers::cancel_followers;
+use crate::act::outcome::TRIES;
 use crate::act::told::{Told, ToldRow};
 use crate::act::vetoes;
 use crate::act::{ActionState, DeedSpec, Queue, Target, UnknownState};

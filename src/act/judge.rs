@@ -21,7 +21,7 @@ use crate::event::{EventId, Signal, SignalKind, render};
 use crate::journal::JournalError;
 
 /// An answer of a deed is as good as another read for so long.
-const FRESH_SECONDS: f64 = 10.0;
+const FRESH_SECONDS: f64 = 2.0;
 
 /// Cases by the ids of their actions; what has none is carried out as it was decided.
 pub(super) type Cases = HashMap<Uuid, Case>;
@@ -50,7 +50,8 @@ impl Worker {
             let is_live = decide::is_live(&rules, &one.rule);
             // What consists of many writes goes on to its end once it has begun.
             let has_begun = one.write_sent && one.deed == DeedSpec::RevokeDeveloper;
-            let is_judged = is_live && !has_begun && is_judged(&one.deed);
+            // What may have been written is seen to its end; of a rule that is gone it is not written once more.
+            let is_judged = (is_live || one.write_sent) && !has_begun && is_judged(&one.deed);
             if let Some(signal) = one.signal().filter(|_| is_judged) {
                 by_portal
                     .entry(one.portal_id)

@@ -16,6 +16,7 @@ mod deed;
 mod deeds;
 mod detail;
 mod enqueue;
+mod followers;
 mod forget;
 mod gather;
 mod intervene;

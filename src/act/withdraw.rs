@@ -5,7 +5,7 @@ use crate::journal::Connection;
 use uuid::Uuid;
 
 use crate::act::enqueue::on_limit;
-use crate::act::outcome::cancel_followers;
+use crate::act::followers::cancel_followers;
 use crate::act::told::{Told, ToldRow};
 use crate::act::{NewChain, OnLimit, Queue, Standing};
 use crate::journal::JournalError;

@@ -127,7 +127,7 @@ impl Reactor {
         let events = self.journal.events_by_id(&causes).await?;
         let mut judged = Vec::with_capacity(work.len());
         let mut heard = Vec::new();
-        let mut touched: BTreeMap<PortalId, Vec<DeveloperId>> = BTreeMap::new();
+        let mut touched: BTreeMap<PortalId, BTreeMap<DeveloperId, Uuid>> = BTreeMap::new();
         for one in work {
             let portal = PortalId(one.portal_id);
             match one.matter {
@@ -141,7 +141,10 @@ impl Reactor {
                     Hearing::Nothing => {}
                     Hearing::Heard(signal) => heard.push(*signal),
                 },
-                Matter::Developer(id) => touched.entry(portal).or_default().push(DeveloperId(id)),
+                Matter::Developer(id) => {
+                    let developers = touched.entry(portal).or_default();
+                    developers.insert(DeveloperId(id), one.cause);
+                }
                 Matter::Portal => {
                     self.decide_pending_in(portal).await?;
                 }

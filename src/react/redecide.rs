@@ -1,6 +1,7 @@
 //! Whoever is pending is decided again: when rules change, when facts about them change, and at
 //! the latest every hour. What was decided before is not enqueued twice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,9 +39,8 @@ impl Reactor {
         let mut lifted = None;
         let mut due = Instant::now();
         while !stop.is_cancelled() {
-            if Instant::now() < due {
-                self.decide_whole_portals().await;
-            } else {
+            self.decide_whole_portals().await;
+            if Instant::now() >= due {
                 due = Instant::now() + self.decide_again(&mut rules, &mut before).await;
             }
             let is_wanted = tokio::select! {
@@ -267,22 +267,30 @@ impl Reactor {
         Ok(decided.collect())
     }
 
-    /// Decides about what developers wait for: the facts about them changed.
+    /// Decides about what developers wait for: the facts about them changed, as these events tell.
     pub(super) async fn pending_of(
         &self,
         rules: &RuleSet,
         portal: PortalId,
-        developers: &[DeveloperId],
+        touched: &BTreeMap<DeveloperId, Uuid>,
     ) -> Result<Vec<NewChain>, JournalError> {
+        let developers: Vec<DeveloperId> = touched.keys().copied().collect();
+        let registrations = self.directory.pending_registrations_of(portal, &developers);
+        let registrations = registrations.await?;
         let subjects = Subjects {
-            developers: developers.to_vec(),
+            developers,
             ..Subjects::default()
         };
         let excerpt = self.directory.around(portal, &subjects).await?;
         let pending = excerpt.pending_developers();
         let mut signals: Vec<Signal> = pending.into_iter().map(signed_up).collect();
-        let registrations = self.directory.pending_registrations_of(portal, developers);
-        signals.extend(self.requests(portal, &registrations.await?).await?);
+        signals.extend(self.requests(portal, &registrations).await?);
+        for signal in &mut signals {
+            let developer = signal.developer_id.map(DeveloperId);
+            if let Some(cause) = developer.and_then(|id| touched.get(&id)) {
+                signal.cause = EventId::from_uuid(*cause);
+            }
+        }
         let mut chains = Vec::new();
         for some in signals.chunks(AT_ONCE) {
             let decided = self.decide(rules, None, some).await?.into_iter();
@@ -324,7 +332,12 @@ impl Reactor {
             if !undecided.contains(&signal.key) {
                 continue;
             }
-            let causes = self.causes(signal).await?;
+            let mut causes = self.causes(signal).await?;
+            // Whoever has it now may be another one than the event names that told of it.
+            let cause = signal.cause.as_uuid();
+            if causes.is_empty() && !cause.is_nil() {
+                causes.push(cause);
+            }
             for chain in &mut chains {
                 chain.causes.clone_from(&causes);
             }

@@ -587,3 +587,21 @@ async fn two_deeds_that_are_counted_in_one_moment_do_not_both_take_the_last_plac
     );
     assert_eq!(stage.writes().len(), 1);
 }
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_is_parked_for_the_limit_of_a_rule_that_is_gone_keeps_no_other_from_the_same(
+    pool: PgPool,
+) {
+    let parks = PARTNERS.replace("limit_per_hour: 2", "limit_per_hour: 2\n    on_limit: park");
+    let play = Play::new(pool, &parks).await;
+    play.during(play.at_work(async {
+        let parked = [(ActionState::Done, 2), (ActionState::Parked, 3)];
+        play.until("three are left to a person", &parked).await;
+        let others = PARTNERS.replace("name: partners", "name: others");
+        let others = others.replace("limit_per_hour: 2", "limit_per_hour: 0");
+        play.scene.rules.send_replace(load(&others));
+        let done = [(ActionState::Done, 5), (ActionState::Cancelled, 3)];
+        play.until("the other rule lets them in", &done).await;
+    }))
+    .await;
+}

@@ -1,0 +1,148 @@
+//! What follows an action in the run of its rule: it goes on when that is done, and is cancelled when that
+//! ended badly.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::act::Queue;
+use crate::act::told::{Told, ToldRow};
+use crate::journal::{Connection, JournalError};
+
+impl Queue {
+    /// Cancels what waits for an action that ended badly while its follower was being written, and
+    /// so was not seen; lets go on what waits for one that was done meanwhile. Says how many were cancelled. Of actions
+    /// that ended before `within` nobody is left over.
+    pub(super) async fn cancel_stranded(&self, within: Duration) -> Result<usize, JournalError> {
+        let now = self.clock.now();
+        self.journal.ensure_partitions([now]).await?;
+        let mut tx = self.pool().begin().await?;
+        let told = stranded(&mut tx, within).await?;
+        let left = sqlx::query_scalar!(
+            r"
+            SELECT before.id
+            FROM actions before
+            JOIN actions a ON a.waits_for = before.id
+            WHERE before.state = 'done' AND before.updated_at > now() - make_interval(secs => $1)
+                AND a.waits_on = 'step' AND a.state = 'planned'
+            ",
+            within.as_secs_f64(),
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        go_on(&mut tx, &left).await?;
+        if told.is_empty() {
+            tx.commit().await?;
+            return Ok(0);
+        }
+        self.tell(&mut tx, &told, now).await?;
+        tx.commit().await?;
+        self.told(&told);
+        Ok(told.len())
+    }
+}
+
+/// Lets go on what waited for a step that was done: to its turn, where the rule has a limit.
+pub(super) async fn go_on(tx: &mut Connection, done: &[Uuid]) -> Result<(), JournalError> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r"
+        UPDATE actions
+        SET
+            waits_on = waits.what,
+            next_attempt_at = CASE WHEN waits.what IS NULL THEN now() ELSE 'infinity' END
+        FROM actions AS mine
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN mine.limit_per_hour > 0 AND mine.started_at IS NULL AND mine.deed <> 'park'
+                THEN 'limit'
+            END AS what
+        ) AS waits
+        WHERE actions.id = mine.id AND mine.waits_for = ANY($1) AND mine.state = 'planned'
+            AND mine.waits_on = 'step'
+        ",
+        done,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Cancels all that waited, directly or not, for the action that ended badly.
+pub(super) async fn cancel_followers(
+    tx: &mut Connection,
+    ended: &Told,
+) -> Result<Vec<Told>, JournalError> {
+    sqlx::query_as!(
+        ToldRow,
+        r#"
+        WITH RECURSIVE followers AS (
+            SELECT id
+            FROM actions
+            WHERE waits_for = $1 AND state IN ('planned', 'parked')
+            UNION
+            SELECT a.id
+            FROM actions a
+            JOIN followers f ON a.waits_for = f.id
+            WHERE a.state IN ('planned', 'parked')
+        )
+        UPDATE actions
+        SET
+            state = 'cancelled',
+            reason = $2,
+            revision = revision + 1,
+            updated_at = now()
+        WHERE id IN (SELECT id FROM followers) AND state IN ('planned', 'parked')
+        RETURNING
+            id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
+            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
+            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
+            causes AS "causes!", revision AS "revision!", report
+        "#,
+        ended.id,
+        format!("{} before it was {}", ended.deed, ended.state),
+    )
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
+
+async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<Told>, JournalError> {
+    sqlx::query_as!(
+        ToldRow,
+        r#"
+        WITH stranded AS (
+            SELECT a.id, format('%s before it was %s', before.deed, before.state) AS why
+            FROM actions before
+            JOIN actions a ON a.waits_for = before.id
+            WHERE a.state IN ('planned', 'parked')
+                AND before.state IN ('refused', 'failed', 'cancelled')
+                AND before.updated_at > now() - make_interval(secs => $1)
+            FOR UPDATE OF a SKIP LOCKED
+        )
+        UPDATE actions
+        SET
+            state = 'cancelled',
+            reason = s.why,
+            revision = revision + 1,
+            updated_at = now()
+        FROM stranded s
+        WHERE actions.id = s.id
+        RETURNING
+            actions.id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
+            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
+            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
+            causes AS "causes!", revision AS "revision!", report
+        "#,
+        within.as_secs_f64(),
+    )
+    .fetch_all(tx)
+    .await?
+    .into_iter()
+    .map(TryInto::try_into)
+    .collect()
+}
