@@ -301,6 +301,21 @@ async fn the_past_is_tried_with_the_status_of_its_time() {
     app.finish().await;
 }
 
+const EXPLAINED: &str = "version: 1
+rules:
+  - {name: joined, on: custom.com.example.user.joined, when: event.data.level > 2, then: [approve_developer]}
+  - {name: left, on: custom.com.example.user.left, then: [revoke_developer]}
+  - {name: hired, on: custom.com.example.user.welcomed, then: [invite_developer]}
+";
+
+/// Why a rule wants nothing.
+fn no(told: Option<(Option<Decision>, Vec<String>)>) -> String {
+    match told {
+        Some((Some(Decision::NotMatched { reason }), _)) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn the_last_that_was_told_of_somebody_explains_the_rules_that_listen_to_it() {
     let konnect = TestKonnect::start().await;
@@ -331,13 +346,7 @@ async fn the_last_that_was_told_of_somebody_explains_the_rules_that_listen_to_it
     let ids = Ids::new(clock.clone());
     let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
     let queue = Queue::new(journal.clone(), clock.clone(), ids);
-    let rules = "version: 1
-rules:
-  - {name: joined, on: custom.com.example.user.joined, when: event.data.level > 2, then: [approve_developer]}
-  - {name: left, on: custom.com.example.user.left, then: [revoke_developer]}
-  - {name: hired, on: custom.com.example.user.welcomed, then: [invite_developer]}
-";
-    let rules = load(rules, "rules.yaml").expect("rules");
+    let rules = load(EXPLAINED, "rules.yaml").expect("rules");
     let explained = async || {
         let rooms = (&journal, &directory, &queue);
         let asked = explain(rooms, &rules, (PORTAL.into(), id.into()), clock.now());
@@ -354,10 +363,6 @@ rules:
             .map(|deed| format!("{}: {}", deed.deed, deed.but.join(", ")))
             .collect();
         Some((found.explanation.decision, deeds))
-    };
-    let no = |told: Option<(Option<Decision>, Vec<String>)>| match told {
-        Some((Some(Decision::NotMatched { reason }), _)) => reason,
-        other => panic!("{other:?}"),
     };
     assert_eq!(no(told("joined").await), "the condition is false");
     let elsewhere = explained().await.elsewhere;

@@ -277,10 +277,9 @@ impl Account<'_> {
             *written.entry(deed).or_default() += usize::from(!change.is_lost);
         }
         for ((deed, target), count) in written {
-            let needs_cause = !self.changed_hands(target);
             let explained = record
                 .iter()
-                .filter(|one| one.explains(deed, target, needs_cause))
+                .filter(|one| one.explains(deed, target))
                 .count();
             if explained < count {
                 found.push(format!(
@@ -289,16 +288,6 @@ impl Account<'_> {
             }
         }
         found
-    }
-
-    // open: the event that told of a request is looked for by whoever owns the application now, so that what is decided
-    // again after it changed hands has no cause (`react/redecide.rs`, `causes`).
-    fn changed_hands(&self, registration: Uuid) -> bool {
-        let request = self.world.requests.get(&registration);
-        request.is_some_and(|(request, _)| {
-            let mut owners = self.replay.past(Thing::Owner(request.application)).iter();
-            owners.any(|owner| owner.by == By::Admin)
-        })
     }
 
     /// What Konnect shows in the end is what was written: the account is whole.
@@ -455,12 +444,12 @@ impl Recorded {
         rows.into_iter().map(row).collect()
     }
 
-    fn explains(&self, deed: &str, target: Uuid, needs_cause: bool) -> bool {
+    fn explains(&self, deed: &str, target: Uuid) -> bool {
         self.deed == deed
             && self.target == target
             && self.has_written
             && self.has_facts
-            && (self.has_causes || !needs_cause)
+            && self.has_causes
     }
 
     /// Whether it tells of something that went with a person's access.

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::*;
@@ -101,7 +102,7 @@ async fn vast_portal() -> String {
         );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async { axum::serve(listener, routes).await });
+    TaskTracker::new().spawn(async { axum::serve(listener, routes).await });
     url
 }
 
