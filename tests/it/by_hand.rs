@@ -225,7 +225,7 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
             .await
             .unwrap();
     };
-    set(ids["parked"], "state = 'parked'").await;
+    set(ids["parked"], "state = 'parked', started_at = now()").await;
     set(ids["let-through"], "state = 'parked'").await;
     let tried = "started_at = now(), attempts = 2, next_attempt_at = now() + interval '1 h'";
     set(ids["tried"], tried).await;
