@@ -11,7 +11,7 @@ use crate::support::database::TestDatabase;
 use crate::support::kafka::{Received, TestKafka};
 
 /// Longer than the lease of a publisher that was killed, and a round.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection of the test's own.
 pub(crate) struct Record(PgConnection);
