@@ -15,3 +15,17 @@ CREATE FUNCTION usher_lets_go_on(state text, deed text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
 AS $$ SELECT state = 'done' OR (state = 'parked' AND deed = 'park') $$;
 COMMENT ON FUNCTION usher_lets_go_on (text, text) IS 'Whether an action in this state lets the next deed of its rule start';
+
+-- Whether a person let an action be done: itself, the answer to what was parked, or the run of a retry.
+CREATE FUNCTION usher_let_through(action_id uuid, chain uuid) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+    SELECT EXISTS (
+        SELECT
+        FROM interventions i
+        LEFT JOIN actions made ON made.id = i.successor
+        WHERE (i.verb IN ('approve', 'reject') AND action_id IN (i.action, i.successor))
+            OR (i.verb = 'retry' AND made.chain_id = chain)
+    )
+$$;
+COMMENT ON FUNCTION usher_let_through (uuid, uuid) IS 'Whether a person let this action, or the run that it is of, be done';

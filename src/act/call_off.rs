@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::journal::Connection;
 use uuid::Uuid;
 
-use crate::act::told::{Told, ToldRow};
-use crate::act::{Listened, Queue};
+use crate::act::end::end;
+use crate::act::told::Told;
+use crate::act::{ActionState, Listened, Queue};
 use crate::journal::JournalError;
 
 /// Actions called off in one transaction.
@@ -204,43 +205,25 @@ fn columns(rules: &[LiveRule]) -> (Vec<String>, Vec<Option<Uuid>>) {
 }
 
 async fn cancel(tx: &mut Connection, ids: &[Uuid]) -> Result<Vec<Told>, JournalError> {
-    sqlx::query_as!(
-        ToldRow,
-        r#"
-        WITH dead AS (
-            SELECT id
-            FROM actions
-            WHERE id = ANY($1) AND write_sent_at IS NULL
-                -- A worker that crashed holds nothing any more.
-                AND (
-                    state = 'planned' OR (state = 'running' AND leased_until < now())
-                    OR (state = 'parked' AND started_at IS NULL)
-                )
-            ORDER BY id
-            -- Whoever has hold of one may only be adding a cause: it is waited for.
-            FOR UPDATE
-        )
-        UPDATE actions
-        SET
-            state = 'cancelled',
-            reason = 'the rule is no longer live',
-            lease = NULL,
-            leased_until = NULL,
-            revision = revision + 1,
-            updated_at = now()
-        FROM dead
-        WHERE actions.id = dead.id
-        RETURNING
-            actions.id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
-            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
-            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
-            causes AS "causes!", revision AS "revision!", report
-        "#,
+    let dead = sqlx::query_scalar!(
+        r"
+        SELECT id
+        FROM actions
+        WHERE id = ANY($1) AND write_sent_at IS NULL
+            -- A worker that crashed holds nothing any more.
+            AND (
+                state = 'planned' OR (state = 'running' AND leased_until < now())
+                OR (state = 'parked' AND started_at IS NULL)
+            )
+        ORDER BY id
+        -- Whoever has hold of one may only be adding a cause: it is waited for.
+        FOR UPDATE
+        ",
         ids,
     )
-    .fetch_all(tx)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .fetch_all(&mut *tx)
+    .await?;
+    let why = |id| (id, "the rule is no longer live".to_owned());
+    let dead: Vec<_> = dead.into_iter().map(why).collect();
+    end(tx, ActionState::Cancelled, &dead).await
 }

@@ -50,16 +50,7 @@ WITH me AS (
             WHERE mine.rule = a.rule AND (mine.portal_id IS NULL OR mine.portal_id = a.portal_id)
         )
         -- What a person let through goes on, with what was to follow it.
-        AND (
-            a.started_at IS NULL
-            OR NOT EXISTS (
-                SELECT
-                FROM interventions i
-                LEFT JOIN actions made ON made.id = i.successor
-                WHERE (i.verb = 'approve' AND a.id IN (i.action, i.successor))
-                    OR (i.verb = 'retry' AND made.chain_id = a.chain_id)
-            )
-        )
+        AND (a.started_at IS NULL OR NOT usher_let_through(a.id, a.chain_id))
 )
 SELECT id AS "id!", in_hand AS "in_hand!", others = 2 AND NOT is_dropped AS "unsure!"
 FROM candidates

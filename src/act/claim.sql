@@ -22,23 +22,11 @@ WITH due AS MATERIALIZED (
                         AND h.renewed_at > now() - make_interval(secs => $7)
                 )
             )
-            OR (
-                a.started_at IS NOT NULL AND EXISTS (
-                    SELECT
-                    FROM interventions i
-                    LEFT JOIN actions made ON made.id = i.successor
-                    WHERE (i.verb IN ('approve', 'reject') AND a.id IN (i.action, i.successor))
-                        OR (i.verb = 'retry' AND made.chain_id = a.chain_id)
-                )
-            )
+            OR (a.started_at IS NOT NULL AND usher_let_through(a.id, a.chain_id))
         )
         -- A deed that parks is carried out by parking; any other that was parked
         -- holds up what follows it.
-        AND (
-            before.id IS NULL
-            OR before.state = 'done'
-            OR (before.state = 'parked' AND before.deed = 'park')
-        )
+        AND (before.id IS NULL OR usher_lets_go_on(before.state, before.deed))
     ORDER BY a.next_attempt_at, a.id
     LIMIT $2
     FOR UPDATE OF a SKIP LOCKED

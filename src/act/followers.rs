@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::act::Queue;
-use crate::act::told::{Told, ToldRow};
+use crate::act::end::end;
+use crate::act::told::Told;
+use crate::act::{ActionState, Queue};
 use crate::journal::{Connection, JournalError};
 
 impl Queue {
@@ -75,9 +76,8 @@ pub(super) async fn cancel_followers(
     tx: &mut Connection,
     ended: &Told,
 ) -> Result<Vec<Told>, JournalError> {
-    sqlx::query_as!(
-        ToldRow,
-        r#"
+    let followers = sqlx::query_scalar!(
+        r"
         WITH RECURSIVE followers AS (
             SELECT id
             FROM actions
@@ -88,61 +88,37 @@ pub(super) async fn cancel_followers(
             JOIN followers f ON a.waits_for = f.id
             WHERE a.state IN ('planned', 'parked')
         )
-        UPDATE actions
-        SET
-            state = 'cancelled',
-            reason = $2,
-            revision = revision + 1,
-            updated_at = now()
-        WHERE id IN (SELECT id FROM followers) AND state IN ('planned', 'parked')
-        RETURNING
-            id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
-            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
-            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
-            causes AS "causes!", revision AS "revision!", report
-        "#,
+        SELECT a.id
+        FROM actions a
+        JOIN followers ON followers.id = a.id
+        WHERE a.state IN ('planned', 'parked')
+        ORDER BY a.id
+        FOR UPDATE OF a
+        ",
         ended.id,
-        format!("{} before it was {}", ended.deed, ended.state),
     )
-    .fetch_all(tx)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .fetch_all(&mut *tx)
+    .await?;
+    let why = format!("{} before it was {}", ended.deed, ended.state);
+    let followers: Vec<_> = followers.into_iter().map(|id| (id, why.clone())).collect();
+    end(tx, ActionState::Cancelled, &followers).await
 }
 
 async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<Told>, JournalError> {
-    sqlx::query_as!(
-        ToldRow,
+    let stranded = sqlx::query!(
         r#"
-        WITH stranded AS (
-            SELECT a.id, format('%s before it was %s', before.deed, before.state) AS why
-            FROM actions before
-            JOIN actions a ON a.waits_for = before.id
-            WHERE a.state IN ('planned', 'parked')
-                AND before.state IN ('refused', 'failed', 'cancelled')
-                AND before.updated_at > now() - make_interval(secs => $1)
-            FOR UPDATE OF a SKIP LOCKED
-        )
-        UPDATE actions
-        SET
-            state = 'cancelled',
-            reason = s.why,
-            revision = revision + 1,
-            updated_at = now()
-        FROM stranded s
-        WHERE actions.id = s.id
-        RETURNING
-            actions.id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
-            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
-            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
-            causes AS "causes!", revision AS "revision!", report
+        SELECT a.id, format('%s before it was %s', before.deed, before.state) AS "why!"
+        FROM actions before
+        JOIN actions a ON a.waits_for = before.id
+        WHERE a.state IN ('planned', 'parked')
+            AND before.state IN ('refused', 'failed', 'cancelled')
+            AND before.updated_at > now() - make_interval(secs => $1)
+        FOR UPDATE OF a SKIP LOCKED
         "#,
         within.as_secs_f64(),
     )
-    .fetch_all(tx)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .fetch_all(&mut *tx)
+    .await?;
+    let stranded: Vec<_> = stranded.into_iter().map(|row| (row.id, row.why)).collect();
+    end(tx, ActionState::Cancelled, &stranded).await
 }

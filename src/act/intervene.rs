@@ -8,9 +8,10 @@ use crate::journal::Connection;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::act::end::end;
 use crate::act::followers::cancel_followers;
 use crate::act::outcome::TRIES;
-use crate::act::told::{Told, ToldRow};
+use crate::act::told::Told;
 use crate::act::vetoes;
 use crate::act::{ActionState, DeedSpec, Queue, Target, UnknownState};
 use crate::journal::JournalError;
@@ -176,7 +177,7 @@ impl Queue {
                 if standing.state == ActionState::Refused {
                     // A refusal stands in the way of every other action for the same.
                     let reason = by_hand(verb, person);
-                    told.push(end(&mut tx, id, ActionState::Cancelled, &reason).await?);
+                    told.push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
                 }
                 successor = self.decide_again(&mut tx, id).await?;
                 if successor.is_none() {
@@ -189,12 +190,12 @@ impl Queue {
                     return Ok(Intervened::Taken);
                 }
                 successor = Some(made);
-                told.push(end(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
+                told.push(end_one(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
             }
             (Verb::Approve, None) if standing.deed == "park" => {
                 // To look was all that was asked, and to release it would only park it again.
                 let reason = format!("{}; nothing was to be done", by_hand(verb, person));
-                told.push(end(&mut tx, id, ActionState::Done, &reason).await?);
+                told.push(end_one(&mut tx, id, ActionState::Done, &reason).await?);
             }
             (Verb::Approve, None) => {
                 vetoes::lift(&mut tx, id, person).await?;
@@ -202,7 +203,7 @@ impl Queue {
             }
             (Verb::Reject | Verb::Cancel, None) => {
                 let reason = by_hand(verb, person);
-                told.push(end(&mut tx, id, ActionState::Cancelled, &reason).await?);
+                told.push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
                 told.extend(cancel_followers(&mut tx, &told[0]).await?);
                 self.veto(&mut tx, id, person).await?;
             }
@@ -316,8 +317,7 @@ async fn lock(tx: &mut Connection, id: Uuid) -> Result<Option<Standing>, Journal
         SELECT
             a.state, a.deed, a.target_kind, a.target_id, a.application_id,
             before.id IS NOT NULL
-                AND before.state <> 'done'
-                AND NOT (before.state = 'parked' AND before.deed = 'park') AS "waits_in_vain!"
+                AND NOT usher_lets_go_on(before.state, before.deed) AS "waits_in_vain!"
         FROM actions a
         LEFT JOIN actions before ON before.id = a.waits_for
         WHERE a.id = $1
@@ -365,29 +365,16 @@ async fn release(tx: &mut Connection, id: Uuid) -> Result<(), JournalError> {
     Ok(())
 }
 
-async fn end(
+async fn end_one(
     tx: &mut Connection,
     id: Uuid,
     state: ActionState,
     reason: &str,
 ) -> Result<Told, JournalError> {
-    sqlx::query_as!(
-        ToldRow,
-        r"
-        UPDATE actions
-        SET state = $2, reason = $3, revision = revision + 1, updated_at = now()
-        WHERE id = $1
-        RETURNING
-            id, rule, deed, target_kind, target_id, application_id, portal_id, signal, state,
-            reason, attempts, causes, revision, report
-        ",
-        id,
-        state.as_str(),
-        reason,
-    )
-    .fetch_one(tx)
-    .await?
-    .try_into()
+    let ended = end(tx, state, &[(id, reason.to_owned())]).await?;
+    // It is locked, so it is there.
+    let told = ended.into_iter().next();
+    told.ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
 /// How a new action differs from the one that it is made of.

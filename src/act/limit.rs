@@ -3,8 +3,9 @@
 
 use uuid::Uuid;
 
-use crate::act::told::{Told, ToldRow};
-use crate::act::{Kind, Queue};
+use crate::act::end::end;
+use crate::act::told::Told;
+use crate::act::{ActionState, Kind, Queue};
 use crate::journal::{Connection, JournalError};
 
 /// The first key of the advisory locks that count a rule's deeds one after the other.
@@ -222,42 +223,22 @@ async fn start(
 
 /// Leaves to a human what waits for its turn in vain.
 async fn park(tx: &mut Connection, rule: &str, reason: &str) -> Result<Vec<Told>, JournalError> {
-    sqlx::query_as!(
-        ToldRow,
-        r#"
-        WITH rest AS MATERIALIZED (
-            SELECT id
-            FROM actions
-            WHERE waits_on = 'limit' AND state = 'planned' AND rule = $1
-            ORDER BY id
-            LIMIT $3
-            FOR UPDATE SKIP LOCKED
-        )
-        UPDATE actions
-        SET
-            state = 'parked',
-            reason = $2,
-            waits_on = NULL,
-            next_attempt_at = now(),
-            revision = revision + 1,
-            updated_at = now()
-        FROM rest
-        WHERE actions.id = rest.id
-        RETURNING
-            actions.id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
-            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
-            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
-            causes AS "causes!", revision AS "revision!", report
-        "#,
+    let rest = sqlx::query_scalar!(
+        r"
+        SELECT id
+        FROM actions
+        WHERE waits_on = 'limit' AND state = 'planned' AND rule = $1
+        ORDER BY id
+        LIMIT $2
+        FOR UPDATE SKIP LOCKED
+        ",
         rule,
-        reason,
         AT_ONCE,
     )
-    .fetch_all(tx)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .fetch_all(&mut *tx)
+    .await?;
+    let rest: Vec<_> = rest.into_iter().map(|id| (id, reason.to_owned())).collect();
+    end(tx, ActionState::Parked, &rest).await
 }
 
 /// Says why it waits for its turn; how many were told.

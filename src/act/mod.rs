@@ -15,6 +15,7 @@ mod decided;
 mod deed;
 mod deeds;
 mod detail;
+mod end;
 mod enqueue;
 mod followers;
 mod forget;

@@ -4,10 +4,11 @@
 use crate::journal::Connection;
 use uuid::Uuid;
 
+use crate::act::end::end;
 use crate::act::enqueue::on_limit;
 use crate::act::followers::cancel_followers;
-use crate::act::told::{Told, ToldRow};
-use crate::act::{NewChain, OnLimit, Queue, Standing};
+use crate::act::told::Told;
+use crate::act::{ActionState, NewChain, OnLimit, Queue, Standing};
 use crate::journal::JournalError;
 
 /// Actions withdrawn in one transaction.
@@ -206,41 +207,23 @@ impl Columns {
 async fn cancel(tx: &mut Connection, found: &[&Unwanted]) -> Result<Vec<Told>, JournalError> {
     let ids: Vec<Uuid> = found.iter().map(|one| one.id).collect();
     let states: Vec<String> = found.iter().map(|one| one.state.clone()).collect();
-    sqlx::query_as!(
-        ToldRow,
-        r#"
-        WITH dead AS (
-            SELECT a.id
-            FROM actions a
-            JOIN UNNEST($1::uuid[], $2::text[]) AS found (id, state) ON found.id = a.id
-            -- Whatever was done about it meanwhile was done by somebody who meant it.
-            WHERE a.state = found.state AND a.write_sent_at IS NULL
-                AND (a.state <> 'running' OR a.leased_until < now())
-            ORDER BY a.id
-            FOR UPDATE OF a
-        )
-        UPDATE actions
-        SET
-            state = 'cancelled',
-            reason = 'the rules no longer ask for it',
-            lease = NULL,
-            leased_until = NULL,
-            revision = revision + 1,
-            updated_at = now()
-        FROM dead
-        WHERE actions.id = dead.id
-        RETURNING
-            actions.id AS "id!", rule AS "rule!", deed AS "deed!", target_kind AS "target_kind!",
-            target_id AS "target_id!", application_id, portal_id AS "portal_id!",
-            signal AS "signal!", state AS "state!", reason, attempts AS "attempts!",
-            causes AS "causes!", revision AS "revision!", report
-        "#,
+    let dead = sqlx::query_scalar!(
+        r"
+        SELECT a.id
+        FROM actions a
+        JOIN UNNEST($1::uuid[], $2::text[]) AS found (id, state) ON found.id = a.id
+        -- Whatever was done about it meanwhile was done by somebody who meant it.
+        WHERE a.state = found.state AND a.write_sent_at IS NULL
+            AND (a.state <> 'running' OR a.leased_until < now())
+        ORDER BY a.id
+        FOR UPDATE OF a
+        ",
         &ids,
         &states,
     )
-    .fetch_all(tx)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
+    .fetch_all(&mut *tx)
+    .await?;
+    let why = |id| (id, "the rules no longer ask for it".to_owned());
+    let dead: Vec<_> = dead.into_iter().map(why).collect();
+    end(tx, ActionState::Cancelled, &dead).await
 }

@@ -43,15 +43,6 @@ WHERE a.portal_id = $1 AND a.rule = ANY($4) AND a.write_sent_at IS NULL
         )
     END
     -- What a person let through goes on, with what was to follow it.
-    AND (
-        a.started_at IS NULL
-        OR NOT EXISTS (
-            SELECT
-            FROM interventions i
-            LEFT JOIN actions made ON made.id = i.successor
-            WHERE (i.verb = 'approve' AND a.id IN (i.action, i.successor))
-                OR (i.verb = 'retry' AND made.chain_id = a.chain_id)
-        )
-    )
+    AND (a.started_at IS NULL OR NOT usher_let_through(a.id, a.chain_id))
 ORDER BY 3, 1
 LIMIT $14
