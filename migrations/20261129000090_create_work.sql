@@ -34,6 +34,8 @@ COMMENT ON COLUMN work.leased_until IS 'When the claim of a crashed instance end
 COMMENT ON COLUMN work.created_at IS 'When it was first promised';
 
 CREATE INDEX work_due ON work (due_at, id);
+-- What is told to whoever runs usher.
+CREATE INDEX work_failing ON work (id) WHERE failures > 0;
 
 -- What rule sets listen to, so that whoever reads the outbox keeps that and nothing else: of a million
 -- log-ins a day those that no rule answers are not written down.

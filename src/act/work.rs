@@ -218,6 +218,15 @@ impl Queue {
         .await?)
     }
 
+    /// How much could not be judged when it was tried last.
+    pub async fn failing_work(&self) -> Result<i64, JournalError> {
+        Ok(
+            sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM work WHERE failures > 0"#)
+                .fetch_one(self.pool())
+                .await?,
+        )
+    }
+
     /// Notes in the caller's transaction that a rule set has judged this. It goes when all have that run; what
     /// was promised again meanwhile stays to be judged again.
     pub async fn judged(

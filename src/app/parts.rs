@@ -27,7 +27,7 @@ use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::observe::{self, Observer};
 use crate::publish::{Forwards, Publisher};
-use crate::react::{self, Reactor};
+use crate::react::{self, Reactor, Troubles};
 use crate::rules::RuleSet;
 use crate::telemetry::metrics as names;
 
@@ -222,7 +222,7 @@ fn told(forbidden: &act::Forbidden) -> String {
 /// Tells `/readyz` how looking, reacting and acting go.
 async fn report(
     observed: observe::Health,
-    reacting: watch::Receiver<Option<String>>,
+    reacting: watch::Receiver<Troubles>,
     (paused, forbidden): (watch::Receiver<bool>, watch::Receiver<Vec<act::Forbidden>>),
     health: Health,
     cancel: CancellationToken,
@@ -246,7 +246,8 @@ async fn report(
             Some(problem) => health.set("konnect", Condition::Degraded, problem),
             None => health.set("konnect", Condition::Ok, ""),
         }
-        match reacting.borrow().clone() {
+        let trouble = reacting.borrow().clone();
+        match trouble.worst() {
             Some(trouble) => health.set("react", Condition::Degraded, trouble),
             None => health.set("react", Condition::Ok, ""),
         }

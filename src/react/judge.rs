@@ -33,8 +33,14 @@ impl Reactor {
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing promised in between is slept through.
             let promised = self.promised.notified();
-            match Box::pin(self.judge_some(Share::Single)).await {
+            let judged = Box::pin(self.judge_some(Share::Single)).await;
+            self.trouble.send_if_modified(|trouble| {
+                let now = judged.as_ref().err().map(JournalError::plain);
+                std::mem::replace(&mut trouble.judging, now.clone()) != now
+            });
+            match judged {
                 Ok(0) => {
+                    self.look_for_failing().await;
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = promised => {}
@@ -47,6 +53,21 @@ impl Reactor {
                     pause(TROUBLE, stop).await;
                 }
             }
+        }
+    }
+
+    /// Tells of what cannot be judged one by one.
+    async fn look_for_failing(&self) {
+        match self.queue.failing_work().await {
+            Ok(count) => {
+                let failing = (count > 0).then(|| {
+                    format!("of what events tell, {count} could not be judged and are tried again, see the log")
+                });
+                self.trouble.send_if_modified(|trouble| {
+                    std::mem::replace(&mut trouble.failing, failing.clone()) != failing
+                });
+            }
+            Err(error) => debug!(error = error.chain(), "could not count what fails"),
         }
     }
 

@@ -18,6 +18,6 @@ mod trial;
 pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explain};
 pub use meaning::{Hint, Meaning, meaning};
 pub use paths::Named;
-pub use reactor::{Reactor, Settings};
+pub use reactor::{Reactor, Settings, Troubles};
 pub use rehearse::{Fate, Rehearsed, Verdict, Wish, rehearse};
 pub use trial::{Outlook, RuleTried, Trial, TrialError, TrialWindow, Tried};

@@ -90,8 +90,26 @@ pub struct Reactor {
     /// The same, about everybody in a portal.
     pub(super) everyone: Notify,
     pub(super) waiting: Waiting,
-    /// What keeps the outbox from being read, in plain words.
-    trouble: watch::Sender<Option<String>>,
+    pub(super) trouble: watch::Sender<Troubles>,
+}
+
+/// What keeps a [`Reactor`] from its work, as long as something does; in plain words, without any name or address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Troubles {
+    /// From reading the outbox.
+    pub(super) reading: Option<String>,
+    /// From judging anything.
+    pub(super) judging: Option<String>,
+    /// From judging some of it.
+    pub(super) failing: Option<String>,
+}
+
+impl Troubles {
+    /// The worst of it.
+    pub fn worst(&self) -> Option<&str> {
+        let all = [&self.reading, &self.judging, &self.failing];
+        all.into_iter().find_map(Option::as_deref)
+    }
 }
 
 impl Reactor {
@@ -124,8 +142,8 @@ impl Reactor {
         }
     }
 
-    /// What keeps the outbox from being read, as long as something does; in plain words, without any name or address.
-    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+    /// What keeps it from its work, to be watched.
+    pub fn trouble(&self) -> watch::Receiver<Troubles> {
         self.trouble.subscribe()
     }
 
@@ -151,9 +169,7 @@ impl Reactor {
             let taken = Box::pin(self.take_some()).await;
             let trouble = taken.as_ref().err().map(JournalError::plain);
             self.trouble.send_if_modified(|said| {
-                let news = *said != trouble;
-                *said = trouble;
-                news
+                std::mem::replace(&mut said.reading, trouble.clone()) != trouble
             });
             match taken {
                 Ok(0) => {

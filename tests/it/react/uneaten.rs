@@ -35,6 +35,16 @@ rules:
     then: [{park: to be seen}]
 ";
 
+/// Has every action refused that is to be written down.
+const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE not_null_violation; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON actions FOR EACH ROW EXECUTE FUNCTION refuse()";
+
+async fn run(scene: &Scene, statements: &'static str) {
+    let done = sqlx::raw_sql(statements).execute(scene.stage.journal.pool());
+    done.await.unwrap();
+}
+
 /// Another instance, with rules of its own.
 fn beside(scene: &Scene, rules: RuleSet, settings: Settings) -> Reactor {
     Reactor::new(
@@ -105,14 +115,7 @@ async fn a_run_for_another_portal_takes_no_signal_from_this_one(pool: PgPool) {
 async fn what_usher_cannot_write_down_is_judged_when_it_can(pool: PgPool) {
     let scene = Scene::new(pool, GREET).await;
     let pool = scene.stage.journal.pool();
-    sqlx::raw_sql(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE not_null_violation; END $$;
-        CREATE TRIGGER refuse BEFORE INSERT ON actions FOR EACH ROW EXECUTE FUNCTION refuse()",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
+    run(&scene, REFUSE).await;
     scene.look().await;
     scene
         .during(async {
@@ -125,14 +128,45 @@ async fn what_usher_cannot_write_down_is_judged_when_it_can(pool: PgPool) {
                 failures >= Some(3)
             })
             .await;
-            sqlx::raw_sql("DROP TRIGGER refuse ON actions")
-                .execute(pool)
-                .await
-                .unwrap();
+            run(&scene, "DROP TRIGGER refuse ON actions").await;
             let joined = async || scene.stage.is_partner(KEVIN).await;
             eventually("kevin is a partner", joined).await;
         })
         .await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn whoever_runs_usher_is_told_what_cannot_be_judged(pool: PgPool) {
+    let scene = Scene::new(pool, GREET).await;
+    scene.look().await;
+    scene.activate().await;
+    let reactor = scene.reactor();
+    let trouble = reactor.trouble();
+    let is_told = async |part: &'static str| {
+        let told = async || {
+            trouble
+                .borrow()
+                .worst()
+                .is_some_and(|worst| worst.contains(part))
+        };
+        eventually("it is told", told).await;
+    };
+    run(&scene, REFUSE).await;
+    let stop = CancellationToken::new();
+    let play = async {
+        scene
+            .append(vec![login(&scene, KEVIN, 0, Verdict::Verified)])
+            .await;
+        is_told("1 could not be judged").await;
+        run(&scene, "ALTER TABLE actions RENAME TO hidden").await;
+        is_told("a table is not as usher knows it").await;
+        run(&scene, "ALTER TABLE hidden RENAME TO actions").await;
+        run(&scene, "DROP TRIGGER refuse ON actions").await;
+        let is_well = async || trouble.borrow().worst().is_none();
+        eventually("all is well again", is_well).await;
+        stop.cancel();
+    };
+    tokio::join!(play, Box::pin(reactor.run(stop.clone())));
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
