@@ -7,18 +7,18 @@
 //! | --- | --- |
 //! | Postgres gone under load | `faults::a_database_that_comes_and_goes_under_load_loses_nothing_that_was_acknowledged`, `spool::keeps_deliveries_while_the_database_is_away_and_stores_each_once`, `spool::asks_the_sender_to_wait_when_it_is_full`, `spool::answers_in_time_when_the_database_hangs` |
 //! | `kill -9` at any moment | `kill::kills_under_load_lose_nothing_and_store_nothing_twice`, `kill::what_was_acknowledged_is_published_after_a_kill`, `spool::kills_at_any_moment_lose_nothing_and_store_nothing_twice` |
-//! | Kafka gone, broker bounced | `publish::the_outbox_waits_while_apache_kafka_is_bounced`, `publish::the_outbox_waits_for_a_broker_that_is_away`, `end_to_end::people_are_let_in_while_kafka_is_away_and_it_gets_everything_later` |
+//! | Kafka gone, broker bounced | `publish::waits::the_outbox_waits_while_apache_kafka_is_bounced`, `publish::waits::the_outbox_waits_for_a_broker_that_is_away`, `end_to_end::people_are_let_in_while_kafka_is_away_and_it_gets_everything_later` |
 //! | garbage, broken gzip, bombs, odd bytes | `door::answers_as_http_means_it`, `door::keeps_the_complete_lines_of_a_body_that_breaks_off`, `door::takes_odd_bytes_and_dates_without_failing_the_rest`, `bounds::stays_small_and_serves_others_under_hostile_input`, `bounds::takes_as_many_entries_as_a_body_may_inflate_to_and_stays_small`; `scripts/fuzz` |
 //! | false signatures, injection | `forgery::what_konnect_signed_is_read_whatever_forgeries_come_before_after_and_with_it`, `forgery::forgeries_alone_are_never_read_as_verified_and_give_way_in_the_end`, `door::marks_what_reads_two_ways_and_does_not_believe_it`, `end_to_end::partners_are_let_in_and_deceivers_are_not` |
-//! | one bad or repeated entry in a batch | `writer::a_row_that_the_database_refuses_is_kept_aside_and_hurts_nobody_else`, `writer::a_known_or_unreadable_entry_is_counted_where_it_came_and_disturbs_nobody`, `publish::an_event_that_kafka_cannot_take_holds_up_nobody` |
+//! | one bad or repeated entry in a batch | `writer::a_row_that_the_database_refuses_is_kept_aside_and_hurts_nobody_else`, `writer::a_known_or_unreadable_entry_is_counted_where_it_came_and_disturbs_nobody`, `publish::promises::an_event_that_kafka_cannot_take_holds_up_nobody` |
 //! | disk full | `faults::a_disk_that_fills_up_under_the_spool_is_told_and_mends`, `faults::a_full_disk_under_the_database_is_told_and_mends`, `faults::a_full_disk_under_the_log_ends_nothing` |
-//! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::two_publishers_repeat_nothing`, `upkeep::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
-//! | a report that runs for minutes | `upkeep::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
+//! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::promises::two_publishers_repeat_nothing`, `upkeep::schema::instances_that_start_at_once_migrate_once`, `kill::a_stop_finishes_what_was_accepted` |
+//! | a report that runs for minutes | `upkeep::months::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
 //! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::takes_odd_bytes_and_dates_without_failing_the_rest` |
 //! | metrics that nobody scrapes | `metrics::ten_million_observations_that_nobody_scrapes_take_no_room` |
 //! | a spooled file that cannot be read for now | `spool::a_file_that_cannot_be_read_for_now_is_tried_again`, `spool::takes_up_what_a_former_run_left_and_lets_nothing_damaged_block_it` |
 //! | strangers who ask how usher does | `health::readiness_tells_no_stranger_why_and_nobody_an_address_a_user_or_a_host` |
-//! | a clock that is wrong or jumps | `upkeep::an_instance_whose_clock_is_wrong_drops_no_month`, `keys::a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good`, `health::readiness_tells_of_a_clock_that_differs_from_the_databases` |
+//! | a clock that is wrong or jumps | `upkeep::months::an_instance_whose_clock_is_wrong_drops_no_month`, `keys::a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good`, `health::readiness_tells_of_a_clock_that_differs_from_the_databases` |
 //! | a reader taken out of the configuration, or added late | `readers::a_reader_that_no_instance_is_configured_with_is_told_and_retired`, `readers::a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once` |
 //! | a long outbox | `readers::a_long_backlog_is_drained_as_fast_as_a_short_one` |
 //! | a claim outlived while a verdict grows | `readers::a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still` |
@@ -35,11 +35,11 @@
 //! | an outage of the database as long as a reader is kept that nobody wants | `readers::an_outage_of_the_database_retires_no_reader_in_use` |
 //! | a clock of the database that went back, one of an instance that is ahead | `readers::a_database_whose_clock_went_back_leaves_out_nothing_of_a_past`, `react::heard::an_instance_whose_clock_is_ahead_takes_no_news_for_old` |
 //! | a change of readers beside an append that takes long | `readers::a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other` |
-//! | an index whose making was cut | `upkeep::an_index_whose_making_was_cut_is_made_anew` |
+//! | an index whose making was cut | `upkeep::schema::an_index_whose_making_was_cut_is_made_anew` |
 //! | a right that readers of the outbox lack | `own_trouble::a_right_that_readers_lack_puts_no_batch_off_and_is_told` |
 //! | a connection that dies under work while others live | `dead_sockets::a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live`, `readers::claims_are_held_on_to_as_long_as_work_goes_on` |
 //! | a connection that dies at the start | `dead_sockets::a_connection_that_dies_once_it_is_made_holds_no_start_up`, `dead_sockets::an_instance_that_waits_to_migrate_gives_a_dead_connection_up` |
-//! | Kafka that is slow | `publish::a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once` |
+//! | Kafka that is slow | `publish::waits::a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once` |
 //! | facts or rules that change while a deed waits | `now::whoever_left_the_team_meanwhile_is_not_given_what_its_members_get`, `now::whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks`, `now::an_application_that_changed_hands_meanwhile_is_given_nothing`, `now::each_further_deed_is_decided_by_the_rules_of_its_moment` |
 //! | Konnect away for long | `act::trouble::a_long_outage_costs_no_deed_that_is_done_once`, `act::trouble::what_gives_access_fails_in_the_end_and_what_takes_it_never_does` |
 //! | a person's no, after the log or the rule's name is gone | `vetoes::a_no_outlasts_the_log_and_the_name_of_the_rule_until_it_is_lifted`, `vetoes::calling_off_a_false_leaver_does_not_keep_the_real_one` |

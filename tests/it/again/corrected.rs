@@ -1,0 +1,163 @@
+//! What corrected rules take back, and what they leave alone.
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use usher::act::{ActionState, DeedSpec, Enqueued, Intervened, NewChain, NewStep, Target, Verb};
+use usher::journal::{EventFilter, MIGRATOR};
+use usher::react::Settings;
+use uuid::Uuid;
+
+use super::{PARTNERS, Play, SOON, STRANGERS, ada, reasons};
+use crate::support::eventually;
+use crate::support::stage::{KEVIN, chain, join_partners};
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_corrected_rule_takes_back_what_it_has_not_done(pool: PgPool) {
+    let play = Play::new(pool, PARTNERS).await;
+    let lasts = play.during(play.at_work(async {
+        let full = [(ActionState::Done, 2), (ActionState::Planned, 3)];
+        play.until("the hour is full", &full).await;
+        let is_told = async || {
+            let delayed = play.in_state(ActionState::Planned).await;
+            reasons(&delayed) == ["over the limit of 2 deeds per hour"]
+        };
+        eventually("it is said why they wait", SOON, is_told).await;
+
+        play.change(", gmail.com", "");
+        let strangers_left = async || {
+            let planned = play.in_state(ActionState::Planned).await;
+            planned.iter().any(|action| action.target.id() != KEVIN)
+        };
+        eventually("nobody of gmail is left", SOON, async || {
+            !strangers_left().await
+        })
+        .await;
+    }));
+    lasts.await;
+    let cancelled = play.in_state(ActionState::Cancelled).await;
+    assert!(cancelled.len() >= 2, "{cancelled:?}");
+    assert_eq!(reasons(&cancelled), ["the rules no longer ask for it"]);
+    assert!(cancelled.iter().all(|action| action.target.id() != KEVIN));
+    let filter = EventFilter {
+        name: Some("action.cancelled".to_owned()),
+        ..EventFilter::default()
+    };
+    let journal = &play.stage().journal;
+    let told = journal.search(&filter, None, 10).await.unwrap();
+    assert_eq!(told.len(), cancelled.len());
+
+    // What usher took back itself stands in nobody's way.
+    play.change("gmail.com", "gmail.com");
+    let waits = cancelled.len() + play.in_state(ActionState::Planned).await.len();
+    play.during(play.until("they are asked for again", &[(ActionState::Planned, waits)]))
+        .await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_a_correction_does_not_concern_is_left_alone(pool: PgPool) {
+    let play = Play::new(pool, PARTNERS).await;
+    let by = |rule: &str, deed: DeedSpec, developer: Uuid| NewChain {
+        rule: rule.to_owned(),
+        signal_key: developer.to_string(),
+        steps: vec![NewStep {
+            deed,
+            target: Target::Developer { id: developer },
+            owned_by: None,
+        }],
+        ..chain(vec![])
+    };
+    let stage = play.stage();
+    // Another instance's file has a rule of the same name that rejects, and one that is only there.
+    let rejects = by("partners", DeedSpec::RejectDeveloper, STRANGERS[0]);
+    let theirs = by("elsewhere", join_partners(), STRANGERS[0]);
+    // A chain that has changed the teams of somebody, which is why its rule no longer matches.
+    let mut begun = by("partners", join_partners(), STRANGERS[1]);
+    begun.steps.push(NewStep {
+        deed: DeedSpec::RejectDeveloper,
+        ..begun.steps[0].clone()
+    });
+    let of_event = NewChain {
+        signal: "developer.status_changed".to_owned(),
+        ..by("partners", DeedSpec::RejectDeveloper, STRANGERS[2])
+    };
+    let failed = stage
+        .enqueue(&by("partners", DeedSpec::RejectDeveloper, STRANGERS[3]))
+        .await[0]
+        .id();
+    sqlx::query("UPDATE actions SET state = 'failed'")
+        .execute(stage.journal.pool())
+        .await
+        .unwrap();
+    let retried = stage.queue.intervene(failed, Verb::Retry, &ada()).await;
+    let Intervened::Done(by_hand) = retried.unwrap() else {
+        panic!("not tried again");
+    };
+    let mut open = vec![by_hand];
+    for chain in [&rejects, &theirs, &begun, &of_event] {
+        open.extend(stage.enqueue(chain).await.into_iter().map(Enqueued::id));
+    }
+    sqlx::query(
+        "UPDATE actions SET state = 'done' WHERE rule = 'partners' AND deed = 'add_to_team'",
+    )
+    .execute(stage.journal.pool())
+    .await
+    .unwrap();
+    let cancelled = async || {
+        let cancelled = play.in_state(ActionState::Cancelled).await;
+        cancelled.iter().map(|action| action.id).collect::<Vec<_>>()
+    };
+
+    // Neither rules that changed here asked for any of it.
+    let settings = Settings {
+        calls_off: false,
+        ..Settings::default()
+    };
+    let reactor = play.reactor(settings);
+    let stop = CancellationToken::new();
+    let changes = async {
+        let all = [(ActionState::Planned, 9)];
+        play.until("everybody is decided about", &all).await;
+        let at_start = cancelled().await;
+        play.change("limit_per_hour: 2", "limit_per_hour: 3");
+        eventually("the change was heeded", SOON, async || {
+            let changed: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM actions WHERE limit_per_hour = 3")
+                    .fetch_one(stage.journal.pool())
+                    .await
+                    .unwrap();
+            changed > 0
+        })
+        .await;
+        stop.cancel();
+        at_start
+    };
+    let (at_start, ()) = tokio::join!(changes, Box::pin(reactor.run(stop.clone())));
+    // At its start an instance goes by its own file: what another wants of the same rule, that one decides
+    // again within the hour.
+    assert_eq!(at_start, [open[1]]);
+    assert_eq!(cancelled().await, at_start);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_change_takes_back_only_what_was_asked_for_before_it(pool: PgPool) {
+    let play = Play::new(pool, PARTNERS).await;
+    let stage = play.stage();
+    let theirs = NewChain {
+        rule: "partners".to_owned(),
+        ..chain(vec![DeedSpec::RejectDeveloper])
+    };
+    play.during(async {
+        play.until("all are decided about", &[(ActionState::Planned, 5)])
+            .await;
+        stage.enqueue(&theirs).await;
+        play.change("[approve_developer]", "[{park: look first}]");
+        play.until("the approvals are gone", &[(ActionState::Cancelled, 5)])
+            .await;
+    })
+    .await;
+    let planned = play.in_state(ActionState::Planned).await;
+    let kept = planned
+        .iter()
+        .any(|action| action.deed == "reject_developer");
+    assert!(kept, "{planned:?}");
+}
