@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::journal::Connection;
 use uuid::Uuid;
 
-use crate::act::end::end;
+use crate::act::end::{Ending, end};
 use crate::act::told::Told;
 use crate::act::{ActionState, Listened, Queue};
 use crate::journal::JournalError;
@@ -223,7 +223,10 @@ async fn cancel(tx: &mut Connection, ids: &[Uuid]) -> Result<Vec<Told>, JournalE
     )
     .fetch_all(&mut *tx)
     .await?;
-    let why = |id| (id, "the rule is no longer live".to_owned());
-    let dead: Vec<_> = dead.into_iter().map(why).collect();
-    end(tx, ActionState::Cancelled, &dead).await
+    let why = || "the rule is no longer live".to_owned();
+    let dead = dead.into_iter();
+    let dead: Vec<_> = dead
+        .map(|id| (id, Ending::new(ActionState::Cancelled, why())))
+        .collect();
+    end(tx, &dead).await
 }

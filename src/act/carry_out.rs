@@ -13,14 +13,16 @@ use crate::act::calls::{self, Call};
 use crate::act::claim::{Claimed, Note};
 use crate::act::decide::Case;
 use crate::act::deeds::{self, Bench, Doing, Outcome};
+use crate::act::end::Ending;
 use crate::act::gather::Gather;
 use crate::act::judge::judge;
-use crate::act::outcome::{AttemptRecord, Ending, Settlement};
+use crate::act::outcome::{AttemptRecord, Settlement};
 use crate::act::seen::{Seen, Witness};
 use crate::act::trouble::{Remedy, Trouble};
-use crate::act::{ActionState, DeedSpec, Target, Worker};
+use crate::act::{ActionState, Target, Worker};
 use crate::directory::Look;
 use crate::journal::JournalError;
+use crate::rules::Deed;
 
 /// Attempts after which an object that cannot be read is believed to be gone: Konnect may answer
 /// 404 for a while after a create.
@@ -45,7 +47,11 @@ impl Worker {
         (claimed, case): (&Claimed, Option<&Case>),
         look: Option<Look>,
     ) -> Result<(), Arc<JournalError>> {
-        if let Some(ending) = case.and_then(|case| self.free_objection(claimed, case)) {
+        let ended = case.and_then(|case| {
+            case.unwanted(claimed, self.queue.clock.now())
+                .or_else(|| case.over_subject_limit(claimed, self.limit_per_subject))
+        });
+        if let Some(ending) = ended {
             let settlement = Settlement::new(claimed, ending, None);
             return desk.endings.ask(settlement).await.map(drop);
         }
@@ -204,12 +210,11 @@ impl Worker {
         (started_at, call): (chrono::DateTime<chrono::Utc>, Option<Call>),
     ) -> Result<(), Arc<JournalError>> {
         let (remedy, class) = trouble.judge();
-        let detail = Some(trouble.to_string());
         let attempt = AttemptRecord {
             started_at,
             call,
             outcome: class,
-            detail: detail.clone(),
+            detail: Some(trouble.to_string()),
         };
         let made = claimed.attempts + 1;
         let waits = |at_least: Option<Duration>| {
@@ -237,11 +242,7 @@ impl Worker {
                 Ok(self.queue.postpone(claimed, (wait, wait), &attempt).await?)
             }
             Remedy::Retry(_) | Remedy::Outlast(_) | Remedy::GiveUp => {
-                let ending = Ending {
-                    state: ActionState::Failed,
-                    reason: detail,
-                    report: None,
-                };
+                let ending = Ending::new(ActionState::Failed, trouble.to_string());
                 let settlement = Settlement::new(claimed, ending, Some(attempt));
                 desk.endings.ask(settlement).await.map(drop)
             }
@@ -277,7 +278,7 @@ impl Worker {
             return true;
         }
         let news = match claimed.deed {
-            DeedSpec::Notify { .. } => self.max_age(&claimed.rule),
+            Deed::Notify { .. } => self.max_age(&claimed.rule),
             _ => Duration::MAX,
         };
         claimed.trouble + wait < self.timings.backoff.patience.min(news)
@@ -322,16 +323,16 @@ fn refusal(attempt: &AttemptRecord) -> String {
 /// Whether what was seen shows all that the deed may have changed.
 fn shows(claimed: &Claimed, seen: &Seen) -> bool {
     match claimed.deed {
-        DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper => !seen.developers.is_empty(),
-        DeedSpec::ApproveRegistration
-        | DeedSpec::RejectRegistration
-        | DeedSpec::RevokeRegistration => !seen.registrations.is_empty(),
-        DeedSpec::AddToTeam { .. } => !seen.memberships.is_empty(),
-        DeedSpec::RevokeDeveloper
-        | DeedSpec::RemoveFromTeam { .. }
-        | DeedSpec::InviteDeveloper { .. }
-        | DeedSpec::Notify { .. }
-        | DeedSpec::Park { .. } => false,
+        Deed::ApproveDeveloper | Deed::RejectDeveloper => !seen.developers.is_empty(),
+        Deed::ApproveRegistration | Deed::RejectRegistration | Deed::RevokeRegistration => {
+            !seen.registrations.is_empty()
+        }
+        Deed::AddToTeam { .. } => !seen.memberships.is_empty(),
+        Deed::RevokeDeveloper
+        | Deed::RemoveFromTeam { .. }
+        | Deed::InviteDeveloper { .. }
+        | Deed::Notify { .. }
+        | Deed::Park { .. } => false,
     }
 }
 
@@ -339,14 +340,10 @@ fn shows(claimed: &Claimed, seen: &Seen) -> bool {
 fn whom_no_list_shows(claimed: &Claimed, report: Option<&Value>) -> Option<DeveloperId> {
     let id = match (&claimed.deed, claimed.target) {
         (
-            DeedSpec::AddToTeam { .. }
-            | DeedSpec::RemoveFromTeam { .. }
-            | DeedSpec::RevokeDeveloper,
+            Deed::AddToTeam { .. } | Deed::RemoveFromTeam { .. } | Deed::RevokeDeveloper,
             Target::Developer { id },
         ) => id,
-        (DeedSpec::InviteDeveloper { .. }, _) => {
-            report?.get("developer_id")?.as_str()?.parse().ok()?
-        }
+        (Deed::InviteDeveloper { .. }, _) => report?.get("developer_id")?.as_str()?.parse().ok()?,
         _ => return None,
     };
     Some(DeveloperId(id))

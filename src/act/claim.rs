@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::act::call_off::ALIVE;
-use crate::act::{DeedSpec, Kind, Queue, Target};
+use crate::act::{Kind, Queue, Target};
 use crate::journal::JournalError;
+use crate::rules::Deed;
 
-/// An action that a worker holds.
+/// An action that a worker holds, or one that is looked at in nobody's hands: its lease is nil then.
 #[derive(Debug, Clone)]
 pub(super) struct Claimed {
     pub(super) id: Uuid,
@@ -21,7 +22,7 @@ pub(super) struct Claimed {
     pub(super) lease: Uuid,
     pub(super) portal_id: Uuid,
     pub(super) rule: String,
-    pub(super) deed: DeedSpec,
+    pub(super) deed: Deed,
     pub(super) target: Target,
     pub(super) attempts: i32,
     /// Whether an earlier attempt may have written.
@@ -72,30 +73,30 @@ impl Claimed {
     }
 }
 
-struct ClaimedRow {
-    id: Uuid,
-    lease: Uuid,
-    portal_id: Uuid,
-    rule: String,
-    spec: Value,
-    target_kind: String,
-    target_id: Uuid,
-    application_id: Option<Uuid>,
-    attempts: i32,
-    write_sent: bool,
-    report: Option<Value>,
-    is_admitted: bool,
-    signal: String,
-    signal_key: String,
-    facts: Value,
-    causes: Vec<Uuid>,
-    trouble: f64,
-    outlasted: i32,
-    wanted: i32,
+pub(super) struct ClaimedRow {
+    pub(super) id: Uuid,
+    pub(super) lease: Uuid,
+    pub(super) portal_id: Uuid,
+    pub(super) rule: String,
+    pub(super) spec: Value,
+    pub(super) target_kind: String,
+    pub(super) target_id: Uuid,
+    pub(super) application_id: Option<Uuid>,
+    pub(super) attempts: i32,
+    pub(super) write_sent: bool,
+    pub(super) report: Option<Value>,
+    pub(super) is_admitted: bool,
+    pub(super) signal: String,
+    pub(super) signal_key: String,
+    pub(super) facts: Value,
+    pub(super) causes: Vec<Uuid>,
+    pub(super) trouble: f64,
+    pub(super) outlasted: i32,
+    pub(super) wanted: i32,
 }
 
 impl ClaimedRow {
-    fn claimed(self, since: Instant) -> Result<Claimed, JournalError> {
+    pub(super) fn claimed(self, since: Instant) -> Result<Claimed, JournalError> {
         let inconsistent = |column| JournalError::Inconsistent {
             table: "actions",
             column,
@@ -141,6 +142,11 @@ impl Queue {
             Kinds::Only(kind) => (std::slice::from_ref(kind), true),
             Kinds::AllBut(kinds) => (kinds, false),
         };
+        let mut tx = self.pool().begin().await?;
+        // How many are due the planner cannot know: it would sort all of them where the index has them in order.
+        sqlx::query!("SET LOCAL enable_bitmapscan = off")
+            .execute(&mut *tx)
+            .await?;
         let rows = sqlx::query_file_as!(
             ClaimedRow,
             "src/act/claim.sql",
@@ -155,8 +161,9 @@ impl Queue {
             rules,
             ALIVE.as_secs_f64(),
         )
-        .fetch_all(self.pool())
+        .fetch_all(&mut *tx)
         .await?;
+        tx.commit().await?;
         rows.into_iter().map(|row| row.claimed(since)).collect()
     }
 

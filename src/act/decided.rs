@@ -5,15 +5,16 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::act::{DeedSpec, NewChain, NewStep, Queue, Standing};
+use crate::act::{NewChain, NewStep, Queue, Standing};
 use crate::journal::JournalError;
+use crate::rules::Deed;
 
 /// The rule that does it, the key of the deed, its target, and the key of the signal.
 type Wanted = (String, String, Uuid, String);
 
 fn wanted(chain: &NewChain, step: &NewStep) -> Wanted {
     (
-        step.owned_by.as_ref().unwrap_or(&chain.rule).clone(),
+        chain.doer(step).to_owned(),
         step.deed.key(),
         step.target.id(),
         chain.signal_key.clone(),
@@ -34,7 +35,7 @@ impl Queue {
         let deeds: Vec<String> = steps().map(|(_, step)| step.deed.key()).collect();
         let targets: Vec<Uuid> = steps().map(|(_, step)| step.target.id()).collect();
         let rules: Vec<String> = steps()
-            .map(|(chain, step)| step.owned_by.clone().unwrap_or_else(|| chain.rule.clone()))
+            .map(|(chain, step)| chain.doer(step).to_owned())
             .collect();
         let keys: Vec<String> = steps().map(|(chain, _)| chain.signal_key.clone()).collect();
         let shadows: Vec<bool> = steps()
@@ -96,7 +97,7 @@ impl Queue {
         let notices: Vec<Wanted> = chains()
             .filter(|chain| chain.standing == Standing::Live)
             .flat_map(|chain| chain.steps.iter().map(move |step| (chain, step)))
-            .filter(|(_, step)| matches!(step.deed, DeedSpec::Notify { .. }))
+            .filter(|(_, step)| matches!(step.deed, Deed::Notify { .. }))
             .map(|(chain, step)| wanted(chain, step))
             .collect();
         let (Some(portal), false) = (

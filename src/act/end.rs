@@ -1,39 +1,75 @@
-//! Ends actions that no worker has in hand. Whoever asks has locked them, and says why.
+//! How actions end, and the end of those that no worker has in hand: whoever asks has locked them.
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::act::ActionState;
 use crate::act::told::{Told, ToldRow};
 use crate::journal::{Connection, JournalError};
 
-/// Ends actions in `state`, each for its reason; returns what there is to tell.
+/// How an action ended.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    pub(super) state: ActionState,
+    pub(super) reason: Option<String>,
+    /// The account of a deed that keeps one.
+    pub(super) report: Option<Value>,
+}
+
+impl Ending {
+    /// An end that needs no more than its reason.
+    pub(super) fn new(state: ActionState, reason: String) -> Self {
+        Self {
+            state,
+            reason: Some(reason),
+            report: None,
+        }
+    }
+
+    /// The rules want it no longer, by what they saw now.
+    pub(super) fn unwanted(why: String, facts: Option<Value>) -> Self {
+        Self {
+            report: facts.map(|facts| json!({ "facts": facts })),
+            ..Self::new(ActionState::Cancelled, why)
+        }
+    }
+}
+
+/// Ends actions; returns what there is to tell.
 pub(super) async fn end(
     tx: &mut Connection,
-    state: ActionState,
-    ended: &[(Uuid, String)],
+    ended: &[(Uuid, Ending)],
 ) -> Result<Vec<Told>, JournalError> {
-    let (ids, reasons): (Vec<Uuid>, Vec<String>) = ended.iter().cloned().unzip();
+    let endings = || ended.iter().map(|(_, ending)| ending);
     sqlx::query_as!(
         ToldRow,
         r#"
         UPDATE actions
         SET
-            state = $1,
+            state = ended.state,
             reason = ended.reason,
+            report = COALESCE(ended.report, actions.report),
             waits_on = NULL,
             lease = NULL,
             leased_until = NULL,
             revision = revision + 1,
             updated_at = now()
-        FROM UNNEST($2::uuid[], $3::text[]) AS ended (id, reason)
+        FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) AS ended (id, state, reason, report)
         WHERE actions.id = ended.id
         RETURNING
-            actions.id, rule, deed, target_kind, target_id, application_id, portal_id, signal, state,
-            actions.reason, attempts, causes, revision, report
+            actions.id, rule, deed, target_kind, target_id, application_id, portal_id, signal, actions.state,
+            actions.reason, attempts, causes, revision, actions.report
         "#,
-        state.as_str(),
-        &ids,
-        &reasons,
+        &ended.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        &endings()
+            .map(|ending| ending.state.as_str().to_owned())
+            .collect::<Vec<_>>(),
+        &endings()
+            .map(|ending| ending.reason.clone())
+            .collect::<Vec<_>>() as &[Option<String>],
+        &endings()
+            .map(|ending| ending.report.clone())
+            .collect::<Vec<_>>() as &[Option<Value>],
     )
     .fetch_all(tx)
     .await?

@@ -1,14 +1,17 @@
 //! Decisions in: one row per deed, unique by (rule, deed, target, signal key), in the caller's
 //! transaction.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::journal::Connection;
 use metrics::counter;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::vetoes;
-use crate::act::{ActionState, DeedSpec, Queue, Target};
+use crate::act::{ActionState, Queue, Target};
 use crate::journal::JournalError;
+use crate::rules::{Deed, OnLimit};
 use crate::telemetry::metrics as names;
 
 /// Times that a row may vanish between the attempt to insert it and the look for its twin.
@@ -24,15 +27,6 @@ pub enum Standing {
     Live,
     /// Its deeds are written down as `shadow` and never done.
     Shadow,
-}
-
-/// What becomes of deeds over the limit of their rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnLimit {
-    /// They wait.
-    Delay,
-    /// They are left to a human.
-    Park,
 }
 
 /// One run of a rule's deeds.
@@ -64,7 +58,7 @@ pub struct NewChain {
 #[derive(Debug, Clone)]
 pub struct NewStep {
     /// What to do.
-    pub deed: DeedSpec,
+    pub deed: Deed,
     /// To what.
     pub target: Target,
     /// The rule that does it, where a rule decided earlier wants the same.
@@ -89,24 +83,29 @@ impl Enqueued {
     }
 }
 
-/// Where a step ended up.
-struct Placed {
-    enqueued: Enqueued,
-    /// A human decided otherwise before: what follows would wait for ever.
-    was_refused: bool,
-}
-
-/// What all steps of a chain share, in the form of their columns.
-struct Shared<'a> {
+/// A chain on its way into the queue.
+struct Run<'a> {
     chain: &'a NewChain,
     chain_id: Uuid,
-    state: ActionState,
-    limit_per_hour: i32,
-    on_limit: &'static str,
+    enqueued: Vec<Enqueued>,
+    /// Whether a human decided otherwise before: what follows would wait for ever.
+    is_over: bool,
+}
+
+/// A step that is about to be written.
+struct Row<'a> {
+    id: Uuid,
+    /// The place of its chain among those that are enqueued.
+    run: usize,
+    chain: &'a NewChain,
+    chain_id: Uuid,
+    index: usize,
+    step: &'a NewStep,
+    waits_for: Option<Uuid>,
 }
 
 impl Queue {
-    /// Writes the chain in the caller's transaction; [`Queue::wake`] belongs after its commit.
+    /// Writes chains in the caller's transaction, as if one after the other; [`Queue::wake`] belongs after its commit.
     ///
     /// A step that is known already (open, done, refused, parked or called off by a person) gets the
     /// causes added and is not repeated; what follows it waits for it all the same, and is left out
@@ -114,70 +113,124 @@ impl Queue {
     pub async fn enqueue(
         &self,
         tx: &mut Connection,
-        chain: &NewChain,
+        chains: &[NewChain],
     ) -> Result<Vec<Enqueued>, JournalError> {
-        let shared = Shared {
+        let run = |chain| Run {
             chain,
             chain_id: self.ids.next(),
-            state: match chain.standing {
-                Standing::Live => ActionState::Planned,
-                Standing::Shadow => ActionState::Shadow,
-            },
-            limit_per_hour: i32::try_from(chain.limit_per_hour).unwrap_or(i32::MAX),
-            on_limit: on_limit(chain.on_limit),
+            enqueued: Vec::new(),
+            is_over: false,
         };
-        let mut enqueued: Vec<Enqueued> = Vec::with_capacity(chain.steps.len());
-        for (index, step) in chain.steps.iter().enumerate() {
-            let waits_for = enqueued.last().map(|before| before.id());
-            let outcome = self
-                .place(&mut *tx, &shared, (index, step), waits_for)
-                .await?;
-            enqueued.push(outcome.enqueued);
-            if outcome.was_refused {
-                break;
+        let mut runs: Vec<Run<'_>> = chains.iter().map(run).collect();
+        for wave in waves(chains) {
+            let longest = wave.iter().map(|run| runs[*run].chain.steps.len()).max();
+            for index in 0..longest.unwrap_or_default() {
+                let rows: Vec<Row<'_>> = wave
+                    .iter()
+                    .filter_map(|run| self.row(*run, &runs[*run], index))
+                    .collect();
+                self.place(&mut *tx, &rows, &mut runs).await?;
             }
         }
-        Ok(enqueued)
+        Ok(runs.into_iter().flat_map(|run| run.enqueued).collect())
     }
 
-    /// Inserts a step or finds its twin.
+    /// The step of a chain, if it goes on so far.
+    fn row<'a>(&self, place: usize, run: &Run<'a>, index: usize) -> Option<Row<'a>> {
+        let step = run.chain.steps.get(index).filter(|_| !run.is_over)?;
+        Some(Row {
+            id: self.ids.next(),
+            run: place,
+            chain: run.chain,
+            chain_id: run.chain_id,
+            index,
+            step,
+            waits_for: run.enqueued.last().map(|before| before.id()),
+        })
+    }
+
+    /// Inserts steps of different chains, or finds their twins.
     async fn place(
         &self,
         tx: &mut Connection,
-        shared: &Shared<'_>,
-        (index, step): (usize, &NewStep),
-        waits_for: Option<Uuid>,
-    ) -> Result<Placed, JournalError> {
-        for _ in 0..TRIES {
-            let id = self.ids.next();
-            if insert(&mut *tx, shared, (index, step), (id, waits_for)).await? {
+        rows: &[Row<'_>],
+        runs: &mut [Run<'_>],
+    ) -> Result<(), JournalError> {
+        let new = insert(&mut *tx, rows).await?;
+        for row in rows {
+            let (enqueued, is_over) = if new.contains(&row.id) {
+                (Enqueued::New(row.id), false)
+            } else {
+                find_twin(&mut *tx, row).await?
+            };
+            if matches!(enqueued, Enqueued::New(_)) {
                 counter!(
                     names::ACTIONS,
-                    "deed" => step.deed.name(),
-                    "state" => shared.state.as_str(),
+                    "deed" => row.step.deed.name(),
+                    "state" => row.chain.state().as_str(),
                 )
                 .increment(1);
-                return Ok(Placed {
-                    enqueued: Enqueued::New(id),
-                    was_refused: false,
-                });
             }
-            if let Some((id, was_refused)) = add_causes(&mut *tx, shared, step).await? {
-                return Ok(Placed {
-                    enqueued: Enqueued::Known(id),
-                    was_refused,
-                });
-            }
-            if let Some(id) = vetoes::stands_in_the_way(tx, shared.chain.portal_id, step).await? {
-                return Ok(Placed {
-                    enqueued: Enqueued::Known(id),
-                    was_refused: true,
-                });
-            }
+            runs[row.run].enqueued.push(enqueued);
+            runs[row.run].is_over = is_over;
         }
-        // Its twins came and went while this transaction looked: the caller's next try will do.
-        Err(JournalError::Repeat(sqlx::Error::RowNotFound))
+        Ok(())
     }
+}
+
+impl NewChain {
+    fn state(&self) -> ActionState {
+        match self.standing {
+            Standing::Live => ActionState::Planned,
+            Standing::Shadow => ActionState::Shadow,
+        }
+    }
+
+    /// The rule that does a step.
+    pub(super) fn doer<'a>(&'a self, step: &'a NewStep) -> &'a str {
+        step.owned_by.as_ref().unwrap_or(&self.rule)
+    }
+}
+
+/// Chains that can be written side by side, by their places: of those about one target the earlier one comes first.
+fn waves(chains: &[NewChain]) -> Vec<Vec<usize>> {
+    let mut waves: Vec<Vec<usize>> = Vec::new();
+    let mut next: HashMap<(Uuid, Uuid), usize> = HashMap::new();
+    for (place, chain) in chains.iter().enumerate() {
+        let targets = || {
+            let steps = chain.steps.iter();
+            steps.map(|step| (chain.portal_id, step.target.id()))
+        };
+        let wave = targets().filter_map(|target| next.get(&target)).max();
+        let wave = wave.copied().unwrap_or_default();
+        next.extend(targets().map(|target| (target, wave + 1)));
+        if waves.len() == wave {
+            waves.push(Vec::new());
+        }
+        waves[wave].push(place);
+    }
+    waves
+}
+
+/// The action because of which a step was not inserted, and whether a human decided otherwise.
+async fn find_twin(tx: &mut Connection, row: &Row<'_>) -> Result<(Enqueued, bool), JournalError> {
+    for _ in 0..TRIES {
+        if let Some((id, was_refused)) = add_causes(&mut *tx, row).await? {
+            return Ok((Enqueued::Known(id), was_refused));
+        }
+        let portal = row.chain.portal_id;
+        if let Some(id) = vetoes::stands_in_the_way(&mut *tx, portal, row.step).await? {
+            return Ok((Enqueued::Known(id), true));
+        }
+        if !insert(&mut *tx, std::slice::from_ref(row))
+            .await?
+            .is_empty()
+        {
+            return Ok((Enqueued::New(row.id), false));
+        }
+    }
+    // Its twins came and went while this transaction looked: the caller's next try will do.
+    Err(JournalError::Repeat(sqlx::Error::RowNotFound))
 }
 
 /// The word of the column.
@@ -188,84 +241,66 @@ pub(super) fn on_limit(on_limit: OnLimit) -> &'static str {
     }
 }
 
-/// Inserts a step, unless its twin or a person's no stands in the way.
-async fn insert(
-    tx: &mut Connection,
-    shared: &Shared<'_>,
-    (index, step): (usize, &NewStep),
-    (id, waits_for): (Uuid, Option<Uuid>),
-) -> Result<bool, JournalError> {
-    let chain = shared.chain;
-    let spec = serde_json::to_value(&step.deed).expect("a deed has only string keys");
-    let done = sqlx::query!(
-        r"
-        INSERT INTO actions (
-            id, rule, deed, deed_key, spec, target_kind, target_id, portal_id, application_id,
-            signal, signal_key, state, causes, facts, chain_id, step, waits_for,
-            limit_per_hour, on_limit, waits_on, next_attempt_at
-        )
-        SELECT
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-            $18, $19, waits.what, CASE WHEN waits.what IS NULL THEN now() ELSE 'infinity' END
-        FROM (
-            SELECT CASE
-                WHEN $12 = 'shadow' THEN NULL
-                WHEN EXISTS (
-                    SELECT
-                    FROM actions before
-                    WHERE before.id = $17 AND NOT usher_lets_go_on(before.state, before.deed)
-                ) THEN 'step'
-                -- Parking changes nothing at Konnect, so it needs no brake.
-                WHEN $18 > 0 AND $3 <> 'park' THEN 'limit'
-            END AS what
-        ) AS waits
-        WHERE $12 = 'shadow'
-            OR NOT EXISTS (
-                SELECT
-                FROM actions a
-                WHERE a.portal_id = $8 AND a.target_id = $7 AND a.deed_key = $4 AND a.rule = $2
-                    AND a.signal_key = $11 AND a.state = 'cancelled' AND usher_no_holds(a.id)
-                UNION ALL
-                SELECT
-                FROM vetoes v
-                WHERE v.portal_id = $8 AND v.target_id = $7 AND v.deed_key = $4
-                    AND v.lifted_at IS NULL
-            )
-        ON CONFLICT DO NOTHING
-        ",
-        id,
-        step.owned_by.as_ref().unwrap_or(&chain.rule),
-        step.deed.name(),
-        step.deed.key(),
-        spec,
-        step.target.kind(),
-        step.target.id(),
-        chain.portal_id,
-        step.target.parent(),
-        chain.signal,
-        chain.signal_key,
-        shared.state.as_str(),
-        &chain.causes,
-        chain.facts,
-        shared.chain_id,
-        i16::try_from(index).unwrap_or(i16::MAX),
-        waits_for,
-        shared.limit_per_hour,
-        shared.on_limit,
+/// Inserts steps, but for those whose twin or a person's no stands in the way; the ids of the others.
+async fn insert(tx: &mut Connection, rows: &[Row<'_>]) -> Result<HashSet<Uuid>, JournalError> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let text = |of: fn(&Row<'_>) -> String| rows.iter().map(of).collect::<Vec<String>>();
+    let ids = |of: fn(&Row<'_>) -> Uuid| rows.iter().map(of).collect::<Vec<Uuid>>();
+    let maybe = |of: fn(&Row<'_>) -> Option<Uuid>| rows.iter().map(of).collect::<Vec<_>>();
+    let inserted = sqlx::query_file_scalar!(
+        "src/act/enqueue.sql",
+        &ids(|row| row.id),
+        &text(|row| row.chain.doer(row.step).to_owned()),
+        &text(|row| row.step.deed.name().to_owned()),
+        &text(|row| row.step.deed.key()),
+        &rows.iter().map(spec).collect::<Vec<_>>(),
+        &text(|row| row.step.target.kind().to_owned()),
+        &ids(|row| row.step.target.id()),
+        &ids(|row| row.chain.portal_id),
+        &maybe(|row| row.step.target.parent()) as &[Option<Uuid>],
+        &text(|row| row.chain.signal.clone()),
+        &text(|row| row.chain.signal_key.clone()),
+        &text(|row| row.chain.state().as_str().to_owned()),
+        &text(causes),
+        &rows
+            .iter()
+            .map(|row| row.chain.facts.clone())
+            .collect::<Vec<_>>(),
+        &ids(|row| row.chain_id),
+        &rows
+            .iter()
+            .map(|row| i16::try_from(row.index).unwrap_or(i16::MAX))
+            .collect::<Vec<_>>(),
+        &maybe(|row| row.waits_for) as &[Option<Uuid>],
+        &rows
+            .iter()
+            .map(|row| i32::try_from(row.chain.limit_per_hour).unwrap_or(i32::MAX))
+            .collect::<Vec<_>>(),
+        &text(|row| on_limit(row.chain.on_limit).to_owned()),
     )
-    .execute(tx)
+    .fetch_all(tx)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(inserted.into_iter().collect())
+}
+
+fn spec(row: &Row<'_>) -> Value {
+    serde_json::to_value(&row.step.deed).expect("a deed has only string keys")
+}
+
+/// The causes as Postgres writes an array: one row has fewer than another.
+fn causes(row: &Row<'_>) -> String {
+    let causes: Vec<String> = row.chain.causes.iter().map(Uuid::to_string).collect();
+    format!("{{{}}}", causes.join(","))
 }
 
 /// Adds the causes to the action that stands in the way of an insert, and says whether that was
 /// refused.
 async fn add_causes(
     tx: &mut Connection,
-    shared: &Shared<'_>,
-    step: &NewStep,
+    Row { chain, step, .. }: &Row<'_>,
 ) -> Result<Option<(Uuid, bool)>, JournalError> {
-    let chain = shared.chain;
     let known = sqlx::query!(
         r#"
         UPDATE actions
@@ -306,9 +341,9 @@ async fn add_causes(
         step.deed.key(),
         chain.portal_id,
         step.target.id(),
-        step.owned_by.as_ref().unwrap_or(&chain.rule),
+        chain.doer(step),
         chain.signal_key,
-        shared.state.as_str(),
+        chain.state().as_str(),
         &chain.causes,
         MAX_CAUSES,
     )

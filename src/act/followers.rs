@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::act::end::end;
+use crate::act::end::{Ending, end};
 use crate::act::told::Told;
 use crate::act::{ActionState, Queue};
 use crate::journal::{Connection, JournalError};
@@ -100,8 +100,11 @@ pub(super) async fn cancel_followers(
     .fetch_all(&mut *tx)
     .await?;
     let why = format!("{} before it was {}", ended.deed, ended.state);
-    let followers: Vec<_> = followers.into_iter().map(|id| (id, why.clone())).collect();
-    end(tx, ActionState::Cancelled, &followers).await
+    let followers = followers.into_iter();
+    let followers: Vec<_> = followers
+        .map(|id| (id, Ending::new(ActionState::Cancelled, why.clone())))
+        .collect();
+    end(tx, &followers).await
 }
 
 async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<Told>, JournalError> {
@@ -119,6 +122,9 @@ async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<Told>, Jo
     )
     .fetch_all(&mut *tx)
     .await?;
-    let stranded: Vec<_> = stranded.into_iter().map(|row| (row.id, row.why)).collect();
-    end(tx, ActionState::Cancelled, &stranded).await
+    let stranded = stranded.into_iter();
+    let stranded: Vec<_> = stranded
+        .map(|row| (row.id, Ending::new(ActionState::Cancelled, row.why)))
+        .collect();
+    end(tx, &stranded).await
 }

@@ -8,13 +8,14 @@ use crate::journal::Connection;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::act::end::end;
+use crate::act::end::{Ending, end};
 use crate::act::followers::cancel_followers;
 use crate::act::outcome::TRIES;
 use crate::act::told::Told;
 use crate::act::vetoes;
-use crate::act::{ActionState, DeedSpec, Queue, Target, UnknownState};
+use crate::act::{ActionState, Queue, Target, UnknownState};
 use crate::journal::JournalError;
+use crate::rules::Deed;
 
 /// Letters that a name or a reason may have.
 const MAX_LETTERS: usize = 200;
@@ -279,15 +280,15 @@ impl Queue {
 }
 
 /// What answers a rule that parked the target itself: there the deed was to ask.
-fn answer_to_parking(verb: Verb, standing: &Standing) -> Option<DeedSpec> {
+fn answer_to_parking(verb: Verb, standing: &Standing) -> Option<Deed> {
     if standing.deed != "park" {
         return None;
     }
     match (verb, standing.target) {
-        (Verb::Approve, Target::Developer { .. }) => Some(DeedSpec::ApproveDeveloper),
-        (Verb::Approve, Target::Registration { .. }) => Some(DeedSpec::ApproveRegistration),
-        (Verb::Reject, Target::Developer { .. }) => Some(DeedSpec::RejectDeveloper),
-        (Verb::Reject, Target::Registration { .. }) => Some(DeedSpec::RejectRegistration),
+        (Verb::Approve, Target::Developer { .. }) => Some(Deed::ApproveDeveloper),
+        (Verb::Approve, Target::Registration { .. }) => Some(Deed::ApproveRegistration),
+        (Verb::Reject, Target::Developer { .. }) => Some(Deed::RejectDeveloper),
+        (Verb::Reject, Target::Registration { .. }) => Some(Deed::RejectRegistration),
         (
             Verb::Approve | Verb::Reject,
             Target::Application { .. } | Target::Invitee { .. } | Target::Portal { .. },
@@ -371,7 +372,7 @@ async fn end_one(
     state: ActionState,
     reason: &str,
 ) -> Result<Told, JournalError> {
-    let ended = end(tx, state, &[(id, reason.to_owned())]).await?;
+    let ended = end(tx, &[(id, Ending::new(state, reason.to_owned()))]).await?;
     // It is locked, so it is there.
     let told = ended.into_iter().next();
     told.ok_or_else(|| sqlx::Error::RowNotFound.into())
@@ -387,7 +388,7 @@ struct Copy {
 }
 
 impl Copy {
-    fn of(id: Uuid, deed: &DeedSpec) -> Self {
+    fn of(id: Uuid, deed: &Deed) -> Self {
         let spec = serde_json::to_value(deed).expect("a deed has only string keys");
         Self {
             id,

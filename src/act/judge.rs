@@ -11,14 +11,16 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::act::claim::Claimed;
-use crate::act::decide::{self, Case, Earlier, Wanted};
+use crate::act::decide::{self, Case, Earlier, Finds, Wanted};
 use crate::act::deeds::{Bench, Outcome, status};
-use crate::act::outcome::Ending;
+use crate::act::end::Ending;
 use crate::act::seen::Seen;
 use crate::act::trouble::Trouble;
-use crate::act::{ActionState, DeedSpec, Queue, Target, TeamRef, Worker};
+use crate::act::{ActionState, Queue, Target};
+use crate::directory::Directory;
 use crate::event::{EventId, Signal, SignalKind, render};
 use crate::journal::JournalError;
+use crate::rules::{Deed, RuleSet, TeamRef};
 
 /// An answer of a deed is as good as another read for so long.
 const FRESH_SECONDS: f64 = 2.0;
@@ -38,100 +40,77 @@ struct Past {
     written_today: i64,
 }
 
-impl Worker {
-    /// What surrounds claimed actions now, in a few queries for all of them.
-    pub(super) async fn cases(&self, claimed: &[Claimed]) -> Result<Cases, JournalError> {
-        let Some(rules) = &self.rules else {
-            return Ok(Cases::new());
-        };
-        let rules = Arc::clone(&rules.borrow());
-        let mut by_portal: BTreeMap<Uuid, Vec<(&Claimed, Signal)>> = BTreeMap::new();
-        for one in claimed {
-            let is_live = decide::is_live(&rules, &one.rule);
-            // What consists of many writes goes on to its end once it has begun.
-            let has_begun = one.write_sent && one.deed == DeedSpec::RevokeDeveloper;
-            // What may have been written is seen to its end; of a rule that is gone it is not written once more.
-            let is_judged = (is_live || one.write_sent) && !has_begun && is_judged(&one.deed);
-            if let Some(signal) = one.signal().filter(|_| is_judged) {
-                by_portal
-                    .entry(one.portal_id)
-                    .or_default()
-                    .push((one, signal));
-            }
+/// What surrounds actions now, in a few queries for all of them.
+pub(super) async fn cases(
+    (queue, directory): (&Queue, &Directory),
+    rules: &Arc<RuleSet>,
+    claimed: &[Claimed],
+) -> Result<Cases, JournalError> {
+    let mut by_portal: BTreeMap<Uuid, Vec<(&Claimed, Signal)>> = BTreeMap::new();
+    for one in claimed {
+        let is_live = decide::is_live(rules, &one.rule);
+        // What consists of many writes goes on to its end once it has begun.
+        let has_begun = one.write_sent && one.deed == Deed::RevokeDeveloper;
+        // What may have been written is seen to its end; of a rule that is gone it is not written once more.
+        let is_judged = (is_live || one.write_sent) && !has_begun && is_judged(&one.deed);
+        if let Some(signal) = one.signal().filter(|_| is_judged) {
+            let asked = by_portal.entry(one.portal_id).or_default();
+            asked.push((one, signal));
         }
-        let mut cases = Cases::new();
-        for asked in by_portal.into_values() {
-            let ids: Vec<Uuid> = asked.iter().map(|(one, _)| one.id).collect();
-            let mut pasts = self.queue.pasts(&ids).await?;
-            let signals = asked.iter().map(|(_, signal)| signal);
-            let excerpt = Arc::new(decide::around(&self.directory, signals).await?);
-            for (one, signal) in asked {
-                let Some(past) = pasts.remove(&one.id).filter(|past| !past.let_through) else {
-                    continue;
-                };
-                let evidence = match self.evidence(&signal).await? {
-                    Evidence::None => None,
-                    Evidence::Event(event) => Some(event),
-                    Evidence::Lost => continue,
-                };
-                let case = Case {
-                    signal,
-                    evidence,
-                    excerpt: Arc::clone(&excerpt),
-                    own: one.is_own(),
-                    is_vetoed: past.is_vetoed,
-                    written_today: past.written_today,
-                    earlier: past.earlier,
-                    rules: Arc::clone(&rules),
-                };
-                cases.insert(one.id, case);
-            }
-        }
-        Ok(cases)
     }
-
-    /// The event of a signal of which it is the only evidence.
-    async fn evidence(&self, signal: &Signal) -> Result<Evidence, JournalError> {
-        if signal.key != signal.cause.to_string() {
-            return Ok(Evidence::None);
+    let mut cases = Cases::new();
+    for asked in by_portal.into_values() {
+        let ids: Vec<Uuid> = asked.iter().map(|(one, _)| one.id).collect();
+        let mut pasts = queue.pasts(&ids).await?;
+        let signals = asked.iter().map(|(_, signal)| signal);
+        let excerpt = Arc::new(decide::around(directory, signals).await?);
+        for (one, signal) in asked {
+            let Some(past) = pasts.remove(&one.id).filter(|past| !past.let_through) else {
+                continue;
+            };
+            let evidence = match queue.evidence(&signal).await? {
+                Evidence::None => None,
+                Evidence::Event(event) => Some(event),
+                Evidence::Lost => continue,
+            };
+            let case = Case {
+                signal,
+                evidence,
+                excerpt: Arc::clone(&excerpt),
+                own: one.is_own(),
+                is_vetoed: past.is_vetoed,
+                written_today: past.written_today,
+                earlier: past.earlier,
+                rules: Arc::clone(rules),
+            };
+            cases.insert(one.id, case);
         }
-        let stored = self.queue.journal.event(signal.cause).await?;
-        Ok(match stored.map(|stored| stored.parse()) {
-            Some(Ok(event)) => Evidence::Event(render(&event)),
-            // It is gone by retention, which is no reason to do less than was decided.
-            Some(Err(_)) | None => Evidence::Lost,
-        })
+    }
+    Ok(cases)
+}
+
+impl Case {
+    /// Why the directory alone says no; none where it says yes, or may be behind.
+    pub(super) fn unwanted(&self, claimed: &Claimed, now: DateTime<Utc>) -> Option<Ending> {
+        if self.is_vetoed {
+            return Some(Ending::unwanted("somebody said no to it".to_owned(), None));
+        }
+        if claimed.write_sent || !self.comes_again() {
+            return None;
+        }
+        let (why, facts) = self.objection(claimed.wanted(), &Seen::default(), now)?;
+        Some(Ending::unwanted(why, Some(facts)))
     }
 
     /// Why an action is left to a person whose target was written to over and over: two rules may undo each other's
     /// deeds. Whoever is to lose access does so all the same.
-    fn over_subject_limit(&self, claimed: &Claimed, case: &Case) -> Option<Ending> {
-        let limit = self.limit_per_subject;
-        let is_over = limit > 0 && case.written_today >= i64::from(limit);
-        (is_over && !claimed.write_sent && !claimed.deed.takes_away()).then(|| Ending {
-            state: ActionState::Parked,
-            reason: Some(format!(
-                "over the limit of {limit} deeds per day for one {}",
-                claimed.target.kind()
-            )),
-            report: None,
+    pub(super) fn over_subject_limit(&self, claimed: &Claimed, limit: u32) -> Option<Ending> {
+        let is_over = limit > 0 && self.written_today >= i64::from(limit);
+        let what = claimed.target.kind();
+        (is_over && !claimed.write_sent && !claimed.deed.takes_away()).then(|| {
+            let why = format!("over the limit of {limit} deeds per day for one {what}");
+            Ending::new(ActionState::Parked, why)
         })
-    }
-
-    /// Why the directory alone says no; none where it says yes, or may be behind.
-    pub(super) fn free_objection(&self, claimed: &Claimed, case: &Case) -> Option<Ending> {
-        if case.is_vetoed {
-            return Some(Ending::unwanted("somebody said no to it".to_owned(), None));
-        }
-        if let Some(parked) = self.over_subject_limit(claimed, case) {
-            return Some(parked);
-        }
-        if claimed.write_sent || !case.comes_again() {
-            return None;
-        }
-        let now = self.queue.clock.now();
-        let (why, facts) = case.objection(claimed.wanted(), &Seen::default(), now)?;
-        Some(Ending::unwanted(why, Some(facts)))
     }
 }
 
@@ -142,8 +121,8 @@ enum Evidence {
 }
 
 /// A notice tells of what was decided, and whoever parks something leaves the judgement to a person.
-fn is_judged(deed: &DeedSpec) -> bool {
-    !matches!(deed, DeedSpec::Notify { .. } | DeedSpec::Park { .. })
+fn is_judged(deed: &Deed) -> bool {
+    !matches!(deed, Deed::Notify { .. } | Deed::Park { .. })
 }
 
 impl Claimed {
@@ -236,7 +215,16 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
         // An earlier attempt has done it, which is for the deed itself to say.
         return Ok(None);
     }
-    if let Some(why) = person.and_then(|person| turned_away(claimed, case, person, &seen)) {
+    // Unless the rule itself asks how they stand.
+    let read = person.and_then(|person| seen.developer(person));
+    let status = read
+        .map(|read| read.status.as_str())
+        .or_else(|| case.just_made());
+    let is_asked = case.rules.asks_about_status(&claimed.rule);
+    if let Some(why) = status
+        .and_then(|now| decide::turned_away(&claimed.deed, now))
+        .filter(|_| !is_asked)
+    {
         return Ok(Some(Outcome::Unwanted(why, None)));
     }
     let objection = case.objection(claimed.wanted(), &seen, bench.queue.clock.now());
@@ -259,51 +247,41 @@ fn holds(claimed: &Claimed, person: Option<DeveloperId>, seen: &Seen) -> bool {
         _ => None,
     };
     match &claimed.deed {
-        DeedSpec::AddToTeam { team, .. } => is_in(team) == Some(true),
-        DeedSpec::RemoveFromTeam { team } => is_in(team) == Some(false),
-        deed => deed
-            .statuses()
-            .is_some_and(|(_, led_to)| status == Some(led_to)),
+        Deed::AddToTeam { team, .. } => is_in(team) == Some(true),
+        Deed::RemoveFromTeam { team } => is_in(team) == Some(false),
+        deed => status.is_some_and(|now| decide::of_status(deed, now) == Finds::Goal),
     }
-}
-
-/// Whoever was turned away gets nothing more, unless the rule itself asks how they stand.
-fn turned_away(claimed: &Claimed, case: &Case, person: DeveloperId, seen: &Seen) -> Option<String> {
-    if !matches!(
-        claimed.deed,
-        DeedSpec::AddToTeam { .. } | DeedSpec::ApproveRegistration
-    ) || case.asks_about_status(&claimed.rule)
-    {
-        return None;
-    }
-    let now = seen.developer(person)?.status.as_str();
-    matches!(now, "revoked" | "rejected").then(|| format!("the developer is {now}"))
 }
 
 /// Reads somebody's status, and their teams where a rule asks about them or the deed is about one.
 async fn read_person(bench: &Bench<'_>, case: &Case, id: DeveloperId) -> Result<(), Trouble> {
     let about_a_team = matches!(
         bench.claimed.deed,
-        DeedSpec::AddToTeam { .. } | DeedSpec::RemoveFromTeam { .. }
+        Deed::AddToTeam { .. } | Deed::RemoveFromTeam { .. }
     );
     if about_a_team || case.asks_about_teams() {
         status::teams(bench, id).await?;
     }
-    // What usher's own deed before this one was answered says how it stands.
-    let is_fresh = case.earlier.iter().any(|earlier| {
-        earlier.is_fresh
-            && matches!(
-                earlier.deed,
-                DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper
-            )
-    });
-    if !is_fresh {
+    if case.just_made().is_none() {
         status::developer(bench, id).await?;
     }
     Ok(())
 }
 
 impl Queue {
+    /// The event of a signal of which it is the only evidence.
+    async fn evidence(&self, signal: &Signal) -> Result<Evidence, JournalError> {
+        if signal.key != signal.cause.to_string() {
+            return Ok(Evidence::None);
+        }
+        let stored = self.journal.event(signal.cause).await?;
+        Ok(match stored.map(|stored| stored.parse()) {
+            Some(Ok(event)) => Evidence::Event(render(&event)),
+            // It is gone by retention, which is no reason to do less than was decided.
+            Some(Err(_)) | None => Evidence::Lost,
+        })
+    }
+
     /// What was done before actions in the runs of their rules, and whether a person let them through.
     async fn pasts(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Past>, JournalError> {
         let rows = sqlx::query_file!("src/act/pasts.sql", ids, FRESH_SECONDS,)

@@ -3,15 +3,28 @@
 
 use uuid::Uuid;
 
-use crate::act::end::end;
+use crate::act::end::{Ending, end};
+use crate::act::enqueue::on_limit;
 use crate::act::told::Told;
 use crate::act::{ActionState, Kind, Queue};
 use crate::journal::{Connection, JournalError};
+use crate::rules::OnLimit;
 
 /// The first key of the advisory locks that count a rule's deeds one after the other.
 const LIMIT_LOCK: i32 = 0x7573_6861;
 /// Actions that are told in one transaction why they wait, or left to a person.
 const AT_ONCE: i64 = 1000;
+
+/// The limit of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleLimit {
+    /// Its name.
+    pub rule: String,
+    /// How many of its deeds may start in an hour; 0 means any number.
+    pub limit_per_hour: u32,
+    /// What becomes of the rest.
+    pub on_limit: OnLimit,
+}
 
 /// Why an action waits, or is left to a human.
 pub(super) fn over_the_limit(limit_per_hour: i32) -> String {
@@ -103,6 +116,66 @@ impl Queue {
             self.told(&parked);
         }
         Ok(i64::try_from(told) == Ok(AT_ONCE))
+    }
+
+    /// Has what did not start yet go by these limits, at once; says how many actions that changed. What is
+    /// parked for the limit is decided by a higher one, or by none; a lower one leaves it there.
+    pub async fn set_limits(&self, limits: &[RuleLimit]) -> Result<u64, JournalError> {
+        let rules: Vec<String> = limits.iter().map(|limit| limit.rule.clone()).collect();
+        let counts: Vec<i32> = limits
+            .iter()
+            .map(|limit| i32::try_from(limit.limit_per_hour).unwrap_or(i32::MAX))
+            .collect();
+        let words: Vec<String> = limits
+            .iter()
+            .map(|limit| on_limit(limit.on_limit).to_owned())
+            .collect();
+        let done = sqlx::query!(
+            r"
+            WITH changed AS (
+                SELECT a.id, t.per_hour, t.on_limit
+                FROM UNNEST($1::text[], $2::integer[], $3::text[]) AS t (rule, per_hour, on_limit)
+                JOIN actions a ON a.rule = t.rule
+                WHERE a.state IN ('planned', 'running', 'parked') AND a.started_at IS NULL
+                    AND (a.limit_per_hour <> t.per_hour OR a.on_limit <> t.on_limit)
+                    AND (
+                        a.state <> 'parked' OR t.per_hour = 0 OR t.per_hour > a.limit_per_hour
+                        OR t.on_limit = 'delay'
+                    )
+                ORDER BY a.id
+                FOR UPDATE OF a
+            )
+            UPDATE actions
+            SET
+                limit_per_hour = changed.per_hour,
+                on_limit = changed.on_limit,
+                -- Whoever has it in hand counts once more.
+                state = CASE WHEN state = 'running' THEN state ELSE 'planned' END,
+                reason = CASE WHEN state = 'running' THEN reason END,
+                waits_on = CASE
+                    WHEN state = 'running' THEN NULL
+                    WHEN waits_on = 'step' THEN 'step'
+                    WHEN changed.per_hour > 0 AND deed <> 'park' THEN 'limit'
+                END,
+                next_attempt_at = CASE
+                    WHEN state = 'running' THEN next_attempt_at
+                    WHEN waits_on = 'step' OR (changed.per_hour > 0 AND deed <> 'park') THEN 'infinity'
+                    ELSE now()
+                END,
+                updated_at = now()
+            FROM changed
+            WHERE actions.id = changed.id
+            ",
+            &rules,
+            &counts,
+            &words,
+        )
+        .execute(self.pool())
+        .await?;
+        if done.rows_affected() > 0 {
+            self.wake();
+        }
+        Ok(done.rows_affected())
     }
 
     /// Whether a place of a rule is free, or somebody has not been told yet why they wait.
@@ -237,8 +310,11 @@ async fn park(tx: &mut Connection, rule: &str, reason: &str) -> Result<Vec<Told>
     )
     .fetch_all(&mut *tx)
     .await?;
-    let rest: Vec<_> = rest.into_iter().map(|id| (id, reason.to_owned())).collect();
-    end(tx, ActionState::Parked, &rest).await
+    let rest = rest.into_iter();
+    let rest: Vec<_> = rest
+        .map(|id| (id, Ending::new(ActionState::Parked, reason.to_owned())))
+        .collect();
+    end(tx, &rest).await
 }
 
 /// Says why it waits for its turn; how many were told.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::journal::Connection;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::calls::Call;
 use crate::act::claim::Claimed;
+use crate::act::end::Ending;
 use crate::act::followers::{cancel_followers, go_on};
 use crate::act::told::{Told, ToldRow};
 use crate::act::{ActionState, Queue};
@@ -30,26 +31,6 @@ pub(super) struct AttemptRecord {
     /// `ok` or the class of error.
     pub(super) outcome: &'static str,
     pub(super) detail: Option<String>,
-}
-
-/// How an action ended.
-#[derive(Debug, Clone)]
-pub(super) struct Ending {
-    pub(super) state: ActionState,
-    pub(super) reason: Option<String>,
-    /// The account of a deed that keeps one.
-    pub(super) report: Option<Value>,
-}
-
-impl Ending {
-    /// The rules want it no longer, by what they saw now.
-    pub(super) fn unwanted(why: String, facts: Option<Value>) -> Self {
-        Self {
-            state: ActionState::Cancelled,
-            reason: Some(why),
-            report: facts.map(|facts| json!({ "facts": facts })),
-        }
-    }
 }
 
 /// What is to be written down about a claimed action that ended.

@@ -55,9 +55,14 @@ SELECT
             AND written.write_sent_at > now() - interval '24 hours'
     ) AS "written_today!"
 FROM actions a
-LEFT JOIN (done JOIN actions before ON before.id = done.id
-        -- One that is under way may be done by the time that the API is asked.
-        AND before.state IN ('running', 'done'))
-    ON done.action = a.id
+LEFT JOIN done ON done.action = a.id
+-- One by one: a join of its own might read the whole table for a few of them.
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM actions b
+    -- One that is under way may be done by the time that the API is asked.
+    WHERE b.id = done.id AND b.state IN ('running', 'done')
+    LIMIT 1
+) AS before ON true
 WHERE a.id = ANY($1)
 ORDER BY a.id, before.id DESC

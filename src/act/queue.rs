@@ -1,5 +1,5 @@
 //! The handle on the queue that others hold. Its SQL is in `enqueue`, `claim`, `outcome`,
-//! `list`, `detail`, `intervene`, `vetoes`, `call_off`, `withdraw`, `pause_switch`.
+//! `list`, `detail`, `intervene`, `vetoes`, `call_off`, `sift`, `pause_switch`.
 
 use std::sync::Arc;
 

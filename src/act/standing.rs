@@ -8,10 +8,11 @@ use konnect::{DeveloperId, PortalId, TeamId};
 use uuid::Uuid;
 
 use crate::act::list::ActionRow;
-use crate::act::{Action, DeedSpec, NewChain, NewStep, Queue, TeamRef};
+use crate::act::{Action, NewChain, NewStep, Queue};
 use crate::directory::Directory;
 use crate::event::MembershipChange;
 use crate::journal::JournalError;
+use crate::rules::{Deed, TeamRef};
 
 /// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
 /// everything comes every hour.
@@ -50,7 +51,7 @@ impl Queue {
             step.deed.key(),
             chain.portal_id,
             step.target.id(),
-            step.owned_by.as_ref().unwrap_or(&chain.rule),
+            chain.doer(step),
             chain.signal_key,
         )
         .fetch_optional(self.pool())
@@ -100,9 +101,9 @@ impl Queue {
         portal_id: Uuid,
         developer: Uuid,
         team: Uuid,
-        (deed, except): (&DeedSpec, Uuid),
+        (deed, except): (&Deed, Uuid),
     ) -> Result<bool, JournalError> {
-        let by_id = DeedSpec::AddToTeam {
+        let by_id = Deed::AddToTeam {
             team: TeamRef::Id(team),
             create: false,
         };

@@ -18,7 +18,7 @@ use crate::act::backoff::Backoff;
 use crate::act::carry_out::Desk;
 use crate::act::claim::{Claimed, Kinds, Note};
 use crate::act::gather::{Together, gather};
-use crate::act::judge::Cases;
+use crate::act::judge::{Cases, cases};
 use crate::act::notify::Notifier;
 use crate::act::outcome::Settlement;
 use crate::act::pause::{Forbidden, Pause};
@@ -331,7 +331,12 @@ impl Worker {
 
     /// What surrounds what was claimed; none where that cannot be told, and then all of it is given back.
     async fn cases_of(&self, claimed: &[Claimed]) -> Option<Cases> {
-        let error = match self.cases(claimed).await {
+        let Some(rules) = &self.rules else {
+            return Some(Cases::new());
+        };
+        let rules = Arc::clone(&rules.borrow());
+        let rooms = (&self.queue, &self.directory);
+        let error = match cases(rooms, &rules, claimed).await {
             Ok(cases) => return Some(cases),
             Err(error) => error,
         };

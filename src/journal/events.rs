@@ -9,6 +9,17 @@ use uuid::Uuid;
 use crate::event::{AuditEvent, EventId, Kind, ParseError, Verdict, parse, render};
 use crate::journal::{Journal, JournalError, OutboxRow, Position};
 
+/// What is asked for an event about a person.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The person, by member `principal_id`.
+    pub principal: Uuid,
+    /// What the entry holds.
+    pub text: &'a str,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
 /// One event as the journal holds it. What it says is read from its own bytes.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
@@ -159,6 +170,45 @@ impl Journal {
         events
             .map(|event| event.map(|event| (event.id.as_uuid(), event)))
             .collect()
+    }
+
+    /// The newest event of a name about each of several persons of one portal whose entry holds a text, by that
+    /// text; of those of which there is none it says nothing.
+    pub async fn told_of(
+        &self,
+        (portal, name): (Uuid, &str),
+        about: &[About<'_>],
+    ) -> Result<HashMap<String, Uuid>, JournalError> {
+        if about.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let principals = about.iter().map(|one| one.principal.to_string());
+        let texts = about.iter().map(|one| one.text.to_owned());
+        let rows = sqlx::query!(
+            r#"
+            SELECT asked.text AS "text!", told.id AS "id!"
+            FROM UNNEST($3::text[], $4::text[], $5::timestamptz[]) AS asked (principal, text, since)
+            CROSS JOIN LATERAL (
+                SELECT e.id
+                FROM events e
+                WHERE e.principal_id = asked.principal AND e.event_ts >= asked.since AND e.event_ts >= $6
+                    AND e.portal_id = $1 AND e.name = $2
+                    AND position(convert_to(asked.text, 'UTF8') IN e.raw) > 0
+                ORDER BY e.event_ts DESC, e.id DESC
+                LIMIT 1
+            ) AS told
+            "#,
+            portal.to_string(),
+            name,
+            &principals.collect::<Vec<_>>(),
+            &texts.collect::<Vec<_>>(),
+            &about.iter().map(|one| one.since).collect::<Vec<_>>(),
+            // A bound lets the planner leave out older partitions.
+            about.iter().map(|one| one.since).min(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.text, row.id)).collect())
     }
 
     /// Up to `limit` events of these kinds after `after` and before `to`, oldest first.

@@ -53,7 +53,7 @@ pub use connection::{Connection, Pool, Transaction};
 pub use custom::{NewCustom, NewTold, Told};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
-pub use events::StoredEvent;
+pub use events::{About, StoredEvent};
 pub use keys::{KeyFetch, SigningKey};
 pub use leases::Lease;
 pub use old_rows::SLICE;

@@ -19,7 +19,7 @@ use crate::rules::{Mode, RuleSet};
 /// How often this instance says which rules are live with it, and looks for what others left.
 const EVERY: Duration = Duration::from_secs(5);
 /// The wait for an action that a worker has in hand, and for word of another instance.
-pub(super) const SOON: Duration = Duration::from_millis(500);
+const SOON: Duration = Duration::from_millis(500);
 /// Whoever said nothing for that long was cut off, and so may all the others have been.
 const STEADY: Duration = Duration::from_secs(12);
 

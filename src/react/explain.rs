@@ -8,17 +8,16 @@ use konnect::{DeveloperId, PortalId, TeamId};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::act::decide::{chains, gather};
-use crate::act::{
-    Action, ActionFilter, ActionState, DeedSpec, NewChain, NewStep, OnLimit, Queue, Standing,
-    TeamRef,
-};
+use crate::act::decide::{Fate, chains, fates, gather};
+use crate::act::{Action, ActionFilter, ActionState, NewChain, NewStep, Queue, Standing};
 use crate::directory::{Application, DeveloperRecord, Directory, Portal};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{Journal, JournalError};
 use crate::react::last_told::last_told;
 use crate::react::redecide::{requested, signed_up};
-use crate::rules::{self, Decision, DeveloperFacts, Explanation, Facts, Mode, RuleSet};
+use crate::rules::{
+    self, Decision, Deed, Explanation, Facts, Mode, OnLimit, Planned, RuleSet, TeamRef,
+};
 
 /// Past actions are listed up to this many for each of developer, application and registration.
 const MAX_PAST: i64 = 100;
@@ -87,11 +86,13 @@ pub async fn explain(
     let (Some(developer), Some(portal)) = (known, directory.portal(portal).await?) else {
         return Ok(None);
     };
+    let teams = directory.teams(portal.id).await?;
     let explainer = Explainer {
         journal,
         directory,
         queue,
         rules,
+        teams: teams.into_iter().map(|team| team.name).collect(),
         now,
     };
     let signals = explainer.signals(&developer).await?;
@@ -113,6 +114,8 @@ struct Explainer<'a> {
     directory: &'a Directory,
     queue: &'a Queue,
     rules: &'a RuleSet,
+    /// Names of the portal's teams, each as often as it is given.
+    teams: Vec<String>,
     now: DateTime<Utc>,
 }
 
@@ -187,19 +190,19 @@ impl Explainer<'_> {
             if let (Some(chain), Some(Decision::Matched { deeds: planned })) =
                 (chain, &explanation.decision)
             {
+                let facts = &gathered.facts;
+                let fates = self.fates(&explanation.rule, planned, facts);
                 let mut ended_by: Option<String> = None;
-                for (step, planned) in chain.steps.iter().zip(planned) {
+                for ((step, planned), fate) in chain.steps.iter().zip(planned).zip(fates) {
                     let deed = planned.deed.to_string();
                     let but = match &ended_by {
                         Some(before) => {
                             vec![format!("it is not reached: {before} stands before it")]
                         }
-                        None => {
-                            self.but(chain, step, &gathered.facts, explanation.mode)
-                                .await?
-                        }
+                        None => self.but((chain, step), &fate, explanation.mode).await?,
                     };
-                    if ended_by.is_none() && self.ends_the_run(chain, step).await? {
+                    let ends = matches!(fate, Fate::Refused(_));
+                    if ended_by.is_none() && (ends || self.ends_the_run(chain, step).await?) {
                         ended_by = Some(deed.clone());
                     }
                     deeds.push(DeedOutlook { deed, but });
@@ -219,9 +222,8 @@ impl Explainer<'_> {
     /// What stands in the way of a deed that was decided.
     async fn but(
         &self,
-        chain: &NewChain,
-        step: &NewStep,
-        facts: &Facts,
+        (chain, step): (&NewChain, &NewStep),
+        fate: &Fate,
         mode: Mode,
     ) -> Result<Vec<String>, JournalError> {
         let mut but = Vec::new();
@@ -253,8 +255,8 @@ impl Explainer<'_> {
                 reason.unwrap_or_default(),
             ));
         }
-        but.extend(self.state(chain, step, facts).await?);
-        if chain.limit_per_hour > 0 && !matches!(step.deed, DeedSpec::Park { .. }) {
+        but.extend(self.state(chain, step, fate).await?);
+        if chain.limit_per_hour > 0 && !matches!(step.deed, Deed::Park { .. }) {
             let started = self.queue.started_within_the_hour(&chain.rule).await?;
             if started >= i64::from(chain.limit_per_hour) {
                 let what = match chain.on_limit {
@@ -281,44 +283,47 @@ impl Explainer<'_> {
         Ok(standing.is_some_and(|action| ended.contains(&action.state)))
     }
 
+    /// What would become of the deeds of a rule, one after the other.
+    fn fates(&self, rule: &str, planned: &[Planned], facts: &Facts) -> Vec<Fate> {
+        let deeds = planned.iter().map(|planned| &planned.deed);
+        let asks_status = self.rules.asks_about_status(rule);
+        fates(deeds, facts, asks_status, |name| {
+            self.teams.iter().filter(|team| *team == name).count()
+        })
+    }
+
     /// What the worker would find when it reads the target again.
     async fn state(
         &self,
         chain: &NewChain,
         step: &NewStep,
-        facts: &Facts,
+        fate: &Fate,
     ) -> Result<Option<String>, JournalError> {
-        let developer = facts.developer.as_ref();
-        let not = |wanted: &str, what: &str, status: &str| {
-            (status != wanted)
-                .then(|| format!("it acts only on what is {wanted}, and the {what} is {status}"))
-        };
-        let not_developer = |wanted| developer.and_then(|it| not(wanted, "developer", &it.status));
-        let registration = facts.registration.as_ref();
-        let not_registration =
-            |wanted| registration.and_then(|it| not(wanted, "registration", &it.status));
-        Ok(match &step.deed {
-            DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper => not_developer("pending"),
-            DeedSpec::RevokeDeveloper => not_developer("approved"),
-            DeedSpec::ApproveRegistration | DeedSpec::RejectRegistration => {
-                not_registration("pending")
+        Ok(match (fate, &step.deed) {
+            (Fate::Refused(why), _) => Some(why.clone()),
+            (Fate::Waits, _) => {
+                Some("it waits for the one before, which is left to a person".to_owned())
             }
-            DeedSpec::RevokeRegistration => not_registration("approved"),
-            DeedSpec::AddToTeam { team, .. } => {
-                if developer.is_some_and(|found| is_member(found, team)) {
-                    Some("is a member already".to_owned())
+            // That it asks a person is what the deed says.
+            (Fate::Parked(_), Deed::Park { .. }) | (Fate::NotReached, _) => None,
+            (Fate::Parked(why), _) => Some(format!("it is left to a person: {why}")),
+            (Fate::Holds, Deed::AddToTeam { .. }) => Some("is a member already".to_owned()),
+            (Fate::Holds, Deed::RemoveFromTeam { .. }) => Some("is no member".to_owned()),
+            (Fate::Holds, Deed::InviteDeveloper { .. }) => Some("is there already".to_owned()),
+            (Fate::Holds, deed) => deed.statuses().map(|(_, led_to)| {
+                let object = if deed.is_of_registration() {
+                    "registration"
                 } else {
-                    let was_ended = self.was_ended(chain.portal_id, step, team).await?;
-                    was_ended.then(|| {
-                        "somebody else ended the membership: it is not made again".to_owned()
-                    })
-                }
+                    "developer"
+                };
+                format!("the {object} is {led_to} already")
+            }),
+            (Fate::Done, Deed::AddToTeam { team, .. }) => {
+                let was_ended = self.was_ended(chain.portal_id, step, team).await?;
+                was_ended
+                    .then(|| "somebody else ended the membership: it is not made again".to_owned())
             }
-            DeedSpec::RemoveFromTeam { team } => developer
-                .filter(|found| !is_member(found, team))
-                .map(|_| "is no member".to_owned()),
-            DeedSpec::InviteDeveloper { .. } => developer.map(|_| "is there already".to_owned()),
-            DeedSpec::Notify { .. } | DeedSpec::Park { .. } => None,
+            (Fate::Done, _) => None,
         })
     }
 
@@ -377,11 +382,6 @@ impl Explainer<'_> {
 fn settled(what: &str, status: &str) -> Option<String> {
     (status != "pending")
         .then(|| format!("only what is pending is decided about again, and the {what} is {status}"))
-}
-
-fn is_member(developer: &DeveloperFacts, team: &TeamRef) -> bool {
-    let mut teams = developer.teams.iter();
-    teams.any(|known| team.is(known.id, &known.name))
 }
 
 fn created(application: &Application, developer: DeveloperId) -> Signal {

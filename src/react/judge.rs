@@ -274,10 +274,7 @@ impl Reactor {
             return Ok(false);
         }
         let mut tx = self.journal.pool().begin().await?;
-        let mut enqueued = Vec::new();
-        for chain in chains {
-            enqueued.extend(self.queue.enqueue(&mut tx, chain).await?);
-        }
+        let enqueued = self.queue.enqueue(&mut tx, chains).await?;
         if let Some((judge, work)) = judged {
             self.queue.judged(&mut tx, judge.rule_set, work).await?;
         }

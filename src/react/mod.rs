@@ -15,9 +15,10 @@ mod redecide;
 mod rehearse;
 mod trial;
 
+pub use crate::act::decide::Fate;
 pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explain};
 pub use meaning::{Hint, Meaning, meaning};
 pub use paths::Named;
 pub use reactor::{Reactor, Settings, Troubles};
-pub use rehearse::{Fate, Rehearsed, Verdict, Wish, rehearse};
+pub use rehearse::{Rehearsed, Verdict, Wish, rehearse};
 pub use trial::{Outlook, RuleTried, Trial, TrialError, TrialWindow, Tried};

@@ -1,7 +1,7 @@
 //! Whoever is pending is decided again: when rules change, when facts about them change, and at
 //! the latest every hour. What was decided before is not enqueued twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +14,13 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::act::decide::{self, Found, around, assemble};
-use crate::act::{NewChain, Redecided, RuleLimit, Share};
+use crate::act::{NewChain, RuleLimit, Share};
 use crate::directory::{Developer, Registration, Subjects};
 use crate::event::{EventId, Signal, SignalKind};
-use crate::journal::{EventFilter, JournalError};
+use crate::journal::{About, JournalError};
 use crate::react::Reactor;
-use crate::react::call_off::SOON;
 use crate::react::reactor::TROUBLE;
-use crate::rules::{Mode, Rule, RuleSet};
+use crate::rules::{Rule, RuleSet};
 
 /// What another process did, such as taking a veto back, is heeded after at most this time.
 const OTHERS_READ_EVERY: Duration = Duration::from_secs(2);
@@ -34,14 +33,14 @@ impl Reactor {
         let mut rules = self.rules.clone();
         // When nobody can change the rules any more there is nothing to wait for.
         let mut fixed = false;
-        // The rules by which everybody was decided about before.
-        let mut before: Option<Arc<RuleSet>> = None;
+        // The rules by which everybody was decided about last.
+        let mut last: Option<Arc<RuleSet>> = None;
         let mut lifted = None;
         let mut due = Instant::now();
         while !stop.is_cancelled() {
             self.decide_whole_portals().await;
             if Instant::now() >= due {
-                due = Instant::now() + self.decide_again(&mut rules, &mut before).await;
+                due = Instant::now() + self.decide_again(&mut rules, &mut last).await;
             }
             let is_wanted = tokio::select! {
                 () = stop.cancelled() => return,
@@ -69,26 +68,22 @@ impl Reactor {
             );
         }
     }
-    /// Decides about everyone pending by the rules in force, where `before` were those of the last time; says
-    /// how long that will do.
+    /// Decides about everyone pending by the rules in force; says how long that will do. `last` are the rules of the last
+    /// time.
     async fn decide_again(
         &self,
         rules: &mut watch::Receiver<Arc<RuleSet>>,
-        before: &mut Option<Arc<RuleSet>>,
+        last: &mut Option<Arc<RuleSet>>,
     ) -> Duration {
         let current = Arc::clone(&rules.borrow_and_update());
-        let is_new = before
+        let is_new = last
             .as_ref()
-            .is_none_or(|before| !Arc::ptr_eq(before, &current));
-        let change = is_new.then(|| Change {
-            before: before.clone(),
-        });
-        match Box::pin(self.decide_everywhere(&current, change.as_ref())).await {
-            Ok(true) => {
-                *before = Some(current);
+            .is_none_or(|last| !Arc::ptr_eq(last, &current));
+        match Box::pin(self.decide_everywhere(&current, is_new)).await {
+            Ok(()) => {
+                *last = Some(current);
                 self.settings.redecide_every
             }
-            Ok(false) => SOON,
             Err(error) => {
                 warn!(
                     error = error.chain(),
@@ -110,27 +105,34 @@ impl Reactor {
         }
     }
 
-    /// Decides about everyone pending in every portal. Where the rules changed, withdraws what they no
-    /// longer ask for, and has the rest go by their limits; says whether it is through with that.
+    /// Calls off what the rules do not want, decides about everyone pending in every portal, and has what waits go by
+    /// the limits of rules that are new.
     async fn decide_everywhere(
         &self,
         rules: &Arc<RuleSet>,
-        change: Option<&Change>,
-    ) -> Result<bool, JournalError> {
-        if change.is_some() {
+        is_new: bool,
+    ) -> Result<(), JournalError> {
+        if is_new {
             // What was decided by the rules of before is written by then, or never will be.
             drop(self.writing.write().await);
         }
-        let mut is_through = true;
+        // Before anything new: another rule may want the same, and shared the action until now.
+        let unwanted = self.queue.sift(&self.directory, rules).await?;
+        if unwanted > 0 {
+            info!(
+                actions = unwanted,
+                "what the rules do not want was called off"
+            );
+        }
         let mut count = 0;
         for portal in self.directory.portals().await? {
             let signals = self.waiting_in(portal.id).await?;
             count += signals.len();
             for some in signals.chunks(AT_ONCE) {
-                is_through &= self.decide_some(rules, change, some).await?;
+                self.decide_some(rules, some).await?;
             }
         }
-        if change.is_some() {
+        if is_new {
             let changed = self.queue.set_limits(&limits(rules)).await?;
             if changed > 0 {
                 info!(
@@ -140,7 +142,7 @@ impl Reactor {
             }
         }
         debug!(count, "decided about everyone pending");
-        Ok(is_through)
+        Ok(())
     }
 
     /// Decides about everyone pending in one portal; says how many there are.
@@ -148,7 +150,7 @@ impl Reactor {
         let rules = Arc::clone(&self.rules.borrow());
         let signals = self.waiting_in(portal).await?;
         for some in signals.chunks(AT_ONCE) {
-            self.decide_some(&rules, None, some).await?;
+            self.decide_some(&rules, some).await?;
         }
         Ok(signals.len())
     }
@@ -162,107 +164,39 @@ impl Reactor {
         Ok(signals)
     }
 
-    /// Decides about signals of one portal; `false` while a worker has something in hand that is no longer
-    /// asked for.
+    /// Decides about signals of one portal.
     async fn decide_some(
         &self,
         rules: &Arc<RuleSet>,
-        change: Option<&Change>,
         signals: &[Signal],
-    ) -> Result<bool, JournalError> {
-        let before = change.and_then(|change| change.before.as_deref());
-        let decided = self.decide(rules, before, signals).await?;
-        let mut is_through = true;
-        if let Some(change) = change {
-            // Before anything new: another rule may want the same, and shared the action until now.
-            is_through = self.withdraw(rules, change, signals, &decided).await?;
-        }
-        let chains = decided.into_iter().map(|one| one.chains).collect();
-        let chains = self.with_causes(signals, chains).await?;
+    ) -> Result<(), JournalError> {
+        let decided = self.decide(rules, signals).await?;
+        let chains = self.with_causes(signals, decided).await?;
         // What the rules of before wanted is left out: a change has everybody decided again.
         let _is_written = self.write(rules, &chains, None).await?;
-        Ok(is_through)
+        Ok(())
     }
 
-    /// Withdraws what is open and no longer asked for; `false` while a worker has some of it in hand.
-    async fn withdraw(
-        &self,
-        rules: &RuleSet,
-        change: &Change,
-        signals: &[Signal],
-        decided: &[Decided],
-    ) -> Result<bool, JournalError> {
-        let Some(portal_id) = signals.first().map(|signal| signal.portal_id) else {
-            return Ok(true);
-        };
-        let certain = signals
-            .iter()
-            .zip(decided)
-            .filter(|(_, decided)| decided.is_certain)
-            .map(|(signal, _)| (signal.kind.to_string(), signal.key.clone()));
-        let certain: Vec<(String, String)> = certain.collect();
-        let live: Vec<String> = live_at(rules, portal_id)
-            .map(|rule| rule.name.clone())
-            .collect();
-        let chains = |of: fn(&Decided) -> &Vec<NewChain>| -> Vec<NewChain> {
-            decided.iter().flat_map(of).cloned().collect()
-        };
-        let before = change.before.as_ref().map(|_| chains(|one| &one.before));
-        let withdrawn = self
-            .queue
-            .withdraw(Redecided {
-                portal_id,
-                signals: &certain,
-                rules: &live,
-                wanted: &chains(|one| &one.chains),
-                before: before.as_deref(),
-            })
-            .await?;
-        if withdrawn.count > 0 {
-            info!(
-                actions = withdrawn.count,
-                "what the rules no longer ask for was called off"
-            );
-        }
-        Ok(!withdrawn.in_hand)
-    }
-
-    /// What follows from signals of one portal whose events are not at hand, and what would by the rules
-    /// of before.
+    /// What follows from signals of one portal whose events are not at hand.
     async fn decide(
         &self,
         rules: &RuleSet,
-        before: Option<&RuleSet>,
         signals: &[Signal],
-    ) -> Result<Vec<Decided>, JournalError> {
-        let is_heard = |signal: &Signal| {
-            let kind = signal.kind.as_str();
-            let mut sets = std::iter::once(rules).chain(before);
-            sets.any(|rules| rules.listening_to(&kind).next().is_some())
-        };
+    ) -> Result<Vec<Vec<NewChain>>, JournalError> {
+        let is_heard = |signal: &Signal| rules.listening_to(&signal.kind.as_str()).next().is_some();
         let heard: Vec<&Signal> = signals.iter().filter(|signal| is_heard(signal)).collect();
-        let excerpt = if heard.is_empty() {
-            None
-        } else {
-            Some(around(&self.directory, heard).await?)
-        };
+        if heard.is_empty() {
+            return Ok(vec![Vec::new(); signals.len()]);
+        }
+        let excerpt = around(&self.directory, heard).await?;
         let now = self.now();
         let decided = signals.iter().map(|signal| {
-            let Some(excerpt) = excerpt.as_ref().filter(|_| is_heard(signal)) else {
-                // Whatever the facts are, nothing follows.
-                return Decided {
-                    chains: Vec::new(),
-                    before: Vec::new(),
-                    is_certain: true,
-                };
-            };
-            let gathered = assemble(Found::within(excerpt, signal), signal, None, false, now);
-            let chains = |rules| decide::chains(rules, signal, &[], &gathered);
-            Decided {
-                chains: chains(rules),
-                before: before.map(chains).unwrap_or_default(),
-                is_certain: gathered.is_complete(signal),
+            if !is_heard(signal) {
+                return Vec::new();
             }
+            let found = Found::within(&excerpt, signal);
+            let gathered = assemble(found, signal, None, false, now);
+            decide::chains(rules, signal, &[], &gathered)
         });
         Ok(decided.collect())
     }
@@ -293,8 +227,7 @@ impl Reactor {
         }
         let mut chains = Vec::new();
         for some in signals.chunks(AT_ONCE) {
-            let decided = self.decide(rules, None, some).await?.into_iter();
-            let decided = decided.map(|one| one.chains).collect();
+            let decided = self.decide(rules, some).await?;
             chains.extend(self.with_causes(some, decided).await?);
         }
         Ok(chains)
@@ -327,85 +260,67 @@ impl Reactor {
     ) -> Result<Vec<NewChain>, JournalError> {
         self.queue.leave_out_failing(&mut decided).await?;
         let undecided = self.queue.undecided(&decided.concat()).await?;
+        let new = |signal: &&Signal| undecided.contains(&signal.key);
+        let told = self.told_of(signals.iter().filter(new)).await?;
         let mut all = Vec::new();
         for (signal, mut chains) in signals.iter().zip(decided) {
             if !undecided.contains(&signal.key) {
                 continue;
             }
-            let mut causes = self.causes(signal).await?;
+            let told = told.get(&(signal.kind.to_string(), signal.key.clone()));
             // Whoever has it now may be another one than the event names that told of it.
-            let cause = signal.cause.as_uuid();
-            if causes.is_empty() && !cause.is_nil() {
-                causes.push(cause);
-            }
+            let cause = told.copied().unwrap_or(signal.cause.as_uuid());
             for chain in &mut chains {
-                chain.causes.clone_from(&causes);
+                chain.causes = Vec::from_iter((!cause.is_nil()).then_some(cause));
             }
             all.extend(chains);
         }
         Ok(all)
     }
 
-    async fn causes(&self, signal: &Signal) -> Result<Vec<Uuid>, JournalError> {
-        // Without a principal the search would have no index to use.
-        let Some(developer) = signal.developer_id else {
-            return Ok(Vec::new());
-        };
-        let filter = EventFilter {
-            portal_id: Some(signal.portal_id.to_string()),
-            principal_id: Some(developer.to_string()),
-            name: Some(signal.kind.to_string()),
-            // The difference of two clocks is less than that.
-            from: Some(signal.occurred_at - TimeDelta::days(1)),
-            q: Some(signal.key.clone()),
-            ..EventFilter::default()
-        };
-        let told = match self.journal.search(&filter, None, 1).await {
-            Ok(told) => told,
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
-                debug!(
+    /// The events that told of signals of one portal, by kind and key.
+    async fn told_of<'a>(
+        &self,
+        signals: impl Iterator<Item = &'a Signal>,
+    ) -> Result<HashMap<(String, String), Uuid>, JournalError> {
+        let mut asked: BTreeMap<(Uuid, String), Vec<About<'_>>> = BTreeMap::new();
+        for signal in signals {
+            // Without a principal the search would have no index to use.
+            let Some(principal) = signal.developer_id else {
+                continue;
+            };
+            let asked = asked.entry((signal.portal_id, signal.kind.to_string()));
+            asked.or_default().push(About {
+                principal,
+                text: &signal.key,
+                // The difference of two clocks is less than that.
+                since: signal.occurred_at - TimeDelta::days(1),
+            });
+        }
+        let mut told = HashMap::new();
+        for ((portal, name), about) in asked {
+            match self.journal.told_of((portal, &name), &about).await {
+                Ok(found) => {
+                    told.extend(found.into_iter().map(|(key, id)| ((name.clone(), key), id)));
+                }
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => debug!(
                     error = error.chain(),
-                    "the event that told of it could not be found"
-                );
-                Vec::new()
+                    "the events that told of it could not be found"
+                ),
             }
-        };
-        Ok(told.iter().map(|event| event.id.as_uuid()).collect())
+        }
+        Ok(told)
     }
 }
 
-/// Rules that are in force since everybody was decided about last.
-struct Change {
-    /// Those of before; none at the start.
-    before: Option<Arc<RuleSet>>,
-}
-
-/// What rules make of one signal.
-struct Decided {
-    chains: Vec<NewChain>,
-    /// What those of before would make of it, where they are asked.
-    before: Vec<NewChain>,
-    /// Whether nothing was missing.
-    is_certain: bool,
-}
-
-fn live_at(rules: &RuleSet, portal: Uuid) -> impl Iterator<Item = &Rule> {
-    let live = rules.rules().iter().filter(|rule| rule.mode == Mode::Live);
-    live.filter(move |rule| {
-        let portals = rule.portals.as_ref();
-        portals.is_none_or(|portals| portals.contains(&portal))
-    })
-}
-
 fn limits(rules: &RuleSet) -> Vec<RuleLimit> {
-    let live = rules.rules().iter().filter(|rule| rule.mode == Mode::Live);
     let limit = |rule: &Rule| RuleLimit {
         rule: rule.name.clone(),
         limit_per_hour: rule.limit_per_hour,
-        on_limit: decide::on_limit(rule),
+        on_limit: rule.on_limit,
     };
-    live.map(limit).collect()
+    decide::live(rules).map(limit).collect()
 }
 
 pub(super) fn signed_up(developer: &Developer) -> Signal {

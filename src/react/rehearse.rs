@@ -4,24 +4,11 @@
 use chrono::{DateTime, Utc};
 
 use crate::act::Target;
-use crate::act::decide::{Found, assemble};
+use crate::act::decide::{Fate, Found, assemble, fates};
 use crate::directory::{Excerpt, Snapshot};
 use crate::event::Signal;
 use crate::react::redecide::{requested, signed_up};
-use crate::rules::{self, Decision, Deed, DeveloperFacts, Facts, Mode, Planned, RuleSet, TeamRef};
-
-/// What would become of one deed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// It would be done.
-    Done,
-    /// What it asks for holds already.
-    Holds,
-    /// It would be left to a human, with the reason.
-    Parked(String),
-    /// It would wait for one before it that is left to a human.
-    Waits,
-}
+use crate::rules::{self, Decision, Deed, Facts, Mode, Planned, RuleSet};
 
 /// One deed that a rule wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,16 +76,17 @@ pub fn rehearse(rules: &RuleSet, snapshot: &Snapshot, now: DateTime<Utc>) -> Vec
         let verdicts = rules::decide(rules, &facts)
             .into_iter()
             .map(|outcome| Verdict {
-                rule: outcome.rule,
                 mode: outcome.mode,
                 wishes: match outcome.result {
                     Decision::Matched { deeds } => {
-                        Ok(wishes(deeds, facts.developer.as_ref(), &excerpt))
+                        let asks_status = rules.asks_about_status(&outcome.rule);
+                        Ok(wishes(deeds, &facts, asks_status, &excerpt))
                     }
                     Decision::NotMatched { reason } | Decision::Overruled { reason, .. } => {
                         Err(reason)
                     }
                 },
+                rule: outcome.rule,
             })
             .collect();
         Rehearsed {
@@ -122,52 +110,17 @@ pub fn rehearse(rules: &RuleSet, snapshot: &Snapshot, now: DateTime<Utc>) -> Vec
     developers.chain(registrations).collect()
 }
 
-fn wishes(deeds: Vec<Planned>, developer: Option<&DeveloperFacts>, excerpt: &Excerpt) -> Vec<Wish> {
-    let mut held_up = false;
-    let mut wishes = Vec::with_capacity(deeds.len());
-    for planned in deeds {
-        let fate = if held_up {
-            Fate::Waits
-        } else {
-            fate(&planned.deed, developer, excerpt)
-        };
-        // A deed that parks is carried out by parking, and holds up nothing.
-        held_up |= matches!(fate, Fate::Parked(_)) && !matches!(planned.deed, Deed::Park { .. });
-        wishes.push(Wish {
-            deed: planned.deed,
-            owned_by: planned.owned_by,
-            fate,
-        });
-    }
-    wishes
-}
-
-fn fate(deed: &Deed, developer: Option<&DeveloperFacts>, excerpt: &Excerpt) -> Fate {
-    let (team, joins, create) = match deed {
-        Deed::AddToTeam { team, create } => (team, true, *create),
-        Deed::RemoveFromTeam { team } => (team, false, false),
-        Deed::Park { reason } => return Fate::Parked(reason.clone()),
-        _ => return Fate::Done,
-    };
-    if let TeamRef::Name(name) = team {
-        match excerpt.teams_named(name) {
-            1 => {}
-            0 if create => return Fate::Done,
-            0 => return Fate::Parked("the portal has no team of this name".to_owned()),
-            count => return Fate::Parked(format!("the portal has {count} teams of this name")),
-        }
-    }
-    let is_member = developer.is_some_and(|developer| {
-        developer.teams.iter().any(|known| match team {
-            TeamRef::Name(name) => known.name == *name,
-            TeamRef::Id(id) => known.id == *id,
-        })
+fn wishes(deeds: Vec<Planned>, facts: &Facts, asks_status: bool, excerpt: &Excerpt) -> Vec<Wish> {
+    let planned = deeds.iter().map(|planned| &planned.deed);
+    let fates = fates(planned, facts, asks_status, |name| {
+        excerpt.teams_named(name)
     });
-    if is_member == joins {
-        Fate::Holds
-    } else {
-        Fate::Done
-    }
+    let wish = |(planned, fate): (Planned, Fate)| Wish {
+        deed: planned.deed,
+        owned_by: planned.owned_by,
+        fate,
+    };
+    deeds.into_iter().zip(fates).map(wish).collect()
 }
 
 #[cfg(test)]

@@ -9,14 +9,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::Queue;
-use crate::act::decide::Past;
-use crate::act::decide::gather_past;
+use crate::act::decide::{Fate, Past, fates, gather_past};
 use crate::directory::Directory;
 use crate::event::{EventId, Kind, Signal, SignalKind};
 use crate::journal::{EventFilter, Journal, JournalError, NoWindow, Position, StoredEvent};
 use crate::react::custom;
 use crate::react::meaning::{as_fact, data, meaning};
-use crate::rules::{Decision, Deed, Facts, Mode, Outcome, RuleSet, TeamRef, decide};
+use crate::rules::{Decision, Facts, Mode, Outcome, Planned, RuleSet, decide};
 
 /// Events held at once.
 const PAGE: i64 = 500;
@@ -324,7 +323,12 @@ fn tried(outcome: Outcome, today: &Facts) -> RuleTried {
                 .iter()
                 .map(|planned| planned.deed.to_string())
                 .collect();
-            if deeds.iter().all(|planned| holds(&planned.deed, today)) {
+            // Of each deed alone: what one before it would change it may have changed then.
+            let holds = |planned: &Planned| {
+                let is_named = |_: &str| 1;
+                fates([&planned.deed], today, true, is_named) == [Fate::Holds]
+            };
+            if deeds.iter().all(holds) {
                 Outlook::Unchanged(wanted)
             } else {
                 Outlook::Act(wanted)
@@ -335,32 +339,5 @@ fn tried(outcome: Outcome, today: &Facts) -> RuleTried {
         rule: outcome.rule,
         mode: outcome.mode,
         outlook,
-    }
-}
-
-/// Whether what a deed brings about is so today.
-fn holds(deed: &Deed, today: &Facts) -> bool {
-    let developer = today.developer.as_ref();
-    let registration = today.registration.as_ref();
-    let is_member = |team: &TeamRef| {
-        developer.map(|found| {
-            found.teams.iter().any(|known| match team {
-                TeamRef::Name(name) => known.name == *name,
-                TeamRef::Id(id) => known.id == *id,
-            })
-        })
-    };
-    match deed {
-        Deed::ApproveDeveloper => developer.is_some_and(|found| found.status == "approved"),
-        Deed::RejectDeveloper => developer.is_some_and(|found| found.status == "rejected"),
-        Deed::ApproveRegistration => registration.is_some_and(|found| found.status == "approved"),
-        Deed::RejectRegistration => registration.is_some_and(|found| found.status == "rejected"),
-        Deed::RevokeDeveloper => developer.is_some_and(|found| found.status == "revoked"),
-        Deed::RevokeRegistration => registration.is_some_and(|found| found.status == "revoked"),
-        Deed::AddToTeam { team, .. } => is_member(team) == Some(true),
-        Deed::RemoveFromTeam { team } => is_member(team) == Some(false),
-        Deed::InviteDeveloper { .. } => developer.is_some(),
-        // They leave no state behind that could hold already.
-        Deed::Notify { .. } | Deed::Park { .. } => false,
     }
 }

@@ -30,6 +30,7 @@ pub enum Deed {
         /// The team to join.
         team: TeamRef,
         /// Whether a team of that name is made when there is none.
+        #[serde(default)]
         create: bool,
     },
     /// Ends the developer's membership of a team.
@@ -40,6 +41,7 @@ pub enum Deed {
     /// Creates a developer and has Konnect invite them.
     InviteDeveloper {
         /// Whether they wait for an answer like anybody else, instead of being let in.
+        #[serde(default)]
         pending: bool,
     },
     /// Tells a receiver outside.
@@ -49,6 +51,7 @@ pub enum Deed {
         /// The shape of what is told.
         format: NoticeFormat,
         /// `file:` and where the key is; the configured one if none.
+        #[serde(default)]
         secret: Option<String>,
     },
     /// Leaves the subject to a human.
@@ -93,7 +96,32 @@ pub enum TargetKind {
     Invitee,
 }
 
+impl TeamRef {
+    /// Whether it names the team of this id and name.
+    pub fn is(&self, id: Uuid, name: &str) -> bool {
+        match self {
+            Self::Name(named) => named == name,
+            Self::Id(named) => *named == id,
+        }
+    }
+}
+
 impl Deed {
+    /// Every word that [`Deed::name`] gives.
+    pub const NAMES: [&'static str; 11] = [
+        "approve_developer",
+        "reject_developer",
+        "revoke_developer",
+        "approve_registration",
+        "reject_registration",
+        "revoke_registration",
+        "add_to_team",
+        "remove_from_team",
+        "invite_developer",
+        "notify",
+        "park",
+    ];
+
     /// The word for this deed in rules, tables and answers.
     pub fn name(&self) -> &'static str {
         match self {
@@ -155,6 +183,51 @@ impl Deed {
         matches!(
             self,
             Self::RevokeDeveloper | Self::RevokeRegistration | Self::RemoveFromTeam { .. }
+        )
+    }
+
+    /// The status from which the deed may lead, and the one to which it does; none where it changes none.
+    pub(crate) fn statuses(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::ApproveDeveloper | Self::ApproveRegistration => Some(("pending", "approved")),
+            Self::RejectDeveloper | Self::RejectRegistration => Some(("pending", "rejected")),
+            Self::RevokeDeveloper | Self::RevokeRegistration => Some(("approved", "revoked")),
+            Self::AddToTeam { .. }
+            | Self::RemoveFromTeam { .. }
+            | Self::InviteDeveloper { .. }
+            | Self::Notify { .. }
+            | Self::Park { .. } => None,
+        }
+    }
+
+    /// What two deeds on one target must share to be the same deed: joining two teams is two
+    /// deeds, joining one of them with and without making it is one.
+    pub(crate) fn key(&self) -> String {
+        match self {
+            Self::AddToTeam { team, .. } | Self::RemoveFromTeam { team } => {
+                let name = self.name();
+                match team {
+                    TeamRef::Name(team) => format!("{name}:name:{team}"),
+                    TeamRef::Id(team) => format!("{name}:id:{team}"),
+                }
+            }
+            Self::Park { reason } => format!("park:{reason}"),
+            Self::Notify { url, .. } => format!("notify:{url}"),
+            Self::ApproveDeveloper
+            | Self::RejectDeveloper
+            | Self::RevokeDeveloper
+            | Self::ApproveRegistration
+            | Self::RejectRegistration
+            | Self::RevokeRegistration
+            | Self::InviteDeveloper { .. } => self.name().to_owned(),
+        }
+    }
+
+    /// Whether the deed changes the status of a registration.
+    pub(crate) fn is_of_registration(&self) -> bool {
+        matches!(
+            self,
+            Self::ApproveRegistration | Self::RejectRegistration | Self::RevokeRegistration
         )
     }
 
@@ -220,5 +293,63 @@ impl fmt::Display for TeamRef {
             Self::Name(name) => f.write_str(name),
             Self::Id(id) => id.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Deed, TeamRef};
+
+    #[test]
+    fn reads_back_what_was_stored() {
+        let partners = || TeamRef::Name("Partners".to_owned());
+        let deeds = [
+            (Deed::ApproveDeveloper, r#"{"deed":"approve_developer"}"#),
+            (
+                Deed::AddToTeam {
+                    team: partners(),
+                    create: true,
+                },
+                r#"{"deed":"add_to_team","team":{"name":"Partners"},"create":true}"#,
+            ),
+            (
+                Deed::RemoveFromTeam { team: partners() },
+                r#"{"deed":"remove_from_team","team":{"name":"Partners"}}"#,
+            ),
+            (
+                Deed::Park {
+                    reason: "freemail".to_owned(),
+                },
+                r#"{"deed":"park","reason":"freemail"}"#,
+            ),
+        ];
+        for (deed, json) in deeds {
+            assert_eq!(serde_json::to_string(&deed).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Deed>(json).unwrap(), deed);
+            assert!(json.contains(&format!(r#""deed":"{}""#, deed.name())));
+        }
+    }
+
+    #[test]
+    fn every_deed_has_its_word_in_the_list() {
+        // What can be read is told by the reader itself, so that no deed is left out here.
+        let error = serde_json::from_str::<Deed>(r#"{"deed":"dance"}"#).unwrap_err();
+        let told = error.to_string();
+        let told: Vec<&str> = told.split('`').skip(3).step_by(2).collect();
+        assert_eq!(told, Deed::NAMES);
+    }
+
+    #[test]
+    fn deeds_are_the_same_by_what_they_bring_about() {
+        let join = |team: &str, create| {
+            Deed::AddToTeam {
+                team: TeamRef::Name(team.to_owned()),
+                create,
+            }
+            .key()
+        };
+        assert_eq!(join("Partners", true), join("Partners", false));
+        assert_ne!(join("Partners", true), join("Guests", true));
+        assert_ne!(Deed::ApproveDeveloper.key(), Deed::RejectDeveloper.key());
     }
 }

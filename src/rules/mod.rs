@@ -120,6 +120,12 @@ impl Rule {
 }
 
 impl RuleSet {
+    /// Whether the condition of a rule of this name asks for a status.
+    pub(crate) fn asks_about_status(&self, rule: &str) -> bool {
+        let mut rules = self.rules().iter();
+        rules.any(|known| known.name == rule && known.spells("status"))
+    }
+
     /// All rules, in decision order: by priority, then as in the file.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

@@ -8,12 +8,13 @@ use std::path::Path;
 use konnect_emulator::{Emulator, Fault};
 use serde_json::json;
 use sqlx::PgPool;
-use usher::act::{ActionState, DeedSpec, NewChain, Target, TeamRef};
+use usher::act::{ActionState, NewChain, Target};
 use usher::clock::Ids;
 use usher::config::ObserveConfig;
 use usher::directory::Scope;
 use usher::journal::MIGRATOR;
 use usher::observe::{Observer, Parts};
+use usher::rules::{Deed, TeamRef};
 
 use crate::notify::{Receiver, allowing, notice, told};
 use crate::support::stage::{
@@ -107,15 +108,15 @@ async fn let_in(stage: &Stage) {
 }
 
 /// Carries out one deed, about whatever it is about.
-async fn carry_out(stage: &Stage, deed: DeedSpec) -> Calls {
+async fn carry_out(stage: &Stage, deed: Deed) -> Calls {
     let target = match deed {
-        DeedSpec::ApproveRegistration
-        | DeedSpec::RejectRegistration
-        | DeedSpec::RevokeRegistration => Target::Registration {
-            id: REGISTRATION,
-            application_id: APP,
-        },
-        DeedSpec::InviteDeveloper { .. } => {
+        Deed::ApproveRegistration | Deed::RejectRegistration | Deed::RevokeRegistration => {
+            Target::Registration {
+                id: REGISTRATION,
+                application_id: APP,
+            }
+        }
+        Deed::InviteDeveloper { .. } => {
             let invitee = stage
                 .directory
                 .invitee(PORTAL.into(), "new@arsenal.com", None);
@@ -140,25 +141,25 @@ async fn carry_out(stage: &Stage, deed: DeedSpec) -> Calls {
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn the_guide_says_which_calls_each_deed_makes(pool: PgPool) {
-    let join = |create| DeedSpec::AddToTeam {
+    let join = |create| Deed::AddToTeam {
         team: TeamRef::Name(if create { "New" } else { "Partners" }.to_owned()),
         create,
     };
     let table = table();
     let mut made: BTreeMap<&str, Calls> = BTreeMap::new();
     for (deed, is_let_in) in [
-        (DeedSpec::ApproveDeveloper, false),
-        (DeedSpec::RejectDeveloper, false),
-        (DeedSpec::RevokeDeveloper, true),
-        (DeedSpec::InviteDeveloper { pending: false }, false),
+        (Deed::ApproveDeveloper, false),
+        (Deed::RejectDeveloper, false),
+        (Deed::RevokeDeveloper, true),
+        (Deed::InviteDeveloper { pending: false }, false),
         (join(false), false),
         (join(true), false),
-        (DeedSpec::RemoveFromTeam { team: partners() }, true),
-        (DeedSpec::ApproveRegistration, false),
-        (DeedSpec::RejectRegistration, false),
-        (DeedSpec::RevokeRegistration, true),
+        (Deed::RemoveFromTeam { team: partners() }, true),
+        (Deed::ApproveRegistration, false),
+        (Deed::RejectRegistration, false),
+        (Deed::RevokeRegistration, true),
         (
-            DeedSpec::Park {
+            Deed::Park {
                 reason: "look".to_owned(),
             },
             false,
@@ -202,7 +203,7 @@ async fn the_guide_says_which_calls_each_deed_makes(pool: PgPool) {
         assert_eq!(table.get(*deed), Some(calls), "{deed}");
     }
     // Whatever a rule may ask for has its row, and was carried out here.
-    for name in DeedSpec::NAMES {
+    for name in Deed::NAMES {
         assert!(made.contains_key(name), "{name}");
     }
 }

@@ -56,6 +56,7 @@
 
 mod act;
 mod again;
+mod alike;
 mod bounds;
 mod by_hand;
 mod cli;

@@ -20,12 +20,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{Action, ActionState, Backoff, DeedSpec, NewChain, NoticeFormat, Target, Timings};
+use usher::act::{Action, ActionState, Backoff, NewChain, Target, Timings};
 use usher::clock::Ids;
 use usher::config::{HookSecret, NotifyConfig, ObserveConfig};
 use usher::directory::Scope;
 use usher::journal::MIGRATOR;
 use usher::observe::{Observer, Parts};
+use usher::rules::{Deed, NoticeFormat};
 
 use crate::support::stage::{KEVIN, PORTAL, Stage, chain, quick};
 
@@ -88,7 +89,7 @@ async fn hear(
 }
 
 pub(crate) fn notice(url: String) -> NewChain {
-    chain(vec![DeedSpec::Notify {
+    chain(vec![Deed::Notify {
         url,
         format: NoticeFormat::Standard,
         secret: None,
@@ -264,10 +265,10 @@ async fn slack_gets_a_text_from_a_url_that_is_in_a_file(pool: PgPool) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("slack-url");
     std::fs::write(&file, format!("http://{address}{PATH}\n")).unwrap();
-    let park = DeedSpec::Park {
+    let park = Deed::Park {
         reason: "freemail".to_owned(),
     };
-    let tell = DeedSpec::Notify {
+    let tell = Deed::Notify {
         url: in_file(&file),
         format: NoticeFormat::Slack,
         secret: None,
@@ -310,7 +311,7 @@ async fn the_key_comes_from_the_rules_file_of_secrets_or_nothing_is_sent(pool: P
         let stage = Stage::new(pool.clone()).await;
         let mut wanted = notice(String::new());
         wanted.rule = format!("{secret:?}");
-        wanted.steps[0].deed = DeedSpec::Notify {
+        wanted.steps[0].deed = Deed::Notify {
             url: format!("http://{address}{PATH}"),
             format: NoticeFormat::Standard,
             secret: secret.map(|path| in_file(path)),

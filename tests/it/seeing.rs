@@ -6,8 +6,8 @@ use std::time::Duration;
 use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
+use usher::act::ActionState;
 use usher::act::decide::gather;
-use usher::act::{ActionState, DeedSpec, TeamRef};
 use usher::clock::Ids;
 use usher::config::ObserveConfig;
 use usher::directory::Scope;
@@ -15,6 +15,7 @@ use usher::event::{EventId, MembershipChange, Signal, SignalKind, Verdict};
 use usher::journal::{EventFilter, MIGRATOR, ReaderName};
 use usher::lifecycle::Lifecycle;
 use usher::observe::{Observer, Parts};
+use usher::rules::{Deed, TeamRef};
 use uuid::Uuid;
 
 use crate::support::scene::{AT_ONCE, Scene, login};
@@ -100,7 +101,7 @@ async fn another_team_or_the_other_direction_is_somebody_elses_doing(pool: PgPoo
     let made = after(&stage, join_partners(), "1").await;
     assert_eq!(made.state, ActionState::Done);
     table([true, false, false, false]).await;
-    let ended = after(&stage, DeedSpec::RemoveFromTeam { team: partners() }, "2").await;
+    let ended = after(&stage, Deed::RemoveFromTeam { team: partners() }, "2").await;
     assert_eq!(ended.state, ActionState::Done);
     table([true, true, false, false]).await;
 }
@@ -115,7 +116,7 @@ async fn what_revoking_cuts_off_explains_the_teams_it_left_alone(pool: PgPool) {
         .await
         .unwrap();
     join_by_hand(&stage, PARTNERS).await;
-    let revoked = after(&stage, DeedSpec::RevokeDeveloper, "1").await;
+    let revoked = after(&stage, Deed::RevokeDeveloper, "1").await;
     assert_eq!(revoked.state, ActionState::Done);
     assert!(is_own(&stage, Left(PARTNERS)).await);
     for change in [Joined(PARTNERS), Joined(GUESTS), Left(GUESTS)] {
@@ -164,7 +165,7 @@ async fn a_membership_that_people_made_and_ended_is_not_made_by_a_rule(pool: PgP
     scene.look().await;
     leave_by_hand(stage, PARTNERS).await;
     scene.look().await;
-    let by_id = DeedSpec::AddToTeam {
+    let by_id = Deed::AddToTeam {
         team: TeamRef::Id(PARTNERS),
         create: false,
     };
@@ -196,7 +197,7 @@ async fn a_membership_that_a_deed_ended_may_be_made_again_however_long_ago_that_
     };
     join_by_hand(stage, PARTNERS).await;
     scene.look().await;
-    let ended = after(stage, DeedSpec::RemoveFromTeam { team: partners() }, "1").await;
+    let ended = after(stage, Deed::RemoveFromTeam { team: partners() }, "1").await;
     assert_eq!(ended.state, ActionState::Done);
     scene.look().await;
     forgotten().await;

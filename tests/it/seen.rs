@@ -5,9 +5,10 @@ use konnect::DeveloperStatus;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, Target, TeamRef};
+use usher::act::{ActionState, Target};
 use usher::directory::Scope;
 use usher::journal::{EventFilter, MIGRATOR};
+use usher::rules::{Deed, TeamRef};
 use uuid::Uuid;
 
 use crate::support::stage::{
@@ -49,7 +50,7 @@ async fn a_sweep_that_began_before_a_deed_and_ends_after_it_undoes_nothing(pool:
 
     let slow = stage.directory.begin(PORTAL.into()).await.unwrap();
     stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
     // What it has read is as old as it is.
@@ -78,15 +79,13 @@ async fn what_a_human_decided_meanwhile_is_known_at_once_and_so_is_a_registratio
     let developers = stage.client.developers(PORTAL.into());
     let rejected = developers.set_status(KEVIN.into(), &DeveloperStatus::Rejected);
     rejected.await.unwrap();
-    let mut answer = chain(vec![DeedSpec::ApproveRegistration]);
+    let mut answer = chain(vec![Deed::ApproveRegistration]);
     answer.steps[0].target = Target::Registration {
         id: REGISTRATION,
         application_id: APP,
     };
     stage.enqueue(&answer).await;
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     let states = stage
         .work_until(quick(), |states| {
             states
@@ -114,7 +113,7 @@ async fn what_a_human_decided_meanwhile_is_known_at_once_and_so_is_a_registratio
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn who_joins_a_team_that_is_not_known_yet_is_read_again(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let by_id = DeedSpec::AddToTeam {
+    let by_id = Deed::AddToTeam {
         team: TeamRef::Id(PARTNERS),
         create: false,
     };
@@ -138,12 +137,12 @@ async fn three_hundred_at_once_are_let_in_in_few_transactions(pool: PgPool) {
     stage.emulator.seed(&seed).unwrap();
     let mut tx = stage.journal.pool().begin().await.unwrap();
     for id in &people {
-        let mut wanted = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
+        let mut wanted = chain(vec![Deed::ApproveDeveloper, join_partners()]);
         wanted.signal_key = id.to_string();
         for step in &mut wanted.steps {
             step.target = Target::Developer { id: *id };
         }
-        stage.queue.enqueue(&mut tx, &wanted).await.unwrap();
+        stage.queue.enqueue(&mut tx, &[wanted]).await.unwrap();
     }
     tx.commit().await.unwrap();
 

@@ -15,10 +15,11 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use usher::act::{
-    ActionFilter, ActionState, DeedSpec, Forbidden, Intervened, Kind, NewChain, NewStep, Person,
-    Target, Timings, Verb,
+    ActionFilter, ActionState, Forbidden, Intervened, Kind, NewChain, NewStep, Person, Target,
+    Timings, Verb,
 };
 use usher::journal::MIGRATOR;
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
@@ -48,7 +49,7 @@ async fn newcomers(stage: &Stage) {
             .emulator
             .seed(&json!({ "developers": [person] }))
             .unwrap();
-        let mut wanted = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
+        let mut wanted = chain(vec![Deed::ApproveDeveloper, join_partners()]);
         wanted.signal_key = id.to_string();
         for step in &mut wanted.steps {
             step.target = Target::Developer { id };
@@ -212,9 +213,7 @@ async fn a_refused_token_is_on_record_once_and_counts_for_nothing(pool: PgPool) 
         status: Some(401),
         ..fault("PATCH", call)
     }]);
-    let ids = stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    let ids = stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     let id = ids[0].id();
     let worker = stage.worker(quick());
     let stop = CancellationToken::new();
@@ -277,7 +276,7 @@ async fn approving_what_konnect_cannot_approve_closes_it(pool: PgPool) {
         signal: "application.created".to_owned(),
         signal_key: key.to_owned(),
         steps: vec![NewStep {
-            deed: DeedSpec::Park {
+            deed: Deed::Park {
                 reason: "look at it".to_owned(),
             },
             target,

@@ -6,11 +6,12 @@ use konnect::PortalId;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use usher::act::{
-    Action, ActionState, DeedSpec, Enqueued, Intervened, NewChain, Person, Queue, Target, Verb,
+    Action, ActionState, Enqueued, Intervened, NewChain, Person, Queue, Target, Verb,
 };
 use usher::clock::{Clock, Ids};
 use usher::journal::{Journal, MIGRATOR};
 use usher::react::explain;
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
@@ -151,7 +152,7 @@ async fn calling_off_a_false_leaver_does_not_keep_the_real_one(pool: PgPool) {
     let leaving = |signal: &str| NewChain {
         signal: "custom.hr.left".to_owned(),
         signal_key: signal.to_owned(),
-        ..chain(vec![DeedSpec::RevokeDeveloper])
+        ..chain(vec![Deed::RevokeDeveloper])
     };
     let january = stage.enqueue(&leaving("hr january")).await[0].id();
     let done = stage.queue.intervene(january, Verb::Cancel, &ada()).await;
@@ -173,8 +174,8 @@ async fn vetoes_are_listed_and_lifted_by_command_and_api() {
     let clock = Clock::system();
     let queue = Queue::new(journal.clone(), clock.clone(), Ids::new(clock));
     let mut tx = journal.pool().begin().await.unwrap();
-    let wanted = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
-    let made = queue.enqueue(&mut tx, &wanted).await.unwrap();
+    let wanted = chain(vec![Deed::ApproveDeveloper, join_partners()]);
+    let made = queue.enqueue(&mut tx, &[wanted]).await.unwrap();
     tx.commit().await.unwrap();
     // The later one first, or it would go with the other.
     for step in made.iter().rev() {

@@ -8,12 +8,13 @@ use konnect::{DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::act::decide::finds::{put_into, status_of, take_out};
 use crate::act::decide::{Found, Gathered, assemble, chains};
 use crate::act::seen::Seen;
-use crate::act::{DeedSpec, Standing, Target, TeamRef};
+use crate::act::{Standing, Target};
 use crate::directory::Excerpt;
 use crate::event::{Signal, SignalKind};
-use crate::rules::{self, Decision, DeveloperFacts, Facts, Mode, RuleSet, TeamFacts};
+use crate::rules::{self, Decision, Deed, Facts, Mode, RuleSet, TeamFacts};
 
 /// One action before its deed: what it answers, and what surrounds that now.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(in crate::act) struct Case {
 /// A deed that was done before another one of the same `then`.
 #[derive(Debug, Clone)]
 pub(in crate::act) struct Earlier {
-    pub(in crate::act) deed: DeedSpec,
+    pub(in crate::act) deed: Deed,
     /// What it did, where it kept an account.
     pub(in crate::act) report: Option<Value>,
     /// Whether it ended so lately that its answer is as good as another read.
@@ -48,7 +49,7 @@ pub(in crate::act) struct Earlier {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::act) struct Wanted<'a> {
     pub(in crate::act) rule: &'a str,
-    pub(in crate::act) deed: &'a DeedSpec,
+    pub(in crate::act) deed: &'a Deed,
     pub(in crate::act) target: Target,
 }
 
@@ -68,10 +69,13 @@ impl Case {
         }
     }
 
-    /// Whether a rule asks for somebody's status itself.
-    pub(in crate::act) fn asks_about_status(&self, rule: &str) -> bool {
-        let mut rules = self.rules.rules().iter();
-        rules.any(|known| known.name == rule && known.spells("status"))
+    /// The status that usher's own deed before this one has just given somebody, which is as good as another read.
+    pub(in crate::act) fn just_made(&self) -> Option<&'static str> {
+        let mut fresh = self.earlier.iter().filter(|earlier| earlier.is_fresh);
+        fresh.find_map(|earlier| match earlier.deed {
+            Deed::ApproveDeveloper | Deed::RejectDeveloper => Some(earlier.deed.statuses()?.1),
+            _ => None,
+        })
     }
 
     /// Whether a live rule that hears the signal asks about teams.
@@ -97,23 +101,32 @@ impl Case {
         let evidence = self.evidence.clone();
         let mut gathered = assemble(self.found(), &self.signal, evidence, self.own, now);
         refresh(&mut gathered, seen);
+        gathered.facts.is_again = true;
+        // As it stands: whatever was done meanwhile, the rules ask for it now.
+        if self.wants(wanted, &gathered) {
+            return None;
+        }
         for earlier in &self.earlier {
             put_back(&mut gathered.facts, earlier);
         }
         before(&mut gathered.facts, wanted.deed);
-        gathered.facts.is_again = true;
         // Whoever is to lose access loses it also when they were forgotten, or something of theirs is gone.
         if wanted.deed.takes_away() && !gathered.is_complete(&self.signal) {
             return None;
         }
-        let wants = chains(&self.rules, &self.signal, &[], &gathered)
+        let wants = self.wants(wanted, &gathered);
+        (!wants).then(|| (self.reason(wanted.rule, &gathered), gathered.summary()))
+    }
+
+    /// Whether live rules want a deed by these facts.
+    fn wants(&self, wanted: Wanted<'_>, gathered: &Gathered) -> bool {
+        chains(&self.rules, &self.signal, &[], gathered)
             .into_iter()
             .filter(|chain| chain.standing == Standing::Live)
             .flat_map(|chain| chain.steps)
             .any(|step| {
                 step.deed.key() == wanted.deed.key() && step.target.id() == wanted.target.id()
-            });
-        (!wants).then(|| (self.reason(wanted.rule, &gathered), gathered.summary()))
+            })
     }
 
     /// Why a rule wants nothing, or something else.
@@ -184,30 +197,21 @@ fn put_back(facts: &mut Facts, earlier: &Earlier) {
         id.parse::<Uuid>().ok()
     };
     match &earlier.deed {
-        DeedSpec::AddToTeam { team: named, .. } => {
-            let id = team();
-            developer
-                .teams
-                .retain(|known| !named.is(known.id, &known.name) && Some(known.id) != id);
-        }
-        DeedSpec::RemoveFromTeam { team: named } => {
-            put_into(developer, named, team());
-        }
+        Deed::AddToTeam { team: named, .. } => take_out(developer, named, team()),
+        Deed::RemoveFromTeam { team: named } => put_into(developer, named, team()),
         _ => {}
     }
 }
 
 /// How it stands before the deed itself, which sees for itself what somebody made of it meanwhile.
-fn before(facts: &mut Facts, deed: &DeedSpec) {
+fn before(facts: &mut Facts, deed: &Deed) {
     match deed {
-        DeedSpec::AddToTeam { team, .. } => {
+        Deed::AddToTeam { team, .. } => {
             if let Some(developer) = &mut facts.developer {
-                developer
-                    .teams
-                    .retain(|known| !team.is(known.id, &known.name));
+                take_out(developer, team, None);
             }
         }
-        DeedSpec::RemoveFromTeam { team: named } => {
+        Deed::RemoveFromTeam { team: named } => {
             if let Some(developer) = &mut facts.developer {
                 put_into(developer, named, None);
             }
@@ -219,31 +223,5 @@ fn before(facts: &mut Facts, deed: &DeedSpec) {
                 from.clone_into(status);
             }
         }
-    }
-}
-
-/// Has somebody be in a team that was named, and found as `id`.
-fn put_into(developer: &mut DeveloperFacts, named: &TeamRef, id: Option<Uuid>) {
-    if developer
-        .teams
-        .iter()
-        .any(|known| named.is(known.id, &known.name))
-    {
-        return;
-    }
-    let (name, id) = match named {
-        TeamRef::Name(name) => (name.clone(), id.unwrap_or_default()),
-        TeamRef::Id(id) => (String::new(), *id),
-    };
-    developer.teams.push(TeamFacts { id, name });
-}
-
-/// The status that a deed changes.
-fn status_of<'f>(facts: &'f mut Facts, deed: &DeedSpec) -> Option<&'f mut String> {
-    match deed {
-        DeedSpec::ApproveDeveloper | DeedSpec::RejectDeveloper | DeedSpec::RevokeDeveloper => {
-            Some(&mut facts.developer.as_mut()?.status)
-        }
-        _ => Some(&mut facts.registration.as_mut()?.status),
     }
 }

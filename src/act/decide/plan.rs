@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use crate::act::decide::facts::Gathered;
-use crate::act::{DeedSpec, NewChain, NewStep, NoticeFormat, OnLimit, Standing, TeamRef};
+use crate::act::{NewChain, NewStep, Standing};
 use crate::event::Signal;
-use crate::rules::{self, Decision, Deed, Mode, Rule, RuleSet};
+use crate::rules::{self, Decision, Mode, Rule, RuleSet};
 
 /// The chains that follow from the decisions on one signal, in decision order: an earlier rule
 /// owns what a later one wants as well.
@@ -29,7 +29,7 @@ pub fn chains(
                 // A deed without a target is no match: `decide` has seen to it.
                 let target = gathered.target(planned.deed.target())?;
                 Some(NewStep {
-                    deed: spec(planned.deed),
+                    deed: planned.deed,
                     target,
                     owned_by: planned.owned_by,
                 })
@@ -57,7 +57,7 @@ fn chain(
             Mode::Shadow | Mode::Off => Standing::Shadow,
         },
         limit_per_hour: rule.limit_per_hour,
-        on_limit: on_limit(rule),
+        on_limit: rule.on_limit,
         signal: signal.kind.to_string(),
         signal_key: signal.key.clone(),
         causes: causes.to_vec(),
@@ -74,52 +74,4 @@ pub fn live(rules: &RuleSet) -> impl Iterator<Item = &Rule> {
 /// Whether a rule of this name acts.
 pub fn is_live(rules: &RuleSet, name: &str) -> bool {
     live(rules).any(|rule| rule.name == name)
-}
-
-/// What becomes of deeds over the limit of a rule.
-pub fn on_limit(rule: &Rule) -> OnLimit {
-    match rule.on_limit {
-        rules::OnLimit::Delay => OnLimit::Delay,
-        rules::OnLimit::Park => OnLimit::Park,
-    }
-}
-
-fn spec(deed: Deed) -> DeedSpec {
-    match deed {
-        Deed::ApproveDeveloper => DeedSpec::ApproveDeveloper,
-        Deed::RejectDeveloper => DeedSpec::RejectDeveloper,
-        Deed::RevokeDeveloper => DeedSpec::RevokeDeveloper,
-        Deed::ApproveRegistration => DeedSpec::ApproveRegistration,
-        Deed::RejectRegistration => DeedSpec::RejectRegistration,
-        Deed::RevokeRegistration => DeedSpec::RevokeRegistration,
-        Deed::AddToTeam {
-            team: named,
-            create,
-        } => DeedSpec::AddToTeam {
-            team: team(named),
-            create,
-        },
-        Deed::RemoveFromTeam { team: named } => DeedSpec::RemoveFromTeam { team: team(named) },
-        Deed::InviteDeveloper { pending } => DeedSpec::InviteDeveloper { pending },
-        Deed::Notify {
-            url,
-            format,
-            secret,
-        } => DeedSpec::Notify {
-            url,
-            format: match format {
-                rules::NoticeFormat::Standard => NoticeFormat::Standard,
-                rules::NoticeFormat::Slack => NoticeFormat::Slack,
-            },
-            secret,
-        },
-        Deed::Park { reason } => DeedSpec::Park { reason },
-    }
-}
-
-fn team(named: rules::TeamRef) -> TeamRef {
-    match named {
-        rules::TeamRef::Name(name) => TeamRef::Name(name),
-        rules::TeamRef::Id(id) => TeamRef::Id(id),
-    }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use konnect::{Membership, NewTeam, TeamId};
 use serde_json::json;
 
-use crate::act::TeamRef;
+use crate::act::decide::not_one;
 use crate::act::deeds::team::{self, Found};
 use crate::act::deeds::{Bench, Doing, Outcome};
 use crate::act::trouble::Trouble;
 use crate::journal::Lease;
+use crate::rules::TeamRef;
 
 /// How long nobody else makes a team of the same name: longer than it takes Konnect to list it.
 const MAKING: Duration = Duration::from_secs(10);
@@ -21,22 +22,14 @@ pub(super) async fn carry_out(
     create: bool,
 ) -> Result<Outcome, Trouble> {
     let developer = team::developer(bench)?;
-    let found = match (team::find(bench, team).await?, team) {
-        (Found::None, TeamRef::Name(name)) if create => Found::One(make(bench, name).await?),
-        (found, _) => found,
-    };
-    let id = match found {
-        Found::One(id) => id,
-        Found::None => {
-            return Ok(Outcome::Parked(
-                "the portal has no team of this name".into(),
-            ));
-        }
-        Found::Many(count) => {
-            return Ok(Outcome::Parked(format!(
-                "the portal has {count} teams of this name"
-            )));
-        }
+    let found = team::find(bench, team).await?;
+    if let Some(why) = not_one(team, create, |_| found.count()) {
+        return Ok(Outcome::Parked(why));
+    }
+    let id = match (found, team) {
+        (Found::One(id), _) => id,
+        (_, TeamRef::Name(name)) => make(bench, name).await?,
+        (_, TeamRef::Id(id)) => TeamId(*id),
     };
     let report = json!({ "team_id": id });
     let joined = || bench.saw(|seen| seen.memberships.push((id, developer)));

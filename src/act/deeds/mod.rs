@@ -22,13 +22,14 @@ use std::time::Duration;
 use konnect::PortalId;
 use serde_json::Value;
 
+use crate::act::Queue;
 use crate::act::claim::{Claimed, Note};
 use crate::act::gather::Gather;
 use crate::act::notify::Notifier;
 use crate::act::seen::Seen;
 use crate::act::trouble::Trouble;
-use crate::act::{DeedSpec, Queue};
 use crate::directory::Directory;
+use crate::rules::Deed;
 
 /// How a deed came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,20 +141,20 @@ impl Bench<'_> {
 /// Carries out the deed of the claimed action.
 pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
     match &bench.claimed.deed {
-        DeedSpec::ApproveDeveloper => approve_developer::carry_out(bench).await,
-        DeedSpec::RejectDeveloper => reject_developer::carry_out(bench).await,
-        DeedSpec::RevokeDeveloper => revoke_developer::carry_out(bench).await,
-        DeedSpec::AddToTeam { team, create } => add_to_team::carry_out(bench, team, *create).await,
-        DeedSpec::RemoveFromTeam { team } => remove_from_team::carry_out(bench, team).await,
-        DeedSpec::ApproveRegistration => approve_registration::carry_out(bench).await,
-        DeedSpec::RejectRegistration => reject_registration::carry_out(bench).await,
-        DeedSpec::RevokeRegistration => revoke_registration::carry_out(bench).await,
-        DeedSpec::InviteDeveloper { pending } => invite_developer::carry_out(bench, *pending).await,
-        DeedSpec::Notify {
+        Deed::ApproveDeveloper => approve_developer::carry_out(bench).await,
+        Deed::RejectDeveloper => reject_developer::carry_out(bench).await,
+        Deed::RevokeDeveloper => revoke_developer::carry_out(bench).await,
+        Deed::AddToTeam { team, create } => add_to_team::carry_out(bench, team, *create).await,
+        Deed::RemoveFromTeam { team } => remove_from_team::carry_out(bench, team).await,
+        Deed::ApproveRegistration => approve_registration::carry_out(bench).await,
+        Deed::RejectRegistration => reject_registration::carry_out(bench).await,
+        Deed::RevokeRegistration => revoke_registration::carry_out(bench).await,
+        Deed::InviteDeveloper { pending } => invite_developer::carry_out(bench, *pending).await,
+        Deed::Notify {
             url,
             format,
             secret,
         } => notify::carry_out(bench, url, *format, secret.as_deref()).await,
-        DeedSpec::Park { reason } => Ok(park::carry_out(reason)),
+        Deed::Park { reason } => Ok(park::carry_out(reason)),
     }
 }

@@ -2,12 +2,13 @@
 
 use konnect::{ApplicationId, DeveloperId, RegistrationId};
 
+use crate::act::Target;
 use crate::act::calls;
 use crate::act::deeds::{Bench, Doing, Outcome};
 use crate::act::notify::{Key, Letter, Message, Person};
 use crate::act::trouble::Trouble;
-use crate::act::{NoticeFormat, Target};
 use crate::directory::{ApplicationRecord, DeveloperRecord, OwnerRecord, Subject};
+use crate::rules::NoticeFormat;
 
 pub(super) async fn carry_out(
     bench: &Bench<'_>,

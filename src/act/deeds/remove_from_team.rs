@@ -2,25 +2,18 @@
 
 use serde_json::json;
 
-use crate::act::TeamRef;
+use crate::act::decide::not_one;
 use crate::act::deeds::team::{self, Found};
 use crate::act::deeds::{Bench, Doing, Outcome};
 use crate::act::trouble::Trouble;
+use crate::rules::TeamRef;
 
 pub(super) async fn carry_out(bench: &Bench<'_>, team: &TeamRef) -> Result<Outcome, Trouble> {
     let developer = team::developer(bench)?;
-    let id = match team::find(bench, team).await? {
-        Found::One(id) => id,
-        Found::None => {
-            return Ok(Outcome::Parked(
-                "the portal has no team of this name".into(),
-            ));
-        }
-        Found::Many(count) => {
-            return Ok(Outcome::Parked(format!(
-                "the portal has {count} teams of this name"
-            )));
-        }
+    let found = team::find(bench, team).await?;
+    let Found::One(id) = found else {
+        let why = not_one(team, false, |_| found.count());
+        return Ok(Outcome::Parked(why.unwrap_or_default()));
     };
     if !team::is_member(bench, id, developer).await? {
         if bench.claimed.write_sent {

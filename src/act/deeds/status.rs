@@ -6,39 +6,13 @@ use konnect::{
 };
 
 use crate::act::Target;
+use crate::act::decide::{Finds, of_status};
 use crate::act::deeds::{Bench, Doing, Outcome, team};
 use crate::act::seen::Seen;
 use crate::act::trouble::Trouble;
 
-/// What a status that was just read asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    Write,
-    Held,
-    Refuse,
-}
-
-/// The only status from which `wanted` may follow. Developers and registrations share their words.
-fn before(wanted: &str) -> &'static str {
-    if wanted == "revoked" {
-        "approved"
-    } else {
-        "pending"
-    }
-}
-
-fn judge(now: &str, wanted: &str) -> Answer {
-    if now == wanted {
-        Answer::Held
-    } else if now == before(wanted) {
-        Answer::Write
-    } else {
-        Answer::Refuse
-    }
-}
-
-fn refused(object: &str, now: &str, wanted: &str) -> Outcome {
-    let before = before(wanted);
+fn refused(bench: &Bench<'_>, object: &str, now: &str) -> Outcome {
+    let before = bench.claimed.deed.statuses().map_or("", |(from, _)| from);
     Outcome::Refused(format!(
         "the {object} is {now}, no longer {before}: somebody else decided"
     ))
@@ -89,10 +63,10 @@ pub(super) async fn answer_developer(
     now: &DeveloperStatus,
     wanted: &DeveloperStatus,
 ) -> Result<Outcome, Trouble> {
-    match judge(now.as_str(), wanted.as_str()) {
-        Answer::Held => Ok(bench.held(now.as_str())),
-        Answer::Refuse => Ok(refused("developer", now.as_str(), wanted.as_str())),
-        Answer::Write => {
+    match of_status(&bench.claimed.deed, now.as_str()) {
+        Finds::Goal => Ok(bench.held(now.as_str())),
+        Finds::Status => Ok(refused(bench, "developer", now.as_str())),
+        Finds::Work => {
             bench.sending().await?;
             let developers = bench.client.developers(bench.portal());
             let after = developers
@@ -138,10 +112,10 @@ pub(super) async fn set_registration(
     let (application, id) = registration_of(bench)?;
     let status = registration(bench).await?;
     let registrations = bench.client.registrations(bench.portal());
-    match judge(status.as_str(), wanted.as_str()) {
-        Answer::Held => Ok(bench.held(status.as_str())),
-        Answer::Refuse => Ok(refused("registration", status.as_str(), wanted.as_str())),
-        Answer::Write => {
+    match of_status(&bench.claimed.deed, status.as_str()) {
+        Finds::Goal => Ok(bench.held(status.as_str())),
+        Finds::Status => Ok(refused(bench, "registration", status.as_str())),
+        Finds::Work => {
             bench.sending().await?;
             let after = registrations
                 .set_status(application, id, wanted)
@@ -160,31 +134,4 @@ pub(super) fn written(after: &str, wanted: &str) -> Result<(), Trouble> {
         return Ok(());
     }
     Err(Trouble::Contradiction(after.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Answer, judge};
-
-    #[test]
-    fn only_who_waits_is_answered_and_only_what_was_granted_is_taken_back() {
-        let table = [
-            ("pending", "approved", Answer::Write),
-            ("pending", "rejected", Answer::Write),
-            ("approved", "approved", Answer::Held),
-            ("rejected", "rejected", Answer::Held),
-            ("approved", "rejected", Answer::Refuse),
-            ("rejected", "approved", Answer::Refuse),
-            ("revoked", "approved", Answer::Refuse),
-            ("revoked", "rejected", Answer::Refuse),
-            ("unheard-of", "approved", Answer::Refuse),
-            ("approved", "revoked", Answer::Write),
-            ("revoked", "revoked", Answer::Held),
-            ("pending", "revoked", Answer::Refuse),
-            ("rejected", "revoked", Answer::Refuse),
-        ];
-        for (now, wanted, answer) in table {
-            assert_eq!(judge(now, wanted), answer, "{now} -> {wanted}");
-        }
-    }
 }

@@ -3,9 +3,10 @@
 
 use konnect::{DeveloperId, ListTeams, Team, TeamId};
 
+use crate::act::Target;
 use crate::act::deeds::{Bench, status};
 use crate::act::trouble::Trouble;
-use crate::act::{Target, TeamRef};
+use crate::rules::TeamRef;
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,17 @@ pub(super) enum Found {
     None,
     /// So many that the name decides nothing.
     Many(usize),
+}
+
+impl Found {
+    /// How many teams have the name.
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::None => 0,
+            Self::Many(count) => count,
+        }
+    }
 }
 
 /// Resolves the reference; an id is taken as it is.

@@ -13,13 +13,14 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use crate::act::{
-    Action, ActionDetail, ActionFilter, ActionPosition, ActionState, DeedSpec, Paused, Queue, Verb,
+    Action, ActionDetail, ActionFilter, ActionPosition, ActionState, Paused, Queue, Verb,
 };
 use crate::cli::listing::{Listing, PAGE};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::field;
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
+use crate::rules::Deed;
 
 /// Arguments of `usher actions`.
 #[derive(Debug, Args)]
@@ -74,7 +75,7 @@ struct FilterArgs {
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
     /// Only those of this deed, such as `approve_developer`
-    #[arg(long, value_name = "DEED", value_parser = DeedSpec::NAMES)]
+    #[arg(long, value_name = "DEED", value_parser = Deed::NAMES)]
     deed: Option<String>,
     /// Only those of this portal
     #[arg(long, value_name = "ID")]

@@ -260,6 +260,8 @@ fn wanted(verdict: &Verdict, wishes: &[Wish]) -> String {
             }
             (None, Fate::Parked(reason)) => format!(" (would be left to a human: {reason})"),
             (None, Fate::Waits) => " (would wait for the one before)".to_owned(),
+            (None, Fate::Refused(reason)) => format!(" (would not be done: {reason})"),
+            (None, Fate::NotReached) => " (would not be reached)".to_owned(),
         };
         let name = match wish.deed.name() {
             "park" => "park".to_owned(),
@@ -324,6 +326,8 @@ fn deed_json(wish: &Wish) -> Value {
         Fate::Holds => ("holds_already", None),
         Fate::Parked(reason) => ("left_to_a_human", Some(reason)),
         Fate::Waits => ("would_wait", None),
+        Fate::Refused(reason) => ("would_be_refused", Some(reason)),
+        Fate::NotReached => ("would_not_be_reached", None),
     };
     json!({
         "deed": wish.deed,

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use chrono::SecondsFormat;
 
-use crate::act::{Action, ActionFilter, ActionPosition, ActionState, DeedSpec};
+use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
 use crate::console::api::Api;
 use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
 use crate::http::Problem;
+use crate::rules::Deed;
 
 const STATES: &str = "planned, running, done, refused, parked, failed, cancelled or shadow";
 
@@ -15,8 +16,8 @@ impl Parameters {
     /// The word for a deed.
     fn deed(&mut self) -> Result<Option<String>, Problem> {
         match self.text("deed") {
-            Some(deed) if !DeedSpec::NAMES.contains(&deed.as_str()) => {
-                let expected = DeedSpec::NAMES.join(", ");
+            Some(deed) if !Deed::NAMES.contains(&deed.as_str()) => {
+                let expected = Deed::NAMES.join(", ");
                 Err(bad_request(format!(
                     "parameter deed: expected one of {expected}"
                 )))

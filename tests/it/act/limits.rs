@@ -5,8 +5,9 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, Intervened, NewChain, OnLimit, Person, Target, Verb};
+use usher::act::{ActionState, Intervened, NewChain, Person, Target, Verb};
 use usher::journal::MIGRATOR;
+use usher::rules::{Deed, OnLimit};
 use uuid::Uuid;
 
 use crate::support::konnect::RULES;
@@ -23,7 +24,7 @@ async fn many_wait(stage: &Stage, many: i64, per_hour: u32, on_limit: OnLimit) {
         limit_per_hour: per_hour,
         on_limit,
         signal_key: "one".to_owned(),
-        ..chain(vec![DeedSpec::RejectDeveloper])
+        ..chain(vec![Deed::RejectDeveloper])
     };
     stage.enqueue(&one).await;
     let copied = sqlx::query(
@@ -73,9 +74,7 @@ async fn what_waits_for_its_turn_costs_nothing_and_holds_up_no_other_rule(pool: 
             .fetch_one(stage.journal.pool())
             .await
             .unwrap();
-        stage
-            .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-            .await;
+        stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
         eventually("kevin is let in", async || {
             stage.status().await == "approved"
         })
@@ -106,7 +105,7 @@ async fn as_many_of_the_oldest_start_as_places_are_free(pool: PgPool) {
         let mut wanted = NewChain {
             limit_per_hour: 2,
             signal_key: id.to_string(),
-            ..chain(vec![DeedSpec::ApproveDeveloper])
+            ..chain(vec![Deed::ApproveDeveloper])
         };
         wanted.steps[0].target = Target::Developer { id: *id };
         stage.enqueue(&wanted).await;
@@ -171,7 +170,7 @@ async fn whoever_was_written_to_over_and_over_is_left_to_a_person(pool: PgPool) 
     let scene = Scene::new(pool, RULES).await;
     let stage = &scene.stage;
     after(stage, join_partners(), "in").await;
-    after(stage, DeedSpec::RemoveFromTeam { team: partners() }, "out").await;
+    after(stage, Deed::RemoveFromTeam { team: partners() }, "out").await;
     scene.activate().await;
     scene.look().await;
     let worker = stage

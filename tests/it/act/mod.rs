@@ -8,8 +8,9 @@ mod trouble;
 use konnect::DeveloperStatus;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use usher::act::{ActionState, DeedSpec, Target};
+use usher::act::{ActionState, Target};
 use usher::journal::{EventFilter, MIGRATOR};
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use crate::support::stage::{
@@ -21,7 +22,7 @@ use crate::support::stage::{
 async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPool) {
     let stage = Stage::new(pool).await;
     stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
 
@@ -63,7 +64,7 @@ async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPo
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn answers_a_registration(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let mut wanted = chain(vec![DeedSpec::ApproveRegistration]);
+    let mut wanted = chain(vec![Deed::ApproveRegistration]);
     wanted.steps[0].target = Target::Registration {
         id: REGISTRATION,
         application_id: APP,
@@ -92,7 +93,7 @@ async fn what_holds_already_is_done_without_a_write(pool: PgPool) {
         .unwrap();
     stage.emulator.clear_requests();
     stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
     assert!(stage.writes().is_empty());
@@ -110,7 +111,7 @@ async fn a_humans_decision_wins_and_what_follows_is_cancelled(pool: PgPool) {
         .unwrap();
     stage.emulator.clear_requests();
     stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     let states = stage
         .work_until(quick(), |states| {

@@ -5,11 +5,9 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{
-    ActionFilter, ActionPosition, ActionState, DeedSpec, Enqueued, NewChain, OnLimit, Standing,
-    Target,
-};
+use usher::act::{ActionFilter, ActionPosition, ActionState, Enqueued, NewChain, Standing, Target};
 use usher::journal::MIGRATOR;
+use usher::rules::{Deed, OnLimit};
 use uuid::Uuid;
 
 use crate::support::stage::{APPROVED, Stage, all_are, chain, join_partners, quick};
@@ -26,7 +24,7 @@ async fn the_limit_of_a_rule_delays_or_parks(pool: PgPool) {
             signal_key: format!("{on_limit:?}"),
             limit_per_hour: 1,
             on_limit,
-            ..chain(vec![DeedSpec::ApproveDeveloper, join_partners()])
+            ..chain(vec![Deed::ApproveDeveloper, join_partners()])
         };
         let ids: Vec<Uuid> = stage
             .enqueue(&limited)
@@ -74,7 +72,7 @@ async fn the_limit_of_a_rule_delays_or_parks(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn the_same_decision_is_enqueued_once(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let wanted = chain(vec![DeedSpec::ApproveDeveloper]);
+    let wanted = chain(vec![Deed::ApproveDeveloper]);
     let first = stage.enqueue(&wanted).await[0];
     let later = NewChain {
         causes: vec![Uuid::from_u128(2)],
@@ -102,11 +100,11 @@ async fn what_came_to_nothing_does_not_block_a_new_decision(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let shadow = NewChain {
         standing: Standing::Shadow,
-        ..chain(vec![DeedSpec::ApproveDeveloper])
+        ..chain(vec![Deed::ApproveDeveloper])
     };
     let seen = stage.enqueue(&shadow).await[0];
     assert_eq!(stage.enqueue(&shadow).await, [Enqueued::Known(seen.id())]);
-    let live = chain(vec![DeedSpec::ApproveDeveloper]);
+    let live = chain(vec![Deed::ApproveDeveloper]);
     for state in ["failed", "cancelled"] {
         let [Enqueued::New(id)] = stage.enqueue(&live).await[..] else {
             panic!("it is blocked")
@@ -126,7 +124,7 @@ async fn what_came_to_nothing_does_not_block_a_new_decision(pool: PgPool) {
 async fn lists_page_by_page_newest_first(pool: PgPool) {
     let stage = Stage::new(pool).await;
     for number in 0..5_u128 {
-        let mut wanted = chain(vec![DeedSpec::ApproveDeveloper]);
+        let mut wanted = chain(vec![Deed::ApproveDeveloper]);
         wanted.steps[0].target = Target::Developer {
             id: Uuid::from_u128(number),
         };
@@ -155,7 +153,7 @@ async fn lists_page_by_page_newest_first(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_parking_deed_parks_and_lets_the_next_run(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let park = DeedSpec::Park {
+    let park = Deed::Park {
         reason: "freemail".to_owned(),
     };
     stage.enqueue(&chain(vec![park, join_partners()])).await;

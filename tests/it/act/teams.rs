@@ -4,8 +4,9 @@
 use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
-use usher::act::{ActionState, DeedSpec, Target, TeamRef};
+use usher::act::{ActionState, Target};
 use usher::journal::MIGRATOR;
+use usher::rules::{Deed, TeamRef};
 use uuid::Uuid;
 
 use crate::support::stage::{
@@ -14,8 +15,8 @@ use crate::support::stage::{
 
 const GUESTS: Uuid = Uuid::from_u128(0xc1);
 
-fn join_by_id() -> DeedSpec {
-    DeedSpec::AddToTeam {
+fn join_by_id() -> Deed {
+    Deed::AddToTeam {
         team: TeamRef::Id(PARTNERS),
         create: false,
     }
@@ -27,7 +28,7 @@ async fn end_by_hand(stage: &Stage) {
     ended.await.unwrap();
 }
 
-async fn is_not_made_again(stage: &Stage, deed: DeedSpec) {
+async fn is_not_made_again(stage: &Stage, deed: Deed) {
     let action = after(stage, deed, "again").await;
     assert_eq!(
         (action.state, action.reason.as_deref()),
@@ -69,12 +70,12 @@ async fn being_a_member_already_is_done(pool: PgPool) {
 async fn an_unknown_team_parks_and_holds_up_what_follows(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let team = || TeamRef::Name("Strangers".to_owned());
-    let join = DeedSpec::AddToTeam {
+    let join = Deed::AddToTeam {
         team: team(),
         create: false,
     };
     stage
-        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
+        .enqueue(&chain(vec![join, Deed::ApproveDeveloper]))
         .await;
     let states = stage
         .work_until(quick(), |states| {
@@ -94,7 +95,7 @@ async fn makes_the_team_once_when_asked_to(pool: PgPool) {
         .emulator
         .seed(&json!({ "developers": [guest] }))
         .unwrap();
-    let join = || DeedSpec::AddToTeam {
+    let join = || Deed::AddToTeam {
         team: TeamRef::Name("Guests".to_owned()),
         create: true,
     };
@@ -168,7 +169,7 @@ async fn leaving_another_team_by_a_rule_does_not_undo_it(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let guests = json!({ "teams": [{ "id": GUESTS, "portal_id": PORTAL, "name": "Guests" }] });
     stage.emulator.seed(&guests).unwrap();
-    let leave = |team| DeedSpec::RemoveFromTeam {
+    let leave = |team| Deed::RemoveFromTeam {
         team: TeamRef::Id(team),
     };
     after(&stage, join_partners(), "first").await;

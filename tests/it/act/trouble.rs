@@ -8,8 +8,9 @@ use serde_json::json;
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, Backoff, DeedSpec, NewChain, Timings};
+use usher::act::{ActionState, Backoff, NewChain, Timings};
 use usher::journal::MIGRATOR;
+use usher::rules::Deed;
 
 use crate::support::eventually;
 use crate::support::stage::{
@@ -26,9 +27,7 @@ async fn honours_retry_after(pool: PgPool) {
         times: Some(1),
         ..fault("PATCH", "/v3/portals")
     }]);
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     let begin = Instant::now();
     stage.work_until(quick(), all_are(ActionState::Done)).await;
     assert!(
@@ -76,9 +75,7 @@ async fn trouble_that_clears_costs_attempts_only(pool: PgPool) {
             ..fault("PATCH", "")
         }),
     ]);
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
     let action = stage.action("approve_developer").await;
     assert_eq!(action.attempts, 7);
@@ -112,9 +109,7 @@ async fn who_is_gone_fails_the_action_with_that_reason(pool: PgPool) {
         .delete(KEVIN.into())
         .await
         .unwrap();
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     stage
         .work_until(quick(), all_are(ActionState::Failed))
         .await;
@@ -135,7 +130,7 @@ async fn a_refused_request_fails_at_once_with_the_problems_reason(pool: PgPool) 
         ..fault("PATCH", "")
     }]);
     stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     let states = stage
         .work_until(quick(), |states| {
@@ -156,7 +151,7 @@ async fn a_refused_token_pauses_everything_and_burns_nothing(pool: PgPool) {
         ..Fault::default()
     }]);
     stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     let worker = stage.worker(quick());
     let mut paused = worker.paused();
@@ -195,9 +190,7 @@ async fn a_refused_token_pauses_everything_and_burns_nothing(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_crash_between_write_and_record_repeats_no_write(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     let timings = Timings {
         lease: Duration::from_secs(1),
         ..quick()
@@ -243,7 +236,7 @@ async fn a_crash_between_write_and_record_repeats_no_write(pool: PgPool) {
 async fn two_workers_write_once(pool: PgPool) {
     let stage = Stage::new(pool).await;
     stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     let (one, two) = (stage.worker(quick()), stage.worker(quick()));
     let stop = CancellationToken::new();
@@ -272,7 +265,7 @@ async fn a_long_outage_costs_no_deed_that_is_done_once(pool: PgPool) {
         ..chain(vec![join_partners()])
     };
     stage.enqueue(&joining).await;
-    stage.enqueue(&chain(vec![DeedSpec::RevokeDeveloper])).await;
+    stage.enqueue(&chain(vec![Deed::RevokeDeveloper])).await;
     let worker = stage.worker(quick());
     let stop = CancellationToken::new();
     let watch = async {
@@ -296,12 +289,10 @@ async fn what_gives_access_fails_in_the_end_and_what_takes_it_never_does(pool: P
         status: Some(503),
         ..Fault::default()
     }]);
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     let leaving = NewChain {
         signal_key: "leaving".to_owned(),
-        ..chain(vec![DeedSpec::RevokeDeveloper])
+        ..chain(vec![Deed::RevokeDeveloper])
     };
     stage.enqueue(&leaving).await;
     let timings = Timings {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, NewChain, NewStep, Target};
+use usher::act::{ActionState, NewChain, NewStep, Target};
 use usher::journal::MIGRATOR;
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use super::{PARTNERS, Play, SOON, reasons};
@@ -53,7 +54,7 @@ async fn two_workers_count_the_deeds_of_an_hour_together(pool: PgPool) {
             limit_per_hour: 5,
             signal_key: id.to_string(),
             steps: vec![NewStep {
-                deed: DeedSpec::ApproveDeveloper,
+                deed: Deed::ApproveDeveloper,
                 target: Target::Developer { id: *id },
                 owned_by: None,
             }],
@@ -98,7 +99,7 @@ async fn two_deeds_that_are_counted_in_one_moment_do_not_both_take_the_last_plac
             limit_per_hour: 1,
             signal_key: id.to_string(),
             steps: vec![NewStep {
-                deed: DeedSpec::ApproveDeveloper,
+                deed: Deed::ApproveDeveloper,
                 target: Target::Developer { id },
                 owned_by: None,
             }],

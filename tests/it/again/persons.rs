@@ -1,8 +1,9 @@
 //! What a person said no to, or asked to be tried again.
 
 use sqlx::PgPool;
-use usher::act::{ActionState, DeedSpec, Enqueued, Intervened, NewChain, Verb};
+use usher::act::{ActionState, Enqueued, Intervened, NewChain, Verb};
 use usher::journal::MIGRATOR;
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use super::{PARTNERS, Play, STRANGERS, ada};
@@ -42,7 +43,7 @@ async fn a_persons_no_lasts_until_somebody_asks_for_another_try(pool: PgPool) {
     // The signal itself, heard once more, changes nothing about it, and what was to follow stays out.
     let same = NewChain {
         rule: "partners".to_owned(),
-        ..chain(vec![DeedSpec::ApproveDeveloper, join_partners()])
+        ..chain(vec![Deed::ApproveDeveloper, join_partners()])
     };
     assert_eq!(stage.enqueue(&same).await, [Enqueued::Known(kevins)]);
     let standing = stage.queue.standing(&same, &same.steps[0]).await.unwrap();
@@ -74,7 +75,7 @@ async fn what_was_refused_is_tried_again_by_hand(pool: PgPool) {
     set("rejected").await;
     let wanted = NewChain {
         rule: "partners".to_owned(),
-        ..chain(vec![DeedSpec::ApproveDeveloper, join_partners()])
+        ..chain(vec![Deed::ApproveDeveloper, join_partners()])
     };
     let refused = stage.enqueue(&wanted).await[0].id();
     play.at_work(play.until("it is refused", &[(ActionState::Cancelled, 1)]))

@@ -2,9 +2,10 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use usher::act::{ActionFilter, ActionState, DeedSpec, Queue, Target};
+use usher::act::{ActionFilter, ActionState, Queue, Target};
 use usher::clock::{Clock, Ids};
 use usher::journal::Journal;
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use crate::support::app::{TestApp, config};
@@ -21,14 +22,14 @@ async fn parked(count: u128) -> (TestDatabase, Queue) {
     let queue = Queue::new(journal.clone(), clock.clone(), Ids::new(clock));
     let mut tx = journal.pool().begin().await.unwrap();
     for number in 0..=count {
-        let mut one = chain(vec![DeedSpec::ApproveDeveloper]);
+        let mut one = chain(vec![Deed::ApproveDeveloper]);
         one.signal_key = number.to_string();
         let id = Uuid::from_u128(0xb000 + number);
         one.steps[0].target = Target::Developer { id };
         if number == count {
             "another".clone_into(&mut one.rule);
         }
-        queue.enqueue(&mut tx, &one).await.unwrap();
+        queue.enqueue(&mut tx, &[one]).await.unwrap();
     }
     sqlx::query("UPDATE actions SET state = 'parked' WHERE rule <> 'another'")
         .execute(&mut *tx)
@@ -45,11 +46,11 @@ async fn ids_in_tables_are_whole_whatever_they_are_of() {
         id: REGISTRATION,
         application_id: APP,
     };
-    let mut one = chain(vec![DeedSpec::ApproveRegistration]);
+    let mut one = chain(vec![Deed::ApproveRegistration]);
     one.steps[0].target = target;
     let journal = Journal::open(&database.url()).unwrap();
     let mut tx = journal.pool().begin().await.unwrap();
-    let id = queue.enqueue(&mut tx, &one).await.unwrap()[0].id();
+    let id = queue.enqueue(&mut tx, &[one]).await.unwrap()[0].id();
     tx.commit().await.unwrap();
     journal.close().await;
     let usher = Installation::new(&settings(&database, "http://127.0.0.1:9"));
@@ -218,7 +219,7 @@ async fn operators_act_over_http_and_readers_do_not() {
         let answer = request.bearer_auth(token).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
     };
-    for deed in DeedSpec::NAMES {
+    for deed in Deed::NAMES {
         let (status, _) = app.get(&format!("/api/v1/actions?deed={deed}")).await;
         assert_eq!(status, StatusCode::OK, "{deed}");
     }

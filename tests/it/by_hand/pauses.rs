@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use usher::act::{DeedSpec, Person, Queue, Target, Worker};
+use usher::act::{Person, Queue, Target, Worker};
 use usher::clock::{Clock, Ids};
 use usher::journal::{Journal, MIGRATOR};
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use super::{SOON, ada};
@@ -36,7 +37,7 @@ async fn a_pause_holds_every_instance_in_the_middle_of_a_burst(pool: PgPool) {
         Ids::new(Clock::system()),
     );
     for id in &people {
-        let mut one = chain(vec![DeedSpec::ApproveDeveloper]);
+        let mut one = chain(vec![Deed::ApproveDeveloper]);
         one.signal_key = id.to_string();
         one.steps[0].target = Target::Developer { id: *id };
         stage.enqueue(&one).await;

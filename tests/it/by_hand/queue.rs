@@ -7,10 +7,10 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use usher::act::{
-    ActionState, CallOff, DeedSpec, Intervened, LiveRule, NewChain, NewStep, Queue, Target,
-    TeamRef, Verb,
+    ActionState, CallOff, Intervened, LiveRule, NewChain, NewStep, Queue, Target, Verb,
 };
 use usher::journal::{EventFilter, MIGRATOR};
+use usher::rules::{Deed, TeamRef};
 use uuid::Uuid;
 
 use super::{SOON, ada};
@@ -19,8 +19,8 @@ use crate::support::stage::{
     APP, APPROVED, KEVIN, REGISTRATION, Stage, all_are, chain, fault, join_partners, quick,
 };
 
-fn park() -> DeedSpec {
-    DeedSpec::Park {
+fn park() -> Deed {
+    Deed::Park {
         reason: "look first".to_owned(),
     }
 }
@@ -32,12 +32,12 @@ async fn state(queue: &Queue, id: Uuid) -> ActionState {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_is_parked_goes_on_or_is_called_off_with_what_follows(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let join = DeedSpec::AddToTeam {
+    let join = Deed::AddToTeam {
         team: TeamRef::Name("Strangers".to_owned()),
         create: false,
     };
     let ids = stage
-        .enqueue(&chain(vec![join, DeedSpec::ApproveDeveloper]))
+        .enqueue(&chain(vec![join, Deed::ApproveDeveloper]))
         .await;
     let [first, second] = [ids[0].id(), ids[1].id()];
     let parked =
@@ -137,7 +137,7 @@ async fn what_failed_is_decided_again_with_what_followed_it(pool: PgPool) {
         ..fault("PATCH", "")
     }]);
     let ids = stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper, join_partners()]))
+        .enqueue(&chain(vec![Deed::ApproveDeveloper, join_partners()]))
         .await;
     let ended = |states: &BTreeMap<String, ActionState>| {
         states["approve_developer"] == ActionState::Failed
@@ -194,7 +194,7 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
     .into_iter()
     .enumerate()
     {
-        let mut one = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
+        let mut one = chain(vec![Deed::ApproveDeveloper, join_partners()]);
         rule.clone_into(&mut one.rule);
         for step in &mut one.steps {
             step.target = Target::Developer {

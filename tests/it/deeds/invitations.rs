@@ -3,8 +3,9 @@
 use konnect_emulator::Fault;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use usher::act::{ActionState, DeedSpec, NewChain, Target};
+use usher::act::{ActionState, NewChain, Target};
 use usher::journal::MIGRATOR;
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use crate::support::stage::{KEVIN, PORTAL, Stage, all_are, chain, developer, fault, quick};
@@ -16,7 +17,7 @@ async fn invitation(stage: &Stage, email: &str, key: &str) -> NewChain {
         .directory
         .invitee(PORTAL.into(), email, Some("New Comer"));
     let id = id.await.unwrap();
-    let mut wanted = chain(vec![DeedSpec::InviteDeveloper { pending: false }]);
+    let mut wanted = chain(vec![Deed::InviteDeveloper { pending: false }]);
     key.clone_into(&mut wanted.signal_key);
     "custom.iam.joined".clone_into(&mut wanted.signal);
     wanted.steps[0].target = Target::Invitee { id: id.0 };

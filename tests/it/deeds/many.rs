@@ -7,8 +7,9 @@ use konnect_emulator::Fault;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, Backoff, DeedSpec, Target, Timings};
+use usher::act::{ActionState, Backoff, Target, Timings};
 use usher::journal::MIGRATOR;
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use super::{count, eventually};
@@ -28,7 +29,7 @@ async fn many_wait(stage: &Stage) {
         .seed(&json!({ "developers": people }))
         .unwrap();
     for id in ids {
-        let mut wanted = chain(vec![DeedSpec::ApproveDeveloper]);
+        let mut wanted = chain(vec![Deed::ApproveDeveloper]);
         wanted.signal_key = id.to_string();
         wanted.steps[0].target = Target::Developer { id };
         stage.enqueue(&wanted).await;
@@ -124,9 +125,7 @@ async fn a_slow_deed_keeps_its_lease_and_is_done_by_one_worker(pool: PgPool) {
         latency_ms: 4_000,
         ..fault("PATCH", "")
     }]);
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     let (one, two) = (stage.worker(short), stage.worker(short));
     let stop = CancellationToken::new();
     let watch = async {

@@ -12,8 +12,9 @@ use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::time::Instant;
-use usher::act::{ActionState, DeedSpec, TeamRef};
+use usher::act::ActionState;
 use usher::journal::MIGRATOR;
+use usher::rules::{Deed, TeamRef};
 use uuid::Uuid;
 
 use crate::support::stage::{KEVIN, PORTAL, Stage, all_are, chain, fault, join_partners, quick};
@@ -43,7 +44,7 @@ async fn who_made_the_team_meanwhile_made_what_was_wanted(pool: PgPool) {
                 ..fault("POST", &format!("/v3/portals/{PORTAL}/teams"))
             },
         ]);
-        let join = DeedSpec::AddToTeam {
+        let join = Deed::AddToTeam {
             team: TeamRef::Name(name.to_owned()),
             create: true,
         };
@@ -111,7 +112,7 @@ async fn nothing_waits_for_what_a_human_refused(pool: PgPool) {
         .await
         .unwrap();
     stage.emulator.clear_requests();
-    let wanted = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
+    let wanted = chain(vec![Deed::ApproveDeveloper, join_partners()]);
     stage.enqueue(&wanted).await;
     stage
         .work_until(quick(), |states| {
@@ -127,7 +128,7 @@ async fn nothing_waits_for_what_a_human_refused(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_waits_in_vain_is_cancelled(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let wanted = chain(vec![DeedSpec::ApproveDeveloper, join_partners()]);
+    let wanted = chain(vec![Deed::ApproveDeveloper, join_partners()]);
     stage.enqueue(&wanted).await;
     // As if the first had failed while the second was being written.
     sqlx::query("UPDATE actions SET state = 'failed' WHERE deed = 'approve_developer'")

@@ -6,8 +6,9 @@ use konnect_emulator::Fault;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, NewChain, Target};
+use usher::act::{ActionState, NewChain, Target};
 use usher::journal::{EventFilter, MIGRATOR};
+use usher::rules::Deed;
 use uuid::Uuid;
 
 use super::eventually;
@@ -76,7 +77,7 @@ async fn registrations(stage: &Stage) -> BTreeMap<Uuid, String> {
 }
 
 fn revoke() -> NewChain {
-    chain(vec![DeedSpec::RevokeDeveloper])
+    chain(vec![Deed::RevokeDeveloper])
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
@@ -278,7 +279,7 @@ async fn a_large_cascade_takes_several_turns_and_no_attempts(pool: PgPool) {
 async fn only_what_was_granted_is_taken_back(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let taking = |key: &str| {
-        let mut wanted = chain(vec![DeedSpec::RevokeRegistration]);
+        let mut wanted = chain(vec![Deed::RevokeRegistration]);
         key.clone_into(&mut wanted.signal_key);
         wanted.steps[0].target = Target::Registration {
             id: REGISTRATION,

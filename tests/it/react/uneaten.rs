@@ -7,11 +7,11 @@ use konnect_emulator::Fault;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, DeedSpec, Person};
+use usher::act::{ActionState, Person};
 use usher::event::Verdict;
 use usher::journal::{MIGRATOR, ReaderName};
 use usher::react::{Reactor, Settings};
-use usher::rules::RuleSet;
+use usher::rules::{Deed, RuleSet};
 use uuid::Uuid;
 
 use crate::support::konnect::RULES;
@@ -214,9 +214,7 @@ async fn what_comes_while_a_worker_decides_is_decided_about(pool: PgPool) {
 async fn a_worker_leaves_alone_what_rules_planned_that_it_lacks(pool: PgPool) {
     let scene = Scene::new(pool, WATCH).await;
     let stage = &scene.stage;
-    stage
-        .enqueue(&chain(vec![DeedSpec::ApproveDeveloper]))
-        .await;
+    stage.enqueue(&chain(vec![Deed::ApproveDeveloper])).await;
     let worker = stage.worker(quick()).with_rules(scene.rules.subscribe());
     let stop = CancellationToken::new();
     let play = async {

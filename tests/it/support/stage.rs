@@ -10,12 +10,13 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use usher::act::{
-    Action, ActionFilter, ActionState, Backoff, DeedSpec, Enqueued, NewChain, NewStep, OnLimit,
-    Queue, Standing, Target, TeamRef, Timings, Worker, note_call,
+    Action, ActionFilter, ActionState, Backoff, Enqueued, NewChain, NewStep, Queue, Standing,
+    Target, Timings, Worker, note_call,
 };
 use usher::clock::{Clock, Ids};
 use usher::directory::Directory;
 use usher::journal::Journal;
+use usher::rules::{Deed, OnLimit, TeamRef};
 use uuid::Uuid;
 
 use crate::support::eventually;
@@ -103,7 +104,8 @@ impl Stage {
 
     pub(crate) async fn enqueue(&self, chain: &NewChain) -> Vec<Enqueued> {
         let mut tx = self.journal.pool().begin().await.unwrap();
-        let enqueued = self.queue.enqueue(&mut tx, chain).await.unwrap();
+        let chains = std::slice::from_ref(chain);
+        let enqueued = self.queue.enqueue(&mut tx, chains).await.unwrap();
         tx.commit().await.unwrap();
         self.queue.wake();
         enqueued
@@ -211,14 +213,14 @@ pub(crate) fn partners() -> TeamRef {
     TeamRef::Name("Partners".to_owned())
 }
 
-pub(crate) fn join_partners() -> DeedSpec {
-    DeedSpec::AddToTeam {
+pub(crate) fn join_partners() -> Deed {
+    Deed::AddToTeam {
         team: partners(),
         create: false,
     }
 }
 
-pub(crate) fn chain(deeds: Vec<DeedSpec>) -> NewChain {
+pub(crate) fn chain(deeds: Vec<Deed>) -> NewChain {
     NewChain {
         portal_id: PORTAL,
         rule: "partner-clubs".to_owned(),
@@ -245,7 +247,7 @@ pub(crate) fn all_are(state: ActionState) -> impl Fn(&BTreeMap<String, ActionSta
 }
 
 /// Does it in answer to a signal of its own; the action in the end.
-pub(crate) async fn after(stage: &Stage, deed: DeedSpec, signal: &str) -> Action {
+pub(crate) async fn after(stage: &Stage, deed: Deed, signal: &str) -> Action {
     let mut wanted = chain(vec![deed]);
     signal.clone_into(&mut wanted.signal_key);
     let id = stage.enqueue(&wanted).await[0].id();
