@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::journal::Connection;
-use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
+use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 
 use crate::directory::known::pairs;
 use crate::directory::{Directory, Look, Scope, Snapshot};
@@ -47,7 +47,7 @@ impl Directory {
     /// nothing that a later look has written.
     pub async fn missing(&self, look: Look, snapshot: &Snapshot) -> Result<Missing, JournalError> {
         let mut missing = Missing::default();
-        if snapshot.scope == Scope::Direct {
+        if snapshot.scope == Scope::Direct || !snapshot.is_whole {
             return Ok(missing);
         }
         let mut connection = self.journal.pool().acquire().await?;
@@ -64,6 +64,41 @@ impl Directory {
         }
         missing.without(&snapshot.unread);
         Ok(missing)
+    }
+
+    /// Whether all of these are known to be pending.
+    pub async fn know_pending(
+        &self,
+        portal: PortalId,
+        developers: &[DeveloperId],
+        registrations: &[RegistrationId],
+    ) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT NOT EXISTS (
+                SELECT
+                FROM UNNEST($2::uuid[]) AS t (id)
+                WHERE NOT EXISTS (
+                    SELECT
+                    FROM directory_developers d
+                    WHERE d.portal_id = $1 AND d.developer_id = t.id AND d.status = 'pending' AND d.gone_at IS NULL
+                )
+                UNION ALL
+                SELECT
+                FROM UNNEST($3::uuid[]) AS t (id)
+                WHERE NOT EXISTS (
+                    SELECT
+                    FROM directory_registrations r
+                    WHERE r.portal_id = $1 AND r.registration_id = t.id AND r.status = 'pending' AND r.gone_at IS NULL
+                )
+            ) AS "known!"
+            "#,
+            portal.0,
+            &developers.iter().map(|id| id.0).collect::<Vec<_>>(),
+            &registrations.iter().map(|id| id.0).collect::<Vec<_>>(),
+        )
+        .fetch_one(self.journal.pool())
+        .await?)
     }
 
     /// The applications of those registrations of `snapshot` that no look has shown before.

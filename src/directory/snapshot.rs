@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub listed: Missing,
     /// Of what somebody changed, that which was read by its id.
     pub touched: Touched,
+    /// Whether its lists are whole, so that what they lack is missing.
+    pub is_whole: bool,
     /// Whether the look left something for the next one, so that it answers no hint.
     pub is_partial: bool,
     /// What could not be read, and counts neither as there nor as missing.
@@ -79,6 +81,7 @@ impl Snapshot {
             registrations: Vec::new(),
             listed: Missing::default(),
             touched: Touched::default(),
+            is_whole: true,
             is_partial: false,
             unread: Vec::new(),
             is_portal_gone: false,

@@ -23,6 +23,8 @@ const TRIES: u32 = 3;
 pub struct Stored {
     /// Differences found, each an event of the journal now.
     pub differences: usize,
+    /// Whether the look left something for the next one.
+    pub is_partial: bool,
 }
 
 /// A part of a look that is stored in one transaction.
@@ -118,7 +120,10 @@ impl Directory {
             ..slice
         };
         differences += self.store_slice(end).await?;
-        Ok(Stored { differences })
+        Ok(Stored {
+            differences,
+            is_partial: whole.is_partial,
+        })
     }
 
     /// Returns how many differences there were.

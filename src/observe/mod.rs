@@ -8,6 +8,7 @@ mod confirm;
 mod error;
 mod health;
 mod pace;
+mod pending;
 mod quiet;
 mod snapshot;
 mod sweep;
@@ -33,6 +34,7 @@ pub use error::ObserveError;
 pub use health::{Health, PortalHealth};
 pub use snapshot::read;
 
+use pending::Extent;
 use quiet::Quiet;
 
 /// What an [`Observer`] works with.
@@ -149,37 +151,47 @@ impl Observer {
     /// A look that failed counts for none. What it showed and is no news may have been stored; that of
     /// [`ObserveError::PortalGone`] has been.
     pub async fn sweep_once(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
-        let mut stored = self.look(portal, scope).await?;
+        let whole = Extent::Whole;
+        let mut stored = self.look(portal, scope, whole).await?;
         if scope == Scope::Pending {
-            stored.differences += self.look(portal, Scope::Direct).await?.differences;
+            stored.differences += self.look(portal, Scope::Direct, whole).await?.differences;
         }
         Ok(stored)
     }
 
     /// Takes one look: [`Scope::Direct`] is one at what somebody changed.
     #[tracing::instrument(skip_all, fields(portal.id = %portal, scope = scope.as_str()))]
-    async fn look(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
+    async fn look(
+        &self,
+        portal: PortalId,
+        scope: Scope,
+        extent: Extent,
+    ) -> Result<Stored, ObserveError> {
         let parts = self.by_scope.get(&scope).unwrap_or(&self.parts);
         let observer = Self {
             parts: Arc::clone(parts),
             ..self.clone()
         };
-        let outcome = observer.read_and_store(portal, scope).await;
+        let outcome = observer.read_and_store(portal, scope, extent).await;
         let word = if outcome.is_ok() { "ok" } else { "failed" };
         counter!(names::SWEEPS, "scope" => scope.as_str(), "outcome" => word).increment(1);
         outcome.map_err(|error| self.heed(error))
     }
 
-    async fn read_and_store(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
+    async fn read_and_store(
+        &self,
+        portal: PortalId,
+        scope: Scope,
+        extent: Extent,
+    ) -> Result<Stored, ObserveError> {
         let Parts {
             directory, client, ..
         } = &*self.parts;
         let look = directory.begin(portal).await?;
         let read = match scope {
             Scope::All => Box::pin(sweep::sweep(client, directory, look)).await,
-            _ => snapshot::read(client, portal, scope)
-                .await
-                .map_err(ObserveError::from),
+            Scope::Pending => Box::pin(pending::pending(client, directory, portal, extent)).await,
+            Scope::Direct => Ok(Snapshot::empty(portal, scope)),
         };
         let read = match read {
             Err(ObserveError::Api(error)) if error.is_not_found() => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::ObserveConfig;
 use crate::directory::LookState;
+use crate::observe::pending::Extent;
 use crate::observe::turns::Work;
 
 /// A portal is looked at on hints at most this often.
@@ -12,6 +13,8 @@ const HINTED_EVERY: Duration = Duration::from_secs(2);
 const STATE_READ_EVERY: Duration = Duration::from_millis(500);
 /// Between looks at whether everything is due again, which another instance or a command may have seen.
 const SWEEP_STATE_READ_EVERY: Duration = Duration::from_secs(10);
+/// How many times as long as a look at whole lists took it is not repeated.
+const WHOLE_FACTOR: u32 = 10;
 /// Longest wait after a failed look, unless the API asks for a longer one.
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
@@ -51,6 +54,15 @@ pub(super) fn wait(
     }
 }
 
+/// How much of its lists a look at the pending ones reads, where the last one at all of them ended so long ago and took
+/// so long: they may take a tenth of the time at most.
+pub(super) fn extent(whole: Option<(Duration, Duration)>) -> Extent {
+    match whole {
+        Some((since, took)) if since < took * WHOLE_FACTOR => Extent::Newest,
+        _ => Extent::Whole,
+    }
+}
+
 /// How long to wait after so many failures in a row: doubling from a second, or what the API asks
 /// for if that is longer, however long it is.
 pub(super) fn backoff(failures: u32, asked: Option<Duration>) -> Duration {
@@ -70,6 +82,19 @@ mod tests {
             pending_age: age(pending_age),
             all_age: age(all_age),
             ..LookState::default()
+        }
+    }
+
+    #[test]
+    fn lists_that_take_long_are_read_whole_at_times() {
+        let seconds = |seconds: u64| Duration::from_secs(seconds);
+        for (whole, expected) in [
+            (None, Extent::Whole),
+            (Some((seconds(60), seconds(1))), Extent::Whole),
+            (Some((seconds(60), seconds(20))), Extent::Newest),
+            (Some((seconds(200), seconds(20))), Extent::Whole),
+        ] {
+            assert_eq!(extent(whole), expected, "{whole:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::directory::Scope;
+use crate::observe::pending::Extent;
 use crate::observe::{ObserveError, Observer, Parts, pace};
 
 /// A kind of work.
@@ -48,6 +49,8 @@ pub(super) struct Turns {
     work: Work,
     /// When the last look began.
     began: Option<Instant>,
+    /// When the last one at whole lists ended, and how long it took.
+    whole: Option<(Instant, Duration)>,
     /// Failed looks in a row.
     failures: u32,
     /// Whether the token was refused last, so that this is said loudly once.
@@ -61,6 +64,7 @@ impl Turns {
             portal,
             work,
             began: None,
+            whole: None,
             failures: 0,
             refused: false,
         }
@@ -101,8 +105,16 @@ impl Turns {
         if !wait.is_zero() {
             return Ok(wait);
         }
-        self.began = Some(Instant::now());
-        let stored = self.observer.look(self.portal, self.work.scope()).await?;
+        let began = Instant::now();
+        self.began = Some(began);
+        let whole = self.whole.map(|(at, took)| (at.elapsed(), took));
+        let extent = pace::extent(whole);
+        let look = self.observer.look(self.portal, self.work.scope(), extent);
+        let stored = look.await?;
+        // One that left something is not through with them.
+        if extent == Extent::Whole && !stored.is_partial {
+            self.whole = Some((Instant::now(), began.elapsed()));
+        }
         debug!(
             portal.id = %self.portal,
             work = self.work.as_str(),

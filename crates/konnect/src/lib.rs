@@ -15,6 +15,7 @@ mod budget;
 mod client;
 mod error;
 mod models;
+mod newest;
 mod page;
 mod request;
 mod resources;
@@ -44,6 +45,7 @@ pub use models::registration::{
 pub use models::replay::{ReplayJob, ReplayStatus};
 pub use models::team::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember};
 pub use models::webhook::{DeliveryState, Webhook, WebhookStatus, WebhookUpdate};
+pub use newest::NewestFirst;
 pub use page::{Cursor, CursorPage, Identified, Listing, Page, Pages, Unreadable};
 pub use resources::applications::Applications;
 pub use resources::audit_logs::AuditLogs;

@@ -110,7 +110,7 @@ pub struct Listing<T> {
 }
 
 impl<T> Listing<T> {
-    fn of(entries: Vec<Entry<T>>) -> Self {
+    pub(crate) fn of(entries: Vec<Entry<T>>) -> Self {
         let mut listing = Self {
             items: Vec::new(),
             unreadable: Vec::new(),
@@ -233,7 +233,8 @@ where
 }
 
 /// A page of entries that are read each by itself, on its way.
-type Fetched<'a, T> = Pin<Box<dyn Future<Output = Result<Page<Entry<T>>, Error>> + Send + 'a>>;
+pub(crate) type Fetched<'a, T> =
+    Pin<Box<dyn Future<Output = Result<Page<Entry<T>>, Error>> + Send + 'a>>;
 
 /// A list that is read page by page, for whoever need not have all of it at once. What is read while the
 /// list shrinks is read again.

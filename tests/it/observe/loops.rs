@@ -8,7 +8,7 @@ const SOON: Duration = Duration::from_secs(6);
 
 impl World {
     /// Runs the loops while `play` lasts.
-    async fn during<T>(
+    pub(super) async fn during<T>(
         &self,
         parts: Parts,
         play: impl AsyncFnOnce(&usher::observe::Health) -> T,
@@ -23,7 +23,7 @@ impl World {
     }
 
     /// Looks at the pending ones every `pending_every`, at everything whenever it can.
-    fn parts(&self, pending_every: Duration) -> Parts {
+    pub(super) fn parts(&self, pending_every: Duration) -> Parts {
         let portals = vec![self.portal];
         let mut parts = parts(&self.journal, &self.directory, &self.client, portals);
         parts.config.pending_every = pending_every;
@@ -31,7 +31,7 @@ impl World {
         parts
     }
 
-    async fn signed_up(&self) -> usize {
+    pub(super) async fn signed_up(&self) -> usize {
         let names = self.names().await;
         names
             .iter()
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Somebody signs up, and is seen soon.
-    async fn newcomer_is_seen(&self, name: &str) {
+    pub(super) async fn newcomer_is_seen(&self, name: &str) {
         let known = self.signed_up().await;
         self.sign_up(name, DeveloperStatus::Pending).await;
         eventually("the newcomer is seen", SOON, async || {

@@ -3,6 +3,7 @@
 use usher::directory::Touched;
 
 use super::*;
+use crate::support::eventually;
 
 #[sqlx::test(migrator = "usher::journal::MIGRATOR")]
 async fn many_changes_in_a_minute_lead_to_no_look_at_everything(pool: PgPool) {
@@ -105,4 +106,65 @@ async fn what_a_short_look_left_is_read_by_the_next_ones_within_seconds(pool: Pg
     let list = format!("/v3/portals/{}/teams", world.portal);
     let requests = world.emulator.requests();
     assert!(requests.iter().all(|request| request.path != list));
+}
+
+#[sqlx::test(migrator = "usher::journal::MIGRATOR")]
+async fn however_many_wait_newcomers_are_found_in_a_few_calls_and_who_was_answered_in_the_end(
+    pool: PgPool,
+) {
+    let world = World::new(pool).await;
+    let people: Vec<Value> = (0..350)
+        .map(|number| {
+            json!({
+                "portal_id": world.portal, "email": format!("{number}@secret.example"),
+                "full_name": "Somebody", "status": "pending",
+            })
+        })
+        .collect();
+    let seed = json!({ "developers": people });
+    world.emulator.seed(&seed).unwrap();
+    // Lists that take so long that they are not read whole each time.
+    let list = format!("/v3/portals/{}/developers", world.portal);
+    world.emulator.set_faults([Fault {
+        path: list.clone(),
+        latency_ms: 200,
+        ..Fault::default()
+    }]);
+    let mut parts = world.parts(Duration::from_secs(1));
+    parts.config.all_every = Duration::from_hours(1);
+    let pages = || {
+        let requests = world.emulator.requests().into_iter();
+        let of_list = requests.filter(|request| request.path == list);
+        let page = |query: &str| {
+            let mut members = url::form_urlencoded::parse(query.as_bytes());
+            let number = members.find(|(name, _)| name == "page[number]")?.1;
+            number.parse::<u32>().ok()
+        };
+        of_list
+            .filter_map(|request| page(&request.query))
+            .collect::<Vec<_>>()
+    };
+    let play = async |_: &usher::observe::Health| {
+        let whole = async || world.signed_up().await == 350;
+        eventually("all are seen", Duration::from_secs(30), whole).await;
+        // The sweep of the start has read the list as well.
+        let quiet = async || {
+            world.emulator.clear_requests();
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            pages() == [1, 4]
+        };
+        eventually("looks are short", Duration::from_secs(30), quiet).await;
+        world.newcomer_is_seen("ann").await;
+        let answered = world.directory.pending_developers(world.portal).await;
+        let answered = answered.unwrap()[0].id;
+        let developers = world.client.developers(world.portal);
+        let approved = developers.set_status(answered, &DeveloperStatus::Approved);
+        approved.await.unwrap();
+        let is_told = async || {
+            let names = world.names().await;
+            names.iter().any(|name| name == "developer.status_changed")
+        };
+        eventually("who was answered", Duration::from_secs(30), is_told).await;
+    };
+    world.during(parts, play).await;
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::models::developer::{Developer, DeveloperStatus, ListDevelopers, NewDeveloper};
 use crate::models::ids::{DeveloperId, PortalId};
+use crate::newest::NewestFirst;
 use crate::page::{Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
@@ -48,6 +49,15 @@ impl<'a> Developers<'a> {
         Pages::new(LIST, move |number| async move {
             self.page(options, number).await
         })
+    }
+
+    /// Lists all developers that match from the newest page on, without those that cannot be read; none where the API does not
+    /// say how long the list is.
+    pub async fn newest_first(
+        self,
+        options: &'a ListDevelopers,
+    ) -> Result<Option<NewestFirst<'a, Developer>>, Error> {
+        NewestFirst::begin(move |number| async move { self.page(options, number).await }).await
     }
 
     /// Reads one page of the list, from 1.

@@ -8,6 +8,7 @@ use crate::models::ids::{ApplicationId, PortalId, RegistrationId};
 use crate::models::registration::{
     ListRegistrations, NewRegistration, Registration, RegistrationStatus,
 };
+use crate::newest::NewestFirst;
 use crate::page::{Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
 use crate::resources::{SORT, numbered_page};
@@ -53,6 +54,15 @@ impl<'a> Registrations<'a> {
         Pages::new(LIST, move |number| async move {
             self.page(options, number).await
         })
+    }
+
+    /// Lists all registrations that match from the newest page on, without those that cannot be read; none where the API does not
+    /// say how long the list is.
+    pub async fn newest_first(
+        self,
+        options: &'a ListRegistrations,
+    ) -> Result<Option<NewestFirst<'a, Registration>>, Error> {
+        NewestFirst::begin(move |number| async move { self.page(options, number).await }).await
     }
 
     /// Reads one page of the list, from 1.

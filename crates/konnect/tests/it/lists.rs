@@ -197,3 +197,28 @@ async fn reads_a_list_page_by_page_and_again_when_it_shrinks() {
         assert!(list.next().await.unwrap().is_none());
     }
 }
+
+#[tokio::test]
+async fn reads_the_newest_page_first_and_the_first_one_last() {
+    let fake = Fake::start().await;
+    fake.state().developers = (0..7).map(id).collect();
+    let client = fake.client();
+    let options = pages_of(3);
+    let list = client.developers(PORTAL).newest_first(&options).await;
+    let mut list = list.unwrap().unwrap();
+    for expected in [vec![6], vec![3, 4, 5], vec![0, 1, 2]] {
+        assert!(!list.is_whole());
+        let page = list.next().await.unwrap().unwrap();
+        let read: Vec<Uuid> = page.items.iter().map(|developer| developer.id.0).collect();
+        assert_eq!(read, expected.into_iter().map(id).collect::<Vec<_>>());
+    }
+    assert!(list.is_whole());
+    assert!(list.next().await.unwrap().is_none());
+    assert_eq!(fake.asked().len(), 3, "the first page is not read again");
+
+    fake.state().developers.truncate(2);
+    let list = client.developers(PORTAL).newest_first(&options).await;
+    let mut list = list.unwrap().unwrap();
+    assert_eq!(list.next().await.unwrap().unwrap().items.len(), 2);
+    assert!(list.is_whole());
+}

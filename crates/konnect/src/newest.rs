@@ -1,0 +1,59 @@
+//! Lists of which the newest entries are read first.
+
+use std::fmt;
+
+use crate::error::Error;
+use crate::page::{Entry, Fetched, Identified, Listing, Page};
+
+/// A list whose last pages are read first, for whoever knows the earlier ones: lists are sorted by creation, so that
+/// what is new is there.
+pub struct NewestFirst<'a, T: Identified> {
+    fetch: Box<dyn Fn(u32) -> Fetched<'a, T> + Send + Sync + 'a>,
+    /// The first page, which says how long the list is.
+    first: Option<Vec<Entry<T>>>,
+    /// The page to read next; the first one comes last.
+    next: u32,
+}
+
+impl<'a, T: Identified + Send> NewestFirst<'a, T> {
+    /// Reads the first page; none where it does not say how long the list is.
+    pub(crate) async fn begin<F, Fut>(fetch: F) -> Result<Option<Self>, Error>
+    where
+        F: Fn(u32) -> Fut + Send + Sync + 'a,
+        Fut: Future<Output = Result<Page<Entry<T>>, Error>> + Send + 'a,
+    {
+        let Page { items, total } = fetch(1).await?;
+        let Some(total) = total else { return Ok(None) };
+        let size = u64::try_from(items.len()).unwrap_or(u64::MAX).max(1);
+        Ok(Some(Self {
+            fetch: Box::new(move |number| Box::pin(fetch(number))),
+            next: u32::try_from(total.div_ceil(size)).unwrap_or(u32::MAX),
+            first: Some(items),
+        }))
+    }
+
+    /// Reads the page before the last one that was read, without the entries that cannot be read; none after the first
+    /// one of the list.
+    pub async fn next(&mut self) -> Result<Option<Listing<T>>, Error> {
+        if self.next <= 1 {
+            return Ok(self.first.take().map(Listing::of));
+        }
+        let page = (self.fetch)(self.next).await?;
+        self.next -= 1;
+        Ok(Some(Listing::of(page.items)))
+    }
+
+    /// Whether all of the list was read.
+    pub fn is_whole(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
+impl<T: Identified> fmt::Debug for NewestFirst<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NewestFirst")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
