@@ -52,17 +52,12 @@ pub(super) async fn go_on(tx: &mut Connection, done: &[Uuid]) -> Result<(), Jour
         r"
         UPDATE actions
         SET
-            waits_on = waits.what,
-            next_attempt_at = CASE WHEN waits.what IS NULL THEN now() ELSE 'infinity' END
-        FROM actions AS mine
-        CROSS JOIN LATERAL (
-            SELECT CASE
-                WHEN mine.limit_per_hour > 0 AND mine.started_at IS NULL AND mine.deed <> 'park'
-                THEN 'limit'
-            END AS what
-        ) AS waits
-        WHERE actions.id = mine.id AND mine.waits_for = ANY($1) AND mine.state = 'planned'
-            AND mine.waits_on = 'step'
+            waits_on = CASE WHEN limit_per_hour > 0 AND started_at IS NULL AND deed <> 'park' THEN 'limit' END,
+            next_attempt_at = CASE
+                WHEN limit_per_hour > 0 AND started_at IS NULL AND deed <> 'park' THEN 'infinity'
+                ELSE now()
+            END
+        WHERE waits_for = ANY($1) AND state = 'planned' AND waits_on = 'step'
         ",
         done,
     )

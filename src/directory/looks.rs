@@ -49,23 +49,22 @@ impl LookState {
 }
 
 impl Directory {
-    /// Begins a look: to be called before the first read of what will be stored with it.
+    /// Begins a look: to be called before the first read of what will be stored with it. Waits for nobody who stores
+    /// another one.
     pub async fn begin(&self, portal: PortalId) -> Result<Look, JournalError> {
         let row = sqlx::query!(
-            r"
-            INSERT INTO observed_portals (portal_id, looks)
-            VALUES ($1, 1)
-            ON CONFLICT (portal_id) DO UPDATE
-            SET looks = observed_portals.looks + 1
-            RETURNING looks, hints
-            ",
+            r#"
+            SELECT
+                nextval('directory_looks') AS "number!",
+                COALESCE((SELECT hints FROM observed_portals WHERE portal_id = $1), 0) AS "hints!"
+            "#,
             portal.0,
         )
         .fetch_one(self.journal.pool())
         .await?;
         Ok(Look {
             portal_id: portal,
-            number: row.looks,
+            number: row.number,
             hints: row.hints,
         })
     }

@@ -60,7 +60,7 @@ impl Directory {
                 VALUES ($1, 1)
                 ON CONFLICT (portal_id) DO UPDATE
                 SET hints = observed_portals.hints + 1
-                RETURNING looks
+                RETURNING (SELECT last_value FROM directory_looks) AS looks
             )
             INSERT INTO touched_developers (portal_id, developer_id, after_look)
             SELECT $1, $2, looks
@@ -92,7 +92,7 @@ impl Directory {
                 VALUES ($1, 1)
                 ON CONFLICT (portal_id) DO UPDATE
                 SET hints = observed_portals.hints + 1
-                RETURNING looks
+                RETURNING (SELECT last_value FROM directory_looks) AS looks
             ), developers AS (
                 INSERT INTO touched_developers (portal_id, developer_id, after_look)
                 SELECT known.portal_id, known.developer_id, looks
@@ -144,7 +144,7 @@ impl Directory {
                 VALUES ($1, 1)
                 ON CONFLICT (portal_id) DO UPDATE
                 SET hints = observed_portals.hints + 1
-                RETURNING looks
+                RETURNING (SELECT last_value FROM directory_looks) AS looks
             )
             INSERT INTO touched_developers AS touched (portal_id, developer_id, after_look)
             SELECT $1, $2, looks
@@ -191,7 +191,7 @@ impl Directory {
                 VALUES ($1, 1)
                 ON CONFLICT (portal_id) DO UPDATE
                 SET hints = observed_portals.hints + 1
-                RETURNING looks, hints
+                RETURNING hints, (SELECT last_value FROM directory_looks) AS looks
             ), developers AS (
                 INSERT INTO touched_developers (portal_id, developer_id, after_look)
                 SELECT $1, id, looks

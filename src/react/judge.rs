@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use konnect::{DeveloperId, PortalId};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
@@ -24,12 +25,15 @@ use crate::rules::RuleSet;
 
 /// Promises claimed at once: one excerpt a portal, one transaction.
 const AT_ONCE: i64 = 200;
+/// Between looks for what could not be judged.
+const FAILING_EVERY: Duration = Duration::from_secs(1);
 /// The longest wait for another try of what cannot be judged.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
 impl Reactor {
     /// Judges what is promised until `stop` fires.
     pub(super) async fn judge(&self, stop: &CancellationToken) {
+        let mut looked: Option<Instant> = None;
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing promised in between is slept through.
             let promised = self.promised.notified();
@@ -40,7 +44,10 @@ impl Reactor {
             });
             match judged {
                 Ok(0) => {
-                    self.look_for_failing().await;
+                    if looked.is_none_or(|at| at.elapsed() >= FAILING_EVERY) {
+                        looked = Some(Instant::now());
+                        self.look_for_failing().await;
+                    }
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = promised => {}

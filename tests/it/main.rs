@@ -97,6 +97,7 @@ mod reload;
 mod repeats;
 mod replay;
 mod reverify;
+mod rolling;
 mod rules;
 mod rules_check;
 mod searches;

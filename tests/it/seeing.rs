@@ -393,7 +393,7 @@ async fn a_configured_portal_that_is_deleted_stays_named(pool: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_hint_is_answered_while_everything_is_looked_at(pool: PgPool) {
-    const LOOKS: &str = "SELECT looks FROM observed_portals";
+    const LOOKS: &str = "SELECT last_value FROM directory_looks";
     let stage = Stage::new(pool).await;
     let observer = observer(&stage, vec![PORTAL], Duration::from_secs(1));
     let lifecycle = Lifecycle::new();
