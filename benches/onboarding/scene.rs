@@ -127,7 +127,7 @@ impl Scene {
         let wanted = i64::try_from(newcomers)?;
         // Counting costs the database something too.
         let counted = async |condition: &str| {
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
             self.actions(condition).await
         };
         self.until(began, "everybody is decided about", async || {

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::act::calls::{self, Call};
 use crate::act::claim::{Claimed, Note};
-use crate::act::decide::Case;
+use crate::act::decide::{By, Case};
 use crate::act::deeds::{self, Bench, Doing, Outcome};
 use crate::act::end::Ending;
 use crate::act::gather::Gather;
@@ -47,8 +47,10 @@ impl Worker {
         (claimed, case): (&Claimed, Option<&Case>),
         look: Option<Look>,
     ) -> Result<(), Arc<JournalError>> {
+        // A notice whose turn has come tells of what was decided.
+        let case = case.filter(|_| !matches!(claimed.deed, Deed::Notify { .. }));
         let ended = case.and_then(|case| {
-            case.unwanted(claimed, self.queue.clock.now())
+            case.unwanted(claimed, By::AnyRule, self.queue.clock.now())
                 .or_else(|| case.over_subject_limit(claimed, self.limit_per_subject))
         });
         if let Some(ending) = ended {

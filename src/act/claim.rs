@@ -135,7 +135,7 @@ impl Queue {
         hold: Duration,
         at_most: usize,
         kinds: Kinds<'_>,
-        rules: Option<&[String]>,
+        rules: Option<&(Vec<String>, Vec<Option<Uuid>>)>,
     ) -> Result<Vec<Claimed>, JournalError> {
         let since = Instant::now();
         let (kinds, is_among) = match kinds {
@@ -158,8 +158,9 @@ impl Queue {
                 .collect::<Vec<_>>(),
             &kinds.iter().map(|kind| kind.portal_id).collect::<Vec<_>>(),
             is_among,
-            rules,
+            rules.map(|(names, _)| names.as_slice()),
             ALIVE.as_secs_f64(),
+            rules.map(|(_, portals)| portals.as_slice()) as Option<&[Option<Uuid>]>,
         )
         .fetch_all(&mut *tx)
         .await?;

@@ -13,7 +13,12 @@ WITH due AS MATERIALIZED (
             WHERE kind.deed = a.deed AND kind.portal_id = a.portal_id
         )
         AND (
-            $6::text[] IS NULL OR a.rule = ANY($6)
+            $6::text[] IS NULL
+            OR EXISTS (
+                SELECT
+                FROM UNNEST($6::text[], $8::uuid[]) AS mine (rule, portal_id)
+                WHERE mine.rule = a.rule AND (mine.portal_id IS NULL OR mine.portal_id = a.portal_id)
+            )
             OR (
                 a.write_sent_at IS NOT NULL AND NOT EXISTS (
                     SELECT

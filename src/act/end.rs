@@ -52,6 +52,9 @@ pub(super) async fn end(
             waits_on = NULL,
             lease = NULL,
             leased_until = NULL,
+            -- What was not wanted in the end uses up no place.
+            started_at = CASE WHEN ended.state = 'cancelled' AND write_sent_at IS NULL
+                THEN NULL ELSE started_at END,
             revision = revision + 1,
             updated_at = now()
         FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) AS ended (id, state, reason, report)

@@ -87,6 +87,8 @@ impl Enqueued {
 struct Run<'a> {
     chain: &'a NewChain,
     chain_id: Uuid,
+    /// The ids of its steps, in the order in which they take their turn.
+    ids: Vec<Uuid>,
     enqueued: Vec<Enqueued>,
     /// Whether a human decided otherwise before: what follows would wait for ever.
     is_over: bool,
@@ -115,38 +117,32 @@ impl Queue {
         tx: &mut Connection,
         chains: &[NewChain],
     ) -> Result<Vec<Enqueued>, JournalError> {
-        let run = |chain| Run {
-            chain,
-            chain_id: self.ids.next(),
-            enqueued: Vec::new(),
-            is_over: false,
-        };
-        let mut runs: Vec<Run<'_>> = chains.iter().map(run).collect();
+        // Those of one millisecond are in no order yet.
+        let count = chains.iter().map(|chain| chain.steps.len()).sum();
+        let mut ids: Vec<Uuid> = (0..count).map(|_| self.ids.next()).collect();
+        ids.sort_unstable();
+        let mut ids = ids.into_iter();
+        let mut runs = Vec::with_capacity(chains.len());
+        for chain in chains {
+            runs.push(Run {
+                chain,
+                chain_id: self.ids.next(),
+                ids: ids.by_ref().take(chain.steps.len()).collect(),
+                enqueued: Vec::new(),
+                is_over: false,
+            });
+        }
         for wave in waves(chains) {
             let longest = wave.iter().map(|run| runs[*run].chain.steps.len()).max();
             for index in 0..longest.unwrap_or_default() {
                 let rows: Vec<Row<'_>> = wave
                     .iter()
-                    .filter_map(|run| self.row(*run, &runs[*run], index))
+                    .filter_map(|run| row(*run, &runs[*run], index))
                     .collect();
                 self.place(&mut *tx, &rows, &mut runs).await?;
             }
         }
         Ok(runs.into_iter().flat_map(|run| run.enqueued).collect())
-    }
-
-    /// The step of a chain, if it goes on so far.
-    fn row<'a>(&self, place: usize, run: &Run<'a>, index: usize) -> Option<Row<'a>> {
-        let step = run.chain.steps.get(index).filter(|_| !run.is_over)?;
-        Some(Row {
-            id: self.ids.next(),
-            run: place,
-            chain: run.chain,
-            chain_id: run.chain_id,
-            index,
-            step,
-            waits_for: run.enqueued.last().map(|before| before.id()),
-        })
     }
 
     /// Inserts steps of different chains, or finds their twins.
@@ -190,6 +186,20 @@ impl NewChain {
     pub(super) fn doer<'a>(&'a self, step: &'a NewStep) -> &'a str {
         step.owned_by.as_ref().unwrap_or(&self.rule)
     }
+}
+
+/// The step of a chain, if it goes on so far.
+fn row<'a>(place: usize, run: &Run<'a>, index: usize) -> Option<Row<'a>> {
+    let step = run.chain.steps.get(index).filter(|_| !run.is_over)?;
+    Some(Row {
+        id: run.ids[index],
+        run: place,
+        chain: run.chain,
+        chain_id: run.chain_id,
+        index,
+        step,
+        waits_for: run.enqueued.last().map(|before| before.id()),
+    })
 }
 
 /// Chains that can be written side by side, by their places: of those about one target the earlier one comes first.

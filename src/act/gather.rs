@@ -2,13 +2,20 @@
 //! Knows nothing of what it gathers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::journal::JournalError;
 
 /// Most that goes into one transaction.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 128;
+
+/// Where so many came together last, more are about to come.
+const CROWD: usize = 8;
+/// How long they are waited for.
+const GATHER_FOR: Duration = Duration::from_millis(10);
 
 /// What became of one item: why not may be the same for all of them.
 pub(super) type Outcome = Result<bool, Arc<JournalError>>;
@@ -59,7 +66,20 @@ impl<T: Send + Sync> Gathered<T> {
     /// fails for a reason that may lie in one of the items, each is handled alone.
     pub(super) async fn handle(mut self, together: impl Together<Item = T>) {
         let mut asked = Vec::with_capacity(AT_ONCE);
+        let mut last = 0;
         while self.queue.recv_many(&mut asked, AT_ONCE).await > 0 {
+            if last >= CROWD {
+                let more = async {
+                    while asked.len() < AT_ONCE {
+                        let left = AT_ONCE - asked.len();
+                        if self.queue.recv_many(&mut asked, left).await == 0 {
+                            return;
+                        }
+                    }
+                };
+                let _is_full = timeout(GATHER_FOR, more).await;
+            }
+            last = asked.len();
             let (items, answers): (Vec<T>, Vec<_>) = asked.drain(..).unzip();
             let outcomes = match together.handle(&items).await {
                 Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),

@@ -11,7 +11,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::act::claim::Claimed;
-use crate::act::decide::{self, Case, Earlier, Finds, Wanted};
+use crate::act::decide::{self, By, Case, Earlier, Finds, Wanted};
 use crate::act::deeds::{Bench, Outcome, status};
 use crate::act::end::Ending;
 use crate::act::seen::Seen;
@@ -48,11 +48,13 @@ pub(super) async fn cases(
 ) -> Result<Cases, JournalError> {
     let mut by_portal: BTreeMap<Uuid, Vec<(&Claimed, Signal)>> = BTreeMap::new();
     for one in claimed {
-        let is_live = decide::is_live(rules, &one.rule);
+        let is_live = decide::is_live(rules, &one.rule, one.portal_id);
         // What consists of many writes goes on to its end once it has begun.
         let has_begun = one.write_sent && one.deed == Deed::RevokeDeveloper;
         // What may have been written is seen to its end; of a rule that is gone it is not written once more.
-        let is_judged = (is_live || one.write_sent) && !has_begun && is_judged(&one.deed);
+        // Whoever parks something leaves the judgement to a person.
+        let parks = matches!(one.deed, Deed::Park { .. });
+        let is_judged = (is_live || one.write_sent) && !has_begun && !parks;
         if let Some(signal) = one.signal().filter(|_| is_judged) {
             let asked = by_portal.entry(one.portal_id).or_default();
             asked.push((one, signal));
@@ -91,14 +93,14 @@ pub(super) async fn cases(
 
 impl Case {
     /// Why the directory alone says no; none where it says yes, or may be behind.
-    pub(super) fn unwanted(&self, claimed: &Claimed, now: DateTime<Utc>) -> Option<Ending> {
+    pub(super) fn unwanted(&self, claimed: &Claimed, by: By, now: DateTime<Utc>) -> Option<Ending> {
         if self.is_vetoed {
             return Some(Ending::unwanted("somebody said no to it".to_owned(), None));
         }
         if claimed.write_sent || !self.comes_again() {
             return None;
         }
-        let (why, facts) = self.objection(claimed.wanted(), &Seen::default(), now)?;
+        let (why, facts) = self.objection(claimed.wanted(), by, &Seen::default(), now)?;
         Some(Ending::unwanted(why, Some(facts)))
     }
 
@@ -118,11 +120,6 @@ enum Evidence {
     None,
     Event(serde_json::Map<String, Value>),
     Lost,
-}
-
-/// A notice tells of what was decided, and whoever parks something leaves the judgement to a person.
-fn is_judged(deed: &Deed) -> bool {
-    !matches!(deed, Deed::Notify { .. } | Deed::Park { .. })
 }
 
 impl Claimed {
@@ -227,7 +224,12 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
     {
         return Ok(Some(Outcome::Unwanted(why, None)));
     }
-    let objection = case.objection(claimed.wanted(), &seen, bench.queue.clock.now());
+    let objection = case.objection(
+        claimed.wanted(),
+        By::AnyRule,
+        &seen,
+        bench.queue.clock.now(),
+    );
     Ok(objection.map(|(why, facts)| Outcome::Unwanted(why, Some(facts))))
 }
 

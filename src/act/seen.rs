@@ -13,7 +13,7 @@ use crate::directory::{Directory, Look, Scope, Snapshot};
 use crate::journal::JournalError;
 
 /// What attempts saw that is stored in one transaction.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 128;
 
 /// What one attempt saw.
 #[derive(Debug, Clone, Default)]

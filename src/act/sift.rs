@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::act::claim::{Claimed, ClaimedRow};
-use crate::act::decide;
+use crate::act::decide::{self, By};
 use crate::act::end::{Ending, end};
 use crate::act::followers::cancel_followers;
 use crate::act::judge::cases;
@@ -21,18 +21,17 @@ const AT_ONCE: i64 = 500;
 
 impl Queue {
     /// Calls off what is open, was never written and is not wanted by `rules`, with what follows it; says how many.
-    /// It touches nothing of rules that are not live among them. What a person let through is left alone, and so is what
-    /// a rule parked for a person.
+    /// It touches nothing of rules that are not live among them, and nothing that is answered once. What a person let
+    /// through is left alone, and so is what a rule parked for a person.
     pub async fn sift(
         &self,
         directory: &Directory,
         rules: &Arc<RuleSet>,
     ) -> Result<usize, JournalError> {
-        let live: Vec<String> = decide::live(rules).map(|rule| rule.name.clone()).collect();
         let mut after = Uuid::nil();
         let mut count = 0;
         loop {
-            let open = self.not_begun(&live, after).await?;
+            let open = self.not_begun(&decide::live_at(rules), after).await?;
             let Some(last) = open.last() else {
                 return Ok(count);
             };
@@ -40,15 +39,19 @@ impl Queue {
             let cases = cases((self, directory), rules, &open).await?;
             let now = self.clock.now();
             let unwanted = open.iter().filter_map(|one| {
-                let ending = cases.get(&one.id)?.unwanted(one, now)?;
-                Some((one.id, ending))
+                let ending = cases.get(&one.id)?.unwanted(one, By::ItsRule, now)?;
+                Some((one, ending))
             });
             count += self.take_back(unwanted.collect()).await?;
         }
     }
 
     /// What waits for its first attempt or for the next one, or was left to a person for the limit, by ids.
-    async fn not_begun(&self, live: &[String], after: Uuid) -> Result<Vec<Claimed>, JournalError> {
+    async fn not_begun(
+        &self,
+        (rules, portals): &(Vec<String>, Vec<Option<Uuid>>),
+        after: Uuid,
+    ) -> Result<Vec<Claimed>, JournalError> {
         let since = Instant::now();
         let rows = sqlx::query_as!(
             ClaimedRow,
@@ -58,14 +61,30 @@ impl Queue {
                 target_id, application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
                 started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes, outlasted, wanted,
                 EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
-            FROM actions
+            FROM actions a
             WHERE (state = 'planned' OR (state = 'parked' AND started_at IS NULL))
-                AND write_sent_at IS NULL AND rule = ANY($1) AND id > $2
+                AND write_sent_at IS NULL AND id > $3
+                AND EXISTS (
+                    SELECT
+                    FROM UNNEST($1::text[], $2::uuid[]) AS mine (rule, portal_id)
+                    WHERE mine.rule = a.rule AND (mine.portal_id IS NULL OR mine.portal_id = a.portal_id)
+                )
                 AND (started_at IS NULL OR NOT usher_let_through(id, chain_id))
+                -- Of the rest only a person's no is one: it is answered once.
+                AND (
+                    signal IN ('developer.signed_up', 'registration.requested')
+                    OR EXISTS (
+                        SELECT
+                        FROM vetoes v
+                        WHERE v.portal_id = a.portal_id AND v.target_id = a.target_id
+                            AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
+                    )
+                )
             ORDER BY id
-            LIMIT $3
+            LIMIT $4
             "#,
-            live,
+            rules,
+            portals as &[Option<Uuid>],
             after,
             AT_ONCE,
         )
@@ -74,29 +93,32 @@ impl Queue {
         rows.into_iter().map(|row| row.claimed(since)).collect()
     }
 
-    /// Ends what is still as it was.
-    async fn take_back(&self, unwanted: Vec<(Uuid, Ending)>) -> Result<usize, JournalError> {
+    /// Ends what is still as it was: whoever let it start meanwhile, a person or its turn, meant it.
+    async fn take_back(&self, unwanted: Vec<(&Claimed, Ending)>) -> Result<usize, JournalError> {
         if unwanted.is_empty() {
             return Ok(0);
         }
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
+        let found = || unwanted.iter().map(|(one, _)| one);
         let left = sqlx::query_scalar!(
             r"
-            SELECT id
-            FROM actions
-            WHERE id = ANY($1) AND write_sent_at IS NULL
-                AND (state = 'planned' OR (state = 'parked' AND started_at IS NULL))
-            ORDER BY id
-            FOR UPDATE
+            SELECT a.id
+            FROM actions a
+            JOIN UNNEST($1::uuid[], $2::boolean[]) AS found (id, is_admitted) ON found.id = a.id
+            WHERE a.write_sent_at IS NULL AND (a.started_at IS NOT NULL) = found.is_admitted
+                AND (a.state = 'planned' OR (a.state = 'parked' AND a.started_at IS NULL))
+            ORDER BY a.id
+            FOR UPDATE OF a
             ",
-            &unwanted.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            &found().map(|one| one.id).collect::<Vec<_>>(),
+            &found().map(|one| one.is_admitted).collect::<Vec<_>>(),
         )
         .fetch_all(&mut *tx)
         .await?;
-        let mut ended = unwanted;
-        ended.retain(|(id, _)| left.contains(id));
+        let ended = unwanted.into_iter().map(|(one, ending)| (one.id, ending));
+        let ended: Vec<_> = ended.filter(|(id, _)| left.contains(id)).collect();
         let mut told = end(&mut tx, &ended).await?;
         let count = told.len();
         for index in 0..count {

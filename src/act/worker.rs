@@ -34,7 +34,7 @@ use crate::rules::RuleSet;
 /// Actions in hand at the same time, at least: one slow call must not hold up the others.
 const MIN_IN_HAND: usize = 4;
 /// The same, at most: what they note is written together, and more would gain nothing.
-const MAX_IN_HAND: usize = 64;
+const MAX_IN_HAND: usize = 128;
 /// Calls a second that one more action in hand is worth. All those in hand share the rate, and none
 /// of them may wait so long for its turn that what it has read is old.
 const CALLS_PER_HAND: usize = 8;
@@ -276,9 +276,10 @@ impl Worker {
     async fn claim(&self, at_most: usize) -> Result<(Vec<Claimed>, bool), JournalError> {
         let lease = self.timings.lease;
         let rules = self.live_rules();
-        let rules = rules.as_deref();
+        let rules = rules.as_ref();
         let held = self.pause.held();
-        let is_left = self.queue.let_start(rules, &held).await?;
+        let names = rules.map(|(names, _)| names.as_slice());
+        let is_left = self.queue.let_start(names, &held).await?;
         let mut claimed = Vec::new();
         for kind in self.pause.due().into_iter().take(at_most) {
             let one = self
@@ -309,16 +310,16 @@ impl Worker {
         Ok((claimed, is_left))
     }
 
-    /// The rules whose deeds it may do; none means those of all.
-    fn live_rules(&self) -> Option<Vec<String>> {
+    /// The rules whose deeds it may do, and where; none means those of all.
+    fn live_rules(&self) -> Option<(Vec<String>, Vec<Option<Uuid>>)> {
         let rules = self.rules.as_ref()?.borrow();
-        Some(decide::live(&rules).map(|rule| rule.name.clone()).collect())
+        Some(decide::live_at(&rules))
     }
 
     /// Takes what other places are free. A claim costs the same whatever it takes, so that it waits a moment for a
     /// few of them.
     async fn gather_places<'a>(&self, room: &'a Semaphore, places: &mut SemaphorePermit<'a>) {
-        let few = u32::try_from(self.in_hand / 8).unwrap_or(u32::MAX);
+        let few = u32::try_from(self.in_hand / 4).unwrap_or(u32::MAX);
         if places_left(room) < few
             && let Ok(Ok(more)) = timeout(GATHER_FOR, room.acquire_many(few)).await
         {

@@ -1,6 +1,8 @@
 //! Reads an excerpt from the tables: many people with what surrounds them in a handful of queries,
 //! however many they are.
 
+use std::collections::BTreeSet;
+
 use crate::journal::Connection;
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 use uuid::Uuid;
@@ -107,6 +109,39 @@ impl Directory {
         .fetch_all(self.journal.pool())
         .await?;
         Ok(rows.into_iter().map(Registration::from).collect())
+    }
+
+    /// Those of some developers who wait for an answer, themselves or an application of theirs.
+    pub async fn who_waits(
+        &self,
+        portal: PortalId,
+        developers: &[DeveloperId],
+    ) -> Result<BTreeSet<DeveloperId>, JournalError> {
+        let ids = sqlx::query_scalar!(
+            r#"
+            SELECT asked.id AS "id!"
+            FROM UNNEST($2::uuid[]) AS asked (id)
+            -- One by one: the index of those who wait may lead to thousands.
+            CROSS JOIN LATERAL (
+                SELECT status, gone_at
+                FROM directory_developers d
+                WHERE d.portal_id = $1 AND d.developer_id = asked.id
+                LIMIT 1
+            ) AS known
+            WHERE known.status = 'pending' AND known.gone_at IS NULL
+            UNION
+            SELECT a.owner_id
+            FROM directory_applications a
+            JOIN directory_registrations r USING (portal_id, application_id)
+            WHERE portal_id = $1 AND a.owner_type = 'developer' AND a.owner_id = ANY($2)
+                AND r.status = 'pending' AND r.gone_at IS NULL
+            "#,
+            portal.0,
+            &developers.iter().map(|id| id.0).collect::<Vec<_>>(),
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        Ok(ids.into_iter().map(DeveloperId).collect())
     }
 }
 

@@ -1,10 +1,21 @@
 //! Marks what is gone. Rows stay: their revision goes on when an id comes back.
 
-use crate::journal::Connection;
+use uuid::Uuid;
 
-use crate::directory::difference::Gone;
+use crate::directory::difference::{Gone, Write};
 use crate::directory::write::Writing;
-use crate::journal::JournalError;
+use crate::journal::{Connection, JournalError};
+
+impl Gone {
+    fn is_empty(&self) -> bool {
+        self.portal.is_none()
+            && self.developers.is_empty()
+            && self.teams.is_empty()
+            && self.memberships.is_empty()
+            && self.applications.is_empty()
+            && self.registrations.is_empty()
+    }
+}
 
 impl Writing {
     /// Marks everything that `gone` names.
@@ -13,165 +24,74 @@ impl Writing {
         tx: &mut Connection,
         gone: &Gone,
     ) -> Result<(), JournalError> {
-        self.gone_portal(tx, gone).await?;
-        self.gone_developers(tx, gone).await?;
-        self.gone_teams(tx, gone).await?;
-        self.gone_memberships(tx, gone).await?;
-        self.gone_applications(tx, gone).await?;
-        self.gone_registrations(tx, gone).await
-    }
-
-    async fn gone_portal(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
-        let Some(write) = &gone.portal else {
+        if gone.is_empty() {
             return Ok(());
-        };
+        }
+        let portal: Vec<i64> = gone.portal.iter().map(|write| write.revision).collect();
+        let (developers, of_developers) = columns(&gone.developers, |id| id.0);
+        let (teams, of_teams) = columns(&gone.teams, |id| id.0);
+        let (in_teams, of_memberships) = columns(&gone.memberships, |id| id.0.0);
+        let (members, _) = columns(&gone.memberships, |id| id.1.0);
+        let (applications, of_applications) = columns(&gone.applications, |id| id.0);
+        let (registrations, of_registrations) = columns(&gone.registrations, |id| id.0);
         sqlx::query!(
             r"
-            UPDATE directory_portals
-            SET gone_at = $2, look = $3, revision = $4
-            WHERE portal_id = $1
-            ",
-            self.portal.0,
-            self.now,
-            self.look,
-            write.revision,
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn gone_developers(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
-        sqlx::query!(
-            r"
-            UPDATE directory_developers
-            SET gone_at = $2, look = $3, revision = t.revision
-            FROM UNNEST($4::uuid[], $5::bigint[]) AS t (id, revision)
-            WHERE portal_id = $1 AND developer_id = t.id
-            ",
-            self.portal.0,
-            self.now,
-            self.look,
-            &gone.developers.iter().map(|w| w.item.0).collect::<Vec<_>>(),
-            &gone
-                .developers
-                .iter()
-                .map(|w| w.revision)
-                .collect::<Vec<_>>(),
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn gone_teams(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
-        sqlx::query!(
-            r"
-            UPDATE directory_teams
-            SET gone_at = $2, look = $3, revision = t.revision
-            FROM UNNEST($4::uuid[], $5::bigint[]) AS t (id, revision)
-            WHERE portal_id = $1 AND team_id = t.id
-            ",
-            self.portal.0,
-            self.now,
-            self.look,
-            &gone.teams.iter().map(|w| w.item.0).collect::<Vec<_>>(),
-            &gone.teams.iter().map(|w| w.revision).collect::<Vec<_>>(),
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn gone_applications(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
-        sqlx::query!(
-            r"
-            UPDATE directory_applications
-            SET gone_at = $2, look = $3, revision = t.revision
-            FROM UNNEST($4::uuid[], $5::bigint[]) AS t (id, revision)
-            WHERE portal_id = $1 AND application_id = t.id
-            ",
-            self.portal.0,
-            self.now,
-            self.look,
-            &gone
-                .applications
-                .iter()
-                .map(|w| w.item.0)
-                .collect::<Vec<_>>(),
-            &gone
-                .applications
-                .iter()
-                .map(|w| w.revision)
-                .collect::<Vec<_>>(),
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn gone_registrations(
-        self,
-        tx: &mut Connection,
-        gone: &Gone,
-    ) -> Result<(), JournalError> {
-        sqlx::query!(
-            r"
+            WITH portals AS (
+                UPDATE directory_portals
+                SET gone_at = $2, look = $3, revision = t.revision
+                FROM UNNEST($4::bigint[]) AS t (revision)
+                WHERE portal_id = $1
+            ), developers AS (
+                UPDATE directory_developers
+                SET gone_at = $2, look = $3, revision = t.revision
+                FROM UNNEST($5::uuid[], $6::bigint[]) AS t (id, revision)
+                WHERE portal_id = $1 AND developer_id = t.id
+            ), teams AS (
+                UPDATE directory_teams
+                SET gone_at = $2, look = $3, revision = t.revision
+                FROM UNNEST($7::uuid[], $8::bigint[]) AS t (id, revision)
+                WHERE portal_id = $1 AND team_id = t.id
+            ), memberships AS (
+                UPDATE directory_memberships m
+                SET gone_at = $2, look = $3, revision = t.revision
+                FROM UNNEST($9::uuid[], $10::uuid[], $11::bigint[]) AS t (team_id, developer_id, revision)
+                WHERE m.portal_id = $1 AND m.team_id = t.team_id AND m.developer_id = t.developer_id
+            ), applications AS (
+                UPDATE directory_applications
+                SET gone_at = $2, look = $3, revision = t.revision
+                FROM UNNEST($12::uuid[], $13::bigint[]) AS t (id, revision)
+                WHERE portal_id = $1 AND application_id = t.id
+            )
             UPDATE directory_registrations
             SET gone_at = $2, look = $3, revision = t.revision
-            FROM UNNEST($4::uuid[], $5::bigint[]) AS t (id, revision)
+            FROM UNNEST($14::uuid[], $15::bigint[]) AS t (id, revision)
             WHERE portal_id = $1 AND registration_id = t.id
             ",
             self.portal.0,
             self.now,
             self.look,
-            &gone
-                .registrations
-                .iter()
-                .map(|w| w.item.0)
-                .collect::<Vec<_>>(),
-            &gone
-                .registrations
-                .iter()
-                .map(|w| w.revision)
-                .collect::<Vec<_>>(),
+            &portal,
+            &developers,
+            &of_developers,
+            &teams,
+            &of_teams,
+            &in_teams,
+            &members,
+            &of_memberships,
+            &applications,
+            &of_applications,
+            &registrations,
+            &of_registrations,
         )
         .execute(tx)
         .await?;
         Ok(())
     }
+}
 
-    async fn gone_memberships(self, tx: &mut Connection, gone: &Gone) -> Result<(), JournalError> {
-        sqlx::query!(
-            r"
-            UPDATE directory_memberships m
-            SET gone_at = $2, look = $3, revision = t.revision
-            FROM UNNEST($4::uuid[], $5::uuid[], $6::bigint[]) AS t (team_id, developer_id, revision)
-            WHERE m.portal_id = $1
-                AND m.team_id = t.team_id
-                AND m.developer_id = t.developer_id
-            ",
-            self.portal.0,
-            self.now,
-            self.look,
-            &gone
-                .memberships
-                .iter()
-                .map(|w| w.item.0.0)
-                .collect::<Vec<_>>(),
-            &gone
-                .memberships
-                .iter()
-                .map(|w| w.item.1.0)
-                .collect::<Vec<_>>(),
-            &gone
-                .memberships
-                .iter()
-                .map(|w| w.revision)
-                .collect::<Vec<_>>(),
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
+/// Ids and revisions, as two arrays of equal length.
+fn columns<T>(gone: &[Write<T>], id: impl Fn(&T) -> Uuid) -> (Vec<Uuid>, Vec<i64>) {
+    gone.iter()
+        .map(|write| (id(&write.item), write.revision))
+        .unzip()
 }

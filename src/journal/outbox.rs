@@ -73,6 +73,8 @@ pub struct OutboxRow {
     pub last_event_ts: DateTime<Utc>,
     /// When it was received.
     pub created_at: DateTime<Utc>,
+    /// Whether it tells of nothing but what usher did itself.
+    pub is_of_deeds: bool,
 }
 
 impl OutboxRow {
@@ -124,7 +126,7 @@ impl Journal {
         read_in_order(&mut tx).await?;
         let mut rows = sqlx::query_as!(
             OutboxRow,
-            r"
+            r#"
             UPDATE outbox
             SET claimed_until = now() + make_interval(secs => $3)
             -- By where the rows are, so that nothing is looked up twice.
@@ -138,8 +140,14 @@ impl Journal {
                 LIMIT $2
                 FOR UPDATE SKIP LOCKED
             ))
-            RETURNING batch, owed_at, first_event_ts, last_event_ts, created_at
-            ",
+            RETURNING
+                batch, owed_at, first_event_ts, last_event_ts, created_at,
+                EXISTS (
+                    SELECT
+                    FROM batches b
+                    WHERE b.id = outbox.batch AND b.source = 'act'
+                ) AS "is_of_deeds!"
+            "#,
             reader.to_string(),
             limit,
             hold.as_secs_f64(),
@@ -209,14 +217,20 @@ impl Journal {
         read_in_order(&mut tx).await?;
         let rows = sqlx::query_as!(
             OutboxRow,
-            r"
-            SELECT batch, owed_at, first_event_ts, last_event_ts, created_at
+            r#"
+            SELECT
+                batch, owed_at, first_event_ts, last_event_ts, created_at,
+                EXISTS (
+                    SELECT
+                    FROM batches b
+                    WHERE b.id = outbox.batch AND b.source = 'act'
+                ) AS "is_of_deeds!"
             FROM outbox
             WHERE reader = $1
                 AND (claimed_until IS NULL OR claimed_until < now())
             ORDER BY lane DESC, batch
             LIMIT $2
-            ",
+            "#,
             reader.to_string(),
             limit,
         )

@@ -300,6 +300,10 @@ fn newest_requests(
 ) -> BTreeSet<ApplicationId> {
     let registrations = &mut snapshot.registrations;
     registrations.sort_by_key(|read| Reverse(read.created_at));
+    // Of a part of the list the oldest, or the page that ends it would be known before the rest of them are.
+    if !snapshot.is_whole {
+        registrations.reverse();
+    }
     let mut newest = BTreeSet::new();
     for read in registrations.iter() {
         if newest.len() < MAX_PENDING_READS && unseen.contains(&read.application.id) {

@@ -10,6 +10,9 @@ use crate::directory::{Directory, Part, Scope, Snapshot};
 use crate::observe::ObserveError;
 use crate::observe::snapshot::{read, readable};
 
+/// Empty pages in a list that lost some since it said how long it is.
+const MAX_EMPTY: usize = 3;
+
 /// How much of the lists is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -34,7 +37,7 @@ pub(super) async fn pending(
     Ok(read(client, portal, Scope::Pending).await?)
 }
 
-/// Reads the newest; none where a list does not say how long it is.
+/// Reads the newest; none where a list does not say how long it is, or says so wrongly.
 async fn newest(
     client: &Client,
     directory: &Directory,
@@ -49,12 +52,16 @@ async fn newest(
     let Some(mut pages) = registrations.newest_first(&options).await? else {
         return Ok(None);
     };
+    let mut read = Progress::default();
     while let Some(page) = pages.next().await? {
-        let read = readable(page, Part::Registration, &mut snapshot.unread);
-        let ids: Vec<RegistrationId> = read.iter().map(|read| read.id).collect();
-        snapshot.registrations.extend(read);
-        if directory.know_pending(portal, &[], &ids).await? {
-            break;
+        let page = readable(page, Part::Registration, &mut snapshot.unread);
+        let ids: Vec<RegistrationId> = page.iter().map(|read| read.id).collect();
+        snapshot.registrations.extend(page);
+        let is_known = directory.know_pending(portal, &[], &ids).await?;
+        match read.goes_on(ids.len(), is_known) {
+            Next::Page => {}
+            Next::Enough => break,
+            Next::Wrong => return Ok(None),
         }
     }
     snapshot.is_whole = pages.is_whole();
@@ -66,14 +73,74 @@ async fn newest(
     let Some(mut pages) = developers.newest_first(&options).await? else {
         return Ok(None);
     };
+    let mut read = Progress::default();
     while let Some(page) = pages.next().await? {
-        let read = readable(page, Part::Developer, &mut snapshot.unread);
-        let ids: Vec<DeveloperId> = read.iter().map(|read| read.id).collect();
-        snapshot.developers.extend(read);
-        if directory.know_pending(portal, &ids, &[]).await? {
-            break;
+        let page = readable(page, Part::Developer, &mut snapshot.unread);
+        let ids: Vec<DeveloperId> = page.iter().map(|read| read.id).collect();
+        snapshot.developers.extend(page);
+        let is_known = directory.know_pending(portal, &ids, &[]).await?;
+        match read.goes_on(ids.len(), is_known) {
+            Next::Page => {}
+            Next::Enough => break,
+            Next::Wrong => return Ok(None),
         }
     }
     snapshot.is_whole &= pages.is_whole();
     Ok(Some(snapshot))
+}
+
+/// How far a list was read.
+#[derive(Debug, Default)]
+struct Progress {
+    pages: usize,
+    empty: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Page,
+    Enough,
+    Wrong,
+}
+
+impl Progress {
+    /// What comes after a page of so many entries. That the first one is known says nothing, and an empty one, which
+    /// the list has lost meanwhile, nothing either.
+    fn goes_on(&mut self, entries: usize, is_known: bool) -> Next {
+        self.pages += 1;
+        if entries == 0 && self.pages > 1 {
+            self.empty += 1;
+            return if self.empty > MAX_EMPTY {
+                Next::Wrong
+            } else {
+                Next::Page
+            };
+        }
+        if is_known && self.pages > 1 {
+            Next::Enough
+        } else {
+            Next::Page
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Next, Progress};
+
+    #[test]
+    fn goes_on_until_a_page_of_the_end_is_known() {
+        let mut read = Progress::default();
+        for (entries, is_known, next) in [
+            (100, true, Next::Page),
+            (0, true, Next::Page),
+            (7, false, Next::Page),
+            (100, true, Next::Enough),
+        ] {
+            assert_eq!(read.goes_on(entries, is_known), next);
+        }
+        let mut lied_to = Progress::default();
+        let next: Vec<Next> = (0..6).map(|_| lied_to.goes_on(0, true)).collect();
+        assert_eq!(next.last(), Some(&Next::Wrong));
+    }
 }

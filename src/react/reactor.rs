@@ -1,12 +1,13 @@
 //! The loop over the outbox: a batch is read, understood, and struck off in the transaction that promises to
 //! look at what it tells. Decides nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use konnect::{DeveloperId, PortalId};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -331,10 +332,14 @@ impl Reactor {
     /// Passes hints on, and strikes the batch off with a promise to look at everything else that it tells.
     async fn handle(&self, row: &OutboxRow, listened: &Listened) -> Result<(), JournalError> {
         let mut findings = Findings::default();
-        for stored in &self.journal.events_of(row).await? {
-            self.understand(stored, listened, &mut findings);
+        // Own deeds are no news: what they changed is told as a difference.
+        if !row.is_of_deeds {
+            for stored in &self.journal.events_of(row).await? {
+                self.understand(stored, listened, &mut findings);
+            }
         }
         self.give(&findings.hints).await?;
+        self.add_who_waits(&mut findings).await?;
         let mut tx = self.journal.pool().begin().await?;
         if !findings.work.is_empty() {
             self.queue.promise(&mut tx, &findings.work).await?;
@@ -348,6 +353,25 @@ impl Reactor {
             .any(|work| work.matter == Matter::Portal)
         {
             self.everyone.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Promises to look at those of whom something changed who wait for an answer. Of the others there is nothing to
+    /// decide: what changed is in the directory by now.
+    async fn add_who_waits(&self, findings: &mut Findings) -> Result<(), JournalError> {
+        for (portal, touched) in std::mem::take(&mut findings.touched) {
+            let developers: Vec<DeveloperId> = touched.keys().copied().collect();
+            let waiting = self.directory.who_waits(portal, &developers).await?;
+            let touched = touched.into_iter();
+            let waiting = touched.filter(|(developer, _)| waiting.contains(developer));
+            findings
+                .work
+                .extend(waiting.map(|(developer, cause)| NewWork {
+                    portal_id: portal.0,
+                    matter: Matter::Developer(developer.0),
+                    cause,
+                }));
         }
         Ok(())
     }
@@ -383,7 +407,8 @@ impl Reactor {
             return;
         }
         if let Some((portal, developer)) = meaning.touched {
-            promise(portal, Matter::Developer(developer));
+            let touched = findings.touched.entry(PortalId(portal)).or_default();
+            touched.insert(DeveloperId(developer), cause);
         }
         if let Some(portal) = event.portal_uuid().filter(|_| concerns_everyone(&event)) {
             promise(portal, Matter::Portal);
@@ -395,6 +420,8 @@ impl Reactor {
 #[derive(Debug, Default)]
 struct Findings {
     hints: BTreeSet<Hint>,
+    /// Of whom something changed, with the last event that told.
+    touched: BTreeMap<PortalId, BTreeMap<DeveloperId, Uuid>>,
     work: Vec<NewWork>,
 }
 

@@ -5,13 +5,13 @@ use std::fmt;
 use crate::error::Error;
 use crate::page::{Entry, Fetched, Identified, Listing, Page};
 
-/// A list whose last pages are read first, for whoever knows the earlier ones: lists are sorted by creation, so that
-/// what is new is there.
+/// A list whose last pages are read before those in the middle, for whoever knows the earlier ones: lists are sorted by
+/// creation, so that what is new is there. The first page comes before them: only it says how long the list is.
 pub struct NewestFirst<'a, T: Identified> {
     fetch: Box<dyn Fn(u32) -> Fetched<'a, T> + Send + Sync + 'a>,
-    /// The first page, which says how long the list is.
+    /// The first page, until it is handed out.
     first: Option<Vec<Entry<T>>>,
-    /// The page to read next; the first one comes last.
+    /// The page to read next; none is left at 1.
     next: u32,
 }
 
@@ -24,19 +24,26 @@ impl<'a, T: Identified + Send> NewestFirst<'a, T> {
     {
         let Page { items, total } = fetch(1).await?;
         let Some(total) = total else { return Ok(None) };
-        let size = u64::try_from(items.len()).unwrap_or(u64::MAX).max(1);
+        let pages = match u64::try_from(items.len()) {
+            Ok(0) => 1,
+            Ok(size) => u32::try_from(total.div_ceil(size)).unwrap_or(u32::MAX),
+            Err(_) => 1,
+        };
         Ok(Some(Self {
             fetch: Box::new(move |number| Box::pin(fetch(number))),
-            next: u32::try_from(total.div_ceil(size)).unwrap_or(u32::MAX),
+            next: pages,
             first: Some(items),
         }))
     }
 
-    /// Reads the page before the last one that was read, without the entries that cannot be read; none after the first
-    /// one of the list.
+    /// Reads the first page, and then from the last one down to the second, without the entries that cannot be read; none
+    /// when all were read.
     pub async fn next(&mut self) -> Result<Option<Listing<T>>, Error> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(Listing::of(first)));
+        }
         if self.next <= 1 {
-            return Ok(self.first.take().map(Listing::of));
+            return Ok(None);
         }
         let page = (self.fetch)(self.next).await?;
         self.next -= 1;
@@ -45,7 +52,7 @@ impl<'a, T: Identified + Send> NewestFirst<'a, T> {
 
     /// Whether all of the list was read.
     pub fn is_whole(&self) -> bool {
-        self.first.is_none()
+        self.first.is_none() && self.next <= 1
     }
 }
 

@@ -9,6 +9,6 @@ mod plan;
 pub use facts::{Found, Gathered, around, assemble, gather, gather_past};
 pub use finds::{Fate, fates};
 pub(super) use finds::{Finds, not_one, of_status, turned_away};
-pub(super) use once_more::{Case, Earlier, Wanted};
+pub(super) use once_more::{By, Case, Earlier, Wanted};
 pub use own::{Past, is_own};
-pub use plan::{chains, is_live, live};
+pub use plan::{chains, is_live, live, live_at};

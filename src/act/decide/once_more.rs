@@ -45,6 +45,15 @@ pub(in crate::act) struct Earlier {
     pub(in crate::act) is_fresh: bool,
 }
 
+/// Who may want a deed so that it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::act) enum By {
+    /// Any live rule.
+    AnyRule,
+    /// The rule whose deed it is: another one that wants it may have a limit of its own.
+    ItsRule,
+}
+
 /// What is asked about.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::act) struct Wanted<'a> {
@@ -95,6 +104,7 @@ impl Case {
     pub(in crate::act) fn objection(
         &self,
         wanted: Wanted<'_>,
+        by: By,
         seen: &Seen,
         now: DateTime<Utc>,
     ) -> Option<(String, Value)> {
@@ -103,7 +113,7 @@ impl Case {
         refresh(&mut gathered, seen);
         gathered.facts.is_again = true;
         // As it stands: whatever was done meanwhile, the rules ask for it now.
-        if self.wants(wanted, &gathered) {
+        if self.wants(wanted, by, &gathered) {
             return None;
         }
         for earlier in &self.earlier {
@@ -114,19 +124,24 @@ impl Case {
         if wanted.deed.takes_away() && !gathered.is_complete(&self.signal) {
             return None;
         }
-        let wants = self.wants(wanted, &gathered);
+        let wants = self.wants(wanted, by, &gathered);
         (!wants).then(|| (self.reason(wanted.rule, &gathered), gathered.summary()))
     }
 
     /// Whether live rules want a deed by these facts.
-    fn wants(&self, wanted: Wanted<'_>, gathered: &Gathered) -> bool {
-        chains(&self.rules, &self.signal, &[], gathered)
-            .into_iter()
-            .filter(|chain| chain.standing == Standing::Live)
-            .flat_map(|chain| chain.steps)
-            .any(|step| {
-                step.deed.key() == wanted.deed.key() && step.target.id() == wanted.target.id()
+    fn wants(&self, wanted: Wanted<'_>, by: By, gathered: &Gathered) -> bool {
+        let chains = chains(&self.rules, &self.signal, &[], gathered);
+        let mut live = chains
+            .iter()
+            .filter(|chain| chain.standing == Standing::Live);
+        live.any(|chain| {
+            let mut steps = chain.steps.iter();
+            steps.any(|step| {
+                step.deed.key() == wanted.deed.key()
+                    && step.target.id() == wanted.target.id()
+                    && (by == By::AnyRule || chain.doer(step) == wanted.rule)
             })
+        })
     }
 
     /// Why a rule wants nothing, or something else.

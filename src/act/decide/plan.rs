@@ -71,7 +71,25 @@ pub fn live(rules: &RuleSet) -> impl Iterator<Item = &Rule> {
     rules.rules().iter().filter(|rule| rule.mode == Mode::Live)
 }
 
-/// Whether a rule of this name acts.
-pub fn is_live(rules: &RuleSet, name: &str) -> bool {
-    live(rules).any(|rule| rule.name == name)
+/// The rules that act, each with the portal where it does; none means everywhere. Two arrays of equal length.
+pub fn live_at(rules: &RuleSet) -> (Vec<String>, Vec<Option<Uuid>>) {
+    let pairs = live(rules).flat_map(|rule| {
+        let portals = match &rule.portals {
+            None => vec![None],
+            Some(portals) => portals.iter().copied().map(Some).collect(),
+        };
+        portals
+            .into_iter()
+            .map(|portal| (rule.name.clone(), portal))
+    });
+    pairs.unzip()
+}
+
+/// Whether a rule of this name acts at a portal.
+pub fn is_live(rules: &RuleSet, name: &str, portal: Uuid) -> bool {
+    let at = |rule: &Rule| {
+        let portals = rule.portals.as_ref();
+        portals.is_none_or(|portals| portals.contains(&portal))
+    };
+    live(rules).any(|rule| rule.name == name && at(rule))
 }

@@ -96,6 +96,30 @@ async fn the_same_decision_is_enqueued_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]
+async fn the_deeds_of_one_rule_take_their_turn_run_by_run(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let runs: Vec<NewChain> = (0..50_u128)
+        .map(|number| {
+            let mut run = chain(vec![Deed::ApproveDeveloper, join_partners()]);
+            run.signal_key = number.to_string();
+            for step in &mut run.steps {
+                step.target = Target::Developer {
+                    id: Uuid::from_u128(0xb000 + number),
+                };
+            }
+            run
+        })
+        .collect();
+    let mut tx = stage.journal.pool().begin().await.unwrap();
+    let enqueued = stage.queue.enqueue(&mut tx, &runs).await.unwrap();
+    tx.commit().await.unwrap();
+    // As they were decided, so that nobody's second deed waits for everybody's first.
+    let ids: Vec<Uuid> = enqueued.into_iter().map(Enqueued::id).collect();
+    assert_eq!(ids.len(), 100);
+    assert!(ids.is_sorted());
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
 async fn what_came_to_nothing_does_not_block_a_new_decision(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let shadow = NewChain {

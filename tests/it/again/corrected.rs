@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::{PARTNERS, Play, SOON, STRANGERS, ada, reasons};
 use crate::support::eventually;
-use crate::support::stage::{KEVIN, chain, join_partners};
+use crate::support::scene::load;
+use crate::support::stage::{KEVIN, PORTAL, chain, join_partners, quick};
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_corrected_rule_takes_back_what_it_has_not_done(pool: PgPool) {
@@ -160,4 +161,92 @@ async fn what_waits_is_taken_back_when_the_facts_say_no(pool: PgPool) {
     });
     lasts.await;
     assert_eq!(play.in_state(ActionState::Planned).await.len(), 4);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_rule_that_gives_freely_does_not_wait_behind_the_limit_of_another(pool: PgPool) {
+    let play = Play::new(pool, &PARTNERS.replace("2\n", "1\n    on_limit: park\n")).await;
+    let lasts = play.during(play.at_work(async {
+        let parked = [(ActionState::Done, 1), (ActionState::Parked, 4)];
+        play.until("the rest is left to a person", &parked).await;
+        let narrowed = PARTNERS
+            .replace(", gmail.com", "")
+            .replace("2\n", "1\n    on_limit: park\n");
+        let free = format!(
+            "{narrowed}  - name: mailers
+    on: developer.signed_up
+    when: domain(developer.email) == \"gmail.com\"
+    then: [approve_developer]
+    limit_per_hour: 0
+"
+        );
+        play.scene.rules.send_replace(load(&free));
+        let freely = async || {
+            let done = play.in_state(ActionState::Done).await;
+            done.iter()
+                .filter(|action| action.rule == "mailers")
+                .count()
+                >= 3
+        };
+        eventually("the free rule lets them in", SOON, freely).await;
+    }));
+    lasts.await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_a_rule_plans_at_a_portal_where_another_instance_has_it_is_not_touched(pool: PgPool) {
+    let play = Play::new(pool, PARTNERS).await;
+    let stage = play.stage();
+    let here = PARTNERS.replace("    on:", &format!("    portals: [{PORTAL}]\n    on:"));
+    let there = NewChain {
+        portal_id: Uuid::from_u128(0xa9),
+        rule: "partners".to_owned(),
+        facts: json!({
+            "signal": { "at": "2026-11-01T12:00:00Z" },
+            "developer": { "id": KEVIN },
+        }),
+        ..chain(vec![Deed::RejectDeveloper])
+    };
+    stage.enqueue(&there).await;
+    let sifted = stage.queue.sift(&stage.directory, &load(&here)).await;
+    assert_eq!(sifted.unwrap(), 0);
+    let worker = stage
+        .worker(quick())
+        .with_rules(play.scene.rules.subscribe());
+    play.scene.rules.send_replace(load(&here));
+    let stop = CancellationToken::new();
+    let wait = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+    };
+    tokio::join!(worker.run(stop.clone()), wait);
+    assert_eq!(play.in_state(ActionState::Planned).await.len(), 1);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_is_taken_back_gives_its_place_within_the_limit_back(pool: PgPool) {
+    let play = Play::new(pool, PARTNERS).await;
+    let stage = play.stage();
+    let mut let_start = chain(vec![Deed::RejectDeveloper]);
+    let_start.rule = "partners".to_owned();
+    let_start.limit_per_hour = 2;
+    let_start.facts = json!({
+        "signal": { "at": "2026-11-01T12:00:00Z" },
+        "developer": { "id": KEVIN },
+    });
+    stage.enqueue(&let_start).await;
+    sqlx::query("UPDATE actions SET started_at = now(), waits_on = NULL, next_attempt_at = now()")
+        .execute(stage.journal.pool())
+        .await
+        .unwrap();
+    let counted = async || {
+        stage
+            .queue
+            .started_within_the_hour("partners")
+            .await
+            .unwrap()
+    };
+    assert_eq!(counted().await, 1);
+    let sifted = stage.queue.sift(&stage.directory, &load(PARTNERS)).await;
+    assert_eq!((sifted.unwrap(), counted().await), (1, 0));
 }

@@ -290,6 +290,36 @@ impl Account<'_> {
         found
     }
 
+    /// (e) Nothing was done while a person let nothing be done.
+    pub(super) fn unpaused(&self) -> Vec<String> {
+        let by_usher = self.replay.changes.iter().filter(|one| one.by.is_usher());
+        let during = by_usher.filter(|one| self.world.is_paused(one.at));
+        during
+            .map(|one| format!("{}: everything was paused", told(one)))
+            .collect()
+    }
+
+    /// (f) No more deeds of a rule started than its limit allows, but for what a person let through.
+    pub(super) fn over_limits(&self, started: &[Started]) -> Vec<String> {
+        let mut found = Vec::new();
+        for last in started {
+            let Some((limit, since)) = self.world.limit(last.at) else {
+                continue;
+            };
+            let of_hour = started
+                .iter()
+                .filter(|one| since <= one.at && one.at <= last.at);
+            let count = of_hour.count();
+            if count > usize::try_from(limit).unwrap_or(usize::MAX) {
+                let at = last.at.format("%H:%M:%S%.3f");
+                found.push(format!(
+                    "{at}: {count} deeds of the clubs since {since}, of {limit}"
+                ));
+            }
+        }
+        found
+    }
+
     /// What Konnect shows in the end is what was written: the account is whole.
     pub(super) async fn differing(&self, hands: &Hands) -> Vec<String> {
         let mut found = Vec::new();
@@ -409,6 +439,28 @@ fn told(change: &Change) -> String {
         ..
     } = change;
     format!("{at} {place} {by:?} made {thing:?} {value}")
+}
+
+/// When a deed of the clubs took its place within their limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Started {
+    at: DateTime<Utc>,
+}
+
+impl Started {
+    pub(super) async fn all(pool: &PgPool) -> Vec<Self> {
+        let started: Vec<DateTime<Utc>> = sqlx::query_scalar(
+            "SELECT started_at
+             FROM actions
+             WHERE rule = 'clubs' AND deed <> 'park' AND started_at IS NOT NULL AND limit_per_hour > 0
+                 AND NOT usher_let_through(id, chain_id)
+             ORDER BY started_at",
+        )
+        .fetch_all(pool)
+        .await
+        .unwrap();
+        started.into_iter().map(|at| Self { at }).collect()
+    }
 }
 
 /// An action, as the database has it.

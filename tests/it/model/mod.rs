@@ -8,7 +8,9 @@
 //! - (a) nobody has access that no rule and no person gave while they were entitled, and none was taken without reason;
 //! - (b) nobody who is entitled and not vetoed waits, and nobody who left has access;
 //! - (c) no deed was done twice;
-//! - (d) every deed has its reason on record.
+//! - (d) every deed has its reason on record;
+//! - (e) nothing was done while a person let nothing be done;
+//! - (f) no more deeds of a rule started than its limit allows.
 //!
 //! What is tolerated is what is promised to be so: a deed goes by what it read by id in the same attempt (`ATTEMPT`) and
 //! by the rules of its claim (`IN_HAND`); of an instance that is gone others carry out what it planned (`INHERITED`,
@@ -34,7 +36,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
-use crate::model::checks::{Account, Recorded};
+use crate::model::checks::{Account, Recorded, Started};
 use crate::model::hands::Hands;
 use crate::model::replay::Replay;
 use crate::model::walk::Walk;
@@ -164,5 +166,7 @@ async fn check(walk: &Walk) -> Vec<String> {
     found.extend(account.waiting());
     found.extend(account.repeated());
     found.extend(account.unexplained(&record));
+    found.extend(account.unpaused());
+    found.extend(account.over_limits(&Started::all(&walk.hands.pool).await));
     found
 }

@@ -178,6 +178,11 @@ rules:
         )
     }
 
+    /// How many deeds of the clubs may start in an hour; 0 means any number.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Whether a rule acts.
     pub(super) fn is_live(&self, name: Name) -> bool {
         self.modes[name as usize] == "live"

@@ -71,6 +71,7 @@ impl Walk {
     /// Ends all trouble, and gives all instances the same rules.
     pub(super) async fn come_to_rest(&mut self) {
         self.hands.trouble(Vec::new());
+        self.world.resumes(self.hands.clock.now());
         self.hands.queue.resume_all(&operator()).await.unwrap();
         self.rules = self.rules.last();
         if self.instances.is_empty() {
@@ -98,10 +99,12 @@ impl Walk {
     async fn switch(&mut self) {
         let queue = &self.hands.queue;
         if queue.paused().await.unwrap().is_some() {
+            self.world.resumes(self.hands.clock.now());
             queue.resume_all(&operator()).await.unwrap();
             self.tell("ada resumes");
         } else {
             queue.pause_all(&operator()).await.unwrap();
+            self.world.pauses(self.hands.clock.now());
             self.tell("ada pauses");
         }
     }

@@ -72,6 +72,8 @@ pub(super) struct World {
     vetoes: Vec<Veto>,
     let_through: Vec<(Uuid, usize)>,
     pub(super) leavings: Vec<Leaving>,
+    /// When a person let nothing be done.
+    pauses: Vec<(DateTime<Utc>, Option<DateTime<Utc>>)>,
     /// Whose loss of access a person called off.
     pub(super) spared: Vec<Uuid>,
     /// What happened, for whoever reads of a failure.
@@ -99,6 +101,40 @@ impl World {
             regime.until = Some(now);
             regime.is_last = is_last;
         }
+    }
+
+    /// A person lets nothing be done from now on.
+    pub(super) fn pauses(&mut self, now: DateTime<Utc>) {
+        self.pauses.push((now, None));
+    }
+
+    /// And goes on.
+    pub(super) fn resumes(&mut self, now: DateTime<Utc>) {
+        if let Some((_, until)) = self.pauses.last_mut() {
+            until.get_or_insert(now);
+        }
+    }
+
+    /// Whether nothing was to be done, and what was in hand before is over.
+    pub(super) fn is_paused(&self, at: DateTime<Utc>) -> bool {
+        let mut pauses = self.pauses.iter();
+        pauses.any(|(from, until)| *from + IN_HAND < at && until.is_none_or(|until| at < until))
+    }
+
+    /// How many deeds the clubs may start within the walk that goes on to `at`, and since when that is so; none where
+    /// they may start any number.
+    pub(super) fn limit(&self, at: DateTime<Utc>) -> Option<(u32, DateTime<Utc>)> {
+        let ends = |one: &Regime| one.until.map_or(at, |until| until + INHERITED);
+        let free = self
+            .regimes
+            .iter()
+            .filter(|one| one.rules.limit() == 0 && one.from <= at);
+        // What was decided without a limit may be in hand for a while.
+        let since = free.map(ends).max().unwrap_or(DateTime::UNIX_EPOCH) + IN_HAND;
+        let ruling = self.regimes.iter();
+        let ruling = ruling.filter(|one| one.from <= at && ends(one) >= since);
+        let limit = ruling.map(|one| one.rules.limit()).max()?;
+        (limit > 0 && since < at).then_some((limit, since))
     }
 
     /// A person says no from `place` on.

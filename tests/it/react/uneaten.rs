@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use konnect_emulator::Fault;
+use serde_json::json;
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,9 @@ use uuid::Uuid;
 use crate::support::konnect::RULES;
 use crate::support::owed_batches;
 use crate::support::scene::{Scene, eventually, load, login, set_by_hand};
-use crate::support::stage::{KEVIN, PARTNERS, PORTAL, REGISTRATION, chain, fault, quick};
+use crate::support::stage::{
+    FIXTURES, KEVIN, PARTNERS, PORTAL, REGISTRATION, chain, developer, fault, quick,
+};
 
 const GREET: &str = r"
 version: 1
@@ -238,4 +241,54 @@ async fn a_worker_leaves_alone_what_rules_planned_that_it_lacks(pool: PgPool) {
         stop.cancel();
     };
     tokio::join!(play, worker.run(stop.clone()));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_changes_about_people_is_looked_at_where_somebody_waits_for_an_answer(pool: PgPool) {
+    let scene = Scene::new(pool, RULES).await;
+    let [ann, bob] = [Uuid::from_u128(0xb1), Uuid::from_u128(0xb2)];
+    let app = Uuid::from_u128(0xd1);
+    let seed = json!({
+        "developers": [
+            developer(ann, "ann@example.org", "approved"),
+            developer(bob, "bob@example.org", "approved"),
+        ],
+        "applications": [{
+            "id": app, "portal_id": PORTAL, "name": "table", "owner": { "type": "developer", "id": bob },
+        }],
+        "registrations": [{
+            "id": Uuid::from_u128(0xf1), "application_id": app, "api_id": FIXTURES, "status": "pending",
+        }],
+    });
+    scene.stage.emulator.seed(&seed).unwrap();
+    scene.look().await;
+    // What is promised is kept within a moment: this remembers it.
+    let remember = "
+        CREATE TABLE promised (matter text, key text);
+        CREATE FUNCTION note_promise() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN INSERT INTO promised VALUES (NEW.matter, NEW.key); RETURN NEW; END $$;
+        CREATE TRIGGER note_promise BEFORE INSERT ON work FOR EACH ROW EXECUTE FUNCTION note_promise();";
+    let pool = scene.stage.journal.pool();
+    sqlx::raw_sql(remember).execute(pool).await.unwrap();
+    scene.activate().await;
+    let teams = scene.stage.client.teams(PORTAL.into());
+    for member in [ann, bob, KEVIN] {
+        teams
+            .add_member(PARTNERS.into(), member.into())
+            .await
+            .unwrap();
+    }
+    scene
+        .during(async {
+            scene.look().await;
+            scene.settled().await;
+        })
+        .await;
+    let promised = "SELECT DISTINCT key FROM promised WHERE matter = 'developer' ORDER BY key";
+    let promised: Vec<String> = sqlx::query_scalar(promised).fetch_all(pool).await.unwrap();
+    assert_eq!(
+        promised,
+        [KEVIN.to_string(), bob.to_string()],
+        "ann waits for nothing"
+    );
 }

@@ -199,14 +199,14 @@ async fn reads_a_list_page_by_page_and_again_when_it_shrinks() {
 }
 
 #[tokio::test]
-async fn reads_the_newest_page_first_and_the_first_one_last() {
+async fn reads_the_first_page_and_then_the_newest_one_on() {
     let fake = Fake::start().await;
     fake.state().developers = (0..7).map(id).collect();
     let client = fake.client();
     let options = pages_of(3);
     let list = client.developers(PORTAL).newest_first(&options).await;
     let mut list = list.unwrap().unwrap();
-    for expected in [vec![6], vec![3, 4, 5], vec![0, 1, 2]] {
+    for expected in [vec![0, 1, 2], vec![6], vec![3, 4, 5]] {
         assert!(!list.is_whole());
         let page = list.next().await.unwrap().unwrap();
         let read: Vec<Uuid> = page.items.iter().map(|developer| developer.id.0).collect();
