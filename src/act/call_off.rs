@@ -133,7 +133,8 @@ impl RuleHolder {
         let mut called_off = CalledOff::default();
         let is_asked = asked.begins || !asked.dropped.is_empty();
         // All that waits would be read, however much that is.
-        if !is_asked && !(asked.inherits && self.is_somebody_gone().await?) {
+        let inherits = asked.inherits && !is_asked && self.is_somebody_gone().await?;
+        if !is_asked && !inherits {
             return Ok(called_off);
         }
         loop {

@@ -49,7 +49,8 @@ impl Worker {
     ) -> Result<(), Arc<JournalError>> {
         // A notice whose turn has come tells of what was decided.
         let case = case.filter(|_| !matches!(claimed.deed, Deed::Notify { .. }));
-        let ended = case.and_then(|case| {
+        let ended = claimed.vetoed().or_else(|| {
+            let case = case?;
             case.unwanted(claimed, By::AnyRule, self.queue.clock.now())
                 .or_else(|| case.over_subject_limit(claimed, self.limit_per_subject))
         });

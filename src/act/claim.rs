@@ -43,6 +43,8 @@ pub(super) struct Claimed {
     pub(super) outlasted: i32,
     /// How often it was asked for while a worker had it.
     pub(super) wanted: i32,
+    /// Whether a person's no to it holds.
+    pub(super) is_vetoed: bool,
 }
 
 /// The note that a write of an action is about to be sent.
@@ -93,6 +95,7 @@ pub(super) struct ClaimedRow {
     pub(super) trouble: f64,
     pub(super) outlasted: i32,
     pub(super) wanted: i32,
+    pub(super) is_vetoed: bool,
 }
 
 impl ClaimedRow {
@@ -121,6 +124,7 @@ impl ClaimedRow {
             trouble: Duration::try_from_secs_f64(self.trouble).unwrap_or_default(),
             outlasted: self.outlasted,
             wanted: self.wanted,
+            is_vetoed: self.is_vetoed,
         })
     }
 }

@@ -52,4 +52,10 @@ RETURNING
     actions.id, lease AS "lease!", portal_id, rule, spec, target_kind, target_id,
     application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
     started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes,
-    outlasted, wanted, EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
+    outlasted, wanted, EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!",
+    EXISTS (
+        SELECT
+        FROM vetoes v
+        WHERE v.portal_id = actions.portal_id AND v.target_id = actions.target_id
+            AND v.deed_key = actions.deed_key AND v.lifted_at IS NULL
+    ) AS "is_vetoed!"

@@ -190,6 +190,7 @@ impl Queue {
                 if !copy(&mut tx, id, &Copy::of(made, &deed)).await? {
                     return Ok(Intervened::Taken);
                 }
+                vetoes::lift(&mut tx, made, person).await?;
                 successor = Some(made);
                 told.push(end_one(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
             }

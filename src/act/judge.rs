@@ -34,8 +34,6 @@ struct Past {
     earlier: Vec<Earlier>,
     /// Whether a person let it through: that is a decision of its own.
     let_through: bool,
-    /// Whether a person said no to it since.
-    is_vetoed: bool,
     /// Writes to the same target within a day, whichever rules asked for them.
     written_today: i64,
 }
@@ -80,7 +78,6 @@ pub(super) async fn cases(
                 evidence,
                 excerpt: Arc::clone(&excerpt),
                 own: one.is_own(),
-                is_vetoed: past.is_vetoed,
                 written_today: past.written_today,
                 earlier: past.earlier,
                 rules: Arc::clone(rules),
@@ -94,9 +91,6 @@ pub(super) async fn cases(
 impl Case {
     /// Why the directory alone says no; none where it says yes, or may be behind.
     pub(super) fn unwanted(&self, claimed: &Claimed, by: By, now: DateTime<Utc>) -> Option<Ending> {
-        if self.is_vetoed {
-            return Some(Ending::unwanted("somebody said no to it".to_owned(), None));
-        }
         if claimed.write_sent || !self.comes_again() {
             return None;
         }
@@ -123,6 +117,12 @@ enum Evidence {
 }
 
 impl Claimed {
+    /// Why a person's word ends it.
+    pub(super) fn vetoed(&self) -> Option<Ending> {
+        let why = || Ending::unwanted("somebody said no to it".to_owned(), None);
+        self.is_vetoed.then(why)
+    }
+
     fn wanted(&self) -> Wanted<'_> {
         Wanted {
             deed: &self.deed,
@@ -294,7 +294,6 @@ impl Queue {
             let past = pasts.entry(row.action).or_insert_with(|| Past {
                 earlier: Vec::new(),
                 let_through: row.let_through,
-                is_vetoed: row.is_vetoed,
                 written_today: row.written_today,
             });
             let Some(spec) = row.spec else { continue };

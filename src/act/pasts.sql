@@ -1,5 +1,5 @@
 -- What the queue knows of actions that are about to be done: the deeds that were done for the same signal, in the same
--- run of the rule or of another one, whether a person let them through, and whether one said no to them.
+-- run of the rule or of another one, and whether a person let them through.
 WITH RECURSIVE earlier AS (
     SELECT a.id AS action, a.waits_for, 0 AS depth
     FROM actions a
@@ -42,12 +42,6 @@ SELECT
             OR (i.successor = o.origin AND i.verb IN ('approve', 'reject'))
         WHERE o.action = a.id
     ) AS "let_through!",
-    EXISTS (
-        SELECT
-        FROM vetoes v
-        WHERE v.portal_id = a.portal_id AND v.target_id = a.target_id
-            AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
-    ) AS "is_vetoed!",
     (
         SELECT count(*)
         FROM actions written

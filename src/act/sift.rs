@@ -39,8 +39,8 @@ impl Queue {
             let cases = cases((self, directory), rules, &open).await?;
             let now = self.clock.now();
             let unwanted = open.iter().filter_map(|one| {
-                let ending = cases.get(&one.id)?.unwanted(one, By::ItsRule, now)?;
-                Some((one, ending))
+                let unwanted = || cases.get(&one.id)?.unwanted(one, By::ItsRule, now);
+                Some((one, one.vetoed().or_else(unwanted)?))
             });
             count += self.take_back(unwanted.collect()).await?;
         }
@@ -60,8 +60,16 @@ impl Queue {
                 id, '00000000-0000-0000-0000-000000000000'::uuid AS "lease!", portal_id, rule, spec, target_kind,
                 target_id, application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
                 started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes, outlasted, wanted,
-                EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!"
+                EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!", is_vetoed AS "is_vetoed!"
             FROM actions a
+            CROSS JOIN LATERAL (
+                SELECT EXISTS (
+                    SELECT
+                    FROM vetoes v
+                    WHERE v.portal_id = a.portal_id AND v.target_id = a.target_id
+                        AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
+                ) AS is_vetoed
+            ) AS said
             WHERE (state = 'planned' OR (state = 'parked' AND started_at IS NULL))
                 AND write_sent_at IS NULL AND id > $3
                 AND EXISTS (
@@ -71,15 +79,7 @@ impl Queue {
                 )
                 AND (started_at IS NULL OR NOT usher_let_through(id, chain_id))
                 -- Of the rest only a person's no is one: it is answered once.
-                AND (
-                    signal IN ('developer.signed_up', 'registration.requested')
-                    OR EXISTS (
-                        SELECT
-                        FROM vetoes v
-                        WHERE v.portal_id = a.portal_id AND v.target_id = a.target_id
-                            AND v.deed_key = a.deed_key AND v.lifted_at IS NULL
-                    )
-                )
+                AND (is_vetoed OR signal IN ('developer.signed_up', 'registration.requested'))
             ORDER BY id
             LIMIT $4
             "#,

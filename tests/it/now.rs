@@ -366,7 +366,7 @@ async fn while_nobody_can_say_whether_deeds_are_still_wanted_they_wait_and_none_
     let actions = count("SELECT count(*) FROM actions").await;
     let events = count("SELECT count(*) FROM events").await;
     // A claim does not read it, and what is asked about the claimed does.
-    run("ALTER TABLE vetoes RENAME TO hidden").await;
+    run("ALTER TABLE directory_developers RENAME TO hidden").await;
     let worker = scene
         .stage
         .worker(quick())
@@ -387,7 +387,7 @@ async fn while_nobody_can_say_whether_deeds_are_still_wanted_they_wait_and_none_
             count("SELECT count(*) FROM actions WHERE state = 'planned'").await,
             actions
         );
-        run("ALTER TABLE hidden RENAME TO vetoes").await;
+        run("ALTER TABLE hidden RENAME TO directory_developers").await;
         eventually("all is done", SOON, async || {
             count("SELECT count(*) FROM actions WHERE state = 'done'").await == actions
         })

@@ -17,7 +17,9 @@ use uuid::Uuid;
 use crate::support::database::TestDatabase;
 use crate::support::process::{CONSOLE_TOKEN, Installation, settings};
 use crate::support::scene::{Scene, eventually, load};
-use crate::support::stage::{KEVIN, PORTAL, Stage, chain, developer, join_partners};
+use crate::support::stage::{
+    KEVIN, PORTAL, Stage, all_are, chain, developer, join_partners, quick,
+};
 
 const TONY: Uuid = Uuid::from_u128(0xb9);
 
@@ -265,4 +267,31 @@ async fn what_comes_after_a_deed_that_somebody_said_no_to_is_explained_as_not_re
     assert!(approve.but[0].starts_with("ada said no at "), "{approve:?}");
     let not_reached = "it is not reached: approve_developer stands before it";
     assert_eq!(join.but, [not_reached]);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_no_that_is_said_while_a_deed_is_written_down_holds_for_what_is_answered_once(
+    pool: PgPool,
+) {
+    let stage = Stage::new(pool).await;
+    let hired = NewChain {
+        signal: "custom.hired".to_owned(),
+        ..chain(vec![Deed::ApproveDeveloper])
+    };
+    let planned = stage.enqueue(&hired).await[0].id();
+    // Whoever wrote the deed down did not see it yet.
+    let said = "INSERT INTO vetoes (id, portal_id, target_kind, target_id, deed, deed_key, by_whom, action)
+        VALUES ($1, $2, 'developer', $3, 'approve_developer', 'approve_developer', 'ada', $1)";
+    sqlx::query(said)
+        .bind(planned)
+        .bind(PORTAL)
+        .bind(KEVIN)
+        .execute(stage.journal.pool())
+        .await
+        .unwrap();
+    let states = stage
+        .work_until(quick(), all_are(ActionState::Cancelled))
+        .await;
+    assert_eq!(states.len(), 1);
+    assert!(stage.writes().is_empty());
 }

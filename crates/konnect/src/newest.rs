@@ -24,14 +24,12 @@ impl<'a, T: Identified + Send> NewestFirst<'a, T> {
     {
         let Page { items, total } = fetch(1).await?;
         let Some(total) = total else { return Ok(None) };
-        let pages = match u64::try_from(items.len()) {
-            Ok(0) => 1,
-            Ok(size) => u32::try_from(total.div_ceil(size)).unwrap_or(u32::MAX),
-            Err(_) => 1,
-        };
+        let size = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        // An empty first page says that there is no other, whatever it counts.
+        let pages = if size == 0 { 1 } else { total.div_ceil(size) };
         Ok(Some(Self {
             fetch: Box::new(move |number| Box::pin(fetch(number))),
-            next: pages,
+            next: u32::try_from(pages).unwrap_or(u32::MAX),
             first: Some(items),
         }))
     }

@@ -24,8 +24,6 @@ pub(in crate::act) struct Case {
     pub(in crate::act) evidence: Option<Map<String, Value>>,
     /// Whether usher or Konnect itself caused it.
     pub(in crate::act) own: bool,
-    /// Whether a person said no to it since it was decided.
-    pub(in crate::act) is_vetoed: bool,
     /// Writes to the same target within a day.
     pub(in crate::act) written_today: i64,
     /// What the directory said at the claim.
