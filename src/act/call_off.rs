@@ -220,7 +220,7 @@ struct Found {
 }
 
 /// Names and places of rules, as two arrays of equal length.
-fn columns(rules: &[LiveRule]) -> (Vec<String>, Vec<Option<Uuid>>) {
+pub(super) fn columns(rules: &[LiveRule]) -> (Vec<String>, Vec<Option<Uuid>>) {
     let rules = rules.iter();
     rules
         .map(|rule| (rule.name.clone(), rule.portal_id))

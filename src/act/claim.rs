@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::act::call_off::ALIVE;
-use crate::act::{Kind, Queue, Target};
+use crate::act::call_off::{ALIVE, columns};
+use crate::act::{Kind, LiveRule, Queue, Target};
 use crate::journal::JournalError;
 use crate::rules::Deed;
 
@@ -139,9 +139,10 @@ impl Queue {
         hold: Duration,
         at_most: usize,
         kinds: Kinds<'_>,
-        rules: Option<&(Vec<String>, Vec<Option<Uuid>>)>,
+        rules: Option<&[LiveRule]>,
     ) -> Result<Vec<Claimed>, JournalError> {
         let since = Instant::now();
+        let (names, portals) = rules.map(columns).unzip();
         let (kinds, is_among) = match kinds {
             Kinds::Only(kind) => (std::slice::from_ref(kind), true),
             Kinds::AllBut(kinds) => (kinds, false),
@@ -162,9 +163,9 @@ impl Queue {
                 .collect::<Vec<_>>(),
             &kinds.iter().map(|kind| kind.portal_id).collect::<Vec<_>>(),
             is_among,
-            rules.map(|(names, _)| names.as_slice()),
+            names.as_deref(),
             ALIVE.as_secs_f64(),
-            rules.map(|(_, portals)| portals.as_slice()) as Option<&[Option<Uuid>]>,
+            portals.as_deref() as Option<&[Option<Uuid>]>,
         )
         .fetch_all(&mut *tx)
         .await?;

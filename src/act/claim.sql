@@ -22,8 +22,9 @@ WITH due AS MATERIALIZED (
             OR (
                 a.write_sent_at IS NOT NULL AND NOT EXISTS (
                     SELECT
-                    FROM rule_holders h
-                    WHERE a.rule = ANY(h.rules) AND h.stopped_at IS NULL
+                    FROM rule_holders h, UNNEST(h.rules, h.portals) AS theirs (rule, portal_id)
+                    WHERE theirs.rule = a.rule AND (theirs.portal_id IS NULL OR theirs.portal_id = a.portal_id)
+                        AND h.stopped_at IS NULL
                         AND h.renewed_at > now() - make_interval(secs => $7)
                 )
             )

@@ -3,10 +3,11 @@
 
 use uuid::Uuid;
 
+use crate::act::call_off::columns;
 use crate::act::end::{Ending, end};
 use crate::act::enqueue::on_limit;
 use crate::act::told::Told;
-use crate::act::{ActionState, Kind, Queue};
+use crate::act::{ActionState, Kind, LiveRule, Queue};
 use crate::journal::{Connection, JournalError};
 use crate::rules::OnLimit;
 
@@ -36,11 +37,12 @@ impl Queue {
     /// the `held` kinds take up no place. Says whether more is left to be told.
     pub(super) async fn let_start(
         &self,
-        rules: Option<&[String]>,
+        rules: Option<&[LiveRule]>,
         held: &[Kind],
     ) -> Result<bool, JournalError> {
+        let names = rules.map(|rules| columns(rules).0);
         let mut is_left = false;
-        for rule in self.limited(rules).await? {
+        for rule in self.limited(names.as_deref()).await? {
             is_left |= self.let_start_of(&rule, held).await?;
         }
         Ok(is_left)

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::act::Queue;
+use crate::act::call_off::columns;
 use crate::act::claim::{Claimed, ClaimedRow};
 use crate::act::decide::{self, By};
 use crate::act::end::{Ending, end};
 use crate::act::followers::cancel_followers;
 use crate::act::judge::cases;
+use crate::act::{LiveRule, Queue};
 use crate::directory::Directory;
 use crate::journal::JournalError;
 use crate::rules::RuleSet;
@@ -28,10 +29,11 @@ impl Queue {
         directory: &Directory,
         rules: &Arc<RuleSet>,
     ) -> Result<usize, JournalError> {
+        let live = decide::live_at(rules);
         let mut after = Uuid::nil();
         let mut count = 0;
         loop {
-            let open = self.not_begun(&decide::live_at(rules), after).await?;
+            let open = self.not_begun(&live, after).await?;
             let Some(last) = open.last() else {
                 return Ok(count);
             };
@@ -49,10 +51,11 @@ impl Queue {
     /// What waits for its first attempt or for the next one, or was left to a person for the limit, by ids.
     async fn not_begun(
         &self,
-        (rules, portals): &(Vec<String>, Vec<Option<Uuid>>),
+        live: &[LiveRule],
         after: Uuid,
     ) -> Result<Vec<Claimed>, JournalError> {
         let since = Instant::now();
+        let (rules, portals) = columns(live);
         let rows = sqlx::query_as!(
             ClaimedRow,
             r#"
@@ -83,8 +86,8 @@ impl Queue {
             ORDER BY id
             LIMIT $4
             "#,
-            rules,
-            portals as &[Option<Uuid>],
+            &rules,
+            &portals as &[Option<Uuid>],
             after,
             AT_ONCE,
         )

@@ -24,7 +24,7 @@ use crate::act::outcome::Settlement;
 use crate::act::pause::{Forbidden, Pause};
 use crate::act::refusals::Probe;
 use crate::act::seen::testimony;
-use crate::act::{Queue, decide};
+use crate::act::{LiveRule, Queue, decide};
 use crate::config::NotifyConfig;
 use crate::directory::{Directory, Look};
 use crate::journal::JournalError;
@@ -276,10 +276,9 @@ impl Worker {
     async fn claim(&self, at_most: usize) -> Result<(Vec<Claimed>, bool), JournalError> {
         let lease = self.timings.lease;
         let rules = self.live_rules();
-        let rules = rules.as_ref();
+        let rules = rules.as_deref();
         let held = self.pause.held();
-        let names = rules.map(|(names, _)| names.as_slice());
-        let is_left = self.queue.let_start(names, &held).await?;
+        let is_left = self.queue.let_start(rules, &held).await?;
         let mut claimed = Vec::new();
         for kind in self.pause.due().into_iter().take(at_most) {
             let one = self
@@ -311,7 +310,7 @@ impl Worker {
     }
 
     /// The rules whose deeds it may do, and where; none means those of all.
-    fn live_rules(&self) -> Option<(Vec<String>, Vec<Option<Uuid>>)> {
+    fn live_rules(&self) -> Option<Vec<LiveRule>> {
         let rules = self.rules.as_ref()?.borrow();
         Some(decide::live_at(&rules))
     }

@@ -2,8 +2,8 @@
 //! them, by which it is seen who is no longer pending. However many wait, newcomers are found in a few calls.
 
 use konnect::{
-    Client, DeveloperId, DeveloperStatus, ListDevelopers, ListRegistrations, PortalId,
-    RegistrationId, RegistrationStatus,
+    Client, Developer, DeveloperId, DeveloperStatus, Identified, ListDevelopers, ListRegistrations,
+    NewestFirst, PortalId, Registration, RegistrationId, RegistrationStatus,
 };
 
 use crate::directory::{Directory, Part, Scope, Snapshot};
@@ -44,49 +44,76 @@ async fn newest(
     portal: PortalId,
 ) -> Result<Option<Snapshot>, ObserveError> {
     let mut snapshot = Snapshot::empty(portal, Scope::Pending);
-    let options = ListRegistrations {
+    let requests = ListRegistrations {
         status: Some(RegistrationStatus::Pending),
         ..ListRegistrations::default()
     };
-    let registrations = client.registrations(portal);
-    let Some(mut pages) = registrations.newest_first(&options).await? else {
-        return Ok(None);
-    };
-    let mut read = Progress::default();
-    while let Some(page) = pages.next().await? {
-        let page = readable(page, Part::Registration, &mut snapshot.unread);
-        let ids: Vec<RegistrationId> = page.iter().map(|read| read.id).collect();
-        snapshot.registrations.extend(page);
-        let is_known = directory.know_pending(portal, &[], &ids).await?;
-        match read.goes_on(ids.len(), is_known) {
-            Next::Page => {}
-            Next::Enough => break,
-            Next::Wrong => return Ok(None),
-        }
-    }
-    snapshot.is_whole = pages.is_whole();
-    let options = ListDevelopers {
+    let people = ListDevelopers {
         status: Some(DeveloperStatus::Pending),
         ..ListDevelopers::default()
     };
-    let developers = client.developers(portal);
-    let Some(mut pages) = developers.newest_first(&options).await? else {
+    let pages = client.registrations(portal).newest_first(&requests).await?;
+    let Some((registrations, all)) = newest_of(pages, directory, &mut snapshot).await? else {
         return Ok(None);
     };
-    let mut read = Progress::default();
+    let pages = client.developers(portal).newest_first(&people).await?;
+    let Some((developers, too)) = newest_of(pages, directory, &mut snapshot).await? else {
+        return Ok(None);
+    };
+    snapshot.registrations = registrations;
+    snapshot.developers = developers;
+    snapshot.is_whole = all && too;
+    Ok(Some(snapshot))
+}
+
+/// The newest of a list, and whether that is all of it; none as above. What cannot be read is the snapshot's.
+async fn newest_of<T: Waiting>(
+    pages: Option<NewestFirst<'_, T>>,
+    directory: &Directory,
+    snapshot: &mut Snapshot,
+) -> Result<Option<(Vec<T>, bool)>, ObserveError> {
+    let Some(mut pages) = pages else {
+        return Ok(None);
+    };
+    let mut all = Vec::new();
+    let mut progress = Progress::default();
     while let Some(page) = pages.next().await? {
-        let page = readable(page, Part::Developer, &mut snapshot.unread);
-        let ids: Vec<DeveloperId> = page.iter().map(|read| read.id).collect();
-        snapshot.developers.extend(page);
-        let is_known = directory.know_pending(portal, &ids, &[]).await?;
-        match read.goes_on(ids.len(), is_known) {
+        let read = readable(page, T::PART, &mut snapshot.unread);
+        let (developers, registrations) = T::ids(&read);
+        let is_known = directory.know_pending(snapshot.portal_id, &developers, &registrations);
+        let next = progress.goes_on(read.len(), is_known.await?);
+        all.extend(read);
+        match next {
             Next::Page => {}
             Next::Enough => break,
             Next::Wrong => return Ok(None),
         }
     }
-    snapshot.is_whole &= pages.is_whole();
-    Ok(Some(snapshot))
+    Ok(Some((all, pages.is_whole())))
+}
+
+/// Who waits for an answer, or what.
+trait Waiting: Identified + Send + Sized {
+    const PART: Part;
+
+    /// Their ids, as those of developers or of registrations.
+    fn ids(read: &[Self]) -> (Vec<DeveloperId>, Vec<RegistrationId>);
+}
+
+impl Waiting for Developer {
+    const PART: Part = Part::Developer;
+
+    fn ids(read: &[Self]) -> (Vec<DeveloperId>, Vec<RegistrationId>) {
+        (read.iter().map(|one| one.id).collect(), Vec::new())
+    }
+}
+
+impl Waiting for Registration {
+    const PART: Part = Part::Registration;
+
+    fn ids(read: &[Self]) -> (Vec<DeveloperId>, Vec<RegistrationId>) {
+        (Vec::new(), read.iter().map(|one| one.id).collect())
+    }
 }
 
 /// How far a list was read.

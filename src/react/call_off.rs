@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::act::decide::live_at;
 use crate::act::{CallOff, CalledOff, LiveRule};
 use crate::journal::JournalError;
 use crate::lifecycle::pause;
 use crate::react::Reactor;
 use crate::react::reactor::TROUBLE;
-use crate::rules::{Mode, RuleSet};
+use crate::rules::RuleSet;
 
 /// How often this instance says which rules are live with it, and looks for what others left.
 const EVERY: Duration = Duration::from_secs(5);
@@ -104,7 +105,7 @@ impl Reactor {
         // What was decided by the rules of before is written by then, or never will be.
         drop(self.writing.write().await);
         let mut state = self.calling_off.lock().await;
-        let live = live(&self.rules.borrow());
+        let live = live_at(&self.rules.borrow());
         self.announce(&live).await?;
         match &state.live {
             Some(before) if *before != live => {
@@ -151,19 +152,4 @@ fn tell(error: &JournalError) {
         error = error.chain(),
         "could not call off what rules planned that are no longer live, trying again"
     );
-}
-
-fn live(rules: &RuleSet) -> Vec<LiveRule> {
-    let mut live = Vec::new();
-    for rule in rules.rules().iter().filter(|rule| rule.mode == Mode::Live) {
-        let at = |portal_id| LiveRule {
-            name: rule.name.clone(),
-            portal_id,
-        };
-        match &rule.portals {
-            None => live.push(at(None)),
-            Some(portals) => live.extend(portals.iter().map(|id| at(Some(*id)))),
-        }
-    }
-    live
 }

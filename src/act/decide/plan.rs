@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::act::decide::facts::Gathered;
-use crate::act::{NewChain, NewStep, Standing};
+use crate::act::{LiveRule, NewChain, NewStep, Standing};
 use crate::event::Signal;
 use crate::rules::{self, Decision, Mode, Rule, RuleSet};
 
@@ -71,25 +71,26 @@ pub fn live(rules: &RuleSet) -> impl Iterator<Item = &Rule> {
     rules.rules().iter().filter(|rule| rule.mode == Mode::Live)
 }
 
-/// The rules that act, each with the portal where it does; none means everywhere. Two arrays of equal length.
-pub fn live_at(rules: &RuleSet) -> (Vec<String>, Vec<Option<Uuid>>) {
-    let pairs = live(rules).flat_map(|rule| {
-        let portals = match &rule.portals {
-            None => vec![None],
-            Some(portals) => portals.iter().copied().map(Some).collect(),
+/// The rules that act, each with every portal where it does.
+pub fn live_at(rules: &RuleSet) -> Vec<LiveRule> {
+    let mut all = Vec::new();
+    for rule in live(rules) {
+        let at = |portal_id| LiveRule {
+            name: rule.name.clone(),
+            portal_id,
         };
-        portals
-            .into_iter()
-            .map(|portal| (rule.name.clone(), portal))
-    });
-    pairs.unzip()
+        match &rule.portals {
+            None => all.push(at(None)),
+            Some(portals) => all.extend(portals.iter().map(|id| at(Some(*id)))),
+        }
+    }
+    all
 }
 
 /// Whether a rule of this name acts at a portal.
 pub fn is_live(rules: &RuleSet, name: &str, portal: Uuid) -> bool {
-    let at = |rule: &Rule| {
-        let portals = rule.portals.as_ref();
-        portals.is_none_or(|portals| portals.contains(&portal))
-    };
-    live(rules).any(|rule| rule.name == name && at(rule))
+    let is_here = |rule: &LiveRule| rule.portal_id.is_none_or(|id| id == portal);
+    live_at(rules)
+        .iter()
+        .any(|rule| rule.name == name && is_here(rule))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use usher::act::{ActionState, Enqueued, Intervened, NewChain, NewStep, Target, Verb};
+use usher::act::{ActionState, Enqueued, Intervened, LiveRule, NewChain, NewStep, Target, Verb};
 use usher::journal::{EventFilter, MIGRATOR};
 use usher::react::Settings;
 use usher::rules::Deed;
@@ -249,4 +249,32 @@ async fn what_is_taken_back_gives_its_place_within_the_limit_back(pool: PgPool) 
     assert_eq!(counted().await, 1);
     let sifted = stage.queue.sift(&stage.directory, &load(PARTNERS)).await;
     assert_eq!((sifted.unwrap(), counted().await), (1, 0));
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_may_have_been_written_is_seen_to_its_end_where_its_rule_no_longer_is(pool: PgPool) {
+    let play = Play::new(pool, PARTNERS).await;
+    let stage = play.stage();
+    let mut begun = chain(vec![Deed::ApproveDeveloper]);
+    begun.rule = "partners".to_owned();
+    stage.enqueue(&begun).await;
+    sqlx::query("UPDATE actions SET write_sent_at = now(), started_at = now()")
+        .execute(stage.journal.pool())
+        .await
+        .unwrap();
+    // The rule is live still, at another portal.
+    let elsewhere = Uuid::from_u128(0xa9);
+    let there = PARTNERS.replace("    on:", &format!("    portals: [{elsewhere}]\n    on:"));
+    play.scene.rules.send_replace(load(&there));
+    let live = LiveRule {
+        name: "partners".to_owned(),
+        portal_id: Some(elsewhere),
+    };
+    stage.queue.rule_holder().hold(&[live], None).await.unwrap();
+    let ended = async || play.in_state(ActionState::Planned).await.is_empty();
+    // Sooner than whoever has the rule is believed to be gone.
+    let soon = Duration::from_secs(10);
+    play.at_work(eventually("it is seen to its end", soon, ended))
+        .await;
+    assert!(play.in_state(ActionState::Running).await.is_empty());
 }

@@ -14,8 +14,8 @@ use crate::model::rules::{Gift, Name, Rules};
 use crate::model::world::{Entitlement, Person, World};
 use crate::support::konnect::PARTNERS;
 
-/// What usher itself was answered to an approval is as good as a read for 10 s (ADR 32), and an attempt may begin then.
-const FRESH: TimeDelta = TimeDelta::seconds(16);
+/// What usher itself was answered to an approval is as good as a read for 2 s (ADR 32), and an attempt may begin then.
+const FRESH: TimeDelta = TimeDelta::seconds(8);
 
 /// Everything that a check looks at.
 pub(super) struct Account<'a> {

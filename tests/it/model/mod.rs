@@ -14,7 +14,7 @@
 //!
 //! What is tolerated is what is promised to be so: a deed goes by what it read by id in the same attempt (`ATTEMPT`) and
 //! by the rules of its claim (`IN_HAND`); of an instance that is gone others carry out what it planned (`INHERITED`,
-//! ADR 25); an approval is not read again for 10 s (`FRESH`, ADR 32).
+//! ADR 25); an approval is not read again for 2 s (`FRESH`, ADR 32).
 //!
 //! A walk that fails says its seed; `USHER_TEST_SEED` takes the same one again, and `USHER_TEST_ROUNDS` says how many
 //! seeds from there on. What is done is the same then, not when the two instances come to it.
