@@ -27,6 +27,6 @@ pub mod rules;
 pub mod backfill;
 
 // What people see and type.
+pub mod api;
 pub mod app;
 pub mod cli;
-pub mod console;

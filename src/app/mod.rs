@@ -27,11 +27,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::Queue;
+use crate::api::{self, Api, Tokens};
 use crate::app::parts::Parts;
 use crate::app::rules::Reloader;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
-use crate::console::api::{self, Api, Tokens};
 use crate::directory::Directory;
 use crate::http::health::{self, Condition, Health};
 use crate::http::{Bounds, Certificates, Problem, Server, TlsError};

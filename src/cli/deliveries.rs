@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use chrono::SecondsFormat;
 
+use crate::api::render;
 use crate::cli::listing::{Listing, Page, ReceivedArgs};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Output};
 use crate::config::Environment;
-use crate::console::render;
 use crate::journal::{Delivery, DeliveryFilter};
 
 const HEADING: [&str; 9] = [

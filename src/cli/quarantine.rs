@@ -7,13 +7,13 @@ use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
+use crate::api::render;
 use crate::cli::listing::{Listing, Page, ReceivedArgs};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::release::{self, ReleaseArgs};
 use crate::cli::table::{bytes_as_text, field};
 use crate::cli::{CliError, Common, Output};
 use crate::config::Environment;
-use crate::console::render;
 use crate::journal::{QuarantineFilter, Quarantined};
 
 const HEADING: [&str; 5] = ["RECEIVED", "REASON", "BYTES", "ID", "DETAIL"];

@@ -7,11 +7,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::api::render;
 use crate::cli::listing::Listing;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::config::Environment;
-use crate::console::render;
 use crate::journal::{COUNTED, Standing};
 
 const HEADING: [&str; 5] = ["READER", "BATCHES", "OLDEST", "SINCE", "LAST WANTED"];

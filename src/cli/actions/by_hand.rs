@@ -8,12 +8,12 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::act::{Action, Intervened, Person, Queue, Verb};
+use crate::api::{self, render};
 use crate::cli::actions::person::PersonArgs;
 use crate::cli::actions::{FilterArgs, matching, print, told};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, Reader};
 use crate::config::Environment;
-use crate::console::{api, render};
 
 /// Actions that a filter may match; beyond that it is meant to be narrowed.
 const MOST: i64 = 10_000;

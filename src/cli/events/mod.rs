@@ -11,6 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use crate::api::render;
 use crate::cli::listing::{Listing, Page};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::{bytes_as_text, field};
@@ -18,7 +19,6 @@ use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, Output, Reader};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::console::render;
 use crate::event::{EventId, Kind, Verdict};
 use crate::journal::{EventFilter, StoredEvent};
 

@@ -174,10 +174,7 @@ mod tests {
     #[test]
     fn finds_what_left_its_home() {
         for (path, text) in [
-            (
-                "src/console/api/events.rs",
-                "let a = sqlx::query!(\"SELECT 1\");",
-            ),
+            ("src/api/events.rs", "let a = sqlx::query!(\"SELECT 1\");"),
             ("src/react/mod.rs", "use sqlx::PgPool;"),
             ("crates/konnect/src/client.rs", "use sqlx::PgPool;"),
             (

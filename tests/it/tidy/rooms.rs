@@ -11,7 +11,7 @@ const WIRING: [&str; 2] = ["cli", "app"];
 
 /// Each room with what it may import: of the ground floor everything, of the rest what every room
 /// above it may import besides the ground floor. `konnect` is the crate.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("event", &[]),
     ("config", &["event"]),
     ("clock", &["event"]),
@@ -31,12 +31,26 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ),
     ("publish", &["journal"]),
     ("backfill", &["intake", "journal", "konnect"]),
-    ("report", &["directory", "journal"]),
+    ("report", &["act", "directory", "journal"]),
+    (
+        "api",
+        &[
+            "report",
+            "rules",
+            "react",
+            "act",
+            "backfill",
+            "intake",
+            "directory",
+            "journal",
+        ],
+    ),
     (
         "console",
         &[
             "report",
             "rules",
+            "react",
             "act",
             "backfill",
             "intake",

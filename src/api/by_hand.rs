@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::act::{ActionDetail, ActionState, Intervened, Paused, Person, Queue, Verb};
-use crate::console::api::Api;
-use crate::console::api::page::{Parameters, bad_request, journal_problem};
-use crate::console::api::tokens::Caller;
-use crate::console::render;
+use crate::api::Api;
+use crate::api::page::{Parameters, bad_request, journal_problem};
+use crate::api::render;
+use crate::api::tokens::Caller;
 use crate::http::Problem;
 
 /// What may come with a request; an empty body says nothing.

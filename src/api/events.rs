@@ -7,9 +7,9 @@ use chrono::SecondsFormat;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::console::api::Api;
-use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
-use crate::console::render;
+use crate::api::Api;
+use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::api::render;
 use crate::event::{EventId, Kind, Verdict};
 use crate::http::Problem;
 use crate::journal::{EventFilter, Position, StoredEvent};

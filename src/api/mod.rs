@@ -8,6 +8,7 @@ mod events;
 mod page;
 mod quarantine;
 mod readers;
+pub mod render;
 mod tokens;
 mod vetoes;
 

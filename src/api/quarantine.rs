@@ -7,9 +7,9 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::console::api::Api;
-use crate::console::api::page::{Page, Parameters, journal_problem, part};
-use crate::console::render;
+use crate::api::Api;
+use crate::api::page::{Page, Parameters, journal_problem, part};
+use crate::api::render;
 use crate::http::Problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};
 

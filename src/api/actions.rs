@@ -5,8 +5,8 @@ use axum::extract::State;
 use chrono::SecondsFormat;
 
 use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
-use crate::console::api::Api;
-use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::api::Api;
+use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
 use crate::http::Problem;
 use crate::rules::Deed;
 

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::act::Veto;
-use crate::console::api::Api;
-use crate::console::api::by_hand::operator;
-use crate::console::api::page::{Page, Parameters, bad_request, journal_problem, part};
-use crate::console::api::tokens::Caller;
+use crate::api::Api;
+use crate::api::by_hand::operator;
+use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::api::tokens::Caller;
 use crate::http::Problem;
 
 /// What people said no to and did not take back, newest first.

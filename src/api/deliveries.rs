@@ -5,9 +5,9 @@ use axum::extract::State;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
-use crate::console::api::Api;
-use crate::console::api::page::{Page, Parameters, journal_problem, part};
-use crate::console::render;
+use crate::api::Api;
+use crate::api::page::{Page, Parameters, journal_problem, part};
+use crate::api::render;
 use crate::http::Problem;
 use crate::journal::{Delivery, DeliveryFilter, far_future};
 

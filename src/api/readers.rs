@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::Value;
 
-use crate::console::api::Api;
-use crate::console::api::page::{Page, Parameters, journal_problem};
-use crate::console::render;
+use crate::api::Api;
+use crate::api::page::{Page, Parameters, journal_problem};
+use crate::api::render;
 use crate::http::Problem;
 use crate::journal::Standing;
 
