@@ -30,3 +30,4 @@ pub mod backfill;
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod report;

@@ -9,6 +9,7 @@ mod page;
 mod quarantine;
 mod readers;
 pub mod render;
+mod reports;
 mod tokens;
 mod vetoes;
 
@@ -19,6 +20,7 @@ use axum::routing::{get, post};
 use crate::act::Queue;
 use crate::http::Problem;
 use crate::journal::Journal;
+use crate::report::Reports;
 
 pub(crate) use by_hand::refusal;
 pub use tokens::Tokens;
@@ -30,6 +32,8 @@ pub struct Api {
     pub reading: Journal,
     /// What was decided and done, for the same.
     pub listed: Queue,
+    /// What happened, in numbers.
+    pub reports: Reports,
     /// What was decided and done.
     pub actions: Queue,
 }
@@ -43,6 +47,8 @@ pub fn router(api: Api, tokens: Tokens) -> Router {
         .route("/api/v1/quarantine", get(quarantine::list_quarantine))
         .route("/api/v1/quarantine/{id}", get(quarantine::get_quarantine))
         .route("/api/v1/readers", get(readers::list_readers))
+        .route("/api/v1/reports", get(reports::list_reports))
+        .route("/api/v1/reports/{name}", get(reports::get_report))
         .route("/api/v1/vetoes", get(vetoes::list_vetoes))
         .route("/api/v1/vetoes/{id}/lift", post(vetoes::lift_veto))
         .route("/api/v1/actions", get(actions::list_actions))

@@ -42,6 +42,7 @@ use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::{Forwards, PublishError, Published, Publisher};
+use crate::report::Reports;
 use crate::rules::Mistake;
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
@@ -181,6 +182,7 @@ impl App {
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
         let api = Api {
             listed: Queue::new(database.reading().clone(), clock.clone(), ids.clone()),
+            reports: Reports::new(database.reading().clone()),
             reading: database.reading().clone(),
             actions: actions.clone(),
         };

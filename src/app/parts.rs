@@ -27,6 +27,7 @@ use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::observe::{self, Observer};
 use crate::publish::{Forwards, Publisher};
+use crate::report::rollup::Keeper;
 use crate::react::{self, Reactor, Troubles};
 use crate::rules::RuleSet;
 use crate::telemetry::metrics as names;
@@ -107,6 +108,8 @@ impl Parts {
         }
         let backlog = show_backlog(self.journal.clone(), self.clock.clone(), stopping.clone());
         lifecycle.spawn("backlog", backlog);
+        let keeper = Keeper::new(self.journal.clone());
+        lifecycle.spawn("report", keeper.run(stopping.clone()));
         let readers = Readers {
             journal: self.journal.clone(),
             wanted: readers,
@@ -126,6 +129,7 @@ impl Parts {
     /// Who reads the outbox.
     fn readers(&self) -> Vec<ReaderName> {
         let mut readers = self.forwards.readers();
+        readers.push(ReaderName::Report);
         readers.extend(self.publisher.is_some().then_some(ReaderName::Kafka));
         let reacts = self.config.konnect.token.is_some();
         readers.extend(reacts.then_some(ReaderName::React));

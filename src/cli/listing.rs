@@ -60,7 +60,7 @@ impl<R> Page<R> {
 
 /// A list that is being shown.
 pub(super) struct Listing<const N: usize> {
-    table: Table<N>,
+    table: Table,
     output: Output,
 }
 

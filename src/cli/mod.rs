@@ -19,6 +19,7 @@ mod reconcile;
 mod record;
 mod release;
 mod replay;
+mod report;
 mod rules;
 mod serve;
 mod table;
@@ -70,6 +71,8 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     /// Empty what is kept of a person
     Forget(forget::ForgetArgs),
+    /// Ask what happened: funnel, log-ins, who waits, who decided
+    Report(report::ReportArgs),
     /// Check the rules, try them on the past, explain them for a person
     Rules(rules::RulesArgs),
     /// Look at events, newest first
@@ -222,6 +225,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Replay(args) => replay::run(args, &environment).await,
             Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
             Command::Forget(args) => forget::run(args, &environment).await,
+            Command::Report(args) => Box::pin(report::run(args, &environment)).await,
             Command::Rules(args) => Box::pin(rules::run(args, &environment)).await,
             Command::Events(args) => Box::pin(events::run(args, &environment)).await,
             Command::Deliveries(args) => deliveries::run(args, &environment).await,

@@ -10,24 +10,26 @@ const MAX_LETTERS: usize = 64;
 
 /// Rows under a heading, each column as wide as it must be so far.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
-    heading: [&'static str; N],
-    widths: [usize; N],
-    rows: Vec<[String; N]>,
+pub(super) struct Table {
+    heading: Vec<&'static str>,
+    widths: Vec<usize>,
+    rows: Vec<Vec<String>>,
 }
 
-impl<const N: usize> Table<N> {
-    pub(super) fn new(heading: [&'static str; N]) -> Self {
+impl Table {
+    pub(super) fn new(heading: impl Into<Vec<&'static str>>) -> Self {
+        let heading = heading.into();
         Self {
+            widths: heading.iter().map(|name| name.len()).collect(),
             heading,
-            widths: heading.map(str::len),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row; any text may be in it.
-    pub(super) fn push(&mut self, row: [String; N]) {
-        let row = row.map(|cell| plain(&cell));
+    pub(super) fn push(&mut self, row: impl Into<Vec<String>>) {
+        let row: Vec<String> = row.into();
+        let row: Vec<String> = row.iter().map(|cell| plain(cell)).collect();
         for (width, cell) in self.widths.iter_mut().zip(&row) {
             *width = (*width).max(cell.chars().count().min(MAX_LETTERS));
         }
@@ -36,7 +38,8 @@ impl<const N: usize> Table<N> {
 
     /// The heading as a line.
     pub(super) fn heading(&self) -> String {
-        self.line(&self.heading.map(str::to_owned))
+        let heading: Vec<String> = self.heading.iter().map(|&name| name.to_owned()).collect();
+        self.line(&heading)
     }
 
     /// The rows added since the last call, as lines.
@@ -45,10 +48,10 @@ impl<const N: usize> Table<N> {
         rows.iter().map(|row| self.line(row)).collect()
     }
 
-    fn line(&self, row: &[String; N]) -> String {
+    fn line(&self, row: &[String]) -> String {
         let mut line = String::new();
-        for (index, (cell, width)) in row.iter().zip(self.widths).enumerate() {
-            if index + 1 == N {
+        for (index, (cell, &width)) in row.iter().zip(&self.widths).enumerate() {
+            if index + 1 == row.len() {
                 line.push_str(cell);
                 break;
             }

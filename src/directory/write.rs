@@ -101,7 +101,13 @@ impl Writing {
                 look = EXCLUDED.look,
                 revision = EXCLUDED.revision,
                 last_seen_at = EXCLUDED.last_seen_at,
-                gone_at = NULL
+                gone_at = NULL,
+                approved_at = COALESCE(
+                    directory_developers.approved_at,
+                    CASE WHEN EXCLUDED.status = 'approved'
+                        AND directory_developers.status <> 'approved'
+                    THEN EXCLUDED.last_seen_at END
+                )
             ",
             self.portal.0,
             self.look,
@@ -322,7 +328,13 @@ impl Writing {
                 look = EXCLUDED.look,
                 revision = EXCLUDED.revision,
                 last_seen_at = EXCLUDED.last_seen_at,
-                gone_at = NULL
+                gone_at = NULL,
+                approved_at = COALESCE(
+                    directory_registrations.approved_at,
+                    CASE WHEN EXCLUDED.status = 'approved'
+                        AND directory_registrations.status <> 'approved'
+                    THEN EXCLUDED.last_seen_at END
+                )
             ",
             self.portal.0,
             self.look,

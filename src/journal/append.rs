@@ -15,7 +15,9 @@ use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
 use crate::journal::insert::{Written, insert, insert_by_halves, insert_new};
 use crate::journal::repeats::{self, Held};
 use crate::journal::row::{Key, Row, Rows, rows};
-use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months};
+use crate::journal::{
+    Connection, Journal, JournalError, RequestRecord, closed_months, recounts,
+};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.
@@ -251,6 +253,9 @@ async fn write(
     let known = known.filter_map(|(row, outcome)| (*outcome == Written::Known).then_some(row));
     let repeated: Vec<&Row<'_>> = known.chain(&rows.held).collect();
     repeats::count(tx, &repeated).await?;
+    let stronger = fresh.iter().zip(&written);
+    let stronger = stronger.filter(|(_, outcome)| **outcome == Written::Strengthened);
+    recounts::note(tx, stronger.map(|(row, _)| row.key.0)).await?;
     let refused = refused(fresh, &written);
     write_quarantine(tx, batch, &refused).await?;
 

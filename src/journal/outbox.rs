@@ -27,15 +27,17 @@ pub enum ReaderName {
     React,
     /// Sends entries on to one endpoint, told by a hash of where it is.
     Forward(u64),
+    /// Counts events for reports.
+    Report,
 }
 
 impl ReaderName {
     /// From when on batches are owed to it where it begins at `now`: Kafka gets everything that is
-    /// stored; reactions and other endpoints are for what happens from now on.
+    /// stored; reactions and other endpoints are for what happens from now on, and what counts reads the past by itself.
     pub fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Kafka => DateTime::UNIX_EPOCH,
-            Self::React | Self::Forward(_) => now,
+            Self::React | Self::Forward(_) | Self::Report => now,
         }
     }
 }
@@ -47,6 +49,7 @@ impl fmt::Display for ReaderName {
             Self::Kafka => f.write_str("kafka"),
             Self::React => f.write_str("react"),
             Self::Forward(hash) => write!(f, "forward-{hash:016x}"),
+            Self::Report => f.write_str("report"),
         }
     }
 }
@@ -297,28 +300,28 @@ impl Journal {
 }
 
 /// Strikes finished batches off inside the caller's transaction, together with what was made of
-/// them.
+/// them; answers which were owed as they were read.
 pub async fn finish_in(
     connection: &mut Connection,
     reader: ReaderName,
     done: &[Owed],
-) -> Result<(), JournalError> {
+) -> Result<Vec<Uuid>, JournalError> {
     plan_anew(&mut *connection).await?;
-    sqlx::query!(
+    Ok(sqlx::query_scalar!(
         r"
         DELETE FROM outbox
         USING UNNEST($2::uuid[], $3::timestamptz[]) AS done (batch, owed_at)
         WHERE outbox.reader = $1
             AND outbox.batch = done.batch
             AND outbox.owed_at = done.owed_at
+        RETURNING outbox.batch
         ",
         reader.to_string(),
         &done.iter().map(|done| done.batch).collect::<Vec<_>>(),
         &done.iter().map(|done| done.owed_at).collect::<Vec<_>>(),
     )
-    .execute(connection)
-    .await?;
-    Ok(())
+    .fetch_all(connection)
+    .await?)
 }
 
 /// Has what follows in the transaction planned for the outbox as it is: a plan that suited a short one is kept else.

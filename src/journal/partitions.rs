@@ -13,7 +13,7 @@ use crate::journal::{Connection, Pool, Transaction};
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use tracing::info;
 
-use crate::journal::{JournalError, LONG_STATEMENT};
+use crate::journal::{JournalError, LONG_STATEMENT, recounts};
 
 /// First and last year with partitions by month; what lies outside shares one on either side, so
 /// that forged dates cannot make more than these.
@@ -267,9 +267,15 @@ pub(super) async fn drop_detached(
     connection: &mut Connection,
     range: Range,
 ) -> Result<bool, JournalError> {
-    let mut tx = alone(connection).await?;
+    let mut tx = connection.begin().await?;
+    // First of the two: whoever makes partitions must not wait for who counts.
+    recounts::count_alone(&mut tx).await?;
+    lock(&mut tx).await?;
     if standing(&mut tx, range).await? != Standing::Apart {
         return Ok(false);
+    }
+    if let Some((start, end)) = range.month() {
+        recounts::outlive(&mut tx, start, end).await?;
     }
     run(&mut tx, "SET LOCAL lock_timeout = '1s'".to_owned()).await?;
     run(&mut tx, format!("DROP TABLE {}", range.table())).await?;
@@ -280,10 +286,23 @@ pub(super) async fn drop_detached(
 /// A transaction that is the only one to make or drop partitions.
 async fn alone(connection: &mut Connection) -> Result<Transaction<'_>, JournalError> {
     let mut tx = connection.begin().await?;
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
-        .execute(&mut *tx)
-        .await?;
+    lock(&mut tx).await?;
     Ok(tx)
+}
+
+async fn lock(tx: &mut Connection) -> Result<(), JournalError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Whether events of `time` are in the record: not where their month is being dropped, or was.
+pub(super) async fn is_attached(
+    connection: &mut Connection,
+    time: DateTime<Utc>,
+) -> Result<bool, JournalError> {
+    Ok(standing(connection, Range::of(time)).await? == Standing::Attached)
 }
 
 /// Runs one statement of DDL.

@@ -24,6 +24,7 @@ impl Unsendable {
         let tag = match reader {
             ReaderName::Kafka => 1,
             ReaderName::React => 2,
+            ReaderName::Report => 3,
             ReaderName::Forward(hash) => u128::from(hash),
         };
         Uuid::from_u128(self.event.id.as_uuid().as_u128() ^ tag)

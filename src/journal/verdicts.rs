@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::events::EventRow;
-use crate::journal::{Journal, JournalError, Position, Quarantined, StoredEvent};
+use crate::journal::{Journal, JournalError, Position, Quarantined, StoredEvent, recounts};
 
 /// Bytes of entries in one slice, whatever their number: each may be as long as a line may be.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
@@ -244,6 +244,9 @@ impl Journal {
         .execute(&mut *tx)
         .await?
         .rows_affected();
+        if written > 0 {
+            recounts::note(&mut tx, verdicts.iter().map(|new| new.event_ts)).await?;
+        }
         let grew = |new: &NewVerdict| new.to.strength() > new.from.strength();
         if written > 0 && verdicts.iter().any(grew) {
             sqlx::query!(

@@ -30,6 +30,7 @@ const HOMES: [Home; 6] = [
             "src/journal/",
             "src/directory/",
             "src/act/",
+            "src/report/",
             "/store.rs",
             "/store/",
         ],

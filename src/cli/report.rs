@@ -1,0 +1,207 @@
+//! `usher report`: what happened, as a table, JSON or CSV; and counting it all anew.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use chrono::SecondsFormat;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::cli::record::{Record, or_stopped};
+use crate::cli::table::Table;
+use crate::cli::times::{Moment, ends};
+use crate::cli::{CliError, Common, Output, Reader, counted};
+use crate::clock::Clock;
+use crate::config::Environment;
+use crate::report::rollup::Rebuild;
+use crate::report::{
+    Answer, By, MOST_ROWS, Question, ReportError, ReportName, Reports, Row, csv,
+};
+
+/// Whoever waits hears something at least this often.
+const REMIND_EVERY: Duration = Duration::from_secs(2);
+
+/// Arguments of `usher report`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = listed())]
+pub(super) struct ReportArgs {
+    #[command(subcommand)]
+    command: Option<ReportCommand>,
+    #[command(flatten)]
+    ask: AskArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum ReportCommand {
+    /// Count all events anew
+    Rebuild(RebuildArgs),
+}
+
+#[derive(Debug, Args)]
+struct AskArgs {
+    /// Which one
+    #[arg(value_name = "NAME", value_parser = names(), required = true)]
+    name: Option<ReportName>,
+    /// Only this portal
+    #[arg(long, value_name = "ID")]
+    portal: Option<Uuid>,
+    /// From this time on: RFC 3339, or how long ago (7d)
+    #[arg(long, value_name = "T")]
+    from: Option<Moment>,
+    /// Before this time: RFC 3339, or how long ago (1h)
+    #[arg(long, value_name = "T")]
+    to: Option<Moment>,
+    /// What a row stands for
+    #[arg(long, value_name = "UNIT", value_parser = units())]
+    by: Option<By>,
+    /// For at least so many days
+    #[arg(long, value_name = "N")]
+    days: Option<u32>,
+    /// Days that each person has, counted from when they came
+    #[arg(long, value_name = "DAYS")]
+    within: Option<u32>,
+    /// About this developer
+    #[arg(long, value_name = "ID")]
+    developer: Option<Uuid>,
+    /// About this application
+    #[arg(long, value_name = "ID")]
+    application: Option<Uuid>,
+    /// Print CSV
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct RebuildArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(args: ReportArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    match args.command {
+        Some(ReportCommand::Rebuild(args)) => rebuild(args, environment).await,
+        None => ask(args.ask, environment).await,
+    }
+}
+
+async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let (from, to) = ends(args.from, args.to, Clock::system().now())?;
+    let name = args.name.ok_or_else(|| CliError::Usage(listed()))?;
+    let question = Question {
+        portal: args.portal,
+        from,
+        to,
+        by: args.by,
+        days: args.days,
+        within: args.within,
+        developer: args.developer,
+        application: args.application,
+    };
+    question
+        .check_for(name)
+        .map_err(|error| CliError::Usage(error.tell(|parameter| parameter.flag())))?;
+    let record = Record::open(&args.common, environment).await?;
+    let reports = Reports::new(record.journal().clone());
+    let asked = async {
+        match reports.ask(name, &question).await {
+            Ok(answer) => Ok(answer),
+            Err(ReportError::Question(error)) => Err(CliError::Usage(
+                error.tell(|parameter| parameter.flag()),
+            )),
+            Err(ReportError::Journal(error)) => {
+                Err(CliError::Failed(anyhow!(error).context("could not ask")))
+            }
+        }
+    };
+    let answer = or_stopped(record.finish(asked).await?)?;
+    if answer.is_cut {
+        Output::progress(&format!(
+            "there are more than {MOST_ROWS} rows, and the rest is left out: ask for a shorter time or one portal"
+        ));
+    }
+    if args.csv {
+        Output::text(csv(&answer).trim_end())?;
+    } else {
+        show(&answer, Output::new(args.common.json))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(answer: &Answer, output: Output) -> Result<(), CliError> {
+    let names = || answer.columns.iter().map(|column| column.name);
+    let mut table = Table::new(names().collect::<Vec<_>>());
+    for row in &answer.rows {
+        if output.is_json() {
+            if output.data("", row)? == Reader::Gone {
+                return Ok(());
+            }
+        } else {
+            table.push(names().map(|name| cell(row, name)).collect::<Vec<_>>());
+        }
+    }
+    output.table(&mut table)?;
+    Ok(())
+}
+
+fn cell(row: &Row, name: &str) -> String {
+    match row.get(name) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => {
+            let items = items.iter().map(|item| item.as_str().unwrap_or_default());
+            items.collect::<Vec<_>>().join(" ")
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+async fn rebuild(args: RebuildArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let record = Record::open(&args.common, environment).await?;
+    let journal = record.journal().clone();
+    let work = async {
+        let could_not = "could not count";
+        let mut rebuild = Rebuild::begin(&journal).await.context(could_not)?;
+        let began = Instant::now();
+        let mut told = began;
+        loop {
+            let so_far = rebuild.next().await.context(could_not)?;
+            let Some(to) = so_far.to else {
+                return Ok((so_far.events, began.elapsed()));
+            };
+            if told.elapsed() > REMIND_EVERY {
+                told = Instant::now();
+                let to = to.to_rfc3339_opts(SecondsFormat::Secs, true);
+                Output::progress(&format!("counted {} events, up to {to}", so_far.events));
+            }
+        }
+    };
+    let (events, took) = or_stopped(record.finish(work).await?)?;
+    let seconds = took.as_secs_f64();
+    Output::new(args.common.json).data(
+        &format!("{} counted anew in {seconds:.1} s", counted(events, "event")),
+        &json!({ "events": events, "seconds": seconds }),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The reports with what each answers.
+fn listed() -> String {
+    let lines = ReportName::ALL
+        .iter()
+        .map(|name| format!("  {:<20}{}", name.as_str(), name.about()));
+    format!("Reports:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn names() -> impl TypedValueParser<Value = ReportName> {
+    let words = ReportName::ALL.iter().map(|name| name.as_str());
+    PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(|word| word.parse::<ReportName>())
+}
+
+fn units() -> impl TypedValueParser<Value = By> {
+    PossibleValuesParser::new(By::ALL.map(By::as_str)).try_map(|word| word.parse::<By>())
+}

@@ -1,0 +1,80 @@
+//! What the record owes to whoever counts its events, which is `report`: hours that changed are noted, counts outlive
+//! their events, and one transaction at a time counts.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+
+use crate::journal::{Connection, JournalError, partitions};
+
+/// Any number, the same in every instance.
+const ADVISORY_LOCK: i64 = 0x7573_6865_7210;
+
+/// Waits until nobody else counts, and has nobody count until the transaction ends.
+pub async fn count_alone(tx: &mut Connection) -> Result<(), JournalError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Has nobody else count until the transaction ends; `false`, without a wait, where somebody does.
+pub async fn try_count_alone(tx: &mut Connection) -> Result<bool, JournalError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_xact_lock($1) AS "alone!""#,
+        ADVISORY_LOCK
+    )
+    .fetch_one(tx)
+    .await?)
+}
+
+/// Whether the events of `time` are in the record and can be counted anew: not where retention took their month.
+pub async fn is_kept(tx: &mut Connection, time: DateTime<Utc>) -> Result<bool, JournalError> {
+    partitions::is_attached(tx, time).await
+}
+
+/// Has the hours of `times` counted anew, in the transaction that changes events of them. Waits for nobody.
+pub(super) async fn note(
+    tx: &mut Connection,
+    times: impl IntoIterator<Item = DateTime<Utc>>,
+) -> Result<(), JournalError> {
+    let hour = |time: DateTime<Utc>| time.duration_trunc(TimeDelta::hours(1)).unwrap_or(time);
+    let hours: BTreeSet<_> = times.into_iter().map(hour).collect();
+    if hours.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r"
+        INSERT INTO recounts (hour)
+        SELECT UNNEST($1::timestamptz[])
+        ",
+        &hours.into_iter().collect::<Vec<_>>(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Keeps the counts of a time whose events are dropped in this transaction, but for those by person.
+pub(super) async fn outlive(
+    tx: &mut Connection,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        WITH principals AS (
+            DELETE FROM report_principals
+            WHERE hour >= $1 AND hour < $2
+        )
+        UPDATE report_hours
+        SET kept = events
+        WHERE hour >= $1 AND hour < $2 AND kept <> events
+        ",
+        start,
+        end,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Questions people ask of the record, and every number that anybody is shown. The API, the pages and the command line
+//! render what is here and compute nothing.
+//!
+//! A report is a file: its row (whose fields are its columns, and their documentation that of the columns) and one
+//! function that reads the rows. A new one is that file and a line in `reports!` below.
+
+mod activity;
+mod admin_changes;
+mod csv;
+mod decisions;
+mod dormant_developers;
+mod failed_logins;
+mod funnel;
+mod idle_applications;
+mod idle_developers;
+mod partners;
+mod pending;
+mod question;
+pub mod rollup;
+mod row;
+mod timeline;
+mod trust;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::event::UnknownWord;
+use crate::journal::{Connection, Journal, JournalError, Transaction};
+use crate::report::question::Asked;
+use crate::report::row::Columns;
+
+pub use csv::csv;
+pub use question::{BadQuestion, By, Parameter, Question};
+pub use row::{Column, Row, Shape};
+
+use Parameter::{Days, From, Portal, To};
+
+/// A report that takes longer is cut off.
+const WITHIN: Duration = Duration::from_secs(30);
+/// Rows of one answer; whoever asks for more asks for a shorter time, or for one portal.
+pub const MOST_ROWS: usize = 100_000;
+
+/// Makes [`ReportName`] of a list: name, word, module, what it takes, what it answers.
+macro_rules! reports {
+    ($($name:ident $word:literal $module:ident [$($takes:expr),*] $about:literal;)*) => {
+        /// The reports there are.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum ReportName {
+            $(#[doc = $about] $name,)*
+        }
+
+        impl ReportName {
+            /// Every report.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Its name in paths and at the command line.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// What it answers, in a sentence.
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Self::$name => $about,)*
+                }
+            }
+
+            /// What it may be asked.
+            pub const fn takes(self) -> &'static [Parameter] {
+                match self {
+                    $(Self::$name => &[$($takes),*],)*
+                }
+            }
+
+            /// The columns of its rows.
+            pub fn columns(self) -> &'static [Column] {
+                match self {
+                    $(Self::$name => $module::Row::COLUMNS,)*
+                }
+            }
+
+            async fn rows(self, tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>, JournalError> {
+                Ok(match self {
+                    $(Self::$name => {
+                        let rows = $module::rows(tx, asked).await?;
+                        rows.into_iter().map(Columns::row).collect()
+                    })*
+                })
+            }
+        }
+    };
+}
+
+reports! {
+    Activity "activity" activity [Portal, From, To, Parameter::By(&[By::Hour, By::Day])]
+        "How many events there were, by day or hour, portal, kind, name, outcome and verdict";
+    Funnel "funnel" funnel [Portal, From, To, Parameter::Within, Parameter::By(&[By::Week])]
+        "How far the people who came in a time got, from signing up to using an API, and how long that took";
+    IdleDevelopers "idle-developers" idle_developers [Portal, Days(0)]
+        "Who is approved and owns no application";
+    IdleApplications "idle-applications" idle_applications [Portal, Days(0)]
+        "Which applications have no registration";
+    DormantDevelopers "dormant-developers" dormant_developers [Portal, Days(90)]
+        "Who is approved and has not signed in for 90 days, or as many as are asked for";
+    Pending "pending" pending [Portal, Days(0)]
+        "Who waits for an answer, the oldest first, and what holds it up";
+    Decisions "decisions" decisions [Portal, From, To]
+        "What rules decided, what became of it, and what people did about it";
+    FailedLogins "failed-logins" failed_logins [Portal, From, To]
+        "Who failed to sign in, from where, and whether that looks like an attack";
+    Timeline "timeline" timeline [Portal, From, To, Parameter::Developer, Parameter::Application]
+        "All that is known of one developer or application, the newest first";
+    AdminChanges "admin-changes" admin_changes [From, To]
+        "What people changed in Konnect, from the organisation's log, the newest first";
+    Trust "trust" trust [Portal, From, To]
+        "How much of what came in is proven, by day";
+    Partners "partners" partners [Portal, From, To]
+        "What the people of each e-mail domain have come to";
+}
+
+impl fmt::Display for ReportName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ReportName {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|name| name.as_str() == word)
+            .ok_or_else(|| UnknownWord::new("report", word))
+    }
+}
+
+/// Asks the record. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    journal: Journal,
+}
+
+/// What a report answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What the rows hold.
+    pub columns: &'static [Column],
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// When the record was as they say, by the database's clock.
+    pub as_of: DateTime<Utc>,
+    /// Whether there are more rows than [`MOST_ROWS`], which are left out.
+    pub is_cut: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The report cannot be asked this.
+    #[error("{0}")]
+    Question(BadQuestion),
+    /// The record cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Reports {
+    /// Asks the record that `journal` reads.
+    pub fn new(journal: Journal) -> Self {
+        Self { journal }
+    }
+
+    /// Answers a question, all of it as of one moment.
+    pub async fn ask(
+        &self,
+        report: ReportName,
+        question: &Question,
+    ) -> Result<Answer, ReportError> {
+        let asked = question.check(report).map_err(ReportError::Question)?;
+        let mut tx = self.begin().await?;
+        let as_of = sqlx::query_scalar!(r#"SELECT now() AS "now!""#)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(JournalError::from)?;
+        let mut rows = report.rows(&mut tx, &asked).await?;
+        let is_cut = rows.len() > MOST_ROWS;
+        rows.truncate(MOST_ROWS);
+        Ok(Answer {
+            columns: report.columns(),
+            rows,
+            as_of,
+            is_cut,
+        })
+    }
+
+    /// A transaction that sees one moment and writes nothing.
+    async fn begin(&self) -> Result<Transaction<'_>, JournalError> {
+        let mut tx = self.journal.pool().begin().await?;
+        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query!(
+            r"
+            SELECT
+                set_config('statement_timeout', $1, true) AS within,
+                -- What is asked differs from one time to the next, and so does the best way to find it.
+                set_config('plan_cache_mode', 'force_custom_plan', true) AS plans,
+                -- Compiling takes longer than what it saves here.
+                set_config('jit', 'off', true) AS compiles
+            ",
+            WITHIN.as_millis().to_string(),
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        Ok(tx)
+    }
+}

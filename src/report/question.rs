@@ -1,0 +1,239 @@
+//! What people ask of a report, and what each report can be asked. Reads nothing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::event::UnknownWord;
+use crate::journal::{NoWindow, far_future};
+use crate::report::ReportName;
+
+/// What is asked of a report; an absent member leaves it to the report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    /// Only this portal.
+    pub portal: Option<Uuid>,
+    /// From this time on.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this time.
+    pub to: Option<DateTime<Utc>>,
+    /// What one row stands for.
+    pub by: Option<By>,
+    /// For at least so many days.
+    pub days: Option<u32>,
+    /// Days that each person has.
+    pub within: Option<u32>,
+    /// About this person.
+    pub developer: Option<Uuid>,
+    /// About this application.
+    pub application: Option<Uuid>,
+}
+
+/// What one row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// An hour.
+    Hour,
+    /// A day, in UTC.
+    Day,
+    /// The people who came in one week, which begins on Monday, in UTC.
+    Week,
+}
+
+impl By {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+        }
+    }
+}
+
+impl FromStr for By {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|by| by.as_str() == word)
+            .ok_or_else(|| UnknownWord::new("unit", word))
+    }
+}
+
+/// Something that a report may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parameter {
+    /// [`Question::portal`].
+    Portal,
+    /// [`Question::from`].
+    From,
+    /// [`Question::to`].
+    To,
+    /// [`Question::by`], one of these.
+    By(&'static [By]),
+    /// [`Question::days`], by default so many.
+    Days(u32),
+    /// [`Question::within`].
+    Within,
+    /// [`Question::developer`].
+    Developer,
+    /// [`Question::application`].
+    Application,
+}
+
+impl Parameter {
+    /// Its name in a query; at the command line it is the same without `_id`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portal => "portal_id",
+            Self::From => "from",
+            Self::To => "to",
+            Self::By(_) => "by",
+            Self::Days(_) => "days",
+            Self::Within => "within",
+            Self::Developer => "developer_id",
+            Self::Application => "application_id",
+        }
+    }
+
+    /// Its name at the command line.
+    pub fn flag(self) -> String {
+        format!("--{}", self.name().trim_end_matches("_id"))
+    }
+
+    fn is_asked(self, question: &Question) -> bool {
+        match self {
+            Self::Portal => question.portal.is_some(),
+            Self::From => question.from.is_some(),
+            Self::To => question.to.is_some(),
+            Self::By(_) => question.by.is_some(),
+            Self::Days(_) => question.days.is_some(),
+            Self::Within => question.within.is_some(),
+            Self::Developer => question.developer.is_some(),
+            Self::Application => question.application.is_some(),
+        }
+    }
+}
+
+/// Every parameter there is, whatever it may hold.
+const PARAMETERS: [Parameter; 8] = [
+    Parameter::Portal,
+    Parameter::From,
+    Parameter::To,
+    Parameter::By(&[]),
+    Parameter::Days(0),
+    Parameter::Within,
+    Parameter::Developer,
+    Parameter::Application,
+];
+
+/// Why a question cannot be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadQuestion {
+    /// The report knows no such parameter.
+    NotTaken(ReportName, Parameter),
+    /// The report is not made by that.
+    WrongBy(ReportName, &'static [By]),
+    /// The report is about one person or one application.
+    NobodyNamed(ReportName),
+    /// No time is in it.
+    Window(NoWindow),
+}
+
+impl BadQuestion {
+    /// Says it in the words of a query, or in those of the command line.
+    pub fn tell(&self, named: impl Fn(Parameter) -> String) -> String {
+        match self {
+            Self::NotTaken(report, parameter) => {
+                format!("report {report} does not take {}", named(*parameter))
+            }
+            Self::WrongBy(report, bys) => {
+                let words: Vec<&str> = bys.iter().map(|by| by.as_str()).collect();
+                let by = named(Parameter::By(bys));
+                format!("{by}: report {report} expects {}", words.join(" or "))
+            }
+            Self::NobodyNamed(report) => format!(
+                "report {report} is about one of two: give {} or {}",
+                named(Parameter::Developer),
+                named(Parameter::Application)
+            ),
+            Self::Window(error) => format!(
+                "{}, {}: {error}",
+                named(Parameter::From),
+                named(Parameter::To)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for BadQuestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.tell(|parameter| parameter.name().to_owned()))
+    }
+}
+
+/// A question that its report can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) portal: Option<Uuid>,
+    pub(super) from: DateTime<Utc>,
+    pub(super) to: DateTime<Utc>,
+    pub(super) by: Option<By>,
+    pub(super) days: i32,
+    pub(super) within: Option<i32>,
+    pub(super) developer: Option<Uuid>,
+    pub(super) application: Option<Uuid>,
+}
+
+impl Question {
+    /// Checks that `report` can be asked this.
+    ///
+    /// # Errors
+    /// [`BadQuestion`] that names what it does not take, or lacks.
+    pub fn check_for(&self, report: ReportName) -> Result<(), BadQuestion> {
+        self.check(report).map(drop)
+    }
+
+    /// The question, with what the report takes where nothing is said.
+    pub(super) fn check(&self, report: ReportName) -> Result<Asked, BadQuestion> {
+        let takes = report.takes();
+        let taken = |parameter: &Parameter| takes.iter().find(|it| it.name() == parameter.name());
+        for parameter in PARAMETERS {
+            if parameter.is_asked(self) && taken(&parameter).is_none() {
+                return Err(BadQuestion::NotTaken(report, parameter));
+            }
+        }
+        if let (Some(by), Some(Parameter::By(bys))) = (self.by, taken(&Parameter::By(&[])))
+            && !bys.contains(&by)
+        {
+            return Err(BadQuestion::WrongBy(report, bys));
+        }
+        let is_about_one = taken(&Parameter::Application).is_some();
+        if is_about_one && self.developer.is_some() == self.application.is_some() {
+            return Err(BadQuestion::NobodyNamed(report));
+        }
+        NoWindow::check_order(self.from, self.to).map_err(BadQuestion::Window)?;
+        let default = match taken(&Parameter::Days(0)) {
+            Some(Parameter::Days(days)) => *days,
+            _ => 0,
+        };
+        let days = |days: u32| i32::try_from(days).unwrap_or(i32::MAX);
+        Ok(Asked {
+            portal: self.portal,
+            from: self.from.unwrap_or(DateTime::UNIX_EPOCH),
+            to: self.to.unwrap_or_else(far_future),
+            by: self.by,
+            days: days(self.days.unwrap_or(default)),
+            within: self.within.map(days),
+            developer: self.developer,
+            application: self.application,
+        })
+    }
+}

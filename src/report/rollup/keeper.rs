@@ -1,0 +1,225 @@
+//! The reader `report` of the outbox: adds each batch to the rollups once, counts hours anew whose verdicts changed,
+//! and counts the time before it was active.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::journal::{
+    Journal, JournalError, Owed, ReaderName, try_count_alone, finish_in,
+};
+use crate::lifecycle::pause;
+use crate::report::rollup::count::{self, Window};
+use crate::report::rollup::rebuild::{Rebuild, Turn};
+
+/// Between looks at an empty outbox; an append of this process cuts it short.
+const IDLE: Duration = Duration::from_millis(500);
+/// After trouble, and while another instance counts.
+const LATER: Duration = Duration::from_secs(1);
+/// Batches in one transaction, and about so many events.
+const BATCHES: i64 = 500;
+const EVENTS: i64 = 20_000;
+/// An hour whose verdicts change goes on changing for a while: it is counted anew once for all of that.
+const SETTLES: TimeDelta = TimeDelta::seconds(5);
+/// Hours counted anew in one transaction.
+const HOURS: i64 = 24;
+
+/// Keeps the rollups. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    journal: Journal,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Something: there may be more.
+    Done,
+    /// Nothing was to be done.
+    Nothing,
+    /// Somebody else is at it.
+    Taken,
+}
+
+/// A batch that is owed to the reader.
+struct Due {
+    owed: Owed,
+    window: Window,
+    /// Whether it is owed since it was written. Owed anew means that verdicts of it changed, and then its hours are to be
+    /// counted anew.
+    is_first: bool,
+}
+
+impl Keeper {
+    /// Keeps the rollups in the database of `journal`.
+    pub fn new(journal: Journal) -> Self {
+        Self { journal }
+    }
+
+    /// Works until `stop` fires. May be dropped at any moment: each transaction leaves the rollups right.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            // Begun before the look, so that nothing appended in between is slept through.
+            let appended = self.journal.appended(IDLE);
+            match self.step().await {
+                Ok(Step::Done) => {}
+                Ok(Step::Nothing) => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = appended => {}
+                    }
+                }
+                Ok(Step::Taken) => {
+                    pause(LATER, &stop).await;
+                }
+                Err(error) => {
+                    warn!(error = error.chain(), "could not count events");
+                    pause(LATER, &stop).await;
+                }
+            }
+        }
+    }
+
+    /// Does the next thing there is to do: what is owed first, then hours that changed, then the past.
+    async fn step(&self) -> Result<Step, JournalError> {
+        for step in [self.add().await?, self.count_anew().await?] {
+            if step != Step::Nothing {
+                return Ok(step);
+            }
+        }
+        match Rebuild::unfinished(&self.journal).turn().await? {
+            Turn::Counted => Ok(Step::Done),
+            Turn::Ended => {
+                info!("the events of before are counted");
+                Ok(Step::Done)
+            }
+            Turn::Nothing => Ok(Step::Nothing),
+            Turn::Taken => Ok(Step::Taken),
+        }
+    }
+
+    /// Adds the next batches, and strikes them off.
+    async fn add(&self) -> Result<Step, JournalError> {
+        let due = self.due().await?;
+        if due.is_empty() {
+            return Ok(Step::Nothing);
+        }
+        let mut tx = self.journal.pool().begin().await?;
+        if !try_count_alone(&mut tx).await? {
+            return Ok(Step::Taken);
+        }
+        let owed: Vec<Owed> = due.iter().map(|due| due.owed).collect();
+        // Whoever changes a verdict of them waits for this, or has it owed anew.
+        let struck_off = finish_in(&mut tx, ReaderName::Report, &owed).await?;
+        let added: Vec<&Due> = due
+            .iter()
+            .filter(|due| due.is_first && struck_off.contains(&due.owed.batch))
+            .collect();
+        let window = added.iter().map(|due| due.window).reduce(|a, b| Window {
+            from: a.from.min(b.from),
+            to: a.to.max(b.to),
+        });
+        if let Some(window) = window {
+            let batches: Vec<Uuid> = added.iter().map(|due| due.owed.batch).collect();
+            count::add(&mut tx, &batches, window).await?;
+        }
+        tx.commit().await?;
+        Ok(Step::Done)
+    }
+
+    /// What is owed next, as much as one transaction takes.
+    async fn due(&self) -> Result<Vec<Due>, JournalError> {
+        let rows = sqlx::query!(
+            r#"
+            SELECT
+                o.batch, o.owed_at, o.first_event_ts, o.last_event_ts,
+                COALESCE(b.stored, 0)::bigint AS "stored!",
+                -- Both are the time of the transaction that wrote the batch.
+                COALESCE(o.owed_at = b.created_at, true) AS "is_first!"
+            FROM (
+                SELECT batch, lane, owed_at, first_event_ts, last_event_ts
+                FROM outbox
+                WHERE reader = 'report'
+                ORDER BY lane DESC, batch
+                LIMIT $1
+            ) AS o
+            LEFT JOIN batches b ON b.id = o.batch
+            ORDER BY o.lane DESC, o.batch
+            "#,
+            BATCHES,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        let mut due = Vec::with_capacity(rows.len());
+        let mut events = 0;
+        for row in rows {
+            if events >= EVENTS {
+                break;
+            }
+            events += row.stored;
+            due.push(Due {
+                owed: Owed {
+                    batch: row.batch,
+                    owed_at: row.owed_at,
+                },
+                window: Window {
+                    from: row.first_event_ts,
+                    to: row
+                        .last_event_ts
+                        .checked_add_signed(TimeDelta::seconds(1))
+                        .unwrap_or(row.last_event_ts),
+                },
+                is_first: row.is_first,
+            });
+        }
+        Ok(due)
+    }
+
+    /// Counts hours anew of which a verdict changed.
+    async fn count_anew(&self) -> Result<Step, JournalError> {
+        let hours = sqlx::query_scalar!(
+            r"
+            SELECT hour
+            FROM recounts
+            GROUP BY hour
+            HAVING max(created_at) < now() - make_interval(secs => $1)
+                -- Changes that do not end must not keep it wrong.
+                OR min(created_at) < now() - make_interval(secs => 4 * $1)
+            ORDER BY hour
+            LIMIT $2
+            ",
+            SETTLES.as_seconds_f64(),
+            HOURS,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        for hour in &hours {
+            if !self.hour_anew(*hour).await? {
+                return Ok(Step::Taken);
+            }
+        }
+        Ok(if hours.is_empty() {
+            Step::Nothing
+        } else {
+            Step::Done
+        })
+    }
+
+    /// Counts one hour anew; `false` while somebody else counts.
+    async fn hour_anew(&self, hour: DateTime<Utc>) -> Result<bool, JournalError> {
+        let mut tx = self.journal.pool().begin().await?;
+        if !try_count_alone(&mut tx).await? {
+            return Ok(false);
+        }
+        // Before the count, so that what changes meanwhile is counted once more.
+        sqlx::query!("DELETE FROM recounts WHERE hour = $1", hour)
+            .execute(&mut *tx)
+            .await?;
+        count::anew(&mut tx, Window::hour(hour)).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

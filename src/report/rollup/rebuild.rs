@@ -1,0 +1,206 @@
+//! Counting everything anew, a day at a time: when the reader comes to be active, and whenever a person asks for it. How far
+//! it came is stored, so that it goes on after a restart, and whoever counts takes the next day.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+
+use crate::journal::{Connection, Journal, JournalError, try_count_alone, count_alone};
+use crate::report::rollup::count::{self, Window};
+
+/// A day may hold very many events.
+const DAY_WITHIN: Duration = Duration::from_mins(30);
+
+/// What became of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A day was counted.
+    Counted,
+    /// That was the last.
+    Ended,
+    /// There is nothing to count anew.
+    Nothing,
+    /// Somebody else counts.
+    Taken,
+}
+
+/// How far a rebuild came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Days before this one are counted; none once all are.
+    pub to: Option<DateTime<Utc>>,
+    /// Events counted by this process.
+    pub events: i64,
+}
+
+/// A rebuild that is under way.
+#[derive(Debug)]
+pub struct Rebuild {
+    journal: Journal,
+    events: i64,
+}
+
+impl Rebuild {
+    /// Has everything counted anew, from the first day on.
+    pub async fn begin(journal: &Journal) -> Result<Self, JournalError> {
+        let mut tx = journal.pool().begin().await?;
+        count_alone(&mut tx).await?;
+        start(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Self::unfinished(journal))
+    }
+
+    /// What is left of one that was begun, or of the one that a newly active reader needs.
+    pub(super) fn unfinished(journal: &Journal) -> Self {
+        Self {
+            journal: journal.clone(),
+            events: 0,
+        }
+    }
+
+    /// The time of the oldest and of the newest event.
+    pub async fn span(
+        journal: &Journal,
+    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, JournalError> {
+        let row = sqlx::query!("SELECT min(event_ts) AS first, max(event_ts) AS last FROM events")
+            .fetch_one(journal.pool())
+            .await?;
+        Ok(row.first.zip(row.last))
+    }
+
+    /// Counts the next day, waiting for whoever counts beside it. Says how far it came.
+    pub async fn next(&mut self) -> Result<Rebuilt, JournalError> {
+        let mut tx = self.journal.pool().begin().await?;
+        count_alone(&mut tx).await?;
+        self.step(&mut tx).await?;
+        let to = sqlx::query_scalar!("SELECT counted_to FROM report_progress")
+            .fetch_optional(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Rebuilt {
+            to: to.flatten(),
+            events: self.events,
+        })
+    }
+
+    /// Counts the next day, if there is one and nobody else counts.
+    pub(super) async fn turn(&mut self) -> Result<Turn, JournalError> {
+        if !self.is_due().await? {
+            return Ok(Turn::Nothing);
+        }
+        let mut tx = self.journal.pool().begin().await?;
+        if !try_count_alone(&mut tx).await? {
+            return Ok(Turn::Taken);
+        }
+        let turn = self.step(&mut tx).await?;
+        tx.commit().await?;
+        Ok(turn)
+    }
+
+    /// Whether there are days to count, or the reader is another than the one they were counted for.
+    async fn is_due(&self) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM readers r
+                LEFT JOIN report_progress p ON p.reader_created_at = r.created_at
+                WHERE r.name = 'report' AND (p.one IS NULL OR p.counted_to IS NOT NULL)
+            ) AS "due!"
+            "#
+        )
+        .fetch_one(self.journal.pool())
+        .await?)
+    }
+
+    async fn step(&mut self, tx: &mut Connection) -> Result<Turn, JournalError> {
+        let progress = sqlx::query!(
+            r#"
+            SELECT p.counted_to AS "counted_to?"
+            FROM readers r
+            JOIN report_progress p ON p.reader_created_at = r.created_at
+            WHERE r.name = 'report'
+            "#
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let from = match progress {
+            None => {
+                start(tx).await?;
+                beginning()
+            }
+            Some(progress) => match progress.counted_to {
+                None => return Ok(Turn::Nothing),
+                Some(to) => to,
+            },
+        };
+        sqlx::query_scalar!(
+            "SELECT set_config('statement_timeout', $1, true)",
+            DAY_WITHIN.as_millis().to_string(),
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let Some(day) = next_day(tx, from).await? else {
+            note(tx, None).await?;
+            return Ok(Turn::Ended);
+        };
+        self.events += count::anew(tx, day).await?;
+        note(tx, Some(day.to)).await?;
+        Ok(Turn::Counted)
+    }
+}
+
+/// Before every event.
+fn beginning() -> DateTime<Utc> {
+    let first = NaiveDate::from_ymd_opt(1, 1, 1).unwrap_or_default();
+    first.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// Notes that nothing is counted yet for the reader as it is active now.
+async fn start(tx: &mut Connection) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        INSERT INTO report_progress (reader_created_at, counted_to)
+        SELECT created_at, $1
+        FROM readers
+        WHERE name = 'report'
+        ON CONFLICT (one) DO UPDATE
+        SET reader_created_at = EXCLUDED.reader_created_at,
+            counted_to = EXCLUDED.counted_to,
+            updated_at = now()
+        ",
+        beginning(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn note(tx: &mut Connection, to: Option<DateTime<Utc>>) -> Result<(), JournalError> {
+    sqlx::query!(
+        "UPDATE report_progress SET counted_to = $1, updated_at = now()",
+        to,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The first day from `from` on that holds events or counts of some.
+async fn next_day(
+    tx: &mut Connection,
+    from: DateTime<Utc>,
+) -> Result<Option<Window>, JournalError> {
+    let next = sqlx::query_scalar!(
+        r"
+        SELECT LEAST(
+            (SELECT min(event_ts) FROM events WHERE event_ts >= $1),
+            (SELECT min(hour) FROM report_hours WHERE hour >= $1 AND events > kept)
+        )
+        ",
+        from,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(next.map(Window::day_of))
+}
