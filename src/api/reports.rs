@@ -99,6 +99,10 @@ fn described(name: ReportName) -> Value {
     let columns: Vec<Value> = columns
         .map(|column| json!({ "name": column.name, "about": column.about }))
         .collect();
-    let takes: Vec<&str> = name.takes().iter().map(|parameter| parameter.name()).collect();
+    let takes: Vec<&str> = name
+        .takes()
+        .iter()
+        .map(|parameter| parameter.name())
+        .collect();
     json!({ "name": name.as_str(), "about": name.about(), "takes": takes, "columns": columns })
 }

@@ -27,8 +27,8 @@ use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::observe::{self, Observer};
 use crate::publish::{Forwards, Publisher};
-use crate::report::rollup::Keeper;
 use crate::react::{self, Reactor, Troubles};
+use crate::report::rollup::Keeper;
 use crate::rules::RuleSet;
 use crate::telemetry::metrics as names;
 

@@ -17,9 +17,7 @@ use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::report::rollup::Rebuild;
-use crate::report::{
-    Answer, By, MOST_ROWS, Question, ReportError, ReportName, Reports, Row, csv,
-};
+use crate::report::{Answer, By, MOST_ROWS, Question, ReportError, ReportName, Reports, Row, csv};
 
 /// Whoever waits hears something at least this often.
 const REMIND_EVERY: Duration = Duration::from_secs(2);
@@ -110,9 +108,9 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
     let asked = async {
         match reports.ask(name, &question).await {
             Ok(answer) => Ok(answer),
-            Err(ReportError::Question(error)) => Err(CliError::Usage(
-                error.tell(|parameter| parameter.flag()),
-            )),
+            Err(ReportError::Question(error)) => {
+                Err(CliError::Usage(error.tell(|parameter| parameter.flag())))
+            }
             Err(ReportError::Journal(error)) => {
                 Err(CliError::Failed(anyhow!(error).context("could not ask")))
             }
@@ -183,7 +181,10 @@ async fn rebuild(args: RebuildArgs, environment: &Environment) -> Result<ExitCod
     let (events, took) = or_stopped(record.finish(work).await?)?;
     let seconds = took.as_secs_f64();
     Output::new(args.common.json).data(
-        &format!("{} counted anew in {seconds:.1} s", counted(events, "event")),
+        &format!(
+            "{} counted anew in {seconds:.1} s",
+            counted(events, "event")
+        ),
         &json!({ "events": events, "seconds": seconds }),
     )?;
     Ok(ExitCode::SUCCESS)

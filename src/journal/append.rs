@@ -15,9 +15,7 @@ use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
 use crate::journal::insert::{Written, insert, insert_by_halves, insert_new};
 use crate::journal::repeats::{self, Held};
 use crate::journal::row::{Key, Row, Rows, rows};
-use crate::journal::{
-    Connection, Journal, JournalError, RequestRecord, closed_months, recounts,
-};
+use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months, recounts};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller hears of trouble that asks for a repetition.

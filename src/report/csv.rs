@@ -9,7 +9,9 @@ pub fn csv(answer: &Answer) -> String {
     let names = answer.columns.iter().map(|column| column.name.to_owned());
     let mut text = line(names);
     for row in &answer.rows {
-        text.push_str(&line(answer.columns.iter().map(|column| cell(row, column.name))));
+        text.push_str(&line(
+            answer.columns.iter().map(|column| cell(row, column.name)),
+        ));
     }
     text
 }

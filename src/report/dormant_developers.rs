@@ -33,7 +33,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         r#"
         SELECT
             d.portal_id, d.developer_id, s.email AS "email?", s.full_name AS "full_name?",
-            login.at AS last_login_at,
+            login.at AS "last_login_at?",
             t.signed_up_at AS "signed_up_at!",
             floor(extract(epoch FROM now() - t.seen_at) / 86400)::bigint AS "days!"
         FROM directory_developers d

@@ -99,7 +99,7 @@ WITH owned AS (
     SELECT
         *,
         -- What comes before the step before it took no time.
-        CASE WHEN has THEN GREATEST(extract(epoch FROM at - before), 0)::float8 END AS seconds
+        CASE WHEN has AND at IS NOT NULL AND before IS NOT NULL THEN GREATEST(extract(epoch FROM at - before), 0)::float8 END AS seconds
     FROM steps
 )
 SELECT

@@ -10,6 +10,9 @@ use crate::event::UnknownWord;
 use crate::journal::{NoWindow, far_future};
 use crate::report::ReportName;
 
+/// A hundred years: nothing was recorded before that, and Postgres can still count back so far.
+const MOST_DAYS: u32 = 36_500;
+
 /// What is asked of a report; an absent member leaves it to the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Question {
@@ -224,7 +227,7 @@ impl Question {
             Some(Parameter::Days(days)) => *days,
             _ => 0,
         };
-        let days = |days: u32| i32::try_from(days).unwrap_or(i32::MAX);
+        let days = |days: u32| i32::try_from(days.min(MOST_DAYS)).unwrap_or(0);
         Ok(Asked {
             portal: self.portal,
             from: self.from.unwrap_or(DateTime::UNIX_EPOCH),

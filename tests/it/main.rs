@@ -96,6 +96,7 @@ mod reconcile;
 mod reload;
 mod repeats;
 mod replay;
+mod report;
 mod reverify;
 mod rolling;
 mod rules;

@@ -36,6 +36,28 @@ pub(super) async fn add(
     count(tx, window, Some(batches)).await
 }
 
+/// Has every hour of the events of `batches` counted anew.
+pub(super) async fn doubt(
+    tx: &mut Connection,
+    batches: &[Uuid],
+    window: Window,
+) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        INSERT INTO recounts (hour)
+        SELECT DISTINCT date_bin('1 hour', event_ts, 'epoch')
+        FROM events
+        WHERE batch = ANY($1) AND event_ts >= $2 AND event_ts < $3
+        ",
+        batches,
+        window.from,
+        window.to,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Counts a window of whole hours within a month anew; answers how many events it holds. What is counted of events that
 /// retention took stays.
 pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<i64, JournalError> {

@@ -8,9 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::journal::{
-    Journal, JournalError, Owed, ReaderName, try_count_alone, finish_in,
-};
+use crate::journal::{Journal, JournalError, Owed, ReaderName, finish_in, try_count_alone};
 use crate::lifecycle::pause;
 use crate::report::rollup::count::{self, Window};
 use crate::report::rollup::rebuild::{Rebuild, Turn};
@@ -31,6 +29,7 @@ const HOURS: i64 = 24;
 #[derive(Debug, Clone)]
 pub struct Keeper {
     journal: Journal,
+    settles: TimeDelta,
 }
 
 /// What one step did.
@@ -48,15 +47,34 @@ enum Step {
 struct Due {
     owed: Owed,
     window: Window,
-    /// Whether it is owed since it was written. Owed anew means that verdicts of it changed, and then its hours are to be
-    /// counted anew.
+    /// Whether it is owed since it was written. Owed anew means that verdicts of it changed, and it may have been
+    /// counted or not: then its hours are to be counted anew.
     is_first: bool,
+}
+
+impl Due {
+    /// The batches, and a window that holds all their events.
+    fn span(due: &[&Self]) -> Option<(Vec<Uuid>, Window)> {
+        let window = due.iter().map(|due| due.window).reduce(|a, b| Window {
+            from: a.from.min(b.from),
+            to: a.to.max(b.to),
+        })?;
+        Some((due.iter().map(|due| due.owed.batch).collect(), window))
+    }
 }
 
 impl Keeper {
     /// Keeps the rollups in the database of `journal`.
     pub fn new(journal: Journal) -> Self {
-        Self { journal }
+        Self {
+            journal,
+            settles: SETTLES,
+        }
+    }
+
+    /// Counts an hour anew once nothing in it changed for so long.
+    pub fn with_settling(self, settles: TimeDelta) -> Self {
+        Self { settles, ..self }
     }
 
     /// Works until `stop` fires. May be dropped at any moment: each transaction leaves the rollups right.
@@ -114,17 +132,15 @@ impl Keeper {
         let owed: Vec<Owed> = due.iter().map(|due| due.owed).collect();
         // Whoever changes a verdict of them waits for this, or has it owed anew.
         let struck_off = finish_in(&mut tx, ReaderName::Report, &owed).await?;
-        let added: Vec<&Due> = due
+        let (first, anew): (Vec<&Due>, Vec<&Due>) = due
             .iter()
-            .filter(|due| due.is_first && struck_off.contains(&due.owed.batch))
-            .collect();
-        let window = added.iter().map(|due| due.window).reduce(|a, b| Window {
-            from: a.from.min(b.from),
-            to: a.to.max(b.to),
-        });
-        if let Some(window) = window {
-            let batches: Vec<Uuid> = added.iter().map(|due| due.owed.batch).collect();
+            .filter(|due| struck_off.contains(&due.owed.batch))
+            .partition(|due| due.is_first);
+        if let Some((batches, window)) = Due::span(&first) {
             count::add(&mut tx, &batches, window).await?;
+        }
+        if let Some((batches, window)) = Due::span(&anew) {
+            count::doubt(&mut tx, &batches, window).await?;
         }
         tx.commit().await?;
         Ok(Step::Done)
@@ -191,7 +207,7 @@ impl Keeper {
             ORDER BY hour
             LIMIT $2
             ",
-            SETTLES.as_seconds_f64(),
+            self.settles.as_seconds_f64(),
             HOURS,
         )
         .fetch_all(self.journal.pool())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
-use crate::journal::{Connection, Journal, JournalError, try_count_alone, count_alone};
+use crate::journal::{Connection, Journal, JournalError, count_alone, try_count_alone};
 use crate::report::rollup::count::{self, Window};
 
 /// A day may hold very many events.

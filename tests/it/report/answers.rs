@@ -1,0 +1,574 @@
+//! Each report against a scene whose answer is worked out by hand.
+//!
+//! Four people came in June: Ada went all the way, let in by usher; Ben was let in by a person and has an application and a
+//! pending registration; Cid is approved and idle; Dan waits. Eva is approved and came in May. All times are UTC.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use usher::event::Verdict;
+use usher::journal::MIGRATOR;
+use usher::report::{By, Question, csv};
+
+use crate::report::scene::{Entry, Scene, call, login};
+
+const ADA: &str = "00000000-0000-0000-0000-00000000a0a0";
+const BEN: &str = "00000000-0000-0000-0000-00000000b0b0";
+const CID: &str = "00000000-0000-0000-0000-00000000c0c0";
+const DAN: &str = "00000000-0000-0000-0000-00000000d0d0";
+const EVA: &str = "00000000-0000-0000-0000-00000000e0e0";
+
+const DIRECTORY: &str = "
+    INSERT INTO directory_portals (portal_id, name, auto_approve_developers, auto_approve_applications,
+        look, revision, first_seen_at, last_seen_at)
+    SELECT id, 'fixtures', false, false, 1, 1, now(), now() FROM portal;
+    INSERT INTO directory_developers (portal_id, developer_id, status, api_created_at, approved_at, look,
+        revision, first_seen_at, last_seen_at)
+    SELECT portal.id, t.id::uuid, t.status, t.came::timestamptz, t.approved::timestamptz, 1, 1, now(), now()
+    FROM portal, (VALUES
+        ('00000000-0000-0000-0000-00000000a0a0', 'approved', '2026-06-01T10:00Z', '2026-06-01T10:00:02Z'),
+        ('00000000-0000-0000-0000-00000000b0b0', 'approved', '2026-06-02T10:00Z', '2026-06-02T11:00Z'),
+        ('00000000-0000-0000-0000-00000000c0c0', 'approved', '2026-06-09T10:00Z', '2026-06-09T10:00:04Z'),
+        ('00000000-0000-0000-0000-00000000d0d0', 'pending', '2026-06-10T10:00Z', NULL),
+        ('00000000-0000-0000-0000-00000000e0e0', 'approved', '2026-05-20T10:00Z', NULL)
+    ) AS t (id, status, came, approved);
+    INSERT INTO subjects (portal_id, developer_id, email, full_name)
+    SELECT portal.id, t.id::uuid, t.email, t.name
+    FROM portal, (VALUES
+        ('00000000-0000-0000-0000-00000000a0a0', 'ada@arsenal.com', 'Ada'),
+        ('00000000-0000-0000-0000-00000000b0b0', 'ben@Arsenal.com', 'Ben'),
+        ('00000000-0000-0000-0000-00000000c0c0', 'cid@arsenal.com', 'Cid'),
+        ('00000000-0000-0000-0000-00000000d0d0', 'dan@liverpoolfc.com', '=SUM(A1)'),
+        ('00000000-0000-0000-0000-00000000e0e0', NULL, NULL)
+    ) AS t (id, email, name);
+    INSERT INTO directory_applications (portal_id, application_id, name, owner_type, owner_id,
+        api_created_at, look, revision, first_seen_at, last_seen_at)
+    SELECT portal.id, t.id::uuid, t.name, 'developer', t.owner::uuid, t.made::timestamptz, 1, 1, now(), now()
+    FROM portal, (VALUES
+        ('00000000-0000-0000-0000-0000000000a1', 'scores', '00000000-0000-0000-0000-00000000a0a0',
+            '2026-06-01T10:01:02Z'),
+        ('00000000-0000-0000-0000-0000000000b1', 'tables', '00000000-0000-0000-0000-00000000b0b0',
+            '2026-06-02T12:00Z'),
+        ('00000000-0000-0000-0000-0000000000e1', 'unused', '00000000-0000-0000-0000-00000000e0e0',
+            '2026-05-21T10:00Z')
+    ) AS t (id, name, owner, made);
+    INSERT INTO directory_registrations (portal_id, registration_id, application_id, status, api_id, api_name,
+        api_created_at, approved_at, look, revision, first_seen_at, last_seen_at)
+    SELECT portal.id, t.id::uuid, t.app::uuid, t.status, gen_random_uuid(), 'Fixtures', t.made::timestamptz,
+        t.approved::timestamptz, 1, 1, now(), now()
+    FROM portal, (VALUES
+        ('00000000-0000-0000-0000-0000000000a2', '00000000-0000-0000-0000-0000000000a1', 'approved',
+            '2026-06-01T10:03:02Z', '2026-06-01T10:03:05Z'),
+        ('00000000-0000-0000-0000-0000000000b2', '00000000-0000-0000-0000-0000000000b1', 'pending',
+            '2026-06-02T13:00Z', NULL)
+    ) AS t (id, app, status, made, approved);
+    INSERT INTO actions (id, rule, deed, deed_key, spec, target_kind, target_id, portal_id, application_id,
+        signal, signal_key, state, reason, causes, facts, chain_id, step, limit_per_hour, on_limit,
+        next_attempt_at, created_at, updated_at)
+    SELECT t.id::uuid, t.rule, t.deed, t.deed, '{}', t.kind, t.target::uuid, portal.id, t.app::uuid, 'signal',
+        t.id, t.state, t.reason, '{}', '{}', gen_random_uuid(), 0, 0, 'delay', now(), t.at::timestamptz,
+        t.at::timestamptz
+    FROM portal, (VALUES
+        ('00000000-0000-0000-0000-000000000001', 'partners', 'approve_developer', 'developer',
+            '00000000-0000-0000-0000-00000000a0a0', NULL, 'done', NULL, '2026-06-01T10:00:01Z'),
+        ('00000000-0000-0000-0000-000000000002', 'partners', 'approve_developer', 'developer',
+            '00000000-0000-0000-0000-00000000c0c0', NULL, 'done', NULL, '2026-06-09T10:00:01Z'),
+        ('00000000-0000-0000-0000-000000000003', 'fixtures', 'approve_registration', 'registration',
+            '00000000-0000-0000-0000-0000000000a2', '00000000-0000-0000-0000-0000000000a1', 'done', NULL,
+            '2026-06-01T10:03:03Z'),
+        ('00000000-0000-0000-0000-000000000004', 'freemail', 'park', 'developer',
+            '00000000-0000-0000-0000-00000000d0d0', NULL, 'parked', 'a freemail address',
+            '2026-06-10T10:00:01Z')
+    ) AS t (id, rule, deed, kind, target, app, state, reason, at);
+    INSERT INTO interventions (id, action, verb, by_whom, reason, created_at)
+    VALUES (gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'retry', 'grace', 'again',
+        '2026-06-01T10:00:01.5Z');
+";
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// What the log holds.
+fn entries() -> Vec<Entry> {
+    let mut entries = vec![
+        // Before the registration was approved: does not count as use.
+        (
+            login(time("2026-06-01T10:00:30Z"), ADA, "10.0.0.1", "SUCCESS"),
+            Verdict::Verified,
+        ),
+        // A false one neither.
+        (
+            login(time("2026-06-01T10:04:00Z"), ADA, "10.0.0.1", "SUCCESS"),
+            Verdict::Failed,
+        ),
+        (
+            login(time("2026-06-01T11:03:02Z"), ADA, "10.0.0.1", "SUCCESS"),
+            Verdict::Verified,
+        ),
+        (
+            login(time("2026-06-03T09:00:00Z"), BEN, "10.0.0.2", "SUCCESS"),
+            Verdict::Verified,
+        ),
+        (
+            call(
+                time("2026-06-02T11:00:00Z"),
+                "grace",
+                "PATCH",
+                "/v3/portals/x/developers/b",
+                200,
+            ),
+            Verdict::Verified,
+        ),
+        (
+            call(
+                time("2026-06-02T11:00:01Z"),
+                "grace",
+                "GET",
+                "/v3/portals",
+                200,
+            ),
+            Verdict::Verified,
+        ),
+        (
+            login(time("2026-06-04T00:00:00Z"), "", "203.0.113.9", "NOT_FOUND"),
+            Verdict::Unsigned,
+        ),
+    ];
+    // Somebody guesses Ben's password, until it is locked.
+    for number in 0..11 {
+        let at = time("2026-06-04T10:00:00Z") + chrono::TimeDelta::seconds(number);
+        let outcome = if number < 10 {
+            "INVALID_PASSWORD"
+        } else {
+            "LOCKED"
+        };
+        entries.push((login(at, BEN, "198.51.100.7", outcome), Verdict::Verified));
+    }
+    // One address tries twelve accounts.
+    for number in 0..12 {
+        let at = time("2026-06-05T10:00:00Z") + chrono::TimeDelta::seconds(number);
+        let who = format!("account-{number:02}");
+        entries.push((
+            login(at, &who, "198.51.100.8", "INVALID_PASSWORD"),
+            Verdict::Verified,
+        ));
+    }
+    entries
+}
+
+async fn scene(pool: PgPool) -> Scene {
+    let scene = Scene::new(pool).await;
+    let portal = crate::support::konnect::PORTAL;
+    scene
+        .run(&format!(
+            "CREATE VIEW portal AS SELECT '{portal}'::uuid AS id; {DIRECTORY}"
+        ))
+        .await;
+    scene.append(&entries()).await;
+    scene.count().await;
+    scene
+}
+
+/// The rows, of each only these columns.
+async fn rows(scene: &Scene, report: &str, question: Question, columns: &[&str]) -> Vec<Value> {
+    let answer = scene.ask(report, question).await;
+    let row = |row: &serde_json::Map<String, Value>| {
+        columns.iter().map(|name| row[*name].clone()).collect()
+    };
+    answer.rows.iter().map(row).collect()
+}
+
+fn june() -> Question {
+    Question {
+        from: Some(time("2026-06-01T00:00:00Z")),
+        to: Some(time("2026-07-01T00:00:00Z")),
+        ..Question::default()
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn the_funnel_tells_how_far_people_come_and_how_long_it_takes(pool: PgPool) {
+    let scene = scene(pool).await;
+    let columns = [
+        "step",
+        "people",
+        "median_seconds",
+        "p95_seconds",
+        "timed",
+        "by_usher",
+        "by_people",
+    ];
+    // Approved after 2, 3,600 and 4 s; applications after 60 and 3,600; registrations after 120 and
+    // 3,600; Ada used it 3,600 s after she had asked.
+    assert_eq!(
+        rows(&scene, "funnel", june(), &columns).await,
+        [
+            json!(["signed_up", 4, null, null, 0, null, null]),
+            json!(["approved", 3, 4.0, 3_240.4, 3, 2, 1]),
+            json!(["application", 2, 1_830.0, 3_423.0, 2, null, null]),
+            json!(["registration", 2, 1_860.0, 3_426.0, 2, 1, 0]),
+            json!(["active", 1, 3_600.0, 3_600.0, 1, null, null]),
+        ]
+    );
+    // Within no day at all nobody gets further than they did at once.
+    let narrow = Question {
+        within: Some(0),
+        ..june()
+    };
+    let people = rows(&scene, "funnel", narrow, &["people", "is_young"]).await;
+    assert_eq!(people, [4, 0, 0, 0, 0].map(|people| json!([people, false])));
+    // Of whom it was not seen when they were approved, it is not said how long that took.
+    let all = rows(
+        &scene,
+        "funnel",
+        Question::default(),
+        &["step", "people", "timed"],
+    )
+    .await;
+    assert_eq!(
+        all[..2],
+        [json!(["signed_up", 5, 0]), json!(["approved", 4, 3])]
+    );
+    // Two weeks in June, one in May, the newest first.
+    let weeks = Question {
+        by: Some(By::Week),
+        ..Question::default()
+    };
+    let weeks = rows(
+        &scene,
+        "funnel",
+        weeks,
+        &["cohort", "step", "people", "is_young"],
+    )
+    .await;
+    assert_eq!(weeks.len(), 15);
+    assert_eq!(
+        weeks[0],
+        json!(["2026-06-08T00:00:00.000Z", "signed_up", 2, false])
+    );
+    assert_eq!(
+        weeks[9],
+        json!(["2026-06-01T00:00:00.000Z", "active", 1, false])
+    );
+    assert_eq!(
+        weeks[10],
+        json!(["2026-05-18T00:00:00.000Z", "signed_up", 1, false])
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn reports_on_people_name_them_and_say_since_when(pool: PgPool) {
+    let scene = scene(pool).await;
+    let person = ["developer_id", "email", "full_name"];
+    let all = Question::default;
+    assert_eq!(
+        rows(
+            &scene,
+            "idle-developers",
+            all(),
+            &[&person[..], &["since"]].concat()
+        )
+        .await,
+        [json!([
+            CID,
+            "cid@arsenal.com",
+            "Cid",
+            "2026-06-09T10:00:04.000Z"
+        ])]
+    );
+    let long = Question {
+        days: Some(100_000),
+        ..all()
+    };
+    assert!(
+        rows(&scene, "idle-developers", long.clone(), &[])
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        rows(
+            &scene,
+            "idle-applications",
+            all(),
+            &["name", "developer_id", "email"]
+        )
+        .await,
+        [json!(["unused", EVA, null])]
+    );
+    // Whoever was never seen, and whose last log-in is long ago, the longest first.
+    assert_eq!(
+        rows(
+            &scene,
+            "dormant-developers",
+            all(),
+            &["developer_id", "last_login_at"]
+        )
+        .await,
+        [
+            json!([EVA, null]),
+            json!([ADA, "2026-06-01T11:03:02.000Z"]),
+            json!([BEN, "2026-06-03T09:00:00.000Z"]),
+            json!([CID, null]),
+        ]
+    );
+    assert!(
+        rows(&scene, "dormant-developers", long, &[])
+            .await
+            .is_empty()
+    );
+    let columns = [
+        "what",
+        "developer_id",
+        "email",
+        "api_name",
+        "rule",
+        "state",
+        "reason",
+    ];
+    assert_eq!(
+        rows(&scene, "pending", all(), &columns).await,
+        [
+            json!([
+                "registration",
+                BEN,
+                "ben@Arsenal.com",
+                "Fixtures",
+                null,
+                null,
+                null
+            ]),
+            json!([
+                "developer",
+                DAN,
+                "dan@liverpoolfc.com",
+                null,
+                "freemail",
+                "parked",
+                "a freemail address"
+            ]),
+        ]
+    );
+    let columns = [
+        "domain",
+        "people",
+        "approved",
+        "pending",
+        "applications",
+        "registrations",
+        "approved_registrations",
+        "logins",
+    ];
+    assert_eq!(
+        rows(&scene, "partners", june(), &columns).await,
+        [
+            json!(["arsenal.com", 3, 3, 0, 2, 2, 1, 3]),
+            json!(["liverpoolfc.com", 1, 0, 1, 0, 0, 0, 0]),
+        ]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn reports_on_the_log_tell_attacks_apart_and_add_up(pool: PgPool) {
+    let scene = scene(pool).await;
+    let columns = [
+        "principal_id",
+        "email",
+        "src",
+        "failures",
+        "locked",
+        "pattern",
+    ];
+    let failed = rows(&scene, "failed-logins", june(), &columns).await;
+    assert_eq!(failed.len(), 14);
+    assert_eq!(
+        failed[0],
+        json!([BEN, "ben@Arsenal.com", "198.51.100.7", 11, 1, "guessing"])
+    );
+    let spraying = json!(["account-11", null, "198.51.100.8", 1, 0, "spraying"]);
+    assert_eq!(failed[1], spraying);
+    assert_eq!(failed[13], json!([null, null, "203.0.113.9", 1, 0, null]));
+    // Ada's false log-in is none that failed to sign in.
+    assert!(failed.iter().all(|row| row[0] != ADA));
+
+    let activity = rows(&scene, "activity", june(), &["count"]).await;
+    let total: i64 = activity.iter().map(|row| row[0].as_i64().unwrap()).sum();
+    assert_eq!(total, entries().len() as i64);
+    // A window that no hour begins or ends with: what lies in it, and nothing else.
+    let part = Question {
+        from: Some(time("2026-06-04T10:00:03Z")),
+        to: Some(time("2026-06-05T10:00:05Z")),
+        by: Some(By::Hour),
+        ..Question::default()
+    };
+    assert_eq!(
+        rows(
+            &scene,
+            "activity",
+            part,
+            &["from", "name", "outcome", "verification", "count"]
+        )
+        .await,
+        [
+            json!([
+                "2026-06-05T10:00:00.000Z",
+                "AUTHENTICATION_OUTCOME_INVALID_PASSWORD",
+                "failure",
+                "verified",
+                5
+            ]),
+            json!([
+                "2026-06-04T10:00:00.000Z",
+                "AUTHENTICATION_OUTCOME_INVALID_PASSWORD",
+                "failure",
+                "verified",
+                7
+            ]),
+            json!([
+                "2026-06-04T10:00:00.000Z",
+                "AUTHENTICATION_OUTCOME_LOCKED",
+                "failure",
+                "verified",
+                1
+            ]),
+        ]
+    );
+    let trust = rows(
+        &scene,
+        "trust",
+        june(),
+        &["day", "verified", "failed", "unsigned"],
+    )
+    .await;
+    assert_eq!(
+        trust.last().unwrap(),
+        &json!(["2026-06-01T00:00:00.000Z", 2, 1, 0])
+    );
+    assert_eq!(trust[1], json!(["2026-06-04T00:00:00.000Z", 11, 0, 1]));
+    assert_eq!(
+        rows(
+            &scene,
+            "admin-changes",
+            june(),
+            &["principal_id", "act", "path", "status"]
+        )
+        .await,
+        [json!(["grace", "PATCH", "/v3/portals/x/developers/b", 200])]
+    );
+    assert_eq!(
+        rows(
+            &scene,
+            "decisions",
+            june(),
+            &["decided_by", "name", "deed", "outcome", "count"]
+        )
+        .await,
+        [
+            json!(["rule", "fixtures", "approve_registration", "done", 1]),
+            json!(["rule", "freemail", "park", "parked", 1]),
+            json!(["rule", "partners", "approve_developer", "done", 2]),
+            json!(["person", "grace", "approve_developer", "retry", 1]),
+        ]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_timeline_holds_all_that_is_known_of_one_the_newest_first(pool: PgPool) {
+    let scene = scene(pool).await;
+    let of_ada = Question {
+        developer: Some(ADA.parse().unwrap()),
+        ..Question::default()
+    };
+    let columns = ["at", "what", "name", "by", "detail"];
+    assert_eq!(
+        rows(&scene, "timeline", of_ada, &columns).await,
+        [
+            json!([
+                "2026-06-01T11:03:02.000Z",
+                "entry",
+                "AUTHENTICATION_OUTCOME_SUCCESS",
+                null,
+                "success from 10.0.0.1"
+            ]),
+            json!([
+                "2026-06-01T10:04:00.000Z",
+                "entry",
+                "AUTHENTICATION_OUTCOME_SUCCESS",
+                null,
+                "success from 10.0.0.1"
+            ]),
+            json!([
+                "2026-06-01T10:03:03.000Z",
+                "decision",
+                "approve_registration",
+                "fixtures",
+                "on signal"
+            ]),
+            json!([
+                "2026-06-01T10:03:03.000Z",
+                "deed",
+                "approve_registration",
+                "fixtures",
+                "done"
+            ]),
+            json!([
+                "2026-06-01T10:00:30.000Z",
+                "entry",
+                "AUTHENTICATION_OUTCOME_SUCCESS",
+                null,
+                "success from 10.0.0.1"
+            ]),
+            json!([
+                "2026-06-01T10:00:01.500Z",
+                "intervention",
+                "retry",
+                "grace",
+                "again"
+            ]),
+            json!([
+                "2026-06-01T10:00:01.000Z",
+                "decision",
+                "approve_developer",
+                "partners",
+                "on signal"
+            ]),
+            json!([
+                "2026-06-01T10:00:01.000Z",
+                "deed",
+                "approve_developer",
+                "partners",
+                "done"
+            ]),
+        ]
+    );
+    let application = "00000000-0000-0000-0000-0000000000a1".parse().unwrap();
+    let of_scores = Question {
+        application: Some(application),
+        ..Question::default()
+    };
+    let of_scores = rows(&scene, "timeline", of_scores, &["what", "name", "email"]).await;
+    assert_eq!(
+        of_scores,
+        [
+            json!(["decision", "approve_registration", "ada@arsenal.com"]),
+            json!(["deed", "approve_registration", "ada@arsenal.com"]),
+        ]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_file_has_the_columns_in_order_and_no_formula_of_a_stranger(pool: PgPool) {
+    let scene = scene(pool).await;
+    let answer = scene.ask("pending", Question::default()).await;
+    let text = csv(&answer);
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert!(
+        lines[0].starts_with("what,portal_id,developer_id,email,full_name,"),
+        "{text}"
+    );
+    assert!(
+        lines[2].contains(",dan@liverpoolfc.com,'=SUM(A1),"),
+        "{text}"
+    );
+    assert_eq!(lines.len(), 4);
+}

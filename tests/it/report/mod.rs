@@ -1,0 +1,6 @@
+//! Reports: that what is counted is what is stored, and that each answers what a hand works out.
+
+mod answers;
+mod rollups;
+mod scene;
+mod ways;

@@ -1,0 +1,256 @@
+//! What is counted is what is stored, whatever happened in between.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use sqlx::PgPool;
+use usher::event::Verdict;
+use usher::journal::{Journal, MIGRATOR, NewVerdict, ReaderName, Retention};
+use usher::report::rollup::{Keeper, Rebuild};
+
+use crate::report::scene::{Entry, Scene, call, login};
+use crate::support::eventually;
+use crate::support::luck::{Luck, tell};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the rollups hold and events do not, or the other way round.
+const DIFFERENCES: &str = "
+    WITH raw AS (
+        SELECT
+            date_bin('1 hour', event_ts, 'epoch') AS hour, COALESCE(portal_id, '') AS portal_id, kind,
+            COALESCE(name, '') AS name,
+            CASE
+                WHEN COALESCE(success, granted, status < 400) THEN 'success'
+                WHEN COALESCE(success, granted, status < 400) IS NULL THEN 'unknown'
+                ELSE 'failure'
+            END AS outcome,
+            verdict, COALESCE(principal_id, '') AS principal_id, COALESCE(src, '') AS src, event_ts
+        FROM events
+    ), hours AS (
+        SELECT hour, portal_id, kind, name, outcome, verdict, count(*) AS events
+        FROM raw GROUP BY 1, 2, 3, 4, 5, 6
+    ), logins AS (
+        SELECT
+            hour, portal_id, principal_id, name, src, outcome, verdict, count(*) AS events,
+            min(event_ts) AS first_at, max(event_ts) AS last_at
+        FROM raw WHERE kind = 'authentication' GROUP BY 1, 2, 3, 4, 5, 6, 7
+    ), kept_hours AS (
+        SELECT hour, portal_id, kind, name, outcome, verdict, events FROM report_hours
+    ), kept_logins AS (
+        SELECT
+            hour, portal_id, principal_id, name, src, outcome, verdict, events, first_at, last_at
+        FROM report_principals WHERE kind = 'authentication'
+    )
+    SELECT
+        (SELECT count(*) FROM ((TABLE hours EXCEPT TABLE kept_hours)
+            UNION ALL (TABLE kept_hours EXCEPT TABLE hours)) AS a)
+        + (SELECT count(*) FROM ((TABLE logins EXCEPT TABLE kept_logins)
+            UNION ALL (TABLE kept_logins EXCEPT TABLE logins)) AS b)";
+
+const VERDICTS: [Verdict; 5] = [
+    Verdict::Verified,
+    Verdict::Failed,
+    Verdict::KeyUnknown,
+    Verdict::Unsigned,
+    Verdict::NotApplicable,
+];
+
+async fn number(pool: &PgPool, question: &str) -> i64 {
+    sqlx::query_scalar(question).fetch_one(pool).await.unwrap()
+}
+
+fn start() -> DateTime<Utc> {
+    "2026-06-23T00:00:00Z".parse().unwrap()
+}
+
+/// One of so few events that the same come again, with whatever verdict.
+fn entry(rng: &mut StdRng) -> Entry {
+    let number: i64 = rng.random_range(0..1_500);
+    let at = start() + TimeDelta::seconds(number * 97);
+    let who = format!("person-{}", number % 7);
+    let entry = match number % 5 {
+        0 => call(
+            at,
+            &who,
+            "PATCH",
+            "/v3/portals",
+            if number % 2 == 0 { 200 } else { 403 },
+        ),
+        1 => login(at, &who, "10.0.0.9", "INVALID_PASSWORD"),
+        2 => login(at, "", "10.0.0.9", "NOT_FOUND"),
+        _ => login(at, &who, "10.0.0.8", "SUCCESS"),
+    };
+    (entry, VERDICTS[rng.random_range(0..VERDICTS.len())])
+}
+
+/// Changes some verdicts, for better or worse.
+async fn settle(scene: &Scene, rng: &mut StdRng) {
+    let rows: Vec<(uuid::Uuid, DateTime<Utc>, uuid::Uuid, String)> =
+        sqlx::query_as("SELECT batch, event_ts, id, verdict FROM events ORDER BY random() LIMIT 3")
+            .fetch_all(&scene.pool)
+            .await
+            .unwrap();
+    for (batch, event_ts, id, verdict) in rows {
+        let new = NewVerdict {
+            event_ts,
+            id: id.to_string().parse().unwrap(),
+            from: verdict.parse().unwrap(),
+            to: VERDICTS[rng.random_range(0..VERDICTS.len())],
+        };
+        scene.journal.settle(batch, &[new]).await.unwrap();
+    }
+}
+
+/// Counts until it is cut off at a random moment, and again.
+async fn keep_and_kill(journal: Journal, mut rng: StdRng) {
+    loop {
+        let keeper = Keeper::new(journal.clone()).with_settling(TimeDelta::milliseconds(50));
+        let task = tokio::spawn(keeper.run(tokio_util::sync::CancellationToken::new()));
+        tokio::time::sleep(Duration::from_millis(rng.random_range(1..300))).await;
+        task.abort();
+    }
+}
+
+async fn rebuild_now_and_then(journal: Journal, mut rng: StdRng) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(rng.random_range(1..700))).await;
+        let mut rebuild = Rebuild::begin(&journal).await.unwrap();
+        // Not always to its end.
+        for _ in 0..rng.random_range(0..4) {
+            if rebuild.next().await.unwrap().to.is_none() {
+                break;
+            }
+        }
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cut(pool: PgPool) {
+    let mut luck = Luck::new();
+    let scene = Scene::new(pool).await;
+    let mut helpers = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let rng = luck.rng.random::<u64>();
+        helpers.spawn(keep_and_kill(scene.journal.clone(), seeded(rng)));
+    }
+    let rng = luck.rng.random::<u64>();
+    helpers.spawn(rebuild_now_and_then(scene.journal.clone(), seeded(rng)));
+    let mut strengthened = 0;
+    for round in 0..150 {
+        let many = luck.rng.random_range(1..40);
+        let entries: Vec<Entry> = (0..many).map(|_| entry(&mut luck.rng)).collect();
+        strengthened += scene.append(&entries).await.1.strengthened;
+        if round % 5 == 0 {
+            settle(&scene, &mut luck.rng).await;
+        }
+        if round % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(luck.rng.random_range(0..200))).await;
+        }
+    }
+    helpers.shutdown().await;
+    assert!(
+        strengthened > 10,
+        "nothing came again with a better verdict"
+    );
+    let stop = tokio_util::sync::CancellationToken::new();
+    let keeper = Keeper::new(scene.journal.clone()).with_settling(TimeDelta::milliseconds(50));
+    let task = tokio::spawn(keeper.run(stop.clone()));
+    eventually("everything is counted", PATIENCE, async || {
+        let left = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM recounts)
+            + (SELECT count(*) FROM report_progress WHERE counted_to IS NOT NULL)";
+        number(&scene.pool, left).await == 0
+    })
+    .await;
+    stop.cancel();
+    task.await.unwrap();
+    let events = number(&scene.pool, "SELECT count(*) FROM events").await;
+    assert!(events > 500, "{events}");
+    assert_eq!(number(&scene.pool, DIFFERENCES).await, 0);
+    tell(&format!(
+        "{events} events counted, {strengthened} of which came again with a better verdict"
+    ));
+}
+
+fn seeded(seed: u64) -> StdRng {
+    use rand::SeedableRng;
+    StdRng::seed_from_u64(seed)
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_was_there_before_is_counted_and_a_reader_that_was_retired_begins_anew(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    let retired = scene.journal.retire_reader("report").await.unwrap();
+    assert!(retired.is_some());
+    let login = |minute: i64| {
+        login(
+            start() + TimeDelta::minutes(minute),
+            "kevin",
+            "10.0.0.8",
+            "SUCCESS",
+        )
+    };
+    let entries: Vec<Entry> = (0..100).map(|it| (login(it), Verdict::Verified)).collect();
+    scene.append(&entries).await;
+    for round in 1..3 {
+        scene
+            .journal
+            .activate_readers(&[ReaderName::Report])
+            .await
+            .unwrap();
+        let more = [(login(1_000 * round), Verdict::Verified)];
+        scene.append(&more).await;
+        let stop = tokio_util::sync::CancellationToken::new();
+        let task = tokio::spawn(Keeper::new(scene.journal.clone()).run(stop.clone()));
+        eventually("everything is counted", PATIENCE, async || {
+            number(
+                &scene.pool,
+                "SELECT COALESCE(sum(events), 0)::bigint FROM report_hours",
+            )
+            .await
+                == 100 + round
+        })
+        .await;
+        stop.cancel();
+        task.await.unwrap();
+        assert_eq!(number(&scene.pool, DIFFERENCES).await, 0);
+        // Who comes back finds counts of before, and counts nothing twice.
+        scene.journal.retire_reader("report").await.unwrap();
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn counts_without_persons_outlive_the_month_of_their_events(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    let old: DateTime<Utc> = "2024-02-10T10:00:00Z".parse().unwrap();
+    let entries: Vec<Entry> = (0..20)
+        .map(|it| {
+            let at = old + TimeDelta::minutes(it * 7);
+            (login(at, "kevin", "10.0.0.8", "SUCCESS"), Verdict::Verified)
+        })
+        .collect();
+    scene.append(&entries).await;
+    scene.count().await;
+    let year = Duration::from_hours(365 * 24);
+    let retention = Retention {
+        events: year,
+        quarantine: year,
+        batches: year,
+        told: year,
+    };
+    let round = scene.journal.tidy_up(&retention, start()).await.unwrap();
+    assert_eq!(round.dropped, ["events_2024_02"]);
+    let counted = "SELECT sum(events)::bigint FROM report_hours";
+    let persons = "SELECT count(*) FROM report_principals";
+    assert_eq!(number(&scene.pool, counted).await, 20);
+    assert_eq!(number(&scene.pool, persons).await, 0);
+    // Neither counting all anew nor an entry that comes late takes them away.
+    scene.count().await;
+    assert_eq!(number(&scene.pool, counted).await, 20);
+    let late = [(login(old, "late", "10.0.0.8", "SUCCESS"), Verdict::Verified)];
+    scene.append(&late).await;
+    scene.count().await;
+    assert_eq!(number(&scene.pool, counted).await, 21);
+}
