@@ -17,6 +17,7 @@ use crate::config::Environment;
 use crate::directory::{Directory, Forgotten};
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
+use crate::report::rollup;
 
 /// What the command cannot empty.
 const REST: &str = "entries and custom events stay as they were sent, but for what is kept apart: \
@@ -70,6 +71,8 @@ async fn forget(
         let forgotten = directory.forget(portal, developer).await;
         if let Some(forgotten) = forgotten.context(could_not)? {
             let actions = queue.forget(portal, developer).await.context(could_not)?;
+            let counts = rollup::forget(journal, developer.0).await;
+            counts.context(could_not)?;
             all.push((portal, forgotten, actions));
         }
     }

@@ -5,8 +5,10 @@
 //! anew makes it so.
 
 mod count;
+mod forget;
 mod keeper;
 mod rebuild;
 
+pub use forget::forget;
 pub use keeper::Keeper;
 pub use rebuild::{Rebuild, Rebuilt};

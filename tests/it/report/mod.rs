@@ -1,6 +1,7 @@
 //! Reports: that what is counted is what is stored, and that each answers what a hand works out.
 
 mod answers;
+mod pages;
 mod rollups;
 mod scene;
 mod ways;

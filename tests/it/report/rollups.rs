@@ -8,7 +8,8 @@ use rand::rngs::StdRng;
 use sqlx::PgPool;
 use usher::event::Verdict;
 use usher::journal::{Journal, MIGRATOR, NewVerdict, ReaderName, Retention};
-use usher::report::rollup::{Keeper, Rebuild};
+use usher::report::rollup::{Keeper, Rebuild, forget};
+use uuid::Uuid;
 
 use crate::report::scene::{Entry, Scene, call, login};
 use crate::support::eventually;
@@ -88,7 +89,7 @@ fn entry(rng: &mut StdRng) -> Entry {
 
 /// Changes some verdicts, for better or worse.
 async fn settle(scene: &Scene, rng: &mut StdRng) {
-    let rows: Vec<(uuid::Uuid, DateTime<Utc>, uuid::Uuid, String)> =
+    let rows: Vec<(Uuid, DateTime<Utc>, Uuid, String)> =
         sqlx::query_as("SELECT batch, event_ts, id, verdict FROM events ORDER BY random() LIMIT 3")
             .fetch_all(&scene.pool)
             .await
@@ -253,4 +254,32 @@ async fn counts_without_persons_outlive_the_month_of_their_events(pool: PgPool) 
     scene.append(&late).await;
     scene.count().await;
     assert_eq!(number(&scene.pool, counted).await, 21);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn whoever_is_forgotten_is_counted_by_nobodys_name(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    let kevin = Uuid::from_u128(0xb0);
+    let other = Uuid::from_u128(0xb1);
+    let logins = [kevin, other].map(|who| {
+        let entry = login(start(), &who.to_string(), "10.0.0.8", "SUCCESS");
+        (entry, Verdict::Verified)
+    });
+    scene.append(&logins).await;
+    scene.count().await;
+    let persons = "SELECT count(*) FROM report_principals";
+    assert_eq!(number(&scene.pool, persons).await, 2);
+    scene
+        .run(&format!(
+            "INSERT INTO subjects (portal_id, developer_id, forgotten_at)
+             VALUES (gen_random_uuid(), '{kevin}', now())"
+        ))
+        .await;
+    assert_eq!(forget(&scene.journal, kevin).await.unwrap(), 1);
+    assert_eq!(number(&scene.pool, persons).await, 1);
+    scene.count().await;
+    assert_eq!(number(&scene.pool, persons).await, 1);
+    // The sums hold still.
+    let counted = "SELECT sum(events)::bigint FROM report_hours";
+    assert_eq!(number(&scene.pool, counted).await, 2);
 }

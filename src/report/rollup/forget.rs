@@ -1,0 +1,21 @@
+//! The counts of somebody who is forgotten.
+
+use uuid::Uuid;
+
+use crate::journal::{Journal, JournalError, count_alone};
+
+/// Removes what is counted by the id of a developer who was forgotten, which is not counted again; answers how many rows
+/// that were.
+pub async fn forget(journal: &Journal, developer: Uuid) -> Result<u64, JournalError> {
+    let mut tx = journal.pool().begin().await?;
+    // Whoever counts at this moment may not have seen that they are forgotten.
+    count_alone(&mut tx).await?;
+    let done = sqlx::query!(
+        "DELETE FROM report_principals WHERE principal_id = $1",
+        developer.to_string(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(done.rows_affected())
+}
