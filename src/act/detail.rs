@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::act::list::ActionRow;
@@ -10,7 +11,7 @@ use crate::act::{Action, Queue};
 use crate::journal::JournalError;
 
 /// One action, whole, in the form that the JSON API answers with.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ActionDetail {
     /// What a list shows of it.
     #[serde(flatten)]
@@ -32,7 +33,7 @@ pub struct ActionDetail {
 }
 
 /// One attempt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Attempt {
     /// Its place, from 1.
     pub number: i32,
@@ -51,7 +52,7 @@ pub struct Attempt {
 }
 
 /// One thing that a person did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Intervention {
     /// What was asked for.
     pub verb: String,

@@ -3,13 +3,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::act::{NewChain, NewStep, Person, Queue, Target};
 use crate::journal::{Connection, JournalError};
 
 /// A no that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Veto {
     /// Its id.
     pub id: Uuid,

@@ -6,7 +6,8 @@ use chrono::SecondsFormat;
 
 use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
 use crate::api::Api;
-use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::api::document::{DeedName, OfTheRecord, Refused};
+use crate::api::page::{Page, Paging, Parameters, bad_request, journal_problem, part};
 use crate::http::Problem;
 use crate::rules::Deed;
 
@@ -28,6 +29,20 @@ impl Parameters {
 }
 
 /// Actions newest first, by the time they were decided.
+#[utoipa::path(
+    get,
+    path = "/api/v1/actions",
+    tag = "actions",
+    params(
+        ("state" = inline(Option<ActionState>), Query, description = "Only those in this state"),
+        ("rule" = Option<String>, Query, description = "Only those of this rule"),
+        ("deed" = inline(Option<DeedName>), Query, description = "Only those of this deed"),
+        ("portal_id" = Option<Uuid>, Query, description = "Only those of this portal"),
+        ("target_id" = Option<Uuid>, Query, description = "Only those done to whatever has this id"),
+        Paging,
+    ),
+    responses((status = 200, description = "A page of them", body = Page<Action>), Refused, OfTheRecord),
+)]
 pub(super) async fn list_actions(
     State(api): State<Api>,
     mut parameters: Parameters,

@@ -5,43 +5,70 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::act::{ActionDetail, ActionState, Intervened, Paused, Person, Queue, Verb};
 use crate::api::Api;
-use crate::api::page::{Parameters, bad_request, journal_problem};
-use crate::api::render;
+use crate::api::document::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
+use crate::api::page::{One, Parameters, bad_request, journal_problem};
+use crate::api::render::{self, PauseBody};
 use crate::api::tokens::Caller;
 use crate::http::Problem;
 
 /// What may come with a request; an empty body says nothing.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct WhyBody {
+#[schema(as = Why)]
+pub(super) struct WhyBody {
+    /// Why, for whoever looks at it later.
     reason: Option<String>,
 }
 
 /// One action with its attempts and what people did about it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/actions/{id}",
+    tag = "actions",
+    params(("id" = Uuid, Path, description = "The action's id")),
+    responses(
+        (status = 200, description = "The action", body = One<ActionDetail>),
+        Refused, Missing, OfTheRecord,
+    ),
+)]
 pub(super) async fn get_action(
     State(api): State<Api>,
     Path(id): Path<String>,
     parameters: Parameters,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<One<ActionDetail>>, Problem> {
     parameters.finish()?;
     let found = detail(&api.listed, action_id(&id)?).await?;
-    Ok(Json(json!({ "data": found })))
+    Ok(Json(One { data: found }))
 }
 
 /// Does what the last part of the path says to one action; answers with the action that stands for it
 /// from now on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/actions/{id}/{verb}",
+    tag = "actions",
+    params(
+        ("id" = Uuid, Path, description = "The action's id"),
+        ("verb" = inline(Verb), Path, description = "What is to be done about it"),
+    ),
+    request_body = Option<WhyBody>,
+    responses(
+        (status = 200, description = "The action that stands for it from now on", body = One<ActionDetail>),
+        Refused, OfOperators, Missing, Conflicting, OfTheRecord,
+    ),
+)]
 pub(super) async fn intervene(
     State(api): State<Api>,
     Path((id, verb)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<One<ActionDetail>>, Problem> {
     parameters.finish()?;
     let verb: Verb = verb.parse().map_err(|_| nothing_here())?;
     let person = operator(&caller, &body)?;
@@ -54,7 +81,7 @@ pub(super) async fn intervene(
     match done {
         Intervened::Done(id) => {
             let found = detail(&api.actions, id).await?;
-            Ok(Json(json!({ "data": found })))
+            Ok(Json(One { data: found }))
         }
         Intervened::Unknown => Err(no_action()),
         refused => Err(Problem::new(StatusCode::CONFLICT, refusal(verb, refused))),
@@ -62,10 +89,16 @@ pub(super) async fn intervene(
 }
 
 /// Whether a person paused all actions.
+#[utoipa::path(
+    get,
+    path = "/api/v1/actions/pause",
+    tag = "actions",
+    responses((status = 200, description = "Whether they are paused", body = One<PauseBody>), Refused, OfTheRecord),
+)]
 pub(super) async fn get_pause(
     State(api): State<Api>,
     parameters: Parameters,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<One<PauseBody>>, Problem> {
     parameters.finish()?;
     let paused = api.actions.paused().await;
     let paused = paused.map_err(|error| journal_problem(&error))?;
@@ -73,12 +106,19 @@ pub(super) async fn get_pause(
 }
 
 /// Lets no action be carried out any more; where that holds already, nothing changes.
+#[utoipa::path(
+    post,
+    path = "/api/v1/actions/pause",
+    tag = "actions",
+    request_body = Option<WhyBody>,
+    responses((status = 200, description = "Whether they are paused", body = One<PauseBody>), Refused, OfOperators, OfTheRecord),
+)]
 pub(super) async fn pause_actions(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<One<PauseBody>>, Problem> {
     parameters.finish()?;
     let person = operator(&caller, &body)?;
     let (paused, _) = api
@@ -90,12 +130,19 @@ pub(super) async fn pause_actions(
 }
 
 /// Lets actions be carried out again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/actions/resume",
+    tag = "actions",
+    request_body = Option<WhyBody>,
+    responses((status = 200, description = "Whether they are paused", body = One<PauseBody>), Refused, OfOperators, OfTheRecord),
+)]
 pub(super) async fn resume_actions(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<One<PauseBody>>, Problem> {
     parameters.finish()?;
     let person = operator(&caller, &body)?;
     api.actions
@@ -130,8 +177,10 @@ pub(crate) fn refusal(verb: Verb, refused: Intervened) -> String {
     }
 }
 
-fn pause(paused: Option<&Paused>) -> Json<Value> {
-    Json(json!({ "data": render::pause(paused) }))
+fn pause(paused: Option<&Paused>) -> Json<One<PauseBody>> {
+    Json(One {
+        data: render::pause(paused),
+    })
 }
 
 /// The caller as a person who may act.

@@ -3,19 +3,26 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, SecondsFormat};
-use serde_json::Value;
 
 use crate::api::Api;
-use crate::api::page::{Page, Parameters, journal_problem, part};
-use crate::api::render;
+use crate::api::document::{OfTheRecord, Refused};
+use crate::api::page::{Page, Paging, Parameters, Window, journal_problem, part};
+use crate::api::render::{self, DeliveryBody};
 use crate::http::Problem;
 use crate::journal::{Delivery, DeliveryFilter, far_future};
 
 /// Deliveries newest first, by receipt.
+#[utoipa::path(
+    get,
+    path = "/api/v1/deliveries",
+    tag = "deliveries",
+    params(Window, Paging),
+    responses((status = 200, description = "A page of them", body = Page<DeliveryBody>), Refused, OfTheRecord),
+)]
 pub(super) async fn list_deliveries(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<Value>>, Problem> {
+) -> Result<Json<Page<DeliveryBody>>, Problem> {
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<3>()? {
         Some([time, batch, place]) => Some((part(&time)?, part(&batch)?, part(&place)?)),

@@ -8,13 +8,31 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::api::document::{EventBody, Missing, OfTheRecord, Refused};
+use crate::api::page::{One, Page, Paging, Parameters, Window, bad_request, journal_problem, part};
 use crate::api::render;
 use crate::event::{EventId, Kind, Verdict};
 use crate::http::Problem;
 use crate::journal::{EventFilter, Position, StoredEvent};
 
 /// Events newest first, by `event_ts`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "events",
+    params(
+        ("portal_id" = Option<String>, Query, description = "Only those of this portal"),
+        ("principal_id" = Option<String>, Query, description = "Only those of whoever this is"),
+        ("name" = Option<String>, Query, description = "Only those of this name"),
+        ("kind" = inline(Option<Kind>), Query, description = "Only those of this kind"),
+        ("trace_id" = Option<String>, Query, description = "Only those of this request"),
+        ("verification" = inline(Option<Verdict>), Query, description = "Only those of this verdict"),
+        ("q" = Option<String>, Query, description = "Only those in whose text this is"),
+        Window,
+        Paging,
+    ),
+    responses((status = 200, description = "A page of them", body = Page<EventBody>), Refused, OfTheRecord),
+)]
 pub(super) async fn list_events(
     State(api): State<Api>,
     mut parameters: Parameters,
@@ -65,6 +83,16 @@ pub(super) async fn list_events(
 }
 
 /// One event by its id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}",
+    tag = "events",
+    params(("id" = Uuid, Path, description = "The event's id")),
+    responses(
+        (status = 200, description = "The event", body = One<EventBody>),
+        Refused, Missing, OfTheRecord,
+    ),
+)]
 pub(super) async fn get_event(
     State(api): State<Api>,
     Path(id): Path<String>,

@@ -1,26 +1,40 @@
 //! The JSON API under `/api/v1`: `{"data":[…],"meta":{"next":…}}`, newest first, behind a bearer
-//! token.
+//! token; its OpenAPI document at `/openapi.json` and, for people, at `/docs`.
 
 mod actions;
 mod by_hand;
 mod deliveries;
+mod directory;
+mod document;
 mod events;
 mod page;
 mod quarantine;
 mod readers;
 pub mod render;
 mod reports;
+mod rules;
 mod tokens;
 mod vetoes;
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::watch;
+use utoipa::OpenApi;
 
 use crate::act::Queue;
+use crate::api::directory::{applications, developers, memberships, portals, registrations, teams};
+use crate::api::document::Shared;
+use crate::directory::Directory;
 use crate::http::Problem;
 use crate::journal::Journal;
 use crate::report::Reports;
+use crate::rules::RuleSet;
 
 pub(crate) use by_hand::refusal;
 pub use tokens::Tokens;
@@ -34,32 +48,90 @@ pub struct Api {
     pub listed: Queue,
     /// What happened, in numbers.
     pub reports: Reports,
+    /// What Konnect's API last said, for the same.
+    pub directory: Directory,
+    /// The rules in force.
+    pub rules: watch::Receiver<Arc<RuleSet>>,
     /// What was decided and done.
     pub actions: Queue,
 }
 
-/// Every path of the API; a request without one of `tokens` is 401.
+/// Makes the document and the routes of one list of handlers, by module and function.
+///
+/// **To add an operation** write its handler, say by `#[utoipa::path(…)]` above it what it takes and answers, and name
+/// it in the list. Path and method are those of the annotation; the name of the function is the operation's id, so that
+/// it is unique. What several operations take or refuse has types to name: `Paging`, `Window`, `directory::Scope`;
+/// `Refused`, `OfTheRecord`, `Missing`, `Conflicting`, `OfOperators`. What a handler asks [`page::Parameters`] for and what
+/// its annotation lists must be the same; `tests/it/api/document.rs` holds that, by itself for what is new.
+macro_rules! operations {
+    ($($room:ident::$handler:ident),+ $(,)?) => {
+        #[derive(OpenApi)]
+        #[openapi(
+            paths($($room::$handler),+),
+            components(schemas(Problem)),
+            modifiers(&Shared),
+        )]
+        struct Operations;
+
+        /// Every operation, where its document says that it is.
+        fn routes(document: &utoipa::openapi::OpenApi) -> Router<Api> {
+            Router::new()
+                $(.merge(document::serve(document, stringify!($handler), $room::$handler)))+
+        }
+    };
+}
+
+operations! {
+    events::list_events,
+    events::get_event,
+    deliveries::list_deliveries,
+    quarantine::list_quarantine,
+    quarantine::get_quarantine,
+    portals::list_portals,
+    developers::list_developers,
+    developers::get_developer,
+    teams::list_teams,
+    memberships::list_memberships,
+    applications::list_applications,
+    registrations::list_registrations,
+    rules::list_rules,
+    actions::list_actions,
+    by_hand::get_action,
+    by_hand::intervene,
+    by_hand::get_pause,
+    by_hand::pause_actions,
+    by_hand::resume_actions,
+    vetoes::list_vetoes,
+    vetoes::lift_veto,
+    readers::list_readers,
+    reports::list_reports,
+}
+
+/// Every path of the API; a request without one of `tokens` is 401, but for the document.
 pub fn router(api: Api, tokens: Tokens) -> Router {
-    Router::new()
-        .route("/api/v1/events", get(events::list_events))
-        .route("/api/v1/events/{id}", get(events::get_event))
-        .route("/api/v1/deliveries", get(deliveries::list_deliveries))
-        .route("/api/v1/quarantine", get(quarantine::list_quarantine))
-        .route("/api/v1/quarantine/{id}", get(quarantine::get_quarantine))
-        .route("/api/v1/readers", get(readers::list_readers))
-        .route("/api/v1/reports", get(reports::list_reports))
+    let mut document = Operations::openapi();
+    reports::document(&mut document);
+    routes(&document)
         .route("/api/v1/reports/{name}", get(reports::get_report))
-        .route("/api/v1/vetoes", get(vetoes::list_vetoes))
-        .route("/api/v1/vetoes/{id}/lift", post(vetoes::lift_veto))
-        .route("/api/v1/actions", get(actions::list_actions))
-        .route("/api/v1/actions/{id}", get(by_hand::get_action))
-        .route("/api/v1/actions/{id}/{verb}", post(by_hand::intervene))
-        .route(
-            "/api/v1/actions/pause",
-            get(by_hand::get_pause).post(by_hand::pause_actions),
-        )
-        .route("/api/v1/actions/resume", post(by_hand::resume_actions))
         .method_not_allowed_fallback(Problem::method_not_allowed)
+        .route_layer(middleware::map_response(as_problem))
         .route_layer(middleware::from_fn_with_state(tokens, tokens::require))
         .with_state(api)
+        .merge(document::router(&document))
+}
+
+/// Makes a problem of what the framework refused by itself, in plain text: a path or a body that it cannot read.
+async fn as_problem(response: Response) -> Response {
+    let status = response.status();
+    let is_refused = status.is_client_error() || status.is_server_error();
+    let kind = response.headers().get(CONTENT_TYPE);
+    if !is_refused || kind.is_some_and(|kind| kind == "application/problem+json") {
+        return response;
+    }
+    let detail = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
+        StatusCode::BAD_REQUEST => "the path or the body cannot be read",
+        _ => "the request cannot be served",
+    };
+    Problem::new(status, detail).into_response()
 }

@@ -1,6 +1,6 @@
-//! Query parameters into filters, and rows into pages with a path to the next one.
+//! Query parameters into filters, and rows into pages with a path to the next one; what the document says of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
@@ -12,6 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, Utc};
 use serde::Serialize;
 use url::form_urlencoded;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::http::Problem;
 use crate::journal::{JournalError, NoWindow};
@@ -28,7 +31,15 @@ pub(super) struct Parameters {
     path: String,
     given: BTreeMap<String, String>,
     left: BTreeMap<String, String>,
+    /// What was asked for, given or not: what is known here.
+    known: BTreeSet<String>,
 }
+
+/// The parameters of every list, for its document.
+pub(super) enum Paging {}
+
+/// Those of a list that has a window, for its document.
+pub(super) enum Window {}
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
@@ -50,6 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
             path: parts.uri.path().to_owned(),
             left: given.clone(),
             given,
+            known: BTreeSet::new(),
         })
     }
 }
@@ -57,6 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 impl Parameters {
     /// A parameter as text; an empty one counts as absent.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.known.insert(name.to_owned());
         self.left.remove(name).filter(|value| !value.is_empty())
     }
 
@@ -115,23 +128,69 @@ impl Parameters {
         let Some(cursor) = self.text("cursor") else {
             return Ok(None);
         };
-        let wrong = || bad_request("parameter cursor: expected a value from meta.next");
-        let text = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
-        let text = String::from_utf8(text).map_err(|_| wrong())?;
+        let text = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong_cursor())?;
+        let text = String::from_utf8(text).map_err(|_| wrong_cursor())?;
         let parts: Vec<String> = text.split(' ').map(str::to_owned).collect();
-        parts.try_into().map(Some).map_err(|_| wrong())
+        parts.try_into().map(Some).map_err(|_| wrong_cursor())
     }
 
     /// Ends the reading: whatever is left is not known here.
     pub(super) fn finish(self) -> Result<Pager, Problem> {
-        match self.left.keys().next() {
-            Some(name) => Err(bad_request(format!("unknown parameter {name}"))),
-            None => Ok(Pager {
+        let Some(name) = self.left.keys().next() else {
+            return Ok(Pager {
                 path: self.path,
                 given: self.given,
-            }),
-        }
+            });
+        };
+        let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+        let known = match known[..] {
+            [] => "there are none here".to_owned(),
+            _ => format!("known here: {}", known.join(", ")),
+        };
+        Err(bad_request(format!("unknown parameter {name}; {known}")))
     }
+}
+
+impl IntoParams for Paging {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let limit = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(MAX_LIMIT))
+            .default(Some(DEFAULT_LIMIT.into()));
+        let cursor = ObjectBuilder::new().schema_type(Type::String);
+        vec![
+            optional("limit", "How many rows at most", limit),
+            optional(
+                "cursor",
+                "Where the page before ended, as its `meta.next` has it",
+                cursor,
+            ),
+        ]
+    }
+}
+
+impl IntoParams for Window {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let time = || {
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        };
+        vec![
+            optional("from", "The earliest time, inclusive", time()),
+            optional("to", "The latest time, exclusive", time()),
+        ]
+    }
+}
+
+fn optional(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
 }
 
 /// Knows how to ask for the page after this one.
@@ -141,16 +200,28 @@ pub(super) struct Pager {
     given: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Serialize)]
+/// What comes with the rows of a page.
+#[derive(Debug, Serialize, ToSchema)]
 struct Meta {
+    /// Path and query of the next page; null when this is the last one.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
+    /// The rows.
     data: Vec<T>,
+    /// What comes with them.
     meta: Meta,
+}
+
+/// One thing by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct One<T> {
+    /// The thing.
+    pub(super) data: T,
 }
 
 impl Pager {
@@ -194,8 +265,11 @@ impl Pager {
 
 /// A part of a cursor as `T`.
 pub(super) fn part<T: FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse()
-        .map_err(|_| bad_request("parameter cursor: expected a value from meta.next"))
+    text.parse().map_err(|_| wrong_cursor())
+}
+
+pub(super) fn wrong_cursor() -> Problem {
+    bad_request("parameter cursor: expected a value from meta.next")
 }
 
 pub(super) fn bad_request(detail: impl Into<String>) -> Problem {

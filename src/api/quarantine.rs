@@ -4,20 +4,28 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat};
-use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::api::Api;
-use crate::api::page::{Page, Parameters, journal_problem, part};
-use crate::api::render;
+use crate::api::document::{Missing, OfTheRecord, Refused};
+use crate::api::page::{One, Page, Paging, Parameters, Window, bad_request, journal_problem, part};
+use crate::api::render::{self, QuarantinedBody};
 use crate::http::Problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};
 
 /// What was kept aside, newest first.
+///
+/// Each with the first 2,048 of its bytes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/quarantine",
+    tag = "quarantine",
+    params(Window, Paging),
+    responses((status = 200, description = "A page of them", body = Page<QuarantinedBody>), Refused, OfTheRecord),
+)]
 pub(super) async fn list_quarantine(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<Value>>, Problem> {
+) -> Result<Json<Page<QuarantinedBody>>, Problem> {
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
         Some([time, id]) => Some((part(&time)?, part(&id)?)),
@@ -48,19 +56,34 @@ pub(super) async fn list_quarantine(
 }
 
 /// One row, with all the bytes that were kept.
+#[utoipa::path(
+    get,
+    path = "/api/v1/quarantine/{id}",
+    tag = "quarantine",
+    params(("id" = Uuid, Path, description = "The row's id")),
+    responses(
+        (status = 200, description = "The row", body = One<QuarantinedBody>),
+        Refused, Missing, OfTheRecord,
+    ),
+)]
 pub(super) async fn get_quarantine(
     State(api): State<Api>,
-    Path(id): Path<Uuid>,
+    Path(id): Path<String>,
     parameters: Parameters,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<One<QuarantinedBody>>, Problem> {
     parameters.finish()?;
+    let id = id
+        .parse()
+        .map_err(|_| bad_request("the id of a row is a UUID"))?;
     let row = api
         .reading
         .quarantined_row(id)
         .await
         .map_err(|error| journal_problem(&error))?;
     match row {
-        Some(row) => Ok(Json(json!({ "data": render::quarantined(&row) }))),
+        Some(row) => Ok(Json(One {
+            data: render::quarantined(&row),
+        })),
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "there is no row with this id",

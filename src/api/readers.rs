@@ -2,22 +2,30 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::Value;
 
 use crate::api::Api;
-use crate::api::page::{Page, Parameters, journal_problem};
-use crate::api::render;
+use crate::api::document::{OfTheRecord, Refused};
+use crate::api::page::{Page, Paging, Parameters, journal_problem};
+use crate::api::render::{self, ReaderBody};
 use crate::http::Problem;
 use crate::journal::Standing;
 
-/// The readers of the outbox by name, with what each is owed. There are few, so that all are read for every page.
+/// The readers of the outbox by name, with what each is owed.
+#[utoipa::path(
+    get,
+    path = "/api/v1/readers",
+    tag = "readers",
+    params(Paging),
+    responses((status = 200, description = "A page of them", body = Page<ReaderBody>), Refused, OfTheRecord),
+)]
 pub(super) async fn list_readers(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<Value>>, Problem> {
+) -> Result<Json<Page<ReaderBody>>, Problem> {
     let limit = parameters.limit()?;
     let after = parameters.cursor::<1>()?;
     let pager = parameters.finish()?;
+    // There are few, so that all are read for every page.
     let readers = api.reading.readers().await;
     let mut readers = readers.map_err(|error| journal_problem(&error))?;
     if let Some([after]) = after {

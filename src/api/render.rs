@@ -3,8 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::act::Paused;
 use crate::journal::{COUNTED, Delivery, Quarantined, Standing, StoredEvent};
@@ -24,61 +27,155 @@ pub fn event_text(stored: &StoredEvent) -> Box<RawValue> {
 }
 
 /// A request that brought entries in.
-pub fn delivery(delivery: &Delivery) -> Value {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub struct DeliveryBody {
+    /// Its id, which the sender was answered with.
+    delivery_id: Uuid,
+    /// The batch that it was gathered into.
+    batch_id: Uuid,
+    /// When its first byte arrived.
+    #[schema(value_type = DateTime<Utc>)]
+    received_at: String,
+    /// Who sent it.
+    peer: String,
+    /// The content coding as declared; empty for none.
+    encoding: String,
+    /// Bytes as sent.
+    body_bytes: usize,
+    /// Bytes after inflating.
+    inflated_bytes: usize,
+    /// The status that it was answered with.
+    status: u16,
+    /// Entries found in it.
+    received: usize,
+    /// Events that were new.
+    stored: usize,
+    /// Entries whose event was known.
+    duplicates: usize,
+    /// Entries that were kept aside.
+    quarantined: usize,
+}
+
+/// A request that brought entries in.
+pub fn delivery(delivery: &Delivery) -> DeliveryBody {
     let request = &delivery.request;
-    json!({
-        "delivery_id": request.id,
-        "batch_id": delivery.batch,
-        "received_at": request.received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "peer": request.peer,
-        "encoding": request.encoding,
-        "body_bytes": request.body_bytes,
-        "inflated_bytes": request.inflated_bytes,
-        "status": request.status,
-        "received": request.received,
-        "stored": request.stored,
-        "duplicates": request.duplicates,
-        "quarantined": request.quarantined,
-    })
+    DeliveryBody {
+        delivery_id: request.id,
+        batch_id: delivery.batch,
+        received_at: time(request.received_at),
+        peer: request.peer.clone(),
+        encoding: request.encoding.clone(),
+        body_bytes: request.body_bytes,
+        inflated_bytes: request.inflated_bytes,
+        status: request.status,
+        received: request.received,
+        stored: request.stored,
+        duplicates: request.duplicates,
+        quarantined: request.quarantined,
+    }
 }
 
 /// A reader of the outbox, with what it is owed.
-pub fn reader(reader: &Standing) -> Value {
-    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    json!({
-        "reader": reader.reader,
-        "since": time(reader.since),
-        "wanted_at": time(reader.wanted_at),
-        "batches": reader.batches,
-        "more": reader.batches == COUNTED,
-        "oldest": reader.oldest.map(time),
-    })
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reader)]
+pub struct ReaderBody {
+    /// Who.
+    reader: String,
+    /// Batches received from then on are owed to it.
+    #[schema(value_type = DateTime<Utc>)]
+    since: String,
+    /// When an instance last said that it is configured with it.
+    #[schema(value_type = DateTime<Utc>)]
+    wanted_at: String,
+    /// Batches that it is owed, as far as they are counted.
+    batches: i64,
+    /// Whether there are more than are counted.
+    more: bool,
+    /// When the oldest of them was received.
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    oldest: Option<String>,
+}
+
+/// A reader of the outbox, with what it is owed.
+pub fn reader(reader: &Standing) -> ReaderBody {
+    ReaderBody {
+        reader: reader.reader.clone(),
+        since: time(reader.since),
+        wanted_at: time(reader.wanted_at),
+        batches: reader.batches,
+        more: reader.batches == COUNTED,
+        oldest: reader.oldest.map(time),
+    }
+}
+
+/// What was kept aside.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Quarantined)]
+pub struct QuarantinedBody {
+    /// The id of the row.
+    id: Uuid,
+    /// When it arrived.
+    #[schema(value_type = DateTime<Utc>)]
+    received_at: String,
+    /// The request that it arrived in.
+    delivery_id: Option<Uuid>,
+    /// Its identity, where it could be parsed.
+    event_id: Option<Uuid>,
+    /// A stable code of why.
+    reason: String,
+    /// What was found.
+    detail: String,
+    /// How many bytes there were.
+    raw_bytes: i64,
+    /// The bytes, where they are text; in a list the first 2,048.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<String>,
+    /// The bytes in base64, where they are no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_base64: Option<String>,
 }
 
 /// What was kept aside. The bytes are shown as text where they are text, else in base64.
-pub fn quarantined(row: &Quarantined) -> Value {
-    let mut shown = json!({
-        "id": row.id,
-        "received_at": row.received_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "delivery_id": row.delivery_id,
-        "event_id": row.event_id,
-        "reason": row.reason,
-        "detail": row.detail,
-        "raw_bytes": row.raw_bytes,
-    });
-    match str::from_utf8(&row.raw) {
-        Ok(text) => shown["raw"] = json!(text),
-        Err(_) => shown["raw_base64"] = json!(STANDARD.encode(&row.raw)),
+pub fn quarantined(row: &Quarantined) -> QuarantinedBody {
+    let text = str::from_utf8(&row.raw).ok().map(str::to_owned);
+    QuarantinedBody {
+        id: row.id,
+        received_at: time(row.received_at),
+        delivery_id: row.delivery_id,
+        event_id: row.event_id,
+        reason: row.reason.clone(),
+        detail: row.detail.clone(),
+        raw_bytes: row.raw_bytes,
+        raw_base64: text.is_none().then(|| STANDARD.encode(&row.raw)),
+        raw: text,
     }
-    shown
 }
 
 /// Whether a person paused all actions.
-pub fn pause(paused: Option<&Paused>) -> Value {
-    json!({
-        "paused": paused.is_some(),
-        "by": paused.map(|paused| &paused.by),
-        "since": paused.map(|paused| paused.since),
-        "reason": paused.and_then(|paused| paused.reason.as_ref()),
-    })
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pause)]
+pub struct PauseBody {
+    /// Whether they are paused.
+    paused: bool,
+    /// Who paused them.
+    by: Option<String>,
+    /// Since when.
+    since: Option<DateTime<Utc>>,
+    /// Why, in their words.
+    reason: Option<String>,
+}
+
+/// Whether a person paused all actions.
+pub fn pause(paused: Option<&Paused>) -> PauseBody {
+    PauseBody {
+        paused: paused.is_some(),
+        by: paused.map(|paused| paused.by.clone()),
+        since: paused.map(|paused| paused.since),
+        reason: paused.and_then(|paused| paused.reason.clone()),
+    }
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

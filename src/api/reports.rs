@@ -1,26 +1,89 @@
-//! `/api/v1/reports`.
+//! `/api/v1/reports`: the rows of each report, as JSON or as a file. What the document says of a report is made of what the
+//! report says of itself.
+
+use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter as Documented, ParameterBuilder, ParameterIn,
+};
+use utoipa::openapi::schema::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::{Content, OpenApi, PathItem, Ref, RefOr, ResponseBuilder, ResponsesBuilder};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
-use crate::api::page::{Parameters, bad_request, journal_problem};
+use crate::api::document::{OfTheRecord, Refused};
+use crate::api::page::{Page, Parameters, Window, bad_request, journal_problem};
 use crate::http::Problem;
-use crate::report::{By, Question, ReportError, ReportName, Row, csv};
+use crate::report::{
+    By, Column, MOST_DAYS, MOST_ROWS, Parameter, Question, ReportError, ReportName, Row, Shape, csv,
+};
 
-/// The reports there are, with what each may be asked and what its rows hold.
-pub(super) async fn list_reports(parameters: Parameters) -> Result<Json<Value>, Problem> {
-    parameters.finish()?;
-    let reports: Vec<Value> = ReportName::ALL.iter().copied().map(described).collect();
-    Ok(Json(json!({ "data": reports, "meta": { "next": null } })))
+/// A report, with what it may be asked and what its rows hold.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Report)]
+pub(super) struct ReportBody {
+    name: &'static str,
+    /// What it answers
+    about: &'static str,
+    /// The parameters that it takes
+    takes: Vec<&'static str>,
+    /// The columns of its rows
+    columns: Vec<ColumnBody>,
 }
 
-/// The rows of one report, as JSON or as a file.
+/// A column of a report.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Column)]
+struct ColumnBody {
+    name: &'static str,
+    /// What it holds
+    about: &'static str,
+}
+
+/// The reports there are.
+#[utoipa::path(
+    get,
+    path = "/api/v1/reports",
+    tag = "reports",
+    responses((status = 200, description = "All of them", body = Page<ReportBody>), Refused),
+)]
+pub(super) async fn list_reports(
+    parameters: Parameters,
+) -> Result<Json<Page<ReportBody>>, Problem> {
+    let pager = parameters.finish()?;
+    let names = ReportName::ALL.to_vec();
+    Ok(Json(pager.page_of(
+        names,
+        false,
+        ToString::to_string,
+        described,
+    )))
+}
+
+fn described(name: ReportName) -> ReportBody {
+    let columns = name.columns().iter();
+    ReportBody {
+        name: name.as_str(),
+        about: name.about(),
+        takes: name.takes().iter().map(|it| it.name()).collect(),
+        columns: columns
+            .map(|column| ColumnBody {
+                name: column.name,
+                about: column.about,
+            })
+            .collect(),
+    }
+}
+
+/// The rows of one report.
 pub(super) async fn get_report(
     State(api): State<Api>,
     Path(name): Path<String>,
@@ -30,18 +93,7 @@ pub(super) async fn get_report(
         let detail = format!("there is no report {name:?}: GET /api/v1/reports lists them");
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
-    let (from, to) = parameters.window()?;
-    let days = "a whole number of days";
-    let question = Question {
-        portal: parameters.read("portal_id", "a UUID")?,
-        from,
-        to,
-        by: parameters.read::<By>("by", "hour, day or week")?,
-        days: parameters.read("days", days)?,
-        within: parameters.read("within", days)?,
-        developer: parameters.read("developer_id", "a UUID")?,
-        application: parameters.read("application_id", "a UUID")?,
-    };
+    let question = question(name, &mut parameters)?;
     let is_file = match parameters.text("format").as_deref() {
         None | Some("json") => false,
         Some("csv") => true,
@@ -56,53 +108,210 @@ pub(super) async fn get_report(
         ReportError::Journal(error) => journal_problem(&error),
     })?;
     if is_file {
+        let file = format!("attachment; filename=\"{name}.csv\"");
         let headers = [
             (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-            (
-                header::CONTENT_DISPOSITION,
-                format!("attachment; filename=\"{name}.csv\""),
-            ),
+            (header::CONTENT_DISPOSITION, file),
         ];
         return Ok((headers, csv(&answer)).into_response());
     }
-    let meta = Meta {
-        next: None,
-        as_of: answer.as_of.to_rfc3339_opts(SecondsFormat::Millis, true),
-        is_cut: answer.is_cut,
-        from: question.from,
-        to: question.to,
-    };
-    Ok(Json(Found {
-        data: answer.rows,
-        meta,
-    })
-    .into_response())
+    let meta = json!({
+        "next": null,
+        "as_of": answer.as_of,
+        "is_cut": answer.is_cut,
+    });
+    let data = answer.rows;
+    Ok(Json(Rows { data, meta }).into_response())
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
+struct Rows {
     data: Vec<Row>,
-    meta: Meta,
+    meta: Value,
 }
 
-#[derive(Debug, Serialize)]
-struct Meta {
-    next: Option<String>,
-    as_of: String,
-    is_cut: bool,
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+/// Reads what the report takes, and nothing else.
+fn question(name: ReportName, parameters: &mut Parameters) -> Result<Question, Problem> {
+    let mut question = Question::default();
+    for parameter in name.takes() {
+        let word = parameter.name();
+        match *parameter {
+            Parameter::Portal => question.portal = parameters.read(word, "a UUID")?,
+            // Both ends at once, so that their order is checked.
+            Parameter::From => (question.from, question.to) = parameters.window()?,
+            Parameter::To => {}
+            Parameter::By(bys) => {
+                let words: Vec<&str> = bys.iter().copied().map(By::as_str).collect();
+                question.by = parameters.read(word, &words.join(" or "))?;
+            }
+            Parameter::Days(_) => question.days = days(parameters, word)?,
+            Parameter::Within => question.within = days(parameters, word)?,
+            Parameter::Developer => question.developer = parameters.read(word, "a UUID")?,
+            Parameter::Application => question.application = parameters.read(word, "a UUID")?,
+        }
+    }
+    Ok(question)
 }
 
-fn described(name: ReportName) -> Value {
-    let columns = name.columns().iter();
-    let columns: Vec<Value> = columns
-        .map(|column| json!({ "name": column.name, "about": column.about }))
-        .collect();
-    let takes: Vec<&str> = name
-        .takes()
-        .iter()
-        .map(|parameter| parameter.name())
-        .collect();
-    json!({ "name": name.as_str(), "about": name.about(), "takes": takes, "columns": columns })
+/// A number of days that a calendar has.
+struct Days(u32);
+
+impl FromStr for Days {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let days: u32 = text.parse().map_err(drop)?;
+        (days <= MOST_DAYS).then_some(Self(days)).ok_or(())
+    }
+}
+
+fn days(parameters: &mut Parameters, word: &str) -> Result<Option<u32>, Problem> {
+    let expected = format!("a whole number from 0 to {MOST_DAYS}");
+    let days = parameters.read::<Days>(word, &expected)?;
+    Ok(days.map(|days| days.0))
+}
+
+/// Puts every report into the document, at a path of its own.
+pub(super) fn document(document: &mut OpenApi) {
+    for &name in ReportName::ALL {
+        let row = format!("{name:?}Row");
+        let schemas = &mut document.components.get_or_insert_default().schemas;
+        schemas.insert(row.clone(), row_schema(name).into());
+        let csv = ObjectBuilder::new().schema_type(Type::String);
+        let response = ResponseBuilder::new()
+            .description(format!("Its rows, {MOST_ROWS} at most, as of one moment"))
+            .content("application/json", Content::new(Some(rows_schema(&row))))
+            .content("text/csv", Content::new(Some(csv)));
+        let operation = OperationBuilder::new()
+            .operation_id(Some(format!("report_{}", name.as_str().replace('-', "_"))))
+            .tag("reports")
+            .summary(Some(name.about()))
+            .parameters(Some(parameters(name)))
+            .responses(
+                ResponsesBuilder::new()
+                    .response("200", response)
+                    .responses_from_into_responses::<Refused>()
+                    .responses_from_into_responses::<OfTheRecord>(),
+            );
+        let path = format!("/api/v1/reports/{name}");
+        let item = PathItem::new(HttpMethod::Get, operation);
+        document.paths.paths.insert(path, item);
+    }
+}
+
+fn parameters(name: ReportName) -> Vec<Documented> {
+    let mut parameters: Vec<Documented> = Vec::new();
+    for parameter in name.takes() {
+        let (schema, about) = match *parameter {
+            // With its other end.
+            Parameter::From => {
+                parameters.extend(Window::into_params(|| Some(ParameterIn::Query)));
+                continue;
+            }
+            Parameter::To => continue,
+            Parameter::Portal => (of_shape(Shape::Id), "Only this portal".to_owned()),
+            Parameter::By(bys) => {
+                let words: Vec<&str> = bys.iter().copied().map(By::as_str).collect();
+                let words = of_shape(Shape::Text).enum_values(Some(words));
+                (words, "What a row stands for".to_owned())
+            }
+            Parameter::Days(default) => (
+                number_of_days(),
+                format!("For at least so many days, else {default}"),
+            ),
+            Parameter::Within => (
+                number_of_days(),
+                "Days that each person has, counted from when they came".to_owned(),
+            ),
+            Parameter::Developer => (of_shape(Shape::Id), "About this developer".to_owned()),
+            Parameter::Application => (of_shape(Shape::Id), "About this application".to_owned()),
+        };
+        parameters.push(in_query(parameter.name(), schema, about));
+    }
+    let formats = of_shape(Shape::Text).enum_values(Some(["json", "csv"]));
+    let about = "As JSON, or as a file".to_owned();
+    parameters.push(in_query("format", formats, about));
+    parameters
+}
+
+fn in_query(name: &str, schema: ObjectBuilder, about: String) -> Documented {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .description(Some(about))
+        .schema(Some(schema))
+        .build()
+}
+
+fn number_of_days() -> ObjectBuilder {
+    of_shape(Shape::Count)
+        .minimum(Some(0))
+        .maximum(Some(MOST_DAYS))
+}
+
+fn row_schema(name: ReportName) -> Schema {
+    let row = ObjectBuilder::new().description(Some(name.about()));
+    let row = name.columns().iter().fold(row, |row, column| {
+        row.property(column.name, cell_schema(column))
+            .required(column.name)
+    });
+    row.into()
+}
+
+fn cell_schema(column: &Column) -> RefOr<Schema> {
+    if column.shape == Shape::Ids {
+        let ids = ArrayBuilder::new().items(of_shape(Shape::Id));
+        return ids.description(Some(column.about)).into();
+    }
+    let cell = of_shape(column.shape).description(Some(column.about));
+    if column.is_optional {
+        let types = vec![type_of(column.shape), Type::Null];
+        cell.schema_type(SchemaType::Array(types)).into()
+    } else {
+        cell.into()
+    }
+}
+
+fn type_of(shape: Shape) -> Type {
+    match shape {
+        Shape::Text | Shape::Id | Shape::Time | Shape::Ids => Type::String,
+        Shape::Count => Type::Integer,
+        Shape::Number => Type::Number,
+        Shape::Flag => Type::Boolean,
+    }
+}
+
+fn of_shape(shape: Shape) -> ObjectBuilder {
+    let format = match shape {
+        Shape::Id | Shape::Ids => Some(KnownFormat::Uuid),
+        Shape::Time => Some(KnownFormat::DateTime),
+        Shape::Text | Shape::Count | Shape::Number | Shape::Flag => None,
+    };
+    ObjectBuilder::new()
+        .schema_type(type_of(shape))
+        .format(format.map(SchemaFormat::KnownFormat))
+}
+
+fn rows_schema(row: &str) -> Schema {
+    let next = ObjectBuilder::new()
+        .schema_type(Type::Null)
+        .description(Some("There is one page"));
+    let as_of = of_shape(Shape::Time).description(Some("When the record was as the rows say"));
+    let is_cut = of_shape(Shape::Flag).description(Some("Whether there are more rows"));
+    let meta = ObjectBuilder::new()
+        .property("next", next)
+        .property("as_of", as_of)
+        .property("is_cut", is_cut);
+    let meta = ["next", "as_of", "is_cut"]
+        .into_iter()
+        .fold(meta, |meta, name| meta.required(name));
+    ObjectBuilder::new()
+        .property(
+            "data",
+            ArrayBuilder::new().items(Ref::from_schema_name(row)),
+        )
+        .property("meta", meta)
+        .required("data")
+        .required("meta")
+        .into()
 }

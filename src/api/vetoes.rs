@@ -4,17 +4,24 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::act::Veto;
 use crate::api::Api;
-use crate::api::by_hand::operator;
-use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::api::by_hand::{WhyBody, operator};
+use crate::api::document::{Missing, OfOperators, OfTheRecord, Refused};
+use crate::api::page::{One, Page, Paging, Parameters, bad_request, journal_problem, part};
 use crate::api::tokens::Caller;
 use crate::http::Problem;
 
 /// What people said no to and did not take back, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/vetoes",
+    tag = "vetoes",
+    params(Paging),
+    responses((status = 200, description = "A page of them", body = Page<Veto>), Refused, OfTheRecord),
+)]
 pub(super) async fn list_vetoes(
     State(api): State<Api>,
     mut parameters: Parameters,
@@ -32,13 +39,24 @@ pub(super) async fn list_vetoes(
 }
 
 /// Takes one back; answers with what it was.
+#[utoipa::path(
+    post,
+    path = "/api/v1/vetoes/{id}/lift",
+    tag = "vetoes",
+    params(("id" = Uuid, Path, description = "The veto's id")),
+    request_body = Option<WhyBody>,
+    responses(
+        (status = 200, description = "The veto that was", body = One<Veto>),
+        Refused, OfOperators, Missing, OfTheRecord,
+    ),
+)]
 pub(super) async fn lift_veto(
     State(api): State<Api>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<One<Veto>>, Problem> {
     parameters.finish()?;
     let person = operator(&caller, &body)?;
     let id = id.parse().map_err(|_| bad_request("a veto id is a UUID"))?;
@@ -46,5 +64,5 @@ pub(super) async fn lift_veto(
     let lifted = lifted.map_err(|error| journal_problem(&error))?;
     let lifted =
         lifted.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no veto with this id holds"))?;
-    Ok(Json(json!({ "data": lifted })))
+    Ok(Json(One { data: lifted }))
 }

@@ -22,7 +22,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -43,7 +43,7 @@ use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::{Forwards, PublishError, Published, Publisher};
 use crate::report::Reports;
-use crate::rules::Mistake;
+use crate::rules::{Mistake, RuleSet};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use readers::Readers;
@@ -179,20 +179,16 @@ impl App {
             lifecycle.clone(),
         );
 
+        let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
-        let api = Api {
-            listed: Queue::new(database.reading().clone(), clock.clone(), ids.clone()),
-            reports: Reports::new(database.reading().clone()),
-            reading: database.reading().clone(),
-            actions: actions.clone(),
-        };
+        let reading = (database.reading(), &clock, &ids);
+        let api = api_of(reading, rules.subscribe(), actions.clone());
         let (tokens, console_token) = console_tokens(&config);
         let router = ingest::router(&config.ingest.path, door.clone())
             .merge(api::router(api, tokens.clone()))
             .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), tokens, metrics.clone()));
 
-        let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
         let publisher = publisher(&config, &journal, &ids, &health)?;
         let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
         let parts = Parts {
@@ -325,6 +321,22 @@ impl App {
         database.stop().await;
         info!("stopped");
         ended
+    }
+}
+
+/// What the JSON API needs: `reading` is the record for people who read.
+fn api_of(
+    (reading, clock, ids): (&Journal, &Clock, &Ids),
+    rules: watch::Receiver<Arc<RuleSet>>,
+    actions: Queue,
+) -> Api {
+    Api {
+        reading: reading.clone(),
+        listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
+        reports: Reports::new(reading.clone()),
+        directory: Directory::new(reading.clone(), clock.clone(), ids.clone()),
+        rules,
+        actions,
     }
 }
 

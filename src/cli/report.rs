@@ -17,7 +17,9 @@ use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::report::rollup::Rebuild;
-use crate::report::{Answer, By, MOST_ROWS, Question, ReportError, ReportName, Reports, Row, csv};
+use crate::report::{
+    Answer, By, MOST_DAYS, MOST_ROWS, Question, ReportError, ReportName, Reports, Row, csv,
+};
 
 /// Whoever waits hears something at least this often.
 const REMIND_EVERY: Duration = Duration::from_secs(2);
@@ -56,10 +58,10 @@ struct AskArgs {
     #[arg(long, value_name = "UNIT", value_parser = units())]
     by: Option<By>,
     /// For at least so many days
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = days())]
     days: Option<u32>,
     /// Days that each person has, counted from when they came
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = days())]
     within: Option<u32>,
     /// About this developer
     #[arg(long, value_name = "ID")]
@@ -201,6 +203,10 @@ fn listed() -> String {
 fn names() -> impl TypedValueParser<Value = ReportName> {
     let words = ReportName::ALL.iter().map(|name| name.as_str());
     PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(|word| word.parse::<ReportName>())
+}
+
+fn days() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(0..=i64::from(MOST_DAYS))
 }
 
 fn units() -> impl TypedValueParser<Value = By> {

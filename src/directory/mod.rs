@@ -18,6 +18,7 @@ mod looks;
 mod missed;
 mod missing;
 mod objects;
+mod pages;
 mod rows;
 mod slices;
 mod snapshot;
@@ -42,6 +43,9 @@ pub use missing::Missing;
 pub use objects::{
     Api, Application, ApplicationRecord, Developer, DeveloperRecord, Membership, Owner,
     OwnerRecord, Portal, Registration, RegistrationRecord, Seen, Team,
+};
+pub use pages::{
+    ApplicationFilter, DeveloperFilter, Gone, ListPage, MembershipFilter, RegistrationFilter,
 };
 pub use snapshot::{Scope, Snapshot};
 pub use store::Stored;

@@ -6,14 +6,19 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An error as a client sees it. Internal causes are logged where they are handled, never sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
+    /// Always `about:blank`: the status says the kind.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// What the status means.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What is wrong, and what this client can do about it.
     detail: String,
     #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,

@@ -33,7 +33,7 @@ use crate::report::question::Asked;
 use crate::report::row::Columns;
 
 pub use csv::csv;
-pub use question::{BadQuestion, By, Parameter, Question};
+pub use question::{BadQuestion, By, MOST_DAYS, Parameter, Question};
 pub use row::{Column, Row, Shape};
 
 use Parameter::{Days, From, Portal, To};

@@ -11,7 +11,7 @@ use crate::journal::{NoWindow, far_future};
 use crate::report::ReportName;
 
 /// A hundred years: nothing was recorded before that, and Postgres can still count back so far.
-const MOST_DAYS: u32 = 36_500;
+pub const MOST_DAYS: u32 = 36_500;
 
 /// What is asked of a report; an absent member leaves it to the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -432,7 +432,10 @@ async fn pages_newest_first_and_refuses_what_it_does_not_know() {
         (StatusCode::OK, Some(one.as_str()))
     );
     for (path, detail) in [
-        ("/api/v1/events?portal=x", "unknown parameter portal"),
+        (
+            "/api/v1/events?portal=x",
+            "unknown parameter portal; known here: cursor, from, kind, limit, name, portal_id, principal_id, q, to, trace_id, verification",
+        ),
         (
             "/api/v1/events?limit=0",
             "parameter limit: expected a whole number from 1 to 1000",

@@ -57,6 +57,7 @@
 mod act;
 mod again;
 mod alike;
+mod api;
 mod bounds;
 mod by_hand;
 mod cli;

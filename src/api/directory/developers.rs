@@ -1,0 +1,205 @@
+//! `/api/v1/directory/developers`: all of them, those of an address, and one with what surrounds them.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::api::directory::applications::ApplicationBody;
+use crate::api::directory::teams::TeamBody;
+use crate::api::directory::{PersonBody, Scope, SeenBody, path_id, shown};
+use crate::api::document::{Conflicting, Missing, OfTheRecord, Refused, StatusName};
+use crate::api::page::{One, Page, Paging, Parameters, journal_problem, part, wrong_cursor};
+use crate::directory::{Developer, DeveloperFilter, DeveloperRecord, Subject};
+use crate::http::Problem;
+
+/// A developer of a portal.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Developer)]
+pub(in crate::api) struct DeveloperBody {
+    /// Their portal.
+    portal_id: Uuid,
+    /// Their id in Konnect.
+    developer_id: Uuid,
+    #[serde(flatten)]
+    person: PersonBody,
+    /// `approved`, `pending`, `revoked`, `rejected`, or a word that came later.
+    status: String,
+    /// Sign-up as the API says.
+    api_created_at: Option<DateTime<Utc>>,
+    #[serde(flatten)]
+    seen: SeenBody,
+}
+
+/// A developer with what surrounds them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeveloperDetail)]
+pub(in crate::api) struct DetailBody {
+    #[serde(flatten)]
+    developer: DeveloperBody,
+    /// The teams that they are in, by name.
+    teams: Vec<TeamBody>,
+    /// The applications that they own themselves, oldest first.
+    applications: Vec<ApplicationBody>,
+}
+
+impl DeveloperBody {
+    fn new(developer: &Developer, subject: Option<Subject>) -> Self {
+        Self {
+            portal_id: developer.portal_id.into(),
+            developer_id: developer.id.into(),
+            person: subject.into(),
+            status: developer.status.to_string(),
+            api_created_at: developer.created_at,
+            seen: developer.seen.into(),
+        }
+    }
+}
+
+impl From<DeveloperRecord> for DetailBody {
+    fn from(record: DeveloperRecord) -> Self {
+        let owner = Some(record.subject);
+        let applications = record.applications.into_iter();
+        Self {
+            applications: applications
+                .map(|application| ApplicationBody::new(application, owner.clone()))
+                .collect(),
+            developer: DeveloperBody::new(&record.developer, owner),
+            teams: record.teams.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// Developers, by portal and id.
+///
+/// With `email` those whose address begins with it, by portal, address and id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/directory/developers",
+    tag = "directory",
+    params(
+        ("email" = Option<String>, Query,
+            description = "Only those whose address begins with this; the case of ASCII letters does not count"),
+        ("status" = inline(Option<StatusName>), Query, description = "Only those of this status"),
+        Scope,
+        Paging,
+    ),
+    responses((status = 200, description = "A page of them", body = Page<DeveloperBody>), Refused, OfTheRecord),
+)]
+pub(in crate::api) async fn list_developers(
+    State(api): State<Api>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<DeveloperBody>>, Problem> {
+    let filter = DeveloperFilter {
+        status: parameters.status()?,
+    };
+    let by_id = |row: &Developer| format!("{} {}", row.portal_id, row.id);
+    let Some(email) = parameters.text("email") else {
+        let page = parameters.page_by_id()?;
+        let pager = parameters.finish()?;
+        let rows = api.directory.list_developers(&filter, &page).await;
+        let rows = rows.map_err(|error| journal_problem(&error))?;
+        let people = people(&api, rows).await?;
+        let position = |(row, _): &(Developer, Option<Subject>)| by_id(row);
+        let render = |(row, subject)| DeveloperBody::new(&row, subject);
+        return Ok(Json(pager.page(people, shown(&page), position, render)));
+    };
+    let page = parameters.list_page(|[portal, id, address]: [String; 3]| {
+        Ok((part(&portal)?, unfolded(&address)?, part(&id)?))
+    })?;
+    let pager = parameters.finish()?;
+    let rows = api
+        .directory
+        .list_developers_by_email(&email, &filter, &page)
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    let people = people(&api, rows).await?;
+    let position = |(row, subject): &(Developer, Option<Subject>)| {
+        let address = subject
+            .as_ref()
+            .and_then(|subject| subject.email.as_deref());
+        let address = address.unwrap_or_default().to_ascii_lowercase();
+        format!("{} {}", by_id(row), folded(&address))
+    };
+    let render = |(row, subject)| DeveloperBody::new(&row, subject);
+    Ok(Json(pager.page(people, shown(&page), position, render)))
+}
+
+/// An address as a part of a cursor: it may hold blanks.
+fn folded(address: &str) -> String {
+    URL_SAFE_NO_PAD.encode(address)
+}
+
+fn unfolded(part: &str) -> Result<String, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.filter(|text| !text.contains('\0'))
+        .ok_or_else(wrong_cursor)
+}
+
+/// Developers with e-mail and name.
+async fn people(
+    api: &Api,
+    developers: Vec<Developer>,
+) -> Result<Vec<(Developer, Option<Subject>)>, Problem> {
+    let key = |row: &Developer| (row.portal_id.into(), row.id.into());
+    let keys: Vec<(Uuid, Uuid)> = developers.iter().map(key).collect();
+    let subjects = api.directory.subjects_of(&keys).await;
+    let mut subjects = subjects.map_err(|error| journal_problem(&error))?;
+    let with_subject = |row: Developer| {
+        let subject = subjects.remove(&key(&row));
+        (row, subject)
+    };
+    Ok(developers.into_iter().map(with_subject).collect())
+}
+
+/// One developer, with their teams and applications.
+///
+/// Found also when they are gone; nothing that is gone surrounds them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/directory/developers/{id}",
+    tag = "directory",
+    params(
+        ("id" = Uuid, Path, description = "The developer's id in Konnect"),
+        ("portal_id" = Option<Uuid>, Query,
+            description = "Their portal; needed only where the id is in several"),
+    ),
+    responses(
+        (status = 200, description = "The developer", body = One<DetailBody>),
+        Refused, Missing, Conflicting, OfTheRecord,
+    ),
+)]
+pub(in crate::api) async fn get_developer(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    mut parameters: Parameters,
+) -> Result<Json<One<DetailBody>>, Problem> {
+    let portal: Option<Uuid> = parameters.id("portal_id")?;
+    parameters.finish()?;
+    let id: Uuid = path_id(&id, "a developer")?;
+    let portals = api.directory.portals_of(id.into()).await;
+    let portals = portals.map_err(|error| journal_problem(&error))?;
+    let mut found = Vec::new();
+    for known in portals {
+        if portal.is_none_or(|portal| portal == Uuid::from(known)) {
+            let record = api.directory.developer(known, id.into()).await;
+            found.extend(record.map_err(|error| journal_problem(&error))?);
+        }
+    }
+    if found.len() > 1 {
+        let detail = "this id is in several portals: say which by portal_id";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no developer with this id");
+    let record = found.pop().ok_or_else(missing)?;
+    Ok(Json(One {
+        data: record.into(),
+    }))
+}

@@ -1,0 +1,147 @@
+//! What the document says of words of closed lists, from those lists themselves, and of the members of an event.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::act::{ActionState, Verb};
+use crate::event::{Kind, Verdict};
+use crate::rules::Deed;
+
+/// The word for a deed.
+pub(in crate::api) enum DeedName {}
+
+/// The word for a status of a developer or registration, as far as it is known yet.
+pub(in crate::api) enum StatusName {}
+
+impl StatusName {
+    /// Every word.
+    pub(in crate::api) const ALL: [&'static str; 4] =
+        ["approved", "pending", "revoked", "rejected"];
+}
+
+/// An event as the API answers with it: usher's own members, and Konnect's as they were sent.
+pub(in crate::api) enum EventBody {}
+
+macro_rules! words {
+    ($($name:ident: $words:expr;)+) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .enum_values(Some($words))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+words! {
+    Kind: Kind::ALL.map(Kind::as_str);
+    Verdict: Verdict::ALL.map(Verdict::as_str);
+    ActionState: ActionState::ALL.map(ActionState::as_str);
+    Verb: Verb::ALL.map(Verb::as_str);
+    DeedName: Deed::NAMES;
+    StatusName: StatusName::ALL;
+}
+
+/// Members of usher's own that every event has: name, schema and meaning.
+fn own_members() -> [(&'static str, ObjectBuilder, &'static str); 9] {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let formatted = |format: KnownFormat| text().format(Some(SchemaFormat::KnownFormat(format)));
+    let time = || formatted(KnownFormat::DateTime);
+    let truth = || ObjectBuilder::new().schema_type(Type::Boolean);
+    let delivery =
+        formatted(KnownFormat::Uuid).schema_type(SchemaType::Array(vec![Type::String, Type::Null]));
+    [
+        (
+            "id",
+            formatted(KnownFormat::Uuid),
+            "Its id: a hash of its content",
+        ),
+        (
+            "kind",
+            text().enum_values(Some(Kind::ALL.map(Kind::as_str))),
+            "What sort of thing it tells",
+        ),
+        ("occurred_at", time(), "When it happened"),
+        ("received_at", time(), "When it arrived first"),
+        (
+            "delivery_id",
+            delivery,
+            "The delivery that it arrived in first",
+        ),
+        (
+            "verification",
+            text().enum_values(Some(Verdict::ALL.map(Verdict::as_str))),
+            "What is known about its signature",
+        ),
+        (
+            "copies",
+            ObjectBuilder::new().schema_type(Type::Integer),
+            "How often its entry was received",
+        ),
+        (
+            "ambiguous",
+            truth(),
+            "Whether its text can be read in two ways",
+        ),
+        (
+            "time_known",
+            truth(),
+            "Whether it says itself when it happened",
+        ),
+    ]
+}
+
+/// Members that Konnect documents: name and meaning. An event need not have them, and may have others.
+const KONNECT_MEMBERS: [(&str, &str); 10] = [
+    (
+        "event_product",
+        "The product, `usher` for events of usher's own",
+    ),
+    ("event_class_id", "The class of the event"),
+    ("name", "What happened"),
+    ("portal_id", "The portal"),
+    ("principal_id", "Who did it"),
+    ("src", "The address of the client"),
+    ("request", "The path that was called"),
+    ("act", "The method it was called with"),
+    ("trace_id", "Konnect's id of the request, always text"),
+    ("sig", "The signature"),
+];
+
+impl PartialSchema for EventBody {
+    fn schema() -> RefOr<Schema> {
+        let mut event = ObjectBuilder::new()
+            .description(Some(
+                "Members of Konnect's have its names and the values as sent; integers beyond 2^53 are strings",
+            ))
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)));
+        for (name, schema, description) in own_members() {
+            event = event
+                .property(name, schema.description(Some(description)))
+                .required(name);
+        }
+        // Of any type: what a sender writes is kept, whatever it is.
+        for (name, description) in KONNECT_MEMBERS {
+            let any = ObjectBuilder::new()
+                .schema_type(SchemaType::AnyValue)
+                .description(Some(description));
+            event = event.property(name, any);
+        }
+        event.into()
+    }
+}
+
+impl ToSchema for EventBody {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Event")
+    }
+}

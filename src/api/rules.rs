@@ -1,0 +1,105 @@
+//! `/api/v1/rules`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::api::document::Refused;
+use crate::api::page::{Page, Paging, Parameters, part};
+use crate::http::Problem;
+use crate::rules::{Condition, Deed, Rule};
+
+/// A rule as this instance holds it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rule)]
+pub(super) struct RuleBody {
+    /// Its name, unique in its file.
+    name: String,
+    /// The kind of signal that it listens to.
+    on: String,
+    /// Its condition; null where it always matches.
+    when: Option<String>,
+    /// What it asks for, in order.
+    then: Vec<DeedBody>,
+    /// `live`, `shadow` or `off`.
+    mode: &'static str,
+    /// How many of its deeds may run in an hour; 0 means any number.
+    limit_per_hour: u32,
+    /// What becomes of deeds over the limit: `delay` or `park`.
+    on_limit: &'static str,
+    /// How old a hint or an event may be for the rule to answer it.
+    max_age_seconds: u64,
+    /// Higher decides first.
+    priority: i64,
+    /// The portals that it listens to; null means all.
+    portals: Option<Vec<Uuid>>,
+    /// Whether it also answers what usher itself or Konnect did.
+    include_own: bool,
+}
+
+/// A deed that a rule asks for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RuleDeed)]
+struct DeedBody {
+    /// The word for it.
+    deed: &'static str,
+    /// The deed with what it is about, for people. Of a notice's URL only the host: the rest is often a password.
+    text: String,
+}
+
+impl From<&Rule> for RuleBody {
+    fn from(rule: &Rule) -> Self {
+        let deed = |deed: &Deed| DeedBody {
+            deed: deed.name(),
+            text: deed.to_string(),
+        };
+        Self {
+            name: rule.name.clone(),
+            on: rule.on.clone(),
+            when: rule.when.as_ref().map(Condition::text).map(str::to_owned),
+            then: rule.then.iter().map(deed).collect(),
+            mode: rule.mode.name(),
+            limit_per_hour: rule.limit_per_hour,
+            on_limit: rule.on_limit.name(),
+            max_age_seconds: rule.max_age.as_secs(),
+            priority: rule.priority,
+            portals: rule.portals.clone(),
+            include_own: rule.include_own,
+        }
+    }
+}
+
+/// The rules that this instance holds right now, in the order in which they decide.
+///
+/// Other instances may hold others, in a rolling restart for instance.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rules",
+    tag = "rules",
+    params(Paging),
+    responses((status = 200, description = "A page of them", body = Page<RuleBody>), Refused),
+)]
+pub(super) async fn list_rules(
+    State(api): State<Api>,
+    mut parameters: Parameters,
+) -> Result<Json<Page<RuleBody>>, Problem> {
+    let limit = parameters.limit()?;
+    let skipped = match parameters.cursor::<1>()? {
+        Some([place]) => part::<usize>(&place)?,
+        None => 0,
+    };
+    let pager = parameters.finish()?;
+    let rules = api.rules.borrow().clone();
+    let shown = usize::try_from(limit)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
+    let placed = (1_usize..).zip(rules.rules());
+    let rows: Vec<_> = placed.skip(skipped).take(shown).collect();
+    let position = |(place, _): &(usize, &Rule)| place.to_string();
+    Ok(Json(
+        pager.page(rows, limit, position, |(_, rule)| rule.into()),
+    ))
+}
