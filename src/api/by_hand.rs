@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -191,14 +192,21 @@ pub(super) fn operator(caller: &Caller, body: &Bytes) -> Result<Person, Problem>
             "this token may only read: it takes one with role operator",
         ));
     }
-    let why: WhyBody = if body.is_empty() {
-        WhyBody::default()
-    } else {
-        serde_json::from_slice(body)
-            .map_err(|_| bad_request("the body is {\"reason\": \"…\"}, or empty"))?
-    };
+    let why = why(body).ok_or_else(|| bad_request("the body is {\"reason\": \"…\"}, or empty"))?;
     Person::new(caller.name(), why.reason.as_deref())
         .map_err(|error| bad_request(format!("reason: {error}")))
+}
+
+/// What came with a request; none where it cannot be read. Serde would take a list for an object too.
+fn why(body: &[u8]) -> Option<WhyBody> {
+    if body.is_empty() {
+        return Some(WhyBody::default());
+    }
+    match serde_json::from_slice(body).ok()? {
+        Value::Null => Some(WhyBody::default()),
+        object @ Value::Object(_) => serde_json::from_value(object).ok(),
+        _ => None,
+    }
 }
 
 async fn detail(actions: &Queue, id: Uuid) -> Result<ActionDetail, Problem> {

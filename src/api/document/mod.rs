@@ -12,9 +12,10 @@ use axum::handler::Handler;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::routing::{MethodFilter, get, on};
 use utoipa::Modify;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Info, OpenApi};
+use utoipa::openapi::{Info, OpenApi, RefOr};
 
 use crate::api::Api;
 use crate::http::Problem;
@@ -24,7 +25,7 @@ pub(super) use words::{DeedName, EventBody, StatusName};
 
 const ABOUT: &str = "What usher recorded, saw and did, as JSON. Lists are `{\"data\":[…],\"meta\":{\"next\":…}}`, newest \
     first unless they say otherwise: `next` is the path and query of the next page, and null at the last one. Query \
-    parameters that are not known are refused. Errors are `application/problem+json` (RFC 9457); a path that is not \
+    parameters that are not known are refused, empty ones count as absent. Errors are `application/problem+json` (RFC 9457); a path that is not \
     served is 404, another method than those described here 405.";
 const TOKEN: &str = "A token of `console.tokens`; one with the role `reader` may only read";
 /// The name of the security scheme.
@@ -43,8 +44,23 @@ impl Modify for Shared {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
         components.responses.extend(refusals::all());
+        for item in document.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                let parameters = operation.parameters.iter_mut().flatten();
+                parameters.for_each(let_be_empty);
+            }
+        }
         let nothing_more: [&str; 0] = [];
         document.security = Some(vec![SecurityRequirement::new(BEARER, nothing_more)]);
+    }
+}
+
+/// Says that an empty parameter counts as absent. Not an extension, but utoipa has no other place for it.
+fn let_be_empty(parameter: &mut RefOr<Parameter>) {
+    if let RefOr::T(parameter) = parameter
+        && matches!(parameter.parameter_in, ParameterIn::Query)
+    {
+        parameter.extensions = Some(Extensions::from_iter([("allowEmptyValue", true)]));
     }
 }
 

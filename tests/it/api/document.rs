@@ -330,7 +330,8 @@ async fn values(app: &TestApp, operation: &Operation<'_>, parameter: &Value) {
         }
     };
     let here = operation.filled(&TONY.to_string());
-    for (values, is_taken) in [(good, true), (bad, false)] {
+    assert_eq!(parameter["allowEmptyValue"], true, "{name}");
+    for (values, is_taken) in [(good, true), (texts(&[""]), true), (bad, false)] {
         for value in values {
             let value: String = byte_serialize(value.as_bytes()).collect();
             let path = format!("{here}?{name}={value}");
@@ -404,7 +405,6 @@ async fn what_cannot_be_read_is_a_problem_too() {
         (Method::GET, "/api/v1/directory/developers/%FF", 0, 400),
         (Method::GET, "/api/v1/events?limit=%FF", 0, 400),
         (Method::POST, "/api/v1/actions/pause", 3 << 20, 413),
-        (Method::POST, "/api/v1/actions/pause", 3, 400),
         (Method::GET, "/api/v1/nothing", 0, 404),
     ] {
         let request = app.http.request(method, format!("{}{path}", app.url));
@@ -412,6 +412,22 @@ async fn what_cannot_be_read_is_a_problem_too() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{path}");
         detail(answer).await;
+    }
+    for (body, status) in [
+        ("", 200),
+        ("null", 200),
+        ("{}", 200),
+        (r#"{"reason":null}"#, 200),
+        (r#"{"reason":"why"}"#, 200),
+        ("xxx", 400),
+        ("[null]", 400),
+        (r#"["why"]"#, 400),
+        (r#"{"reason":7}"#, 400),
+        (r#"{"because":"why"}"#, 400),
+    ] {
+        let request = app.http.post(format!("{}/api/v1/actions/pause", app.url));
+        let answer = request.bearer_auth(CONSOLE_TOKEN).body(body).send().await;
+        assert_eq!(answer.unwrap().status().as_u16(), status, "{body}");
     }
     filled.app.finish().await;
 }
