@@ -10,30 +10,16 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
 use crate::api::render;
-use crate::event::{EventId, Kind, Verdict};
+use crate::event::EventId;
 use crate::http::Problem;
-use crate::journal::{EventFilter, Position, StoredEvent};
+use crate::journal::Position;
 
 /// Events newest first, by `event_ts`.
 pub(super) async fn list_events(
     State(api): State<Api>,
     mut parameters: Parameters,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let (from, to) = parameters.window()?;
-    let filter = EventFilter {
-        portal_id: parameters.text("portal_id"),
-        principal_id: parameters.text("principal_id"),
-        name: parameters.text("name"),
-        kind: parameters
-            .read::<Kind>("kind", KINDS)?
-            .map(|kind| kind.as_str().to_owned()),
-        trace_id: parameters.text("trace_id"),
-        verification: parameters.read::<Verdict>("verification", VERDICTS)?,
-        from,
-        to,
-        q: parameters.text("q"),
-        batches: None,
-    };
+    let filter = parameters.event_filter()?;
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
         Some([event_ts, id]) => Some(Position {
@@ -48,20 +34,13 @@ pub(super) async fn list_events(
         .search_page(&filter, after, limit)
         .await
         .map_err(|error| journal_problem(&error))?;
-    let position = |row: &StoredEvent| {
-        format!(
-            "{} {}",
-            row.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true),
-            row.id
-        )
-    };
+    let next = found.next.map(|next| {
+        let time = next.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true);
+        format!("{time} {}", next.id)
+    });
     // Written out one by one: as trees in memory a page of hostile entries takes many times their bytes.
-    Ok(Json(pager.page_of(
-        found.events,
-        found.more,
-        position,
-        |row| render::event_text(&row),
-    )))
+    let page = pager.page_to(found.events, next, |row| render::event_text(&row));
+    Ok(Json(page.told_as(filter.command("usher events"))))
 }
 
 /// One event by its id.
@@ -87,6 +66,3 @@ pub(super) async fn get_event(
         )),
     }
 }
-
-const KINDS: &str = "authentication, authorization, access, observation, action, custom or unknown";
-const VERDICTS: &str = "verified, failed, key_unknown, unsigned or not_applicable";

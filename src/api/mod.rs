@@ -5,11 +5,13 @@ mod actions;
 mod by_hand;
 mod deliveries;
 mod events;
+pub mod format;
 mod page;
 mod quarantine;
 mod readers;
 pub mod render;
 mod reports;
+mod streams;
 mod tokens;
 mod vetoes;
 
@@ -23,6 +25,7 @@ use crate::journal::Journal;
 use crate::report::Reports;
 
 pub(crate) use by_hand::refusal;
+pub use streams::Streams;
 pub use tokens::Tokens;
 
 /// What the API reads, and lets operators change.
@@ -36,12 +39,16 @@ pub struct Api {
     pub reports: Reports,
     /// What was decided and done.
     pub actions: Queue,
+    /// Answers that go on.
+    pub streams: Streams,
 }
 
 /// Every path of the API; a request without one of `tokens` is 401.
 pub fn router(api: Api, tokens: Tokens) -> Router {
     Router::new()
         .route("/api/v1/events", get(events::list_events))
+        .route("/api/v1/events/export", get(streams::export_events))
+        .route("/api/v1/events/tail", get(streams::tail_events))
         .route("/api/v1/events/{id}", get(events::get_event))
         .route("/api/v1/deliveries", get(deliveries::list_deliveries))
         .route("/api/v1/quarantine", get(quarantine::list_quarantine))

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::Queue;
-use crate::api::{self, Api, Tokens};
+use crate::api::{self, Api, Streams, Tokens};
 use crate::app::parts::Parts;
 use crate::app::rules::Reloader;
 use crate::clock::{Clock, Ids};
@@ -180,12 +180,7 @@ impl App {
         );
 
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
-        let api = Api {
-            listed: Queue::new(database.reading().clone(), clock.clone(), ids.clone()),
-            reports: Reports::new(database.reading().clone()),
-            reading: database.reading().clone(),
-            actions: actions.clone(),
-        };
+        let api = api_of(&database, &actions, &clock, &ids, &lifecycle);
         let (tokens, console_token) = console_tokens(&config);
         let router = ingest::router(&config.ingest.path, door.clone())
             .merge(api::router(api, tokens.clone()))
@@ -325,6 +320,23 @@ impl App {
         database.stop().await;
         info!("stopped");
         ended
+    }
+}
+
+/// What the API reads and changes.
+fn api_of(
+    database: &Database,
+    actions: &Queue,
+    clock: &Clock,
+    ids: &Ids,
+    lifecycle: &Lifecycle,
+) -> Api {
+    Api {
+        listed: Queue::new(database.reading().clone(), clock.clone(), ids.clone()),
+        reports: Reports::new(database.reading().clone()),
+        reading: database.reading().clone(),
+        actions: actions.clone(),
+        streams: Streams::new(lifecycle.stopping()),
     }
 }
 

@@ -101,6 +101,7 @@ mod reverify;
 mod rolling;
 mod rules;
 mod rules_check;
+mod search;
 mod searches;
 mod seeing;
 mod seen;
