@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::api::page::{Page, Parameters, bad_request, journal_problem, part};
+use crate::api::page::{DEFAULT_LIMIT, Page, Parameters, bad_request, journal_problem, part};
 use crate::api::render;
 use crate::event::EventId;
 use crate::http::Problem;
@@ -40,7 +40,11 @@ pub(super) async fn list_events(
     });
     // Written out one by one: as trees in memory a page of hostile entries takes many times their bytes.
     let page = pager.page_to(found.events, next, |row| render::event_text(&row));
-    Ok(Json(page.told_as(filter.command("usher events"))))
+    let command = match limit {
+        DEFAULT_LIMIT => filter.command("usher events"),
+        limit => format!("{} --limit {limit}", filter.command("usher events")),
+    };
+    Ok(Json(page.told_as(command)))
 }
 
 /// One event by its id.

@@ -17,7 +17,8 @@ use url::form_urlencoded;
 use crate::http::Problem;
 use crate::journal::{EventFilter, JournalError, NoWindow, read_time};
 
-const DEFAULT_LIMIT: i64 = 100;
+/// Rows of a page that says nothing of it, as at the command line.
+pub(super) const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1_000;
 
 /// The start and the end of a window.

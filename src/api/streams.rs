@@ -178,17 +178,18 @@ pub(super) async fn tail_events(
         None => Ok(None),
     };
     let resumed = resumed.map_err(|error| journal_problem(&error))?;
-    let mut waiting = VecDeque::new();
+    let mut gap = None;
     let follow = if let Some(follow) = resumed {
         follow
     } else {
-        waiting.extend(last.map(gap));
+        gap = last.map(told_gap);
         let follow = Follow::from_now(journal(), filter).await;
         follow.map_err(|error| journal_problem(&error))?
     };
     let tailing = Tailing {
         follow,
-        waiting,
+        gap,
+        waiting: VecDeque::new(),
         stopping: api.streams.stopping.clone(),
         _place: place,
     };
@@ -207,7 +208,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
 }
 
 /// Says that what came in since `last` is not known any more.
-fn gap(last: EventId) -> Event {
+fn told_gap(last: EventId) -> Event {
     let told = json!({ "after": last });
     Event::default().event("gap").data(told.to_string())
 }
@@ -215,7 +216,9 @@ fn gap(last: EventId) -> Event {
 /// A tail that is being sent.
 struct Tailing {
     follow: Follow,
-    waiting: VecDeque<Event>,
+    /// Said first.
+    gap: Option<Event>,
+    waiting: VecDeque<StoredEvent>,
     stopping: CancellationToken,
     _place: Place,
 }
@@ -223,7 +226,9 @@ struct Tailing {
 impl Tailing {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
-            if let Some(event) = self.waiting.pop_front() {
+            let waiting = self.waiting.pop_front();
+            let event = self.gap.take().or_else(|| waiting.as_ref().map(told));
+            if let Some(event) = event {
                 return Some((Ok(event), self));
             }
             let stopping = self.stopping.clone();
@@ -234,7 +239,7 @@ impl Tailing {
             };
             match found {
                 Ok(events) if !events.is_empty() => {
-                    self.waiting.extend(events.iter().map(told));
+                    self.waiting.extend(events);
                     continue;
                 }
                 Ok(_) => {}

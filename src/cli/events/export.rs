@@ -12,8 +12,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::api::format::Format;
-use crate::cli::events::event_id;
 use crate::cli::events::filter::{FilterArgs, unread};
+use crate::cli::events::{REMIND_EVERY, event_id};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::Clock;
@@ -21,9 +21,8 @@ use crate::config::Environment;
 use crate::event::EventId;
 use crate::journal::{EventFilter, Export, Journal, StoredEvent};
 
-/// How often the bar moves, and how often whoever has no terminal hears something.
+/// How often the bar moves.
 const MOVE_EVERY: Duration = Duration::from_millis(200);
-const REMIND_EVERY: Duration = Duration::from_secs(10);
 const BAR: usize = 24;
 
 /// Arguments of `usher events export`.

@@ -6,6 +6,7 @@ mod follow;
 mod reverify;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -21,7 +22,10 @@ use crate::cli::{CliError, Common, Output, Reader};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::event::{EventId, Verdict};
-use crate::journal::StoredEvent;
+use crate::journal::{Position, StoredEvent};
+
+/// Whoever waits hears something at least this often.
+const REMIND_EVERY: Duration = Duration::from_secs(10);
 
 /// Arguments of `usher events`.
 #[derive(Debug, Args)]
@@ -102,11 +106,18 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     let record = Record::open(&args.common, environment).await?;
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
-    let mut after = None;
+    let mut after: Option<Position> = None;
+    let mut told = Instant::now();
     let page = async |_: Option<&StoredEvent>, limit| {
         let found = journal.search_page(&filter, after, limit).await;
         let found = found.map_err(unread)?;
         after = found.next;
+        if let Some(after) = after
+            && told.elapsed() >= REMIND_EVERY
+        {
+            told = Instant::now();
+            Output::progress(&format!("looked back to {} so far", after.event_ts));
+        }
         Ok(Page {
             rows: found.events,
             more: after.is_some(),

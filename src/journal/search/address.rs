@@ -30,12 +30,12 @@ impl Network {
             return None;
         };
         let octets = usize::from(self.bits.unwrap_or(32) / 8);
-        let common = address.octets().into_iter().take(octets);
-        let mut text: String = common.map(|octet| format!("{octet}.")).collect();
-        if octets == 4 {
-            text.pop();
+        let mut common: Vec<String> = address.octets().map(|octet| octet.to_string()).into();
+        if octets < common.len() {
+            common.truncate(octets);
+            common.push(String::new());
         }
-        Some(text)
+        Some(common.join("."))
     }
 }
 

@@ -408,6 +408,7 @@ async fn each_answer_tells_the_command_that_gives_it() {
             1,
         ),
         ("person=-dash".to_owned(), 1),
+        ("outcome=success&limit=3".to_owned(), 3),
         (
             "from=2026-06-23T14:28:47Z&to=2026-06-23T14:28:47.5Z&trace_id=3360194145499000004"
                 .to_owned(),
