@@ -8,50 +8,28 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::api::document::{EventBody, Missing, OfTheRecord, Refused};
-use crate::api::page::{One, Page, Paging, Parameters, Window, bad_request, journal_problem, part};
+use crate::api::document::{EventBody, EventWords, Missing, OfTheRecord, Refused};
+use crate::api::page::{
+    DEFAULT_LIMIT, One, Page, Paging, Parameters, bad_request, journal_problem, part,
+};
 use crate::api::render;
-use crate::event::{EventId, Kind, Verdict};
+use crate::event::EventId;
 use crate::http::Problem;
-use crate::journal::{EventFilter, Position, StoredEvent};
+use crate::journal::Position;
 
 /// Events newest first, by `event_ts`.
 #[utoipa::path(
     get,
     path = "/api/v1/events",
     tag = "events",
-    params(
-        ("portal_id" = Option<String>, Query, description = "Only those of this portal"),
-        ("principal_id" = Option<String>, Query, description = "Only those of whoever this is"),
-        ("name" = Option<String>, Query, description = "Only those of this name"),
-        ("kind" = inline(Option<Kind>), Query, description = "Only those of this kind"),
-        ("trace_id" = Option<String>, Query, description = "Only those of this request"),
-        ("verification" = inline(Option<Verdict>), Query, description = "Only those of this verdict"),
-        ("q" = Option<String>, Query, description = "Only those in whose text this is"),
-        Window,
-        Paging,
-    ),
+    params(EventWords, Paging),
     responses((status = 200, description = "A page of them", body = Page<EventBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_events(
     State(api): State<Api>,
     mut parameters: Parameters,
 ) -> Result<Json<Page<Box<RawValue>>>, Problem> {
-    let (from, to) = parameters.window()?;
-    let filter = EventFilter {
-        portal_id: parameters.text("portal_id"),
-        principal_id: parameters.text("principal_id"),
-        name: parameters.text("name"),
-        kind: parameters
-            .read::<Kind>("kind", KINDS)?
-            .map(|kind| kind.as_str().to_owned()),
-        trace_id: parameters.text("trace_id"),
-        verification: parameters.read::<Verdict>("verification", VERDICTS)?,
-        from,
-        to,
-        q: parameters.text("q"),
-        batches: None,
-    };
+    let filter = parameters.event_filter()?;
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
         Some([event_ts, id]) => Some(Position {
@@ -66,20 +44,17 @@ pub(super) async fn list_events(
         .search_page(&filter, after, limit)
         .await
         .map_err(|error| journal_problem(&error))?;
-    let position = |row: &StoredEvent| {
-        format!(
-            "{} {}",
-            row.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true),
-            row.id
-        )
-    };
+    let next = found.next.map(|next| {
+        let time = next.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true);
+        format!("{time} {}", next.id)
+    });
     // Written out one by one: as trees in memory a page of hostile entries takes many times their bytes.
-    Ok(Json(pager.page_of(
-        found.events,
-        found.more,
-        position,
-        |row| render::event_text(&row),
-    )))
+    let page = pager.page_to(found.events, next, |row| render::event_text(&row));
+    let command = match limit {
+        DEFAULT_LIMIT => filter.command("usher events"),
+        limit => format!("{} --limit {limit}", filter.command("usher events")),
+    };
+    Ok(Json(page.told_as(command)))
 }
 
 /// One event by its id.
@@ -115,6 +90,3 @@ pub(super) async fn get_event(
         )),
     }
 }
-
-const KINDS: &str = "authentication, authorization, access, observation, action, custom or unknown";
-const VERDICTS: &str = "verified, failed, key_unknown, unsigned or not_applicable";

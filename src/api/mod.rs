@@ -7,12 +7,14 @@ mod deliveries;
 mod directory;
 mod document;
 mod events;
+pub mod format;
 mod page;
 mod quarantine;
 mod readers;
 pub mod render;
 mod reports;
 mod rules;
+mod streams;
 mod tokens;
 mod vetoes;
 
@@ -37,6 +39,7 @@ use crate::report::Reports;
 use crate::rules::RuleSet;
 
 pub(crate) use by_hand::refusal;
+pub use streams::Streams;
 pub use tokens::Tokens;
 
 /// What the API reads, and lets operators change.
@@ -54,6 +57,8 @@ pub struct Api {
     pub rules: watch::Receiver<Arc<RuleSet>>,
     /// What was decided and done.
     pub actions: Queue,
+    /// Answers that go on.
+    pub streams: Streams,
 }
 
 /// Makes the document and the routes of one list of handlers, by module and function.
@@ -84,6 +89,8 @@ macro_rules! operations {
 operations! {
     events::list_events,
     events::get_event,
+    streams::export_events,
+    streams::tail_events,
     deliveries::list_deliveries,
     quarantine::list_quarantine,
     quarantine::get_quarantine,

@@ -9,17 +9,19 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::Problem;
-use crate::journal::{JournalError, NoWindow};
+use crate::journal::{EventFilter, JournalError, NoWindow, read_time};
 
-const DEFAULT_LIMIT: i64 = 100;
+/// Rows of a page that says nothing of it, as at the command line.
+pub(super) const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1_000;
 
 /// The start and the end of a window.
@@ -89,27 +91,38 @@ impl Parameters {
 
     /// A time, RFC 3339, of a year that Postgres and JSON can both write.
     fn time(&mut self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
-        let expected = "a time such as 2026-01-31T12:00:00Z";
-        // In a query a bare plus means a blank, which no time has.
-        let lost_a_plus = self.left.get(name).is_some_and(|value| value.contains(' '));
-        let wrong = || {
-            let hint = if lost_a_plus { "; write + as %2B" } else { "" };
-            bad_request(format!("parameter {name}: expected {expected}{hint}"))
+        let Some(value) = self.text(name) else {
+            return Ok(None);
         };
-        let time = self
-            .read::<DateTime<Utc>>(name, expected)
-            .map_err(|_| wrong())?;
-        match time {
-            Some(time) if !(1..=9999).contains(&time.year()) => Err(wrong()),
-            time => Ok(time),
+        let wrong = || {
+            let hint = lost_plus(&value);
+            let expected = "expected a time such as 2026-01-31T12:00:00Z";
+            bad_request(format!("parameter {name}: {expected}{hint}"))
+        };
+        read_time(&value).map(Some).ok_or_else(wrong)
+    }
+
+    /// The filter of events that the parameters say.
+    pub(super) fn event_filter(&mut self) -> Result<EventFilter, Problem> {
+        let mut filter = EventFilter::default();
+        for word in EventFilter::words() {
+            let Some(value) = self.text(word) else {
+                continue;
+            };
+            filter.set(word, &value).map_err(|error| {
+                let is_time = matches!(word, "from" | "to");
+                let hint = if is_time { lost_plus(&value) } else { "" };
+                bad_request(format!("parameter {word}: {error}{hint}"))
+            })?;
         }
+        filter.check().map_err(no_window)?;
+        Ok(filter)
     }
 
     /// The ends of the window that `from` and `to` ask for, either of which may be left open.
     pub(super) fn window(&mut self) -> Result<Ends, Problem> {
         let (from, to) = (self.time("from")?, self.time("to")?);
-        NoWindow::check_order(from, to)
-            .map_err(|error| bad_request(format!("parameters from, to: {error}")))?;
+        NoWindow::check_order(from, to).map_err(no_window)?;
         Ok((from, to))
     }
 
@@ -123,15 +136,22 @@ impl Parameters {
         }
     }
 
-    /// Where the page before ended; only a value that a `next` held is understood.
+    /// Where the page before ended; only a value that a `next` of the same list with the same filter held is understood.
     pub(super) fn cursor<const N: usize>(&mut self) -> Result<Option<[String; N]>, Problem> {
         let Some(cursor) = self.text("cursor") else {
             return Ok(None);
         };
         let text = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong_cursor())?;
         let text = String::from_utf8(text).map_err(|_| wrong_cursor())?;
-        let parts: Vec<String> = text.split(' ').map(str::to_owned).collect();
-        parts.try_into().map(Some).map_err(|_| wrong_cursor())
+        let (of, position) = text.split_once(' ').ok_or_else(wrong_cursor)?;
+        let parts: Vec<String> = position.split(' ').map(str::to_owned).collect();
+        let parts = parts.try_into().map_err(|_| wrong_cursor())?;
+        if of != fingerprint(&self.path, &self.given) {
+            return Err(bad_request(
+                "parameter cursor: it is of another filter, leave it out to begin anew",
+            ));
+        }
+        Ok(Some(parts))
     }
 
     /// Ends the reading: whatever is left is not known here.
@@ -184,7 +204,12 @@ impl IntoParams for Window {
     }
 }
 
-fn optional(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+/// A parameter of the query that may be left out.
+pub(super) fn optional(
+    name: &str,
+    description: impl Into<String>,
+    schema: ObjectBuilder,
+) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Query)
@@ -206,6 +231,9 @@ struct Meta {
     /// Path and query of the next page; null when this is the last one.
     #[schema(required = true)]
     next: Option<String>,
+    /// The command that gives the same, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
 }
 
 /// One page of a list.
@@ -237,30 +265,68 @@ impl Pager {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        self.page_of(rows, more, position, render)
+        let next = rows.last().filter(|_| more).map(position);
+        self.page_to(rows, next, render)
     }
 
-    /// The page that `rows` are; `more` says whether others follow.
-    pub(super) fn page_of<R, T>(
+    /// The page that `rows` are; `next` says where the search goes on, if it does.
+    pub(super) fn page_to<R, T>(
         mut self,
         rows: Vec<R>,
-        more: bool,
-        position: impl Fn(&R) -> String,
+        next: Option<String>,
         render: impl Fn(R) -> T,
     ) -> Page<T> {
-        let next = rows.last().filter(|_| more).map(|last| {
-            self.given
-                .insert("cursor".to_owned(), URL_SAFE_NO_PAD.encode(position(last)));
-            let query = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(&self.given)
-                .finish();
-            format!("{}?{query}", self.path)
+        let next = next.map(|position| {
+            let of = fingerprint(&self.path, &self.given);
+            let cursor = URL_SAFE_NO_PAD.encode(format!("{of} {position}"));
+            self.given.insert("cursor".to_owned(), cursor);
+            format!("{}?{}", self.path, query(&self.given))
         });
         Page {
             data: rows.into_iter().map(render).collect(),
-            meta: Meta { next },
+            meta: Meta {
+                next,
+                command: None,
+            },
         }
     }
+}
+
+impl<T> Page<T> {
+    /// The page with the command that gives it.
+    pub(super) fn told_as(mut self, command: String) -> Self {
+        self.meta.command = Some(command);
+        self
+    }
+}
+
+fn query<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
+/// What tells a list with its filter apart from every other, whichever page of it is asked for.
+fn fingerprint(path: &str, given: &BTreeMap<String, String>) -> String {
+    let of_page = |name: &str| matches!(name, "cursor" | "limit");
+    let pairs = given
+        .iter()
+        .filter(|(name, value)| !of_page(name) && !value.is_empty());
+    let hash = Sha256::digest(format!("{path}?{}", query(pairs)));
+    URL_SAFE_NO_PAD.encode(&hash[..9])
+}
+
+/// In a query a bare plus means a blank, which no time has.
+fn lost_plus(value: &str) -> &'static str {
+    if value.contains(' ') {
+        "; write + as %2B"
+    } else {
+        ""
+    }
+}
+
+fn no_window(error: NoWindow) -> Problem {
+    bad_request(format!("parameters from, to: {error}"))
 }
 
 /// A part of a cursor as `T`.
@@ -278,6 +344,9 @@ pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
 
 /// A failure of the record as a client sees it; the cause is logged here, once.
 pub(super) fn journal_problem(error: &JournalError) -> Problem {
+    if let JournalError::TooManyPeople { .. } = error {
+        return bad_request(format!("parameter person: {error}"));
+    }
     tracing::warn!(error = error.chain(), "the api could not read the record");
     if error.is_transient() {
         Problem::new(

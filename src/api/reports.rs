@@ -9,9 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::openapi::path::{
-    HttpMethod, OperationBuilder, Parameter as Documented, ParameterBuilder, ParameterIn,
-};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter as Documented, ParameterIn};
 use utoipa::openapi::schema::{
     ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
@@ -20,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Parameters, Window, bad_request, journal_problem};
+use crate::api::page::{Page, Parameters, Window, bad_request, journal_problem, optional};
 use crate::http::Problem;
 use crate::report::{
     By, Column, MOST_DAYS, MOST_ROWS, Parameter, Question, ReportError, ReportName, Row, Shape, csv,
@@ -60,12 +58,7 @@ pub(super) async fn list_reports(
 ) -> Result<Json<Page<ReportBody>>, Problem> {
     let pager = parameters.finish()?;
     let names = ReportName::ALL.to_vec();
-    Ok(Json(pager.page_of(
-        names,
-        false,
-        ToString::to_string,
-        described,
-    )))
+    Ok(Json(pager.page_to(names, None, described)))
 }
 
 fn described(name: ReportName) -> ReportBody {
@@ -226,21 +219,12 @@ fn parameters(name: ReportName) -> Vec<Documented> {
             Parameter::Developer => (of_shape(Shape::Id), "About this developer".to_owned()),
             Parameter::Application => (of_shape(Shape::Id), "About this application".to_owned()),
         };
-        parameters.push(in_query(parameter.name(), schema, about));
+        parameters.push(optional(parameter.name(), about, schema));
     }
     let formats = of_shape(Shape::Text).enum_values(Some(["json", "csv"]));
     let about = "As JSON, or as a file".to_owned();
-    parameters.push(in_query("format", formats, about));
+    parameters.push(optional("format", about, formats));
     parameters
-}
-
-fn in_query(name: &str, schema: ObjectBuilder, about: String) -> Documented {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Query)
-        .description(Some(about))
-        .schema(Some(schema))
-        .build()
 }
 
 fn number_of_days() -> ObjectBuilder {

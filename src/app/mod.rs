@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::Queue;
-use crate::api::{self, Api, Tokens};
+use crate::api::{self, Api, Streams, Tokens};
 use crate::app::parts::Parts;
 use crate::app::rules::Reloader;
 use crate::clock::{Clock, Ids};
@@ -181,8 +181,9 @@ impl App {
 
         let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
-        let reading = (database.reading(), &clock, &ids);
-        let api = api_of(reading, rules.subscribe(), actions.clone());
+        let reading = (&database, &clock, &ids);
+        let stopping = lifecycle.stopping();
+        let api = api_of(reading, rules.subscribe(), actions.clone(), stopping);
         let (tokens, console_token) = console_tokens(&config);
         let router = ingest::router(&config.ingest.path, door.clone())
             .merge(api::router(api, tokens.clone()))
@@ -324,12 +325,14 @@ impl App {
     }
 }
 
-/// What the JSON API needs: `reading` is the record for people who read.
+/// What the JSON API needs.
 fn api_of(
-    (reading, clock, ids): (&Journal, &Clock, &Ids),
+    (database, clock, ids): (&Database, &Clock, &Ids),
     rules: watch::Receiver<Arc<RuleSet>>,
     actions: Queue,
+    stopping: CancellationToken,
 ) -> Api {
+    let reading = database.reading();
     Api {
         reading: reading.clone(),
         listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
@@ -337,6 +340,7 @@ fn api_of(
         directory: Directory::new(reading.clone(), clock.clone(), ids.clone()),
         rules,
         actions,
+        streams: Streams::new(stopping),
     }
 }
 

@@ -113,8 +113,8 @@ impl<const N: usize> Listing<N> {
                 }
             }
             left -= count(&rows);
-            last = rows.into_iter().next_back();
-            if !more || last.is_none() {
+            last = rows.into_iter().next_back().or(last);
+            if !more {
                 break;
             }
         }

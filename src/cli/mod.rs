@@ -76,7 +76,7 @@ enum Command {
     /// Check the rules, try them on the past, explain them for a person
     Rules(rules::RulesArgs),
     /// Look at events, newest first
-    Events(events::EventsArgs),
+    Events(Box<events::EventsArgs>),
     /// Look at the requests that brought entries in
     Deliveries(listing::ReceivedArgs),
     /// Look at what was kept aside, and release it
@@ -227,7 +227,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Forget(args) => forget::run(args, &environment).await,
             Command::Report(args) => Box::pin(report::run(args, &environment)).await,
             Command::Rules(args) => Box::pin(rules::run(args, &environment)).await,
-            Command::Events(args) => Box::pin(events::run(args, &environment)).await,
+            Command::Events(args) => Box::pin(events::run(*args, &environment)).await,
             Command::Deliveries(args) => deliveries::run(args, &environment).await,
             Command::Quarantine(args) => quarantine::run(args, &environment).await,
             Command::Readers(args) => readers::run(args, &environment).await,

@@ -1,6 +1,6 @@
 //! The only place that prints.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
@@ -77,6 +77,30 @@ impl Output {
         Self::new(true).data("", data)
     }
 
+    /// Shows data that has a form of its own on standard output, as it is.
+    pub(super) fn bytes(bytes: &[u8]) -> Result<Reader, CliError> {
+        let mut out = io::stdout().lock();
+        written(out.write_all(bytes).and_then(|()| out.flush()))
+    }
+
+    /// Whether [`meter`](Self::meter) is seen: somebody sits at a terminal.
+    pub(super) fn has_meter() -> bool {
+        io::stderr().is_terminal()
+    }
+
+    /// Shows on standard error how far something is, in place of what it showed before.
+    pub(super) fn meter(text: &str) {
+        if Self::has_meter() {
+            let mut err = io::stderr().lock();
+            drop(write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush()));
+        }
+    }
+
+    /// Takes the meter away, so that another line can stand there.
+    pub(super) fn end_meter() {
+        Self::meter("");
+    }
+
     /// Shows a line of progress on standard error.
     pub fn progress(text: &str) {
         line_err(text);
@@ -89,7 +113,11 @@ impl Output {
 }
 
 fn line_out(text: &str) -> Result<Reader, CliError> {
-    match writeln!(io::stdout(), "{text}") {
+    written(writeln!(io::stdout(), "{text}"))
+}
+
+fn written(written: io::Result<()>) -> Result<Reader, CliError> {
+    match written {
         Ok(()) => Ok(Reader::There),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
         Err(error) => {

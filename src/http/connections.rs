@@ -202,9 +202,9 @@ impl Drop for Place {
     }
 }
 
-/// One request in work.
+/// One request in work, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Place>);
+pub struct Busy(Arc<Place>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

@@ -6,7 +6,7 @@ mod problem;
 mod serve;
 mod tls;
 
-pub use connections::Bounds;
+pub use connections::{Bounds, Busy};
 pub use problem::Problem;
 pub use serve::{Connection, Server};
 pub use tls::{Certificates, TlsError};

@@ -24,7 +24,6 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
@@ -62,14 +61,20 @@ pub struct Server {
 /// The connection that a request came on: an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    cut: CancellationToken,
+    place: Arc<Place>,
 }
 
 impl Connection {
     /// Ends the connection without an answer. Does not return: the caller ends with it.
     pub async fn cut(&self) {
-        self.cut.cancel();
+        self.place.cut().cancel();
         pending::<()>().await;
+    }
+
+    /// Keeps the connection in work for as long as the guard lives, beyond the request: for an answer that goes on. One
+    /// that is not in work is cut after a while.
+    pub fn keep(&self) -> Busy {
+        self.place.begin()
     }
 }
 
@@ -195,7 +200,7 @@ impl Talk {
     {
         let service = service_fn(|request| {
             let connection = Connection {
-                cut: place.cut().clone(),
+                place: Arc::clone(place),
             };
             answer(
                 self.router.clone(),

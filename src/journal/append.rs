@@ -55,7 +55,8 @@ impl Way {
                 | JournalError::SchemaNewer { .. }
                 | JournalError::NoSession
                 | JournalError::Migrate(_)
-                | JournalError::Inconsistent { .. },
+                | JournalError::Inconsistent { .. }
+                | JournalError::TooManyPeople { .. },
             )
             | (Self::Halves, JournalError::Refused { .. }) => None,
             // No partition for a row, or a row that a CHECK refuses: the code is the same, and

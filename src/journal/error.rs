@@ -42,6 +42,12 @@ pub enum JournalError {
         /// The column.
         column: &'static str,
     },
+    /// A search names a person by words that more people share than are looked for at once.
+    #[error("more than {at_most} people begin so: write more of the e-mail or name, or the portal")]
+    TooManyPeople {
+        /// How many are.
+        at_most: usize,
+    },
     /// The month is older than `retention.events` and is being dropped: try later.
     #[error("the month of an event is being dropped")]
     Closed,
@@ -81,6 +87,7 @@ impl JournalError {
             Self::Unfit { .. }
             | Self::Refused { .. }
             | Self::Inconsistent { .. }
+            | Self::TooManyPeople { .. }
             | Self::SchemaNewer { .. }
             | Self::NoSession
             | Self::Migrate(_) => false,
@@ -92,7 +99,7 @@ impl JournalError {
     pub fn is_of_data(&self) -> bool {
         match self {
             Self::Unfit { code, .. } => class(code) == "XX",
-            Self::Refused { .. } | Self::Inconsistent { .. } => true,
+            Self::Refused { .. } | Self::Inconsistent { .. } | Self::TooManyPeople { .. } => true,
             Self::Unavailable(_)
             | Self::Repeat(_)
             | Self::Closed
@@ -149,6 +156,7 @@ impl JournalError {
             Self::Unavailable(_)
             | Self::Unfit { .. }
             | Self::Inconsistent { .. }
+            | Self::TooManyPeople { .. }
             | Self::Closed
             | Self::LeaseLost
             | Self::SchemaNewer { .. }

@@ -246,27 +246,6 @@ impl Journal {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Batches with events that were received at `since` or later, oldest first, up to `limit`.
-    pub async fn batches_since(
-        &self,
-        since: DateTime<Utc>,
-        limit: i64,
-    ) -> Result<Vec<Uuid>, JournalError> {
-        Ok(sqlx::query_scalar!(
-            r"
-            SELECT id
-            FROM batches
-            WHERE received_at >= $1 AND first_event_ts IS NOT NULL
-            ORDER BY received_at, id
-            LIMIT $2
-            ",
-            since,
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await?)
-    }
-
     /// The event with this identity, if it is stored.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, JournalError> {
         let row = sqlx::query_as!(

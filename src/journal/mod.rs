@@ -65,11 +65,13 @@ pub use recounts::{count_alone, is_kept, try_count_alone};
 pub use release::{KeptFilter, Released};
 pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};
-pub use search::{EventFilter, Found, Position};
+pub use search::{
+    EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
+};
 pub use set_aside::Unsendable;
 pub use upkeep::{Retention, Round, before};
 pub use verdicts::{CheckFilter, NewVerdict};
-pub use window::{NoWindow, far_future};
+pub use window::{NoWindow, far_future, read_time};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -99,6 +101,7 @@ pub struct Journal {
     replays: Arc<replays::Replays>,
     appended: Arc<Notify>,
     hindrance: Arc<hindrance::Hindrance>,
+    recent: Arc<search::Recent>,
 }
 
 impl Journal {
@@ -129,6 +132,7 @@ impl Journal {
             replays: Arc::default(),
             appended: Arc::new(Notify::new()),
             hindrance: Arc::default(),
+            recent: Arc::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Windows of time as people ask for them: from a time, included, to a time, excluded. Pure.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
 /// Why nothing can be found in a window, whatever was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +51,12 @@ impl NoWindow {
 #[expect(clippy::missing_panics_doc, reason = "the year 9999 is within range")]
 pub fn far_future() -> DateTime<Utc> {
     DateTime::from_timestamp(253_402_300_799, 0).expect("the year 9999 is within range")
+}
+
+/// Reads a time, RFC 3339, of a year that Postgres and JSON can both write.
+pub fn read_time(text: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    (1..=9_999).contains(&time.year()).then_some(time)
 }
 
 fn rfc3339(time: DateTime<Utc>) -> String {

@@ -7,16 +7,17 @@ use crate::report::{Answer, Row};
 /// The answer as CSV, its first line the names of the columns.
 pub fn csv(answer: &Answer) -> String {
     let names = answer.columns.iter().map(|column| column.name.to_owned());
-    let mut text = line(names);
+    let mut text = csv_line(names);
     for row in &answer.rows {
-        text.push_str(&line(
+        text.push_str(&csv_line(
             answer.columns.iter().map(|column| cell(row, column.name)),
         ));
     }
     text
 }
 
-fn line(cells: impl Iterator<Item = String>) -> String {
+/// Cells as one line, with its end.
+pub fn csv_line(cells: impl Iterator<Item = String>) -> String {
     let cells: Vec<String> = cells.map(|text| quoted(&text)).collect();
     format!("{}\r\n", cells.join(","))
 }
@@ -25,16 +26,22 @@ fn line(cells: impl Iterator<Item = String>) -> String {
 fn cell(row: &Row, column: &str) -> String {
     match row.get(column) {
         None | Some(Value::Null) => String::new(),
-        // Strangers choose names: what a spreadsheet would take for a formula is made text.
-        Some(Value::String(text)) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => {
-            format!("'{text}")
-        }
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => no_formula(text),
         Some(Value::Array(items)) => {
             let items = items.iter().map(|item| item.as_str().unwrap_or_default());
             items.collect::<Vec<_>>().join(" ")
         }
         Some(other) => other.to_string(),
+    }
+}
+
+/// Text that strangers chose, with an apostrophe before what a spreadsheet would take for a formula, the wide forms of East
+/// Asia included.
+pub fn no_formula(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
     }
 }
 

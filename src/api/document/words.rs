@@ -3,13 +3,17 @@
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{
     AdditionalProperties, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::act::{ActionState, Verb};
+use crate::api::format::Format;
+use crate::api::page::{Window, optional};
 use crate::event::{Kind, Verdict};
+use crate::journal::{EventFilter, Outcome};
 use crate::rules::Deed;
 
 /// The word for a deed.
@@ -23,6 +27,9 @@ impl StatusName {
     pub(in crate::api) const ALL: [&'static str; 4] =
         ["approved", "pending", "revoked", "rejected"];
 }
+
+/// The words of a search for events, for the documents of all that take one.
+pub(in crate::api) enum EventWords {}
 
 /// An event as the API answers with it: usher's own members, and Konnect's as they were sent.
 pub(in crate::api) enum EventBody {}
@@ -49,6 +56,54 @@ words! {
     Verb: Verb::ALL.map(Verb::as_str);
     DeedName: Deed::NAMES;
     StatusName: StatusName::ALL;
+    Format: Format::ALL.map(Format::as_str);
+}
+
+impl IntoParams for EventWords {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters: Vec<Parameter> = EventFilter::words()
+            .filter(|word| !matches!(*word, "from" | "to"))
+            .map(|word| {
+                let (schema, about) = event_word(word);
+                optional(word, about, schema)
+            })
+            .collect();
+        parameters.extend(Window::into_params(place));
+        parameters
+    }
+}
+
+/// What one word of a search takes, and which events it leaves.
+fn event_word(word: &str) -> (ObjectBuilder, &'static str) {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    match word {
+        "portal_id" => (text(), "Only those of this portal"),
+        "principal_id" => (text(), "Only those of whoever this is"),
+        "person" => (
+            text(),
+            "Only those of people whose e-mail or full name begins with this, whatever the case of ASCII letters",
+        ),
+        "name" => (text(), "Only those of this name"),
+        "kind" => (
+            text().enum_values(Some(Kind::ALL.map(Kind::as_str))),
+            "Only those of this kind",
+        ),
+        "outcome" => (
+            text().enum_values(Some(Outcome::ALL.map(Outcome::as_str))),
+            "Only those that ended like this",
+        ),
+        "src" => (
+            text().format(Some(SchemaFormat::Custom("cidr".to_owned()))),
+            "Only those from this address, or from this network in CIDR form",
+        ),
+        "trace_id" => (text(), "Only those of this request"),
+        "verification" => (
+            text().enum_values(Some(Verdict::ALL.map(Verdict::as_str))),
+            "Only those of this verdict",
+        ),
+        "q" => (text(), "Only those in whose entry this is, in exact case"),
+        _ => (text(), "Only those that fit"),
+    }
 }
 
 /// Members of usher's own that every event has: name, schema and meaning.

@@ -1,26 +1,31 @@
 //! `usher events`: what is in the journal, newest first, and as it comes in.
 
+mod export;
+mod filter;
 mod follow;
 mod reverify;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::api::render;
+use crate::cli::events::filter::{FilterArgs, unread};
 use crate::cli::listing::{Listing, Page};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::{bytes_as_text, field};
-use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, Output, Reader};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::event::{EventId, Kind, Verdict};
-use crate::journal::{EventFilter, StoredEvent};
+use crate::event::{EventId, Verdict};
+use crate::journal::{Position, StoredEvent};
+
+/// Whoever waits hears something at least this often.
+const REMIND_EVERY: Duration = Duration::from_secs(10);
 
 /// Arguments of `usher events`.
 #[derive(Debug, Args)]
@@ -36,45 +41,35 @@ pub(super) struct EventsArgs {
 enum EventsCommand {
     /// Show one event whole
     Show(ShowArgs),
+    /// Write every event that matches, oldest first, as NDJSON or CSV
+    Export(export::ExportArgs),
+    /// Go on with events as they come in, as --follow does
+    Tail(TailArgs),
     /// Check the signatures of stored events again
     Reverify(reverify::ReverifyArgs),
 }
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Only events of this portal
-    #[arg(long, value_name = "ID")]
-    portal: Option<String>,
-    /// Only events of this principal (the developer, in a Dev Portal's log)
-    #[arg(long, value_name = "ID")]
-    principal: Option<String>,
-    /// Only events of this name
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-    /// Only events of this kind
-    #[arg(long, value_name = "KIND", value_parser = kinds())]
-    kind: Option<Kind>,
-    /// Earliest time of the event: RFC 3339, or how long ago (2h)
-    #[arg(long, value_name = "T")]
-    from: Option<Moment>,
-    /// Events before this time: RFC 3339, or how long ago (1h)
-    #[arg(long, value_name = "T")]
-    to: Option<Moment>,
-    /// Only events of this trace
-    #[arg(long, value_name = "ID")]
-    trace: Option<String>,
-    /// Only events with this verdict on their signature
-    #[arg(long, value_name = "VERDICT", value_parser = verdicts())]
-    verification: Option<Verdict>,
-    /// Only events whose entry holds this text, in exact case
-    #[arg(long, value_name = "TEXT")]
-    q: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// How many, the newest [default: 100, with --follow 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     /// Go on with events as they come in, the oldest first
     #[arg(long, short, conflicts_with = "to")]
     follow: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct TailArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// How many that are there to begin with, the newest
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(0..))]
+    limit: u32,
     #[command(flatten)]
     common: Common,
 }
@@ -92,32 +87,60 @@ pub(super) async fn run(args: EventsArgs, environment: &Environment) -> Result<E
     match args.command {
         Some(EventsCommand::Show(args)) => show(args, environment).await,
         Some(EventsCommand::Reverify(args)) => Box::pin(reverify::run(args, environment)).await,
+        Some(EventsCommand::Export(args)) => Box::pin(export::run(args, environment)).await,
+        Some(EventsCommand::Tail(args)) => tail(args, environment).await,
         None => list(args.list, environment).await,
     }
 }
 
 async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
-    let filter = args.filter(Clock::system().now())?;
+    if args.follow {
+        let tail = TailArgs {
+            filter: args.filter,
+            limit: args.limit.unwrap_or(10),
+            common: args.common,
+        };
+        return self::tail(tail, environment).await;
+    }
+    let filter = args.filter.read(Clock::system().now())?;
     let record = Record::open(&args.common, environment).await?;
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
-    if args.follow {
-        let clock = record.clock.clone();
-        let limit = args.limit.unwrap_or(10);
-        let follow = follow::follow(journal, clock, filter, limit, output);
-        // Whoever follows ends it by a signal: that is no failure.
-        record.finish(follow).await?;
-    } else {
-        let page = async |last: Option<&StoredEvent>, limit| {
-            let found = journal.search_page(&filter, last.map(Into::into), limit);
-            let found = found.await.context("could not read events")?;
-            let (rows, more) = (found.events, found.more);
-            Ok(Page { rows, more })
-        };
-        let listing = Listing::new(HEADING, output);
-        let listed = listing.show_newest(args.limit.unwrap_or(100), page, put);
-        or_stopped(record.finish(listed).await?)?;
+    let mut after: Option<Position> = None;
+    let mut told = Instant::now();
+    let page = async |_: Option<&StoredEvent>, limit| {
+        let found = journal.search_page(&filter, after, limit).await;
+        let found = found.map_err(unread)?;
+        after = found.next;
+        if let Some(after) = after
+            && told.elapsed() >= REMIND_EVERY
+        {
+            told = Instant::now();
+            Output::progress(&format!("looked back to {} so far", after.event_ts));
+        }
+        Ok(Page {
+            rows: found.events,
+            more: after.is_some(),
+        })
+    };
+    let listing = Listing::new(HEADING, output);
+    let listed = listing.show_newest(args.limit.unwrap_or(100), page, put);
+    or_stopped(record.finish(listed).await?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn tail(args: TailArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let filter = args.filter.read(Clock::system().now())?;
+    if filter.to.is_some() {
+        let error = "--to: what comes in has no end".to_owned();
+        return Err(CliError::Usage(error));
     }
+    let record = Record::open(&args.common, environment).await?;
+    let output = Output::new(args.common.json);
+    let journal = record.journal().clone();
+    let follow = follow::follow(journal, filter, args.limit, output);
+    // Whoever follows ends it by a signal: that is no failure.
+    record.finish(follow).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -136,24 +159,6 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     let data = render::event(&event);
     output.data(&whole(&event, &data), &data)?;
     Ok(ExitCode::SUCCESS)
-}
-
-impl ListArgs {
-    fn filter(&self, now: DateTime<Utc>) -> Result<EventFilter, CliError> {
-        let (from, to) = ends(self.from, self.to, now)?;
-        Ok(EventFilter {
-            portal_id: self.portal.clone(),
-            principal_id: self.principal.clone(),
-            name: self.name.clone(),
-            kind: self.kind.map(|kind| kind.as_str().to_owned()),
-            trace_id: self.trace.clone(),
-            verification: self.verification,
-            from,
-            to,
-            q: self.q.clone(),
-            batches: None,
-        })
-    }
 }
 
 const HEADING: [&str; 6] = ["TIME", "KIND", "NAME", "PRINCIPAL", "VERIFICATION", "ID"];
@@ -195,11 +200,6 @@ fn whole(event: &StoredEvent, data: &Value) -> String {
 
 fn event_id(text: &str) -> Result<EventId, String> {
     text.parse().map_err(|_| "an event id is a UUID".to_owned())
-}
-
-fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let words = Kind::ALL.map(Kind::as_str);
-    PossibleValuesParser::new(words).try_map(|word| word.parse::<Kind>())
 }
 
 /// Takes the word for a verdict.

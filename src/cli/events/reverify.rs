@@ -1,7 +1,7 @@
 //! `usher events reverify`: checks the signatures of stored events again.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use chrono::DateTime;
@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::build_client;
-use crate::cli::events::verdicts;
+use crate::cli::events::{REMIND_EVERY, verdicts};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, counted};
@@ -19,9 +19,6 @@ use crate::config::Environment;
 use crate::event::Verdict;
 use crate::intake::{KeyRing, Reverified, Reverify};
 use crate::journal::{CheckFilter, far_future};
-
-/// Whoever waits hears something at least this often.
-const REMIND_EVERY: Duration = Duration::from_secs(10);
 
 /// Arguments of `usher events reverify`.
 #[derive(Debug, Args)]

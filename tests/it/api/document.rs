@@ -211,6 +211,15 @@ async fn conforms(document: &Value, said: &Value, answer: Response, path: &str) 
         .to_str()
         .unwrap()
         .to_owned();
+    if !media.starts_with("application/json") {
+        // An export or a tail, whose lines have tests of their own.
+        let media = media.split(';').next().unwrap();
+        assert!(
+            said["content"].get(media).is_some(),
+            "{path}: {media} is not in the document"
+        );
+        return;
+    }
     let schema = &said["content"][&media]["schema"];
     assert!(!schema.is_null(), "{path}: {media} is not in the document");
     let body: Value = answer.json().await.unwrap();
@@ -293,6 +302,13 @@ async fn every_operation_takes_the_parameters_that_it_lists_and_no_other() {
             "{here}"
         );
         for parameter in operation.parameters("query") {
+            // What comes in has no end, and what is gone on from must be there.
+            let needs_more = [("/tail", "to"), ("/export", "after")]
+                .iter()
+                .any(|(path, name)| operation.path.ends_with(path) && parameter["name"] == *name);
+            if needs_more {
+                continue;
+            }
             values(app, &operation, parameter).await;
         }
     }
@@ -323,6 +339,9 @@ async fn values(app: &TestApp, operation: &Operation<'_>, parameter: &Value) {
                 )
             }
             ("string", Some("uuid")) => (vec![PORTAL.to_string()], texts(&["x"])),
+            ("string", Some("cidr")) => {
+                (texts(&["10.0.0.0/8", "::1"]), texts(&["x", "10.0.0.0/33"]))
+            }
             ("string", Some("date-time")) => (texts(&["2026-06-23T14:00:00Z"]), texts(&["x"])),
             ("string", None) if name == "cursor" => (Vec::new(), texts(&["x"])),
             ("string", None) => (texts(&["x", "%", "ü"]), Vec::new()),

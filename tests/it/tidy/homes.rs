@@ -50,7 +50,7 @@ const HOMES: [Home; 6] = [
             Words("QueryBuilder"),
             Words("copy_in_raw"),
         ],
-        places: &["src/journal/partitions.rs", "src/journal/search.rs"],
+        places: &["src/journal/partitions.rs", "src/journal/search/select.rs"],
         belongs: "use query!, query_as! or query_scalar!; only the DDL of partitions and the search of events cannot",
     },
     Home {
@@ -218,7 +218,10 @@ mod tests {
                 "src/backfill/store.rs",
                 "sqlx::query_scalar!(\"SELECT 1\");",
             ),
-            ("src/journal/search.rs", "QueryBuilder::new(\"SELECT\");"),
+            (
+                "src/journal/search/select.rs",
+                "QueryBuilder::new(\"SELECT\");",
+            ),
             ("src/journal/partitions.rs", "sqlx::query(&a);"),
             ("src/config/load.rs", "std::env::vars_os();"),
             ("src/cli/output.rs", "println!(\"done\"); io::stdout();"),

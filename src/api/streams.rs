@@ -1,0 +1,298 @@
+//! Answers that go on: `/api/v1/events/export` and `/api/v1/events/tail`. They hold one page in memory and no
+//! connection to the database between two, and end when usher does.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::api::document::{EventWords, Missing, OfTheRecord, Refused};
+use crate::api::format::Format;
+use crate::api::page::{Parameters, bad_request, journal_problem};
+use crate::api::render;
+use crate::event::EventId;
+use crate::http::{Busy, Connection, Problem};
+use crate::journal::{Export, Follow, StoredEvent};
+
+/// Exports under way at once: each takes one of few connections, page after page.
+const EXPORTS: usize = 4;
+/// Tails at once.
+const TAILS: usize = 64;
+/// Whoever waits hears something this often, so that nothing in between takes the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How many answers may go on at once, and what ends them.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    exports: Arc<Semaphore>,
+    tails: Arc<Semaphore>,
+    stopping: CancellationToken,
+}
+
+impl Streams {
+    /// None under way; all end when `stopping` fires.
+    pub fn new(stopping: CancellationToken) -> Self {
+        Self {
+            exports: Arc::new(Semaphore::new(EXPORTS)),
+            tails: Arc::new(Semaphore::new(TAILS)),
+            stopping,
+        }
+    }
+}
+
+/// What an answer holds on to while it goes on.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// Else its connection would be taken for an idle one.
+    _busy: Option<Busy>,
+}
+
+impl Place {
+    fn take(
+        places: &Arc<Semaphore>,
+        connection: Option<Extension<Connection>>,
+    ) -> Result<Self, Problem> {
+        let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
+            let full = "as many of these as there may be are under way, try again";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, full);
+            return Err(problem.with(header::RETRY_AFTER, "30"));
+        };
+        Ok(Self {
+            _permit: permit,
+            _busy: connection.map(|Extension(connection)| connection.keep()),
+        })
+    }
+}
+
+/// Every event that matches, oldest first.
+///
+/// NDJSON ends with `{"complete":true}`; an export that breaks off has no such line, and `after` goes on from its last event.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/export",
+    tag = "events",
+    params(
+        EventWords,
+        ("format" = inline(Option<Format>), Query, description = "One JSON object a line, or a file for spreadsheets"),
+        ("after" = Option<uuid::Uuid>, Query, description = "Only those after this event"),
+    ),
+    responses(
+        (status = 200, description = "All of them", content(
+            (String = "application/x-ndjson"), (String = "text/csv"),
+        )),
+        Refused, Missing, OfTheRecord,
+    ),
+)]
+pub(super) async fn export_events(
+    State(api): State<Api>,
+    connection: Option<Extension<Connection>>,
+    mut parameters: Parameters,
+) -> Result<Response, Problem> {
+    let format = parameters.read::<Format>("format", "ndjson or csv")?;
+    let format = format.unwrap_or(Format::Ndjson);
+    let after = parameters.read::<EventId>("after", "the id of an event")?;
+    let filter = parameters.event_filter()?;
+    parameters.finish()?;
+    let place = Place::take(&api.streams.exports, connection)?;
+    let export = Export::begin(api.reading.clone(), filter, after).await;
+    let exporting = Exporting {
+        export: export.map_err(|error| journal_problem(&error))?,
+        format,
+        stage: Stage::Head,
+        stopping: api.streams.stopping.clone(),
+        _place: place,
+    };
+    let body = Body::from_stream(stream::try_unfold(exporting, |exporting| {
+        Box::pin(exporting.piece())
+    }));
+    let name = format!("attachment; filename=\"events.{}\"", format.as_str());
+    let headers = [
+        (header::CONTENT_TYPE, format.media_type().to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// An export that is being sent.
+struct Exporting {
+    export: Export,
+    format: Format,
+    stage: Stage,
+    stopping: CancellationToken,
+    _place: Place,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Head,
+    Events,
+    Done,
+}
+
+impl Exporting {
+    /// What is sent next. An error ends the answer in the middle, so that nobody takes it for whole.
+    async fn piece(mut self) -> Result<Option<(Bytes, Self)>, io::Error> {
+        loop {
+            let piece = match self.stage {
+                Stage::Head => {
+                    self.stage = Stage::Events;
+                    self.format.head()
+                }
+                Stage::Events => self.events().await?,
+                Stage::Done => return Ok(None),
+            };
+            if !piece.is_empty() {
+                return Ok(Some((piece.into(), self)));
+            }
+        }
+    }
+
+    async fn events(&mut self) -> Result<Vec<u8>, io::Error> {
+        let events = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return Err(io::Error::other("usher stops")),
+            events = self.export.next() => events,
+        };
+        let events = events.map_err(|error| {
+            tracing::warn!(error = error.chain(), "an export was broken off");
+            io::Error::other("the record could not be read")
+        })?;
+        let Some(events) = events else {
+            self.stage = Stage::Done;
+            return Ok(self.format.end().to_vec());
+        };
+        Ok(self.format.lines(&events))
+    }
+}
+
+/// Events as they come in, until the client goes away.
+///
+/// Server-sent events: the id of each is that of the event, and `Last-Event-ID` resumes. An event `gap` says that what came in
+/// since then is not known any more.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/tail",
+    tag = "events",
+    params(EventWords),
+    responses(
+        (status = 200, description = "Each as it comes", content((String = "text/event-stream"))),
+        Refused, OfTheRecord,
+    ),
+)]
+pub(super) async fn tail_events(
+    State(api): State<Api>,
+    connection: Option<Extension<Connection>>,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let last = last_event_id(&headers)?;
+    let filter = parameters.event_filter()?;
+    parameters.finish()?;
+    if filter.to.is_some() {
+        return Err(bad_request("parameter to: what comes in has no end"));
+    }
+    let place = Place::take(&api.streams.tails, connection)?;
+    let journal = || api.reading.clone();
+    let resumed = match last {
+        Some(id) => Follow::from_event(journal(), filter.clone(), id).await,
+        None => Ok(None),
+    };
+    let resumed = resumed.map_err(|error| journal_problem(&error))?;
+    let mut gap = None;
+    let follow = if let Some(follow) = resumed {
+        follow
+    } else {
+        gap = last.map(told_gap);
+        let follow = Follow::from_now(journal(), filter).await;
+        follow.map_err(|error| journal_problem(&error))?
+    };
+    let tailing = Tailing {
+        follow,
+        gap,
+        waiting: VecDeque::new(),
+        stopping: api.streams.stopping.clone(),
+        _place: place,
+    };
+    let events = stream::unfold(tailing, |tailing| Box::pin(tailing.next()));
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// The last event that a client of an earlier tail has.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Problem> {
+    let Some(value) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|id| id.parse().ok());
+    let wrong = || bad_request("header Last-Event-ID: expected the id of an event");
+    id.map(Some).ok_or_else(wrong)
+}
+
+/// Says that what came in since `last` is not known any more.
+fn told_gap(last: EventId) -> Event {
+    let told = json!({ "after": last });
+    Event::default().event("gap").data(told.to_string())
+}
+
+/// A tail that is being sent.
+struct Tailing {
+    follow: Follow,
+    /// Said first.
+    gap: Option<Event>,
+    waiting: VecDeque<StoredEvent>,
+    stopping: CancellationToken,
+    _place: Place,
+}
+
+impl Tailing {
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        loop {
+            let waiting = self.waiting.pop_front();
+            let event = self.gap.take().or_else(|| waiting.as_ref().map(told));
+            if let Some(event) = event {
+                return Some((Ok(event), self));
+            }
+            let stopping = self.stopping.clone();
+            let found = tokio::select! {
+                biased;
+                () = stopping.cancelled() => return None,
+                found = self.follow.next() => found,
+            };
+            match found {
+                Ok(events) if !events.is_empty() => {
+                    self.waiting.extend(events);
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) if error.is_transient() => {
+                    tracing::debug!(error = error.chain(), "a tail waits for the record");
+                }
+                Err(error) => {
+                    tracing::warn!(error = error.chain(), "a tail was broken off");
+                    return None;
+                }
+            }
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return None,
+                () = tokio::time::sleep(Follow::EVERY) => {}
+            }
+        }
+    }
+}
+
+fn told(event: &StoredEvent) -> Event {
+    let text = render::event_text(event);
+    Event::default().id(event.id.to_string()).data(text.get())
+}

@@ -1,0 +1,194 @@
+//! Events as they come in, for whoever looks on: new batches are asked for every second, and nothing is held between
+//! two questions. What others rely on reads the outbox.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::event::EventId;
+use crate::journal::search::select::Stretch;
+use crate::journal::search::{EventFilter, Order, PAGE_BUDGET, Position, walk};
+use crate::journal::{Journal, JournalError, StoredEvent};
+
+/// Batches in two minutes; more would be hundreds a second.
+const MOST: i64 = 50_000;
+/// All who follow share an answer that is no older.
+const FRESH: Duration = Duration::from_millis(500);
+/// Batches that are read together.
+const TOGETHER: usize = 64;
+/// Events in one answer.
+const EVENTS: i64 = 500;
+
+/// The batches that were begun in the last two minutes, the oldest first, as they were last read.
+#[derive(Debug, Default)]
+pub(in crate::journal) struct Recent(Mutex<Option<(Instant, Arc<[Uuid]>)>>);
+
+/// Reads what comes in from some moment on.
+#[derive(Debug)]
+pub struct Follow {
+    journal: Journal,
+    filter: EventFilter,
+    /// Recent batches that were read, or are owed.
+    seen: BTreeSet<Uuid>,
+    /// Those still to be read.
+    owed: VecDeque<Uuid>,
+    /// How far the first of them are read.
+    after: Option<Position>,
+}
+
+impl Follow {
+    /// How long to wait after [`next`](Self::next) found nothing.
+    pub const EVERY: Duration = Duration::from_secs(1);
+
+    /// Follows from now on.
+    pub async fn from_now(journal: Journal, filter: EventFilter) -> Result<Self, JournalError> {
+        journal.check_people(&filter).await?;
+        let seen = journal.begun_lately().await?.into_iter().collect();
+        Ok(Self {
+            journal,
+            filter,
+            seen,
+            owed: VecDeque::new(),
+            after: None,
+        })
+    }
+
+    /// Follows from an event on that was followed before. What was begun in the 30 s before its batch comes again, since
+    /// it may have been committed after it; none where the event is not stored, came over an hour ago, or more came since
+    /// than can be caught up with.
+    pub async fn from_event(
+        journal: Journal,
+        filter: EventFilter,
+        id: EventId,
+    ) -> Result<Option<Self>, JournalError> {
+        journal.check_people(&filter).await?;
+        let seen: BTreeSet<Uuid> = journal.begun_lately().await?.into_iter().collect();
+        let Some(owed) = journal.begun_since(id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            journal,
+            filter,
+            seen: seen.into_iter().chain(owed.iter().copied()).collect(),
+            owed: owed.into(),
+            after: None,
+        }))
+    }
+
+    /// Some of the events that came in and match, the oldest first; none once all were read. An error costs nothing: the
+    /// next call goes on there.
+    pub async fn next(&mut self) -> Result<Vec<StoredEvent>, JournalError> {
+        loop {
+            if self.owed.is_empty() {
+                self.look().await?;
+            }
+            if self.owed.is_empty() {
+                return Ok(Vec::new());
+            }
+            let batches: Vec<Uuid> = self.owed.iter().take(TOGETHER).copied().collect();
+            let read = batches.len();
+            let filter = EventFilter {
+                batches: Some(batches),
+                ..self.filter.clone()
+            };
+            let ask = walk::Ask {
+                filter: &filter,
+                order: Order::Oldest,
+                stretch: Stretch {
+                    after: self.after,
+                    until: None,
+                },
+                limit: EVENTS,
+                budget: PAGE_BUDGET,
+            };
+            let found = self.journal.walk(&ask).await?;
+            self.after = found.next;
+            if found.next.is_none() {
+                self.owed.drain(..read);
+            }
+            if !found.events.is_empty() {
+                return Ok(found.events);
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), JournalError> {
+        let recent = self.journal.recent_batches().await?;
+        let new = recent.iter().filter(|batch| !self.seen.contains(batch));
+        self.owed.extend(new.copied());
+        self.seen = recent.iter().copied().collect();
+        Ok(())
+    }
+}
+
+impl Journal {
+    /// The batches of [`begun_lately`](Self::begun_lately), from a moment ago if somebody asked then.
+    async fn recent_batches(&self) -> Result<Arc<[Uuid]>, JournalError> {
+        let mut recent = self.recent.0.lock().await;
+        if let Some((at, batches)) = &*recent
+            && at.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(batches));
+        }
+        let batches: Arc<[Uuid]> = self.begun_lately().await?.into();
+        *recent = Some((Instant::now(), Arc::clone(&batches)));
+        Ok(batches)
+    }
+
+    /// Batches with events whose transaction began in the last two minutes by the database's clock, the oldest first:
+    /// longer than any takes until it is committed.
+    async fn begun_lately(&self) -> Result<Vec<Uuid>, JournalError> {
+        let mut batches = sqlx::query_scalar!(
+            r"
+            SELECT id
+            FROM batches
+            WHERE created_at >= now() - interval '2 minutes' AND first_event_ts IS NOT NULL
+            ORDER BY created_at DESC, id DESC
+            LIMIT $1
+            ",
+            MOST,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        batches.reverse();
+        Ok(batches)
+    }
+
+    /// Batches with events that may have been committed after the one with this event was, the oldest first.
+    async fn begun_since(&self, id: EventId) -> Result<Option<Vec<Uuid>>, JournalError> {
+        let began = sqlx::query_scalar!(
+            r"
+            SELECT b.created_at
+            FROM events e
+            JOIN batches b ON b.id = e.batch
+            WHERE e.event_ts = $1 AND e.id = $2 AND b.created_at >= now() - interval '1 hour'
+            ",
+            id.event_ts(),
+            id.as_uuid(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(began) = began else {
+            return Ok(None);
+        };
+        let batches = sqlx::query_scalar!(
+            r"
+            SELECT id
+            FROM batches
+            WHERE created_at >= $1::timestamptz - interval '30 seconds'
+                AND first_event_ts IS NOT NULL
+            ORDER BY created_at, id
+            LIMIT $2
+            ",
+            began,
+            MOST + 1,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let can_be_caught_up_with = i64::try_from(batches.len()).is_ok_and(|count| count <= MOST);
+        Ok(can_be_caught_up_with.then_some(batches))
+    }
+}
