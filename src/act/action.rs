@@ -83,6 +83,7 @@ pub struct Action {
     /// The events that led here.
     pub causes: Vec<Uuid>,
     /// Why it stands there.
+    #[schema(required = true)]
     pub reason: Option<String>,
     /// What it cut off or made, by id, where it keeps an account.
     #[serde(skip_serializing_if = "Option::is_none")]

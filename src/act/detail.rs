@@ -23,8 +23,10 @@ pub struct ActionDetail {
     /// What the rule saw.
     pub facts: Value,
     /// The action that must end well before this one starts.
+    #[schema(required = true)]
     pub waits_for: Option<Uuid>,
     /// When it is due, while it is planned.
+    #[schema(required = true)]
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Its attempts, oldest first.
     pub history: Vec<Attempt>,
@@ -42,12 +44,15 @@ pub struct Attempt {
     /// When its outcome was known.
     pub ended_at: DateTime<Utc>,
     /// Method and path of the call.
+    #[schema(required = true)]
     pub request: Option<String>,
     /// HTTP status of a call that failed.
+    #[schema(required = true)]
     pub status: Option<i16>,
     /// `ok` or the class of error.
     pub outcome: String,
     /// What was found, for a person.
+    #[schema(required = true)]
     pub detail: Option<String>,
 }
 
@@ -59,8 +64,10 @@ pub struct Intervention {
     /// Who asked.
     pub by: String,
     /// Why.
+    #[schema(required = true)]
     pub reason: Option<String>,
     /// The action that was made to do it, where it was not this one.
+    #[schema(required = true)]
     pub successor: Option<Uuid>,
     /// When.
     pub at: DateTime<Utc>,

@@ -26,6 +26,7 @@ pub struct Veto {
     /// Who said so.
     pub by: String,
     /// Why, in their words.
+    #[schema(required = true)]
     pub reason: Option<String>,
     /// The action that was rejected or called off.
     pub action: Uuid,

@@ -22,7 +22,12 @@ use crate::http::Problem;
 #[serde(deny_unknown_fields)]
 #[schema(as = Why)]
 pub(super) struct WhyBody {
-    /// Why, for whoever looks at it later.
+    /// Why, for whoever looks at it later: one line.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     reason: Option<String>,
 }
 

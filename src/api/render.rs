@@ -93,7 +93,7 @@ pub struct ReaderBody {
     /// Whether there are more than are counted.
     more: bool,
     /// When the oldest of them was received.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(required = true, value_type = Option<DateTime<Utc>>)]
     oldest: Option<String>,
 }
 
@@ -119,8 +119,10 @@ pub struct QuarantinedBody {
     #[schema(value_type = DateTime<Utc>)]
     received_at: String,
     /// The request that it arrived in.
+    #[schema(required = true)]
     delivery_id: Option<Uuid>,
     /// Its identity, where it could be parsed.
+    #[schema(required = true)]
     event_id: Option<Uuid>,
     /// A stable code of why.
     reason: String,
@@ -159,10 +161,13 @@ pub struct PauseBody {
     /// Whether they are paused.
     paused: bool,
     /// Who paused them.
+    #[schema(required = true)]
     by: Option<String>,
     /// Since when.
+    #[schema(required = true)]
     since: Option<DateTime<Utc>>,
     /// Why, in their words.
+    #[schema(required = true)]
     reason: Option<String>,
 }
 

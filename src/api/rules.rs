@@ -21,6 +21,7 @@ pub(super) struct RuleBody {
     /// The kind of signal that it listens to.
     on: String,
     /// Its condition; null where it always matches.
+    #[schema(required = true)]
     when: Option<String>,
     /// What it asks for, in order.
     then: Vec<DeedBody>,
@@ -35,6 +36,7 @@ pub(super) struct RuleBody {
     /// Higher decides first.
     priority: i64,
     /// The portals that it listens to; null means all.
+    #[schema(required = true)]
     portals: Option<Vec<Uuid>>,
     /// Whether it also answers what usher itself or Konnect did.
     include_own: bool,

@@ -25,12 +25,15 @@ pub(in crate::api) struct ApplicationBody {
     /// Its name.
     name: String,
     /// Whose it is; null where the API does not say.
+    #[schema(required = true)]
     owner: Option<OwnerBody>,
     /// The developer who owns it; null where it is a team's.
+    #[schema(required = true)]
     developer_id: Option<Uuid>,
     #[serde(flatten)]
     person: PersonBody,
     /// Creation as the API says.
+    #[schema(required = true)]
     api_created_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     seen: SeenBody,

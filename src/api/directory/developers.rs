@@ -32,6 +32,7 @@ pub(in crate::api) struct DeveloperBody {
     /// `approved`, `pending`, `revoked`, `rejected`, or a word that came later.
     status: String,
     /// Sign-up as the API says.
+    #[schema(required = true)]
     api_created_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     seen: SeenBody,

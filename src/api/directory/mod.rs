@@ -35,6 +35,7 @@ struct SeenBody {
     /// When a look last wrote it.
     last_seen_at: DateTime<Utc>,
     /// When its absence was certain; null while it is there.
+    #[schema(required = true)]
     gone_at: Option<DateTime<Utc>>,
 }
 
@@ -54,8 +55,10 @@ impl From<Seen> for SeenBody {
 #[schema(as = Person)]
 struct PersonBody {
     /// Their address; null once they were forgotten.
+    #[schema(required = true)]
     email: Option<String>,
     /// Their name; null once they were forgotten.
+    #[schema(required = true)]
     full_name: Option<String>,
 }
 

@@ -27,6 +27,7 @@ pub(in crate::api) struct PortalBody {
     /// Whether registrations are approved as they are asked for.
     auto_approve_applications: bool,
     /// Creation as the API says.
+    #[schema(required = true)]
     api_created_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     seen: SeenBody,

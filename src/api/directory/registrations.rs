@@ -27,6 +27,7 @@ pub(in crate::api) struct RegistrationBody {
     /// The application that asks.
     application_id: Uuid,
     /// The developer who owns the application; null where it is a team's.
+    #[schema(required = true)]
     developer_id: Option<Uuid>,
     #[serde(flatten)]
     person: PersonBody,
@@ -35,6 +36,7 @@ pub(in crate::api) struct RegistrationBody {
     /// What is asked for.
     api: RequestedBody,
     /// When it was asked for, as the API says.
+    #[schema(required = true)]
     api_created_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     seen: SeenBody,
@@ -49,6 +51,7 @@ struct RequestedBody {
     /// Its name.
     name: String,
     /// Its version, where it has one.
+    #[schema(required = true)]
     version: Option<String>,
 }
 

@@ -27,6 +27,7 @@ pub(in crate::api) struct TeamBody {
     /// Whether applications may belong to it.
     can_own_applications: bool,
     /// Creation as the API says.
+    #[schema(required = true)]
     api_created_at: Option<DateTime<Utc>>,
     #[serde(flatten)]
     seen: SeenBody,

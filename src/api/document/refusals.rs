@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, PartialSchema};
-
-use crate::http::Problem;
 
 /// A kind of refusal: status, name in the document, and when it happens.
 type Kind = (&'static str, &'static str, &'static str);
@@ -86,7 +84,7 @@ pub(super) fn all() -> impl Iterator<Item = (String, RefOr<Response>)> {
 fn response((status, _, description): Kind) -> ResponseBuilder {
     let response = ResponseBuilder::new().description(description).content(
         "application/problem+json",
-        Content::new(Some(Problem::schema())),
+        Content::new(Some(Ref::from_schema_name("Problem"))),
     );
     let header = |description: &str| {
         let text = ObjectBuilder::new().schema_type(Type::String);

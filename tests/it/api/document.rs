@@ -432,7 +432,16 @@ async fn what_cannot_be_read_is_a_problem_too() {
         assert_eq!(answer.status().as_u16(), status, "{path}");
         detail(answer).await;
     }
+    let document = document(app).await;
+    let longest = &document["components"]["schemas"]["Why"]["properties"]["reason"]["maxLength"];
+    let longest = usize::try_from(longest.as_u64().unwrap()).unwrap();
+    let reason = |letters: usize| format!(r#"{{"reason":"{}"}}"#, "ü".repeat(letters));
     for (body, status) in [
+        (reason(1).as_str(), 200),
+        (&reason(longest), 200),
+        (&reason(0), 400),
+        (&reason(longest + 1), 400),
+        (r#"{"reason":"two\nlines"}"#, 400),
         ("", 200),
         ("null", 200),
         ("{}", 200),
@@ -445,7 +454,11 @@ async fn what_cannot_be_read_is_a_problem_too() {
         (r#"{"because":"why"}"#, 400),
     ] {
         let request = app.http.post(format!("{}/api/v1/actions/pause", app.url));
-        let answer = request.bearer_auth(CONSOLE_TOKEN).body(body).send().await;
+        let answer = request
+            .bearer_auth(CONSOLE_TOKEN)
+            .body(body.to_owned())
+            .send()
+            .await;
         assert_eq!(answer.unwrap().status().as_u16(), status, "{body}");
     }
     filled.app.finish().await;
