@@ -11,14 +11,14 @@ COMMENT ON VIEW v_events IS 'Every event once, without its raw entry. Filter by 
 
 CREATE VIEW v_logins AS
 SELECT
-    r.hour, r.portal_id, r.principal_id, s.developer_id, s.email, s.full_name, r.src, r.outcome,
+    r.since, r.portal_id, r.principal_id, s.developer_id, s.email, s.full_name, r.src, r.outcome,
     replace(r.name, 'AUTHENTICATION_OUTCOME_', '') AS reason,
     r.verdict AS verification, r.events AS logins, r.first_at, r.last_at
 FROM report_principals r
 LEFT JOIN subjects s
-    ON s.developer_id::text = r.principal_id AND s.portal_id::text = r.portal_id
+    ON s.developer_id = usher_uuid(r.principal_id) AND s.portal_id = usher_uuid(r.portal_id)
 WHERE r.kind = 'authentication';
-COMMENT ON VIEW v_logins IS 'Log-ins by hour, person, address and reason';
+COMMENT ON VIEW v_logins IS 'Log-ins by person, address and reason: those that failed by the hour, the others by the day';
 
 CREATE VIEW v_developers AS
 SELECT
@@ -97,8 +97,25 @@ LEFT JOIN (
     GROUP BY a.portal_id, a.owner_id
 ) AS owned USING (portal_id, developer_id)
 LEFT JOIN LATERAL (
-    -- Whoever signed in before and after within the hour of the approval did so at its end at the latest.
-    SELECT CASE WHEN p.first_at >= owned.granted_at THEN p.first_at ELSE p.last_at END AS at
+    -- Of the first day on which they signed in afterwards; where they did so before as well, the event itself says when, and
+    -- the last of that day once it is gone.
+    SELECT CASE
+        WHEN p.first_at >= date_trunc('second', owned.granted_at) THEN p.first_at
+        ELSE COALESCE(
+            (
+                SELECT min(e.event_ts)
+                FROM events e
+                WHERE e.principal_id = p.principal_id
+                    AND e.event_ts >= date_trunc('second', owned.granted_at)
+                    AND e.event_ts <= p.last_at
+                    AND e.portal_id = p.portal_id
+                    AND e.kind = 'authentication'
+                    AND e.success
+                    AND e.verdict = 'verified'
+            ),
+            p.last_at
+        )
+    END AS at
     FROM report_principals p
     WHERE owned.granted_at IS NOT NULL
         AND p.principal_id = d.developer_id::text
@@ -106,9 +123,9 @@ LEFT JOIN LATERAL (
         AND p.kind = 'authentication'
         AND p.outcome = 'success'
         AND p.verdict = 'verified'
-        AND p.hour >= date_bin('1 hour', owned.granted_at, 'epoch')
-        AND p.last_at >= owned.granted_at
-    ORDER BY p.hour, 1
+        AND p.since >= date_bin('1 day', owned.granted_at, 'epoch')
+        AND p.last_at >= date_trunc('second', owned.granted_at)
+    ORDER BY p.since, p.first_at
     LIMIT 1
 ) AS used ON true;
 COMMENT ON VIEW v_funnel IS 'One row a person with the time of each step, from signing up to the first log-in that is verified after a registration was approved';

@@ -33,7 +33,7 @@ pub async fn is_kept(tx: &mut Connection, time: DateTime<Utc>) -> Result<bool, J
     partitions::is_attached(tx, time).await
 }
 
-/// Has the hours of `times` counted anew, in the transaction that changes events of them. Waits for nobody.
+/// Has the days of `times` counted anew, in the transaction that changes events of them. Waits for nobody.
 pub(super) async fn note(
     tx: &mut Connection,
     times: impl IntoIterator<Item = DateTime<Utc>>,
@@ -65,7 +65,7 @@ pub(super) async fn outlive(
         r"
         WITH principals AS (
             DELETE FROM report_principals
-            WHERE hour >= $1 AND hour < $2
+            WHERE since >= $1 AND since < $2
         )
         UPDATE report_hours
         SET kept = events

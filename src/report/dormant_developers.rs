@@ -47,7 +47,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
                 AND r.kind = 'authentication'
                 AND r.outcome = 'success'
                 AND r.verdict <> 'failed'
-            ORDER BY r.hour DESC, r.last_at DESC
+            ORDER BY r.since DESC, r.last_at DESC
             LIMIT 1
         ) AS login ON true
         CROSS JOIN LATERAL (

@@ -33,8 +33,6 @@ columns! {
         failures: i64,
         /// How many of them for an account that is locked
         locked: i64,
-        /// How many succeeded in the same hours, from the same address
-        successes: i64,
         /// The first failure
         first_at: DateTime<Utc>,
         /// The last failure
@@ -51,19 +49,18 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         WITH tries AS (
             SELECT
                 portal_id, principal_id, src,
-                COALESCE(sum(events) FILTER (WHERE outcome = 'failure'), 0)::bigint AS failures,
+                sum(events)::bigint AS failures,
                 COALESCE(sum(events) FILTER (WHERE name = 'AUTHENTICATION_OUTCOME_LOCKED'), 0)::bigint
                     AS locked,
-                COALESCE(sum(events) FILTER (WHERE outcome = 'success'), 0)::bigint AS successes,
-                min(first_at) FILTER (WHERE outcome = 'failure') AS first_at,
-                max(last_at) FILTER (WHERE outcome = 'failure') AS last_at
+                min(first_at) AS first_at,
+                max(last_at) AS last_at
             FROM report_principals
             WHERE kind = 'authentication'
-                AND hour >= date_bin('1 hour', $2, 'epoch')
-                AND hour < $3
+                AND outcome = 'failure'
+                AND since >= date_bin('1 hour', $2, 'epoch')
+                AND since < $3
                 AND ($1::text IS NULL OR portal_id = $1)
             GROUP BY portal_id, principal_id, src
-            HAVING sum(events) FILTER (WHERE outcome = 'failure') > 0
         ), weighed AS (
             SELECT
                 *,
@@ -84,7 +81,6 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             NULLIF(w.src, '') AS src,
             w.failures AS "failures!",
             w.locked AS "locked!",
-            w.successes AS "successes!",
             w.first_at AS "first_at!",
             w.last_at AS "last_at!",
             CASE
@@ -95,7 +91,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             END AS pattern
         FROM weighed w
         LEFT JOIN subjects s
-            ON s.portal_id::text = w.portal_id AND s.developer_id::text = w.principal_id
+            ON s.portal_id = usher_uuid(w.portal_id) AND s.developer_id = usher_uuid(w.principal_id)
         ORDER BY w.failures DESC, w.last_at DESC, w.principal_id, w.src
         LIMIT 100001
         "#,

@@ -23,7 +23,7 @@ columns! {
         registrations: i64,
         /// How many of those are approved
         approved_registrations: i64,
-        /// Their successful log-ins in the hours that the window touches
+        /// Their successful log-ins on the days that the window touches
         logins: i64,
         /// The last of these
         last_login_at: Option<DateTime<Utc>>,
@@ -64,8 +64,8 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             WHERE kind = 'authentication'
                 AND outcome = 'success'
                 AND verdict <> 'failed'
-                AND hour >= date_bin('1 hour', $2, 'epoch')
-                AND hour < $3
+                AND since >= date_bin('1 day', $2, 'epoch')
+                AND since < $3
             GROUP BY portal_id, principal_id
         )
         SELECT

@@ -17,7 +17,7 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Info, OpenApi, RefOr};
 
-use crate::api::Api;
+use crate::api::{Api, reports};
 use crate::http::Problem;
 
 pub(super) use refusals::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
@@ -36,6 +36,7 @@ pub(super) struct Shared;
 
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
+        reports::document(document);
         let mut info = Info::new("usher", env!("CARGO_PKG_VERSION"));
         info.description = Some(ABOUT.to_owned());
         document.info = info;

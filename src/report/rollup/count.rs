@@ -1,9 +1,14 @@
 //! Counting: batches as they come in, and whole windows anew. The caller's transaction is the only one to count.
 
+use std::time::Duration;
+
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError, is_kept};
+
+/// A day may hold very many events.
+const DAY_WITHIN: Duration = Duration::from_mins(30);
 
 /// A window of `event_ts`, its end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,12 +18,6 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The hour that begins at `hour`.
-    pub(super) fn hour(hour: DateTime<Utc>) -> Self {
-        let to = hour.checked_add_signed(TimeDelta::hours(1)).unwrap_or(hour);
-        Self { from: hour, to }
-    }
-
     /// The day of `time`.
     pub(super) fn day_of(time: DateTime<Utc>) -> Self {
         let from = time.duration_trunc(TimeDelta::days(1)).unwrap_or(time);
@@ -36,7 +35,7 @@ pub(super) async fn add(
     count(tx, window, Some(batches)).await
 }
 
-/// Has every hour of the events of `batches` counted anew.
+/// Has every day of the events of `batches` counted anew.
 pub(super) async fn doubt(
     tx: &mut Connection,
     batches: &[Uuid],
@@ -58,17 +57,23 @@ pub(super) async fn doubt(
     Ok(())
 }
 
-/// Counts a window of whole hours within a month anew; answers how many events it holds. What is counted of events that
+/// Counts a window of whole days within a month anew; answers how many events it holds. What is counted of events that
 /// retention took stays.
 pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<i64, JournalError> {
     if !is_kept(&mut *tx, window.from).await? {
         return Ok(0);
     }
+    sqlx::query_scalar!(
+        "SELECT set_config('statement_timeout', $1, true)",
+        DAY_WITHIN.as_millis().to_string(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     sqlx::query!(
         r"
         WITH principals AS (
             DELETE FROM report_principals
-            WHERE hour >= $1 AND hour < $2
+            WHERE since >= $1 AND since < $2
         ), none AS (
             DELETE FROM report_hours
             WHERE hour >= $1 AND hour < $2 AND kept = 0

@@ -34,10 +34,12 @@ WITH seen AS MATERIALIZED (
         ambiguous = counted.ambiguous + EXCLUDED.ambiguous
 ), principals AS (
     INSERT INTO report_principals AS counted (
-        hour, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
+        since, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
     )
     SELECT
-        hour, portal_id, principal_id, kind,
+        CASE WHEN kind = 'authentication' AND outcome = 'failure' THEN hour
+            ELSE date_bin('1 day', hour, 'epoch') END AS bucket,
+        portal_id, principal_id, kind,
         CASE kind WHEN 'authentication' THEN name ELSE '' END AS login,
         CASE kind WHEN 'authentication' THEN src ELSE '' END AS address,
         outcome, verdict, count(*), min(event_ts), max(event_ts)
@@ -48,8 +50,8 @@ WITH seen AS MATERIALIZED (
             FROM subjects s
             WHERE s.forgotten_at IS NOT NULL
         )
-    GROUP BY hour, portal_id, principal_id, kind, login, address, outcome, verdict
-    ON CONFLICT (hour, portal_id, principal_id, kind, name, src, outcome, verdict) DO UPDATE
+    GROUP BY bucket, portal_id, principal_id, kind, login, address, outcome, verdict
+    ON CONFLICT (since, portal_id, principal_id, kind, name, src, outcome, verdict) DO UPDATE
     SET
         events = counted.events + EXCLUDED.events,
         first_at = LEAST(counted.first_at, EXCLUDED.first_at),

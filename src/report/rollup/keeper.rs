@@ -1,9 +1,9 @@
-//! The reader `report` of the outbox: adds each batch to the rollups once, counts hours anew whose verdicts changed,
+//! The reader `report` of the outbox: adds each batch to the rollups once, counts days anew in which a verdict changed,
 //! and counts the time before it was active.
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -20,10 +20,8 @@ const LATER: Duration = Duration::from_secs(1);
 /// Batches in one transaction, and about so many events.
 const BATCHES: i64 = 500;
 const EVENTS: i64 = 20_000;
-/// An hour whose verdicts change goes on changing for a while: it is counted anew once for all of that.
+/// A day in which a verdict changes goes on changing for a while: it is counted anew once for all of that.
 const SETTLES: TimeDelta = TimeDelta::seconds(5);
-/// Hours counted anew in one transaction.
-const HOURS: i64 = 24;
 
 /// Keeps the rollups. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,7 +46,7 @@ struct Due {
     owed: Owed,
     window: Window,
     /// Whether it is owed since it was written. Owed anew means that verdicts of it changed, and it may have been
-    /// counted or not: then its hours are to be counted anew.
+    /// counted or not: then its days are to be counted anew.
     is_first: bool,
 }
 
@@ -72,7 +70,7 @@ impl Keeper {
         }
     }
 
-    /// Counts an hour anew once nothing in it changed for so long.
+    /// Counts a day anew once nothing in it changed for so long.
     pub fn with_settling(self, settles: TimeDelta) -> Self {
         Self { settles, ..self }
     }
@@ -101,7 +99,7 @@ impl Keeper {
         }
     }
 
-    /// Does the next thing there is to do: what is owed first, then hours that changed, then the past.
+    /// Does the next thing there is to do: what is owed first, then days that changed, then the past.
     async fn step(&self) -> Result<Step, JournalError> {
         for step in [self.add().await?, self.count_anew().await?] {
             if step != Step::Nothing {
@@ -194,48 +192,40 @@ impl Keeper {
         Ok(due)
     }
 
-    /// Counts hours anew of which a verdict changed.
+    /// Counts a day anew of which a verdict changed.
     async fn count_anew(&self) -> Result<Step, JournalError> {
-        let hours = sqlx::query_scalar!(
-            r"
-            SELECT hour
+        let day = sqlx::query_scalar!(
+            r#"
+            SELECT date_bin('1 day', hour, 'epoch') AS "day!"
             FROM recounts
-            GROUP BY hour
+            GROUP BY 1
             HAVING max(created_at) < now() - make_interval(secs => $1)
                 -- Changes that do not end must not keep it wrong.
                 OR min(created_at) < now() - make_interval(secs => 4 * $1)
-            ORDER BY hour
-            LIMIT $2
-            ",
+            ORDER BY 1 DESC
+            LIMIT 1
+            "#,
             self.settles.as_seconds_f64(),
-            HOURS,
         )
-        .fetch_all(self.journal.pool())
+        .fetch_optional(self.journal.pool())
         .await?;
-        for hour in &hours {
-            if !self.hour_anew(*hour).await? {
-                return Ok(Step::Taken);
-            }
-        }
-        Ok(if hours.is_empty() {
-            Step::Nothing
-        } else {
-            Step::Done
-        })
-    }
-
-    /// Counts one hour anew; `false` while somebody else counts.
-    async fn hour_anew(&self, hour: DateTime<Utc>) -> Result<bool, JournalError> {
+        let Some(day) = day.map(Window::day_of) else {
+            return Ok(Step::Nothing);
+        };
         let mut tx = self.journal.pool().begin().await?;
         if !try_count_alone(&mut tx).await? {
-            return Ok(false);
+            return Ok(Step::Taken);
         }
         // Before the count, so that what changes meanwhile is counted once more.
-        sqlx::query!("DELETE FROM recounts WHERE hour = $1", hour)
-            .execute(&mut *tx)
-            .await?;
-        count::anew(&mut tx, Window::hour(hour)).await?;
+        sqlx::query!(
+            "DELETE FROM recounts WHERE hour >= $1 AND hour < $2",
+            day.from,
+            day.to,
+        )
+        .execute(&mut *tx)
+        .await?;
+        count::anew(&mut tx, day).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Step::Done)
     }
 }

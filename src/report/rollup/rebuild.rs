@@ -1,15 +1,10 @@
 //! Counting everything anew, a day at a time: when the reader comes to be active, and whenever a person asks for it. How far
 //! it came is stored, so that it goes on after a restart, and whoever counts takes the next day.
 
-use std::time::Duration;
-
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 use crate::journal::{Connection, Journal, JournalError, count_alone, try_count_alone};
 use crate::report::rollup::count::{self, Window};
-
-/// A day may hold very many events.
-const DAY_WITHIN: Duration = Duration::from_mins(30);
 
 /// What became of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,12 +129,6 @@ impl Rebuild {
                 Some(to) => to,
             },
         };
-        sqlx::query_scalar!(
-            "SELECT set_config('statement_timeout', $1, true)",
-            DAY_WITHIN.as_millis().to_string(),
-        )
-        .fetch_one(&mut *tx)
-        .await?;
         let Some(day) = next_day(tx, from).await? else {
             note(tx, None).await?;
             return Ok(Turn::Ended);

@@ -35,14 +35,15 @@ const DIFFERENCES: &str = "
         FROM raw GROUP BY 1, 2, 3, 4, 5, 6
     ), logins AS (
         SELECT
-            hour, portal_id, principal_id, name, src, outcome, verdict, count(*) AS events,
+            CASE outcome WHEN 'failure' THEN hour ELSE date_bin('1 day', hour, 'epoch') END AS since,
+            portal_id, principal_id, name, src, outcome, verdict, count(*) AS events,
             min(event_ts) AS first_at, max(event_ts) AS last_at
         FROM raw WHERE kind = 'authentication' GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), kept_hours AS (
         SELECT hour, portal_id, kind, name, outcome, verdict, events FROM report_hours
     ), kept_logins AS (
         SELECT
-            hour, portal_id, principal_id, name, src, outcome, verdict, events, first_at, last_at
+            since, portal_id, principal_id, name, src, outcome, verdict, events, first_at, last_at
         FROM report_principals WHERE kind = 'authentication'
     )
     SELECT
