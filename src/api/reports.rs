@@ -288,7 +288,7 @@ fn rows_schema(row: &str) -> Schema {
         .property("is_cut", is_cut);
     let meta = ["next", "as_of", "is_cut"]
         .into_iter()
-        .fold(meta, |meta, name| meta.required(name));
+        .fold(meta, ObjectBuilder::required);
     ObjectBuilder::new()
         .property(
             "data",

@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::report::rollup::Rebuild;
 use crate::report::{
-    Answer, By, MOST_DAYS, MOST_ROWS, Question, ReportError, ReportName, Reports, Row, csv,
+    Answer, By, MOST_DAYS, MOST_ROWS, Parameter, Question, ReportError, ReportName, Reports, Row,
+    csv,
 };
 
 /// Whoever waits hears something at least this often.
@@ -104,15 +105,13 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
     };
     question
         .check_for(name)
-        .map_err(|error| CliError::Usage(error.tell(|parameter| parameter.flag())))?;
+        .map_err(|error| CliError::Usage(error.tell(Parameter::flag)))?;
     let record = Record::open(&args.common, environment).await?;
     let reports = Reports::new(record.journal().clone());
     let asked = async {
         match reports.ask(name, &question).await {
             Ok(answer) => Ok(answer),
-            Err(ReportError::Question(error)) => {
-                Err(CliError::Usage(error.tell(|parameter| parameter.flag())))
-            }
+            Err(ReportError::Question(error)) => Err(CliError::Usage(error.tell(Parameter::flag))),
             Err(ReportError::Journal(error)) => {
                 Err(CliError::Failed(anyhow!(error).context("could not ask")))
             }

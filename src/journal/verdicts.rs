@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::events::EventRow;
-use crate::journal::{Journal, JournalError, Position, Quarantined, StoredEvent, recounts};
+use crate::journal::{
+    Connection, Journal, JournalError, Position, Quarantined, StoredEvent, recounts,
+};
 
 /// Bytes of entries in one slice, whatever their number: each may be as long as a line may be.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
@@ -249,25 +251,7 @@ impl Journal {
         }
         let grew = |new: &NewVerdict| new.to.strength() > new.from.strength();
         if written > 0 && verdicts.iter().any(grew) {
-            sqlx::query!(
-                r"
-                INSERT INTO outbox
-                    (reader, batch, lane, first_event_ts, last_event_ts, created_at, owed_at)
-                SELECT
-                    r.name, b.id, b.lane, b.first_event_ts, b.last_event_ts, b.received_at,
-                    clock_timestamp()
-                FROM batches b
-                CROSS JOIN readers r
-                WHERE b.id = $1 AND b.first_event_ts IS NOT NULL
-                    -- Entries go on as received: a verdict changes nothing in them.
-                    AND r.name NOT LIKE 'forward-%'
-                -- Whoever let a claim run out may have read the old verdict: that leaves this owed.
-                ON CONFLICT (reader, batch) DO UPDATE SET owed_at = EXCLUDED.owed_at
-                ",
-                batch,
-            )
-            .execute(&mut *tx)
-            .await?;
+            owe_anew(&mut tx, batch).await?;
         }
         tx.commit().await?;
         self.wake_readers();
@@ -341,4 +325,28 @@ impl Journal {
         .await?;
         Ok(())
     }
+}
+
+/// Has a batch owed again to every reader.
+async fn owe_anew(tx: &mut Connection, batch: Uuid) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        INSERT INTO outbox
+            (reader, batch, lane, first_event_ts, last_event_ts, created_at, owed_at)
+        SELECT
+            r.name, b.id, b.lane, b.first_event_ts, b.last_event_ts, b.received_at,
+            clock_timestamp()
+        FROM batches b
+        CROSS JOIN readers r
+        WHERE b.id = $1 AND b.first_event_ts IS NOT NULL
+            -- Entries go on as received: a verdict changes nothing in them.
+            AND r.name NOT LIKE 'forward-%'
+        -- Whoever let a claim run out may have read the old verdict: that leaves this owed.
+        ON CONFLICT (reader, batch) DO UPDATE SET owed_at = EXCLUDED.owed_at
+        ",
+        batch,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }

@@ -207,23 +207,23 @@ impl Question {
     /// The question, with what the report takes where nothing is said.
     pub(super) fn check(&self, report: ReportName) -> Result<Asked, BadQuestion> {
         let takes = report.takes();
-        let taken = |parameter: &Parameter| takes.iter().find(|it| it.name() == parameter.name());
+        let known = |parameter: &Parameter| takes.iter().find(|it| it.name() == parameter.name());
         for parameter in PARAMETERS {
-            if parameter.is_asked(self) && taken(&parameter).is_none() {
+            if parameter.is_asked(self) && known(&parameter).is_none() {
                 return Err(BadQuestion::NotTaken(report, parameter));
             }
         }
-        if let (Some(by), Some(Parameter::By(bys))) = (self.by, taken(&Parameter::By(&[])))
+        if let (Some(by), Some(Parameter::By(bys))) = (self.by, known(&Parameter::By(&[])))
             && !bys.contains(&by)
         {
             return Err(BadQuestion::WrongBy(report, bys));
         }
-        let is_about_one = taken(&Parameter::Application).is_some();
+        let is_about_one = known(&Parameter::Application).is_some();
         if is_about_one && self.developer.is_some() == self.application.is_some() {
             return Err(BadQuestion::NobodyNamed(report));
         }
         NoWindow::check_order(self.from, self.to).map_err(BadQuestion::Window)?;
-        let default = match taken(&Parameter::Days(0)) {
+        let default = match known(&Parameter::Days(0)) {
             Some(Parameter::Days(days)) => *days,
             _ => 0,
         };

@@ -71,6 +71,7 @@ impl Keeper {
     }
 
     /// Counts a day anew once nothing in it changed for so long.
+    #[must_use]
     pub fn with_settling(self, settles: TimeDelta) -> Self {
         Self { settles, ..self }
     }

@@ -6,6 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use sqlx::PgPool;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use usher::event::Verdict;
 use usher::journal::{Journal, MIGRATOR, NewVerdict, ReaderName, Retention};
 use usher::report::rollup::{Keeper, Rebuild, forget};
@@ -15,7 +17,7 @@ use crate::report::scene::{Entry, Scene, call, login};
 use crate::support::eventually;
 use crate::support::luck::{Luck, tell};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the rollups hold and events do not, or the other way round.
 const DIFFERENCES: &str = "
@@ -110,9 +112,10 @@ async fn settle(scene: &Scene, rng: &mut StdRng) {
 async fn keep_and_kill(journal: Journal, mut rng: StdRng) {
     loop {
         let keeper = Keeper::new(journal.clone()).with_settling(TimeDelta::milliseconds(50));
-        let task = tokio::spawn(keeper.run(tokio_util::sync::CancellationToken::new()));
+        let mut task = JoinSet::new();
+        task.spawn(keeper.run(CancellationToken::new()));
         tokio::time::sleep(Duration::from_millis(rng.random_range(1..300))).await;
-        task.abort();
+        task.shutdown().await;
     }
 }
 
@@ -133,7 +136,7 @@ async fn rebuild_now_and_then(journal: Journal, mut rng: StdRng) {
 async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cut(pool: PgPool) {
     let mut luck = Luck::new();
     let scene = Scene::new(pool).await;
-    let mut helpers = tokio::task::JoinSet::new();
+    let mut helpers = JoinSet::new();
     for _ in 0..2 {
         let rng = luck.rng.random::<u64>();
         helpers.spawn(keep_and_kill(scene.journal.clone(), seeded(rng)));
@@ -157,9 +160,10 @@ async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cu
         strengthened > 10,
         "nothing came again with a better verdict"
     );
-    let stop = tokio_util::sync::CancellationToken::new();
+    let stop = CancellationToken::new();
     let keeper = Keeper::new(scene.journal.clone()).with_settling(TimeDelta::milliseconds(50));
-    let task = tokio::spawn(keeper.run(stop.clone()));
+    let mut task = JoinSet::new();
+    task.spawn(keeper.run(stop.clone()));
     eventually("everything is counted", PATIENCE, async || {
         let left = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM recounts)
             + (SELECT count(*) FROM report_progress WHERE counted_to IS NOT NULL)";
@@ -167,7 +171,7 @@ async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cu
     })
     .await;
     stop.cancel();
-    task.await.unwrap();
+    task.join_all().await;
     let events = number(&scene.pool, "SELECT count(*) FROM events").await;
     assert!(events > 500, "{events}");
     assert_eq!(number(&scene.pool, DIFFERENCES).await, 0);
@@ -204,8 +208,9 @@ async fn what_was_there_before_is_counted_and_a_reader_that_was_retired_begins_a
             .unwrap();
         let more = [(login(1_000 * round), Verdict::Verified)];
         scene.append(&more).await;
-        let stop = tokio_util::sync::CancellationToken::new();
-        let task = tokio::spawn(Keeper::new(scene.journal.clone()).run(stop.clone()));
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        task.spawn(Keeper::new(scene.journal.clone()).run(stop.clone()));
         eventually("everything is counted", PATIENCE, async || {
             number(
                 &scene.pool,
@@ -216,7 +221,7 @@ async fn what_was_there_before_is_counted_and_a_reader_that_was_retired_begins_a
         })
         .await;
         stop.cancel();
-        task.await.unwrap();
+        task.join_all().await;
         assert_eq!(number(&scene.pool, DIFFERENCES).await, 0);
         // Who comes back finds counts of before, and counts nothing twice.
         scene.journal.retire_reader("report").await.unwrap();

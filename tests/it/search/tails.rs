@@ -45,17 +45,19 @@ impl Tail {
     /// The next message; none at the end.
     async fn next(&mut self) -> Option<Message> {
         loop {
-            if let Some((message, rest)) = self.text.split_once("\n\n") {
+            if let Some(end) = self.text.find("\n\n") {
+                let rest = self.text.split_off(end + 2);
+                let message = std::mem::replace(&mut self.text, rest);
                 let field = |name: &str| {
                     let value = message.lines().find_map(|line| line.strip_prefix(name));
                     value.map(|value| value.trim_start().to_owned())
                 };
-                let data = field("data:");
-                let (event, id) = (field("event:"), field("id:"));
-                self.text = rest.to_owned();
-                if let Some(data) = data {
-                    let data = serde_json::from_str(&data).unwrap();
-                    return Some(Message { event, id, data });
+                if let Some(data) = field("data:") {
+                    return Some(Message {
+                        event: field("event:"),
+                        id: field("id:"),
+                        data: serde_json::from_str(&data).unwrap(),
+                    });
                 }
                 continue;
             }

@@ -304,6 +304,7 @@ async fn what_cannot_be_meant_is_named() {
         ),
     ] {
         let (status, problem) = app.get(path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
         let detail = problem["detail"].as_str().unwrap();
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
         assert!(detail.starts_with(told), "{path}: {detail}");
