@@ -1,4 +1,4 @@
--- When somebody, or an application's registration, was first seen to become approved. Unknown where it was approved
+-- When somebody who waited, or an application's registration, was seen to be approved. Unknown where it was approved
 -- when it was first seen.
 ALTER TABLE directory_developers ADD COLUMN approved_at timestamptz;
 ALTER TABLE directory_registrations ADD COLUMN approved_at timestamptz;

@@ -60,7 +60,8 @@ SELECT
     d.portal_id,
     d.developer_id,
     COALESCE(d.api_created_at, d.first_seen_at) AS signed_up_at,
-    d.approved_at IS NOT NULL OR d.status = 'approved' AS is_approved,
+    -- Only who was approved can be revoked.
+    d.approved_at IS NOT NULL OR d.status IN ('approved', 'revoked') AS is_approved,
     d.approved_at,
     EXISTS (
         SELECT
@@ -84,7 +85,7 @@ LEFT JOIN (
         min(COALESCE(r.api_created_at, r.first_seen_at)) AS registration_at,
         -- Where it was approved when it was first seen, its beginning is all that is known.
         min(COALESCE(r.approved_at, r.api_created_at, r.first_seen_at))
-            FILTER (WHERE r.approved_at IS NOT NULL OR r.status = 'approved') AS granted_at,
+            FILTER (WHERE r.approved_at IS NOT NULL OR r.status IN ('approved', 'revoked')) AS granted_at,
         bool_or(granted.id IS NOT NULL) AS is_granted_by_usher
     FROM directory_applications a
     LEFT JOIN directory_registrations r

@@ -2,6 +2,7 @@
 //! people, and how fast they are counted anew.
 
 mod scene;
+mod search;
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -76,6 +77,7 @@ async fn main() -> Result<()> {
         ask(&reports, &overview(scene.now)).await?,
     );
     object.insert("reports".to_owned(), Value::Object(all));
+    object.insert("searches".to_owned(), search::measure(&scene).await?);
     writeln!(std::io::stdout(), "{}", Value::Object(object))?;
     scene.strike().await
 }
@@ -114,16 +116,25 @@ fn overview(now: DateTime<Utc>) -> Vec<(ReportName, Question)> {
     ]
 }
 
-/// How long the questions take together: the first time, and of the further ones half and 95 of 100.
+/// How long the questions take together.
 async fn ask(reports: &Reports, questions: &[(ReportName, Question)]) -> Result<Value> {
+    timed(async || {
+        let mut rows = 0;
+        for (name, question) in questions {
+            rows += reports.ask(*name, question).await?.rows.len();
+        }
+        Ok(rows)
+    })
+    .await
+}
+
+/// How long something takes that answers so many rows: the first time, and of the further ones half and 95 of 100.
+async fn timed(work: impl AsyncFn() -> Result<usize>) -> Result<Value> {
     let mut times = Vec::new();
     let mut rows = 0;
     for _ in 0..=TIMES {
         let began = Instant::now();
-        rows = 0;
-        for (name, question) in questions {
-            rows += reports.ask(*name, question).await?.rows.len();
-        }
+        rows = work().await?;
         times.push(began.elapsed());
     }
     let first = times.remove(0);

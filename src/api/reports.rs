@@ -112,6 +112,7 @@ pub(super) async fn get_report(
         "next": null,
         "as_of": answer.as_of,
         "is_cut": answer.is_cut,
+        "is_complete": answer.is_complete,
     });
     let data = answer.rows;
     Ok(Json(Rows { data, meta }).into_response())
@@ -282,11 +283,15 @@ fn rows_schema(row: &str) -> Schema {
         .description(Some("There is one page"));
     let as_of = of_shape(Shape::Time).description(Some("When the record was as the rows say"));
     let is_cut = of_shape(Shape::Flag).description(Some("Whether there are more rows"));
+    let is_complete = of_shape(Shape::Flag).description(Some(
+        "Whether all that is stored is counted; not while the time before reports is counted, or verdicts change",
+    ));
     let meta = ObjectBuilder::new()
         .property("next", next)
         .property("as_of", as_of)
-        .property("is_cut", is_cut);
-    let meta = ["next", "as_of", "is_cut"]
+        .property("is_cut", is_cut)
+        .property("is_complete", is_complete);
+    let meta = ["next", "as_of", "is_cut", "is_complete"]
         .into_iter()
         .fold(meta, ObjectBuilder::required);
     ObjectBuilder::new()

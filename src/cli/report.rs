@@ -123,6 +123,11 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
             "there are more than {MOST_ROWS} rows, and the rest is left out: ask for a shorter time or one portal"
         ));
     }
+    if !answer.is_complete {
+        Output::progress(
+            "not all that is stored is counted yet, and what follows may lack some of it: ask again later",
+        );
+    }
     if args.csv {
         Output::text(csv(&answer).trim_end())?;
     } else {

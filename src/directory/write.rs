@@ -105,7 +105,7 @@ impl Writing {
                 approved_at = COALESCE(
                     directory_developers.approved_at,
                     CASE WHEN EXCLUDED.status = 'approved'
-                        AND directory_developers.status <> 'approved'
+                        AND directory_developers.status = 'pending'
                     THEN EXCLUDED.last_seen_at END
                 )
             ",
@@ -332,7 +332,7 @@ impl Writing {
                 approved_at = COALESCE(
                     directory_registrations.approved_at,
                     CASE WHEN EXCLUDED.status = 'approved'
-                        AND directory_registrations.status <> 'approved'
+                        AND directory_registrations.status = 'pending'
                     THEN EXCLUDED.last_seen_at END
                 )
             ",

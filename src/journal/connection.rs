@@ -38,6 +38,15 @@ impl Pool {
         Ok(Connection::new(held, ANSWER_WITHIN))
     }
 
+    /// A transaction each statement of which may take so long. The server must be told as well.
+    pub async fn begin_within(
+        &self,
+        patience: Duration,
+    ) -> Result<Transaction<'static>, sqlx::Error> {
+        let held = Held::Pooled(self.0.acquire().await?);
+        Transaction::begin(On::Own(Connection::new(held, patience))).await
+    }
+
     /// A transaction on a connection of its own.
     pub async fn begin(&self) -> Result<Transaction<'static>, sqlx::Error> {
         Transaction::begin(On::Own(self.acquire().await?)).await

@@ -61,7 +61,7 @@ pub use old_rows::SLICE;
 pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::{Retired, Standing};
-pub use recounts::{count_alone, is_kept, try_count_alone};
+pub use recounts::{Kept, count_alone, is_kept, try_count_alone};
 pub use release::{KeptFilter, Released};
 pub use repeats::{Fingerprint, Held};
 pub use schema::{MIGRATOR, PendingMigration};

@@ -13,7 +13,7 @@ use crate::journal::{Connection, Pool, Transaction};
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use tracing::info;
 
-use crate::journal::{JournalError, LONG_STATEMENT, recounts};
+use crate::journal::{JournalError, Kept, LONG_STATEMENT, recounts};
 
 /// First and last year with partitions by month; what lies outside shares one on either side, so
 /// that forged dates cannot make more than these.
@@ -297,12 +297,16 @@ async fn lock(tx: &mut Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Whether events of `time` are in the record: not where their month is being dropped, or was.
-pub(super) async fn is_attached(
+/// Whether events of `time` are in the record.
+pub(super) async fn is_kept(
     connection: &mut Connection,
     time: DateTime<Utc>,
-) -> Result<bool, JournalError> {
-    Ok(standing(connection, Range::of(time)).await? == Standing::Attached)
+) -> Result<Kept, JournalError> {
+    Ok(match standing(connection, Range::of(time)).await? {
+        Standing::Attached => Kept::Yes,
+        Standing::Absent => Kept::No,
+        Standing::Detaching | Standing::Apart => Kept::Unsure,
+    })
 }
 
 /// Runs one statement of DDL.

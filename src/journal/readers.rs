@@ -216,6 +216,12 @@ impl Journal {
         loop {
             let done = sqlx::query!(
                 r"
+                WITH another AS (
+                    -- Whoever takes it up where this is cut must not take it for the one that it was.
+                    UPDATE readers
+                    SET created_at = clock_timestamp()
+                    WHERE name = $1
+                )
                 DELETE FROM outbox
                 WHERE reader = $1
                     AND batch IN (SELECT batch FROM outbox WHERE reader = $1 LIMIT $2)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::journal::{Connection, JournalError, partitions};
 
@@ -28,9 +28,20 @@ pub async fn try_count_alone(tx: &mut Connection) -> Result<bool, JournalError> 
     .await?)
 }
 
-/// Whether the events of `time` are in the record and can be counted anew: not where retention took their month.
-pub async fn is_kept(tx: &mut Connection, time: DateTime<Utc>) -> Result<bool, JournalError> {
-    partitions::is_attached(tx, time).await
+/// Whether events of a time are in the record, to be counted anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// All that were not deleted.
+    Yes,
+    /// There is no table for them: retention took their month, or none ever came.
+    No,
+    /// Their table is no part of the record for now: it will be dropped, or come back.
+    Unsure,
+}
+
+/// Whether the events of `time` are in the record.
+pub async fn is_kept(tx: &mut Connection, time: DateTime<Utc>) -> Result<Kept, JournalError> {
+    partitions::is_kept(tx, time).await
 }
 
 /// Has the days of `times` counted anew, in the transaction that changes events of them. Waits for nobody.
@@ -38,7 +49,10 @@ pub(super) async fn note(
     tx: &mut Connection,
     times: impl IntoIterator<Item = DateTime<Utc>>,
 ) -> Result<(), JournalError> {
-    let hour = |time: DateTime<Utc>| time.duration_trunc(TimeDelta::hours(1)).unwrap_or(time);
+    let hour = |time: DateTime<Utc>| {
+        let hours = time.timestamp().div_euclid(3_600);
+        DateTime::from_timestamp(hours * 3_600, 0).unwrap_or(time)
+    };
     let hours: BTreeSet<_> = times.into_iter().map(hour).collect();
     if hours.is_empty() {
         return Ok(());

@@ -287,6 +287,16 @@ async fn is_owed(connection: &mut Connection, range: Range) -> Result<bool, Jour
             SELECT
             FROM readers
             WHERE fill_until IS NOT NULL
+        ) OR EXISTS (
+            -- What is counted outlives the month, and so must be right.
+            SELECT
+            FROM recounts
+            WHERE hour >= $1 AND hour < $2
+        ) OR EXISTS (
+            SELECT
+            FROM readers r
+            LEFT JOIN report_progress p ON p.reader_created_at = r.created_at
+            WHERE r.name = 'report' AND (p.one IS NULL OR p.counted_to < $2)
         ) AS "owed!"
         "#,
         start,

@@ -1,6 +1,6 @@
 //! `activity`: how many events there were.
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::journal::{Connection, JournalError};
 use crate::report::question::{Asked, By};
@@ -36,7 +36,10 @@ struct Parts {
 impl Parts {
     fn of(from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
         let hour = TimeDelta::hours(1);
-        let down = |time: DateTime<Utc>| time.duration_trunc(hour).unwrap_or(time);
+        let down = |time: DateTime<Utc>| {
+            let hours = time.timestamp().div_euclid(3_600);
+            DateTime::from_timestamp(hours * 3_600, 0).unwrap_or(time)
+        };
         let first = down(from);
         let first = if first < from { first + hour } else { first };
         let last = down(to);

@@ -4,11 +4,9 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
-
-/// Rows of one answer: the newest.
-const MOST: i64 = 10_000;
 
 columns! {
     /// A call to the API that changes something.
@@ -69,7 +67,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         "#,
         asked.from,
         asked.to,
-        MOST,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?)

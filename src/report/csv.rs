@@ -38,7 +38,7 @@ fn cell(row: &Row, column: &str) -> String {
 /// Text that strangers chose, with an apostrophe before what a spreadsheet would take for a formula, the wide forms of East
 /// Asia included.
 pub fn no_formula(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']) {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
         format!("'{text}")
     } else {
         text.to_owned()

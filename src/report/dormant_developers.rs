@@ -56,6 +56,8 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
                 GREATEST(login.at, COALESCE(d.api_created_at, d.first_seen_at)) AS seen_at
         ) AS t
         WHERE d.status = 'approved'
+            -- Nothing is counted by the name of who was forgotten.
+            AND s.forgotten_at IS NULL
             AND d.gone_at IS NULL
             AND p.gone_at IS NULL
             AND ($1::uuid IS NULL OR d.portal_id = $1)

@@ -23,9 +23,11 @@ mod trust;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
 
 use crate::event::UnknownWord;
 use crate::journal::{Connection, Journal, JournalError, Transaction};
@@ -42,6 +44,10 @@ use Parameter::{Days, From, Portal, To};
 const WITHIN: Duration = Duration::from_secs(30);
 /// Rows of one answer; whoever asks for more asks for a shorter time, or for one portal.
 pub const MOST_ROWS: usize = 100_000;
+/// So that it shows whether there are more.
+const ONE_MORE: i64 = 100_001;
+/// Answers that are made at once: each may hold that many rows in memory.
+const AT_ONCE: usize = 3;
 
 /// Makes [`ReportName`] of a list: name, word, module, what it takes, what it answers.
 macro_rules! reports {
@@ -145,6 +151,7 @@ impl FromStr for ReportName {
 #[derive(Debug, Clone)]
 pub struct Reports {
     journal: Journal,
+    places: Arc<Semaphore>,
 }
 
 /// What a report answered.
@@ -158,6 +165,9 @@ pub struct Answer {
     pub as_of: DateTime<Utc>,
     /// Whether there are more rows than [`MOST_ROWS`], which are left out.
     pub is_cut: bool,
+    /// Whether all that is stored is counted, but for what came within the last half minute. It is not while the time
+    /// before reports is being counted, nor while verdicts change.
+    pub is_complete: bool,
 }
 
 /// Why there is no answer.
@@ -174,7 +184,10 @@ pub enum ReportError {
 impl Reports {
     /// Asks the record that `journal` reads.
     pub fn new(journal: Journal) -> Self {
-        Self { journal }
+        Self {
+            journal,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 
     /// Answers a question, all of it as of one moment.
@@ -184,18 +197,18 @@ impl Reports {
         question: &Question,
     ) -> Result<Answer, ReportError> {
         let asked = question.check(report).map_err(ReportError::Question)?;
+        // Never closed, so that there is a place in the end.
+        let _place = self.places.acquire().await;
         let mut tx = self.begin().await?;
-        let as_of = sqlx::query_scalar!(r#"SELECT now() AS "now!""#)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(JournalError::from)?;
+        let moment = moment(&mut tx).await?;
         let mut rows = report.rows(&mut tx, &asked).await?;
         let is_cut = rows.len() > MOST_ROWS;
         rows.truncate(MOST_ROWS);
         Ok(Answer {
             columns: report.columns(),
             rows,
-            as_of,
+            as_of: moment.as_of,
+            is_complete: moment.is_complete,
             is_cut,
         })
     }
@@ -221,4 +234,34 @@ impl Reports {
         .await?;
         Ok(tx)
     }
+}
+
+/// The moment that a transaction sees.
+struct Moment {
+    as_of: DateTime<Utc>,
+    is_complete: bool,
+}
+
+async fn moment(tx: &mut Connection) -> Result<Moment, JournalError> {
+    Ok(sqlx::query_as!(
+        Moment,
+        r#"
+        SELECT
+            now() AS "as_of!",
+            EXISTS (
+                SELECT
+                FROM readers r
+                JOIN report_progress p ON p.reader_created_at = r.created_at
+                WHERE r.name = 'report' AND p.counted_to IS NULL
+            )
+            AND NOT EXISTS (SELECT FROM recounts)
+            AND NOT EXISTS (
+                SELECT
+                FROM outbox
+                WHERE reader = 'report' AND owed_at < now() - interval '30 seconds'
+            ) AS "is_complete!"
+        "#
+    )
+    .fetch_one(tx)
+    .await?)
 }

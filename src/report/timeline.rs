@@ -6,11 +6,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
-
-/// Rows of one answer: the newest.
-const MOST: i64 = 5_000;
 
 columns! {
     /// One thing that happened.
@@ -50,7 +48,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         asked.to,
         asked.developer,
         asked.application,
-        MOST,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::journal::{Connection, JournalError, is_kept};
+use crate::journal::{Connection, Journal, JournalError, Kept, Transaction, is_kept};
 
 /// A day may hold very many events.
 const DAY_WITHIN: Duration = Duration::from_mins(30);
+/// Whoever waits longer waits for a connection that is dead.
+const ANSWER_WITHIN: Duration = Duration::from_mins(31);
 
 /// A window of `event_ts`, its end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +22,7 @@ pub(super) struct Window {
 impl Window {
     /// The day of `time`.
     pub(super) fn day_of(time: DateTime<Utc>) -> Self {
-        let from = time.duration_trunc(TimeDelta::days(1)).unwrap_or(time);
+        let from = time.date_naive().and_time(NaiveTime::MIN).and_utc();
         let to = from.checked_add_signed(TimeDelta::days(1)).unwrap_or(from);
         Self { from, to }
     }
@@ -33,6 +35,28 @@ pub(super) async fn add(
     window: Window,
 ) -> Result<i64, JournalError> {
     count(tx, window, Some(batches)).await
+}
+
+/// Has the days from one end of `window` to the other counted anew where a month of theirs is not there: what was
+/// struck off may come back with it.
+pub(super) async fn doubt_absent(tx: &mut Connection, window: Window) -> Result<(), JournalError> {
+    for end in [window.from, window.to] {
+        if is_kept(&mut *tx, end).await? == Kept::Unsure {
+            sqlx::query!(
+                r"
+                INSERT INTO recounts (hour)
+                SELECT generate_series(date_bin('1 day', $1, 'epoch'), $2, '1 day')
+                LIMIT 1000
+                ",
+                window.from,
+                window.to,
+            )
+            .execute(tx)
+            .await?;
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Has every day of the events of `batches` counted anew.
@@ -57,11 +81,18 @@ pub(super) async fn doubt(
     Ok(())
 }
 
-/// Counts a window of whole days within a month anew; answers how many events it holds. What is counted of events that
-/// retention took stays.
-pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<i64, JournalError> {
-    if !is_kept(&mut *tx, window.from).await? {
-        return Ok(0);
+/// A transaction that may count a day.
+pub(super) async fn begin(journal: &Journal) -> Result<Transaction<'static>, JournalError> {
+    Ok(journal.pool().begin_within(ANSWER_WITHIN).await?)
+}
+
+/// Counts a day anew; answers how many events it holds. What is counted of events that retention took stays. None, and then
+/// the transaction is to be rolled back, where the month is just being dropped, or comes back.
+pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<Option<i64>, JournalError> {
+    match is_kept(&mut *tx, window.from).await? {
+        Kept::Yes => {}
+        Kept::No => return Ok(Some(0)),
+        Kept::Unsure => return Ok(None),
     }
     sqlx::query_scalar!(
         "SELECT set_config('statement_timeout', $1, true)",
@@ -87,7 +118,10 @@ pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<i64, Jou
     )
     .execute(&mut *tx)
     .await?;
-    count(tx, window, None).await
+    let counted = count(&mut *tx, window, None).await?;
+    // A month that was taken away meanwhile was seen as empty.
+    let is_there = is_kept(tx, window.from).await? == Kept::Yes;
+    Ok(is_there.then_some(counted))
 }
 
 async fn count(

@@ -7,7 +7,8 @@ WITH seen AS MATERIALIZED (
         COALESCE(left(e.portal_id, 64), '') AS portal_id,
         e.kind,
         COALESCE(left(e.name, 200), '') AS name,
-        COALESCE(left(e.principal_id, 64), '') AS principal_id,
+        -- An id in one form, whichever case it was sent in.
+        COALESCE(usher_uuid(e.principal_id)::text, left(e.principal_id, 64), '') AS principal_id,
         COALESCE(left(e.src, 64), '') AS src,
         usher_outcome(e.success, e.granted, e.status) AS outcome,
         e.verdict,

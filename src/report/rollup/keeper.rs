@@ -102,10 +102,13 @@ impl Keeper {
 
     /// Does the next thing there is to do: what is owed first, then days that changed, then the past.
     async fn step(&self) -> Result<Step, JournalError> {
-        for step in [self.add().await?, self.count_anew().await?] {
-            if step != Step::Nothing {
-                return Ok(step);
-            }
+        let added = self.add().await?;
+        if added != Step::Nothing {
+            return Ok(added);
+        }
+        let counted = self.count_anew().await?;
+        if counted != Step::Nothing {
+            return Ok(counted);
         }
         match Rebuild::unfinished(&self.journal).turn().await? {
             Turn::Counted => Ok(Step::Done),
@@ -137,6 +140,7 @@ impl Keeper {
             .partition(|due| due.is_first);
         if let Some((batches, window)) = Due::span(&first) {
             count::add(&mut tx, &batches, window).await?;
+            count::doubt_absent(&mut tx, window).await?;
         }
         if let Some((batches, window)) = Due::span(&anew) {
             count::doubt(&mut tx, &batches, window).await?;
@@ -203,7 +207,8 @@ impl Keeper {
             HAVING max(created_at) < now() - make_interval(secs => $1)
                 -- Changes that do not end must not keep it wrong.
                 OR min(created_at) < now() - make_interval(secs => 4 * $1)
-            ORDER BY 1 DESC
+            -- One that cannot be counted holds up no other.
+            ORDER BY min(created_at)
             LIMIT 1
             "#,
             self.settles.as_seconds_f64(),
@@ -213,7 +218,29 @@ impl Keeper {
         let Some(day) = day.map(Window::day_of) else {
             return Ok(Step::Nothing);
         };
-        let mut tx = self.journal.pool().begin().await?;
+        match self.day_anew(day).await {
+            Ok(Step::Nothing) => {}
+            Ok(step) => return Ok(step),
+            Err(error) => warn!(
+                error = error.chain(),
+                day = %day.from.date_naive(),
+                "could not count a day anew"
+            ),
+        }
+        // After all others.
+        sqlx::query!(
+            "UPDATE recounts SET created_at = now() WHERE hour >= $1 AND hour < $2",
+            day.from,
+            day.to,
+        )
+        .execute(self.journal.pool())
+        .await?;
+        Ok(Step::Nothing)
+    }
+
+    /// Counts one day anew; does nothing where its month is not there for now.
+    async fn day_anew(&self, day: Window) -> Result<Step, JournalError> {
+        let mut tx = count::begin(&self.journal).await?;
         if !try_count_alone(&mut tx).await? {
             return Ok(Step::Taken);
         }
@@ -225,7 +252,10 @@ impl Keeper {
         )
         .execute(&mut *tx)
         .await?;
-        count::anew(&mut tx, day).await?;
+        if count::anew(&mut tx, day).await?.is_none() {
+            tx.rollback().await?;
+            return Ok(Step::Nothing);
+        }
         tx.commit().await?;
         Ok(Step::Done)
     }

@@ -65,7 +65,7 @@ impl Rebuild {
 
     /// Counts the next day, waiting for whoever counts beside it. Says how far it came.
     pub async fn next(&mut self) -> Result<Rebuilt, JournalError> {
-        let mut tx = self.journal.pool().begin().await?;
+        let mut tx = count::begin(&self.journal).await?;
         count_alone(&mut tx).await?;
         self.step(&mut tx).await?;
         let to = sqlx::query_scalar!("SELECT counted_to FROM report_progress")
@@ -83,7 +83,7 @@ impl Rebuild {
         if !self.is_due().await? {
             return Ok(Turn::Nothing);
         }
-        let mut tx = self.journal.pool().begin().await?;
+        let mut tx = count::begin(&self.journal).await?;
         if !try_count_alone(&mut tx).await? {
             return Ok(Turn::Taken);
         }
@@ -133,7 +133,18 @@ impl Rebuild {
             note(tx, None).await?;
             return Ok(Turn::Ended);
         };
-        self.events += count::anew(tx, day).await?;
+        // Where its month is not there for now, nothing may be taken away of what is counted.
+        let mut savepoint = tx.begin().await?;
+        match count::anew(&mut savepoint, day).await? {
+            Some(events) => {
+                savepoint.commit().await?;
+                self.events += events;
+            }
+            None => {
+                savepoint.rollback().await?;
+                count::doubt_absent(tx, day).await?;
+            }
+        }
         note(tx, Some(day.to)).await?;
         Ok(Turn::Counted)
     }

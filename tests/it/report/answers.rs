@@ -572,3 +572,24 @@ async fn a_file_has_the_columns_in_order_and_no_formula_of_a_stranger(pool: PgPo
     );
     assert_eq!(lines.len(), 4);
 }
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn whoever_was_revoked_was_approved_and_what_is_not_counted_yet_is_told(pool: PgPool) {
+    let scene = scene(pool).await;
+    let approved = async || {
+        let rows = rows(&scene, "funnel", Question::default(), &["step", "people"]).await;
+        rows[1][1].as_i64().unwrap()
+    };
+    assert_eq!(approved().await, 4);
+    scene
+        .run(&format!(
+            "UPDATE directory_developers SET status = 'revoked' WHERE developer_id = '{EVA}'"
+        ))
+        .await;
+    assert_eq!(approved().await, 4);
+    assert!(scene.ask("trust", Question::default()).await.is_complete);
+    scene
+        .run("INSERT INTO recounts (hour) VALUES (now())")
+        .await;
+    assert!(!scene.ask("trust", Question::default()).await.is_complete);
+}

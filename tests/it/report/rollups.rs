@@ -289,3 +289,111 @@ async fn whoever_is_forgotten_is_counted_by_nobodys_name(pool: PgPool) {
     let counted = "SELECT sum(events)::bigint FROM report_hours";
     assert_eq!(number(&scene.pool, counted).await, 2);
 }
+
+const COUNTED: &str = "SELECT COALESCE(sum(events), 0)::bigint FROM report_hours";
+
+/// Counts until `is_done`.
+async fn keep_until(scene: &Scene, is_done: impl AsyncFn() -> bool) {
+    let stop = CancellationToken::new();
+    let mut task = JoinSet::new();
+    let keeper = Keeper::new(scene.journal.clone()).with_settling(TimeDelta::milliseconds(50));
+    task.spawn(keeper.run(stop.clone()));
+    eventually("it is counted", PATIENCE, is_done).await;
+    stop.cancel();
+    task.join_all().await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_month_that_is_not_there_for_now_is_counted_anew_when_it_is_back(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    scene
+        .append(&[(
+            login(start(), "kevin", "10.0.0.8", "SUCCESS"),
+            Verdict::Verified,
+        )])
+        .await;
+    scene.count().await;
+    let mark = format!(
+        "INSERT INTO recounts (hour, created_at) VALUES ('{}', now() - interval '1 hour')",
+        start()
+    );
+    scene.run(&mark).await;
+    scene.run("UPDATE report_hours SET events = 7").await;
+    scene
+        .run("ALTER TABLE events DETACH PARTITION events_2026_06")
+        .await;
+    let marks = "SELECT count(*) FROM recounts WHERE created_at > now() - interval '1 minute'";
+    keep_until(&scene, async || number(&scene.pool, marks).await == 1).await;
+    // Neither is it taken for empty, by whoever counts all anew.
+    scene.count().await;
+    assert_eq!(number(&scene.pool, COUNTED).await, 7);
+    scene
+        .run("ALTER TABLE events ATTACH PARTITION events_2026_06 FOR VALUES FROM ('2026-06-01Z') TO ('2026-07-01Z')")
+        .await;
+    let left = "SELECT count(*) FROM recounts";
+    keep_until(&scene, async || number(&scene.pool, left).await == 0).await;
+    assert_eq!(number(&scene.pool, COUNTED).await, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn a_month_whose_counts_may_be_wrong_is_not_dropped(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    let old: DateTime<Utc> = "2024-02-10T10:00:00Z".parse().unwrap();
+    scene
+        .append(&[(
+            login(old, "kevin", "10.0.0.8", "SUCCESS"),
+            Verdict::Verified,
+        )])
+        .await;
+    let year = Duration::from_hours(365 * 24);
+    let retention = Retention {
+        events: year,
+        quarantine: year,
+        batches: year,
+        told: year,
+    };
+    let dropped = async || {
+        scene
+            .journal
+            .tidy_up(&retention, start())
+            .await
+            .unwrap()
+            .dropped
+    };
+    // Struck off, and the past not counted yet.
+    scene.run("DELETE FROM outbox").await;
+    assert!(dropped().await.is_empty());
+    scene.count().await;
+    scene
+        .run(&format!("INSERT INTO recounts (hour) VALUES ('{old}')"))
+        .await;
+    assert!(dropped().await.is_empty());
+    scene.run("DELETE FROM recounts").await;
+    assert_eq!(dropped().await, ["events_2024_02"]);
+    assert_eq!(number(&scene.pool, COUNTED).await, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn far_times_and_ids_in_capitals_are_counted_once_and_in_one_form(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    let who = Uuid::from_u128(0xbeef_0000);
+    let far: DateTime<Utc> = "2999-05-06T13:30:00Z".parse().unwrap();
+    let of = |text: String, at| (login(at, &text, "10.0.0.8", "SUCCESS"), Verdict::Verified);
+    scene
+        .append(&[
+            of(who.to_string(), far),
+            of(who.to_string().to_uppercase(), far),
+        ])
+        .await;
+    for _ in 0..2 {
+        scene.count().await;
+        let persons = "SELECT sum(events)::bigint FROM report_principals";
+        assert_eq!(number(&scene.pool, persons).await, 2);
+        assert_eq!(number(&scene.pool, COUNTED).await, 2);
+    }
+    assert_eq!(forget(&scene.journal, who).await.unwrap(), 1);
+    assert_eq!(
+        number(&scene.pool, "SELECT count(*) FROM report_principals").await,
+        0
+    );
+}
