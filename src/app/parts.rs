@@ -108,7 +108,7 @@ impl Parts {
         }
         let backlog = show_backlog(self.journal.clone(), self.clock.clone(), stopping.clone());
         lifecycle.spawn("backlog", backlog);
-        let keeper = Keeper::new(self.journal.clone());
+        let keeper = Keeper::new(self.journal.clone(), self.health.clone());
         lifecycle.spawn("report", keeper.run(stopping.clone()));
         let readers = Readers {
             journal: self.journal.clone(),

@@ -434,7 +434,7 @@ async fn pages_newest_first_and_refuses_what_it_does_not_know() {
     for (path, detail) in [
         (
             "/api/v1/events?portal=x",
-            "unknown parameter portal; known here: cursor, from, kind, limit, name, portal_id, principal_id, q, to, trace_id, verification",
+            "unknown parameter portal; known here: cursor, from, kind, limit, name, outcome, person, portal_id, principal_id, q, src, to, trace_id, verification",
         ),
         (
             "/api/v1/events?limit=0",

@@ -247,8 +247,15 @@ async fn a_long_report_holds_nobody_up() {
     let app = TestApp::start(config(NOBODY)).await;
     let this_month = lines(0..100);
     assert_eq!(app.deliver(&this_month).await.0, StatusCode::OK);
-    // It has read every month there is, and is not done.
     let mut report = Record::of(&app.database).await;
+    // A month is not dropped before it is counted.
+    eventually("it is counted", PATIENCE, async || {
+        let counted = "SELECT count(*) FROM report_progress
+            WHERE counted_to IS NULL AND NOT EXISTS (SELECT FROM outbox)";
+        report.number(counted).await == 1
+    })
+    .await;
+    // It has read every month there is, and is not done.
     report.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await;
     assert_eq!(report.number("SELECT count(*) FROM events").await, 100);
 

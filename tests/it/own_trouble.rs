@@ -280,7 +280,7 @@ async fn a_right_that_readers_lack_puts_no_batch_off_and_is_told() {
     let mut record = Record::of(&database).await;
     let readers = "SELECT count(*) FROM readers";
     eventually("all readers read", PATIENCE, async || {
-        record.number(readers).await == 3
+        record.number(readers).await == 4
     })
     .await;
 
@@ -299,7 +299,7 @@ async fn a_right_that_readers_lack_puts_no_batch_off_and_is_told() {
             .filter(|(_, part)| part["status"] == "degraded" && part["detail"] == UNREADABLE.told);
         told.count()
     };
-    eventually("each reader says so", PATIENCE, async || {
+    eventually("each reader that needs it says so", PATIENCE, async || {
         told(&usher.parts().await) == 3
     })
     .await;
@@ -320,6 +320,39 @@ async fn a_right_that_readers_lack_puts_no_batch_off_and_is_told() {
     assert_eq!(kafka.messages().await.len(), sent.len());
     eventually("all is well again", PATIENCE, async || {
         told(&usher.parts().await) == 0
+    })
+    .await;
+    usher.kill().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_right_that_who_counts_lacks_costs_no_delivery_and_no_count_and_is_told() {
+    let konnect = Signer::new(7).serve(&Lifecycle::new()).await;
+    let (database, url) = TestDatabase::create_with_owner().await;
+    let mut settings = settings(&database, &konnect);
+    settings["database"]["url"] = json!(url);
+    let mut installation = Installation::new(&settings);
+    let usher = installation.start().await;
+    let mut record = Record::of(&database).await;
+    record
+        .run("DO $$ BEGIN EXECUTE format('REVOKE INSERT ON report_hours FROM %I', current_database()); END $$")
+        .await;
+    assert_eq!(usher.deliver(&lines(0..30)).await, Some(StatusCode::OK));
+    eventually("it is told", PATIENCE, async || {
+        usher.parts().await["report"]["detail"] == UNREADABLE.told
+    })
+    .await;
+    record
+        .run("DO $$ BEGIN EXECUTE format('GRANT INSERT ON report_hours TO %I', current_database()); END $$")
+        .await;
+    eventually("all is counted", PATIENCE, async || {
+        let counted = "SELECT COALESCE(sum(events), 0)::bigint FROM report_hours";
+        record.number(counted).await == 30
+    })
+    .await;
+    eventually("all is well again", PATIENCE, async || {
+        usher.parts().await["report"]["status"] == "ok"
     })
     .await;
     usher.kill().await;

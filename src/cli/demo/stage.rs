@@ -115,7 +115,7 @@ impl Stage {
         format!(
             "usher answers at {usher_url}, its local Konnect at {emulator}, Kafka at {brokers} (topic {TOPIC})\n\
              look: curl -H 'Authorization: Bearer {console_token}' '{usher_url}/api/v1/actions?limit=5'\n\
-             also: /api/v1/events, /api/v1/deliveries, /api/v1/quarantine, /readyz, /metrics\n\
+             also: /api/v1/events, /api/v1/reports/funnel, /api/v1/deliveries, /api/v1/quarantine, /docs, /readyz, /metrics\n\
              trusted domains: {}; Ctrl-C ends the demo",
             PARTNERS.join(", ")
         )

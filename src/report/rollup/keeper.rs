@@ -8,11 +8,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::http::health::{Condition, Health};
 use crate::journal::{Journal, JournalError, Owed, ReaderName, finish_in, try_count_alone};
 use crate::lifecycle::pause;
 use crate::report::rollup::count::{self, Window};
 use crate::report::rollup::rebuild::{Rebuild, Turn};
 
+/// The part of `/readyz`.
+const PART: &str = "report";
 /// Between looks at an empty outbox; an append of this process cuts it short.
 const IDLE: Duration = Duration::from_millis(500);
 /// After trouble, and while another instance counts.
@@ -27,6 +30,7 @@ const SETTLES: TimeDelta = TimeDelta::seconds(5);
 #[derive(Debug, Clone)]
 pub struct Keeper {
     journal: Journal,
+    health: Health,
     settles: TimeDelta,
 }
 
@@ -62,10 +66,11 @@ impl Due {
 }
 
 impl Keeper {
-    /// Keeps the rollups in the database of `journal`.
-    pub fn new(journal: Journal) -> Self {
+    /// Keeps the rollups in the database of `journal`, and tells `health` what keeps it from that.
+    pub fn new(journal: Journal, health: Health) -> Self {
         Self {
             journal,
+            health,
             settles: SETTLES,
         }
     }
@@ -81,7 +86,12 @@ impl Keeper {
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing appended in between is slept through.
             let appended = self.journal.appended(IDLE);
-            match self.step().await {
+            let step = self.step().await;
+            match &step {
+                Ok(_) => self.health.set(PART, Condition::Ok, ""),
+                Err(error) => self.health.set(PART, Condition::Degraded, error.plain()),
+            }
+            match step {
                 Ok(Step::Done) => {}
                 Ok(Step::Nothing) => {
                     tokio::select! {

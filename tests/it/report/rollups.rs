@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use usher::event::Verdict;
+use usher::http::health::Health;
 use usher::journal::{Journal, MIGRATOR, NewVerdict, ReaderName, Retention};
 use usher::report::rollup::{Keeper, Rebuild, forget};
 use uuid::Uuid;
@@ -111,7 +112,8 @@ async fn settle(scene: &Scene, rng: &mut StdRng) {
 /// Counts until it is cut off at a random moment, and again.
 async fn keep_and_kill(journal: Journal, mut rng: StdRng) {
     loop {
-        let keeper = Keeper::new(journal.clone()).with_settling(TimeDelta::milliseconds(50));
+        let keeper = Keeper::new(journal.clone(), Health::default())
+            .with_settling(TimeDelta::milliseconds(50));
         let mut task = JoinSet::new();
         task.spawn(keeper.run(CancellationToken::new()));
         tokio::time::sleep(Duration::from_millis(rng.random_range(1..300))).await;
@@ -161,7 +163,8 @@ async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cu
         "nothing came again with a better verdict"
     );
     let stop = CancellationToken::new();
-    let keeper = Keeper::new(scene.journal.clone()).with_settling(TimeDelta::milliseconds(50));
+    let keeper = Keeper::new(scene.journal.clone(), Health::default())
+        .with_settling(TimeDelta::milliseconds(50));
     let mut task = JoinSet::new();
     task.spawn(keeper.run(stop.clone()));
     eventually("everything is counted", PATIENCE, async || {
@@ -210,7 +213,7 @@ async fn what_was_there_before_is_counted_and_a_reader_that_was_retired_begins_a
         scene.append(&more).await;
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
-        task.spawn(Keeper::new(scene.journal.clone()).run(stop.clone()));
+        task.spawn(Keeper::new(scene.journal.clone(), Health::default()).run(stop.clone()));
         eventually("everything is counted", PATIENCE, async || {
             number(
                 &scene.pool,
@@ -296,7 +299,8 @@ const COUNTED: &str = "SELECT COALESCE(sum(events), 0)::bigint FROM report_hours
 async fn keep_until(scene: &Scene, is_done: impl AsyncFn() -> bool) {
     let stop = CancellationToken::new();
     let mut task = JoinSet::new();
-    let keeper = Keeper::new(scene.journal.clone()).with_settling(TimeDelta::milliseconds(50));
+    let keeper = Keeper::new(scene.journal.clone(), Health::default())
+        .with_settling(TimeDelta::milliseconds(50));
     task.spawn(keeper.run(stop.clone()));
     eventually("it is counted", PATIENCE, is_done).await;
     stop.cancel();
