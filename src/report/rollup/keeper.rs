@@ -86,12 +86,12 @@ impl Keeper {
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing appended in between is slept through.
             let appended = self.journal.appended(IDLE);
-            let step = self.step().await;
-            match &step {
+            let done = self.step().await;
+            match &done {
                 Ok(_) => self.health.set(PART, Condition::Ok, ""),
                 Err(error) => self.health.set(PART, Condition::Degraded, error.plain()),
             }
-            match step {
+            match done {
                 Ok(Step::Done) => {}
                 Ok(Step::Nothing) => {
                     tokio::select! {

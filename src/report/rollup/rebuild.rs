@@ -135,15 +135,12 @@ impl Rebuild {
         };
         // Where its month is not there for now, nothing may be taken away of what is counted.
         let mut savepoint = tx.begin().await?;
-        match count::anew(&mut savepoint, day).await? {
-            Some(events) => {
-                savepoint.commit().await?;
-                self.events += events;
-            }
-            None => {
-                savepoint.rollback().await?;
-                count::doubt_absent(tx, day).await?;
-            }
+        if let Some(events) = count::anew(&mut savepoint, day).await? {
+            savepoint.commit().await?;
+            self.events += events;
+        } else {
+            savepoint.rollback().await?;
+            count::doubt_absent(tx, day).await?;
         }
         note(tx, Some(day.to)).await?;
         Ok(Turn::Counted)
