@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::journal::{Connection, Journal, JournalError, Kept, Transaction, is_kept};
 
 /// A day may hold very many events.
-const DAY_WITHIN: Duration = Duration::from_mins(30);
+const DAY_WITHIN: Duration = Duration::from_mins(5);
 /// Whoever waits longer waits for a connection that is dead.
-const ANSWER_WITHIN: Duration = Duration::from_mins(31);
+const ANSWER_WITHIN: Duration = Duration::from_mins(6);
 
 /// A window of `event_ts`, its end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

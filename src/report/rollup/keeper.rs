@@ -86,7 +86,11 @@ impl Keeper {
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing appended in between is slept through.
             let appended = self.journal.appended(IDLE);
-            let done = self.step().await;
+            // A day may take minutes; whatever is cut is done again.
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                done = self.step() => done,
+            };
             match &done {
                 Ok(_) => self.health.set(PART, Condition::Ok, ""),
                 Err(error) => self.health.set(PART, Condition::Degraded, error.plain()),
