@@ -10,6 +10,7 @@ mod events;
 mod forget;
 mod init;
 mod listing;
+mod meter;
 mod migrate;
 mod output;
 mod quarantine;

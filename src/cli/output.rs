@@ -48,11 +48,6 @@ impl Output {
         }
     }
 
-    /// Shows text that is the same whoever reads it, such as a file.
-    pub(super) fn text(text: &str) -> Result<Reader, CliError> {
-        line_out(text)
-    }
-
     /// Shows a table for people; in JSON its rows were shown one by one.
     pub(super) fn table(self, table: &mut Table) -> Result<Reader, CliError> {
         if self.json {

@@ -1,15 +1,16 @@
 //! `usher report`: what happened, as a table, JSON or CSV; and counting it all anew.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use chrono::SecondsFormat;
+use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::cli::meter::Meter;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::Table;
 use crate::cli::times::{Moment, ends};
@@ -18,12 +19,9 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::report::rollup::Rebuild;
 use crate::report::{
-    Answer, By, MOST_DAYS, MOST_ROWS, Parameter, Question, ReportError, ReportName, Reports, Row,
-    csv,
+    Answer, By, MOST_DAYS, MOST_ROWS, Parameter, Question, ReportError, ReportName, Reports, csv,
+    text,
 };
-
-/// Whoever waits hears something at least this often.
-const REMIND_EVERY: Duration = Duration::from_secs(2);
 
 /// Arguments of `usher report`.
 #[derive(Debug, Args)]
@@ -125,11 +123,11 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
     }
     if !answer.is_complete {
         Output::progress(
-            "not all that is stored is counted yet, and what follows may lack some of it: ask again later",
+            "not all that is stored is counted, and what follows may lack some of it: `usher serve` counts by itself, and `usher report rebuild` now",
         );
     }
     if args.csv {
-        Output::text(csv(&answer).trim_end())?;
+        Output::bytes(csv(&answer).as_bytes())?;
     } else {
         show(&answer, Output::new(args.common.json))?;
     }
@@ -145,23 +143,15 @@ fn show(answer: &Answer, output: Output) -> Result<(), CliError> {
                 return Ok(());
             }
         } else {
-            table.push(names().map(|name| cell(row, name)).collect::<Vec<_>>());
+            table.push(
+                names()
+                    .map(|name| text(row, name).unwrap_or_else(|| "-".to_owned()))
+                    .collect::<Vec<_>>(),
+            );
         }
     }
     output.table(&mut table)?;
     Ok(())
-}
-
-fn cell(row: &Row, name: &str) -> String {
-    match row.get(name) {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(items)) => {
-            let items = items.iter().map(|item| item.as_str().unwrap_or_default());
-            items.collect::<Vec<_>>().join(" ")
-        }
-        Some(other) => other.to_string(),
-    }
 }
 
 async fn rebuild(args: RebuildArgs, environment: &Environment) -> Result<ExitCode, CliError> {
@@ -171,17 +161,23 @@ async fn rebuild(args: RebuildArgs, environment: &Environment) -> Result<ExitCod
         let could_not = "could not count";
         let mut rebuild = Rebuild::begin(&journal).await.context(could_not)?;
         let began = Instant::now();
-        let mut told = began;
+        let span = Rebuild::span(&journal).await.context(could_not)?;
+        let part = |to: DateTime<Utc>| {
+            let seconds =
+                |from: DateTime<Utc>, to: DateTime<Utc>| (to - from).as_seconds_f64().max(1.0);
+            span.map_or(1.0, |(first, last)| {
+                seconds(first, to) / seconds(first, last)
+            })
+        };
+        let mut meter = Meter::new("counted");
         loop {
             let so_far = rebuild.next().await.context(could_not)?;
             let Some(to) = so_far.to else {
+                Output::end_meter();
                 return Ok((so_far.events, began.elapsed()));
             };
-            if told.elapsed() > REMIND_EVERY {
-                told = Instant::now();
-                let to = to.to_rfc3339_opts(SecondsFormat::Secs, true);
-                Output::progress(&format!("counted {} events, up to {to}", so_far.events));
-            }
+            let events = u64::try_from(so_far.events).unwrap_or(0);
+            meter.tell(events, (part(to), Some(to)));
         }
     };
     let (events, took) = or_stopped(record.finish(work).await?)?;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::{Asked, By};
 use crate::report::row::columns;
 
@@ -94,7 +95,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         WHERE $1::text IS NULL OR portal_id = $1
         GROUP BY 1, counts.portal_id, kind, counts.name, outcome, verdict
         ORDER BY 1 DESC, counts.portal_id, kind, counts.name, outcome, verdict
-        LIMIT 100001
+        LIMIT $9
         "#,
         asked.portal.map(|portal| portal.to_string()),
         parts.whole.0,
@@ -104,6 +105,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         parts.after.0,
         parts.after.1,
         hours,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?)

@@ -2,18 +2,22 @@
 
 use serde_json::Value;
 
-use crate::report::{Answer, Row};
+use crate::report::{Answer, Column, Row};
 
 /// The answer as CSV, its first line the names of the columns.
 pub fn csv(answer: &Answer) -> String {
     let names = answer.columns.iter().map(|column| column.name.to_owned());
-    let mut text = csv_line(names);
+    let cell = |row: &Row, column: &Column| match &row[column.name] {
+        // What usher itself writes is no formula, not even below zero.
+        Value::Number(number) => number.to_string(),
+        _ => no_formula(&text(row, column.name).unwrap_or_default()),
+    };
+    let mut file = csv_line(names);
     for row in &answer.rows {
-        text.push_str(&csv_line(
-            answer.columns.iter().map(|column| cell(row, column.name)),
-        ));
+        let cells = answer.columns.iter().map(|column| cell(row, column));
+        file.push_str(&csv_line(cells));
     }
-    text
+    file
 }
 
 /// Cells as one line, with its end.
@@ -22,16 +26,16 @@ pub fn csv_line(cells: impl Iterator<Item = String>) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// A value as text; nothing where there is none.
-fn cell(row: &Row, column: &str) -> String {
-    match row.get(column) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => no_formula(text),
-        Some(Value::Array(items)) => {
+/// The cell of a column as text; none where it holds nothing.
+pub fn text(row: &Row, column: &str) -> Option<String> {
+    match row.get(column)? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => {
             let items = items.iter().map(|item| item.as_str().unwrap_or_default());
-            items.collect::<Vec<_>>().join(" ")
+            Some(items.collect::<Vec<_>>().join(" "))
         }
-        Some(other) => other.to_string(),
+        other => Some(other.to_string()),
     }
 }
 

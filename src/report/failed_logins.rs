@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -93,7 +94,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         LEFT JOIN subjects s
             ON s.portal_id = usher_uuid(w.portal_id) AND s.developer_id = usher_uuid(w.principal_id)
         ORDER BY w.failures DESC, w.last_at DESC, w.principal_id, w.src
-        LIMIT 100001
+        LIMIT $7
         "#,
         asked.portal.map(|portal| portal.to_string()),
         asked.from,
@@ -101,6 +102,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         GUESSES,
         ACCOUNTS,
         STUFFED,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?)

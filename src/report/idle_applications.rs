@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -59,10 +60,11 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
                     AND r.gone_at IS NULL
             )
         ORDER BY t.since, a.application_id
-        LIMIT 100001
+        LIMIT $3
         "#,
         asked.portal,
         asked.days,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?)

@@ -34,7 +34,7 @@ use crate::journal::{Connection, Journal, JournalError, Transaction};
 use crate::report::question::Asked;
 use crate::report::row::Columns;
 
-pub use csv::{csv, csv_line, no_formula};
+pub use csv::{csv, csv_line, no_formula, text};
 pub use question::{BadQuestion, By, MOST_DAYS, Parameter, Question};
 pub use row::{Column, Row, Shape};
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -85,11 +86,12 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             AND logins.principal_id = people.developer_id::text
         GROUP BY domain
         ORDER BY count(*) DESC, domain
-        LIMIT 100001
+        LIMIT $4
         "#,
         asked.portal,
         asked.from,
         asked.to,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?)

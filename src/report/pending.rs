@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -84,10 +85,11 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             AND ($1::uuid IS NULL OR w.portal_id = $1)
             AND w.since <= now() - make_interval(days => $2)
         ORDER BY w.since, w.target_id
-        LIMIT 100001
+        LIMIT $3
         "#,
         asked.portal,
         asked.days,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?)

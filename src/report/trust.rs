@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::journal::{Connection, JournalError};
+use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -58,11 +59,12 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         FROM days
         GROUP BY day
         ORDER BY day DESC
-        LIMIT 100001
+        LIMIT $4
         "#,
         asked.portal.map(|portal| portal.to_string()),
         asked.from,
         asked.to,
+        ONE_MORE,
     )
     .fetch_all(tx)
     .await?)

@@ -309,7 +309,12 @@ async fn a_right_that_readers_lack_puts_no_batch_off_and_is_told() {
     }
     let put_off = "SELECT count(*) FROM outbox WHERE claimed_until > now() + interval '1 min'";
     assert_eq!(record.number(put_off).await, 0);
-    assert_eq!(record.number("SELECT count(*) FROM outbox").await, 90);
+    assert_eq!(
+        record
+            .number("SELECT count(*) FROM outbox WHERE reader <> 'report'")
+            .await,
+        90
+    );
 
     record.run(UNREADABLE.end).await;
     eventually("nothing is owed", PATIENCE, async || {

@@ -57,7 +57,7 @@ fn counted<T: Copy>(pairs: &[(&str, T)]) -> BTreeMap<String, T> {
 }
 
 async fn owed(connection: &mut PgConnection) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM outbox")
+    sqlx::query_scalar("SELECT count(*) FROM outbox WHERE reader = 'kafka'")
         .fetch_one(connection)
         .await
         .unwrap()

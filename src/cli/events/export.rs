@@ -4,26 +4,21 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::api::format::Format;
+use crate::cli::events::event_id;
 use crate::cli::events::filter::{FilterArgs, unread};
-use crate::cli::events::{REMIND_EVERY, event_id};
+use crate::cli::meter::Meter;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::event::EventId;
 use crate::journal::{EventFilter, Export, Journal, StoredEvent};
-
-/// How often the bar moves.
-const MOVE_EVERY: Duration = Duration::from_millis(200);
-const BAR: usize = 24;
 
 /// Arguments of `usher events export`.
 #[derive(Debug, Args)]
@@ -81,7 +76,7 @@ async fn export(
 ) -> Result<u64, CliError> {
     let export = Export::begin(journal, filter.clone(), *last).await;
     let mut export = export.map_err(unread)?;
-    let mut told = Told::new();
+    let mut told = Meter::new("exported");
     let mut events: u64 = 0;
     if sink.write(&format.head())? == Reader::Gone {
         return Ok(events);
@@ -140,65 +135,7 @@ impl Sink {
     }
 }
 
-/// When whoever waits last heard how far it is.
-struct Told {
-    moved: Instant,
-    reminded: Instant,
-}
-
-impl Told {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            moved: now,
-            reminded: now,
-        }
-    }
-
-    fn tell(&mut self, events: u64, (part, up_to): (f64, Option<DateTime<Utc>>)) {
-        let line = || {
-            let up_to = up_to.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
-            let up_to = up_to.map_or_else(String::new, |time| format!(", up to {time}"));
-            format!("{}{up_to}", counted(events, "event"))
-        };
-        if Output::has_meter() {
-            if self.moved.elapsed() >= MOVE_EVERY {
-                self.moved = Instant::now();
-                Output::meter(&format!("{} {}", bar(part), line()));
-            }
-        } else if self.reminded.elapsed() >= REMIND_EVERY {
-            self.reminded = Instant::now();
-            Output::progress(&format!("exported {} so far", line()));
-        }
-    }
-}
-
-/// `part` of a whole as a bar with its percentage.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is between 0 and 100"
-)]
-fn bar(part: f64) -> String {
-    let percent = (part.clamp(0.0, 1.0) * 100.0) as usize;
-    let full = BAR * percent / 100;
-    let (full, empty) = ("#".repeat(full), "-".repeat(BAR - full));
-    format!("[{full}{empty}] {percent:3} %")
-}
-
 fn formats() -> impl TypedValueParser<Value = Format> {
     let words = Format::ALL.map(Format::as_str);
     PossibleValuesParser::new(words).try_map(|word| word.parse::<Format>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bar;
-
-    #[test]
-    fn a_bar_shows_how_far_it_is() {
-        assert_eq!(bar(0.0), "[------------------------]   0 %");
-        assert_eq!(bar(0.5), "[############------------]  50 %");
-        assert_eq!(bar(7.0), "[########################] 100 %");
-    }
 }

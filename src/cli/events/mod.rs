@@ -6,7 +6,7 @@ mod follow;
 mod reverify;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::api::render;
 use crate::cli::events::filter::{FilterArgs, unread};
 use crate::cli::listing::{Listing, Page};
+use crate::cli::meter::REMIND_EVERY;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::{bytes_as_text, field};
 use crate::cli::{CliError, Common, Output, Reader};
@@ -23,9 +24,6 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::event::{EventId, Verdict};
 use crate::journal::{Position, StoredEvent};
-
-/// Whoever waits hears something at least this often.
-const REMIND_EVERY: Duration = Duration::from_secs(10);
 
 /// Arguments of `usher events`.
 #[derive(Debug, Args)]

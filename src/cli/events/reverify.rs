@@ -10,7 +10,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::build_client;
-use crate::cli::events::{REMIND_EVERY, verdicts};
+use crate::cli::events::verdicts;
+use crate::cli::meter::REMIND_EVERY;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, counted};

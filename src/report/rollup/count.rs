@@ -12,6 +12,17 @@ const DAY_WITHIN: Duration = Duration::from_mins(5);
 /// Whoever waits longer waits for a connection that is dead.
 const ANSWER_WITHIN: Duration = Duration::from_mins(6);
 
+/// What one step of counting did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Something: there may be more.
+    Done,
+    /// Nothing was to be done.
+    Nothing,
+    /// Somebody else is at it.
+    Taken,
+}
+
 /// A window of `event_ts`, its end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Window {
@@ -28,13 +39,13 @@ impl Window {
     }
 }
 
-/// Adds the events of `batches`, which were struck off in the same transaction; answers how many.
+/// Adds the events of `batches`, which were struck off in the same transaction.
 pub(super) async fn add(
     tx: &mut Connection,
     batches: &[Uuid],
     window: Window,
-) -> Result<i64, JournalError> {
-    count(tx, window, Some(batches)).await
+) -> Result<(), JournalError> {
+    count(tx, window, Some(batches)).await.map(drop)
 }
 
 /// Has the days from one end of `window` to the other counted anew where a month of theirs is not there: what was

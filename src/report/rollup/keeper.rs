@@ -1,18 +1,19 @@
 //! The reader `report` of the outbox: adds each batch to the rollups once, counts days anew in which a verdict changed,
 //! and counts the time before it was active.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::http::health::{Condition, Health};
 use crate::journal::{Journal, JournalError, Owed, ReaderName, finish_in, try_count_alone};
 use crate::lifecycle::pause;
-use crate::report::rollup::count::{self, Window};
-use crate::report::rollup::rebuild::{Rebuild, Turn};
+use crate::report::rollup::count::{self, Step, Window};
+use crate::report::rollup::rebuild::Rebuild;
 
 /// The part of `/readyz`.
 const PART: &str = "report";
@@ -22,7 +23,7 @@ const IDLE: Duration = Duration::from_millis(500);
 const LATER: Duration = Duration::from_secs(1);
 /// Batches in one transaction, and about so many events.
 const BATCHES: i64 = 500;
-const EVENTS: i64 = 20_000;
+const EVENTS: i32 = 20_000;
 /// A day in which a verdict changes goes on changing for a while: it is counted anew once for all of that.
 const SETTLES: TimeDelta = TimeDelta::seconds(5);
 
@@ -32,17 +33,6 @@ pub struct Keeper {
     journal: Journal,
     health: Health,
     settles: TimeDelta,
-}
-
-/// What one step did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// Something: there may be more.
-    Done,
-    /// Nothing was to be done.
-    Nothing,
-    /// Somebody else is at it.
-    Taken,
 }
 
 /// A batch that is owed to the reader.
@@ -83,6 +73,7 @@ impl Keeper {
 
     /// Works until `stop` fires. May be dropped at any moment: each transaction leaves the rollups right.
     pub async fn run(self, stop: CancellationToken) {
+        let mut told = None;
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing appended in between is slept through.
             let appended = self.journal.appended(IDLE);
@@ -92,7 +83,10 @@ impl Keeper {
                 done = self.step() => done,
             };
             match &done {
-                Ok(_) => self.health.set(PART, Condition::Ok, ""),
+                Ok(_) => {
+                    told = None;
+                    self.health.set(PART, Condition::Ok, "");
+                }
                 Err(error) => self.health.set(PART, Condition::Degraded, error.plain()),
             }
             match done {
@@ -107,7 +101,12 @@ impl Keeper {
                     pause(LATER, &stop).await;
                 }
                 Err(error) => {
-                    warn!(error = error.chain(), "could not count events");
+                    // Once, until it is another.
+                    let trouble = Some(error.plain());
+                    if told != trouble {
+                        warn!(error = error.chain(), "could not count events");
+                        told = trouble;
+                    }
                     pause(LATER, &stop).await;
                 }
             }
@@ -124,15 +123,7 @@ impl Keeper {
         if counted != Step::Nothing {
             return Ok(counted);
         }
-        match Rebuild::unfinished(&self.journal).turn().await? {
-            Turn::Counted => Ok(Step::Done),
-            Turn::Ended => {
-                info!("the events of before are counted");
-                Ok(Step::Done)
-            }
-            Turn::Nothing => Ok(Step::Nothing),
-            Turn::Taken => Ok(Step::Taken),
-        }
+        Rebuild::unfinished(&self.journal).turn().await
     }
 
     /// Adds the next batches, and strikes them off.
@@ -165,47 +156,33 @@ impl Keeper {
 
     /// What is owed next, as much as one transaction takes.
     async fn due(&self) -> Result<Vec<Due>, JournalError> {
-        let rows = sqlx::query!(
-            r#"
-            SELECT
-                o.batch, o.owed_at, o.first_event_ts, o.last_event_ts,
-                COALESCE(b.stored, 0)::bigint AS "stored!",
-                -- Both are the time of the transaction that wrote the batch.
-                COALESCE(o.owed_at = b.created_at, true) AS "is_first!"
-            FROM (
-                SELECT batch, lane, owed_at, first_event_ts, last_event_ts
-                FROM outbox
-                WHERE reader = 'report'
-                ORDER BY lane DESC, batch
-                LIMIT $1
-            ) AS o
-            LEFT JOIN batches b ON b.id = o.batch
-            ORDER BY o.lane DESC, o.batch
-            "#,
-            BATCHES,
+        let owed = self.journal.owed(ReaderName::Report, BATCHES).await?;
+        let batches = sqlx::query!(
+            "SELECT id, stored, created_at FROM batches WHERE id = ANY($1)",
+            &owed.iter().map(|row| row.batch).collect::<Vec<_>>(),
         )
         .fetch_all(self.journal.pool())
         .await?;
-        let mut due = Vec::with_capacity(rows.len());
+        let batches: HashMap<Uuid, _> = batches.into_iter().map(|row| (row.id, row)).collect();
+        let mut due = Vec::with_capacity(owed.len());
         let mut events = 0;
-        for row in rows {
+        for row in owed {
             if events >= EVENTS {
                 break;
             }
-            events += row.stored;
+            let batch = batches.get(&row.batch);
+            events += batch.map_or(0, |batch| batch.stored);
+            let last = row.last_event_ts;
             due.push(Due {
-                owed: Owed {
-                    batch: row.batch,
-                    owed_at: row.owed_at,
-                },
+                owed: row.owed(),
                 window: Window {
                     from: row.first_event_ts,
-                    to: row
-                        .last_event_ts
+                    to: last
                         .checked_add_signed(TimeDelta::seconds(1))
-                        .unwrap_or(row.last_event_ts),
+                        .unwrap_or(last),
                 },
-                is_first: row.is_first,
+                // Both are the time of the transaction that wrote the batch.
+                is_first: batch.is_none_or(|batch| batch.created_at == row.owed_at),
             });
         }
         Ok(due)

@@ -2,22 +2,10 @@
 //! it came is stored, so that it goes on after a restart, and whoever counts takes the next day.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use tracing::info;
 
-use crate::journal::{Connection, Journal, JournalError, count_alone, try_count_alone};
-use crate::report::rollup::count::{self, Window};
-
-/// What became of one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// A day was counted.
-    Counted,
-    /// That was the last.
-    Ended,
-    /// There is nothing to count anew.
-    Nothing,
-    /// Somebody else counts.
-    Taken,
-}
+use crate::journal::{Connection, Journal, JournalError, ReaderName, count_alone, try_count_alone};
+use crate::report::rollup::count::{self, Step, Window};
 
 /// How far a rebuild came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +24,9 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// Has everything counted anew, from the first day on.
+    /// Has everything counted anew, from the first day on, and what is appended from now on owed to whoever counts.
     pub async fn begin(journal: &Journal) -> Result<Self, JournalError> {
+        journal.activate_readers(&[ReaderName::Report]).await?;
         let mut tx = journal.pool().begin().await?;
         count_alone(&mut tx).await?;
         start(&mut tx).await?;
@@ -79,13 +68,13 @@ impl Rebuild {
     }
 
     /// Counts the next day, if there is one and nobody else counts.
-    pub(super) async fn turn(&mut self) -> Result<Turn, JournalError> {
+    pub(super) async fn turn(&mut self) -> Result<Step, JournalError> {
         if !self.is_due().await? {
-            return Ok(Turn::Nothing);
+            return Ok(Step::Nothing);
         }
         let mut tx = count::begin(&self.journal).await?;
         if !try_count_alone(&mut tx).await? {
-            return Ok(Turn::Taken);
+            return Ok(Step::Taken);
         }
         let turn = self.step(&mut tx).await?;
         tx.commit().await?;
@@ -108,7 +97,7 @@ impl Rebuild {
         .await?)
     }
 
-    async fn step(&mut self, tx: &mut Connection) -> Result<Turn, JournalError> {
+    async fn step(&mut self, tx: &mut Connection) -> Result<Step, JournalError> {
         let progress = sqlx::query!(
             r#"
             SELECT p.counted_to AS "counted_to?"
@@ -125,13 +114,14 @@ impl Rebuild {
                 beginning()
             }
             Some(progress) => match progress.counted_to {
-                None => return Ok(Turn::Nothing),
+                None => return Ok(Step::Nothing),
                 Some(to) => to,
             },
         };
         let Some(day) = next_day(tx, from).await? else {
             note(tx, None).await?;
-            return Ok(Turn::Ended);
+            info!("all events are counted");
+            return Ok(Step::Done);
         };
         // Where its month is not there for now, nothing may be taken away of what is counted.
         let mut savepoint = tx.begin().await?;
@@ -143,7 +133,7 @@ impl Rebuild {
             count::doubt_absent(tx, day).await?;
         }
         note(tx, Some(day.to)).await?;
-        Ok(Turn::Counted)
+        Ok(Step::Done)
     }
 }
 

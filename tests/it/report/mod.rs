@@ -5,3 +5,4 @@ mod pages;
 mod rollups;
 mod scene;
 mod ways;
+mod world;

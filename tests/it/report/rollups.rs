@@ -401,3 +401,24 @@ async fn far_times_and_ids_in_capitals_are_counted_once_and_in_one_form(pool: Pg
         0
     );
 }
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn where_nobody_ever_counted_a_rebuild_counts_every_day_and_what_comes_later(pool: PgPool) {
+    let scene = Scene::new(pool).await;
+    scene.journal.retire_reader("report").await.unwrap();
+    let login = |day: i64| {
+        let entry = login(
+            start() + TimeDelta::days(day),
+            "kevin",
+            "10.0.0.8",
+            "SUCCESS",
+        );
+        (entry, Verdict::Verified)
+    };
+    scene.append(&[login(0), login(1), login(2)]).await;
+    let mut rebuild = Rebuild::begin(&scene.journal).await.unwrap();
+    while rebuild.next().await.unwrap().to.is_some() {}
+    assert_eq!(number(&scene.pool, COUNTED).await, 3);
+    scene.append(&[login(3)]).await;
+    keep_until(&scene, async || number(&scene.pool, COUNTED).await == 4).await;
+}
