@@ -31,6 +31,7 @@ mod pause_switch;
 mod progress;
 mod queue;
 mod refusals;
+mod remember;
 mod seen;
 mod sift;
 mod standing;

@@ -4,7 +4,9 @@
 //! as a real installation would be: the webhook delivers over HTTP, and usher calls the API.
 
 mod folder;
+mod history;
 mod people;
+mod settings;
 mod stage;
 mod story;
 
@@ -33,9 +35,12 @@ pub(super) struct DemoArgs {
     /// End after this time, such as 30s [default: until Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     span: Option<Duration>,
-    /// Print one JSON object a line
+    /// Print one JSON object a line; begins empty
     #[arg(long)]
     json: bool,
+    /// Begin with an empty record [default: with three weeks of history]
+    #[arg(long)]
+    empty: bool,
     /// Keep the database in this folder, a new or empty one or that of an earlier demo [default: a
     /// temporary one]
     #[arg(long, value_name = "DIR")]
@@ -47,13 +52,14 @@ pub(super) struct DemoArgs {
 
 pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let output = Output::new(args.json);
+    let is_empty = args.empty || args.json;
     telemetry::init_at(&args.log, LogFormat::Text).map_err(|error| match error {
         TelemetryError::Filter(reason) => CliError::Usage(format!("--log: {reason}")),
         other @ TelemetryError::Init(_) => CliError::Failed(other.into()),
     })?;
     let mut signalled = pin!(Lifecycle::signalled());
     let usher = Lifecycle::new();
-    let mut setting = pin!(Stage::set(args.data_dir, environment, &usher));
+    let mut setting = pin!(Stage::set(args.data_dir, is_empty, environment, &usher));
     // Polled first, so that signals are listened for before there is anything to take down.
     let stage = tokio::select! {
         biased;

@@ -1,6 +1,5 @@
 //! Everything the demo runs on, set up and taken down.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,18 +14,18 @@ use uuid::Uuid;
 
 use crate::app::{App, AppError, Surroundings};
 use crate::cli::demo::folder::Folder;
+use crate::cli::demo::history::{History, Place, TEAM};
 use crate::cli::demo::people::{PARTNERS, Person};
+use crate::cli::demo::settings::{Settings, TOPIC, command};
 use crate::cli::demo::story::{Parts, Story, Summary};
 use crate::cli::{CliError, Output};
 use crate::clock::{Clock, Ids};
-use crate::config::{Config, Environment, load};
+use crate::config::{Config, Environment};
 use crate::journal::Journal;
 use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::InProcessBroker;
 use crate::telemetry;
-
-const TOPIC: &str = "konnect.audit-events";
 
 /// The running parts.
 pub(super) struct Stage {
@@ -40,6 +39,8 @@ pub(super) struct Stage {
     usher: Lifecycle,
     end_usher: CancellationToken,
     postgres: EmbeddedPostgres,
+    /// What is in the record to begin with.
+    record: String,
     /// Last, so that nothing runs in it any more when it is removed.
     folder: Folder,
 }
@@ -50,6 +51,7 @@ impl Stage {
     /// Where that fails, or `usher` is asked to stop, nothing is left behind.
     pub(super) async fn set(
         data_dir: Option<PathBuf>,
+        is_empty: bool,
         environment: &Environment,
         usher: &Lifecycle,
     ) -> Result<Self, CliError> {
@@ -69,7 +71,11 @@ impl Stage {
                 folder.path().display()
             )));
         }
-        let furnished = Furniture::arrange(&folder, postgres.url(), environment, usher).await;
+        // What an earlier demo left is history enough.
+        let history = (!is_empty && !folder.is_reused()).then(|| History::new(Clock::system()));
+        let history = history.as_ref();
+        let furnished =
+            Furniture::arrange(&folder, postgres.url(), history, environment, usher).await;
         let Furniture {
             emulator,
             broker,
@@ -88,8 +94,9 @@ impl Stage {
         let end_usher = CancellationToken::new();
         let ended = end_usher.clone();
         let people = Lifecycle::new();
+        let journal = app.journal().clone();
         people.spawn("usher", serve(app, ended));
-        Ok(Self {
+        let mut this = Self {
             emulator,
             broker,
             portal,
@@ -101,21 +108,38 @@ impl Stage {
             end_usher,
             postgres,
             folder,
-        })
+            record: String::new(),
+        };
+        if let Some(history) = history {
+            match history.sign_in(&this.emulator, &journal, portal).await {
+                Ok(record) => this.record = record + "\n",
+                Err(error) => {
+                    this.strike().await;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(this)
     }
+
     /// What somebody can try while the demo runs.
     pub(super) fn where_to_look(&self) -> String {
         let Self {
             usher_url,
             console_token,
+            record,
             ..
         } = self;
         let emulator = self.emulator.url();
         let brokers = self.broker.brokers();
+        let command = command();
+        let config = Settings::path(self.folder.path());
+        let config = config.display();
         format!(
             "usher answers at {usher_url}, its local Konnect at {emulator}, Kafka at {brokers} (topic {TOPIC})\n\
+             {record}ask: {command} report funnel --config {config}\n\
              look: curl -H 'Authorization: Bearer {console_token}' '{usher_url}/api/v1/actions?limit=5'\n\
-             also: /api/v1/events, /api/v1/reports/funnel, /api/v1/deliveries, /api/v1/quarantine, /docs, /readyz, /metrics\n\
+             also: /api/v1/events, /api/v1/reports, /api/v1/deliveries, /api/v1/quarantine, /docs, /readyz, /metrics\n\
              trusted domains: {}; Ctrl-C ends the demo",
             PARTNERS.join(", ")
         )
@@ -170,16 +194,6 @@ impl Stage {
     }
 }
 
-/// Makes the tables that usher would make while its first deliveries come in: those would be refused,
-/// and a demo may end before that.
-async fn make_tables(database_url: &str) -> Result<(), CliError> {
-    let could_not = "could not prepare the database";
-    let journal = Journal::open(database_url).context(could_not)?;
-    journal.migrate().await.context(could_not)?;
-    journal.close().await;
-    Ok(())
-}
-
 async fn stop(postgres: EmbeddedPostgres) {
     if let Err(error) = postgres.stop().await {
         Output::complain(&format!("could not stop the database: {error}"));
@@ -201,10 +215,14 @@ impl Furniture {
     async fn arrange(
         folder: &Folder,
         database_url: &str,
+        history: Option<&History>,
         environment: &Environment,
         usher: &Lifecycle,
     ) -> Result<Self, CliError> {
-        make_tables(database_url).await?;
+        let could_not = "could not prepare the database";
+        let journal = Journal::open(database_url).context(could_not)?;
+        // usher would make them while its first deliveries come in: those would be refused, and a demo may end before that.
+        journal.migrate().await.context(could_not)?;
         let ids = Ids::new(Clock::system());
         let token = format!("kpat_{}", Ids::secret());
         let config = EmulatorConfig {
@@ -220,35 +238,26 @@ impl Furniture {
 
         let authorization = format!("Bearer {}", Ids::secret());
         let console_token = Ids::secret();
-        let portal = ids.next();
-        seed(&emulator, portal)?;
-        let rules = folder.path().join("rules.yaml");
-        fs::write(&rules, rules_file()).context("could not write the demo's rules")?;
-        let config = configure(&[
-            ("USHER_KONNECT__BASE_URL", &emulator.url()),
-            ("USHER_KONNECT__TOKEN", &token),
-            (
-                "USHER_KONNECT__PRINCIPAL_ID",
-                &emulator.principal_id().to_string(),
-            ),
-            ("USHER_KONNECT__REQUESTS_PER_SECOND", "50"),
-            // A sign-up leaves no entry in any log: only looking finds it.
-            ("USHER_OBSERVE__PENDING_EVERY", "1s"),
-            ("USHER_OBSERVE__ALL_EVERY", "30s"),
-            (
-                "USHER_INGEST__AUTHORIZATION",
-                &json!([authorization]).to_string(),
-            ),
-            ("USHER_INGEST__VERIFY", "require"),
-            ("USHER_DATABASE__URL", database_url),
-            ("USHER_KAFKA__BROKERS", broker.brokers()),
-            ("USHER_KAFKA__TOPIC", TOPIC),
-            ("USHER_RULES__PATH", &rules.display().to_string()),
-            (
-                "USHER_CONSOLE__TOKENS",
-                &json!([{"name": "demo", "role": "operator", "token": console_token}]).to_string(),
-            ),
-        ])?;
+        let place = Place {
+            portal: ids.next(),
+            api: ids.next(),
+            team: ids.next(),
+        };
+        let portal = place.portal;
+        seed(&emulator, place)?;
+        if let Some(history) = history {
+            history.write(&emulator, &journal, place).await?;
+        }
+        journal.close().await;
+        let settings = Settings {
+            konnect: &emulator,
+            konnect_token: &token,
+            authorization: &authorization,
+            database_url,
+            brokers: broker.brokers(),
+            console_token: &console_token,
+        };
+        let config = settings.write(folder.path())?;
 
         let app = build(config, usher, environment).await?;
         let address = app.address().context("could not tell the address")?;
@@ -314,10 +323,6 @@ impl Crowd {
     }
 }
 
-fn configure(variables: &[(&str, &str)]) -> Result<Config, CliError> {
-    Ok(load(None, &Environment::of(variables))?)
-}
-
 /// Serves until `ended`.
 async fn serve(app: App, ended: CancellationToken) {
     let until = async move { ended.cancelled().await };
@@ -348,11 +353,12 @@ async fn build(
     }
 }
 
-fn seed(emulator: &Emulator, portal: Uuid) -> Result<Value, CliError> {
+fn seed(emulator: &Emulator, place: Place) -> Result<Value, CliError> {
+    let Place { portal, api, team } = place;
     let made = emulator.seed(&json!({
         "portals": [{ "id": portal, "name": "Football APIs" }],
-        "apis": [{ "name": "Fixtures", "portal_id": portal }],
-        "teams": [{ "portal_id": portal, "name": "Partners" }],
+        "apis": [{ "id": api, "name": "Fixtures", "portal_id": portal }],
+        "teams": [{ "id": team, "portal_id": portal, "name": TEAM }],
     }));
     Ok(made.context("could not seed the emulator")?)
 }
@@ -385,25 +391,4 @@ fn bind_webhook(
     Ok(emulator
         .set_delivery_settings(&quick)
         .context("could not set the pace of deliveries")?)
-}
-
-fn rules_file() -> String {
-    format!(
-        r#"version: 1
-lists:
-  partners: [{}]
-rules:
-  - name: partner-clubs
-    on: developer.signed_up
-    when: developer.status == "pending" && domain(developer.email) in lists.partners
-    then: [approve_developer, {{add_to_team: Partners}}]
-    limit_per_hour: 0
-  - name: fixtures-api
-    on: registration.requested
-    when: registration.api.name == "Fixtures" && developer.teams.exists(t, t.name == "Partners")
-    then: [approve_registration]
-    limit_per_hour: 0
-"#,
-        PARTNERS.join(", ")
-    )
 }
