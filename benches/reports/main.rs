@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
+use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
 use usher::report::rollup::Rebuild;
 use usher::report::{By, Question, ReportName, Reports};
@@ -31,6 +32,9 @@ struct Arguments {
     /// URL of a throw-away server; a database is made on it
     #[arg(long)]
     postgres: String,
+    /// Database that is made and left there, or, if it is there, taken as an earlier run filled it
+    #[arg(long, value_name = "NAME")]
+    keep: Option<String>,
     /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -45,7 +49,7 @@ async fn main() -> Result<()> {
         (20_000_000, 20_000)
     };
     let events = arguments.events.unwrap_or(events);
-    let scene = Scene::set(&arguments.postgres, events, people).await?;
+    let scene = Scene::set(&arguments.postgres, arguments.keep, events, people).await?;
     progress("counting everything anew");
     let began = Instant::now();
     let mut rebuild = Rebuild::begin(&scene.journal).await?;
@@ -116,14 +120,13 @@ fn overview(now: DateTime<Utc>) -> Vec<(ReportName, Question)> {
     ]
 }
 
-/// How long the questions take together.
+/// How long the questions take, asked at once as a page does.
 async fn ask(reports: &Reports, questions: &[(ReportName, Question)]) -> Result<Value> {
     timed(async || {
-        let mut rows = 0;
-        for (name, question) in questions {
-            rows += reports.ask(*name, question).await?.rows.len();
-        }
-        Ok(rows)
+        let asked = questions.iter();
+        let asked = asked.map(|(name, question)| reports.ask(*name, question));
+        let answers = try_join_all(asked).await?;
+        Ok(answers.iter().map(|answer| answer.rows.len()).sum())
     })
     .await
 }

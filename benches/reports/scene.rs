@@ -102,6 +102,7 @@ pub(crate) struct Scene {
     pool: PgPool,
     server: String,
     name: String,
+    kept: bool,
 }
 
 /// One of the people.
@@ -110,32 +111,51 @@ pub(crate) fn somebody(number: u128) -> Uuid {
 }
 
 impl Scene {
-    /// Makes a database on the server and fills it.
-    pub(crate) async fn set(server: &str, events: i64, people: i64) -> Result<Self> {
+    /// Makes a database on the server and fills it, or takes the one to `keep` if it is filled already.
+    pub(crate) async fn set(
+        server: &str,
+        keep: Option<String>,
+        events: i64,
+        people: i64,
+    ) -> Result<Self> {
         let options: PgConnectOptions = server.parse()?;
-        let name = format!("bench_reports_{}", std::process::id());
+        let kept = keep.is_some();
+        let name = keep.unwrap_or_else(|| format!("bench_reports_{}", std::process::id()));
         let mut connection = options.clone().connect().await?;
-        sqlx::query(&format!("CREATE DATABASE {name}"))
-            .execute(&mut connection)
-            .await?;
+        let filled = sqlx::query_scalar::<_, bool>(
+            "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
+        )
+        .bind(&name)
+        .fetch_one(&mut connection)
+        .await?;
+        if !filled {
+            sqlx::query(&format!("CREATE DATABASE {name}"))
+                .execute(&mut connection)
+                .await?;
+        }
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .connect_with(options.database(&name))
             .await?;
-        let now = Clock::system().now();
         let mut url: url::Url = server.parse()?;
         url.set_path(&name);
         let journal = Journal::open(url.as_str())?;
         journal.migrate().await?;
         journal.activate_readers(&[ReaderName::Report]).await?;
-        let this = Self {
+        let mut this = Self {
             journal,
-            now,
+            now: Clock::system().now(),
             pool,
             server: server.to_owned(),
             name,
+            kept,
         };
-        this.fill(events, people).await?;
+        if !filled {
+            this.fill(events, people).await?;
+        }
+        this.now = sqlx::query_scalar("SELECT max(received_at) FROM events")
+            .fetch_one(&this.pool)
+            .await?;
         Ok(this)
     }
 
@@ -178,6 +198,9 @@ impl Scene {
     pub(crate) async fn strike(self) -> Result<()> {
         self.journal.close().await;
         self.pool.close().await;
+        if self.kept {
+            return Ok(());
+        }
         let options: PgConnectOptions = self.server.parse()?;
         let mut connection = options.connect().await?;
         sqlx::query(&format!("DROP DATABASE {} WITH (FORCE)", self.name))

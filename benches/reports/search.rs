@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use usher::api::format::Format;
+use usher::api::lines::Lines;
 use usher::clock::{Clock, Ids};
 use usher::directory::{DeveloperFilter, Directory, Gone, ListPage};
 use usher::journal::{EventFilter, Export, Position};
@@ -85,14 +86,15 @@ async fn by_email(scene: &Scene) -> Result<Value> {
 /// How fast events leave as NDJSON.
 async fn export(scene: &Scene) -> Result<i64> {
     progress("export");
-    let mut export = Export::begin(scene.journal.clone(), EventFilter::default(), None).await?;
+    let export = Export::begin(scene.journal.clone(), EventFilter::default(), None).await?;
+    let mut lines = Lines::of(export, Format::Ndjson);
     let began = Instant::now();
     let (mut rows, mut bytes) = (0, 0);
     while rows < EXPORTED
-        && let Some(events) = export.next().await?
+        && let Some(piece) = lines.next().await?
     {
-        bytes += Format::Ndjson.lines(&events).len();
-        rows += events.len();
+        bytes += piece.bytes.len();
+        rows += piece.events;
     }
     progress(&format!("{rows} rows, {bytes} bytes"));
     Ok(per_second(i64::try_from(rows)?, began.elapsed()))

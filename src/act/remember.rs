@@ -6,7 +6,7 @@ use std::slice;
 use uuid::Uuid;
 
 use crate::act::told::{Told, ToldRow};
-use crate::act::{NewChain, Queue};
+use crate::act::{Enqueued, NewChain, Queue};
 use crate::journal::JournalError;
 
 impl Queue {
@@ -16,7 +16,7 @@ impl Queue {
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
         let enqueued = self.enqueue(&mut tx, slice::from_ref(chain)).await?;
-        let ids: Vec<Uuid> = enqueued.into_iter().map(|one| one.id()).collect();
+        let ids: Vec<Uuid> = enqueued.into_iter().map(Enqueued::id).collect();
         let rows = sqlx::query_as!(
             ToldRow,
             r"

@@ -1,17 +1,17 @@
 //! `/api/v1/events`.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::SecondsFormat;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::api::document::{EventBody, EventWords, Missing, OfTheRecord, Refused};
 use crate::api::page::{
     DEFAULT_LIMIT, One, Page, Paging, Parameters, bad_request, journal_problem, part,
 };
+use crate::api::reads::AboutPeople;
 use crate::api::render;
 use crate::event::EventId;
 use crate::http::Problem;
@@ -28,7 +28,7 @@ use crate::journal::Position;
 pub(super) async fn list_events(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<Box<RawValue>>>, Problem> {
+) -> Result<AboutPeople<Page<Box<RawValue>>>, Problem> {
     let filter = parameters.event_filter()?;
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
@@ -54,7 +54,7 @@ pub(super) async fn list_events(
         DEFAULT_LIMIT => filter.command("usher events"),
         limit => format!("{} --limit {limit}", filter.command("usher events")),
     };
-    Ok(Json(page.told_as(command)))
+    Ok(AboutPeople(page.told_as(command)))
 }
 
 /// One event by its id.
@@ -72,7 +72,7 @@ pub(super) async fn get_event(
     State(api): State<Api>,
     Path(id): Path<String>,
     parameters: Parameters,
-) -> Result<Json<Value>, Problem> {
+) -> Result<AboutPeople<One<Value>>, Problem> {
     parameters.finish()?;
     let id: EventId = id
         .parse()
@@ -83,7 +83,9 @@ pub(super) async fn get_event(
         .await
         .map_err(|error| journal_problem(&error))?;
     match event {
-        Some(event) => Ok(Json(json!({ "data": render::event(&event) }))),
+        Some(event) => Ok(AboutPeople(One {
+            data: render::event(&event),
+        })),
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "there is no event with this id",

@@ -8,9 +8,12 @@ mod directory;
 mod document;
 mod events;
 pub mod format;
+pub mod lines;
 mod page;
+mod places;
 mod quarantine;
 mod readers;
+mod reads;
 pub mod render;
 mod reports;
 mod rules;
@@ -32,13 +35,16 @@ use utoipa::OpenApi;
 use crate::act::Queue;
 use crate::api::directory::{applications, developers, memberships, portals, registrations, teams};
 use crate::api::document::Shared;
+use crate::api::places::Places;
+use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::http::Problem;
-use crate::journal::Journal;
+use crate::journal::{Journal, Reads};
 use crate::report::Reports;
 use crate::rules::RuleSet;
 
 pub(crate) use by_hand::refusal;
+pub use places::Replica;
 pub use streams::Streams;
 pub use tokens::Tokens;
 
@@ -59,6 +65,8 @@ pub struct Api {
     pub actions: Queue,
     /// Answers that go on.
     pub streams: Streams,
+    /// Who looked.
+    pub reads: Reads,
 }
 
 /// Makes the document and the routes of one list of handlers, by module and function.
@@ -114,15 +122,36 @@ operations! {
     reports::list_reports,
 }
 
-/// Every path of the API; a request without one of `tokens` is 401, but for the document.
-pub fn router(api: Api, tokens: Tokens) -> Router {
+/// Every path of the API; a request without one of `tokens` is 401, but for the document. `replica` answers questions as far
+/// as it can.
+pub fn router(
+    primary: Api,
+    replica: Option<(Replica, Api)>,
+    tokens: &Tokens,
+    clock: Clock,
+) -> Router {
     let document = Operations::openapi();
-    routes(&document)
-        .route("/api/v1/reports/{name}", get(reports::get_report))
-        .method_not_allowed_fallback(Problem::method_not_allowed)
-        .route_layer(middleware::map_response(as_problem))
-        .route_layer(middleware::from_fn_with_state(tokens, tokens::require))
-        .with_state(api)
+    let of = |api: Api| {
+        routes(&document)
+            .route("/api/v1/reports/{name}", get(reports::get_report))
+            .method_not_allowed_fallback(Problem::method_not_allowed)
+            .route_layer(middleware::from_fn_with_state(
+                api.reads.clone(),
+                reads::note,
+            ))
+            .route_layer(middleware::map_response(as_problem))
+            .route_layer(middleware::from_fn_with_state(
+                tokens.clone(),
+                tokens::require,
+            ))
+            .with_state(api)
+    };
+    let places = Places {
+        replica: replica.map(|(replica, api)| (replica, of(api))),
+        clock,
+    };
+    of(primary)
+        .layer(middleware::from_fn_with_state(places, places::choose))
         .merge(document::router(&document))
 }
 

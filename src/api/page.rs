@@ -9,7 +9,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
@@ -17,6 +17,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::api::places::{AsOf, AskElsewhere};
 use crate::http::Problem;
 use crate::journal::{EventFilter, JournalError, NoWindow, read_time};
 
@@ -35,6 +36,7 @@ pub(super) struct Parameters {
     left: BTreeMap<String, String>,
     /// What was asked for, given or not: what is known here.
     known: BTreeSet<String>,
+    as_of: Option<DateTime<Utc>>,
 }
 
 /// The parameters of every list, for its document.
@@ -64,6 +66,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
             left: given.clone(),
             given,
             known: BTreeSet::new(),
+            as_of: parts
+                .extensions
+                .get()
+                .map(|&AsOf(time)| time.trunc_subsecs(3)),
         })
     }
 }
@@ -160,6 +166,7 @@ impl Parameters {
             return Ok(Pager {
                 path: self.path,
                 given: self.given,
+                as_of: self.as_of,
             });
         };
         let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
@@ -223,6 +230,7 @@ pub(super) fn optional(
 pub(super) struct Pager {
     path: String,
     given: BTreeMap<String, String>,
+    as_of: Option<DateTime<Utc>>,
 }
 
 /// What comes with the rows of a page.
@@ -231,6 +239,9 @@ struct Meta {
     /// Path and query of the next page; null when this is the last one.
     #[schema(required = true)]
     next: Option<String>,
+    /// What was recorded by this time is in it; a replica may lag behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<DateTime<Utc>>,
     /// The command that gives the same, where one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<String>,
@@ -286,6 +297,7 @@ impl Pager {
             data: rows.into_iter().map(render).collect(),
             meta: Meta {
                 next,
+                as_of: self.as_of,
                 command: None,
             },
         }
@@ -293,6 +305,11 @@ impl Pager {
 }
 
 impl<T> Page<T> {
+    /// How many rows it has.
+    pub(super) fn len(&self) -> usize {
+        self.data.len()
+    }
+
     /// The page with the command that gives it.
     pub(super) fn told_as(mut self, command: String) -> Self {
         self.meta.command = Some(command);
@@ -349,11 +366,15 @@ pub(super) fn journal_problem(error: &JournalError) -> Problem {
     }
     tracing::warn!(error = error.chain(), "the api could not read the record");
     if error.is_transient() {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the record is busy or does not answer, try again",
-        )
-        .with(RETRY_AFTER, "5")
+        let busy = "the record is busy or does not answer, try again";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy).with(RETRY_AFTER, "5");
+        if error.is_of_server() {
+            // A connection that could not be had takes its time, and would the next time.
+            let once_more = !error.is_busy();
+            problem.with_extension(AskElsewhere { once_more })
+        } else {
+            problem
+        }
     } else {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,

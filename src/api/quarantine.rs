@@ -1,6 +1,5 @@
 //! `/api/v1/quarantine`.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat};
@@ -8,6 +7,7 @@ use chrono::{DateTime, SecondsFormat};
 use crate::api::Api;
 use crate::api::document::{Missing, OfTheRecord, Refused};
 use crate::api::page::{One, Page, Paging, Parameters, Window, bad_request, journal_problem, part};
+use crate::api::reads::AboutPeople;
 use crate::api::render::{self, QuarantinedBody};
 use crate::http::Problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};
@@ -25,7 +25,7 @@ use crate::journal::{QuarantineFilter, Quarantined, far_future};
 pub(super) async fn list_quarantine(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<QuarantinedBody>>, Problem> {
+) -> Result<AboutPeople<Page<QuarantinedBody>>, Problem> {
     let limit = parameters.limit()?;
     let after = match parameters.cursor::<2>()? {
         Some([time, id]) => Some((part(&time)?, part(&id)?)),
@@ -50,9 +50,8 @@ pub(super) async fn list_quarantine(
             row.id
         )
     };
-    Ok(Json(pager.page(rows, limit, position, |row| {
-        render::quarantined(&row)
-    })))
+    let render = |row: Quarantined| render::quarantined(&row);
+    Ok(AboutPeople(pager.page(rows, limit, position, render)))
 }
 
 /// One row, with all the bytes that were kept.
@@ -70,7 +69,7 @@ pub(super) async fn get_quarantine(
     State(api): State<Api>,
     Path(id): Path<String>,
     parameters: Parameters,
-) -> Result<Json<One<QuarantinedBody>>, Problem> {
+) -> Result<AboutPeople<One<QuarantinedBody>>, Problem> {
     parameters.finish()?;
     let id = id
         .parse()
@@ -81,7 +80,7 @@ pub(super) async fn get_quarantine(
         .await
         .map_err(|error| journal_problem(&error))?;
     match row {
-        Some(row) => Ok(Json(One {
+        Some(row) => Ok(AboutPeople(One {
             data: render::quarantined(&row),
         })),
         None => Err(Problem::new(

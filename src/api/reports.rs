@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -19,9 +19,10 @@ use utoipa::{IntoParams, ToSchema};
 use crate::api::Api;
 use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Parameters, Window, bad_request, journal_problem, optional};
+use crate::api::reads::Shown;
 use crate::http::Problem;
 use crate::report::{
-    By, Column, MOST_DAYS, MOST_ROWS, Parameter, Question, ReportError, ReportName, Row, Shape, csv,
+    By, Column, MOST_DAYS, Parameter, Question, ReportError, ReportName, Row, Shape, csv,
 };
 
 /// A report, with what it may be asked and what its rows hold.
@@ -100,13 +101,16 @@ pub(super) async fn get_report(
         }
         ReportError::Journal(error) => journal_problem(&error),
     })?;
+    let shown = name
+        .is_about_people()
+        .then_some(Extension(Shown(answer.rows.len())));
     if is_file {
         let file = format!("attachment; filename=\"{name}.csv\"");
         let headers = [
             (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
             (header::CONTENT_DISPOSITION, file),
         ];
-        return Ok((headers, csv(&answer)).into_response());
+        return Ok((shown, headers, csv(&answer)).into_response());
     }
     let meta = json!({
         "next": null,
@@ -115,7 +119,7 @@ pub(super) async fn get_report(
         "is_complete": answer.is_complete,
     });
     let data = answer.rows;
-    Ok(Json(Rows { data, meta }).into_response())
+    Ok((shown, Json(Rows { data, meta })).into_response())
 }
 
 #[derive(Debug, Serialize)]
@@ -173,7 +177,10 @@ pub(super) fn document(document: &mut OpenApi) {
         schemas.insert(row.clone(), row_schema(name).into());
         let csv = ObjectBuilder::new().schema_type(Type::String);
         let response = ResponseBuilder::new()
-            .description(format!("Its rows, {MOST_ROWS} at most, as of one moment"))
+            .description(format!(
+                "Its rows, {} at most, as of one moment",
+                name.most_rows()
+            ))
             .content("application/json", Content::new(Some(rows_schema(&row))))
             .content("text/csv", Content::new(Some(csv)));
         let operation = OperationBuilder::new()

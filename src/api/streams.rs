@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
@@ -20,11 +20,15 @@ use tokio_util::sync::CancellationToken;
 use crate::api::Api;
 use crate::api::document::{EventWords, Missing, OfTheRecord, Refused};
 use crate::api::format::Format;
+use crate::api::lines::Lines;
 use crate::api::page::{Parameters, bad_request, journal_problem};
+use crate::api::reads::{self, Noting};
 use crate::api::render;
+use crate::api::tokens::Caller;
 use crate::event::EventId;
 use crate::http::{Busy, Connection, Problem};
 use crate::journal::{Export, Follow, StoredEvent};
+use crate::lifecycle::Lifecycle;
 
 /// Exports under way at once: each takes one of few connections, page after page.
 const EXPORTS: usize = 4;
@@ -38,16 +42,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub struct Streams {
     exports: Arc<Semaphore>,
     tails: Arc<Semaphore>,
-    stopping: CancellationToken,
+    lifecycle: Lifecycle,
 }
 
 impl Streams {
-    /// None under way; all end when `stopping` fires.
-    pub fn new(stopping: CancellationToken) -> Self {
+    /// None under way; all end when `lifecycle` stops.
+    pub fn new(lifecycle: Lifecycle) -> Self {
         Self {
             exports: Arc::new(Semaphore::new(EXPORTS)),
             tails: Arc::new(Semaphore::new(TAILS)),
-            stopping,
+            lifecycle,
         }
     }
 }
@@ -97,7 +101,9 @@ impl Place {
 )]
 pub(super) async fn export_events(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     connection: Option<Extension<Connection>>,
+    uri: Uri,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let format = parameters.read::<Format>("format", "ndjson or csv")?;
@@ -107,11 +113,15 @@ pub(super) async fn export_events(
     parameters.finish()?;
     let place = Place::take(&api.streams.exports, connection)?;
     let export = Export::begin(api.reading.clone(), filter, after).await;
+    let export = export.map_err(|error| journal_problem(&error))?;
+    let read = reads::read(&caller, uri.path(), uri.query());
+    let lifecycle = api.streams.lifecycle.clone();
     let exporting = Exporting {
-        export: export.map_err(|error| journal_problem(&error))?,
+        lines: Lines::of(export, format),
         format,
         stage: Stage::Head,
-        stopping: api.streams.stopping.clone(),
+        stopping: lifecycle.stopping(),
+        noting: Noting::new(api.reads.clone(), lifecycle, read),
         _place: place,
     };
     let body = Body::from_stream(stream::try_unfold(exporting, |exporting| {
@@ -127,10 +137,11 @@ pub(super) async fn export_events(
 
 /// An export that is being sent.
 struct Exporting {
-    export: Export,
+    lines: Lines,
     format: Format,
     stage: Stage,
     stopping: CancellationToken,
+    noting: Noting,
     _place: Place,
 }
 
@@ -160,20 +171,23 @@ impl Exporting {
     }
 
     async fn events(&mut self) -> Result<Vec<u8>, io::Error> {
-        let events = tokio::select! {
+        let piece = tokio::select! {
             biased;
             () = self.stopping.cancelled() => return Err(io::Error::other("usher stops")),
-            events = self.export.next() => events,
+            piece = self.lines.next() => piece,
         };
-        let events = events.map_err(|error| {
+        let piece = piece.map_err(|error| {
             tracing::warn!(error = error.chain(), "an export was broken off");
             io::Error::other("the record could not be read")
         })?;
-        let Some(events) = events else {
+        let Some(piece) = piece else {
+            let noted = self.noting.end().await;
+            noted.map_err(|_| io::Error::other("who reads could not be noted"))?;
             self.stage = Stage::Done;
             return Ok(self.format.end().to_vec());
         };
-        Ok(self.format.lines(&events))
+        self.noting.add(piece.events);
+        Ok(piece.bytes)
     }
 }
 
@@ -193,7 +207,9 @@ impl Exporting {
 )]
 pub(super) async fn tail_events(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     connection: Option<Extension<Connection>>,
+    uri: Uri,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -218,11 +234,15 @@ pub(super) async fn tail_events(
         let follow = Follow::from_now(journal(), filter).await;
         follow.map_err(|error| journal_problem(&error))?
     };
+    // Now, since it may go on for days.
+    let read = reads::read(&caller, uri.path(), uri.query());
+    let noted = api.reads.note(&read).await;
+    noted.map_err(|error| journal_problem(&error))?;
     let tailing = Tailing {
         follow,
         gap,
         waiting: VecDeque::new(),
-        stopping: api.streams.stopping.clone(),
+        stopping: api.streams.lifecycle.stopping(),
         _place: place,
     };
     let events = stream::unfold(tailing, |tailing| Box::pin(tailing.next()));

@@ -26,6 +26,7 @@ const AHEAD_EVERY: Duration = Duration::from_hours(1);
 pub struct Database {
     journal: Journal,
     reading: Journal,
+    replica: Option<Journal>,
     embedded: Option<EmbeddedPostgres>,
 }
 
@@ -38,6 +39,11 @@ impl Database {
     /// The record for people who read it.
     pub fn reading(&self) -> &Journal {
         &self.reading
+    }
+
+    /// The record for the same, where it is copied to.
+    pub fn replica(&self) -> Option<&Journal> {
+        self.replica.as_ref()
     }
 
     /// Ends the server when it is our own child.
@@ -82,7 +88,6 @@ pub async fn open_database(
             }));
         }
     };
-    let read_url = config.read_url.as_ref().map_or(&*url, |url| url.expose());
     let of_postgres = |key, url: &str, open: fn(&str) -> Result<Journal, JournalError>| {
         // The driver takes the URL of any database for one of Postgres, and would wait for it for ever.
         let scheme = ["postgres://", "postgresql://"];
@@ -90,9 +95,14 @@ pub async fn open_database(
         let opened = opened.then(|| open(url).ok()).flatten();
         opened.ok_or_else(|| wrong(key, "is not a postgres:// URL"))
     };
+    let replica = config
+        .read_url
+        .as_ref()
+        .map(|url| of_postgres("database.read_url", url.expose(), Journal::open_reading));
     Ok(Database {
         journal: of_postgres("database.url", &url, Journal::open)?,
-        reading: of_postgres("database.read_url", read_url, Journal::open_reading)?,
+        reading: of_postgres("database.url", &url, Journal::open_reading)?,
+        replica: replica.transpose()?,
         embedded,
     })
 }

@@ -1,5 +1,6 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
+mod api;
 mod backlog;
 mod clocks;
 mod database;
@@ -22,12 +23,13 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::Queue;
-use crate::api::{self, Api, Streams, Tokens};
+use crate::api::Tokens;
+use crate::app::api::ApiParts;
 use crate::app::parts::Parts;
 use crate::app::rules::Reloader;
 use crate::clock::{Clock, Ids};
@@ -42,8 +44,7 @@ use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::{Forwards, PublishError, Published, Publisher};
-use crate::report::Reports;
-use crate::rules::{Mistake, RuleSet};
+use crate::rules::Mistake;
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use readers::Readers;
@@ -181,12 +182,14 @@ impl App {
 
         let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
-        let reading = (&database, &clock, &ids);
-        let stopping = lifecycle.stopping();
-        let api = api_of(reading, rules.subscribe(), actions.clone(), stopping);
+        let api = ApiParts {
+            clock: &clock,
+            rules: rules.subscribe(),
+            actions: actions.clone(),
+        };
         let (tokens, console_token) = console_tokens(&config);
         let router = ingest::router(&config.ingest.path, door.clone())
-            .merge(api::router(api, tokens.clone()))
+            .merge(api.router(&database, &lifecycle, &tokens, &health))
             .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), tokens, metrics.clone()));
 
@@ -322,25 +325,6 @@ impl App {
         database.stop().await;
         info!("stopped");
         ended
-    }
-}
-
-/// What the JSON API needs.
-fn api_of(
-    (database, clock, ids): (&Database, &Clock, &Ids),
-    rules: watch::Receiver<Arc<RuleSet>>,
-    actions: Queue,
-    stopping: CancellationToken,
-) -> Api {
-    let reading = database.reading();
-    Api {
-        reading: reading.clone(),
-        listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
-        reports: Reports::new(reading.clone()),
-        directory: Directory::new(reading.clone(), clock.clone(), ids.clone()),
-        rules,
-        actions,
-        streams: Streams::new(stopping),
     }
 }
 

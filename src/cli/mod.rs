@@ -13,6 +13,7 @@ mod listing;
 mod meter;
 mod migrate;
 mod output;
+mod person;
 mod quarantine;
 mod reach;
 mod readers;

@@ -28,7 +28,7 @@ impl PersonArgs {
 
 /// The name of this process's user, else their number. Not from the environment, where anybody may
 /// write any name.
-fn system_user() -> String {
+pub(super) fn system_user() -> String {
     let uid = rustix::process::getuid().as_raw().to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     name_of(&uid, &users).unwrap_or_else(|| format!("uid {uid}"))

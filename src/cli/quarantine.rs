@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
@@ -60,13 +60,16 @@ pub(super) async fn run(
 
 async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let (from, to) = args.window()?;
-    let record = Record::open(&args.common, environment).await?;
+    let mut record = Record::open(&args.common, environment).await?;
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let shown = record.look("quarantine", [("from", time(from)), ("to", time(to))]);
     let journal = record.journal().clone();
     let page = async |last: Option<&Quarantined>, limit| {
         let after = last.map(|last| (last.received_at, last.id));
         let filter = QuarantineFilter { from, to, after };
         let rows = journal.quarantined(&filter, limit).await;
         let rows = rows.context("could not read the quarantine")?;
+        shown.add(rows.len());
         Ok(Page::of(rows, limit))
     };
     let listing = Listing::new(HEADING, Output::new(args.common.json));
@@ -78,11 +81,14 @@ async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode,
 }
 
 async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, CliError> {
-    let record = Record::open(&args.common, environment).await?;
+    let mut record = Record::open(&args.common, environment).await?;
+    let shown = record.look("quarantine", [("id", args.id.to_string())]);
     let journal = record.journal().clone();
     let found = async {
         let found = journal.quarantined_row(args.id).await;
-        Ok(found.context("could not read the quarantine")?)
+        let found = found.context("could not read the quarantine")?;
+        shown.add(usize::from(found.is_some()));
+        Ok(found)
     };
     let row = or_stopped(record.finish(found).await?)?;
     let row = row.ok_or_else(|| anyhow!("there is no row with this id"))?;

@@ -1,14 +1,18 @@
 //! The record as a command meets it: the database of the configuration, whether `serve` runs or not.
 //! An embedded one is joined where it runs, and started for the command where it does not.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Context, anyhow};
 
 use crate::act::Queue;
 use crate::app::{Database, open_database};
+use crate::cli::person::system_user;
 use crate::cli::{CliError, Common};
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Environment};
-use crate::journal::Journal;
+use crate::journal::{Journal, Read, Reads, Way};
 use crate::lifecycle::Lifecycle;
 
 /// An open database.
@@ -17,6 +21,22 @@ pub(super) struct Record {
     lifecycle: Lifecycle,
     pub(super) config: Config,
     pub(super) clock: Clock,
+    looking: Option<(Read, Shown)>,
+}
+
+/// Counts the rows about people that a command has shown. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown(Arc<AtomicU64>);
+
+impl Shown {
+    pub(super) fn add(&self, rows: usize) {
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        self.0.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    fn rows(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Record {
@@ -34,6 +54,7 @@ impl Record {
             lifecycle,
             config,
             clock: Clock::system(),
+            looking: None,
         };
         match this.check_schema().await {
             Ok(()) => Ok(this),
@@ -72,9 +93,48 @@ impl Record {
         Queue::new(self.journal().clone(), self.clock.clone(), self.ids())
     }
 
+    /// Says that what follows shows rows about people, asked for by `filter`: [`finish`](Self::finish) notes it, with how
+    /// many were [`Shown`].
+    pub(super) fn look<'a>(
+        &mut self,
+        what: &str,
+        filter: impl IntoIterator<Item = (&'a str, String)>,
+    ) -> Shown {
+        let words = filter.into_iter();
+        let read = Read {
+            what: what.to_owned(),
+            who: system_user(),
+            way: Way::CommandLine,
+            filter: words
+                .map(|(word, value)| (word.to_owned(), value))
+                .collect(),
+            rows: None,
+            is_complete: false,
+        };
+        let shown = Shown::default();
+        self.looking = Some((read, shown.clone()));
+        shown
+    }
+
+    /// Notes who looked, unless nothing was shown for a failure.
+    async fn note(&mut self, is_complete: bool) -> Result<(), CliError> {
+        let Some((mut read, shown)) = self.looking.take() else {
+            return Ok(());
+        };
+        let rows = shown.rows();
+        if rows == 0 && !is_complete {
+            return Ok(());
+        }
+        read.rows = Some(rows);
+        read.is_complete = is_complete;
+        let reads = Reads::new(self.journal().clone(), self.clock.clone());
+        let noted = reads.note(&read).await;
+        Ok(noted.context("could not note in the record who looked at it")?)
+    }
+
     /// Does `work` and closes the database; none where a signal came first.
     pub(super) async fn finish<T>(
-        self,
+        mut self,
         work: impl Future<Output = Result<T, CliError>>,
     ) -> Result<Option<T>, CliError> {
         let done = tokio::select! {
@@ -83,8 +143,10 @@ impl Record {
                 signalled.map(|()| None).map_err(|error| CliError::Failed(error.into()))
             }
         };
+        let noted = self.note(matches!(done, Ok(Some(_)))).await;
         self.close().await;
-        done
+        let done = done?;
+        noted.map(|()| done)
     }
 
     async fn close(self) {

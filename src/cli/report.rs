@@ -19,8 +19,7 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::report::rollup::Rebuild;
 use crate::report::{
-    Answer, By, MOST_DAYS, MOST_ROWS, Parameter, Question, ReportError, ReportName, Reports, csv,
-    text,
+    Answer, By, MOST_DAYS, Parameter, Question, ReportError, ReportName, Reports, csv, text,
 };
 
 /// Arguments of `usher report`.
@@ -104,11 +103,18 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
     question
         .check_for(name)
         .map_err(|error| CliError::Usage(error.tell(Parameter::flag)))?;
-    let record = Record::open(&args.common, environment).await?;
+    let mut record = Record::open(&args.common, environment).await?;
+    let about_people = name.is_about_people();
+    let shown = about_people.then(|| record.look(&format!("reports.{name}"), question.told()));
     let reports = Reports::new(record.journal().clone());
     let asked = async {
         match reports.ask(name, &question).await {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => {
+                if let Some(shown) = shown {
+                    shown.add(answer.rows.len());
+                }
+                Ok(answer)
+            }
             Err(ReportError::Question(error)) => Err(CliError::Usage(error.tell(Parameter::flag))),
             Err(ReportError::Journal(error)) => {
                 Err(CliError::Failed(anyhow!(error).context("could not ask")))
@@ -118,7 +124,8 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
     let answer = or_stopped(record.finish(asked).await?)?;
     if answer.is_cut {
         Output::progress(&format!(
-            "there are more than {MOST_ROWS} rows, and the rest is left out: ask for a shorter time or one portal"
+            "there are more than {} rows, and the rest is left out: ask for a shorter time or one portal",
+            name.most_rows()
         ));
     }
     if !answer.is_complete {

@@ -23,6 +23,8 @@ pub enum Kind {
     Action,
     /// A trusted sender told usher something.
     Custom,
+    /// Somebody read rows about people, or exported the record.
+    Read,
     /// A name that nobody has described yet; kept like any other.
     Unknown,
 }
@@ -48,13 +50,14 @@ impl UnknownWord {
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Authentication,
         Self::Authorization,
         Self::Access,
         Self::Observation,
         Self::Action,
         Self::Custom,
+        Self::Read,
         Self::Unknown,
     ];
 
@@ -78,6 +81,7 @@ impl Kind {
         match name.split_once('.') {
             Some(("action", _)) => Self::Action,
             Some(("custom", _)) => Self::Custom,
+            Some(("read", _)) => Self::Read,
             _ => Self::Observation,
         }
     }
@@ -101,6 +105,7 @@ impl Kind {
             Self::Observation => "observation",
             Self::Action => "action",
             Self::Custom => "custom",
+            Self::Read => "read",
             Self::Unknown => "unknown",
         }
     }
@@ -194,6 +199,7 @@ mod tests {
             ("registration.status_changed", Kind::Observation),
             ("action.done", Kind::Action),
             ("custom.hr.joined", Kind::Custom),
+            ("read.events", Kind::Read),
             ("actions", Kind::Observation),
         ];
         for (name, kind) in table {

@@ -11,9 +11,9 @@ use crate::event::parse::parse;
 /// One of usher's own events, to be built.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnEvent {
-    /// What happened; `action.` and `custom.` at its start decide the kind, anything else is an observation.
+    /// What happened; `action.`, `custom.` and `read.` at its start decide the kind, anything else is an observation.
     pub name: String,
-    /// The portal in which it happened.
+    /// The portal in which it happened; empty where it is of none, and then left out.
     pub portal_id: String,
     /// Whose doing it was or whom it is about, if anybody.
     pub principal_id: Option<String>,
@@ -58,11 +58,13 @@ impl OwnEvent {
             "event_version": "1.0",
             "name": self.name,
             "object": self.object,
-            "portal_id": self.portal_id,
             "revision": self.revision,
             "rt": self.occurred_at.timestamp_millis().to_string(),
             "severity": 0,
         });
+        if !self.portal_id.is_empty() {
+            entry["portal_id"] = json!(self.portal_id);
+        }
         if let Some(principal_id) = &self.principal_id {
             entry["principal_id"] = json!(principal_id);
         }

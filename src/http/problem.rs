@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,6 +22,8 @@ pub struct Problem {
     detail: String,
     #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,
+    #[serde(skip)]
+    extensions: Extensions,
 }
 
 impl Problem {
@@ -33,7 +35,15 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             headers: Vec::new(),
+            extensions: Extensions::new(),
         }
+    }
+
+    /// Says something to whoever passes the answer on, and not to the client.
+    #[must_use]
+    pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, said: T) -> Self {
+        self.extensions.insert(said);
+        self
     }
 
     /// Adds a header to the answer.
@@ -68,9 +78,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let headers = std::mem::take(&mut self.headers);
+        let extensions = std::mem::take(&mut self.extensions);
         let mut response = (self.status(), Json(self)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        response.extensions_mut().extend(extensions);
         for (name, value) in headers {
             response.headers_mut().insert(name, value);
         }

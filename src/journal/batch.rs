@@ -20,6 +20,8 @@ pub enum Source {
     Observe,
     /// Results of our own deeds.
     Act,
+    /// Looks of people at the record.
+    Read,
 }
 
 impl Source {
@@ -30,6 +32,7 @@ impl Source {
             Self::Hook => "hook",
             Self::Observe => "observe",
             Self::Act => "act",
+            Self::Read => "read",
         }
     }
 }

@@ -110,9 +110,27 @@ impl JournalError {
         }
     }
 
+    /// Whether it is the server's own affair, so that another server may answer: it is away or has no connection left, or
+    /// cut off what keeps it from catching up with another one.
+    pub fn is_of_server(&self) -> bool {
+        match self {
+            Self::Repeat(_) => true,
+            Self::Unavailable(error) => {
+                let code = error.as_database_error().and_then(DatabaseError::code);
+                code.is_none_or(|code| code.starts_with("57P"))
+            }
+            _ => false,
+        }
+    }
+
     /// It did not answer in the time that the caller had.
     pub fn busy() -> Self {
         Self::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+
+    /// Whether no connection could be had in time.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Unavailable(sqlx::Error::PoolTimedOut))
     }
 
     /// Whether the server has no room for what it was to write.

@@ -22,6 +22,7 @@ mod outbox;
 mod partitions;
 mod quarantine;
 mod readers;
+mod reads;
 mod recounts;
 mod release;
 mod repeats;
@@ -61,6 +62,7 @@ pub use old_rows::SLICE;
 pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use readers::{Retired, Standing};
+pub use reads::{Read, Reads, Way};
 pub use recounts::{Kept, count_alone, is_kept, try_count_alone};
 pub use release::{KeptFilter, Released};
 pub use repeats::{Fingerprint, Held};
@@ -134,6 +136,21 @@ impl Journal {
             hindrance: Arc::default(),
             recent: Arc::default(),
         }
+    }
+
+    /// Up to when everything is here that was committed: on a replica what it has replayed, else all.
+    pub async fn replayed_to(&self) -> Result<DateTime<Utc>, JournalError> {
+        let time = sqlx::query_scalar!(
+            r#"
+            SELECT COALESCE(
+                CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END,
+                now()
+            ) AS "time!"
+            "#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(time)
     }
 
     /// Makes the partitions that the coming months need, and the ranges on either side.

@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::journal::{Connection, JournalError};
-use crate::report::ONE_MORE;
 use crate::report::question::{Asked, By};
 use crate::report::row::columns;
 
@@ -69,10 +68,12 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             SELECT event_ts, portal_id, kind, name, success, granted, status, verdict
             FROM events
             WHERE event_ts >= $4 AND event_ts < $5
+                AND kind <> 'read'
             UNION ALL
             SELECT event_ts, portal_id, kind, name, success, granted, status, verdict
             FROM events
             WHERE event_ts >= $6 AND event_ts < $7
+                AND kind <> 'read'
         ), counts AS (
             SELECT hour, portal_id, kind, name, outcome, verdict, events
             FROM report_hours
@@ -105,7 +106,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         parts.after.0,
         parts.after.1,
         hours,
-        ONE_MORE,
+        asked.one_more,
     )
     .fetch_all(tx)
     .await?)

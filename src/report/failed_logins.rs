@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
-use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -44,65 +43,16 @@ columns! {
 }
 
 pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>, JournalError> {
-    Ok(sqlx::query_as!(
+    Ok(sqlx::query_file_as!(
         Row,
-        r#"
-        WITH tries AS (
-            SELECT
-                portal_id, principal_id, src,
-                sum(events)::bigint AS failures,
-                COALESCE(sum(events) FILTER (WHERE name = 'AUTHENTICATION_OUTCOME_LOCKED'), 0)::bigint
-                    AS locked,
-                min(first_at) AS first_at,
-                max(last_at) AS last_at
-            FROM report_principals
-            WHERE kind = 'authentication'
-                AND outcome = 'failure'
-                AND since >= date_bin('1 hour', $2, 'epoch')
-                AND since < $3
-                AND ($1::text IS NULL OR portal_id = $1)
-            GROUP BY portal_id, principal_id, src
-        ), weighed AS (
-            SELECT
-                *,
-                (sum(failures) OVER account)::bigint AS of_account,
-                (sum(failures) OVER address)::bigint AS of_address,
-                count(NULLIF(principal_id, '')) OVER address AS accounts
-            FROM tries
-            WINDOW
-                account AS (PARTITION BY portal_id, principal_id),
-                address AS (PARTITION BY portal_id, src)
-        )
-        SELECT
-            NULLIF(w.portal_id, '') AS portal_id,
-            NULLIF(w.principal_id, '') AS principal_id,
-            s.developer_id AS "developer_id?",
-            s.email AS "email?",
-            s.full_name AS "full_name?",
-            NULLIF(w.src, '') AS src,
-            w.failures AS "failures!",
-            w.locked AS "locked!",
-            w.first_at AS "first_at!",
-            w.last_at AS "last_at!",
-            CASE
-                WHEN w.src <> '' AND w.of_address >= $6 AND (w.accounts >= $5 OR w.accounts = 0)
-                    THEN 'stuffing'
-                WHEN w.src <> '' AND w.accounts >= $5 THEN 'spraying'
-                WHEN w.principal_id <> '' AND w.of_account >= $4 THEN 'guessing'
-            END AS pattern
-        FROM weighed w
-        LEFT JOIN subjects s
-            ON s.portal_id = usher_uuid(w.portal_id) AND s.developer_id = usher_uuid(w.principal_id)
-        ORDER BY w.failures DESC, w.last_at DESC, w.principal_id, w.src
-        LIMIT $7
-        "#,
+        "src/report/failed_logins.sql",
         asked.portal.map(|portal| portal.to_string()),
         asked.from,
         asked.to,
         GUESSES,
         ACCOUNTS,
         STUFFED,
-        ONE_MORE,
+        asked.one_more,
     )
     .fetch_all(tx)
     .await?)

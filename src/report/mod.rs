@@ -42,10 +42,6 @@ use Parameter::{Days, From, Portal, To};
 
 /// A report that takes longer is cut off.
 const WITHIN: Duration = Duration::from_secs(30);
-/// Rows of one answer; whoever asks for more asks for a shorter time, or for one portal.
-pub const MOST_ROWS: usize = 100_000;
-/// So that it shows whether there are more.
-const ONE_MORE: i64 = 100_001;
 /// Answers that are made at once: each may hold that many rows in memory.
 const AT_ONCE: usize = 3;
 
@@ -81,6 +77,21 @@ macro_rules! reports {
                 match self {
                     $(Self::$name => &[$($takes),*],)*
                 }
+            }
+
+            /// Rows of one answer at most; whoever asks for more asks for a shorter time, or for one portal. Of lists of
+            /// events it is a tenth: all of them is what an export is for.
+            pub const fn most_rows(self) -> usize {
+                match self {
+                    Self::AdminChanges | Self::Timeline => 10_000,
+                    _ => 100_000,
+                }
+            }
+
+            /// Whether its rows are about people.
+            pub fn is_about_people(self) -> bool {
+                let names = ["developer_id", "principal_id"];
+                self.columns().iter().any(|column| names.contains(&column.name))
             }
 
             /// The columns of its rows.
@@ -163,7 +174,7 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// When the record was as they say, by the database's clock.
     pub as_of: DateTime<Utc>,
-    /// Whether there are more rows than [`MOST_ROWS`], which are left out.
+    /// Whether there are more rows than [`ReportName::most_rows`], which are left out.
     pub is_cut: bool,
     /// Whether all that is stored is counted, but for what came within the last half minute. It is not while the time
     /// before reports is being counted, nor while verdicts change.
@@ -202,8 +213,8 @@ impl Reports {
         let mut tx = self.begin().await?;
         let moment = moment(&mut tx).await?;
         let mut rows = report.rows(&mut tx, &asked).await?;
-        let is_cut = rows.len() > MOST_ROWS;
-        rows.truncate(MOST_ROWS);
+        let is_cut = rows.len() > report.most_rows();
+        rows.truncate(report.most_rows());
         Ok(Answer {
             columns: report.columns(),
             rows,
@@ -225,6 +236,8 @@ impl Reports {
                 set_config('statement_timeout', $1, true) AS within,
                 -- What is asked differs from one time to the next, and so does the best way to find it.
                 set_config('plan_cache_mode', 'force_custom_plan', true) AS plans,
+                -- Sums of some ten thousand people are made in memory; few are asked for at once.
+                set_config('work_mem', '32MB', true) AS memory,
                 -- Compiling takes longer than what it saves here.
                 set_config('jit', 'off', true) AS compiles
             ",
@@ -247,7 +260,8 @@ async fn moment(tx: &mut Connection) -> Result<Moment, JournalError> {
         Moment,
         r#"
         SELECT
-            now() AS "as_of!",
+            COALESCE(CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END, now())
+                AS "as_of!",
             EXISTS (
                 SELECT
                 FROM readers r

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 
 use crate::journal::{Connection, JournalError};
-use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -91,7 +90,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         asked.portal,
         asked.from,
         asked.to,
-        ONE_MORE,
+        asked.one_more,
     )
     .fetch_all(tx)
     .await?)

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
-use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -89,7 +88,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         "#,
         asked.portal,
         asked.days,
-        ONE_MORE,
+        asked.one_more,
     )
     .fetch_all(tx)
     .await?)

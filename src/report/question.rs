@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use crate::event::UnknownWord;
@@ -111,16 +111,18 @@ impl Parameter {
         format!("--{}", self.name().trim_end_matches("_id"))
     }
 
-    fn is_asked(self, question: &Question) -> bool {
+    /// What is asked, in its words.
+    fn told(self, question: &Question) -> Option<String> {
+        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         match self {
-            Self::Portal => question.portal.is_some(),
-            Self::From => question.from.is_some(),
-            Self::To => question.to.is_some(),
-            Self::By(_) => question.by.is_some(),
-            Self::Days(_) => question.days.is_some(),
-            Self::Within => question.within.is_some(),
-            Self::Developer => question.developer.is_some(),
-            Self::Application => question.application.is_some(),
+            Self::Portal => question.portal.map(|id| id.to_string()),
+            Self::From => question.from.map(time),
+            Self::To => question.to.map(time),
+            Self::By(_) => question.by.map(|by| by.as_str().to_owned()),
+            Self::Days(_) => question.days.map(|days| days.to_string()),
+            Self::Within => question.within.map(|days| days.to_string()),
+            Self::Developer => question.developer.map(|id| id.to_string()),
+            Self::Application => question.application.map(|id| id.to_string()),
         }
     }
 }
@@ -193,6 +195,8 @@ pub(super) struct Asked {
     pub(super) within: Option<i32>,
     pub(super) developer: Option<Uuid>,
     pub(super) application: Option<Uuid>,
+    /// Rows to look for: one more than are given, so that it shows whether there are more.
+    pub(super) one_more: i64,
 }
 
 impl Question {
@@ -204,12 +208,18 @@ impl Question {
         self.check(report).map(drop)
     }
 
+    /// What is asked, word by word.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let words = PARAMETERS.into_iter();
+        words.filter_map(|word| Some((word.name(), word.told(self)?)))
+    }
+
     /// The question, with what the report takes where nothing is said.
     pub(super) fn check(&self, report: ReportName) -> Result<Asked, BadQuestion> {
         let takes = report.takes();
         let known = |parameter: &Parameter| takes.iter().find(|it| it.name() == parameter.name());
         for parameter in PARAMETERS {
-            if parameter.is_asked(self) && known(&parameter).is_none() {
+            if parameter.told(self).is_some() && known(&parameter).is_none() {
                 return Err(BadQuestion::NotTaken(report, parameter));
             }
         }
@@ -237,6 +247,7 @@ impl Question {
             within: self.within.map(days),
             developer: self.developer,
             application: self.application,
+            one_more: i64::try_from(report.most_rows() + 1).unwrap_or(i64::MAX),
         })
     }
 }

@@ -6,7 +6,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::journal::{Connection, JournalError};
-use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -48,7 +47,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         asked.to,
         asked.developer,
         asked.application,
-        ONE_MORE,
+        asked.one_more,
     )
     .fetch_all(tx)
     .await?;

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 
 use crate::journal::{Connection, JournalError};
-use crate::report::ONE_MORE;
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
@@ -64,7 +63,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         asked.portal.map(|portal| portal.to_string()),
         asked.from,
         asked.to,
-        ONE_MORE,
+        asked.one_more,
     )
     .fetch_all(tx)
     .await?)

@@ -17,17 +17,17 @@ use crate::support::eventually;
 use crate::support::process::deliver;
 use crate::support::signer::Entry;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A folder that every user can pass through, since Postgres runs as another one under root.
-fn scratch() -> TempDir {
+pub(crate) fn scratch() -> TempDir {
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     let made = tempfile::Builder::new().permissions(permissions).tempdir();
     made.unwrap()
 }
 
 /// `usher` in a folder, with no variables but those that programs are found by.
-fn usher(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn usher(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
     command
         .args(arguments)
@@ -42,12 +42,12 @@ fn usher(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-async fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Output {
     let run = usher(folder, arguments).output();
     timeout(DEADLINE, run).await.unwrap().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -116,119 +116,6 @@ async fn two_demos_tell_their_own_stories_to_the_end() {
         );
     }
     assert_eq!(left_in(home.path()), 1, "the folder that was asked for");
-}
-
-/// The rows of a report of the demo in `folder`.
-async fn asked(home: &Path, report: &[&str]) -> Vec<Value> {
-    let arguments = [
-        &["report"],
-        report,
-        &["--json", "--config", "kept/usher.toml"],
-    ]
-    .concat();
-    let ended = run(home, &arguments).await;
-    assert!(ended.status.success(), "{}", text(&ended.stderr));
-    let rows = text(&ended.stdout);
-    rows.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-#[tokio::test]
-async fn the_demo_has_three_weeks_to_ask_about() {
-    let home = scratch();
-    let demo = ["demo", "--data-dir", "kept"];
-    let mut child = usher(home.path(), &demo).spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut told = Vec::new();
-    while !told.iter().any(|line: &String| line.starts_with("look: ")) {
-        let line = timeout(DEADLINE, said.next_line()).await.unwrap().unwrap();
-        told.push(line.unwrap());
-    }
-    let history = "in the record: the last three weeks, in which 60 people came";
-    assert!(told[1].starts_with(history), "{told:?}");
-    // The command that is told is one that works.
-    let ask = told[2].strip_prefix("ask: ").unwrap();
-    let [program, arguments @ ..] = &ask.split(' ').collect::<Vec<_>>()[..] else {
-        panic!("{ask}");
-    };
-    assert!(program.ends_with("usher"), "{ask}");
-    let shown = run(home.path(), arguments).await;
-    assert!(shown.status.success(), "{}", text(&shown.stderr));
-    assert!(text(&shown.stdout).contains("signed_up"));
-    let mut steps = Vec::new();
-    eventually("all of it is counted", DEADLINE, async || {
-        steps = asked(home.path(), &["funnel"]).await;
-        steps[4]["people"].as_i64().unwrap() > 10
-    })
-    .await;
-    let people: Vec<i64> = steps
-        .iter()
-        .map(|step| step["people"].as_i64().unwrap())
-        .collect();
-    assert!(people[0] >= 60, "{people:?}");
-    assert!(
-        people.is_sorted_by(|before, after| before > after),
-        "{people:?}"
-    );
-    for step in &steps[1..] {
-        assert!(step["median_seconds"].as_f64().unwrap() > 0.0, "{step}");
-    }
-    for step in [&steps[1], &steps[3]] {
-        assert!(
-            step["by_usher"].as_i64() > Some(10) && step["by_people"].as_i64() > Some(1),
-            "{step}"
-        );
-    }
-    let failures = asked(home.path(), &["failed-logins"]).await;
-    for pattern in ["guessing", "spraying"] {
-        assert!(
-            failures.iter().any(|row| row["pattern"] == pattern),
-            "{pattern}"
-        );
-    }
-    let days = asked(home.path(), &["trust"]).await;
-    assert!(days.len() > 18, "{} days", days.len());
-    assert!(
-        days.iter()
-            .all(|day| day["unsigned"] == 0 && day["failed"] == 0 && day["quarantined"] == 0)
-    );
-    // What was decided then is not decided once more.
-    let decisions = asked(home.path(), &["decisions"]).await;
-    let count = |deed: &str| {
-        let of_deed = decisions.iter().filter(|row| row["deed"] == deed);
-        of_deed.filter_map(|row| row["count"].as_i64()).sum::<i64>()
-    };
-    assert!(
-        (42..60).contains(&count("approve_developer")),
-        "{decisions:?}"
-    );
-    let is_well = |row: &Value| row["outcome"] == "done" || row["outcome"] == "running";
-    assert!(decisions.iter().all(is_well), "{decisions:?}");
-    let mode = std::os::unix::fs::PermissionsExt::mode(
-        &fs::metadata(home.path().join("kept/usher.toml"))
-            .unwrap()
-            .permissions(),
-    );
-    assert_eq!(mode & 0o777, 0o600, "it holds secrets");
-    let pid = child.id().unwrap().to_string();
-    Command::new("kill")
-        .args(["-INT", &pid])
-        .status()
-        .await
-        .unwrap();
-    assert!(
-        timeout(DEADLINE, child.wait())
-            .await
-            .unwrap()
-            .unwrap()
-            .success()
-    );
-    let ended = run(home.path(), &["demo", "--for", "2s", "--empty"]).await;
-    let summary = text(&ended.stdout);
-    let summary: Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
-    assert!(summary["events_stored"].as_u64().unwrap() < 30, "{summary}");
-    assert!(!text(&ended.stderr).contains("three weeks"));
 }
 
 #[tokio::test]

@@ -66,6 +66,7 @@ mod by_hand;
 mod cli;
 mod dead_sockets;
 mod deeds;
+mod demo;
 mod door;
 mod embedded;
 mod end_to_end;

@@ -1,6 +1,5 @@
 //! `/api/v1/directory/applications`.
 
-use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,6 +10,7 @@ use crate::api::Api;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Paging, Parameters, journal_problem};
+use crate::api::reads::AboutPeople;
 use crate::directory::{Application, ApplicationFilter, Owner, Subject};
 use crate::http::Problem;
 
@@ -85,7 +85,7 @@ impl ApplicationBody {
 pub(in crate::api) async fn list_applications(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<ApplicationBody>>, Problem> {
+) -> Result<AboutPeople<Page<ApplicationBody>>, Problem> {
     let filter = ApplicationFilter {
         owner_id: parameters.id("owner_id")?,
     };
@@ -105,5 +105,10 @@ pub(in crate::api) async fn list_applications(
         let subject = owner(&row).and_then(|owner| people.get(&owner).cloned());
         ApplicationBody::new(row, subject)
     };
-    Ok(Json(pager.page(rows, shown(&page), position, render)))
+    Ok(AboutPeople(pager.page(
+        rows,
+        shown(&page),
+        position,
+        render,
+    )))
 }

@@ -1,6 +1,5 @@
 //! `/api/v1/directory/developers`: all of them, those of an address, and one with what surrounds them.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use base64::Engine;
@@ -16,6 +15,7 @@ use crate::api::directory::teams::TeamBody;
 use crate::api::directory::{PersonBody, Scope, SeenBody, path_id, shown};
 use crate::api::document::{Conflicting, Missing, OfTheRecord, Refused, StatusName};
 use crate::api::page::{One, Page, Paging, Parameters, journal_problem, part, wrong_cursor};
+use crate::api::reads::AboutPeople;
 use crate::directory::{Developer, DeveloperFilter, DeveloperRecord, Subject};
 use crate::http::Problem;
 
@@ -96,7 +96,7 @@ impl From<DeveloperRecord> for DetailBody {
 pub(in crate::api) async fn list_developers(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<DeveloperBody>>, Problem> {
+) -> Result<AboutPeople<Page<DeveloperBody>>, Problem> {
     let filter = DeveloperFilter {
         status: parameters.status()?,
     };
@@ -109,7 +109,12 @@ pub(in crate::api) async fn list_developers(
         let people = people(&api, rows).await?;
         let position = |(row, _): &(Developer, Option<Subject>)| by_id(row);
         let render = |(row, subject)| DeveloperBody::new(&row, subject);
-        return Ok(Json(pager.page(people, shown(&page), position, render)));
+        return Ok(AboutPeople(pager.page(
+            people,
+            shown(&page),
+            position,
+            render,
+        )));
     };
     let page = parameters.list_page(|[portal, id, address]: [String; 3]| {
         Ok((part(&portal)?, unfolded(&address)?, part(&id)?))
@@ -129,7 +134,12 @@ pub(in crate::api) async fn list_developers(
         format!("{} {}", by_id(row), folded(&address))
     };
     let render = |(row, subject)| DeveloperBody::new(&row, subject);
-    Ok(Json(pager.page(people, shown(&page), position, render)))
+    Ok(AboutPeople(pager.page(
+        people,
+        shown(&page),
+        position,
+        render,
+    )))
 }
 
 /// An address as a part of a cursor: it may hold blanks.
@@ -181,7 +191,7 @@ pub(in crate::api) async fn get_developer(
     State(api): State<Api>,
     Path(id): Path<String>,
     mut parameters: Parameters,
-) -> Result<Json<One<DetailBody>>, Problem> {
+) -> Result<AboutPeople<One<DetailBody>>, Problem> {
     let portal: Option<Uuid> = parameters.id("portal_id")?;
     parameters.finish()?;
     let id: Uuid = path_id(&id, "a developer")?;
@@ -200,7 +210,7 @@ pub(in crate::api) async fn get_developer(
     }
     let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no developer with this id");
     let record = found.pop().ok_or_else(missing)?;
-    Ok(Json(One {
+    Ok(AboutPeople(One {
         data: record.into(),
     }))
 }

@@ -1,6 +1,5 @@
 //! `/api/v1/directory/memberships`.
 
-use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,6 +9,7 @@ use crate::api::Api;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Paging, Parameters, journal_problem, part};
+use crate::api::reads::AboutPeople;
 use crate::directory::{Membership, MembershipFilter};
 use crate::http::Problem;
 
@@ -45,7 +45,7 @@ pub(in crate::api) struct MembershipBody {
 pub(in crate::api) async fn list_memberships(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<MembershipBody>>, Problem> {
+) -> Result<AboutPeople<Page<MembershipBody>>, Problem> {
     let filter = MembershipFilter {
         team_id: parameters.id("team_id")?,
         developer_id: parameters.id("developer_id")?,
@@ -70,5 +70,10 @@ pub(in crate::api) async fn list_memberships(
         person: people.get(&key(&row)).cloned().into(),
         seen: row.seen.into(),
     };
-    Ok(Json(pager.page(rows, shown(&page), position, render)))
+    Ok(AboutPeople(pager.page(
+        rows,
+        shown(&page),
+        position,
+        render,
+    )))
 }

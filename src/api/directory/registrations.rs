@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,6 +12,7 @@ use crate::api::Api;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused, StatusName};
 use crate::api::page::{Page, Paging, Parameters, journal_problem};
+use crate::api::reads::AboutPeople;
 use crate::directory::{Owner, Registration, RegistrationFilter, Subject};
 use crate::http::Problem;
 
@@ -120,7 +120,7 @@ fn application(row: &Registration) -> (Uuid, Uuid) {
 pub(in crate::api) async fn list_registrations(
     State(api): State<Api>,
     mut parameters: Parameters,
-) -> Result<Json<Page<RegistrationBody>>, Problem> {
+) -> Result<AboutPeople<Page<RegistrationBody>>, Problem> {
     let filter = RegistrationFilter {
         status: parameters.status()?,
         application_id: parameters.id("application_id")?,
@@ -132,7 +132,10 @@ pub(in crate::api) async fn list_registrations(
     let rows = rows.map_err(|error| journal_problem(&error))?;
     let askers = Askers::of(&api, &rows).await?;
     let position = |row: &Registration| format!("{} {}", row.portal_id, row.id);
-    Ok(Json(pager.page(rows, shown(&page), position, |row| {
-        askers.render(row)
-    })))
+    Ok(AboutPeople(pager.page(
+        rows,
+        shown(&page),
+        position,
+        |row| askers.render(row),
+    )))
 }

@@ -86,7 +86,7 @@ fn event_word(word: &str) -> (ObjectBuilder, &'static str) {
         "name" => (text(), "Only those of this name"),
         "kind" => (
             text().enum_values(Some(Kind::ALL.map(Kind::as_str))),
-            "Only those of this kind",
+            "Only those of this kind; without it all but `read`, which tells who looked",
         ),
         "outcome" => (
             text().enum_values(Some(Outcome::ALL.map(Outcome::as_str))),

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::act::{Action, Intervened, Person, Queue, Verb};
 use crate::api::{self, render};
-use crate::cli::actions::person::PersonArgs;
 use crate::cli::actions::{FilterArgs, matching, print, told};
+use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, Reader};
 use crate::config::Environment;

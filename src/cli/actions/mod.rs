@@ -1,7 +1,6 @@
 //! `usher actions`: what was decided and done, and what people do about it.
 
 mod by_hand;
-mod person;
 mod vetoes;
 
 use std::process::ExitCode;

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use crate::act::Veto;
-use crate::cli::actions::person::PersonArgs;
 use crate::cli::listing::{Listing, PAGE};
+use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader};
 use crate::config::Environment;

@@ -278,6 +278,7 @@ impl Furniture {
             queue: app.actions().clone(),
             published: app.published(),
             clock: Clock::system(),
+            began: Clock::system().now(),
             stored_before,
         });
         Ok(Self {

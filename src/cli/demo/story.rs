@@ -44,6 +44,8 @@ pub(super) struct Parts {
     pub(super) queue: Queue,
     pub(super) published: Published,
     pub(super) clock: Clock,
+    /// When the demo began.
+    pub(super) began: DateTime<Utc>,
     /// The events that were stored before this run.
     pub(super) stored_before: i64,
 }
@@ -181,7 +183,9 @@ impl Story {
             ..ActionFilter::default()
         };
         let mut actions = self.parts.queue.list(&filter, None, 1_000).await?;
-        actions.retain(|action| !self.told.contains(&action.id));
+        // What was done in the weeks before is no news.
+        let began = self.parts.began;
+        actions.retain(|action| action.updated_at >= began && !self.told.contains(&action.id));
         // Told in the order they were done.
         actions.sort_by_key(|action| action.updated_at);
         for action in actions {

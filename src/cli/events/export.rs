@@ -10,15 +10,16 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::api::format::Format;
+use crate::api::lines::Lines;
 use crate::cli::events::event_id;
 use crate::cli::events::filter::{FilterArgs, unread};
 use crate::cli::meter::Meter;
-use crate::cli::record::{Record, or_stopped};
+use crate::cli::record::{Record, Shown, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::event::EventId;
-use crate::journal::{EventFilter, Export, Journal, StoredEvent};
+use crate::journal::{EventFilter, Export, Journal};
 
 /// Arguments of `usher events export`.
 #[derive(Debug, Args)]
@@ -43,11 +44,18 @@ pub(super) async fn run(args: ExportArgs, environment: &Environment) -> Result<E
         return Err(CliError::Usage("--json: csv is no JSON".to_owned()));
     }
     let filter = args.filter.read(Clock::system().now())?;
-    let record = Record::open(&args.common, environment).await?;
+    let mut record = Record::open(&args.common, environment).await?;
+    let shown = record.look("events.export", filter.told());
     let mut sink = Sink::open(args.out.as_deref())?;
     let mut last = args.after;
     let journal = record.journal().clone();
-    let work = export(journal, &filter, args.format, &mut last, &mut sink);
+    let work = export(
+        journal,
+        &filter,
+        args.format,
+        &mut last,
+        (&mut sink, &shown),
+    );
     let done = record.finish(work).await.and_then(or_stopped);
     Output::end_meter();
     if done.is_err()
@@ -72,22 +80,23 @@ async fn export(
     filter: &EventFilter,
     format: Format,
     last: &mut Option<EventId>,
-    sink: &mut Sink,
+    (sink, shown): (&mut Sink, &Shown),
 ) -> Result<u64, CliError> {
     let export = Export::begin(journal, filter.clone(), *last).await;
-    let mut export = export.map_err(unread)?;
+    let mut lines = Lines::of(export.map_err(unread)?, format);
     let mut told = Meter::new("exported");
     let mut events: u64 = 0;
     if sink.write(&format.head())? == Reader::Gone {
         return Ok(events);
     }
-    while let Some(found) = export.next().await.map_err(unread)? {
-        if sink.write(&format.lines(&found))? == Reader::Gone {
+    while let Some(piece) = lines.next().await.map_err(unread)? {
+        shown.add(piece.events);
+        if sink.write(&piece.bytes)? == Reader::Gone {
             return Ok(events);
         }
-        *last = found.last().map(|event: &StoredEvent| event.id).or(*last);
-        events += u64::try_from(found.len()).unwrap_or(u64::MAX);
-        told.tell(events, export.progress());
+        *last = piece.last.or(*last);
+        events += u64::try_from(piece.events).unwrap_or(u64::MAX);
+        told.tell(events, lines.export().progress());
     }
     sink.write(format.end())?;
     sink.end()?;

@@ -3,6 +3,7 @@
 use crate::cli::events::filter::unread;
 use crate::cli::events::{HEADING, put};
 use crate::cli::listing::{Listing, PAGE};
+use crate::cli::record::Shown;
 use crate::cli::{CliError, Output, Reader};
 use crate::journal::{EventFilter, Follow, Journal, StoredEvent};
 
@@ -12,11 +13,13 @@ pub(super) async fn follow(
     filter: EventFilter,
     limit: u32,
     output: Output,
+    shown: Shown,
 ) -> Result<(), CliError> {
     let follow = Follow::from_now(journal.clone(), filter.clone()).await;
     let mut follow = follow.map_err(unread)?;
     let newest = journal.search_page(&filter, None, i64::from(limit).min(PAGE));
     let newest = newest.await.map_err(unread)?;
+    shown.add(newest.events.len());
     let mut listing = Listing::new(HEADING, output);
     let printed = print(newest.events.iter().rev(), &mut listing)?;
     if printed == Reader::Gone || listing.end()? == Reader::Gone {
@@ -35,6 +38,7 @@ pub(super) async fn follow(
             tokio::time::sleep(Follow::EVERY).await;
             continue;
         }
+        shown.add(events.len());
         let printed = print(events.iter(), &mut listing)?;
         if printed == Reader::Gone || listing.go_on()? == Reader::Gone {
             return Ok(());

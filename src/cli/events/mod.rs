@@ -101,7 +101,8 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
         return self::tail(tail, environment).await;
     }
     let filter = args.filter.read(Clock::system().now())?;
-    let record = Record::open(&args.common, environment).await?;
+    let mut record = Record::open(&args.common, environment).await?;
+    let shown = record.look("events", filter.told());
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     let mut after: Option<Position> = None;
@@ -110,6 +111,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
         let found = journal.search_page(&filter, after, limit).await;
         let found = found.map_err(unread)?;
         after = found.next;
+        shown.add(found.events.len());
         if let Some(after) = after
             && told.elapsed() >= REMIND_EVERY
         {
@@ -133,24 +135,26 @@ async fn tail(args: TailArgs, environment: &Environment) -> Result<ExitCode, Cli
         let error = "--to: what comes in has no end".to_owned();
         return Err(CliError::Usage(error));
     }
-    let record = Record::open(&args.common, environment).await?;
+    let mut record = Record::open(&args.common, environment).await?;
+    let shown = record.look("events.tail", filter.told());
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
-    let follow = follow::follow(journal, filter, args.limit, output);
+    let follow = follow::follow(journal, filter, args.limit, output, shown);
     // Whoever follows ends it by a signal: that is no failure.
     record.finish(follow).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, CliError> {
-    let record = Record::open(&args.common, environment).await?;
+    let mut record = Record::open(&args.common, environment).await?;
+    let shown = record.look("events", [("id", args.id.to_string())]);
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     let found = async {
-        Ok(journal
-            .event(args.id)
-            .await
-            .context("could not read events")?)
+        let found = journal.event(args.id).await;
+        let found = found.context("could not read events")?;
+        shown.add(usize::from(found.is_some()));
+        Ok(found)
     };
     let found = or_stopped(record.finish(found).await?)?;
     let event = found.ok_or_else(|| anyhow!("there is no event with this id"))?;

@@ -158,7 +158,7 @@ fn foreign_keys(name: &str) -> &'static [&'static str] {
         Kind::Access => &["success", "granted", "action"],
         Kind::Authentication => &["granted", "action", "act", "status"],
         Kind::Authorization => &["success", "act", "status"],
-        Kind::Observation | Kind::Action | Kind::Custom | Kind::Unknown => &[],
+        Kind::Observation | Kind::Action | Kind::Custom | Kind::Read | Kind::Unknown => &[],
     }
 }
 

@@ -12,8 +12,8 @@ use crate::journal::search::{
 };
 use crate::journal::{Journal, JournalError, StoredEvent};
 
-/// Events in one page.
-const EVENTS: i64 = 500;
+/// Events in one page: planning a statement takes as long as reading some hundred rows.
+const EVENTS: i64 = 2_000;
 /// A page that the database has no time for is asked for again for so long, so often.
 const PATIENCE: Duration = Duration::from_mins(1);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);

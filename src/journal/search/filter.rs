@@ -22,7 +22,7 @@ pub struct EventFilter {
     pub person: Option<String>,
     /// Member `name`.
     pub name: Option<String>,
-    /// Kind, by its word.
+    /// Kind, by its word; without it all but what tells who looked, else looking would fill what is looked at.
     pub kind: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,

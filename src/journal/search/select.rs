@@ -210,6 +210,9 @@ impl<'a> Aim<'a> {
                 query.push_bind(value.clone());
             }
         }
+        if filter.kind.is_none() {
+            query.push(" AND e.kind <> 'read'");
+        }
         if let (Some(people), Some(_)) = (self.people, &filter.batches) {
             query.push(" AND e.principal_id = ANY(");
             query.push_bind(people.to_vec()).push(")");

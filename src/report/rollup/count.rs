@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, Journal, JournalError, Kept, Transaction, is_kept};
+use crate::report::rollup::weeks;
 
 /// A day may hold very many events.
 const DAY_WITHIN: Duration = Duration::from_mins(5);
@@ -45,6 +46,7 @@ pub(super) async fn add(
     batches: &[Uuid],
     window: Window,
 ) -> Result<(), JournalError> {
+    weeks::spoil(&mut *tx, window).await?;
     count(tx, window, Some(batches)).await.map(drop)
 }
 
@@ -97,6 +99,22 @@ pub(super) async fn begin(journal: &Journal) -> Result<Transaction<'static>, Jou
     Ok(journal.pool().begin_within(ANSWER_WITHIN).await?)
 }
 
+/// Gives the statements of a transaction as much time as a day may take.
+pub(super) async fn take_time(tx: &mut Connection) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        SELECT
+            set_config('statement_timeout', $1, true) AS within,
+            -- What a day holds is put in order in memory; one at a time counts.
+            set_config('work_mem', '64MB', true) AS memory
+        ",
+        DAY_WITHIN.as_millis().to_string(),
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(())
+}
+
 /// Counts a day anew; answers how many events it holds. What is counted of events that retention took stays. None, and then
 /// the transaction is to be rolled back, where the month is just being dropped, or comes back.
 pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<Option<i64>, JournalError> {
@@ -105,18 +123,11 @@ pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<Option<i
         Kept::No => return Ok(Some(0)),
         Kept::Unsure => return Ok(None),
     }
-    sqlx::query_scalar!(
-        "SELECT set_config('statement_timeout', $1, true)",
-        DAY_WITHIN.as_millis().to_string(),
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    take_time(&mut *tx).await?;
+    weeks::spoil(&mut *tx, window).await?;
     sqlx::query!(
         r"
-        WITH principals AS (
-            DELETE FROM report_principals
-            WHERE since >= $1 AND since < $2
-        ), none AS (
+        WITH none AS (
             DELETE FROM report_hours
             WHERE hour >= $1 AND hour < $2 AND kept = 0
         )

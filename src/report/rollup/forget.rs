@@ -11,8 +11,17 @@ pub async fn forget(journal: &Journal, developer: Uuid) -> Result<u64, JournalEr
     let mut tx = count::begin(journal).await?;
     // Whoever counts at this moment may not have seen that they are forgotten.
     count_alone(&mut tx).await?;
+    // No index finds all that somebody did.
+    count::take_time(&mut tx).await?;
     let done = sqlx::query!(
-        "DELETE FROM report_principals WHERE principal_id = $1",
+        r"
+        WITH failures AS (
+            DELETE FROM report_failures
+            WHERE principal_id = $1
+        )
+        DELETE FROM report_principals
+        WHERE principal_id = $1
+        ",
         developer.to_string(),
     )
     .execute(&mut *tx)

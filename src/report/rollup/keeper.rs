@@ -14,6 +14,7 @@ use crate::journal::{Journal, JournalError, Owed, ReaderName, finish_in, try_cou
 use crate::lifecycle::pause;
 use crate::report::rollup::count::{self, Step, Window};
 use crate::report::rollup::rebuild::Rebuild;
+use crate::report::rollup::weeks;
 
 /// The part of `/readyz`.
 const PART: &str = "report";
@@ -113,7 +114,7 @@ impl Keeper {
         }
     }
 
-    /// Does the next thing there is to do: what is owed first, then days that changed, then the past.
+    /// Does the next thing there is to do: what is owed first, then days that changed, then the past, then weeks.
     async fn step(&self) -> Result<Step, JournalError> {
         let added = self.add().await?;
         if added != Step::Nothing {
@@ -123,7 +124,11 @@ impl Keeper {
         if counted != Step::Nothing {
             return Ok(counted);
         }
-        Rebuild::unfinished(&self.journal).turn().await
+        let rebuilt = Rebuild::unfinished(&self.journal).turn().await?;
+        if rebuilt != Step::Nothing {
+            return Ok(rebuilt);
+        }
+        weeks::turn(&self.journal).await
     }
 
     /// Adds the next batches, and strikes them off.

@@ -8,6 +8,7 @@ mod count;
 mod forget;
 mod keeper;
 mod rebuild;
+mod weeks;
 
 pub use forget::forget;
 pub use keeper::Keeper;

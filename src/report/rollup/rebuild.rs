@@ -6,13 +6,14 @@ use tracing::info;
 
 use crate::journal::{Connection, Journal, JournalError, ReaderName, count_alone, try_count_alone};
 use crate::report::rollup::count::{self, Step, Window};
+use crate::report::rollup::weeks;
 
 /// How far a rebuild came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Days before this one are counted; none once all are.
     pub to: Option<DateTime<Utc>>,
-    /// Events counted by this process.
+    /// Events counted by this process; at the end all that are counted, whoever counted them.
     pub events: i64,
 }
 
@@ -61,8 +62,17 @@ impl Rebuild {
             .fetch_optional(&mut *tx)
             .await?;
         tx.commit().await?;
+        let to = to.flatten();
+        if to.is_none() {
+            self.events = sqlx::query_scalar!(
+                r#"SELECT COALESCE(sum(events - kept), 0)::bigint AS "events!" FROM report_hours"#
+            )
+            .fetch_one(self.journal.pool())
+            .await?;
+            while weeks::turn(&self.journal).await? == Step::Done {}
+        }
         Ok(Rebuilt {
-            to: to.flatten(),
+            to,
             events: self.events,
         })
     }

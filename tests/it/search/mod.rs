@@ -3,6 +3,8 @@
 
 mod exports;
 mod pages;
+mod reads;
+mod replica;
 mod tails;
 mod words;
 

@@ -13,6 +13,7 @@ pub mod pgbouncer;
 pub mod process;
 pub mod receiver;
 pub mod record;
+pub mod replica;
 pub mod scene;
 pub mod sender;
 pub mod signer;

@@ -257,10 +257,6 @@ fn entry((at, who, outcome, src): LogIn) -> Map<String, Value> {
         ),
         ("principal_id".to_owned(), json!(principal)),
         ("src".to_owned(), json!(src)),
-        (
-            "request".to_owned(),
-            json!("/api/v3/developer/authenticate"),
-        ),
     ])
 }
 
