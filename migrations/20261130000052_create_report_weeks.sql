@@ -1,5 +1,5 @@
--- Weeks whose failed log-ins are summed up in `report_failures`. Whoever changes an hour of a week takes the week out of here, and
--- its sums with it.
+-- Weeks whose failed log-ins are summed up in `report_failures`. Whatever changes an hour of a week takes the week out of here, and its
+-- sums with it: by a trigger, so that an older usher beside this one does so too.
 CREATE TABLE report_weeks (
     week timestamptz PRIMARY KEY,
     summed_at timestamptz NOT NULL DEFAULT now()
@@ -28,3 +28,32 @@ COMMENT ON COLUMN report_failures.failures IS 'How many, without copies';
 COMMENT ON COLUMN report_failures.locked IS 'How many of them of an account that is locked';
 COMMENT ON COLUMN report_failures.first_at IS 'Header time of the first of them';
 COMMENT ON COLUMN report_failures.last_at IS 'Header time of the last of them';
+
+CREATE FUNCTION usher_spoil_weeks() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM report_weeks
+    WHERE week IN (
+        SELECT date_bin('7 days', since, '1970-01-05T00:00:00Z')
+        FROM changed
+        WHERE kind = 'authentication' AND outcome = 'failure'
+    );
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER report_principals_added
+AFTER INSERT ON report_principals
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION usher_spoil_weeks();
+
+CREATE TRIGGER report_principals_changed
+AFTER UPDATE ON report_principals
+REFERENCING NEW TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION usher_spoil_weeks();
+
+CREATE TRIGGER report_principals_removed
+AFTER DELETE ON report_principals
+REFERENCING OLD TABLE AS changed
+FOR EACH STATEMENT EXECUTE FUNCTION usher_spoil_weeks();

@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -27,6 +27,10 @@ const PART: &str = "replica";
 /// Between looks at how far a replica is, and how long one may take.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
+/// A replica that is so far behind is not asked. One of a primary to which nothing is written looks like it, and nobody needs it.
+const MOST_LAG: TimeDelta = TimeDelta::minutes(1);
+/// Looks in a row that got no connection, after which it counts as away.
+const BUSY_LOOKS: u32 = 2;
 /// How often a question is asked at a replica.
 const TRIES: usize = 2;
 
@@ -49,35 +53,53 @@ impl Replica {
     /// Looks how far the replica is that `journal` reads until `stop` fires, and tells `health`.
     pub fn watch(
         journal: Journal,
+        clock: Clock,
         health: Health,
         stop: CancellationToken,
     ) -> (Self, impl Future<Output = ()>) {
         let (tell, seen) = watch::channel(None);
         let task = async move {
-            let mut trouble = None;
+            let mut told = None;
+            let mut busy = 0;
             loop {
                 let look = tokio::time::timeout(LOOK_WITHIN, journal.replayed_to()).await;
                 let look = look.unwrap_or_else(|_| Err(JournalError::busy()));
-                let now = look.as_ref().err().map(JournalError::plain);
-                if now != trouble {
-                    if let Some(why) = &now {
-                        warn!(trouble = why, "the replica is away: the primary answers");
-                    } else {
-                        info!("the replica answers again");
+                let is_busy = look.as_ref().is_err_and(JournalError::is_busy);
+                busy = if is_busy { busy + 1 } else { 0 };
+                // Whoever reads may have all connections for a moment.
+                if busy == 0 || busy >= BUSY_LOOKS || told.is_none() {
+                    let trouble = trouble(&look, clock.now());
+                    let is_well = trouble.is_empty();
+                    tell.send_replace(look.ok().flatten().filter(|_| is_well));
+                    if told.as_ref() != Some(&trouble) {
+                        if is_well {
+                            info!("the replica answers");
+                            health.set(PART, Condition::Ok, "");
+                        } else {
+                            warn!(trouble, "the primary answers for the replica");
+                            health.set(PART, Condition::Degraded, trouble.as_str());
+                        }
+                        told = Some(trouble);
                     }
-                    trouble = now;
                 }
-                match &trouble {
-                    Some(why) => health.set(PART, Condition::Degraded, why.as_str()),
-                    None => health.set(PART, Condition::Ok, ""),
-                }
-                tell.send_replace(look.ok());
                 if pause(LOOK_EVERY, &stop).await {
                     return;
                 }
             }
         };
         (Self(seen), task)
+    }
+}
+
+/// Why the replica is not asked; empty where it is.
+fn trouble(look: &Result<Option<DateTime<Utc>>, JournalError>, now: DateTime<Utc>) -> String {
+    match look {
+        Ok(Some(time)) if now - *time > MOST_LAG => {
+            "it is more than a minute behind, or nothing is written".to_owned()
+        }
+        Ok(Some(_)) => String::new(),
+        Ok(None) => "it has replayed nothing since it started".to_owned(),
+        Err(error) => error.plain(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who looked: an answer with rows about people is noted before it is given, and not given where it cannot be noted.
 
 use axum::Json;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Extension, MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -47,39 +47,59 @@ impl<T: Counted + Serialize> IntoResponse for AboutPeople<T> {
     }
 }
 
-/// What a request reads, before it is known how much that is.
-pub(super) fn read(caller: &Caller, path: &str, query: Option<&str>) -> Read {
-    let parts = path.strip_prefix(ROOT).unwrap_or(path).split('/');
-    let is_id = |part: &&str| part.parse::<Uuid>().is_ok();
-    let (ids, words): (Vec<&str>, Vec<&str>) = parts.partition(is_id);
-    let ids = ids.into_iter().map(|id| ("id".to_owned(), id.to_owned()));
+/// What a request reads, before it is known how much that is: `what` is the path, without ids.
+pub(super) fn read(caller: &Caller, what: String, query: Option<&str>) -> Read {
     let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let query = query.into_owned().filter(|(_, value)| !value.is_empty());
     Read {
-        what: words.join("."),
+        what,
         who: caller.name().to_owned(),
         way: Way::Api,
-        filter: ids.chain(query).collect(),
+        filter: query
+            .into_owned()
+            .filter(|(_, value)| !value.is_empty())
+            .collect(),
         rows: None,
         is_complete: false,
     }
+}
+
+/// The words of a path for the name of an event, and the id in it: as the route has them, however they were written.
+fn words(route: &str, parts: &RawPathParams) -> (String, Option<(String, String)>) {
+    let mut id = None;
+    let mut words = Vec::new();
+    for word in route.strip_prefix(ROOT).unwrap_or(route).split('/') {
+        let name = word
+            .strip_prefix('{')
+            .and_then(|word| word.strip_suffix('}'));
+        let part = name.and_then(|name| parts.iter().find(|(known, _)| *known == name));
+        match part {
+            None => words.push(word),
+            Some(("id", value)) => {
+                let value = value.parse::<Uuid>();
+                id = value.ok().map(|value| ("id".to_owned(), value.to_string()));
+            }
+            Some((_, value)) => words.push(value),
+        }
+    }
+    (words.join("."), id)
 }
 
 /// Notes an answer that says that it has rows about people.
 pub(super) async fn note(
     State(reads): State<Reads>,
     Extension(caller): Extension<Caller>,
+    route: MatchedPath,
+    parts: RawPathParams,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let uri = request.uri().clone();
+    let (what, id) = words(route.as_str(), &parts);
+    let mut read = read(&caller, what, request.uri().query());
+    read.filter.splice(0..0, id);
     let response = next.run(request).await;
     if let Some(&Shown(rows)) = response.extensions().get() {
-        let read = Read {
-            rows: u64::try_from(rows).ok(),
-            is_complete: true,
-            ..read(&caller, uri.path(), uri.query())
-        };
+        read.rows = u64::try_from(rows).ok();
+        read.is_complete = true;
         let noted = reads.note(&read).await;
         noted.map_err(|error| journal_problem(&error))?;
     }

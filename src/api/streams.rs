@@ -114,7 +114,10 @@ pub(super) async fn export_events(
     let place = Place::take(&api.streams.exports, connection)?;
     let export = Export::begin(api.reading.clone(), filter, after).await;
     let export = export.map_err(|error| journal_problem(&error))?;
-    let read = reads::read(&caller, uri.path(), uri.query());
+    let read = reads::read(&caller, "events.export".to_owned(), uri.query());
+    // What cannot be noted when it ends must not begin.
+    let noted = api.reads.check().await;
+    noted.map_err(|error| journal_problem(&error))?;
     let lifecycle = api.streams.lifecycle.clone();
     let exporting = Exporting {
         lines: Lines::of(export, format),
@@ -235,7 +238,7 @@ pub(super) async fn tail_events(
         follow.map_err(|error| journal_problem(&error))?
     };
     // Now, since it may go on for days.
-    let read = reads::read(&caller, uri.path(), uri.query());
+    let read = reads::read(&caller, "events.tail".to_owned(), uri.query());
     let noted = api.reads.note(&read).await;
     noted.map_err(|error| journal_problem(&error))?;
     let tailing = Tailing {

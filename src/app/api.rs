@@ -37,7 +37,8 @@ impl ApiParts<'_> {
         let api = |reading: &Journal| self.api(reading, &streams, &reads);
         let replica = database.replica().map(|reading| {
             let stop = lifecycle.stopping();
-            let (replica, watch) = Replica::watch(reading.clone(), health.clone(), stop);
+            let (replica, watch) =
+                Replica::watch(reading.clone(), self.clock.clone(), health.clone(), stop);
             lifecycle.spawn("replica", watch);
             (replica, api(reading))
         });

@@ -110,11 +110,11 @@ impl JournalError {
         }
     }
 
-    /// Whether it is the server's own affair, so that another server may answer: it is away or has no connection left, or
-    /// cut off what keeps it from catching up with another one.
+    /// Whether it is the server's own affair, so that another server may answer: it is away or has no connection left, lacks
+    /// a table or a right, or cut off what keeps it from catching up with another one.
     pub fn is_of_server(&self) -> bool {
         match self {
-            Self::Repeat(_) => true,
+            Self::Repeat(_) | Self::Unfit { .. } => true,
             Self::Unavailable(error) => {
                 let code = error.as_database_error().and_then(DatabaseError::code);
                 code.is_none_or(|code| code.starts_with("57P"))

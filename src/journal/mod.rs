@@ -138,19 +138,14 @@ impl Journal {
         }
     }
 
-    /// Up to when everything is here that was committed: on a replica what it has replayed, else all.
-    pub async fn replayed_to(&self) -> Result<DateTime<Utc>, JournalError> {
-        let time = sqlx::query_scalar!(
-            r#"
-            SELECT COALESCE(
-                CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END,
-                now()
-            ) AS "time!"
-            "#
+    /// Up to when everything is here that was committed, as far as a replica can tell: none where it has replayed nothing
+    /// since it started.
+    pub async fn replayed_to(&self) -> Result<Option<DateTime<Utc>>, JournalError> {
+        Ok(sqlx::query_scalar!(
+            "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END"
         )
         .fetch_one(&self.pool)
-        .await?;
-        Ok(time)
+        .await?)
     }
 
     /// Makes the partitions that the coming months need, and the ranges on either side.

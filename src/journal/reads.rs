@@ -64,6 +64,12 @@ impl Reads {
         }
     }
 
+    /// Whether one could be kept now.
+    pub async fn check(&self) -> Result<(), JournalError> {
+        let takes_writes = self.journal.ping().await?;
+        takes_writes.then_some(()).ok_or_else(JournalError::busy)
+    }
+
     /// Keeps one. Whoever gives rows waits for this first: what cannot be kept must not be given.
     pub async fn note(&self, read: &Read) -> Result<(), JournalError> {
         let now = self.clock.now();

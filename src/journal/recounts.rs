@@ -80,9 +80,6 @@ pub(super) async fn outlive(
         WITH principals AS (
             DELETE FROM report_principals
             WHERE since >= $1 AND since < $2
-        ), weeks AS (
-            DELETE FROM report_weeks
-            WHERE week > $1::timestamptz - interval '7 days' AND week < $2
         )
         UPDATE report_hours
         SET kept = events

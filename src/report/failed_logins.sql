@@ -6,6 +6,7 @@ WITH span AS (
         LEAST($3, max(since) + interval '1 hour') AS last
     FROM report_principals
     WHERE kind = 'authentication' AND outcome = 'failure'
+    HAVING min(since) IS NOT NULL
 ), weeks AS (
     SELECT
         t.week,

@@ -260,8 +260,9 @@ async fn moment(tx: &mut Connection) -> Result<Moment, JournalError> {
         Moment,
         r#"
         SELECT
-            COALESCE(CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END, now())
-                AS "as_of!",
+            -- A replica that has replayed nothing does not know.
+            CASE WHEN pg_is_in_recovery() THEN COALESCE(pg_last_xact_replay_timestamp(), 'epoch')
+                ELSE now() END AS "as_of!",
             EXISTS (
                 SELECT
                 FROM readers r

@@ -28,6 +28,8 @@
 //! | many slow searches at once | `searches::forty_slow_searches_hold_up_no_delivery`, `searches::who_goes_away_leaves_no_search_behind` |
 //! | a search for what is rare, or far back | `search::pages::what_takes_too_long_is_told_in_parts_that_skip_and_repeat_nothing`, `search::pages::page_1000_is_as_fast_as_the_first` |
 //! | an export that is killed, a tail that breaks | `search::exports::an_export_that_is_killed_lacks_the_last_line_and_goes_on_elsewhere`, `search::tails::what_is_delivered_is_seen_and_after_a_break_what_was_missed` |
+//! | a look that cannot be noted, an export that breaks off | `search::reads::what_cannot_be_noted_is_not_shown`, `search::reads::an_export_is_noted_when_it_ends_and_when_it_breaks_off` |
+//! | a replica that cuts off a question, or is away | `search::replica::what_a_replica_cuts_off_is_asked_once_more_and_then_at_the_primary`, `search::replica::while_a_replica_is_away_the_primary_answers` |
 //! | addresses that are garbage | `search::words::no_text_raises_an_error_or_is_read_as_an_address_that_it_is_not` |
 //! | a pooler before Postgres | `pooler::a_pooler_by_session_makes_no_difference`, `pooler::a_pooler_by_transaction_is_refused_at_the_start` |
 //! | a key served later than its first signature | `late_keys::an_entry_waits_five_minutes_for_its_key`, `late_keys::what_was_set_aside_as_forged_is_released_where_a_later_key_fits`, `door::settles_an_unknown_key_once_it_is_served`, `late_keys::what_was_set_aside_until_its_key_came_is_stored_together` |

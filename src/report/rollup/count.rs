@@ -6,7 +6,6 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Connection, Journal, JournalError, Kept, Transaction, is_kept};
-use crate::report::rollup::weeks;
 
 /// A day may hold very many events.
 const DAY_WITHIN: Duration = Duration::from_mins(5);
@@ -46,7 +45,6 @@ pub(super) async fn add(
     batches: &[Uuid],
     window: Window,
 ) -> Result<(), JournalError> {
-    weeks::spoil(&mut *tx, window).await?;
     count(tx, window, Some(batches)).await.map(drop)
 }
 
@@ -124,7 +122,6 @@ pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<Option<i
         Kept::Unsure => return Ok(None),
     }
     take_time(&mut *tx).await?;
-    weeks::spoil(&mut *tx, window).await?;
     sqlx::query!(
         r"
         WITH none AS (

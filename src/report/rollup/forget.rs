@@ -14,14 +14,7 @@ pub async fn forget(journal: &Journal, developer: Uuid) -> Result<u64, JournalEr
     // No index finds all that somebody did.
     count::take_time(&mut tx).await?;
     let done = sqlx::query!(
-        r"
-        WITH failures AS (
-            DELETE FROM report_failures
-            WHERE principal_id = $1
-        )
-        DELETE FROM report_principals
-        WHERE principal_id = $1
-        ",
+        "DELETE FROM report_principals WHERE principal_id = $1",
         developer.to_string(),
     )
     .execute(&mut *tx)

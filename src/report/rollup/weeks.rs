@@ -1,33 +1,22 @@
 //! Failed log-ins summed up by the week, once it is over. They are counted by the hour, in nearly as many rows as there were, and
-//! a question about months would read all of these. A sum holds until something of its week changes: whoever changes it takes the
-//! week away, and reports read its hours until it is summed up again.
+//! a question about months would read all of these. A sum holds until something of its week changes: a trigger takes the week away
+//! then, and reports read its hours until it is summed up again.
 
 use chrono::{DateTime, Utc};
 
-use crate::journal::{Connection, Journal, JournalError, try_count_alone};
-use crate::report::rollup::count::{Step, Window};
-
-/// Takes away the weeks that `window` touches.
-pub(super) async fn spoil(tx: &mut Connection, window: Window) -> Result<(), JournalError> {
-    sqlx::query!(
-        "DELETE FROM report_weeks WHERE week > $1::timestamptz - interval '7 days' AND week < $2",
-        window.from,
-        window.to,
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
+use crate::journal::{Journal, JournalError, try_count_alone};
+use crate::report::rollup::count::{self, Step};
 
 /// Sums up the newest week that is over and was not summed up, unless somebody else counts.
 pub(super) async fn turn(journal: &Journal) -> Result<Step, JournalError> {
     let Some(week) = next(journal).await? else {
         return Ok(Step::Nothing);
     };
-    let mut tx = journal.pool().begin().await?;
+    let mut tx = count::begin(journal).await?;
     if !try_count_alone(&mut tx).await? {
         return Ok(Step::Taken);
     }
+    count::take_time(&mut tx).await?;
     sqlx::query!(
         r"
         WITH week AS (
@@ -71,6 +60,7 @@ async fn next(journal: &Journal) -> Result<Option<DateTime<Utc>>, JournalError> 
             SELECT GREATEST(min(since), now() - interval '520 weeks') AS first
             FROM report_principals
             WHERE kind = 'authentication' AND outcome = 'failure'
+            HAVING min(since) IS NOT NULL
         ) AS failures
         CROSS JOIN LATERAL generate_series(
             date_bin('7 days', failures.first, '1970-01-05T00:00:00Z'),

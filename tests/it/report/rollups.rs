@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use usher::event::Verdict;
 use usher::http::health::Health;
 use usher::journal::{Journal, MIGRATOR, NewVerdict, ReaderName, Retention};
+use usher::report::Question;
 use usher::report::rollup::{Keeper, Rebuild, forget};
 use uuid::Uuid;
 
@@ -48,12 +49,22 @@ const DIFFERENCES: &str = "
         SELECT
             since, portal_id, principal_id, name, src, outcome, verdict, events, first_at, last_at
         FROM report_principals WHERE kind = 'authentication'
+    ), weeks AS (
+        SELECT
+            w.week, l.portal_id, l.principal_id, l.src, sum(l.events)::bigint AS failures,
+            COALESCE(sum(l.events) FILTER (WHERE l.name = 'AUTHENTICATION_OUTCOME_LOCKED'), 0)::bigint AS locked,
+            min(l.first_at) AS first_at, max(l.last_at) AS last_at
+        FROM report_weeks w
+        JOIN logins l ON l.since >= w.week AND l.since < w.week + interval '7 days'
+        WHERE l.outcome = 'failure' GROUP BY 1, 2, 3, 4
     )
     SELECT
         (SELECT count(*) FROM ((TABLE hours EXCEPT TABLE kept_hours)
             UNION ALL (TABLE kept_hours EXCEPT TABLE hours)) AS a)
         + (SELECT count(*) FROM ((TABLE logins EXCEPT TABLE kept_logins)
-            UNION ALL (TABLE kept_logins EXCEPT TABLE logins)) AS b)";
+            UNION ALL (TABLE kept_logins EXCEPT TABLE logins)) AS b)
+        + (SELECT count(*) FROM ((TABLE weeks EXCEPT TABLE report_failures)
+            UNION ALL (TABLE report_failures EXCEPT TABLE weeks)) AS c)";
 
 const VERDICTS: [Verdict; 5] = [
     Verdict::Verified,
@@ -74,7 +85,7 @@ fn start() -> DateTime<Utc> {
 /// One of so few events that the same come again, with whatever verdict.
 fn entry(rng: &mut StdRng) -> Entry {
     let number: i64 = rng.random_range(0..1_500);
-    let at = start() + TimeDelta::seconds(number * 97);
+    let at = start() + TimeDelta::seconds(number * 800);
     let who = format!("person-{}", number % 7);
     let entry = match number % 5 {
         0 => call(
@@ -169,7 +180,8 @@ async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cu
     task.spawn(keeper.run(stop.clone()));
     eventually("everything is counted", PATIENCE, async || {
         let left = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM recounts)
-            + (SELECT count(*) FROM report_progress WHERE counted_to IS NOT NULL)";
+            + (SELECT count(*) FROM report_progress WHERE counted_to IS NOT NULL)
+            + (SELECT (count(*) = 0)::integer FROM report_weeks)";
         number(&scene.pool, left).await == 0
     })
     .await;
@@ -178,9 +190,41 @@ async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cu
     let events = number(&scene.pool, "SELECT count(*) FROM events").await;
     assert!(events > 500, "{events}");
     assert_eq!(number(&scene.pool, DIFFERENCES).await, 0);
+    for _ in 0..20 {
+        failures_add_up(&scene, &mut luck.rng).await;
+    }
     tell(&format!(
         "{events} events counted, {strengthened} of which came again with a better verdict"
     ));
+}
+
+/// Whatever the window, each failure of its hours is in the report once, be its week summed up or not.
+async fn failures_add_up(scene: &Scene, rng: &mut StdRng) {
+    let mut ends = [0; 2].map(|_| start() + TimeDelta::minutes(rng.random_range(-20_000..20_000)));
+    ends.sort();
+    let [from, to] = ends;
+    let expected: i64 = sqlx::query_scalar(
+        "SELECT COALESCE(sum(events), 0)::bigint
+         FROM report_hours
+         WHERE kind = 'authentication' AND outcome = 'failure'
+            AND hour >= date_bin('1 hour', $1, 'epoch') AND hour < $2",
+    )
+    .bind(from)
+    .bind(to)
+    .fetch_one(&scene.pool)
+    .await
+    .unwrap();
+    let question = Question {
+        from: Some(from),
+        to: Some(to),
+        ..Question::default()
+    };
+    let answer = scene.ask("failed-logins", question).await;
+    let failures = answer
+        .rows
+        .iter()
+        .filter_map(|row| row["failures"].as_i64());
+    assert_eq!(failures.sum::<i64>(), expected, "{from} {to}");
 }
 
 fn seeded(seed: u64) -> StdRng {

@@ -114,6 +114,14 @@ async fn a_look_says_what_was_asked_for_and_holds_no_address() {
     app.rows("/api/v1/directory/developers?email=tony&status=approved")
         .await;
     app.rows("/api/v1/events?name=tony@arsenal.com").await;
+    // However it is written, it is the same that was read.
+    let tony = crate::api::TONY.to_string();
+    let odd = tony.to_uppercase().replacen('0', "%30", 1);
+    let (status, _) = app
+        .get(&format!("/api/v1/directory/developers/{odd}"))
+        .await;
+    assert_eq!(status, 200);
+    app.rows("/api/v1/reports/failed%2Dlogins").await;
     let (status, _) = app.get("/api/v1/events?nothing=1").await;
     assert_eq!(status, 400);
     assert_eq!(
@@ -126,6 +134,8 @@ async fn a_look_says_what_was_asked_for_and_holds_no_address() {
                 1
             ),
             api("read.events", &json!({ "name": "…" }), 0),
+            api("read.directory.developers", &json!({ "id": tony }), 1),
+            api("read.reports.failed-logins", &json!({}), 0),
         ]
     );
     pool.close().await;
