@@ -25,7 +25,7 @@ pub struct ActionDetail {
     /// The action that must end well before this one starts.
     #[schema(required = true)]
     pub waits_for: Option<Uuid>,
-    /// When it is due, while it is planned.
+    /// When it is due, while it is planned; null too where it waits for something else than time.
     #[schema(required = true)]
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Its attempts, oldest first.
@@ -93,7 +93,8 @@ impl Queue {
             r#"
             SELECT
                 signal, spec, facts, waits_for,
-                CASE WHEN state = 'planned' THEN next_attempt_at END AS next_attempt_at
+                -- What waits for something else than time is due never, which no clock here can tell.
+                CASE WHEN state = 'planned' THEN NULLIF(next_attempt_at, 'infinity') END AS next_attempt_at
             FROM actions
             WHERE id = $1
             "#,

@@ -43,6 +43,11 @@ async fn what_is_parked_goes_on_or_is_called_off_with_what_follows(pool: PgPool)
     let parked =
         |states: &BTreeMap<String, ActionState>| states["add_to_team"] == ActionState::Parked;
     stage.work_until(quick(), parked).await;
+    let waiting = stage.queue.detail(second).await.unwrap().unwrap();
+    assert_eq!(
+        waiting.next_attempt_at, None,
+        "it is due when the first is done"
+    );
     let ask = async |id, verb| stage.queue.intervene(id, verb, &ada()).await.unwrap();
     for verb in [Verb::Approve, Verb::Reject, Verb::Retry] {
         let refused = ask(second, verb).await;
