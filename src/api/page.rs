@@ -239,7 +239,7 @@ struct Meta {
     /// Path and query of the next page; null when this is the last one.
     #[schema(required = true)]
     next: Option<String>,
-    /// What was recorded by this time is in it; a replica may lag behind.
+    /// What was recorded by this time is in it, by the clock of usher, or of a replica, which may lag behind.
     #[serde(skip_serializing_if = "Option::is_none")]
     as_of: Option<DateTime<Utc>>,
     /// The command that gives the same, where one does.

@@ -2,7 +2,7 @@
 //! An embedded one is joined where it runs, and started for the command where it does not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, anyhow};
 
@@ -26,16 +26,20 @@ pub(super) struct Record {
 
 /// Counts the rows about people that a command has shown. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shown(Arc<AtomicU64>);
+pub(super) struct Shown {
+    rows: Arc<AtomicU64>,
+    is_cut: Arc<AtomicBool>,
+}
 
 impl Shown {
     pub(super) fn add(&self, rows: usize) {
         let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        self.0.fetch_add(rows, Ordering::Relaxed);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    fn rows(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// Whoever reads went away before the end.
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
     }
 }
 
@@ -121,12 +125,12 @@ impl Record {
         let Some((mut read, shown)) = self.looking.take() else {
             return Ok(());
         };
-        let rows = shown.rows();
+        let rows = shown.rows.load(Ordering::Relaxed);
         if rows == 0 && !is_complete {
             return Ok(());
         }
         read.rows = Some(rows);
-        read.is_complete = is_complete;
+        read.is_complete = is_complete && !shown.is_cut.load(Ordering::Relaxed);
         let reads = Reads::new(self.journal().clone(), self.clock.clone());
         let noted = reads.note(&read).await;
         Ok(noted.context("could not note in the record who looked at it")?)

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -122,6 +123,29 @@ async fn what_the_demo_remembers_is_of_one_piece() {
     let mode = settings.permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "it holds secrets");
     demo.end().await;
+}
+
+#[tokio::test]
+async fn a_demo_that_is_stopped_while_it_remembers_does_not_wait_for_it() {
+    let home = scratch();
+    let child = usher(home.path(), &["demo", "--data-dir", "kept"]).spawn();
+    let child = child.unwrap();
+    // From then on people sign in.
+    let settings = home.path().join("kept/usher.toml");
+    eventually("the past is written", DEADLINE, async || settings.exists()).await;
+    let pid = child.id().unwrap().to_string();
+    let told = Command::new("kill").args(["-INT", &pid]).status().await;
+    assert!(told.unwrap().success());
+    let asked = Instant::now();
+    timeout(DEADLINE, child.wait_with_output())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        asked.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        asked.elapsed()
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use konnect_emulator::Emulator;
 use serde_json::json;
 
 use crate::cli::CliError;
+use crate::cli::demo::history::TEAM;
 use crate::cli::demo::people::PARTNERS;
 use crate::config::{Config, Environment, load};
 
@@ -57,6 +58,11 @@ impl Settings<'_> {
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let written = options
             .open(&path)
+            // It may be there, and readable for others.
+            .and_then(|file| {
+                file.set_permissions(fs::Permissions::from_mode(0o600))
+                    .map(|()| file)
+            })
             .and_then(|mut file| file.write_all(text.as_bytes()));
         let could_not = || format!("could not write {}", path.display());
         written.with_context(could_not)?;
@@ -81,11 +87,11 @@ rules:
   - name: partner-clubs
     on: developer.signed_up
     when: developer.status == "pending" && domain(developer.email) in lists.partners
-    then: [approve_developer, {{add_to_team: Partners}}]
+    then: [approve_developer, {{add_to_team: {TEAM}}}]
     limit_per_hour: 0
   - name: fixtures-api
     on: registration.requested
-    when: registration.api.name == "Fixtures" && developer.teams.exists(t, t.name == "Partners")
+    when: registration.api.name == "Fixtures" && developer.teams.exists(t, t.name == "{TEAM}")
     then: [approve_registration]
     limit_per_hour: 0
 "#,

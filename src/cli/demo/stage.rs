@@ -111,7 +111,9 @@ impl Stage {
             record: String::new(),
         };
         if let Some(history) = history {
-            match history.sign_in(&this.emulator, &journal, portal).await {
+            let stopping = usher.stopping();
+            let signed_in = history.sign_in(&this.emulator, &journal, portal, &stopping);
+            match signed_in.await {
                 Ok(record) => this.record = record + "\n",
                 Err(error) => {
                     this.strike().await;

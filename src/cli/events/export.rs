@@ -87,18 +87,22 @@ async fn export(
     let mut told = Meter::new("exported");
     let mut events: u64 = 0;
     if sink.write(&format.head())? == Reader::Gone {
+        shown.cut();
         return Ok(events);
     }
     while let Some(piece) = lines.next().await.map_err(unread)? {
         shown.add(piece.events);
         if sink.write(&piece.bytes)? == Reader::Gone {
+            shown.cut();
             return Ok(events);
         }
         *last = piece.last.or(*last);
         events += u64::try_from(piece.events).unwrap_or(u64::MAX);
         told.tell(events, lines.export().progress());
     }
-    sink.write(format.end())?;
+    if sink.write(format.end())? == Reader::Gone {
+        shown.cut();
+    }
     sink.end()?;
     Ok(events)
 }

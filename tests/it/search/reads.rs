@@ -266,6 +266,14 @@ async fn the_command_line_notes_the_user_of_the_system() {
     }
     let pool = PgPool::connect(&database.url()).await.unwrap();
     let noted = reads(&pool).await;
+    // Whoever takes only a part was not given all.
+    let closed = std::os::unix::net::UnixStream::pair().unwrap().0;
+    let stdout = std::process::Stdio::from(std::os::fd::OwnedFd::from(closed));
+    let mut cut = usher.command(&["events", "export"]);
+    let mut cut = cut.stdout(stdout).spawn().unwrap();
+    assert!(cut.wait().await.unwrap().success());
+    let cut = reads(&pool).await.pop().unwrap();
+    assert_eq!(cut[2]["complete"], false, "{cut}");
     let who = noted[0][1].clone();
     assert!(who.as_str().is_some_and(|who| !who.is_empty()));
     let at_the_command_line = |name: &str, filter: Value, rows: usize| {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{DeveloperId, PortalId};
 use konnect_emulator::Emulator;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::act::{NewChain, NewStep, Queue, Standing, Target};
@@ -128,6 +129,7 @@ impl History {
         emulator: &Emulator,
         journal: &Journal,
         portal: Uuid,
+        stopping: &CancellationToken,
     ) -> anyhow::Result<String> {
         let entries = people::log_ins(&self.people, self.now);
         let could_not = "could not count the events";
@@ -142,7 +144,11 @@ impl History {
             }
             anyhow::Ok(())
         };
-        let stored = tokio::time::timeout(PATIENCE, stored).await;
+        let stored = tokio::select! {
+            // usher stores nothing any more.
+            () = stopping.cancelled() => bail!("stopped before the past had come in"),
+            stored = tokio::time::timeout(PATIENCE, stored) => stored,
+        };
         stored.context("the log-ins of the last three weeks did not come in")??;
         Ok(format!(
             "in the record: the last three weeks, in which {} people came and tried {} times to sign in",
@@ -200,9 +206,7 @@ impl Scribe<'_> {
             }
         }
     }
-}
 
-impl Scribe<'_> {
     async fn came(&mut self, person: &Newcomer) -> anyhow::Result<()> {
         let status = person.answer.map_or("pending", status);
         let teams: &[&str] = match person.answer {

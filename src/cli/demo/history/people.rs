@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::cli::demo::people::PARTNERS;
 use crate::clock::Ids;
 
 /// How many came.
@@ -19,21 +20,10 @@ const FIRST_NAMES: [&str; 20] = [
     "Liam", "Mara", "Noor", "Otis", "Priya", "Quentin", "Rosa", "Sven", "Tara",
 ];
 const LAST_NAMES: [&str; 3] = ["Ashworth", "Bellamy", "Castillo"];
-/// Where they belong to, the partners first.
-const DOMAINS: [&str; 10] = [
-    "manchestercity.com",
-    "liverpoolfc.com",
-    "arsenal.com",
-    "manchestercity.com",
-    "liverpoolfc.com",
-    "arsenal.com",
-    "manchestercity.com",
-    "gmail.com",
-    "scoutreport.example",
-    "outlook.com",
-];
-/// The first so many of [`DOMAINS`].
-const PARTNERS: usize = 7;
+/// Where the others belong to.
+const OTHERS: [&str; 3] = ["gmail.com", "scoutreport.example", "outlook.com"];
+/// So many of ten are of partners.
+const OF_PARTNERS: usize = 7;
 
 /// Somebody, with what became of them.
 #[derive(Debug)]
@@ -86,8 +76,13 @@ fn newcomer(number: usize, now: DateTime<Utc>, ids: &Ids, dice: &mut StdRng) -> 
         FIRST_NAMES[number % FIRST_NAMES.len()],
         LAST_NAMES[number / FIRST_NAMES.len() % LAST_NAMES.len()],
     );
-    let domain = number * 7 % DOMAINS.len();
-    let is_partner = domain < PARTNERS;
+    let place = number * 7 % 10;
+    let is_partner = place < OF_PARTNERS;
+    let domain = if is_partner {
+        PARTNERS[place % PARTNERS.len()]
+    } else {
+        OTHERS[place - OF_PARTNERS]
+    };
     let came = at_work(now - SPAN + share(SPAN - TimeDelta::hours(30), dice));
     let past = |answer: Answer| (answer.at < now - TimeDelta::minutes(5)).then_some(answer);
     let answer = answered(came, is_partner, dice).and_then(past);
@@ -119,7 +114,7 @@ fn newcomer(number: usize, now: DateTime<Utc>, ids: &Ids, dice: &mut StdRng) -> 
     Newcomer {
         id: ids.next(),
         full_name: format!("{first} {last}"),
-        email: format!("{}.{}@{}", first, last, DOMAINS[domain]).to_lowercase(),
+        email: format!("{first}.{last}@{domain}").to_lowercase(),
         came,
         answer,
         application,
