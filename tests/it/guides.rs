@@ -21,7 +21,7 @@ async fn free_address() -> String {
 
 /// Follows a page with what every guide asks for, and `last` in place of the last of its table.
 async fn follow(page: &str, konnect: &TestKonnect, last: (&str, &str)) {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create_empty().await;
     let own = [
         ("https://eu.api.konghq.com", konnect.url.as_str()),
         ("kpat_YOUR_TOKEN", konnect.emulator.token()),

@@ -31,7 +31,7 @@ async fn konnect() -> TestKonnect {
 
 #[tokio::test]
 async fn a_pipeline_checks_shows_and_does() {
-    let (konnect, database) = (konnect().await, TestDatabase::create().await);
+    let (konnect, database) = (konnect().await, TestDatabase::create_empty().await);
     let own = [
         (KONNECT, konnect.url.as_str()),
         (TOKEN, konnect.emulator.token()),
@@ -45,7 +45,7 @@ async fn a_pipeline_checks_shows_and_does() {
 
 #[tokio::test]
 async fn partners_are_let_in_by_their_domain() {
-    let (konnect, database) = (konnect().await, TestDatabase::create().await);
+    let (konnect, database) = (konnect().await, TestDatabase::create_empty().await);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

@@ -22,7 +22,7 @@ fn behind(pooler: &Pgbouncer, database: &TestDatabase) -> Value {
 
 #[tokio::test]
 async fn a_pooler_by_session_makes_no_difference() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create_empty().await;
     let pooler = Pgbouncer::before(&database, "session").await;
     let mut installation = Installation::new(&behind(&pooler, &database));
     let usher = installation.start().await;
@@ -38,7 +38,7 @@ async fn a_pooler_by_session_makes_no_difference() {
 
 #[tokio::test]
 async fn a_pooler_by_transaction_is_refused_at_the_start() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create_empty().await;
     let pooler = Pgbouncer::before(&database, "transaction").await;
     let mut installation = Installation::new(&behind(&pooler, &database));
     // Also the second time, when statements of the first one lie about.

@@ -75,7 +75,7 @@ async fn what_one_usher_has_begun_another_ends_and_does_nothing_twice() {
         latency_ms: 30,
         ..Fault::default()
     }]);
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create_empty().await;
     let mut settings = settings(&database, &emulator.url());
     settings["konnect"]["token"] = json!(emulator.token());
     settings["rules"] = json!({ "path": "rules.yaml" });

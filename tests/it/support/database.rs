@@ -14,13 +14,22 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes an empty one; usher brings its own schema.
+    /// Makes one, migrated where the server's `template1` is, as `make test` has it; else usher brings its schema.
     pub async fn create() -> Self {
+        Self::create_from("template1").await
+    }
+
+    /// Makes an empty one.
+    pub async fn create_empty() -> Self {
+        Self::create_from("template0").await
+    }
+
+    async fn create_from(template: &str) -> Self {
         let this = Self {
             server: environment::database_url(),
             name: format!("it_{}", Ids::new(Clock::system()).next().simple()),
         };
-        this.administer(&format!("CREATE DATABASE {}", this.name))
+        this.administer(&format!("CREATE DATABASE {} TEMPLATE {template}", this.name))
             .await;
         this
     }
@@ -28,7 +37,7 @@ impl TestDatabase {
     /// Makes an empty one that a role of its own owns, which is no superuser and has the database's
     /// name; where it answers that role.
     pub async fn create_with_owner() -> (Self, String) {
-        let this = Self::create().await;
+        let this = Self::create_empty().await;
         let name = &this.name;
         this.administer(&format!("CREATE ROLE {name} LOGIN PASSWORD '{name}'"))
             .await;

@@ -28,7 +28,7 @@ async fn usher(arguments: &[&str], database: &TestDatabase) -> Output {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn before_its_tables_are_made_the_record_is_away_and_refuses_nothing() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create_empty().await;
     let journal = Journal::open(&database.url()).unwrap();
     let searched = journal.search(&EventFilter::default(), None, 1).await;
     let error = searched.unwrap_err();
@@ -42,7 +42,7 @@ async fn before_its_tables_are_made_the_record_is_away_and_refuses_nothing() {
 
 #[tokio::test]
 async fn instances_that_start_at_once_migrate_once() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create_empty().await;
     let plan = usher(&["migrate", "--plan", "--json"], &database).await;
     assert_eq!(plan.status.code(), Some(3));
     let lines: Vec<Value> = String::from_utf8(plan.stdout)
