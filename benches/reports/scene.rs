@@ -9,7 +9,7 @@ use usher::clock::Clock;
 use usher::journal::{Journal, ReaderName};
 use uuid::Uuid;
 
-use crate::progress;
+use super::measure::progress;
 
 /// Rows of one statement, so that progress shows.
 const ROWS_A_STEP: i64 = 500_000;
@@ -108,6 +108,11 @@ pub(crate) struct Scene {
 /// One of the people.
 pub(crate) fn somebody(number: u128) -> Uuid {
     Uuid::from_u128((1 << 64) + number)
+}
+
+/// One of those whose log-ins all fail: every hundredth.
+pub(super) fn somebody_who_fails() -> Uuid {
+    somebody(46)
 }
 
 impl Scene {

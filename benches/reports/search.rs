@@ -11,23 +11,19 @@ use usher::clock::{Clock, Ids};
 use usher::directory::{DeveloperFilter, Directory, Gone, ListPage};
 use usher::journal::{EventFilter, Export, Position};
 
-use crate::scene::{Scene, somebody};
-use crate::{per_second, progress, timed};
+use super::measure::{Extent, per_second, progress, timed};
+use super::scene::{Scene, somebody_who_fails};
 
 const PAGE: i64 = 100;
-/// Pages before the one that is measured.
-const PAGES: usize = 999;
-/// Rows that are exported.
-const EXPORTED: usize = 1_000_000;
 
-pub(crate) async fn measure(scene: &Scene) -> Result<Value> {
+pub(super) async fn measure(scene: &Scene, extent: Extent) -> Result<Value> {
     let logins = EventFilter {
         kind: Some("authentication".to_owned()),
         outcome: Some("failure".parse()?),
         ..EventFilter::default()
     };
     let filtered = EventFilter {
-        principal_id: Some(somebody(7).to_string()),
+        principal_id: Some(somebody_who_fails().to_string()),
         ..logins.clone()
     };
     let text = EventFilter {
@@ -44,31 +40,32 @@ pub(crate) async fn measure(scene: &Scene) -> Result<Value> {
         let found = scene.journal.search_page(filter, after, PAGE).await?;
         Ok(found.events.len())
     };
-    let deep = deep(scene, &logins).await?;
+    let times = extent.times;
+    let deep = deep(scene, &logins, extent.pages).await?;
     Ok(json!({
-        "filtered": timed(async || page(&filtered, None).await).await?,
-        "page_1000": timed(async || page(&logins, Some(deep)).await).await?,
-        "free_text_in_a_day": timed(async || page(&text, None).await).await?,
-        "events_of_a_person": timed(async || page(&person, None).await).await?,
-        "people_by_email": by_email(scene).await?,
-        "export_rows_per_second": export(scene).await?,
+        "filtered": timed(times, async || page(&filtered, None).await).await?,
+        "page_1000": timed(times, async || page(&logins, Some(deep)).await).await?,
+        "free_text_in_a_day": timed(times, async || page(&text, None).await).await?,
+        "events_of_a_person": timed(times, async || page(&person, None).await).await?,
+        "people_by_email": by_email(scene, times).await?,
+        "export_rows_per_second": export(scene, extent.exported).await?,
     }))
 }
 
-/// Where page 999 ends.
-async fn deep(scene: &Scene, filter: &EventFilter) -> Result<Position> {
+/// Where so many pages end.
+async fn deep(scene: &Scene, filter: &EventFilter, pages: usize) -> Result<Position> {
     let mut after = None;
-    for _ in 0..PAGES {
+    for _ in 0..pages {
         let found = scene.journal.search_page(filter, after, PAGE).await?;
         after = found.next.or(after);
     }
-    after.context("the record has a thousand pages")
+    after.context("the record has more than a page")
 }
 
-async fn by_email(scene: &Scene) -> Result<Value> {
+async fn by_email(scene: &Scene, times: usize) -> Result<Value> {
     let clock = Clock::system();
     let directory = Directory::new(scene.journal.clone(), clock.clone(), Ids::new(clock));
-    timed(async || {
+    timed(times, async || {
         let page = ListPage {
             portal_id: None,
             gone: Gone::default(),
@@ -84,13 +81,13 @@ async fn by_email(scene: &Scene) -> Result<Value> {
 }
 
 /// How fast events leave as NDJSON.
-async fn export(scene: &Scene) -> Result<i64> {
+async fn export(scene: &Scene, exported: usize) -> Result<i64> {
     progress("export");
     let export = Export::begin(scene.journal.clone(), EventFilter::default(), None).await?;
     let mut lines = Lines::of(export, Format::Ndjson);
     let began = Instant::now();
     let (mut rows, mut bytes) = (0, 0);
-    while rows < EXPORTED
+    while rows < exported
         && let Some(piece) = lines.next().await?
     {
         bytes += piece.bytes.len();

@@ -4,5 +4,6 @@ mod answers;
 mod pages;
 mod rollups;
 mod scene;
+mod soon;
 mod ways;
 mod world;

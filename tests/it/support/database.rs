@@ -29,8 +29,11 @@ impl TestDatabase {
             server: environment::database_url(),
             name: format!("it_{}", Ids::new(Clock::system()).next().simple()),
         };
-        this.administer(&format!("CREATE DATABASE {} TEMPLATE {template}", this.name))
-            .await;
+        this.administer(&format!(
+            "CREATE DATABASE {} TEMPLATE {template}",
+            this.name
+        ))
+        .await;
         this
     }
 
