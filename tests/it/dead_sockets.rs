@@ -25,9 +25,10 @@ use crate::support::process::{Installation, Process, deliver, settings};
 use crate::support::record::Record;
 use crate::support::signer::{Entry, Signer};
 
-/// For a minute after the network is there again.
-const GOES_ON: Duration = Duration::from_mins(1);
-const ANSWERED: Duration = Duration::from_secs(10);
+/// Twice as long as a statement may wait for its answer, and what a busy machine adds.
+const GOES_ON: Duration = Duration::from_secs(100);
+/// usher asks a sender to wait after eight seconds; the rest is for a busy machine.
+const ANSWERED: Duration = Duration::from_secs(20);
 const STOPS: Duration = Duration::from_secs(20);
 /// Longer than a lease, shorter than a statement may take; `USHER_TEST_DEAD_FOR` is for a longer look.
 const DEAD_FOR: Duration = Duration::from_secs(15);

@@ -58,8 +58,14 @@ impl Demo {
 }
 
 #[tokio::test]
-async fn the_demo_says_a_command_that_asks_it_for_its_funnel() {
+async fn the_demo_says_a_command_that_asks_it_for_three_weeks_of_one_piece() {
     let demo = Demo::start().await;
+    it_says_a_command_that_shows_its_funnel(&demo).await;
+    what_it_remembers_is_of_one_piece(&demo).await;
+    demo.end().await;
+}
+
+async fn it_says_a_command_that_shows_its_funnel(demo: &Demo) {
     let history = "in the record: the last three weeks, in which 60 people came";
     assert!(demo.told[1].starts_with(history), "{:?}", demo.told);
     let ask = demo.told[2].strip_prefix("ask: ").unwrap();
@@ -90,12 +96,9 @@ async fn the_demo_says_a_command_that_asks_it_for_its_funnel() {
         let (usher, people) = (step["by_usher"].as_i64(), step["by_people"].as_i64());
         assert!(usher > Some(10) && people > Some(1), "{step}");
     }
-    demo.end().await;
 }
 
-#[tokio::test]
-async fn what_the_demo_remembers_is_of_one_piece() {
-    let demo = Demo::start().await;
+async fn what_it_remembers_is_of_one_piece(demo: &Demo) {
     let mut failures = Vec::new();
     eventually("all of it is counted", DEADLINE, async || {
         failures = demo.ask("failed-logins").await;
@@ -122,7 +125,6 @@ async fn what_the_demo_remembers_is_of_one_piece() {
     let settings = fs::metadata(demo.home.path().join("kept/usher.toml")).unwrap();
     let mode = settings.permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "it holds secrets");
-    demo.end().await;
 }
 
 #[tokio::test]

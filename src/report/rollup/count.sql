@@ -56,7 +56,7 @@ WITH seen AS MATERIALIZED (
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 ), former AS (
     -- Counted anew: what is as it was is not written.
-    SELECT *
+    SELECT since, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
     FROM report_principals
     WHERE $3::uuid[] IS NULL AND since >= $1 AND since < $2
 ), gone AS (
@@ -69,28 +69,40 @@ WITH seen AS MATERIALIZED (
             FROM people
             WHERE (
                 people.since, people.portal_id, people.principal_id, people.kind, people.name, people.src,
-                people.outcome, people.verdict
+                people.outcome, people.verdict, people.events, people.first_at, people.last_at
             ) = (
-                counted.since, counted.portal_id, counted.principal_id, counted.kind, counted.name,
-                counted.src, counted.outcome, counted.verdict
+                counted.since, counted.portal_id, counted.principal_id, counted.kind, counted.name, counted.src,
+                counted.outcome, counted.verdict, counted.events, counted.first_at, counted.last_at
             )
         )
-), principals AS (
+    RETURNING 1
+), anew AS (
+    -- Nobody else counts, so that nothing can be in the way, once what differs is gone. To ask for conflicts takes twice as long.
+    INSERT INTO report_principals (
+        since, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
+    )
+    SELECT *
+    FROM (
+        SELECT since, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
+        FROM people
+        EXCEPT ALL
+        SELECT *
+        FROM former
+    ) AS differs
+    WHERE $3::uuid[] IS NULL AND (SELECT count(*) FROM gone) >= 0
+    ORDER BY since, portal_id, principal_id
+), added AS (
     INSERT INTO report_principals AS counted (
         since, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
     )
     SELECT since, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
     FROM people
-    EXCEPT ALL
-    SELECT since, portal_id, principal_id, kind, name, src, outcome, verdict, events, first_at, last_at
-    FROM former
+    WHERE $3::uuid[] IS NOT NULL
     ON CONFLICT (since, portal_id, principal_id, kind, name, src, outcome, verdict) DO UPDATE
     SET
-        events = EXCLUDED.events + CASE WHEN $3::uuid[] IS NULL THEN 0 ELSE counted.events END,
-        first_at = CASE WHEN $3::uuid[] IS NULL THEN EXCLUDED.first_at
-            ELSE LEAST(counted.first_at, EXCLUDED.first_at) END,
-        last_at = CASE WHEN $3::uuid[] IS NULL THEN EXCLUDED.last_at
-            ELSE GREATEST(counted.last_at, EXCLUDED.last_at) END
+        events = counted.events + EXCLUDED.events,
+        first_at = LEAST(counted.first_at, EXCLUDED.first_at),
+        last_at = GREATEST(counted.last_at, EXCLUDED.last_at)
 )
 SELECT count(*) AS "events!"
 FROM seen
