@@ -190,6 +190,7 @@ fn read_variable(key: &str, text: &str) -> Result<Value, String> {
         | "ingest.max_inflated_bytes"
         | "ingest.max_line_bytes"
         | "konnect.requests_per_second"
+        | "rules.limit_per_subject_per_day"
         | "spool.max_bytes" => text
             .parse()
             .map(Value::Integer)
@@ -298,9 +299,11 @@ mod tests {
                 ("USHER_INGEST__AUTHORIZATION", r#"["Bearer a", "Bearer b"]"#),
                 ("USHER_OBSERVE__PENDING_EVERY", "1s"),
                 ("USHER_NOTIFY__ALLOW_PRIVATE", r#"["hooks.corp.example"]"#),
+                ("USHER_RULES__LIMIT_PER_SUBJECT_PER_DAY", "7"),
             ],
         )
         .expect("a configuration");
+        assert_eq!(config.rules.limit_per_subject_per_day, 7);
         assert_eq!(config.ingest.verify, VerifyPolicy::Require);
         assert_eq!(config.konnect.requests_per_second, 9);
         assert_eq!(config.ingest.authorization[1].expose(), "Bearer b");
@@ -358,6 +361,11 @@ mod tests {
                 "",
                 &[("USHER_INGEST__AUTHORIZATION", r#"[""]"#)],
                 "USHER_INGEST__AUTHORIZATION: ingest.authorization: a secret is empty",
+            ),
+            (
+                "[ingest]\npath = \"/docs\"\n",
+                &[],
+                "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api",
             ),
             (
                 "[ingest]\npath = \"/api/v1/events\"\n",

@@ -477,6 +477,7 @@ fn webhook_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
         "/readyz",
         "/metrics",
         "/openapi.json",
+        "/docs",
         "/v1/events",
     ];
     if path.starts_with('/')
