@@ -68,26 +68,27 @@ fn question(name: ReportName, now: DateTime<Utc>) -> Question {
     }
 }
 
-/// What a first page shows.
+/// What a first page shows: events over time, what share is verified, who waits, and the funnel.
 fn overview(now: DateTime<Utc>) -> Vec<(ReportName, Question)> {
-    let since = |days: i64| Question {
+    let activity = |days: i64, by: By| Question {
+        by: Some(by),
+        ..since(now, days)
+    };
+    vec![
+        (ReportName::Activity, activity(1, By::Hour)),
+        (ReportName::Activity, activity(30, By::Day)),
+        (ReportName::Trust, since(now, 30)),
+        (ReportName::Pending, Question::default()),
+        (ReportName::Funnel, since(now, 30)),
+    ]
+}
+
+fn since(now: DateTime<Utc>, days: i64) -> Question {
+    Question {
         from: Some(now - TimeDelta::days(days)),
         to: Some(now),
         ..Question::default()
-    };
-    vec![
-        (
-            ReportName::Activity,
-            Question {
-                by: Some(By::Hour),
-                ..since(1)
-            },
-        ),
-        (ReportName::Trust, since(30)),
-        (ReportName::Pending, Question::default()),
-        (ReportName::FailedLogins, since(1)),
-        (ReportName::Funnel, since(30)),
-    ]
+    }
 }
 
 /// How long the questions take, asked at once as a page does.
