@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::journal::Connection;
 use uuid::Uuid;
 
-use crate::act::end::{Ending, end};
-use crate::act::told::Told;
-use crate::act::{ActionState, Listened, Queue};
+use crate::act::action_event::ActionEvent;
+use crate::act::end::{ActionEnd, end};
+use crate::act::{ActionState, Queue, SignalSubscriptions};
 use crate::journal::JournalError;
 
 /// Actions called off in one transaction.
@@ -72,7 +72,7 @@ impl RuleHolder {
     pub async fn hold(
         &self,
         live: &[LiveRule],
-        rule_set: Option<(&str, &Listened)>,
+        rule_set: Option<(&str, &SignalSubscriptions)>,
     ) -> Result<(), JournalError> {
         let (rules, portals) = columns(live);
         let (signals, max_age) = rule_set
@@ -149,11 +149,13 @@ impl RuleHolder {
             let now = queue.clock.now();
             queue.journal.ensure_partitions([now]).await?;
             let mut tx = queue.pool().begin().await?;
-            let told = cancel(&mut tx, &ids).await?;
-            queue.tell(&mut tx, &told, now).await?;
+            let action_events = cancel(&mut tx, &ids).await?;
+            queue
+                .append_action_events(&mut tx, &action_events, now)
+                .await?;
             tx.commit().await?;
-            queue.told(&told);
-            called_off.count += told.len();
+            queue.announce(&action_events);
+            called_off.count += action_events.len();
         }
         if asked.inherits && !called_off.in_hand {
             self.forget_the_gone().await?;
@@ -227,7 +229,7 @@ pub(super) fn columns(rules: &[LiveRule]) -> (Vec<String>, Vec<Option<Uuid>>) {
         .unzip()
 }
 
-async fn cancel(tx: &mut Connection, ids: &[Uuid]) -> Result<Vec<Told>, JournalError> {
+async fn cancel(tx: &mut Connection, ids: &[Uuid]) -> Result<Vec<ActionEvent>, JournalError> {
     let dead = sqlx::query_scalar!(
         r"
         SELECT id
@@ -249,7 +251,7 @@ async fn cancel(tx: &mut Connection, ids: &[Uuid]) -> Result<Vec<Told>, JournalE
     let why = || "the rule is no longer live".to_owned();
     let dead = dead.into_iter();
     let dead: Vec<_> = dead
-        .map(|id| (id, Ending::new(ActionState::Cancelled, why())))
+        .map(|id| (id, ActionEnd::new(ActionState::Cancelled, why())))
         .collect();
     end(tx, &dead).await
 }

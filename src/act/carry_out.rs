@@ -11,16 +11,16 @@ use tracing::{debug, warn};
 
 use crate::act::calls::{self, Call};
 use crate::act::claim::{Claimed, Note};
-use crate::act::decide::{By, Case};
-use crate::act::deeds::{self, Bench, Doing, Outcome};
-use crate::act::end::Ending;
-use crate::act::gather::Gather;
+use crate::act::decide::{Decider, RecheckCase};
+use crate::act::deeds::{self, Completion, DeedContext, Outcome};
+use crate::act::end::ActionEnd;
+use crate::act::group_commit::GroupCommit;
 use crate::act::judge::judge;
 use crate::act::outcome::{AttemptRecord, Settlement};
-use crate::act::seen::{Seen, Witness};
+use crate::act::read_back::{ReadBack, ReadBackSender};
 use crate::act::trouble::{Remedy, Trouble};
 use crate::act::{ActionState, Target, Worker};
-use crate::directory::Look;
+use crate::directory::Sweep;
 use crate::journal::JournalError;
 use crate::rules::Deed;
 
@@ -33,45 +33,48 @@ const NEWS: Duration = Duration::from_hours(1);
 
 /// What everybody who carries out an action shares: what they note goes to the database together.
 #[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) notes: Gather<Note>,
-    pub(super) endings: Gather<Settlement>,
-    pub(super) witness: Witness,
+pub(super) struct WorkerChannels {
+    pub(super) notes: GroupCommit<Note>,
+    pub(super) endings: GroupCommit<Settlement>,
+    pub(super) read_backs: ReadBackSender,
 }
 
 impl Worker {
     #[tracing::instrument(skip_all, fields(action.id = %claimed.id, deed = claimed.deed.name()))]
     pub(super) async fn work(
         &self,
-        desk: &Desk,
-        (claimed, case): (&Claimed, Option<&Case>),
-        look: Option<Look>,
+        channels: &WorkerChannels,
+        (claimed, case): (&Claimed, Option<&RecheckCase>),
+        sweep: Option<Sweep>,
     ) -> Result<(), Arc<JournalError>> {
         // A notice whose turn has come tells of what was decided.
         let case = case.filter(|_| !matches!(claimed.deed, Deed::Notify { .. }));
         let ended = claimed.vetoed().or_else(|| {
             let case = case?;
-            case.unwanted(claimed, By::AnyRule, self.queue.clock.now())
+            case.unwanted(claimed, Decider::AnyRule, self.queue.clock.now())
                 .or_else(|| case.over_subject_limit(claimed, self.limit_per_subject))
         });
         if let Some(ending) = ended {
             let settlement = Settlement::new(claimed, ending, None);
-            return desk.endings.ask(settlement).await.map(drop);
+            return channels.endings.ask(settlement).await.map(drop);
         }
         if !claimed.is_admitted {
             return Ok(self.queue.wait_for_turn(claimed).await?);
         }
         let started_at = self.queue.clock.now();
-        let seen = Mutex::default();
-        let (result, call) = calls::noting(self.attempt(desk, (claimed, case), &seen)).await;
-        let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let read_back = Mutex::default();
+        let (result, call) =
+            calls::noting(self.attempt(channels, (claimed, case), &read_back)).await;
+        let mut read_back = read_back
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         if matches!(result, Ok(Outcome::Unwanted(..))) {
             // Whoever asks why is to find what was read.
-            seen.keep_teams();
-            self.read_again(claimed, &seen).await;
+            read_back.keep_teams();
+            self.read_again(claimed, &read_back).await;
         }
-        let look = look.filter(|_| !seen.is_empty());
-        let is_known = look.is_some() && shows(claimed, &seen);
+        let sweep = sweep.filter(|_| !read_back.is_empty());
+        let is_known = sweep.is_some() && shows(claimed, &read_back);
         let answered = match result {
             Ok(outcome) => {
                 let wrote = call.is_some_and(Call::is_accepted_write);
@@ -82,65 +85,65 @@ impl Worker {
                     outcome: "ok",
                     detail: None,
                 };
-                self.conclude(desk, claimed, outcome, attempt, is_known)
+                self.conclude(channels, claimed, outcome, attempt, is_known)
                     .await
             }
             Err(trouble) => {
                 let began = (started_at, call);
-                self.answer(desk, claimed, &trouble, began).await
+                self.answer(channels, claimed, &trouble, began).await
             }
         };
-        if let Some(look) = look {
-            desk.witness.tell(look, seen).await;
+        if let Some(sweep) = sweep {
+            channels.read_backs.send(sweep, read_back).await;
         }
         answered
     }
 
     /// Asks for a look at those whose teams an action was not carried out for: it tells what they left.
-    async fn read_again(&self, claimed: &Claimed, seen: &Seen) {
-        let Some((developer, _)) = &seen.teams_of else {
+    async fn read_again(&self, claimed: &Claimed, read_back: &ReadBack) {
+        let Some((developer, _)) = &read_back.teams_of else {
             return;
         };
         let portal = PortalId(claimed.portal_id);
-        if let Err(error) = self.directory.touch(portal, *developer).await {
+        if let Err(error) = self.directory.request_refresh(portal, *developer).await {
             debug!(error = error.chain(), "could not ask for a look");
         }
     }
 
     async fn attempt(
         &self,
-        desk: &Desk,
-        (claimed, case): (&Claimed, Option<&Case>),
-        seen: &Mutex<Seen>,
+        channels: &WorkerChannels,
+        (claimed, case): (&Claimed, Option<&RecheckCase>),
+        read_back: &Mutex<ReadBack>,
     ) -> Result<Outcome, Trouble> {
-        let bench = Bench {
+        let context = DeedContext {
             queue: &self.queue,
             client: &self.client,
             directory: &self.directory,
             notifier: &self.notifier,
             claimed,
-            notes: &desk.notes,
-            seen,
+            notes: &channels.notes,
+            read_back,
             lease: self.timings.lease,
         };
         let work = async {
             if let Some(case) = case
-                && let Some(unwanted) = judge(&bench, case).await?
+                && let Some(unwanted) = judge(&context, case).await?
             {
                 return Ok(unwanted);
             }
-            deeds::carry_out(&bench).await
+            deeds::carry_out(&context).await
         };
         let work = tokio::time::timeout(self.timings.attempt, work);
         tokio::select! {
             outcome = work => outcome.unwrap_or(Err(Trouble::TooSlow)),
-            () = self.hold(claimed) => Err(Trouble::LeaseLost),
+            () = self.block(claimed) => Err(Trouble::LeaseLost),
         }
     }
 
     /// Holds on to the action; completes when it is lost, or may be by this process's own clock:
     /// whoever takes it over must find nobody at it.
-    async fn hold(&self, claimed: &Claimed) {
+    async fn block(&self, claimed: &Claimed) {
         let (lease, every) = (self.timings.lease, self.timings.lease / 3);
         let mut held_since = claimed.since;
         loop {
@@ -162,7 +165,7 @@ impl Worker {
     /// (`is_known`), a look is asked for.
     async fn conclude(
         &self,
-        desk: &Desk,
+        channels: &WorkerChannels,
         claimed: &Claimed,
         outcome: Outcome,
         attempt: AttemptRecord,
@@ -170,35 +173,37 @@ impl Worker {
     ) -> Result<(), Arc<JournalError>> {
         let mut account = None;
         let (state, reason, changed) = match outcome {
-            Outcome::Done(Doing::Written) => (ActionState::Done, None, true),
-            Outcome::Done(Doing::Elsewhere) => (ActionState::Done, None, false),
-            Outcome::Done(Doing::Held(why)) => (ActionState::Done, Some(why), claimed.write_sent),
-            Outcome::Done(Doing::Reported { reason, report }) => {
+            Outcome::Done(Completion::Written) => (ActionState::Done, None, true),
+            Outcome::Done(Completion::Elsewhere) => (ActionState::Done, None, false),
+            Outcome::Done(Completion::AlreadyTrue(why)) => {
+                (ActionState::Done, Some(why), claimed.write_sent)
+            }
+            Outcome::Done(Completion::Reported { reason, report }) => {
                 account = Some(report);
                 (ActionState::Done, reason, true)
             }
             Outcome::Refused(why) => (ActionState::Refused, Some(why), false),
             Outcome::Unwanted(why, facts) => {
-                let ending = Ending::unwanted(why, facts);
+                let ending = ActionEnd::unwanted(why, facts);
                 let settlement = Settlement::new(claimed, ending, Some(attempt));
-                return desk.endings.ask(settlement).await.map(drop);
+                return channels.endings.ask(settlement).await.map(drop);
             }
             Outcome::Parked(why) => (ActionState::Parked, Some(why), false),
             Outcome::Unfinished => return Ok(self.queue.put_back(claimed, Duration::ZERO).await?),
         };
-        let ending = Ending {
+        let ending = ActionEnd {
             state,
             reason,
             report: account,
         };
         let whom = whom_no_list_shows(claimed, ending.report.as_ref());
         let settlement = Settlement::new(claimed, ending, Some(attempt));
-        let is_ours = desk.endings.ask(settlement).await?;
+        let is_ours = channels.endings.ask(settlement).await?;
         // Whoever decided otherwise is not in the directory yet either.
         if is_ours && !is_known && (changed || state == ActionState::Refused) {
             let portal = PortalId(claimed.portal_id);
             match whom {
-                Some(developer) => self.directory.touch(portal, developer).await?,
+                Some(developer) => self.directory.request_refresh(portal, developer).await?,
                 None => self.directory.hint(portal).await?,
             }
         }
@@ -207,7 +212,7 @@ impl Worker {
 
     async fn answer(
         &self,
-        desk: &Desk,
+        channels: &WorkerChannels,
         claimed: &Claimed,
         trouble: &Trouble,
         (started_at, call): (chrono::DateTime<chrono::Utc>, Option<Call>),
@@ -241,13 +246,13 @@ impl Worker {
                     wait_ms = wait.as_millis(),
                     "trying again later"
                 );
-                tell_daily(claimed, wait, class);
+                report_daily(claimed, wait, class);
                 Ok(self.queue.postpone(claimed, (wait, wait), &attempt).await?)
             }
             Remedy::Retry(_) | Remedy::Outlast(_) | Remedy::GiveUp => {
-                let ending = Ending::new(ActionState::Failed, trouble.to_string());
+                let ending = ActionEnd::new(ActionState::Failed, trouble.to_string());
                 let settlement = Settlement::new(claimed, ending, Some(attempt));
-                desk.endings.ask(settlement).await.map(drop)
+                channels.endings.ask(settlement).await.map(drop)
             }
             Remedy::Pause | Remedy::Hold => {
                 let refused = trouble.api().and_then(Call::answered);
@@ -297,7 +302,7 @@ impl Worker {
 }
 
 /// Says once a day what still waits for trouble to be over.
-fn tell_daily(claimed: &Claimed, wait: Duration, class: &str) {
+fn report_daily(claimed: &Claimed, wait: Duration, class: &str) {
     let days = |time: Duration| time.as_secs() / (24 * 60 * 60);
     let so_far = days(claimed.trouble + wait);
     if so_far > days(claimed.trouble) {
@@ -324,13 +329,13 @@ fn refusal(attempt: &AttemptRecord) -> String {
 }
 
 /// Whether what was seen shows all that the deed may have changed.
-fn shows(claimed: &Claimed, seen: &Seen) -> bool {
+fn shows(claimed: &Claimed, read_back: &ReadBack) -> bool {
     match claimed.deed {
-        Deed::ApproveDeveloper | Deed::RejectDeveloper => !seen.developers.is_empty(),
+        Deed::ApproveDeveloper | Deed::RejectDeveloper => !read_back.developers.is_empty(),
         Deed::ApproveRegistration | Deed::RejectRegistration | Deed::RevokeRegistration => {
-            !seen.registrations.is_empty()
+            !read_back.registrations.is_empty()
         }
-        Deed::AddToTeam { .. } => !seen.memberships.is_empty(),
+        Deed::AddToTeam { .. } => !read_back.memberships.is_empty(),
         Deed::RevokeDeveloper
         | Deed::RemoveFromTeam { .. }
         | Deed::InviteDeveloper { .. }

@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::act::ActionState;
-use crate::act::told::{Told, ToldRow};
+use crate::act::action_event::{ActionEvent, ActionEventRow};
 use crate::journal::{Connection, JournalError};
 
 /// How an action ended.
 #[derive(Debug, Clone)]
-pub(super) struct Ending {
+pub(super) struct ActionEnd {
     pub(super) state: ActionState,
     pub(super) reason: Option<String>,
     /// The account of a deed that keeps one.
     pub(super) report: Option<Value>,
 }
 
-impl Ending {
+impl ActionEnd {
     /// An end that needs no more than its reason.
     pub(super) fn new(state: ActionState, reason: String) -> Self {
         Self {
@@ -38,11 +38,11 @@ impl Ending {
 /// Ends actions; returns what there is to tell.
 pub(super) async fn end(
     tx: &mut Connection,
-    ended: &[(Uuid, Ending)],
-) -> Result<Vec<Told>, JournalError> {
+    ended: &[(Uuid, ActionEnd)],
+) -> Result<Vec<ActionEvent>, JournalError> {
     let endings = || ended.iter().map(|(_, ending)| ending);
     sqlx::query_as!(
-        ToldRow,
+        ActionEventRow,
         r#"
         UPDATE actions
         SET

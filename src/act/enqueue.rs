@@ -22,7 +22,7 @@ const MAX_CAUSES: i32 = 50;
 
 /// Whether a rule acts or only watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum EnqueueMode {
     /// Its deeds are done.
     Live,
     /// Its deeds are written down as `shadow` and never done.
@@ -37,7 +37,7 @@ pub struct NewChain {
     /// The rule that decided.
     pub rule: String,
     /// Whether it acts.
-    pub standing: Standing,
+    pub standing: EnqueueMode,
     /// How many of its deeds may start in an hour; 0 means any number.
     pub limit_per_hour: u32,
     /// What becomes of the rest.
@@ -177,8 +177,8 @@ impl Queue {
 impl NewChain {
     fn state(&self) -> ActionState {
         match self.standing {
-            Standing::Live => ActionState::Planned,
-            Standing::Shadow => ActionState::Shadow,
+            EnqueueMode::Live => ActionState::Planned,
+            EnqueueMode::Shadow => ActionState::Shadow,
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::act::end::{Ending, end};
-use crate::act::told::Told;
+use crate::act::action_event::ActionEvent;
+use crate::act::end::{ActionEnd, end};
 use crate::act::{ActionState, Queue};
 use crate::journal::{Connection, JournalError};
 
@@ -18,7 +18,7 @@ impl Queue {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
-        let told = stranded(&mut tx, within).await?;
+        let action_events = stranded(&mut tx, within).await?;
         let left = sqlx::query_scalar!(
             r"
             SELECT before.id
@@ -32,14 +32,15 @@ impl Queue {
         .fetch_all(&mut *tx)
         .await?;
         go_on(&mut tx, &left).await?;
-        if told.is_empty() {
+        if action_events.is_empty() {
             tx.commit().await?;
             return Ok(0);
         }
-        self.tell(&mut tx, &told, now).await?;
+        self.append_action_events(&mut tx, &action_events, now)
+            .await?;
         tx.commit().await?;
-        self.told(&told);
-        Ok(told.len())
+        self.announce(&action_events);
+        Ok(action_events.len())
     }
 }
 
@@ -69,8 +70,8 @@ pub(super) async fn go_on(tx: &mut Connection, done: &[Uuid]) -> Result<(), Jour
 /// Cancels all that waited, directly or not, for the action that ended badly.
 pub(super) async fn cancel_followers(
     tx: &mut Connection,
-    ended: &Told,
-) -> Result<Vec<Told>, JournalError> {
+    ended: &ActionEvent,
+) -> Result<Vec<ActionEvent>, JournalError> {
     let followers = sqlx::query_scalar!(
         r"
         WITH RECURSIVE followers AS (
@@ -97,12 +98,12 @@ pub(super) async fn cancel_followers(
     let why = format!("{} before it was {}", ended.deed, ended.state);
     let followers = followers.into_iter();
     let followers: Vec<_> = followers
-        .map(|id| (id, Ending::new(ActionState::Cancelled, why.clone())))
+        .map(|id| (id, ActionEnd::new(ActionState::Cancelled, why.clone())))
         .collect();
     end(tx, &followers).await
 }
 
-async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<Told>, JournalError> {
+async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<ActionEvent>, JournalError> {
     let stranded = sqlx::query!(
         r#"
         SELECT a.id, format('%s before it was %s', before.deed, before.state) AS "why!"
@@ -119,7 +120,7 @@ async fn stranded(tx: &mut Connection, within: Duration) -> Result<Vec<Told>, Jo
     .await?;
     let stranded = stranded.into_iter();
     let stranded: Vec<_> = stranded
-        .map(|row| (row.id, Ending::new(ActionState::Cancelled, row.why)))
+        .map(|row| (row.id, ActionEnd::new(ActionState::Cancelled, row.why)))
         .collect();
     end(tx, &stranded).await
 }

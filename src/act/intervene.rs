@@ -8,10 +8,10 @@ use crate::journal::Connection;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::act::end::{Ending, end};
+use crate::act::action_event::ActionEvent;
+use crate::act::end::{ActionEnd, end};
 use crate::act::followers::cancel_followers;
 use crate::act::outcome::TRIES;
-use crate::act::told::Told;
 use crate::act::vetoes;
 use crate::act::{ActionState, Queue, Target, UnknownState};
 use crate::journal::JournalError;
@@ -129,7 +129,7 @@ pub enum Intervened {
     Blocked,
 }
 
-struct Standing {
+struct LockedAction {
     state: ActionState,
     deed: String,
     target: Target,
@@ -169,7 +169,7 @@ impl Queue {
         if !verb.starting_states().contains(&standing.state) {
             return Ok(Intervened::WrongState(standing.state));
         }
-        let mut told = Vec::new();
+        let mut action_events = Vec::new();
         let mut successor = None;
         match (verb, answer_to_parking(verb, &standing)) {
             (Verb::Retry, _) if standing.waits_in_vain => return Ok(Intervened::Blocked),
@@ -178,7 +178,8 @@ impl Queue {
                 if standing.state == ActionState::Refused {
                     // A refusal stands in the way of every other action for the same.
                     let reason = by_hand(verb, person);
-                    told.push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
+                    action_events
+                        .push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
                 }
                 successor = self.decide_again(&mut tx, id).await?;
                 if successor.is_none() {
@@ -192,12 +193,13 @@ impl Queue {
                 }
                 vetoes::lift(&mut tx, made, person).await?;
                 successor = Some(made);
-                told.push(end_one(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
+                action_events
+                    .push(end_one(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
             }
             (Verb::Approve, None) if standing.deed == "park" => {
                 // To look was all that was asked, and to release it would only park it again.
                 let reason = format!("{}; nothing was to be done", by_hand(verb, person));
-                told.push(end_one(&mut tx, id, ActionState::Done, &reason).await?);
+                action_events.push(end_one(&mut tx, id, ActionState::Done, &reason).await?);
             }
             (Verb::Approve, None) => {
                 vetoes::lift(&mut tx, id, person).await?;
@@ -205,8 +207,8 @@ impl Queue {
             }
             (Verb::Reject | Verb::Cancel, None) => {
                 let reason = by_hand(verb, person);
-                told.push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
-                told.extend(cancel_followers(&mut tx, &told[0]).await?);
+                action_events.push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
+                action_events.extend(cancel_followers(&mut tx, &action_events[0]).await?);
                 self.veto(&mut tx, id, person).await?;
             }
         }
@@ -224,11 +226,12 @@ impl Queue {
         )
         .execute(&mut *tx)
         .await?;
-        if !told.is_empty() {
-            self.tell(&mut tx, &told, now).await?;
+        if !action_events.is_empty() {
+            self.append_action_events(&mut tx, &action_events, now)
+                .await?;
         }
         tx.commit().await?;
-        self.told(&told);
+        self.announce(&action_events);
         Ok(Intervened::Done(successor.unwrap_or(id)))
     }
 
@@ -281,7 +284,7 @@ impl Queue {
 }
 
 /// What answers a rule that parked the target itself: there the deed was to ask.
-fn answer_to_parking(verb: Verb, standing: &Standing) -> Option<Deed> {
+fn answer_to_parking(verb: Verb, standing: &LockedAction) -> Option<Deed> {
     if standing.deed != "park" {
         return None;
     }
@@ -313,7 +316,7 @@ fn by_hand(verb: Verb, person: &Person) -> String {
 }
 
 /// Locks the action, so that no worker claims it meanwhile.
-async fn lock(tx: &mut Connection, id: Uuid) -> Result<Option<Standing>, JournalError> {
+async fn lock(tx: &mut Connection, id: Uuid) -> Result<Option<LockedAction>, JournalError> {
     let row = sqlx::query!(
         r#"
         SELECT
@@ -334,7 +337,7 @@ async fn lock(tx: &mut Connection, id: Uuid) -> Result<Option<Standing>, Journal
         column,
     };
     row.map(|row| {
-        Ok(Standing {
+        Ok(LockedAction {
             state: row.state.parse().map_err(|_| inconsistent("state"))?,
             deed: row.deed,
             target: Target::from_columns(&row.target_kind, row.target_id, row.application_id)
@@ -372,11 +375,11 @@ async fn end_one(
     id: Uuid,
     state: ActionState,
     reason: &str,
-) -> Result<Told, JournalError> {
-    let ended = end(tx, &[(id, Ending::new(state, reason.to_owned()))]).await?;
+) -> Result<ActionEvent, JournalError> {
+    let ended = end(tx, &[(id, ActionEnd::new(state, reason.to_owned()))]).await?;
     // It is locked, so it is there.
-    let told = ended.into_iter().next();
-    told.ok_or_else(|| sqlx::Error::RowNotFound.into())
+    let action_events = ended.into_iter().next();
+    action_events.ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
 /// How a new action differs from the one that it is made of.

@@ -11,10 +11,10 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::act::claim::Claimed;
-use crate::act::decide::{self, By, Case, Earlier, Finds, Wanted};
-use crate::act::deeds::{Bench, Outcome, status};
-use crate::act::end::Ending;
-use crate::act::seen::Seen;
+use crate::act::decide::{self, Decider, EarlierDeed, GoalState, RecheckCase, Wanted};
+use crate::act::deeds::{DeedContext, Outcome, status};
+use crate::act::end::ActionEnd;
+use crate::act::read_back::ReadBack;
 use crate::act::trouble::Trouble;
 use crate::act::{ActionState, Queue, Target};
 use crate::directory::Directory;
@@ -26,12 +26,12 @@ use crate::rules::{Deed, RuleSet, TeamRef};
 const FRESH_SECONDS: f64 = 2.0;
 
 /// Cases by the ids of their actions; what has none is carried out as it was decided.
-pub(super) type Cases = HashMap<Uuid, Case>;
+pub(super) type Cases = HashMap<Uuid, RecheckCase>;
 
 /// What the queue knows of an action besides its claim.
 struct Past {
     /// What is done for the same signal, before it in the run of its rule or by another one.
-    earlier: Vec<Earlier>,
+    earlier: Vec<EarlierDeed>,
     /// Whether a person let it through: that is a decision of its own.
     let_through: bool,
     /// Writes to the same target within a day, whichever rules asked for them.
@@ -63,7 +63,7 @@ pub(super) async fn cases(
         let ids: Vec<Uuid> = asked.iter().map(|(one, _)| one.id).collect();
         let mut pasts = queue.pasts(&ids).await?;
         let signals = asked.iter().map(|(_, signal)| signal);
-        let excerpt = Arc::new(decide::around(directory, signals).await?);
+        let view = Arc::new(decide::load_related(directory, signals).await?);
         for (one, signal) in asked {
             let Some(past) = pasts.remove(&one.id).filter(|past| !past.let_through) else {
                 continue;
@@ -73,10 +73,10 @@ pub(super) async fn cases(
                 Evidence::Event(event) => Some(event),
                 Evidence::Lost => continue,
             };
-            let case = Case {
+            let case = RecheckCase {
                 signal,
                 evidence,
-                excerpt: Arc::clone(&excerpt),
+                view: Arc::clone(&view),
                 own: one.is_own(),
                 written_today: past.written_today,
                 earlier: past.earlier,
@@ -88,24 +88,29 @@ pub(super) async fn cases(
     Ok(cases)
 }
 
-impl Case {
+impl RecheckCase {
     /// Why the directory alone says no; none where it says yes, or may be behind.
-    pub(super) fn unwanted(&self, claimed: &Claimed, by: By, now: DateTime<Utc>) -> Option<Ending> {
+    pub(super) fn unwanted(
+        &self,
+        claimed: &Claimed,
+        by: Decider,
+        now: DateTime<Utc>,
+    ) -> Option<ActionEnd> {
         if claimed.write_sent || !self.comes_again() {
             return None;
         }
-        let (why, facts) = self.objection(claimed.wanted(), by, &Seen::default(), now)?;
-        Some(Ending::unwanted(why, Some(facts)))
+        let (why, facts) = self.objection(claimed.wanted(), by, &ReadBack::default(), now)?;
+        Some(ActionEnd::unwanted(why, Some(facts)))
     }
 
     /// Why an action is left to a person whose target was written to over and over: two rules may undo each other's
     /// deeds. Whoever is to lose access does so all the same.
-    pub(super) fn over_subject_limit(&self, claimed: &Claimed, limit: u32) -> Option<Ending> {
+    pub(super) fn over_subject_limit(&self, claimed: &Claimed, limit: u32) -> Option<ActionEnd> {
         let is_over = limit > 0 && self.written_today >= i64::from(limit);
         let what = claimed.target.kind();
         (is_over && !claimed.write_sent && !claimed.deed.takes_away()).then(|| {
             let why = format!("over the limit of {limit} deeds per day for one {what}");
-            Ending::new(ActionState::Parked, why)
+            ActionEnd::new(ActionState::Parked, why)
         })
     }
 }
@@ -118,8 +123,8 @@ enum Evidence {
 
 impl Claimed {
     /// Why a person's word ends it.
-    pub(super) fn vetoed(&self) -> Option<Ending> {
-        let why = || Ending::unwanted("somebody said no to it".to_owned(), None);
+    pub(super) fn vetoed(&self) -> Option<ActionEnd> {
+        let why = || ActionEnd::unwanted("somebody said no to it".to_owned(), None);
         self.is_vetoed.then(why)
     }
 
@@ -179,18 +184,21 @@ impl Claimed {
 }
 
 /// Reads by id what the rules go by, and asks them again; none where they still want the deed.
-pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outcome>, Trouble> {
-    let claimed = bench.claimed;
+pub(super) async fn judge(
+    context: &DeedContext<'_>,
+    case: &RecheckCase,
+) -> Result<Option<Outcome>, Trouble> {
+    let claimed = context.claimed;
     let portal = PortalId(claimed.portal_id);
     let found = case.found();
     let mut person = found.developer.map(|known| known.developer.id);
     if let Target::Registration { .. } = claimed.target {
-        status::registration(bench).await?;
+        status::registration(context).await?;
     }
     // Giving an application away, or deleting it, keeps nobody from losing their access.
     let application = case.signal.application_id.map(ApplicationId);
     if let Some(id) = application.filter(|_| !claimed.deed.takes_away()) {
-        let applications = bench.client.applications(portal);
+        let applications = context.client.applications(portal);
         let read = applications.get(id).await;
         let read = read.map_err(Trouble::on_read("application"))?;
         let owner = read.owner.as_ref().map(|owner| owner.id);
@@ -202,18 +210,21 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
         }
         let developer = read.owner.as_ref().and_then(ApplicationOwner::developer);
         person = person.or(developer);
-        bench.saw(|seen| seen.applications.push(read));
+        context.read_back(|read_back| read_back.applications.push(read));
     }
     if let Some(id) = person {
-        read_person(bench, case, id).await?;
+        read_person(context, case, id).await?;
     }
-    let seen = bench.seen.lock().unwrap_or_else(PoisonError::into_inner);
-    if claimed.write_sent && holds(claimed, person, &seen) {
+    let read_back = context
+        .read_back
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if claimed.write_sent && holds(claimed, person, &read_back) {
         // An earlier attempt has done it, which is for the deed itself to say.
         return Ok(None);
     }
     // Unless the rule itself asks how they stand.
-    let read = person.and_then(|person| seen.developer(person));
+    let read = person.and_then(|person| read_back.developer(person));
     let status = read
         .map(|read| read.status.as_str())
         .or_else(|| case.just_made());
@@ -226,24 +237,24 @@ pub(super) async fn judge(bench: &Bench<'_>, case: &Case) -> Result<Option<Outco
     }
     let objection = case.objection(
         claimed.wanted(),
-        By::AnyRule,
-        &seen,
-        bench.queue.clock.now(),
+        Decider::AnyRule,
+        &read_back,
+        context.queue.clock.now(),
     );
     Ok(objection.map(|(why, facts)| Outcome::Unwanted(why, Some(facts))))
 }
 
 /// Whether what was read shows that the goal of a deed holds.
-fn holds(claimed: &Claimed, person: Option<DeveloperId>, seen: &Seen) -> bool {
+fn holds(claimed: &Claimed, person: Option<DeveloperId>, read_back: &ReadBack) -> bool {
     let is_in = |team: &TeamRef| {
-        let teams = person.and_then(|person| seen.teams_of(person))?;
+        let teams = person.and_then(|person| read_back.teams_of(person))?;
         Some(teams.iter().any(|known| team.is(known.id.0, &known.name)))
     };
     let status = match claimed.target {
-        Target::Developer { id } => seen
+        Target::Developer { id } => read_back
             .developer(DeveloperId(id))
             .map(|read| read.status.as_str()),
-        Target::Registration { id, .. } => seen
+        Target::Registration { id, .. } => read_back
             .registration(RegistrationId(id))
             .map(|read| read.status.as_str()),
         _ => None,
@@ -251,21 +262,25 @@ fn holds(claimed: &Claimed, person: Option<DeveloperId>, seen: &Seen) -> bool {
     match &claimed.deed {
         Deed::AddToTeam { team, .. } => is_in(team) == Some(true),
         Deed::RemoveFromTeam { team } => is_in(team) == Some(false),
-        deed => status.is_some_and(|now| decide::of_status(deed, now) == Finds::Goal),
+        deed => status.is_some_and(|now| decide::of_status(deed, now) == GoalState::Goal),
     }
 }
 
 /// Reads somebody's status, and their teams where a rule asks about them or the deed is about one.
-async fn read_person(bench: &Bench<'_>, case: &Case, id: DeveloperId) -> Result<(), Trouble> {
+async fn read_person(
+    context: &DeedContext<'_>,
+    case: &RecheckCase,
+    id: DeveloperId,
+) -> Result<(), Trouble> {
     let about_a_team = matches!(
-        bench.claimed.deed,
+        context.claimed.deed,
         Deed::AddToTeam { .. } | Deed::RemoveFromTeam { .. }
     );
     if about_a_team || case.asks_about_teams() {
-        status::teams(bench, id).await?;
+        status::teams(context, id).await?;
     }
     if case.just_made().is_none() {
-        status::developer(bench, id).await?;
+        status::developer(context, id).await?;
     }
     Ok(())
 }
@@ -298,7 +313,7 @@ impl Queue {
             });
             let Some(spec) = row.spec else { continue };
             match serde_json::from_value(spec) {
-                Ok(deed) => past.earlier.push(Earlier {
+                Ok(deed) => past.earlier.push(EarlierDeed {
                     deed,
                     report: row.report,
                     is_fresh: row.is_fresh,

@@ -3,10 +3,10 @@
 
 use uuid::Uuid;
 
+use crate::act::action_event::ActionEvent;
 use crate::act::call_off::columns;
-use crate::act::end::{Ending, end};
+use crate::act::end::{ActionEnd, end};
 use crate::act::enqueue::on_limit;
-use crate::act::told::Told;
 use crate::act::{ActionState, Kind, LiveRule, Queue};
 use crate::journal::{Connection, JournalError};
 use crate::rules::OnLimit;
@@ -103,21 +103,21 @@ impl Queue {
         let is_full = start(&mut tx, rule, places.free, held).await? == places.free;
         let reason = over_the_limit(places.limit_per_hour);
         let mut parked = Vec::new();
-        let mut told = 0;
+        let mut action_events = 0;
         if is_full && places.parks {
             parked = park(&mut tx, rule, &reason).await?;
-            told = parked.len();
+            action_events = parked.len();
         } else if is_full {
-            told = say_why(&mut tx, rule, &reason).await?;
+            action_events = say_why(&mut tx, rule, &reason).await?;
         }
         if !parked.is_empty() {
-            self.tell(&mut tx, &parked, now).await?;
+            self.append_action_events(&mut tx, &parked, now).await?;
         }
         tx.commit().await?;
         if !parked.is_empty() {
-            self.told(&parked);
+            self.announce(&parked);
         }
-        Ok(i64::try_from(told) == Ok(AT_ONCE))
+        Ok(i64::try_from(action_events) == Ok(AT_ONCE))
     }
 
     /// Has what did not start yet go by these limits, at once; says how many actions that changed. What is
@@ -214,7 +214,7 @@ impl Queue {
 }
 
 /// What a rule has room for.
-struct Places {
+struct FreeSlots {
     free: i64,
     limit_per_hour: i32,
     /// Whether the rest is left to a human.
@@ -222,7 +222,7 @@ struct Places {
 }
 
 /// The places that are free, by the limit of whoever waits for longest; none where nobody waits.
-async fn places(tx: &mut Connection, rule: &str) -> Result<Option<Places>, JournalError> {
+async fn places(tx: &mut Connection, rule: &str) -> Result<Option<FreeSlots>, JournalError> {
     let row = sqlx::query!(
         r#"
         SELECT
@@ -242,7 +242,7 @@ async fn places(tx: &mut Connection, rule: &str) -> Result<Option<Places>, Journ
     )
     .fetch_optional(tx)
     .await?;
-    Ok(row.map(|row| Places {
+    Ok(row.map(|row| FreeSlots {
         free: row.free.max(0),
         limit_per_hour: row.limit_per_hour,
         parks: row.on_limit == "park",
@@ -297,7 +297,11 @@ async fn start(
 }
 
 /// Leaves to a human what waits for its turn in vain.
-async fn park(tx: &mut Connection, rule: &str, reason: &str) -> Result<Vec<Told>, JournalError> {
+async fn park(
+    tx: &mut Connection,
+    rule: &str,
+    reason: &str,
+) -> Result<Vec<ActionEvent>, JournalError> {
     let rest = sqlx::query_scalar!(
         r"
         SELECT id
@@ -314,7 +318,7 @@ async fn park(tx: &mut Connection, rule: &str, reason: &str) -> Result<Vec<Told>
     .await?;
     let rest = rest.into_iter();
     let rest: Vec<_> = rest
-        .map(|id| (id, Ending::new(ActionState::Parked, reason.to_owned())))
+        .map(|id| (id, ActionEnd::new(ActionState::Parked, reason.to_owned())))
         .collect();
     end(tx, &rest).await
 }

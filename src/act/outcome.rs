@@ -9,11 +9,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::act::action_event::{ActionEvent, ActionEventRow};
 use crate::act::calls::Call;
 use crate::act::claim::Claimed;
-use crate::act::end::Ending;
+use crate::act::end::ActionEnd;
 use crate::act::followers::{cancel_followers, go_on};
-use crate::act::told::{Told, ToldRow};
 use crate::act::{ActionState, Queue};
 use crate::journal::{JournalError, Lane, NewBatch, Source, append_in};
 
@@ -38,7 +38,7 @@ pub(super) struct AttemptRecord {
 pub(super) struct Settlement {
     pub(super) id: Uuid,
     pub(super) lease: Uuid,
-    pub(super) ending: Ending,
+    pub(super) ending: ActionEnd,
     pub(super) attempt: Option<AttemptRecord>,
     /// How often it had been asked for by then, where it was not wanted: asked for once more since, it is judged
     /// again.
@@ -46,7 +46,11 @@ pub(super) struct Settlement {
 }
 
 impl Settlement {
-    pub(super) fn new(claimed: &Claimed, ending: Ending, attempt: Option<AttemptRecord>) -> Self {
+    pub(super) fn new(
+        claimed: &Claimed,
+        ending: ActionEnd,
+        attempt: Option<AttemptRecord>,
+    ) -> Self {
         Self {
             id: claimed.id,
             lease: claimed.lease,
@@ -78,8 +82,11 @@ impl Queue {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
-        let mut told = end(&mut tx, settlements).await?;
-        let ended: HashMap<Uuid, i32> = told.iter().map(|told| (told.id, told.attempts)).collect();
+        let mut action_events = end(&mut tx, settlements).await?;
+        let ended: HashMap<Uuid, i32> = action_events
+            .iter()
+            .map(|action_events| (action_events.id, action_events.attempts))
+            .collect();
         let left: Vec<&Settlement> = settlements
             .iter()
             .filter(|settled| !ended.contains_key(&settled.id) && settled.wanted.is_some())
@@ -93,34 +100,41 @@ impl Queue {
             .filter_map(|(number, settled)| Some((number, settled.attempt.as_ref()?)))
             .collect();
         record(&mut tx, &attempts, now).await?;
-        for index in 0..told.len() {
+        for index in 0..action_events.len() {
             if matches!(
-                told[index].state,
+                action_events[index].state,
                 ActionState::Refused | ActionState::Failed | ActionState::Cancelled
             ) {
-                let cancelled = cancel_followers(&mut tx, &told[index]).await?;
-                told.extend(cancelled);
+                let cancelled = cancel_followers(&mut tx, &action_events[index]).await?;
+                action_events.extend(cancelled);
             }
         }
-        let done = told.iter().filter(|told| {
-            told.state == ActionState::Done
-                || (told.state == ActionState::Parked && told.deed == "park")
+        let done = action_events.iter().filter(|action_events| {
+            action_events.state == ActionState::Done
+                || (action_events.state == ActionState::Parked && action_events.deed == "park")
         });
-        go_on(&mut tx, &done.map(|told| told.id).collect::<Vec<_>>()).await?;
-        if !told.is_empty() {
-            self.tell(&mut tx, &told, now).await?;
+        go_on(
+            &mut tx,
+            &done
+                .map(|action_events| action_events.id)
+                .collect::<Vec<_>>(),
+        )
+        .await?;
+        if !action_events.is_empty() {
+            self.append_action_events(&mut tx, &action_events, now)
+                .await?;
         }
         tx.commit().await?;
-        self.told(&told);
+        self.announce(&action_events);
         let is_ours = |settled: &Settlement| ended.contains_key(&settled.id);
         Ok(settlements.iter().map(is_ours).collect())
     }
 
     /// Appends the events to the journal in the same transaction as the change that they tell of.
-    pub(super) async fn tell(
+    pub(super) async fn append_action_events(
         &self,
         tx: &mut Connection,
-        told: &[Told],
+        action_events: &[ActionEvent],
         now: DateTime<Utc>,
     ) -> Result<(), JournalError> {
         let batch = NewBatch {
@@ -130,7 +144,10 @@ impl Queue {
             part_of: None,
             received_at: now,
             requests: Vec::new(),
-            events: told.iter().map(|action| action.event(now)).collect(),
+            events: action_events
+                .iter()
+                .map(|action| action.event(now))
+                .collect(),
             quarantined: Vec::new(),
         };
         append_in(tx, &batch)
@@ -144,8 +161,8 @@ impl Queue {
     }
 
     /// Lets everybody hear of what was committed.
-    pub(super) fn told(&self, told: &[Told]) {
-        for action in told {
+    pub(super) fn announce(&self, action_events: &[ActionEvent]) {
+        for action in action_events {
             action.log();
         }
         self.journal.wake_readers();
@@ -254,10 +271,13 @@ impl Queue {
     }
 }
 
-async fn end(tx: &mut Connection, settlements: &[Settlement]) -> Result<Vec<Told>, JournalError> {
+async fn end(
+    tx: &mut Connection,
+    settlements: &[Settlement],
+) -> Result<Vec<ActionEvent>, JournalError> {
     let endings = || settlements.iter().map(|settled| &settled.ending);
     sqlx::query_as!(
-        ToldRow,
+        ActionEventRow,
         r#"
         UPDATE actions
         SET

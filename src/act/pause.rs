@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::act::refusals::{Kind, News, Probe, Refusals};
+use crate::act::refusals::{Kind, Probe, RefusalChange, Refusals};
 use crate::telemetry::metrics as names;
 
 /// The roles that Konnect's documentation names for a deed; for others it names none.
@@ -99,8 +99,8 @@ impl Pause {
     }
 
     /// The kinds of deeds that wait.
-    pub(super) fn held(&self) -> Vec<Kind> {
-        self.lock().held()
+    pub(super) fn blocked_kinds(&self) -> Vec<Kind> {
+        self.lock().blocked_kinds()
     }
 
     /// The kinds of which one is to be tried now.
@@ -126,10 +126,10 @@ impl Pause {
     }
 
     /// Changes the state, and tells of it where it can be seen.
-    fn change(&self, change: impl FnOnce(&mut Refusals) -> Vec<News>) {
+    fn change(&self, change: impl FnOnce(&mut Refusals) -> Vec<RefusalChange>) {
         let mut refusals = self.lock();
         for news in change(&mut refusals) {
-            tell(&news, self.every);
+            report(&news, self.every);
         }
         let forbidden: Vec<Forbidden> = refusals
             .told()
@@ -159,13 +159,13 @@ fn show(kind: Kind, value: f64) {
     gauge!(names::ACTIONS_FORBIDDEN, "deed" => kind.deed, "portal" => portal).set(value);
 }
 
-fn tell(news: &News, every: Duration) {
+fn report(news: &RefusalChange, every: Duration) {
     match news {
-        News::TokenRefused => {
+        RefusalChange::TokenRefused => {
             error!("konnect refuses the token: all actions wait until it is accepted again");
         }
-        News::TokenAccepted => info!("konnect accepts the token: actions go on"),
-        News::Forbidden(Kind { deed, portal_id }, call) => {
+        RefusalChange::TokenAccepted => info!("konnect accepts the token: actions go on"),
+        RefusalChange::Forbidden(Kind { deed, portal_id }, call) => {
             let role = ROLES.iter().find(|(of, _)| of == deed);
             error!(
                 deed,
@@ -178,7 +178,7 @@ fn tell(news: &News, every: Duration) {
                 every.as_secs()
             );
         }
-        News::Allowed(Kind { deed, portal_id }) => {
+        RefusalChange::Allowed(Kind { deed, portal_id }) => {
             info!(deed, portal.id = %portal_id, "konnect allows {deed} again: these actions go on");
         }
     }

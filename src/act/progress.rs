@@ -13,7 +13,7 @@ use crate::journal::JournalError;
 
 /// The moment from which on a run counts what happened, and what was open then.
 #[derive(Debug, Clone)]
-pub struct Mark {
+pub struct RunStart {
     portals: Vec<Uuid>,
     /// By the database's clock.
     began: DateTime<Utc>,
@@ -22,7 +22,7 @@ pub struct Mark {
 
 /// Where the actions of a run stand.
 #[derive(Debug, Default)]
-pub struct Standings {
+pub struct ActionCounts {
     /// Those that ended and were not told before.
     pub ended: Vec<Action>,
     /// Those that are worked on, or due soon.
@@ -37,7 +37,7 @@ pub struct Standings {
 
 impl Queue {
     /// Begins to count the actions of `portals`: what is open now, and what is decided from now on.
-    pub async fn mark(&self, portals: &[PortalId]) -> Result<Mark, JournalError> {
+    pub async fn mark(&self, portals: &[PortalId]) -> Result<RunStart, JournalError> {
         let portals: Vec<Uuid> = portals.iter().map(|portal| portal.0).collect();
         let began = sqlx::query_scalar!(r#"SELECT now() AS "now!""#)
             .fetch_one(self.pool())
@@ -52,7 +52,7 @@ impl Queue {
         )
         .fetch_all(self.pool())
         .await?;
-        Ok(Mark {
+        Ok(RunStart {
             portals,
             began,
             open,
@@ -63,10 +63,10 @@ impl Queue {
     /// and is added to; deeds of the `forbidden` kinds cannot end soon.
     pub async fn standings(
         &self,
-        mark: &Mark,
+        mark: &RunStart,
         told: &mut BTreeSet<Uuid>,
         forbidden: &[Forbidden],
-    ) -> Result<Standings, JournalError> {
+    ) -> Result<ActionCounts, JournalError> {
         // Asked first: what ends between the two questions is told the next time.
         let mut standings = self.open(mark, forbidden).await?;
         let rows = sqlx::query_as!(
@@ -97,7 +97,11 @@ impl Queue {
         Ok(standings)
     }
 
-    async fn open(&self, mark: &Mark, forbidden: &[Forbidden]) -> Result<Standings, JournalError> {
+    async fn open(
+        &self,
+        mark: &RunStart,
+        forbidden: &[Forbidden],
+    ) -> Result<ActionCounts, JournalError> {
         let rows = sqlx::query!(
             r#"
             SELECT
@@ -117,7 +121,7 @@ impl Queue {
         )
         .fetch_all(self.pool())
         .await?;
-        let mut standings = Standings::default();
+        let mut standings = ActionCounts::default();
         let mut stuck: BTreeSet<Uuid> = BTreeSet::new();
         let mut waiting: BTreeMap<Uuid, Option<Uuid>> = BTreeMap::new();
         for row in rows {

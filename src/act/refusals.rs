@@ -18,7 +18,7 @@ pub struct Kind {
 
 /// What is to be told to whoever runs usher.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum RefusalChange {
     /// The token is refused: everything waits.
     TokenRefused,
     /// The token is accepted again.
@@ -54,7 +54,7 @@ enum Token {
 }
 
 #[derive(Debug)]
-struct Hold {
+struct Block {
     call: String,
     /// When one of them is tried, to see whether it is allowed by now.
     next_try: Instant,
@@ -71,18 +71,18 @@ pub(super) struct Refusals {
     /// That the token is refused was told, and nothing was written since: a token that may read but
     /// not write would else be complained about with every probe.
     is_told: bool,
-    holds: BTreeMap<Kind, Hold>,
+    holds: BTreeMap<Kind, Block>,
 }
 
 impl Refusals {
     /// A call was answered 401.
-    pub(super) fn unauthorized(&mut self) -> Option<News> {
+    pub(super) fn unauthorized(&mut self) -> Option<RefusalChange> {
         // What was forbidden while the token was in doubt says nothing about roles.
         self.holds.retain(|_, hold| hold.is_told);
         let before = std::mem::replace(&mut self.token, Token::Refused);
         let is_new = before != Token::Refused && !self.is_told;
         self.is_told |= is_new;
-        is_new.then_some(News::TokenRefused)
+        is_new.then_some(RefusalChange::TokenRefused)
     }
 
     /// `call` of a deed was answered 403: its kind waits, and `true` asks for a probe right away.
@@ -90,7 +90,7 @@ impl Refusals {
         if self.token == Token::Refused || self.holds.contains_key(&kind) {
             return false;
         }
-        let hold = Hold {
+        let hold = Block {
             call: call.to_owned(),
             next_try,
             tried: None,
@@ -112,7 +112,7 @@ impl Refusals {
         action: Uuid,
         wrote: bool,
         now: Instant,
-    ) -> Option<News> {
+    ) -> Option<RefusalChange> {
         self.is_told &= !wrote;
         let Some(hold) = self.holds.get_mut(&kind) else {
             if let Token::Doubted { others_go_on } = &mut self.token {
@@ -131,11 +131,11 @@ impl Refusals {
         }
         let is_told = hold.is_told;
         self.holds.remove(&kind);
-        is_told.then_some(News::Allowed(kind))
+        is_told.then_some(RefusalChange::Allowed(kind))
     }
 
     /// A probe was answered.
-    pub(super) fn probed(&mut self, probe: Probe, now: Instant) -> Vec<News> {
+    pub(super) fn probed(&mut self, probe: Probe, now: Instant) -> Vec<RefusalChange> {
         match (self.token, probe) {
             (_, Probe::Unauthorized)
             | (
@@ -150,14 +150,14 @@ impl Refusals {
                 for hold in self.holds.values_mut() {
                     hold.next_try = now;
                 }
-                vec![News::TokenAccepted]
+                vec![RefusalChange::TokenAccepted]
             }
             (Token::Doubted { .. }, _) => {
                 self.token = Token::Accepted;
                 let untold = self.holds.iter_mut().filter(|(_, hold)| !hold.is_told);
                 let told = untold.map(|(kind, hold)| {
                     hold.is_told = true;
-                    News::Forbidden(*kind, hold.call.clone())
+                    RefusalChange::Forbidden(*kind, hold.call.clone())
                 });
                 told.collect()
             }
@@ -171,7 +171,7 @@ impl Refusals {
     }
 
     /// The kinds of deeds that wait.
-    pub(super) fn held(&self) -> Vec<Kind> {
+    pub(super) fn blocked_kinds(&self) -> Vec<Kind> {
         self.holds.keys().copied().collect()
     }
 
@@ -209,7 +209,7 @@ mod tests {
     use tokio::time::Instant;
     use uuid::Uuid;
 
-    use super::{Kind, News, Probe, Refusals};
+    use super::{Kind, Probe, RefusalChange, Refusals};
 
     const EVERY: Duration = Duration::from_secs(30);
     const CALL: &str = "POST /v3/portals/{portalId}/teams/{teamId}/developers";
@@ -228,10 +228,13 @@ mod tests {
         let (join, now) = (kind("add_to_team"), Instant::now());
         let mut refusals = Refusals::default();
         assert!(refusals.forbidden(join, CALL, now + EVERY));
-        assert_eq!((refusals.held(), refusals.told()), (vec![join], Vec::new()));
+        assert_eq!(
+            (refusals.blocked_kinds(), refusals.told()),
+            (vec![join], Vec::new())
+        );
         assert_eq!(
             refusals.probed(Probe::Reads, now),
-            [News::Forbidden(join, CALL.to_owned())]
+            [RefusalChange::Forbidden(join, CALL.to_owned())]
         );
         assert_eq!(refusals.told(), [(join, CALL.to_owned())]);
         assert!(!refusals.is_token_refused());
@@ -243,7 +246,7 @@ mod tests {
         // Another success says nothing about this kind.
         assert_eq!(refusals.ended(kind("park"), ONE, true, now), None);
         assert_eq!(refusals.ended(join, ONE, true, now), None);
-        assert_eq!(refusals.held(), [join]);
+        assert_eq!(refusals.blocked_kinds(), [join]);
     }
 
     #[test]
@@ -263,9 +266,9 @@ mod tests {
         refusals.tries(join, TWO, later, EVERY);
         assert_eq!(
             refusals.ended(join, TWO, true, later),
-            Some(News::Allowed(join))
+            Some(RefusalChange::Allowed(join))
         );
-        assert_eq!(refusals.held(), []);
+        assert_eq!(refusals.blocked_kinds(), []);
     }
 
     #[test]
@@ -274,9 +277,9 @@ mod tests {
             let (join, now) = (kind("add_to_team"), Instant::now());
             let mut refusals = Refusals::default();
             refusals.forbidden(join, CALL, now + EVERY);
-            assert_eq!(refusals.probed(probe, now), [News::TokenRefused]);
+            assert_eq!(refusals.probed(probe, now), [RefusalChange::TokenRefused]);
             assert!(refusals.is_token_refused());
-            assert_eq!(refusals.held(), [], "{probe:?}");
+            assert_eq!(refusals.blocked_kinds(), [], "{probe:?}");
             // What was on its way is neither told nor held by itself.
             assert!(!refusals.forbidden(kind("approve_developer"), CALL, now + EVERY));
             assert_eq!(refusals.unauthorized(), None);
@@ -284,7 +287,10 @@ mod tests {
                 assert_eq!(refusals.probed(probe, now), []);
                 assert!(refusals.is_token_refused());
             }
-            assert_eq!(refusals.probed(Probe::Reads, now), [News::TokenAccepted]);
+            assert_eq!(
+                refusals.probed(Probe::Reads, now),
+                [RefusalChange::TokenAccepted]
+            );
             assert!(!refusals.is_token_refused());
         }
     }
@@ -293,15 +299,18 @@ mod tests {
     fn a_token_that_may_read_and_not_write_is_told_once() {
         let (join, now) = (kind("add_to_team"), Instant::now());
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.unauthorized(), Some(News::TokenRefused));
+        assert_eq!(refusals.unauthorized(), Some(RefusalChange::TokenRefused));
         for _ in 0..3 {
-            assert_eq!(refusals.probed(Probe::Reads, now), [News::TokenAccepted]);
+            assert_eq!(
+                refusals.probed(Probe::Reads, now),
+                [RefusalChange::TokenAccepted]
+            );
             assert_eq!(refusals.unauthorized(), None);
             assert!(refusals.is_token_refused());
         }
         refusals.probed(Probe::Reads, now);
         refusals.ended(join, ONE, true, now);
-        assert_eq!(refusals.unauthorized(), Some(News::TokenRefused));
+        assert_eq!(refusals.unauthorized(), Some(RefusalChange::TokenRefused));
     }
 
     #[test]
@@ -315,7 +324,7 @@ mod tests {
         );
         assert_eq!(
             refusals.probed(Probe::Forbidden, now),
-            [News::Forbidden(join, CALL.to_owned())]
+            [RefusalChange::Forbidden(join, CALL.to_owned())]
         );
         assert!(!refusals.is_token_refused());
     }
@@ -327,7 +336,7 @@ mod tests {
         refusals.forbidden(join, CALL, now + EVERY);
         assert_eq!(
             refusals.probed(Probe::Unclear, now),
-            [News::Forbidden(join, CALL.to_owned())]
+            [RefusalChange::Forbidden(join, CALL.to_owned())]
         );
     }
 
@@ -337,10 +346,13 @@ mod tests {
         let mut refusals = Refusals::default();
         refusals.forbidden(join, CALL, now + EVERY);
         refusals.probed(Probe::Reads, now);
-        assert_eq!(refusals.unauthorized(), Some(News::TokenRefused));
-        assert_eq!(refusals.probed(Probe::Reads, now), [News::TokenAccepted]);
+        assert_eq!(refusals.unauthorized(), Some(RefusalChange::TokenRefused));
+        assert_eq!(
+            refusals.probed(Probe::Reads, now),
+            [RefusalChange::TokenAccepted]
+        );
         assert_eq!(refusals.due(now), [join]);
         refusals.forget(join);
-        assert_eq!(refusals.held(), []);
+        assert_eq!(refusals.blocked_kinds(), []);
     }
 }

@@ -14,7 +14,7 @@ const KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// What there is to look at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Matter {
+pub enum WorkSubject {
     /// What an event tells: the kind of the signal, and its key.
     Signal(String, String),
     /// What a developer waits for: facts about them changed.
@@ -29,7 +29,7 @@ pub struct NewWork {
     /// Where.
     pub portal_id: Uuid,
     /// At what.
-    pub matter: Matter,
+    pub subject: WorkSubject,
     /// The event that led here.
     pub cause: Uuid,
 }
@@ -42,7 +42,7 @@ pub struct Work {
     /// Where.
     pub portal_id: Uuid,
     /// At what.
-    pub matter: Matter,
+    pub subject: WorkSubject,
     /// The event that led here last.
     pub cause: Uuid,
     /// How often it could not be judged.
@@ -53,7 +53,7 @@ pub struct Work {
 
 /// Who judges.
 #[derive(Debug, Clone, Copy)]
-pub struct Judge<'a> {
+pub struct JudgingRuleSet<'a> {
     /// The fingerprint of its rules.
     pub rule_set: &'a str,
     /// The portals that it judges about; none means all.
@@ -62,14 +62,14 @@ pub struct Judge<'a> {
 
 /// What a judge takes at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
+pub enum WorkScope {
     /// Signals and developers: quickly judged.
     Single,
     /// Whole portals.
     Portals,
 }
 
-impl Matter {
+impl WorkSubject {
     fn columns(&self) -> (&'static str, String, String) {
         match self {
             Self::Signal(kind, key) => ("signal", kind.clone(), key.clone()),
@@ -101,11 +101,11 @@ struct WorkRow {
 
 impl WorkRow {
     fn work(self, lease: Uuid) -> Result<Work, JournalError> {
-        let matter = Matter::of(&self.matter, self.signal, self.key);
+        let matter = WorkSubject::of(&self.matter, self.signal, self.key);
         Ok(Work {
             id: self.id,
             portal_id: self.portal_id,
-            matter: matter.ok_or(JournalError::Inconsistent {
+            subject: matter.ok_or(JournalError::Inconsistent {
                 table: "work",
                 column: "matter",
             })?,
@@ -119,13 +119,17 @@ impl WorkRow {
 
 impl Queue {
     /// Promises to look, in the caller's transaction. What is promised already is wanted once more.
-    pub async fn promise(&self, tx: &mut Connection, work: &[NewWork]) -> Result<(), JournalError> {
+    pub async fn add_work(
+        &self,
+        tx: &mut Connection,
+        work: &[NewWork],
+    ) -> Result<(), JournalError> {
         let mut rows: Vec<_> = work
             .iter()
             .map(|work| {
                 (
                     work.portal_id,
-                    work.matter.columns(),
+                    work.subject.columns(),
                     work.cause,
                     self.ids.next(),
                 )
@@ -161,8 +165,8 @@ impl Queue {
     /// were made.
     pub async fn claim_work(
         &self,
-        judge: Judge<'_>,
-        share: Share,
+        judge: JudgingRuleSet<'_>,
+        share: WorkScope,
         (hold, at_most): (Duration, i64),
     ) -> Result<Vec<Work>, JournalError> {
         let lease = self.ids.next();
@@ -189,7 +193,7 @@ impl Queue {
             "#,
             judge.rule_set,
             judge.portals,
-            share == Share::Portals,
+            share == WorkScope::Portals,
             at_most,
             lease,
             hold.as_secs_f64(),
@@ -201,7 +205,7 @@ impl Queue {
     }
 
     /// Whether something waits for `judge`, in whosever hands it is.
-    pub async fn owes_work(&self, judge: Judge<'_>) -> Result<bool, JournalError> {
+    pub async fn owes_work(&self, judge: JudgingRuleSet<'_>) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
             SELECT EXISTS (

@@ -15,18 +15,18 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::act::backoff::Backoff;
-use crate::act::carry_out::Desk;
+use crate::act::carry_out::WorkerChannels;
 use crate::act::claim::{Claimed, Kinds, Note};
-use crate::act::gather::{Together, gather};
+use crate::act::group_commit::{CommitTogether, group_commit};
 use crate::act::judge::{Cases, cases};
 use crate::act::notify::Notifier;
 use crate::act::outcome::Settlement;
 use crate::act::pause::{Forbidden, Pause};
+use crate::act::read_back::read_back_channel;
 use crate::act::refusals::Probe;
-use crate::act::seen::testimony;
 use crate::act::{LiveRule, Queue, decide};
 use crate::config::NotifyConfig;
-use crate::directory::{Directory, Look};
+use crate::directory::{Directory, Sweep};
 use crate::journal::JournalError;
 use crate::lifecycle::pause as wait;
 use crate::rules::RuleSet;
@@ -41,7 +41,7 @@ const CALLS_PER_HAND: usize = 8;
 /// The wait after the database did not answer.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// How long a claim waits for a few places more.
-const GATHER_FOR: Duration = Duration::from_millis(10);
+const COLLECT_FOR: Duration = Duration::from_millis(10);
 /// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
 const STRANDED_EVERY: Duration = Duration::from_secs(5);
 /// How long ago what it waits for may have ended.
@@ -77,12 +77,12 @@ impl Default for Timings {
 }
 
 /// Notes together that writes follow.
-struct Noting<'a> {
+struct WriteNotes<'a> {
     queue: &'a Queue,
     lease: Duration,
 }
 
-impl Together for Noting<'_> {
+impl CommitTogether for WriteNotes<'_> {
     type Item = Note;
 
     async fn handle(&self, notes: &[Note]) -> Result<Vec<bool>, JournalError> {
@@ -91,11 +91,11 @@ impl Together for Noting<'_> {
 }
 
 /// Writes down together how actions ended.
-struct Ending<'a> {
+struct Settlements<'a> {
     queue: &'a Queue,
 }
 
-impl Together for Ending<'_> {
+impl CommitTogether for Settlements<'_> {
     type Item = Settlement;
 
     async fn handle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, JournalError> {
@@ -104,7 +104,7 @@ impl Together for Ending<'_> {
 }
 
 /// Actions that were claimed together, on their way to be carried out, with their places among those in hand.
-type Handed<'a> = (Vec<Claimed>, SemaphorePermit<'a>);
+type ClaimedGroup<'a> = (Vec<Claimed>, SemaphorePermit<'a>);
 
 /// Does what the queue holds.
 #[derive(Debug)]
@@ -189,23 +189,23 @@ impl Worker {
     /// Dropping the future is safe at any moment: what was in hand is taken up again when its
     /// lease ends, and nothing is written twice.
     pub async fn run(&self, stop: CancellationToken) {
-        let (notes, noting) = gather();
-        let (endings, ending) = gather();
-        let (witness, testimony) = testimony();
-        let desk = Desk {
+        let (notes, noting) = group_commit();
+        let (endings, ending) = group_commit();
+        let (read_backs, read_back_channel) = read_back_channel();
+        let channels = WorkerChannels {
             notes,
             endings,
-            witness,
+            read_backs,
         };
         let room = Semaphore::new(self.in_hand);
         let (hand, handed) = mpsc::channel(self.in_hand);
         let (queue, lease) = (&self.queue, self.timings.lease);
         tokio::join!(
             self.hand_out(hand, &room, &stop),
-            self.carry_out(handed, desk),
-            Box::pin(noting.handle(Noting { queue, lease })),
-            Box::pin(ending.handle(Ending { queue })),
-            Box::pin(testimony.keep(&self.directory)),
+            self.carry_out(handed, channels),
+            Box::pin(noting.handle(WriteNotes { queue, lease })),
+            Box::pin(ending.handle(Settlements { queue })),
+            Box::pin(read_back_channel.keep(&self.directory)),
             self.probe(&stop),
             self.cancel_stranded(&stop),
         );
@@ -232,7 +232,7 @@ impl Worker {
     /// Claims what is due whenever there is room for it, until `stop` fires.
     async fn hand_out<'a>(
         &self,
-        hand: mpsc::Sender<Handed<'a>>,
+        hand: mpsc::Sender<ClaimedGroup<'a>>,
         room: &'a Semaphore,
         stop: &CancellationToken,
     ) {
@@ -245,7 +245,7 @@ impl Worker {
             }
             let place = stop.run_until_cancelled(room.acquire()).await;
             let Some(Ok(mut places)) = place else { return };
-            self.gather_places(room, &mut places).await;
+            self.collect_places(room, &mut places).await;
             // Begun before the look, so that nothing enqueued in between is slept through.
             let woken = self.queue.woken();
             match self.claim(places.num_permits()).await {
@@ -277,7 +277,7 @@ impl Worker {
         let lease = self.timings.lease;
         let rules = self.live_rules();
         let rules = rules.as_deref();
-        let held = self.pause.held();
+        let held = self.pause.blocked_kinds();
         let is_left = self.queue.let_start(rules, &held).await?;
         let mut claimed = Vec::new();
         for kind in self.pause.due().into_iter().take(at_most) {
@@ -292,7 +292,7 @@ impl Worker {
             }
             claimed.extend(one);
         }
-        let held = self.pause.held();
+        let held = self.pause.blocked_kinds();
         let others = Kinds::AllBut(&held);
         match self
             .queue
@@ -317,10 +317,10 @@ impl Worker {
 
     /// Takes what other places are free. A claim costs the same whatever it takes, so that it waits a moment for a
     /// few of them.
-    async fn gather_places<'a>(&self, room: &'a Semaphore, places: &mut SemaphorePermit<'a>) {
+    async fn collect_places<'a>(&self, room: &'a Semaphore, places: &mut SemaphorePermit<'a>) {
         let few = u32::try_from(self.in_hand / 4).unwrap_or(u32::MAX);
         if places_left(room) < few
-            && let Ok(Ok(more)) = timeout(GATHER_FOR, room.acquire_many(few)).await
+            && let Ok(Ok(more)) = timeout(COLLECT_FOR, room.acquire_many(few)).await
         {
             places.merge(more);
         }
@@ -354,28 +354,32 @@ impl Worker {
 
     /// Numbers what will be read of each portal, so that what older looks have read does not count
     /// against it.
-    async fn begin_looks(&self, claimed: &[Claimed]) -> BTreeMap<Uuid, Look> {
+    async fn begin_sweeps(&self, claimed: &[Claimed]) -> BTreeMap<Uuid, Sweep> {
         let portals: BTreeSet<Uuid> = claimed.iter().map(|claimed| claimed.portal_id).collect();
-        let mut looks = BTreeMap::new();
+        let mut sweeps = BTreeMap::new();
         for portal in portals {
             match self.directory.begin(PortalId(portal)).await {
-                Ok(look) => {
-                    looks.insert(portal, look);
+                Ok(sweep) => {
+                    sweeps.insert(portal, sweep);
                 }
                 Err(error) => debug!(error = error.chain(), "what deeds see will not be kept"),
             }
         }
-        looks
+        sweeps
     }
 
     /// Carries out what is handed over, all at once, until nothing more comes.
-    async fn carry_out(&self, mut handed: mpsc::Receiver<Handed<'_>>, desk: Desk) {
+    async fn carry_out(
+        &self,
+        mut handed: mpsc::Receiver<ClaimedGroup<'_>>,
+        channels: WorkerChannels,
+    ) {
         let mut in_hand = FuturesUnordered::new();
         loop {
             tokio::select! {
                 next = handed.recv() => match next {
                     Some((claimed, places)) => {
-                        in_hand.push(self.carry_out_some(claimed, places, &desk));
+                        in_hand.push(self.carry_out_some(claimed, places, &channels));
                     }
                     None => break,
                 },
@@ -390,18 +394,18 @@ impl Worker {
         &self,
         claimed: Vec<Claimed>,
         mut places: SemaphorePermit<'_>,
-        desk: &Desk,
+        channels: &WorkerChannels,
     ) {
-        let looks = self.begin_looks(&claimed).await;
+        let sweeps = self.begin_sweeps(&claimed).await;
         let Some(cases) = self.cases_of(&claimed).await else {
             return;
         };
         let mut in_hand = FuturesUnordered::new();
         for one in &claimed {
-            let (case, look) = (cases.get(&one.id), looks.get(&one.portal_id).copied());
+            let (case, sweep) = (cases.get(&one.id), sweeps.get(&one.portal_id).copied());
             let place = places.split(1);
             in_hand.push(async move {
-                if let Err(error) = Box::pin(self.work(desk, (one, case), look)).await {
+                if let Err(error) = Box::pin(self.work(channels, (one, case), sweep)).await {
                     // The lease ends by itself, and reading before writing makes up for it.
                     warn!(
                         action.id = %one.id,

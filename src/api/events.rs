@@ -7,11 +7,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::api::Api;
+use crate::api::access_log::AboutPeople;
 use crate::api::document::{EventBody, EventWords, Missing, OfTheRecord, Refused};
 use crate::api::page::{
     DEFAULT_LIMIT, One, Page, Paging, Parameters, bad_request, journal_problem, part,
 };
-use crate::api::reads::AboutPeople;
 use crate::api::render;
 use crate::event::EventId;
 use crate::http::Problem;

@@ -1,6 +1,7 @@
 //! The JSON API under `/api/v1`: `{"data":[…],"meta":{"next":…}}`, newest first, behind a bearer
 //! token; its OpenAPI document at `/openapi.json` and, for people, at `/docs`.
 
+mod access_log;
 mod actions;
 mod by_hand;
 mod deliveries;
@@ -10,10 +11,9 @@ mod events;
 pub mod format;
 pub mod lines;
 mod page;
-mod places;
 mod quarantine;
+mod read_databases;
 mod readers;
-mod reads;
 pub mod render;
 mod reports;
 mod rules;
@@ -35,16 +35,16 @@ use utoipa::OpenApi;
 use crate::act::Queue;
 use crate::api::directory::{applications, developers, memberships, portals, registrations, teams};
 use crate::api::document::Shared;
-use crate::api::places::Places;
+use crate::api::read_databases::ReadDatabases;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::http::Problem;
-use crate::journal::{Journal, Reads};
+use crate::journal::{AccessLog, Journal};
 use crate::report::Reports;
 use crate::rules::RuleSet;
 
 pub(crate) use by_hand::refusal;
-pub use places::Replica;
+pub use read_databases::Replica;
 pub use streams::Streams;
 pub use tokens::Tokens;
 
@@ -66,7 +66,7 @@ pub struct Api {
     /// Answers that go on.
     pub streams: Streams,
     /// Who looked.
-    pub reads: Reads,
+    pub reads: AccessLog,
 }
 
 /// Makes the document and the routes of one list of handlers, by module and function.
@@ -137,7 +137,7 @@ pub fn router(
             .method_not_allowed_fallback(Problem::method_not_allowed)
             .route_layer(middleware::from_fn_with_state(
                 api.reads.clone(),
-                reads::note,
+                access_log::note,
             ))
             .route_layer(middleware::map_response(as_problem))
             .route_layer(middleware::from_fn_with_state(
@@ -146,12 +146,15 @@ pub fn router(
             ))
             .with_state(api)
     };
-    let places = Places {
+    let places = ReadDatabases {
         replica: replica.map(|(replica, api)| (replica, of(api))),
         clock,
     };
     of(primary)
-        .layer(middleware::from_fn_with_state(places, places::choose))
+        .layer(middleware::from_fn_with_state(
+            places,
+            read_databases::choose,
+        ))
         .merge(document::router(&document))
 }
 

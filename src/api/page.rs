@@ -17,7 +17,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::places::{AsOf, AskElsewhere};
+use crate::api::read_databases::{AsOf, AskElsewhere};
 use crate::http::Problem;
 use crate::journal::{EventFilter, JournalError, NoWindow, read_time};
 

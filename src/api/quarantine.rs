@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use chrono::{DateTime, SecondsFormat};
 
 use crate::api::Api;
+use crate::api::access_log::AboutPeople;
 use crate::api::document::{Missing, OfTheRecord, Refused};
 use crate::api::page::{One, Page, Paging, Parameters, Window, bad_request, journal_problem, part};
-use crate::api::reads::AboutPeople;
 use crate::api::render::{self, QuarantinedBody};
 use crate::http::Problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};

@@ -8,7 +8,7 @@ use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Paging, Parameters, journal_problem};
 use crate::api::render::{self, ReaderBody};
 use crate::http::Problem;
-use crate::journal::Standing;
+use crate::journal::ReaderStatus;
 
 /// The readers of the outbox by name, with what each is owed.
 #[utoipa::path(
@@ -31,7 +31,7 @@ pub(super) async fn list_readers(
     if let Some([after]) = after {
         readers.retain(|row| row.reader > after);
     }
-    let position = |row: &Standing| row.reader.clone();
+    let position = |row: &ReaderStatus| row.reader.clone();
     Ok(Json(pager.page(readers, limit, position, |row| {
         render::reader(&row)
     })))

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::act::Paused;
-use crate::journal::{COUNTED, Delivery, Quarantined, Standing, StoredEvent};
+use crate::journal::{COUNTED, Delivery, Quarantined, ReaderStatus, StoredEvent};
 
 /// An event; never without its members, since only what parses is stored.
 pub fn event(stored: &StoredEvent) -> Value {
@@ -98,7 +98,7 @@ pub struct ReaderBody {
 }
 
 /// A reader of the outbox, with what it is owed.
-pub fn reader(reader: &Standing) -> ReaderBody {
+pub fn reader(reader: &ReaderStatus) -> ReaderBody {
     ReaderBody {
         reader: reader.reader.clone(),
         since: time(reader.since),

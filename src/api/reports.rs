@@ -17,9 +17,9 @@ use utoipa::openapi::{Content, OpenApi, PathItem, Ref, RefOr, ResponseBuilder, R
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::Api;
+use crate::api::access_log::Shown;
 use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Parameters, Window, bad_request, journal_problem, optional};
-use crate::api::reads::Shown;
 use crate::http::Problem;
 use crate::report::{
     By, Column, MOST_DAYS, Parameter, Question, ReportError, ReportName, Row, Shape, csv,

@@ -18,11 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
+use crate::api::access_log::{self, NotedStream};
 use crate::api::document::{EventWords, Missing, OfTheRecord, Refused};
 use crate::api::format::Format;
 use crate::api::lines::Lines;
 use crate::api::page::{Parameters, bad_request, journal_problem};
-use crate::api::reads::{self, Noting};
 use crate::api::render;
 use crate::api::tokens::Caller;
 use crate::event::EventId;
@@ -114,7 +114,7 @@ pub(super) async fn export_events(
     let place = Place::take(&api.streams.exports, connection)?;
     let export = Export::begin(api.reading.clone(), filter, after).await;
     let export = export.map_err(|error| journal_problem(&error))?;
-    let read = reads::read(&caller, "events.export".to_owned(), uri.query());
+    let read = access_log::read(&caller, "events.export".to_owned(), uri.query());
     // What cannot be noted when it ends must not begin.
     let noted = api.reads.check().await;
     noted.map_err(|error| journal_problem(&error))?;
@@ -124,7 +124,7 @@ pub(super) async fn export_events(
         format,
         stage: Stage::Head,
         stopping: lifecycle.stopping(),
-        noting: Noting::new(api.reads.clone(), lifecycle, read),
+        noting: NotedStream::new(api.reads.clone(), lifecycle, read),
         _place: place,
     };
     let body = Body::from_stream(stream::try_unfold(exporting, |exporting| {
@@ -144,7 +144,7 @@ struct Exporting {
     format: Format,
     stage: Stage,
     stopping: CancellationToken,
-    noting: Noting,
+    noting: NotedStream,
     _place: Place,
 }
 
@@ -238,7 +238,7 @@ pub(super) async fn tail_events(
         follow.map_err(|error| journal_problem(&error))?
     };
     // Now, since it may go on for days.
-    let read = reads::read(&caller, "events.tail".to_owned(), uri.query());
+    let read = access_log::read(&caller, "events.tail".to_owned(), uri.query());
     let noted = api.reads.note(&read).await;
     noted.map_err(|error| journal_problem(&error))?;
     let tailing = Tailing {
@@ -282,7 +282,7 @@ impl Tailing {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
             let waiting = self.waiting.pop_front();
-            let event = self.gap.take().or_else(|| waiting.as_ref().map(told));
+            let event = self.gap.take().or_else(|| waiting.as_ref().map(as_sse));
             if let Some(event) = event {
                 return Some((Ok(event), self));
             }
@@ -315,7 +315,7 @@ impl Tailing {
     }
 }
 
-fn told(event: &StoredEvent) -> Event {
+fn as_sse(event: &StoredEvent) -> Event {
     let text = render::event_text(event);
     Event::default().id(event.id.to_string()).data(text.get())
 }

@@ -11,7 +11,7 @@ use crate::app::Database;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
 use crate::http::health::Health;
-use crate::journal::{Journal, Reads};
+use crate::journal::{AccessLog, Journal};
 use crate::lifecycle::Lifecycle;
 use crate::report::Reports;
 use crate::rules::RuleSet;
@@ -32,7 +32,7 @@ impl ApiParts<'_> {
         tokens: &Tokens,
         health: &Health,
     ) -> Router {
-        let reads = Reads::new(database.journal().clone(), self.clock.clone());
+        let reads = AccessLog::new(database.journal().clone(), self.clock.clone());
         let streams = Streams::new(lifecycle.clone());
         let api = |reading: &Journal| self.api(reading, &streams, &reads);
         let replica = database.replica().map(|reading| {
@@ -45,7 +45,7 @@ impl ApiParts<'_> {
         api::router(api(database.reading()), replica, tokens, self.clock.clone())
     }
 
-    fn api(&self, reading: &Journal, streams: &Streams, reads: &Reads) -> Api {
+    fn api(&self, reading: &Journal, streams: &Streams, reads: &AccessLog) -> Api {
         let clock = self.clock;
         let ids = Ids::new(clock.clone());
         Api {

@@ -13,12 +13,12 @@ use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
 /// Between looks.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Shows it until `stopping` fires.
 pub(super) async fn show_backlog(journal: Journal, clock: Clock, stopping: CancellationToken) {
     let mut shown = BTreeSet::new();
-    while !pause(LOOK_EVERY, &stopping).await {
+    while !pause(CHECK_EVERY, &stopping).await {
         // A failing database is told by those who must reach it.
         let Ok(readers) = journal.readers().await else {
             continue;

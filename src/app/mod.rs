@@ -37,8 +37,8 @@ use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig
 use crate::directory::Directory;
 use crate::http::health::{self, Condition, Health};
 use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
-use crate::ingest::hooks::{self, Hooks};
-use crate::ingest::{self, Door, Spool, SpoolError};
+use crate::ingest::custom_events::{self, CustomEventsState};
+use crate::ingest::{self, IngestState, Spool, SpoolError};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
@@ -161,7 +161,7 @@ impl App {
 
         let ids = Ids::new(clock.clone());
         let journal = database.journal().clone();
-        let (client, looks) = konnect_client::build_all(&config.konnect)?;
+        let (client, sweep_clients) = konnect_client::build_all(&config.konnect)?;
         let keys = Arc::new(KeyRing::new(client.clone(), journal.clone(), clock.clone()));
         let intake = Intake::new(
             journal.clone(),
@@ -171,7 +171,7 @@ impl App {
             ids.clone(),
             &lifecycle,
         );
-        let door = Door::new(
+        let ingest = IngestState::new(
             intake.clone(),
             spool.clone(),
             &config.ingest,
@@ -188,7 +188,7 @@ impl App {
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
-        let router = ingest::router(&config.ingest.path, door.clone())
+        let router = ingest::router(&config.ingest.path, ingest.clone())
             .merge(api.router(&database, &lifecycle, &tokens, &health))
             .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), tokens, metrics.clone()));
@@ -199,12 +199,12 @@ impl App {
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
             actions,
-            door,
+            ingest,
             spool,
             intake,
             keys,
             client,
-            looks,
+            sweep_clients,
             rules,
             publisher,
             forwards,
@@ -343,8 +343,8 @@ fn publisher(
 
 /// The door for trusted senders; none where there are none.
 fn hooks_router(config: &Config, journal: &Journal, clock: &Clock, ids: &Ids) -> Router {
-    Hooks::new(&config.hooks, journal.clone(), clock.clone(), ids.clone())
-        .map(hooks::router)
+    CustomEventsState::new(&config.hooks, journal.clone(), clock.clone(), ids.clone())
+        .map(custom_events::router)
         .unwrap_or_default()
 }
 

@@ -21,7 +21,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::{Config, Secret};
 use crate::directory::{Directory, Scope};
 use crate::http::health::{Condition, Health};
-use crate::ingest::{self, Door, Spool};
+use crate::ingest::{self, IngestState, Spool};
 use crate::intake::{Intake, KeyRing, recheck_until_stopped};
 use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
@@ -40,13 +40,13 @@ pub(super) struct Parts {
     pub(super) journal: Journal,
     pub(super) directory: Directory,
     pub(super) actions: Queue,
-    pub(super) door: Door,
+    pub(super) ingest: IngestState,
     pub(super) spool: Option<Spool>,
     pub(super) intake: Intake,
     pub(super) keys: Arc<KeyRing>,
     pub(super) client: konnect::Client,
     /// The client for looks, which deeds go before.
-    pub(super) looks: [(Scope, konnect::Client); 3],
+    pub(super) sweep_clients: [(Scope, konnect::Client); 3],
     pub(super) rules: watch::Sender<Arc<RuleSet>>,
     pub(super) publisher: Option<Publisher>,
     pub(super) forwards: Forwards,
@@ -83,7 +83,7 @@ impl Parts {
         lifecycle.spawn("clock", watch);
         if self.spool.is_some() {
             let drain = ingest::drain_until_stopped(
-                self.door.clone(),
+                self.ingest.clone(),
                 self.journal.clone(),
                 stopping.clone(),
             );
@@ -114,7 +114,7 @@ impl Parts {
             journal: self.journal.clone(),
             wanted: readers,
             health: self.health.clone(),
-            every: Readers::LOOK_EVERY,
+            every: Readers::CHECK_EVERY,
         };
         lifecycle.spawn("readers", readers.run(stopping.clone()));
         self.forwards.start(&lifecycle);
@@ -171,7 +171,7 @@ impl Parts {
             clock: self.clock.clone(),
             holder: self.ids.next(),
         })
-        .with_clients(self.looks.clone());
+        .with_clients(self.sweep_clients.clone());
         let reactor = Reactor::new(
             self.journal.clone(),
             self.directory.clone(),
@@ -217,7 +217,7 @@ impl Parts {
 }
 
 /// A kind of deed that waits, for `/readyz`.
-fn told(forbidden: &act::Forbidden) -> String {
+fn describe(forbidden: &act::Forbidden) -> String {
     let act::Forbidden { kind, call } = forbidden;
     let (deed, portal) = (kind.deed, kind.portal_id);
     format!("{call} is forbidden: {deed} at portal {portal} waits for a role of the token")
@@ -237,7 +237,7 @@ async fn report(
         let forbidden = forbidden
             .borrow()
             .iter()
-            .map(told)
+            .map(describe)
             .reduce(|a, b| a + "; " + &b);
         match observed.problem().or(forbidden) {
             _ if paused => {

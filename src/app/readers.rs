@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::http::health::{Condition, Health};
-use crate::journal::{BackFill, COUNTED, Journal, JournalError, ReaderName, Standing};
+use crate::journal::{COUNTED, Journal, JournalError, ReaderBackfill, ReaderName, ReaderStatus};
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
@@ -22,7 +22,7 @@ const TOLD_AFTER: Duration = Duration::from_secs(125);
 /// instance is older than that of another, and it may be wrong for a moment.
 const UNWANTED_FOR: Duration = Duration::from_mins(10);
 /// Looks in a row, as far apart as instances look, that take so long.
-const UNWANTED_LOOKS: u64 = UNWANTED_FOR.as_secs() / Readers::LOOK_EVERY.as_secs();
+const UNWANTED_CHECKS: u64 = UNWANTED_FOR.as_secs() / Readers::CHECK_EVERY.as_secs();
 /// Between looks at whether a past is to be filled.
 const FILL_EVERY: Duration = Duration::from_secs(2);
 /// Between slices of a past, so that ingest has room.
@@ -43,7 +43,7 @@ pub struct Readers {
 
 impl Readers {
     /// How far apart instances look.
-    pub const LOOK_EVERY: Duration = Duration::from_mins(1);
+    pub const CHECK_EVERY: Duration = Duration::from_mins(1);
 
     /// Looks after them until `stopping` fires.
     pub async fn run(self, stopping: CancellationToken) {
@@ -53,7 +53,7 @@ impl Readers {
     async fn keep(&self, stopping: &CancellationToken) {
         let mut seen = Unwanted::default();
         loop {
-            if let Err(error) = self.look(&mut seen).await {
+            if let Err(error) = self.check(&mut seen).await {
                 warn!(error = error.chain(), "could not look after the readers");
             }
             if pause(self.every, stopping).await {
@@ -62,13 +62,13 @@ impl Readers {
         }
     }
 
-    async fn look(&self, seen: &mut Unwanted) -> Result<(), JournalError> {
+    async fn check(&self, seen: &mut Unwanted) -> Result<(), JournalError> {
         // Where this one finds no database, the others may not have found it either.
         let before = std::mem::take(seen);
         self.journal.activate_readers(&self.wanted).await?;
         let mut readers = self.journal.readers().await?;
         *seen = before.and(&readers, &self.wanted);
-        let is_over = |reader: &&Standing| seen.looks(reader) > UNWANTED_LOOKS;
+        let is_over = |reader: &&ReaderStatus| seen.checks(reader) > UNWANTED_CHECKS;
         let over: Vec<_> = readers.iter().filter(is_over).collect();
         let retired = self.journal.retire_readers(&over, UNWANTED_FOR).await?;
         readers.retain(|reader| retired.iter().all(|it| it.reader != reader.reader));
@@ -116,7 +116,7 @@ impl Readers {
         }
     }
 
-    fn show(&self, fills: &[BackFill], shown: &mut BTreeSet<String>) {
+    fn show(&self, fills: &[ReaderBackfill], shown: &mut BTreeSet<String>) {
         let mut gone = std::mem::take(shown);
         for fill in fills {
             let part = format!("{}/back-fill", fill.reader);
@@ -139,17 +139,17 @@ struct Unwanted(BTreeMap<String, (DateTime<Utc>, u64)>);
 
 impl Unwanted {
     /// With one look more, which found `readers`.
-    fn and(self, readers: &[Standing], wanted: &[ReaderName]) -> Self {
+    fn and(self, readers: &[ReaderStatus], wanted: &[ReaderName]) -> Self {
         let is_wanted = |reader: &str| wanted.iter().any(|it| it.to_string() == reader);
         let others = readers.iter().filter(|it| !is_wanted(&it.reader));
         let counted = others.map(|it| {
-            let looks = self.looks(it) + 1;
+            let looks = self.checks(it) + 1;
             (it.reader.clone(), (it.wanted_at, looks))
         });
         Self(counted.collect())
     }
 
-    fn looks(&self, reader: &Standing) -> u64 {
+    fn checks(&self, reader: &ReaderStatus) -> u64 {
         match self.0.get(&reader.reader) {
             Some((wanted_at, looks)) if *wanted_at == reader.wanted_at => *looks,
             Some(_) | None => 0,
@@ -157,13 +157,13 @@ impl Unwanted {
     }
 }
 
-fn is_unwanted(reader: &Standing) -> bool {
+fn is_unwanted(reader: &ReaderStatus) -> bool {
     reader.unwanted_seconds > TOLD_AFTER.as_secs_f64()
 }
 
 /// A reader that goes soon, for `/readyz`.
-fn unwanted(standing: &Standing) -> String {
-    let Standing {
+fn unwanted(standing: &ReaderStatus) -> String {
+    let ReaderStatus {
         reader, batches, ..
     } = standing;
     let noun = match *batches {
@@ -178,7 +178,7 @@ fn unwanted(standing: &Standing) -> String {
     )
 }
 
-fn progress(fill: &BackFill) -> String {
+fn progress(fill: &ReaderBackfill) -> String {
     let days = |span: TimeDelta| span.num_days().max(0);
     let total = days(fill.until - fill.from) + 1;
     format!(
@@ -191,12 +191,12 @@ fn progress(fill: &BackFill) -> String {
 mod tests {
     use chrono::{DateTime, TimeDelta};
 
-    use super::{BackFill, progress};
+    use super::{ReaderBackfill, progress};
 
     #[test]
     fn progress_is_told_in_days() {
         let from = DateTime::UNIX_EPOCH;
-        let fill = BackFill {
+        let fill = ReaderBackfill {
             reader: "kafka".to_owned(),
             from,
             at: from + TimeDelta::hours(80),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::act::{self, Action, ActionState, Mark, Queue, Standings, Worker};
+use crate::act::{self, Action, ActionCounts, ActionState, Queue, RunStart, Worker};
 use crate::app::{AppError, Database, build_client, database};
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
@@ -132,7 +132,7 @@ struct Progress<F> {
 
 impl<F: FnMut(&Action)> Progress<F> {
     /// Tells what ended; says how many of it changed something.
-    fn note(&mut self, standings: &Standings) -> usize {
+    fn note(&mut self, standings: &ActionCounts) -> usize {
         let mut done = 0;
         for action in &standings.ended {
             (self.tell)(action);
@@ -275,7 +275,7 @@ impl Reconciler {
     /// that what fails is not decided once more in the same breath.
     async fn act(
         &self,
-        mark: &Mark,
+        mark: &RunStart,
         stop: &CancellationToken,
         progress: &mut Progress<impl FnMut(&Action)>,
     ) -> Result<usize, ReconcileError> {
@@ -317,7 +317,7 @@ impl Reconciler {
     /// Waits until no action can end soon; says how many were done.
     async fn settle(
         &self,
-        mark: &Mark,
+        mark: &RunStart,
         progress: &mut Progress<impl FnMut(&Action)>,
     ) -> Result<usize, ReconcileError> {
         let never = CancellationToken::new();

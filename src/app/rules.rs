@@ -21,7 +21,7 @@ use crate::rules::{Mistake, Mode, RuleSet, load as load_rules};
 use crate::telemetry::metrics as names;
 
 /// How often the file is looked at. A change is taken up at the second look that shows it.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// The part of `/readyz`.
 const PART: &str = "rules";
 /// What `/readyz` and the log say of rules that could not be replaced.
@@ -36,7 +36,7 @@ pub(super) struct Loaded {
 /// The file, and what was last read from it.
 pub(super) struct RulesFile {
     path: PathBuf,
-    tried: Seen,
+    tried: FileState,
 }
 
 /// Asks a running usher to read its rules file again.
@@ -72,7 +72,7 @@ pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
     let rules = load_rules(&text, &path.display().to_string()).map_err(AppError::Rules)?;
     let file = RulesFile {
         path: path.clone(),
-        tried: Seen::of(&Ok(text)),
+        tried: FileState::of(&Ok(text)),
     };
     Ok(Loaded {
         rules,
@@ -120,10 +120,10 @@ impl Reloader {
             let asked = tokio::select! {
                 () = cancel.cancelled() => return,
                 () = self.asked.notified() => true,
-                () = tokio::time::sleep(LOOK_EVERY) => false,
+                () = tokio::time::sleep(CHECK_EVERY) => false,
             };
             let text = read(&self.file.path).await;
-            let seen = Seen::of(&text);
+            let seen = FileState::of(&text);
             // A file that is being written may check and say half of what it is going to say.
             let is_settled = std::mem::replace(&mut before, seen) == seen;
             if asked || (is_settled && seen != self.file.tried) {
@@ -203,12 +203,12 @@ fn detail(mistakes: &[Mistake]) -> String {
 
 /// What a look at the file found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum FileState {
     Text([u8; 32]),
     Unreadable,
 }
 
-impl Seen {
+impl FileState {
     fn of(text: &Result<String, String>) -> Self {
         match text {
             Ok(text) => Self::Text(Sha256::digest(text.as_bytes()).into()),

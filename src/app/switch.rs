@@ -24,7 +24,7 @@ pub(super) async fn watch(actions: Queue, health: Health, cancel: CancellationTo
             Ok(paused) => {
                 show(paused.as_ref(), &health);
                 if paused != known {
-                    tell(paused.as_ref());
+                    report(paused.as_ref());
                     known = paused;
                 }
             }
@@ -49,7 +49,7 @@ fn show(paused: Option<&Paused>, health: &Health) {
     }
 }
 
-fn tell(paused: Option<&Paused>) {
+fn report(paused: Option<&Paused>) {
     if let Some(paused) = paused {
         warn!(since = %paused.since, "a person paused all actions");
     } else {

@@ -11,13 +11,13 @@ use crate::config::Secret;
 use crate::lifecycle::pause;
 
 /// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Hands another token in the file of `token` to `client`, and to all that share it, until `cancel`. One that cannot be read or used leaves the
 /// token of before.
 pub(super) async fn watch(mut token: Secret, client: konnect::Client, cancel: CancellationToken) {
     let mut told = None;
-    while !pause(LOOK_EVERY, &cancel).await {
+    while !pause(CHECK_EVERY, &cancel).await {
         let trouble = match token.again() {
             Ok(None) => None,
             Ok(Some(now)) => {
@@ -25,7 +25,7 @@ pub(super) async fn watch(mut token: Secret, client: konnect::Client, cancel: Ca
                 match client.set_token(&value) {
                     Ok(()) => {
                         let refused = cancel.run_until_cancelled(is_refused(&client)).await;
-                        tell(refused.unwrap_or_default());
+                        report(refused.unwrap_or_default());
                     }
                     Err(error) => warn!(%error, "konnect.token was read again and cannot be used"),
                 }
@@ -53,7 +53,7 @@ async fn is_refused(client: &konnect::Client) -> bool {
     asked.is_err_and(|error| error.status() == Some(401))
 }
 
-fn tell(is_refused: bool) {
+fn report(is_refused: bool) {
     if is_refused {
         warn!("konnect.token was read again and Konnect refuses it (401)");
     } else {

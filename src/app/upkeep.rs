@@ -12,7 +12,7 @@ use crate::app::clocks::{self, TRUSTED_WITHIN};
 use crate::clock::Clock;
 use crate::config::RetentionConfig;
 use crate::directory::Directory;
-use crate::journal::{Journal, JournalError, Lease, Retention, Round, SLICE, before};
+use crate::journal::{Journal, JournalError, Lease, Retention, SLICE, UpkeepRun, before};
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
@@ -46,12 +46,12 @@ impl Upkeep {
     pub(super) async fn run(self, cancel: CancellationToken) {
         let mut wait = SOON;
         while !pause(wait, &cancel).await {
-            let round = tokio::select! {
+            let upkeep_run = tokio::select! {
                 () = cancel.cancelled() => break,
-                round = self.round() => round,
+                upkeep_run = self.round() => upkeep_run,
             };
-            wait = match round {
-                Ok(Some(round)) if !round.unfinished.is_empty() => SOON,
+            wait = match upkeep_run {
+                Ok(Some(upkeep_run)) if !upkeep_run.unfinished.is_empty() => SOON,
                 Ok(_) => EVERY,
                 Err(error) => {
                     let wait = if error.is_transient() { SOON } else { EVERY };
@@ -64,14 +64,14 @@ impl Upkeep {
                 }
             };
         }
-        if let Err(error) = self.journal.give_up(&self.lease()).await {
+        if let Err(error) = self.journal.release_lease(&self.lease()).await {
             debug!(error = error.chain(), "the lease of upkeep ends by itself");
         }
     }
 
     /// One round; none while another instance is at it, or while nobody knows what time it is. The lease is renewed as long as the round
     /// takes, and given up after it.
-    pub async fn round(&self) -> Result<Option<Round>, JournalError> {
+    pub async fn round(&self) -> Result<Option<UpkeepRun>, JournalError> {
         let ahead = clocks::ahead(&self.journal, &self.clock).await?;
         if ahead.abs() > TRUSTED_WITHIN {
             let ahead_s = ahead.num_seconds();
@@ -82,15 +82,15 @@ impl Upkeep {
             return Ok(None);
         }
         let lease = self.lease();
-        if !self.journal.hold(&lease).await? {
+        if !self.journal.take_lease(&lease).await? {
             return Ok(None);
         }
-        let round = tokio::select! {
-            round = self.tidy_up() => round,
+        let upkeep_run = tokio::select! {
+            upkeep_run = self.tidy_up() => upkeep_run,
             lost = self.keep(&lease) => Err(lost),
         };
-        self.journal.give_up(&lease).await?;
-        round.map(Some)
+        self.journal.release_lease(&lease).await?;
+        upkeep_run.map(Some)
     }
 
     fn lease(&self) -> Lease {
@@ -105,7 +105,7 @@ impl Upkeep {
     async fn keep(&self, lease: &Lease) -> JournalError {
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
-            match self.journal.hold(lease).await {
+            match self.journal.take_lease(lease).await {
                 Ok(true) => {}
                 Ok(false) => return JournalError::LeaseLost,
                 Err(error) => return error,
@@ -113,7 +113,7 @@ impl Upkeep {
         }
     }
 
-    async fn tidy_up(&self) -> Result<Round, JournalError> {
+    async fn tidy_up(&self) -> Result<UpkeepRun, JournalError> {
         let now = self.journal.now().await?;
         let too_old = before(now, self.retention.actions);
         loop {
@@ -138,11 +138,14 @@ impl Upkeep {
             // An action must not be decided again while it may be remembered.
             told: self.retention.actions,
         };
-        let round = self.journal.tidy_up(&retention, now).await?;
-        for (reason, kept) in [("owed", &round.owed), ("waiting", &round.unfinished)] {
+        let upkeep_run = self.journal.tidy_up(&retention, now).await?;
+        for (reason, kept) in [
+            ("owed", &upkeep_run.owed),
+            ("waiting", &upkeep_run.unfinished),
+        ] {
             let months = u32::try_from(kept.len()).unwrap_or(u32::MAX);
             gauge!(names::UPKEEP_KEPT, "reason" => reason).set(months);
         }
-        Ok(round)
+        Ok(upkeep_run)
     }
 }

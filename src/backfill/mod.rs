@@ -6,5 +6,5 @@
 mod replay;
 mod window;
 
-pub use replay::{Pace, Progress, ReplayError, Replays};
+pub use replay::{Progress, ReplayError, ReplayTimings, Replays};
 pub use window::{REACH, Window, WindowError};

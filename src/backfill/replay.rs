@@ -20,7 +20,7 @@ const STUCK_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// How long the waits are.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct ReplayTimings {
     /// Between two attempts while another job is in the way.
     pub busy: Duration,
     /// Before the first look at a job that was accepted; doubles up to `look_at_most`.
@@ -35,7 +35,7 @@ pub struct Pace {
     pub attempts: u32,
 }
 
-impl Default for Pace {
+impl Default for ReplayTimings {
     fn default() -> Self {
         Self {
             busy: Duration::from_secs(10),
@@ -149,7 +149,7 @@ pub struct Replays {
     client: Client,
     portal: PortalId,
     clock: Clock,
-    pace: Pace,
+    pace: ReplayTimings,
     stopping: CancellationToken,
 }
 
@@ -157,7 +157,7 @@ pub struct Replays {
 type Report<'a> = &'a mut (dyn FnMut(&Progress) + Send);
 
 /// What became of one attempt to start a job.
-enum Turn {
+enum StartAttempt {
     Accepted(ReplayJob),
     Busy(Option<ReplayStatus>),
 }
@@ -168,7 +168,7 @@ impl Replays {
         client: Client,
         portal: PortalId,
         clock: Clock,
-        pace: Pace,
+        pace: ReplayTimings,
         stopping: CancellationToken,
     ) -> Self {
         Self {
@@ -188,7 +188,7 @@ impl Replays {
         window: Window,
         report: Report<'_>,
     ) -> Result<ReplayJob, ReplayError> {
-        let mut patience = Patience::new(self.pace);
+        let mut patience = FailureBackoff::new(self.pace);
         let mut news = News::new(report);
         // The job that stood before a start whose outcome is unknown.
         let mut unclear = None;
@@ -196,18 +196,18 @@ impl Replays {
             let Some(left) = window.within_reach(self.clock.now()) else {
                 return Err(ReplayError::TooLate);
             };
-            let wait = match self.take_turn(left, &mut unclear).await {
-                Ok(Turn::Accepted(job)) => {
+            let wait = match self.try_start(left, &mut unclear).await {
+                Ok(StartAttempt::Accepted(job)) => {
                     if left != window {
                         let start_at = left.start_at();
-                        news.tell(Progress::Shortened { start_at });
+                        news.report(Progress::Shortened { start_at });
                     }
-                    news.tell(Progress::Reached(job.status.clone()));
+                    news.report(Progress::Reached(job.status.clone()));
                     return Ok(job);
                 }
-                Ok(Turn::Busy(status)) => {
+                Ok(StartAttempt::Busy(status)) => {
                     patience.restore();
-                    news.tell(Progress::Busy(status));
+                    news.report(Progress::Busy(status));
                     self.pace.busy
                 }
                 Err(error) => patience.wait_after(self.portal, error, &mut news)?,
@@ -225,7 +225,7 @@ impl Replays {
         job: ReplayJob,
         report: Report<'_>,
     ) -> Result<ReplayJob, ReplayError> {
-        let mut patience = Patience::new(self.pace);
+        let mut patience = FailureBackoff::new(self.pace);
         let mut news = News::new(report);
         news.know(Progress::Reached(job.status.clone()));
         let mut latest = job.clone();
@@ -249,7 +249,7 @@ impl Replays {
                 }
                 Ok(seen) => {
                     patience.restore();
-                    news.tell(Progress::Reached(seen.status.clone()));
+                    news.report(Progress::Reached(seen.status.clone()));
                     latest = seen;
                 }
                 Err(error) => {
@@ -260,25 +260,25 @@ impl Replays {
     }
 
     /// Starts the job unless another one is in the way.
-    async fn take_turn(
+    async fn try_start(
         &self,
         window: Window,
         unclear: &mut Option<ReplayJob>,
-    ) -> Result<Turn, konnect::Error> {
+    ) -> Result<StartAttempt, konnect::Error> {
         let jobs = self.client.portal_replay(self.portal);
         let current = jobs.get().await?;
         let was_taken_in = unclear
             .as_ref()
             .is_some_and(|before| *before != current && window.is_of(&current));
         if was_taken_in {
-            return Ok(Turn::Accepted(current));
+            return Ok(StartAttempt::Accepted(current));
         }
         if is_in_the_way(&current, self.clock.now()) {
-            return Ok(Turn::Busy(Some(current.status)));
+            return Ok(StartAttempt::Busy(Some(current.status)));
         }
         match jobs.start(window.start_at(), window.end_at()).await {
-            Ok(job) => Ok(Turn::Accepted(job)),
-            Err(error) if error.is_conflict() => Ok(Turn::Busy(None)),
+            Ok(job) => Ok(StartAttempt::Accepted(job)),
+            Err(error) if error.is_conflict() => Ok(StartAttempt::Busy(None)),
             Err(error) => {
                 if error.is_transient() {
                     unclear.get_or_insert(current);
@@ -311,13 +311,13 @@ fn is_in_the_way(job: &ReplayJob, now: DateTime<Utc>) -> bool {
 }
 
 /// Counts failures in a row and says how long to wait after each.
-struct Patience {
-    pace: Pace,
+struct FailureBackoff {
+    pace: ReplayTimings,
     failures: u32,
 }
 
-impl Patience {
-    fn new(pace: Pace) -> Self {
+impl FailureBackoff {
+    fn new(pace: ReplayTimings) -> Self {
         Self { pace, failures: 0 }
     }
 
@@ -345,7 +345,7 @@ impl Patience {
         let wait = doubled
             .min(self.pace.retry_at_most)
             .max(error.retry_after().unwrap_or_default());
-        news.tell(Progress::Retrying { reason, wait });
+        news.report(Progress::Retrying { reason, wait });
         Ok(wait)
     }
 }
@@ -405,7 +405,7 @@ impl<'a> News<'a> {
         self.last = Some(progress);
     }
 
-    fn tell(&mut self, progress: Progress) {
+    fn report(&mut self, progress: Progress) {
         if self.last.as_ref() != Some(&progress) {
             (self.report)(&progress);
             self.last = Some(progress);
@@ -454,7 +454,7 @@ mod tests {
             ReplayStatus::Running,
             ReplayStatus::Completed,
         ] {
-            news.tell(Progress::Reached(status));
+            news.report(Progress::Reached(status));
         }
         assert_eq!(
             told,

@@ -13,13 +13,13 @@ const MOVE_EVERY: Duration = Duration::from_millis(200);
 const BAR: usize = 24;
 
 /// What is said of work on events, as one of several past participles has it, and when it was last said.
-pub(super) struct Meter {
+pub(super) struct ProgressMeter {
     done: &'static str,
     moved: Instant,
     reminded: Instant,
 }
 
-impl Meter {
+impl ProgressMeter {
     /// For events that are `done` one after the other: `exported`, `counted`.
     pub(super) fn new(done: &'static str) -> Self {
         let now = Instant::now();
@@ -31,7 +31,7 @@ impl Meter {
     }
 
     /// Says that so many are done, which part of the whole that is, and up to which time; not each time it is called.
-    pub(super) fn tell(&mut self, events: u64, (part, up_to): (f64, Option<DateTime<Utc>>)) {
+    pub(super) fn report(&mut self, events: u64, (part, up_to): (f64, Option<DateTime<Utc>>)) {
         let line = || {
             let up_to = up_to.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
             let up_to = up_to.map_or_else(String::new, |time| format!(", up to {time}"));

@@ -62,7 +62,7 @@ async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode,
     let (from, to) = args.window()?;
     let mut record = Record::open(&args.common, environment).await?;
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let shown = record.look("quarantine", [("from", time(from)), ("to", time(to))]);
+    let shown = record.note_read("quarantine", [("from", time(from)), ("to", time(to))]);
     let journal = record.journal().clone();
     let page = async |last: Option<&Quarantined>, limit| {
         let after = last.map(|last| (last.received_at, last.id));
@@ -82,7 +82,7 @@ async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode,
 
 async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let mut record = Record::open(&args.common, environment).await?;
-    let shown = record.look("quarantine", [("id", args.id.to_string())]);
+    let shown = record.note_read("quarantine", [("id", args.id.to_string())]);
     let journal = record.journal().clone();
     let found = async {
         let found = journal.quarantined_row(args.id).await;

@@ -12,7 +12,7 @@ use crate::cli::listing::Listing;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::config::Environment;
-use crate::journal::{COUNTED, Standing};
+use crate::journal::{COUNTED, ReaderStatus};
 
 const HEADING: [&str; 5] = ["READER", "BATCHES", "OLDEST", "SINCE", "LAST WANTED"];
 
@@ -98,7 +98,7 @@ async fn retire(args: RetireArgs, environment: &Environment) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-fn cells(reader: &Standing) -> [String; 5] {
+fn cells(reader: &ReaderStatus) -> [String; 5] {
     let more = if reader.batches == COUNTED { "+" } else { "" };
     [
         reader.reader.clone(),

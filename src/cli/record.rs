@@ -12,7 +12,7 @@ use crate::cli::person::system_user;
 use crate::cli::{CliError, Common};
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Environment};
-use crate::journal::{Journal, Read, Reads, Way};
+use crate::journal::{Access, AccessLog, AccessPath, Journal};
 use crate::lifecycle::Lifecycle;
 
 /// An open database.
@@ -21,7 +21,7 @@ pub(super) struct Record {
     lifecycle: Lifecycle,
     pub(super) config: Config,
     pub(super) clock: Clock,
-    looking: Option<(Read, Shown)>,
+    looking: Option<(Access, Shown)>,
 }
 
 /// Counts the rows about people that a command has shown. Clones count together.
@@ -99,16 +99,16 @@ impl Record {
 
     /// Says that what follows shows rows about people, asked for by `filter`: [`finish`](Self::finish) notes it, with how
     /// many were [`Shown`].
-    pub(super) fn look<'a>(
+    pub(super) fn note_read<'a>(
         &mut self,
         what: &str,
         filter: impl IntoIterator<Item = (&'a str, String)>,
     ) -> Shown {
         let words = filter.into_iter();
-        let read = Read {
+        let read = Access {
             what: what.to_owned(),
             who: system_user(),
-            way: Way::CommandLine,
+            way: AccessPath::CommandLine,
             filter: words
                 .map(|(word, value)| (word.to_owned(), value))
                 .collect(),
@@ -131,7 +131,7 @@ impl Record {
         }
         read.rows = Some(rows);
         read.is_complete = is_complete && !shown.is_cut.load(Ordering::Relaxed);
-        let reads = Reads::new(self.journal().clone(), self.clock.clone());
+        let reads = AccessLog::new(self.journal().clone(), self.clock.clone());
         let noted = reads.note(&read).await;
         Ok(noted.context("could not note in the record who looked at it")?)
     }

@@ -65,7 +65,7 @@ pub(super) async fn run(
     let journal = record.journal().clone();
     let work = take_up(release, journal, &filter);
     let (taken, found) = or_stopped(record.finish(work).await?)?;
-    tell(&taken, Output::new(args.common.json))?;
+    report(&taken, Output::new(args.common.json))?;
     let missing = ids.len().saturating_sub(found);
     if missing > 0 {
         return Err(CliError::Failed(anyhow!(
@@ -140,7 +140,7 @@ async fn take_up(
     }
 }
 
-fn tell(taken: &TakenUp, output: Output) -> Result<(), CliError> {
+fn report(taken: &TakenUp, output: Output) -> Result<(), CliError> {
     let TakenUp {
         released,
         duplicates,

@@ -15,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::build_client;
-use crate::backfill::{Pace, Progress, ReplayError, Replays, Window};
+use crate::backfill::{Progress, ReplayError, ReplayTimings, Replays, Window};
 use crate::cli::times::Moment;
 use crate::cli::{CliError, Common, Output};
 use crate::clock::Clock;
@@ -62,7 +62,7 @@ pub(super) async fn run(args: ReplayArgs, environment: &Environment) -> Result<E
         build_client(&config)?,
         portal,
         clock,
-        Pace::default(),
+        ReplayTimings::default(),
         lifecycle.stopping(),
     );
     let output = Output::new(args.common.json);
@@ -84,8 +84,8 @@ async fn replay(
     wait: bool,
     output: Output,
 ) -> Result<(), CliError> {
-    let told = Told::default();
-    let mut report = |progress: &Progress| told.tell(progress);
+    let told = ReportedProgress::default();
+    let mut report = |progress: &Progress| told.report(progress);
     let accepted = told.remind(replays.start(window, &mut report)).await;
     let accepted = accepted.map_err(failed)?;
     if !wait {
@@ -108,14 +108,14 @@ fn failed(error: ReplayError) -> CliError {
 
 /// What was told of the progress so far.
 #[derive(Default)]
-struct Told {
+struct ReportedProgress {
     last: Mutex<String>,
     patience: OnceLock<()>,
 }
 
-impl Told {
+impl ReportedProgress {
     /// Tells what is new, and at the first failure how long Konnect is tried.
-    fn tell(&self, progress: &Progress) {
+    fn report(&self, progress: &Progress) {
         let text = progress.to_string();
         Output::progress(&text);
         if matches!(progress, Progress::Retrying { .. }) {
@@ -142,12 +142,12 @@ impl Told {
 
 /// How long calls that fail are repeated.
 fn patience() -> String {
-    let Pace {
+    let ReplayTimings {
         attempts,
         first_retry,
         retry_at_most,
         ..
-    } = Pace::default();
+    } = ReplayTimings::default();
     let waits = (0..attempts.saturating_sub(1))
         .map(|retry| (first_retry * 2_u32.saturating_pow(retry)).min(retry_at_most));
     let seconds = waits.sum::<Duration>().as_secs();

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::cli::meter::Meter;
+use crate::cli::meter::ProgressMeter;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::Table;
 use crate::cli::times::{Moment, ends};
@@ -105,7 +105,8 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
         .map_err(|error| CliError::Usage(error.tell(Parameter::flag)))?;
     let mut record = Record::open(&args.common, environment).await?;
     let about_people = name.is_about_people();
-    let shown = about_people.then(|| record.look(&format!("reports.{name}"), question.told()));
+    let shown =
+        about_people.then(|| record.note_read(&format!("reports.{name}"), question.as_words()));
     let reports = Reports::new(record.journal().clone());
     let asked = async {
         match reports.ask(name, &question).await {
@@ -176,7 +177,7 @@ async fn rebuild(args: RebuildArgs, environment: &Environment) -> Result<ExitCod
                 seconds(first, to) / seconds(first, last)
             })
         };
-        let mut meter = Meter::new("counted");
+        let mut meter = ProgressMeter::new("counted");
         loop {
             let so_far = rebuild.next().await.context(could_not)?;
             let Some(to) = so_far.to else {
@@ -184,7 +185,7 @@ async fn rebuild(args: RebuildArgs, environment: &Environment) -> Result<ExitCod
                 return Ok((so_far.events, began.elapsed()));
             };
             let events = u64::try_from(so_far.events).unwrap_or(0);
-            meter.tell(events, (part(to), Some(to)));
+            meter.report(events, (part(to), Some(to)));
         }
     };
     let (events, took) = or_stopped(record.finish(work).await?)?;

@@ -44,7 +44,7 @@ pub struct HookSender {
 
 impl HookSender {
     /// Whether it may tell of something of this type.
-    pub fn may_tell(&self, event_type: &str) -> bool {
+    pub fn may_send(&self, event_type: &str) -> bool {
         self.types
             .as_ref()
             .is_none_or(|types| types.iter().any(|pattern| pattern.fits(event_type)))

@@ -187,14 +187,14 @@ impl KonnectConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct ObserveConfig {
     /// Between looks at pending developers and registrations.
-    #[serde(deserialize_with = "between_looks")]
+    #[serde(deserialize_with = "sweep_interval")]
     pub pending_every: Duration,
     /// Between looks at everything.
-    #[serde(deserialize_with = "between_looks")]
+    #[serde(deserialize_with = "sweep_interval")]
     pub all_every: Duration,
 }
 
-fn between_looks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+fn sweep_interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let span = span::deserialize(deserializer)?;
     if span < Duration::from_millis(100) {
         return Err(D::Error::custom(
@@ -335,16 +335,16 @@ impl Default for BackfillConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
     /// Events, by whole months.
-    #[serde(deserialize_with = "kept")]
+    #[serde(deserialize_with = "retention_time")]
     pub events: Duration,
     /// Entries and bodies that were kept aside.
-    #[serde(deserialize_with = "kept")]
+    #[serde(deserialize_with = "retention_time")]
     pub quarantine: Duration,
     /// Deliveries.
-    #[serde(deserialize_with = "kept")]
+    #[serde(deserialize_with = "retention_time")]
     pub batches: Duration,
     /// Actions that ended, with their attempts.
-    #[serde(deserialize_with = "kept")]
+    #[serde(deserialize_with = "retention_time")]
     pub actions: Duration,
     /// E-mail and name of people who are gone from Konnect.
     #[serde(deserialize_with = "span::deserialize")]
@@ -366,7 +366,7 @@ impl Default for RetentionConfig {
 
 /// Konnect can send the last 7 days again: what was forgotten sooner would be new once more, and
 /// would be done once more.
-fn kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+fn retention_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let span = span::deserialize(deserializer)?;
     if span < Duration::from_hours(8 * 24) {
         return Err(D::Error::custom(
@@ -405,12 +405,14 @@ pub struct ConsoleToken {
 #[serde(default, deny_unknown_fields)]
 pub struct ConsoleConfig {
     /// Accepted tokens; with none, one is made at start and printed once.
-    #[serde(deserialize_with = "told_apart")]
+    #[serde(deserialize_with = "distinct_names")]
     pub tokens: Vec<ConsoleToken>,
 }
 
 /// Whoever asks is known by the secret alone.
-fn told_apart<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ConsoleToken>, D::Error> {
+fn distinct_names<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ConsoleToken>, D::Error> {
     let tokens = Vec::<ConsoleToken>::deserialize(deserializer)?;
     for (later, token) in tokens.iter().enumerate() {
         let is_same = |other: &ConsoleToken| other.token.expose() == token.token.expose();

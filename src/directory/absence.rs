@@ -5,36 +5,44 @@ use konnect::{ApplicationId, DeveloperId};
 use serde_json::json;
 
 use crate::directory::difference::{Changes, Difference};
-use crate::directory::known::Known;
 use crate::directory::objects::Owner;
 use crate::directory::snapshot::Snapshot;
+use crate::directory::stored_state::StoredState;
 
 /// Adds what is gone to `changes`, in the opposite order of what comes: memberships first, the
 /// portal last.
-pub(super) fn compare(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
-    memberships(snapshot, known, look, changes);
-    registrations(snapshot, known, look, changes);
-    applications(snapshot, known, look, changes);
-    developers(snapshot, known, look, changes);
-    teams(snapshot, known, look, changes);
-    portal(snapshot, known, look, changes);
+pub(super) fn compare(
+    snapshot: &Snapshot,
+    stored: &StoredState,
+    sweep: i64,
+    changes: &mut Changes<'_>,
+) {
+    memberships(snapshot, stored, sweep, changes);
+    registrations(snapshot, stored, sweep, changes);
+    applications(snapshot, stored, sweep, changes);
+    developers(snapshot, stored, sweep, changes);
+    teams(snapshot, stored, sweep, changes);
+    portal(snapshot, stored, sweep, changes);
 }
 
-fn memberships(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
+fn memberships(snapshot: &Snapshot, stored: &StoredState, sweep: i64, changes: &mut Changes<'_>) {
     for key in &snapshot.absent.memberships {
-        let seen = known.memberships.get(key).map(|known| &known.seen);
+        let row_version = stored
+            .memberships
+            .get(key)
+            .map(|stored| &stored.row_version);
         let difference = Difference::of_membership(*key, "removed");
-        let write = changes.removed(*key, seen, look, "membership.changed", difference);
+        let write = changes.removed(*key, row_version, sweep, "membership.changed", difference);
         changes.gone.memberships.extend(write);
     }
 }
 
-fn registrations(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
+fn registrations(snapshot: &Snapshot, stored: &StoredState, sweep: i64, changes: &mut Changes<'_>) {
     for (_, id) in &snapshot.absent.registrations {
-        let Some(registration) = known.registrations.get(id) else {
+        let Some(registration) = stored.registrations.get(id) else {
             continue;
         };
-        let developer = owner(known, registration.application_id);
+        let developer = owner(stored, registration.application_id);
         let difference = Difference::about(
             "registration",
             id,
@@ -46,16 +54,19 @@ fn registrations(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Ch
             ],
         )
         .of(developer);
-        let seen = Some(&registration.seen);
-        let write = changes.removed(*id, seen, look, "registration.removed", difference);
+        let row_version = Some(&registration.row_version);
+        let write = changes.removed(*id, row_version, sweep, "registration.removed", difference);
         changes.gone.registrations.extend(write);
     }
 }
 
-fn applications(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
+fn applications(snapshot: &Snapshot, stored: &StoredState, sweep: i64, changes: &mut Changes<'_>) {
     for id in &snapshot.absent.applications {
-        let seen = known.applications.get(id).map(|known| &known.seen);
-        let developer = owner(known, *id);
+        let row_version = stored
+            .applications
+            .get(id)
+            .map(|stored| &stored.row_version);
+        let developer = owner(stored, *id);
         let difference = Difference::about(
             "application",
             id,
@@ -65,14 +76,14 @@ fn applications(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Cha
             ],
         )
         .of(developer);
-        let write = changes.removed(*id, seen, look, "application.removed", difference);
+        let write = changes.removed(*id, row_version, sweep, "application.removed", difference);
         changes.gone.applications.extend(write);
     }
 }
 
-fn developers(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
+fn developers(snapshot: &Snapshot, stored: &StoredState, sweep: i64, changes: &mut Changes<'_>) {
     for id in &snapshot.absent.developers {
-        let Some(developer) = known.developers.get(id) else {
+        let Some(developer) = stored.developers.get(id) else {
             continue;
         };
         let difference = Difference::about(
@@ -84,32 +95,32 @@ fn developers(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Chang
             ],
         )
         .of(Some(*id));
-        let seen = Some(&developer.seen);
-        let write = changes.removed(*id, seen, look, "developer.removed", difference);
+        let row_version = Some(&developer.row_version);
+        let write = changes.removed(*id, row_version, sweep, "developer.removed", difference);
         changes.gone.developers.extend(write);
     }
 }
 
-fn teams(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
+fn teams(snapshot: &Snapshot, stored: &StoredState, sweep: i64, changes: &mut Changes<'_>) {
     for id in &snapshot.absent.teams {
-        let seen = known.teams.get(id).map(|known| &known.seen);
+        let row_version = stored.teams.get(id).map(|stored| &stored.row_version);
         let difference = Difference::about("team", id, [("team_id", json!(id))]);
-        let write = changes.removed(*id, seen, look, "team.removed", difference);
+        let write = changes.removed(*id, row_version, sweep, "team.removed", difference);
         changes.gone.teams.extend(write);
     }
 }
 
-fn portal(snapshot: &Snapshot, known: &Known, look: i64, changes: &mut Changes<'_>) {
+fn portal(snapshot: &Snapshot, stored: &StoredState, sweep: i64, changes: &mut Changes<'_>) {
     if !snapshot.is_portal_gone {
         return;
     }
     let id = snapshot.portal_id;
-    let seen = known.portal.as_ref().map(|known| &known.seen);
+    let row_version = stored.portal.as_ref().map(|stored| &stored.row_version);
     let difference = Difference::about("portal", id, []);
-    changes.gone.portal = changes.removed(id, seen, look, "portal.removed", difference);
+    changes.gone.portal = changes.removed(id, row_version, sweep, "portal.removed", difference);
 }
 
-fn owner(known: &Known, application: ApplicationId) -> Option<DeveloperId> {
-    let application = known.applications.get(&application)?;
+fn owner(stored: &StoredState, application: ApplicationId) -> Option<DeveloperId> {
+    let application = stored.applications.get(&application)?;
     application.owner.and_then(Owner::developer)
 }

@@ -8,7 +8,7 @@ use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 use serde_json::{Map, Value, json};
 
 use crate::directory::Snapshot;
-use crate::directory::objects::Seen;
+use crate::directory::objects::RowVersion;
 
 /// One difference: what becomes an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,7 @@ pub(super) struct Gone {
 
 /// How one object of a snapshot stands to what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ChangeClass {
     /// A later look has written it: this one has nothing to say.
     Older,
     /// Never seen before.
@@ -85,14 +85,14 @@ pub(super) struct Names {
     pub changed: &'static str,
 }
 
-impl Standing {
-    /// How an object that was seen as `seen` stands to look number `look`.
-    pub(super) fn of(seen: Option<&Seen>, look: i64) -> Self {
-        match seen {
+impl ChangeClass {
+    /// How an object that was seen as `row_version` stands to look number `sweep`.
+    pub(super) fn of(row_version: Option<&RowVersion>, sweep: i64) -> Self {
+        match row_version {
             None => Self::New,
-            Some(seen) if seen.look > look => Self::Older,
-            Some(seen) if seen.is_gone() => Self::Back(seen.revision),
-            Some(seen) => Self::There(seen.revision),
+            Some(row_version) if row_version.sweep > sweep => Self::Older,
+            Some(row_version) if row_version.is_gone() => Self::Back(row_version.revision),
+            Some(row_version) => Self::There(row_version.revision),
         }
     }
 }
@@ -165,18 +165,20 @@ impl Changes<'_> {
     pub(super) fn judge<T>(
         &mut self,
         item: T,
-        standing: Standing,
+        class: ChangeClass,
         names: Names,
         changed: &[&str],
         is_marked: bool,
         difference: impl FnOnce() -> Difference,
     ) -> Option<Write<T>> {
-        let (revision, name) = match standing {
-            Standing::New => (1, names.new),
-            Standing::Back(revision) => (revision + 1, Some(names.back)),
-            Standing::There(revision) if !changed.is_empty() => (revision + 1, Some(names.changed)),
-            Standing::There(revision) if is_marked => (revision, None),
-            Standing::Older | Standing::There(_) => return None,
+        let (revision, name) = match class {
+            ChangeClass::New => (1, names.new),
+            ChangeClass::Back(revision) => (revision + 1, Some(names.back)),
+            ChangeClass::There(revision) if !changed.is_empty() => {
+                (revision + 1, Some(names.changed))
+            }
+            ChangeClass::There(revision) if is_marked => (revision, None),
+            ChangeClass::Older | ChangeClass::There(_) => return None,
         };
         if let Some(name) = name {
             let mut difference = difference();
@@ -201,12 +203,12 @@ impl Changes<'_> {
     pub(super) fn removed<T>(
         &mut self,
         item: T,
-        seen: Option<&Seen>,
-        look: i64,
+        row_version: Option<&RowVersion>,
+        sweep: i64,
         name: &'static str,
         difference: Difference,
     ) -> Option<Write<T>> {
-        let Standing::There(revision) = Standing::of(seen, look) else {
+        let ChangeClass::There(revision) = ChangeClass::of(row_version, sweep) else {
             return None;
         };
         let revision = revision + 1;

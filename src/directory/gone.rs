@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::directory::difference::{Gone, Write};
-use crate::directory::write::Writing;
+use crate::directory::write::RowWriter;
 use crate::journal::{Connection, JournalError};
 
 impl Gone {
@@ -17,7 +17,7 @@ impl Gone {
     }
 }
 
-impl Writing {
+impl RowWriter {
     /// Marks everything that `gone` names.
     pub(super) async fn mark_gone(
         self,
@@ -69,7 +69,7 @@ impl Writing {
             ",
             self.portal.0,
             self.now,
-            self.look,
+            self.sweep,
             &portal,
             &developers,
             &of_developers,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 use uuid::Uuid;
 
-use crate::directory::{Directory, Missing, Scope, Snapshot};
+use crate::directory::{Directory, Scope, Snapshot, Unlisted};
 use crate::journal::{Connection, JournalError, Pool};
 
 /// One missed object: its kind, its id and that of what it is part of, as they are stored.
@@ -17,7 +17,7 @@ pub(super) struct Key {
     parent: Uuid,
 }
 
-impl Missing {
+impl Unlisted {
     /// Takes out what `of` holds as well, and returns it.
     #[must_use]
     pub fn take(&mut self, of: &Self) -> Self {
@@ -95,7 +95,7 @@ impl Directory {
         portal: PortalId,
         ago: Duration,
         only_unlisted: bool,
-    ) -> Result<Missing, JournalError> {
+    ) -> Result<Unlisted, JournalError> {
         let rows = sqlx::query_as!(
             Key,
             r"
@@ -113,7 +113,7 @@ impl Directory {
         )
         .fetch_all(self.journal.pool())
         .await?;
-        let mut missed = Missing::default();
+        let mut missed = Unlisted::default();
         for key in rows {
             missed.push(key);
         }

@@ -4,27 +4,27 @@
 //! journal what differs.
 
 mod absence;
-mod around;
 mod compare;
 mod difference;
 mod ended;
-mod excerpt;
 mod find;
 mod gone;
 mod invitees;
-mod known;
 mod list;
-mod looks;
+mod load_related;
 mod missed;
-mod missing;
 mod objects;
 mod pages;
+mod portal_view;
+mod refresh_requests;
 mod rows;
 mod slices;
 mod snapshot;
 mod store;
+mod stored_state;
 mod subjects;
-mod touched;
+mod sweeps;
+mod unlisted;
 mod unread;
 mod write;
 
@@ -35,22 +35,22 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Ids};
 use crate::journal::Journal;
 
-pub use around::Subjects;
 pub use ended::MembershipEnd;
-pub use excerpt::Excerpt;
-pub use looks::{Look, LookState};
-pub use missing::Missing;
+pub use load_related::Subjects;
 pub use objects::{
     Api, Application, ApplicationRecord, Developer, DeveloperRecord, Membership, Owner,
-    OwnerRecord, Portal, Registration, RegistrationRecord, Seen, Team,
+    OwnerRecord, Portal, Registration, RegistrationRecord, RowVersion, Team,
 };
 pub use pages::{
     ApplicationFilter, DeveloperFilter, Gone, ListPage, MembershipFilter, RegistrationFilter,
 };
+pub use portal_view::PortalView;
+pub use refresh_requests::RefreshRequests;
 pub use snapshot::{Scope, Snapshot};
 pub use store::Stored;
 pub use subjects::{Forgotten, Subject};
-pub use touched::Touched;
+pub use sweeps::{Sweep, SweepState};
+pub use unlisted::Unlisted;
 pub use unread::{Part, Unread};
 
 /// What the API last said. Cheap to clone; clones wake each other's waits for hints.

@@ -12,9 +12,9 @@ use crate::directory::subjects::Subject;
 
 /// When an object was seen, and how often it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct RowVersion {
     /// Number of the look that last wrote it.
-    pub(super) look: i64,
+    pub(super) sweep: i64,
     /// Grows by one with every difference, across disappearance and return too.
     pub revision: i64,
     /// When a look first showed it.
@@ -25,7 +25,7 @@ pub struct Seen {
     pub gone_at: Option<DateTime<Utc>>,
 }
 
-impl Seen {
+impl RowVersion {
     /// Whether it is no longer there.
     pub fn is_gone(&self) -> bool {
         self.gone_at.is_some()
@@ -48,7 +48,7 @@ pub struct Portal {
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
     /// When it was seen.
-    pub seen: Seen,
+    pub row_version: RowVersion,
 }
 
 /// A developer, without e-mail and name.
@@ -65,13 +65,13 @@ pub struct Developer {
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
     /// When they were seen.
-    pub seen: Seen,
+    pub row_version: RowVersion,
 }
 
 impl Developer {
     /// When they signed up: as the API says, else when a look first showed them.
     pub fn signed_up_at(&self) -> DateTime<Utc> {
-        self.created_at.unwrap_or(self.seen.first_at)
+        self.created_at.unwrap_or(self.row_version.first_at)
     }
 }
 
@@ -91,7 +91,7 @@ pub struct Team {
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
     /// When it was seen.
-    pub seen: Seen,
+    pub row_version: RowVersion,
 }
 
 /// That a developer is, or was, in a team.
@@ -103,8 +103,8 @@ pub struct Membership {
     pub team_id: TeamId,
     /// The member.
     pub developer_id: DeveloperId,
-    /// When it was seen; [`Seen::is_gone`] once it ended.
-    pub seen: Seen,
+    /// When it was seen; [`RowVersion::is_gone`] once it ended.
+    pub row_version: RowVersion,
 }
 
 /// Whose application it is.
@@ -176,7 +176,7 @@ pub struct Application {
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
     /// When it was seen.
-    pub seen: Seen,
+    pub row_version: RowVersion,
 }
 
 /// The API, or package of APIs, that a registration is for.
@@ -210,13 +210,13 @@ pub struct Registration {
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
     /// When it was seen.
-    pub seen: Seen,
+    pub row_version: RowVersion,
 }
 
 impl Registration {
     /// When it was asked for: as the API says, else when a look first showed it.
     pub fn requested_at(&self) -> DateTime<Utc> {
-        self.created_at.unwrap_or(self.seen.first_at)
+        self.created_at.unwrap_or(self.row_version.first_at)
     }
 }
 

@@ -8,7 +8,7 @@ use konnect::{
 use uuid::Uuid;
 
 use crate::directory::objects::{
-    Api, Application, Developer, Membership, Owner, Portal, Registration, Seen, Team,
+    Api, Application, Developer, Membership, Owner, Portal, Registration, RowVersion, Team,
 };
 
 pub(super) struct PortalRow {
@@ -99,8 +99,8 @@ pub(super) struct RegistrationRow {
 /// When a row was seen, and by which look.
 macro_rules! seen {
     ($row:expr) => {
-        Seen {
-            look: $row.look,
+        RowVersion {
+            sweep: $row.look,
             revision: $row.revision,
             first_at: $row.first_seen_at,
             last_at: $row.last_seen_at,
@@ -112,7 +112,7 @@ macro_rules! seen {
 impl From<PortalRow> for Portal {
     fn from(row: PortalRow) -> Self {
         Self {
-            seen: seen!(row),
+            row_version: seen!(row),
             id: PortalId(row.portal_id),
             name: row.name,
             auto_approve_developers: row.auto_approve_developers,
@@ -126,7 +126,7 @@ impl From<PortalRow> for Portal {
 impl From<DeveloperRow> for Developer {
     fn from(row: DeveloperRow) -> Self {
         Self {
-            seen: seen!(row),
+            row_version: seen!(row),
             portal_id: PortalId(row.portal_id),
             id: DeveloperId(row.developer_id),
             status: DeveloperStatus::from(row.status.as_str()),
@@ -139,7 +139,7 @@ impl From<DeveloperRow> for Developer {
 impl From<TeamRow> for Team {
     fn from(row: TeamRow) -> Self {
         Self {
-            seen: seen!(row),
+            row_version: seen!(row),
             portal_id: PortalId(row.portal_id),
             id: TeamId(row.team_id),
             name: row.name,
@@ -153,7 +153,7 @@ impl From<TeamRow> for Team {
 impl From<MembershipRow> for Membership {
     fn from(row: MembershipRow) -> Self {
         Self {
-            seen: seen!(row),
+            row_version: seen!(row),
             portal_id: PortalId(row.portal_id),
             team_id: TeamId(row.team_id),
             developer_id: DeveloperId(row.developer_id),
@@ -164,7 +164,7 @@ impl From<MembershipRow> for Membership {
 impl From<ApplicationRow> for Application {
     fn from(row: ApplicationRow) -> Self {
         Self {
-            seen: seen!(row),
+            row_version: seen!(row),
             portal_id: PortalId(row.portal_id),
             id: ApplicationId(row.application_id),
             name: row.name,
@@ -178,7 +178,7 @@ impl From<ApplicationRow> for Application {
 impl From<RegistrationRow> for Registration {
     fn from(row: RegistrationRow) -> Self {
         Self {
-            seen: seen!(row),
+            row_version: seen!(row),
             portal_id: PortalId(row.portal_id),
             id: RegistrationId(row.registration_id),
             application_id: ApplicationId(row.application_id),

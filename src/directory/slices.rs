@@ -17,7 +17,7 @@ pub(super) const SLICE: usize = 250;
 /// Whose something is, as far as the snapshot says. What is the portal's comes first, for anybody may
 /// be in a team; what is a team's, or of an application that is not shown, comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Whose {
+enum OwnerKey {
     Portal,
     Developer(DeveloperId),
     Application(ApplicationId),
@@ -37,7 +37,7 @@ enum Object<'a> {
 #[derive(Debug)]
 pub(super) struct Slices<'a> {
     snapshot: &'a Snapshot,
-    objects: Vec<(Whose, Object<'a>)>,
+    objects: Vec<(OwnerKey, Object<'a>)>,
     /// So many are in earlier slices.
     taken: usize,
 }
@@ -52,17 +52,20 @@ impl<'a> Slices<'a> {
             .collect();
         let whose = |id: ApplicationId| {
             let owner = owners.get(&id);
-            owner.map_or(Whose::Application(id), |owner| Whose::Developer(*owner))
+            owner.map_or(OwnerKey::Application(id), |owner| {
+                OwnerKey::Developer(*owner)
+            })
         };
         let mut objects = Vec::with_capacity(snapshot.len());
         let portal = snapshot.portal.iter();
-        objects.extend(portal.map(|read| (Whose::Portal, Object::Portal(read))));
+        objects.extend(portal.map(|read| (OwnerKey::Portal, Object::Portal(read))));
         let teams = snapshot.teams.iter();
-        objects.extend(teams.map(|read| (Whose::Portal, Object::Team(read))));
+        objects.extend(teams.map(|read| (OwnerKey::Portal, Object::Team(read))));
         let people = snapshot.developers.iter();
-        objects.extend(people.map(|read| (Whose::Developer(read.id), Object::Developer(read))));
+        objects.extend(people.map(|read| (OwnerKey::Developer(read.id), Object::Developer(read))));
         let memberships = snapshot.memberships.iter();
-        let memberships = memberships.map(|it| (Whose::Developer(it.1), Object::Membership(*it)));
+        let memberships =
+            memberships.map(|it| (OwnerKey::Developer(it.1), Object::Membership(*it)));
         objects.extend(memberships);
         let applications = snapshot.applications.iter();
         objects.extend(applications.map(|read| (whose(read.id), Object::Application(read))));
@@ -106,7 +109,7 @@ impl Iterator for Slices<'_> {
 
 /// How many of these objects the next slice takes: what is whole of it, or a part of what is too much
 /// for any.
-fn fitting(objects: &[(Whose, Object<'_>)]) -> usize {
+fn fitting(objects: &[(OwnerKey, Object<'_>)]) -> usize {
     let Some((cut, _)) = objects.get(SLICE) else {
         return objects.len();
     };

@@ -3,7 +3,7 @@
 
 use konnect::{Application, Developer, DeveloperId, Portal, PortalId, Registration, Team, TeamId};
 
-use crate::directory::{Missing, Touched, Unread};
+use crate::directory::{RefreshRequests, Unlisted, Unread};
 
 /// How much a look covers, which decides what absence from it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,9 +47,9 @@ pub struct Snapshot {
     /// Registrations that were read.
     pub registrations: Vec<Registration>,
     /// What the lists showed besides, of which there is nothing more to say: it is known as it is.
-    pub listed: Missing,
+    pub listed: Unlisted,
     /// Of what somebody changed, that which was read by its id.
-    pub touched: Touched,
+    pub touched: RefreshRequests,
     /// Whether its lists are whole, so that what they lack is missing.
     pub is_whole: bool,
     /// Whether the look left something for the next one, so that it answers no hint.
@@ -60,11 +60,11 @@ pub struct Snapshot {
     pub is_portal_gone: bool,
     /// What is certainly gone: a complete list lacks it, and two direct reads that are long enough
     /// apart did not find it.
-    pub absent: Missing,
+    pub absent: Unlisted,
     /// What a direct read did not find, and counts as there until a later one does not either.
-    pub missed: Missing,
+    pub missed: Unlisted,
     /// What was missed and could not be read again.
-    pub unsure: Missing,
+    pub unsure: Unlisted,
 }
 
 impl Snapshot {
@@ -79,15 +79,15 @@ impl Snapshot {
             memberships: Vec::new(),
             applications: Vec::new(),
             registrations: Vec::new(),
-            listed: Missing::default(),
-            touched: Touched::default(),
+            listed: Unlisted::default(),
+            touched: RefreshRequests::default(),
             is_whole: true,
             is_partial: false,
             unread: Vec::new(),
             is_portal_gone: false,
-            absent: Missing::default(),
-            missed: Missing::default(),
-            unsure: Missing::default(),
+            absent: Unlisted::default(),
+            missed: Unlisted::default(),
+            unsure: Unlisted::default(),
         }
     }
 
@@ -117,9 +117,9 @@ impl Snapshot {
     }
 
     /// The ids of what was read or listed.
-    pub fn shown(&self) -> Missing {
+    pub fn shown(&self) -> Unlisted {
         let mut shown = self.listed.clone();
-        shown.add(Missing {
+        shown.add(Unlisted {
             developers: self.developers.iter().map(|read| read.id).collect(),
             teams: self.teams.iter().map(|read| read.id).collect(),
             memberships: self.memberships.clone(),

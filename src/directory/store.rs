@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::directory::compare::compare;
 use crate::directory::difference::Difference;
-use crate::directory::known::Known;
 use crate::directory::slices::{SLICE, Slices};
-use crate::directory::write::Writing;
-use crate::directory::{Directory, Look, Snapshot, looks, missed, touched};
+use crate::directory::stored_state::StoredState;
+use crate::directory::write::RowWriter;
+use crate::directory::{Directory, Snapshot, Sweep, missed, refresh_requests, sweeps};
 use crate::event::{OwnEvent, Verdict};
 use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
 
@@ -30,7 +30,7 @@ pub struct Stored {
 /// A part of a look that is stored in one transaction.
 #[derive(Debug, Clone, Copy)]
 struct Slice<'a> {
-    look: Look,
+    sweep: Sweep,
     objects: &'a Snapshot,
     /// The whole that it is a part of, where that is of the bulk lane.
     part_of: Option<Uuid>,
@@ -47,34 +47,34 @@ impl Directory {
     /// # Errors
     /// [`JournalError::is_transient`] tells whether to look again later. Slices may have been stored
     /// then, but the look counts for none.
-    #[tracing::instrument(skip_all, fields(portal.id = %look.portal_id, scope = snapshot.scope.as_str()))]
-    pub async fn store(&self, look: Look, snapshot: &Snapshot) -> Result<Stored, JournalError> {
+    #[tracing::instrument(skip_all, fields(portal.id = %sweep.portal_id, scope = snapshot.scope.as_str()))]
+    pub async fn store(&self, sweep: Sweep, snapshot: &Snapshot) -> Result<Stored, JournalError> {
         debug_assert_eq!(
-            look.portal_id, snapshot.portal_id,
+            sweep.portal_id, snapshot.portal_id,
             "a look is at one portal"
         );
         if snapshot.len() <= SLICE {
-            return self.store_news(look, snapshot, snapshot).await;
+            return self.store_news(sweep, snapshot, snapshot).await;
         }
         let mut news = Snapshot::empty(snapshot.portal_id, snapshot.scope);
         for slice in Slices::of(snapshot) {
-            news.add(self.store_page(look, slice).await?);
+            news.add(self.store_page(sweep, slice).await?);
         }
-        self.store_news(look, &news, snapshot).await
+        self.store_news(sweep, &news, snapshot).await
     }
 
     /// Stores what a page of a look shows and is no news; returns the rest of what is to be stored.
     /// Whoever has all pages stores the rest of all of them by [`Directory::store`].
-    pub async fn store_page(&self, look: Look, page: Snapshot) -> Result<Snapshot, JournalError> {
+    pub async fn store_page(&self, sweep: Sweep, page: Snapshot) -> Result<Snapshot, JournalError> {
         let mut connection = self.journal.pool().acquire().await?;
-        let first_complete = looks::is_complete(&mut connection, look.portal_id).await?;
-        let known = Known::load(&mut connection, &page).await?;
+        let first_complete = sweeps::is_complete(&mut connection, sweep.portal_id).await?;
+        let stored = StoredState::load(&mut connection, &page).await?;
         drop(connection);
-        let changes = compare(&page, &known, look.number, first_complete);
+        let changes = compare(&page, &stored, sweep.number, first_complete);
         let rest = changes.part(&page, false);
         for objects in Slices::of(&rest) {
             self.store_slice(Slice {
-                look,
+                sweep,
                 objects: &objects,
                 part_of: None,
                 ends: None,
@@ -87,13 +87,13 @@ impl Directory {
     /// Stores `news`, which is what is left to be stored of `whole`, and ends the look.
     async fn store_news(
         &self,
-        look: Look,
+        sweep: Sweep,
         news: &Snapshot,
         whole: &Snapshot,
     ) -> Result<Stored, JournalError> {
         let is_bulk = news.len() + whole.absent.len() > MAX_LIVE;
         let slice = Slice {
-            look,
+            sweep,
             objects: whole,
             part_of: is_bulk.then(|| self.ids.next()),
             ends: None,
@@ -145,7 +145,7 @@ impl Directory {
     }
 
     async fn try_store(&self, slice: Slice<'_>) -> Result<usize, JournalError> {
-        let Slice { look, objects, .. } = slice;
+        let Slice { sweep, objects, .. } = slice;
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let over = match slice.ends {
@@ -153,12 +153,12 @@ impl Directory {
             None => Vec::new(),
         };
         let mut tx = self.journal.pool().begin().await?;
-        let first_complete = looks::lock(&mut tx, look.portal_id).await?;
-        let known = Known::load(&mut tx, objects).await?;
-        let changes = compare(objects, &known, look.number, first_complete);
-        let writing = Writing {
-            portal: look.portal_id,
-            look: look.number,
+        let first_complete = sweeps::lock(&mut tx, sweep.portal_id).await?;
+        let stored = StoredState::load(&mut tx, objects).await?;
+        let changes = compare(objects, &stored, sweep.number, first_complete);
+        let writing = RowWriter {
+            portal: sweep.portal_id,
+            sweep: sweep.number,
             now,
         };
         writing.write(&mut tx, &changes).await?;
@@ -168,8 +168,8 @@ impl Directory {
             append_in(&mut tx, &batch).await?;
         }
         if let Some(whole) = slice.ends {
-            looks::stored(&mut tx, look, whole).await?;
-            touched::settle(&mut tx, look, whole).await?;
+            sweeps::stored(&mut tx, sweep, whole).await?;
+            refresh_requests::settle(&mut tx, sweep, whole).await?;
             missed::settle(&mut tx, whole, &over).await?;
         }
         tx.commit().await?;
@@ -178,7 +178,7 @@ impl Directory {
 
     fn batch(&self, slice: Slice<'_>, differences: &[Difference], now: DateTime<Utc>) -> NewBatch {
         let events = differences.iter();
-        let events = events.map(|difference| event(slice.look, difference, now));
+        let events = events.map(|difference| event(slice.sweep, difference, now));
         NewBatch {
             id: self.ids.next(),
             source: Source::Observe,
@@ -192,10 +192,10 @@ impl Directory {
     }
 }
 
-fn event(look: Look, difference: &Difference, now: DateTime<Utc>) -> NewEvent {
+fn event(sweep: Sweep, difference: &Difference, now: DateTime<Utc>) -> NewEvent {
     let own = OwnEvent {
         name: difference.name.to_owned(),
-        portal_id: look.portal_id.to_string(),
+        portal_id: sweep.portal_id.to_string(),
         principal_id: difference.developer.map(|developer| developer.to_string()),
         object: difference.object.clone(),
         revision: difference.revision,

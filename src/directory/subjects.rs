@@ -199,7 +199,7 @@ impl Directory {
     }
 
     /// The members that a trusted sender told and that do not stay in its event; none once forgotten.
-    pub async fn told(
+    pub async fn custom_subject(
         &self,
         portal: PortalId,
         id: Uuid,
@@ -222,7 +222,7 @@ impl Directory {
     }
 
     /// The ids under which senders told of a developer by the address that they have, before anybody had it.
-    pub async fn told_of(
+    pub async fn custom_subjects_of(
         &self,
         portal: PortalId,
         developer: DeveloperId,
@@ -244,7 +244,7 @@ impl Directory {
     }
 
     /// Whether an id is one under which something is kept that was told, and no developer's.
-    pub async fn is_told(&self, id: Uuid) -> Result<bool, JournalError> {
+    pub async fn is_custom_subject(&self, id: Uuid) -> Result<bool, JournalError> {
         let is_told = sqlx::query_scalar!(
             r#"
             SELECT EXISTS (

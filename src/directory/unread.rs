@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::directory::Missing;
+use crate::directory::Unlisted;
 
 /// What may be unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ impl fmt::Display for Unread {
     }
 }
 
-impl Missing {
+impl Unlisted {
     /// Leaves out what may be among `unread`.
     pub(super) fn without(&mut self, unread: &[Unread]) {
         let is_unread = |part: Part, id: Uuid| {
@@ -93,9 +93,9 @@ mod tests {
     const ID: Uuid = Uuid::from_u128(1);
     const OTHER: Uuid = Uuid::from_u128(2);
 
-    fn missing() -> Missing {
+    fn missing() -> Unlisted {
         let both = [ID, OTHER];
-        Missing {
+        Unlisted {
             developers: both.map(DeveloperId).to_vec(),
             teams: both.map(TeamId).to_vec(),
             memberships: both.map(|id| (TeamId(id), DeveloperId(ID))).to_vec(),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use konnect::PortalId;
 use uuid::Uuid;
 
-use crate::directory::compare::stored;
+use crate::directory::compare::stored_text;
 use crate::directory::difference::Changes;
 use crate::directory::objects::Owner;
 use crate::directory::subjects;
@@ -14,13 +14,13 @@ use crate::journal::JournalError;
 
 /// Where and when rows are written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Writing {
+pub(super) struct RowWriter {
     pub portal: PortalId,
-    pub look: i64,
+    pub sweep: i64,
     pub now: DateTime<Utc>,
 }
 
-impl Writing {
+impl RowWriter {
     /// Writes everything that `changes` holds but the differences.
     pub(super) async fn write(
         self,
@@ -61,12 +61,12 @@ impl Writing {
                 gone_at = NULL
             ",
             self.portal.0,
-            stored(&write.item.name),
+            stored_text(&write.item.name),
             write.item.auto_approve_developers.unwrap_or(false),
             write.item.auto_approve_applications.unwrap_or(false),
             write.item.created_at,
             write.item.updated_at,
-            self.look,
+            self.sweep,
             write.revision,
             self.now,
         )
@@ -110,12 +110,12 @@ impl Writing {
                 )
             ",
             self.portal.0,
-            self.look,
+            self.sweep,
             self.now,
             &writes.iter().map(|w| w.item.id.0).collect::<Vec<_>>(),
             &writes
                 .iter()
-                .map(|w| stored(w.item.status.as_str()))
+                .map(|w| stored_text(w.item.status.as_str()))
                 .collect::<Vec<_>>(),
             &writes.iter().map(|w| w.item.created_at).collect::<Vec<_>>()
                 as &[Option<DateTime<Utc>>],
@@ -158,12 +158,12 @@ impl Writing {
                 gone_at = NULL
             ",
             self.portal.0,
-            self.look,
+            self.sweep,
             self.now,
             &writes.iter().map(|w| w.item.id.0).collect::<Vec<_>>(),
             &writes
                 .iter()
-                .map(|w| stored(&w.item.name))
+                .map(|w| stored_text(&w.item.name))
                 .collect::<Vec<_>>(),
             &writes
                 .iter()
@@ -209,7 +209,7 @@ impl Writing {
                     THEN directory_memberships.ended_by_deed_at END
             ",
             self.portal.0,
-            self.look,
+            self.sweep,
             self.now,
             &writes.iter().map(|w| w.item.0.0).collect::<Vec<_>>(),
             &writes.iter().map(|w| w.item.1.0).collect::<Vec<_>>(),
@@ -259,12 +259,12 @@ impl Writing {
                 gone_at = NULL
             ",
             self.portal.0,
-            self.look,
+            self.sweep,
             self.now,
             &writes.iter().map(|w| w.item.id.0).collect::<Vec<_>>(),
             &writes
                 .iter()
-                .map(|w| stored(&w.item.name))
+                .map(|w| stored_text(&w.item.name))
                 .collect::<Vec<_>>(),
             &owners
                 .iter()
@@ -294,7 +294,7 @@ impl Writing {
         let text = |pick: fn(&konnect::RegisteredApi) -> Option<&String>| -> Vec<Option<String>> {
             writes
                 .iter()
-                .map(|w| pick(&w.item.api).map(|text| stored(text)))
+                .map(|w| pick(&w.item.api).map(|text| stored_text(text)))
                 .collect()
         };
         sqlx::query!(
@@ -337,7 +337,7 @@ impl Writing {
                 )
             ",
             self.portal.0,
-            self.look,
+            self.sweep,
             self.now,
             &writes.iter().map(|w| w.item.id.0).collect::<Vec<_>>(),
             &writes
@@ -346,12 +346,12 @@ impl Writing {
                 .collect::<Vec<_>>(),
             &writes
                 .iter()
-                .map(|w| stored(w.item.status.as_str()))
+                .map(|w| stored_text(w.item.status.as_str()))
                 .collect::<Vec<_>>(),
             &writes.iter().map(|w| w.item.api.id.0).collect::<Vec<_>>(),
             &writes
                 .iter()
-                .map(|w| stored(&w.item.api.name))
+                .map(|w| stored_text(&w.item.api.name))
                 .collect::<Vec<_>>(),
             &text(|api| api.version.as_ref()) as &[Option<String>],
             &text(|api| api.entity_type.as_ref()) as &[Option<String>],

@@ -85,7 +85,7 @@ impl Connections {
     /// So a crowd that only holds connections open never keeps out a sender who has something to
     /// say: a header takes milliseconds, and as many newcomers as there are places would have to
     /// come meanwhile.
-    pub(super) fn take_place(&self) -> Option<Place> {
+    pub(super) fn take_place(&self) -> Option<ConnectionSlot> {
         if self.lock().count >= self.bounds.connections && !self.give_way() {
             return None;
         }
@@ -93,7 +93,7 @@ impl Connections {
         open.count += 1;
         let cut = CancellationToken::new();
         let number = open.wait(cut.clone());
-        Some(Place {
+        Some(ConnectionSlot {
             connections: self.clone(),
             cut,
             use_: Mutex::new(Use {
@@ -133,7 +133,7 @@ impl Open {
 
 /// One connection's place; free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     connections: Connections,
     cut: CancellationToken,
     use_: Mutex<Use>,
@@ -150,7 +150,7 @@ struct Use {
     number: u64,
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Cancelled when the connection is to end at once.
     pub(super) fn cut(&self) -> &CancellationToken {
         &self.cut
@@ -193,7 +193,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let number = self.lock().number;
         let mut open = self.connections.lock();
@@ -204,7 +204,7 @@ impl Drop for Place {
 
 /// One request in work, until it is dropped.
 #[derive(Debug)]
-pub struct Busy(Arc<Place>);
+pub struct Busy(Arc<ConnectionSlot>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

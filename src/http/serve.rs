@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::http::connections::{Bounds, Busy, Connections, Place};
+use crate::http::connections::{Bounds, Busy, ConnectionSlot, Connections};
 use crate::http::tls::Certificates;
 use crate::lifecycle::{Lifecycle, pause};
 
@@ -61,7 +61,7 @@ pub struct Server {
 /// The connection that a request came on: an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    place: Arc<Place>,
+    place: Arc<ConnectionSlot>,
 }
 
 impl Connection {
@@ -90,7 +90,7 @@ impl Server {
         } = self;
         let stopping = lifecycle.stopping();
         let connections = Connections::new(bounds);
-        let talk = Arc::new(Talk {
+        let talk = Arc::new(SharedState {
             router,
             certificates,
             builder: builder(&lifecycle),
@@ -137,7 +137,7 @@ fn builder(lifecycle: &Lifecycle) -> auto::Builder<Tasks> {
     let mut builder = auto::Builder::new(Tasks(lifecycle.clone()));
     builder
         .http1()
-        // `Place::overdue` keeps the time, also before the first byte and between HTTP/2 streams.
+        // `ConnectionSlot::overdue` keeps the time, also before the first byte and between HTTP/2 streams.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEADER_BYTES);
     builder
@@ -161,16 +161,16 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
 }
 
 /// What every connection shares.
-struct Talk {
+struct SharedState {
     router: Router,
     certificates: Option<Certificates>,
     builder: auto::Builder<Tasks>,
     lifecycle: Lifecycle,
 }
 
-impl Talk {
+impl SharedState {
     /// Holds one connection until it ends, is cut, waits too long, or usher stops.
-    async fn hold(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
+    async fn hold(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: ConnectionSlot) {
         let place = Arc::new(place);
         if let Err(error) = stream.set_nodelay(true) {
             debug!(error = &error as &dyn Error, "a connection ended early");
@@ -194,7 +194,7 @@ impl Talk {
         }
     }
 
-    async fn converse<S>(&self, stream: S, peer: SocketAddr, place: &Arc<Place>)
+    async fn converse<S>(&self, stream: S, peer: SocketAddr, place: &Arc<ConnectionSlot>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

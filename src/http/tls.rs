@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use crate::lifecycle::pause;
 
 /// How soon a changed file is noticed.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a pair cannot be used. Names the key of the configuration, never what the files hold.
 #[derive(Debug, thiserror::Error)]
@@ -78,11 +78,11 @@ impl Certificates {
     pub async fn reload_until_stopped(self, cancel: CancellationToken) {
         // What is served now is read once more at the first look, and a change since is not missed.
         let mut tried = None;
-        while !pause(LOOK_EVERY, &cancel).await {
+        while !pause(CHECK_EVERY, &cancel).await {
             let files = Files::read(&self.cert, &self.key).await;
             let seen = match &files {
-                Ok(files) => Seen::Files(files.digest()),
-                Err(_) => Seen::Unreadable,
+                Ok(files) => FileState::Files(files.digest()),
+                Err(_) => FileState::Unreadable,
             };
             let first = tried.is_none();
             if tried.replace(seen) == Some(seen) {
@@ -106,7 +106,7 @@ impl Certificates {
 
 /// What a look at the files found, without keeping the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum FileState {
     Files([u8; 32]),
     Unreadable,
 }

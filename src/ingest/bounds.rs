@@ -49,7 +49,7 @@ pub(super) enum Body {
 }
 
 /// Reads at most `max` bytes, held in `held`.
-pub(super) async fn read(body: body::Body, max: usize, held: &mut Held) -> Body {
+pub(super) async fn read(body: body::Body, max: usize, held: &mut BudgetShare) -> Body {
     let deadline = Instant::now() + BODY_TIME;
     let mut body = body;
     let mut read = Vec::new();
@@ -62,12 +62,12 @@ pub(super) async fn read(body: body::Body, max: usize, held: &mut Held) -> Body 
         };
         let kept = data.len().min(max - read.len());
         // Only the first bytes wait for room: who waits must not hold what others wait for.
-        let room = if read.is_empty() {
+        let budget = if read.is_empty() {
             held.wait_for(kept).await
         } else {
             held.grow_to(read.len() + kept)
         };
-        if !room {
+        if !budget {
             held.let_go();
             drop(read);
             drain(body).await;
@@ -117,12 +117,12 @@ pub(super) async fn drain(mut body: body::Body) {
 
 /// Room for the bytes of all requests. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Room {
+pub(super) struct MemoryBudget {
     bodies: Arc<Semaphore>,
     inflated: Arc<Semaphore>,
 }
 
-impl Room {
+impl MemoryBudget {
     pub(super) fn new() -> Self {
         Self {
             bodies: Arc::new(Semaphore::new(BODIES_BYTES)),
@@ -131,28 +131,28 @@ impl Room {
     }
 
     /// Nothing yet, of the room for bodies as sent.
-    pub(super) fn body(&self) -> Held {
-        Held::none_of(&self.bodies)
+    pub(super) fn body(&self) -> BudgetShare {
+        BudgetShare::none_of(&self.bodies)
     }
 
     /// Nothing yet, of the room for inflated bodies. Who waits for it may hold room of a body as
     /// sent, and not the other way round: so nobody waits in a circle.
-    pub(super) fn inflated(&self) -> Held {
-        Held::none_of(&self.inflated)
+    pub(super) fn inflated(&self) -> BudgetShare {
+        BudgetShare::none_of(&self.inflated)
     }
 }
 
 /// Room that one request holds; free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    room: Arc<Semaphore>,
+pub(super) struct BudgetShare {
+    budget: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
-    fn none_of(room: &Arc<Semaphore>) -> Self {
+impl BudgetShare {
+    fn none_of(budget: &Arc<Semaphore>) -> Self {
         Self {
-            room: Arc::clone(room),
+            budget: Arc::clone(budget),
             permit: None,
         }
     }
@@ -163,7 +163,7 @@ impl Held {
         if missing == 0 {
             return true;
         }
-        match Arc::clone(&self.room).try_acquire_many_owned(missing) {
+        match Arc::clone(&self.budget).try_acquire_many_owned(missing) {
             Ok(permit) => self.add(permit),
             Err(_) => return false,
         }
@@ -177,8 +177,8 @@ impl Held {
         if missing == 0 {
             return true;
         }
-        let room = Arc::clone(&self.room).acquire_many_owned(missing);
-        match timeout(ROOM_TIME, room).await {
+        let budget = Arc::clone(&self.budget).acquire_many_owned(missing);
+        match timeout(ROOM_TIME, budget).await {
             Ok(Ok(permit)) => self.add(permit),
             Ok(Err(_)) | Err(_) => return false,
         }
@@ -213,13 +213,13 @@ mod tests {
 
     #[test]
     fn a_giant_leaves_room_for_the_small_ones() {
-        let room = Room::new();
-        let (mut giant, mut second) = (room.inflated(), room.inflated());
+        let budget = MemoryBudget::new();
+        let (mut giant, mut second) = (budget.inflated(), budget.inflated());
         assert!(giant.grow_to(64 * MIB));
         assert!(!second.grow_to(64 * MIB));
-        let small: Vec<Held> = (0..8)
+        let small: Vec<BudgetShare> = (0..8)
             .map(|_| {
-                let mut held = room.inflated();
+                let mut held = budget.inflated();
                 assert!(held.grow_to(MIB));
                 held
             })
@@ -231,22 +231,22 @@ mod tests {
 
     #[tokio::test]
     async fn waits_for_others_to_be_done() {
-        let room = Room::new();
-        let (mut first, mut second) = (room.body(), room.body());
+        let budget = MemoryBudget::new();
+        let (mut first, mut second) = (budget.body(), budget.body());
         assert!(first.grow_to(20 * MIB));
         let done = async move {
             tokio::task::yield_now().await;
             drop(first);
         };
-        let (room, ()) = tokio::join!(second.wait_for(20 * MIB), done);
-        assert!(room);
+        let (budget, ()) = tokio::join!(second.wait_for(20 * MIB), done);
+        assert!(budget);
     }
 
     #[tokio::test]
     async fn keeps_what_came_up_to_the_bound() {
-        let room = Room::new();
+        let budget = MemoryBudget::new();
         for (text, max, whole) in [("abcdef", 6, true), ("abcdef", 3, false), ("", 3, true)] {
-            let read = read(body::Body::from(text), max, &mut room.body()).await;
+            let read = read(body::Body::from(text), max, &mut budget.body()).await;
             match read {
                 Body::Whole(bytes) => assert!(whole && bytes == text.as_bytes()),
                 Body::TooLarge(start) => assert!(!whole && start == text.as_bytes()[..max]),

@@ -6,7 +6,7 @@
 mod answer;
 mod authorize;
 mod bounds;
-pub mod hooks;
+pub mod custom_events;
 mod inflate;
 mod spool;
 
@@ -31,7 +31,7 @@ use crate::config::IngestConfig;
 use crate::http::{Connection, Problem};
 use crate::ingest::answer::Answer;
 use crate::ingest::authorize::Accepted;
-use crate::ingest::bounds::{Body as BoundedBody, Held, Room};
+use crate::ingest::bounds::{Body as BoundedBody, BudgetShare, MemoryBudget};
 use crate::ingest::inflate::{Inflated, inflate};
 use crate::intake::{
     CheckError, Intake, IntakeError, MAX_ENTRIES, REASON_BODY_INCOMPLETE,
@@ -47,7 +47,7 @@ const INFLATED_AT_ONCE: usize = 64 * 1024;
 
 /// What the door needs.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct IngestState {
     intake: Intake,
     spool: Option<Spool>,
     accepted: Arc<Accepted>,
@@ -55,11 +55,11 @@ pub struct Door {
     max_inflated_bytes: usize,
     clock: Clock,
     ids: Ids,
-    room: Room,
+    budget: MemoryBudget,
     lifecycle: Lifecycle,
 }
 
-impl Door {
+impl IngestState {
     /// A door into `intake` as `config` says, with `spool` for the time when the record is away.
     pub fn new(
         intake: Intake,
@@ -77,39 +77,39 @@ impl Door {
             max_inflated_bytes: config.max_inflated_bytes,
             clock,
             ids,
-            room: Room::new(),
+            budget: MemoryBudget::new(),
             lifecycle,
         }
     }
 }
 
 /// `POST {path}`: the webhook of Konnect's audit logs.
-pub fn router(path: &str, door: Door) -> Router {
+pub fn router(path: &str, state: IngestState) -> Router {
     Router::new()
         .route(
             path,
             post(post_delivery).fallback(Problem::method_not_allowed),
         )
-        .with_state(door)
+        .with_state(state)
 }
 
 async fn post_delivery(
-    State(door): State<Door>,
+    State(state): State<IngestState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Extension(connection): Extension<Connection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if !door.accepted.accepts(headers.get(header::AUTHORIZATION)) {
+    if !state.accepted.accepts(headers.get(header::AUTHORIZATION)) {
         return answer::send(Answer::Unauthorized);
     }
     let request = Request {
-        id: door.ids.next(),
-        received_at: door.clock.now(),
+        id: state.ids.next(),
+        received_at: state.clock.now(),
         peer: peer.ip().to_string(),
         encoding: answer::declared_encoding(&headers),
     };
-    let answer = door.take_to_the_end(request, body).await;
+    let answer = state.take_to_the_end(request, body).await;
     let too_slow = matches!(answer, Answer::TooSlow { .. });
     let response = answer::send(answer);
     if too_slow {
@@ -127,7 +127,7 @@ struct Request {
     encoding: String,
 }
 
-impl Door {
+impl IngestState {
     /// Takes a delivery in a task of its own: a sender who hangs up meanwhile ends neither a commit
     /// half-way nor the keeping of what came.
     async fn take_to_the_end(self, request: Request, body: Body) -> Answer {
@@ -141,7 +141,7 @@ impl Door {
     }
 
     async fn take(&self, request: Request, body: Body) -> Answer {
-        let mut held = self.room.body();
+        let mut held = self.budget.body();
         let bytes = match bounds::read(body, self.max_body_bytes, &mut held).await {
             BoundedBody::Whole(bytes) => bytes,
             BoundedBody::NoRoom => return Answer::NoRoom,
@@ -251,7 +251,7 @@ impl Door {
         &self,
         bytes: &Bytes,
         encoding: &str,
-    ) -> Result<(Inflated, Held), IntakeError> {
+    ) -> Result<(Inflated, BudgetShare), IntakeError> {
         let max = self.max_inflated_bytes;
         let likely_bytes = inflate::likely_bytes(bytes, max);
         let attempt = self.inflate_in(bytes, encoding, likely_bytes).await?;
@@ -271,8 +271,8 @@ impl Door {
         bytes: &Bytes,
         encoding: &str,
         likely_bytes: usize,
-    ) -> Result<(Inflated, Held), IntakeError> {
-        let mut held = self.room.inflated();
+    ) -> Result<(Inflated, BudgetShare), IntakeError> {
+        let mut held = self.budget.inflated();
         if !held.wait_for(likely_bytes).await {
             return Ok((Inflated::NoRoom, held));
         }

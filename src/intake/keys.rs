@@ -52,14 +52,14 @@ pub struct KeyRing {
     client: konnect::Client,
     journal: Journal,
     clock: Clock,
-    known: RwLock<Known>,
+    known: RwLock<KnownKeys>,
     verifier: Verifier,
     /// Held while fetching: others wait for the same answer.
     fetching: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownKeys {
     keys: Arc<Vec<VerifyingKey>>,
     /// When the newest set was asked for.
     fetched_at: Option<DateTime<Utc>>,
@@ -71,7 +71,7 @@ struct Known {
     settled: Settled,
 }
 
-impl Known {
+impl KnownKeys {
     /// When the newest set was asked for. A time to come says nothing: the clock was set back since.
     fn fetched_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.fetched_at.filter(|fetched_at| *fetched_at <= now)

@@ -2,7 +2,8 @@
 //!
 //! Knows nothing of HTTP; the door and every other source of entries share it.
 
-mod gather;
+mod batch_writer;
+mod group_commit;
 mod keys;
 mod recheck;
 mod recognise;
@@ -11,7 +12,6 @@ mod reverify;
 mod same_key;
 mod settled;
 mod split;
-mod transaction;
 mod verify;
 
 use std::iter;
@@ -25,10 +25,10 @@ use uuid::Uuid;
 use crate::clock::Ids;
 use crate::config::VerifyPolicy;
 use crate::event::{self, AuditEvent, EventId, Verdict};
-use crate::intake::gather::Gather;
+use crate::intake::batch_writer::Part;
+use crate::intake::group_commit::GroupCommit;
 use crate::intake::recognise::Recognised;
 use crate::intake::split::Line;
-use crate::intake::transaction::Part;
 use crate::journal::{Journal, JournalError, NewEvent, NewQuarantine, RequestRecord};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics as names;
@@ -146,7 +146,7 @@ pub struct Refused {
 #[derive(Clone, Debug)]
 pub struct Intake {
     journal: Journal,
-    gather: Gather,
+    group_commit: GroupCommit,
     keys: Arc<KeyRing>,
     policy: VerifyPolicy,
     max_line_bytes: usize,
@@ -165,7 +165,7 @@ impl Intake {
         lifecycle: &Lifecycle,
     ) -> Self {
         Self {
-            gather: Gather::start(journal.clone(), ids.clone(), lifecycle),
+            group_commit: GroupCommit::start(journal.clone(), ids.clone(), lifecycle),
             journal,
             keys,
             policy,
@@ -185,9 +185,9 @@ impl Intake {
         let body = received.body;
         let split = split::split(&body, received.complete, self.max_line_bytes);
         let refused_bytes = refused.as_ref().map_or(0, |refused| refused.raw.len());
-        let room = self
-            .gather
-            .room(body.len() + refused_bytes, split.len())
+        let slot = self
+            .group_commit
+            .slot(body.len() + refused_bytes, split.len())
             .await?;
         counter!(names::ENTRIES_RECEIVED).increment(split.len() as u64);
         let recognised = self.recognise(&split).await?;
@@ -221,7 +221,7 @@ impl Intake {
             request,
             events: Vec::with_capacity(split.len()),
             quarantined: whole.into_iter().collect(),
-            held: recognised.held,
+            stored_copies: recognised.stored_copies,
         };
         let mut parsed = 0;
         let is_large = body.len() > LARGE;
@@ -251,7 +251,7 @@ impl Intake {
             .count();
         let received = split.len();
         drop(split);
-        let counts = self.gather.store(part, room).await?;
+        let counts = self.group_commit.store(part, slot).await?;
         Ok(Taken {
             received,
             stored: counts.stored,

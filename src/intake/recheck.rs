@@ -36,7 +36,7 @@ pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
     let mut recheck = Recheck::new(intake);
     while !pause(EVERY, &cancel).await {
         recheck.intake.keys.keep_fresh().await;
-        match recheck.look().await {
+        match recheck.check_again().await {
             Ok(0) => {}
             Ok(settled) => info!(settled, "signatures settled that no key had fitted"),
             Err(error) => {
@@ -75,7 +75,7 @@ impl Recheck {
     }
 
     /// Looks again at what no key fitted yet and may settle now; returns how many verdicts did.
-    pub async fn look(&mut self) -> Result<usize, IntakeError> {
+    pub async fn check_again(&mut self) -> Result<usize, IntakeError> {
         if !self.intake.journal.has_open_verdicts().await? {
             return Ok(0);
         }
@@ -91,7 +91,7 @@ impl Recheck {
         } else {
             return Ok(0);
         };
-        let looked = self.look_before(before).await;
+        let looked = self.check_before(before).await;
         if !matches!(looked, Ok((_, true))) {
             self.looks_at_all = 0;
         }
@@ -99,7 +99,7 @@ impl Recheck {
     }
 
     /// Looks at what was received before; how many verdicts settled, and whether all of them could be written.
-    async fn look_before(&self, before: DateTime<Utc>) -> Result<(usize, bool), IntakeError> {
+    async fn check_before(&self, before: DateTime<Utc>) -> Result<(usize, bool), IntakeError> {
         let (stored, all_written) = self.recheck_stored(before).await?;
         Ok((stored + self.release(before).await?, all_written))
     }
@@ -151,7 +151,7 @@ impl Recheck {
             let received_at = kept.iter().map(|row| row.received_at);
             let verdicts = keys.verdicts_again(lines, received_at).await?;
             let kept = kept.into_iter().zip(verdicts);
-            settled += settle_kept(journal, ids, kept).await?.len();
+            settled += settle_quarantined(journal, ids, kept).await?.len();
         }
     }
 }
@@ -174,7 +174,7 @@ pub(super) fn by_batch<'a>(
 
 /// Stores what was kept aside for its signature alone and is verified by now, and writes why the forged stays aside;
 /// returns the verdicts that settled.
-pub(super) async fn settle_kept(
+pub(super) async fn settle_quarantined(
     journal: &Journal,
     ids: &Ids,
     rows: impl IntoIterator<Item = (Quarantined, Verdict)>,
@@ -258,7 +258,7 @@ async fn store_one(
     (id, received_at): (Uuid, DateTime<Utc>),
     new: NewEvent,
 ) -> Result<bool, JournalError> {
-    match store_kept(journal, ids, (id, received_at), new).await {
+    match store_quarantined(journal, ids, (id, received_at), new).await {
         Err(error) if error.is_of_data() => {
             warn!(error = error.chain(), quarantine.id = %id, "could not release");
             Ok(false)
@@ -272,7 +272,7 @@ async fn store_one(
 }
 
 /// Stores an entry that was kept aside under this id since then, and strikes the row.
-pub(super) async fn store_kept(
+pub(super) async fn store_quarantined(
     journal: &Journal,
     ids: &Ids,
     (id, received_at): (Uuid, DateTime<Utc>),

@@ -9,7 +9,7 @@ use crate::config::VerifyPolicy;
 use crate::event::{self, AuditEvent, Verdict};
 use crate::intake::Intake;
 use crate::intake::split::Line;
-use crate::journal::{Fingerprint, Held, JournalError};
+use crate::journal::{Fingerprint, JournalError, StoredCopies};
 
 /// Below this, asking takes longer than checking.
 const FEWEST: usize = 32;
@@ -22,7 +22,7 @@ pub(super) struct Recognised {
     /// The event of each entry that is stored, without its members; shorter than the entries where nobody asked.
     pub(super) events: Vec<Option<AuditEvent>>,
     /// All of these events.
-    pub(super) held: Held,
+    pub(super) stored_copies: StoredCopies,
 }
 
 impl Recognised {
@@ -51,11 +51,11 @@ impl Intake {
                 .zip(&events)
                 .filter_map(|(line, event)| Some(fingerprint(line, event.as_ref()?)))
                 .collect();
-            let holds = self.journal.holds(&prints, least).await?;
+            let holds = self.journal.has_copies(&prints, least).await?;
             let asked = events.iter_mut().filter(|event| event.is_some());
             for ((event, print), holds) in asked.zip(&prints).zip(holds) {
                 if holds {
-                    recognised.held.insert(print);
+                    recognised.stored_copies.insert(print);
                 } else {
                     *event = None;
                 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::config::VerifyPolicy;
 use crate::event::Verdict;
-use crate::intake::recheck::store_kept;
+use crate::intake::recheck::store_quarantined;
 use crate::intake::split::Line;
 use crate::intake::{BODY_REASONS, Intake, IntakeError, Reverify};
 use crate::journal::{Quarantined, Released};
@@ -98,7 +98,7 @@ impl Release {
         // Its request is recorded where it came.
         new.request = None;
         let kept = (row.id, row.received_at);
-        match store_kept(&intake.journal, &intake.ids, kept, new).await? {
+        match store_quarantined(&intake.journal, &intake.ids, kept, new).await? {
             Released::Stored => self.taken.released += 1,
             Released::Known => self.taken.duplicates += 1,
             Released::Refused => self.taken.leave(REFUSED),

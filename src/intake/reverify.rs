@@ -14,7 +14,7 @@ use ed25519_dalek::VerifyingKey;
 use crate::clock::Ids;
 use crate::event::{self, EventId, Verdict};
 use crate::intake::keys::GOOD_FOR;
-use crate::intake::recheck::{by_batch, settle_kept};
+use crate::intake::recheck::{by_batch, settle_quarantined};
 use crate::intake::settled::Settled;
 use crate::intake::verify::Verifier;
 use crate::intake::{IntakeError, REASON_FAILED, REASON_KEY_UNKNOWN};
@@ -168,7 +168,7 @@ impl Reverify {
                 .await?;
             if let Some(last) = kept.last() {
                 self.kept_after = Some((last.received_at, last.id));
-                self.check_kept(kept).await?;
+                self.check_quarantined(kept).await?;
                 return Ok(true);
             }
             self.kept_after = None;
@@ -234,7 +234,7 @@ impl Reverify {
         Ok(false)
     }
 
-    async fn check_kept(&mut self, kept: Vec<Quarantined>) -> Result<(), IntakeError> {
+    async fn check_quarantined(&mut self, kept: Vec<Quarantined>) -> Result<(), IntakeError> {
         let entries = kept.iter().map(|row| (&row.raw, row.received_at));
         let verdicts = self.verdicts(entries.collect()).await?;
         let mut settled = Vec::new();
@@ -253,7 +253,7 @@ impl Reverify {
             }
         }
         let settled = if self.writes {
-            settle_kept(&self.journal, &self.ids, settled).await?
+            settle_quarantined(&self.journal, &self.ids, settled).await?
         } else {
             settled.into_iter().map(|(_, found)| found).collect()
         };

@@ -57,13 +57,13 @@ pub(super) struct Verifier(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<CheckQueue>,
     /// Place of the key that fitted last: where several are served, one signs.
     fitted_last: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct CheckQueue {
     jobs: Vec<Job>,
     threads: usize,
 }
@@ -94,7 +94,7 @@ impl Verifier {
             starts
         };
         if starts {
-            let at_work = AtWork {
+            let at_work = ThreadGuard {
                 shared: Arc::clone(&self.0),
                 counted: true,
             };
@@ -105,7 +105,7 @@ impl Verifier {
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, CheckQueue> {
         // Nothing panics while it is held, and what it holds is whole at any time.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,12 +117,12 @@ fn threads_at_most() -> usize {
 }
 
 /// A thread at work, counted until it ends, however it does.
-struct AtWork {
+struct ThreadGuard {
     shared: Arc<Shared>,
     counted: bool,
 }
 
-impl AtWork {
+impl ThreadGuard {
     fn check_what_waits(mut self) {
         while let Some(jobs) = self.take() {
             self.check_together(jobs);
@@ -173,7 +173,7 @@ impl AtWork {
     }
 }
 
-impl Drop for AtWork {
+impl Drop for ThreadGuard {
     fn drop(&mut self) {
         if !self.counted {
             return;

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
+use crate::journal::copies::{self, StoredCopies};
 use crate::journal::insert::{Written, insert, insert_by_halves, insert_new};
-use crate::journal::repeats::{self, Held};
 use crate::journal::row::{Key, Row, Rows, rows};
 use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months, recounts};
 use crate::telemetry::metrics as names;
@@ -25,7 +25,7 @@ const REASON_REFUSED: &str = "refused_by_database";
 
 /// How the events of a batch are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum WriteStrategy {
     /// As if none of them were known, which most batches bear out.
     New,
     /// In as few statements as there may be.
@@ -34,7 +34,7 @@ enum Way {
     Halves,
 }
 
-impl Way {
+impl WriteStrategy {
     fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -83,10 +83,10 @@ impl Journal {
     /// # Errors
     /// [`JournalError::is_transient`] tells whether to try later; nothing was stored then.
     pub async fn append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
-        self.append_knowing(batch, &Held::default()).await
+        self.append_knowing(batch, &StoredCopies::default()).await
     }
 
-    /// As [`append`](Self::append), knowing that [`holds`](Self::holds) told of the events in `held`:
+    /// As [`append`](Self::append), knowing that [`holds`](Self::holds) told of the events in `stored_copies`:
     /// of these only the copies are counted.
     ///
     /// Where retention took one of them meanwhile, the copy is still answered as a duplicate: it came
@@ -95,20 +95,20 @@ impl Journal {
     pub async fn append_knowing(
         &self,
         batch: &NewBatch,
-        held: &Held,
+        stored_copies: &StoredCopies,
     ) -> Result<Appended, JournalError> {
         let started = Instant::now();
-        let mut way = if self.replays.are_expected() {
-            Way::Whole
+        let mut way = if self.replay_detector.are_expected() {
+            WriteStrategy::Whole
         } else {
-            Way::New
+            WriteStrategy::New
         };
         let mut tries = 0;
         let mut partitions_made_anew = false;
         loop {
             tries += 1;
-            let outcome = self.try_append(batch, held, way).await;
-            self.hindrance.note(&outcome, batch.received_at);
+            let outcome = self.try_append(batch, stored_copies, way).await;
+            self.write_health.note(&outcome, batch.received_at);
             match outcome {
                 Ok(appended) => {
                     histogram!(names::COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
@@ -139,21 +139,22 @@ impl Journal {
     async fn try_append(
         &self,
         batch: &NewBatch,
-        held: &Held,
-        way: Way,
+        stored_copies: &StoredCopies,
+        way: WriteStrategy,
     ) -> Result<Appended, JournalError> {
         let closed = self
             .partitions
             .ensure(&self.pool, batch.events.iter().map(|e| e.event.event_ts))
             .await?;
         let batch = &*closed_months::set_aside(batch, &closed);
-        let rows = rows(batch, held);
+        let rows = rows(batch, stored_copies);
         let mut tx = self.pool.begin().await?;
         if let Some(appended) = write(&mut tx, batch, &rows, way).await? {
             tx.commit().await?;
             count(batch, &appended);
-            let known = rows.held.len() + rows.fresh.len().saturating_sub(appended.stored);
-            self.replays.saw(rows.held.len() + rows.fresh.len(), known);
+            let known = rows.stored_copies.len() + rows.fresh.len().saturating_sub(appended.stored);
+            self.replay_detector
+                .note_batch(rows.stored_copies.len() + rows.fresh.len(), known);
             return Ok(appended);
         }
         tx.rollback().await?;
@@ -233,25 +234,31 @@ pub async fn append_in(
     tx: &mut Connection,
     batch: &NewBatch,
 ) -> Result<Option<Appended>, JournalError> {
-    write(tx, batch, &rows(batch, &Held::default()), Way::Whole).await
+    write(
+        tx,
+        batch,
+        &rows(batch, &StoredCopies::default()),
+        WriteStrategy::Whole,
+    )
+    .await
 }
 
 async fn write(
     tx: &mut Connection,
     batch: &NewBatch,
     rows: &Rows<'_>,
-    way: Way,
+    way: WriteStrategy,
 ) -> Result<Option<Appended>, JournalError> {
     let fresh = rows.fresh.as_slice();
     let written = match way {
-        Way::New => insert_new(tx, batch.id, fresh).await?,
-        Way::Whole => insert(tx, batch.id, fresh).await?,
-        Way::Halves => insert_by_halves(tx, batch.id, fresh).await?,
+        WriteStrategy::New => insert_new(tx, batch.id, fresh).await?,
+        WriteStrategy::Whole => insert(tx, batch.id, fresh).await?,
+        WriteStrategy::Halves => insert_by_halves(tx, batch.id, fresh).await?,
     };
     let known = fresh.iter().zip(&written);
     let known = known.filter_map(|(row, outcome)| (*outcome == Written::Known).then_some(row));
-    let repeated: Vec<&Row<'_>> = known.chain(&rows.held).collect();
-    repeats::count(tx, &repeated).await?;
+    let repeated: Vec<&Row<'_>> = known.chain(&rows.stored_copies).collect();
+    copies::count(tx, &repeated).await?;
     let stronger = fresh.iter().zip(&written);
     let stronger = stronger.filter(|(_, outcome)| **outcome == Written::Strengthened);
     recounts::note(tx, stronger.map(|(row, _)| row.key.0)).await?;

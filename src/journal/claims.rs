@@ -19,9 +19,9 @@ use crate::journal::{Journal, JournalError, ReaderName};
 
 /// When some work last went on.
 #[derive(Debug)]
-pub struct Moved(Mutex<Instant>);
+pub struct Progress(Mutex<Instant>);
 
-impl Moved {
+impl Progress {
     /// Just now.
     pub fn now() -> Self {
         Self(Mutex::new(Instant::now()))
@@ -73,17 +73,17 @@ impl Claims {
     }
 
     /// Holds on to them, but not while the work stands still for `at_most` or longer.
-    pub async fn keep(&self, moved: &Moved, at_most: Duration) -> Infallible {
+    pub async fn keep(&self, progress: &Progress, at_most: Duration) -> Infallible {
         loop {
             sleep(self.hold / 4).await;
-            if moved.ago() >= at_most {
+            if progress.ago() >= at_most {
                 continue;
             }
             let batches = self.batches.lock().await;
             if batches.is_empty() {
                 continue;
             }
-            let held = self.journal.hold_claims(self.reader, &batches, self.hold);
+            let held = self.journal.renew_claims(self.reader, &batches, self.hold);
             let held = timeout(self.hold / 2, held).await;
             if let Err(error) = held.unwrap_or_else(|_| Err(JournalError::busy())) {
                 // What is owed anew meanwhile stays in the outbox, and nobody does a deed twice.
@@ -99,13 +99,13 @@ impl Claims {
     /// Does `work` and holds on to them meanwhile.
     #[expect(clippy::missing_panics_doc, reason = "holding on never ends")]
     pub async fn during<T>(&self, at_most: Duration, work: impl Future<Output = T> + Send) -> T {
-        let moved = Moved::now();
+        let progress = Progress::now();
         // Each is looked after only when it is woken, else renewing would look like work.
         let mut both = FuturesUnordered::<BoxFuture<'_, T>>::new();
         both.push(Box::pin(async {
-            match self.keep(&moved, at_most).await {}
+            match self.keep(&progress, at_most).await {}
         }));
-        both.push(Box::pin(moved.with(work)));
+        both.push(Box::pin(progress.with(work)));
         let done = both.next().await;
         done.expect("holding on never ends, so that this is the work")
     }

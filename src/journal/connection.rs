@@ -34,7 +34,7 @@ impl Pool {
 
     /// One connection, as soon as there is one.
     pub async fn acquire(&self) -> Result<Connection, sqlx::Error> {
-        let held = Held::Pooled(self.0.acquire().await?);
+        let held = Origin::Pooled(self.0.acquire().await?);
         Ok(Connection::new(held, ANSWER_WITHIN))
     }
 
@@ -43,7 +43,7 @@ impl Pool {
         &self,
         patience: Duration,
     ) -> Result<Transaction<'static>, sqlx::Error> {
-        let held = Held::Pooled(self.0.acquire().await?);
+        let held = Origin::Pooled(self.0.acquire().await?);
         Transaction::begin(On::Own(Connection::new(held, patience))).await
     }
 
@@ -111,20 +111,20 @@ impl<'p> Executor<'p> for &'p Pool {
 /// A connection with a deadline around everything that is asked of it.
 #[derive(Debug)]
 pub struct Connection {
-    held: Held,
+    held: Origin,
     patience: Duration,
     /// Whether an answer is still on the way.
     asked: bool,
 }
 
 #[derive(Debug)]
-enum Held {
+enum Origin {
     Pooled(PoolConnection<Postgres>),
     Apart(PgConnection),
 }
 
 impl Connection {
-    fn new(held: Held, patience: Duration) -> Self {
+    fn new(held: Origin, patience: Duration) -> Self {
         Self {
             held,
             patience,
@@ -134,7 +134,7 @@ impl Connection {
 
     /// One outside the pool, whose statements may take as long as `patience`.
     pub(super) fn apart(connection: PgConnection, patience: Duration) -> Self {
-        Self::new(Held::Apart(connection), patience)
+        Self::new(Origin::Apart(connection), patience)
     }
 
     /// A transaction, or a savepoint of the one that is under way.
@@ -180,8 +180,8 @@ impl Deref for Connection {
 
     fn deref(&self) -> &PgConnection {
         match &self.held {
-            Held::Pooled(connection) => connection,
-            Held::Apart(connection) => connection,
+            Origin::Pooled(connection) => connection,
+            Origin::Apart(connection) => connection,
         }
     }
 }
@@ -189,8 +189,8 @@ impl Deref for Connection {
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         match &mut self.held {
-            Held::Pooled(connection) => connection,
-            Held::Apart(connection) => connection,
+            Origin::Pooled(connection) => connection,
+            Origin::Apart(connection) => connection,
         }
     }
 }
@@ -198,7 +198,7 @@ impl DerefMut for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.asked
-            && let Held::Pooled(connection) = &mut self.held
+            && let Origin::Pooled(connection) = &mut self.held
         {
             connection.close_on_drop();
         }
@@ -221,8 +221,8 @@ impl<'c> Executor<'c> for &'c mut Connection {
         *asked = true;
         let until = Instant::now() + *patience;
         let answers = match held {
-            Held::Pooled(connection) => connection.fetch_many(query),
-            Held::Apart(connection) => connection.fetch_many(query),
+            Origin::Pooled(connection) => connection.fetch_many(query),
+            Origin::Apart(connection) => connection.fetch_many(query),
         };
         let each = move |(mut answers, asked): (Answers<'e>, &'e mut bool)| async move {
             let next = in_time(until, answers.try_next()).await;

@@ -22,18 +22,18 @@ const TRIES: u32 = 4;
 
 /// What one request of a trusted sender holds.
 #[derive(Debug, Clone)]
-pub struct NewTold {
+pub struct NewCustomRequest {
     /// What is remembered of the request; its counts are filled in.
     pub request: RequestRecord,
     /// The sender's name.
     pub sender: String,
     /// The events, in their order.
-    pub events: Vec<NewCustom>,
+    pub events: Vec<NewCustomEvent>,
 }
 
 /// One event on its way into the journal.
 #[derive(Debug, Clone)]
-pub struct NewCustom {
+pub struct NewCustomEvent {
     /// The hash of sender, source and id.
     pub key: [u8; 32],
     /// Tells whether another event of this key says the same.
@@ -48,7 +48,7 @@ pub struct NewCustom {
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct CustomRequestCounts {
     /// Events in it.
     pub received: usize,
     /// Events that were new.
@@ -66,12 +66,15 @@ impl Journal {
     /// # Errors
     /// [`JournalError::is_transient`] tells whether to try later; nothing was stored then.
     #[tracing::instrument(skip_all, fields(delivery.id = %told.request.id, events = told.events.len()))]
-    pub async fn take_told(&self, told: &NewTold) -> Result<Told, JournalError> {
+    pub async fn append_custom(
+        &self,
+        told: &NewCustomRequest,
+    ) -> Result<CustomRequestCounts, JournalError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let outcome = self.try_take_told(told).await;
-            self.hindrance.note(&outcome, told.request.received_at);
+            let outcome = self.try_append_custom(told).await;
+            self.write_health.note(&outcome, told.request.received_at);
             match outcome {
                 Ok(outcome) => {
                     self.wake_readers();
@@ -85,26 +88,29 @@ impl Journal {
         }
     }
 
-    async fn try_take_told(&self, told: &NewTold) -> Result<Told, JournalError> {
+    async fn try_append_custom(
+        &self,
+        told: &NewCustomRequest,
+    ) -> Result<CustomRequestCounts, JournalError> {
         let times = told.events.iter().map(|new| new.event.occurred_at);
         self.ensure_partitions(times).await?;
         let mut tx = self.pool.begin().await?;
         let (new, differing) = write_ids(&mut tx, told).await?;
         let subjects = write_subjects(&mut tx, &new, told.request.received_at).await?;
-        write_told(&mut tx, &new, &subjects, told.request.received_at).await?;
+        write_custom_subjects(&mut tx, &new, &subjects, told.request.received_at).await?;
         let batch = batch(told, &new, &subjects);
         let Some(appended) = append_in(&mut tx, &batch).await? else {
             // The request was stored under its id already.
             tx.rollback().await?;
-            return Ok(Told {
+            return Ok(CustomRequestCounts {
                 received: told.events.len(),
                 duplicates: told.events.len(),
-                ..Told::default()
+                ..CustomRequestCounts::default()
             });
         };
         tx.commit().await?;
         count(&batch, &appended);
-        Ok(Told {
+        Ok(CustomRequestCounts {
             received: told.events.len(),
             stored: appended.stored,
             duplicates: told.events.len() - appended.stored,
@@ -117,10 +123,10 @@ impl Journal {
 /// from what came first under their id.
 async fn write_ids<'a>(
     tx: &mut Connection,
-    told: &'a NewTold,
-) -> Result<(Vec<&'a NewCustom>, usize), JournalError> {
+    told: &'a NewCustomRequest,
+) -> Result<(Vec<&'a NewCustomEvent>, usize), JournalError> {
     // Sorted, so that two requests with the same events wait for each other rather than lock up.
-    let mut first: BTreeMap<&[u8], &NewCustom> = BTreeMap::new();
+    let mut first: BTreeMap<&[u8], &NewCustomEvent> = BTreeMap::new();
     for new in &told.events {
         first.entry(&new.key).or_insert(new);
     }
@@ -163,7 +169,7 @@ async fn write_ids<'a>(
                 .is_some_and(|kept| kept[..] != new.content)
         })
         .count();
-    let is_first = |new: &NewCustom| {
+    let is_first = |new: &NewCustomEvent| {
         first
             .get(&new.key[..])
             .is_some_and(|it| std::ptr::eq(*it, new))
@@ -180,10 +186,10 @@ async fn write_ids<'a>(
 /// somebody has it. The key is portal and address, its ASCII letters in lower case.
 async fn write_subjects(
     tx: &mut Connection,
-    new: &[&NewCustom],
+    new: &[&NewCustomEvent],
     now: DateTime<Utc>,
 ) -> Result<HashMap<(Uuid, String), Uuid>, JournalError> {
-    let mut named: BTreeMap<(Uuid, String), &NewCustom> = BTreeMap::new();
+    let mut named: BTreeMap<(Uuid, String), &NewCustomEvent> = BTreeMap::new();
     for event in new {
         if let Some(key) = address_key(&event.event) {
             named.entry(key).or_insert(event);
@@ -234,7 +240,7 @@ async fn write_subjects(
             )
         })
         .collect();
-    let unknown: Vec<(usize, &NewCustom)> = named
+    let unknown: Vec<(usize, &NewCustomEvent)> = named
         .values()
         .enumerate()
         .filter(|(n, _)| !subjects.contains_key(n))
@@ -250,7 +256,7 @@ async fn write_subjects(
 
 async fn insert_subjects(
     tx: &mut Connection,
-    unknown: &[(usize, &NewCustom)],
+    unknown: &[(usize, &NewCustomEvent)],
     now: DateTime<Utc>,
 ) -> Result<(), JournalError> {
     let people: Vec<_> = unknown
@@ -289,9 +295,9 @@ async fn insert_subjects(
 
 /// Keeps names and further addresses that stand in `new`, but nothing about a developer who was
 /// forgotten.
-async fn write_told(
+async fn write_custom_subjects(
     tx: &mut Connection,
-    new: &[&NewCustom],
+    new: &[&NewCustomEvent],
     subjects: &HashMap<(Uuid, String), Uuid>,
     now: DateTime<Utc>,
 ) -> Result<(), JournalError> {
@@ -347,7 +353,11 @@ fn address_key(event: &CustomEvent) -> Option<(Uuid, String)> {
     Some((event.portal_id, person.email.to_ascii_lowercase()))
 }
 
-fn batch(told: &NewTold, new: &[&NewCustom], subjects: &HashMap<(Uuid, String), Uuid>) -> NewBatch {
+fn batch(
+    told: &NewCustomRequest,
+    new: &[&NewCustomEvent],
+    subjects: &HashMap<(Uuid, String), Uuid>,
+) -> NewBatch {
     let mut request = told.request.clone();
     request.received = told.events.len();
     // Those of events that the journal itself knows are added.
@@ -402,7 +412,7 @@ pub(super) async fn delete_ids(
 }
 
 /// Deletes up to [`SLICE`] addresses and names that nobody told since `before` and that the API never showed.
-pub(super) async fn delete_told_subjects(
+pub(super) async fn delete_custom_subjects(
     connection: &mut Connection,
     before: DateTime<Utc>,
 ) -> Result<u64, JournalError> {

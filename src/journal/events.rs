@@ -174,7 +174,7 @@ impl Journal {
 
     /// The newest event of a name about each of several persons of one portal whose entry holds a text, by that
     /// text; of those of which there is none it says nothing.
-    pub async fn told_of(
+    pub async fn custom_events_about(
         &self,
         (portal, name): (Uuid, &str),
         about: &[About<'_>],

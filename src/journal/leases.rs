@@ -20,7 +20,7 @@ pub struct Lease {
 impl Journal {
     /// Takes the lease, or renews it when it is held already; `false` while another instance
     /// holds it.
-    pub async fn hold(&self, lease: &Lease) -> Result<bool, JournalError> {
+    pub async fn take_lease(&self, lease: &Lease) -> Result<bool, JournalError> {
         let done = sqlx::query!(
             r"
             INSERT INTO leases (name, holder, expires_at)
@@ -39,7 +39,7 @@ impl Journal {
     }
 
     /// Gives the lease up, so that another instance need not wait for its end.
-    pub async fn give_up(&self, lease: &Lease) -> Result<(), JournalError> {
+    pub async fn release_lease(&self, lease: &Lease) -> Result<(), JournalError> {
         sqlx::query!(
             r"
             DELETE FROM leases

@@ -2,38 +2,38 @@
 //!
 //! Owns all SQL about what was recorded; callers see domain types and [`JournalError`] only.
 
+mod access_log;
 mod append;
-mod back_fill;
 mod batch;
 mod claims;
 mod closed_months;
 mod connection;
+mod copies;
 mod custom;
 mod deliveries;
 pub mod embedded;
 mod error;
 mod events;
-mod hindrance;
 mod insert;
 mod keys;
 mod leases;
-mod old_rows;
 mod outbox;
 mod partitions;
 mod quarantine;
+mod reader_backfill;
 mod readers;
-mod reads;
 mod recounts;
 mod release;
-mod repeats;
-mod replays;
+mod replay_detector;
+mod retention_rows;
 mod row;
 mod schema;
 mod search;
-mod set_aside;
+mod unsendable;
 mod upkeep;
 mod verdicts;
 mod window;
+mod write_health;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,33 +45,33 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 use tracing::warn;
 
+pub use access_log::{Access, AccessLog, AccessPath};
 pub use append::append_in;
-pub use back_fill::BackFill;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
-pub use claims::{Claims, Moved};
+pub use claims::{Claims, Progress};
 pub use connection::{Connection, Pool, Transaction};
-pub use custom::{NewCustom, NewTold, Told};
+pub use copies::{Fingerprint, StoredCopies};
+pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
 pub use events::{About, StoredEvent};
 pub use keys::{KeyFetch, SigningKey};
 pub use leases::Lease;
-pub use old_rows::SLICE;
 pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};
 pub use quarantine::{QuarantineFilter, Quarantined};
-pub use readers::{Retired, Standing};
-pub use reads::{Read, Reads, Way};
+pub use reader_backfill::ReaderBackfill;
+pub use readers::{ReaderStatus, Retired};
 pub use recounts::{Kept, count_alone, is_kept, try_count_alone};
 pub use release::{KeptFilter, Released};
-pub use repeats::{Fingerprint, Held};
+pub use retention_rows::SLICE;
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{
     EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
 };
-pub use set_aside::Unsendable;
-pub use upkeep::{Retention, Round, before};
+pub use unsendable::Unsendable;
+pub use upkeep::{Retention, UpkeepRun, before};
 pub use verdicts::{CheckFilter, NewVerdict};
 pub use window::{NoWindow, far_future, read_time};
 
@@ -100,9 +100,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Journal {
     pool: Pool,
     partitions: partitions::Partitions,
-    replays: Arc<replays::Replays>,
+    replay_detector: Arc<replay_detector::ReplayDetector>,
     appended: Arc<Notify>,
-    hindrance: Arc<hindrance::Hindrance>,
+    write_health: Arc<write_health::WriteHealth>,
     recent: Arc<search::Recent>,
 }
 
@@ -131,9 +131,9 @@ impl Journal {
         Self {
             pool: pool.into(),
             partitions: partitions::Partitions::default(),
-            replays: Arc::default(),
+            replay_detector: Arc::default(),
             appended: Arc::new(Notify::new()),
-            hindrance: Arc::default(),
+            write_health: Arc::default(),
             recent: Arc::default(),
         }
     }

@@ -92,7 +92,7 @@ impl OutboxRow {
 
 impl Journal {
     /// Holds on to claimed batches that take their time.
-    pub async fn hold_claims(
+    pub async fn renew_claims(
         &self,
         reader: ReaderName,
         batches: &[Uuid],

@@ -38,7 +38,7 @@ pub(super) enum Range {
 
 /// How a range's table stands to `events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum AttachState {
     Attached,
     /// Its detachment has begun and waits for older transactions: no row can be put into it, and
     /// no other partition into its place.
@@ -182,9 +182,9 @@ async fn make(connection: &mut Connection, range: Range) -> Result<bool, Journal
     let mut tries = 0;
     loop {
         match standing(connection, range).await? {
-            Standing::Attached => return Ok(true),
-            Standing::Detaching => return Ok(false),
-            Standing::Apart | Standing::Absent => {}
+            AttachState::Attached => return Ok(true),
+            AttachState::Detaching => return Ok(false),
+            AttachState::Apart | AttachState::Absent => {}
         }
         tries += 1;
         match attach(connection, range).await {
@@ -204,10 +204,10 @@ pub(super) async fn attach(connection: &mut Connection, range: Range) -> Result<
     let (from, to) = range.bounds();
     let mut tx = alone(connection).await?;
     let first = match standing(&mut tx, range).await? {
-        Standing::Attached | Standing::Detaching => return Ok(()),
+        AttachState::Attached | AttachState::Detaching => return Ok(()),
         // It was detached and not dropped: its rows count again.
-        Standing::Apart => format!("COMMENT ON TABLE {table} IS NULL"),
-        Standing::Absent => format!(
+        AttachState::Apart => format!("COMMENT ON TABLE {table} IS NULL"),
+        AttachState::Absent => format!(
             "CREATE TABLE {table} (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"
         ),
     };
@@ -271,7 +271,7 @@ pub(super) async fn drop_detached(
     // First of the two: whoever makes partitions must not wait for who counts.
     recounts::count_alone(&mut tx).await?;
     lock(&mut tx).await?;
-    if standing(&mut tx, range).await? != Standing::Apart {
+    if standing(&mut tx, range).await? != AttachState::Apart {
         return Ok(false);
     }
     if let Some((start, end)) = range.month() {
@@ -303,9 +303,9 @@ pub(super) async fn is_kept(
     time: DateTime<Utc>,
 ) -> Result<Kept, JournalError> {
     Ok(match standing(connection, Range::of(time)).await? {
-        Standing::Attached => Kept::Yes,
-        Standing::Absent => Kept::No,
-        Standing::Detaching | Standing::Apart => Kept::Unsure,
+        AttachState::Attached => Kept::Yes,
+        AttachState::Absent => Kept::No,
+        AttachState::Detaching | AttachState::Apart => Kept::Unsure,
     })
 }
 
@@ -322,7 +322,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn standing(connection: &mut Connection, range: Range) -> Result<Standing, JournalError> {
+async fn standing(connection: &mut Connection, range: Range) -> Result<AttachState, JournalError> {
     let row = sqlx::query!(
         r#"
         SELECT
@@ -338,10 +338,10 @@ async fn standing(connection: &mut Connection, range: Range) -> Result<Standing,
     .fetch_one(connection)
     .await?;
     Ok(match (row.is_table, row.is_detaching) {
-        (_, Some(false)) => Standing::Attached,
-        (_, Some(true)) => Standing::Detaching,
-        (true, None) => Standing::Apart,
-        (false, None) => Standing::Absent,
+        (_, Some(false)) => AttachState::Attached,
+        (_, Some(true)) => AttachState::Detaching,
+        (true, None) => AttachState::Apart,
+        (false, None) => AttachState::Absent,
     })
 }
 

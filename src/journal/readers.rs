@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::journal::back_fill::fill_in;
-use crate::journal::old_rows::SLICE;
 use crate::journal::outbox::{COUNTED, READERS_LOCK, read_in_order};
+use crate::journal::reader_backfill::fill_in;
+use crate::journal::retention_rows::SLICE;
 use crate::journal::{Connection, Journal, JournalError, ReaderName};
 
 /// How often a reader is retired at most until it is its turn between appends, and the time between.
@@ -24,7 +24,7 @@ pub struct Retired {
 
 /// An active reader.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct ReaderStatus {
     /// Who.
     pub reader: String,
     /// Batches received from then on are owed to it.
@@ -109,11 +109,11 @@ impl Journal {
     }
 
     /// The active readers.
-    pub async fn readers(&self) -> Result<Vec<Standing>, JournalError> {
+    pub async fn readers(&self) -> Result<Vec<ReaderStatus>, JournalError> {
         let mut tx = self.pool.begin().await?;
         read_in_order(&mut tx).await?;
         let standings = sqlx::query_as!(
-            Standing,
+            ReaderStatus,
             r#"
             SELECT
                 r.name AS reader,
@@ -146,7 +146,7 @@ impl Journal {
     /// with everything that they are owed.
     pub async fn retire_readers(
         &self,
-        seen: &[&Standing],
+        seen: &[&ReaderStatus],
         unwanted_for: Duration,
     ) -> Result<Vec<Retired>, JournalError> {
         if seen.is_empty() {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::event::{self, AuditEvent, COLUMN_CHARS, EventId};
 use crate::journal::batch::{NewBatch, NewEvent};
-use crate::journal::repeats::Held;
+use crate::journal::copies::StoredCopies;
 
 /// What makes an event one: the key of the table.
 pub(super) type Key = (DateTime<Utc>, EventId);
@@ -79,22 +79,24 @@ pub(super) struct Rows<'a> {
     /// Those to be written.
     pub(super) fresh: Vec<Row<'a>>,
     /// Those that the journal holds as they are, and only counts.
-    pub(super) held: Vec<Row<'a>>,
+    pub(super) stored_copies: Vec<Row<'a>>,
 }
 
 impl Rows<'_> {
     /// Earliest and latest time; none without a row.
     pub(super) fn span(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let ends = [&self.fresh, &self.held].into_iter().filter_map(|rows| {
-            let (first, last) = (rows.first()?, rows.last()?);
-            Some((first.key.0, last.key.0))
-        });
+        let ends = [&self.fresh, &self.stored_copies]
+            .into_iter()
+            .filter_map(|rows| {
+                let (first, last) = (rows.first()?, rows.last()?);
+                Some((first.key.0, last.key.0))
+            });
         ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 }
 
-/// The rows of `batch`, of which `held` is stored already.
-pub(super) fn rows<'a>(batch: &'a NewBatch, held: &Held) -> Rows<'a> {
+/// The rows of `batch`, of which `stored_copies` is stored already.
+pub(super) fn rows<'a>(batch: &'a NewBatch, stored_copies: &StoredCopies) -> Rows<'a> {
     let copies = (0..).zip(&batch.events).map(|(position, new)| Row {
         key: (new.event.event_ts, new.event.id),
         credited: new.request,
@@ -118,8 +120,13 @@ pub(super) fn rows<'a>(batch: &'a NewBatch, held: &Held) -> Rows<'a> {
         }
         same
     });
-    let held = fresh.extract_if(.., |row| held.holds(row.key)).collect();
-    Rows { fresh, held }
+    let stored_copies = fresh
+        .extract_if(.., |row| stored_copies.holds(row.key))
+        .collect();
+    Rows {
+        fresh,
+        stored_copies,
+    }
 }
 
 /// When the request of `new` arrived; the batch, for events of our own.

@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
-use crate::journal::old_rows::{Chore, in_slices};
 use crate::journal::partitions::{self, Range};
+use crate::journal::retention_rows::{RetentionTask, in_slices};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
 
@@ -36,7 +36,7 @@ pub struct Retention {
 
 /// What one round of upkeep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Round {
+pub struct UpkeepRun {
     /// Partitions that were dropped.
     pub dropped: Vec<String>,
     /// Old partitions that a reader still needs.
@@ -47,7 +47,7 @@ pub struct Round {
     pub rows: u64,
 }
 
-impl Round {
+impl UpkeepRun {
     fn keep(&mut self, range: Range) {
         // A month that was attached again is looked at twice.
         if !self.owed.contains(&range.table()) {
@@ -100,19 +100,19 @@ impl Journal {
         &self,
         retention: &Retention,
         now: DateTime<Utc>,
-    ) -> Result<Round, JournalError> {
+    ) -> Result<UpkeepRun, JournalError> {
         let mut connection = self.own_connection(SLICE_WITHIN).await?;
         let cutoffs = Cutoffs::of(retention, now);
-        let mut round = Round::default();
-        for chore in Chore::BEFORE_MONTHS {
-            round.rows += done(&mut connection, chore, &cutoffs).await?;
+        let mut upkeep_run = UpkeepRun::default();
+        for task in RetentionTask::BEFORE_MONTHS {
+            upkeep_run.rows += done(&mut connection, task, &cutoffs).await?;
         }
-        drop_old_months(&mut connection, &cutoffs, &mut round).await?;
+        drop_old_months(&mut connection, &cutoffs, &mut upkeep_run).await?;
         // The events of a month that is half detached may come back.
-        if round.unfinished.is_empty() {
-            round.rows += done(&mut connection, Chore::Repeats, &cutoffs).await?;
+        if upkeep_run.unfinished.is_empty() {
+            upkeep_run.rows += done(&mut connection, RetentionTask::Repeats, &cutoffs).await?;
         }
-        Ok(round)
+        Ok(upkeep_run)
     }
 
     /// Counts the months after the present one that have a partition, without a gap, and shows
@@ -138,14 +138,14 @@ impl Journal {
     }
 }
 
-/// Does `chore` and counts its rows.
+/// Does `task` and counts its rows.
 async fn done(
     connection: &mut Connection,
-    chore: Chore,
+    task: RetentionTask,
     cutoffs: &Cutoffs,
 ) -> Result<u64, JournalError> {
-    let rows = in_slices(connection, chore, cutoffs).await?;
-    counter!(names::UPKEEP_ROWS, "table" => chore.label()).increment(rows);
+    let rows = in_slices(connection, task, cutoffs).await?;
+    counter!(names::UPKEEP_ROWS, "table" => task.label()).increment(rows);
     Ok(rows)
 }
 
@@ -153,17 +153,17 @@ async fn done(
 async fn drop_old_months(
     connection: &mut Connection,
     cutoffs: &Cutoffs,
-    round: &mut Round,
+    upkeep_run: &mut UpkeepRun,
 ) -> Result<(), JournalError> {
     for (range, is_detaching) in partitions_of_events(connection).await? {
         if is_detaching && !finish_detaching(connection, range).await? {
-            round.unfinished.push(range.table());
+            upkeep_run.unfinished.push(range.table());
         }
     }
     for range in marked_months(connection).await? {
-        drop_or_attach(connection, range, cutoffs, round).await?;
+        drop_or_attach(connection, range, cutoffs, upkeep_run).await?;
     }
-    if !round.unfinished.is_empty() {
+    if !upkeep_run.unfinished.is_empty() {
         return Ok(());
     }
     for (range, _) in partitions_of_events(connection).await? {
@@ -171,11 +171,11 @@ async fn drop_old_months(
             continue;
         }
         if is_owed(connection, range).await? {
-            round.keep(range);
+            upkeep_run.keep(range);
             continue;
         }
         partitions::detach(connection, range).await?;
-        drop_or_attach(connection, range, cutoffs, round).await?;
+        drop_or_attach(connection, range, cutoffs, upkeep_run).await?;
     }
     Ok(())
 }
@@ -215,16 +215,16 @@ async fn drop_or_attach(
     connection: &mut Connection,
     range: Range,
     cutoffs: &Cutoffs,
-    round: &mut Round,
+    upkeep_run: &mut UpkeepRun,
 ) -> Result<(), JournalError> {
     if !cutoffs.is_old(range) || is_owed(connection, range).await? {
-        round.keep(range);
+        upkeep_run.keep(range);
         return partitions::attach(connection, range).await;
     }
     if partitions::drop_detached(connection, range).await? {
         counter!(names::UPKEEP_MONTHS).increment(1);
         info!(partition = range.table(), "dropped a month");
-        round.dropped.push(range.table());
+        upkeep_run.dropped.push(range.table());
     }
     Ok(())
 }

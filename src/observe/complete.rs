@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use konnect::{ApplicationId, DeveloperId, ListDevelopers, ListTeams, TeamId};
 
-use crate::directory::{Look, Missing, Part, Scope, Snapshot};
-use crate::observe::snapshot::{Read, members_of, one, readable};
+use crate::directory::{Part, Scope, Snapshot, Sweep, Unlisted};
+use crate::observe::snapshot::{DirectRead, members_of, one, readable};
 use crate::observe::{ObserveError, Observer, Parts};
 
 /// Objects that a look at the pending ones reads directly, the newest first; the next one goes on
@@ -23,19 +23,19 @@ impl Observer {
     /// Completes what the lists showed; with it, why nothing counts as missing, if too much is.
     pub(super) async fn complete(
         &self,
-        look: Look,
+        sweep: Sweep,
         mut snapshot: Snapshot,
     ) -> Result<(Snapshot, Option<String>), ObserveError> {
         let directory = &self.parts.directory;
         match snapshot.scope {
             Scope::All => {
-                let missing = directory.missing(look, &snapshot).await?;
-                let held_back = self.confirm(&mut snapshot, missing).await?;
-                return Ok((snapshot, held_back));
+                let missing = directory.missing(sweep, &snapshot).await?;
+                let withheld = self.confirm(&mut snapshot, missing).await?;
+                return Ok((snapshot, withheld));
             }
             Scope::Pending => {
-                let mut missing = directory.missing(look, &snapshot).await?;
-                let missed = directory.missed(look.portal_id, Duration::ZERO, false);
+                let mut missing = directory.missing(sweep, &snapshot).await?;
+                let missed = directory.missed(sweep.portal_id, Duration::ZERO, false);
                 // Whoever was not found before waits longest, and is nobody's news.
                 let mut missed = missing.take(&missed.await?);
                 snapshot.is_partial |= shortened(&mut missing.developers);
@@ -46,7 +46,7 @@ impl Observer {
                 self.read_again(&mut snapshot, &missing).await?;
             }
             Scope::Direct => {
-                let touched = directory.touched(look, MAX_TOUCHED, MAX_TOUCHED_LISTS);
+                let touched = directory.touched(sweep, MAX_TOUCHED, MAX_TOUCHED_LISTS);
                 snapshot.touched = touched.await?;
                 self.read_applications(&mut snapshot).await?;
                 self.recheck(&mut snapshot).await?;
@@ -61,24 +61,24 @@ impl Observer {
     async fn read_again(
         &self,
         snapshot: &mut Snapshot,
-        missing: &Missing,
+        missing: &Unlisted,
     ) -> Result<(), ObserveError> {
         let Parts { client, .. } = &*self.parts;
         let portal = snapshot.portal_id;
         for id in &missing.developers {
             let read = client.developers(portal).get(*id).await;
             match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
-                Read::There(developer) => snapshot.developers.push(developer),
-                Read::Absent => snapshot.missed.developers.push(*id),
-                Read::Unread => {}
+                DirectRead::There(developer) => snapshot.developers.push(developer),
+                DirectRead::Absent => snapshot.missed.developers.push(*id),
+                DirectRead::Unread => {}
             }
         }
         for (application, id) in &missing.registrations {
             let read = client.registrations(portal).get(*application, *id).await;
             match one(read, Part::Registration, id.0, &mut snapshot.unread)? {
-                Read::There(registration) => snapshot.registrations.push(registration),
-                Read::Absent => snapshot.missed.registrations.push((*application, *id)),
-                Read::Unread => {}
+                DirectRead::There(registration) => snapshot.registrations.push(registration),
+                DirectRead::Absent => snapshot.missed.registrations.push((*application, *id)),
+                DirectRead::Unread => {}
             }
         }
         Ok(())
@@ -112,10 +112,10 @@ impl Observer {
             let read = client.applications(portal).get(application).await;
             let read = one(read, Part::Application, application.0, &mut snapshot.unread)?;
             let read = match read {
-                Read::There(read) => read,
-                Read::Absent => continue,
+                DirectRead::There(read) => read,
+                DirectRead::Absent => continue,
                 // Without it nobody knows whose request it is: it is news once that is known.
-                Read::Unread => {
+                DirectRead::Unread => {
                     let registrations = &mut snapshot.registrations;
                     registrations.retain(|read| read.application.id != application);
                     continue;
@@ -132,10 +132,10 @@ impl Observer {
             if !snapshot.developers.iter().any(|read| read.id == person) {
                 let read = client.developers(portal).get(person).await;
                 match one(read, Part::Developer, person.0, &mut snapshot.unread)? {
-                    Read::There(developer) => snapshot.developers.push(developer),
-                    Read::Absent => continue,
-                    Read::Unread => {
-                        snapshot.touched.put_off(person.0);
+                    DirectRead::There(developer) => snapshot.developers.push(developer),
+                    DirectRead::Absent => continue,
+                    DirectRead::Unread => {
+                        snapshot.touched.defer(person.0);
                         continue;
                     }
                 }
@@ -153,10 +153,10 @@ impl Observer {
         for id in snapshot.touched.applications.clone() {
             let read = client.applications(portal).get(id).await;
             let read = match one(read, Part::Application, id.0, &mut snapshot.unread)? {
-                Read::There(read) => read,
-                Read::Absent => continue,
-                Read::Unread => {
-                    snapshot.touched.put_off(id.0);
+                DirectRead::There(read) => read,
+                DirectRead::Absent => continue,
+                DirectRead::Unread => {
+                    snapshot.touched.defer(id.0);
                     continue;
                 }
             };
@@ -164,9 +164,9 @@ impl Observer {
             let read = client.registrations(portal).of_application(id).await;
             let part = Part::RegistrationsOfApplication;
             match one(read, part, id.0, &mut snapshot.unread)? {
-                Read::There(registrations) => snapshot.registrations.extend(registrations),
-                Read::Absent => {}
-                Read::Unread => snapshot.touched.put_off(id.0),
+                DirectRead::There(registrations) => snapshot.registrations.extend(registrations),
+                DirectRead::Absent => {}
+                DirectRead::Unread => snapshot.touched.defer(id.0),
             }
         }
         Ok(())
@@ -193,10 +193,10 @@ impl Observer {
             };
             let read = client.developers(portal).list_lenient(&options).await;
             let read = match one(read, Part::Address, subject, &mut snapshot.unread)? {
-                Read::There(read) => readable(read, Part::Developer, &mut snapshot.unread),
-                Read::Absent => continue,
-                Read::Unread => {
-                    snapshot.touched.put_off(subject);
+                DirectRead::There(read) => readable(read, Part::Developer, &mut snapshot.unread),
+                DirectRead::Absent => continue,
+                DirectRead::Unread => {
+                    snapshot.touched.defer(subject);
                     continue;
                 }
             };
@@ -231,10 +231,10 @@ impl Observer {
         for team in snapshot.touched.teams.clone() {
             let read = client.teams(portal).members_lenient(team).await;
             let members = match one(read, Part::Members, team.0, &mut snapshot.unread)? {
-                Read::There(members) => members_of(team, members, &mut snapshot.unread),
-                Read::Absent => continue,
-                Read::Unread => {
-                    snapshot.touched.put_off(team.0);
+                DirectRead::There(members) => members_of(team, members, &mut snapshot.unread),
+                DirectRead::Absent => continue,
+                DirectRead::Unread => {
+                    snapshot.touched.defer(team.0);
                     continue;
                 }
             };
@@ -263,19 +263,19 @@ impl Observer {
         let read = client.teams(portal).of_developer(developer).await;
         let part = Part::TeamsOfDeveloper;
         let teams = match one(read, part, developer.0, &mut snapshot.unread)? {
-            Read::There(teams) => teams,
-            Read::Absent => return Ok(()),
-            Read::Unread => {
-                snapshot.touched.put_off(developer.0);
+            DirectRead::There(teams) => teams,
+            DirectRead::Absent => return Ok(()),
+            DirectRead::Unread => {
+                snapshot.touched.defer(developer.0);
                 return Ok(());
             }
         };
         let read: BTreeSet<TeamId> = teams.iter().map(|team| team.id).collect();
         let known = directory.teams_of(portal, developer).await?;
         let ended = known.iter().filter(|team| !read.contains(&team.id));
-        let ended = Missing {
+        let ended = Unlisted {
             memberships: ended.map(|team| (team.id, developer)).collect(),
-            ..Missing::default()
+            ..Unlisted::default()
         };
         snapshot
             .memberships

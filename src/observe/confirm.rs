@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use konnect::{Client, DeveloperId, PortalId, TeamId};
 use tracing::info;
 
-use crate::directory::{Look, Missing, Part, Scope, Snapshot, Stored};
-use crate::observe::snapshot::{Read, one, present};
+use crate::directory::{Part, Scope, Snapshot, Stored, Sweep, Unlisted};
+use crate::observe::snapshot::{DirectRead, one, present};
 use crate::observe::{ObserveError, Observer, Parts};
 
 /// Objects of each kind whose absence one look confirms; the next one goes on with the rest.
@@ -21,14 +21,14 @@ impl Observer {
     pub(super) async fn confirm(
         &self,
         snapshot: &mut Snapshot,
-        missing: Missing,
+        missing: Unlisted,
     ) -> Result<Option<String>, ObserveError> {
-        let held_back = too_much(snapshot, &missing);
-        if held_back.is_none() {
+        let withheld = too_much(snapshot, &missing);
+        if withheld.is_none() {
             let not_found = read_missing(&self.parts.client, snapshot, capped(missing)).await?;
             self.judge(snapshot, not_found).await?;
         }
-        Ok(held_back)
+        Ok(withheld)
     }
 
     /// Reads again what complete lists lack and was missed long enough ago.
@@ -50,7 +50,7 @@ impl Observer {
     pub(super) async fn judge(
         &self,
         snapshot: &mut Snapshot,
-        mut not_found: Missing,
+        mut not_found: Unlisted,
     ) -> Result<(), ObserveError> {
         if not_found.is_empty() {
             return Ok(());
@@ -71,7 +71,7 @@ impl Observer {
     /// A portal whose lists are missing: gone when direct reads long enough apart say so too.
     pub(super) async fn portal_is_missing(
         &self,
-        look: Look,
+        sweep: Sweep,
         portal: PortalId,
         error: konnect::Error,
     ) -> Result<Stored, ObserveError> {
@@ -87,14 +87,14 @@ impl Observer {
         }
         let mut snapshot = Snapshot::empty(portal, Scope::Direct);
         snapshot.is_portal_gone = true;
-        directory.store(look, &snapshot).await?;
+        directory.store(sweep, &snapshot).await?;
         Err(ObserveError::PortalGone)
     }
 }
 
 /// Says so where more is missing of a kind than goes away at once. What belongs to what is missing itself
 /// does not count.
-fn too_much(snapshot: &Snapshot, missing: &Missing) -> Option<String> {
+fn too_much(snapshot: &Snapshot, missing: &Unlisted) -> Option<String> {
     let teams: BTreeSet<TeamId> = missing.teams.iter().copied().collect();
     let people: BTreeSet<DeveloperId> = missing.developers.iter().copied().collect();
     let memberships = missing.memberships.iter();
@@ -132,7 +132,7 @@ fn too_much(snapshot: &Snapshot, missing: &Missing) -> Option<String> {
 }
 
 /// At most [`MAX_CONFIRMED`] objects of each kind.
-fn capped(mut missing: Missing) -> Missing {
+fn capped(mut missing: Unlisted) -> Unlisted {
     let all = missing.len();
     missing.developers.truncate(MAX_CONFIRMED);
     missing.teams.truncate(MAX_CONFIRMED);
@@ -153,40 +153,40 @@ fn capped(mut missing: Missing) -> Missing {
 async fn read_missing(
     client: &Client,
     snapshot: &mut Snapshot,
-    missing: Missing,
-) -> Result<Missing, ObserveError> {
+    missing: Unlisted,
+) -> Result<Unlisted, ObserveError> {
     let portal = snapshot.portal_id;
-    let mut absent = Missing::default();
+    let mut absent = Unlisted::default();
     for id in missing.registrations {
         let read = client.registrations(portal).get(id.0, id.1).await;
         match one(read, Part::Registration, id.1.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.registrations.push(read),
-            Read::Absent => absent.registrations.push(id),
-            Read::Unread => {}
+            DirectRead::There(read) => snapshot.registrations.push(read),
+            DirectRead::Absent => absent.registrations.push(id),
+            DirectRead::Unread => {}
         }
     }
     for id in missing.applications {
         let read = client.applications(portal).get(id).await;
         match one(read, Part::Application, id.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.applications.push(read),
-            Read::Absent => absent.applications.push(id),
-            Read::Unread => {}
+            DirectRead::There(read) => snapshot.applications.push(read),
+            DirectRead::Absent => absent.applications.push(id),
+            DirectRead::Unread => {}
         }
     }
     for id in missing.developers {
         let read = client.developers(portal).get(id).await;
         match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.developers.push(read),
-            Read::Absent => absent.developers.push(id),
-            Read::Unread => {}
+            DirectRead::There(read) => snapshot.developers.push(read),
+            DirectRead::Absent => absent.developers.push(id),
+            DirectRead::Unread => {}
         }
     }
     for id in missing.teams {
         let read = client.teams(portal).get(id).await;
         match one(read, Part::Team, id.0, &mut snapshot.unread)? {
-            Read::There(read) => snapshot.teams.push(read),
-            Read::Absent => absent.teams.push(id),
-            Read::Unread => {}
+            DirectRead::There(read) => snapshot.teams.push(read),
+            DirectRead::Absent => absent.teams.push(id),
+            DirectRead::Unread => {}
         }
     }
     absent.memberships = read_memberships(client, snapshot, missing.memberships).await?;
@@ -210,9 +210,9 @@ async fn read_memberships(
         let read = of_developer.of_developer(developer).await;
         let part = Part::TeamsOfDeveloper;
         let there: BTreeSet<TeamId> = match one(read, part, developer.0, &mut snapshot.unread)? {
-            Read::There(teams) => teams.iter().map(|team| team.id).collect(),
-            Read::Absent => BTreeSet::new(),
-            Read::Unread => continue,
+            DirectRead::There(teams) => teams.iter().map(|team| team.id).collect(),
+            DirectRead::Absent => BTreeSet::new(),
+            DirectRead::Unread => continue,
         };
         for team in teams {
             let list = if there.contains(&team) {
@@ -251,12 +251,12 @@ mod tests {
             let mut snapshot = Snapshot::empty(PortalId(Uuid::nil()), Scope::All);
             snapshot.memberships = people(there).into_iter().map(|id| (team, id)).collect();
             let memberships = people(gone).into_iter().map(|id| (team, id)).collect();
-            let mut missing = Missing {
+            let mut missing = Unlisted {
                 memberships,
-                ..Missing::default()
+                ..Unlisted::default()
             };
-            let held_back = too_much(&snapshot, &missing);
-            assert_eq!(held_back.is_some(), expected, "{there} {gone}");
+            let withheld = too_much(&snapshot, &missing);
+            assert_eq!(withheld.is_some(), expected, "{there} {gone}");
             // A team takes its members along.
             missing.teams.push(team);
             assert_eq!(too_much(&snapshot, &missing), None);

@@ -6,14 +6,14 @@
 mod complete;
 mod confirm;
 mod error;
+mod full_sweep;
 mod health;
-mod pace;
 mod pending;
-mod quiet;
+mod rate_limit_pause;
+mod schedule;
 mod snapshot;
-mod sweep;
-mod turns;
-mod watch;
+mod supervisor;
+mod sweep_loop;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub use health::{Health, PortalHealth};
 pub use snapshot::read;
 
 use pending::Extent;
-use quiet::Quiet;
+use rate_limit_pause::RateLimitPause;
 
 /// What an [`Observer`] works with.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Default for Timings {
 pub struct Observer {
     parts: Arc<Parts>,
     health: Health,
-    quiet: Arc<Quiet>,
+    rate_limit_pause: Arc<RateLimitPause>,
     timings: Timings,
     /// The same parts with the client of a scope, where it has one of its own.
     by_scope: Arc<BTreeMap<Scope, Arc<Parts>>>,
@@ -94,7 +94,7 @@ impl Observer {
         Self {
             parts: Arc::new(parts),
             health: Health::default(),
-            quiet: Arc::default(),
+            rate_limit_pause: Arc::default(),
             timings: Timings::default(),
             by_scope: Arc::default(),
         }
@@ -137,7 +137,7 @@ impl Observer {
         }
         let list = ListPortals::default();
         let listed = self.parts.client.portals().list(&list).await;
-        let portals = listed.map_err(|error| self.heed(error.into()))?;
+        let portals = listed.map_err(|error| self.note_rate_limit(error.into()))?;
         Ok(portals.into_iter().map(|portal| portal.id).collect())
     }
 
@@ -152,16 +152,19 @@ impl Observer {
     /// [`ObserveError::PortalGone`] has been.
     pub async fn sweep_once(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
         let whole = Extent::Whole;
-        let mut stored = self.look(portal, scope, whole).await?;
+        let mut stored = self.run_sweep(portal, scope, whole).await?;
         if scope == Scope::Pending {
-            stored.differences += self.look(portal, Scope::Direct, whole).await?.differences;
+            stored.differences += self
+                .run_sweep(portal, Scope::Direct, whole)
+                .await?
+                .differences;
         }
         Ok(stored)
     }
 
     /// Takes one look: [`Scope::Direct`] is one at what somebody changed.
     #[tracing::instrument(skip_all, fields(portal.id = %portal, scope = scope.as_str()))]
-    async fn look(
+    async fn run_sweep(
         &self,
         portal: PortalId,
         scope: Scope,
@@ -175,7 +178,7 @@ impl Observer {
         let outcome = observer.read_and_store(portal, scope, extent).await;
         let word = if outcome.is_ok() { "ok" } else { "failed" };
         counter!(names::SWEEPS, "scope" => scope.as_str(), "outcome" => word).increment(1);
-        outcome.map_err(|error| self.heed(error))
+        outcome.map_err(|error| self.note_rate_limit(error))
     }
 
     async fn read_and_store(
@@ -187,38 +190,38 @@ impl Observer {
         let Parts {
             directory, client, ..
         } = &*self.parts;
-        let look = directory.begin(portal).await?;
+        let sweep = directory.begin(portal).await?;
         let read = match scope {
-            Scope::All => Box::pin(sweep::sweep(client, directory, look)).await,
+            Scope::All => Box::pin(full_sweep::full_sweep(client, directory, sweep)).await,
             Scope::Pending => Box::pin(pending::pending(client, directory, portal, extent)).await,
             Scope::Direct => Ok(Snapshot::empty(portal, scope)),
         };
         let read = match read {
             Err(ObserveError::Api(error)) if error.is_not_found() => {
-                return self.portal_is_missing(look, portal, error).await;
+                return self.portal_is_missing(sweep, portal, error).await;
             }
             read => read?,
         };
-        let (snapshot, held_back) = self.complete(look, read).await?;
-        let stored = directory.store(look, &snapshot).await?;
-        self.tell(&snapshot, held_back);
+        let (snapshot, withheld) = self.complete(sweep, read).await?;
+        let stored = directory.store(sweep, &snapshot).await?;
+        self.report(&snapshot, withheld);
         Ok(stored)
     }
 
     /// Says what could not be read and what is held back: in the log once, in the health report until
     /// it is over.
-    fn tell(&self, snapshot: &Snapshot, held_back: Option<String>) {
+    fn report(&self, snapshot: &Snapshot, withheld: Option<String>) {
         let unread = snapshot.unread.iter().map(ToString::to_string);
-        let lines = unread.chain(held_back).collect();
+        let lines = unread.chain(withheld).collect();
         for line in self.health.notes(snapshot.portal_id, snapshot.scope, lines) {
             warn!(portal.id = %snapshot.portal_id, "until the next look: {line}");
         }
     }
 
     /// Lets every loop wait where the API asks for it.
-    fn heed(&self, error: ObserveError) -> ObserveError {
+    fn note_rate_limit(&self, error: ObserveError) -> ObserveError {
         if let Some(wait) = error.rate_limit() {
-            self.quiet.ask(wait);
+            self.rate_limit_pause.ask(wait);
         }
         error
     }

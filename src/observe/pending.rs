@@ -67,7 +67,7 @@ async fn newest(
 }
 
 /// The newest of a list, and whether that is all of it; none as above. What cannot be read is the snapshot's.
-async fn newest_of<T: Waiting>(
+async fn newest_of<T: PendingObject>(
     pages: Option<NewestFirst<'_, T>>,
     directory: &Directory,
     snapshot: &mut Snapshot,
@@ -93,14 +93,14 @@ async fn newest_of<T: Waiting>(
 }
 
 /// Who waits for an answer, or what.
-trait Waiting: Identified + Send + Sized {
+trait PendingObject: Identified + Send + Sized {
     const PART: Part;
 
     /// Their ids, as those of developers or of registrations.
     fn ids(read: &[Self]) -> (Vec<DeveloperId>, Vec<RegistrationId>);
 }
 
-impl Waiting for Developer {
+impl PendingObject for Developer {
     const PART: Part = Part::Developer;
 
     fn ids(read: &[Self]) -> (Vec<DeveloperId>, Vec<RegistrationId>) {
@@ -108,7 +108,7 @@ impl Waiting for Developer {
     }
 }
 
-impl Waiting for Registration {
+impl PendingObject for Registration {
     const PART: Part = Part::Registration;
 
     fn ids(read: &[Self]) -> (Vec<DeveloperId>, Vec<RegistrationId>) {

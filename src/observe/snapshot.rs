@@ -44,7 +44,7 @@ pub async fn read(client: &Client, portal: PortalId, scope: Scope) -> Result<Sna
 }
 
 /// Takes the pages of a look at everything.
-pub(super) trait Keep: Send {
+pub(super) trait PageSink: Send {
     /// What may go wrong besides the reading.
     type Error: From<Error>;
 
@@ -55,7 +55,7 @@ pub(super) trait Keep: Send {
     fn unread(&mut self) -> &mut Vec<Unread>;
 }
 
-impl Keep for Snapshot {
+impl PageSink for Snapshot {
     type Error = Error;
 
     async fn keep(&mut self, page: Snapshot) -> Result<(), Error> {
@@ -72,7 +72,7 @@ impl Keep for Snapshot {
 ///
 /// What refers is read before what it refers to, so that a registration made during the look has
 /// its application, and an application its owner.
-pub(super) async fn read_all<K: Keep>(
+pub(super) async fn read_all<K: PageSink>(
     client: &Client,
     portal: PortalId,
     keeper: &mut K,
@@ -116,7 +116,7 @@ pub(super) async fn read_all<K: Keep>(
     keeper.keep(read).await
 }
 
-async fn memberships<K: Keep>(
+async fn memberships<K: PageSink>(
     client: &Client,
     portal: PortalId,
     team: TeamId,
@@ -125,7 +125,7 @@ async fn memberships<K: Keep>(
     let options = ListTeamMembers::default();
     let mut pages = client.teams(portal).member_pages(team, &options);
     // A team that was deleted since it was listed has no members.
-    while let Read::There(Some(members)) =
+    while let DirectRead::There(Some(members)) =
         one(pages.next().await, Part::Members, team.0, keeper.unread())?
     {
         let members = members_of(team, members, keeper.unread());
@@ -162,7 +162,7 @@ pub(super) fn readable<T>(listing: Listing<T>, part: Part, unread: &mut Vec<Unre
 
 /// What a direct read says.
 #[derive(Debug)]
-pub(super) enum Read<T> {
+pub(super) enum DirectRead<T> {
     /// What it is like.
     There(T),
     /// It is not there (404).
@@ -178,10 +178,10 @@ pub(super) fn one<T>(
     part: Part,
     id: Uuid,
     unread: &mut Vec<Unread>,
-) -> Result<Read<T>, Error> {
+) -> Result<DirectRead<T>, Error> {
     let error = match read {
-        Ok(object) => return Ok(Read::There(object)),
-        Err(error) if error.is_not_found() => return Ok(Read::Absent),
+        Ok(object) => return Ok(DirectRead::There(object)),
+        Err(error) if error.is_not_found() => return Ok(DirectRead::Absent),
         Err(error) => error,
     };
     let is_its_own = match error.status() {
@@ -203,7 +203,7 @@ pub(super) fn one<T>(
         id: Some(id),
         reason: error.to_string(),
     });
-    Ok(Read::Unread)
+    Ok(DirectRead::Unread)
 }
 
 /// What a direct read of the portal says: none for 404.

@@ -7,12 +7,12 @@
 //! message that makes twice harmless.
 
 mod backoff;
+mod cycle;
 mod forward;
 mod kafka;
+mod leader;
 mod message;
-mod round;
 mod trouble;
-mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,16 +28,16 @@ use crate::clock::Ids;
 use crate::config::KafkaConfig;
 use crate::http::health::Health;
 use crate::journal::{Claims, Journal, ReaderName};
+use crate::publish::cycle::{CycleError, SendMode};
 use crate::publish::kafka::{Producer, Settings};
-use crate::publish::round::{RoundError, Way};
-use crate::publish::trouble::{Outlook, Trouble};
-use crate::publish::turns::{Turns, Work, idle, rest};
+use crate::publish::leader::{LeaderTask, Leadership, idle, rest};
+use crate::publish::trouble::{Recovery, Trouble};
 use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
 const PART: &str = "kafka";
 /// Why readers keep events aside; these are stored, and cannot be sent on.
-pub const KEPT_REASONS: [&str; 2] = [round::REASON_TOO_LARGE, forward::REASON_REFUSED];
+pub const KEPT_REASONS: [&str; 2] = [cycle::REASON_TOO_LARGE, forward::REASON_REFUSED];
 /// Who may publish.
 const LEASE: &str = "publish";
 /// Between two tries to publish.
@@ -106,7 +106,7 @@ pub struct Publisher {
     settings: Settings,
     ids: Ids,
     health: Health,
-    turns: Turns,
+    leadership: Leadership,
     claims: Claims,
     published: Published,
 }
@@ -123,8 +123,8 @@ impl Publisher {
         health: Health,
     ) -> Result<Self, PublishError> {
         Ok(Self {
-            turns: Turns::new(journal.clone(), LEASE.to_owned(), ids.next()),
-            claims: Claims::new(journal.clone(), ReaderName::Kafka, round::CLAIM),
+            leadership: Leadership::new(journal.clone(), LEASE.to_owned(), ids.next()),
+            claims: Claims::new(journal.clone(), ReaderName::Kafka, cycle::CLAIM),
             journal,
             settings: Settings::read(config)?,
             ids,
@@ -142,7 +142,7 @@ impl Publisher {
     /// returns the rest to the outbox and gives the lease up.
     pub async fn run(self, stopping: CancellationToken) {
         let mut trouble = Trouble::new(PART, &self.health, &self.ids, LONGEST_WAIT);
-        self.turns.take(&self, &mut trouble, &stopping).await;
+        self.leadership.run(&self, &mut trouble, &stopping).await;
     }
 
     /// `None` when asked to stop or the lease is lost meanwhile: the attempt then ends by itself.
@@ -151,29 +151,29 @@ impl Publisher {
         batch_bytes: usize,
         stopping: &CancellationToken,
         lost: &CancellationToken,
-    ) -> Option<Result<Producer, RoundError>> {
+    ) -> Option<Result<Producer, CycleError>> {
         tokio::select! {
-            connected = Producer::connect(&self.settings, batch_bytes) => Some(connected.map_err(RoundError::Kafka)),
+            connected = Producer::connect(&self.settings, batch_bytes) => Some(connected.map_err(CycleError::Kafka)),
             () = stopping.cancelled() => None,
             () = lost.cancelled() => None,
         }
     }
 }
 
-impl Work for Publisher {
+impl LeaderTask for Publisher {
     fn claims(&self) -> Option<&Claims> {
         Some(&self.claims)
     }
 
     /// Runs rounds, each failed one with a new producer after a wait.
-    async fn work(
+    async fn run_as_leader(
         &self,
         trouble: &mut Trouble,
         stopping: &CancellationToken,
         lost: &CancellationToken,
     ) {
         let mut producer = None;
-        let mut way = Way::Together;
+        let mut way = SendMode::Together;
         let mut batch_bytes = kafka::BATCH_BYTES;
         while !stopping.is_cancelled() && !lost.is_cancelled() {
             let current = match producer.take() {
@@ -181,30 +181,30 @@ impl Work for Publisher {
                 None => match self.connect(batch_bytes, stopping, lost).await {
                     Some(Ok(connected)) => connected,
                     Some(Err(error)) => {
-                        rest(trouble.tell(&error, Outlook::Passing), stopping, lost).await;
+                        rest(trouble.report(&error, Recovery::Passing), stopping, lost).await;
                         continue;
                     }
                     None => return,
                 },
             };
-            match self.round(&current, way, stopping, lost).await {
+            match self.run_cycle(&current, way, stopping, lost).await {
                 Ok(batches) => {
                     trouble.over("publishing");
                     if batches == 0 {
                         idle(&self.journal, stopping, lost).await;
                     }
-                    way = Way::Together;
+                    way = SendMode::Together;
                     producer = Some(current);
                 }
                 Err(error) => {
                     current.close().await;
-                    if matches!(error, RoundError::TooLargeTogether) {
+                    if matches!(error, CycleError::TooLargeTogether) {
                         // One round alone makes progress; smaller batches from then on.
-                        way = Way::OneByOne;
+                        way = SendMode::OneByOne;
                         batch_bytes = (batch_bytes / 2).max(kafka::LEAST_BATCH_BYTES);
                     }
-                    if !matches!(error, RoundError::Abandoned) {
-                        rest(trouble.tell(&error, Outlook::Passing), stopping, lost).await;
+                    if !matches!(error, CycleError::Abandoned) {
+                        rest(trouble.report(&error, Recovery::Passing), stopping, lost).await;
                     }
                 }
             }

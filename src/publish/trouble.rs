@@ -24,7 +24,7 @@ pub(super) struct Trouble {
 
 /// Whether a trouble may end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outlook {
+pub(super) enum Recovery {
     /// It may.
     Passing,
     /// Somebody must do something.
@@ -48,15 +48,19 @@ impl Trouble {
     }
 
     /// Says it, unless that is what was said last; answers how long to wait.
-    pub(super) fn tell(&mut self, trouble: &(dyn Error + 'static), outlook: Outlook) -> Duration {
+    pub(super) fn report(
+        &mut self,
+        trouble: &(dyn Error + 'static),
+        outlook: Recovery,
+    ) -> Duration {
         let text = trouble.to_string();
         if self.said.as_ref() != Some(&text) {
             let part = self.part.clone();
             self.health.set(part, Condition::Degraded, text.clone());
             let reader = &*self.part;
             match outlook {
-                Outlook::Passing => warn!(reader, error = trouble, "events wait in the outbox"),
-                Outlook::Lasting => error!(
+                Recovery::Passing => warn!(reader, error = trouble, "events wait in the outbox"),
+                Recovery::Lasting => error!(
                     reader,
                     error = trouble,
                     "events wait in the outbox until somebody mends this"

@@ -53,7 +53,7 @@ impl Reactor {
                 Ok(found) if found.in_hand || found.unsure => SOON,
                 Ok(_) => EVERY,
                 Err(error) => {
-                    tell(&error);
+                    report(&error);
                     TROUBLE
                 }
             };
@@ -82,7 +82,7 @@ impl Reactor {
                 Ok(CalledOff { unsure: false, .. }) => return,
                 Ok(_) => SOON,
                 Err(error) => {
-                    tell(&error);
+                    report(&error);
                     TROUBLE
                 }
             };
@@ -147,7 +147,7 @@ impl Reactor {
     }
 }
 
-fn tell(error: &JournalError) {
+fn report(error: &JournalError) {
     warn!(
         error = error.chain(),
         "could not call off what rules planned that are no longer live, trying again"

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use crate::directory::{Directory, Subject, Touched};
+use crate::directory::{Directory, RefreshRequests, Subject};
 use crate::event::{AuditEvent, Signal, place_of, render, replaced};
 use crate::journal::JournalError;
-use crate::react::meaning::Kept;
+use crate::react::interpretation::SubjectRefs;
 use crate::telemetry::metrics as names;
 
 /// How long work waits for a look at a portal that usher looks after. A portal whose API does not
@@ -30,11 +30,11 @@ const TRY_EVERY_AT_MOST: Duration = Duration::from_secs(10);
 
 /// The event as rules see it, and whether the directory knows whom it names.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(super) struct NamedSubject {
     /// Holds the address again: not to be stored.
     pub(super) event: Map<String, Value>,
     /// What a look should read, where the directory does not know whom it names.
-    pub(super) unknown: Option<Touched>,
+    pub(super) unknown: Option<RefreshRequests>,
 }
 
 /// Finds whom a custom event names and makes them the subject of its signal. `kept` says where the
@@ -43,11 +43,11 @@ pub(super) async fn find(
     directory: &Directory,
     event: &AuditEvent,
     signal: &mut Signal,
-    kept: Kept,
-) -> Result<Named, JournalError> {
+    kept: SubjectRefs,
+) -> Result<NamedSubject, JournalError> {
     let portal = PortalId(signal.portal_id);
     let told = match kept.told {
-        Some(id) => directory.told(portal, id).await?,
+        Some(id) => directory.custom_subject(portal, id).await?,
         None => Map::new(),
     };
     if let Some(subject) = kept.subject {
@@ -56,24 +56,24 @@ pub(super) async fn find(
     let unknown = if let Some(id) = signal.developer_id {
         let developers = vec![DeveloperId(id)];
         let is_known = is_there(directory, portal, id).await?;
-        (!is_known).then(|| Touched {
+        (!is_known).then(|| RefreshRequests {
             developers,
-            ..Touched::default()
+            ..RefreshRequests::default()
         })
     } else if let Some(id) = signal.registration_id {
         let found = directory
             .find_registration(portal, RegistrationId(id))
             .await?;
-        let is_known = found.is_some_and(|found| !found.seen.is_gone());
+        let is_known = found.is_some_and(|found| !found.row_version.is_gone());
         // The lists of a look show it, if anything does: without its application nobody can read it.
-        (!is_known).then(Touched::default)
+        (!is_known).then(RefreshRequests::default)
     } else {
         // No look shows whom an event does not name.
         None
     };
     let mut shown = render(event);
     put_back(&mut shown, told);
-    Ok(Named {
+    Ok(NamedSubject {
         event: shown,
         unknown,
     })
@@ -86,12 +86,12 @@ async fn find_by_address(
     (event, told): (&AuditEvent, Map<String, Value>),
     signal: &mut Signal,
     subject: Uuid,
-) -> Result<Named, JournalError> {
+) -> Result<NamedSubject, JournalError> {
     if signal.developer_id.is_some() || signal.registration_id.is_some() {
         // The door refuses it; the record may hold one from before it did.
         warn!(event.id = %event.id, "a custom event has an id beside an address: nobody is taken");
         (signal.developer_id, signal.registration_id) = (None, None);
-        return Ok(Named {
+        return Ok(NamedSubject {
             event: shown(event, subject, Subject::default(), Map::new()),
             unknown: None,
         });
@@ -104,9 +104,9 @@ async fn find_by_address(
         // An address that is forgotten by now leads to nobody, whoever looks.
         None => Vec::new(),
     };
-    let unknown = (person.email.is_some() && found.len() != 1).then(|| Touched {
+    let unknown = (person.email.is_some() && found.len() != 1).then(|| RefreshRequests {
         addresses: vec![subject],
-        ..Touched::default()
+        ..RefreshRequests::default()
     });
     let (person, told) = match found[..] {
         [] => (person, told),
@@ -119,7 +119,7 @@ async fn find_by_address(
             (Subject::default(), Map::new())
         }
     };
-    Ok(Named {
+    Ok(NamedSubject {
         event: shown(event, subject, person, told),
         unknown,
     })
@@ -127,7 +127,7 @@ async fn find_by_address(
 
 async fn is_there(directory: &Directory, portal: PortalId, id: Uuid) -> Result<bool, JournalError> {
     let found = directory.find_developer(portal, DeveloperId(id)).await?;
-    Ok(found.is_some_and(|found| !found.seen.is_gone()))
+    Ok(found.is_some_and(|found| !found.row_version.is_gone()))
 }
 
 /// The event as it was sent, with address and names where the sender put them.
@@ -170,19 +170,19 @@ pub(super) fn lost(signal: &Signal) {
 
 /// Work that waits for looks. Of this process alone: another one asks for a look of its own.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<HashMap<Uuid, Wait>>);
+pub(super) struct PendingLookups(Mutex<HashMap<Uuid, PendingLookup>>);
 
 #[derive(Debug)]
-struct Wait {
+struct PendingLookup {
     since: Instant,
     /// The hint that was given, and what is to be read by its name.
-    asked: Option<(i64, Touched)>,
+    asked: Option<(i64, RefreshRequests)>,
 }
 
-impl Waiting {
+impl PendingLookups {
     /// Whether the portal was looked at since the work began to wait. To be asked before the directory is:
     /// what a look shows later counts for the next try.
-    pub(super) async fn is_looked_at(
+    pub(super) async fn is_read(
         &self,
         directory: &Directory,
         (work, portal): (Uuid, PortalId),
@@ -200,12 +200,12 @@ impl Waiting {
         &self,
         directory: &Directory,
         (work, portal): (Uuid, PortalId),
-        unknown: &Touched,
+        unknown: &RefreshRequests,
     ) -> Result<Option<Duration>, JournalError> {
         let (waited, is_asked) = {
             let mut waits = self.waits();
             waits.retain(|_, wait| wait.since.elapsed() < 2 * PATIENCE);
-            let wait = waits.entry(work).or_insert_with(|| Wait {
+            let wait = waits.entry(work).or_insert_with(|| PendingLookup {
                 since: Instant::now(),
                 asked: None,
             });
@@ -219,7 +219,7 @@ impl Waiting {
             return Ok(None);
         }
         if is_known && !is_asked {
-            let hint = directory.ask_for_look_at(portal, unknown).await?;
+            let hint = directory.request_refresh_by_name(portal, unknown).await?;
             debug!(portal.id = %portal, hint, "a custom event names somebody unknown");
             if let Some(wait) = self.waits().get_mut(&work) {
                 wait.asked = Some((hint, unknown.clone()));
@@ -233,7 +233,7 @@ impl Waiting {
         self.waits().remove(&work);
     }
 
-    fn waits(&self) -> MutexGuard<'_, HashMap<Uuid, Wait>> {
+    fn waits(&self) -> MutexGuard<'_, HashMap<Uuid, PendingLookup>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,12 +8,12 @@ use konnect::{DeveloperId, PortalId, TeamId};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::act::decide::{Fate, chains, fates, gather};
-use crate::act::{Action, ActionFilter, ActionState, NewChain, NewStep, Queue, Standing};
+use crate::act::decide::{ExpectedOutcome, chains, expected_outcomes, gather_facts};
+use crate::act::{Action, ActionFilter, ActionState, EnqueueMode, NewChain, NewStep, Queue};
 use crate::directory::{Application, DeveloperRecord, Directory, Portal};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{Journal, JournalError};
-use crate::react::last_told::last_told;
+use crate::react::last_custom_event::last_custom_event;
 use crate::react::redecide::{requested, signed_up};
 use crate::rules::{
     self, Decision, Deed, Explanation, Facts, Mode, OnLimit, Planned, RuleSet, TeamRef,
@@ -158,7 +158,7 @@ impl Explainer<'_> {
             .filter(|on| on.starts_with("custom."));
         for on in told.collect::<BTreeSet<_>>() {
             let rooms = (self.journal, self.directory);
-            let Some(last) = last_told(rooms, known, &registrations, on).await? else {
+            let Some(last) = last_custom_event(rooms, known, &registrations, on).await? else {
                 continue;
             };
             let at = last.signal.occurred_at.format("%FT%TZ");
@@ -180,7 +180,7 @@ impl Explainer<'_> {
         settled: Option<String>,
     ) -> Result<ExplainedSignal, JournalError> {
         let rooms = (self.directory, self.queue);
-        let mut gathered = gather(rooms, &signal, event, false, self.now).await?;
+        let mut gathered = gather_facts(rooms, &signal, event, false, self.now).await?;
         gathered.suppose_invitee();
         let chains = chains(self.rules, &signal, &[], &gathered);
         let mut explained = Vec::new();
@@ -191,17 +191,22 @@ impl Explainer<'_> {
                 (chain, &explanation.decision)
             {
                 let facts = &gathered.facts;
-                let fates = self.fates(&explanation.rule, planned, facts);
+                let expected_outcomes = self.expected_outcomes(&explanation.rule, planned, facts);
                 let mut ended_by: Option<String> = None;
-                for ((step, planned), fate) in chain.steps.iter().zip(planned).zip(fates) {
+                for ((step, planned), expected_outcome) in
+                    chain.steps.iter().zip(planned).zip(expected_outcomes)
+                {
                     let deed = planned.deed.to_string();
                     let but = match &ended_by {
                         Some(before) => {
                             vec![format!("it is not reached: {before} stands before it")]
                         }
-                        None => self.but((chain, step), &fate, explanation.mode).await?,
+                        None => {
+                            self.but((chain, step), &expected_outcome, explanation.mode)
+                                .await?
+                        }
                     };
-                    let ends = matches!(fate, Fate::Refused(_));
+                    let ends = matches!(expected_outcome, ExpectedOutcome::Refused(_));
                     if ended_by.is_none() && (ends || self.ends_the_run(chain, step).await?) {
                         ended_by = Some(deed.clone());
                     }
@@ -223,7 +228,7 @@ impl Explainer<'_> {
     async fn but(
         &self,
         (chain, step): (&NewChain, &NewStep),
-        fate: &Fate,
+        expected_outcome: &ExpectedOutcome,
         mode: Mode,
     ) -> Result<Vec<String>, JournalError> {
         let mut but = Vec::new();
@@ -255,7 +260,7 @@ impl Explainer<'_> {
                 reason.unwrap_or_default(),
             ));
         }
-        but.extend(self.state(chain, step, fate).await?);
+        but.extend(self.state(chain, step, expected_outcome).await?);
         if chain.limit_per_hour > 0 && !matches!(step.deed, Deed::Park { .. }) {
             let started = self.queue.started_within_the_hour(&chain.rule).await?;
             if started >= i64::from(chain.limit_per_hour) {
@@ -272,7 +277,7 @@ impl Explainer<'_> {
 
     /// Whether what comes after a deed in its `then` is left out: somebody said no to it, or it was refused.
     async fn ends_the_run(&self, chain: &NewChain, step: &NewStep) -> Result<bool, JournalError> {
-        if chain.standing != Standing::Live {
+        if chain.standing != EnqueueMode::Live {
             return Ok(false);
         }
         if self.queue.veto_on(chain, step).await?.is_some() {
@@ -284,10 +289,15 @@ impl Explainer<'_> {
     }
 
     /// What would become of the deeds of a rule, one after the other.
-    fn fates(&self, rule: &str, planned: &[Planned], facts: &Facts) -> Vec<Fate> {
+    fn expected_outcomes(
+        &self,
+        rule: &str,
+        planned: &[Planned],
+        facts: &Facts,
+    ) -> Vec<ExpectedOutcome> {
         let deeds = planned.iter().map(|planned| &planned.deed);
         let asks_status = self.rules.asks_about_status(rule);
-        fates(deeds, facts, asks_status, |name| {
+        expected_outcomes(deeds, facts, asks_status, |name| {
             self.teams.iter().filter(|team| *team == name).count()
         })
     }
@@ -297,20 +307,28 @@ impl Explainer<'_> {
         &self,
         chain: &NewChain,
         step: &NewStep,
-        fate: &Fate,
+        expected_outcome: &ExpectedOutcome,
     ) -> Result<Option<String>, JournalError> {
-        Ok(match (fate, &step.deed) {
-            (Fate::Refused(why), _) => Some(why.clone()),
-            (Fate::Waits, _) => {
+        Ok(match (expected_outcome, &step.deed) {
+            (ExpectedOutcome::Refused(why), _) => Some(why.clone()),
+            (ExpectedOutcome::Waits, _) => {
                 Some("it waits for the one before, which is left to a person".to_owned())
             }
             // That it asks a person is what the deed says.
-            (Fate::Parked(_), Deed::Park { .. }) | (Fate::NotReached, _) => None,
-            (Fate::Parked(why), _) => Some(format!("it is left to a person: {why}")),
-            (Fate::Holds, Deed::AddToTeam { .. }) => Some("is a member already".to_owned()),
-            (Fate::Holds, Deed::RemoveFromTeam { .. }) => Some("is no member".to_owned()),
-            (Fate::Holds, Deed::InviteDeveloper { .. }) => Some("is there already".to_owned()),
-            (Fate::Holds, deed) => deed.statuses().map(|(_, led_to)| {
+            (ExpectedOutcome::Parked(_), Deed::Park { .. }) | (ExpectedOutcome::NotReached, _) => {
+                None
+            }
+            (ExpectedOutcome::Parked(why), _) => Some(format!("it is left to a person: {why}")),
+            (ExpectedOutcome::Holds, Deed::AddToTeam { .. }) => {
+                Some("is a member already".to_owned())
+            }
+            (ExpectedOutcome::Holds, Deed::RemoveFromTeam { .. }) => {
+                Some("is no member".to_owned())
+            }
+            (ExpectedOutcome::Holds, Deed::InviteDeveloper { .. }) => {
+                Some("is there already".to_owned())
+            }
+            (ExpectedOutcome::Holds, deed) => deed.statuses().map(|(_, led_to)| {
                 let object = if deed.is_of_registration() {
                     "registration"
                 } else {
@@ -318,12 +336,12 @@ impl Explainer<'_> {
                 };
                 format!("the {object} is {led_to} already")
             }),
-            (Fate::Done, Deed::AddToTeam { team, .. }) => {
+            (ExpectedOutcome::Done, Deed::AddToTeam { team, .. }) => {
                 let was_ended = self.was_ended(chain.portal_id, step, team).await?;
                 was_ended
                     .then(|| "somebody else ended the membership: it is not made again".to_owned())
             }
-            (Fate::Done, _) => None,
+            (ExpectedOutcome::Done, _) => None,
         })
     }
 
@@ -393,7 +411,9 @@ fn created(application: &Application, developer: DeveloperId) -> Signal {
         registration_id: None,
         key: Signal::key_of_object(application.id.0),
         cause: EventId::from_uuid(Uuid::nil()),
-        occurred_at: application.created_at.unwrap_or(application.seen.first_at),
+        occurred_at: application
+            .created_at
+            .unwrap_or(application.row_version.first_at),
         from_status: None,
         membership: None,
     }

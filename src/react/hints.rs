@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use konnect::{DeveloperId, PortalId};
 
-use crate::directory::Touched;
+use crate::directory::RefreshRequests;
 use crate::journal::JournalError;
 use crate::react::Reactor;
-use crate::react::meaning::Hint;
-use crate::react::paths::Named;
+use crate::react::interpretation::Hint;
+use crate::react::paths::ChangedObject;
 
 impl Reactor {
     /// Asks for looks at what `hints` speak of.
@@ -20,7 +20,7 @@ impl Reactor {
         let portals = self.directory.portals().await?;
         let known: BTreeSet<PortalId> = portals.into_iter().map(|portal| portal.id).collect();
         let mut wanted: BTreeSet<PortalId> = BTreeSet::new();
-        let mut changed: BTreeMap<PortalId, Touched> = BTreeMap::new();
+        let mut changed: BTreeMap<PortalId, RefreshRequests> = BTreeMap::new();
         for hint in hints {
             match *hint {
                 Hint::Portal(id) => {
@@ -30,9 +30,9 @@ impl Reactor {
                 Hint::Changed { portal_id, object } => {
                     let touched = changed.entry(PortalId(portal_id)).or_default();
                     match object {
-                        Named::Developer(id) => touched.developers.push(id),
-                        Named::Members(id) => touched.teams.push(id),
-                        Named::Application(id) => touched.applications.push(id),
+                        ChangedObject::Developer(id) => touched.developers.push(id),
+                        ChangedObject::Members(id) => touched.teams.push(id),
+                        ChangedObject::Application(id) => touched.applications.push(id),
                     }
                 }
                 Hint::Newcomer {
@@ -48,14 +48,18 @@ impl Reactor {
                             .await?
                             .is_none()
                     {
-                        self.directory.touch_stranger(portal, developer).await?;
+                        self.directory
+                            .request_refresh_of_unknown(portal, developer)
+                            .await?;
                     }
                 }
             }
         }
         for (portal, touched) in changed {
             if known.contains(&portal) {
-                self.directory.touch_known(portal, &touched).await?;
+                self.directory
+                    .request_refresh_of_known(portal, &touched)
+                    .await?;
             }
         }
         for portal in wanted.intersection(&known) {

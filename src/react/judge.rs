@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use crate::act::decide::{self, Found, around, assemble, is_own};
-use crate::act::{Enqueued, Judge, Matter, NewChain, Share, Work};
+use crate::act::decide::{self, SubjectFacts, assemble, is_own, load_related};
+use crate::act::{Enqueued, JudgingRuleSet, NewChain, Work, WorkScope, WorkSubject};
 use crate::event::{Signal, SignalKind};
 use crate::journal::{JournalError, StoredEvent};
 use crate::lifecycle::pause;
 use crate::react::Reactor;
 use crate::react::custom;
-use crate::react::meaning::{as_fact, meaning};
+use crate::react::interpretation::{as_fact, interpret};
 use crate::react::reactor::{HOLD, POLL, TROUBLE};
 use crate::rules::RuleSet;
 
@@ -37,7 +37,7 @@ impl Reactor {
         while !stop.is_cancelled() {
             // Begun before the look, so that nothing promised in between is slept through.
             let promised = self.promised.notified();
-            let judged = Box::pin(self.judge_some(Share::Single)).await;
+            let judged = Box::pin(self.judge_some(WorkScope::Single)).await;
             self.trouble.send_if_modified(|trouble| {
                 let now = judged.as_ref().err().map(JournalError::plain);
                 std::mem::replace(&mut trouble.judging, now.clone()) != now
@@ -79,7 +79,7 @@ impl Reactor {
     }
 
     /// Judges some of what is due and in nobody else's hands; says how much.
-    pub(super) async fn judge_some(&self, share: Share) -> Result<usize, JournalError> {
+    pub(super) async fn judge_some(&self, share: WorkScope) -> Result<usize, JournalError> {
         let rules = Arc::clone(&self.rules.borrow());
         // Without rules there is nothing to judge by, and others may have some.
         let Some(judge) = self.as_judge(&rules) else {
@@ -108,8 +108,8 @@ impl Reactor {
         Err(error)
     }
 
-    pub(super) fn as_judge<'a>(&'a self, rules: &'a RuleSet) -> Option<Judge<'a>> {
-        Some(Judge {
+    pub(super) fn as_judge<'a>(&'a self, rules: &'a RuleSet) -> Option<JudgingRuleSet<'a>> {
+        Some(JudgingRuleSet {
             rule_set: rules.fingerprint()?,
             portals: self.settings.portals.as_deref(),
         })
@@ -119,7 +119,7 @@ impl Reactor {
     async fn judge_each(
         &self,
         rules: &Arc<RuleSet>,
-        judge: Judge<'_>,
+        judge: JudgingRuleSet<'_>,
         work: &[Work],
     ) -> Result<(), JournalError> {
         for one in work {
@@ -145,12 +145,12 @@ impl Reactor {
     async fn judge_all(
         &self,
         rules: &Arc<RuleSet>,
-        judge: Judge<'_>,
+        judge: JudgingRuleSet<'_>,
         work: &[Work],
     ) -> Result<(), JournalError> {
         let signals = work
             .iter()
-            .filter(|one| matches!(one.matter, Matter::Signal(..)));
+            .filter(|one| matches!(one.subject, WorkSubject::Signal(..)));
         let causes: Vec<Uuid> = signals.map(|one| one.cause).collect();
         let events = self.journal.events_by_id(&causes).await?;
         let mut judged = Vec::with_capacity(work.len());
@@ -158,22 +158,27 @@ impl Reactor {
         let mut touched: BTreeMap<PortalId, BTreeMap<DeveloperId, Uuid>> = BTreeMap::new();
         for one in work {
             let portal = PortalId(one.portal_id);
-            match one.matter {
-                Matter::Signal(..) => match self.hear(rules, one, events.get(&one.cause)).await? {
-                    Hearing::Later(wait) => {
-                        self.queue
-                            .put_off(std::slice::from_ref(one), wait, false)
-                            .await?;
-                        continue;
+            match one.subject {
+                WorkSubject::Signal(..) => {
+                    match self
+                        .check_signal(rules, one, events.get(&one.cause))
+                        .await?
+                    {
+                        SignalCheck::Later(wait) => {
+                            self.queue
+                                .put_off(std::slice::from_ref(one), wait, false)
+                                .await?;
+                            continue;
+                        }
+                        SignalCheck::Nothing => {}
+                        SignalCheck::MatchedSignal(signal) => heard.push(*signal),
                     }
-                    Hearing::Nothing => {}
-                    Hearing::Heard(signal) => heard.push(*signal),
-                },
-                Matter::Developer(id) => {
+                }
+                WorkSubject::Developer(id) => {
                     let developers = touched.entry(portal).or_default();
                     developers.insert(DeveloperId(id), one.cause);
                 }
-                Matter::Portal => {
+                WorkSubject::Portal => {
                     self.decide_pending_in(portal).await?;
                 }
             }
@@ -191,41 +196,41 @@ impl Reactor {
     }
 
     /// Reads the signal of an event, and whether it is one to be judged now.
-    async fn hear(
+    async fn check_signal(
         &self,
         rules: &RuleSet,
         work: &Work,
         stored: Option<&StoredEvent>,
-    ) -> Result<Hearing, JournalError> {
+    ) -> Result<SignalCheck, JournalError> {
         let event = stored.map(|stored| (stored.parse(), stored.verdict));
         let Some((Ok(event), verdict)) = event else {
             error!(event.id = %work.cause, "an event cannot be read any more, and is not judged");
-            return Ok(Hearing::Nothing);
+            return Ok(SignalCheck::Nothing);
         };
-        let meaning = meaning(&event, verdict, self.settings.own_principal, self.now());
+        let meaning = interpret(&event, verdict, self.settings.own_principal, self.now());
         let is_heard = |signal: &Signal| rules.listening_to(&signal.kind.as_str()).next().is_some();
         let Some(mut signal) = meaning.signal.filter(is_heard) else {
-            return Ok(Hearing::Nothing);
+            return Ok(SignalCheck::Nothing);
         };
         let mut is_lost = false;
         let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
             // Asked before the directory is: what a look shows later counts for the next try.
             let (directory, waiting) = (&self.directory, &self.waiting);
             let whose = (work.id, PortalId(signal.portal_id));
-            let is_looked_at = waiting.is_looked_at(directory, whose).await?;
+            let is_read = waiting.is_read(directory, whose).await?;
             let named = custom::find(directory, &event, &mut signal, meaning.kept).await?;
             is_lost = named.unknown.is_some();
-            if let Some(unknown) = named.unknown.filter(|_| !is_looked_at)
+            if let Some(unknown) = named.unknown.filter(|_| !is_read)
                 && let Some(wait) = waiting.wait(directory, whose, &unknown).await?
             {
-                return Ok(Hearing::Later(wait));
+                return Ok(SignalCheck::Later(wait));
             }
             waiting.end(work.id);
             Some(named.event)
         } else {
             as_fact(&event, &signal)
         };
-        Ok(Hearing::Heard(Box::new(Heard {
+        Ok(SignalCheck::MatchedSignal(Box::new(MatchedSignal {
             signal,
             evidence,
             own: meaning.own,
@@ -237,24 +242,24 @@ impl Reactor {
     async fn answer(
         &self,
         rules: &RuleSet,
-        heard: Vec<Heard>,
+        heard: Vec<MatchedSignal>,
     ) -> Result<Vec<NewChain>, JournalError> {
         let now = self.now();
         let mut by_portal: BTreeMap<Uuid, Vec<&Signal>> = BTreeMap::new();
-        for Heard { signal, .. } in &heard {
+        for MatchedSignal { signal, .. } in &heard {
             by_portal.entry(signal.portal_id).or_default().push(signal);
         }
         let mut excerpts = BTreeMap::new();
         for (portal, signals) in by_portal {
-            excerpts.insert(portal, around(&self.directory, signals).await?);
+            excerpts.insert(portal, load_related(&self.directory, signals).await?);
         }
         let mut chains = Vec::new();
         for heard in heard {
             let signal = &heard.signal;
-            let Some(excerpt) = excerpts.get(&signal.portal_id) else {
+            let Some(view) = excerpts.get(&signal.portal_id) else {
                 continue;
             };
-            let found = Found::within(excerpt, signal);
+            let found = SubjectFacts::within(view, signal);
             let own = heard.own || is_own(&self.queue, signal, &found, None).await?;
             let mut gathered = assemble(found, signal, heard.evidence, own, now);
             gathered.keep_invitee(&self.directory, rules).await?;
@@ -274,7 +279,7 @@ impl Reactor {
         &self,
         rules: &Arc<RuleSet>,
         chains: &[NewChain],
-        judged: Option<(Judge<'_>, &[Work])>,
+        judged: Option<(JudgingRuleSet<'_>, &[Work])>,
     ) -> Result<bool, JournalError> {
         let _writing = self.writing.read().await;
         if !self.are_in_force(rules) {
@@ -300,7 +305,7 @@ fn may_be_of_one(error: &JournalError) -> bool {
 
 /// A signal that rules listen to.
 #[derive(Debug)]
-struct Heard {
+struct MatchedSignal {
     signal: Signal,
     /// The event, where it is itself the evidence.
     evidence: Option<Map<String, Value>>,
@@ -312,9 +317,9 @@ struct Heard {
 
 /// What an event tells a set of rules.
 #[derive(Debug)]
-enum Hearing {
+enum SignalCheck {
     /// Something to be judged now.
-    Heard(Box<Heard>),
+    MatchedSignal(Box<MatchedSignal>),
     /// Something to be judged after a look at the API.
     Later(Duration),
     /// Nothing.

@@ -2,23 +2,25 @@
 //! signals from what the directory says, and what they want is enqueued. A thin shell: it decides
 //! nothing and calls no API itself.
 
+mod backtest;
 mod call_off;
 mod custom;
+mod dry_run;
 mod explain;
 mod hints;
+mod interpretation;
 mod judge;
-mod last_told;
-mod meaning;
+mod last_custom_event;
 mod paths;
 mod reactor;
 mod redecide;
-mod rehearse;
-mod trial;
 
-pub use crate::act::decide::Fate;
+pub use crate::act::decide::ExpectedOutcome;
+pub use backtest::{
+    Backtest, BacktestError, BacktestOutcome, BacktestWindow, RuleBacktest, SignalBacktest,
+};
+pub use dry_run::{DryRunResult, RuleDecision, WantedDeed, dry_run};
 pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explain};
-pub use meaning::{Hint, Meaning, meaning};
-pub use paths::Named;
+pub use interpretation::{Hint, Interpretation, interpret};
+pub use paths::ChangedObject;
 pub use reactor::{Reactor, Settings, Troubles};
-pub use rehearse::{Rehearsed, Verdict, Wish, rehearse};
-pub use trial::{Outlook, RuleTried, Trial, TrialError, TrialWindow, Tried};

@@ -15,7 +15,7 @@ const OBJECTS: [&str; 6] = [
 
 /// The object that a call changed, where its path names one that no list of pending ones shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Named {
+pub enum ChangedObject {
     /// A developer, or one of their memberships.
     Developer(DeveloperId),
     /// The members of a team: who joined is in the call's body alone.
@@ -40,16 +40,18 @@ pub(super) fn portal(path: &str) -> Option<Uuid> {
 }
 
 /// What a path names in its portal.
-pub(super) fn named(path: &str) -> Option<Named> {
+pub(super) fn named(path: &str) -> Option<ChangedObject> {
     let mut segments = below_portals(path).skip(1);
     let kind = segments.next()?;
     let id = segments.next()?.parse().ok()?;
     match kind {
-        "developers" => Some(Named::Developer(DeveloperId(id))),
-        "applications" => Some(Named::Application(ApplicationId(id))),
+        "developers" => Some(ChangedObject::Developer(DeveloperId(id))),
+        "applications" => Some(ChangedObject::Application(ApplicationId(id))),
         "teams" if segments.next()? == "developers" => match segments.next() {
-            None => Some(Named::Members(TeamId(id))),
-            Some(developer) => Some(Named::Developer(DeveloperId(developer.parse().ok()?))),
+            None => Some(ChangedObject::Members(TeamId(id))),
+            Some(developer) => Some(ChangedObject::Developer(DeveloperId(
+                developer.parse().ok()?,
+            ))),
         },
         _ => None,
     }
@@ -70,7 +72,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use uuid::Uuid;
 
-    use super::{Named, changes, named, portal};
+    use super::{ChangedObject, changes, named, portal};
 
     #[test]
     fn tells_what_is_worth_a_look() {
@@ -109,15 +111,15 @@ mod tests {
     #[test]
     fn finds_what_a_path_names_in_its_portal() {
         let (portal, one, two) = (Uuid::from_u128(7), Uuid::from_u128(1), Uuid::from_u128(2));
-        let developer = |id: Uuid| Some(Named::Developer(id.into()));
-        let application = Some(Named::Application(one.into()));
+        let developer = |id: Uuid| Some(ChangedObject::Developer(id.into()));
+        let application = Some(ChangedObject::Application(one.into()));
         for (path, expected) in [
             (format!("developers/{one}"), developer(one)),
             (format!("developers/{one}?x=/teams/{two}"), developer(one)),
             (format!("teams/{one}/developers/{two}"), developer(two)),
             (
                 format!("teams/{one}/developers"),
-                Some(Named::Members(one.into())),
+                Some(ChangedObject::Members(one.into())),
             ),
             (format!("teams/{one}/developers/nobody"), None),
             (format!("teams/{one}"), None),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use crate::act::{Listened, Matter, NewWork, Queue, RuleHolder, Share};
+use crate::act::{NewWork, Queue, RuleHolder, SignalSubscriptions, WorkScope, WorkSubject};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event::AuditEvent;
@@ -22,8 +22,8 @@ use crate::journal::{
 };
 use crate::lifecycle::pause;
 use crate::react::call_off::CallingOff;
-use crate::react::custom::Waiting;
-use crate::react::meaning::{Hint, MAX_HINT_AGE, meaning};
+use crate::react::custom::PendingLookups;
+use crate::react::interpretation::{Hint, MAX_HINT_AGE, interpret};
 use crate::rules::RuleSet;
 
 /// Batches claimed at once.
@@ -90,7 +90,7 @@ pub struct Reactor {
     pub(super) promised: Notify,
     /// The same, about everybody in a portal.
     pub(super) everyone: Notify,
-    pub(super) waiting: Waiting,
+    pub(super) waiting: PendingLookups,
     pub(super) trouble: watch::Sender<Troubles>,
 }
 
@@ -138,7 +138,7 @@ impl Reactor {
             failures: Mutex::default(),
             promised: Notify::new(),
             everyone: Notify::new(),
-            waiting: Waiting::default(),
+            waiting: PendingLookups::default(),
             trouble: watch::Sender::default(),
         }
     }
@@ -201,7 +201,11 @@ impl Reactor {
 
     /// Handles the batches one after the other, and holds on to those that are left meanwhile. Where it cannot go on
     /// they are owed as they were.
-    async fn take_all(&self, rows: &[OutboxRow], listened: &Listened) -> Result<(), JournalError> {
+    async fn take_all(
+        &self,
+        rows: &[OutboxRow],
+        listened: &SignalSubscriptions,
+    ) -> Result<(), JournalError> {
         let batches: Vec<Uuid> = rows.iter().map(|row| row.batch).collect();
         let claims = Claims::new(self.journal.clone(), ReaderName::React, HOLD);
         let work = async {
@@ -222,7 +226,7 @@ impl Reactor {
     pub async fn drain(&self) -> Result<(), JournalError> {
         loop {
             let mut count = Box::pin(self.take_some()).await?;
-            for share in [Share::Single, Share::Portals] {
+            for share in [WorkScope::Single, WorkScope::Portals] {
                 count += Box::pin(self.judge_some(share)).await?;
             }
             if count == 0 {
@@ -241,9 +245,9 @@ impl Reactor {
     }
 
     /// What its own rules listen to.
-    pub(super) fn listens(&self) -> Listened {
+    pub(super) fn listens(&self) -> SignalSubscriptions {
         let rules = self.rules.borrow();
-        Listened::new(rules.signals().map(str::to_owned), rules.longest_max_age())
+        SignalSubscriptions::new(rules.signals().map(str::to_owned), rules.longest_max_age())
     }
 
     /// Claims what is to be read. Entries that are too old to be a hint or a signal, as a replay
@@ -281,7 +285,11 @@ impl Reactor {
     /// # Errors
     /// When no other batch is worth a try either: the database is not as usher needs it. The batch is not put back then.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
-    async fn take(&self, row: &OutboxRow, listened: &Listened) -> Result<(), JournalError> {
+    async fn take(
+        &self,
+        row: &OutboxRow,
+        listened: &SignalSubscriptions,
+    ) -> Result<(), JournalError> {
         let error = match self.handle(row, listened).await {
             Ok(()) => {
                 self.failures().remove(&row.batch);
@@ -330,8 +338,12 @@ impl Reactor {
     }
 
     /// Passes hints on, and strikes the batch off with a promise to look at everything else that it tells.
-    async fn handle(&self, row: &OutboxRow, listened: &Listened) -> Result<(), JournalError> {
-        let mut findings = Findings::default();
+    async fn handle(
+        &self,
+        row: &OutboxRow,
+        listened: &SignalSubscriptions,
+    ) -> Result<(), JournalError> {
+        let mut findings = BatchResult::default();
         // Own deeds are no news: what they changed is told as a difference.
         if !row.is_of_deeds {
             for stored in &self.journal.events_of(row).await? {
@@ -342,7 +354,7 @@ impl Reactor {
         self.add_who_waits(&mut findings).await?;
         let mut tx = self.journal.pool().begin().await?;
         if !findings.work.is_empty() {
-            self.queue.promise(&mut tx, &findings.work).await?;
+            self.queue.add_work(&mut tx, &findings.work).await?;
         }
         finish_in(&mut tx, ReaderName::React, &[row.owed()]).await?;
         tx.commit().await?;
@@ -350,7 +362,7 @@ impl Reactor {
         if findings
             .work
             .iter()
-            .any(|work| work.matter == Matter::Portal)
+            .any(|work| work.subject == WorkSubject::Portal)
         {
             self.everyone.notify_one();
         }
@@ -359,7 +371,7 @@ impl Reactor {
 
     /// Promises to look at those of whom something changed who wait for an answer. Of the others there is nothing to
     /// decide: what changed is in the directory by now.
-    async fn add_who_waits(&self, findings: &mut Findings) -> Result<(), JournalError> {
+    async fn add_who_waits(&self, findings: &mut BatchResult) -> Result<(), JournalError> {
         for (portal, touched) in std::mem::take(&mut findings.touched) {
             let developers: Vec<DeveloperId> = touched.keys().copied().collect();
             let waiting = self.directory.who_waits(portal, &developers).await?;
@@ -369,7 +381,7 @@ impl Reactor {
                 .work
                 .extend(waiting.map(|(developer, cause)| NewWork {
                     portal_id: portal.0,
-                    matter: Matter::Developer(developer.0),
+                    subject: WorkSubject::Developer(developer.0),
                     cause,
                 }));
         }
@@ -377,12 +389,17 @@ impl Reactor {
     }
 
     /// Reads one event. What it tells is not decided about here: another instance may have other rules.
-    fn understand(&self, stored: &StoredEvent, listened: &Listened, findings: &mut Findings) {
+    fn understand(
+        &self,
+        stored: &StoredEvent,
+        listened: &SignalSubscriptions,
+        findings: &mut BatchResult,
+    ) {
         let Ok(event) = stored.parse() else {
             error!(event.id = %stored.id, "a stored event cannot be parsed");
             return;
         };
-        let meaning = meaning(
+        let meaning = interpret(
             &event,
             stored.verdict,
             self.settings.own_principal,
@@ -393,15 +410,15 @@ impl Reactor {
         let mut promise = |portal_id, matter| {
             findings.work.push(NewWork {
                 portal_id,
-                matter,
+                subject: matter,
                 cause,
             });
         };
         if let Some(signal) = meaning.signal
-            && listened.hears(&signal.kind.as_str())
+            && listened.includes(&signal.kind.as_str())
         {
             let kind = signal.kind.as_str().into_owned();
-            promise(signal.portal_id, Matter::Signal(kind, signal.key));
+            promise(signal.portal_id, WorkSubject::Signal(kind, signal.key));
         }
         if !listened.hears_who_waits() {
             return;
@@ -411,14 +428,14 @@ impl Reactor {
             touched.insert(DeveloperId(developer), cause);
         }
         if let Some(portal) = event.portal_uuid().filter(|_| concerns_everyone(&event)) {
-            promise(portal, Matter::Portal);
+            promise(portal, WorkSubject::Portal);
         }
     }
 }
 
 /// What the events of a batch lead to.
 #[derive(Debug, Default)]
-struct Findings {
+struct BatchResult {
     hints: BTreeSet<Hint>,
     /// Of whom something changed, with the last event that told.
     touched: BTreeMap<PortalId, BTreeMap<DeveloperId, Uuid>>,

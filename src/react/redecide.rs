@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::act::decide::{self, Found, around, assemble};
-use crate::act::{NewChain, RuleLimit, Share};
+use crate::act::decide::{self, SubjectFacts, assemble, load_related};
+use crate::act::{NewChain, RuleLimit, WorkScope};
 use crate::directory::{Developer, Registration, Subjects};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{About, JournalError};
@@ -61,7 +61,7 @@ impl Reactor {
 
     /// Decides about everyone in the portals where that was promised.
     async fn decide_whole_portals(&self) {
-        if let Err(error) = Box::pin(self.judge_some(Share::Portals)).await {
+        if let Err(error) = Box::pin(self.judge_some(WorkScope::Portals)).await {
             warn!(
                 error = error.chain(),
                 "could not decide about everyone in a portal, trying again"
@@ -188,13 +188,13 @@ impl Reactor {
         if heard.is_empty() {
             return Ok(vec![Vec::new(); signals.len()]);
         }
-        let excerpt = around(&self.directory, heard).await?;
+        let view = load_related(&self.directory, heard).await?;
         let now = self.now();
         let decided = signals.iter().map(|signal| {
             if !is_heard(signal) {
                 return Vec::new();
             }
-            let found = Found::within(&excerpt, signal);
+            let found = SubjectFacts::within(&view, signal);
             let gathered = assemble(found, signal, None, false, now);
             decide::chains(rules, signal, &[], &gathered)
         });
@@ -215,8 +215,8 @@ impl Reactor {
             developers,
             ..Subjects::default()
         };
-        let excerpt = self.directory.around(portal, &subjects).await?;
-        let pending = excerpt.pending_developers();
+        let view = self.directory.load_related(portal, &subjects).await?;
+        let pending = view.pending_developers();
         let mut signals: Vec<Signal> = pending.into_iter().map(signed_up).collect();
         signals.extend(self.requests(portal, &registrations).await?);
         for signal in &mut signals {
@@ -246,8 +246,8 @@ impl Reactor {
             applications: registrations.iter().map(|one| one.application_id).collect(),
             ..Subjects::default()
         };
-        let excerpt = self.directory.around(portal, &subjects).await?;
-        let signal = |one: &Registration| requested(one, excerpt.owner_of(one.application_id));
+        let view = self.directory.load_related(portal, &subjects).await?;
+        let signal = |one: &Registration| requested(one, view.owner_of(one.application_id));
         Ok(registrations.iter().map(signal).collect())
     }
 
@@ -261,7 +261,7 @@ impl Reactor {
         self.queue.leave_out_failing(&mut decided).await?;
         let undecided = self.queue.undecided(&decided.concat()).await?;
         let new = |signal: &&Signal| undecided.contains(&signal.key);
-        let told = self.told_of(signals.iter().filter(new)).await?;
+        let told = self.custom_events_of(signals.iter().filter(new)).await?;
         let mut all = Vec::new();
         for (signal, mut chains) in signals.iter().zip(decided) {
             if !undecided.contains(&signal.key) {
@@ -279,7 +279,7 @@ impl Reactor {
     }
 
     /// The events that told of signals of one portal, by kind and key.
-    async fn told_of<'a>(
+    async fn custom_events_of<'a>(
         &self,
         signals: impl Iterator<Item = &'a Signal>,
     ) -> Result<HashMap<(String, String), Uuid>, JournalError> {
@@ -299,7 +299,11 @@ impl Reactor {
         }
         let mut told = HashMap::new();
         for ((portal, name), about) in asked {
-            match self.journal.told_of((portal, &name), &about).await {
+            match self
+                .journal
+                .custom_events_about((portal, &name), &about)
+                .await
+            {
                 Ok(found) => {
                     told.extend(found.into_iter().map(|(key, id)| ((name.clone(), key), id)));
                 }

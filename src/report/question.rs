@@ -209,7 +209,7 @@ impl Question {
     }
 
     /// What is asked, word by word.
-    pub fn told(&self) -> impl Iterator<Item = (&'static str, String)> {
+    pub fn as_words(&self) -> impl Iterator<Item = (&'static str, String)> {
         let words = PARAMETERS.into_iter();
         words.filter_map(|word| Some((word.name(), word.told(self)?)))
     }

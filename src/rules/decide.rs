@@ -87,7 +87,7 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
                         let owner = *owners.entry(deed).or_insert((index, position));
                         if owner.0 != index {
                             owned_by = Some(candidates[owner.0].0.name.clone());
-                            note_wish(&mut outcomes, owner, &rule.name);
+                            note_wanted(&mut outcomes, owner, &rule.name);
                         }
                     }
                     deeds.push(Planned {
@@ -108,14 +108,14 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
     outcomes
 }
 
-fn note_wish(outcomes: &mut [Outcome], (index, position): (usize, usize), wisher: &str) {
+fn note_wanted(outcomes: &mut [Outcome], (index, position): (usize, usize), wanting_rule: &str) {
     if let Some(Outcome {
         result: Decision::Matched { deeds },
         ..
     }) = outcomes.get_mut(index)
         && let Some(planned) = deeds.get_mut(position)
     {
-        planned.also.push(wisher.to_owned());
+        planned.also.push(wanting_rule.to_owned());
     }
 }
 
@@ -177,7 +177,7 @@ fn spared(rule: &Rule, facts: &Facts) -> Option<&'static str> {
 fn allowed<'r>(rule: &'r Rule, facts: &Facts) -> impl Iterator<Item = &'r Deed> {
     let any = !facts.is_forgotten;
     let deeds = rule.then.iter();
-    deeds.filter(move |deed| any || deed.takes_away() || deed.only_tells())
+    deeds.filter(move |deed| any || deed.takes_away() || deed.only_notifies())
 }
 
 fn after_the_condition(rule: &Rule, facts: &Facts) -> Option<String> {

@@ -232,7 +232,7 @@ impl Deed {
     }
 
     /// Whether the deed changes nothing in Konnect.
-    pub(crate) fn only_tells(&self) -> bool {
+    pub(crate) fn only_notifies(&self) -> bool {
         matches!(self, Self::Notify { .. } | Self::Park { .. })
     }
 

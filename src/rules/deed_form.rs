@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::rules::check::one_of;
 use crate::rules::deed::{Deed, NoticeFormat, TargetKind, TeamRef};
-use crate::rules::node::{Node, Place, Yaml};
+use crate::rules::node::{Node, SourcePosition, Yaml};
 use crate::rules::reader::Reader;
 use crate::rules::schema;
 
@@ -37,7 +37,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
         reader.report(then.place, "expected at least one deed");
     }
     let mut deeds: Vec<Deed> = Vec::new();
-    let mut placed: Vec<(Place, Deed)> = Vec::new();
+    let mut placed: Vec<(SourcePosition, Deed)> = Vec::new();
     for item in items {
         let Some(deed) = read_one(reader, item) else {
             continue;
@@ -82,8 +82,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
 
 /// Reports deeds for developers beside an invitation: the rule would never apply to those whom it is
 /// to invite, who are none yet.
-fn report_beside_invitation(reader: &mut Reader<'_>, deeds: &[(Place, Deed)]) {
-    let invites = |(_, deed): &(Place, Deed)| deed.target() == TargetKind::Invitee;
+fn report_beside_invitation(reader: &mut Reader<'_>, deeds: &[(SourcePosition, Deed)]) {
+    let invites = |(_, deed): &(SourcePosition, Deed)| deed.target() == TargetKind::Invitee;
     if !deeds.iter().any(invites) {
         return;
     }

@@ -15,7 +15,7 @@ use crate::rules::mistake::Mistake;
 use crate::rules::node::{Node, Yaml};
 use crate::rules::reader::{Fields, Reader};
 use crate::rules::schema;
-use crate::rules::{Deed, Mode, OnLimit, Rule, RuleSet, deed_form, functions, loose, values};
+use crate::rules::{Deed, Mode, OnLimit, Rule, RuleSet, deed_form, functions, lenient, values};
 
 /// The only version of the file's form that there is.
 const VERSION: i128 = 1;
@@ -197,7 +197,7 @@ fn read_rule(
     if let (Some(node), Some(when)) = (fields.get("when"), &when)
         && then.iter().flatten().any(Deed::lets_in)
     {
-        for (offset, message) in loose::find(when.program(), when.text()) {
+        for (offset, message) in lenient::find(when.program(), when.text()) {
             let place = node.place_of(reader.document, offset);
             reader.warn(place, message);
         }

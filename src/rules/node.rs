@@ -9,7 +9,7 @@ use serde_saphyr::{Location, Spanned};
 
 /// A line and a column, both counted from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SourcePosition {
     pub(crate) line: u64,
     pub(crate) column: u64,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) value: Yaml,
-    pub(crate) place: Place,
+    pub(crate) place: SourcePosition,
     /// Where the value begins in the text, in bytes, where that is known.
     offset: Option<usize>,
 }
@@ -37,7 +37,7 @@ pub(crate) enum Yaml {
     Map(Vec<(Node, Node)>),
 }
 
-impl Place {
+impl SourcePosition {
     const START: Self = Self { line: 1, column: 1 };
 
     fn of(location: Location) -> Self {
@@ -67,7 +67,7 @@ impl Place {
 
 impl Node {
     /// Reads a document; an error is the place and the reason.
-    pub(crate) fn parse(text: &str) -> Result<Self, (Place, String)> {
+    pub(crate) fn parse(text: &str) -> Result<Self, (SourcePosition, String)> {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             strict_booleans: true,
@@ -76,7 +76,9 @@ impl Node {
         };
         let document: Spanned<Yaml> =
             serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-                let place = error.location().map_or(Place::START, Place::of);
+                let place = error
+                    .location()
+                    .map_or(SourcePosition::START, SourcePosition::of);
                 (place, reason(&error.to_string()))
             })?;
         Ok(Self::from(document))
@@ -120,7 +122,7 @@ impl Node {
     ///
     /// Folding, indentation, quotes and escapes make the two differ, so that they are walked
     /// side by side; a character that is not found (an escape such as `\x41`) is passed over.
-    pub(crate) fn place_of(&self, document: &str, offset_in_text: usize) -> Place {
+    pub(crate) fn place_of(&self, document: &str, offset_in_text: usize) -> SourcePosition {
         let (Yaml::Text(value), Some(start)) = (&self.value, self.offset) else {
             return self.place;
         };
@@ -141,12 +143,12 @@ impl Node {
                 rest = ahead;
                 found = position;
                 if at >= offset_in_text {
-                    return Place::of_offset(document, start + position);
+                    return SourcePosition::of_offset(document, start + position);
                 }
                 found += c.len_utf8();
             }
         }
-        Place::of_offset(document, start + found)
+        SourcePosition::of_offset(document, start + found)
     }
 }
 
@@ -172,7 +174,7 @@ impl From<Spanned<Yaml>> for Node {
         let offset = offset.filter(|_| spanned.referenced == spanned.defined);
         Self {
             value: spanned.value,
-            place: Place::of(location),
+            place: SourcePosition::of(location),
             offset,
         }
     }

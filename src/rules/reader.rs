@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::rules::check::one_of;
 use crate::rules::mistake::Mistake;
-use crate::rules::node::{Node, Place, Yaml};
+use crate::rules::node::{Node, SourcePosition, Yaml};
 
 /// Durations in rules end here: nothing older is in the journal.
 const MAX_DURATION: Duration = Duration::from_hours(24 * 3650);
@@ -59,19 +59,19 @@ impl<'a> Reader<'a> {
         (self.mistakes, self.warnings)
     }
 
-    pub(crate) fn report(&mut self, place: Place, message: impl Into<String>) {
+    pub(crate) fn report(&mut self, place: SourcePosition, message: impl Into<String>) {
         let mistake = self.at(place, message.into());
         self.mistakes.push(mistake);
     }
 
     /// Tells of what can be meant and is risky.
-    pub(crate) fn warn(&mut self, place: Place, message: impl Into<String>) {
+    pub(crate) fn warn(&mut self, place: SourcePosition, message: impl Into<String>) {
         let warning = self.at(place, message.into());
         self.warnings.push(warning);
     }
 
-    fn at(&self, place: Place, message: String) -> Mistake {
-        let Place { line, column } = place;
+    fn at(&self, place: SourcePosition, message: String) -> Mistake {
+        let SourcePosition { line, column } = place;
         Mistake {
             file: self.file.to_owned(),
             line,

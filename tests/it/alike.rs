@@ -15,8 +15,8 @@ use usher::directory::Scope;
 use usher::journal::MIGRATOR;
 use usher::observe;
 use usher::react::{
-    ExplainedSignal, Fate, Outlook, Rehearsed, Trial, TrialWindow, Wish as Wanted, explain,
-    rehearse,
+    Backtest, BacktestOutcome, BacktestWindow, DryRunResult, ExpectedOutcome, ExplainedSignal,
+    WantedDeed as Wanted, dry_run, explain,
 };
 use usher::rules::{Deed, Mode, RuleSet, load};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ const TEAMS: [&str; 2] = ["Guests", "Staff"];
 const STATUSES: [&str; 4] = ["approved", "pending", "rejected", "revoked"];
 
 /// A rule, the deed in words, and what it is done to.
-type Wish = (String, String, Uuid);
+type WantedDeed = (String, String, Uuid);
 
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn all_that_tell_what_rules_would_do_say_what_is_then_done(pool: PgPool) {
@@ -184,9 +184,9 @@ fn people(rng: &mut StdRng, world: usize) -> (Value, Vec<(Uuid, Uuid)>) {
 }
 
 /// What a dry run says about the people of the rules.
-async fn rehearsed(scene: &Scene, rules: &RuleSet, world: usize) -> Vec<Rehearsed> {
+async fn rehearsed(scene: &Scene, rules: &RuleSet, world: usize) -> Vec<DryRunResult> {
     let snapshot = observe::read(&scene.stage.client, PORTAL.into(), Scope::All).await;
-    let mut told = rehearse(rules, &snapshot.unwrap(), scene.stage.clock.now());
+    let mut told = dry_run(rules, &snapshot.unwrap(), scene.stage.clock.now());
     told.retain(|one| {
         let developer = one.facts.developer.as_ref();
         developer.is_some_and(|known| known.email.ends_with(&format!("{world}.example")))
@@ -195,7 +195,7 @@ async fn rehearsed(scene: &Scene, rules: &RuleSet, world: usize) -> Vec<Rehearse
 }
 
 /// What `explain` says stands in the way is what the dry run says.
-async fn explained(scene: &Scene, rules: &RuleSet, rehearsed: &[Rehearsed]) {
+async fn explained(scene: &Scene, rules: &RuleSet, rehearsed: &[DryRunResult]) {
     let stage = &scene.stage;
     let rooms = (&stage.journal, &stage.directory, &stage.queue);
     for one in rehearsed {
@@ -209,12 +209,12 @@ async fn explained(scene: &Scene, rules: &RuleSet, rehearsed: &[Rehearsed]) {
                 && it.kind.as_str() == one.facts.signal.kind
         };
         let heard = explained.signals.iter().find(of).unwrap();
-        for verdict in &one.verdicts {
+        for verdict in &one.decisions {
             let mut rules = heard.rules.iter();
             let rule = rules.find(|rule| rule.explanation.rule == verdict.rule);
             let deeds = &rule.unwrap().deeds;
-            let fates = verdict.wishes.iter().flatten();
-            let expected: Vec<bool> = fates.map(is_free).collect();
+            let expected_outcomes = verdict.wanted.iter().flatten();
+            let expected: Vec<bool> = expected_outcomes.map(is_free).collect();
             let free: Vec<bool> = deeds.iter().map(|deed| deed.but.is_empty()).collect();
             assert_eq!(free, expected, "{deeds:#?} {verdict:#?}");
         }
@@ -222,11 +222,14 @@ async fn explained(scene: &Scene, rules: &RuleSet, rehearsed: &[Rehearsed]) {
 }
 
 /// Whether nothing stands in the way of a deed.
-fn is_free(wish: &Wanted) -> bool {
-    match &wish.fate {
-        Fate::Done => true,
-        Fate::Parked(_) => wish.deed.name() == "park",
-        Fate::Holds | Fate::Waits | Fate::Refused(_) | Fate::NotReached => false,
+fn is_free(wanted_deed: &Wanted) -> bool {
+    match &wanted_deed.expected_outcome {
+        ExpectedOutcome::Done => true,
+        ExpectedOutcome::Parked(_) => wanted_deed.deed.name() == "park",
+        ExpectedOutcome::Holds
+        | ExpectedOutcome::Waits
+        | ExpectedOutcome::Refused(_)
+        | ExpectedOutcome::NotReached => false,
     }
 }
 
@@ -235,12 +238,12 @@ async fn tried(
     scene: &Scene,
     rules: &RuleSet,
     began: chrono::DateTime<chrono::Utc>,
-    rehearsed: &[Rehearsed],
+    rehearsed: &[DryRunResult],
 ) {
     let stage = &scene.stage;
     let now = stage.clock.now();
-    let window = TrialWindow::new(began, now + TimeDelta::seconds(2), now).unwrap();
-    let trial = Trial::new(
+    let window = BacktestWindow::new(began, now + TimeDelta::seconds(2), now).unwrap();
+    let trial = Backtest::new(
         &stage.journal,
         (&stage.directory, &stage.queue),
         None,
@@ -251,18 +254,20 @@ async fn tried(
     let run = trial.run(&sets, |tried| {
         let target = tried.signal.registration_id.or(tried.signal.developer_id);
         for rule in tried.by.into_iter().flatten() {
-            let deeds = match rule.outlook {
-                Outlook::Act(deeds) | Outlook::Unchanged(deeds) => deeds,
-                Outlook::Skip(_) => Vec::new(),
+            let deeds = match rule.outcome {
+                BacktestOutcome::Act(deeds) | BacktestOutcome::Unchanged(deeds) => deeds,
+                BacktestOutcome::Skip(_) => Vec::new(),
             };
             answers.insert((target.unwrap(), rule.rule), deeds);
         }
     });
     run.await.unwrap();
     for one in rehearsed {
-        for verdict in &one.verdicts {
-            let wishes = verdict.wishes.iter().flatten();
-            let expected: Vec<String> = wishes.map(|wish| wish.deed.to_string()).collect();
+        for verdict in &one.decisions {
+            let wanted = verdict.wanted.iter().flatten();
+            let expected: Vec<String> = wanted
+                .map(|wanted_deed| wanted_deed.deed.to_string())
+                .collect();
             let answer = answers.get(&(one.target.id(), verdict.rule.clone()));
             assert_eq!(answer, Some(&expected), "{verdict:#?}");
         }
@@ -270,27 +275,27 @@ async fn tried(
 }
 
 /// The states in which actions are to end.
-fn expected(rehearsed: &[Rehearsed]) -> BTreeMap<Wish, &'static str> {
+fn expected(rehearsed: &[DryRunResult]) -> BTreeMap<WantedDeed, &'static str> {
     let mut expected = BTreeMap::new();
     for one in rehearsed {
         let developer = one.facts.developer.as_ref().unwrap().id;
-        for verdict in one.verdicts.iter().filter(|it| it.mode == Mode::Live) {
-            for wish in verdict.wishes.iter().flatten() {
-                let target = match wish.deed.name() {
+        for verdict in one.decisions.iter().filter(|it| it.mode == Mode::Live) {
+            for wanted_deed in verdict.wanted.iter().flatten() {
+                let target = match wanted_deed.deed.name() {
                     name if name.ends_with("_registration") || name == "park" => one.target.id(),
                     _ => developer,
                 };
-                let state = match &wish.fate {
-                    Fate::Done | Fate::Holds => "done",
-                    Fate::Parked(_) => "parked",
-                    Fate::Waits => "planned",
-                    Fate::Refused(_) => "refused",
-                    Fate::NotReached => "cancelled",
+                let state = match &wanted_deed.expected_outcome {
+                    ExpectedOutcome::Done | ExpectedOutcome::Holds => "done",
+                    ExpectedOutcome::Parked(_) => "parked",
+                    ExpectedOutcome::Waits => "planned",
+                    ExpectedOutcome::Refused(_) => "refused",
+                    ExpectedOutcome::NotReached => "cancelled",
                 };
-                let wish = (verdict.rule.clone(), wish.deed.to_string(), target);
-                expected.insert(wish, state);
+                let wanted_deed = (verdict.rule.clone(), wanted_deed.deed.to_string(), target);
+                expected.insert(wanted_deed, state);
             }
-            if verdict.wishes.is_err() {
+            if verdict.wanted.is_err() {
                 let nothing = (verdict.rule.clone(), String::new(), one.target.id());
                 expected.insert(nothing, "nothing");
             }
@@ -300,16 +305,16 @@ fn expected(rehearsed: &[Rehearsed]) -> BTreeMap<Wish, &'static str> {
 }
 
 /// The worker does what was expected, and nothing else.
-async fn done(scene: &Scene, expected: &BTreeMap<Wish, &'static str>, world: usize) {
-    let wanted: BTreeMap<&Wish, &str> = expected
+async fn done(scene: &Scene, expected: &BTreeMap<WantedDeed, &'static str>, world: usize) {
+    let wanted: BTreeMap<&WantedDeed, &str> = expected
         .iter()
-        .map(|(wish, state)| (wish, *state))
+        .map(|(wanted_deed, state)| (wanted_deed, *state))
         .filter(|(_, state)| *state != "nothing")
         .collect();
     assert!(!wanted.is_empty());
-    let is_so = |states: &BTreeMap<Wish, String>| {
-        let is_one = |(wish, state): (&&Wish, &&str)| {
-            let is = states.get(*wish).map(String::as_str);
+    let is_so = |states: &BTreeMap<WantedDeed, String>| {
+        let is_one = |(wanted_deed, state): (&&WantedDeed, &&str)| {
+            let is = states.get(*wanted_deed).map(String::as_str);
             // Whoever was turned away is wanted no longer, as the rules say or as the status does.
             is == Some(*state) || (*state == "refused" && is == Some("cancelled"))
         };
@@ -322,12 +327,16 @@ async fn done(scene: &Scene, expected: &BTreeMap<Wish, &'static str>, world: usi
             return;
         }
         if Instant::now() > deadline {
-            let found = |wish: &Wish| states.get(wish).map_or("nothing", String::as_str);
+            let found = |wanted_deed: &WantedDeed| {
+                states.get(wanted_deed).map_or("nothing", String::as_str)
+            };
             let wrong = wanted
                 .iter()
-                .map(|(wish, state)| (wish, state, found(wish)));
+                .map(|(wanted_deed, state)| (wanted_deed, state, found(wanted_deed)));
             let wrong: Vec<_> = wrong.filter(|(_, state, found)| *state != found).collect();
-            let extra = states.iter().filter(|(wish, _)| !wanted.contains_key(wish));
+            let extra = states
+                .iter()
+                .filter(|(wanted_deed, _)| !wanted.contains_key(wanted_deed));
             let extra: Vec<_> = extra.collect();
             let rules: Vec<_> = scene
                 .rules
@@ -344,16 +353,16 @@ async fn done(scene: &Scene, expected: &BTreeMap<Wish, &'static str>, world: usi
 }
 
 /// How the actions of the rules of a world stand.
-async fn states(scene: &Scene, world: usize) -> BTreeMap<Wish, String> {
+async fn states(scene: &Scene, world: usize) -> BTreeMap<WantedDeed, String> {
     let query = "SELECT rule, spec, target_id, state FROM actions WHERE rule LIKE '%' || $1";
     let rows: Vec<(String, Value, Uuid, String)> = sqlx::query_as(query)
         .bind(world.to_string())
         .fetch_all(scene.stage.journal.pool())
         .await
         .unwrap();
-    let wish = |(rule, spec, target, state): (String, Value, Uuid, String)| {
+    let wanted_deed = |(rule, spec, target, state): (String, Value, Uuid, String)| {
         let deed: Deed = serde_json::from_value(spec).unwrap();
         ((rule, deed.to_string(), target), state)
     };
-    rows.into_iter().map(wish).collect()
+    rows.into_iter().map(wanted_deed).collect()
 }

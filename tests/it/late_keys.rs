@@ -94,7 +94,7 @@ impl Scene {
     /// Lets so many seconds pass, and looks again.
     async fn after(&mut self, seconds: i64) {
         *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
-        self.recheck.look().await.unwrap();
+        self.recheck.check_again().await.unwrap();
     }
 
     /// Gives a stored entry the signature of the served key, behind usher's back.

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tempfile::NamedTempFile;
 use usher::clock::Clock;
 use usher::config::Secret;
-use usher::directory::{Scope, Touched};
+use usher::directory::{RefreshRequests, Scope};
 use usher::event::{Verdict, parse};
 use usher::journal::{MIGRATOR, NewEvent, ReaderName};
 use uuid::Uuid;
@@ -160,7 +160,7 @@ fn call(scene: &Scene, method: &str, path: &str, status: u16) -> NewEvent {
     }
 }
 
-async fn touched(scene: &Scene) -> Touched {
+async fn touched(scene: &Scene) -> RefreshRequests {
     let directory = &scene.stage.directory;
     let look = directory.begin(PORTAL.into()).await.unwrap();
     directory.touched(look, 100, 100).await.unwrap()
@@ -214,7 +214,7 @@ async fn a_log_that_names_anything_causes_a_bounded_number_of_reads(pool: PgPool
         ),
     ])
     .await;
-    assert_eq!(touched(&scene).await, Touched::default());
+    assert_eq!(touched(&scene).await, RefreshRequests::default());
     let portals: i64 = sqlx::query_scalar("SELECT count(*) FROM observed_portals")
         .fetch_one(scene.stage.journal.pool())
         .await
@@ -236,11 +236,11 @@ async fn a_log_that_names_anything_causes_a_bounded_number_of_reads(pool: PgPool
         ),
     ])
     .await;
-    let expected = Touched {
+    let expected = RefreshRequests {
         developers: vec![KEVIN.into()],
         teams: vec![PARTNERS.into()],
         applications: vec![APP.into()],
-        ..Touched::default()
+        ..RefreshRequests::default()
     };
     assert_eq!(touched(&scene).await, expected);
 
@@ -261,7 +261,7 @@ async fn a_log_that_names_anything_causes_a_bounded_number_of_reads(pool: PgPool
         assert!(reads <= 50, "{reads} calls");
         assert_eq!(touched(&scene).await.developers.len(), left);
     }
-    assert_eq!(touched(&scene).await, Touched::default());
+    assert_eq!(touched(&scene).await, RefreshRequests::default());
     assert!(!scene.is_hinted().await);
 }
 

@@ -205,7 +205,7 @@ async fn holding_on_to_claims_leaves_what_is_put_off_put_off() {
         .unwrap();
     record
         .journal
-        .hold_claims(KAFKA, &rows, HOLD / 2)
+        .renew_claims(KAFKA, &rows, HOLD / 2)
         .await
         .unwrap();
     let later = "SELECT count(*) FROM outbox WHERE claimed_until > now() + interval '50 minutes'";
@@ -367,7 +367,7 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
     // One instance is killed in the middle, and two others go on beside each other.
     let health = Health::default();
     let owed = "SELECT count(*) FROM outbox";
-    let kafka = || look_after(&record, &health, &[KAFKA], Readers::LOOK_EVERY);
+    let kafka = || look_after(&record, &health, &[KAFKA], Readers::CHECK_EVERY);
     let (killed, _) = kafka();
     eventually("some of the past is owed", PATIENCE, async || {
         record.number(owed).await > 10_000

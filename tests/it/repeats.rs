@@ -16,8 +16,8 @@ use usher::config::VerifyPolicy;
 use usher::event::{Verdict, parse};
 use usher::intake::{Intake, KeyRing, Received, Taken};
 use usher::journal::{
-    Fingerprint, Held, Journal, Lane, NewBatch, NewEvent, ReaderName, RequestRecord, Retention,
-    Source,
+    Fingerprint, Journal, Lane, NewBatch, NewEvent, ReaderName, RequestRecord, Retention, Source,
+    StoredCopies,
 };
 use usher::lifecycle::Lifecycle;
 
@@ -352,7 +352,7 @@ async fn the_record_knows_an_entry_by_bytes_and_verdict() {
     let ask = [&lines[0], &unknown, &lines[1], &other, &lines[2], &lines[0]];
     let ask: Vec<Fingerprint> = ask.into_iter().map(|line| print(line)).collect();
     assert_eq!(ask[3].id, ask[4].id, "one event");
-    let holds = async |least| scene.journal.holds(&ask, least).await.unwrap();
+    let holds = async |least| scene.journal.has_copies(&ask, least).await.unwrap();
     assert_eq!(
         holds(Verdict::Verified).await,
         [true, false, false, false, true, true]
@@ -364,7 +364,7 @@ async fn the_record_knows_an_entry_by_bytes_and_verdict() {
     assert!(
         scene
             .journal
-            .holds(&[], Verdict::Verified)
+            .has_copies(&[], Verdict::Verified)
             .await
             .unwrap()
             .is_empty()
@@ -387,7 +387,7 @@ async fn what_is_held_is_owed_to_nobody_anew_and_counted_even_if_retention_takes
     journal.append(&scene.batch(&lines)).await.unwrap();
     assert_eq!(owed_batches(journal, kafka).await, 1);
 
-    let mut held = Held::default();
+    let mut held = StoredCopies::default();
     for line in &lines {
         held.insert(&print(line));
     }

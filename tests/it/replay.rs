@@ -19,7 +19,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
-use usher::backfill::{Pace, Progress, ReplayError, Replays, Window};
+use usher::backfill::{Progress, ReplayError, ReplayTimings, Replays, Window};
 use usher::clock::Clock;
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ impl Konnect {
 
     /// Replays with waits of milliseconds.
     fn replays(&self) -> Replays {
-        let pace = Pace {
+        let pace = ReplayTimings {
             busy: Duration::from_millis(20),
             first_look: Duration::from_millis(5),
             look_at_most: Duration::from_millis(20),
@@ -511,7 +511,7 @@ async fn waiting_ends_when_asked_to() {
         konnect.client(),
         PortalId(konnect.portal),
         Clock::system(),
-        Pace::default(),
+        ReplayTimings::default(),
         stopping.clone(),
     );
     let mut report = |_: &Progress| stopping.cancel();

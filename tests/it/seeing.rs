@@ -7,7 +7,7 @@ use konnect_emulator::Fault;
 use serde_json::json;
 use sqlx::PgPool;
 use usher::act::ActionState;
-use usher::act::decide::gather;
+use usher::act::decide::gather_facts;
 use usher::clock::Ids;
 use usher::config::ObserveConfig;
 use usher::directory::Scope;
@@ -55,7 +55,7 @@ async fn is_own(stage: &Stage, change: MembershipChange) -> bool {
         membership: Some(change),
     };
     let rooms = (&stage.directory, &stage.queue);
-    let gathered = gather(rooms, &signal, None, false, stage.clock.now()).await;
+    let gathered = gather_facts(rooms, &signal, None, false, stage.clock.now()).await;
     gathered.unwrap().facts.signal.own
 }
 
@@ -339,7 +339,7 @@ async fn a_portal_that_is_deleted_is_left_until_it_is_listed_again(pool: PgPool)
     let lifecycle = Lifecycle::new();
     lifecycle.spawn("observer", observer.run(lifecycle.clone()));
     eventually("both were seen", PATIENCE, async || {
-        let second = stage.directory.look_state(SECOND.into()).await.unwrap();
+        let second = stage.directory.sweep_state(SECOND.into()).await.unwrap();
         is_looked_at(&stage, PORTAL) && second.first_complete
     })
     .await;
@@ -399,7 +399,7 @@ async fn a_hint_is_answered_while_everything_is_looked_at(pool: PgPool) {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn("observer", observer.run(lifecycle.clone()));
     eventually("everything was seen", PATIENCE, async || {
-        let state = stage.directory.look_state(PORTAL.into()).await.unwrap();
+        let state = stage.directory.sweep_state(PORTAL.into()).await.unwrap();
         state.first_complete
     })
     .await;

@@ -106,7 +106,7 @@ async fn what_a_human_decided_meanwhile_is_known_at_once_and_so_is_a_registratio
         .unwrap()
         .unwrap();
     assert_eq!(registration.registration.status.as_str(), "approved");
-    let state = stage.directory.look_state(PORTAL.into()).await.unwrap();
+    let state = stage.directory.sweep_state(PORTAL.into()).await.unwrap();
     assert!(!state.is_hinted(), "{state:?}");
 }
 
@@ -119,7 +119,7 @@ async fn who_joins_a_team_that_is_not_known_yet_is_read_again(pool: PgPool) {
     };
     stage.enqueue(&chain(vec![by_id])).await;
     stage.work_until(quick(), all_are(ActionState::Done)).await;
-    let state = stage.directory.look_state(PORTAL.into()).await.unwrap();
+    let state = stage.directory.sweep_state(PORTAL.into()).await.unwrap();
     assert!(state.is_hinted(), "{state:?}");
 }
 

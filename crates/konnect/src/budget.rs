@@ -23,15 +23,15 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const FIRST_CLASS_HELD: Duration = Duration::from_secs(5);
 
 /// Says when the next attempt may be made.
-pub trait Pace: Send + Sync {
+pub trait RateLimit: Send + Sync {
     /// Completes when the next attempt may be made, and counts it.
     fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
     /// The API answered 429, and asks for a wait of so long.
-    fn hold(&self, _wait: Duration) {}
+    fn pause_for(&self, _wait: Duration) {}
 }
 
-impl Pace for DefaultDirectRateLimiter {
+impl RateLimit for DefaultDirectRateLimiter {
     fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.until_ready())
     }
@@ -63,14 +63,14 @@ struct State {
     tokens: f64,
     filled: Instant,
     /// Until when the API wants no calls: of the first class, and of the others.
-    held: [Option<Instant>; 2],
-    classes: [Waiting; CLASSES],
+    paused_until: [Option<Instant>; 2],
+    classes: [ClassQueue; CLASSES],
     next_ticket: u64,
 }
 
 /// Those of a class that wait, the first ones first.
 #[derive(Default)]
-struct Waiting {
+struct ClassQueue {
     tickets: BTreeSet<u64>,
     credit: f64,
 }
@@ -90,7 +90,7 @@ impl Budget {
             state: Mutex::new(State {
                 tokens: per_second,
                 filled: Instant::now(),
-                held: [None; 2],
+                paused_until: [None; 2],
                 classes: Default::default(),
                 next_ticket: 0,
             }),
@@ -99,7 +99,7 @@ impl Budget {
     }
 
     /// The pace of a class.
-    pub fn class(self: &Arc<Self>, class: Class) -> Arc<dyn Pace> {
+    pub fn class(self: &Arc<Self>, class: Class) -> Arc<dyn RateLimit> {
         Arc::new(OfClass {
             budget: Arc::clone(self),
             class,
@@ -111,34 +111,34 @@ impl Budget {
     }
 
     async fn ready(&self, class: Class) {
-        let place = Place::take(self, class);
+        let place = Ticket::take(self, class);
         loop {
             // Begun before the look, so that no change after it is missed.
             let changed = self.changed.notified();
             let wait = self.state().serve(self.per_second, class, place.ticket);
             match wait {
-                Turn::Now => return,
-                Turn::After(wait) => tokio::select! {
+                Admission::Now => return,
+                Admission::After(wait) => tokio::select! {
                     () = changed => {}
                     () = tokio::time::sleep(wait) => {}
                 },
-                Turn::OfAnother => changed.await,
+                Admission::OfAnother => changed.await,
             }
         }
     }
 
-    fn hold(&self, wait: Duration) {
+    fn pause_for(&self, wait: Duration) {
         let now = Instant::now();
         let mut state = self.state();
         let waits = [wait.min(FIRST_CLASS_HELD), wait];
-        for (held, wait) in state.held.iter_mut().zip(waits) {
-            *held = (*held).max(now.checked_add(wait));
+        for (paused_until, wait) in state.paused_until.iter_mut().zip(waits) {
+            *paused_until = (*paused_until).max(now.checked_add(wait));
         }
     }
 }
 
 /// When somebody may call.
-enum Turn {
+enum Admission {
     Now,
     After(Duration),
     OfAnother,
@@ -146,21 +146,21 @@ enum Turn {
 
 impl State {
     /// Takes a call for `ticket`, if it is its turn and there is one.
-    fn serve(&mut self, per_second: f64, class: Class, ticket: u64) -> Turn {
+    fn serve(&mut self, per_second: f64, class: Class, ticket: u64) -> Admission {
         let now = Instant::now();
         if let Some(wait) = self.held_for(class as usize, now) {
-            return Turn::After(wait);
+            return Admission::After(wait);
         }
         let is_first = self.classes[class as usize].tickets.first() == Some(&ticket);
         if !is_first || self.chosen(now) != Some(class as usize) {
-            return Turn::OfAnother;
+            return Admission::OfAnother;
         }
         let since = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + since * per_second).min(per_second);
         self.filled = now;
         if self.tokens < 1.0 {
             let missing = Duration::from_secs_f64((1.0 - self.tokens) / per_second);
-            return Turn::After(missing.max(SHORTEST_WAIT));
+            return Admission::After(missing.max(SHORTEST_WAIT));
         }
         self.tokens -= 1.0;
         for waiting in &mut self.classes {
@@ -173,7 +173,7 @@ impl State {
         }
         let served = &mut self.classes[class as usize];
         served.credit = (served.credit - 1.0).max(0.0);
-        Turn::Now
+        Admission::Now
     }
 
     /// Whose turn it is: that of a class which waited for its share, else of the first one that waits.
@@ -189,20 +189,20 @@ impl State {
 
     /// How long the API still wants no call of this class.
     fn held_for(&self, class: usize, now: Instant) -> Option<Duration> {
-        let held = self.held[usize::from(class > 0)]?;
-        let left = held.saturating_duration_since(now);
+        let paused_until = self.paused_until[usize::from(class > 0)]?;
+        let left = paused_until.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
     }
 }
 
 /// A place among those that wait, also where the wait is given up.
-struct Place<'a> {
+struct Ticket<'a> {
     budget: &'a Budget,
     class: Class,
     ticket: u64,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Ticket<'a> {
     fn take(budget: &'a Budget, class: Class) -> Self {
         let mut state = budget.state();
         let ticket = state.next_ticket;
@@ -217,7 +217,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut state = self.budget.state();
         let waiting = &mut state.classes[self.class as usize];
@@ -232,13 +232,13 @@ struct OfClass {
     class: Class,
 }
 
-impl Pace for OfClass {
+impl RateLimit for OfClass {
     fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.budget.ready(self.class))
     }
 
-    fn hold(&self, wait: Duration) {
-        self.budget.hold(wait);
+    fn pause_for(&self, wait: Duration) {
+        self.budget.pause_for(wait);
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
         Budget::new(NonZeroU32::new(per_second).unwrap())
     }
 
-    async fn call_until(pace: Arc<dyn Pace>, end: Instant, calls: &AtomicU32) {
+    async fn call_until(pace: Arc<dyn RateLimit>, end: Instant, calls: &AtomicU32) {
         while Instant::now() < end {
             pace.ready().await;
             calls.fetch_add(1, Ordering::Relaxed);
@@ -339,7 +339,9 @@ mod tests {
     #[tokio::test]
     async fn a_wait_that_the_api_asks_for_holds_every_class() {
         let budget = budget(100);
-        budget.class(Class::Sweep).hold(Duration::from_millis(400));
+        budget
+            .class(Class::Sweep)
+            .pause_for(Duration::from_millis(400));
         for class in [Class::Deed, Class::Refresh, Class::Pending, Class::Sweep] {
             let begin = Instant::now();
             budget.class(class).ready().await;
@@ -352,12 +354,12 @@ mod tests {
             );
         }
         // A deed asks again sooner than the longest waits end; nobody else does.
-        budget.class(Class::Deed).hold(Duration::from_hours(1));
+        budget.class(Class::Deed).pause_for(Duration::from_hours(1));
         let state = budget.state();
         let now = Instant::now();
-        let held = |class: usize| state.held_for(class, now).unwrap();
-        assert!(held(0) <= FIRST_CLASS_HELD);
-        assert!(held(3) > Duration::from_mins(59));
+        let paused_until = |class: usize| state.held_for(class, now).unwrap();
+        assert!(paused_until(0) <= FIRST_CLASS_HELD);
+        assert!(paused_until(3) > Duration::from_mins(59));
     }
 
     #[tokio::test]

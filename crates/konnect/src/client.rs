@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::auth;
-use crate::budget::Pace;
+use crate::budget::RateLimit;
 use crate::error::Error;
 use crate::models::ids::PortalId;
 use crate::resources::applications::Applications;
@@ -68,7 +68,7 @@ impl Client {
 
     /// The same client, whose calls wait for another rate limit.
     #[must_use]
-    pub fn with_rate_limit(&self, pace: Arc<dyn Pace>) -> Self {
+    pub fn with_rate_limit(&self, pace: Arc<dyn RateLimit>) -> Self {
         let mut transport = Transport::clone(&self.transport);
         transport.pace = Some(pace);
         Self {
@@ -174,7 +174,7 @@ pub struct ClientBuilder {
     base_url: Url,
     global_url: Option<Url>,
     token: Option<SecretString>,
-    pace: Option<Arc<dyn Pace>>,
+    pace: Option<Arc<dyn RateLimit>>,
     timeout: Duration,
     user_agent: String,
     retries: RetryPolicy,
@@ -212,7 +212,7 @@ impl ClientBuilder {
     /// Makes every attempt wait for this rate limit, which other clients may share: one of
     /// `governor`, or a class of a [`Budget`](crate::Budget).
     #[must_use]
-    pub fn rate_limit(mut self, pace: Arc<dyn Pace>) -> Self {
+    pub fn rate_limit(mut self, pace: Arc<dyn RateLimit>) -> Self {
         self.pace = Some(pace);
         self
     }

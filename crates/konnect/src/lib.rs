@@ -21,7 +21,7 @@ mod request;
 mod resources;
 mod transport;
 
-pub use budget::{Budget, Class, Pace};
+pub use budget::{Budget, Class, RateLimit};
 pub use client::{Client, ClientBuilder};
 pub use error::{Error, InvalidParameter, Problem};
 pub use models::application::{

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 use url::Url;
 
-use crate::budget::Pace;
+use crate::budget::RateLimit;
 use crate::error::{Error, is_transient_status, read_failure, without_values};
 use crate::request::{Host, Operation, Request};
 
@@ -88,7 +88,7 @@ pub(crate) struct Transport {
     pub(crate) global: Url,
     /// May be replaced while calls are under way.
     pub(crate) authorization: Arc<RwLock<Option<HeaderValue>>>,
-    pub(crate) pace: Option<Arc<dyn Pace>>,
+    pub(crate) pace: Option<Arc<dyn RateLimit>>,
     pub(crate) retries: RetryPolicy,
     pub(crate) observer: Option<Observer>,
 }
@@ -187,7 +187,7 @@ impl Transport {
         if let (Some(pace), Err(error)) = (&self.pace, &outcome)
             && error.is_rate_limited()
         {
-            pace.hold(error.retry_after().unwrap_or(HELD_UNASKED));
+            pace.pause_for(error.retry_after().unwrap_or(HELD_UNASKED));
         }
         let attempt = Attempt {
             method: request.operation.method(),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::act::decide::own::{Past, is_own};
 use crate::act::{Queue, Target};
 use crate::directory::{
-    ApplicationRecord, DeveloperRecord, Directory, Excerpt, Owner, OwnerRecord, Registration,
+    ApplicationRecord, DeveloperRecord, Directory, Owner, OwnerRecord, PortalView, Registration,
     RegistrationRecord, Subject, Subjects,
 };
 use crate::event::Signal;
@@ -21,7 +21,7 @@ use crate::rules::{
 
 /// The facts about a signal.
 #[derive(Debug, Clone)]
-pub struct Gathered {
+pub struct GatheredFacts {
     /// What rules look at. Holds names and addresses: not to be stored.
     pub facts: Facts,
     /// The registration that a deed would change.
@@ -32,30 +32,30 @@ pub struct Gathered {
 
 /// What the directory says about whom a signal is about. What is gone counts for nothing.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct SubjectFacts {
     pub portal_name: String,
     pub developer: Option<DeveloperRecord>,
     pub application: Option<ApplicationRecord>,
     pub registration: Option<Registration>,
 }
 
-impl Found {
+impl SubjectFacts {
     /// Looks for it in an excerpt that holds everybody concerned.
-    pub fn within(excerpt: &Excerpt, signal: &Signal) -> Self {
+    pub fn within(view: &PortalView, signal: &Signal) -> Self {
         let registration = signal
             .registration_id
-            .and_then(|id| excerpt.registration(RegistrationId(id)));
+            .and_then(|id| view.registration(RegistrationId(id)));
         let (registration, application) = alive(registration);
         let application = match (application, signal.application_id) {
-            (None, Some(id)) => excerpt.application(ApplicationId(id)),
+            (None, Some(id)) => view.application(ApplicationId(id)),
             (application, _) => application,
         };
-        let application = application.filter(|found| !found.application.seen.is_gone());
+        let application = application.filter(|found| !found.application.row_version.is_gone());
         let developer =
-            developer_of(signal, application.as_ref()).and_then(|id| excerpt.developer(id));
+            developer_of(signal, application.as_ref()).and_then(|id| view.developer(id));
         Self {
-            portal_name: excerpt.portal_name().to_owned(),
-            developer: developer.filter(|found| !found.developer.seen.is_gone()),
+            portal_name: view.portal_name().to_owned(),
+            developer: developer.filter(|found| !found.developer.row_version.is_gone()),
             application,
             registration,
         }
@@ -63,7 +63,7 @@ impl Found {
 }
 
 fn alive(found: Option<RegistrationRecord>) -> (Option<Registration>, Option<ApplicationRecord>) {
-    match found.filter(|found| !found.registration.seen.is_gone()) {
+    match found.filter(|found| !found.registration.row_version.is_gone()) {
         Some(found) => (Some(found.registration), found.application),
         None => (None, None),
     }
@@ -71,39 +71,39 @@ fn alive(found: Option<RegistrationRecord>) -> (Option<Registration>, Option<App
 
 /// Gathers the facts about `signal`. `event` is the audit event where it is itself the evidence,
 /// `own` whether usher's account or Konnect did it.
-pub async fn gather(
+pub async fn gather_facts(
     (directory, queue): (&Directory, &Queue),
     signal: &Signal,
     event: Option<Map<String, Value>>,
     own: bool,
     now: DateTime<Utc>,
-) -> Result<Gathered, JournalError> {
-    let excerpt = around(directory, [signal]).await?;
-    let found = Found::within(&excerpt, signal);
+) -> Result<GatheredFacts, JournalError> {
+    let view = load_related(directory, [signal]).await?;
+    let found = SubjectFacts::within(&view, signal);
     let own = own || is_own(queue, signal, &found, None).await?;
     Ok(assemble(found, signal, event, own, now))
 }
 
 /// Gathers as [`gather`] does for a signal of the past: the directory is today's, what usher itself
 /// did is told by the actions of that time.
-pub async fn gather_past(
+pub async fn gather_past_facts(
     (directory, queue): (&Directory, &Queue),
     signal: &Signal,
     event: Option<Map<String, Value>>,
     own: bool,
     past: Past<'_>,
-) -> Result<Gathered, JournalError> {
-    let excerpt = around(directory, [signal]).await?;
-    let found = Found::within(&excerpt, signal);
+) -> Result<GatheredFacts, JournalError> {
+    let view = load_related(directory, [signal]).await?;
+    let found = SubjectFacts::within(&view, signal);
     let own = own || is_own(queue, signal, &found, Some(past)).await?;
     Ok(assemble(found, signal, event, own, past.decided_at))
 }
 
 /// Reads what the directory says about everybody whom signals of one portal are about.
-pub async fn around<'a>(
+pub async fn load_related<'a>(
     directory: &Directory,
     signals: impl IntoIterator<Item = &'a Signal>,
-) -> Result<Excerpt, JournalError> {
+) -> Result<PortalView, JournalError> {
     let mut portal = PortalId(Uuid::nil());
     let mut subjects = Subjects::default();
     for signal in signals {
@@ -118,17 +118,17 @@ pub async fn around<'a>(
             .registrations
             .extend(signal.registration_id.map(RegistrationId));
     }
-    directory.around(portal, &subjects).await
+    directory.load_related(portal, &subjects).await
 }
 
 /// Puts together what was found: pure.
 pub fn assemble(
-    found: Found,
+    found: SubjectFacts,
     signal: &Signal,
     event: Option<Map<String, Value>>,
     own: bool,
     now: DateTime<Utc>,
-) -> Gathered {
+) -> GatheredFacts {
     let target = found
         .registration
         .as_ref()
@@ -138,7 +138,7 @@ pub fn assemble(
         });
     let subject = found.developer.as_ref().map(|found| &found.subject);
     let is_forgotten = subject.is_some_and(Subject::is_forgotten);
-    Gathered {
+    GatheredFacts {
         facts: Facts {
             signal: SignalFacts {
                 kind: signal.kind.to_string(),
@@ -163,7 +163,7 @@ pub fn assemble(
     }
 }
 
-impl Gathered {
+impl GatheredFacts {
     /// Keeps whom the event names by address, if one of the rules that hear of it may invite them:
     /// nobody else's address is kept.
     pub async fn keep_invitee(

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::act::decide::facts::Found;
+use crate::act::decide::facts::SubjectFacts;
 use crate::act::{OWN_WITHIN, Queue};
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;
@@ -19,7 +19,7 @@ pub struct Past<'a> {
 pub async fn is_own(
     queue: &Queue,
     signal: &Signal,
-    found: &Found,
+    found: &SubjectFacts,
     past: Option<Past<'_>>,
 ) -> Result<bool, JournalError> {
     let portal = signal.portal_id;

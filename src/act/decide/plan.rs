@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::act::decide::facts::Gathered;
-use crate::act::{LiveRule, NewChain, NewStep, Standing};
+use crate::act::decide::facts::GatheredFacts;
+use crate::act::{EnqueueMode, LiveRule, NewChain, NewStep};
 use crate::event::Signal;
 use crate::rules::{self, Decision, Mode, Rule, RuleSet};
 
@@ -13,7 +13,7 @@ pub fn chains(
     rules: &RuleSet,
     signal: &Signal,
     causes: &[Uuid],
-    gathered: &Gathered,
+    gathered: &GatheredFacts,
 ) -> Vec<NewChain> {
     let mut chains = Vec::new();
     for outcome in rules::decide(rules, &gathered.facts) {
@@ -46,15 +46,15 @@ fn chain(
     rule: &Rule,
     signal: &Signal,
     causes: &[Uuid],
-    gathered: &Gathered,
+    gathered: &GatheredFacts,
     steps: Vec<NewStep>,
 ) -> NewChain {
     NewChain {
         portal_id: signal.portal_id,
         rule: rule.name.clone(),
         standing: match rule.mode {
-            Mode::Live => Standing::Live,
-            Mode::Shadow | Mode::Off => Standing::Shadow,
+            Mode::Live => EnqueueMode::Live,
+            Mode::Shadow | Mode::Off => EnqueueMode::Shadow,
         },
         limit_per_hour: rule.limit_per_hour,
         on_limit: rule.on_limit,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::act::decide::not_one;
 use crate::act::deeds::team::{self, Found};
-use crate::act::deeds::{Bench, Doing, Outcome};
+use crate::act::deeds::{Completion, DeedContext, Outcome};
 use crate::act::trouble::Trouble;
 use crate::journal::Lease;
 use crate::rules::TeamRef;
@@ -17,73 +17,75 @@ use crate::rules::TeamRef;
 const MAKING: Duration = Duration::from_secs(10);
 
 pub(super) async fn carry_out(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     team: &TeamRef,
     create: bool,
 ) -> Result<Outcome, Trouble> {
-    let developer = team::developer(bench)?;
-    let found = team::find(bench, team).await?;
+    let developer = team::developer(context)?;
+    let found = team::find(context, team).await?;
     if let Some(why) = not_one(team, create, |_| found.count()) {
         return Ok(Outcome::Parked(why));
     }
     let id = match (found, team) {
         (Found::One(id), _) => id,
-        (_, TeamRef::Name(name)) => make(bench, name).await?,
+        (_, TeamRef::Name(name)) => make(context, name).await?,
         (_, TeamRef::Id(id)) => TeamId(*id),
     };
     let report = json!({ "team_id": id });
-    let joined = || bench.saw(|seen| seen.memberships.push((id, developer)));
-    if team::is_member(bench, id, developer).await? {
+    let joined = || context.read_back(|read_back| read_back.memberships.push((id, developer)));
+    if team::is_member(context, id, developer).await? {
         joined();
-        bench.found(&report).await?;
-        return Ok(bench.held("member"));
+        context.found(&report).await?;
+        return Ok(context.already_true("member"));
     }
-    let (portal, claimed) = (bench.portal().0, bench.claimed);
+    let (portal, claimed) = (context.portal().0, context.claimed);
     let this = (&claimed.deed, claimed.id);
-    let made = bench.queue.made_member(portal, developer.0, id.0, this);
-    let whose = (bench.portal(), developer);
-    let ended = bench.queue.ended_by_somebody(bench.directory, whose, id);
+    let made = context.queue.made_member(portal, developer.0, id.0, this);
+    let whose = (context.portal(), developer);
+    let ended = context
+        .queue
+        .ended_by_somebody(context.directory, whose, id);
     if made.await? || ended.await? {
         return Ok(Outcome::Refused(
             "somebody else ended the membership".into(),
         ));
     }
-    bench.sending_with(&report).await?;
-    let teams = bench.client.teams(bench.portal());
+    context.note_write_with(&report).await?;
+    let teams = context.client.teams(context.portal());
     let added = teams.add_member(id, developer).await;
     let added = added.map_err(Trouble::Api)?;
     joined();
     match added {
-        Membership::Added => Ok(Outcome::Done(Doing::Written)),
-        Membership::AlreadyMember => Ok(bench.held("member")),
+        Membership::Added => Ok(Outcome::Done(Completion::Written)),
+        Membership::AlreadyMember => Ok(context.already_true("member")),
     }
 }
 
 /// Makes the team. Names need not be unique in Konnect, so only one worker at a time does; the
 /// others find the team when they look again.
-async fn make(bench: &Bench<'_>, name: &str) -> Result<TeamId, Trouble> {
+async fn make(context: &DeedContext<'_>, name: &str) -> Result<TeamId, Trouble> {
     let lease = Lease {
-        name: format!("team/{}/{name}", bench.claimed.portal_id),
-        holder: bench.claimed.lease,
+        name: format!("team/{}/{name}", context.claimed.portal_id),
+        holder: context.claimed.lease,
         ttl: MAKING,
     };
-    if !bench.queue.journal.hold(&lease).await? {
+    if !context.queue.journal.take_lease(&lease).await? {
         return Err(Trouble::Busy("the team"));
     }
-    bench.sending().await?;
+    context.note_write().await?;
     let team = NewTeam {
         name: name.to_owned(),
         ..NewTeam::default()
     };
-    match bench.client.teams(bench.portal()).create(&team).await {
+    match context.client.teams(context.portal()).create(&team).await {
         Ok(made) => {
             let id = made.id;
-            bench.saw(|seen| seen.teams.push(made));
+            context.read_back(|read_back| read_back.teams.push(made));
             Ok(id)
         }
         // No answer for a name in use is declared: whoever made it meanwhile made what was wanted.
         Err(error) if matches!(error.status(), Some(400 | 409)) => {
-            match team::find(bench, &TeamRef::Name(name.to_owned())).await? {
+            match team::find(context, &TeamRef::Name(name.to_owned())).await? {
                 Found::One(id) => Ok(id),
                 Found::None | Found::Many(_) => Err(Trouble::Api(error)),
             }

@@ -2,9 +2,9 @@
 
 use konnect::DeveloperStatus;
 
-use crate::act::deeds::{Bench, Outcome, status};
+use crate::act::deeds::{DeedContext, Outcome, status};
 use crate::act::trouble::Trouble;
 
-pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
-    status::set_developer(bench, &DeveloperStatus::Approved).await
+pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trouble> {
+    status::set_developer(context, &DeveloperStatus::Approved).await
 }

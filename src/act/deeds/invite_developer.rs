@@ -7,22 +7,25 @@ use konnect::{
 use serde_json::json;
 
 use crate::act::Target;
-use crate::act::deeds::{Bench, Doing, Outcome};
+use crate::act::deeds::{Completion, DeedContext, Outcome};
 use crate::act::trouble::Trouble;
 
-pub(super) async fn carry_out(bench: &Bench<'_>, pending: bool) -> Result<Outcome, Trouble> {
-    let Target::Invitee { id } = bench.claimed.target else {
-        return Err(Trouble::WrongTarget(bench.claimed.target.kind()));
+pub(super) async fn carry_out(
+    context: &DeedContext<'_>,
+    pending: bool,
+) -> Result<Outcome, Trouble> {
+    let Target::Invitee { id } = context.claimed.target else {
+        return Err(Trouble::WrongTarget(context.claimed.target.kind()));
     };
-    let subject = bench.directory.subject(bench.portal(), DeveloperId(id));
+    let subject = context.directory.subject(context.portal(), DeveloperId(id));
     let subject = subject.await?;
     let Some(email) = subject.email else {
         return Ok(Outcome::Refused("the address was forgotten".to_owned()));
     };
-    if let Some(known) = find(bench, &email).await? {
-        return Ok(judge(bench, &known));
+    if let Some(known) = find(context, &email).await? {
+        return Ok(judge(context, &known));
     }
-    bench.sending().await?;
+    context.note_write().await?;
     let name = email.split('@').next().unwrap_or_default();
     let new = NewDeveloper {
         // Konnect asks for a name, and not every sender has one.
@@ -35,13 +38,18 @@ pub(super) async fn carry_out(bench: &Bench<'_>, pending: bool) -> Result<Outcom
         send_invitation_email: true,
         email: email.clone(),
     };
-    match bench.client.developers(bench.portal()).create(&new).await {
-        Ok(made) => Ok(Outcome::Done(Doing::Reported {
+    match context
+        .client
+        .developers(context.portal())
+        .create(&new)
+        .await
+    {
+        Ok(made) => Ok(Outcome::Done(Completion::Reported {
             reason: None,
             report: json!({ "developer_id": made.id }),
         })),
-        Err(error) if error.is_conflict() => match find(bench, &email).await? {
-            Some(known) => Ok(judge(bench, &known)),
+        Err(error) if error.is_conflict() => match find(context, &email).await? {
+            Some(known) => Ok(judge(context, &known)),
             // The list does not show them yet.
             None => Err(Trouble::Personal(error)),
         },
@@ -50,12 +58,12 @@ pub(super) async fn carry_out(bench: &Bench<'_>, pending: bool) -> Result<Outcom
 }
 
 /// The developer of exactly this address: a filter may match more than was asked for.
-async fn find(bench: &Bench<'_>, email: &str) -> Result<Option<Developer>, Trouble> {
+async fn find(context: &DeedContext<'_>, email: &str) -> Result<Option<Developer>, Trouble> {
     let options = ListDevelopers {
         email: Some(email.to_owned()),
         ..ListDevelopers::default()
     };
-    let developers = bench.client.developers(bench.portal());
+    let developers = context.client.developers(context.portal());
     let found = developers.list(&options).await.map_err(on_list)?;
     let same = |one: &Developer| one.email.eq_ignore_ascii_case(email);
     Ok(found.into_iter().find(same))
@@ -69,9 +77,11 @@ fn on_list(error: ApiError) -> Trouble {
     }
 }
 
-fn judge(bench: &Bench<'_>, known: &Developer) -> Outcome {
+fn judge(context: &DeedContext<'_>, known: &Developer) -> Outcome {
     match known.status {
-        DeveloperStatus::Approved | DeveloperStatus::Pending => bench.held(known.status.as_str()),
+        DeveloperStatus::Approved | DeveloperStatus::Pending => {
+            context.already_true(known.status.as_str())
+        }
         _ => Outcome::Refused(format!(
             "the developer is {}: somebody else decided",
             known.status.as_str()

@@ -1,5 +1,5 @@
 //! Carrying out deeds: one file each. Every deed reads again right before its write, so that it
-//! can be repeated at any moment, and says [`Bench::sending`] before the write.
+//! can be repeated at any moment, and says [`DeedContext::note_write`] before the write.
 
 mod add_to_team;
 mod approve_developer;
@@ -24,9 +24,9 @@ use serde_json::Value;
 
 use crate::act::Queue;
 use crate::act::claim::{Claimed, Note};
-use crate::act::gather::Gather;
+use crate::act::group_commit::GroupCommit;
 use crate::act::notify::Notifier;
-use crate::act::seen::Seen;
+use crate::act::read_back::ReadBack;
 use crate::act::trouble::Trouble;
 use crate::directory::Directory;
 use crate::rules::Deed;
@@ -35,7 +35,7 @@ use crate::rules::Deed;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// What was wanted holds.
-    Done(Doing),
+    Done(Completion),
     /// A human decided otherwise: nothing was written.
     Refused(String),
     /// The rules no longer want it, by these facts: nothing was written.
@@ -48,11 +48,11 @@ pub(super) enum Outcome {
 
 /// By whom it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(super) enum Completion {
     /// By a write of this attempt.
     Written,
     /// It held before, for this reason; nothing was written.
-    Held(String),
+    AlreadyTrue(String),
     /// By a write that changed nothing at Konnect.
     Elsewhere,
     /// By several writes, of this attempt or earlier ones.
@@ -66,32 +66,32 @@ pub(super) enum Doing {
 
 /// What a deed works with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bench<'a> {
+pub(super) struct DeedContext<'a> {
     pub(super) queue: &'a Queue,
     pub(super) client: &'a konnect::Client,
     pub(super) directory: &'a Directory,
     pub(super) notifier: &'a Notifier,
     pub(super) claimed: &'a Claimed,
     /// Notes that writes follow.
-    pub(super) notes: &'a Gather<Note>,
+    pub(super) notes: &'a GroupCommit<Note>,
     /// What the attempt saw so far.
-    pub(super) seen: &'a Mutex<Seen>,
+    pub(super) read_back: &'a Mutex<ReadBack>,
     /// How long a lease is renewed for.
     pub(super) lease: Duration,
 }
 
-impl Bench<'_> {
+impl DeedContext<'_> {
     fn portal(&self) -> PortalId {
         PortalId(self.claimed.portal_id)
     }
 
     /// Makes sure that the action is still this worker's, and notes that a write follows.
-    async fn sending(&self) -> Result<(), Trouble> {
+    async fn note_write(&self) -> Result<(), Trouble> {
         self.note(None).await
     }
 
     /// The same, with what the deed has done so far and is about to do.
-    async fn sending_with(&self, report: &Value) -> Result<(), Trouble> {
+    async fn note_write_with(&self, report: &Value) -> Result<(), Trouble> {
         self.note(Some(report)).await
     }
 
@@ -117,44 +117,52 @@ impl Bench<'_> {
     }
 
     /// What this attempt has read already, if it did.
-    fn known<T>(&self, of: impl FnOnce(&Seen) -> Option<T>) -> Option<T> {
-        of(&self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    fn known<T>(&self, of: impl FnOnce(&ReadBack) -> Option<T>) -> Option<T> {
+        of(&self
+            .read_back
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Remembers what the API answered, for the directory.
-    pub(super) fn saw(&self, note: impl FnOnce(&mut Seen)) {
-        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(super) fn read_back(&self, note: impl FnOnce(&mut ReadBack)) {
+        note(
+            &mut self
+                .read_back
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// Says why nothing was to be written: what was wanted holds, be it by an earlier attempt
     /// whose end is not on record.
-    fn held(&self, state: &str) -> Outcome {
+    fn already_true(&self, state: &str) -> Outcome {
         let by = if self.claimed.write_sent {
             " by an earlier attempt"
         } else {
             ""
         };
-        Outcome::Done(Doing::Held(format!("{state} already{by}")))
+        Outcome::Done(Completion::AlreadyTrue(format!("{state} already{by}")))
     }
 }
 
 /// Carries out the deed of the claimed action.
-pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
-    match &bench.claimed.deed {
-        Deed::ApproveDeveloper => approve_developer::carry_out(bench).await,
-        Deed::RejectDeveloper => reject_developer::carry_out(bench).await,
-        Deed::RevokeDeveloper => revoke_developer::carry_out(bench).await,
-        Deed::AddToTeam { team, create } => add_to_team::carry_out(bench, team, *create).await,
-        Deed::RemoveFromTeam { team } => remove_from_team::carry_out(bench, team).await,
-        Deed::ApproveRegistration => approve_registration::carry_out(bench).await,
-        Deed::RejectRegistration => reject_registration::carry_out(bench).await,
-        Deed::RevokeRegistration => revoke_registration::carry_out(bench).await,
-        Deed::InviteDeveloper { pending } => invite_developer::carry_out(bench, *pending).await,
+pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trouble> {
+    match &context.claimed.deed {
+        Deed::ApproveDeveloper => approve_developer::carry_out(context).await,
+        Deed::RejectDeveloper => reject_developer::carry_out(context).await,
+        Deed::RevokeDeveloper => revoke_developer::carry_out(context).await,
+        Deed::AddToTeam { team, create } => add_to_team::carry_out(context, team, *create).await,
+        Deed::RemoveFromTeam { team } => remove_from_team::carry_out(context, team).await,
+        Deed::ApproveRegistration => approve_registration::carry_out(context).await,
+        Deed::RejectRegistration => reject_registration::carry_out(context).await,
+        Deed::RevokeRegistration => revoke_registration::carry_out(context).await,
+        Deed::InviteDeveloper { pending } => invite_developer::carry_out(context, *pending).await,
         Deed::Notify {
             url,
             format,
             secret,
-        } => notify::carry_out(bench, url, *format, secret.as_deref()).await,
+        } => notify::carry_out(context, url, *format, secret.as_deref()).await,
         Deed::Park { reason } => Ok(park::carry_out(reason)),
     }
 }

@@ -4,27 +4,27 @@ use konnect::{ApplicationId, DeveloperId, RegistrationId};
 
 use crate::act::Target;
 use crate::act::calls;
-use crate::act::deeds::{Bench, Doing, Outcome};
-use crate::act::notify::{Key, Letter, Message, Person};
+use crate::act::deeds::{Completion, DeedContext, Outcome};
+use crate::act::notify::{Key, Message, Person, SignedRequest};
 use crate::act::trouble::Trouble;
 use crate::directory::{ApplicationRecord, DeveloperRecord, OwnerRecord, Subject};
 use crate::rules::NoticeFormat;
 
 pub(super) async fn carry_out(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     url: &str,
     format: NoticeFormat,
     secret: Option<&str>,
 ) -> Result<Outcome, Trouble> {
-    let notifier = bench.notifier;
+    let notifier = context.notifier;
     let url = notifier.url(url).await.map_err(Trouble::Notice)?;
     let key = match format {
         NoticeFormat::Standard => notifier.key(secret).await.map_err(Trouble::Notice)?,
         NoticeFormat::Slack => Key::None,
     };
-    let message = message(bench).await?;
-    let letter = Letter {
-        id: bench.claimed.id,
+    let message = message(context).await?;
+    let signed = SignedRequest {
+        id: context.claimed.id,
         url,
         key,
         body: match format {
@@ -32,35 +32,35 @@ pub(super) async fn carry_out(
             NoticeFormat::Slack => message.slack(),
         },
     };
-    bench.sending().await?;
-    let posted = notifier.post(&letter).await;
+    context.note_write().await?;
+    let posted = notifier.post(&signed).await;
     calls::note_notice(match &posted {
         Ok(status) => Some(*status),
         Err(error) => error.status(),
     });
     posted.map_err(Trouble::Notice)?;
-    Ok(Outcome::Done(Doing::Elsewhere))
+    Ok(Outcome::Done(Completion::Elsewhere))
 }
 
 /// What the directory knows of the target now: who was forgotten meanwhile is not named.
-async fn message(bench: &Bench<'_>) -> Result<Message, Trouble> {
-    let (directory, portal) = (bench.directory, bench.portal());
-    let target = bench.claimed.target;
-    let story = bench.queue.story(bench.claimed.id).await?;
+async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
+    let (directory, portal) = (context.directory, context.portal());
+    let target = context.claimed.target;
+    let history = context.queue.history(context.claimed.id).await?;
     let name = directory.portal(portal).await?.map(|portal| portal.name);
     let mut message = Message {
-        action_id: bench.claimed.id,
-        rule: bench.claimed.rule.clone(),
-        signal: story.signal,
+        action_id: context.claimed.id,
+        rule: context.claimed.rule.clone(),
+        signal: history.signal,
         portal_id: portal.0,
         portal: name,
         target,
         developer: None,
         application: None,
         api: None,
-        deeds: bench.queue.before(bench.claimed.id).await?,
-        causes: story.causes,
-        decided_at: story.created_at,
+        deeds: context.queue.before(context.claimed.id).await?,
+        causes: history.causes,
+        decided_at: history.created_at,
     };
     match target {
         Target::Developer { id } => {

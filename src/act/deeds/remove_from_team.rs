@@ -4,29 +4,32 @@ use serde_json::json;
 
 use crate::act::decide::not_one;
 use crate::act::deeds::team::{self, Found};
-use crate::act::deeds::{Bench, Doing, Outcome};
+use crate::act::deeds::{Completion, DeedContext, Outcome};
 use crate::act::trouble::Trouble;
 use crate::rules::TeamRef;
 
-pub(super) async fn carry_out(bench: &Bench<'_>, team: &TeamRef) -> Result<Outcome, Trouble> {
-    let developer = team::developer(bench)?;
-    let found = team::find(bench, team).await?;
+pub(super) async fn carry_out(
+    context: &DeedContext<'_>,
+    team: &TeamRef,
+) -> Result<Outcome, Trouble> {
+    let developer = team::developer(context)?;
+    let found = team::find(context, team).await?;
     let Found::One(id) = found else {
         let why = not_one(team, false, |_| found.count());
         return Ok(Outcome::Parked(why.unwrap_or_default()));
     };
-    if !team::is_member(bench, id, developer).await? {
-        if bench.claimed.write_sent {
-            team::left(bench, id, developer).await?;
+    if !team::is_member(context, id, developer).await? {
+        if context.claimed.write_sent {
+            team::left(context, id, developer).await?;
         }
-        return Ok(bench.held("no member"));
+        return Ok(context.already_true("no member"));
     }
-    bench.sending_with(&json!({ "team_id": id })).await?;
-    let teams = bench.client.teams(bench.portal());
+    context.note_write_with(&json!({ "team_id": id })).await?;
+    let teams = context.client.teams(context.portal());
     teams
         .remove_member(id, developer)
         .await
         .map_err(Trouble::Api)?;
-    team::left(bench, id, developer).await?;
-    Ok(Outcome::Done(Doing::Written))
+    team::left(context, id, developer).await?;
+    Ok(Outcome::Done(Completion::Written))
 }

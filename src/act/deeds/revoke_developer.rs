@@ -14,37 +14,37 @@ use konnect::{
 use uuid::Uuid;
 
 use crate::act::deeds::cut_off::CutOff;
-use crate::act::deeds::{Bench, Doing, Outcome, status, team};
+use crate::act::deeds::{Completion, DeedContext, Outcome, status, team};
 use crate::act::trouble::Trouble;
 
 /// Writes of one attempt; the rest follows in the next, so that a developer with hundreds of
 /// registrations neither outlasts an attempt nor keeps others waiting.
 const WRITES_AT_ONCE: usize = 16;
 
-pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
-    let mut cut = CutOff::resumed(bench.claimed.report.as_ref());
+pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trouble> {
+    let mut cut = CutOff::resumed(context.claimed.report.as_ref());
     let (now, wanted) = (
-        status::developer(bench, team::developer(bench)?).await?,
+        status::developer(context, team::developer(context)?).await?,
         DeveloperStatus::Revoked,
     );
     if cut.was_revoked && now != wanted {
         return Ok(Outcome::Refused(overruled(now.as_str(), &cut)));
     }
-    let held = match status::answer_developer(bench, &now, &wanted).await? {
-        Outcome::Done(Doing::Held(why)) => Some(why),
+    let held = match status::answer_developer(context, &now, &wanted).await? {
+        Outcome::Done(Completion::AlreadyTrue(why)) => Some(why),
         Outcome::Done(_) => None,
         // Whoever is not approved was never let in, or somebody else decided.
         otherwise => return Ok(otherwise),
     };
     if !cut.was_revoked {
-        let id = team::developer(bench)?;
-        cut.was_forgotten = bench.directory.is_forgotten(bench.portal(), id).await?;
+        let id = team::developer(context)?;
+        cut.was_forgotten = context.directory.is_forgotten(context.portal(), id).await?;
         cut.was_revoked = true;
-        bench.found(&cut.to_value()).await?;
+        context.found(&cut.to_value()).await?;
     }
     let mut cascade = Cascade {
-        bench,
-        developer: team::developer(bench)?,
+        context,
+        developer: team::developer(context)?,
         cut,
         writes: 0,
     };
@@ -54,7 +54,7 @@ pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
         cascade.registrations().await?;
         cascade.teams().await?;
         if cascade.writes >= WRITES_AT_ONCE {
-            bench.sending_with(&cascade.cut.to_value()).await?;
+            context.note_write_with(&cascade.cut.to_value()).await?;
             return Ok(Outcome::Unfinished);
         }
         if cascade.writes == before {
@@ -65,7 +65,7 @@ pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
 }
 
 struct Cascade<'a> {
-    bench: &'a Bench<'a>,
+    context: &'a DeedContext<'a>,
     developer: DeveloperId,
     cut: CutOff,
     writes: usize,
@@ -90,7 +90,7 @@ impl Cascade<'_> {
     /// The registrations that are open, by id, with their applications. What a team owns is the
     /// team's: its other members go on using it.
     async fn list(&self) -> Result<BTreeMap<Uuid, Uuid>, Trouble> {
-        let (client, portal) = (self.bench.client, self.bench.portal());
+        let (client, portal) = (self.context.client, self.context.portal());
         let own = ListApplications {
             developer_id: Some(self.developer),
             ..ListApplications::default()
@@ -127,7 +127,7 @@ impl Cascade<'_> {
         (application, id): (Uuid, Uuid),
         is_listed: bool,
     ) -> Result<(), Trouble> {
-        let registrations = self.bench.client.registrations(self.bench.portal());
+        let registrations = self.context.client.registrations(self.context.portal());
         let (application_id, registration_id) = (ApplicationId(application), RegistrationId(id));
         let now = match registrations.get(application_id, registration_id).await {
             Ok(found) => found.status,
@@ -143,7 +143,7 @@ impl Cascade<'_> {
             return Ok(());
         };
         self.cut.begin_registration(id, application, now.as_str());
-        self.bench.sending_with(&self.cut.to_value()).await?;
+        self.context.note_write_with(&self.cut.to_value()).await?;
         let after = registrations
             .set_status(application_id, registration_id, &wanted)
             .await
@@ -157,7 +157,7 @@ impl Cascade<'_> {
 
     /// Leaves every team.
     async fn teams(&mut self) -> Result<(), Trouble> {
-        let teams = self.bench.client.teams(self.bench.portal());
+        let teams = self.context.client.teams(self.context.portal());
         let listed = teams.of_developer(self.developer).await;
         let listed: Vec<Uuid> = listed
             .map_err(Trouble::on_read("developer"))?
@@ -165,18 +165,18 @@ impl Cascade<'_> {
             .map(|team| team.id.0)
             .collect();
         for id in self.cut.leave_unlisted(&listed) {
-            team::left(self.bench, TeamId(id), self.developer).await?;
+            team::left(self.context, TeamId(id), self.developer).await?;
         }
         for id in listed {
             if self.writes >= WRITES_AT_ONCE || self.cut.has_left(id) {
                 continue;
             }
             self.cut.begin_team(id);
-            self.bench.sending_with(&self.cut.to_value()).await?;
+            self.context.note_write_with(&self.cut.to_value()).await?;
             // After a 404 the next attempt looks whether the membership is still there.
             let left = teams.remove_member(TeamId(id), self.developer).await;
             left.map_err(Trouble::Api)?;
-            team::left(self.bench, TeamId(id), self.developer).await?;
+            team::left(self.context, TeamId(id), self.developer).await?;
             self.cut.leave(id);
             self.writes += 1;
         }
@@ -186,12 +186,12 @@ impl Cascade<'_> {
     fn conclude(self, held: Option<String>) -> Outcome {
         let summary = self.cut.summary();
         let reason = match (held, summary) {
-            (Some(held), Some(summary)) if !self.bench.claimed.write_sent => {
+            (Some(held), Some(summary)) if !self.context.claimed.write_sent => {
                 Some(format!("{held}; {summary}"))
             }
             (held, summary) => summary.or(held),
         };
-        Outcome::Done(Doing::Reported {
+        Outcome::Done(Completion::Reported {
             reason,
             report: self.cut.to_value(),
         })

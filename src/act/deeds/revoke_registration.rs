@@ -2,9 +2,9 @@
 
 use konnect::RegistrationStatus;
 
-use crate::act::deeds::{Bench, Outcome, status};
+use crate::act::deeds::{DeedContext, Outcome, status};
 use crate::act::trouble::Trouble;
 
-pub(super) async fn carry_out(bench: &Bench<'_>) -> Result<Outcome, Trouble> {
-    status::set_registration(bench, &RegistrationStatus::Revoked).await
+pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trouble> {
+    status::set_registration(context, &RegistrationStatus::Revoked).await
 }

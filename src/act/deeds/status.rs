@@ -6,13 +6,13 @@ use konnect::{
 };
 
 use crate::act::Target;
-use crate::act::decide::{Finds, of_status};
-use crate::act::deeds::{Bench, Doing, Outcome, team};
-use crate::act::seen::Seen;
+use crate::act::decide::{GoalState, of_status};
+use crate::act::deeds::{Completion, DeedContext, Outcome, team};
+use crate::act::read_back::ReadBack;
 use crate::act::trouble::Trouble;
 
-fn refused(bench: &Bench<'_>, object: &str, now: &str) -> Outcome {
-    let before = bench.claimed.deed.statuses().map_or("", |(from, _)| from);
+fn refused(context: &DeedContext<'_>, object: &str, now: &str) -> Outcome {
+    let before = context.claimed.deed.statuses().map_or("", |(from, _)| from);
     Outcome::Refused(format!(
         "the {object} is {now}, no longer {before}: somebody else decided"
     ))
@@ -20,83 +20,89 @@ fn refused(bench: &Bench<'_>, object: &str, now: &str) -> Outcome {
 
 /// Gives a developer the status.
 pub(super) async fn set_developer(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     wanted: &DeveloperStatus,
 ) -> Result<Outcome, Trouble> {
-    let now = developer(bench, team::developer(bench)?).await?;
-    answer_developer(bench, &now, wanted).await
+    let now = developer(context, team::developer(context)?).await?;
+    answer_developer(context, &now, wanted).await
 }
 
 /// A developer's status at this moment, read once an attempt.
 pub(in crate::act) async fn developer(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     id: DeveloperId,
 ) -> Result<DeveloperStatus, Trouble> {
-    let read = |seen: &Seen| Some(seen.developer(id)?.status.clone());
-    if let Some(status) = bench.known(read) {
+    let read = |read_back: &ReadBack| Some(read_back.developer(id)?.status.clone());
+    if let Some(status) = context.known(read) {
         return Ok(status);
     }
-    let found = bench.client.developers(bench.portal()).get(id).await;
+    let found = context.client.developers(context.portal()).get(id).await;
     let found = found.map_err(Trouble::on_read("developer"))?;
     let status = found.status.clone();
-    bench.saw(|seen| seen.developers.push(found));
+    context.read_back(|read_back| read_back.developers.push(found));
     Ok(status)
 }
 
 /// The teams of a developer at this moment, read once an attempt.
 pub(in crate::act) async fn teams(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     id: DeveloperId,
 ) -> Result<Vec<Team>, Trouble> {
-    if let Some(teams) = bench.known(|seen| seen.teams_of(id).map(<[Team]>::to_vec)) {
+    if let Some(teams) = context.known(|read_back| read_back.teams_of(id).map(<[Team]>::to_vec)) {
         return Ok(teams);
     }
-    let teams = bench.client.teams(bench.portal()).of_developer(id).await;
+    let teams = context
+        .client
+        .teams(context.portal())
+        .of_developer(id)
+        .await;
     let teams = teams.map_err(Trouble::on_read("developer"))?;
-    bench.saw(|seen| seen.teams_of = Some((id, teams.clone())));
+    context.read_back(|read_back| read_back.teams_of = Some((id, teams.clone())));
     Ok(teams)
 }
 
 /// Gives a developer of whom `now` was just read the status.
 pub(super) async fn answer_developer(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     now: &DeveloperStatus,
     wanted: &DeveloperStatus,
 ) -> Result<Outcome, Trouble> {
-    match of_status(&bench.claimed.deed, now.as_str()) {
-        Finds::Goal => Ok(bench.held(now.as_str())),
-        Finds::Status => Ok(refused(bench, "developer", now.as_str())),
-        Finds::Work => {
-            bench.sending().await?;
-            let developers = bench.client.developers(bench.portal());
+    match of_status(&context.claimed.deed, now.as_str()) {
+        GoalState::Goal => Ok(context.already_true(now.as_str())),
+        GoalState::Status => Ok(refused(context, "developer", now.as_str())),
+        GoalState::Work => {
+            context.note_write().await?;
+            let developers = context.client.developers(context.portal());
             let after = developers
-                .set_status(team::developer(bench)?, wanted)
+                .set_status(team::developer(context)?, wanted)
                 .await
                 .map_err(Trouble::Api)?;
             written(after.status.as_str(), wanted.as_str())?;
-            bench.saw(|seen| seen.developers.push(after));
-            Ok(Outcome::Done(Doing::Written))
+            context.read_back(|read_back| read_back.developers.push(after));
+            Ok(Outcome::Done(Completion::Written))
         }
     }
 }
 
 /// The registration's status at this moment, read once an attempt.
-pub(in crate::act) async fn registration(bench: &Bench<'_>) -> Result<RegistrationStatus, Trouble> {
-    let (application, id) = registration_of(bench)?;
-    let read = |seen: &Seen| Some(seen.registration(id)?.status.clone());
-    if let Some(status) = bench.known(read) {
+pub(in crate::act) async fn registration(
+    context: &DeedContext<'_>,
+) -> Result<RegistrationStatus, Trouble> {
+    let (application, id) = registration_of(context)?;
+    let read = |read_back: &ReadBack| Some(read_back.registration(id)?.status.clone());
+    if let Some(status) = context.known(read) {
         return Ok(status);
     }
-    let registrations = bench.client.registrations(bench.portal());
+    let registrations = context.client.registrations(context.portal());
     let now = registrations.get(application, id).await;
     let now = now.map_err(Trouble::on_read("registration"))?;
     let status = now.status.clone();
-    bench.saw(|seen| seen.registrations.push(now));
+    context.read_back(|read_back| read_back.registrations.push(now));
     Ok(status)
 }
 
-fn registration_of(bench: &Bench<'_>) -> Result<(ApplicationId, RegistrationId), Trouble> {
-    match bench.claimed.target {
+fn registration_of(context: &DeedContext<'_>) -> Result<(ApplicationId, RegistrationId), Trouble> {
+    match context.claimed.target {
         Target::Registration { id, application_id } => {
             Ok((ApplicationId(application_id), RegistrationId(id)))
         }
@@ -106,24 +112,24 @@ fn registration_of(bench: &Bench<'_>) -> Result<(ApplicationId, RegistrationId),
 
 /// Gives a registration the status.
 pub(super) async fn set_registration(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     wanted: &RegistrationStatus,
 ) -> Result<Outcome, Trouble> {
-    let (application, id) = registration_of(bench)?;
-    let status = registration(bench).await?;
-    let registrations = bench.client.registrations(bench.portal());
-    match of_status(&bench.claimed.deed, status.as_str()) {
-        Finds::Goal => Ok(bench.held(status.as_str())),
-        Finds::Status => Ok(refused(bench, "registration", status.as_str())),
-        Finds::Work => {
-            bench.sending().await?;
+    let (application, id) = registration_of(context)?;
+    let status = registration(context).await?;
+    let registrations = context.client.registrations(context.portal());
+    match of_status(&context.claimed.deed, status.as_str()) {
+        GoalState::Goal => Ok(context.already_true(status.as_str())),
+        GoalState::Status => Ok(refused(context, "registration", status.as_str())),
+        GoalState::Work => {
+            context.note_write().await?;
             let after = registrations
                 .set_status(application, id, wanted)
                 .await
                 .map_err(Trouble::Api)?;
             written(after.status.as_str(), wanted.as_str())?;
-            bench.saw(|seen| seen.registrations.push(after));
-            Ok(Outcome::Done(Doing::Written))
+            context.read_back(|read_back| read_back.registrations.push(after));
+            Ok(Outcome::Done(Completion::Written))
         }
     }
 }

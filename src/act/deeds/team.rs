@@ -4,7 +4,7 @@
 use konnect::{DeveloperId, ListTeams, Team, TeamId};
 
 use crate::act::Target;
-use crate::act::deeds::{Bench, status};
+use crate::act::deeds::{DeedContext, status};
 use crate::act::trouble::Trouble;
 use crate::rules::TeamRef;
 
@@ -31,7 +31,7 @@ impl Found {
 }
 
 /// Resolves the reference; an id is taken as it is.
-pub(super) async fn find(bench: &Bench<'_>, team: &TeamRef) -> Result<Found, Trouble> {
+pub(super) async fn find(context: &DeedContext<'_>, team: &TeamRef) -> Result<Found, Trouble> {
     let name = match team {
         TeamRef::Id(id) => return Ok(Found::One(TeamId(*id))),
         TeamRef::Name(name) => name,
@@ -40,16 +40,16 @@ pub(super) async fn find(bench: &Bench<'_>, team: &TeamRef) -> Result<Found, Tro
         name: Some(name.clone()),
         ..ListTeams::default()
     };
-    let teams = bench
+    let teams = context
         .client
-        .teams(bench.portal())
+        .teams(context.portal())
         .list(&options)
         .await
         .map_err(Trouble::on_read("portal"))?;
     let found = exactly(&teams, name);
     if let Found::One(id) = found {
         let named = teams.into_iter().filter(|team| team.id == id);
-        bench.saw(|seen| seen.teams.extend(named));
+        context.read_back(|read_back| read_back.teams.extend(named));
     }
     Ok(found)
 }
@@ -64,35 +64,35 @@ fn exactly(teams: &[Team], name: &str) -> Found {
 }
 
 /// The developer of the action.
-pub(super) fn developer(bench: &Bench<'_>) -> Result<DeveloperId, Trouble> {
-    match bench.claimed.target {
+pub(super) fn developer(context: &DeedContext<'_>) -> Result<DeveloperId, Trouble> {
+    match context.claimed.target {
         Target::Developer { id } => Ok(DeveloperId(id)),
         Target::Application { .. }
         | Target::Registration { .. }
         | Target::Invitee { .. }
-        | Target::Portal { .. } => Err(Trouble::WrongTarget(bench.claimed.target.kind())),
+        | Target::Portal { .. } => Err(Trouble::WrongTarget(context.claimed.target.kind())),
     }
 }
 
 /// Whether the developer is a member.
 pub(super) async fn is_member(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     team: TeamId,
     developer: DeveloperId,
 ) -> Result<bool, Trouble> {
-    let teams = status::teams(bench, developer).await?;
+    let teams = status::teams(context, developer).await?;
     Ok(teams.iter().any(|known| known.id == team))
 }
 
 /// Remembers that this deed ended the membership, so that a later one may make it again.
 pub(super) async fn left(
-    bench: &Bench<'_>,
+    context: &DeedContext<'_>,
     team: TeamId,
     developer: DeveloperId,
 ) -> Result<(), Trouble> {
-    let noted = bench
+    let noted = context
         .directory
-        .ended_by_deed(bench.portal(), team, developer);
+        .ended_by_deed(context.portal(), team, developer);
     Ok(noted.await?)
 }
 

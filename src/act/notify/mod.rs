@@ -6,11 +6,11 @@
 
 mod address;
 mod error;
-mod letter;
 mod message;
 mod post;
+mod signed_request;
 
 pub(super) use error::NoticeError;
-pub(super) use letter::{Key, Letter};
 pub(super) use message::{Before, Message, Person};
 pub(super) use post::Notifier;
+pub(super) use signed_request::{Key, SignedRequest};

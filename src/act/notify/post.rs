@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::act::notify::address::is_public;
-use crate::act::notify::{Key, Letter, NoticeError};
+use crate::act::notify::{Key, NoticeError, SignedRequest};
 use crate::clock::Clock;
 use crate::config::{HookSecret, NotifyConfig};
 
@@ -60,16 +60,16 @@ impl Notifier {
     }
 
     /// Sends one notice once; returns the status of a success.
-    pub(in crate::act) async fn post(&self, letter: &Letter) -> Result<u16, NoticeError> {
-        let host = letter.url.host_str().unwrap_or_default().to_owned();
-        let addresses = self.addresses(&letter.url, &host).await?;
-        self.send(letter, host, addresses).await
+    pub(in crate::act) async fn post(&self, signed: &SignedRequest) -> Result<u16, NoticeError> {
+        let host = signed.url.host_str().unwrap_or_default().to_owned();
+        let addresses = self.addresses(&signed.url, &host).await?;
+        self.send(signed, host, addresses).await
     }
 
     /// Sends it to these addresses, whatever its host leads to by now.
     async fn send(
         &self,
-        letter: &Letter,
+        signed: &SignedRequest,
         host: String,
         addresses: Vec<SocketAddr>,
     ) -> Result<u16, NoticeError> {
@@ -84,10 +84,10 @@ impl Notifier {
             .build()
             .map_err(|_| NoticeError::Connection(host.clone()))?;
         let mut request = client
-            .post(letter.url.clone())
+            .post(signed.url.clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(letter.body.clone());
-        for (name, value) in letter.headers(self.clock.now()) {
+            .body(signed.body.clone());
+        for (name, value) in signed.headers(self.clock.now()) {
             request = request.header(name, value);
         }
         let answer = request.send().await.map_err(|error| {
@@ -170,7 +170,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::Notifier;
-    use crate::act::notify::{Key, Letter};
+    use crate::act::notify::{Key, SignedRequest};
     use crate::clock::Clock;
     use crate::config::NotifyConfig;
 
@@ -180,7 +180,7 @@ mod tests {
         let port = checked.local_addr().unwrap().port();
         // Where the name leads when it is asked again.
         let inside = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let letter = Letter {
+        let signed = SignedRequest {
             id: Uuid::nil(),
             url: format!("http://localhost:{port}/").parse().unwrap(),
             key: Key::None,
@@ -202,7 +202,7 @@ mod tests {
             // Open until the answer has been read.
             connection
         };
-        let sent = notifier.send(&letter, "localhost".to_owned(), pinned);
+        let sent = notifier.send(&signed, "localhost".to_owned(), pinned);
         let (sent, _connection) = tokio::join!(sent, hear);
         assert_eq!(sent.unwrap(), 204);
     }

@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::Api;
+use crate::api::access_log::AboutPeople;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Paging, Parameters, journal_problem};
-use crate::api::reads::AboutPeople;
 use crate::directory::{Application, ApplicationFilter, Owner, Subject};
 use crate::http::Problem;
 
@@ -65,7 +65,7 @@ impl ApplicationBody {
             developer_id: owner.and_then(Owner::developer).map(Into::into),
             person: subject.into(),
             api_created_at: application.created_at,
-            seen: application.seen.into(),
+            seen: application.row_version.into(),
         }
     }
 }

@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::Api;
+use crate::api::access_log::AboutPeople;
 use crate::api::directory::applications::ApplicationBody;
 use crate::api::directory::teams::TeamBody;
 use crate::api::directory::{PersonBody, Scope, SeenBody, path_id, shown};
 use crate::api::document::{Conflicting, Missing, OfTheRecord, Refused, StatusName};
 use crate::api::page::{One, Page, Paging, Parameters, journal_problem, part, wrong_cursor};
-use crate::api::reads::AboutPeople;
 use crate::directory::{Developer, DeveloperFilter, DeveloperRecord, Subject};
 use crate::http::Problem;
 
@@ -58,7 +58,7 @@ impl DeveloperBody {
             person: subject.into(),
             status: developer.status.to_string(),
             api_created_at: developer.created_at,
-            seen: developer.seen.into(),
+            seen: developer.row_version.into(),
         }
     }
 }

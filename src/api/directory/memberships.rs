@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::Api;
+use crate::api::access_log::AboutPeople;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Paging, Parameters, journal_problem, part};
-use crate::api::reads::AboutPeople;
 use crate::directory::{Membership, MembershipFilter};
 use crate::http::Problem;
 
@@ -68,7 +68,7 @@ pub(in crate::api) async fn list_memberships(
         team_id: row.team_id.into(),
         developer_id: row.developer_id.into(),
         person: people.get(&key(&row)).cloned().into(),
-        seen: row.seen.into(),
+        seen: row.row_version.into(),
     };
     Ok(AboutPeople(pager.page(
         rows,

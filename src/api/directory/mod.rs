@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::api::document::StatusName;
 use crate::api::page::{Parameters, bad_request, part};
-use crate::directory::{Gone, ListPage, Seen, Subject};
+use crate::directory::{Gone, ListPage, RowVersion, Subject};
 use crate::http::Problem;
 
 /// The parameters of every list of the directory, for its document.
@@ -39,8 +39,8 @@ struct SeenBody {
     gone_at: Option<DateTime<Utc>>,
 }
 
-impl From<Seen> for SeenBody {
-    fn from(seen: Seen) -> Self {
+impl From<RowVersion> for SeenBody {
+    fn from(seen: RowVersion) -> Self {
         Self {
             revision: seen.revision,
             first_seen_at: seen.first_at,

@@ -41,7 +41,7 @@ impl From<Portal> for PortalBody {
             auto_approve_developers: portal.auto_approve_developers,
             auto_approve_applications: portal.auto_approve_applications,
             api_created_at: portal.created_at,
-            seen: portal.seen.into(),
+            seen: portal.row_version.into(),
         }
     }
 }

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::Api;
+use crate::api::access_log::AboutPeople;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused, StatusName};
 use crate::api::page::{Page, Paging, Parameters, journal_problem};
-use crate::api::reads::AboutPeople;
 use crate::directory::{Owner, Registration, RegistrationFilter, Subject};
 use crate::http::Problem;
 
@@ -93,7 +93,7 @@ impl Askers {
                 version: row.api.version,
             },
             api_created_at: row.created_at,
-            seen: row.seen.into(),
+            seen: row.row_version.into(),
         }
     }
 }

@@ -41,7 +41,7 @@ impl From<Team> for TeamBody {
             name: team.name,
             can_own_applications: team.can_own_applications,
             api_created_at: team.created_at,
-            seen: team.seen.into(),
+            seen: team.row_version.into(),
         }
     }
 }

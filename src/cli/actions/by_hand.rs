@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::act::{Action, Intervened, Person, Queue, Verb};
 use crate::api::{self, render};
-use crate::cli::actions::{FilterArgs, matching, print, told};
+use crate::cli::actions::{FilterArgs, describe, matching, print};
 use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, Reader};
@@ -88,7 +88,7 @@ pub(super) async fn pause(
     };
     let (paused, is_new) = or_stopped(record.finish(work).await?)?;
     let already = if is_new { "" } else { "already " };
-    let text = format!("{already}{}", told(&paused));
+    let text = format!("{already}{}", describe(&paused));
     Output::new(args.common.json).data(&text, &render::pause(Some(&paused)))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -108,7 +108,7 @@ pub(super) async fn resume(
     };
     let ended = or_stopped(record.finish(work).await?)?;
     let text = match ended {
-        Some(paused) => format!("actions go on; they were {}", told(&paused)),
+        Some(paused) => format!("actions go on; they were {}", describe(&paused)),
         None => "actions were not paused".to_owned(),
     };
     Output::new(args.common.json).data(&text, &render::pause(None))?;

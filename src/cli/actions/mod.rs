@@ -122,7 +122,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     };
     let (paused, found) = or_stopped(record.finish(read).await?)?;
     if let Some(paused) = paused {
-        Output::progress(&format!("all actions are {}", told(&paused)));
+        Output::progress(&format!("all actions are {}", describe(&paused)));
     }
     print(&found, now, Output::new(args.common.json))?;
     Ok(ExitCode::SUCCESS)
@@ -217,7 +217,7 @@ fn age(span: TimeDelta) -> String {
     }
 }
 
-fn told(paused: &Paused) -> String {
+fn describe(paused: &Paused) -> String {
     let since = paused.since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let reason = paused.reason.as_ref();
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));

@@ -75,8 +75,8 @@ impl Stage {
         let history = (!is_empty && !folder.is_reused()).then(|| History::new(Clock::system()));
         let history = history.as_ref();
         let furnished =
-            Furniture::arrange(&folder, postgres.url(), history, environment, usher).await;
-        let Furniture {
+            DemoServices::arrange(&folder, postgres.url(), history, environment, usher).await;
+        let DemoServices {
             emulator,
             broker,
             portal,
@@ -155,7 +155,7 @@ impl Stage {
     ) -> Result<Summary, CliError> {
         let story = Arc::new(Mutex::new(self.story));
         let stopping = self.people.stopping();
-        let crowd = Crowd {
+        let crowd = Arrivals {
             emulator_url: self.emulator.url(),
             portal: self.portal,
             story: Arc::clone(&story),
@@ -165,8 +165,8 @@ impl Stage {
         self.people.spawn("crowd", crowd.come(stopping.clone()));
         let teller = Arc::clone(&story);
         self.people.spawn("story", async move {
-            while !pause(Story::LOOK_EVERY, &stopping).await {
-                teller.lock().await.look(output).await;
+            while !pause(Story::CHECK_EVERY, &stopping).await {
+                teller.lock().await.poll(output).await;
             }
         });
         end.await;
@@ -174,7 +174,7 @@ impl Stage {
         self.people.stop();
         let summary = {
             let mut story = story.lock().await;
-            story.look(output).await;
+            story.poll(output).await;
             story.summary().await
         };
         self.end_usher.cancel();
@@ -203,7 +203,7 @@ async fn stop(postgres: EmbeddedPostgres) {
 }
 
 /// What stands on the stage beside the database, before anything runs.
-struct Furniture {
+struct DemoServices {
     emulator: Emulator,
     broker: InProcessBroker,
     portal: Uuid,
@@ -213,7 +213,7 @@ struct Furniture {
     app: App,
 }
 
-impl Furniture {
+impl DemoServices {
     async fn arrange(
         folder: &Folder,
         database_url: &str,
@@ -296,7 +296,7 @@ impl Furniture {
 }
 
 /// Who comes to the portal, one after the other.
-struct Crowd {
+struct Arrivals {
     emulator_url: String,
     portal: Uuid,
     story: Arc<Mutex<Story>>,
@@ -304,7 +304,7 @@ struct Crowd {
     people: Lifecycle,
 }
 
-impl Crowd {
+impl Arrivals {
     async fn come(self, stopping: CancellationToken) {
         let http = Client::builder()
             .timeout(std::time::Duration::from_secs(10))

@@ -80,7 +80,7 @@ pub(super) struct Story {
 
 impl Story {
     /// How often usher's actions are looked at.
-    pub(super) const LOOK_EVERY: Duration = Duration::from_millis(150);
+    pub(super) const CHECK_EVERY: Duration = Duration::from_millis(150);
     /// A natural pace, quick enough to watch.
     pub(super) const NEXT_PERSON_AFTER: Duration = Duration::from_millis(2_500);
     /// What somebody needs to find a mail, or the next button.
@@ -122,12 +122,12 @@ impl Story {
         story
             .lock()
             .await
-            .tell(&person.email, Step::LoggedIn, None, None, output);
+            .report(&person.email, Step::LoggedIn, None, None, output);
         person.ask_for_api().await?;
         story
             .lock()
             .await
-            .tell(&person.email, Step::AskedForApi, None, None, output);
+            .report(&person.email, Step::AskedForApi, None, None, output);
         Ok(())
     }
 }
@@ -136,12 +136,12 @@ impl Story {
     fn signed_up(&mut self, email: &str, output: Output) {
         let now = self.parts.clock.now();
         self.signed_up.push((email.to_owned(), now));
-        self.tell(email, Step::SignedUp, None, None, output);
+        self.report(email, Step::SignedUp, None, None, output);
     }
 
     /// Shows one step; `rule` is the one that brought it about, `took` the time since the person
     /// signed up.
-    fn tell(
+    fn report(
         &mut self,
         who: &str,
         step: Step,
@@ -171,13 +171,13 @@ impl Story {
     }
 
     /// Looks at usher's actions and shows those that came to an end since the last look.
-    pub(super) async fn look(&mut self, output: Output) {
-        if let Err(failure) = self.try_look(output).await {
+    pub(super) async fn poll(&mut self, output: Output) {
+        if let Err(failure) = self.try_poll(output).await {
             warn!(error = failure.chain(), "could not look at the actions");
         }
     }
 
-    async fn try_look(&mut self, output: Output) -> Result<(), JournalError> {
+    async fn try_poll(&mut self, output: Output) -> Result<(), JournalError> {
         let filter = ActionFilter {
             portal_id: Some(self.parts.portal),
             ..ActionFilter::default()
@@ -213,7 +213,7 @@ impl Story {
             Step::RegistrationApproved => self.registrations += 1,
             _ => {}
         }
-        self.tell(who, step, Some(&action.rule), took, output);
+        self.report(who, step, Some(&action.rule), took, output);
     }
 
     /// Says once of everybody for whom nothing was decided in good time that they wait.
@@ -226,7 +226,7 @@ impl Story {
             .map(|(who, _)| who.clone())
             .collect();
         for who in waiting {
-            self.tell(&who, Step::Waits, None, None, output);
+            self.report(&who, Step::Waits, None, None, output);
             self.settled.insert(who);
         }
     }

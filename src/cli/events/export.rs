@@ -13,7 +13,7 @@ use crate::api::format::Format;
 use crate::api::lines::Lines;
 use crate::cli::events::event_id;
 use crate::cli::events::filter::{FilterArgs, unread};
-use crate::cli::meter::Meter;
+use crate::cli::meter::ProgressMeter;
 use crate::cli::record::{Record, Shown, or_stopped};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::Clock;
@@ -45,7 +45,7 @@ pub(super) async fn run(args: ExportArgs, environment: &Environment) -> Result<E
     }
     let filter = args.filter.read(Clock::system().now())?;
     let mut record = Record::open(&args.common, environment).await?;
-    let shown = record.look("events.export", filter.told());
+    let shown = record.note_read("events.export", filter.as_words());
     let mut sink = Sink::open(args.out.as_deref())?;
     let mut last = args.after;
     let journal = record.journal().clone();
@@ -84,7 +84,7 @@ async fn export(
 ) -> Result<u64, CliError> {
     let export = Export::begin(journal, filter.clone(), *last).await;
     let mut lines = Lines::of(export.map_err(unread)?, format);
-    let mut told = Meter::new("exported");
+    let mut told = ProgressMeter::new("exported");
     let mut events: u64 = 0;
     if sink.write(&format.head())? == Reader::Gone {
         shown.cut();
@@ -98,7 +98,7 @@ async fn export(
         }
         *last = piece.last.or(*last);
         events += u64::try_from(piece.events).unwrap_or(u64::MAX);
-        told.tell(events, lines.export().progress());
+        told.report(events, lines.export().progress());
     }
     if sink.write(format.end())? == Reader::Gone {
         shown.cut();

@@ -102,7 +102,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     }
     let filter = args.filter.read(Clock::system().now())?;
     let mut record = Record::open(&args.common, environment).await?;
-    let shown = record.look("events", filter.told());
+    let shown = record.note_read("events", filter.as_words());
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     let mut after: Option<Position> = None;
@@ -136,7 +136,7 @@ async fn tail(args: TailArgs, environment: &Environment) -> Result<ExitCode, Cli
         return Err(CliError::Usage(error));
     }
     let mut record = Record::open(&args.common, environment).await?;
-    let shown = record.look("events.tail", filter.told());
+    let shown = record.note_read("events.tail", filter.as_words());
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     let follow = follow::follow(journal, filter, args.limit, output, shown);
@@ -147,7 +147,7 @@ async fn tail(args: TailArgs, environment: &Environment) -> Result<ExitCode, Cli
 
 async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let mut record = Record::open(&args.common, environment).await?;
-    let shown = record.look("events", [("id", args.id.to_string())]);
+    let shown = record.note_read("events", [("id", args.id.to_string())]);
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     let found = async {

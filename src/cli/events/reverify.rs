@@ -73,7 +73,7 @@ pub(super) async fn run(
         check(reverify.context("could not read the signing keys")?).await
     };
     let (done, keys) = or_stopped(record.finish(work).await?)?;
-    tell(&done, keys, args.dry_run, Output::new(args.common.json))?;
+    report(&done, keys, args.dry_run, Output::new(args.common.json))?;
     if done.held > 0 {
         return Err(CliError::Failed(anyhow!(
             "{} left as they are, somebody else is reading them: run it again",
@@ -101,7 +101,7 @@ async fn check(mut reverify: Reverify) -> Result<(Reverified, usize), CliError> 
     Ok((reverify.so_far().clone(), reverify.keys()))
 }
 
-fn tell(done: &Reverified, keys: usize, dry_run: bool, output: Output) -> Result<(), CliError> {
+fn report(done: &Reverified, keys: usize, dry_run: bool, output: Output) -> Result<(), CliError> {
     for (change, count) in &done.changes {
         let (from, to) = (change.from, change.to);
         let written = if dry_run { "would change" } else { "changed" };

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::app::build_client;
 use crate::cli::init::files::{Folder, Settings};
-use crate::cli::reach::{Reach, list_portals};
+use crate::cli::konnect_args::{KonnectArgs, list_portals};
 use crate::cli::{CliError, Output};
 use crate::clock::Ids;
 use crate::config::{self, Environment};
@@ -30,7 +30,7 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
     #[command(flatten)]
-    reach: Reach,
+    reach: KonnectArgs,
     /// Replace usher.toml and rules.yaml; secrets that are there stay
     #[arg(long)]
     force: bool,

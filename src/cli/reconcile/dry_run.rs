@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::act::Target;
 use crate::app::build_client;
-use crate::cli::reach::{list_portals, refused};
+use crate::cli::konnect_args::{list_portals, refused};
 use crate::cli::reconcile::Beginning;
 use crate::cli::table::plain_lines;
 use crate::cli::{CliError, DIFFERENCES, Output, counted};
@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::directory::{Scope, Snapshot};
 use crate::lifecycle::Lifecycle;
 use crate::observe;
-use crate::react::{Fate, Rehearsed, Verdict, Wish, rehearse};
+use crate::react::{DryRunResult, ExpectedOutcome, RuleDecision, WantedDeed, dry_run};
 use crate::rules::{Facts, Mode, RuleSet};
 
 /// What only a database knows.
@@ -45,7 +45,7 @@ pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode,
     let now = Clock::system().now();
     let mut total = Count::default();
     for snapshot in &snapshots {
-        let told = rehearse(&rules, snapshot, now);
+        let told = dry_run(&rules, snapshot, now);
         total.portals += 1;
         for rehearsed in &told {
             total.add(rehearsed);
@@ -136,15 +136,18 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, rehearsed: &Rehearsed) {
+    fn add(&mut self, rehearsed: &DryRunResult) {
         self.waiting += 1;
         self.deeds += rehearsed.deeds(Mode::Live).count();
         self.in_shadow += rehearsed.deeds(Mode::Shadow).count();
         let is_parked = |mode: Mode| {
-            let mut verdicts = rehearsed.verdicts.iter();
-            verdicts.any(|verdict| {
-                let mut wishes = verdict.wishes.iter().flatten();
-                verdict.mode == mode && wishes.any(|wish| matches!(wish.fate, Fate::Parked(_)))
+            let mut decisions = rehearsed.decisions.iter();
+            decisions.any(|decision| {
+                let mut wanted = decision.wanted.iter().flatten();
+                decision.mode == mode
+                    && wanted.any(|wanted_deed| {
+                        matches!(wanted_deed.expected_outcome, ExpectedOutcome::Parked(_))
+                    })
             })
         };
         if is_parked(Mode::Live) {
@@ -197,7 +200,7 @@ impl Count {
 }
 
 /// One portal for people: who would be answered, and why the others would not.
-fn as_text(snapshot: &Snapshot, told: &[Rehearsed], verbose: bool) -> String {
+fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool) -> String {
     let name = snapshot.portal.as_ref().map_or("", |portal| &portal.name);
     let mut lines = vec![format!("portal {}  {name}", snapshot.portal_id)];
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -205,20 +208,20 @@ fn as_text(snapshot: &Snapshot, told: &[Rehearsed], verbose: bool) -> String {
         if rehearsed.is_wanted() || verbose {
             lines.push(format!("  {}", who(rehearsed)));
         }
-        for verdict in &rehearsed.verdicts {
-            match &verdict.wishes {
-                Ok(wishes) => lines.push(format!("    {}", wanted(verdict, wishes))),
+        for decision in &rehearsed.decisions {
+            match &decision.wanted {
+                Ok(wanted) => lines.push(format!("    {}", deeds_line(decision, wanted))),
                 Err(reason) if verbose => {
-                    lines.push(format!("    {}: no: {reason}", verdict.rule));
+                    lines.push(format!("    {}: no: {reason}", decision.rule));
                 }
                 Err(_) if rehearsed.is_wanted() => {}
                 Err(reason) => {
-                    let reason = (verdict.rule.as_str(), reason.as_str());
+                    let reason = (decision.rule.as_str(), reason.as_str());
                     *reasons.entry(reason).or_default() += 1;
                 }
             }
         }
-        if rehearsed.verdicts.is_empty() {
+        if rehearsed.decisions.is_empty() {
             let kind = rehearsed.facts.signal.kind.as_str();
             *reasons.entry((kind, "no rule listens")).or_default() += 1;
         }
@@ -233,7 +236,7 @@ fn as_text(snapshot: &Snapshot, told: &[Rehearsed], verbose: bool) -> String {
 }
 
 /// Who or what waits, in one line.
-fn who(rehearsed: &Rehearsed) -> String {
+fn who(rehearsed: &DryRunResult) -> String {
     let facts = &rehearsed.facts;
     let email = email(facts).unwrap_or("somebody");
     let text = match (&facts.registration, &facts.application) {
@@ -249,32 +252,34 @@ fn who(rehearsed: &Rehearsed) -> String {
 }
 
 /// What one rule wants, in one line.
-fn wanted(verdict: &Verdict, wishes: &[Wish]) -> String {
-    let deed = |wish: &Wish| {
-        let note = match (&wish.owned_by, &wish.fate) {
+fn deeds_line(decision: &RuleDecision, wanted: &[WantedDeed]) -> String {
+    let deed = |wanted_deed: &WantedDeed| {
+        let note = match (&wanted_deed.owned_by, &wanted_deed.expected_outcome) {
             (Some(rule), _) => format!(" (done by {rule})"),
-            (None, Fate::Done) => String::new(),
-            (None, Fate::Holds) => " (is so already)".to_owned(),
-            (None, Fate::Parked(reason)) if wish.deed.name() == "park" => {
+            (None, ExpectedOutcome::Done) => String::new(),
+            (None, ExpectedOutcome::Holds) => " (is so already)".to_owned(),
+            (None, ExpectedOutcome::Parked(reason)) if wanted_deed.deed.name() == "park" => {
                 format!(" (left to a human: {reason})")
             }
-            (None, Fate::Parked(reason)) => format!(" (would be left to a human: {reason})"),
-            (None, Fate::Waits) => " (would wait for the one before)".to_owned(),
-            (None, Fate::Refused(reason)) => format!(" (would not be done: {reason})"),
-            (None, Fate::NotReached) => " (would not be reached)".to_owned(),
+            (None, ExpectedOutcome::Parked(reason)) => {
+                format!(" (would be left to a human: {reason})")
+            }
+            (None, ExpectedOutcome::Waits) => " (would wait for the one before)".to_owned(),
+            (None, ExpectedOutcome::Refused(reason)) => format!(" (would not be done: {reason})"),
+            (None, ExpectedOutcome::NotReached) => " (would not be reached)".to_owned(),
         };
-        let name = match wish.deed.name() {
+        let name = match wanted_deed.deed.name() {
             "park" => "park".to_owned(),
-            _ => wish.deed.to_string(),
+            _ => wanted_deed.deed.to_string(),
         };
         name + &note
     };
-    let deeds: Vec<String> = wishes.iter().map(deed).collect();
-    let would = match verdict.mode {
+    let deeds: Vec<String> = wanted.iter().map(deed).collect();
+    let would = match decision.mode {
         Mode::Live => "would",
         Mode::Shadow | Mode::Off => "would, but the rule is in shadow:",
     };
-    format!("{}: {would} {}", verdict.rule, deeds.join(", "))
+    format!("{}: {would} {}", decision.rule, deeds.join(", "))
 }
 
 fn email(facts: &Facts) -> Option<&str> {
@@ -287,21 +292,21 @@ fn email(facts: &Facts) -> Option<&str> {
 }
 
 /// One who waits, for programs.
-fn as_json(portal: PortalId, rehearsed: &Rehearsed) -> Value {
+fn as_json(portal: PortalId, rehearsed: &DryRunResult) -> Value {
     let facts = &rehearsed.facts;
-    let verdicts: Vec<Value> = rehearsed
-        .verdicts
+    let decisions: Vec<Value> = rehearsed
+        .decisions
         .iter()
-        .map(|verdict| match &verdict.wishes {
-            Ok(wishes) => json!({
-                "rule": verdict.rule,
-                "mode": verdict.mode.name(),
+        .map(|decision| match &decision.wanted {
+            Ok(wanted) => json!({
+                "rule": decision.rule,
+                "mode": decision.mode.name(),
                 "matched": true,
-                "deeds": wishes.iter().map(deed_json).collect::<Vec<_>>(),
+                "deeds": wanted.iter().map(deed_json).collect::<Vec<_>>(),
             }),
             Err(reason) => json!({
-                "rule": verdict.rule,
-                "mode": verdict.mode.name(),
+                "rule": decision.rule,
+                "mode": decision.mode.name(),
                 "matched": false,
                 "reason": reason,
             }),
@@ -316,23 +321,23 @@ fn as_json(portal: PortalId, rehearsed: &Rehearsed) -> Value {
         "application": facts.application.as_ref().map(|known| &known.name),
         "api": facts.registration.as_ref().map(|known| &known.api.name),
         "would_act": rehearsed.deeds(Mode::Live).next().is_some(),
-        "rules": verdicts,
+        "rules": decisions,
     })
 }
 
-fn deed_json(wish: &Wish) -> Value {
-    let (outcome, reason) = match &wish.fate {
-        Fate::Done => ("would_be_done", None),
-        Fate::Holds => ("holds_already", None),
-        Fate::Parked(reason) => ("left_to_a_human", Some(reason)),
-        Fate::Waits => ("would_wait", None),
-        Fate::Refused(reason) => ("would_be_refused", Some(reason)),
-        Fate::NotReached => ("would_not_be_reached", None),
+fn deed_json(wanted_deed: &WantedDeed) -> Value {
+    let (outcome, reason) = match &wanted_deed.expected_outcome {
+        ExpectedOutcome::Done => ("would_be_done", None),
+        ExpectedOutcome::Holds => ("holds_already", None),
+        ExpectedOutcome::Parked(reason) => ("left_to_a_human", Some(reason)),
+        ExpectedOutcome::Waits => ("would_wait", None),
+        ExpectedOutcome::Refused(reason) => ("would_be_refused", Some(reason)),
+        ExpectedOutcome::NotReached => ("would_not_be_reached", None),
     };
     json!({
-        "deed": wish.deed,
+        "deed": wanted_deed.deed,
         "outcome": outcome,
         "reason": reason,
-        "done_by": wish.owned_by,
+        "done_by": wanted_deed.owned_by,
     })
 }

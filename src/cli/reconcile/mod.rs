@@ -11,7 +11,7 @@ use clap::Args;
 use konnect::PortalId;
 use uuid::Uuid;
 
-use crate::cli::reach::Reach;
+use crate::cli::konnect_args::KonnectArgs;
 use crate::cli::rules::rules_of;
 use crate::cli::{CliError, Common, Output};
 use crate::config::{Config, ConfigError, Environment};
@@ -30,7 +30,7 @@ pub(super) struct ReconcileArgs {
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     #[command(flatten)]
-    reach: Reach,
+    reach: KonnectArgs,
     /// Also show everybody for whom nothing would be done, with the reasons
     #[arg(long, requires = "dry_run")]
     verbose: bool,

@@ -117,5 +117,5 @@ fn is_unheard(signal: &str, config: &Config) -> bool {
     let senders = &config.hooks.senders;
     signal
         .strip_prefix("custom.")
-        .is_some_and(|told| !senders.iter().any(|sender| sender.may_tell(told)))
+        .is_some_and(|told| !senders.iter().any(|sender| sender.may_send(told)))
 }

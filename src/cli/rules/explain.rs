@@ -81,7 +81,7 @@ pub(super) async fn run(
 async fn is_told(database: &Database, id: Uuid) -> anyhow::Result<bool> {
     let (clock, journal) = (Clock::system(), database.journal());
     let directory = Directory::new(journal.clone(), clock.clone(), Ids::new(clock));
-    Ok(directory.is_told(id).await?)
+    Ok(directory.is_custom_subject(id).await?)
 }
 
 async fn explain_all(
@@ -119,7 +119,11 @@ fn show(explained: &Explained, output: Output) -> Result<(), CliError> {
     } = explained;
     let known = &developer.developer;
     let email = developer.subject.email.as_deref();
-    let gone = if known.seen.is_gone() { ", gone" } else { "" };
+    let gone = if known.row_version.is_gone() {
+        ", gone"
+    } else {
+        ""
+    };
     let teams: Vec<&str> = developer
         .teams
         .iter()
@@ -144,7 +148,7 @@ fn show(explained: &Explained, output: Output) -> Result<(), CliError> {
         "portal_id": portal.id,
         "email": email,
         "status": known.status.as_str(),
-        "gone": known.seen.is_gone(),
+        "gone": known.row_version.is_gone(),
         "teams": teams,
     });
     output.data(&plain(&text), &data)?;

@@ -19,7 +19,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::Directory;
 use crate::event::{Signal, plain};
-use crate::react::{Outlook, RuleTried, Trial, TrialWindow, Tried};
+use crate::react::{Backtest, BacktestOutcome, BacktestWindow, RuleBacktest, SignalBacktest};
 use crate::rules::{Mode, RuleSet};
 
 /// Two files decide differently.
@@ -51,7 +51,7 @@ pub(super) struct TestArgs {
 pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let clock = Clock::system();
     let now = clock.now();
-    let window = TrialWindow::new(args.from.resolve(now), args.to.resolve(now), now)
+    let window = BacktestWindow::new(args.from.resolve(now), args.to.resolve(now), now)
         .map_err(|error| CliError::Usage(format!("--from, --to: {error}")))?;
     let config = args.common.load(environment)?;
     let mut files = vec![file_of(args.rules.clone(), &config)?];
@@ -64,7 +64,7 @@ pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<Exi
     let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
     let queue = Queue::new(journal.clone(), clock, ids);
     let principal = config.konnect.principal_id;
-    let trial = Trial::new(journal, (&directory, &queue), principal, window);
+    let trial = Backtest::new(journal, (&directory, &queue), principal, window);
     let mut report = Report::new(&files, &sets, args.common.output());
     let events = Box::pin(trial.run(&sets, |tried| report.take(&tried))).await;
     database.stop().await;
@@ -123,15 +123,15 @@ impl Report {
         }
     }
 
-    fn take(&mut self, tried: &Tried) {
+    fn take(&mut self, tried: &SignalBacktest) {
         self.signals += 1;
         for (tallies, rules) in self.tallies.iter_mut().zip(&tried.by) {
             for rule in rules {
                 let tally = tallies.entry(rule.rule.clone()).or_default();
-                match &rule.outlook {
-                    Outlook::Act(_) => tally.act += 1,
-                    Outlook::Unchanged(_) => tally.unchanged += 1,
-                    Outlook::Skip(reason) => {
+                match &rule.outcome {
+                    BacktestOutcome::Act(_) => tally.act += 1,
+                    BacktestOutcome::Unchanged(_) => tally.unchanged += 1,
+                    BacktestOutcome::Skip(reason) => {
                         tally.skip += 1;
                         *tally.reasons.entry(reason.clone()).or_default() += 1;
                     }
@@ -145,9 +145,9 @@ impl Report {
         }
     }
 
-    fn acts(&mut self, signal: &Signal, rules: &[RuleTried]) {
+    fn acts(&mut self, signal: &Signal, rules: &[RuleBacktest]) {
         for rule in rules {
-            let Outlook::Act(deeds) = &rule.outlook else {
+            let BacktestOutcome::Act(deeds) = &rule.outcome else {
                 continue;
             };
             let mode = rule.mode.name();
@@ -165,7 +165,7 @@ impl Report {
         }
     }
 
-    fn differ(&mut self, signal: &Signal, first: &[RuleTried], second: &[RuleTried]) {
+    fn differ(&mut self, signal: &Signal, first: &[RuleBacktest], second: &[RuleBacktest]) {
         let (first, second) = (wanted(first), wanted(second));
         let without = |all: &[String], known: &[String]| -> Vec<String> {
             all.iter()
@@ -199,7 +199,7 @@ impl Report {
     ///
     /// # Errors
     /// Also when something before them could not be shown.
-    fn end(&mut self, window: TrialWindow, events: u64) -> Result<(), CliError> {
+    fn end(&mut self, window: BacktestWindow, events: u64) -> Result<(), CliError> {
         std::mem::replace(&mut self.shown, Ok(Reader::There))?;
         for (file, tallies) in self.files.iter().zip(&self.tallies) {
             for (rule, tally) in tallies {
@@ -263,10 +263,11 @@ impl Report {
 }
 
 /// Every deed that rules want, and whether it would be done or only written down.
-fn wanted(rules: &[RuleTried]) -> Vec<String> {
+fn wanted(rules: &[RuleBacktest]) -> Vec<String> {
     let mut wanted = Vec::new();
     for rule in rules {
-        let (Outlook::Act(deeds) | Outlook::Unchanged(deeds)) = &rule.outlook else {
+        let (BacktestOutcome::Act(deeds) | BacktestOutcome::Unchanged(deeds)) = &rule.outcome
+        else {
             continue;
         };
         for deed in deeds {

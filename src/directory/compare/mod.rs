@@ -7,26 +7,26 @@ use konnect::{Application, ApplicationId, DeveloperId, DeveloperStatus, Registra
 use serde_json::json;
 
 use crate::directory::absence;
-use crate::directory::difference::{Changes, Difference, Names, Standing};
-use crate::directory::known::Known;
+use crate::directory::difference::{ChangeClass, Changes, Difference, Names};
 use crate::directory::objects::Owner;
 use crate::directory::snapshot::{Scope, Snapshot};
+use crate::directory::stored_state::StoredState;
 
-/// Compares `snapshot`, taken by look number `look`, with what is known.
+/// Compares `snapshot`, taken by look number `sweep`, with what is known.
 ///
 /// Until everything was seen once (`first_complete`) only who is pending is news; the rest is
 /// written without a difference. What is as before is not written; but a look at single objects
 /// marks it as seen, so that a list that was read before and comes after has nothing to say of it.
 pub(super) fn compare<'a>(
     snapshot: &'a Snapshot,
-    known: &Known,
-    look: i64,
+    stored: &StoredState,
+    sweep: i64,
     first_complete: bool,
 ) -> Changes<'a> {
     let comparison = Comparison {
         snapshot,
-        known,
-        look,
+        stored,
+        sweep,
         first_complete,
         owners: owners(snapshot),
     };
@@ -37,7 +37,7 @@ pub(super) fn compare<'a>(
     comparison.applications(&mut changes);
     comparison.registrations(&mut changes);
     comparison.memberships(&mut changes);
-    absence::compare(snapshot, known, look, &mut changes);
+    absence::compare(snapshot, stored, sweep, &mut changes);
     changes
 }
 
@@ -46,8 +46,8 @@ type Times = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 struct Comparison<'a, 'k> {
     snapshot: &'a Snapshot,
-    known: &'k Known,
-    look: i64,
+    stored: &'k StoredState,
+    sweep: i64,
     first_complete: bool,
     /// Whose the applications of the snapshot are.
     owners: BTreeMap<ApplicationId, Option<Owner>>,
@@ -58,19 +58,23 @@ impl<'a> Comparison<'a, '_> {
         let Some(portal) = &self.snapshot.portal else {
             return;
         };
-        let known = self.known.portal.as_ref();
+        let stored = self.stored.portal.as_ref();
         let mut fields = Vec::new();
-        if let Some(known) = known {
-            note(&mut fields, "name", known.name != stored(&portal.name));
+        if let Some(stored) = stored {
+            note(
+                &mut fields,
+                "name",
+                stored.name != stored_text(&portal.name),
+            );
             note(
                 &mut fields,
                 "auto_approve_developers",
-                known.auto_approve_developers != portal.auto_approve_developers.unwrap_or(false),
+                stored.auto_approve_developers != portal.auto_approve_developers.unwrap_or(false),
             );
             note(
                 &mut fields,
                 "auto_approve_applications",
-                known.auto_approve_applications
+                stored.auto_approve_applications
                     != portal.auto_approve_applications.unwrap_or(false),
             );
         }
@@ -81,22 +85,22 @@ impl<'a> Comparison<'a, '_> {
         };
         let difference =
             || Difference::about("portal", portal.id, [("portal_id", json!(portal.id))]);
-        let standing = Standing::of(known.map(|known| &known.seen), self.look);
-        let times = known.map(|known| (known.created_at, known.updated_at));
+        let class = ChangeClass::of(stored.map(|stored| &stored.row_version), self.sweep);
+        let times = stored.map(|stored| (stored.created_at, stored.updated_at));
         let is_marked = self.is_marked(times, (portal.created_at, portal.updated_at));
-        changes.portal = changes.judge(portal, standing, names, &fields, is_marked, difference);
+        changes.portal = changes.judge(portal, class, names, &fields, is_marked, difference);
     }
 
     fn teams(&self, changes: &mut Changes<'a>) {
         for team in by_id(&self.snapshot.teams, |team| team.id) {
-            let known = self.known.teams.get(&team.id);
+            let stored = self.stored.teams.get(&team.id);
             let mut fields = Vec::new();
-            if let Some(known) = known {
-                note(&mut fields, "name", known.name != stored(&team.name));
+            if let Some(stored) = stored {
+                note(&mut fields, "name", stored.name != stored_text(&team.name));
                 note(
                     &mut fields,
                     "can_own_applications",
-                    known.can_own_applications != team.can_own_applications.unwrap_or(false),
+                    stored.can_own_applications != team.can_own_applications.unwrap_or(false),
                 );
             }
             let names = Names {
@@ -105,28 +109,28 @@ impl<'a> Comparison<'a, '_> {
                 changed: "team.changed",
             };
             let difference = || Difference::about("team", team.id, [("team_id", json!(team.id))]);
-            let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            let times = known.map(|known| (known.created_at, known.updated_at));
+            let class = ChangeClass::of(stored.map(|stored| &stored.row_version), self.sweep);
+            let times = stored.map(|stored| (stored.created_at, stored.updated_at));
             let is_marked = self.is_marked(times, (team.created_at, team.updated_at));
-            let write = changes.judge(team, standing, names, &fields, is_marked, difference);
+            let write = changes.judge(team, class, names, &fields, is_marked, difference);
             changes.teams.extend(write);
         }
     }
 
     fn developers(&self, changes: &mut Changes<'a>) {
         for developer in by_id(&self.snapshot.developers, |developer| developer.id) {
-            let known = self.known.developers.get(&developer.id);
+            let stored = self.stored.developers.get(&developer.id);
             let mut fields = Vec::new();
-            if let Some(known) = known {
+            if let Some(stored) = stored {
                 note(
                     &mut fields,
                     "status",
-                    known.status.as_str() != stored(developer.status.as_str()),
+                    stored.status.as_str() != stored_text(developer.status.as_str()),
                 );
             }
-            if let Some(subject) = self.known.subjects.get(&developer.id) {
-                let differs = |known: &Option<String>, said: &str| {
-                    known.as_deref() != Some(stored(said).as_str())
+            if let Some(subject) = self.stored.subjects.get(&developer.id) {
+                let differs = |stored: &Option<String>, said: &str| {
+                    stored.as_deref() != Some(stored_text(said).as_str())
                 };
                 note(
                     &mut fields,
@@ -156,7 +160,7 @@ impl<'a> Comparison<'a, '_> {
                         ("developer_id", json!(developer.id)),
                         (
                             "from_status",
-                            json!(known.map(|known| known.status.as_str())),
+                            json!(stored.map(|stored| stored.status.as_str())),
                         ),
                         ("to_status", json!(developer.status)),
                         ("api_created_at", json!(developer.created_at)),
@@ -164,22 +168,26 @@ impl<'a> Comparison<'a, '_> {
                 )
                 .of(Some(developer.id))
             };
-            let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            let times = known.map(|known| (known.created_at, known.updated_at));
+            let class = ChangeClass::of(stored.map(|stored| &stored.row_version), self.sweep);
+            let times = stored.map(|stored| (stored.created_at, stored.updated_at));
             let is_marked = self.is_marked(times, (developer.created_at, developer.updated_at));
-            let write = changes.judge(developer, standing, names, &fields, is_marked, difference);
+            let write = changes.judge(developer, class, names, &fields, is_marked, difference);
             changes.developers.extend(write);
         }
     }
 
     fn applications(&self, changes: &mut Changes<'a>) {
         for application in by_id(&self.snapshot.applications, |application| application.id) {
-            let known = self.known.applications.get(&application.id);
+            let stored = self.stored.applications.get(&application.id);
             let owner = application.owner.as_ref().and_then(Owner::from_api);
             let mut fields = Vec::new();
-            if let Some(known) = known {
-                note(&mut fields, "name", known.name != stored(&application.name));
-                note(&mut fields, "owner", known.owner != owner);
+            if let Some(stored) = stored {
+                note(
+                    &mut fields,
+                    "name",
+                    stored.name != stored_text(&application.name),
+                );
+                note(&mut fields, "owner", stored.owner != owner);
             }
             let names = Names {
                 new: self.first_complete.then_some("application.created"),
@@ -199,36 +207,40 @@ impl<'a> Comparison<'a, '_> {
                 )
                 .of(owner.and_then(Owner::developer))
             };
-            let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            let times = known.map(|known| (known.created_at, known.updated_at));
+            let class = ChangeClass::of(stored.map(|stored| &stored.row_version), self.sweep);
+            let times = stored.map(|stored| (stored.created_at, stored.updated_at));
             let is_marked = self.is_marked(times, (application.created_at, application.updated_at));
-            let write = changes.judge(application, standing, names, &fields, is_marked, difference);
+            let write = changes.judge(application, class, names, &fields, is_marked, difference);
             changes.applications.extend(write);
         }
     }
 
     fn registrations(&self, changes: &mut Changes<'a>) {
         for registration in by_id(&self.snapshot.registrations, |registration| registration.id) {
-            let known = self.known.registrations.get(&registration.id);
+            let stored = self.stored.registrations.get(&registration.id);
             let mut fields = Vec::new();
-            if let Some(known) = known {
+            if let Some(stored) = stored {
                 let api = &registration.api;
                 note(
                     &mut fields,
                     "status",
-                    known.status.as_str() != stored(registration.status.as_str()),
+                    stored.status.as_str() != stored_text(registration.status.as_str()),
                 );
                 note(
                     &mut fields,
                     "application",
-                    known.application_id != registration.application.id,
+                    stored.application_id != registration.application.id,
                 );
-                note(&mut fields, "api", known.api.id != api.id);
-                note(&mut fields, "api.name", known.api.name != stored(&api.name));
+                note(&mut fields, "api", stored.api.id != api.id);
+                note(
+                    &mut fields,
+                    "api.name",
+                    stored.api.name != stored_text(&api.name),
+                );
                 note(
                     &mut fields,
                     "api.version",
-                    known.api.version != api.version.as_deref().map(stored),
+                    stored.api.version != api.version.as_deref().map(stored_text),
                 );
             }
             let news = self.first_complete || registration.status == RegistrationStatus::Pending;
@@ -242,7 +254,7 @@ impl<'a> Comparison<'a, '_> {
             };
             let difference = || {
                 let developer = self.owner_of(registration.application.id);
-                let from_status = known.map(|known| known.status.as_str());
+                let from_status = stored.map(|stored| stored.status.as_str());
                 Difference::about(
                     "registration",
                     registration.id,
@@ -258,20 +270,13 @@ impl<'a> Comparison<'a, '_> {
                 )
                 .of(developer)
             };
-            let standing = Standing::of(known.map(|known| &known.seen), self.look);
-            let times = known.map(|known| (known.created_at, known.updated_at));
-            let entity_type = registration.api.entity_type.as_deref().map(stored);
+            let class = ChangeClass::of(stored.map(|stored| &stored.row_version), self.sweep);
+            let times = stored.map(|stored| (stored.created_at, stored.updated_at));
+            let entity_type = registration.api.entity_type.as_deref().map(stored_text);
             let is_marked = self
                 .is_marked(times, (registration.created_at, registration.updated_at))
-                || known.is_some_and(|known| known.api.entity_type != entity_type);
-            let write = changes.judge(
-                registration,
-                standing,
-                names,
-                &fields,
-                is_marked,
-                difference,
-            );
+                || stored.is_some_and(|stored| stored.api.entity_type != entity_type);
+            let write = changes.judge(registration, class, names, &fields, is_marked, difference);
             changes.registrations.extend(write);
         }
     }
@@ -279,28 +284,28 @@ impl<'a> Comparison<'a, '_> {
     fn memberships(&self, changes: &mut Changes<'a>) {
         let read: BTreeSet<_> = self.snapshot.memberships.iter().copied().collect();
         for key in read {
-            let known = self.known.memberships.get(&key);
+            let stored = self.stored.memberships.get(&key);
             let names = Names {
                 new: self.first_complete.then_some("membership.changed"),
                 back: "membership.changed",
                 changed: "membership.changed",
             };
-            let standing = Standing::of(known.map(|known| &known.seen), self.look);
+            let class = ChangeClass::of(stored.map(|stored| &stored.row_version), self.sweep);
             let difference = || Difference::of_membership(key, "added");
             let is_marked = self.is_marked(None, (None, None));
-            let write = changes.judge(key, standing, names, &[], is_marked, difference);
+            let write = changes.judge(key, class, names, &[], is_marked, difference);
             changes.memberships.extend(write);
         }
     }
 
     /// Whether an object is written that is as before: one that was read by itself, or whose creation
     /// or last change the API now tells otherwise.
-    fn is_marked(&self, known: Option<Times>, read: Times) -> bool {
+    fn is_marked(&self, stored: Option<Times>, read: Times) -> bool {
         // As they are stored.
         let micros = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_micros());
         self.snapshot.scope == Scope::Direct
-            || known.is_some_and(|known| {
-                (micros(known.0), micros(known.1)) != (micros(read.0), micros(read.1))
+            || stored.is_some_and(|stored| {
+                (micros(stored.0), micros(stored.1)) != (micros(read.0), micros(read.1))
             })
     }
 
@@ -309,10 +314,10 @@ impl<'a> Comparison<'a, '_> {
         let owner = match self.owners.get(&application) {
             Some(owner) => *owner,
             None => self
-                .known
+                .stored
                 .applications
                 .get(&application)
-                .and_then(|known| known.owner),
+                .and_then(|stored| stored.owner),
         };
         owner.and_then(Owner::developer)
     }
@@ -338,7 +343,7 @@ fn by_id<T, K: Ord>(list: &[T], id: impl Fn(&T) -> K) -> impl Iterator<Item = &T
 }
 
 /// A text of the API as it is stored: Postgres refuses NUL.
-pub(super) fn stored(text: &str) -> String {
+pub(super) fn stored_text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 

@@ -8,7 +8,7 @@ use konnect::{
 use uuid::Uuid;
 
 use super::*;
-use crate::directory::objects::{self, Api, Membership, Seen};
+use crate::directory::objects::{self, Api, Membership, RowVersion};
 use crate::directory::snapshot::Scope;
 use crate::directory::subjects::Subject;
 
@@ -19,12 +19,12 @@ const REQUEST: RegistrationId = RegistrationId(Uuid::from_u128(4));
 const API: ApiId = ApiId(Uuid::from_u128(5));
 const TEAM: TeamId = TeamId(Uuid::from_u128(6));
 /// The look that is compared.
-const LOOK: i64 = 10;
+const SWEEP: i64 = 10;
 
-fn seen(look: i64, gone: bool) -> Seen {
+fn row_version(sweep: i64, gone: bool) -> RowVersion {
     let at = DateTime::UNIX_EPOCH;
-    Seen {
-        look,
+    RowVersion {
+        sweep,
         revision: 7,
         first_at: at,
         last_at: at,
@@ -44,23 +44,23 @@ fn ann(status: DeveloperStatus, email: &str) -> Developer {
     }
 }
 
-fn known_ann(status: DeveloperStatus, seen: Seen) -> Known {
+fn known_ann(status: DeveloperStatus, row_version: RowVersion) -> StoredState {
     let developer = objects::Developer {
         portal_id: PORTAL,
         id: ANN,
         status,
         created_at: None,
         updated_at: None,
-        seen,
+        row_version,
     };
     let subject = Subject {
         email: Some("ann@x.example".to_owned()),
         full_name: Some("Ann".to_owned()),
     };
-    Known {
+    StoredState {
         developers: [(ANN, developer)].into(),
         subjects: [(ANN, subject)].into(),
-        ..Known::default()
+        ..StoredState::default()
     }
 }
 
@@ -84,7 +84,7 @@ fn request(status: RegistrationStatus) -> Registration {
     }
 }
 
-fn known_request(status: RegistrationStatus, seen: Seen) -> Known {
+fn known_request(status: RegistrationStatus, row_version: RowVersion) -> StoredState {
     let api = Api {
         id: API,
         name: "Fixtures".to_owned(),
@@ -99,7 +99,7 @@ fn known_request(status: RegistrationStatus, seen: Seen) -> Known {
         api,
         created_at: None,
         updated_at: None,
-        seen,
+        row_version,
     };
     let application = objects::Application {
         portal_id: PORTAL,
@@ -108,12 +108,12 @@ fn known_request(status: RegistrationStatus, seen: Seen) -> Known {
         owner: Some(Owner::Developer(ANN)),
         created_at: None,
         updated_at: None,
-        seen,
+        row_version,
     };
-    Known {
+    StoredState {
         registrations: [(REQUEST, registration)].into(),
         applications: [(APP, application)].into(),
-        ..Known::default()
+        ..StoredState::default()
     }
 }
 
@@ -145,7 +145,7 @@ fn the_first_complete_look_finds_only_who_is_pending() {
     ];
     for (status, first_complete, expected) in table {
         let developer = ann(status.clone(), "ann@x.example");
-        let found = look_at(&Known::default(), developer, first_complete);
+        let found = compare_with(&StoredState::default(), developer, first_complete);
         assert_eq!(found, told(expected), "{status} {first_complete}");
     }
 }
@@ -154,8 +154,8 @@ fn the_first_complete_look_finds_only_who_is_pending() {
 fn tells_what_became_of_a_known_developer() {
     use DeveloperStatus::{Approved, Pending};
     let (same, other) = ("ann@x.example", "new@x.example");
-    let (before, later) = (seen(9, false), seen(11, false));
-    let table: [(DeveloperStatus, Seen, DeveloperStatus, &str, Expected); 7] = [
+    let (before, later) = (row_version(9, false), row_version(11, false));
+    let table: [(DeveloperStatus, RowVersion, DeveloperStatus, &str, Expected); 7] = [
         (Pending, before, Pending, same, (&[], None)),
         (
             Pending,
@@ -164,7 +164,13 @@ fn tells_what_became_of_a_known_developer() {
             same,
             (&[("developer.status_changed", 8)], Some(8)),
         ),
-        (Approved, seen(LOOK, false), Approved, same, (&[], None)),
+        (
+            Approved,
+            row_version(SWEEP, false),
+            Approved,
+            same,
+            (&[], None),
+        ),
         (
             Pending,
             before,
@@ -182,28 +188,28 @@ fn tells_what_became_of_a_known_developer() {
         (Approved, later, Pending, same, (&[], None)),
         (
             Approved,
-            seen(9, true),
+            row_version(9, true),
             Approved,
             same,
             (&[("developer.returned", 8)], Some(8)),
         ),
     ];
-    for (was, seen, is, email, expected) in table {
-        let case = format!("{was} in look {} is {is}", seen.look);
-        let found = look_at(&known_ann(was, seen), ann(is, email), true);
+    for (was, row_version, is, email, expected) in table {
+        let case = format!("{was} in look {} is {is}", row_version.sweep);
+        let found = compare_with(&known_ann(was, row_version), ann(is, email), true);
         assert_eq!(found, told(expected), "{case}");
     }
 }
 
 /// What a look that shows `developer` finds and writes.
-fn look_at(
-    known: &Known,
+fn compare_with(
+    stored: &StoredState,
     developer: Developer,
     first_complete: bool,
 ) -> (Vec<(&'static str, i64)>, Option<i64>) {
     let mut snapshot = Snapshot::empty(PORTAL, Scope::All);
     snapshot.developers.push(developer);
-    let changes = compare(&snapshot, known, LOOK, first_complete);
+    let changes = compare(&snapshot, stored, SWEEP, first_complete);
     (
         names(&changes),
         changes.developers.first().map(|write| write.revision),
@@ -217,11 +223,11 @@ fn told((names, revision): Expected) -> (Vec<(&'static str, i64)>, Option<i64>) 
 #[test]
 fn who_is_as_before_is_written_only_by_a_direct_read_or_with_another_time() {
     let at = |micros| DateTime::from_timestamp_micros(micros);
-    let known = {
-        let mut known = known_ann(DeveloperStatus::Pending, seen(9, false));
-        let developers = known.developers.values_mut();
-        developers.for_each(|known| known.updated_at = at(1_000_000));
-        known
+    let stored = {
+        let mut stored = known_ann(DeveloperStatus::Pending, row_version(9, false));
+        let developers = stored.developers.values_mut();
+        developers.for_each(|stored| stored.updated_at = at(1_000_000));
+        stored
     };
     // Finer than what is stored.
     let same = DateTime::from_timestamp(1, 900);
@@ -237,7 +243,7 @@ fn who_is_as_before_is_written_only_by_a_direct_read_or_with_another_time() {
             updated_at,
             ..developer
         });
-        let changes = compare(&snapshot, &known, LOOK, true);
+        let changes = compare(&snapshot, &stored, SWEEP, true);
         let written = changes.developers.first().map(|write| write.revision);
         assert_eq!(written, expected, "{scope:?} {updated_at:?}");
         assert_eq!(names(&changes), []);
@@ -246,23 +252,23 @@ fn who_is_as_before_is_written_only_by_a_direct_read_or_with_another_time() {
 
 #[test]
 fn a_forgotten_person_does_not_differ_by_name_or_address() {
-    let mut known = known_ann(DeveloperStatus::Pending, seen(9, false));
-    known.subjects.clear();
+    let mut stored = known_ann(DeveloperStatus::Pending, row_version(9, false));
+    stored.subjects.clear();
     let mut snapshot = Snapshot::empty(PORTAL, Scope::All);
     snapshot
         .developers
         .push(ann(DeveloperStatus::Pending, "new@x.example"));
-    assert_eq!(names(&compare(&snapshot, &known, LOOK, true)), []);
+    assert_eq!(names(&compare(&snapshot, &stored, SWEEP, true)), []);
 }
 
 #[test]
 fn names_changed_fields_and_statuses_but_no_person() {
-    let known = known_ann(DeveloperStatus::Pending, seen(9, false));
+    let stored = known_ann(DeveloperStatus::Pending, row_version(9, false));
     let mut snapshot = Snapshot::empty(PORTAL, Scope::All);
     snapshot
         .developers
         .push(ann(DeveloperStatus::Approved, "new@x.example"));
-    let changes = compare(&snapshot, &known, LOOK, true);
+    let changes = compare(&snapshot, &stored, SWEEP, true);
     let found = &changes.differences[0];
     assert_eq!(found.object, format!("developer:{ANN}"));
     assert_eq!(found.developer, Some(ANN));
@@ -279,12 +285,12 @@ fn names_changed_fields_and_statuses_but_no_person() {
 }
 
 /// What was known of a registration.
-type Before = Option<(RegistrationStatus, Seen)>;
+type Before = Option<(RegistrationStatus, RowVersion)>;
 
 #[test]
 fn tells_what_became_of_a_registration() {
     use RegistrationStatus::{Approved, Pending};
-    let (before, later) = (seen(9, false), seen(11, false));
+    let (before, later) = (row_version(9, false), row_version(11, false));
     let table: [(Before, RegistrationStatus, bool, &str); 6] = [
         (None, Pending, false, "registration.requested 1"),
         (None, Approved, false, ""),
@@ -300,10 +306,12 @@ fn tells_what_became_of_a_registration() {
     ];
     for (was, is, first_complete, expected) in table {
         let case = format!("{was:?} is {is} {first_complete}");
-        let known = was.map_or_else(Known::default, |(status, seen)| known_request(status, seen));
+        let stored = was.map_or_else(StoredState::default, |(status, row_version)| {
+            known_request(status, row_version)
+        });
         let mut snapshot = Snapshot::empty(PORTAL, Scope::Pending);
         snapshot.registrations.push(request(is));
-        let changes = compare(&snapshot, &known, LOOK, first_complete);
+        let changes = compare(&snapshot, &stored, SWEEP, first_complete);
         let found: Vec<String> = names(&changes)
             .iter()
             .map(|(name, revision)| format!("{name} {revision}"))
@@ -334,7 +342,7 @@ fn a_request_names_the_developer_whom_its_application_belongs_to() {
         created_at: None,
         updated_at: None,
     });
-    let changes = compare(&snapshot, &Known::default(), LOOK, true);
+    let changes = compare(&snapshot, &StoredState::default(), SWEEP, true);
     assert_eq!(
         names(&changes),
         [("application.created", 1), ("registration.requested", 1)]
@@ -359,29 +367,32 @@ fn memberships_come_and_go_and_come_back_under_growing_revisions() {
             .map(|found| (found.revision, word(found)))
             .collect()
     };
-    let known = |seen: Seen| Known {
+    let stored = |row_version: RowVersion| StoredState {
         memberships: [(
             (TEAM, ANN),
             Membership {
                 portal_id: PORTAL,
                 team_id: TEAM,
                 developer_id: ANN,
-                seen,
+                row_version,
             },
         )]
         .into(),
-        ..Known::default()
+        ..StoredState::default()
     };
-    let added = compare(&snapshot, &Known::default(), LOOK, true);
+    let added = compare(&snapshot, &StoredState::default(), SWEEP, true);
     assert_eq!(change(&added), [(1, "added".to_owned())]);
-    let back = compare(&snapshot, &known(seen(9, true)), LOOK, true);
+    let back = compare(&snapshot, &stored(row_version(9, true)), SWEEP, true);
     assert_eq!(change(&back), [(8, "added".to_owned())]);
     snapshot.memberships.clear();
     snapshot.absent.memberships.push((TEAM, ANN));
-    let gone = compare(&snapshot, &known(seen(9, false)), LOOK, true);
+    let gone = compare(&snapshot, &stored(row_version(9, false)), SWEEP, true);
     assert_eq!(change(&gone), [(8, "removed".to_owned())]);
-    for nothing in [seen(9, true), seen(11, false)] {
-        assert_eq!(change(&compare(&snapshot, &known(nothing), LOOK, true)), []);
+    for nothing in [row_version(9, true), row_version(11, false)] {
+        assert_eq!(
+            change(&compare(&snapshot, &stored(nothing), SWEEP, true)),
+            []
+        );
     }
 }
 
@@ -394,8 +405,8 @@ fn of_copies_in_a_list_the_last_one_read_wins() {
     snapshot
         .developers
         .push(ann(DeveloperStatus::Approved, "ann@x.example"));
-    let known = known_ann(DeveloperStatus::Pending, seen(9, false));
-    let changes = compare(&snapshot, &known, LOOK, true);
+    let stored = known_ann(DeveloperStatus::Pending, row_version(9, false));
+    let changes = compare(&snapshot, &stored, SWEEP, true);
     assert_eq!(names(&changes), [("developer.status_changed", 8)]);
     assert_eq!(changes.developers.len(), 1);
 }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::ingest::answer::Answer;
 use crate::ingest::spool::file::ReadError;
 use crate::ingest::spool::{KeepError, Spool};
-use crate::ingest::{Door, Request};
+use crate::ingest::{IngestState, Request};
 use crate::intake::IntakeError;
 use crate::journal::Journal;
 use crate::lifecycle::pause;
@@ -29,7 +29,7 @@ const STORE_WITHIN: Duration = Duration::from_secs(6);
 /// A request from the spool may take longer: nobody waits for it.
 const DRAIN_WITHIN: Duration = Duration::from_mins(1);
 /// Between looks at a record that is away, and at a disk that refuses.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// A record that needs longer to answer counts as away.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// Before requests that stayed are tried again.
@@ -38,7 +38,7 @@ const STAYING_AGAIN: Duration = Duration::from_secs(10);
 /// then hardly theirs.
 const UNHURRIED_AFTER: u32 = 8;
 
-impl Door {
+impl IngestState {
     /// Stores a delivery, or keeps it in the spool when the record does not answer.
     pub(in crate::ingest) async fn store_or_keep(&self, request: Request, body: Bytes) -> Answer {
         let Some(spool) = &self.spool else {
@@ -89,8 +89,8 @@ fn is_committed(answer: &Answer) -> bool {
 
 /// Finds out by itself when a disk that refused takes files again.
 pub async fn probe_until_stopped(spool: Spool, cancel: CancellationToken) {
-    while !pause(LOOK_EVERY, &cancel).await {
-        let Some(bytes) = spool.0.ledger().refused_bytes() else {
+    while !pause(CHECK_EVERY, &cancel).await {
+        let Some(bytes) = spool.0.index().refused_bytes() else {
             continue;
         };
         let inner = Arc::clone(&spool.0);
@@ -100,14 +100,14 @@ pub async fn probe_until_stopped(spool: Spool, cancel: CancellationToken) {
     }
 }
 
-/// Empties the spool of `door` into the record whenever there is something in it; start it once
+/// Empties the spool of `state` into the record whenever there is something in it; start it once
 /// the schema is up to date. Ends at once where there is no spool.
-pub async fn drain_until_stopped(door: Door, journal: Journal, cancel: CancellationToken) {
-    let Some(spool) = door.spool.clone() else {
+pub async fn drain_until_stopped(state: IngestState, journal: Journal, cancel: CancellationToken) {
+    let Some(spool) = state.spool.clone() else {
         return;
     };
     let mut drain = Drain {
-        door,
+        state,
         spool,
         journal,
         said: BTreeSet::new(),
@@ -115,18 +115,18 @@ pub async fn drain_until_stopped(door: Door, journal: Journal, cancel: Cancellat
     while !cancel.is_cancelled() {
         let round = if drain.record_answers().await {
             drain.spool.note_record_back();
-            drain.round(&cancel).await
+            drain.run_pass(&cancel).await
         } else {
-            Round::Away
+            DrainPass::Away
         };
         let again_after = match round {
-            Round::Empty => None,
-            Round::Away => {
-                pause(LOOK_EVERY, &cancel).await;
+            DrainPass::Empty => None,
+            DrainPass::Away => {
+                pause(CHECK_EVERY, &cancel).await;
                 continue;
             }
-            Round::SomeStay => {
-                pause(LOOK_EVERY, &cancel).await;
+            DrainPass::SomeStay => {
+                pause(CHECK_EVERY, &cancel).await;
                 Some(STAYING_AGAIN)
             }
         };
@@ -135,7 +135,7 @@ pub async fn drain_until_stopped(door: Door, journal: Journal, cancel: Cancellat
 }
 
 /// How one walk through the spool ended.
-enum Round {
+enum DrainPass {
     /// Nothing waits any more.
     Empty,
     /// The record is gone again, or usher stops.
@@ -145,7 +145,7 @@ enum Round {
 }
 
 /// What became of one file.
-enum Fate {
+enum FileOutcome {
     /// It is stored and gone, or set aside.
     Settled,
     /// The record does not answer.
@@ -155,7 +155,7 @@ enum Fate {
 }
 
 struct Drain {
-    door: Door,
+    state: IngestState,
     spool: Spool,
     journal: Journal,
     /// Requests of which it was told that they stay.
@@ -171,36 +171,36 @@ impl Drain {
     }
 
     /// Walks once from the oldest request to the youngest.
-    async fn round(&mut self, cancel: &CancellationToken) -> Round {
+    async fn run_pass(&mut self, cancel: &CancellationToken) -> DrainPass {
         let (mut at, mut settled) = (None, 0_u64);
         let (mut staying, mut in_a_row) = (0_u64, 0);
         let ended = loop {
             let Some(id) = self.spool.next_after(at) else {
-                break Round::Empty;
+                break DrainPass::Empty;
             };
             at = Some(id);
-            let fate = tokio::select! {
-                () = cancel.cancelled() => break Round::Away,
-                fate = self.settle(id) => fate,
+            let file_outcome = tokio::select! {
+                () = cancel.cancelled() => break DrainPass::Away,
+                file_outcome = self.settle(id) => file_outcome,
             };
-            match fate {
-                Fate::Settled => {
+            match file_outcome {
+                FileOutcome::Settled => {
                     self.said.remove(&id);
                     settled += 1;
                     in_a_row = 0;
                 }
-                Fate::Away => {
+                FileOutcome::Away => {
                     self.spool.note_record_away();
-                    break Round::Away;
+                    break DrainPass::Away;
                 }
-                Fate::Stays(reason) => {
+                FileOutcome::Stays(reason) => {
                     staying += 1;
                     in_a_row += 1;
                     if self.said.insert(id) {
                         error!(delivery.id = %id, error = reason, "a spooled delivery stays in the spool");
                     }
                     if in_a_row >= UNHURRIED_AFTER {
-                        pause(LOOK_EVERY, cancel).await;
+                        pause(CHECK_EVERY, cancel).await;
                     }
                 }
             }
@@ -209,18 +209,18 @@ impl Drain {
             info!(deliveries = settled, "settled deliveries from the spool");
         }
         match ended {
-            Round::Empty if staying > 0 => Round::SomeStay,
+            DrainPass::Empty if staying > 0 => DrainPass::SomeStay,
             ended => ended,
         }
     }
 
-    async fn settle(&self, id: Uuid) -> Fate {
+    async fn settle(&self, id: Uuid) -> FileOutcome {
         let (request, body) = match self.spool.read(id).await {
             Ok(read) => read,
-            Err(ReadError::Thread(died)) => return Fate::Stays(died.to_string()),
+            Err(ReadError::Thread(died)) => return FileOutcome::Stays(died.to_string()),
             // A disk or a process in trouble says nothing about the file.
             Err(ReadError::Io(failure)) if failure.kind() != ErrorKind::NotFound => {
-                return Fate::Stays(format!("could not read the file: {failure}"));
+                return FileOutcome::Stays(format!("could not read the file: {failure}"));
             }
             Err(damage) => {
                 error!(
@@ -228,32 +228,34 @@ impl Drain {
                     error = &damage as &dyn Error,
                     "a spooled delivery is damaged and is set aside"
                 );
-                return fate(self.spool.set_aside(id).await);
+                return file_outcome(self.spool.set_aside(id).await);
             }
         };
-        let reason = match timeout(DRAIN_WITHIN, self.door.store(request, body)).await {
-            Ok(Ok(answer)) if is_committed(&answer) => return fate(self.spool.remove(id).await),
-            Ok(Ok(_)) => return Fate::Stays("it was not taken".to_owned()),
-            Ok(Err(IntakeError::Check(died))) => return Fate::Stays(died.to_string()),
+        let reason = match timeout(DRAIN_WITHIN, self.state.store(request, body)).await {
+            Ok(Ok(answer)) if is_committed(&answer) => {
+                return file_outcome(self.spool.remove(id).await);
+            }
+            Ok(Ok(_)) => return FileOutcome::Stays("it was not taken".to_owned()),
+            Ok(Err(IntakeError::Check(died))) => return FileOutcome::Stays(died.to_string()),
             Ok(Err(IntakeError::Journal(cause))) if !cause.is_transient() => {
-                return Fate::Stays(cause.chain());
+                return FileOutcome::Stays(cause.chain());
             }
             Ok(Err(IntakeError::Journal(cause))) => cause.chain(),
             Err(_) => "the record did not take it in time".to_owned(),
         };
         // Where the record answers others, this one must not hold them up.
         if self.record_answers().await {
-            Fate::Stays(reason)
+            FileOutcome::Stays(reason)
         } else {
-            Fate::Away
+            FileOutcome::Away
         }
     }
 }
 
-fn fate(changed: Result<(), KeepError>) -> Fate {
+fn file_outcome(changed: Result<(), KeepError>) -> FileOutcome {
     match changed {
-        Ok(()) => Fate::Settled,
-        Err(failure) => Fate::Stays(match failure.source() {
+        Ok(()) => FileOutcome::Settled,
+        Err(failure) => FileOutcome::Stays(match failure.source() {
             Some(source) => format!("{failure}: {source}"),
             None => failure.to_string(),
         }),

@@ -5,7 +5,7 @@
 
 mod drain;
 mod file;
-mod ledger;
+mod index;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::http::health::Health;
 use crate::ingest::Request;
 use crate::ingest::spool::file::{Name, ReadError};
-use crate::ingest::spool::ledger::{Ledger, Trouble};
+use crate::ingest::spool::index::{SpoolIndex, Trouble};
 use crate::lifecycle::pause;
 
 pub use drain::{drain_until_stopped, probe_until_stopped};
@@ -78,7 +78,7 @@ struct Inner {
     folder: PathBuf,
     /// Locked as long as it is open.
     lock: File,
-    ledger: Mutex<Ledger>,
+    index: Mutex<SpoolIndex>,
     /// Set as soon as one delivery finds the record gone, so that the next need not wait for it.
     record_away: AtomicBool,
     /// Wakes the task that empties the spool.
@@ -108,19 +108,19 @@ impl Spool {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let mut ledger = Ledger::new(max_bytes, health);
-        take_stock(dir, &mut ledger).map_err(failed)?;
-        ledger.tell();
-        if ledger.files() > 0 {
+        let mut index = SpoolIndex::new(max_bytes, health);
+        take_stock(dir, &mut index).map_err(failed)?;
+        index.report();
+        if index.files() > 0 {
             info!(
-                requests = ledger.files(),
+                requests = index.files(),
                 "the spool holds requests of a former run"
             );
         }
         let spool = Self(Arc::new(Inner {
             folder: dir.to_owned(),
             lock,
-            ledger: Mutex::new(ledger),
+            index: Mutex::new(index),
             record_away: AtomicBool::new(true),
             work: Notify::new(),
         }));
@@ -175,7 +175,7 @@ impl Spool {
 
     /// The oldest request that waits, of those younger than `after`.
     fn next_after(&self, after: Option<Uuid>) -> Option<Uuid> {
-        self.0.ledger().next_after(after)
+        self.0.index().next_after(after)
     }
 
     async fn read(&self, id: Uuid) -> Result<(Request, Bytes), ReadError> {
@@ -199,24 +199,24 @@ impl Spool {
 }
 
 impl Inner {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> MutexGuard<'_, SpoolIndex> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, request: &Request, body: &[u8]) -> Result<(), KeepError> {
         let header = file::header(request, body.len());
         let bytes = (header.len() + body.len()) as u64;
-        if !self.ledger().reserve(bytes) {
+        if !self.index().reserve(bytes) {
             return Err(KeepError::Full);
         }
         let written = file::write(&self.folder, request.id, &header, body);
-        let mut ledger = self.ledger();
-        ledger.unreserve(bytes);
+        let mut index = self.index();
+        index.unreserve(bytes);
         match &written {
-            Ok(()) => ledger.add(request.id, bytes),
+            Ok(()) => index.add(request.id, bytes),
             Err(error) => {
                 let bytes = header.len() + body.len();
-                ledger.trouble(Trouble::Write(error.kind(), bytes));
+                index.trouble(Trouble::Write(error.kind(), bytes));
             }
         }
         written.map_err(KeepError::Write)
@@ -224,16 +224,16 @@ impl Inner {
 
     fn remove(&self, id: Uuid) -> io::Result<()> {
         file::remove(&self.folder, id)?;
-        self.ledger().remove(id);
+        self.index().remove(id);
         Ok(())
     }
 
     fn set_aside(&self, id: Uuid) -> io::Result<()> {
         match file::set_aside(&self.folder, id) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) => self.ledger().set_aside(id),
+            Ok(()) => self.index().set_aside(id),
             // Somebody took it away, and there is nothing left to keep.
-            Err(_) => self.ledger().remove(id),
+            Err(_) => self.index().remove(id),
         }
         Ok(())
     }
@@ -241,10 +241,10 @@ impl Inner {
     /// Finds out whether the disk takes a file of so many bytes, and says so.
     fn probe(&self, bytes: usize) {
         let probed = file::probe(&self.folder, bytes);
-        let mut ledger = self.ledger();
+        let mut index = self.index();
         match probed {
-            Ok(()) => ledger.writable(),
-            Err(error) => ledger.trouble(Trouble::Write(error.kind(), bytes)),
+            Ok(()) => index.writable(),
+            Err(error) => index.trouble(Trouble::Write(error.kind(), bytes)),
         }
     }
 }
@@ -262,14 +262,14 @@ fn make(dir: &Path) -> io::Result<()> {
 }
 
 /// Counts what is there and removes what was never finished.
-fn take_stock(dir: &Path, ledger: &mut Ledger) -> io::Result<()> {
+fn take_stock(dir: &Path, index: &mut SpoolIndex) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let bytes = entry.metadata()?.len();
         match Name::of(&entry.path()) {
-            Name::Waiting(id) => ledger.add(id, bytes),
+            Name::Waiting(id) => index.add(id, bytes),
             Name::Unfinished => file::remove_if_there(&entry.path()),
-            Name::Aside => ledger.add_aside(bytes),
+            Name::Aside => index.add_aside(bytes),
             Name::Foreign => {}
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use crate::event::EventId;
-use crate::journal::search::select::{Aim, Stretch};
+use crate::journal::search::select::{SearchTarget, Stretch};
 use crate::journal::search::{
     EventFilter, Order, PAGE_BUDGET, Position, SEARCH_TIMEOUT, limit_statements, read_key, walk,
 };
@@ -60,7 +60,7 @@ impl Export {
         if self.is_done {
             return Ok(None);
         }
-        let ask = walk::Ask {
+        let ask = walk::PageQuery {
             filter: &self.filter,
             order: Order::Oldest,
             stretch: Stretch {
@@ -111,7 +111,7 @@ impl Journal {
             to: filter.to,
             ..EventFilter::default()
         };
-        let aim = |order| Aim {
+        let aim = |order| SearchTarget {
             filter: &within,
             people: None,
             order,

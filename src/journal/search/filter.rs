@@ -169,7 +169,7 @@ impl EventFilter {
     }
 
     /// The words that are there, with values that [`set`](Self::set) reads as the same filter.
-    pub fn told(&self) -> Vec<(&'static str, String)> {
+    pub fn as_words(&self) -> Vec<(&'static str, String)> {
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let value = |word: &str| match word {
             "portal_id" => self.portal_id.clone(),
@@ -192,7 +192,7 @@ impl EventFilter {
 
     /// `command` with the flags that give this filter, to be pasted into a shell.
     pub fn command(&self, command: &str) -> String {
-        let flags = self.told().into_iter().map(|(word, value)| {
+        let flags = self.as_words().into_iter().map(|(word, value)| {
             let flag = Self::flag(word);
             // Else it would be read as a flag of its own.
             let gap = if value.starts_with('-') { "=" } else { " " };
@@ -289,7 +289,7 @@ mod tests {
             ("from", "2026-06-23T14:00:00.250+02:00"),
             ("q", ""),
         ]);
-        let told = filter.told();
+        let told = filter.as_words();
         let pairs: Vec<(&str, &str)> = told.iter().map(|(w, v)| (*w, v.as_str())).collect();
         assert_eq!(read(&pairs), filter);
         assert_eq!(
@@ -316,7 +316,7 @@ mod tests {
                 _ => "some text",
             };
             let filter = read(&[(word, value)]);
-            assert_eq!(filter.told(), [(word, value.to_owned())]);
+            assert_eq!(filter.as_words(), [(word, value.to_owned())]);
             assert_eq!(read(&[(word, "")]), EventFilter::default());
         }
     }

@@ -83,7 +83,7 @@ impl Follow {
     pub async fn next(&mut self) -> Result<Vec<StoredEvent>, JournalError> {
         loop {
             if self.owed.is_empty() {
-                self.look().await?;
+                self.poll().await?;
             }
             if self.owed.is_empty() {
                 return Ok(Vec::new());
@@ -94,7 +94,7 @@ impl Follow {
                 batches: Some(batches),
                 ..self.filter.clone()
             };
-            let ask = walk::Ask {
+            let ask = walk::PageQuery {
                 filter: &filter,
                 order: Order::Oldest,
                 stretch: Stretch {
@@ -115,7 +115,7 @@ impl Follow {
         }
     }
 
-    async fn look(&mut self) -> Result<(), JournalError> {
+    async fn poll(&mut self) -> Result<(), JournalError> {
         let recent = self.journal.recent_batches().await?;
         let new = recent.iter().filter(|batch| !self.seen.contains(batch));
         self.owed.extend(new.copied());

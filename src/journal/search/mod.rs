@@ -19,7 +19,7 @@ use sqlx::postgres::PgRow;
 
 use crate::event::EventId;
 use crate::journal::events::EventRow;
-use crate::journal::search::select::{Aim, Stretch};
+use crate::journal::search::select::{SearchTarget, Stretch};
 use crate::journal::{Connection, Journal, JournalError, StoredEvent, Transaction};
 
 pub use address::{Network, NoNetwork};
@@ -96,7 +96,7 @@ impl Journal {
         let mut tx = self.pool.begin().await?;
         limit_statements(&mut tx, SEARCH_TIMEOUT).await?;
         let people = people::people(&mut tx, filter).await?;
-        let aim = Aim {
+        let aim = SearchTarget {
             filter,
             people: people.as_deref(),
             order: Order::Newest,
@@ -129,7 +129,7 @@ impl Journal {
         limit: i64,
         budget: Duration,
     ) -> Result<Found, JournalError> {
-        let ask = walk::Ask {
+        let ask = walk::PageQuery {
             filter,
             order: Order::Newest,
             stretch: Stretch { after, until: None },
@@ -161,7 +161,7 @@ async fn limit_statements(tx: &mut Transaction<'_>, timeout: Duration) -> Result
 /// The first events of `stretch` that match: never fewer than one if one does.
 async fn read_page(
     connection: &mut Connection,
-    aim: Aim<'_>,
+    aim: SearchTarget<'_>,
     stretch: Stretch,
     limit: i64,
     bytes: i64,
@@ -187,7 +187,7 @@ async fn read_page(
 /// The key of the row with this number in `stretch`; none where there are fewer.
 async fn read_key(
     connection: &mut Connection,
-    aim: Aim<'_>,
+    aim: SearchTarget<'_>,
     stretch: Stretch,
     number: i64,
 ) -> Result<Option<Position>, JournalError> {

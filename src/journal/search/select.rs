@@ -12,7 +12,7 @@ type Query = QueryBuilder<'static, Postgres>;
 
 /// What is looked for, with the people that the filter means.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Aim<'a> {
+pub(super) struct SearchTarget<'a> {
     pub(super) filter: &'a EventFilter,
     /// Ids of those whom `filter.person` means.
     pub(super) people: Option<&'a [String]>,
@@ -30,7 +30,7 @@ pub(super) struct Stretch {
 
 /// How rows are found before they are looked at.
 #[derive(Debug, Clone, Copy)]
-enum Way<'a> {
+enum ScanPlan<'a> {
     /// In the order of the key.
     ByKey,
     /// By the index on whose they are, in the order of the key for each.
@@ -39,16 +39,16 @@ enum Way<'a> {
     OfBatches(&'a [uuid::Uuid]),
 }
 
-impl<'a> Aim<'a> {
-    fn way(self) -> Way<'a> {
+impl<'a> SearchTarget<'a> {
+    fn way(self) -> ScanPlan<'a> {
         if let Some(batches) = &self.filter.batches {
-            Way::OfBatches(batches)
+            ScanPlan::OfBatches(batches)
         } else if let Some(people) = self.people {
-            Way::OfPrincipals(people)
+            ScanPlan::OfPrincipals(people)
         } else if let Some(principal) = &self.filter.principal_id {
-            Way::OfPrincipals(std::slice::from_ref(principal))
+            ScanPlan::OfPrincipals(std::slice::from_ref(principal))
         } else {
-            Way::ByKey
+            ScanPlan::ByKey
         }
     }
 
@@ -121,14 +121,14 @@ impl<'a> Aim<'a> {
         query.push("SELECT ").push(columns);
         // One statement for each of few: the planner would rather read everything in the order of the key.
         match way {
-            Way::ByKey => query.push(" FROM events e WHERE true"),
-            Way::OfPrincipals(ids) => query
+            ScanPlan::ByKey => query.push(" FROM events e WHERE true"),
+            ScanPlan::OfPrincipals(ids) => query
                 .push(" FROM UNNEST(")
                 .push_bind(ids.to_vec())
                 .push("::text[]) AS s (id) CROSS JOIN LATERAL (SELECT ")
                 .push(columns)
                 .push(" FROM events e WHERE e.principal_id = s.id"),
-            Way::OfBatches(_) => query
+            ScanPlan::OfBatches(_) => query
                 .push(" FROM batches s CROSS JOIN LATERAL (SELECT ")
                 .push(columns)
                 .push(" FROM events e WHERE e.batch = s.id")
@@ -140,12 +140,12 @@ impl<'a> Aim<'a> {
             self.push_conditions(query);
         }
         match way {
-            Way::ByKey => {}
-            Way::OfPrincipals(_) => {
+            ScanPlan::ByKey => {}
+            ScanPlan::OfPrincipals(_) => {
                 self.push_order(query);
                 query.push(" LIMIT ").push_bind(limit).push(") AS e");
             }
-            Way::OfBatches(ids) => {
+            ScanPlan::OfBatches(ids) => {
                 self.push_order(query);
                 query
                     .push(" LIMIT ")

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::error::DatabaseError;
 
-use crate::journal::search::select::{Aim, Stretch};
+use crate::journal::search::select::{SearchTarget, Stretch};
 use crate::journal::search::{
     EventFilter, Found, Order, PAGE_BYTES, Page, Position, SEARCH_TIMEOUT, limit_statements,
     people, read_key, read_page,
@@ -26,7 +26,7 @@ const LEAST: Duration = Duration::from_millis(100);
 
 /// One page that is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ask<'a> {
+pub(super) struct PageQuery<'a> {
     pub(super) filter: &'a EventFilter,
     pub(super) order: Order,
     pub(super) stretch: Stretch,
@@ -36,18 +36,18 @@ pub(super) struct Ask<'a> {
 
 impl Journal {
     /// The page of `ask`.
-    pub(super) async fn walk(&self, ask: &Ask<'_>) -> Result<Found, JournalError> {
+    pub(super) async fn walk(&self, ask: &PageQuery<'_>) -> Result<Found, JournalError> {
         let began = Instant::now();
         let mut tx = self.pool.begin().await?;
         limit_statements(&mut tx, SEARCH_TIMEOUT).await?;
         let people = people::people(&mut tx, ask.filter).await?;
-        let aim = Aim {
+        let aim = SearchTarget {
             filter: ask.filter,
             people: people.as_deref(),
             order: ask.order,
         };
         let mut found = Found::default();
-        let mut left = Left {
+        let mut left = PageBudget {
             limit: ask.limit,
             bytes: PAGE_BYTES,
         };
@@ -77,12 +77,12 @@ impl Journal {
 
 /// What a page has room for.
 #[derive(Debug, Clone, Copy)]
-struct Left {
+struct PageBudget {
     limit: i64,
     bytes: i64,
 }
 
-impl Left {
+impl PageBudget {
     fn take(&mut self, page: &Page) {
         let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
         self.limit -= length(page.events.len());
@@ -98,9 +98,9 @@ impl Left {
 /// Looks at up to `rows` rows; where it looked up to, if that is not the end.
 async fn step(
     connection: &mut Connection,
-    aim: Aim<'_>,
+    aim: SearchTarget<'_>,
     stretch: Stretch,
-    left: Left,
+    left: PageBudget,
     rows: i64,
 ) -> Result<(Page, Option<Position>), JournalError> {
     // What an index finds takes no longer, however much there is.

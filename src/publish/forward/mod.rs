@@ -4,13 +4,13 @@
 //! Each endpoint is a reader of its own, so that one that is away holds up nobody. One instance at a time sends to it,
 //! the oldest batch first, and a batch leaves the outbox when all of it was taken: at least once, in order.
 
+mod chunk;
 mod endpoint;
-mod parcel;
-mod witness;
+mod fault_attribution;
 
 use std::time::Duration;
 
-pub(super) use parcel::REASON_REFUSED;
+pub(super) use chunk::REASON_REFUSED;
 
 use metrics::{counter, histogram};
 use tokio::time::Instant;
@@ -23,11 +23,11 @@ use crate::http::health::Health;
 use crate::journal::{Journal, JournalError, OutboxRow, ReaderName, StoredEvent};
 use crate::lifecycle::Lifecycle;
 use crate::publish::PublishError;
+use crate::publish::forward::chunk::{Chunk, FaultSearch, Step};
 use crate::publish::forward::endpoint::{Answer, Endpoint, Failure, Refusal};
-use crate::publish::forward::parcel::{Parcel, Search, Step};
-use crate::publish::forward::witness::Known;
-use crate::publish::trouble::{Outlook, Trouble};
-use crate::publish::turns::{Turns, Work, after, idle, rest};
+use crate::publish::forward::fault_attribution::EndpointHistory;
+use crate::publish::leader::{LeaderTask, Leadership, after, idle, rest};
+use crate::publish::trouble::{Recovery, Trouble};
 use crate::telemetry::metrics as names;
 
 /// Batches that are looked up at once.
@@ -62,19 +62,19 @@ struct Forwarder {
     ids: Ids,
     health: Health,
     endpoint: Endpoint,
-    turns: Turns,
+    leadership: Leadership,
 }
 
 /// What ends the work.
 #[derive(Debug, Clone, Copy)]
-struct Ends<'a> {
+struct StopTokens<'a> {
     stopping: &'a CancellationToken,
     lost: &'a CancellationToken,
 }
 
 /// Why a round ended early. What it did not finish is still owed.
 #[derive(Debug, thiserror::Error)]
-enum RoundError {
+enum ForwardError {
     /// The database failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -86,11 +86,11 @@ enum RoundError {
     Abandoned,
 }
 
-impl RoundError {
-    fn outlook(&self) -> Outlook {
+impl ForwardError {
+    fn outlook(&self) -> Recovery {
         match self {
-            Self::Endpoint(failure) if failure.is_lasting() => Outlook::Lasting,
-            Self::Endpoint(_) | Self::Journal(_) | Self::Abandoned => Outlook::Passing,
+            Self::Endpoint(failure) if failure.is_lasting() => Recovery::Lasting,
+            Self::Endpoint(_) | Self::Journal(_) | Self::Abandoned => Recovery::Passing,
         }
     }
 
@@ -118,7 +118,11 @@ impl Forwards {
             let endpoint = Endpoint::new(config)?;
             Ok(Forwarder {
                 patience: PATIENCE,
-                turns: Turns::new(journal.clone(), endpoint.reader.to_string(), ids.next()),
+                leadership: Leadership::new(
+                    journal.clone(),
+                    endpoint.reader.to_string(),
+                    ids.next(),
+                ),
                 journal: journal.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
@@ -163,14 +167,18 @@ impl Forwarder {
     async fn run(self, stopping: CancellationToken) {
         let part = self.endpoint.reader.to_string();
         let mut trouble = Trouble::new(part, &self.health, &self.ids, LONGEST_WAIT);
-        self.turns.take(&self, &mut trouble, &stopping).await;
+        self.leadership.run(&self, &mut trouble, &stopping).await;
     }
 
     /// Sends what is owed, up to a bound; `false` when nothing was.
-    async fn round(&self, known: &mut Known, ends: Ends<'_>) -> Result<bool, RoundError> {
+    async fn run_cycle(
+        &self,
+        history: &mut EndpointHistory,
+        ends: StopTokens<'_>,
+    ) -> Result<bool, ForwardError> {
         let rows = self.journal.owed(self.endpoint.reader, BATCHES).await?;
         let any = !rows.is_empty();
-        let mut parcel = Parcel::default();
+        let mut chunk = Chunk::default();
         for row in rows {
             if ends.stopping.is_cancelled() {
                 break;
@@ -179,19 +187,19 @@ impl Forwarder {
                 continue;
             };
             for event in entries {
-                if !parcel.has_room(&event, known.at_most) {
-                    self.deliver(&mut parcel, known, ends).await?;
+                if !chunk.has_room(&event, history.at_most) {
+                    self.deliver(&mut chunk, history, ends).await?;
                 }
-                parcel.add(event);
+                chunk.add(event);
             }
-            parcel.end_batch(row.owed());
+            chunk.end_batch(row.owed());
         }
-        self.deliver(&mut parcel, known, ends).await?;
+        self.deliver(&mut chunk, history, ends).await?;
         Ok(any)
     }
 
     /// What goes on of a batch: all but what usher wrote itself; none when it cannot be read now.
-    async fn entries_of(&self, row: &OutboxRow) -> Result<Option<Vec<StoredEvent>>, RoundError> {
+    async fn entries_of(&self, row: &OutboxRow) -> Result<Option<Vec<StoredEvent>>, ForwardError> {
         let mut events = match self.journal.events_of(row).await {
             Ok(events) => events,
             Err(error) if !error.is_of_data() => return Err(error.into()),
@@ -211,46 +219,46 @@ impl Forwarder {
         Ok(Some(events))
     }
 
-    /// Sends what is in `parcel`, in smaller parts where it is refused as a whole, and strikes its batches off.
+    /// Sends what is in `chunk`, in smaller parts where it is refused as a whole, and strikes its batches off.
     async fn deliver(
         &self,
-        parcel: &mut Parcel,
-        known: &mut Known,
-        ends: Ends<'_>,
-    ) -> Result<(), RoundError> {
-        known.begin(self.patience);
-        let mut search = Search::over(parcel.len(), known.is_doubted());
+        chunk: &mut Chunk,
+        history: &mut EndpointHistory,
+        ends: StopTokens<'_>,
+    ) -> Result<(), ForwardError> {
+        history.begin(self.patience);
+        let mut search = FaultSearch::over(chunk.len(), history.is_doubted());
         while let Some(part) = search.next() {
-            let body = parcel.body(part.clone());
-            match self.offer(body, part.len(), known, ends).await? {
+            let body = chunk.body(part.clone());
+            match self.offer(body, part.len(), history, ends).await? {
                 Answer::Taken => {
                     search.taken();
-                    known.took(parcel.entry(part.end - 1));
+                    history.took(chunk.entry(part.end - 1));
                 }
                 // A search may take many requests, and begins again after the start.
                 Answer::Refused(_) if ends.stopping.is_cancelled() => {
-                    return Err(RoundError::Abandoned);
+                    return Err(ForwardError::Abandoned);
                 }
                 Answer::Refused(refusal) => {
                     if search.refused(part, refusal) == Step::Next {
                         continue;
                     }
-                    if !self.takes_another(parcel, &search, known, ends).await? {
-                        return Err(self.takes_nothing(known, refusal).into());
+                    if !self.takes_another(chunk, &search, history, ends).await? {
+                        return Err(self.takes_nothing(history, refusal).into());
                     }
                     search.vouched_for();
                 }
             }
         }
-        self.be_sure(parcel, &search, known, ends).await?;
-        if let Some(least) = search.too_large().map(|part| parcel.bytes_of(part)).min() {
-            known.at_most = known.at_most.min(least / 2).max(LEAST_REQUEST_BYTES);
+        self.be_sure(chunk, &search, history, ends).await?;
+        if let Some(least) = search.too_large().map(|part| chunk.bytes_of(part)).min() {
+            history.at_most = history.at_most.min(least / 2).max(LEAST_REQUEST_BYTES);
         }
-        let unsendable = parcel.set_aside(search.at_fault(), &self.endpoint.host);
+        let unsendable = chunk.set_aside(search.at_fault(), &self.endpoint.host);
         for kept in &unsendable {
             warn!(event.id = %kept.event.id, reader = %self.endpoint.reader, "an entry is kept aside: {}", kept.detail);
         }
-        let (batches, unsendable) = parcel.sent(unsendable);
+        let (batches, unsendable) = chunk.sent(unsendable);
         if !batches.is_empty() {
             let reader = self.endpoint.reader;
             self.journal
@@ -265,12 +273,12 @@ impl Forwarder {
         &self,
         body: Vec<u8>,
         entries: usize,
-        ends: Ends<'_>,
-    ) -> Result<Answer, RoundError> {
+        ends: StopTokens<'_>,
+    ) -> Result<Answer, ForwardError> {
         let answer = tokio::select! {
             answer = self.post(body) => answer?,
-            () = ends.lost.cancelled() => return Err(RoundError::Abandoned),
-            () = after(LAST_ANSWER, ends.stopping) => return Err(RoundError::Abandoned),
+            () = ends.lost.cancelled() => return Err(ForwardError::Abandoned),
+            () = after(LAST_ANSWER, ends.stopping) => return Err(ForwardError::Abandoned),
         };
         if answer == Answer::Taken {
             let reader = self.endpoint.reader.to_string();
@@ -289,9 +297,9 @@ impl Forwarder {
     }
 
     /// Why everything waits: what was answered, or that no entry is taken.
-    fn takes_nothing(&self, known: &mut Known, refusal: Refusal) -> Failure {
+    fn takes_nothing(&self, history: &mut EndpointHistory, refusal: Refusal) -> Failure {
         let host = self.endpoint.host.clone();
-        let answered = known.answered.take();
+        let answered = history.answered.take();
         answered.unwrap_or_else(|| self.failed(Failure::TakesNothing { host, refusal }))
     }
 
@@ -304,33 +312,33 @@ impl Forwarder {
     }
 }
 
-impl Work for Forwarder {
+impl LeaderTask for Forwarder {
     /// An endpoint may take its time.
-    const STANDS_STILL: Duration = Duration::from_secs(40);
+    const STALLED_AFTER: Duration = Duration::from_secs(40);
 
-    async fn work(
+    async fn run_as_leader(
         &self,
         trouble: &mut Trouble,
         stopping: &CancellationToken,
         lost: &CancellationToken,
     ) {
-        let mut known = Known::new(REQUEST_BYTES);
-        let ends = Ends { stopping, lost };
+        let mut history = EndpointHistory::new(REQUEST_BYTES);
+        let ends = StopTokens { stopping, lost };
         while !stopping.is_cancelled() && !lost.is_cancelled() {
-            match self.round(&mut known, ends).await {
+            match self.run_cycle(&mut history, ends).await {
                 Ok(any) => {
                     trouble.over(format!("forwarding to {}", self.endpoint.host));
                     if !any {
-                        known.forget_entry();
+                        history.forget_entry();
                         idle(&self.journal, stopping, lost).await;
                     }
                 }
-                Err(RoundError::Abandoned) => {}
+                Err(ForwardError::Abandoned) => {}
                 Err(error) => {
-                    if matches!(error, RoundError::Endpoint(_)) {
-                        known.failed();
+                    if matches!(error, ForwardError::Endpoint(_)) {
+                        history.failed();
                     }
-                    let wait = trouble.tell(&error, error.outlook());
+                    let wait = trouble.report(&error, error.outlook());
                     rest(wait.max(error.retry_after()), stopping, lost).await;
                 }
             }

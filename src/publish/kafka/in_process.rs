@@ -18,11 +18,11 @@ const BROKER: i32 = 1;
 /// One broker on a free port with one topic. Ends when dropped.
 pub struct InProcessBroker {
     brokers: String,
-    wishes: mpsc::SyncSender<Wish>,
+    wishes: mpsc::SyncSender<BehaviourRequest>,
 }
 
 /// How the broker is to behave, and where to say that it does.
-struct Wish {
+struct BehaviourRequest {
     behave: Behaviour,
     done: oneshot::Sender<Result<(), KafkaError>>,
 }
@@ -70,18 +70,18 @@ impl InProcessBroker {
 
     /// Cuts every connection and refuses new ones, or accepts them again. What was stored stays.
     pub async fn set_reachable(&self, reachable: bool) -> Result<(), PublishError> {
-        self.wish(Behaviour::Reachable(reachable)).await
+        self.request(Behaviour::Reachable(reachable)).await
     }
 
     /// Answers each request so much later.
     pub async fn answer_after(&self, delay: Duration) -> Result<(), PublishError> {
-        self.wish(Behaviour::AnswersAfter(delay)).await
+        self.request(Behaviour::AnswersAfter(delay)).await
     }
 
-    async fn wish(&self, behave: Behaviour) -> Result<(), PublishError> {
+    async fn request(&self, behave: Behaviour) -> Result<(), PublishError> {
         let (done, doing) = oneshot::channel();
         // An ended thread drops the other end, which the wait below tells.
-        drop(self.wishes.try_send(Wish { behave, done }));
+        drop(self.wishes.try_send(BehaviourRequest { behave, done }));
         answer(doing).await
     }
 }
@@ -103,9 +103,9 @@ fn start(
 
 fn serve(
     cluster: &MockCluster<'static, impl rdkafka::ClientContext>,
-    to_do: &mpsc::Receiver<Wish>,
+    to_do: &mpsc::Receiver<BehaviourRequest>,
 ) {
-    for Wish { behave, done } in to_do {
+    for BehaviourRequest { behave, done } in to_do {
         let outcome = match behave {
             Behaviour::Reachable(true) => cluster.broker_up(BROKER),
             Behaviour::Reachable(false) => cluster.broker_down(BROKER),

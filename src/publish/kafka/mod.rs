@@ -159,7 +159,7 @@ impl KafkaFailure {
 }
 
 /// What became of handing a message over.
-pub(super) enum Handed {
+pub(super) enum Submitted {
     /// It is queued; later messages of the same key come after it.
     Queued(Report),
     /// There is no room now.
@@ -305,7 +305,7 @@ impl Producer {
     }
 
     /// Queues one message behind those before it.
-    pub(super) fn send(&self, message: &Message) -> Result<Handed, KafkaFailure> {
+    pub(super) fn send(&self, message: &Message) -> Result<Submitted, KafkaFailure> {
         let headers = message.headers.iter().fold(
             OwnedHeaders::new_with_capacity(message.headers.len()),
             |headers, (key, value)| {
@@ -322,11 +322,11 @@ impl Producer {
             record = record.key(key);
         }
         match self.inner.send_result(record) {
-            Ok(report) => Ok(Handed::Queued(Report(report))),
+            Ok(report) => Ok(Submitted::Queued(Report(report))),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                Ok(Handed::Full)
+                Ok(Submitted::Full)
             }
-            Err((error, _)) if is_too_large(&error) => Ok(Handed::TooLarge),
+            Err((error, _)) if is_too_large(&error) => Ok(Submitted::TooLarge),
             Err((error, _)) => Err(KafkaFailure::because("queue a message")(error)),
         }
     }

@@ -124,11 +124,11 @@ impl Keeper {
         if counted != Step::Nothing {
             return Ok(counted);
         }
-        let rebuilt = Rebuild::unfinished(&self.journal).turn().await?;
+        let rebuilt = Rebuild::unfinished(&self.journal).try_next().await?;
         if rebuilt != Step::Nothing {
             return Ok(rebuilt);
         }
-        weeks::turn(&self.journal).await
+        weeks::step(&self.journal).await
     }
 
     /// Adds the next batches, and strikes them off.

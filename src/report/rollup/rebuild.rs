@@ -69,7 +69,7 @@ impl Rebuild {
             )
             .fetch_one(self.journal.pool())
             .await?;
-            while weeks::turn(&self.journal).await? == Step::Done {}
+            while weeks::step(&self.journal).await? == Step::Done {}
         }
         Ok(Rebuilt {
             to,
@@ -78,7 +78,7 @@ impl Rebuild {
     }
 
     /// Counts the next day, if there is one and nobody else counts.
-    pub(super) async fn turn(&mut self) -> Result<Step, JournalError> {
+    pub(super) async fn try_next(&mut self) -> Result<Step, JournalError> {
         if !self.is_due().await? {
             return Ok(Step::Nothing);
         }

@@ -8,7 +8,7 @@ use crate::journal::{Journal, JournalError, try_count_alone};
 use crate::report::rollup::count::{self, Step};
 
 /// Sums up the newest week that is over and was not summed up, unless somebody else counts.
-pub(super) async fn turn(journal: &Journal) -> Result<Step, JournalError> {
+pub(super) async fn step(journal: &Journal) -> Result<Step, JournalError> {
     let Some(week) = next(journal).await? else {
         return Ok(Step::Nothing);
     };

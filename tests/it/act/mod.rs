@@ -42,7 +42,7 @@ async fn approves_and_adds_to_the_team_in_order_and_tells_the_journal(pool: PgPo
     assert_eq!(told["data"]["causes"][0], json!(Uuid::from_u128(1)));
     assert!(told["object"].as_str().unwrap().starts_with("action/"));
     // What the API answered is in the directory without another look.
-    let state = stage.directory.look_state(PORTAL.into()).await.unwrap();
+    let state = stage.directory.sweep_state(PORTAL.into()).await.unwrap();
     assert!(!state.is_hinted(), "{state:?}");
     let (portal, person) = (PORTAL.into(), KEVIN.into());
     let known = stage.directory.developer(portal, person).await.unwrap();

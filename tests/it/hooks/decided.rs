@@ -9,8 +9,8 @@ use usher::act::Queue;
 use usher::clock::{Clock, Ids};
 use usher::directory::Directory;
 use usher::event::{CustomEvent, Person};
-use usher::journal::{Journal, NewCustom, NewTold, RequestRecord};
-use usher::react::{Outlook, Trial, TrialWindow, explain};
+use usher::journal::{Journal, NewCustomEvent, NewCustomRequest, RequestRecord};
+use usher::react::{Backtest, BacktestOutcome, BacktestWindow, explain};
 use usher::rules::{Decision, load};
 
 use crate::hooks::{SOON, at_work, custom_events, iam};
@@ -182,7 +182,7 @@ async fn an_id_beside_an_address_names_nobody() {
             data: data.as_object().expect("members").clone(),
             attributes: serde_json::Map::new(),
         };
-        let told = NewTold {
+        let told = NewCustomRequest {
             request: RequestRecord {
                 id: ids.next(),
                 received_at: now,
@@ -197,7 +197,7 @@ async fn an_id_beside_an_address_names_nobody() {
                 quarantined: 0,
             },
             sender: event.sender.clone(),
-            events: vec![NewCustom {
+            events: vec![NewCustomEvent {
                 key: [id.as_bytes()[0]; 32],
                 content: [0; 32],
                 subject: ids.next(),
@@ -206,7 +206,7 @@ async fn an_id_beside_an_address_names_nobody() {
             }],
         };
         let journal = Journal::open(&app.database.url()).expect("a URL");
-        journal.take_told(&told).await.expect("it is taken");
+        journal.append_custom(&told).await.expect("it is taken");
         journal.close().await;
         eventually("it is decided", SOON, async || {
             Record::of(&app.database).await.owed_to("react").await == 0
@@ -270,9 +270,9 @@ async fn the_past_is_tried_with_the_status_of_its_time() {
     let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
     let queue = Queue::new(journal.clone(), clock.clone(), ids);
     let now = clock.now();
-    let window = TrialWindow::new(begun - chrono::TimeDelta::seconds(2), now, now);
+    let window = BacktestWindow::new(begun - chrono::TimeDelta::seconds(2), now, now);
     let window = window.expect("a time of the past");
-    let tried = Trial::new(&journal, (&directory, &queue), None, window);
+    let tried = Backtest::new(&journal, (&directory, &queue), None, window);
     let text = std::fs::read_to_string(rules.path()).expect("the rules");
     let rules = usher::rules::load(&text, "rules.yaml").expect("rules that check");
     let mut outlooks = Vec::new();
@@ -283,7 +283,7 @@ async fn the_past_is_tried_with_the_status_of_its_time() {
             .into_iter()
             .flatten()
             .filter(|rule| rule.rule == "joined");
-        outlooks.extend(of_rule.map(|rule| rule.outlook));
+        outlooks.extend(of_rule.map(|rule| rule.outcome));
     }));
     run.await.expect("the record answers");
     journal.close().await;
@@ -291,11 +291,11 @@ async fn the_past_is_tried_with_the_status_of_its_time() {
     let unknown = "the condition cannot be decided: developer is null";
     assert_eq!(outlooks.len(), 2, "{outlooks:?}");
     assert!(
-        outlooks.contains(&Outlook::Unchanged(deeds.to_vec())),
+        outlooks.contains(&BacktestOutcome::Unchanged(deeds.to_vec())),
         "{outlooks:?}"
     );
     assert!(
-        outlooks.contains(&Outlook::Skip(unknown.to_owned())),
+        outlooks.contains(&BacktestOutcome::Skip(unknown.to_owned())),
         "{outlooks:?}"
     );
     app.finish().await;

@@ -8,7 +8,7 @@ use sqlx::postgres::PgPoolOptions;
 use usher::act::{Action, ActionFilter, Intervened, Person as Operator, Queue, Verb};
 use usher::clock::{Clock, Ids};
 use usher::event::CustomEvent;
-use usher::journal::{Journal, NewCustom, NewTold, ReaderName, RequestRecord};
+use usher::journal::{Journal, NewCustomEvent, NewCustomRequest, ReaderName, RequestRecord};
 use uuid::Uuid;
 
 use crate::model::instance::Place;
@@ -144,7 +144,7 @@ impl Hands {
             .concat()
             .try_into()
             .unwrap();
-        let told = NewTold {
+        let told = NewCustomRequest {
             request: RequestRecord {
                 id: self.ids.next(),
                 received_at: now,
@@ -159,7 +159,7 @@ impl Hands {
                 quarantined: 0,
             },
             sender: "hr".to_owned(),
-            events: vec![NewCustom {
+            events: vec![NewCustomEvent {
                 key,
                 content: key,
                 subject: self.ids.next(),
@@ -182,7 +182,7 @@ impl Hands {
                 },
             }],
         };
-        let stored = self.journal.take_told(&told).await.unwrap();
+        let stored = self.journal.append_custom(&told).await.unwrap();
         assert_eq!(stored.stored, 1);
     }
 

@@ -53,7 +53,10 @@ async fn changes_by_hand_are_found_and_told_without_personal_data(pool: PgPool) 
         .unwrap()
         .unwrap();
     assert_eq!(
-        (membership.seen.revision, membership.seen.is_gone()),
+        (
+            membership.row_version.revision,
+            membership.row_version.is_gone()
+        ),
         (2, true)
     );
     let record = world
@@ -64,8 +67,8 @@ async fn changes_by_hand_are_found_and_told_without_personal_data(pool: PgPool) 
         .unwrap();
     assert_eq!(
         (
-            record.developer.seen.revision,
-            record.developer.seen.is_gone()
+            record.developer.row_version.revision,
+            record.developer.row_version.is_gone()
         ),
         (3, true)
     );

@@ -271,7 +271,7 @@ async fn a_new_portal_is_looked_at_long_before_everything_is_again(pool: PgPool)
     let lifecycle = Lifecycle::new();
     lifecycle.spawn("observer", observer.run(lifecycle.clone()));
     let is_known = async |portal: PortalId| {
-        let state = world.directory.look_state(portal).await.unwrap();
+        let state = world.directory.sweep_state(portal).await.unwrap();
         state.first_complete
     };
     eventually("the first one is looked at", DEADLINE, async || {

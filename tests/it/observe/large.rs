@@ -243,7 +243,7 @@ async fn a_first_sweep_that_breaks_off_loses_no_newcomer_and_makes_up_none(pool:
             () = begun => {}
             stored = world.directory.store(look, &snapshot) => panic!("{stored:?} in one go"),
         }
-        let state = world.directory.look_state(world.portal).await.unwrap();
+        let state = world.directory.sweep_state(world.portal).await.unwrap();
         assert!(!state.first_complete);
     }
     // Whoever was settled meanwhile is no news, as ever in a first sweep.
@@ -251,7 +251,7 @@ async fn a_first_sweep_that_breaks_off_loses_no_newcomer_and_makes_up_none(pool:
     snapshot.developers.push(settled);
     let look = world.directory.begin(world.portal).await.unwrap();
     world.directory.store(look, &snapshot).await.unwrap();
-    let state = world.directory.look_state(world.portal).await.unwrap();
+    let state = world.directory.sweep_state(world.portal).await.unwrap();
     assert!(state.first_complete);
     let expected = ["developer.signed_up", "registration.requested"];
     let expected = expected.map(|name| (name.to_owned(), half));

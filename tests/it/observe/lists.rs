@@ -37,7 +37,7 @@ async fn what_a_wrong_list_lacks_is_not_taken_for_gone(pool: PgPool) {
         .await
         .unwrap()
         .unwrap();
-    assert!(!record.developer.seen.is_gone());
+    assert!(!record.developer.row_version.is_gone());
 }
 
 #[sqlx::test(migrator = "usher::journal::MIGRATOR")]
@@ -185,7 +185,7 @@ async fn a_look_that_goes_wrong_half_way_is_believed_in_nothing(pool: PgPool) {
             .await
             .unwrap()
             .unwrap()
-            .seen
+            .row_version
             .is_gone()
     );
     world.emulator.set_faults([]);

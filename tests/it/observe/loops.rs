@@ -130,7 +130,11 @@ async fn hints_are_answered_whatever_keeps_a_sweep_from_its_end(pool: PgPool) {
                     // Approved already: no list of pending ones shows them.
                     let name = format!("{what} {number}").replace(' ', "-");
                     let ann = world.sign_up(&name, DeveloperStatus::Approved).await;
-                    world.directory.touch(world.portal, ann).await.unwrap();
+                    world
+                        .directory
+                        .request_refresh(world.portal, ann)
+                        .await
+                        .unwrap();
                     eventually("who was touched is seen", SOON, async || {
                         let found = world.directory.find_developer(world.portal, ann).await;
                         found.unwrap().is_some()

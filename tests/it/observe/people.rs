@@ -18,7 +18,11 @@ async fn whom_a_deed_changed_is_read_again_by_id_until_a_look_has(pool: PgPool) 
 
     let began = world.directory.begin(world.portal).await.unwrap();
     for person in [ann, bob] {
-        world.directory.touch(world.portal, person).await.unwrap();
+        world
+            .directory
+            .request_refresh(world.portal, person)
+            .await
+            .unwrap();
     }
     let touched = async |look| {
         world
@@ -29,7 +33,7 @@ async fn whom_a_deed_changed_is_read_again_by_id_until_a_look_has(pool: PgPool) 
             .developers
     };
     assert_eq!(touched(began).await, [], "it began before the change");
-    let state = || world.directory.look_state(world.portal);
+    let state = || world.directory.sweep_state(world.portal);
     assert!(state().await.unwrap().is_hinted());
     world.sweep(Scope::Pending).await;
 

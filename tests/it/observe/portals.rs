@@ -75,7 +75,7 @@ async fn one_portal_that_is_refused_does_not_touch_the_others(pool: PgPool) {
     lifecycle.shut_down().await;
     let kept = world
         .directory
-        .look_state(refused)
+        .sweep_state(refused)
         .await
         .unwrap()
         .last_error;
@@ -111,7 +111,7 @@ async fn hints_are_one_until_a_look_that_began_after_them(pool: PgPool) {
     let hinted = async || {
         world
             .directory
-            .look_state(world.portal)
+            .sweep_state(world.portal)
             .await
             .unwrap()
             .is_hinted()

@@ -101,7 +101,11 @@ async fn whoever_cannot_be_read_keeps_no_other_change_waiting(pool: PgPool) {
         },
     )]);
     for person in [eve, ann] {
-        world.directory.touch(world.portal, person).await.unwrap();
+        world
+            .directory
+            .request_refresh(world.portal, person)
+            .await
+            .unwrap();
     }
     for _ in 0..3 {
         world.sweep(Scope::Pending).await;
@@ -114,12 +118,16 @@ async fn whoever_cannot_be_read_keeps_no_other_change_waiting(pool: PgPool) {
         .filter(|request| request.path == path)
         .count();
     assert_eq!(asked, 1, "it waits for a while");
-    let state = world.directory.look_state(world.portal).await.unwrap();
+    let state = world.directory.sweep_state(world.portal).await.unwrap();
     assert!(!state.is_hinted(), "{state:?}");
 
     // Changed again, so read again.
     world.emulator.set_faults([]);
-    world.directory.touch(world.portal, eve).await.unwrap();
+    world
+        .directory
+        .request_refresh(world.portal, eve)
+        .await
+        .unwrap();
     world.sweep(Scope::Pending).await;
     let found = world.directory.find_developer(world.portal, eve).await;
     assert!(found.unwrap().is_some());

@@ -1,6 +1,6 @@
 //! Looks at the pending ones stay short, however much has changed.
 
-use usher::directory::Touched;
+use usher::directory::RefreshRequests;
 
 use super::*;
 use crate::support::eventually;
@@ -94,11 +94,14 @@ async fn what_a_short_look_left_is_read_by_the_next_ones_within_seconds(pool: Pg
         teams.add_member(team, *id).await.unwrap();
     }
     world.emulator.clear_requests();
-    let touched = Touched {
+    let touched = RefreshRequests {
         teams: vec![team],
-        ..Touched::default()
+        ..RefreshRequests::default()
     };
-    let touched = world.directory.touch_known(world.portal, &touched).await;
+    let touched = world
+        .directory
+        .request_refresh_of_known(world.portal, &touched)
+        .await;
     touched.unwrap();
     world.wait_for("developer.status_changed", 45).await;
     world.wait_for("membership.changed", 45).await;

@@ -111,7 +111,7 @@ async fn sends_what_a_killed_one_had_only_claimed(broker: Broker) {
         holder: Ids::new(scene.clock.clone()).next(),
         ttl: hold,
     };
-    assert!(scene.journal.hold(&killed).await.expect("an answer"));
+    assert!(scene.journal.take_lease(&killed).await.expect("an answer"));
     let claimed = scene.journal.claim(ReaderName::Kafka, 10, hold).await;
     assert_eq!(claimed.expect("an answer").len(), 1);
     scene.append(&["eve"]).await;

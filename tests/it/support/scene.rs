@@ -146,7 +146,7 @@ impl Scene {
     pub(crate) async fn is_hinted(&self) -> bool {
         self.stage
             .directory
-            .look_state(PORTAL.into())
+            .sweep_state(PORTAL.into())
             .await
             .unwrap()
             .is_hinted()

@@ -209,7 +209,7 @@ async fn one_instance_at_a_time_keeps_house() {
         holder: archive.ids.next(),
         ttl: DAY,
     };
-    assert!(archive.journal.hold(&lease).await.unwrap());
+    assert!(archive.journal.take_lease(&lease).await.unwrap());
     reader.close().await.unwrap();
     journal.close().await;
     archive.close().await;

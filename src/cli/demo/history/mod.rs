@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::act::{NewChain, NewStep, Queue, Standing, Target};
+use crate::act::{EnqueueMode, NewChain, NewStep, Queue, Target};
 use crate::cli::demo::history::people::{Answer, Application, Newcomer, Registration};
 use crate::clock::{Clock, Ids};
 use crate::directory::{Directory, Scope, Snapshot};
@@ -29,7 +29,7 @@ use crate::rules::{Deed, OnLimit, TeamRef};
 /// The team of the partners.
 pub(super) const TEAM: &str = "Partners";
 /// How often it is looked whether the log-ins were stored, and for how long.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The portal and what everybody asks for.
@@ -48,7 +48,7 @@ pub(super) struct History {
 }
 
 /// Writes them down, moment by moment.
-struct Scribe<'a> {
+struct HistoryWriter<'a> {
     emulator: &'a Emulator,
     place: Place,
     journal: &'a Journal,
@@ -95,7 +95,7 @@ impl History {
             DateTime::from_timestamp_millis(of_then.load(Ordering::Relaxed)).unwrap_or_default()
         });
         let ids = Ids::new(clock.clone());
-        let mut scribe = Scribe {
+        let mut writer = HistoryWriter {
             emulator,
             place,
             journal,
@@ -113,13 +113,13 @@ impl History {
             self.people.iter().flat_map(moments).collect();
         moments.sort_by_key(|(at, _)| *at);
         if let Some((first, _)) = moments.first() {
-            scribe.open(*first - TimeDelta::hours(1)).await?;
+            writer.open(*first - TimeDelta::hours(1)).await?;
         }
         for (at, moment) in moments {
-            scribe.set(at);
-            scribe.write(moment).await?;
+            writer.set(at);
+            writer.write(moment).await?;
         }
-        scribe.emulator.set_clock_offset(0);
+        writer.emulator.set_clock_offset(0);
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl History {
             .context("could not sign in")?;
         let stored = async {
             while journal.stored_events().await.context(could_not)? < wanted {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(CHECK_EVERY).await;
             }
             anyhow::Ok(())
         };
@@ -179,7 +179,7 @@ fn moments(person: &Newcomer) -> Vec<(DateTime<Utc>, Moment<'_>)> {
     moments
 }
 
-impl Scribe<'_> {
+impl HistoryWriter<'_> {
     /// Makes it this time, for the emulator too.
     fn set(&self, at: DateTime<Utc>) {
         self.moment.store(at.timestamp_millis(), Ordering::Relaxed);
@@ -222,7 +222,7 @@ impl Scribe<'_> {
             }),
         )?;
         let developer = self.shown::<konnect::Developer>(person.id, "pending")?;
-        let mut shown = self.look();
+        let mut shown = self.snapshot();
         shown.developers.push(developer);
         self.store(shown).await
     }
@@ -246,7 +246,7 @@ impl Scribe<'_> {
             .await?;
         }
         let developer = self.shown(person.id, status(answer))?;
-        let mut shown = self.look();
+        let mut shown = self.snapshot();
         shown.developers.push(developer);
         if answer.by_usher {
             let membership = (self.place.team.into(), DeveloperId(person.id));
@@ -264,7 +264,7 @@ impl Scribe<'_> {
                 "owner": { "type": "developer", "id": person.id },
             }),
         )?;
-        let mut shown = self.look();
+        let mut shown = self.snapshot();
         shown.applications.push(self.shown(application.id, "")?);
         self.store(shown).await
     }
@@ -280,7 +280,7 @@ impl Scribe<'_> {
             registration.id,
             json!({ "application_id": application.id, "api_id": self.place.api, "status": status }),
         )?;
-        let mut shown = self.look();
+        let mut shown = self.snapshot();
         shown
             .registrations
             .push(self.shown(registration.id, "pending")?);
@@ -303,7 +303,7 @@ impl Scribe<'_> {
             self.remember("fixtures-api", signal, registration.id, None, deeds)
                 .await?;
         }
-        let mut shown = self.look();
+        let mut shown = self.snapshot();
         shown
             .registrations
             .push(self.shown(registration.id, status(answer))?);
@@ -329,7 +329,7 @@ impl Scribe<'_> {
     }
 
     /// A look that shows single objects.
-    fn look(&self) -> Snapshot {
+    fn snapshot(&self) -> Snapshot {
         Snapshot::empty(PortalId(self.place.portal), Scope::Direct)
     }
 
@@ -368,7 +368,7 @@ impl Scribe<'_> {
         let chain = NewChain {
             portal_id: self.place.portal,
             rule: rule.to_owned(),
-            standing: Standing::Live,
+            standing: EnqueueMode::Live,
             limit_per_hour: 0,
             on_limit: OnLimit::Delay,
             signal: signal.to_owned(),

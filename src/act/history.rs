@@ -1,0 +1,57 @@
+//! How an action came about, for those who are told of it.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::act::Queue;
+use crate::act::notify::Before;
+use crate::journal::JournalError;
+
+/// What the record says of an action besides what a worker holds.
+pub(super) struct ActionHistory {
+    pub(super) signal: String,
+    pub(super) causes: Vec<Uuid>,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+impl Queue {
+    /// Reads the story of an action that is there.
+    pub(super) async fn history(&self, id: Uuid) -> Result<ActionHistory, JournalError> {
+        Ok(sqlx::query_as!(
+            ActionHistory,
+            r"
+            SELECT signal, causes, created_at
+            FROM actions
+            WHERE id = $1
+            ",
+            id,
+        )
+        .fetch_one(self.pool())
+        .await?)
+    }
+
+    /// The deeds that this one waited for, in their order.
+    pub(super) async fn before(&self, id: Uuid) -> Result<Vec<Before>, JournalError> {
+        Ok(sqlx::query_as!(
+            Before,
+            r"
+            WITH RECURSIVE earlier AS (
+                SELECT waits_for, 0 AS back
+                FROM actions
+                WHERE id = $1
+                UNION ALL
+                SELECT a.waits_for, e.back + 1
+                FROM actions a
+                JOIN earlier e ON a.id = e.waits_for
+            )
+            SELECT a.deed, a.state, a.reason
+            FROM earlier e
+            JOIN actions a ON a.id = e.waits_for
+            ORDER BY e.back DESC
+            ",
+            id,
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+}

@@ -1,0 +1,164 @@
+//! What the API said while deeds were done, on its way to the directory: whoever has just been let
+//! in need not wait for the next look to be known as such.
+
+use std::collections::BTreeSet;
+
+use konnect::{
+    Application, Developer, DeveloperId, PortalId, Registration, RegistrationId, Team, TeamId,
+};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::directory::{Directory, Scope, Snapshot, Sweep};
+use crate::journal::JournalError;
+
+/// What attempts saw that is stored in one transaction.
+const AT_ONCE: usize = 128;
+
+/// What one attempt saw.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ReadBack {
+    /// In the order of the answers, so that the last one of a developer is the newest.
+    pub(super) developers: Vec<Developer>,
+    /// As above.
+    pub(super) registrations: Vec<Registration>,
+    /// As above.
+    pub(super) applications: Vec<Application>,
+    /// All teams of somebody.
+    pub(super) teams_of: Option<(DeveloperId, Vec<Team>)>,
+    /// Teams that were found by their name.
+    pub(super) teams: Vec<Team>,
+    /// Memberships that are certain.
+    pub(super) memberships: Vec<(TeamId, DeveloperId)>,
+}
+
+impl ReadBack {
+    /// The developer as last read.
+    pub(super) fn developer(&self, id: DeveloperId) -> Option<&Developer> {
+        self.developers.iter().rev().find(|read| read.id == id)
+    }
+
+    /// The registration as last read.
+    pub(super) fn registration(&self, id: RegistrationId) -> Option<&Registration> {
+        self.registrations.iter().rev().find(|read| read.id == id)
+    }
+
+    /// The teams of somebody, where they were read.
+    pub(super) fn teams_of(&self, id: DeveloperId) -> Option<&[Team]> {
+        let (whose, teams) = self.teams_of.as_ref()?;
+        (*whose == id).then_some(teams)
+    }
+
+    /// Has the teams of somebody stored as far as they are members; what they lack is for a look to tell.
+    pub(super) fn keep_teams(&mut self) {
+        if let Some((developer, teams)) = &self.teams_of {
+            let memberships = teams.iter().map(|team| (team.id, *developer));
+            self.memberships.extend(memberships);
+            self.teams.extend(teams.iter().cloned());
+        }
+    }
+
+    /// Whether there is nothing to store.
+    pub(super) fn is_empty(&self) -> bool {
+        self.developers.is_empty()
+            && self.registrations.is_empty()
+            && self.applications.is_empty()
+            && self.memberships.is_empty()
+    }
+}
+
+/// Hands what attempts saw to whoever stores it.
+#[derive(Debug)]
+pub(super) struct ReadBackSender {
+    queue: mpsc::Sender<(Sweep, ReadBack)>,
+}
+
+/// What attempts saw and is not stored yet.
+#[derive(Debug)]
+pub(super) struct ReadBackReceiver {
+    queue: mpsc::Receiver<(Sweep, ReadBack)>,
+}
+
+/// Both ends.
+pub(super) fn read_back_channel() -> (ReadBackSender, ReadBackReceiver) {
+    let (sender, receiver) = mpsc::channel(AT_ONCE);
+    (
+        ReadBackSender { queue: sender },
+        ReadBackReceiver { queue: receiver },
+    )
+}
+
+impl ReadBackSender {
+    /// Has what was seen stored. `sweep` was begun before the first read.
+    pub(super) async fn send(&self, sweep: Sweep, read_back: ReadBack) {
+        // Whoever would store it is there as long as anybody works; else the next look tells.
+        let _is_kept = self.queue.send((sweep, read_back)).await;
+    }
+}
+
+impl ReadBackReceiver {
+    /// Stores what is told until nobody is left who could tell.
+    pub(super) async fn keep(mut self, directory: &Directory) {
+        let mut told = Vec::with_capacity(AT_ONCE);
+        while self.queue.recv_many(&mut told, AT_ONCE).await > 0 {
+            told.sort_by_key(|(sweep, _)| (sweep.portal_id, *sweep));
+            let mut told = told.drain(..).peekable();
+            while let Some((sweep, read_back)) = told.next() {
+                let mut snapshot = Snapshot::empty(sweep.portal_id, Scope::Direct);
+                add(&mut snapshot, read_back);
+                while let Some((_, more)) = told.next_if(|(other, _)| *other == sweep) {
+                    add(&mut snapshot, more);
+                }
+                keep(directory, sweep, snapshot).await;
+            }
+        }
+    }
+}
+
+fn add(snapshot: &mut Snapshot, read_back: ReadBack) {
+    snapshot.developers.extend(read_back.developers);
+    snapshot.registrations.extend(read_back.registrations);
+    snapshot.applications.extend(read_back.applications);
+    snapshot.teams.extend(read_back.teams);
+    snapshot.memberships.extend(read_back.memberships);
+}
+
+/// Stores it, or sees to it that the next look reads it again.
+async fn keep(directory: &Directory, sweep: Sweep, snapshot: Snapshot) {
+    let portal = sweep.portal_id;
+    let kept = async {
+        directory.store(sweep, &snapshot).await?;
+        touch_strange_teams(directory, &snapshot).await
+    };
+    let Err(error) = kept.await else {
+        return;
+    };
+    warn!(
+        portal.id = %portal,
+        error = error.chain(),
+        "could not keep what deeds saw, a look follows"
+    );
+    if let Err(error) = directory.hint(portal).await {
+        warn!(error = error.chain(), "could not ask for a look");
+    }
+}
+
+/// Has those read again who joined a team that the directory does not know, which a rule may name
+/// by its id.
+async fn touch_strange_teams(
+    directory: &Directory,
+    snapshot: &Snapshot,
+) -> Result<(), JournalError> {
+    let portal: PortalId = snapshot.portal_id;
+    let read: BTreeSet<TeamId> = snapshot.teams.iter().map(|team| team.id).collect();
+    let named: BTreeSet<TeamId> = snapshot.memberships.iter().map(|(team, _)| *team).collect();
+    for team in named.difference(&read) {
+        if directory.team(portal, *team).await?.is_some() {
+            continue;
+        }
+        for (_, developer) in snapshot.memberships.iter().filter(|(id, _)| id == team) {
+            directory.request_refresh(portal, *developer).await?;
+        }
+    }
+    Ok(())
+}

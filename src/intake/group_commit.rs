@@ -1,0 +1,264 @@
+//! One queue for all requests: what arrives while a transaction commits goes into the next one.
+//!
+//! A request waits for its own commit and is answered with its own counts; leaving off waiting does
+//! not cut the transaction. Parses and judges nothing, and writes nothing itself.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use crate::clock::Ids;
+use crate::intake::batch_writer::{BatchWriter, DatabaseState, Outcome, Part, PendingRequest};
+use crate::journal::{Journal, JournalError};
+use crate::lifecycle::Lifecycle;
+
+/// A transaction takes no further request once it has as many rows: larger ones gain nothing.
+const ROWS: usize = 1_000;
+/// Rows that make a transaction worth its commit beside none, one and two others, which may wait for the disk; fewer wait
+/// for an end of these.
+const BESIDE: [usize; 3] = [0, 64, 500];
+/// Requests that may wait for their transaction.
+const QUEUE: usize = 1_024;
+/// Bytes of entries that may be on their way at once. Parsed they take about three times as much,
+/// which leaves usher below 150 MB.
+const ROOM: usize = 24 * 1024 * 1024;
+/// What a request, and each of its entries, costs besides its bytes.
+const OVERHEAD_BYTES: usize = 256;
+/// Bytes that one permit stands for.
+const PERMIT_BYTES: usize = 1_024;
+/// A sender is told to wait rather than kept waiting longer, since usher answers within 10 s. The
+/// transaction goes on; what it stores is known when the sender repeats it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+
+/// Room for the entries of one request, until it is given up.
+#[derive(Debug)]
+pub(super) struct QueueSlot {
+    /// When the sender is told to wait instead of being kept waiting.
+    answer_by: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Hands requests to the writer. Cheap to clone; the writer ends with the last of them.
+#[derive(Clone, Debug)]
+pub(super) struct GroupCommit {
+    queue: mpsc::Sender<PendingRequest>,
+    slot: Arc<Semaphore>,
+}
+
+impl GroupCommit {
+    /// Starts the writer of this process as a task of `lifecycle`.
+    pub(super) fn start(journal: Journal, ids: Ids, lifecycle: &Lifecycle) -> Self {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let writer = CommitLoop {
+            batch_writer: BatchWriter::new(journal, ids),
+            queue,
+            permits: CommitPermits::default(),
+            away: Arc::default(),
+            lifecycle: lifecycle.clone(),
+        };
+        lifecycle.spawn("writer", writer.run());
+        Self {
+            queue: sender,
+            slot: Arc::new(Semaphore::new(ROOM / PERMIT_BYTES)),
+        }
+    }
+
+    /// Waits until there is room for a request of `bytes` in so many entries; one larger than all
+    /// the room has it alone. The sender's patience begins here.
+    pub(super) async fn slot(
+        &self,
+        bytes: usize,
+        entries: usize,
+    ) -> Result<QueueSlot, Arc<JournalError>> {
+        let bytes = bytes + (1 + entries) * OVERHEAD_BYTES;
+        let answer_by = Instant::now() + ANSWER_WITHIN;
+        let permits = bytes.min(ROOM).div_ceil(PERMIT_BYTES);
+        let permits = u32::try_from(permits).expect("ROOM has fewer permits");
+        let slot = Arc::clone(&self.slot).acquire_many_owned(permits);
+        match timeout_at(answer_by, slot).await {
+            Ok(Ok(permit)) => Ok(QueueSlot {
+                answer_by,
+                _permit: permit,
+            }),
+            Ok(Err(_)) | Err(_) => Err(Arc::new(JournalError::busy())),
+        }
+    }
+
+    /// Stores `part` together with what else is waiting; returns after the commit. From the moment
+    /// it is handed over, dropping the future changes nothing.
+    pub(super) async fn store(&self, part: Part, slot: QueueSlot) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        let answer_by = slot.answer_by;
+        let pending = PendingRequest::new(part, slot, answer);
+        let stored = async {
+            self.queue.send(pending).await.ok()?;
+            outcome.await.ok()
+        };
+        match timeout_at(answer_by, stored).await {
+            Ok(Some(outcome)) => outcome,
+            // Not in time, or the process is at its end.
+            Ok(None) | Err(_) => Err(Arc::new(JournalError::busy())),
+        }
+    }
+}
+
+/// Makes transactions of what waits, and has them written.
+struct CommitLoop {
+    batch_writer: BatchWriter,
+    queue: mpsc::Receiver<PendingRequest>,
+    permits: CommitPermits,
+    /// When a transaction last found no database.
+    away: Arc<Mutex<Option<Instant>>>,
+    lifecycle: Lifecycle,
+}
+
+impl CommitLoop {
+    /// Ends when nobody is left who could hand over a request, having begun to write all of them; the
+    /// process waits for the transactions, which are tasks of their own.
+    async fn run(mut self) {
+        let ended = self.lifecycle.ended();
+        let cut = ended.run_until_cancelled(self.write_all()).await.is_none();
+        if cut {
+            warn!("requests were still waiting for their commit when the process ended");
+        }
+    }
+
+    async fn write_all(&mut self) {
+        while let Some(first) = self.queue.recv().await {
+            let mut group = Group::of(first);
+            let commit_permit = self.acquire_permit(&mut group).await;
+            self.refuse_who_waited_in_vain(&mut group);
+            if group.requests.is_empty() {
+                continue;
+            }
+            let (batch_writer, away) = (self.batch_writer.clone(), Arc::clone(&self.away));
+            let ended = self.lifecycle.ended();
+            self.lifecycle.spawn("transaction", async move {
+                let written = batch_writer.write(group.requests);
+                match ended.run_until_cancelled(written).await {
+                    Some(DatabaseState::There) => {}
+                    Some(DatabaseState::Away) => *lock(&away) = Some(Instant::now()),
+                    None => warn!("a transaction was under way when the process ended"),
+                }
+                drop(commit_permit);
+            });
+        }
+    }
+
+    /// Gathers until the group may go: at once where no transaction is under way, beside others
+    /// where it has rows enough, and else when one has ended.
+    async fn acquire_permit(&mut self, group: &mut Group) -> CommitPermit {
+        loop {
+            while group.rows < ROWS
+                && let Ok(next) = self.queue.try_recv()
+            {
+                group.add(next);
+            }
+            if let Some(commit_permit) = self.permits.take(group.rows) {
+                return commit_permit;
+            }
+            tokio::select! {
+                () = self.permits.ended() => {}
+                Some(next) = self.queue.recv(), if group.rows < ROWS => group.add(next),
+            }
+        }
+    }
+
+    /// What waited behind a transaction that found no database is not made to wait for the same.
+    fn refuse_who_waited_in_vain(&self, group: &mut Group) {
+        let Some(away) = *lock(&self.away) else {
+            return;
+        };
+        let mut refused = 0;
+        for pending in group.requests.extract_if(.., |it| it.since() < away) {
+            pending.refuse();
+            refused += 1;
+        }
+        if refused > 0 {
+            info!(
+                requests = refused,
+                "the waiting requests are refused as well"
+            );
+        }
+    }
+}
+
+fn lock(away: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    // A time is whole whatever happened to who held it.
+    away.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Requests that share a transaction.
+struct Group {
+    requests: Vec<PendingRequest>,
+    rows: usize,
+}
+
+impl Group {
+    fn of(first: PendingRequest) -> Self {
+        let mut group = Self {
+            requests: Vec::new(),
+            rows: 0,
+        };
+        group.add(first);
+        group
+    }
+
+    fn add(&mut self, next: PendingRequest) {
+        self.rows += next.rows();
+        self.requests.push(next);
+    }
+}
+
+/// Who may have a transaction under way.
+#[derive(Debug)]
+struct CommitPermits {
+    free: Arc<Semaphore>,
+    ended: Arc<Notify>,
+}
+
+impl Default for CommitPermits {
+    fn default() -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(BESIDE.len())),
+            ended: Arc::default(),
+        }
+    }
+}
+
+impl CommitPermits {
+    /// A turn for a group of `rows`, if it may go now.
+    fn take(&self, rows: usize) -> Option<CommitPermit> {
+        let under_way = BESIDE.len() - self.free.available_permits();
+        if rows < *BESIDE.get(under_way)? {
+            return None;
+        }
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        Some(CommitPermit {
+            permit: Some(permit),
+            ended: Arc::clone(&self.ended),
+        })
+    }
+
+    /// Completes when a turn ended since it was last asked.
+    async fn ended(&self) {
+        self.ended.notified().await;
+    }
+}
+
+/// One transaction's, until it is dropped.
+struct CommitPermit {
+    permit: Option<OwnedSemaphorePermit>,
+    ended: Arc<Notify>,
+}
+
+impl Drop for CommitPermit {
+    fn drop(&mut self) {
+        // Free before anybody hears of it.
+        drop(self.permit.take());
+        self.ended.notify_one();
+    }
+}

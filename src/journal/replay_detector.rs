@@ -1,0 +1,51 @@
+//! Whether the last batches were those of a replay, which tells what the next ones will bring.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// So many batches are taken to be like the one that was seen: a replay brings more of its kind.
+const LASTS: u32 = 16;
+/// One known row in so many makes a replay. Looking a row up costs a fifth of the check of its
+/// signature, so that looking up all of them pays from about there.
+const KNOWN_ONE_IN: usize = 4;
+
+/// Batches whose events are looked up before anything is done with them.
+#[derive(Debug, Default)]
+pub(super) struct ReplayDetector(AtomicU32);
+
+impl ReplayDetector {
+    /// Whether known events are likely to come.
+    pub(super) fn are_expected(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    /// Hears of a batch of `rows` rows, of which `known` were stored before.
+    pub(super) fn note_batch(&self, rows: usize, known: usize) {
+        let left = if known * KNOWN_ONE_IN >= rows.max(1) {
+            LASTS
+        } else {
+            // Two writers may both count down from 1: the second leaves it at 0.
+            self.0.load(Ordering::Relaxed).saturating_sub(1)
+        };
+        self.0.store(left, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_known_events_makes_a_replay_that_lasts_a_while() {
+        let replays = ReplayDetector::default();
+        replays.note_batch(1_000, 249);
+        assert!(!replays.are_expected(), "retries among new events are none");
+        replays.note_batch(1_000, 250);
+        for left in (0..LASTS).rev() {
+            assert!(replays.are_expected(), "{left} batches left");
+            replays.note_batch(1_000, 0);
+        }
+        assert!(!replays.are_expected());
+        replays.note_batch(0, 0);
+        assert!(!replays.are_expected());
+    }
+}

@@ -1,0 +1,249 @@
+//! Deleting what is older than its retention, in slices that lock no row which somebody else holds.
+
+use std::time::Duration;
+
+use crate::journal::Connection;
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+
+use crate::journal::JournalError;
+use crate::journal::copies;
+use crate::journal::custom;
+use crate::journal::partitions;
+use crate::journal::upkeep::Cutoffs;
+
+/// Rows of one statement: some ten milliseconds of work.
+pub const SLICE: i64 = 5_000;
+/// Between two slices, so that the disk has time for others.
+const BREATH: Duration = Duration::from_millis(20);
+/// One kind of row that grows old.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RetentionTask {
+    Quarantine,
+    Requests,
+    EventsBeforeMonths,
+    EventsOfTheFuture,
+    Batches,
+    CustomIds,
+    ToldSubjects,
+    Leases,
+    Repeats,
+}
+
+impl RetentionTask {
+    /// All but [`RetentionTask::Repeats`], which follows the months that are dropped.
+    pub(super) const BEFORE_MONTHS: [Self; 8] = [
+        Self::Quarantine,
+        Self::Requests,
+        Self::EventsBeforeMonths,
+        Self::EventsOfTheFuture,
+        Self::Batches,
+        Self::CustomIds,
+        Self::ToldSubjects,
+        Self::Leases,
+    ];
+
+    /// Label of the metric.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Quarantine => "quarantine",
+            Self::Requests => "requests",
+            Self::EventsBeforeMonths | Self::EventsOfTheFuture => "events",
+            Self::Batches => "batches",
+            Self::CustomIds => "custom_ids",
+            Self::ToldSubjects => "subjects",
+            Self::Leases => "leases",
+            Self::Repeats => "repeats",
+        }
+    }
+}
+
+/// Does all of `task`, a slice at a time; answers how many rows that were.
+pub(super) async fn in_slices(
+    connection: &mut Connection,
+    task: RetentionTask,
+    cutoffs: &Cutoffs,
+) -> Result<u64, JournalError> {
+    let mut total = 0;
+    loop {
+        let rows = slice(connection, task, cutoffs).await?;
+        total += rows;
+        if rows < SLICE.unsigned_abs() {
+            return Ok(total);
+        }
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+async fn slice(
+    connection: &mut Connection,
+    task: RetentionTask,
+    cutoffs: &Cutoffs,
+) -> Result<u64, JournalError> {
+    match task {
+        RetentionTask::Quarantine => delete_quarantine(connection, cutoffs.quarantine).await,
+        RetentionTask::Requests => forget_requests(connection, cutoffs.batches).await,
+        RetentionTask::EventsBeforeMonths => {
+            let first_month = NaiveDate::from_ymd_opt(*partitions::YEARS.start(), 1, 1)
+                .expect("a valid date")
+                .and_time(NaiveTime::MIN)
+                .and_utc();
+            delete_events(connection, cutoffs.events, (None, Some(first_month))).await
+        }
+        RetentionTask::EventsOfTheFuture => {
+            delete_events(connection, cutoffs.events, (Some(tomorrow(cutoffs)), None)).await
+        }
+        RetentionTask::Batches => delete_batches(connection, cutoffs).await,
+        RetentionTask::CustomIds => custom::delete_ids(connection, cutoffs.told).await,
+        RetentionTask::ToldSubjects => {
+            custom::delete_custom_subjects(connection, cutoffs.told).await
+        }
+        RetentionTask::Leases => delete_leases(connection).await,
+        RetentionTask::Repeats => {
+            copies::delete_orphans(connection, cutoffs.events, tomorrow(cutoffs)).await
+        }
+    }
+}
+
+/// Clocks may be wrong by an hour; a day is forged, or a member nobody understands.
+fn tomorrow(cutoffs: &Cutoffs) -> DateTime<Utc> {
+    cutoffs.now + TimeDelta::days(1)
+}
+
+async fn delete_quarantine(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM quarantine
+        WHERE id IN (
+            SELECT id
+            FROM quarantine
+            WHERE received_at < $1
+            ORDER BY received_at, id
+            LIMIT $2
+            FOR UPDATE SKIP LOCKED
+        )
+        ",
+        before,
+        SLICE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Who sent a batch is forgotten before the batch is: as long as its events are there, a reader
+/// that is added or a verdict that changes needs its row.
+async fn forget_requests(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        UPDATE batches
+        SET requests = '[]'
+        WHERE id IN (
+            SELECT b.id
+            FROM batches b
+            WHERE b.received_at < $1
+                AND b.requests <> '[]'::jsonb
+                -- Readers pass the id of the request on.
+                AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = b.id)
+                AND NOT EXISTS (SELECT FROM readers WHERE fill_until IS NOT NULL)
+            ORDER BY b.received_at
+            LIMIT $2
+            FOR UPDATE OF b SKIP LOCKED
+        )
+        ",
+        before,
+        SLICE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Events that lie in no month of the past: no month of theirs will ever be dropped, or not for
+/// years, so the time of their receipt counts.
+async fn delete_events(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM events
+        WHERE event_ts >= COALESCE($1, '-infinity'::timestamptz)
+            AND event_ts < COALESCE($2, 'infinity'::timestamptz)
+            AND (event_ts, id) IN (
+                SELECT e.event_ts, e.id
+                FROM events e
+                WHERE e.event_ts >= COALESCE($1, '-infinity'::timestamptz)
+                    AND e.event_ts < COALESCE($2, 'infinity'::timestamptz)
+                    AND e.received_at < $3
+                    AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = e.batch)
+                    AND NOT EXISTS (SELECT FROM readers WHERE fill_until IS NOT NULL)
+                LIMIT $4
+                FOR UPDATE OF e SKIP LOCKED
+            )
+        ",
+        from,
+        to,
+        before,
+        SLICE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn delete_batches(
+    connection: &mut Connection,
+    cutoffs: &Cutoffs,
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM batches
+        WHERE id IN (
+            SELECT b.id
+            FROM batches b
+            WHERE b.received_at < $1
+                -- Where there were events, most are still there before their own retention ends.
+                AND (b.first_event_ts IS NULL OR b.received_at < $2)
+                AND NOT EXISTS (SELECT FROM outbox o WHERE o.batch = b.id)
+                AND NOT EXISTS (SELECT FROM readers WHERE fill_until IS NOT NULL)
+                AND NOT EXISTS (
+                    SELECT
+                    FROM events e
+                    WHERE e.batch = b.id
+                        AND e.event_ts BETWEEN b.first_event_ts AND b.last_event_ts
+                    -- Keeps this a look at the index for each batch: as a join it would read
+                    -- every event there is.
+                    OFFSET 0
+                )
+            ORDER BY b.received_at
+            LIMIT $3
+            FOR UPDATE OF b SKIP LOCKED
+        )
+        ",
+        cutoffs.batches,
+        cutoffs.events,
+        SLICE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn delete_leases(connection: &mut Connection) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM leases
+        WHERE expires_at < now() - interval '1 day'
+        ",
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

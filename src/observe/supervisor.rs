@@ -1,0 +1,196 @@
+//! Finds the portals; whoever has the lease of one looks at it, by loops that go on beside each other.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use konnect::PortalId;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::journal::{JournalError, Lease};
+use crate::lifecycle::{Lifecycle, pause};
+use crate::observe::sweep_loop::{SweepKind, SweepLoop, report};
+use crate::observe::{ObserveError, Observer, schedule};
+
+/// How long a lease is held without renewal: an instance that died is replaced after that.
+const LEASE_TTL: Duration = Duration::from_secs(30);
+/// Between renewals.
+const LEASE_RENEWED_EVERY: Duration = Duration::from_secs(10);
+/// Between tries to get a lease that another instance holds, or to renew one after trouble.
+const LEASE_TRIED_EVERY: Duration = Duration::from_secs(5);
+/// The line of the health report that tells of leases.
+const LEASE: &str = "lease";
+
+impl Observer {
+    /// Looks at every portal until `lifecycle` ends; each has a task of its own, so that trouble
+    /// with one does not touch the others. Portals that appear later are found within minutes; one that is
+    /// gone is no longer looked at until it is listed again, unless it is configured.
+    pub async fn run(self, lifecycle: Lifecycle) {
+        let cancel = lifecycle.stopping();
+        let watched = Arc::new(Mutex::new(BTreeSet::new()));
+        let mut failures = 0;
+        while !cancel.is_cancelled() {
+            let found = tokio::select! {
+                () = cancel.cancelled() => return,
+                found = self.portals() => found,
+            };
+            let wait = match found {
+                Ok(portals) => {
+                    failures = 0;
+                    self.health.discovered(Ok(()));
+                    for portal in portals {
+                        if in_hand(&watched).insert(portal) {
+                            let watch = self.clone().watch(portal, cancel.clone());
+                            let watched = Arc::clone(&watched);
+                            lifecycle.spawn("observe", async move {
+                                watch.await;
+                                in_hand(&watched).remove(&portal);
+                            });
+                        }
+                    }
+                    self.timings.portals_every
+                }
+                Err(error) => {
+                    failures += 1;
+                    let plain = error.plain();
+                    report(failures == 1, &error, "could not list the portals");
+                    self.health
+                        .discovered(Err(format!("could not list the portals: {plain}")));
+                    schedule::backoff(failures, error.retry_after())
+                }
+            };
+            pause(wait, &cancel).await;
+        }
+    }
+
+    async fn watch(self, portal: PortalId, cancel: CancellationToken) {
+        let mut watch = PortalSupervisor {
+            lease: Lease {
+                name: format!("observe:{portal}"),
+                holder: self.parts.holder,
+                ttl: LEASE_TTL,
+            },
+            observer: self,
+            portal,
+            held: None,
+        };
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = watch.until_gone() => watch.observer.health.passed_on(portal),
+        }
+        if watch.held.is_some()
+            && let Err(error) = watch
+                .observer
+                .parts
+                .journal
+                .release_lease(&watch.lease)
+                .await
+        {
+            debug!(error = error.chain(), "could not give up a lease");
+        }
+    }
+}
+
+/// One portal, and the lease of looking at it.
+struct PortalSupervisor {
+    observer: Observer,
+    portal: PortalId,
+    lease: Lease,
+    /// When the lease was last had; none while another instance has it.
+    held: Option<Instant>,
+}
+
+impl PortalSupervisor {
+    /// Looks whenever the lease is had, until the portal is gone and nobody said that it should be
+    /// there.
+    async fn until_gone(&mut self) {
+        let mut failures = 0;
+        loop {
+            match self.keep_lease().await {
+                Ok(true) => {
+                    failures = 0;
+                    if self.list_and_start().await {
+                        return;
+                    }
+                }
+                Ok(false) => {
+                    failures = 0;
+                    sleep(LEASE_TRIED_EVERY).await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.could_not_keep_lease(error);
+                    sleep(schedule::backoff(failures, None)).await;
+                }
+            }
+        }
+    }
+
+    /// Looks as long as the lease is had; `true` when the portal is gone.
+    async fn list_and_start(&mut self) -> bool {
+        let (observer, portal) = (self.observer.clone(), self.portal);
+        let turns = |work| Box::pin(SweepLoop::new(observer.clone(), portal, work).run());
+        let (refresh, pending, sweep) = (
+            turns(SweepKind::Refresh),
+            turns(SweepKind::Pending),
+            turns(SweepKind::Sweep),
+        );
+        tokio::select! {
+            () = refresh => true,
+            () = pending => true,
+            () = sweep => true,
+            () = self.until_lost() => false,
+        }
+    }
+
+    /// Renews the lease until another instance has it, or nobody knows any more whether one has.
+    async fn until_lost(&mut self) {
+        let mut wait = LEASE_RENEWED_EVERY;
+        loop {
+            sleep(wait).await;
+            wait = match self.keep_lease().await {
+                Ok(true) => LEASE_RENEWED_EVERY,
+                Ok(false) => return,
+                Err(error) => {
+                    self.could_not_keep_lease(error);
+                    if self.held.is_none_or(|at| at.elapsed() >= LEASE_TTL) {
+                        return;
+                    }
+                    LEASE_TRIED_EVERY
+                }
+            };
+        }
+    }
+
+    /// Takes or renews the lease.
+    async fn keep_lease(&mut self) -> Result<bool, JournalError> {
+        let held = self.observer.parts.journal.take_lease(&self.lease).await?;
+        if held {
+            self.observer.health.mended(self.portal, LEASE);
+        } else if self.held.is_some() {
+            self.observer.health.passed_on(self.portal);
+        }
+        self.held = held.then(Instant::now);
+        Ok(held)
+    }
+
+    fn could_not_keep_lease(&self, error: JournalError) {
+        let error = ObserveError::Store(error);
+        report(
+            true,
+            &error,
+            &format!("could not hold the lease of portal {}", self.portal),
+        );
+        let now = self.observer.parts.clock.now();
+        self.observer
+            .health
+            .failed(self.portal, LEASE, error.plain(), now);
+    }
+}
+
+/// The portals that are watched.
+fn in_hand(watched: &Mutex<BTreeSet<PortalId>>) -> MutexGuard<'_, BTreeSet<PortalId>> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
