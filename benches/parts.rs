@@ -161,7 +161,7 @@ fn newcomer() -> Facts {
     }
 }
 
-/// A thousand rules that hear one signal: each asks all it can and says no, or all agree.
+/// A thousand rules on one signal: each asks all it can and says no, or all agree.
 fn deciding(criterion: &mut Criterion) {
     let facts = newcomer();
     let mut group = criterion.benchmark_group("decide_1000_rules");

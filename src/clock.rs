@@ -27,7 +27,7 @@ impl Clock {
         Self(Arc::new(Utc::now))
     }
 
-    /// Answers with whatever `now` says: tests move time with it.
+    /// Answers with the result of `now`: tests move time with it.
     pub fn from_fn(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }

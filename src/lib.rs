@@ -1,4 +1,5 @@
-//! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers it.
+//! usher: the audit-log destination for Kong Konnect Dev Portals, and the automation that answers
+//! it.
 //!
 //! The groups below follow the way of one event; the names in a group stand in alphabetical order.
 
@@ -10,13 +11,13 @@ pub mod http;
 pub mod lifecycle;
 pub mod telemetry;
 
-// In through the door, into the record, and out to others.
+// Through the ingest endpoint into the journal, and out to others.
 pub mod ingest;
 pub mod intake;
 pub mod journal;
 pub mod publish;
 
-// What the API says, what the rules make of it, and what is done.
+// What the API returns, what the rules decide about it, and what is done.
 pub mod act;
 pub mod directory;
 pub mod observe;

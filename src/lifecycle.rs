@@ -1,7 +1,7 @@
 //! Start and end of the process: one task tracker, and cancellation in two steps.
 //!
-//! Soft cancellation asks every loop to finish what it holds; hard cancellation, at most
-//! [`GRACE`] later, tells it to let go. Every task of usher is spawned here.
+//! Soft cancellation asks every loop to finish what it has begun; hard cancellation, at most
+//! [`GRACE`] later, has it stop at once. Every task of usher is spawned here.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tracing::{Instrument, info, info_span, warn};
 /// How long accepted work may take after a request to stop.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// Hands out cancellation and keeps count of the tasks that must end before the process does.
+/// Gives out cancellation and counts the tasks that must end before the process does.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
     soft: CancellationToken,
@@ -33,7 +33,7 @@ impl Lifecycle {
         self.soft.clone()
     }
 
-    /// Cancelled when the grace period is over: let go of everything.
+    /// Cancelled when the grace period is over: stop at once.
     pub fn ended(&self) -> CancellationToken {
         self.hard.clone()
     }
@@ -59,7 +59,7 @@ impl Lifecycle {
         self.soft.cancel();
     }
 
-    /// Asks everything to stop and waits for it, at most [`GRACE`] and a moment for letting go.
+    /// Asks everything to stop and waits for it, at most [`GRACE`] and a moment for the hard end.
     pub async fn shut_down(&self) {
         self.soft.cancel();
         self.tracker.close();
@@ -95,15 +95,15 @@ impl Lifecycle {
     }
 }
 
-/// SIGHUPs, which do not end the process once somebody listens.
+/// SIGHUPs, which do not end the process once something receives them.
 #[derive(Debug)]
 pub struct Hangups(Signal);
 
 impl Hangups {
-    /// Listens from now on.
+    /// Receives them from now on.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// If the system does not allow it.
     pub fn listen() -> std::io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }

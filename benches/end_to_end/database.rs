@@ -11,9 +11,9 @@ use usher::journal::Journal;
 
 use crate::{process, progress};
 
-/// Rows of one statement that fills the record, so that progress shows.
+/// Rows of one statement that fills the journal, so that progress shows.
 const ROWS_A_FILL: usize = 250_000;
-/// Rows of one COPY, which is one transaction: about what usher would gather.
+/// Rows of one COPY, which is one transaction: about as many as one group commit of usher has.
 const ROWS_A_COPY: usize = 1_000;
 /// Every column, so that the baseline writes what usher writes.
 const COLUMNS: &str = "event_ts, id, occurred_at, received_at, batch, request, position, kind, \
@@ -30,7 +30,7 @@ pub(crate) struct Database {
     postmaster: u32,
 }
 
-/// What the journal holds.
+/// What the journal contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) events: usize,
@@ -111,7 +111,7 @@ impl Database {
         process::cpu_of_server(self.postmaster)
     }
 
-    /// Empties the record and writes everything out, so that every run starts alike.
+    /// Empties the journal and writes everything out, so that every run starts alike.
     pub(crate) async fn empty(&mut self) -> Result<()> {
         sqlx::raw_sql("TRUNCATE events, repeats, batches, quarantine, outbox")
             .execute(&mut self.connection)
@@ -127,8 +127,8 @@ impl Database {
         Ok(())
     }
 
-    /// Fills the record with `events` logins of the last four weeks, in the order of their arrival and
-    /// with batches of 1,000, as an usher that ran for long would have left them.
+    /// Fills the journal with `events` logins of the last four weeks, in the order of their arrival
+    /// and in batches of 1,000. So an usher that ran for long would have left them.
     pub(crate) async fn fill(&mut self, events: usize, now: DateTime<Utc>) -> Result<()> {
         let journal = Journal::open(&self.url)?;
         journal.migrate().await?;

@@ -1,5 +1,5 @@
-//! What is sent: signed logins at a Dev Portal, each as a whole HTTP request made ahead of time, so
-//! that the load generator, which shares the cores with usher, has nothing left to compute.
+//! What is sent: signed logins at a Dev Portal, each as a whole HTTP request made ahead of time.
+//! The load generator shares the cores with usher, and so has nothing left to compute.
 
 use std::io::Write as _;
 use std::ops::Range;
@@ -18,7 +18,7 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 use usher::lifecycle::Lifecycle;
 
-/// What usher is told to accept and what every request carries.
+/// The value that usher is configured to accept and that every request has.
 pub(crate) const AUTHORIZATION: &str = "Bearer bench";
 /// Entries of one large body.
 pub(crate) const LINES_A_BODY: usize = 500;
@@ -41,7 +41,7 @@ impl Signer {
         Self(SigningKey::from_bytes(&[7; 32]))
     }
 
-    /// Serves the public key where usher looks for it; returns the base URL.
+    /// Serves the public key where usher fetches it; returns the base URL.
     pub(crate) async fn serve(&self, lifecycle: &Lifecycle) -> std::io::Result<String> {
         let x = URL_SAFE_NO_PAD.encode(self.0.verifying_key().to_bytes());
         let key = json!({"kty": "OKP", "alg": "EdDSA", "crv": "Ed25519", "kid": "bench", "x": x});
@@ -122,7 +122,8 @@ fn entry(number: usize, first_at: DateTime<Utc>, rest: &str) -> String {
     )
 }
 
-/// Requests of `entries_each` lines, compressed as Konnect does it. What does not fill one is left out.
+/// Requests of `entries_each` lines, compressed as Konnect does it. What does not fill one is left
+/// out.
 pub(crate) fn requests(lines: &[String], entries_each: usize) -> Requests {
     let prepared = in_parallel(lines.len() / entries_each, |numbers| {
         numbers

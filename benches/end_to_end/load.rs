@@ -1,7 +1,7 @@
 //! The load generator: a fixed number of connections, each sending one request after the other.
 //!
-//! It speaks just enough HTTP/1.1 to send what was prepared and to read the answer, since every
-//! cycle that it takes is taken from usher and Postgres on the same cores.
+//! It speaks just enough HTTP/1.1 to send what was prepared and to read the answer. Every cycle
+//! that it takes is taken from usher and Postgres on the same cores.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl Load {
     /// Sends until the requests or the time are used up.
     ///
     /// # Errors
-    /// When an answer is not 200, or none comes.
+    /// If an answer is not 200, or none comes.
     pub(crate) async fn run(&self) -> Result<Answers> {
         let next = Arc::new(AtomicUsize::new(self.first));
         let start = Arc::new(Barrier::new(self.connections + 1));

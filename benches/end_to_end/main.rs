@@ -32,7 +32,7 @@ use crate::usher::{BUILT, Usher};
 const WARM_UP: usize = 4;
 /// The largest body that usher takes by default.
 const GIANT_BYTES: usize = 64 * 1024 * 1024;
-/// Numbers of its entries begin here, and those of what goes into the full record.
+/// Numbers of its entries begin here, and those of what goes into the full journal.
 const FIRST_OF_GIANT: usize = 10_000_000;
 const FIRST_OF_FULL: usize = 1_000_000;
 
@@ -81,9 +81,9 @@ fn progress(text: &str) {
 struct Bench<'a> {
     options: Options,
     database: Database,
-    /// Where there is one, the record that is never emptied.
+    /// Where there is one, the journal that is never emptied.
     full: Option<Database>,
-    /// Where there is one, that of the binary of before, whose schema is another.
+    /// Where there is one, the database of the earlier binary, whose schema is another.
     before: Option<Database>,
     konnect: String,
     signer: Signer,
@@ -132,7 +132,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// The rows that are held against COPY.
+    /// The rows that are compared with COPY.
     async fn rows(&mut self) -> Result<Vec<Measured>> {
         let mut all: Vec<Measured> = ALL
             .into_iter()
@@ -169,7 +169,7 @@ impl<'a> Bench<'a> {
         let held = self.database.held().await?;
         ensure!(
             held.events == answers.counts.stored,
-            "usher answered {} stored events, the journal holds {}",
+            "usher answered {} stored events, the journal has {}",
             answers.counts.stored,
             held.events
         );
@@ -188,7 +188,7 @@ impl<'a> Bench<'a> {
                 Record::Full => self.run_into_full(round, scenario, baseline).await,
             };
             let mut run = match run {
-                // On a busy machine its sender is told to wait.
+                // On a busy machine its sender is asked to wait.
                 Err(error) if scenario.shape == Shape::Giant => {
                     progress(&format!("{}: no figure: {error}", scenario.key));
                     continue;
@@ -325,7 +325,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// A figure counts only if the journal holds what was answered, with the verdict it must have.
+    /// A figure counts only if the journal has what was answered, with the verdict that it must
+    /// have.
     async fn check(
         &mut self,
         scenario: Scenario,
@@ -349,14 +350,14 @@ impl<'a> Bench<'a> {
         };
         ensure!(
             held == expected,
-            "the journal holds {held:?}, it should be {expected:?}"
+            "the journal has {held:?}, it should be {expected:?}"
         );
         Ok(())
     }
 }
 
-/// One body just below the bound, of entries that are a little longer than others, so that it is below
-/// the bound of a body as sent too.
+/// One body just below the bound, of entries that are a little longer than others, so that it is
+/// below the bound of a body as sent too.
 fn giant(signer: &Signer, first_at: DateTime<Utc>) -> Requests {
     let rest = " and whatever else a browser says of itself".repeat(10);
     let line = signer.sign_with(FIRST_OF_GIANT..FIRST_OF_GIANT + 1, first_at, &rest);

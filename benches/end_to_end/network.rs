@@ -1,5 +1,5 @@
-//! The same over TCP and over the socket of this machine: few senders and many, small bodies and large ones, and, where
-//! another binary is named, both in turn.
+//! The same over TCP and over the socket of this machine: few senders and many, small bodies and
+//! large ones, and, where another binary is named, both in turn.
 
 use std::fmt;
 use std::path::Path;
@@ -208,7 +208,7 @@ impl Bench<'_> {
         let held = database.held().await?.events;
         ensure!(
             stored == answers.counts.received && held == warm + stored,
-            "of {} entries {stored} were stored by usher's count, and the journal holds {held}",
+            "of {} entries {stored} were stored by usher's count, and the journal has {held}",
             answers.counts.received,
         );
         let stored = f64::from(u32::try_from(stored)?);

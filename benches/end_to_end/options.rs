@@ -20,7 +20,8 @@ struct Arguments {
     /// Events in the record of the scenario with a full one; 0 leaves it out, as --quick does
     #[arg(long)]
     stored: Option<usize>,
-    /// Another binary of usher, measured in turn with this one over every row of the network's table
+    /// Another binary of usher, measured in turn with this one over every row of the network's
+    /// table
     #[arg(long)]
     before: Option<PathBuf>,
     /// Only the network's table

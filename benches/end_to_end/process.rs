@@ -1,4 +1,4 @@
-//! What the kernel says of processes: CPU time and peak memory, from `/proc`.
+//! What the kernel reports of processes: CPU time and peak memory, from `/proc`.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ struct Stat {
 impl Stat {
     fn read(process: &Path) -> Result<Self> {
         let text = fs::read_to_string(process.join("stat"))?;
-        // The name stands in parentheses and may hold spaces: count from behind it.
+        // The name is in parentheses and may contain spaces: count from behind it.
         let (_, rest) = text.rsplit_once(") ").context("a stat without a name")?;
         let fields: Vec<&str> = rest.split(' ').collect();
         let number = |index: usize| -> Result<u32> {
@@ -45,7 +45,7 @@ pub(crate) fn cpu_of_server(postmaster: u32) -> Result<Duration> {
     let first = Stat::read(Path::new(&format!("/proc/{postmaster}")))?;
     let mut ticks = first.own + first.children;
     for process in fs::read_dir("/proc")? {
-        // A process may end while this looks; then its time is in the parent's at the next look.
+        // A process may end during this read; then its time is in the parent's at the next read.
         if let Ok(stat) = Stat::read(&process?.path())
             && stat.parent == postmaster
         {

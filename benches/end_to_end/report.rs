@@ -9,7 +9,7 @@ use crate::database::Baseline;
 use crate::options::Options;
 use crate::scenario::Scenario;
 
-/// Least rate into a full record, to that into an empty one, that the project promises.
+/// Least rate into a full journal, to that into an empty one, that the project promises.
 const REACH_WHEN_FULL: f64 = 0.85;
 
 /// One run of one scenario.
@@ -24,7 +24,7 @@ pub(crate) struct Run {
     pub(crate) peak_memory: u64,
     pub(crate) cpu: Cpu,
     pub(crate) wal_bytes: i64,
-    /// Its rate to that into an empty record, in the same round.
+    /// Its rate to that into an empty journal, in the same round.
     pub(crate) to_empty: Option<f64>,
 }
 
@@ -80,7 +80,7 @@ impl Measured {
         }
     }
 
-    /// The rate into a full record to that into an empty one; none where it is not about that.
+    /// The rate into a full journal to that into an empty one; none for other scenarios.
     fn to_empty(&self) -> Option<f64> {
         let all: Option<Vec<f64>> = self.runs.iter().map(|run| run.to_empty).collect();
         all.map(median)
@@ -190,7 +190,7 @@ pub(crate) fn table(setting: &Setting, options: &Options, all: &[Measured]) -> S
     table
 }
 
-/// Every scenario of a round is held against the same baseline, so one of them tells all.
+/// Every scenario of a round is compared with the same baseline, so one of them has all.
 fn baselines(all: &[Measured], of: fn(&Baseline) -> f64) -> Vec<f64> {
     all.first()
         .map(|measured| measured.runs.iter().map(|run| of(&run.baseline)).collect())

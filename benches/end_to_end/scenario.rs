@@ -22,7 +22,7 @@ impl Shape {
     }
 }
 
-/// How full the record is.
+/// How full the journal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
     Empty,
@@ -40,13 +40,13 @@ pub(crate) struct Scenario {
     pub(crate) shape: Shape,
     /// Whether it sends again, byte for byte, what the scenario before it stored.
     pub(crate) replay: bool,
-    /// What the record holds before it begins.
+    /// What the journal contains before it begins.
     pub(crate) record: Record,
     /// Least ratio to the baseline that the project promises to reach, where it promises one.
     pub(crate) reach: Option<f64>,
 }
 
-/// The scenario with a full record is held against this one.
+/// The scenario with a full journal is compared with this one.
 pub(crate) const WHEN_EMPTY: &str = "bodies_unverified";
 
 /// In the order of a round; a replay follows what it repeats.

@@ -1,5 +1,5 @@
-//! The bench of onboarding: how soon ten thousand who wait are decided about, how soon a hint leads
-//! to a deed, and how people fare while a replay of old entries pours in.
+//! The bench of onboarding: how soon ten thousand who wait are decided about, and how soon a hint
+//! leads to a deed. It also shows how long people wait during a replay of old entries.
 
 mod scene;
 

@@ -57,13 +57,13 @@ pub(crate) struct Scene {
 /// How long it took from usher's start on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answered {
-    /// Until the last decision was written down.
+    /// Until the last decision was stored.
     pub(crate) decided: Duration,
     /// Until the last deed was done.
     pub(crate) done: Duration,
 }
 
-/// How people fared while old entries came in.
+/// How long people waited while old entries came in.
 #[derive(Debug, Clone)]
 pub(crate) struct Flooded {
     /// From sign-up to approval, sorted.
@@ -149,8 +149,8 @@ impl Scene {
         })
     }
 
-    /// From an entry at the door that hints at somebody new, to the write that lets them in;
-    /// sorted. Each after a quiet time, so that the pace of looks is not what is measured.
+    /// From a delivered entry that hints at somebody new, to the write that lets them in; sorted.
+    /// Each after a quiet time, so that the schedule of sweeps is not what is measured.
     pub(crate) async fn hints(&mut self, times: usize) -> Result<Vec<Duration>> {
         let mut waits = Vec::with_capacity(times);
         for _ in 0..times {
@@ -166,7 +166,7 @@ impl Scene {
         Ok(waits)
     }
 
-    /// Has so many deeds wait for their turn within the limit of another rule.
+    /// Has so many deeds wait under the limit of another rule.
     pub(crate) async fn crowd(&self, many: i64) -> Result<()> {
         let crowd = "INSERT INTO actions (
                 id, rule, deed, deed_key, spec, target_kind, target_id, portal_id, signal, signal_key,
@@ -186,8 +186,8 @@ impl Scene {
         Ok(())
     }
 
-    /// Pours `entries` of last week through the door, while people sign up one after the other, and
-    /// sign in, which is the first that a log tells of them.
+    /// Delivers `entries` of last week, while people sign up one after the other, and sign in,
+    /// which is the first entry that a log has of them.
     pub(crate) async fn flood(&mut self, entries: usize) -> Result<Flooded> {
         let ready = format!("{}/readyz", self.url);
         self.until(Instant::now(), "usher is ready", async || {
@@ -372,7 +372,7 @@ async fn send(http: &reqwest::Client, url: &str, body: String) -> Result<()> {
     Ok(())
 }
 
-/// The last that usher complained of.
+/// The last complaint of usher.
 fn complaints(folder: &Path) -> Result<String> {
     let log = fs::read_to_string(folder.join("log"))?;
     let loud = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");

@@ -1,5 +1,5 @@
-//! The bench of reports: how long questions take on a record of twenty million events over ninety days with twenty thousand
-//! people, and how fast they are counted anew.
+//! The bench of reports: how long questions take, and how fast all is counted again. The journal
+//! has twenty million events over ninety days with twenty thousand people.
 
 mod measure;
 mod scene;

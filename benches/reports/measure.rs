@@ -24,7 +24,7 @@ pub(crate) struct Extent {
     pub(crate) exported: usize,
 }
 
-/// Counts everything anew, asks every report and search, and exports.
+/// Counts everything again, asks every report and search, and exports.
 pub(crate) async fn measure(scene: &Scene, extent: Extent) -> Result<Map<String, Value>> {
     progress("counting everything anew");
     let began = Instant::now();
@@ -106,7 +106,8 @@ async fn ask(
     .await
 }
 
-/// How long something takes that answers so many rows: the first time, and of the further ones half and 95 of 100.
+/// How long something takes that answers so many rows: the first time, and of the further ones half
+/// and 95 of 100.
 pub(super) async fn timed(times: usize, work: impl AsyncFn() -> Result<usize>) -> Result<Value> {
     let mut took = Vec::new();
     let mut rows = 0;

@@ -1,5 +1,5 @@
-//! A record of three months: people who came over half a year, their applications and registrations, their log-ins, and what
-//! an organisation's own log holds.
+//! A journal of three months: people who came over half a year, their applications and
+//! registrations, their log-ins, and what an organisation's own log contains.
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -54,7 +54,8 @@ const DIRECTORY: &str = "
     FROM people, generate_series(1, people) AS n WHERE n % 4 > 0;
     ANALYZE";
 
-/// Of 100 events 55 are log-ins that succeed, 10 some that do not, 25 calls and 10 questions of rights.
+/// Of 100 events 55 are log-ins that succeed, 10 some that do not, 25 calls and 10 questions of
+/// rights.
 const EVENTS: &str = "
     INSERT INTO events (event_ts, id, occurred_at, received_at, batch, request, position, kind, format,
         verdict, ambiguous, time_known, copies, product, name, event_class_id, org_id, portal_id,
@@ -116,7 +117,8 @@ pub(super) fn somebody_who_fails() -> Uuid {
 }
 
 impl Scene {
-    /// Makes a database on the server and fills it, or takes the one to `keep` if it is filled already.
+    /// Makes a database on the server and fills it, or takes the one to `keep` if it is filled
+    /// already.
     pub(crate) async fn set(
         server: &str,
         keep: Option<String>,

@@ -1,4 +1,5 @@
-//! Searches on the same record: filtered, the thousandth page, free text, by person; and an export.
+//! Searches on the same journal: filtered, the thousandth page, free text, by person; and an
+//! export.
 
 use std::time::Instant;
 

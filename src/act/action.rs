@@ -1,4 +1,4 @@
-//! An action as others see it: its target, its state and its JSON. No SQL, no HTTP.
+//! An action for other modules: its target, its state and its JSON. No SQL, no HTTP.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,26 +42,26 @@ pub enum Target {
     },
 }
 
-/// Where an action stands.
+/// The state of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionState {
     /// Decided, to be done or tried again.
     Planned,
-    /// A worker is at it.
+    /// A worker carries it out.
     Running,
-    /// What was wanted holds.
+    /// The goal is reached.
     Done,
-    /// A human decided otherwise in the meantime.
+    /// A person decided otherwise meanwhile.
     Refused,
-    /// Left to a human.
+    /// Left to a person.
     Parked,
     /// Given up.
     Failed,
-    /// Not done because what it waited for did not come about, or because a human or a corrected rule
-    /// called it off.
+    /// Not done because what it waited for was not done, or because a person or a corrected rule
+    /// cancelled it.
     Cancelled,
-    /// Decided by a rule that only watches.
+    /// Decided by a rule in shadow mode.
     Shadow,
 }
 
@@ -76,16 +76,16 @@ pub struct Action {
     pub deed: String,
     /// What it is done to.
     pub target: Target,
-    /// Where it stands.
+    /// Its state.
     pub state: ActionState,
     /// Attempts that counted.
     pub attempts: i32,
     /// The events that led here.
     pub causes: Vec<Uuid>,
-    /// Why it stands there.
+    /// Why it is in this state.
     #[schema(required = true)]
     pub reason: Option<String>,
-    /// What it cut off or made, by id, where it keeps an account.
+    /// What it cut off or made, by id, where the deed keeps an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<Value>,
     /// The portal of the target.

@@ -1,4 +1,4 @@
-//! An action that changed its state, and the event that tells of it. No SQL.
+//! An action that changed its state, and the event that reports it. No SQL.
 
 use chrono::{DateTime, Utc};
 use metrics::counter;
@@ -11,7 +11,7 @@ use crate::event::{OwnEvent, Verdict};
 use crate::journal::{JournalError, NewEvent};
 use crate::telemetry::metrics as names;
 
-/// An action whose state changed, as its event tells it.
+/// An action whose state changed, as its event reports it.
 #[derive(Debug)]
 pub(super) struct ActionEvent {
     pub(super) id: Uuid,
@@ -73,7 +73,7 @@ impl TryFrom<ActionEventRow> for ActionEvent {
 }
 
 impl ActionEvent {
-    /// The event that tells of it.
+    /// The event that reports it.
     pub(super) fn event(&self, now: DateTime<Utc>) -> NewEvent {
         let mut data = Map::new();
         data.insert("rule".to_owned(), json!(self.rule));

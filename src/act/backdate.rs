@@ -1,5 +1,5 @@
-//! What was done before this record began: deeds that are written down as done, each with its event, and never
-//! carried out. The demo's three weeks are made of them.
+//! Deeds of a time before this record began: stored as done, each with its event, and never carried
+//! out. The demo's history of three weeks consists of them.
 
 use std::slice;
 
@@ -10,7 +10,7 @@ use crate::act::{Enqueued, NewChain, Queue};
 use crate::journal::JournalError;
 
 impl Queue {
-    /// Writes the deeds of `chain` down as done at the time that the queue's clock says.
+    /// Stores the deeds of `chain` as done at the time of the queue's clock.
     pub async fn remember(&self, chain: &NewChain) -> Result<(), JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-/// The waits of an action that is tried again.
+/// The waits of an action between attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// Longest wait before the second attempt; it doubles from then on.
     pub first: Duration,
-    /// Longest wait of all.
+    /// Longest of all waits.
     pub longest: Duration,
-    /// Attempts in all where the API answers, but not as it should, after which the action failed.
+    /// Attempts in all at an API that answers, but wrongly; after them the action failed.
     pub attempts: i32,
-    /// How long an API or a network in trouble is waited for, after which an action that gives something failed.
+    /// How long an action waits for an API or a network in trouble; after that, an action that
+    /// gives something failed.
     pub patience: Duration,
 }
 
 impl Default for Backoff {
-    /// An API that is away for a week costs no action.
+    /// An outage of the API of a week fails no action.
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
@@ -30,8 +31,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after attempt number `made`, between half of the full wait and all of it; `spread`
-    /// is any random id and decides where, so that actions that failed together part ways.
+    /// The wait after attempt number `made`, between half of the full wait and all of it. `spread`
+    /// is a random id that decides where, so that actions which failed together are spread out.
     pub(super) fn wait(&self, made: i32, spread: Uuid) -> Duration {
         let doublings = u32::try_from(made - 1).unwrap_or(0).min(20);
         let full = self.first.saturating_mul(1 << doublings).min(self.longest);

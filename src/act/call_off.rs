@@ -1,5 +1,5 @@
-//! Calls off what rules wanted that are no longer live, before anything was written for it. Must not
-//! know what a rules file is: it is told who is live.
+//! Cancels actions of rules that are no longer live, before anything was written for them. Knows no
+//! rules file: the caller says which rules are live.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use crate::act::end::{ActionEnd, end};
 use crate::act::{ActionState, Queue, SignalSubscriptions};
 use crate::journal::JournalError;
 
-/// Actions called off in one transaction.
+/// Actions cancelled in one transaction.
 const AT_ONCE: i64 = 500;
-/// How long an instance is believed to run after it last said so, which it does four times as often.
+/// How long an instance counts as running after it last announced itself, which it does four times
+/// as often.
 pub(super) const ALIVE: Duration = Duration::from_secs(20);
 
 /// A rule that is live.
@@ -21,7 +22,7 @@ pub(super) const ALIVE: Duration = Duration::from_secs(20);
 pub struct LiveRule {
     /// Its name.
     pub name: String,
-    /// Where it is; everywhere if none.
+    /// The portal where it is live; everywhere if none.
     pub portal_id: Option<Uuid>,
 }
 
@@ -32,32 +33,34 @@ pub struct RuleHolder {
     id: Uuid,
 }
 
-/// Which actions of rules that are not live with an instance are to be called off.
+/// Which actions are to be cancelled, of rules that are not live with an instance.
 #[derive(Debug, Clone, Copy)]
 pub struct CallOff<'a> {
     /// The rules that are live with it.
     pub live: &'a [LiveRule],
-    /// Those that were: theirs are called off, whatever others have live.
+    /// Rules that were live with it: their actions are cancelled, whatever rules other instances
+    /// have.
     pub dropped: &'a [LiveRule],
-    /// Whether it begins: all is called off that no other running instance has live.
+    /// Whether it begins: the actions of every rule are cancelled that no other running instance
+    /// has live.
     pub begins: bool,
-    /// Whether that is also to be done for rules of instances that are gone.
+    /// Whether the same is to be done for rules of instances that are gone.
     pub inherits: bool,
 }
 
-/// What was called off.
+/// What was cancelled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CalledOff {
     /// Actions.
     pub count: usize,
-    /// Whether a worker has some in hand, which may come back to be tried again.
+    /// Whether a worker has some under way, which may come back to be tried again.
     pub in_hand: bool,
-    /// Whether some belong to an instance that may have crashed: ask again in a moment.
+    /// Whether some belong to an instance that may have crashed: the caller asks again in a moment.
     pub unsure: bool,
 }
 
 impl Queue {
-    /// An instance that has not yet said which rules are live with it.
+    /// An instance that has not announced its live rules yet.
     pub fn rule_holder(&self) -> RuleHolder {
         RuleHolder {
             queue: self.clone(),
@@ -67,8 +70,9 @@ impl Queue {
 }
 
 impl RuleHolder {
-    /// Says which rules are live with this instance, so that no other calls theirs off, and what its rule set
-    /// listens to, so that no other strikes that off.
+    /// Announces which rules are live with this instance, so that no other cancels their actions.
+    /// Also announces the subscriptions of its rule set, so that no other deletes work items for
+    /// them.
     pub async fn hold(
         &self,
         live: &[LiveRule],
@@ -109,8 +113,8 @@ impl RuleHolder {
         Ok(())
     }
 
-    /// Says that this instance ends. Those that run on wait for its successor before they call off;
-    /// whoever begins with other rules does not.
+    /// Announces that this instance ends. The others wait for its successor before they cancel; an
+    /// instance that begins with other rules does not.
     pub async fn stop(&self) -> Result<(), JournalError> {
         sqlx::query!(
             r"
@@ -125,14 +129,15 @@ impl RuleHolder {
         Ok(())
     }
 
-    /// Cancels planned actions for which nothing was written yet. What may have been written goes on,
-    /// so that it is known what became of it; so does what a person let through, and what a rule
-    /// parked waits for a person anyway. What follows a cancelled action is cancelled soon after, as always.
+    /// Cancels planned actions for which nothing was written yet. An action that may have been
+    /// written goes on, so that its result becomes known; so does one that a person approved. One
+    /// that a rule parked waits for a person anyway. Followers of a cancelled action are cancelled
+    /// soon after, as always.
     pub async fn call_off(&self, asked: CallOff<'_>) -> Result<CalledOff, JournalError> {
         let queue = &self.queue;
         let mut called_off = CalledOff::default();
         let is_asked = asked.begins || !asked.dropped.is_empty();
-        // All that waits would be read, however much that is.
+        // All planned actions would be read, however many.
         let inherits = asked.inherits && !is_asked && self.is_somebody_gone().await?;
         if !is_asked && !inherits {
             return Ok(called_off);
@@ -182,7 +187,7 @@ impl RuleHolder {
         Ok(found.fetch_all(self.queue.pool()).await?)
     }
 
-    /// Whether an instance is gone whose rules nobody has looked for since.
+    /// Whether an instance is gone whose rules nobody has checked since.
     async fn is_somebody_gone(&self) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -221,7 +226,7 @@ struct Found {
     unsure: bool,
 }
 
-/// Names and places of rules, as two arrays of equal length.
+/// Names and portals of rules, as two arrays of equal length.
 pub(super) fn columns(rules: &[LiveRule]) -> (Vec<String>, Vec<Option<Uuid>>) {
     let rules = rules.iter();
     rules

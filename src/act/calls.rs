@@ -1,5 +1,5 @@
-//! Which call of the management API an attempt made, for its record: the client says it to its
-//! observer, and the observer finds the attempt by the task it runs in.
+//! Which call of the management API an attempt made, for its record. The client reports each call
+//! to its observer, which finds the attempt by the task it runs in.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -20,8 +20,8 @@ impl Call {
         format!("{} {}", self.method, self.route)
     }
 
-    /// Whether Konnect let it be written, if only to say that it was done before. A notice goes
-    /// elsewhere.
+    /// Whether Konnect accepted a write, if only to say that it was done before. A notice is no
+    /// call of Konnect.
     pub(super) fn is_accepted_write(self) -> bool {
         self.method != "GET"
             && self.route.starts_with('/')
@@ -48,8 +48,8 @@ tokio::task_local! {
     static LAST: Cell<Option<Call>>;
 }
 
-/// Takes note of a call: to be given to `konnect::ClientBuilder::on_attempt`. Calls made outside
-/// an attempt are ignored.
+/// Notes a call: to be given to `konnect::ClientBuilder::on_attempt`. Calls outside of an attempt
+/// are ignored.
 pub fn note_call(attempt: &konnect::Attempt) {
     let call = Call {
         method: attempt.method,
@@ -57,7 +57,7 @@ pub fn note_call(attempt: &konnect::Attempt) {
         status: attempt.status,
     };
     let noted = LAST.try_with(|last| {
-        // A write is what people ask for; the read before it says less.
+        // A write is what people ask about; the read before it says less.
         if call.method != "GET" || last.get().is_none_or(|known| known.method == "GET") {
             last.set(Some(call));
         }
@@ -67,7 +67,7 @@ pub fn note_call(attempt: &konnect::Attempt) {
     }
 }
 
-/// Takes note of a notice, whose URL is nobody's business.
+/// Notes a notice, without its URL, which is a secret.
 pub(super) fn note_notice(status: Option<u16>) {
     let call = Call {
         method: "POST",
@@ -79,7 +79,7 @@ pub(super) fn note_notice(status: Option<u16>) {
     }
 }
 
-/// Runs an attempt and says which call it made: the last write, else the last read.
+/// Runs an attempt and returns the call it made: the last write, else the last read.
 pub(super) async fn noting<T>(attempt: impl Future<Output = T>) -> (T, Option<Call>) {
     LAST.scope(Cell::new(None), async {
         let output = attempt.await;

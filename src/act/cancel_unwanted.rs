@@ -1,5 +1,5 @@
-//! Goes through what is open and has not begun: what the rules in force do not want, by what the directory says, is
-//! called off before its turn comes. Whoever claims an action asks once more.
+//! Checks open actions that have not begun: those that the rules in force do not want, by the
+//! directory, are cancelled before they are due. The worker that claims an action checks again.
 
 use std::sync::Arc;
 
@@ -17,13 +17,14 @@ use crate::directory::Directory;
 use crate::journal::JournalError;
 use crate::rules::RuleSet;
 
-/// Actions looked at together.
+/// Actions checked together.
 const AT_ONCE: i64 = 500;
 
 impl Queue {
-    /// Calls off what is open, was never written and is not wanted by `rules`, with what follows it; says how many.
-    /// It touches nothing of rules that are not live among them, and nothing that is answered once. What a person let
-    /// through is left alone, and so is what a rule parked for a person.
+    /// Cancels open actions that were never written and that `rules` do not want, with their
+    /// followers; returns how many. It changes no action of a rule that is not live in `rules`, and
+    /// none for a signal that is answered once. What a person approved stays, and so does what a
+    /// rule parked for a person.
     pub async fn sift(
         &self,
         directory: &Directory,
@@ -48,7 +49,8 @@ impl Queue {
         }
     }
 
-    /// What waits for its first attempt or for the next one, or was left to a person for the limit, by ids.
+    /// Actions that wait for their first or next attempt, or were left to a person for the limit,
+    /// ordered by id.
     async fn not_begun(
         &self,
         live: &[LiveRule],
@@ -96,7 +98,8 @@ impl Queue {
         rows.into_iter().map(|row| row.claimed(since)).collect()
     }
 
-    /// Ends what is still as it was: whoever let it start meanwhile, a person or its turn, meant it.
+    /// Ends the actions that are unchanged: a person, or the limit of the rule, may have let one
+    /// start meanwhile.
     async fn take_back(&self, unwanted: Vec<(&Claimed, ActionEnd)>) -> Result<usize, JournalError> {
         if unwanted.is_empty() {
             return Ok(0);

@@ -1,5 +1,5 @@
-//! One action: from its claim to the record of what became of it, and the answer to every kind of
-//! trouble. Which one comes next is for the worker to say.
+//! One action: from its claim to the record of its result, and the remedy for every trouble. The
+//! worker decides which action comes next.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,14 +24,14 @@ use crate::directory::Sweep;
 use crate::journal::JournalError;
 use crate::rules::Deed;
 
-/// Attempts after which an object that cannot be read is believed to be gone: Konnect may answer
-/// 404 for a while after a create.
+/// Attempts after which an object that cannot be read counts as gone: Konnect may answer 404 for a
+/// while after a create.
 const GONE_AFTER: i32 = 8;
 
-/// How old a notice may get whose rule is not known here.
+/// The maximum age of a notice whose rule is not known here.
 const NEWS: Duration = Duration::from_hours(1);
 
-/// What everybody who carries out an action shares: what they note goes to the database together.
+/// What concurrent attempts share: their notes go to the database together.
 #[derive(Debug)]
 pub(super) struct WorkerChannels {
     pub(super) notes: GroupCommit<Note>,
@@ -47,7 +47,7 @@ impl Worker {
         (claimed, case): (&Claimed, Option<&RecheckCase>),
         sweep: Option<Sweep>,
     ) -> Result<(), Arc<JournalError>> {
-        // A notice whose turn has come tells of what was decided.
+        // A notice that is due reports a decision that was made.
         let case = case.filter(|_| !matches!(claimed.deed, Deed::Notify { .. }));
         let ended = claimed.vetoed().or_else(|| {
             let case = case?;
@@ -69,7 +69,7 @@ impl Worker {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         if matches!(result, Ok(Outcome::Unwanted(..))) {
-            // Whoever asks why is to find what was read.
+            // An explanation of the decision must find what was read.
             read_back.keep_teams();
             self.read_again(claimed, &read_back).await;
         }
@@ -99,14 +99,15 @@ impl Worker {
         answered
     }
 
-    /// Asks for a look at those whose teams an action was not carried out for: it tells what they left.
+    /// Requests a refresh of the developer whose teams an action was not carried out for: the
+    /// refresh finds the memberships that ended.
     async fn read_again(&self, claimed: &Claimed, read_back: &ReadBack) {
         let Some((developer, _)) = &read_back.teams_of else {
             return;
         };
         let portal = PortalId(claimed.portal_id);
         if let Err(error) = self.directory.request_refresh(portal, *developer).await {
-            debug!(error = error.chain(), "could not ask for a look");
+            debug!(error = error.chain(), "could not request a refresh");
         }
     }
 
@@ -141,8 +142,8 @@ impl Worker {
         }
     }
 
-    /// Holds on to the action; completes when it is lost, or may be by this process's own clock:
-    /// whoever takes it over must find nobody at it.
+    /// Renews the claim of the action. Completes when the claim is lost, or may be by this
+    /// process's own clock: a worker that takes it over must be the only one.
     async fn block(&self, claimed: &Claimed) {
         let (lease, every) = (self.timings.lease, self.timings.lease / 3);
         let mut held_since = claimed.since;
@@ -161,8 +162,8 @@ impl Worker {
         }
     }
 
-    /// Writes down how an action ended. Where the directory does not hear of it by what was seen
-    /// (`is_known`), a look is asked for.
+    /// Stores how an action ended. Where its read-back does not show the result (`is_known`), a
+    /// refresh or a hint is requested.
     async fn conclude(
         &self,
         channels: &WorkerChannels,
@@ -199,7 +200,7 @@ impl Worker {
         let whom = whom_no_list_shows(claimed, ending.report.as_ref());
         let settlement = Settlement::new(claimed, ending, Some(attempt));
         let is_ours = channels.endings.ask(settlement).await?;
-        // Whoever decided otherwise is not in the directory yet either.
+        // A person's other decision is not in the directory yet either.
         if is_ours && !is_known && (changed || state == ActionState::Refused) {
             let portal = PortalId(claimed.portal_id);
             match whom {
@@ -260,7 +261,7 @@ impl Worker {
                     call: refused.or(attempt.call),
                     ..attempt
                 };
-                // Held before it is put back, or it would be claimed again at once.
+                // Blocked before it is put back, or it would be claimed again at once.
                 if remedy == Remedy::Pause {
                     self.pause.unauthorized();
                 } else {
@@ -279,8 +280,8 @@ impl Worker {
 }
 
 impl Worker {
-    /// Whether an action may wait that much longer for trouble to be over. Whoever is to lose access does
-    /// so however long that takes.
+    /// Whether an action may wait that much longer for trouble to end. A deed that takes access
+    /// away waits without limit.
     fn outlasts(&self, claimed: &Claimed, wait: Duration) -> bool {
         if claimed.deed.takes_away() {
             return true;
@@ -292,7 +293,7 @@ impl Worker {
         claimed.trouble + wait < self.timings.backoff.patience.min(news)
     }
 
-    /// How old the news of a rule may get.
+    /// The maximum age of a rule's notices.
     fn max_age(&self, rule: &str) -> Duration {
         let rules = self.rules.as_ref().map(|rules| Arc::clone(&rules.borrow()));
         let known = rules.iter().flat_map(|rules| rules.rules());
@@ -301,7 +302,7 @@ impl Worker {
     }
 }
 
-/// Says once a day what still waits for trouble to be over.
+/// Logs once a day an action that still waits for trouble to end.
 fn report_daily(claimed: &Claimed, wait: Duration, class: &str) {
     let days = |time: Duration| time.as_secs() / (24 * 60 * 60);
     let so_far = days(claimed.trouble + wait);
@@ -328,7 +329,7 @@ fn refusal(attempt: &AttemptRecord) -> String {
     }
 }
 
-/// Whether what was seen shows all that the deed may have changed.
+/// Whether what was read shows everything that the deed may have changed.
 fn shows(claimed: &Claimed, read_back: &ReadBack) -> bool {
     match claimed.deed {
         Deed::ApproveDeveloper | Deed::RejectDeveloper => !read_back.developers.is_empty(),
@@ -344,7 +345,7 @@ fn shows(claimed: &Claimed, read_back: &ReadBack) -> bool {
     }
 }
 
-/// The developer whom a deed has changed in a way that the lists of pending ones do not show.
+/// The developer whom a deed changed in a way that the pending lists do not show.
 fn whom_no_list_shows(claimed: &Claimed, report: Option<&Value>) -> Option<DeveloperId> {
     let id = match (&claimed.deed, claimed.target) {
         (

@@ -1,4 +1,4 @@
-//! Work out: claims under a lease, the order inside a chain, and the note that a write is about to be sent.
+//! Claims of actions under a lease, the order inside a chain, and write notes.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,13 +12,14 @@ use crate::act::{Kind, LiveRule, Queue, Target};
 use crate::journal::JournalError;
 use crate::rules::Deed;
 
-/// An action that a worker holds, or one that is looked at in nobody's hands: its lease is nil then.
+/// An action that a worker has claimed, or one that is only checked: its lease is nil then.
 #[derive(Debug, Clone)]
 pub(super) struct Claimed {
     pub(super) id: Uuid,
     /// When it was claimed, or earlier: the lease counts from then.
     pub(super) since: Instant,
-    /// Differs with every claim, so that a worker that was too slow cannot touch it any more.
+    /// Differs with every claim, so that a worker that was too slow cannot change the action any
+    /// more.
     pub(super) lease: Uuid,
     pub(super) portal_id: Uuid,
     pub(super) rule: String,
@@ -29,25 +30,26 @@ pub(super) struct Claimed {
     pub(super) write_sent: bool,
     /// What earlier attempts have done, where the deed keeps an account.
     pub(super) report: Option<Value>,
-    /// Whether it may start whatever else its rule does: it started before, or nothing limits it.
+    /// Whether it may start regardless of its rule's other deeds: it started before, or nothing
+    /// limits it.
     pub(super) is_admitted: bool,
-    /// The kind of signal that is answered, and its key.
+    /// The kind of the signal that is answered, and its key.
     pub(super) signal: String,
     pub(super) signal_key: String,
-    /// What the rule saw when it decided.
+    /// The facts that the rule used for its decision.
     pub(super) facts: Value,
     pub(super) causes: Vec<Uuid>,
     /// How long it has waited for an API or a network in trouble.
     pub(super) trouble: Duration,
     /// Of its attempts, those that met such trouble.
     pub(super) outlasted: i32,
-    /// How often it was asked for while a worker had it.
+    /// How often it was requested while a worker had it.
     pub(super) wanted: i32,
-    /// Whether a person's no to it holds.
+    /// Whether a veto against it is in force.
     pub(super) is_vetoed: bool,
 }
 
-/// The note that a write of an action is about to be sent.
+/// The write note: a write of an action is about to be sent.
 #[derive(Debug, Clone)]
 pub(super) struct Note {
     pub(super) id: Uuid,
@@ -66,7 +68,7 @@ pub(super) enum Kinds<'a> {
 }
 
 impl Claimed {
-    /// The kind of its deed, with which it may be forbidden.
+    /// The kind of its deed, which Konnect may forbid.
     pub(super) fn kind(&self) -> Kind {
         Kind {
             deed: self.deed.name(),
@@ -130,10 +132,12 @@ impl ClaimedRow {
 }
 
 impl Queue {
-    /// Claims up to `at_most` actions for `hold`, those that are due for longest. What a crashed
-    /// worker had in hand is due again when its lease ends. What nothing limits has started with that.
-    /// Of `kinds` it takes nothing, or nothing else. What other rules than `rules` planned is left to those who
-    /// have them, unless a person let it through, or a write may have been sent and nobody has them; none means all.
+    /// Claims up to `at_most` actions for the time `hold`, those due longest first. Actions of a
+    /// crashed worker are due again when their lease ends. An action without a limit starts with
+    /// its claim. `kinds` says which kinds are claimed. Actions of rules other than `rules` are
+    /// left to the instances that have these rules; none means all. Two are claimed all the same:
+    /// one that a person approved, and one that may have been written and whose rule no instance
+    /// has.
     pub(super) async fn claim(
         &self,
         hold: Duration,
@@ -148,7 +152,8 @@ impl Queue {
             Kinds::AllBut(kinds) => (kinds, false),
         };
         let mut tx = self.pool().begin().await?;
-        // How many are due the planner cannot know: it would sort all of them where the index has them in order.
+        // The planner cannot know how many are due: it would sort all of them where the index has
+        // them in order.
         sqlx::query!("SET LOCAL enable_bitmapscan = off")
             .execute(&mut *tx)
             .await?;
@@ -173,7 +178,7 @@ impl Queue {
         rows.into_iter().map(|row| row.claimed(since)).collect()
     }
 
-    /// Whether anything of a kind is open that no person has to look at.
+    /// Whether an action of a kind is open that waits for no person.
     pub(super) async fn is_waiting(&self, kind: Kind) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -190,8 +195,8 @@ impl Queue {
         .await?)
     }
 
-    /// Notes that writes are about to be sent, and renews the leases; `false` for each that another
-    /// worker took over, and then nothing may be sent.
+    /// Notes that writes are about to be sent, and renews the leases. `false` for each action that
+    /// another worker took over: nothing may be sent for it.
     pub(super) async fn about_to_write(
         &self,
         hold: Duration,
@@ -224,7 +229,7 @@ impl Queue {
         Ok(ids.iter().map(|id| ours.contains(id)).collect())
     }
 
-    /// Holds on to an action that takes its time, and keeps its account where there is news in it;
+    /// Renews the claim of an action that takes its time, and stores its account if it is new;
     /// `false` when another worker took it over.
     pub(super) async fn renew(
         &self,
@@ -250,7 +255,7 @@ impl Queue {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Gives back a claim that has to wait for its turn within the limit of its rule: an older usher planned it.
+    /// Gives back a claim that must wait within the limit of its rule: an older usher planned it.
     pub(super) async fn wait_for_turn(&self, claimed: &Claimed) -> Result<(), JournalError> {
         sqlx::query!(
             r"
@@ -272,7 +277,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Gives a claim back, to be claimed again after `wait`, as if nothing had happened.
+    /// Gives a claim back, to be claimed again after `wait`, without any other trace.
     pub(super) async fn put_back(
         &self,
         claimed: &Claimed,

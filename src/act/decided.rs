@@ -1,5 +1,5 @@
-//! Which decisions are written down already, for many at once: people who wait are decided about
-//! again and again, and almost always the same.
+//! Which decisions are stored already, for many at once: pending people are decided again and
+//! again, almost always with the same result.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::act::{EnqueueMode, NewChain, NewStep, Queue};
 use crate::journal::JournalError;
 use crate::rules::Deed;
 
-/// The rule that does it, the key of the deed, its target, and the key of the signal.
+/// The rule that owns the deed, the key of the deed, its target, and the key of the signal.
 type Wanted = (String, String, Uuid, String);
 
 fn wanted(chain: &NewChain, step: &NewStep) -> Wanted {
@@ -86,9 +86,9 @@ impl Queue {
         Ok(undecided.into_iter().collect())
     }
 
-    /// Cuts off notices that failed not long ago, with what was to follow them: a receiver that is
-    /// wrong or away is not asked again each time that somebody is decided about. The wait is an hour, and
-    /// then as long as it has failed so far. All chains are of one portal, one list a signal.
+    /// Removes notices that failed recently, with their followers: a receiver that is wrong or down
+    /// is not called with every new decision about somebody. The wait is an hour, and then as long
+    /// as it has failed so far. All chains are of one portal, one list a signal.
     pub async fn leave_out_failing(
         &self,
         decided: &mut [Vec<NewChain>],

@@ -1,4 +1,5 @@
-//! One action with all that is known of it: what led to it, every attempt, and what people did about it.
+//! One action with everything stored about it: what led to it, every attempt, and what people did
+//! about it.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -20,7 +21,7 @@ pub struct ActionDetail {
     pub signal: String,
     /// The whole deed.
     pub spec: Value,
-    /// What the rule saw.
+    /// The facts that the rule used.
     pub facts: Value,
     /// The action that must end well before this one starts.
     #[schema(required = true)]

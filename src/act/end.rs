@@ -1,4 +1,4 @@
-//! How actions end, and the end of those that no worker has in hand: whoever asks has locked them.
+//! How actions end, and the end of those that no worker has claimed: the caller has locked them.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ pub(super) struct ActionEnd {
 }
 
 impl ActionEnd {
-    /// An end that needs no more than its reason.
+    /// An end with nothing but its reason.
     pub(super) fn new(state: ActionState, reason: String) -> Self {
         Self {
             state,
@@ -26,7 +26,7 @@ impl ActionEnd {
         }
     }
 
-    /// The rules want it no longer, by what they saw now.
+    /// The rules no longer want it, by the facts of now.
     pub(super) fn unwanted(why: String, facts: Option<Value>) -> Self {
         Self {
             report: facts.map(|facts| json!({ "facts": facts })),
@@ -35,7 +35,7 @@ impl ActionEnd {
     }
 }
 
-/// Ends actions; returns what there is to tell.
+/// Ends actions; returns the changes to report.
 pub(super) async fn end(
     tx: &mut Connection,
     ended: &[(Uuid, ActionEnd)],

@@ -14,18 +14,18 @@ use crate::journal::JournalError;
 use crate::rules::{Deed, OnLimit};
 use crate::telemetry::metrics as names;
 
-/// Times that a row may vanish between the attempt to insert it and the look for its twin.
+/// Times that a row may vanish between the attempt to insert it and the search for its twin.
 const TRIES: usize = 4;
-/// Further causes are kept up to this many; a sweep that decides the same every hour must not
+/// Further causes are stored up to this number; a sweep that decides the same every hour must not
 /// let a row grow for ever.
 const MAX_CAUSES: i32 = 50;
 
-/// Whether a rule acts or only watches.
+/// Whether a rule is live or in shadow mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnqueueMode {
     /// Its deeds are done.
     Live,
-    /// Its deeds are written down as `shadow` and never done.
+    /// Its deeds are stored as `shadow` and never done.
     Shadow,
 }
 
@@ -40,15 +40,16 @@ pub struct NewChain {
     pub standing: EnqueueMode,
     /// How many of its deeds may start in an hour; 0 means any number.
     pub limit_per_hour: u32,
-    /// What becomes of the rest.
+    /// What happens to the rest.
     pub on_limit: OnLimit,
     /// The kind of signal that is answered.
     pub signal: String,
-    /// What makes a second signal the same as this one.
+    /// What makes two signals one.
     pub signal_key: String,
     /// Ids of the events that led here.
     pub causes: Vec<Uuid>,
-    /// What the rule saw. Must hold no name and no e-mail address, at most its domain.
+    /// The facts that the rule used. Must contain no name and no e-mail address, at most its
+    /// domain.
     pub facts: Value,
     /// The deeds, in order.
     pub steps: Vec<NewStep>,
@@ -61,11 +62,11 @@ pub struct NewStep {
     pub deed: Deed,
     /// To what.
     pub target: Target,
-    /// The rule that does it, where a rule decided earlier wants the same.
+    /// The rule that owns the deed, where a rule decided earlier wants the same.
     pub owned_by: Option<String>,
 }
 
-/// What became of one step.
+/// The result of enqueuing one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
     /// A new action.
@@ -87,17 +88,17 @@ impl Enqueued {
 struct Run<'a> {
     chain: &'a NewChain,
     chain_id: Uuid,
-    /// The ids of its steps, in the order in which they take their turn.
+    /// The ids of its steps, in the order in which the steps start.
     ids: Vec<Uuid>,
     enqueued: Vec<Enqueued>,
-    /// Whether a human decided otherwise before: what follows would wait for ever.
+    /// Whether a person decided otherwise before: followers would wait for ever.
     is_over: bool,
 }
 
 /// A step that is about to be written.
 struct Row<'a> {
     id: Uuid,
-    /// The place of its chain among those that are enqueued.
+    /// The position of its chain among those that are enqueued.
     run: usize,
     chain: &'a NewChain,
     chain_id: Uuid,
@@ -107,17 +108,18 @@ struct Row<'a> {
 }
 
 impl Queue {
-    /// Writes chains in the caller's transaction, as if one after the other; [`Queue::wake`] belongs after its commit.
+    /// Writes chains in the caller's transaction, as if one after the other; [`Queue::wake`]
+    /// belongs after its commit.
     ///
-    /// A step that is known already (open, done, refused, parked or called off by a person) gets the
-    /// causes added and is not repeated; what follows it waits for it all the same, and is left out
-    /// where it was refused or called off.
+    /// A step that is stored already (open, done, refused, parked or cancelled by a person) gets
+    /// the causes added and is not repeated. Its followers wait for it all the same, and are left
+    /// out where it was refused or cancelled.
     pub async fn enqueue(
         &self,
         tx: &mut Connection,
         chains: &[NewChain],
     ) -> Result<Vec<Enqueued>, JournalError> {
-        // Those of one millisecond are in no order yet.
+        // Ids of one millisecond are in no order yet.
         let count = chains.iter().map(|chain| chain.steps.len()).sum();
         let mut ids: Vec<Uuid> = (0..count).map(|_| self.ids.next()).collect();
         ids.sort_unstable();
@@ -182,13 +184,13 @@ impl NewChain {
         }
     }
 
-    /// The rule that does a step.
+    /// The rule that owns a step.
     pub(super) fn doer<'a>(&'a self, step: &'a NewStep) -> &'a str {
         step.owned_by.as_ref().unwrap_or(&self.rule)
     }
 }
 
-/// The step of a chain, if it goes on so far.
+/// The step of a chain, if the chain goes on so far.
 fn row<'a>(place: usize, run: &Run<'a>, index: usize) -> Option<Row<'a>> {
     let step = run.chain.steps.get(index).filter(|_| !run.is_over)?;
     Some(Row {
@@ -202,7 +204,8 @@ fn row<'a>(place: usize, run: &Run<'a>, index: usize) -> Option<Row<'a>> {
     })
 }
 
-/// Chains that can be written side by side, by their places: of those about one target the earlier one comes first.
+/// Chains that can be written side by side, by their positions: of those about one target the
+/// earlier one comes first.
 fn waves(chains: &[NewChain]) -> Vec<Vec<usize>> {
     let mut waves: Vec<Vec<usize>> = Vec::new();
     let mut next: HashMap<(Uuid, Uuid), usize> = HashMap::new();
@@ -222,7 +225,7 @@ fn waves(chains: &[NewChain]) -> Vec<Vec<usize>> {
     waves
 }
 
-/// The action because of which a step was not inserted, and whether a human decided otherwise.
+/// The action because of which a step was not inserted, and whether a person decided otherwise.
 async fn find_twin(tx: &mut Connection, row: &Row<'_>) -> Result<(Enqueued, bool), JournalError> {
     for _ in 0..TRIES {
         if let Some((id, was_refused)) = add_causes(&mut *tx, row).await? {
@@ -239,7 +242,7 @@ async fn find_twin(tx: &mut Connection, row: &Row<'_>) -> Result<(Enqueued, bool
             return Ok((Enqueued::New(row.id), false));
         }
     }
-    // Its twins came and went while this transaction looked: the caller's next try will do.
+    // Its twins came and went during this transaction: the caller's next try will do.
     Err(JournalError::Repeat(sqlx::Error::RowNotFound))
 }
 
@@ -251,7 +254,8 @@ pub(super) fn on_limit(on_limit: OnLimit) -> &'static str {
     }
 }
 
-/// Inserts steps, but for those whose twin or a person's no stands in the way; the ids of the others.
+/// Inserts steps, except those that a twin or a veto excludes; returns the ids of the inserted
+/// ones.
 async fn insert(tx: &mut Connection, rows: &[Row<'_>]) -> Result<HashSet<Uuid>, JournalError> {
     if rows.is_empty() {
         return Ok(HashSet::new());
@@ -299,13 +303,13 @@ fn spec(row: &Row<'_>) -> Value {
     serde_json::to_value(&row.step.deed).expect("a deed has only string keys")
 }
 
-/// The causes as Postgres writes an array: one row has fewer than another.
+/// The causes as Postgres writes an array: the rows have different numbers of them.
 fn causes(row: &Row<'_>) -> String {
     let causes: Vec<String> = row.chain.causes.iter().map(Uuid::to_string).collect();
     format!("{{{}}}", causes.join(","))
 }
 
-/// Adds the causes to the action that stands in the way of an insert, and says whether that was
+/// Adds the causes to the action that excludes an insert, and returns whether that action was
 /// refused.
 async fn add_causes(
     tx: &mut Connection,

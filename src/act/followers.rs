@@ -1,4 +1,4 @@
-//! What follows an action in the run of its rule: it goes on when that is done, and is cancelled when that
+//! The followers of an action in its chain: they go on when it is done, and are cancelled when it
 //! ended badly.
 
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::act::{ActionState, Queue};
 use crate::journal::{Connection, JournalError};
 
 impl Queue {
-    /// Cancels what waits for an action that ended badly while its follower was being written, and
-    /// so was not seen; lets go on what waits for one that was done meanwhile. Says how many were cancelled. Of actions
-    /// that ended before `within` nobody is left over.
+    /// Cancels followers of an action that ended badly while they were being written, so that
+    /// nobody saw them; returns how many. Lets followers go on whose action was done meanwhile.
+    /// Actions that ended before `within` have no such followers left.
     pub(super) async fn cancel_stranded(&self, within: Duration) -> Result<usize, JournalError> {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
@@ -44,7 +44,7 @@ impl Queue {
     }
 }
 
-/// Lets go on what waited for a step that was done: to its turn, where the rule has a limit.
+/// Lets the followers of a done step go on, or wait for the limit, where the rule has one.
 pub(super) async fn go_on(tx: &mut Connection, done: &[Uuid]) -> Result<(), JournalError> {
     if done.is_empty() {
         return Ok(());
@@ -67,7 +67,7 @@ pub(super) async fn go_on(tx: &mut Connection, done: &[Uuid]) -> Result<(), Jour
     Ok(())
 }
 
-/// Cancels all that waited, directly or not, for the action that ended badly.
+/// Cancels all direct and indirect followers of an action that ended badly.
 pub(super) async fn cancel_followers(
     tx: &mut Connection,
     ended: &ActionEvent,

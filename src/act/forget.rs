@@ -1,5 +1,5 @@
-//! What actions keep of a person is made less when the person is forgotten: the domain of an address
-//! may be theirs alone. What was decided and done stays.
+//! Reduces what actions store about a person who is forgotten: the domain of an address may be
+//! theirs alone. Decisions and deeds stay.
 
 use konnect::{DeveloperId, PortalId};
 
@@ -7,8 +7,8 @@ use crate::act::Queue;
 use crate::journal::JournalError;
 
 impl Queue {
-    /// Removes the domain of somebody's address from the facts of all actions about them; answers
-    /// how many held one.
+    /// Removes the domain of somebody's address from the facts of all actions about them; returns
+    /// how many had one.
     pub async fn forget(
         &self,
         portal: PortalId,

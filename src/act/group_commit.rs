@@ -1,5 +1,5 @@
-//! Many askers, one transaction: what is asked while a transaction commits goes into the next one.
-//! Knows nothing of what it gathers.
+//! Many callers, one transaction: items that arrive while a transaction commits go into the next
+//! one. Knows nothing of the items.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::journal::JournalError;
 /// Most that goes into one transaction.
 const AT_ONCE: usize = 128;
 
-/// Where so many came together last, more are about to come.
+/// Where so many came together last, more are likely to come.
 const CROWD: usize = 8;
-/// How long they are waited for.
+/// How long the next ones are waited for.
 const GATHER_FOR: Duration = Duration::from_millis(10);
 
-/// What became of one item: why not may be the same for all of them.
+/// The result for one item: the error may be the same for all of them.
 pub(super) type Outcome = Result<bool, Arc<JournalError>>;
 
 /// Handles items in one transaction.
@@ -32,13 +32,13 @@ pub(super) trait CommitTogether: Send + Sync {
     ) -> impl Future<Output = Result<Vec<bool>, JournalError>> + Send;
 }
 
-/// Hands items to the gatherer. The gatherer ends with the last of these.
+/// Sends items to the queue. The queue ends with the last of these.
 #[derive(Debug)]
 pub(super) struct GroupCommit<T> {
     queue: mpsc::Sender<(T, oneshot::Sender<Outcome>)>,
 }
 
-/// Takes what was handed over.
+/// Receives the items.
 #[derive(Debug)]
 pub(super) struct GroupCommitQueue<T> {
     queue: mpsc::Receiver<(T, oneshot::Sender<Outcome>)>,
@@ -54,7 +54,7 @@ pub(super) fn group_commit<T>() -> (GroupCommit<T>, GroupCommitQueue<T>) {
 }
 
 impl<T> GroupCommit<T> {
-    /// Has `item` handled together with what else there is; returns after the commit.
+    /// Has `item` handled together with the others; returns after the commit.
     pub(super) async fn ask(&self, item: T) -> Outcome {
         let (answer, outcome) = oneshot::channel();
         let gone = || Arc::new(JournalError::busy());
@@ -65,8 +65,8 @@ impl<T> GroupCommit<T> {
 }
 
 impl<T: Send + Sync> GroupCommitQueue<T> {
-    /// Has what is asked handled by `together` until nobody is left who could ask. Where that
-    /// fails for a reason that may lie in one of the items, each is handled alone.
+    /// Handles items by `together` until no sender is left. Where that fails for a reason that may
+    /// lie in one item, each is handled alone.
     pub(super) async fn handle(mut self, together: impl CommitTogether<Item = T>) {
         let mut asked = Vec::with_capacity(AT_ONCE);
         let mut last = 0;
@@ -93,7 +93,7 @@ impl<T: Send + Sync> GroupCommitQueue<T> {
                 Err(_) => one_by_one(&items, &together).await,
             };
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                // Whoever asked may have left off waiting.
+                // The caller may no longer wait.
                 let _is_heard = answer.send(outcome);
             }
         }
@@ -122,7 +122,7 @@ mod tests {
     use super::{CommitTogether, group_commit};
     use crate::journal::JournalError;
 
-    /// Says which are even, refuses 13, and remembers what came together.
+    /// Says which are even, refuses 13, and records what came together.
     struct Even<'a>(&'a Mutex<Vec<Vec<u32>>>);
 
     impl CommitTogether for Even<'_> {

@@ -1,4 +1,4 @@
-//! How an action came about, for those who are told of it.
+//! How an action came about, for the receivers of notices.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use crate::act::Queue;
 use crate::act::notify::Before;
 use crate::journal::JournalError;
 
-/// What the record says of an action besides what a worker holds.
+/// What is stored about an action besides what a worker has.
 pub(super) struct ActionHistory {
     pub(super) signal: String,
     pub(super) causes: Vec<Uuid>,
@@ -15,7 +15,7 @@ pub(super) struct ActionHistory {
 }
 
 impl Queue {
-    /// Reads the story of an action that is there.
+    /// Reads the history of an action that exists.
     pub(super) async fn history(&self, id: Uuid) -> Result<ActionHistory, JournalError> {
         Ok(sqlx::query_as!(
             ActionHistory,

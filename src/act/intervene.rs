@@ -1,5 +1,5 @@
-//! What a person may ask of one action: approve or reject what is parked, call off what is open, try
-//! again what failed. Each is one transaction with the note of who asked.
+//! What a person may ask of one action: approve or reject a parked one, cancel an open one, try a
+//! failed one again. Each is one transaction with the note of who asked.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ use crate::rules::Deed;
 /// Letters that a name or a reason may have.
 const MAX_LETTERS: usize = 200;
 
-/// Who does something by hand, and why.
+/// The person who intervenes, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// As they name themselves.
@@ -29,7 +29,7 @@ pub struct Person {
     pub reason: Option<String>,
 }
 
-/// Says why a name or a reason cannot be kept.
+/// Says why a name or a reason cannot be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected 1 to {MAX_LETTERS} letters on one line")]
 pub struct UnfitText;
@@ -59,15 +59,16 @@ impl Person {
 /// What is asked of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Carry out what is parked, whatever the limit of its rule. Where a rule parked the target itself:
-    /// approve the target, or where Konnect knows no approval of it, such as an application, be done.
+    /// Carry out what is parked, whatever the limit of its rule. Where a rule parked the target
+    /// itself: approve the target. Where Konnect has no approval of it, such as of an application,
+    /// the action is done.
     Approve,
     /// Do not carry out what is parked. Where a rule parked the target itself: reject the target.
     Reject,
-    /// Decide again what failed, was called off or found a human's decision in its way, with what was to
-    /// follow it.
+    /// Decide again what failed, was cancelled, or was refused for a person's decision, with its
+    /// followers.
     Retry,
-    /// Call off what is planned or parked, with what follows it.
+    /// Cancel what is planned or parked, with its followers.
     Cancel,
 }
 
@@ -114,10 +115,11 @@ impl FromStr for Verb {
     }
 }
 
-/// What became of it.
+/// The result of an intervention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intervened {
-    /// It was done; the action that stands for it now, which a retry and an approved parking make anew.
+    /// It was done; with the action that replaces this one, which a retry and an approved parking
+    /// make anew.
     Done(Uuid),
     /// There is no such action.
     Unknown,
@@ -176,7 +178,7 @@ impl Queue {
             (Verb::Retry, _) => {
                 vetoes::lift(&mut tx, id, person).await?;
                 if standing.state == ActionState::Refused {
-                    // A refusal stands in the way of every other action for the same.
+                    // A refusal excludes every other action for the same.
                     let reason = by_hand(verb, person);
                     action_events
                         .push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
@@ -197,7 +199,8 @@ impl Queue {
                     .push(end_one(&mut tx, id, ActionState::Done, &by_hand(verb, person)).await?);
             }
             (Verb::Approve, None) if standing.deed == "park" => {
-                // To look was all that was asked, and to release it would only park it again.
+                // A person's attention was all that was asked; to release it would only park it
+                // again.
                 let reason = format!("{}; nothing was to be done", by_hand(verb, person));
                 action_events.push(end_one(&mut tx, id, ActionState::Done, &reason).await?);
             }
@@ -235,8 +238,8 @@ impl Queue {
         Ok(Intervened::Done(successor.unwrap_or(id)))
     }
 
-    /// Makes new actions for `id` and for what was called off with it; the first of them, or none
-    /// where another action stands in the way.
+    /// Makes new actions for `id` and for the followers cancelled with it; returns the first of
+    /// them, or none where another action excludes it.
     async fn decide_again(
         &self,
         tx: &mut Connection,
@@ -283,7 +286,7 @@ impl Queue {
     }
 }
 
-/// What answers a rule that parked the target itself: there the deed was to ask.
+/// The deed that answers a rule which parked the target itself: there the deed was to ask.
 fn answer_to_parking(verb: Verb, standing: &LockedAction) -> Option<Deed> {
     if standing.deed != "park" {
         return None;
@@ -301,7 +304,7 @@ fn answer_to_parking(verb: Verb, standing: &LockedAction) -> Option<Deed> {
     }
 }
 
-/// The reason that is stored with the action and told in its event: without a name.
+/// The reason that is stored with the action and reported in its event: without a name.
 fn by_hand(verb: Verb, person: &Person) -> String {
     let done = match verb {
         Verb::Approve => "approved by hand",
@@ -382,12 +385,12 @@ async fn end_one(
     action_events.ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
-/// How a new action differs from the one that it is made of.
+/// How a new action differs from its original.
 struct Copy {
     id: Uuid,
     /// The word, the key and the whole of another deed.
     deed: Option<(&'static str, String, Value)>,
-    /// Another run of the rule's deeds, and whom to wait for in it.
+    /// Another chain, and the action to wait for in it.
     chain: Option<(Uuid, Option<Uuid>)>,
 }
 

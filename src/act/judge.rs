@@ -1,5 +1,5 @@
-//! Is a deed still wanted? The directory may say no for free; a yes is read again by id right before the
-//! write. Whoever is asked about was claimed: nobody else acts on it meanwhile.
+//! Whether a deed is still wanted. The directory may say no without a call; a yes is read again by
+//! id right before the write. The actions are claimed: no other worker carries them out meanwhile.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
@@ -22,23 +22,23 @@ use crate::event::{EventId, Signal, SignalKind, render};
 use crate::journal::JournalError;
 use crate::rules::{Deed, RuleSet, TeamRef};
 
-/// An answer of a deed is as good as another read for so long.
+/// How long the answer of a deed replaces another read.
 const FRESH_SECONDS: f64 = 2.0;
 
-/// Cases by the ids of their actions; what has none is carried out as it was decided.
+/// Cases by the ids of their actions; an action without one is carried out as it was decided.
 pub(super) type Cases = HashMap<Uuid, RecheckCase>;
 
-/// What the queue knows of an action besides its claim.
+/// What the queue has about an action besides its claim.
 struct Past {
-    /// What is done for the same signal, before it in the run of its rule or by another one.
+    /// What is done for the same signal, earlier in the chain of its rule or by another rule.
     earlier: Vec<EarlierDeed>,
-    /// Whether a person let it through: that is a decision of its own.
+    /// Whether a person approved it: that is a decision of its own.
     let_through: bool,
-    /// Writes to the same target within a day, whichever rules asked for them.
+    /// Writes to the same target within a day, by any rules.
     written_today: i64,
 }
 
-/// What surrounds actions now, in a few queries for all of them.
+/// The cases of actions now, in a few queries for all of them.
 pub(super) async fn cases(
     (queue, directory): (&Queue, &Directory),
     rules: &Arc<RuleSet>,
@@ -47,10 +47,10 @@ pub(super) async fn cases(
     let mut by_portal: BTreeMap<Uuid, Vec<(&Claimed, Signal)>> = BTreeMap::new();
     for one in claimed {
         let is_live = decide::is_live(rules, &one.rule, one.portal_id);
-        // What consists of many writes goes on to its end once it has begun.
+        // A deed of many writes goes on to its end once it has begun.
         let has_begun = one.write_sent && one.deed == Deed::RevokeDeveloper;
-        // What may have been written is seen to its end; of a rule that is gone it is not written once more.
-        // Whoever parks something leaves the judgement to a person.
+        // What may have been written is completed, but not written once more for a rule that is
+        // gone. A deed that parks leaves the judgement to a person.
         let parks = matches!(one.deed, Deed::Park { .. });
         let is_judged = (is_live || one.write_sent) && !has_begun && !parks;
         if let Some(signal) = one.signal().filter(|_| is_judged) {
@@ -103,8 +103,8 @@ impl RecheckCase {
         Some(ActionEnd::unwanted(why, Some(facts)))
     }
 
-    /// Why an action is left to a person whose target was written to over and over: two rules may undo each other's
-    /// deeds. Whoever is to lose access does so all the same.
+    /// Why an action is left to a person whose target was written to again and again: two rules may
+    /// undo each other's deeds. A deed that takes access away has no such limit.
     pub(super) fn over_subject_limit(&self, claimed: &Claimed, limit: u32) -> Option<ActionEnd> {
         let is_over = limit > 0 && self.written_today >= i64::from(limit);
         let what = claimed.target.kind();
@@ -122,7 +122,7 @@ enum Evidence {
 }
 
 impl Claimed {
-    /// Why a person's word ends it.
+    /// Why a veto ends it.
     pub(super) fn vetoed(&self) -> Option<ActionEnd> {
         let why = || ActionEnd::unwanted("somebody said no to it".to_owned(), None);
         self.is_vetoed.then(why)
@@ -136,11 +136,11 @@ impl Claimed {
         }
     }
 
-    /// The signal that led here, about whoever it concerns now; none where it cannot be told from what the
-    /// action keeps.
+    /// The signal that led here, about its subject of now; none where the stored facts do not show
+    /// it.
     fn signal(&self) -> Option<Signal> {
         let kind: SignalKind = self.signal.parse().ok()?;
-        // Whom a sender named, and how, is not kept here.
+        // The address or name that a sender reported is not stored here.
         if matches!(kind, SignalKind::Custom(_)) {
             return None;
         }
@@ -152,7 +152,7 @@ impl Claimed {
         let cause = self.causes.first().copied().unwrap_or_default();
         Some(Signal {
             portal_id: self.portal_id,
-            // An application may have changed hands.
+            // An application may have another owner now.
             developer_id: of("developer")
                 .filter(|_| self.deed.takes_away() || of("application").is_none()),
             application_id: of("application").or_else(|| self.target.parent()),
@@ -166,7 +166,7 @@ impl Claimed {
         })
     }
 
-    /// Whether usher or Konnect itself caused what is answered, as was found when it was decided.
+    /// Whether usher or Konnect itself caused the signal, as was found when it was decided.
     fn is_own(&self) -> bool {
         let own = self
             .facts
@@ -175,7 +175,7 @@ impl Claimed {
         own.and_then(Value::as_bool).unwrap_or_default()
     }
 
-    /// Whoever owned the application when it was decided, where the API said so.
+    /// The owner of the application when it was decided, where the API named one.
     fn owner(&self) -> Option<Uuid> {
         let owner = self.facts.get("application")?.get("owner_id")?;
         let owner: Uuid = owner.as_str()?.parse().ok()?;
@@ -183,7 +183,7 @@ impl Claimed {
     }
 }
 
-/// Reads by id what the rules go by, and asks them again; none where they still want the deed.
+/// Reads by id what the rules use, and asks them again; none where they still want the deed.
 pub(super) async fn judge(
     context: &DeedContext<'_>,
     case: &RecheckCase,
@@ -195,7 +195,7 @@ pub(super) async fn judge(
     if let Target::Registration { .. } = claimed.target {
         status::registration(context).await?;
     }
-    // Giving an application away, or deleting it, keeps nobody from losing their access.
+    // A developer who gives an application away, or deletes it, loses their access all the same.
     let application = case.signal.application_id.map(ApplicationId);
     if let Some(id) = application.filter(|_| !claimed.deed.takes_away()) {
         let applications = context.client.applications(portal);
@@ -220,10 +220,10 @@ pub(super) async fn judge(
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     if claimed.write_sent && holds(claimed, person, &read_back) {
-        // An earlier attempt has done it, which is for the deed itself to say.
+        // An earlier attempt has done it: the deed itself finds that.
         return Ok(None);
     }
-    // Unless the rule itself asks how they stand.
+    // Unless the rule itself asks about the status.
     let read = person.and_then(|person| read_back.developer(person));
     let status = read
         .map(|read| read.status.as_str())
@@ -244,7 +244,7 @@ pub(super) async fn judge(
     Ok(objection.map(|(why, facts)| Outcome::Unwanted(why, Some(facts))))
 }
 
-/// Whether what was read shows that the goal of a deed holds.
+/// Whether what was read shows that the goal of a deed is reached.
 fn holds(claimed: &Claimed, person: Option<DeveloperId>, read_back: &ReadBack) -> bool {
     let is_in = |team: &TeamRef| {
         let teams = person.and_then(|person| read_back.teams_of(person))?;
@@ -286,7 +286,7 @@ async fn read_person(
 }
 
 impl Queue {
-    /// The event of a signal of which it is the only evidence.
+    /// The event that is the only evidence of a signal.
     async fn evidence(&self, signal: &Signal) -> Result<Evidence, JournalError> {
         if signal.key != signal.cause.to_string() {
             return Ok(Evidence::None);
@@ -294,12 +294,12 @@ impl Queue {
         let stored = self.journal.event(signal.cause).await?;
         Ok(match stored.map(|stored| stored.parse()) {
             Some(Ok(event)) => Evidence::Event(render(&event)),
-            // It is gone by retention, which is no reason to do less than was decided.
+            // Retention deleted it, which is no reason to do less than was decided.
             Some(Err(_)) | None => Evidence::Lost,
         })
     }
 
-    /// What was done before actions in the runs of their rules, and whether a person let them through.
+    /// What was done before actions in their chains, and whether a person approved them.
     async fn pasts(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Past>, JournalError> {
         let rows = sqlx::query_file!("src/act/pasts.sql", ids, FRESH_SECONDS,)
             .fetch_all(self.pool())

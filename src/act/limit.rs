@@ -1,5 +1,5 @@
-//! The limit of a rule: whose turn it is, counted over the deeds of the last hour. What waits for its turn is not
-//! due and costs nothing; as many of the oldest are let start as places are free.
+//! The limit of a rule, counted over the deeds of the last hour. Actions that wait for the limit
+//! are not due and cost nothing; the oldest of them start as slots become free.
 
 use uuid::Uuid;
 
@@ -11,9 +11,9 @@ use crate::act::{ActionState, Kind, LiveRule, Queue};
 use crate::journal::{Connection, JournalError};
 use crate::rules::OnLimit;
 
-/// The first key of the advisory locks that count a rule's deeds one after the other.
+/// The first key of the advisory locks under which a rule's deeds are counted one after the other.
 const LIMIT_LOCK: i32 = 0x7573_6861;
-/// Actions that are told in one transaction why they wait, or left to a person.
+/// Actions that in one transaction get the reason why they wait, or are left to a person.
 const AT_ONCE: i64 = 1000;
 
 /// The limit of a rule.
@@ -23,18 +23,19 @@ pub struct RuleLimit {
     pub rule: String,
     /// How many of its deeds may start in an hour; 0 means any number.
     pub limit_per_hour: u32,
-    /// What becomes of the rest.
+    /// What happens to the rest.
     pub on_limit: OnLimit,
 }
 
-/// Why an action waits, or is left to a human.
+/// Why an action waits, or is left to a person.
 pub(super) fn over_the_limit(limit_per_hour: i32) -> String {
     format!("over the limit of {limit_per_hour} deeds per hour")
 }
 
 impl Queue {
-    /// Lets start what waits for its turn, as far as the limits of `rules` have room; none means all rules. Deeds of
-    /// the `held` kinds take up no place. Says whether more is left to be told.
+    /// Lets actions start that wait for the limit, as far as the limits of `rules` have free slots;
+    /// none means all rules. Deeds of the `held` kinds take no slot. Returns whether more actions
+    /// lack their reason.
     pub(super) async fn let_start(
         &self,
         rules: Option<&[LiveRule]>,
@@ -48,7 +49,7 @@ impl Queue {
         Ok(is_left)
     }
 
-    /// The rules of which something waits for its turn; none while a person lets nothing be done.
+    /// The rules with actions that wait for the limit; none during a pause.
     async fn limited(&self, rules: Option<&[String]>) -> Result<Vec<String>, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -89,7 +90,7 @@ impl Queue {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
-        // Two workers that count at once would both find room for one.
+        // Two workers that count at once would both find one free slot.
         sqlx::query!(
             "SELECT pg_advisory_xact_lock($1, hashtext($2))",
             LIMIT_LOCK,
@@ -120,8 +121,9 @@ impl Queue {
         Ok(i64::try_from(action_events) == Ok(AT_ONCE))
     }
 
-    /// Has what did not start yet go by these limits, at once; says how many actions that changed. What is
-    /// parked for the limit is decided by a higher one, or by none; a lower one leaves it there.
+    /// Applies these limits at once to actions that did not start yet; returns how many actions
+    /// that changed. What is parked for the limit is decided by a higher limit, or by none; a lower
+    /// one leaves it parked.
     pub async fn set_limits(&self, limits: &[RuleLimit]) -> Result<u64, JournalError> {
         let rules: Vec<String> = limits.iter().map(|limit| limit.rule.clone()).collect();
         let counts: Vec<i32> = limits
@@ -180,7 +182,7 @@ impl Queue {
         Ok(done.rows_affected())
     }
 
-    /// Whether a place of a rule is free, or somebody has not been told yet why they wait.
+    /// Whether a slot of a rule is free, or an action lacks the reason why it waits.
     async fn has_news(&self, rule: &str) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -213,15 +215,15 @@ impl Queue {
     }
 }
 
-/// What a rule has room for.
+/// The free slots of a rule.
 struct FreeSlots {
     free: i64,
     limit_per_hour: i32,
-    /// Whether the rest is left to a human.
+    /// Whether the rest is left to a person.
     parks: bool,
 }
 
-/// The places that are free, by the limit of whoever waits for longest; none where nobody waits.
+/// The free slots, by the limit of the action that waits longest; none where none waits.
 async fn places(tx: &mut Connection, rule: &str) -> Result<Option<FreeSlots>, JournalError> {
     let row = sqlx::query!(
         r#"
@@ -249,7 +251,7 @@ async fn places(tx: &mut Connection, rule: &str) -> Result<Option<FreeSlots>, Jo
     }))
 }
 
-/// Lets the oldest start that wait for their turn; says how many.
+/// Lets the oldest start that wait for the limit; returns how many.
 async fn start(
     tx: &mut Connection,
     rule: &str,
@@ -296,7 +298,7 @@ async fn start(
     Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
 }
 
-/// Leaves to a human what waits for its turn in vain.
+/// Leaves to a person the actions that wait for the limit in vain.
 async fn park(
     tx: &mut Connection,
     rule: &str,
@@ -323,7 +325,7 @@ async fn park(
     end(tx, &rest).await
 }
 
-/// Says why it waits for its turn; how many were told.
+/// Stores why actions wait for the limit; returns how many changed.
 async fn say_why(tx: &mut Connection, rule: &str, reason: &str) -> Result<usize, JournalError> {
     let done = sqlx::query!(
         r"

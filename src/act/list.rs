@@ -1,4 +1,4 @@
-//! Actions for those who ask: newest first, by keyset.
+//! Lists of actions for people: newest first, by keyset.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct ActionFilter {
     pub target_id: Option<Uuid>,
 }
 
-/// Where a page ends: the next one has what was decided before.
+/// The position where a page ends: the next page has what was decided before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionPosition {
     /// When the last action of the page was decided.
@@ -128,8 +128,8 @@ impl Queue {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Whether usher sent a write for one of `deeds` on `target` within the last `within` before
-    /// `at`, which is now unless the past is asked about: what changed since is then its own doing.
+    /// Whether usher sent a write for one of `deeds` on `target` within `within` before `at`: a
+    /// change since then is usher's own. `at` is now, except for questions about the past.
     pub async fn wrote_lately(
         &self,
         target: Uuid,
@@ -158,7 +158,7 @@ impl Queue {
         .await?)
     }
 
-    /// Whether revoking `developer` took `registration` along, at a time as with
+    /// Whether revoking `developer` cut off `registration`, at a time as with
     /// [`Queue::wrote_lately`].
     pub async fn cut_off_lately(
         &self,
@@ -188,8 +188,9 @@ impl Queue {
         .await?)
     }
 
-    /// Whether usher wrote this change of a membership of `developer`'s in `portal_id`, at a time as
-    /// with [`Queue::wrote_lately`]: another team, or the other direction, is somebody else's doing.
+    /// Whether usher wrote this change of a membership of `developer`'s in `portal_id`, at a time
+    /// as with [`Queue::wrote_lately`]. Another team, or the other direction, is not usher's
+    /// change.
     pub async fn changed_membership_lately(
         &self,
         (portal_id, developer): (Uuid, Uuid),
@@ -230,7 +231,7 @@ impl Queue {
         .await?)
     }
 
-    /// How long until the next action that waits for its time is due; none when none does.
+    /// How long until the next action that waits for its time is due; none when none waits.
     pub(super) async fn next_due(&self) -> Result<Option<Duration>, JournalError> {
         let seconds = sqlx::query_scalar!(
             r"

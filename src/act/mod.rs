@@ -1,8 +1,9 @@
-//! The action queue and its worker: does what rules decided through the management API, once,
-//! in order, and tells the journal how it ended.
+//! The action queue and its worker: does what rules decided through the management API, once, in
+//! order, and reports to the journal how it ended.
 //!
-//! A deed is decided once more right before it is done (`decide`). Owns the tables `work`, `rule_sets`,
-//! `rule_holders`, `actions`, `attempts`, `interventions`, `vetoes` and `action_pauses`.
+//! A deed is decided once more right before it is done (`decide`). Owns the tables `work`,
+//! `rule_sets`, `rule_holders`, `actions`, `attempts`, `interventions`, `vetoes` and
+//! `action_pauses`.
 
 mod action;
 mod action_event;

@@ -1,5 +1,5 @@
-//! Results in: the state of an action, the record of its attempt, what became of those that waited
-//! for it, and the event that tells of it, all in one transaction.
+//! Results of actions: the state, the record of the attempt, the followers, and the event that
+//! reports it, all in one transaction.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::act::followers::{cancel_followers, go_on};
 use crate::act::{ActionState, Queue};
 use crate::journal::{JournalError, Lane, NewBatch, Source, append_in};
 
-/// Attempts on record one by one; of what goes on for longer about one an hour is.
+/// Attempts that are stored one by one; of later ones about one an hour is.
 const KEPT_ONE_BY_ONE: i32 = 30;
 const KEPT_OF_THE_REST: i32 = 12;
 /// Tries of a transaction that Postgres asks to repeat.
@@ -33,15 +33,15 @@ pub(super) struct AttemptRecord {
     pub(super) detail: Option<String>,
 }
 
-/// What is to be written down about a claimed action that ended.
+/// What is stored about a claimed action that ended.
 #[derive(Debug, Clone)]
 pub(super) struct Settlement {
     pub(super) id: Uuid,
     pub(super) lease: Uuid,
     pub(super) ending: ActionEnd,
     pub(super) attempt: Option<AttemptRecord>,
-    /// How often it had been asked for by then, where it was not wanted: asked for once more since, it is judged
-    /// again.
+    /// How often it had been requested by then, where it was not wanted: if it was requested once
+    /// more since, it is judged again.
     pub(super) wanted: Option<i32>,
 }
 
@@ -62,8 +62,8 @@ impl Settlement {
 }
 
 impl Queue {
-    /// Writes down how claimed actions ended; `false` for each that another worker has by now.
-    /// Whoever waited for one that ended badly is cancelled.
+    /// Stores how claimed actions ended; `false` for each that another worker has by now. Followers
+    /// of one that ended badly are cancelled.
     pub(super) async fn settle(
         &self,
         settlements: &[Settlement],
@@ -130,7 +130,7 @@ impl Queue {
         Ok(settlements.iter().map(is_ours).collect())
     }
 
-    /// Appends the events to the journal in the same transaction as the change that they tell of.
+    /// Appends the events to the journal in the same transaction as the changes that they report.
     pub(super) async fn append_action_events(
         &self,
         tx: &mut Connection,
@@ -160,7 +160,7 @@ impl Queue {
             })
     }
 
-    /// Lets everybody hear of what was committed.
+    /// Logs and counts what was committed, and wakes the workers.
     pub(super) fn announce(&self, action_events: &[ActionEvent]) {
         for action in action_events {
             action.log();
@@ -170,8 +170,8 @@ impl Queue {
         self.wake();
     }
 
-    /// Gives a claim back because Konnect refuses the token or a call of the deed: on record, and
-    /// counted for nothing. What is refused over and over in the same way is on record once.
+    /// Gives a claim back because Konnect refuses the token or a call of the deed: it is stored,
+    /// and counts as no attempt. The same refusal again and again is stored once.
     pub(super) async fn refused(
         &self,
         claimed: &Claimed,
@@ -215,7 +215,7 @@ impl Queue {
         let request = attempt.call.map(Call::request);
         if is_ours && (last.outcome.as_deref() != Some(attempt.outcome) || last.request != request)
         {
-            // Those that count have the numbers from 1.
+            // Attempts that count have the numbers from 1.
             let number = last.lowest - 1;
             let now = self.clock.now();
             record(&mut tx, &[((claimed.id, number), attempt)], now).await?;
@@ -224,7 +224,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Plans another attempt after `wait`, of which `trouble` is for something that is not its own.
+    /// Plans another attempt after `wait`, of which `trouble` has causes outside of the action.
     pub(super) async fn postpone(
         &self,
         claimed: &Claimed,
@@ -334,7 +334,7 @@ async fn end(
     .collect()
 }
 
-/// Gives back what was not wanted by what a worker knew, and was asked for meanwhile.
+/// Gives back actions that were not wanted by what a worker knew, and were requested meanwhile.
 async fn judge_again(tx: &mut Connection, settlements: &[&Settlement]) -> Result<(), JournalError> {
     sqlx::query!(
         r"
@@ -356,7 +356,7 @@ async fn judge_again(tx: &mut Connection, settlements: &[&Settlement]) -> Result
     Ok(())
 }
 
-/// Keeps attempts, each with the id of its action and its number.
+/// Stores attempts, each with the id of its action and its number.
 async fn record(
     tx: &mut Connection,
     attempts: &[((Uuid, i32), &AttemptRecord)],

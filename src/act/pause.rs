@@ -1,5 +1,5 @@
-//! Who waits because Konnect refuses something: one loud error for each, metrics, and states that
-//! others can watch. What follows from what is for [`Refusals`] to say.
+//! What waits because Konnect refuses something: one logged error for each, metrics, and states
+//! that others can watch. [`Refusals`] decides what follows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::act::refusals::{Kind, Probe, RefusalChange, Refusals};
 use crate::telemetry::metrics as names;
 
-/// The roles that Konnect's documentation names for a deed; for others it names none.
+/// The roles that Konnect's documentation names for a deed; it names none for other deeds.
 const ROLES: &[(&str, &str)] = &[
     ("approve_registration", REGISTRATIONS),
     ("reject_registration", REGISTRATIONS),
@@ -24,13 +24,13 @@ const REGISTRATIONS: &str = "API Registration Approver and Portal Viewer";
 /// A kind of deed that waits because a role is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forbidden {
-    /// The deed, and where.
+    /// The deed and its portal.
     pub kind: Kind,
     /// Method and path template of the call that Konnect answers 403.
     pub call: String,
 }
 
-/// Who waits. Cheap to clone.
+/// What waits. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Pause {
     refusals: Arc<Mutex<Refusals>>,
@@ -41,7 +41,7 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// Nobody waits yet; one of a forbidden kind is tried `every` so often.
+    /// Nothing waits yet; one deed of a forbidden kind is tried every `every`.
     pub(super) fn new(every: Duration) -> Self {
         gauge!(names::ACTIONS_PAUSED).set(0.0);
         Self {
@@ -79,7 +79,7 @@ impl Pause {
         });
     }
 
-    /// A deed came to its end; `wrote` where Konnect accepted a write for it.
+    /// A deed ended; `wrote` where Konnect accepted a write for it.
     pub(super) fn ended(&self, kind: Kind, action: Uuid, wrote: bool) {
         let now = Instant::now();
         self.change(|refusals| {
@@ -88,12 +88,12 @@ impl Pause {
         });
     }
 
-    /// A probe was answered.
+    /// The result of a probe.
     pub(super) fn probed(&self, probe: Probe) {
         self.change(|refusals| refusals.probed(probe, Instant::now()));
     }
 
-    /// Completes when a probe is wanted right away.
+    /// Completes when a probe is needed at once.
     pub(super) async fn doubted(&self) {
         self.doubt.notified().await;
     }
@@ -125,7 +125,7 @@ impl Pause {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and tells of it where it can be seen.
+    /// Changes the state, and reports the change to log, metrics and watchers.
     fn change(&self, change: impl FnOnce(&mut Refusals) -> Vec<RefusalChange>) {
         let mut refusals = self.lock();
         for news in change(&mut refusals) {

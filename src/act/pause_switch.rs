@@ -1,5 +1,5 @@
-//! The switch that a person pulls: no worker of any instance claims an action while it is off. It is a
-//! row in the database, so that it outlives every process; `claim` looks at it.
+//! The pause of all actions by a person: no worker of any instance claims an action while it lasts.
+//! It is a row in the database, so that it outlasts every process; `claim` reads it.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::act::{Person, Queue};
 use crate::journal::JournalError;
 
-/// Who let no action be carried out any more, since when and why.
+/// Who paused all actions, since when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Paused {
     /// Who.
@@ -36,7 +36,7 @@ impl From<PauseRow> for Paused {
 }
 
 impl Queue {
-    /// The pause that lasts, if one does.
+    /// The pause that is in force, if any.
     pub async fn paused(&self) -> Result<Option<Paused>, JournalError> {
         let row = sqlx::query_as!(
             PauseRow,
@@ -51,8 +51,8 @@ impl Queue {
         Ok(row.map(Into::into))
     }
 
-    /// Lets no further action be claimed, by any instance. What a worker has in hand is finished.
-    /// Where a pause lasts already it stays as it is. Returns the pause, and whether it is new.
+    /// Pauses the claims of all instances. Actions that a worker has claimed are finished. A pause
+    /// that is in force stays unchanged. Returns the pause, and whether it is new.
     pub async fn pause_all(&self, person: &Person) -> Result<(Paused, bool), JournalError> {
         let id: Uuid = self.ids.next();
         let made = sqlx::query_as!(
@@ -79,7 +79,7 @@ impl Queue {
         }
     }
 
-    /// Ends the pause; returns the one that was ended, if one lasted.
+    /// Ends the pause; returns the one that was ended, if any.
     pub async fn resume_all(&self, person: &Person) -> Result<Option<Paused>, JournalError> {
         let ended = sqlx::query_as!(
             PauseRow,

@@ -1,5 +1,5 @@
-//! How far a run of usher has come: which actions of some portals ended since it began, and which
-//! of the open ones can end soon.
+//! The progress of a run of usher: which actions of some portals ended since it began, and which of
+//! the open ones can end soon.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::act::list::ActionRow;
 use crate::act::{Action, Forbidden, Queue};
 use crate::journal::JournalError;
 
-/// The moment from which on a run counts what happened, and what was open then.
+/// The start of a run: actions count from then, and those that were open then.
 #[derive(Debug, Clone)]
 pub struct RunStart {
     portals: Vec<Uuid>,
@@ -20,12 +20,12 @@ pub struct RunStart {
     open: Vec<Uuid>,
 }
 
-/// Where the actions of a run stand.
+/// The states of a run's actions.
 #[derive(Debug, Default)]
 pub struct ActionCounts {
-    /// Those that ended and were not told before.
+    /// Those that ended and were not reported before.
     pub ended: Vec<Action>,
-    /// Those that are worked on, or due soon.
+    /// Those that are being done, or due soon.
     pub moving: usize,
     /// Those of a kind that Konnect forbids.
     pub forbidden: usize,
@@ -59,15 +59,15 @@ impl Queue {
         })
     }
 
-    /// Where the actions since `mark` stand. `told` holds the ids of those that were told as ended,
-    /// and is added to; deeds of the `forbidden` kinds cannot end soon.
+    /// The states of the actions since `mark`. `told` has the ids of those that were reported as
+    /// ended, and is added to; deeds of the `forbidden` kinds cannot end soon.
     pub async fn standings(
         &self,
         mark: &RunStart,
         told: &mut BTreeSet<Uuid>,
         forbidden: &[Forbidden],
     ) -> Result<ActionCounts, JournalError> {
-        // Asked first: what ends between the two questions is told the next time.
+        // Asked first: an action that ends between the two queries is reported the next time.
         let mut standings = self.open(mark, forbidden).await?;
         let rows = sqlx::query_as!(
             ActionRow,

@@ -1,5 +1,5 @@
-//! The handle on the queue that others hold. Its SQL is in `enqueue`, `claim`, `outcome`,
-//! `list`, `detail`, `intervene`, `vetoes`, `call_off`, `sift`, `pause_switch`.
+//! The handle on the queue for other modules. Its SQL is in `enqueue`, `claim`, `outcome`, `list`,
+//! `detail`, `intervene`, `vetoes`, `call_off`, `cancel_unwanted`, `pause_switch`.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ impl Queue {
         self.woken.notify_waiters();
     }
 
-    /// Completes when this process enqueued something after the call: other instances enqueue too,
-    /// so polling is the truth and this only shortens the wait.
+    /// Completes when this process enqueued something after the call. Other instances enqueue too:
+    /// polling is the truth, and this only shortens the wait.
     pub(super) fn woken(&self) -> impl Future<Output = ()> {
         self.woken.notified()
     }

@@ -1,5 +1,5 @@
-//! What the API said while deeds were done, on its way to the directory: whoever has just been let
-//! in need not wait for the next look to be known as such.
+//! What the API answered while deeds were done, on its way to the directory. A person who was just
+//! approved is stored as such before the next sweep.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use tracing::warn;
 use crate::directory::{Directory, Scope, Snapshot, Sweep};
 use crate::journal::JournalError;
 
-/// What attempts saw that is stored in one transaction.
+/// Read-backs that are stored in one transaction.
 const AT_ONCE: usize = 128;
 
-/// What one attempt saw.
+/// What one attempt read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReadBack {
     /// In the order of the answers, so that the last one of a developer is the newest.
     pub(super) developers: Vec<Developer>,
-    /// As above.
+    /// In the same order.
     pub(super) registrations: Vec<Registration>,
-    /// As above.
+    /// In the same order.
     pub(super) applications: Vec<Application>,
-    /// All teams of somebody.
+    /// All teams of one developer.
     pub(super) teams_of: Option<(DeveloperId, Vec<Team>)>,
-    /// Teams that were found by their name.
+    /// Teams that were found by name.
     pub(super) teams: Vec<Team>,
     /// Memberships that are certain.
     pub(super) memberships: Vec<(TeamId, DeveloperId)>,
@@ -49,7 +49,8 @@ impl ReadBack {
         (*whose == id).then_some(teams)
     }
 
-    /// Has the teams of somebody stored as far as they are members; what they lack is for a look to tell.
+    /// Adds the teams of the developer as memberships to be stored; only a sweep shows which ones
+    /// ended.
     pub(super) fn keep_teams(&mut self) {
         if let Some((developer, teams)) = &self.teams_of {
             let memberships = teams.iter().map(|team| (team.id, *developer));
@@ -67,13 +68,13 @@ impl ReadBack {
     }
 }
 
-/// Hands what attempts saw to whoever stores it.
+/// Sends the read-backs of attempts to the task that stores them.
 #[derive(Debug)]
 pub(super) struct ReadBackSender {
     queue: mpsc::Sender<(Sweep, ReadBack)>,
 }
 
-/// What attempts saw and is not stored yet.
+/// Read-backs that are not stored yet.
 #[derive(Debug)]
 pub(super) struct ReadBackReceiver {
     queue: mpsc::Receiver<(Sweep, ReadBack)>,
@@ -89,15 +90,15 @@ pub(super) fn read_back_channel() -> (ReadBackSender, ReadBackReceiver) {
 }
 
 impl ReadBackSender {
-    /// Has what was seen stored. `sweep` was begun before the first read.
+    /// Sends a read-back to be stored. `sweep` was begun before the first read.
     pub(super) async fn send(&self, sweep: Sweep, read_back: ReadBack) {
-        // Whoever would store it is there as long as anybody works; else the next look tells.
+        // The receiver lives as long as the worker; else the next sweep reads it.
         let _is_kept = self.queue.send((sweep, read_back)).await;
     }
 }
 
 impl ReadBackReceiver {
-    /// Stores what is told until nobody is left who could tell.
+    /// Stores read-backs until no sender is left.
     pub(super) async fn keep(mut self, directory: &Directory) {
         let mut told = Vec::with_capacity(AT_ONCE);
         while self.queue.recv_many(&mut told, AT_ONCE).await > 0 {
@@ -123,7 +124,7 @@ fn add(snapshot: &mut Snapshot, read_back: ReadBack) {
     snapshot.memberships.extend(read_back.memberships);
 }
 
-/// Stores it, or sees to it that the next look reads it again.
+/// Stores it, or requests a refresh.
 async fn keep(directory: &Directory, sweep: Sweep, snapshot: Snapshot) {
     let portal = sweep.portal_id;
     let kept = async {
@@ -136,15 +137,15 @@ async fn keep(directory: &Directory, sweep: Sweep, snapshot: Snapshot) {
     warn!(
         portal.id = %portal,
         error = error.chain(),
-        "could not keep what deeds saw, a look follows"
+        "could not store what deeds read, a refresh follows"
     );
     if let Err(error) = directory.hint(portal).await {
-        warn!(error = error.chain(), "could not ask for a look");
+        warn!(error = error.chain(), "could not request a refresh");
     }
 }
 
-/// Has those read again who joined a team that the directory does not know, which a rule may name
-/// by its id.
+/// Requests a refresh of the people who joined a team that the directory does not have, which a
+/// rule may name by its id.
 async fn touch_strange_teams(
     directory: &Directory,
     snapshot: &Snapshot,

@@ -1,5 +1,5 @@
-//! What Konnect refuses, and who waits for that: everybody where it is the token, one kind of deed
-//! where only a role is missing. No I/O, no clock.
+//! What Konnect refuses, and what waits for that: all actions where it is the token, one kind of
+//! deed where only a role is missing. No I/O, no clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use uuid::Uuid;
 pub struct Kind {
     /// Such as `add_to_team`.
     pub deed: &'static str,
-    /// Where it is to be done.
+    /// The portal where it is to be done.
     pub portal_id: Uuid,
 }
 
-/// What is to be told to whoever runs usher.
+/// A change to report to the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RefusalChange {
     /// The token is refused: everything waits.
     TokenRefused,
     /// The token is accepted again.
     TokenAccepted,
-    /// The token is accepted, and this kind of deed is forbidden with the call that is named.
+    /// The token is accepted, and Konnect forbids this kind of deed; with the call.
     Forbidden(Kind, String),
     /// This kind of deed is allowed again.
     Allowed(Kind),
 }
 
-/// What a probe, which reads, found out about the token.
+/// What a probe, which only reads, found out about the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
     /// It may read.
@@ -38,7 +38,7 @@ pub(super) enum Probe {
     Unauthorized,
     /// 403.
     Forbidden,
-    /// There was no answer that says anything.
+    /// The answer was inconclusive, or there was none.
     Unclear,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Probe {
 enum Token {
     #[default]
     Accepted,
-    /// A deed was forbidden, and nobody has asked yet whether the token may do anything at all.
+    /// A deed was forbidden, and no probe has checked yet whether the token may do anything at all.
     Doubted {
         others_go_on: bool,
     },
@@ -58,9 +58,9 @@ struct Block {
     call: String,
     /// When one of them is tried, to see whether it is allowed by now.
     next_try: Instant,
-    /// The one that is being tried, or was last.
+    /// The deed that is being tried, or was tried last.
     tried: Option<Uuid>,
-    /// Whether it was told, which needs the probe.
+    /// Whether it was reported, which needs the probe.
     is_told: bool,
 }
 
@@ -68,8 +68,8 @@ struct Block {
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     token: Token,
-    /// That the token is refused was told, and nothing was written since: a token that may read but
-    /// not write would else be complained about with every probe.
+    /// Whether the refused token was reported, and nothing was written since. A token that may read
+    /// but not write would else be reported with every probe.
     is_told: bool,
     holds: BTreeMap<Kind, Block>,
 }
@@ -85,7 +85,7 @@ impl Refusals {
         is_new.then_some(RefusalChange::TokenRefused)
     }
 
-    /// `call` of a deed was answered 403: its kind waits, and `true` asks for a probe right away.
+    /// `call` of a deed was answered 403: its kind waits, and `true` asks for a probe at once.
     pub(super) fn forbidden(&mut self, kind: Kind, call: &str, next_try: Instant) -> bool {
         if self.token == Token::Refused || self.holds.contains_key(&kind) {
             return false;
@@ -105,7 +105,7 @@ impl Refusals {
         true
     }
 
-    /// A deed came to its end; `wrote` where Konnect accepted a write for it.
+    /// A deed ended; `wrote` where Konnect accepted a write for it.
     pub(super) fn ended(
         &mut self,
         kind: Kind,
@@ -125,7 +125,7 @@ impl Refusals {
             return None;
         }
         if !wrote && !hold.call.starts_with("GET ") {
-            // There was nothing left to do for this one: the next may tell.
+            // It had nothing left to do: the next one may show more.
             hold.next_try = now;
             return None;
         }
@@ -134,7 +134,7 @@ impl Refusals {
         is_told.then_some(RefusalChange::Allowed(kind))
     }
 
-    /// A probe was answered.
+    /// The result of a probe.
     pub(super) fn probed(&mut self, probe: Probe, now: Instant) -> Vec<RefusalChange> {
         match (self.token, probe) {
             (_, Probe::Unauthorized)
@@ -175,7 +175,7 @@ impl Refusals {
         self.holds.keys().copied().collect()
     }
 
-    /// The kinds that wait and were told, each with the call that is forbidden.
+    /// The kinds that wait and were reported, each with the call that is forbidden.
     pub(super) fn told(&self) -> Vec<(Kind, String)> {
         let told = self.holds.iter().filter(|(_, hold)| hold.is_told);
         told.map(|(kind, hold)| (*kind, hold.call.clone()))
@@ -238,7 +238,7 @@ mod tests {
         );
         assert_eq!(refusals.told(), [(join, CALL.to_owned())]);
         assert!(!refusals.is_token_refused());
-        // Others that were on their way, and the ones that are tried later, are not told again.
+        // Others that were on their way, and the ones that are tried later, are not reported again.
         for _ in 0..3 {
             assert!(!refusals.forbidden(join, CALL, now + EVERY));
             assert_eq!(refusals.probed(Probe::Reads, now), []);
@@ -280,7 +280,7 @@ mod tests {
             assert_eq!(refusals.probed(probe, now), [RefusalChange::TokenRefused]);
             assert!(refusals.is_token_refused());
             assert_eq!(refusals.blocked_kinds(), [], "{probe:?}");
-            // What was on its way is neither told nor held by itself.
+            // What was on its way is neither reported nor blocked by itself.
             assert!(!refusals.forbidden(kind("approve_developer"), CALL, now + EVERY));
             assert_eq!(refusals.unauthorized(), None);
             for probe in [Probe::Forbidden, Probe::Unauthorized, Probe::Unclear] {

@@ -1,5 +1,5 @@
-//! How a deed stands that somebody asks about before it is decided: what was done already, and what
-//! would hold it up. Reads only.
+//! The standing of a deed before it is decided: whether it was done already, and what would delay
+//! it. Reads only.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::event::MembershipChange;
 use crate::journal::JournalError;
 use crate::rules::{Deed, TeamRef};
 
-/// A change that is seen this long after a write of usher's is taken for its effect: the sweep of
-/// everything comes every hour.
+/// A change found this long after a write of usher is taken for its effect: the full sweep comes
+/// every hour.
 pub const OWN_WITHIN: Duration = Duration::from_hours(2);
 /// The database's clock and that of this process may differ by this much.
 const SKEW: TimeDelta = TimeDelta::minutes(1);
 
 impl Queue {
-    /// The action because of which this step would not be enqueued again: an open one for the same
-    /// deed, or one that ended and answered the same signal, by a person's no too.
+    /// The action because of which this step would not be enqueued again. It is open and for the
+    /// same deed, or it ended, also by a veto, and answered the same signal.
     pub async fn standing(
         &self,
         chain: &NewChain,
@@ -59,7 +59,7 @@ impl Queue {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// How many deeds of a rule count against its limit at the moment.
+    /// How many deeds of a rule count against its limit now.
     pub async fn started_within_the_hour(&self, rule: &str) -> Result<i64, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -73,8 +73,8 @@ impl Queue {
         .await?)
     }
 
-    /// Whether looks saw `developer` leave `team` and no deed of usher's explains it: whoever made the
-    /// membership, it is not to be made again.
+    /// Whether sweeps found that `developer` left `team` and no deed of usher explains it: the
+    /// membership is not to be made again, whoever made it.
     pub async fn ended_by_somebody(
         &self,
         directory: &Directory,
@@ -85,7 +85,7 @@ impl Queue {
         let Some(end) = end.filter(|end| !end.by_deed) else {
             return Ok(false);
         };
-        // A deed that broke off between its write and the note in the directory.
+        // A deed may have stopped between its write and the note in the directory.
         let whose = (portal.0, developer.0);
         let left = MembershipChange::Left(team.0);
         let lately = (OWN_WITHIN, Some(end.at + SKEW));
@@ -93,9 +93,9 @@ impl Queue {
         Ok(!explained.await?)
     }
 
-    /// Whether usher made `developer` a member of `team` by any action but `except`, and did not end that
-    /// itself since: who is no member any more was removed by a human. One team may be named in two
-    /// ways, so actions tell by their reports which one they found.
+    /// Whether usher made `developer` a member of `team` by any action but `except`, and did not
+    /// end that itself since. If so, a developer who is no member any more was removed by a person.
+    /// One team may be named in two ways, so the reports of actions say which one they found.
     pub async fn made_member(
         &self,
         portal_id: Uuid,

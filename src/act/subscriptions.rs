@@ -1,4 +1,5 @@
-//! What the rule sets of the last week listen to: whoever reads the outbox keeps that, whatever its own rules are.
+//! The signals that the rule sets of the last week use. The reactor makes work items for them,
+//! whatever its instance's own rules are.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,10 +7,10 @@ use std::time::Duration;
 use crate::act::Queue;
 use crate::journal::JournalError;
 
-/// The signals that a person may wait with: whoever is pending is decided about again.
+/// The signals with which a person may wait: pending people are decided again.
 const WAITED_WITH: [&str; 2] = ["developer.signed_up", "registration.requested"];
 
-/// What is listened to.
+/// The subscriptions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SignalSubscriptions {
     signals: BTreeSet<String>,
@@ -17,7 +18,8 @@ pub struct SignalSubscriptions {
 }
 
 impl SignalSubscriptions {
-    /// What one set of rules listens to, and the oldest event that it answers as its own evidence.
+    /// The subscriptions of one rule set: the signals it uses, and the greatest age of an event
+    /// that is its own evidence.
     pub fn new(signals: impl IntoIterator<Item = String>, max_age: Option<Duration>) -> Self {
         Self {
             signals: signals.into_iter().collect(),
@@ -25,17 +27,17 @@ impl SignalSubscriptions {
         }
     }
 
-    /// Whether a signal of this kind is answered.
+    /// Whether a rule set uses signals of this kind.
     pub fn includes(&self, kind: &str) -> bool {
         self.signals.contains(kind)
     }
 
-    /// Whether those who are pending are decided about.
+    /// Whether pending people are decided about.
     pub fn hears_who_waits(&self) -> bool {
         WAITED_WITH.iter().any(|kind| self.includes(kind))
     }
 
-    /// The oldest event that may still be answered as its own evidence.
+    /// The greatest age of an event that may still be answered as its own evidence.
     pub fn max_age(&self) -> Option<Duration> {
         self.max_age
     }
@@ -48,7 +50,7 @@ impl SignalSubscriptions {
 }
 
 impl Queue {
-    /// What is listened to, by `own` rules and by those of other instances.
+    /// The subscriptions of `own` rules and of other instances.
     pub async fn listened(
         &self,
         own: &SignalSubscriptions,

@@ -1,5 +1,4 @@
-//! What can go wrong with an attempt, and the one answer that each kind of trouble calls for. No
-//! I/O.
+//! What can go wrong with an attempt, and the one remedy for each kind of trouble. No I/O.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use konnect::Error as ApiError;
 use crate::act::notify::NoticeError;
 use crate::journal::JournalError;
 
-/// `Retry-After` is honoured up to here; a longer one is taken for a mistake of a gateway.
+/// `Retry-After` is honoured up to this time; a longer one is taken for a mistake of a gateway.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// Why an attempt did not come to an end.
@@ -30,7 +29,7 @@ pub(super) enum Trouble {
     /// The API accepted a write and answered with something else.
     #[error("the api answered with status {0} of the object after the write")]
     Contradiction(String),
-    /// Somebody else is at the same thing.
+    /// Another action makes the same thing.
     #[error("{0} is being made by another action")]
     Busy(&'static str),
     /// The attempt took too long as a whole.
@@ -58,7 +57,8 @@ impl From<JournalError> for Trouble {
 pub(super) enum Remedy {
     /// Try again a number of times, after this time at the earliest.
     Retry(Option<Duration>),
-    /// The API or the network is in trouble: try again until it is over, after this time at the earliest.
+    /// The API or the network is in trouble: try again until that ends, after this time at the
+    /// earliest.
     Outlast(Option<Duration>),
     /// The action failed.
     GiveUp,
@@ -134,14 +134,14 @@ fn judge_api(error: &ApiError) -> (Remedy, &'static str) {
     match (error, error.status()) {
         (ApiError::Timeout { .. }, _) => (later, "timeout"),
         (ApiError::Transport { .. }, _) => (later, "connection"),
-        // A write whose answer cannot be read was done all the same: the next look tells.
+        // A write whose answer cannot be read was done all the same: the next read shows it.
         (ApiError::Decode { .. } | ApiError::TooLarge { .. } | ApiError::Paging { .. }, _) => {
             (later, "unreadable_answer")
         }
         (_, Some(401)) => (Remedy::Pause, "unauthorized"),
         (_, Some(403)) => (Remedy::Hold, "forbidden"),
         (_, Some(429)) => (later, "rate_limited"),
-        // The object was read a moment ago: Konnect is not of one mind yet.
+        // The object was read a moment ago: Konnect is not consistent yet.
         (_, Some(404)) => (Remedy::Retry(asked), "not_found_yet"),
         (_, Some(409)) => (Remedy::Retry(asked), "conflict"),
         (_, Some(400)) => (Remedy::GiveUp, "bad_request"),

@@ -1,4 +1,4 @@
-//! Retention of actions: those that ended long ago go, with their attempts.
+//! Retention of actions: those that ended long ago are deleted, with their attempts.
 
 use chrono::{DateTime, Utc};
 
@@ -7,7 +7,7 @@ use crate::journal::{JournalError, SLICE};
 
 impl Queue {
     /// Deletes up to [`SLICE`] actions that ended before `before`, oldest first, with their
-    /// attempts; answers how many. One that an open action waits for stays.
+    /// attempts; returns how many. An action that an open one waits for stays.
     pub async fn delete_ended(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         let done = sqlx::query!(
             r"

@@ -1,5 +1,6 @@
-//! A person's lasting no to a deed that gives something: whoever rejects or calls off an approval, an
-//! invitation or a membership means the deed, not the one action. It holds until it is lifted.
+//! A person's lasting no to a deed that gives something. A person who rejects or cancels an
+//! approval, an invitation or a membership means the deed, not the one action. It is in force until
+//! it is lifted.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use crate::act::{NewChain, NewStep, Person, Queue, Target};
 use crate::journal::{Connection, JournalError};
 
-/// A no that holds.
+/// A veto in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Veto {
     /// Its id.
@@ -23,12 +24,12 @@ pub struct Veto {
     /// The team, by `name:` or `id:`, where the deed is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// Who said so.
+    /// Who made it.
     pub by: String,
     /// Why, in their words.
     #[schema(required = true)]
     pub reason: Option<String>,
-    /// The action that was rejected or called off.
+    /// The action that was rejected or cancelled.
     pub action: Uuid,
     /// When.
     pub at: DateTime<Utc>,
@@ -74,7 +75,7 @@ impl TryFrom<VetoRow> for Veto {
 }
 
 impl Queue {
-    /// The vetoes that hold, newest first, beginning after the one with the id `after`.
+    /// The vetoes in force, newest first, beginning after the one with the id `after`.
     pub async fn vetoes(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<Veto>, JournalError> {
         let rows = sqlx::query_as!(
             VetoRow,
@@ -95,7 +96,7 @@ impl Queue {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Takes a veto back in the name of `person`; none where no such veto holds.
+    /// Lifts a veto in the name of `person`; none where no such veto is in force.
     pub async fn lift_veto(&self, id: Uuid, person: &Person) -> Result<Option<Veto>, JournalError> {
         let row = sqlx::query_as!(
             VetoRow,
@@ -115,14 +116,14 @@ impl Queue {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// When a veto was taken back last, if one ever was.
+    /// When a veto was last lifted, if one ever was.
     pub async fn last_lift(&self) -> Result<Option<DateTime<Utc>>, JournalError> {
         Ok(sqlx::query_scalar!("SELECT max(lifted_at) FROM vetoes")
             .fetch_one(self.pool())
             .await?)
     }
 
-    /// The veto that stands in the way of a step of a chain.
+    /// The veto that excludes a step of a chain.
     pub async fn veto_on(
         &self,
         chain: &NewChain,
@@ -146,7 +147,7 @@ impl Queue {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// Keeps that a person said no to the deed of an action, if it is one that gives something.
+    /// Stores a veto against the deed of an action, if the deed gives something.
     pub(super) async fn veto(
         &self,
         tx: &mut Connection,
@@ -179,7 +180,7 @@ impl Queue {
     }
 }
 
-/// Takes back what stands in the way of the deed of an action that a person lets be done.
+/// Lifts the vetoes that exclude the deed of an action that a person approves.
 pub(super) async fn lift(
     tx: &mut Connection,
     action: Uuid,
@@ -201,7 +202,7 @@ pub(super) async fn lift(
     Ok(())
 }
 
-/// The action of the veto that keeps a step from being asked for.
+/// The action of the veto that excludes a step.
 pub(super) async fn stands_in_the_way(
     tx: &mut Connection,
     portal_id: Uuid,

@@ -1,5 +1,6 @@
-//! Work: promises to look at what signals tell. Each is kept until every rule set that runs has judged it,
-//! so that no instance strikes off what another one, with other rules, would have answered.
+//! Work items: signals, developers and portals to be judged. Each stays until every running rule
+//! set has judged it, so that no instance deletes one that another instance, with other rules,
+//! would answer.
 
 use std::time::Duration;
 
@@ -9,39 +10,39 @@ use crate::act::Queue;
 use crate::act::call_off::ALIVE;
 use crate::journal::{Connection, JournalError};
 
-/// Work that no rule set judged for so long goes: nobody listens to it any more.
+/// A work item that no rule set judged for so long is deleted: no rule uses it any more.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
-/// What there is to look at.
+/// The subject of a work item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WorkSubject {
-    /// What an event tells: the kind of the signal, and its key.
+    /// A signal from an event: its kind and its key.
     Signal(String, String),
-    /// What a developer waits for: facts about them changed.
+    /// A developer who waits: facts about them changed.
     Developer(Uuid),
-    /// What everybody in the portal waits for.
+    /// Everybody who waits in the portal.
     Portal,
 }
 
-/// A promise to look.
+/// A new work item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewWork {
-    /// Where.
+    /// Its portal.
     pub portal_id: Uuid,
-    /// At what.
+    /// Its subject.
     pub subject: WorkSubject,
     /// The event that led here.
     pub cause: Uuid,
 }
 
-/// A promise that this instance is about to keep.
+/// A work item that this instance is about to judge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
-    /// Its id: what was promised earlier has a smaller one.
+    /// Its id: an earlier work item has a smaller one.
     pub id: Uuid,
-    /// Where.
+    /// Its portal.
     pub portal_id: Uuid,
-    /// At what.
+    /// Its subject.
     pub subject: WorkSubject,
     /// The event that led here last.
     pub cause: Uuid,
@@ -51,16 +52,16 @@ pub struct Work {
     lease: Uuid,
 }
 
-/// Who judges.
+/// The rule set that judges.
 #[derive(Debug, Clone, Copy)]
 pub struct JudgingRuleSet<'a> {
     /// The fingerprint of its rules.
     pub rule_set: &'a str,
-    /// The portals that it judges about; none means all.
+    /// The portals whose work it judges; none means all.
     pub portals: Option<&'a [Uuid]>,
 }
 
-/// What a judge takes at a time.
+/// Which work items are claimed at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkScope {
     /// Signals and developers: quickly judged.
@@ -118,7 +119,7 @@ impl WorkRow {
 }
 
 impl Queue {
-    /// Promises to look, in the caller's transaction. What is promised already is wanted once more.
+    /// Adds work items in the caller's transaction. One that exists is wanted once more.
     pub async fn add_work(
         &self,
         tx: &mut Connection,
@@ -135,7 +136,8 @@ impl Queue {
                 )
             })
             .collect();
-        // Two instances that promise the same wait for each other, and neither for ever.
+        // In one order, so that two instances that add the same wait for each other without a
+        // deadlock.
         rows.sort_unstable();
         rows.dedup_by(|next, kept| (next.0, &next.1) == (kept.0, &kept.1));
         sqlx::query!(
@@ -161,8 +163,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Claims up to `at_most` promises for `hold` that `judge` has not kept yet, in the order in which they
-    /// were made.
+    /// Claims up to `at_most` work items for the time `hold` that `judge` has not judged yet, in
+    /// the order in which they were added.
     pub async fn claim_work(
         &self,
         judge: JudgingRuleSet<'_>,
@@ -204,7 +206,7 @@ impl Queue {
         rows.into_iter().map(|row| row.work(lease)).collect()
     }
 
-    /// Whether something waits for `judge`, in whosever hands it is.
+    /// Whether work items wait for `judge`, claimed or not.
     pub async fn owes_work(&self, judge: JudgingRuleSet<'_>) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -222,7 +224,7 @@ impl Queue {
         .await?)
     }
 
-    /// How much could not be judged when it was tried last.
+    /// How many work items could not be judged at the last try.
     pub async fn failing_work(&self) -> Result<i64, JournalError> {
         Ok(
             sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM work WHERE failures > 0"#)
@@ -231,8 +233,9 @@ impl Queue {
         )
     }
 
-    /// Notes in the caller's transaction that a rule set has judged this. It goes when all have that run; what
-    /// was promised again meanwhile stays to be judged again.
+    /// Notes in the caller's transaction that a rule set has judged these. A work item is deleted
+    /// once all running rule sets have judged it; one that was added again meanwhile stays, to be
+    /// judged again.
     pub async fn judged(
         &self,
         tx: &mut Connection,
@@ -285,8 +288,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Lets go of what every rule set that runs has judged while another one still ran, and of what nobody
-    /// has listened to for a week.
+    /// Deletes work items that every rule set has judged that still runs, and those that no rule
+    /// set has used for a week.
     pub async fn clear_work(&self) -> Result<(), JournalError> {
         sqlx::query!(
             r"

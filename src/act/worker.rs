@@ -1,5 +1,5 @@
-//! The worker: claims actions and has them carried out, many at a time. Decides nothing about what
-//! is to be done.
+//! The worker: claims actions and has them carried out, many at a time. Does not decide what is to
+//! be done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,34 +31,35 @@ use crate::journal::JournalError;
 use crate::lifecycle::pause as wait;
 use crate::rules::RuleSet;
 
-/// Actions in hand at the same time, at least: one slow call must not hold up the others.
+/// Actions under way at the same time, at least: one slow call must not delay the others.
 const MIN_IN_HAND: usize = 4;
-/// The same, at most: what they note is written together, and more would gain nothing.
+/// The same, at most: their notes are written together, and more would gain nothing.
 const MAX_IN_HAND: usize = 128;
-/// Calls a second that one more action in hand is worth. All those in hand share the rate, and none
-/// of them may wait so long for its turn that what it has read is old.
+/// Calls a second that one more action under way is worth. All of them share the rate, and none may
+/// wait so long for a call that what it has read is old.
 const CALLS_PER_HAND: usize = 8;
 /// The wait after the database did not answer.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
-/// How long a claim waits for a few places more.
+/// How long a claim waits for a few more free places.
 const COLLECT_FOR: Duration = Duration::from_millis(10);
-/// How often what waits in vain is looked for; it is rare, and nobody waits for it to end.
+/// How often actions that wait in vain are searched for; they are rare, and nothing depends on
+/// them.
 const STRANDED_EVERY: Duration = Duration::from_secs(5);
-/// How long ago what it waits for may have ended.
+/// How long ago the action that they wait for may have ended.
 const STRANDED_WITHIN: Duration = Duration::from_mins(2);
 const EVER: Duration = Duration::from_hours(24 * 365 * 100);
-/// The times that the worker goes by.
+/// The times of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
-    /// How often a paused worker asks whether its token is accepted again, and one deed of a
-    /// forbidden kind is tried.
+    /// How often a paused worker checks whether its token is accepted again, and how often one deed
+    /// of a forbidden kind is tried.
     pub probe_every: Duration,
     /// Longest time for one attempt as a whole.
     pub attempt: Duration,
-    /// How long a claim holds without renewal, which comes three times as often: what a crashed
-    /// worker had in hand waits that long.
+    /// How long a claim lasts without renewal, which comes three times as often: the actions of a
+    /// crashed worker wait that long.
     pub lease: Duration,
-    /// How often the queue is looked at when nothing wakes the worker.
+    /// How often the queue is polled when nothing wakes the worker.
     pub poll: Duration,
     /// The waits between attempts.
     pub backoff: Backoff,
@@ -76,7 +77,7 @@ impl Default for Timings {
     }
 }
 
-/// Notes together that writes follow.
+/// Writes the write notes together.
 struct WriteNotes<'a> {
     queue: &'a Queue,
     lease: Duration,
@@ -90,7 +91,7 @@ impl CommitTogether for WriteNotes<'_> {
     }
 }
 
-/// Writes down together how actions ended.
+/// Stores together how actions ended.
 struct Settlements<'a> {
     queue: &'a Queue,
 }
@@ -103,10 +104,11 @@ impl CommitTogether for Settlements<'_> {
     }
 }
 
-/// Actions that were claimed together, on their way to be carried out, with their places among those in hand.
+/// Actions that were claimed together, on their way to be carried out, with their places among
+/// those under way.
 type ClaimedGroup<'a> = (Vec<Claimed>, SemaphorePermit<'a>);
 
-/// Does what the queue holds.
+/// Carries out the actions of the queue.
 #[derive(Debug)]
 pub struct Worker {
     pub(super) queue: Queue,
@@ -115,7 +117,7 @@ pub struct Worker {
     pub(super) notifier: Notifier,
     pub(super) timings: Timings,
     pub(super) pause: Pause,
-    /// By which everything is decided once more right before it is done.
+    /// The rules by which every deed is decided once more right before it is done.
     pub(super) rules: Option<watch::Receiver<Arc<RuleSet>>>,
     in_hand: usize,
     /// Writes to one target in a day; 0 means any number.
@@ -145,21 +147,21 @@ impl Worker {
         }
     }
 
-    /// Leaves to a person what would be more than so many writes to one target in a day; 0 means any number.
+    /// Leaves to a person the writes over this number to one target in a day; 0 means any number.
     #[must_use]
     pub fn with_subject_limit(mut self, per_day: u32) -> Self {
         self.limit_per_subject = per_day;
         self
     }
 
-    /// Decides by these rules whether a deed is still wanted, right before it is done.
+    /// Checks by these rules whether a deed is still wanted, right before it is done.
     #[must_use]
     pub fn with_rules(mut self, rules: watch::Receiver<Arc<RuleSet>>) -> Self {
         self.rules = Some(rules);
         self
     }
 
-    /// Has as many actions in hand as so many calls a second are enough for.
+    /// Has as many actions under way as so many calls a second are enough for.
     #[must_use]
     pub fn with_rate(mut self, calls_per_second: u32) -> Self {
         let rate = usize::try_from(calls_per_second).unwrap_or(usize::MAX);
@@ -184,9 +186,9 @@ impl Worker {
         self.pause.watch_forbidden()
     }
 
-    /// Works until `stop` fires; an action in hand is finished first.
+    /// Works until `stop` fires; actions under way are finished first.
     ///
-    /// Dropping the future is safe at any moment: what was in hand is taken up again when its
+    /// Dropping the future is safe at any moment: actions under way are claimed again when their
     /// lease ends, and nothing is written twice.
     pub async fn run(&self, stop: CancellationToken) {
         let (notes, noting) = group_commit();
@@ -211,7 +213,7 @@ impl Worker {
         );
     }
 
-    /// Looks now and then for what waits in vain.
+    /// Cancels now and then the actions that wait in vain.
     async fn cancel_stranded(&self, stop: &CancellationToken) {
         // An earlier process may have left some.
         let mut within = EVER;
@@ -220,7 +222,7 @@ impl Worker {
                 Ok(_) => within = STRANDED_WITHIN,
                 Err(error) => debug!(
                     error = error.chain(),
-                    "could not look for what waits in vain"
+                    "could not find actions that wait in vain"
                 ),
             }
             if wait(STRANDED_EVERY, stop).await {
@@ -229,7 +231,7 @@ impl Worker {
         }
     }
 
-    /// Claims what is due whenever there is room for it, until `stop` fires.
+    /// Claims due actions whenever there is a free place, until `stop` fires.
     async fn hand_out<'a>(
         &self,
         hand: mpsc::Sender<ClaimedGroup<'a>>,
@@ -246,7 +248,7 @@ impl Worker {
             let place = stop.run_until_cancelled(room.acquire()).await;
             let Some(Ok(mut places)) = place else { return };
             self.collect_places(room, &mut places).await;
-            // Begun before the look, so that nothing enqueued in between is slept through.
+            // Begun before the claim, so that nothing enqueued in between is missed.
             let woken = self.queue.woken();
             match self.claim(places.num_permits()).await {
                 Ok((claimed, is_left)) if claimed.is_empty() => {
@@ -271,8 +273,8 @@ impl Worker {
         }
     }
 
-    /// Claims what is due, and of each kind that is forbidden one where it is time to try it; says whether more is
-    /// to be told why it waits.
+    /// Claims due actions, and one of each forbidden kind where it is time to try it. Returns
+    /// whether more actions lack the reason why they wait.
     async fn claim(&self, at_most: usize) -> Result<(Vec<Claimed>, bool), JournalError> {
         let lease = self.timings.lease;
         let rules = self.live_rules();
@@ -309,14 +311,14 @@ impl Worker {
         Ok((claimed, is_left))
     }
 
-    /// The rules whose deeds it may do, and where; none means those of all.
+    /// The rules whose deeds it may do, and their portals; none means all rules.
     fn live_rules(&self) -> Option<Vec<LiveRule>> {
         let rules = self.rules.as_ref()?.borrow();
         Some(decide::live_at(&rules))
     }
 
-    /// Takes what other places are free. A claim costs the same whatever it takes, so that it waits a moment for a
-    /// few of them.
+    /// Takes other free places too. A claim costs the same for any number, so that it waits a
+    /// moment for a few of them.
     async fn collect_places<'a>(&self, room: &'a Semaphore, places: &mut SemaphorePermit<'a>) {
         let few = u32::try_from(self.in_hand / 4).unwrap_or(u32::MAX);
         if places_left(room) < few
@@ -329,7 +331,8 @@ impl Worker {
         }
     }
 
-    /// What surrounds what was claimed; none where that cannot be told, and then all of it is given back.
+    /// The cases of the claimed actions; none where they cannot be loaded, and then all claims are
+    /// given back.
     async fn cases_of(&self, claimed: &[Claimed]) -> Option<Cases> {
         let Some(rules) = &self.rules else {
             return Some(Cases::new());
@@ -342,7 +345,7 @@ impl Worker {
         };
         warn!(
             error = error.chain(),
-            "could not see how it stands with what was claimed"
+            "could not load the cases of the claimed actions"
         );
         for one in claimed {
             if let Err(error) = self.queue.put_back(one, AFTER_TROUBLE).await {
@@ -352,8 +355,8 @@ impl Worker {
         None
     }
 
-    /// Numbers what will be read of each portal, so that what older looks have read does not count
-    /// against it.
+    /// Begins a sweep of each portal before the reads, so that sweeps begun earlier do not
+    /// overwrite what will be read.
     async fn begin_sweeps(&self, claimed: &[Claimed]) -> BTreeMap<Uuid, Sweep> {
         let portals: BTreeSet<Uuid> = claimed.iter().map(|claimed| claimed.portal_id).collect();
         let mut sweeps = BTreeMap::new();
@@ -362,13 +365,13 @@ impl Worker {
                 Ok(sweep) => {
                     sweeps.insert(portal, sweep);
                 }
-                Err(error) => debug!(error = error.chain(), "what deeds see will not be kept"),
+                Err(error) => debug!(error = error.chain(), "what deeds read will not be stored"),
             }
         }
         sweeps
     }
 
-    /// Carries out what is handed over, all at once, until nothing more comes.
+    /// Carries out the actions of all groups at once, until no group comes any more.
     async fn carry_out(
         &self,
         mut handed: mpsc::Receiver<ClaimedGroup<'_>>,
@@ -389,7 +392,7 @@ impl Worker {
         while in_hand.next().await.is_some() {}
     }
 
-    /// Carries out what was claimed together.
+    /// Carries out a group of claimed actions.
     async fn carry_out_some(
         &self,
         claimed: Vec<Claimed>,
@@ -430,8 +433,8 @@ impl Worker {
         }
     }
 
-    /// Asks whether the token is accepted: now and then while the worker pauses, and right away when
-    /// it is in doubt.
+    /// Checks whether the token is accepted: now and then while the worker pauses, and at once when
+    /// the token is in doubt.
     async fn probe(&self, stop: &CancellationToken) {
         let mut paused = self.pause.watch();
         loop {
@@ -466,7 +469,7 @@ async fn paused_for(paused: &mut watch::Receiver<bool>, time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// How many places nobody has taken.
+/// How many places are free.
 fn places_left(room: &Semaphore) -> u32 {
     u32::try_from(room.available_permits()).unwrap_or(u32::MAX)
 }

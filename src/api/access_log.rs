@@ -1,4 +1,5 @@
-//! Who looked: an answer with rows about people is noted before it is given, and not given where it cannot be noted.
+//! Who read rows about people: an answer with such rows is noted before it is given, and not given
+//! if it cannot be noted.
 
 use axum::Json;
 use axum::extract::{Extension, MatchedPath, RawPathParams, Request, State};
@@ -63,7 +64,8 @@ pub(super) fn read(caller: &Caller, what: String, query: Option<&str>) -> Access
     }
 }
 
-/// The words of a path for the name of an event, and the id in it: as the route has them, however they were written.
+/// The words of a path for the name of an event, and the id in it: as the route has them, however
+/// they were written.
 fn words(route: &str, parts: &RawPathParams) -> (String, Option<(String, String)>) {
     let mut id = None;
     let mut words = Vec::new();
@@ -129,7 +131,7 @@ impl NotedStream {
         self.rows += u64::try_from(rows).unwrap_or(u64::MAX);
     }
 
-    /// Notes it as whole; an error means that its end must not be said.
+    /// Notes it as whole; after an error the answer must not be ended as whole.
     pub(super) async fn end(&mut self) -> Result<(), Problem> {
         let Some(mut read) = self.read.clone() else {
             return Ok(());

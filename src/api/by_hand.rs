@@ -1,4 +1,5 @@
-//! What operators do over HTTP: approve, reject, retry and cancel actions, pause and resume all of them.
+//! What operators do over HTTP: approve, reject, retry and cancel actions, pause and resume all of
+//! them.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -17,12 +18,12 @@ use crate::api::render::{self, PauseBody};
 use crate::api::tokens::Caller;
 use crate::http::Problem;
 
-/// What may come with a request; an empty body says nothing.
+/// What a request may contain; an empty body says nothing.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Why)]
 pub(super) struct WhyBody {
-    /// Why, for whoever looks at it later: one line.
+    /// Why, for those who read it later: one line.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -52,8 +53,7 @@ pub(super) async fn get_action(
     Ok(Json(One { data: found }))
 }
 
-/// Does what the last part of the path says to one action; answers with the action that stands for it
-/// from now on.
+/// Does to one action what the path's last part says; answers with the action that replaces it.
 #[utoipa::path(
     post,
     path = "/api/v1/actions/{id}/{verb}",
@@ -111,7 +111,7 @@ pub(super) async fn get_pause(
     Ok(pause(paused.as_ref()))
 }
 
-/// Lets no action be carried out any more; where that holds already, nothing changes.
+/// Lets no action be carried out any more; if they are paused already, nothing changes.
 #[utoipa::path(
     post,
     path = "/api/v1/actions/pause",
@@ -202,7 +202,8 @@ pub(super) fn operator(caller: &Caller, body: &Bytes) -> Result<Person, Problem>
         .map_err(|error| bad_request(format!("reason: {error}")))
 }
 
-/// What came with a request; none where it cannot be read. Serde would take a list for an object too.
+/// The content of a request; none where it cannot be read. Serde would take a list for an object
+/// too.
 fn why(body: &[u8]) -> Option<WhyBody> {
     if body.is_empty() {
         return Some(WhyBody::default());

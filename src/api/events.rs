@@ -48,7 +48,8 @@ pub(super) async fn list_events(
         let time = next.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true);
         format!("{time} {}", next.id)
     });
-    // Written out one by one: as trees in memory a page of hostile entries takes many times their bytes.
+    // Written one by one: as trees in memory a page of hostile entries takes many times their
+    // bytes.
     let page = pager.page_to(found.events, next, |row| render::event_text(&row));
     let command = match limit {
         DEFAULT_LIMIT => filter.command("usher events"),

@@ -1,5 +1,5 @@
-//! How events leave usher in bulk, the same in the API and at the command line: one JSON object a line, or CSV. Reads
-//! nothing itself.
+//! How events leave usher in bulk, the same in the API and at the command line: one JSON object a
+//! line, or CSV. Reads nothing itself.
 
 use std::str::FromStr;
 
@@ -69,7 +69,7 @@ impl Format {
         }
     }
 
-    /// What stands before the first event.
+    /// The bytes before the first event.
     pub fn head(self) -> Vec<u8> {
         match self {
             Self::Ndjson => Vec::new(),
@@ -77,7 +77,8 @@ impl Format {
         }
     }
 
-    /// Events as lines. Written out one by one: as trees in memory hostile entries take many times their bytes.
+    /// Events as lines. Written one by one: as trees in memory hostile entries take many times
+    /// their bytes.
     pub fn lines(self, events: &[StoredEvent]) -> Vec<u8> {
         match self {
             Self::Ndjson => {
@@ -95,7 +96,7 @@ impl Format {
         }
     }
 
-    /// What stands after the last event, once all were there.
+    /// The bytes after the last event, once all were written.
     pub fn end(self) -> &'static [u8] {
         match self {
             Self::Ndjson => b"{\"complete\":true}\n",
@@ -115,7 +116,7 @@ impl FromStr for Format {
 
 fn row(stored: &StoredEvent) -> [String; COLUMNS.len()] {
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    // Never without its members, since only what parses is stored.
+    // It always has members, since only what parses is stored.
     let event = stored.parse().ok();
     let event = event.as_ref();
     COLUMNS.map(|column| {
@@ -137,7 +138,7 @@ fn row(stored: &StoredEvent) -> [String; COLUMNS.len()] {
     })
 }
 
-/// What strangers wrote, as a spreadsheet does not calculate it.
+/// What strangers wrote, in a form that a spreadsheet does not calculate.
 fn cell(event: &AuditEvent, member: &str) -> String {
     no_formula(&event.text(member).unwrap_or_default())
 }

@@ -1,4 +1,5 @@
-//! An export as the bytes that are sent or written: while one page is written out, the next is read.
+//! An export as the bytes that are sent or written: while one page is written out, the next is
+//! read.
 
 use crate::api::format::Format;
 use crate::event::EventId;
@@ -15,7 +16,7 @@ pub struct Piece {
     pub last: Option<EventId>,
 }
 
-/// Writes out what an export reads. Holds two pages in memory.
+/// Writes out what an export reads. Has two pages in memory.
 #[derive(Debug)]
 pub struct Lines {
     export: Export,
@@ -39,7 +40,7 @@ impl Lines {
         &self.export
     }
 
-    /// The next events; none at the end. There may be no event in what is not the end.
+    /// The next events; none at the end. A part that is not the end may have no event.
     ///
     /// # Errors
     /// As [`Export::next`].

@@ -51,13 +51,13 @@ pub use tokens::Tokens;
 /// What the API reads, and lets operators change.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// The record, for people who read it.
+    /// The journal, for people who read it.
     pub reading: Journal,
     /// What was decided and done, for the same.
     pub listed: Queue,
     /// What happened, in numbers.
     pub reports: Reports,
-    /// What Konnect's API last said, for the same.
+    /// What Konnect's API last returned, for the same.
     pub directory: Directory,
     /// The rules in force.
     pub rules: watch::Receiver<Arc<RuleSet>>,
@@ -65,17 +65,19 @@ pub struct Api {
     pub actions: Queue,
     /// Answers that go on.
     pub streams: Streams,
-    /// Who looked.
+    /// Who read rows about people.
     pub reads: AccessLog,
 }
 
 /// Makes the document and the routes of one list of handlers, by module and function.
 ///
-/// **To add an operation** write its handler, say by `#[utoipa::path(…)]` above it what it takes and answers, and name
-/// it in the list. Path and method are those of the annotation; the name of the function is the operation's id, so that
-/// it is unique. What several operations take or refuse has types to name: `Paging`, `Window`, `directory::Scope`;
-/// `Refused`, `OfTheRecord`, `Missing`, `Conflicting`, `OfOperators`. What a handler asks [`page::Parameters`] for and what
-/// its annotation lists must be the same; `tests/it/api/document.rs` holds that, by itself for what is new.
+/// **To add an operation** write its handler, annotate it by `#[utoipa::path(…)]` with what it
+/// takes and answers, and name it in the list. Path and method are those of the annotation; the
+/// name of the function is the operation's id, so that it is unique. What several operations take
+/// or refuse has types to name: `Paging`, `Window`, `directory::Scope`; `Refused`, `OfTheRecord`,
+/// `Missing`, `Conflicting`, `OfOperators`. What a handler asks [`page::Parameters`] for and what
+/// its annotation lists must be the same; `tests/it/api/document.rs` checks that, by itself for
+/// what is new.
 macro_rules! operations {
     ($($room:ident::$handler:ident),+ $(,)?) => {
         #[derive(OpenApi)]
@@ -122,8 +124,8 @@ operations! {
     reports::list_reports,
 }
 
-/// Every path of the API; a request without one of `tokens` is 401, but for the document. `replica` answers questions as far
-/// as it can.
+/// Every path of the API; a request without one of `tokens` is 401, but for the document. `replica`
+/// answers questions as far as it can.
 pub fn router(
     primary: Api,
     replica: Option<(Replica, Api)>,
@@ -158,7 +160,8 @@ pub fn router(
         .merge(document::router(&document))
 }
 
-/// Makes a problem of what the framework refused by itself, in plain text: a path or a body that it cannot read.
+/// Makes a problem of what the framework refused by itself, in plain text: a path or a body that it
+/// cannot read.
 async fn as_problem(response: Response) -> Response {
     let status = response.status();
     let is_refused = status.is_client_error() || status.is_server_error();

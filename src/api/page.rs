@@ -1,4 +1,5 @@
-//! Query parameters into filters, and rows into pages with a path to the next one; what the document says of both.
+//! Query parameters into filters, and rows into pages with a path to the next one; what the
+//! document says of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -21,7 +22,7 @@ use crate::api::read_databases::{AsOf, AskElsewhere};
 use crate::http::Problem;
 use crate::journal::{EventFilter, JournalError, NoWindow, read_time};
 
-/// Rows of a page that says nothing of it, as at the command line.
+/// Rows of a page if the request does not say it, as at the command line.
 pub(super) const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1_000;
 
@@ -34,7 +35,7 @@ pub(super) struct Parameters {
     path: String,
     given: BTreeMap<String, String>,
     left: BTreeMap<String, String>,
-    /// What was asked for, given or not: what is known here.
+    /// The known parameters that were asked for, given or not.
     known: BTreeSet<String>,
     as_of: Option<DateTime<Utc>>,
 }
@@ -81,7 +82,7 @@ impl Parameters {
         self.left.remove(name).filter(|value| !value.is_empty())
     }
 
-    /// A parameter that must read as `T`; `expected` says how it looks.
+    /// A parameter that must read as `T`; `expected` describes its form.
     pub(super) fn read<T: FromStr>(
         &mut self,
         name: &str,
@@ -108,7 +109,7 @@ impl Parameters {
         read_time(&value).map(Some).ok_or_else(wrong)
     }
 
-    /// The filter of events that the parameters say.
+    /// The filter of events that the parameters describe.
     pub(super) fn event_filter(&mut self) -> Result<EventFilter, Problem> {
         let mut filter = EventFilter::default();
         for word in EventFilter::words() {
@@ -142,7 +143,8 @@ impl Parameters {
         }
     }
 
-    /// Where the page before ended; only a value that a `next` of the same list with the same filter held is understood.
+    /// Where the page before ended; only the value of a `next` of the same list with the same
+    /// filter is understood.
     pub(super) fn cursor<const N: usize>(&mut self) -> Result<Option<[String; N]>, Problem> {
         let Some(cursor) = self.text("cursor") else {
             return Ok(None);
@@ -160,7 +162,7 @@ impl Parameters {
         Ok(Some(parts))
     }
 
-    /// Ends the reading: whatever is left is not known here.
+    /// Ends the reading: any parameter that is left is unknown.
     pub(super) fn finish(self) -> Result<Pager, Problem> {
         let Some(name) = self.left.keys().next() else {
             return Ok(Pager {
@@ -239,7 +241,7 @@ struct Meta {
     /// Path and query of the next page; null when this is the last one.
     #[schema(required = true)]
     next: Option<String>,
-    /// What was recorded by this time is in it, by the clock of usher, or of a replica, which may lag behind.
+    /// What was recorded until then is in it, by usher's clock, or a replica's, which may lag.
     #[serde(skip_serializing_if = "Option::is_none")]
     as_of: Option<DateTime<Utc>>,
     /// The command that gives the same, where one does.
@@ -264,8 +266,8 @@ pub(super) struct One<T> {
 }
 
 impl Pager {
-    /// The page of `rows`, of which one more than `limit` was asked for; `position` says where a
-    /// row stands.
+    /// The page of `rows`, of which one more than `limit` was asked for; `position` returns the
+    /// position of a row.
     pub(super) fn page<R, T>(
         self,
         mut rows: Vec<R>,
@@ -323,7 +325,7 @@ fn query<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Strin
         .finish()
 }
 
-/// What tells a list with its filter apart from every other, whichever page of it is asked for.
+/// Identifies a list with its filter, whichever page of it is asked for.
 fn fingerprint(path: &str, given: &BTreeMap<String, String>) -> String {
     let of_page = |name: &str| matches!(name, "cursor" | "limit");
     let pairs = given
@@ -359,7 +361,7 @@ pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
-/// A failure of the record as a client sees it; the cause is logged here, once.
+/// A failure of the journal as a client sees it; the cause is logged here, once.
 pub(super) fn journal_problem(error: &JournalError) -> Problem {
     if let JournalError::TooManyPeople { .. } = error {
         return bad_request(format!("parameter person: {error}"));
@@ -369,7 +371,7 @@ pub(super) fn journal_problem(error: &JournalError) -> Problem {
         let busy = "the record is busy or does not answer, try again";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy).with(RETRY_AFTER, "5");
         if error.is_of_server() {
-            // A connection that could not be had takes its time, and would the next time.
+            // A connection that was not free was waited for, and would be the next time.
             let once_more = !error.is_busy();
             problem.with_extension(AskElsewhere { once_more })
         } else {

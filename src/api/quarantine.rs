@@ -12,7 +12,7 @@ use crate::api::render::{self, QuarantinedBody};
 use crate::http::Problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};
 
-/// What was kept aside, newest first.
+/// Quarantined entries, newest first.
 ///
 /// Each with the first 2,048 of its bytes.
 #[utoipa::path(
@@ -54,7 +54,7 @@ pub(super) async fn list_quarantine(
     Ok(AboutPeople(pager.page(rows, limit, position, render)))
 }
 
-/// One row, with all the bytes that were kept.
+/// One row, with all its stored bytes.
 #[utoipa::path(
     get,
     path = "/api/v1/quarantine/{id}",

@@ -1,5 +1,6 @@
-//! Where questions are answered: at a replica where there is one, else at the primary. What the replica cuts off, since it
-//! must catch up, is asked once more there and then at the primary; while it is away, everything is.
+//! Where questions are answered: at a replica where there is one, else at the primary. A question
+//! that the replica cuts off, since it must catch up, is asked once more there and then at the
+//! primary. While the replica is away, the primary answers all.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -24,21 +25,22 @@ use crate::lifecycle::pause;
 
 /// The part of `/readyz`, and its word in logs.
 const PART: &str = "replica";
-/// Between looks at how far a replica is, and how long one may take.
+/// Between checks of how far a replica is, and how long one may take.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
-/// A replica that is so far behind is not asked. One of a primary to which nothing is written looks like it, and nobody needs it.
+/// A replica that is so far behind is not asked. A replica of a primary to which nothing is written
+/// looks so too, and nobody needs it.
 const MOST_LAG: TimeDelta = TimeDelta::minutes(1);
-/// Looks in a row that got no connection, after which it counts as away.
+/// Checks in a row that got no connection, after which it counts as away.
 const BUSY_LOOKS: u32 = 2;
 /// How often a question is asked at a replica.
 const TRIES: usize = 2;
 
-/// Says, in a request, when the record was as the answer says.
+/// Says, in a request, from which time of the journal the answer is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AsOf(pub(super) DateTime<Utc>);
 
-/// Says, in an answer, that it is the server's affair that there is none, so that another server may have one.
+/// Says, in an answer, that the failure is the server's, so that another server may have an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AskElsewhere {
     /// Whether it may be asked once more there.
@@ -50,7 +52,8 @@ pub(super) struct AskElsewhere {
 pub struct Replica(watch::Receiver<Option<DateTime<Utc>>>);
 
 impl Replica {
-    /// Looks how far the replica is that `journal` reads until `stop` fires, and tells `health`.
+    /// Checks how far the replica is that `journal` reads until `stop` fires, and reports it to
+    /// `health`.
     pub fn watch(
         journal: Journal,
         clock: Clock,
@@ -66,7 +69,7 @@ impl Replica {
                 let look = look.unwrap_or_else(|_| Err(JournalError::busy()));
                 let is_busy = look.as_ref().is_err_and(JournalError::is_busy);
                 busy = if is_busy { busy + 1 } else { 0 };
-                // Whoever reads may have all connections for a moment.
+                // Requests may have all connections for a moment.
                 if busy == 0 || busy >= BUSY_LOOKS || told.is_none() {
                     let trouble = trouble(&look, clock.now());
                     let is_well = trouble.is_empty();
@@ -133,7 +136,7 @@ pub(super) async fn choose(
     Ok(next.run(request).await)
 }
 
-/// Whether an answer may be of a moment ago. What comes in is followed where it comes in.
+/// Whether an answer may be a moment old. What comes in is followed where it comes in.
 fn may_lag(request: &Request) -> bool {
     request.method() == Method::GET && !request.uri().path().ends_with("/tail")
 }

@@ -10,7 +10,7 @@ use crate::api::render::{self, ReaderBody};
 use crate::http::Problem;
 use crate::journal::ReaderStatus;
 
-/// The readers of the outbox by name, with what each is owed.
+/// The readers of the outbox by name, with the backlog of each.
 #[utoipa::path(
     get,
     path = "/api/v1/readers",

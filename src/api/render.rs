@@ -1,4 +1,4 @@
-//! What the record holds as JSON, the same in the API and at the command line. Reads nothing itself.
+//! Rows of the journal as JSON, the same in the API and at the command line. Reads nothing itself.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::act::Paused;
 use crate::journal::{COUNTED, Delivery, Quarantined, ReaderStatus, StoredEvent};
 
-/// An event; never without its members, since only what parses is stored.
+/// An event; always with its members, since only what parses is stored.
 pub fn event(stored: &StoredEvent) -> Value {
     match stored.parse() {
         Ok(event) => Value::Object(stored.render(&event)),
@@ -26,13 +26,13 @@ pub fn event_text(stored: &StoredEvent) -> Box<RawValue> {
     to_raw_value(&event(stored)).expect("a value is always JSON")
 }
 
-/// A request that brought entries in.
+/// A request that delivered entries.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryBody {
     /// Its id, which the sender was answered with.
     delivery_id: Uuid,
-    /// The batch that it was gathered into.
+    /// The batch that it was stored in.
     batch_id: Uuid,
     /// When its first byte arrived.
     #[schema(value_type = DateTime<Utc>)]
@@ -51,13 +51,13 @@ pub struct DeliveryBody {
     received: usize,
     /// Events that were new.
     stored: usize,
-    /// Entries whose event was known.
+    /// Entries whose event was stored already.
     duplicates: usize,
-    /// Entries that were kept aside.
+    /// Entries that were quarantined.
     quarantined: usize,
 }
 
-/// A request that brought entries in.
+/// A request that delivered entries.
 pub fn delivery(delivery: &Delivery) -> DeliveryBody {
     let request = &delivery.request;
     DeliveryBody {
@@ -76,19 +76,19 @@ pub fn delivery(delivery: &Delivery) -> DeliveryBody {
     }
 }
 
-/// A reader of the outbox, with what it is owed.
+/// A reader of the outbox, with its backlog.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reader)]
 pub struct ReaderBody {
-    /// Who.
+    /// Its name.
     reader: String,
-    /// Batches received from then on are owed to it.
+    /// Batches received from then on are owed by it.
     #[schema(value_type = DateTime<Utc>)]
     since: String,
-    /// When an instance last said that it is configured with it.
+    /// When an instance last announced that it is configured with it.
     #[schema(value_type = DateTime<Utc>)]
     wanted_at: String,
-    /// Batches that it is owed, as far as they are counted.
+    /// Batches in its backlog, as far as they are counted.
     batches: i64,
     /// Whether there are more than are counted.
     more: bool,
@@ -97,7 +97,7 @@ pub struct ReaderBody {
     oldest: Option<String>,
 }
 
-/// A reader of the outbox, with what it is owed.
+/// A reader of the outbox, with its backlog.
 pub fn reader(reader: &ReaderStatus) -> ReaderBody {
     ReaderBody {
         reader: reader.reader.clone(),
@@ -109,7 +109,7 @@ pub fn reader(reader: &ReaderStatus) -> ReaderBody {
     }
 }
 
-/// What was kept aside.
+/// A quarantined entry or body.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Quarantined)]
 pub struct QuarantinedBody {
@@ -124,7 +124,7 @@ pub struct QuarantinedBody {
     /// Its identity, where it could be parsed.
     #[schema(required = true)]
     event_id: Option<Uuid>,
-    /// A stable code of why.
+    /// The reason, a stable code.
     reason: String,
     /// What was found.
     detail: String,
@@ -138,7 +138,7 @@ pub struct QuarantinedBody {
     raw_base64: Option<String>,
 }
 
-/// What was kept aside. The bytes are shown as text where they are text, else in base64.
+/// A quarantined entry or body. The bytes are shown as text where they are text, else in base64.
 pub fn quarantined(row: &Quarantined) -> QuarantinedBody {
     let text = str::from_utf8(&row.raw).ok().map(str::to_owned);
     QuarantinedBody {

@@ -1,5 +1,5 @@
-//! `/api/v1/reports`: the rows of each report, as JSON or as a file. What the document says of a report is made of what the
-//! report says of itself.
+//! `/api/v1/reports`: the rows of each report, as JSON or as a file. The document describes a
+//! report by what the report says of itself.
 
 use std::str::FromStr;
 
@@ -25,7 +25,7 @@ use crate::report::{
     By, Column, MOST_DAYS, Parameter, Question, ReportError, ReportName, Row, Shape, csv,
 };
 
-/// A report, with what it may be asked and what its rows hold.
+/// A report, with its parameters and columns.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Report)]
 pub(super) struct ReportBody {
@@ -43,7 +43,7 @@ pub(super) struct ReportBody {
 #[schema(as = Column)]
 struct ColumnBody {
     name: &'static str,
-    /// What it holds
+    /// What it contains
     about: &'static str,
 }
 

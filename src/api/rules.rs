@@ -12,13 +12,13 @@ use crate::api::page::{Page, Paging, Parameters, part};
 use crate::http::Problem;
 use crate::rules::{Condition, Deed, Rule};
 
-/// A rule as this instance holds it.
+/// A rule as it is loaded in this instance.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rule)]
 pub(super) struct RuleBody {
     /// Its name, unique in its file.
     name: String,
-    /// The kind of signal that it listens to.
+    /// The kind of signal that it is on.
     on: String,
     /// Its condition; null where it always matches.
     #[schema(required = true)]
@@ -29,16 +29,16 @@ pub(super) struct RuleBody {
     mode: &'static str,
     /// How many of its deeds may run in an hour; 0 means any number.
     limit_per_hour: u32,
-    /// What becomes of deeds over the limit: `delay` or `park`.
+    /// What happens to deeds over the limit: `delay` or `park`.
     on_limit: &'static str,
-    /// How old a hint or an event may be for the rule to answer it.
+    /// How old a hint or an event may be for the rule to apply.
     max_age_seconds: u64,
     /// Higher decides first.
     priority: i64,
-    /// The portals that it listens to; null means all.
+    /// The portals that it is for; null means all.
     #[schema(required = true)]
     portals: Option<Vec<Uuid>>,
-    /// Whether it also answers what usher itself or Konnect did.
+    /// Whether it also applies to what usher itself or Konnect did.
     include_own: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct RuleBody {
 struct DeedBody {
     /// The word for it.
     deed: &'static str,
-    /// The deed with what it is about, for people. Of a notice's URL only the host: the rest is often a password.
+    /// The deed with its object, for people. Of a notice's URL only the host: the rest is secret.
     text: String,
 }
 
@@ -74,9 +74,9 @@ impl From<&Rule> for RuleBody {
     }
 }
 
-/// The rules that this instance holds right now, in the order in which they decide.
+/// The rules that are loaded in this instance now, in the order in which they decide.
 ///
-/// Other instances may hold others, in a rolling restart for instance.
+/// Other instances may have others, in a rolling restart for instance.
 #[utoipa::path(
     get,
     path = "/api/v1/rules",

@@ -1,5 +1,5 @@
-//! Answers that go on: `/api/v1/events/export` and `/api/v1/events/tail`. They hold one page in memory and no
-//! connection to the database between two, and end when usher does.
+//! Answers that go on: `/api/v1/events/export` and `/api/v1/events/tail`. They have one page in
+//! memory and no connection to the database between two, and end when usher does.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -34,7 +34,7 @@ use crate::lifecycle::Lifecycle;
 const EXPORTS: usize = 4;
 /// Tails at once.
 const TAILS: usize = 64;
-/// Whoever waits hears something this often, so that nothing in between takes the connection for dead.
+/// Something is sent this often, so that nothing in between takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How many answers may go on at once, and what ends them.
@@ -56,7 +56,7 @@ impl Streams {
     }
 }
 
-/// What an answer holds on to while it goes on.
+/// What an answer keeps while it goes on.
 struct Place {
     _permit: OwnedSemaphorePermit,
     /// Else its connection would be taken for an idle one.
@@ -82,7 +82,7 @@ impl Place {
 
 /// Every event that matches, oldest first.
 ///
-/// NDJSON ends with `{"complete":true}`; an export that breaks off has no such line, and `after` goes on from its last event.
+/// NDJSON ends with `{"complete":true}`, unless it breaks off; `after` goes on from its last event.
 #[utoipa::path(
     get,
     path = "/api/v1/events/export",
@@ -115,7 +115,7 @@ pub(super) async fn export_events(
     let export = Export::begin(api.reading.clone(), filter, after).await;
     let export = export.map_err(|error| journal_problem(&error))?;
     let read = access_log::read(&caller, "events.export".to_owned(), uri.query());
-    // What cannot be noted when it ends must not begin.
+    // A read that could not be noted at its end must not begin.
     let noted = api.reads.check().await;
     noted.map_err(|error| journal_problem(&error))?;
     let lifecycle = api.streams.lifecycle.clone();
@@ -156,7 +156,8 @@ enum Stage {
 }
 
 impl Exporting {
-    /// What is sent next. An error ends the answer in the middle, so that nobody takes it for whole.
+    /// What is sent next. An error ends the answer in the middle, so that nobody takes it for
+    /// whole.
     async fn piece(mut self) -> Result<Option<(Bytes, Self)>, io::Error> {
         loop {
             let piece = match self.stage {
@@ -196,8 +197,8 @@ impl Exporting {
 
 /// Events as they come in, until the client goes away.
 ///
-/// Server-sent events: the id of each is that of the event, and `Last-Event-ID` resumes. An event `gap` says that what came in
-/// since then is not known any more.
+/// Server-sent events: the id of each is that of the event, and `Last-Event-ID` resumes. An event
+/// `gap` says that what came in since then is not known any more.
 #[utoipa::path(
     get,
     path = "/api/v1/events/tail",
@@ -237,7 +238,7 @@ pub(super) async fn tail_events(
         let follow = Follow::from_now(journal(), filter).await;
         follow.map_err(|error| journal_problem(&error))?
     };
-    // Now, since it may go on for days.
+    // Noted now, since it may go on for days.
     let read = access_log::read(&caller, "events.tail".to_owned(), uri.query());
     let noted = api.reads.note(&read).await;
     noted.map_err(|error| journal_problem(&error))?;
@@ -271,7 +272,7 @@ fn told_gap(last: EventId) -> Event {
 /// A tail that is being sent.
 struct Tailing {
     follow: Follow,
-    /// Said first.
+    /// Sent first.
     gap: Option<Event>,
     waiting: VecDeque<StoredEvent>,
     stopping: CancellationToken,

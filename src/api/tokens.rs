@@ -61,7 +61,7 @@ impl Tokens {
             .then(|| self.owner(token.trim()))?
     }
 
-    /// Whose token this is. Looks at all of them, so that its time tells nothing.
+    /// Whose token this is. Compares all of them, so that its time reveals nothing.
     fn owner(&self, given: &str) -> Option<&Caller> {
         let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
         self.0.iter().fold(None, |found, (token, caller)| {

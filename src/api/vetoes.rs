@@ -14,7 +14,7 @@ use crate::api::page::{One, Page, Paging, Parameters, bad_request, journal_probl
 use crate::api::tokens::Caller;
 use crate::http::Problem;
 
-/// What people said no to and did not take back, newest first.
+/// The vetoes in force, newest first.
 #[utoipa::path(
     get,
     path = "/api/v1/vetoes",
@@ -38,7 +38,7 @@ pub(super) async fn list_vetoes(
     Ok(Json(pager.page(rows, limit, position, |row| row)))
 }
 
-/// Takes one back; answers with what it was.
+/// Lifts a veto; answers with what it was.
 #[utoipa::path(
     post,
     path = "/api/v1/vetoes/{id}/lift",
@@ -62,7 +62,7 @@ pub(super) async fn lift_veto(
     let id = id.parse().map_err(|_| bad_request("a veto id is a UUID"))?;
     let lifted = api.actions.lift_veto(id, &person).await;
     let lifted = lifted.map_err(|error| journal_problem(&error))?;
-    let lifted =
-        lifted.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no veto with this id holds"))?;
+    let lifted = lifted
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no veto with this id is in force"))?;
     Ok(Json(One { data: lifted }))
 }

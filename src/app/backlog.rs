@@ -1,4 +1,5 @@
-//! How much each reader of the outbox owes, as metrics. Every instance shows it, whoever does the work.
+//! How much each reader of the outbox owes, as metrics. Every instance shows it, whichever does the
+//! work.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use crate::journal::Journal;
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
-/// Between looks.
+/// Between reads.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// Shows it until `stopping` fires.
 pub(super) async fn show_backlog(journal: Journal, clock: Clock, stopping: CancellationToken) {
     let mut shown = BTreeSet::new();
     while !pause(CHECK_EVERY, &stopping).await {
-        // A failing database is told by those who must reach it.
+        // The parts that need the database report its failure.
         let Ok(readers) = journal.readers().await else {
             continue;
         };

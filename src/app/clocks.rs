@@ -11,9 +11,9 @@ use crate::http::health::{Condition, Health};
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::pause;
 
-/// Between looks.
+/// Between checks.
 const EVERY: Duration = Duration::from_secs(5);
-/// Beyond this `/readyz` tells of it.
+/// Beyond this `/readyz` reports it.
 const TOLD_BEYOND: TimeDelta = TimeDelta::minutes(1);
 /// Beyond this nothing is called old: one of the two clocks is wrong, and which one is not known.
 pub(super) const TRUSTED_WITHIN: TimeDelta = TimeDelta::hours(1);
@@ -25,11 +25,11 @@ pub(super) async fn ahead(journal: &Journal, clock: &Clock) -> Result<TimeDelta,
     let asked = clock.now();
     let theirs = journal.now().await?;
     let answered = clock.now();
-    // The database looked at its clock at some moment between the two.
+    // The database read its clock at some moment between the two.
     Ok((asked - theirs).max(TimeDelta::zero()) + (answered - theirs).min(TimeDelta::zero()))
 }
 
-/// Tells `health` whether the two agree, until cancelled.
+/// Reports to `health` whether the two agree, until cancelled.
 pub(super) async fn watch(
     journal: Journal,
     clock: Clock,
@@ -57,7 +57,7 @@ pub(super) async fn watch(
                 }
                 told = differs;
             }
-            // The part `database` says so, louder.
+            // The part `database` reports it with a higher level.
             Err(error) => debug!(error = error.chain(), "could not compare the clocks"),
         }
         if pause(EVERY, &cancel).await {

@@ -14,14 +14,14 @@ use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
 use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
 
-/// Between tries to reach a database that does not answer, and between looks at one that does.
+/// Between tries to reach a database that does not answer, and between checks of one that does.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// A database that needs longer to answer counts as away.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// Partitions are made ahead this often.
 const AHEAD_EVERY: Duration = Duration::from_hours(1);
 
-/// The record, and the server behind it when it is our own child.
+/// The journal, and the server behind it if it is our own child.
 #[derive(Debug)]
 pub struct Database {
     journal: Journal,
@@ -31,22 +31,22 @@ pub struct Database {
 }
 
 impl Database {
-    /// The record.
+    /// The journal.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// The record for people who read it.
+    /// The journal for people who read it.
     pub fn reading(&self) -> &Journal {
         &self.reading
     }
 
-    /// The record for the same, where it is copied to.
+    /// The replica of the journal for the same, where there is one.
     pub fn replica(&self) -> Option<&Journal> {
         self.replica.as_ref()
     }
 
-    /// Ends the server when it is our own child.
+    /// Ends the server if it is our own child.
     pub async fn stop(self) {
         if let Some(server) = self.embedded
             && let Err(failure) = server.stop().await
@@ -89,7 +89,8 @@ pub async fn open_database(
         }
     };
     let of_postgres = |key, url: &str, open: fn(&str) -> Result<Journal, JournalError>| {
-        // The driver takes the URL of any database for one of Postgres, and would wait for it for ever.
+        // The driver takes the URL of any database for one of Postgres, and would wait for it for
+        // ever.
         let scheme = ["postgres://", "postgresql://"];
         let opened = scheme.iter().any(|scheme| url.starts_with(scheme));
         let opened = opened.then(|| open(url).ok()).flatten();
@@ -123,7 +124,7 @@ fn wrong(key: &str, reason: &str) -> AppError {
 /// `false` when cancelled before that.
 ///
 /// # Errors
-/// When the schema is of a newer usher: waiting would not help.
+/// If the schema is of a newer usher: waiting would not help.
 pub(super) async fn prepare(
     journal: &Journal,
     readers: &[ReaderName],
@@ -168,13 +169,13 @@ pub(super) async fn try_prepare(
     journal: &Journal,
     readers: &[ReaderName],
 ) -> Result<(), JournalError> {
-    // Comes first: its own connection says why, where the pool would only say that it waited.
+    // Comes first: its own connection reports why, where the pool would only report that it waited.
     journal.migrate().await?;
     make_partitions_ahead(journal).await?;
     journal.activate_readers(readers).await
 }
 
-/// Makes the coming months and shows how many there are.
+/// Makes the coming months and reports how many there are.
 async fn make_partitions_ahead(journal: &Journal) -> Result<(), JournalError> {
     let now = journal.now().await?;
     journal.make_partitions_ahead(now).await?;
@@ -183,7 +184,7 @@ async fn make_partitions_ahead(journal: &Journal) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Tells `health` how the database does, and makes partitions ahead, until cancelled.
+/// Reports to `health` how the database is, and makes partitions ahead, until cancelled.
 pub(super) async fn watch(journal: Journal, health: Health, cancel: CancellationToken) {
     let mut told = None;
     let mut ahead_at = Instant::now() + AHEAD_EVERY;

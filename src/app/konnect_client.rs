@@ -18,7 +18,7 @@ pub fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
     Ok(client(config)?.with_rate_limit(budget(config)?.class(Class::Deed)))
 }
 
-/// The client for deeds, and those for looks of each scope, which step back behind it in this order.
+/// The client for deeds, and those for sweeps of each scope, in the order of their priority.
 pub(super) fn build_all(
     config: &KonnectConfig,
 ) -> Result<(konnect::Client, [(Scope, konnect::Client); 3]), AppError> {
@@ -58,7 +58,7 @@ fn client(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
     Ok(builder.build().map_err(|error| named(&error))?)
 }
 
-/// The same trouble with the key that it comes from.
+/// The same error with the configuration key that caused it.
 fn named(error: &konnect::Error) -> ConfigError {
     let key = match error {
         konnect::Error::Url { .. } => "konnect.base_url",

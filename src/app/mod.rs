@@ -62,7 +62,7 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Tasks and their end.
     pub lifecycle: Lifecycle,
-    /// Where programs are looked for (`PATH`).
+    /// Where programs are searched for (`PATH`).
     pub search_path: OsString,
     /// Renders `/metrics`; none in tests that do not ask for it.
     pub metrics: Option<PrometheusHandle>,
@@ -88,7 +88,7 @@ pub enum AppError {
     Listen {
         /// The address asked for.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The database is not one that this usher can work with.
@@ -103,7 +103,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// Whether the user can mend it in the configuration.
+    /// Whether the user can correct it in the configuration.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Config(_) | Self::Rules(_) | Self::Publish(_) | Self::Tls(_) => true,
@@ -152,7 +152,7 @@ impl App {
         require_authorization(&config)?;
         let loaded = rules::open(&config.rules)?;
         let health = Health::default();
-        // Before anybody can ask: what is not known to be there is not ready.
+        // Set before anybody can ask: a part that is not known to work is not ready.
         health.set("database", Condition::Down, "not reached yet");
         let spool = open_spool(&config.spool, &health)?;
         let certificates = certificates(&config.http.tls).await?;
@@ -227,12 +227,12 @@ impl App {
         })
     }
 
-    /// The record.
+    /// The journal.
     pub fn journal(&self) -> &Journal {
         &self.parts.journal
     }
 
-    /// What the API last said.
+    /// What the API last returned.
     pub fn directory(&self) -> &Directory {
         &self.parts.directory
     }
@@ -261,7 +261,7 @@ impl App {
         self.console_token.as_ref().map(Secret::expose)
     }
 
-    /// What has the rules file read again.
+    /// The handle by which the rules file is read again.
     pub fn reload(&self) -> Reload {
         self.reload.clone()
     }
@@ -291,7 +291,7 @@ impl App {
         let start = parts.start(lifecycle.clone());
         lifecycle.spawn("start", async move {
             if let Err(error) = start.await {
-                // Whoever would hear it has ended already.
+                // The task that would receive it has ended already.
                 drop(refuse.send(error));
             }
         });
@@ -328,7 +328,7 @@ impl App {
     }
 }
 
-/// What publishes, where there is something to publish to.
+/// The publisher, if there is a Kafka to publish to.
 fn publisher(
     config: &Config,
     journal: &Journal,
@@ -341,7 +341,7 @@ fn publisher(
     Publisher::new(journal.clone(), &config.kafka, ids.clone(), health.clone()).map(Some)
 }
 
-/// The door for trusted senders; none where there are none.
+/// The endpoint for trusted senders; none where none is configured.
 fn hooks_router(config: &Config, journal: &Journal, clock: &Clock, ids: &Ids) -> Router {
     CustomEventsState::new(&config.hooks, journal.clone(), clock.clone(), ids.clone())
         .map(custom_events::router)
@@ -404,7 +404,7 @@ async fn certificates(tls: &TlsConfig) -> Result<Option<Certificates>, AppError>
     }
 }
 
-/// What needs no token, and what is said of paths that are not served.
+/// What needs no token, and the answer for paths that are not served.
 fn everybodys_router(health: Health, tokens: Tokens, metrics: Option<PrometheusHandle>) -> Router {
     health::router(health, move |headers| tokens.admit(headers))
         .merge(metrics_router(metrics))

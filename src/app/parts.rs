@@ -1,4 +1,4 @@
-//! The parts that work behind the door, started once the database answers.
+//! The parts that work behind the ingest endpoint, started once the database answers.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::report::rollup::Keeper;
 use crate::rules::RuleSet;
 use crate::telemetry::metrics as names;
 
-/// How often `/readyz` hears how the parts do.
+/// How often the condition of the parts is reported to `/readyz`.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that runs until the process stops.
@@ -45,7 +45,7 @@ pub(super) struct Parts {
     pub(super) intake: Intake,
     pub(super) keys: Arc<KeyRing>,
     pub(super) client: konnect::Client,
-    /// The client for looks, which deeds go before.
+    /// The clients for sweeps, which have a lower priority than deeds.
     pub(super) sweep_clients: [(Scope, konnect::Client); 3],
     pub(super) rules: watch::Sender<Arc<RuleSet>>,
     pub(super) publisher: Option<Publisher>,
@@ -60,7 +60,7 @@ impl Parts {
     /// Waits for the database, then starts every part as a task of `lifecycle`.
     ///
     /// # Errors
-    /// When the database is of a newer usher; nothing was started then.
+    /// If the database is of a newer usher; nothing was started then.
     pub(super) async fn start(self, lifecycle: Lifecycle) -> Result<(), JournalError> {
         let stopping = lifecycle.stopping();
         let readers = self.readers();
@@ -126,7 +126,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Who reads the outbox.
+    /// The readers of the outbox.
     fn readers(&self) -> Vec<ReaderName> {
         let mut readers = self.forwards.readers();
         readers.push(ReaderName::Report);
@@ -153,7 +153,7 @@ impl Parts {
         lifecycle.spawn("recheck", recheck);
     }
 
-    /// Looking, deciding, doing.
+    /// Starts observing, reacting and acting.
     async fn start_onboarding(&self, lifecycle: &Lifecycle) {
         let observer = Observer::new(observe::Parts {
             journal: self.journal.clone(),
@@ -199,7 +199,7 @@ impl Parts {
             let client = self.client.clone();
             lifecycle.spawn("token", token::watch(token, client, stopping.clone()));
         }
-        // The rules may have changed while nobody looked: before anything of theirs is claimed.
+        // The rules may have changed while no instance ran: before any of their actions is claimed.
         reactor.call_off(&stopping).await;
         let report = report(
             observer.health(),
@@ -223,7 +223,7 @@ fn describe(forbidden: &act::Forbidden) -> String {
     format!("{call} is forbidden: {deed} at portal {portal} waits for a role of the token")
 }
 
-/// Tells `/readyz` how looking, reacting and acting go.
+/// Reports to `/readyz` how observing, reacting and acting go.
 async fn report(
     observed: observe::Health,
     reacting: watch::Receiver<Troubles>,

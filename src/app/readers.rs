@@ -1,5 +1,5 @@
-//! The readers of the outbox: kept while an instance is configured with them, given their past, and retired when
-//! nobody wants them any more.
+//! The readers of the outbox: kept while an instance is configured with them, back-filled, and
+//! retired if no instance wants them any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,36 +16,37 @@ use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
 const PART: &str = "readers";
-/// Two looks of an instance that is configured with a reader: who was not wanted for longer is told of.
+/// Two checks of an instance that is configured with a reader: a reader that was not wanted for
+/// longer is reported.
 const TOLD_AFTER: Duration = Duration::from_secs(125);
-/// A reader that no instance is configured with is kept for so long: in a rolling restart the configuration of one
-/// instance is older than that of another, and it may be wrong for a moment.
+/// A reader that no instance is configured with is kept for so long. In a rolling restart the
+/// configuration of one instance is older than that of another, and it may be wrong for a moment.
 const UNWANTED_FOR: Duration = Duration::from_mins(10);
-/// Looks in a row, as far apart as instances look, that take so long.
+/// Checks in a row, as far apart as those of an instance, that take so long.
 const UNWANTED_CHECKS: u64 = UNWANTED_FOR.as_secs() / Readers::CHECK_EVERY.as_secs();
-/// Between looks at whether a past is to be filled.
+/// Between checks for a back-fill to be done.
 const FILL_EVERY: Duration = Duration::from_secs(2);
-/// Between slices of a past, so that ingest has room.
+/// Between slices of a back-fill, so that ingest has capacity.
 const BETWEEN_SLICES: Duration = Duration::from_millis(20);
 
 /// What this instance is configured with.
 #[derive(Debug)]
 pub struct Readers {
-    /// The record.
+    /// The journal.
     pub journal: Journal,
     /// The readers.
     pub wanted: Vec<ReaderName>,
-    /// Told of readers that nobody wants, and of how far a past came.
+    /// Where unwanted readers, and the progress of a back-fill, are reported.
     pub health: Health,
-    /// Between two looks at which readers are wanted.
+    /// Between two checks of which readers are wanted.
     pub every: Duration,
 }
 
 impl Readers {
-    /// How far apart instances look.
+    /// How far apart the checks of an instance are.
     pub const CHECK_EVERY: Duration = Duration::from_mins(1);
 
-    /// Looks after them until `stopping` fires.
+    /// Updates them until `stopping` fires.
     pub async fn run(self, stopping: CancellationToken) {
         tokio::join!(self.keep(&stopping), self.fill(&stopping));
     }
@@ -54,7 +55,7 @@ impl Readers {
         let mut seen = Unwanted::default();
         loop {
             if let Err(error) = self.check(&mut seen).await {
-                warn!(error = error.chain(), "could not look after the readers");
+                warn!(error = error.chain(), "could not update the readers");
             }
             if pause(self.every, stopping).await {
                 return;
@@ -63,7 +64,7 @@ impl Readers {
     }
 
     async fn check(&self, seen: &mut Unwanted) -> Result<(), JournalError> {
-        // Where this one finds no database, the others may not have found it either.
+        // If this one finds no database, the others may not have found it either.
         let before = std::mem::take(seen);
         self.journal.activate_readers(&self.wanted).await?;
         let mut readers = self.journal.readers().await?;
@@ -76,7 +77,7 @@ impl Readers {
             warn!(
                 reader = retired.reader,
                 batches = retired.dropped,
-                "a reader that no instance is configured with is retired, and what it was owed is dropped"
+                "a reader that no instance has configured is retired, and its backlog is dropped"
             );
             counter!(names::READERS_RETIRED, "reader" => retired.reader.clone()).increment(1);
             counter!(names::READERS_DROPPED, "reader" => retired.reader).increment(retired.dropped);
@@ -98,10 +99,10 @@ impl Readers {
             if told != trouble
                 && let Some(error) = &trouble
             {
-                warn!(error, "could not go on with the past of a reader");
+                warn!(error, "could not go on with the back-fill of a reader");
             }
             told = trouble;
-            // A failing database is told by those who must reach it.
+            // The parts that need the database report its failure.
             if let Ok(fills) = self.journal.back_fills().await {
                 self.show(&fills, &mut shown);
             }
@@ -125,20 +126,24 @@ impl Readers {
             shown.insert(fill.reader.clone());
         }
         for reader in gone {
-            info!(reader, "all that was received earlier is owed as well");
+            info!(
+                reader,
+                "the reader owes all that was received earlier as well"
+            );
             self.health
                 .set(format!("{reader}/back-fill"), Condition::Ok, "");
         }
     }
 }
 
-/// For how many looks in a row nobody said that a reader is wanted, since when. The time since then alone tells
-/// nothing: while the database is away nobody can say so, and who comes back first must not take the others for gone.
+/// For how many checks in a row no instance wanted a reader, and since when. The time alone says
+/// nothing: while the database is away no instance can announce anything. The first that comes back
+/// must not take the others for gone.
 #[derive(Debug, Default)]
 struct Unwanted(BTreeMap<String, (DateTime<Utc>, u64)>);
 
 impl Unwanted {
-    /// With one look more, which found `readers`.
+    /// With one check more, which found `readers`.
     fn and(self, readers: &[ReaderStatus], wanted: &[ReaderName]) -> Self {
         let is_wanted = |reader: &str| wanted.iter().any(|it| it.to_string() == reader);
         let others = readers.iter().filter(|it| !is_wanted(&it.reader));
@@ -161,7 +166,7 @@ fn is_unwanted(reader: &ReaderStatus) -> bool {
     reader.unwanted_seconds > TOLD_AFTER.as_secs_f64()
 }
 
-/// A reader that goes soon, for `/readyz`.
+/// A reader that is retired soon, for `/readyz`.
 fn unwanted(standing: &ReaderStatus) -> String {
     let ReaderStatus {
         reader, batches, ..
@@ -172,8 +177,8 @@ fn unwanted(standing: &ReaderStatus) -> String {
         _ => "batches",
     };
     format!(
-        "{reader} is owed {batches} {noun} and no instance said of late that it is configured with it: it is retired once none \
-         says so for {} minutes",
+        "{reader} owes {batches} {noun} and no instance has it configured: usher retires it \
+         after {} minutes without one",
         UNWANTED_FOR.as_secs() / 60
     )
 }

@@ -21,8 +21,9 @@ use crate::observe::{self, ObserveError, Observer};
 use crate::react::{self, Reactor};
 use crate::rules::RuleSet;
 
-/// A deed changes what rules see: who was let into a team may get an API for it. So the sweep is
-/// repeated while something was done, and at most this often; what is left then is for the next.
+/// A deed changes what rules see: a person who was let into a team may get an API for it. So the
+/// sweep is repeated while something was done, and at most this often; the next run does what is
+/// left then.
 const ROUNDS: usize = 4;
 /// How often the queue is asked how far it is.
 const POLL: Duration = Duration::from_millis(150);
@@ -39,27 +40,28 @@ pub struct Reconciler {
     _rules: watch::Sender<Arc<RuleSet>>,
 }
 
-/// Why a run ended before its time. What was decided stays in the queue.
+/// Why a run ended early. What was decided stays in the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// The portals could not be listed.
     #[error("could not list the portals")]
     Portals(#[source] ObserveError),
-    /// Portals could not be read, and nothing was decided about them; or not everything of them could.
+    /// Portals could not be read, and nothing was decided about them; or they could be read in part
+    /// only.
     #[error("{}", unread(.0, .1))]
     Looks(
         Vec<(PortalId, ObserveError)>,
         BTreeMap<PortalId, BTreeSet<String>>,
     ),
-    /// The database did not do its part.
+    /// The database failed.
     #[error("could not read or write the database")]
     Database(#[from] JournalError),
     /// A write was answered 401, or everything 403.
-    #[error("the token is refused for a deed: nothing was burnt, what is open waits")]
+    #[error("the token is refused for a deed: no attempt was used up, what is open waits")]
     Refused,
     /// Deeds of one kind were answered 403, others were not.
     #[error(
-        "{0} is forbidden to the token, it may lack a role: nothing was burnt, what needs it waits"
+        "{0} is forbidden to the token, it may lack a role: no attempt was used up, what needs it waits"
     )]
     Forbidden(String),
     /// A person lets no action be carried out.
@@ -72,7 +74,7 @@ pub enum ReconcileError {
     Stopped,
 }
 
-/// What became of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// How many actions ended in which state.
@@ -81,11 +83,11 @@ pub struct Summary {
     pub delayed: usize,
     /// Those that wait for another one.
     pub waiting: usize,
-    /// The portals there are to look at.
+    /// The portals that are to be read.
     pub portals: usize,
     /// Those of them that could not be read.
     pub failed_portals: Vec<PortalId>,
-    /// Those of which a part could not be.
+    /// Those of which a part could not be read.
     pub partly_read_portals: Vec<PortalId>,
 }
 
@@ -96,7 +98,7 @@ fn unread(
 ) -> String {
     let failed = failed
         .iter()
-        .map(|(portal, error)| format!("could not look at portal {portal}: {}", error.chain()));
+        .map(|(portal, error)| format!("could not sweep portal {portal}: {}", error.chain()));
     let partly = partly.iter().map(|(portal, lines)| {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         format!(
@@ -110,9 +112,9 @@ fn unread(
 /// How a run ended: with its summary in either case.
 #[derive(Debug)]
 pub struct Ended {
-    /// What became of it.
+    /// Its result.
     pub summary: Summary,
-    /// Why it ended before its time.
+    /// Why it ended early.
     pub error: Option<ReconcileError>,
 }
 
@@ -123,7 +125,7 @@ impl Summary {
     }
 }
 
-/// What a run has told so far.
+/// What a run has reported so far.
 struct Progress<F> {
     tell: F,
     told: BTreeSet<Uuid>,
@@ -131,7 +133,7 @@ struct Progress<F> {
 }
 
 impl<F: FnMut(&Action)> Progress<F> {
-    /// Tells what ended; says how many of it changed something.
+    /// Reports what ended; returns how many of it changed something.
     fn note(&mut self, standings: &ActionCounts) -> usize {
         let mut done = 0;
         for action in &standings.ended {
@@ -149,7 +151,7 @@ impl Reconciler {
     /// Brings the schema up to date and makes the parts.
     ///
     /// # Errors
-    /// When the database cannot be reached or is of a newer usher, or the client cannot be made.
+    /// If the database cannot be reached or is of a newer usher, or the client cannot be made.
     pub async fn prepare(
         config: &Config,
         database: &Database,
@@ -200,8 +202,8 @@ impl Reconciler {
         })
     }
 
-    /// Looks, decides and acts until nothing is left to do, and calls `tell` for every action as it
-    /// ends. `stop` ends it early, after the deeds in hand.
+    /// Sweeps, decides and acts until nothing is left to do, and calls `tell` for every action as
+    /// it ends. `stop` ends it early, after the deeds that have begun.
     pub async fn run(&self, stop: &CancellationToken, tell: impl FnMut(&Action)) -> Ended {
         let mut progress = Progress {
             tell,
@@ -233,7 +235,7 @@ impl Reconciler {
                 () = stop.cancelled() => return Err(ReconcileError::Stopped),
                 decided = Box::pin(self.decide(&left)) => decided?,
             };
-            // One that could not be read is not tried again: what it has is for the next run.
+            // A portal that could not be read is not tried again: its actions are for the next run.
             left.retain(|portal| unread.iter().all(|(failed, _)| failed != portal));
             let unread_ids = unread.iter().map(|(portal, _)| *portal);
             progress.summary.failed_portals.extend(unread_ids);
@@ -255,7 +257,7 @@ impl Reconciler {
         }
     }
 
-    /// Looks at every portal, and decides about those that could be read; returns the others.
+    /// Sweeps every portal, and decides about those that could be read; returns the others.
     async fn decide(
         &self,
         portals: &[PortalId],
@@ -271,8 +273,8 @@ impl Reconciler {
         Ok(unread)
     }
 
-    /// Acts until no action can end soon, or `stop` fires; says how many were done. Only now, so
-    /// that what fails is not decided once more in the same breath.
+    /// Acts until no action can end soon, or `stop` fires; returns how many were done. Only now, so
+    /// that what fails is not decided again in the same pass.
     async fn act(
         &self,
         mark: &RunStart,
@@ -289,16 +291,16 @@ impl Reconciler {
             settled
         };
         let (settled, ()) = tokio::join!(settled, self.worker.run(at_work.clone()));
-        // What was in hand has ended meanwhile.
+        // The deeds that had begun have ended meanwhile.
         let standings = self.queue.standings(mark, &mut progress.told, &[]).await?;
         let late = progress.note(&standings);
         settled.map(|done| done + late)
     }
 
-    /// Decides about what the looks showed, and about everybody who waits.
+    /// Decides about what the sweeps showed, and about everybody who waits.
     async fn decide_what_was_seen(&self, portals: &[PortalId]) -> Result<(), JournalError> {
         self.reactor.drain().await?;
-        // A service beside may have some of it in hand.
+        // A service beside may have claimed some of it.
         while self
             .journal
             .owes_any_of(ReaderName::React, Source::Observe)
@@ -314,7 +316,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Waits until no action can end soon; says how many were done.
+    /// Waits until no action can end soon; returns how many were done.
     async fn settle(
         &self,
         mark: &RunStart,

@@ -1,5 +1,5 @@
-//! The rules file: read at start, where one that does not check ends the start, and again when it
-//! changes or somebody asks, where one that does not check leaves the rules of before in force.
+//! The rules file: read at start, where a file that does not check ends the start. Read again when
+//! it changes or on request, where a file that does not check leaves the old rules in force.
 
 use std::error::Error;
 use std::fs;
@@ -20,11 +20,11 @@ use crate::http::health::{Condition, Health};
 use crate::rules::{Mistake, Mode, RuleSet, load as load_rules};
 use crate::telemetry::metrics as names;
 
-/// How often the file is looked at. A change is taken up at the second look that shows it.
+/// How often the file is read. A change takes effect at the second read that shows it.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// The part of `/readyz`.
 const PART: &str = "rules";
-/// What `/readyz` and the log say of rules that could not be replaced.
+/// What `/readyz` and the log say if rules could not be replaced.
 const KEPT: &str = "the rules of before stay in force";
 
 /// The rules to begin with, and the file that they are read from again.
@@ -46,7 +46,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Has the file read now, also when it looks unchanged.
+    /// Has the file read now, also if it seems unchanged.
     pub fn ask(&self) {
         if let Some(asked) = &self.asked {
             asked.notify_one();
@@ -56,7 +56,7 @@ impl Reload {
     }
 }
 
-/// Reads the file that `config` names, to look at it again; no rules where it names none.
+/// Reads the file that `config` names, to watch it from then on; no rules where it names none.
 pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
     let Some(path) = &config.path else {
         return Ok(Loaded {
@@ -89,7 +89,7 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// The rules in force, the task that replaces them, and what asks it to hurry.
+    /// The rules in force, the task that replaces them, and what has it read at once.
     pub(super) fn new(
         loaded: Loaded,
         health: Health,
@@ -112,7 +112,7 @@ impl Reloader {
         (rules, Some(reloader), reload)
     }
 
-    /// Looks at the file until `cancel`. Only its content counts: the files of a mounted config map
+    /// Reads the file until `cancel`. Only its content counts: the files of a mounted config map
     /// are links, and the times of a copy say nothing.
     pub(super) async fn run(mut self, cancel: CancellationToken) {
         let mut before = self.file.tried;
@@ -124,7 +124,7 @@ impl Reloader {
             };
             let text = read(&self.file.path).await;
             let seen = FileState::of(&text);
-            // A file that is being written may check and say half of what it is going to say.
+            // A file that is being written may check with only half of its later content.
             let is_settled = std::mem::replace(&mut before, seen) == seen;
             if asked || (is_settled && seen != self.file.tried) {
                 self.file.tried = seen;
@@ -187,7 +187,7 @@ impl Reloader {
     }
 }
 
-/// Where the first mistake is. What it says is in the log: it may quote the file, and `/readyz`
+/// Where the first mistake is. Its message is in the log: it may quote the file, and `/readyz`
 /// needs no token.
 fn detail(mistakes: &[Mistake]) -> String {
     let count = mistakes.len();
@@ -201,7 +201,7 @@ fn detail(mistakes: &[Mistake]) -> String {
     format!("the file has {count} {noun}{first}; {KEPT}")
 }
 
-/// What a look at the file found.
+/// What a read of the file found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileState {
     Text([u8; 32]),

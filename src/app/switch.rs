@@ -1,5 +1,5 @@
 //! Shows in `/readyz` and metrics whether a person paused all actions. The switch itself is in the
-//! database, where every worker looks before it claims.
+//! database, where every worker reads it before it claims.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::http::health::{Condition, Health};
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
-/// Between looks.
+/// Between reads.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Tells until cancelled.
+/// Reports until cancelled.
 pub(super) async fn watch(actions: Queue, health: Health, cancel: CancellationToken) {
     let mut known = None;
     loop {
@@ -28,8 +28,8 @@ pub(super) async fn watch(actions: Queue, health: Health, cancel: CancellationTo
                     known = paused;
                 }
             }
-            // The part `database` says so, louder.
-            Err(error) => debug!(error = error.chain(), "could not look at the switch"),
+            // The part `database` reports it with a higher level.
+            Err(error) => debug!(error = error.chain(), "could not read the pause switch"),
         }
         if pause(EVERY, &cancel).await {
             return;

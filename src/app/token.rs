@@ -1,4 +1,4 @@
-//! The token of the management API in its file: another one is taken up without a restart.
+//! The token of the management API in its file: another one is used without a restart.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use tracing::{info, warn};
 use crate::config::Secret;
 use crate::lifecycle::pause;
 
-/// How often the file is looked at.
+/// How often the file is read.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
-/// Hands another token in the file of `token` to `client`, and to all that share it, until `cancel`. One that cannot be read or used leaves the
-/// token of before.
+/// Gives another token in the file of `token` to `client`, and to all that share it, until
+/// `cancel`. One that cannot be read or used leaves the old token in use.
 pub(super) async fn watch(mut token: Secret, client: konnect::Client, cancel: CancellationToken) {
     let mut told = None;
     while !pause(CHECK_EVERY, &cancel).await {

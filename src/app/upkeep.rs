@@ -16,9 +16,9 @@ use crate::journal::{Journal, JournalError, Lease, Retention, SLICE, UpkeepRun, 
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
-/// Between rounds.
+/// Between runs.
 const EVERY: Duration = Duration::from_hours(1);
-/// After the start, and after a round that left something to do.
+/// After the start, and after a run that left something to do.
 const SOON: Duration = Duration::from_mins(1);
 /// The lease is renewed three times before it ends.
 const LEASE: Duration = Duration::from_mins(1);
@@ -27,22 +27,23 @@ const RENEW_EVERY: Duration = Duration::from_secs(20);
 /// What upkeep works on.
 #[derive(Debug)]
 pub struct Upkeep {
-    /// The record.
+    /// The journal.
     pub journal: Journal,
     /// What was decided and done.
     pub actions: Queue,
-    /// What is kept of people.
+    /// What is stored about people.
     pub directory: Directory,
-    /// How long what is kept.
+    /// How long each sort of row stays.
     pub retention: RetentionConfig,
-    /// Must agree with the database's, which says what is old.
+    /// Must agree with the database's clock, which decides what is old.
     pub clock: Clock,
     /// Names this instance.
     pub holder: Uuid,
 }
 
 impl Upkeep {
-    /// Goes round until cancelled. A round that is cut loses nothing: the next one finishes it.
+    /// Runs again and again until cancelled. A run that is cut short loses nothing: the next one
+    /// finishes it.
     pub(super) async fn run(self, cancel: CancellationToken) {
         let mut wait = SOON;
         while !pause(wait, &cancel).await {
@@ -58,7 +59,7 @@ impl Upkeep {
                     warn!(
                         error = error.chain(),
                         wait_s = wait.as_secs(),
-                        "a round of upkeep was cut, another comes"
+                        "a run of upkeep was cut short, another one follows"
                     );
                     wait
                 }
@@ -69,8 +70,8 @@ impl Upkeep {
         }
     }
 
-    /// One round; none while another instance is at it, or while nobody knows what time it is. The lease is renewed as long as the round
-    /// takes, and given up after it.
+    /// One run; none while another instance does it, or while the time is not certain. The lease is
+    /// renewed as long as the run takes, and released after it.
     pub async fn round(&self) -> Result<Option<UpkeepRun>, JournalError> {
         let ahead = clocks::ahead(&self.journal, &self.clock).await?;
         if ahead.abs() > TRUSTED_WITHIN {

@@ -1,7 +1,7 @@
 //! Asking Konnect for missed time: replay jobs.
 //!
-//! Nothing here reads or writes the journal: what a job sends again comes in through the door like
-//! everything else, and is recognised there.
+//! Nothing here reads or writes the journal: what a job sends again comes in through the ingest
+//! endpoint like everything else, and is recognised there.
 
 mod replay;
 mod window;

@@ -1,8 +1,8 @@
-//! One replay job of a portal, from the asking to its end.
+//! One replay job of a portal, from the request to its end.
 //!
-//! A portal has one job at a time and asking again replaces one that has not begun, so that a job
-//! of somebody else is waited out first. Everything here may be repeated: a window asked for twice
-//! sends the same entries twice, which the journal recognises.
+//! A portal has one job at a time, and a new request replaces one that has not begun. A job of
+//! somebody else is therefore waited for first. Everything here may be repeated: a window asked for
+//! twice sends the same entries twice, which the journal recognises.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::backfill::window::{Window, rfc3339};
 use crate::clock::Clock;
 use crate::lifecycle::pause;
 
-/// A job that was taken in this long ago and has not begun is not waited for any more.
+/// A job that was accepted this long ago and has not begun is not waited for any more.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(10);
 
 /// How long the waits are.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplayTimings {
-    /// Between two attempts while another job is in the way.
+    /// Between two attempts while another job is active.
     pub busy: Duration,
-    /// Before the first look at a job that was accepted; doubles up to `look_at_most`.
+    /// Before the first poll of an accepted job; doubles up to `look_at_most`.
     pub first_look: Duration,
-    /// Longest wait between two looks.
+    /// Longest wait between two polls.
     pub look_at_most: Duration,
     /// Before the first retry of a call that failed; doubles up to `retry_at_most`.
     pub first_retry: Duration,
     /// Longest wait before a retry, unless Konnect asks for a longer one.
     pub retry_at_most: Duration,
-    /// Failures in a row after which Konnect is given up.
+    /// Failures in a row after which the job is given up.
     pub attempts: u32,
 }
 
@@ -48,12 +48,12 @@ impl Default for ReplayTimings {
     }
 }
 
-/// What a caller may want to tell while it waits. Each is reported once until the next one comes.
+/// What a caller may report while it waits. Each is reported once until the next one comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// Another job is in the way; its status, where Konnect says it.
+    /// Another job is active; its status, where Konnect says it.
     Busy(Option<ReplayStatus>),
-    /// The beginning of the window went out of reach.
+    /// The beginning of the window became too old.
     Shortened {
         /// The start that is asked for instead.
         start_at: DateTime<Utc>,
@@ -62,7 +62,7 @@ pub enum Progress {
     Reached(ReplayStatus),
     /// A call failed and is repeated.
     Retrying {
-        /// What Konnect, or the way to it, said.
+        /// The error of Konnect, or of the connection to it.
         reason: String,
         /// When it is repeated.
         wait: Duration,
@@ -115,10 +115,10 @@ pub enum ReplayError {
     /// Konnect does not take the job as it was asked for.
     #[error("konnect refused the replay job: {reason}")]
     Refused {
-        /// What Konnect said.
+        /// The reason that Konnect gave.
         reason: String,
     },
-    /// Konnect could not be reached, or had trouble of its own, too often.
+    /// Konnect could not be reached, or failed itself, too often.
     #[error("konnect gave no useful answer in {attempts} attempts: {reason}")]
     Unreachable {
         /// Failures in a row.
@@ -126,7 +126,7 @@ pub enum ReplayError {
         /// The last of them.
         reason: String,
     },
-    /// The call failed in a way that a repetition does not mend.
+    /// The call failed in a way that a repetition does not repair.
     #[error("the replay job could not be asked for: {0}")]
     Call(konnect::Error),
     /// All of the window became older than seven days while another job was waited for.
@@ -153,10 +153,10 @@ pub struct Replays {
     stopping: CancellationToken,
 }
 
-/// Called whenever there is news.
+/// Called for each new progress.
 type Report<'a> = &'a mut (dyn FnMut(&Progress) + Send);
 
-/// What became of one attempt to start a job.
+/// The result of one attempt to start a job.
 enum StartAttempt {
     Accepted(ReplayJob),
     Busy(Option<ReplayStatus>),
@@ -182,7 +182,7 @@ impl Replays {
 
     /// Asks for a window and returns the job as Konnect accepted it.
     ///
-    /// Waits for as long as another job is in the way. What goes out of reach meanwhile is left out.
+    /// Waits for as long as another job is active. What becomes too old meanwhile is left out.
     pub async fn start(
         &self,
         window: Window,
@@ -190,7 +190,7 @@ impl Replays {
     ) -> Result<ReplayJob, ReplayError> {
         let mut patience = FailureBackoff::new(self.pace);
         let mut news = News::new(report);
-        // The job that stood before a start whose outcome is unknown.
+        // The job that was there before a start whose outcome is unknown.
         let mut unclear = None;
         loop {
             let Some(left) = window.within_reach(self.clock.now()) else {
@@ -239,8 +239,8 @@ impl Replays {
             self.pause(look_after).await?;
             look_after = (look_after * 2).min(self.pace.look_at_most);
             match self.client.portal_replay(self.portal).get().await {
-                // A replica that lags behind may still show what stood there before; an answer without a time
-                // says nothing of that.
+                // A replica that lags behind may still show the earlier job; an answer without a
+                // time says nothing of that.
                 Ok(seen) if seen.updated_at.is_some() && seen.updated_at < job.updated_at => {
                     patience.restore();
                 }
@@ -259,7 +259,7 @@ impl Replays {
         }
     }
 
-    /// Starts the job unless another one is in the way.
+    /// Starts the job unless another one is active.
     async fn try_start(
         &self,
         window: Window,
@@ -298,8 +298,8 @@ impl Replays {
 
 /// Whether a job must end before another may be asked for.
 ///
-/// Konnect answers 409 only while a job runs; one that has not begun would be replaced, and its
-/// window lost to whoever asked for it.
+/// Konnect answers 409 only while a job runs. One that has not begun would be replaced, and its
+/// window lost to the one who asked for it.
 fn is_in_the_way(job: &ReplayJob, now: DateTime<Utc>) -> bool {
     match job.status {
         ReplayStatus::Running => true,
@@ -310,7 +310,7 @@ fn is_in_the_way(job: &ReplayJob, now: DateTime<Utc>) -> bool {
     }
 }
 
-/// Counts failures in a row and says how long to wait after each.
+/// Counts failures in a row and decides how long to wait after each.
 struct FailureBackoff {
     pace: ReplayTimings,
     failures: u32,
@@ -390,7 +390,7 @@ fn chain(error: &konnect::Error) -> String {
     text
 }
 
-/// Passes on what differs from the last that was told.
+/// Passes on what differs from the last report.
 struct News<'a> {
     report: Report<'a>,
     last: Option<Progress>,

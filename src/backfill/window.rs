@@ -8,13 +8,13 @@ use crate::journal::NoWindow;
 /// How long Konnect keeps entries; older ones are gone for good.
 pub const REACH: TimeDelta = TimeDelta::days(7);
 
-/// Room for the way to Konnect and for clocks that differ, where a window begins at the limit.
+/// Time for the way to Konnect and for clocks that differ, where a window begins at the limit.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
-/// How far the clock of whoever asks may be ahead.
+/// How far the clock of the caller may be ahead.
 const AHEAD: TimeDelta = TimeDelta::minutes(1);
 
-/// Konnect may keep times less finely than they were sent.
+/// Konnect may store times less finely than they were sent.
 const RESOLUTION: TimeDelta = TimeDelta::seconds(1);
 
 /// A span of time, both ends included.
@@ -51,7 +51,7 @@ pub enum WindowError {
 }
 
 impl Window {
-    /// Checks a window against the time it is asked for at; its ends are cut to milliseconds, as
+    /// Checks a window against the time of the request; its ends are cut to milliseconds, as
     /// Konnect writes them.
     pub fn new(
         start_at: DateTime<Utc>,

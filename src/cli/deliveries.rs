@@ -1,4 +1,4 @@
-//! `usher deliveries`: the requests that brought entries in, newest first.
+//! `usher deliveries`: the requests that delivered entries, newest first.
 
 use std::process::ExitCode;
 

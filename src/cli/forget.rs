@@ -1,4 +1,4 @@
-//! `usher forget`: empties what usher keeps of a person. Asks nothing, and says what it removed
+//! `usher forget`: empties what usher has about a person. Asks nothing, and reports what it removed
 //! without showing it.
 
 use std::process::ExitCode;
@@ -20,9 +20,10 @@ use crate::lifecycle::Lifecycle;
 use crate::report::rollup;
 
 /// What the command cannot empty.
-const REST: &str = "entries and custom events stay as they were sent, but for what is kept apart: \
-                    what a sender wrote elsewhere into data goes with retention.events, and an \
-                    address or registration that is told from now on is kept anew";
+const REST: &str = "entries and custom events stay as they were sent, but for personal data \
+                    that is stored apart: what a sender wrote elsewhere into data goes with \
+                    retention.events, and an address or registration that is reported from now on \
+                    is stored anew";
 
 /// Arguments of `usher forget`.
 #[derive(Debug, Args)]
@@ -51,7 +52,8 @@ pub(super) async fn run(args: ForgetArgs, environment: &Environment) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Forgets the person in every portal asked for; what was kept there, and the actions about them.
+/// Forgets the person in every portal asked for; returns what was removed there, and the actions
+/// about them.
 async fn forget(
     journal: &Journal,
     args: &ForgetArgs,
@@ -119,7 +121,7 @@ fn show(
     };
     let told_too = match told {
         0 => String::new(),
-        count => format!(", and what {count} custom events told of them"),
+        count => format!(", and what {count} custom events reported about them"),
     };
     output.data(
         &format!("developer {developer} in portal {portal}: {what}{domains}{told_too}"),

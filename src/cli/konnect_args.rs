@@ -1,5 +1,5 @@
-//! How a command that needs Konnect and perhaps nothing else reaches it, and in what words it says
-//! that it cannot.
+//! How a command that needs Konnect and perhaps nothing else calls it, and how it reports that it
+//! cannot.
 //!
 //! The token is taken from the environment or a file, never from the command line.
 
@@ -20,16 +20,16 @@ pub(super) struct KonnectArgs {
     /// Host of your region, without a version path [default: `konnect.base_url`]
     #[arg(long, value_name = "URL", value_parser = parse_base_url)]
     base_url: Option<Url>,
-    /// File that holds the token [default: `USHER_KONNECT__TOKEN`]
+    /// File with the token [default: `USHER_KONNECT__TOKEN`]
     #[arg(long, value_name = "PATH")]
     pub(super) token_file: Option<PathBuf>,
 }
 
 impl KonnectArgs {
-    /// Lays the flags over what configuration and environment say.
+    /// Puts the flags over what configuration and environment say.
     ///
     /// # Errors
-    /// When no token is left to call with.
+    /// If there is no token to call with.
     pub(super) fn over(&self, konnect: KonnectConfig) -> Result<KonnectConfig, CliError> {
         let mut konnect = konnect;
         if let Some(base_url) = &self.base_url {

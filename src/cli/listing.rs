@@ -1,4 +1,4 @@
-//! Lists, the newest first: read from the record a page at a time, and shown as JSON at once or as
+//! Lists, the newest first: read from the journal a page at a time, and shown as JSON at once or as
 //! a table at the end. Knows nothing of what is listed.
 
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use crate::cli::{CliError, Common, Output, Reader};
 use crate::clock::Clock;
 use crate::journal::far_future;
 
-/// Rows in one question to the database.
+/// Rows in one query.
 pub(super) const PAGE: i64 = 1_000;
 
 /// Arguments of the commands that list what was received.
@@ -34,7 +34,7 @@ impl ReceivedArgs {
     /// The window of receipt; all time where none is asked for.
     ///
     /// # Errors
-    /// When it ends before it starts.
+    /// If it ends before it starts.
     pub(super) fn window(&self) -> Result<(DateTime<Utc>, DateTime<Utc>), CliError> {
         let (from, to) = ends(self.from, self.to, Clock::system().now())?;
         Ok((
@@ -44,14 +44,14 @@ impl ReceivedArgs {
     }
 }
 
-/// Rows of the record, and whether others follow.
+/// Rows of the journal, and whether others follow.
 pub(super) struct Page<R> {
     pub(super) rows: Vec<R>,
     pub(super) more: bool,
 }
 
 impl<R> Page<R> {
-    /// What came of asking for `limit` rows, where fewer come only at the end.
+    /// The page that a query for `limit` rows returned, where fewer come only at the end.
     pub(super) fn of(rows: Vec<R>, limit: i64) -> Self {
         let more = count(&rows) == limit;
         Self { rows, more }
@@ -95,8 +95,8 @@ impl<const N: usize> Listing<N> {
         Output::lines(&self.table.take())
     }
 
-    /// Shows the newest `limit` rows and ends; `page` reads those after one, and `put` puts one into
-    /// the list.
+    /// Shows the newest `limit` rows and ends; `page` reads those after one, and `put` puts one
+    /// into the list.
     pub(super) async fn show_newest<R>(
         mut self,
         limit: u32,

@@ -6,13 +6,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::cli::{Output, counted};
 
-/// Whoever waits without a terminal hears something at least this often.
+/// Without a terminal a line is printed at least this often.
 pub(super) const REMIND_EVERY: Duration = Duration::from_secs(10);
 /// How often the bar moves.
 const MOVE_EVERY: Duration = Duration::from_millis(200);
 const BAR: usize = 24;
 
-/// What is said of work on events, as one of several past participles has it, and when it was last said.
+/// What is reported of work on events, as one of several past participles says it, and when it was
+/// last reported.
 pub(super) struct ProgressMeter {
     done: &'static str,
     moved: Instant,
@@ -30,7 +31,8 @@ impl ProgressMeter {
         }
     }
 
-    /// Says that so many are done, which part of the whole that is, and up to which time; not each time it is called.
+    /// Reports that so many are done, which part of the whole that is, and up to which time; not
+    /// each time it is called.
     pub(super) fn report(&mut self, events: u64, (part, up_to): (f64, Option<DateTime<Utc>>)) {
         let line = || {
             let up_to = up_to.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));

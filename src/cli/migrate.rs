@@ -1,4 +1,4 @@
-//! `usher migrate`: brings the schema up to date, for those who do not let `serve` do it, or says
+//! `usher migrate`: brings the schema up to date, for those who do not let `serve` do it, or lists
 //! what that would change.
 
 use std::process::ExitCode;

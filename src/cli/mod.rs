@@ -1,6 +1,6 @@
-//! The commands, one file each. Data goes to standard output, everything else to standard error;
-//! the exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration, 3 for differences
-//! that were found and left.
+//! The commands, one file each. Data goes to standard output, everything else to standard error.
+//! The exit code is 0 when done, 1 when failed, 2 for wrong usage or configuration, 3 for
+//! differences that were found and left.
 
 mod actions;
 mod deliveries;
@@ -61,7 +61,7 @@ enum Command {
     Init(init::InitArgs),
     /// Take deliveries in, publish them, and answer newcomers
     Serve(serve::ServeArgs),
-    /// Run the whole loop on embedded parts, to look at
+    /// Run the whole loop on embedded parts, as a demonstration
     Demo(demo::DemoArgs),
     /// Run a local Konnect to try things against
     Emulate(emulate::EmulateArgs),
@@ -69,23 +69,23 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Have Konnect send a window of a portal's entries again
     Replay(replay::ReplayArgs),
-    /// Look at everybody who waits once, and do what the rules say
+    /// Sweep once, and do what the rules decide about everybody who waits
     Reconcile(reconcile::ReconcileArgs),
-    /// Empty what is kept of a person
+    /// Empty what usher has about a person
     Forget(forget::ForgetArgs),
     /// Ask what happened: funnel, log-ins, who waits, who decided
     Report(report::ReportArgs),
     /// Check the rules, try them on the past, explain them for a person
     Rules(rules::RulesArgs),
-    /// Look at events, newest first
+    /// Show events, newest first
     Events(Box<events::EventsArgs>),
-    /// Look at the requests that brought entries in
+    /// Show the requests that delivered entries
     Deliveries(listing::ReceivedArgs),
-    /// Look at what was kept aside, and release it
+    /// Show quarantined entries, and release them
     Quarantine(quarantine::QuarantineArgs),
-    /// Look at what each reader of the outbox is owed; retire one
+    /// Show the backlog of each reader of the outbox; retire one
     Readers(readers::ReadersArgs),
-    /// Look at actions; approve, reject, retry, cancel or pause them
+    /// Show actions; approve, reject, retry, cancel or pause them
     Actions(actions::ActionsArgs),
 }
 
@@ -103,7 +103,7 @@ pub struct Common {
 /// Why a command ended without its work done.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The user can mend it: arguments, configuration, rules.
+    /// The user can correct it: arguments, configuration, rules.
     #[error("{0}")]
     Usage(String),
     /// A rules file has these mistakes.
@@ -139,7 +139,8 @@ impl From<TelemetryError> for CliError {
     }
 }
 
-/// An error with its causes in one line; one that the error before it tells already is left out.
+/// An error with its causes in one line; a cause that the error before it contains already is left
+/// out.
 fn causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -175,8 +176,8 @@ impl CliError {
         }
     }
 
-    /// Says why the command ends. Mistakes of a rules file come first, a line each, at places that
-    /// an editor can jump to.
+    /// Reports why the command ends. Mistakes of a rules file come first, a line each, at places
+    /// that an editor can jump to.
     fn complain(&self) {
         if let Self::Rules(mistakes) = self {
             for mistake in mistakes {
@@ -193,7 +194,7 @@ impl Common {
         self.config.is_some() || Path::new(DEFAULT_CONFIG).exists()
     }
 
-    /// The configuration that `--config` or the current folder holds, with the environment over it.
+    /// The configuration of `--config` or of the current folder, with the environment over it.
     pub fn load(&self, environment: &Environment) -> Result<Config, CliError> {
         let default = Path::new(DEFAULT_CONFIG);
         let file = self
@@ -236,7 +237,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Actions(args) => Box::pin(actions::run(args, &environment)).await,
         }
     });
-    // A name that is not resolved, or a disk that does not answer, must not hold the end up.
+    // A name that is not resolved, or a disk that does not answer, must not delay the end.
     runtime.shutdown_timeout(LET_GO);
     match result {
         Ok(code) => code,

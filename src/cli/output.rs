@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::cli::CliError;
 use crate::cli::table::Table;
 
-/// Whether what was shown went anywhere. A reader that went away, as `head` does, is no failure of
-/// the command; one that only shows may end then, one that does something goes on.
+/// Whether what was shown was read. A reader that went away, as `head` does, is no failure of the
+/// command. A command that only shows may end then, one that changes something goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// It was written.
@@ -38,7 +38,7 @@ impl Output {
     /// Shows one piece of data on standard output: `text` for people, else `data`.
     ///
     /// # Errors
-    /// When standard output takes nothing, as on a disk that is full.
+    /// If standard output takes nothing, as on a full disk.
     pub fn data(self, text: &str, data: &impl Serialize) -> Result<Reader, CliError> {
         if self.json {
             let line = serde_json::to_string(data).context("could not show a line")?;
@@ -78,7 +78,7 @@ impl Output {
         written(out.write_all(bytes).and_then(|()| out.flush()))
     }
 
-    /// Whether [`meter`](Self::meter) is seen: somebody sits at a terminal.
+    /// Whether [`meter`](Self::meter) is shown: standard error is a terminal.
     pub(super) fn has_meter() -> bool {
         io::stderr().is_terminal()
     }
@@ -91,7 +91,7 @@ impl Output {
         }
     }
 
-    /// Takes the meter away, so that another line can stand there.
+    /// Removes the meter, so that another line can be written there.
     pub(super) fn end_meter() {
         Self::meter("");
     }

@@ -1,4 +1,4 @@
-//! Who acts, for the record: as they name themselves, else the user of the system.
+//! Who acts, for the journal: as they name themselves, else the user of the system.
 
 use std::fs;
 

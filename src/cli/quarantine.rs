@@ -1,4 +1,5 @@
-//! `usher quarantine`: what was kept aside, newest first, and one of it whole; `release.rs` has the rest.
+//! `usher quarantine`: quarantined entries, newest first, and one of them whole; `release.rs` has
+//! the rest.
 
 use std::process::ExitCode;
 
@@ -30,11 +31,11 @@ pub(super) struct QuarantineArgs {
 
 #[derive(Debug, Subcommand)]
 enum QuarantineCommand {
-    /// List what was kept aside (the default)
+    /// List quarantined entries (the default)
     List(ReceivedArgs),
     /// Show one entry or body with all its bytes
     Show(ShowArgs),
-    /// Take up again what was kept aside for a reason that has gone
+    /// Store quarantined entries whose reason has gone
     Release(ReleaseArgs),
 }
 

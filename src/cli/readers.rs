@@ -1,4 +1,4 @@
-//! `usher readers`: what each reader of the outbox is owed, and the end of one.
+//! `usher readers`: the backlog of each reader of the outbox, and how to retire one.
 
 use std::process::ExitCode;
 
@@ -28,9 +28,10 @@ pub(super) struct ReadersArgs {
 
 #[derive(Debug, Subcommand)]
 enum ReadersCommand {
-    /// List the readers and what they are owed (the default)
+    /// List the readers and their backlogs (the default)
     List(ListArgs),
-    /// Drop a reader at once, with what it is owed; one that an instance is configured with comes back
+    /// Retire a reader at once and drop its backlog; an instance that has it configured makes it
+    /// again
     Retire(RetireArgs),
 }
 
@@ -89,7 +90,7 @@ async fn retire(args: RetireArgs, environment: &Environment) -> Result<ExitCode,
     let retired = or_stopped(record.finish(work).await?)?;
     let retired = retired.ok_or_else(|| anyhow!("there is no reader named {:?}", args.name))?;
     let text = format!(
-        "{} is retired, and what it was owed is dropped: {} in the outbox",
+        "{} is retired, and its backlog is dropped: {} in the outbox",
         retired.reader,
         counted(retired.dropped, "row"),
     );

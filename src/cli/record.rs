@@ -1,5 +1,5 @@
-//! The record as a command meets it: the database of the configuration, whether `serve` runs or not.
-//! An embedded one is joined where it runs, and started for the command where it does not.
+//! The journal for a command: the database of the configuration, whether `serve` runs or not. An
+//! embedded one is joined where it runs, and started for the command where it does not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,7 +37,7 @@ impl Shown {
         self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// Whoever reads went away before the end.
+    /// The reader went away before the end.
     pub(super) fn cut(&self) {
         self.is_cut.store(true, Ordering::Relaxed);
     }
@@ -97,8 +97,8 @@ impl Record {
         Queue::new(self.journal().clone(), self.clock.clone(), self.ids())
     }
 
-    /// Says that what follows shows rows about people, asked for by `filter`: [`finish`](Self::finish) notes it, with how
-    /// many were [`Shown`].
+    /// Notes that what follows shows rows about people, asked for by `filter`:
+    /// [`finish`](Self::finish) stores it, with how many were [`Shown`].
     pub(super) fn note_read<'a>(
         &mut self,
         what: &str,
@@ -120,7 +120,7 @@ impl Record {
         shown
     }
 
-    /// Notes who looked, unless nothing was shown for a failure.
+    /// Notes who read, unless a failure left nothing to show.
     async fn note(&mut self, is_complete: bool) -> Result<(), CliError> {
         let Some((mut read, shown)) = self.looking.take() else {
             return Ok(());
@@ -133,7 +133,7 @@ impl Record {
         read.is_complete = is_complete && !shown.is_cut.load(Ordering::Relaxed);
         let reads = AccessLog::new(self.journal().clone(), self.clock.clone());
         let noted = reads.note(&read).await;
-        Ok(noted.context("could not note in the record who looked at it")?)
+        Ok(noted.context("could not record who read it")?)
     }
 
     /// Does `work` and closes the database; none where a signal came first.

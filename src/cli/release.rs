@@ -1,4 +1,4 @@
-//! `usher quarantine release`: takes up again what was kept aside for a reason that has gone.
+//! `usher quarantine release`: stores quarantined entries whose reason has gone.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub(super) struct ReleaseArgs {
     /// The rows' ids
     #[arg(value_name = "ID", conflicts_with_all = ["reason", "from", "to", "all"])]
     ids: Vec<Uuid>,
-    /// Only what was kept aside for this reason, such as `refused_by_database`
+    /// Only entries quarantined for this reason, such as `refused_by_database`
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
     /// Earliest receipt: RFC 3339, or how long ago (2h)
@@ -69,7 +69,7 @@ pub(super) async fn run(
     let missing = ids.len().saturating_sub(found);
     if missing > 0 {
         return Err(CliError::Failed(anyhow!(
-            "{} names no row of the quarantine that holds an entry to be stored",
+            "{} names no quarantined entry that can be stored",
             counted(missing, "id")
         )));
     }
@@ -80,7 +80,7 @@ pub(super) async fn run(
     })
 }
 
-/// The way in of this configuration, with the keys as fresh as they can be had.
+/// The intake of this configuration, with keys that are as fresh as possible.
 async fn prepare(record: &Record) -> Result<Release, CliError> {
     let journal = record.journal();
     let policy = record.config.ingest.verify;
@@ -114,7 +114,7 @@ async fn prepare(record: &Record) -> Result<Release, CliError> {
     Ok(Release::new(intake, checks))
 }
 
-/// What came of it, and how many rows were found.
+/// What was released, and how many rows were found.
 async fn take_up(
     mut release: Release,
     journal: Journal,

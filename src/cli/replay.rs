@@ -1,6 +1,6 @@
 //! `usher replay`: has Konnect send a window of a portal's entries again.
 //!
-//! Needs Konnect only, no database: the entries come in where `serve` listens, if it runs.
+//! Needs Konnect only, no database: the entries come to the ingest endpoint of `serve`, if it runs.
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, KonnectConfig};
 use crate::lifecycle::Lifecycle;
 
-/// Whoever waits hears something at least this often.
+/// A line is printed at least this often.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
 /// Arguments of `usher replay`.
@@ -76,7 +76,7 @@ pub(super) async fn run(args: ReplayArgs, environment: &Environment) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks for the window, waits if told to, and shows how it ended.
+/// Asks for the window, waits if asked to, and shows how it ended.
 async fn replay(
     replays: &Replays,
     portal: PortalId,
@@ -106,7 +106,7 @@ fn failed(error: ReplayError) -> CliError {
     CliError::Failed(anyhow!(error))
 }
 
-/// What was told of the progress so far.
+/// The progress that was reported so far.
 #[derive(Default)]
 struct ReportedProgress {
     last: Mutex<String>,
@@ -114,7 +114,7 @@ struct ReportedProgress {
 }
 
 impl ReportedProgress {
-    /// Tells what is new, and at the first failure how long Konnect is tried.
+    /// Reports what is new, and at the first failure how long Konnect is tried.
     fn report(&self, progress: &Progress) {
         let text = progress.to_string();
         Output::progress(&text);
@@ -124,7 +124,7 @@ impl ReportedProgress {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }
 
-    /// Does `work`, and tells the last news again at intervals for as long as it lasts.
+    /// Does `work`, and repeats the last report at intervals as long as it lasts.
     async fn remind<T>(&self, work: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let mut work = pin!(work);
@@ -176,7 +176,7 @@ fn show(
     Ok(())
 }
 
-/// The portal asked for, else the only one that usher looks after.
+/// The portal asked for, else the only one that usher observes.
 fn portal_of(config: &KonnectConfig, asked: Option<Uuid>) -> Result<PortalId, CliError> {
     match (asked, config.portals.as_slice()) {
         (Some(id), _) | (None, &[id]) => Ok(PortalId(id)),

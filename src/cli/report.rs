@@ -1,4 +1,4 @@
-//! `usher report`: what happened, as a table, JSON or CSV; and counting it all anew.
+//! `usher report`: what happened, as a table, JSON or CSV; and the rebuild of all counts.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -34,7 +34,7 @@ pub(super) struct ReportArgs {
 
 #[derive(Debug, Subcommand)]
 enum ReportCommand {
-    /// Count all events anew
+    /// Count all events again
     Rebuild(RebuildArgs),
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
             }
             other => other.into(),
         })?;
-    let address = app.address().context("could not tell the address")?;
+    let address = app.address().context("could not read the address")?;
     info!(address = %address, "listening");
     if let Some(token) = app.console_token() {
         Output::progress(&format!(

@@ -1,10 +1,10 @@
-//! Lines and columns for people. Without colour; what strangers chose cannot steer the terminal.
+//! Lines and columns for people. Without colour; what strangers chose cannot control the terminal.
 
 use std::fmt::Write;
 
 use crate::event::plain;
 
-/// A cell is cut there, but for the last of a row. An id fits with the word for what it is of, so that
+/// A cell is cut there, but for the last of a row. An id fits with the word for its object, so that
 /// it can be copied.
 const MAX_LETTERS: usize = 64;
 
@@ -75,7 +75,7 @@ pub(super) fn field(name: &str, value: &str) -> String {
     format!("{name:<18}{}", plain(value)).trim_end().to_owned()
 }
 
-/// Lines as one text; what stands in a line cannot end it.
+/// Lines as one text; nothing in a line can end it.
 pub(super) fn plain_lines(lines: &[String]) -> String {
     let lines: Vec<String> = lines.iter().map(|line| plain(line)).collect();
     lines.join("\n")

@@ -9,7 +9,7 @@ use crate::cli::CliError;
 use crate::config::parse_span;
 use crate::journal::NoWindow;
 
-/// How long ago a time may lie, a thousand years: nothing was recorded before that, and Postgres can
+/// How long ago a time may be, a thousand years: nothing was recorded before that, and Postgres can
 /// still write the time.
 const LONGEST_AGO: Duration = Duration::from_hours(365_000 * 24);
 
@@ -26,7 +26,7 @@ pub(super) type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 /// The ends of the window that `--from` and `--to` ask for.
 ///
 /// # Errors
-/// When it ends before it starts.
+/// If it ends before it starts.
 pub(super) fn ends(
     from: Option<Moment>,
     to: Option<Moment>,

@@ -1,5 +1,5 @@
 //! Where an HTTP service is, as people write it. A host without a scheme is what the console of a
-//! provider shows, and no URL; one with a port even reads as a scheme of its own.
+//! provider shows, and is no URL; one with a port even reads as a scheme of its own.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};

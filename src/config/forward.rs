@@ -1,4 +1,5 @@
-//! `forward`: the endpoints that entries go on to. No error shows a URL or a secret, only which entry is wrong.
+//! `forward`: the endpoints to which entries are sent on. No error shows a URL or a secret, only
+//! which entry is wrong.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -57,7 +58,7 @@ fn read_url(text: &str) -> Result<Url, &'static str> {
         return Err("expected a URL that begins with http:// or https://");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a name or a password: set authorization instead");
+        return Err("contains a name or a password: set authorization instead");
     }
     if url.fragment().is_some() {
         return Err("ends in a fragment, which is never sent");

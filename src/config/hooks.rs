@@ -1,5 +1,5 @@
-//! `hooks`: who may tell usher of something, besides Konnect. Checks every entry when it is read, so
-//! that a sender that could never sign is found at start.
+//! `hooks`: the trusted senders, besides Konnect. Checks every entry when it is read, so that a
+//! sender that could never sign is found at start.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::config::secret::Secret;
 
-/// How secrets of Standard Webhooks begin.
+/// The prefix of secrets of Standard Webhooks.
 const PREFIX: &str = "whsec_";
 /// Bytes of a key that the same specification allows.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// A name stands in every event and log line of its sender.
+/// A name is in every event and log line of its sender.
 const NAME_BYTES: usize = 64;
 
 /// `hooks`: trusted senders of custom events.
@@ -32,25 +32,25 @@ pub struct HooksConfig {
 /// One trusted sender.
 #[derive(Debug, Clone)]
 pub struct HookSender {
-    /// Stands in events and logs; unique.
+    /// Is in events and logs; unique.
     pub name: String,
-    /// Signs what the sender tells, and says by that who it is; unique.
+    /// Signs what the sender sends, and so identifies the sender; unique.
     pub secret: HookSecret,
-    /// The types that it may tell of; `None` means all.
+    /// The types that it may send; `None` means all.
     pub types: Option<Vec<TypePattern>>,
-    /// The portals that it may speak of; `None` means all.
+    /// The portals that its events may be about; `None` means all.
     pub portals: Option<Vec<Uuid>>,
 }
 
 impl HookSender {
-    /// Whether it may tell of something of this type.
+    /// Whether it may send an event of this type.
     pub fn may_send(&self, event_type: &str) -> bool {
         self.types
             .as_ref()
             .is_none_or(|types| types.iter().any(|pattern| pattern.fits(event_type)))
     }
 
-    /// Whether it may speak of this portal.
+    /// Whether its events may be about this portal.
     pub fn may_speak_of(&self, portal: Uuid) -> bool {
         self.portals
             .as_ref()
@@ -85,7 +85,7 @@ impl std::fmt::Debug for HookSecret {
     }
 }
 
-/// A type of event, to the letter, or everything that begins like it.
+/// A type of event, to the letter, or all types with a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TypePattern {
     /// This type.
@@ -135,7 +135,7 @@ fn senders<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HookSender>
     Ok(senders)
 }
 
-/// Checks one entry against itself and those before it; says which key is wrong and why.
+/// Checks one entry against itself and those before it; an error is the wrong key and the reason.
 fn sender(one: Written, before: &[HookSender]) -> Result<HookSender, (&'static str, String)> {
     let Written {
         name,
@@ -160,7 +160,10 @@ fn sender(one: Written, before: &[HookSender]) -> Result<HookSender, (&'static s
         return Err(("secret", reason));
     };
     if let Some(other) = before.iter().find(|other| other.secret.is(&secret)) {
-        let reason = format!("it is that of {} too: it must tell who sends", other.name);
+        let reason = format!(
+            "it is that of {} too: it must identify the sender",
+            other.name
+        );
         return Err(("secret", reason));
     }
     Ok(HookSender {

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 use crate::config::Config;
 
-/// Keys that usher promises but this version does not act on yet. They are refused, since one who
-/// sets them would rely on them.
+/// Keys that are announced but have no effect in this version. They are refused, since an operator
+/// who sets them would rely on them.
 const NOT_YET: [&str; 8] = [
     "console.listen",
     "telemetry.otlp_endpoint",
@@ -63,7 +63,7 @@ impl Environment {
         }
     }
 
-    /// Variables that look like settings and are none: two underscores part section and key.
+    /// Variables that look like settings and are none: two underscores separate section and key.
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }
@@ -73,7 +73,7 @@ impl Environment {
         &self.temp_dir
     }
 
-    /// `PATH`, where programs are looked for.
+    /// `PATH`, where programs are searched for.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -114,7 +114,7 @@ pub enum ConfigError {
     },
 }
 
-/// Reads `file` (absent: defaults only) and lays the variables of `environment` over it.
+/// Reads `file` (absent: defaults only) and puts the variables of `environment` over it.
 ///
 /// # Errors
 /// The first key that is unknown, of the wrong type, or not available in this version.
@@ -151,7 +151,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, Co
         let value = read_variable(&path.join("."), value).map_err(invalid)?;
         set(&mut table, &path, value).map_err(invalid)?;
         refuse_not_yet(&table, &|_| variable.clone())?;
-        // Deserialising after each variable tells which of them is wrong.
+        // Deserialising after each variable shows which of them is wrong.
         config = table
             .clone()
             .try_into()
@@ -237,7 +237,7 @@ fn in_file(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     }
 }
 
-/// Serde quotes the value it did not expect, and that may be a secret in the wrong place.
+/// Serde quotes the value that it did not expect, and that may be a secret in the wrong place.
 fn without_value(message: &str) -> String {
     match (message.find(" \""), message.find("\", expected")) {
         (Some(start), Some(end)) if start < end => {
@@ -247,7 +247,7 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// The key that stands on `line`, with the section above it.
+/// The key on `line`, with the section above it.
 fn key_at(text: &str, line: usize) -> String {
     let lines: Vec<&str> = text.lines().take(line).collect();
     let own = lines.last().map_or("", |line| line.trim());
@@ -340,7 +340,7 @@ mod tests {
             (
                 "[console]\ntokens = [{ name = \"a\", token = \"s3cret\" }, { name = \"b\", token = \"s3cret\" }]\n",
                 &[],
-                "usher.toml:2: console.tokens: tokens[1].token: is that of tokens[0] too: nobody could tell who asks",
+                "usher.toml:2: console.tokens: tokens[1].token: is that of tokens[0] too: a token must identify who asks",
             ),
             (
                 "[retention]\nevents = \"7d\"\n",
@@ -444,7 +444,7 @@ mod tests {
                     "USHER_FORWARD",
                     r#"[{"url": "https://u:s3cret@a.example"}]"#,
                 )],
-                "USHER_FORWARD: forward: forward[0].url: holds a name or a password: set authorization instead",
+                "USHER_FORWARD: forward: forward[0].url: contains a name or a password: set authorization instead",
             ),
             (
                 "",

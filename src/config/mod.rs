@@ -1,7 +1,7 @@
 //! The settings of one usher: `usher.toml`, overridden key by key from the environment.
 //!
 //! The only reader of the environment. An unknown key or a value of the wrong type ends with the
-//! key's name and its place; no error shows a value, since it may be a secret.
+//! key's name and its place. No error shows a value, since it may be a secret.
 
 mod base_url;
 mod forward;
@@ -31,18 +31,18 @@ use serde::Deserialize;
 pub struct Config {
     /// Where usher listens.
     pub http: HttpConfig,
-    /// The door.
+    /// The ingest endpoint.
     pub ingest: IngestConfig,
     /// The journal's Postgres.
     pub database: DatabaseConfig,
     /// Where events are published; without brokers nothing is.
     pub kafka: KafkaConfig,
-    /// Endpoints that new entries go on to, as received.
+    /// Endpoints to which new entries are sent on, as received.
     #[serde(deserialize_with = "forward::deserialize")]
     pub forward: Vec<ForwardConfig>,
     /// The management API.
     pub konnect: KonnectConfig,
-    /// How often usher looks at the API.
+    /// How often usher sweeps portals.
     pub observe: ObserveConfig,
     /// Requests on disk while the database is away; without a folder there are none.
     pub spool: SpoolConfig,
@@ -54,7 +54,7 @@ pub struct Config {
     pub hooks: HooksConfig,
     /// Asking Konnect for missed time.
     pub backfill: BackfillConfig,
-    /// How long what is kept.
+    /// How long each sort of row stays.
     pub retention: RetentionConfig,
     /// Who may read the JSON API.
     pub console: ConsoleConfig,

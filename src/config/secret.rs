@@ -28,7 +28,7 @@ impl Secret {
     /// Takes `value` as written, or what is in the file that it names.
     ///
     /// # Errors
-    /// When there is no such file; shows its path.
+    /// If there is no such file; shows its path.
     pub(super) fn read(value: String) -> Result<Self, String> {
         let Some(path) = value.strip_prefix("file:") else {
             return Ok(Self::new(value));
@@ -45,15 +45,15 @@ impl Secret {
         })
     }
 
-    /// Whether it is kept in a file, which may hold another one by now.
+    /// Whether it came from a file, which may contain another one by now.
     pub fn is_of_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// What its file holds now, where that is another one; one that was given in place stays as it is.
+    /// What its file contains now, if that is another one; a secret that was given in place stays.
     ///
     /// # Errors
-    /// When the file cannot be read or holds nothing; shows its path.
+    /// If the file cannot be read or is empty; shows its path.
     pub fn again(&self) -> Result<Option<Self>, String> {
         let Some(path) = &self.file else {
             return Ok(None);

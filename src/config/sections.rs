@@ -45,20 +45,20 @@ pub struct TlsConfig {
     pub key: Option<PathBuf>,
 }
 
-/// Which entries are believed.
+/// What an entry without a verified signature becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerifyPolicy {
-    /// Entries without a verified signature are kept aside.
+    /// Entries without a verified signature are quarantined.
     Require,
     /// Everything is stored, with its verdict.
     #[default]
     Record,
-    /// Signatures are not looked at.
+    /// Signatures are not checked.
     Off,
 }
 
-/// `ingest`: the door.
+/// `ingest`: the ingest endpoint.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
@@ -67,7 +67,7 @@ pub struct IngestConfig {
     pub path: String,
     /// Every accepted value of the `Authorization` header; several during a rotation.
     pub authorization: Vec<Secret>,
-    /// What becomes of entries whose signature does not hold.
+    /// What an entry without a verified signature becomes.
     pub verify: VerifyPolicy,
     /// Bytes of one request body as sent.
     pub max_body_bytes: usize,
@@ -94,7 +94,7 @@ impl Default for IngestConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// `postgres://…`; may hold a password, hence secret.
+    /// `postgres://…`; may contain a password, hence secret.
     pub url: Option<Secret>,
     /// A replica for people who read; as `url` when absent.
     pub read_url: Option<Secret>,
@@ -140,7 +140,7 @@ pub struct KonnectConfig {
     pub global_url: Option<Url>,
     /// Personal or system account token; without it usher records and publishes only.
     pub token: Option<Secret>,
-    /// The portals to look after; empty means every portal that the token sees.
+    /// The portals to observe; empty means every portal that the token sees.
     pub portals: Vec<Uuid>,
     /// The principal that `token` belongs to, so that our own calls are recognised in org logs.
     pub principal_id: Option<Uuid>,
@@ -182,14 +182,14 @@ impl KonnectConfig {
     }
 }
 
-/// `observe`: how often usher looks.
+/// `observe`: how often usher sweeps portals.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObserveConfig {
-    /// Between looks at pending developers and registrations.
+    /// Between sweeps of pending developers and registrations.
     #[serde(deserialize_with = "sweep_interval")]
     pub pending_every: Duration,
-    /// Between looks at everything.
+    /// Between full sweeps.
     #[serde(deserialize_with = "sweep_interval")]
     pub all_every: Duration,
 }
@@ -232,14 +232,14 @@ impl Default for SpoolConfig {
     }
 }
 
-/// `rules`: where the rules file is, and what bounds all rules together.
+/// `rules`: where the rules file is, and the bound of all rules together.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RulesConfig {
     /// A YAML file; without it nothing is decided.
     pub path: Option<PathBuf>,
-    /// Writes to one developer or registration in 24 hours, whichever rules ask for them; one more that does not
-    /// take access away is left to a person. 0 means any number.
+    /// Writes to one developer or registration in 24 hours, whichever rules ask for them. One more
+    /// that does not take access away is left to a person. 0 means any number.
     pub limit_per_subject_per_day: u32,
 }
 
@@ -272,7 +272,7 @@ fn signing_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hook
         .ok_or_else(|| D::Error::custom("expected whsec_ and the base64 of 24 to 64 bytes"))
 }
 
-/// Names and addresses without scheme and port: anything else would never be met.
+/// Names and addresses without scheme and port: anything else would never match.
 fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let hosts = Vec::<String>::deserialize(deserializer)?;
     if hosts.iter().all(|host| url::Host::parse(host).is_ok()) {
@@ -330,14 +330,14 @@ impl Default for BackfillConfig {
     }
 }
 
-/// `retention`: how long what is kept.
+/// `retention`: how long each sort of row stays.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionConfig {
     /// Events, by whole months.
     #[serde(deserialize_with = "retention_time")]
     pub events: Duration,
-    /// Entries and bodies that were kept aside.
+    /// Entries and bodies that were quarantined.
     #[serde(deserialize_with = "retention_time")]
     pub quarantine: Duration,
     /// Deliveries.
@@ -364,8 +364,8 @@ impl Default for RetentionConfig {
     }
 }
 
-/// Konnect can send the last 7 days again: what was forgotten sooner would be new once more, and
-/// would be done once more.
+/// Konnect can send the last 7 days again: what was deleted sooner would be new again, and would be
+/// done again.
 fn retention_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let span = span::deserialize(deserializer)?;
     if span < Duration::from_hours(8 * 24) {
@@ -380,10 +380,10 @@ fn retention_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Looks.
+    /// Reads.
     #[default]
     Reader,
-    /// Looks and acts.
+    /// Reads and acts.
     Operator,
 }
 
@@ -409,7 +409,7 @@ pub struct ConsoleConfig {
     pub tokens: Vec<ConsoleToken>,
 }
 
-/// Whoever asks is known by the secret alone.
+/// A caller is known by the secret alone.
 fn distinct_names<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<ConsoleToken>, D::Error> {
@@ -418,7 +418,7 @@ fn distinct_names<'de, D: Deserializer<'de>>(
         let is_same = |other: &ConsoleToken| other.token.expose() == token.token.expose();
         if let Some(first) = tokens[..later].iter().position(is_same) {
             return Err(D::Error::custom(format!(
-                "tokens[{later}].token: is that of tokens[{first}] too: nobody could tell who asks"
+                "tokens[{later}].token: is that of tokens[{first}] too: a token must identify who asks"
             )));
         }
     }

@@ -1,5 +1,5 @@
-//! Compares what is certainly gone with what is known: pure. Only looks that proved an absence say
-//! so; what a list merely lacks does not come here.
+//! Compares what is certainly gone with the stored state: pure. Only a sweep that proved an absence
+//! names it; what a list merely lacks does not come here.
 
 use konnect::{ApplicationId, DeveloperId};
 use serde_json::json;

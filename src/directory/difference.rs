@@ -1,6 +1,6 @@
-//! What a snapshot changes, in words of the journal.
+//! What a snapshot changes, in the words of the journal.
 //!
-//! Differences carry ids, statuses and names of changed fields; never an e-mail or a name.
+//! Differences contain ids, statuses and names of changed fields; never an e-mail or a name.
 
 use std::fmt;
 
@@ -19,9 +19,9 @@ pub(super) struct Difference {
     pub object: String,
     /// The object's revision from now on.
     pub revision: i64,
-    /// The developer whom it is about, if it is about one.
+    /// The developer it is about, if any.
     pub developer: Option<DeveloperId>,
-    /// What else there is to say.
+    /// Further members of the event.
     pub data: Map<String, Value>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Write<T> {
     pub item: T,
     /// Its revision from now on.
     pub revision: i64,
-    /// Whether there is a difference about it.
+    /// Whether it has a difference.
     pub is_news: bool,
 }
 
@@ -45,12 +45,11 @@ pub(super) struct Changes<'a> {
     pub applications: Vec<Write<&'a konnect::Application>>,
     pub registrations: Vec<Write<&'a konnect::Registration>>,
     pub gone: Gone,
-    /// In the order in which things depend on each other: who signed up comes before what they
-    /// asked for.
+    /// Ordered by dependency: a developer who signed up comes before what they asked for.
     pub differences: Vec<Difference>,
 }
 
-/// What is no longer there.
+/// Objects that are no longer there.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     pub portal: Option<Write<PortalId>>,
@@ -61,23 +60,23 @@ pub(super) struct Gone {
     pub registrations: Vec<Write<RegistrationId>>,
 }
 
-/// How one object of a snapshot stands to what is known of it.
+/// How an object of a snapshot compares with its stored row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChangeClass {
-    /// A later look has written it: this one has nothing to say.
+    /// A later sweep has written it: this one changes nothing.
     Older,
-    /// Never seen before.
+    /// It has no row yet.
     New,
     /// It was gone.
     Back(i64),
-    /// Seen before.
+    /// Its row is there.
     There(i64),
 }
 
 /// The names of the events about one kind of object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Names {
-    /// When it is seen for the first time; none when that is no news.
+    /// When it is found for the first time; none when that is no difference.
     pub new: Option<&'static str>,
     /// When it comes back.
     pub back: &'static str,
@@ -86,7 +85,7 @@ pub(super) struct Names {
 }
 
 impl ChangeClass {
-    /// How an object that was seen as `row_version` stands to look number `sweep`.
+    /// How an object that is stored as `row_version` compares with sweep number `sweep`.
     pub(super) fn of(row_version: Option<&RowVersion>, sweep: i64) -> Self {
         match row_version {
             None => Self::New,
@@ -116,7 +115,7 @@ impl Difference {
         }
     }
 
-    /// Names the developer whom it is about.
+    /// Names the developer it is about.
     pub(super) fn of(self, developer: Option<DeveloperId>) -> Self {
         Self { developer, ..self }
     }
@@ -137,7 +136,7 @@ impl Difference {
 }
 
 impl Changes<'_> {
-    /// The objects to be written about which there is a difference, or those about which there is none.
+    /// The objects to be written that have a difference, or those that have none.
     pub(super) fn part(&self, of: &Snapshot, is_news: bool) -> Snapshot {
         fn items<T: Clone>(writes: &[Write<&T>], is_news: bool) -> Vec<T> {
             let writes = writes.iter().filter(|write| write.is_news == is_news);
@@ -158,10 +157,10 @@ impl Changes<'_> {
         }
     }
 
-    /// Decides what becomes of an `item` that the snapshot shows; none when it is not to be written.
-    /// Keeps the `difference`, if there is one.
+    /// Decides what is written of an `item` that the snapshot shows; none when nothing is. Adds the
+    /// `difference`, if there is one.
     ///
-    /// `is_marked` has an item written that is there as before.
+    /// `is_marked` writes an unchanged item too.
     pub(super) fn judge<T>(
         &mut self,
         item: T,
@@ -198,8 +197,8 @@ impl Changes<'_> {
         })
     }
 
-    /// Decides what becomes of an `item` that is certainly gone; none when that is known, it was never
-    /// there, or a later look has seen it. Keeps the difference.
+    /// Decides what is written of an `item` that is certainly gone. None when its absence is stored
+    /// already, when it was never there, or when a later sweep found it. Adds the difference.
     pub(super) fn removed<T>(
         &mut self,
         item: T,

@@ -1,4 +1,4 @@
-//! Memberships that ended, and by whom: what a human ended is not made again.
+//! Memberships that ended, and by whom: a membership that a person ended is not made again.
 
 use chrono::{DateTime, Utc};
 use konnect::{DeveloperId, PortalId, TeamId};
@@ -6,18 +6,18 @@ use konnect::{DeveloperId, PortalId, TeamId};
 use crate::directory::Directory;
 use crate::journal::JournalError;
 
-/// The end of a membership, as looks saw it.
+/// The end of a membership, as sweeps found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MembershipEnd {
     /// When it was certain.
     pub at: DateTime<Utc>,
-    /// Whether a deed of usher's is known to have ended it.
+    /// Whether a deed of usher is known to have ended it.
     pub by_deed: bool,
 }
 
 impl Directory {
-    /// Remembers that a deed of usher's has just ended a membership. When it is gone is still for a
-    /// look to say; once it is back, the next end is somebody else's again.
+    /// Stores that a deed of usher has just ended a membership. A sweep still has to find that it
+    /// is gone; once it is back, its next end is not by this deed.
     pub async fn ended_by_deed(
         &self,
         portal: PortalId,
@@ -40,7 +40,7 @@ impl Directory {
         Ok(())
     }
 
-    /// How a membership that looks saw ended; none where it was never seen, or is there.
+    /// How a membership ended, as sweeps found it; none where it was never found, or is there.
     pub async fn membership_end(
         &self,
         portal: PortalId,

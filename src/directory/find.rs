@@ -1,5 +1,5 @@
-//! Look-ups of one object: what facts and deeds are made from. What is gone is found by its id and
-//! flagged.
+//! Queries for one object, which facts and deeds are made from. An object that is gone is found by
+//! its id and flagged.
 
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 
@@ -139,7 +139,7 @@ impl Directory {
         Ok(row.map(Team::from))
     }
 
-    /// Finds the membership of a developer in a team, ended ones too.
+    /// Finds the membership of a developer in a team, also one that ended.
     pub async fn membership(
         &self,
         portal: PortalId,
@@ -166,7 +166,7 @@ impl Directory {
         Ok(row.map(Membership::from))
     }
 
-    /// Finds a developer without what surrounds them.
+    /// Finds a developer without related objects.
     pub async fn find_developer(
         &self,
         portal: PortalId,
@@ -240,7 +240,7 @@ impl Directory {
         Ok(row.map(Registration::from))
     }
 
-    /// E-mail and name of a developer; empty when forgotten or never seen.
+    /// E-mail and name of a developer; empty when forgotten or never stored.
     pub async fn subject(
         &self,
         portal: PortalId,

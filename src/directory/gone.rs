@@ -1,4 +1,4 @@
-//! Marks what is gone. Rows stay: their revision goes on when an id comes back.
+//! Marks what is gone. Rows stay: their revision continues when an id comes back.
 
 use uuid::Uuid;
 

@@ -1,5 +1,5 @@
-//! People who are to be invited: their address is kept in `subjects`, under an id of usher's own,
-//! until Konnect knows them under one of its own.
+//! People who are to be invited. `subjects` has their address under an id of usher's own, until
+//! Konnect has given them one.
 
 use konnect::{DeveloperId, PortalId};
 
@@ -10,8 +10,8 @@ use crate::journal::JournalError;
 const ADDRESS_LOCK: i32 = 0x7573_6862;
 
 impl Directory {
-    /// The id under which somebody is kept who is to be invited: the developer of that address
-    /// where one is known, else one made for them once.
+    /// The id under which the address of a person to be invited is stored. It is the developer of
+    /// that address if there is one, else it is made once.
     pub async fn invitee(
         &self,
         portal: PortalId,
@@ -19,7 +19,7 @@ impl Directory {
         full_name: Option<&str>,
     ) -> Result<DeveloperId, JournalError> {
         let mut tx = self.journal.pool().begin().await?;
-        // Two events about one address must come to one id.
+        // Two events about one address must get the same id.
         sqlx::query!(
             r#"SELECT pg_advisory_xact_lock($1, hashtext($2 || lower($3::text COLLATE "C")))"#,
             ADDRESS_LOCK,

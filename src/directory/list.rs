@@ -1,4 +1,4 @@
-//! Look-ups of many objects; what is gone is left out.
+//! Queries for many objects; objects that are gone are left out.
 
 use konnect::{DeveloperId, PortalId};
 

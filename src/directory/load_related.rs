@@ -1,5 +1,5 @@
-//! Reads an excerpt from the tables: many people with what surrounds them in a handful of queries,
-//! however many they are.
+//! Loads a portal view from the tables: many people with their related objects, in a constant
+//! number of queries.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::directory::stored_state::{
 use crate::directory::{Directory, PortalView};
 use crate::journal::JournalError;
 
-/// Whom an excerpt is to be about; what surrounds them comes by itself.
+/// The people of a portal view; related objects are loaded with them.
 #[derive(Debug, Clone, Default)]
 pub struct Subjects {
     /// Developers.
@@ -28,8 +28,8 @@ pub struct Subjects {
 }
 
 impl Directory {
-    /// What is known of `subjects`, their applications, owners and teams. What is gone is in it
-    /// where it was asked for by id, and flagged.
+    /// Loads `subjects` with their applications, owners and teams. An object that is gone is
+    /// included, and flagged, where it was asked for by id.
     pub async fn load_related(
         &self,
         portal: PortalId,
@@ -111,7 +111,7 @@ impl Directory {
         Ok(rows.into_iter().map(Registration::from).collect())
     }
 
-    /// Those of some developers who wait for an answer, themselves or an application of theirs.
+    /// The developers of `developers` who wait for an answer, themselves or with an application.
     pub async fn who_waits(
         &self,
         portal: PortalId,

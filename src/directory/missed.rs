@@ -1,4 +1,5 @@
-//! What the API said is not there, by the database's clock: once is no proof.
+//! Objects that a direct read did not find, timed by the database's clock: once is no proof of
+//! absence.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use crate::directory::{Directory, Scope, Snapshot, Unlisted};
 use crate::journal::{Connection, JournalError, Pool};
 
-/// One missed object: its kind, its id and that of what it is part of, as they are stored.
+/// One missed object: its kind, its id and the id of its parent, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     kind: String,
@@ -18,7 +19,7 @@ pub(super) struct Key {
 }
 
 impl Unlisted {
-    /// Takes out what `of` holds as well, and returns it.
+    /// Removes what `of` contains as well, and returns it.
     #[must_use]
     pub fn take(&mut self, of: &Self) -> Self {
         fn taken<T: Copy + Ord>(list: &mut Vec<T>, of: &[T]) -> Vec<T> {
@@ -36,7 +37,7 @@ impl Unlisted {
         }
     }
 
-    /// Adds what `other` holds.
+    /// Adds what `other` contains.
     pub fn add(&mut self, other: Self) {
         self.developers.extend(other.developers);
         self.teams.extend(other.teams);
@@ -88,8 +89,8 @@ impl Unlisted {
 }
 
 impl Directory {
-    /// What was missed first so long ago or longer, the first ones first; or, of that, what complete
-    /// lists lack as well.
+    /// The objects that were first missed at least so long ago, the earliest first; or, of these,
+    /// those that complete lists lack as well.
     pub async fn missed(
         &self,
         portal: PortalId,
@@ -120,7 +121,7 @@ impl Directory {
         Ok(missed)
     }
 
-    /// Notes that the portal itself was not found; returns since when it is missed.
+    /// Stores that the portal itself was not found; returns for how long it has been missed.
     pub async fn miss_portal(&self, portal: PortalId) -> Result<Duration, JournalError> {
         let seconds = sqlx::query_scalar!(
             r#"
@@ -137,7 +138,7 @@ impl Directory {
         Ok(Duration::try_from_secs_f64(seconds).unwrap_or_default())
     }
 
-    /// Notes that the portal itself is there after all.
+    /// Stores that the portal itself is there after all.
     pub async fn portal_is_there(&self, portal: PortalId) -> Result<(), JournalError> {
         sqlx::query!(
             r"
@@ -152,8 +153,8 @@ impl Directory {
     }
 }
 
-/// What was missed and `snapshot` shows or proves to be gone. A portal has hundreds of thousands of
-/// objects, so this is not for a transaction to ask for.
+/// The missed objects that `snapshot` shows or proves gone. Read outside of the transaction, since
+/// a portal has hundreds of thousands of objects.
 pub(super) async fn over(pool: &Pool, snapshot: &Snapshot) -> Result<Vec<Key>, JournalError> {
     let portal = snapshot.portal_id;
     let rows = sqlx::query_as!(
@@ -181,7 +182,7 @@ pub(super) async fn over(pool: &Pool, snapshot: &Snapshot) -> Result<Vec<Key>, J
     Ok(over)
 }
 
-/// Forgets what is over, and keeps what `snapshot` missed.
+/// Deletes what is over, and stores what `snapshot` missed.
 pub(super) async fn settle(
     tx: &mut Connection,
     snapshot: &Snapshot,
@@ -215,7 +216,7 @@ async fn delete(tx: &mut Connection, portal: PortalId, keys: Vec<Key>) -> Result
     Ok(())
 }
 
-/// A membership that the developer's own list of teams lacks is unlisted by that.
+/// A membership that the developer's own list of teams lacks is unlisted too.
 async fn keep(tx: &mut Connection, snapshot: &Snapshot) -> Result<(), JournalError> {
     let portal = snapshot.portal_id;
     let (kinds, objects, parents) = columns(snapshot.missed.keys(portal).collect());
@@ -241,7 +242,7 @@ async fn keep(tx: &mut Connection, snapshot: &Snapshot) -> Result<(), JournalErr
     Ok(())
 }
 
-/// What could not be read again begins to be missed anew.
+/// The time of being missed starts again for what could not be read again.
 async fn begin_anew(tx: &mut Connection, snapshot: &Snapshot) -> Result<(), JournalError> {
     let portal = snapshot.portal_id;
     let (kinds, objects, parents) = columns(snapshot.unsure.keys(portal).collect());

@@ -1,7 +1,7 @@
-//! What the API last said, with revisions, and `subjects`, the only place of personal data.
+//! What the API last returned, with revisions, and `subjects`, the only place of personal data.
 //!
-//! Owns all SQL about it. Never calls the API: `observe` looks, this room remembers and tells the
-//! journal what differs.
+//! Has all SQL about it. Never calls the API: `observe` sweeps, this module stores and reports the
+//! differences to the journal.
 
 mod absence;
 mod compare;
@@ -53,7 +53,7 @@ pub use sweeps::{Sweep, SweepState};
 pub use unlisted::Unlisted;
 pub use unread::{Part, Unread};
 
-/// What the API last said. Cheap to clone; clones wake each other's waits for hints.
+/// What the API last returned. Cheap to clone; clones wake each other's waits for hints.
 #[derive(Clone, Debug)]
 pub struct Directory {
     journal: Journal,

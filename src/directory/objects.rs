@@ -1,5 +1,4 @@
-//! The objects of the directory as other rooms see them. Holds no personal data but what a
-//! [`Subject`] wraps.
+//! The objects of the directory as other modules use them. Personal data is only in a [`Subject`].
 
 use chrono::{DateTime, Utc};
 use konnect::{
@@ -10,16 +9,16 @@ use uuid::Uuid;
 
 use crate::directory::subjects::Subject;
 
-/// When an object was seen, and how often it changed.
+/// Which sweep last wrote an object, when, and how often it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowVersion {
-    /// Number of the look that last wrote it.
+    /// Number of the sweep that last wrote it.
     pub(super) sweep: i64,
     /// Grows by one with every difference, across disappearance and return too.
     pub revision: i64,
-    /// When a look first showed it.
+    /// When a sweep first found it.
     pub first_at: DateTime<Utc>,
-    /// When a look last wrote it: one that found it as it was need not have.
+    /// When a sweep last wrote it: a sweep that found it unchanged need not have.
     pub last_at: DateTime<Utc>,
     /// When its absence was certain; none while it is there.
     pub gone_at: Option<DateTime<Utc>>,
@@ -47,7 +46,7 @@ pub struct Portal {
     pub created_at: Option<DateTime<Utc>>,
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
-    /// When it was seen.
+    /// Its row version.
     pub row_version: RowVersion,
 }
 
@@ -64,12 +63,12 @@ pub struct Developer {
     pub created_at: Option<DateTime<Utc>>,
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
-    /// When they were seen.
+    /// Its row version.
     pub row_version: RowVersion,
 }
 
 impl Developer {
-    /// When they signed up: as the API says, else when a look first showed them.
+    /// When they signed up: as the API says, else when a sweep first found them.
     pub fn signed_up_at(&self) -> DateTime<Utc> {
         self.created_at.unwrap_or(self.row_version.first_at)
     }
@@ -90,7 +89,7 @@ pub struct Team {
     pub created_at: Option<DateTime<Utc>>,
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
-    /// When it was seen.
+    /// Its row version.
     pub row_version: RowVersion,
 }
 
@@ -103,11 +102,11 @@ pub struct Membership {
     pub team_id: TeamId,
     /// The member.
     pub developer_id: DeveloperId,
-    /// When it was seen; [`RowVersion::is_gone`] once it ended.
+    /// Its row version; [`RowVersion::is_gone`] once the membership ended.
     pub row_version: RowVersion,
 }
 
-/// Whose application it is.
+/// The owner of an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// One developer.
@@ -141,7 +140,7 @@ impl Owner {
         }
     }
 
-    /// Reads the API's form; none for a kind of owner that came later.
+    /// Reads the API's form; none for an unknown kind of owner.
     pub(super) fn from_api(owner: &ApplicationOwner) -> Option<Self> {
         match owner.kind {
             OwnerType::Developer => Some(Self::Developer(DeveloperId(owner.id))),
@@ -167,7 +166,7 @@ pub struct Application {
     pub portal_id: PortalId,
     /// Id in Konnect.
     pub id: ApplicationId,
-    /// Its name.
+    /// Its owner; older versions of the API do not say.
     pub name: String,
     /// Whose it is; older versions of the API do not say.
     pub owner: Option<Owner>,
@@ -175,7 +174,7 @@ pub struct Application {
     pub created_at: Option<DateTime<Utc>>,
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
-    /// When it was seen.
+    /// Its row version.
     pub row_version: RowVersion,
 }
 
@@ -209,18 +208,18 @@ pub struct Registration {
     pub created_at: Option<DateTime<Utc>>,
     /// Last change as the API says.
     pub updated_at: Option<DateTime<Utc>>,
-    /// When it was seen.
+    /// Its row version.
     pub row_version: RowVersion,
 }
 
 impl Registration {
-    /// When it was asked for: as the API says, else when a look first showed it.
+    /// When it was asked for: as the API says, else when a sweep first found it.
     pub fn requested_at(&self) -> DateTime<Utc> {
         self.created_at.unwrap_or(self.row_version.first_at)
     }
 }
 
-/// A developer with what surrounds them; nothing in the lists is gone.
+/// A developer with related objects; nothing in the lists is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeveloperRecord {
     /// The developer.
@@ -233,7 +232,7 @@ pub struct DeveloperRecord {
     pub applications: Vec<Application>,
 }
 
-/// Who owns an application, where the directory knows them.
+/// The owner of an application, where the directory has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnerRecord {
     /// A developer with e-mail and name.
@@ -247,7 +246,7 @@ pub enum OwnerRecord {
 pub struct ApplicationRecord {
     /// The application.
     pub application: Application,
-    /// Its owner, where the directory knows them.
+    /// Its owner, where the directory has them.
     pub owner: Option<OwnerRecord>,
 }
 
@@ -256,6 +255,6 @@ pub struct ApplicationRecord {
 pub struct RegistrationRecord {
     /// The registration.
     pub registration: Registration,
-    /// Its application, where the directory knows it.
+    /// Its application, where the directory has it.
     pub application: Option<ApplicationRecord>,
 }

@@ -1,6 +1,6 @@
-//! The people of one portal and what surrounds them, held in memory: the look-ups of `find` without
-//! a query each. Filled from the tables in a few queries for many people, or from a snapshot alone
-//! for a dry run, which has no tables. Compares nothing.
+//! The people of one portal and their related objects in memory: the queries of `find` without a
+//! query each. Loaded from the tables in a few queries for many people, or taken from a snapshot
+//! alone for a dry run, which has no tables. Compares nothing.
 
 use std::collections::HashMap;
 
@@ -17,8 +17,8 @@ use crate::directory::objects::{
 };
 use crate::directory::{Snapshot, Subject};
 
-/// A part of what is known of a portal. What is gone is in it, and flagged, where it was asked for
-/// by id.
+/// A part of a portal's stored state. An object that is gone is included, and flagged, where it was
+/// asked for by id.
 #[derive(Debug)]
 pub struct PortalView {
     pub(super) portal: Option<Portal>,
@@ -32,7 +32,7 @@ pub struct PortalView {
 }
 
 impl PortalView {
-    /// What a complete `snapshot`, taken at `at`, says by itself.
+    /// What a complete `snapshot`, taken at `at`, shows by itself.
     pub fn of(snapshot: &Snapshot, at: DateTime<Utc>) -> Self {
         let row_version = RowVersion {
             sweep: 0,
@@ -85,7 +85,7 @@ impl PortalView {
         }
     }
 
-    /// Notes whose the applications are, once all of them are there.
+    /// Adds the owners of the applications, once all of them are loaded.
     pub(super) fn note_owners(&mut self) {
         for known in self.applications.values() {
             if let Some(owner) = known.owner.and_then(Owner::developer)
@@ -97,7 +97,7 @@ impl PortalView {
         }
     }
 
-    /// The portal's name; empty where nobody has read it yet.
+    /// The portal's name; empty where it was not read yet.
     pub fn portal_name(&self) -> &str {
         self.portal
             .as_ref()

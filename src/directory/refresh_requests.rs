@@ -1,5 +1,5 @@
-//! Objects that somebody changed, by a deed or by hand, until a look has read them again. Ids alone:
-//! what they look like now is for the API to say.
+//! Objects that a deed or a person changed, until a refresh has read them. Ids alone: only the API
+//! says how they are now.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use uuid::Uuid;
 use crate::directory::{Directory, Scope, Snapshot, Sweep};
 use crate::journal::JournalError;
 
-/// What is to be read again by its id.
+/// What must be read again by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RefreshRequests {
     /// Developers, with their teams.
     pub developers: Vec<DeveloperId>,
-    /// Teams whose members may be others now.
+    /// Teams whose members may have changed.
     pub teams: Vec<TeamId>,
     /// Applications, with their registrations.
     pub applications: Vec<ApplicationId>,
-    /// Whoever has an address that a trusted sender told: rows of `subjects` that hold these.
+    /// People with an address that a trusted sender reported: rows of `subjects` that have it.
     pub addresses: Vec<Uuid>,
-    /// Of all these, what could not be read: it waits for a while.
+    /// Of all these, what could not be read: it is tried again after a while.
     pub later: Vec<Uuid>,
 }
 
 impl RefreshRequests {
-    /// Leaves for later what could not be read.
+    /// Defers what could not be read.
     pub fn defer(&mut self, id: Uuid) {
         self.developers.retain(|it| it.0 != id);
         self.teams.retain(|it| it.0 != id);
@@ -36,17 +36,17 @@ impl RefreshRequests {
     }
 }
 
-/// So many people whom the directory does not know wait to be read by their id, for each portal. An
+/// Per portal, at most so many people whom the directory does not have wait to be read by id. An
 /// entry of a log may name anybody.
 const MAX_STRANGERS: i64 = 100;
-/// How long it is remembered that the API had nobody of an id.
+/// For how long it is stored that the API had nobody of an id.
 const ABSENT_FOR: Duration = Duration::from_mins(10);
-/// How long what could not be read is left alone, unless somebody changes it again.
+/// For how long what could not be read is deferred, unless it is changed again.
 const PUT_OFF_FOR: Duration = Duration::from_mins(1);
 
 impl Directory {
-    /// Asks for a look soon that reads `developer` by their id: once they are not pending, no list
-    /// of a short look shows what became of them.
+    /// Requests a refresh soon that reads `developer` by id: once they are not pending, no list of
+    /// a pending sweep shows them.
     pub async fn request_refresh(
         &self,
         portal: PortalId,
@@ -77,8 +77,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Asks for a look soon that reads what `touched` names, as far as it is known: an entry of a log
-    /// may name anything, and what no look has shown waits for one that does.
+    /// Requests a refresh soon of what `touched` names, as far as it is stored: an entry of a log
+    /// may name anything. What no sweep has found yet waits for one that does.
     pub async fn request_refresh_of_known(
         &self,
         portal: PortalId,
@@ -128,9 +128,10 @@ impl Directory {
         Ok(())
     }
 
-    /// Asks for a look soon that also reads `developer` by their id, whom a log names and the
-    /// directory does not know: no list of a short look shows who is let in already. Where too many
-    /// such wait, or the API had nobody of this id a while ago, the look is a plain one.
+    /// Requests a refresh soon that also reads `developer` by id, whom a log names and the
+    /// directory does not have. No list of a pending sweep shows developers who are approved
+    /// already. Where too many such requests wait, or the API had nobody of this id a while ago, it
+    /// is a plain hint.
     pub async fn request_refresh_of_unknown(
         &self,
         portal: PortalId,
@@ -175,9 +176,9 @@ impl Directory {
         Ok(())
     }
 
-    /// Asks for a look soon that also reads the developers and addresses of `named`, which a trusted
-    /// sender told; returns the hint's number for [`Directory::is_hint_answered`]. The row of `subjects`
-    /// alone is kept of an address.
+    /// Requests a refresh soon that also reads the developers and addresses of `named`, which a
+    /// trusted sender reported; returns the hint's number for [`Directory::is_hint_answered`]. Of
+    /// an address only the row of `subjects` is stored.
     pub async fn request_refresh_by_name(
         &self,
         portal: PortalId,
@@ -218,9 +219,9 @@ impl Directory {
         Ok(hint)
     }
 
-    /// Whether a look that began after the `hint` of [`Directory::request_refresh_by_name`] is stored and
-    /// nobody of `named` is still to be read: one look reads so many and no more. Whoever could not be
-    /// read is waited for by nobody.
+    /// Whether a sweep that began after the `hint` of [`Directory::request_refresh_by_name`] is
+    /// stored and nobody of `named` must still be read. One refresh reads only so many. Nobody
+    /// waits for a person who could not be read.
     pub async fn was_read(
         &self,
         portal: PortalId,
@@ -256,9 +257,9 @@ impl Directory {
         .await?)
     }
 
-    /// What was changed before `sweep` began, the first ones first: up to `people` developers, those
-    /// that are known before the others, and as many addresses; up to `objects` teams and
-    /// applications together.
+    /// What was changed before `sweep` began, the earliest first. Up to `people` developers, stored
+    /// ones before the others, and as many addresses; up to `objects` teams and applications
+    /// together.
     pub async fn touched(
         &self,
         sweep: Sweep,
@@ -332,7 +333,7 @@ impl Directory {
         Ok(touched)
     }
 
-    /// The members of a team, as far as they are known.
+    /// The stored members of a team.
     pub async fn members_of(
         &self,
         portal: PortalId,
@@ -353,8 +354,8 @@ impl Directory {
     }
 }
 
-/// Strikes off what `sweep` has read, or all where it read everything or the portal is gone. Whom it
-/// did not find is remembered for a while.
+/// Deletes the requests that `sweep` has read, or all of them where it read everything or the
+/// portal is gone. Ids that it did not find are stored for a while.
 pub(super) async fn settle(
     tx: &mut Connection,
     sweep: Sweep,
@@ -409,7 +410,7 @@ pub(super) async fn settle(
     Ok(())
 }
 
-/// In one order for everybody, so that two who insert at once do not wait for each other.
+/// One order for all, so that two concurrent inserts do not wait for each other.
 fn sorted(mut ids: Vec<Uuid>) -> Vec<Uuid> {
     ids.sort_unstable();
     ids.dedup();

@@ -1,4 +1,4 @@
-//! Rows as they are stored, and how they become objects. Private to this room.
+//! Rows as they are stored, and how they become objects. Private to this module.
 
 use chrono::{DateTime, Utc};
 use konnect::{
@@ -96,7 +96,7 @@ pub(super) struct RegistrationRow {
     pub gone_at: Option<DateTime<Utc>>,
 }
 
-/// When a row was seen, and by which look.
+/// The row version of a row.
 macro_rules! seen {
     ($row:expr) => {
         RowVersion {

@@ -1,5 +1,5 @@
-//! Cuts what a look showed into slices that are stored one after the other. What is one person's stays
-//! together as far as a slice takes it, so that whoever decides about them finds all of it.
+//! Cuts a snapshot into slices that are stored one after the other. The objects of one person stay
+//! in one slice as far as it takes them: a decision about the person finds all of them.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,14 @@ use konnect::{
 
 use crate::directory::Snapshot;
 
-/// Objects that are compared and stored in one transaction: so many hold up a deed for tens of
-/// milliseconds, which waits for one slice as it begins and for another as what it saw is kept.
+/// Objects that are compared and stored in one transaction. So many delay a deed by tens of
+/// milliseconds: it waits for one slice when it begins, and for another when its read-back is
+/// stored.
 pub(super) const SLICE: usize = 250;
 
-/// Whose something is, as far as the snapshot says. What is the portal's comes first, for anybody may
-/// be in a team; what is a team's, or of an application that is not shown, comes last.
+/// The owner of an object, as far as the snapshot says. The portal's objects come first, for
+/// anybody may be in a team. A team's objects, and those of an application that the snapshot lacks,
+/// come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum OwnerKey {
     Portal,
@@ -33,12 +35,12 @@ enum Object<'a> {
     Registration(&'a Registration),
 }
 
-/// The slices of a snapshot: of the objects that it shows, and nothing else of it.
+/// The slices of a snapshot: only of the objects that it shows.
 #[derive(Debug)]
 pub(super) struct Slices<'a> {
     snapshot: &'a Snapshot,
     objects: Vec<(OwnerKey, Object<'a>)>,
-    /// So many are in earlier slices.
+    /// How many are in earlier slices.
     taken: usize,
 }
 
@@ -72,7 +74,7 @@ impl<'a> Slices<'a> {
         for read in &snapshot.registrations {
             objects.push((whose(read.application.id), Object::Registration(read)));
         }
-        // Stable: of copies the last one read stays the last.
+        // Stable: of duplicates the last one read stays the last.
         objects.sort_by_key(|(whose, _)| *whose);
         Self {
             snapshot,
@@ -107,8 +109,8 @@ impl Iterator for Slices<'_> {
     }
 }
 
-/// How many of these objects the next slice takes: what is whole of it, or a part of what is too much
-/// for any.
+/// How many of these objects the next slice takes: whole owners that fit, or a part of one that
+/// fits into no slice.
 fn fitting(objects: &[(OwnerKey, Object<'_>)]) -> usize {
     let Some((cut, _)) = objects.get(SLICE) else {
         return objects.len();

@@ -1,18 +1,18 @@
-//! What one look at a portal showed, in the API's own types. Pure data: reading is the work of
-//! `observe`, storing that of [`Directory::store`](crate::directory::Directory::store).
+//! What one sweep of a portal read, in the API's own types. Pure data: `observe` reads it,
+//! [`Directory::store`](crate::directory::Directory::store) stores it.
 
 use konnect::{Application, Developer, DeveloperId, Portal, PortalId, Registration, Team, TeamId};
 
 use crate::directory::{RefreshRequests, Unlisted, Unread};
 
-/// How much a look covers, which decides what absence from it means.
+/// How much a sweep covers, which decides what absence from it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Everything: the lists are complete.
     All,
-    /// Who waits for an answer: the lists of pending developers and registrations are complete.
+    /// What waits for an answer: the lists of pending developers and registrations are complete.
     Pending,
-    /// Single objects, read directly: nothing is said about anything else.
+    /// Single objects, read by id: it says nothing about any other.
     Direct,
 }
 
@@ -27,12 +27,12 @@ impl Scope {
     }
 }
 
-/// What one look at a portal showed.
+/// What one sweep of a portal read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// The portal that was looked at.
+    /// The portal that was swept.
     pub portal_id: PortalId,
-    /// How much the look covers.
+    /// How much the sweep covers.
     pub scope: Scope,
     /// The portal, if it was read.
     pub portal: Option<Portal>,
@@ -46,13 +46,13 @@ pub struct Snapshot {
     pub applications: Vec<Application>,
     /// Registrations that were read.
     pub registrations: Vec<Registration>,
-    /// What the lists showed besides, of which there is nothing more to say: it is known as it is.
+    /// What the lists showed besides: it is stored already, and unchanged.
     pub listed: Unlisted,
-    /// Of what somebody changed, that which was read by its id.
+    /// The refresh requests that were read by id.
     pub touched: RefreshRequests,
-    /// Whether its lists are whole, so that what they lack is missing.
+    /// Whether its lists are complete, so that what they lack is missing.
     pub is_whole: bool,
-    /// Whether the look left something for the next one, so that it answers no hint.
+    /// Whether the sweep left something for the next one, so that it answers no hint.
     pub is_partial: bool,
     /// What could not be read, and counts neither as there nor as missing.
     pub unread: Vec<Unread>,
@@ -68,7 +68,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A look that showed nothing yet; fill in what was read.
+    /// A snapshot that contains nothing yet; fill in what was read.
     pub fn empty(portal_id: PortalId, scope: Scope) -> Self {
         Self {
             portal_id,
@@ -91,7 +91,7 @@ impl Snapshot {
         }
     }
 
-    /// How many objects it holds.
+    /// How many objects it contains.
     pub fn len(&self) -> usize {
         usize::from(self.portal.is_some())
             + self.developers.len()
@@ -101,12 +101,12 @@ impl Snapshot {
             + self.registrations.len()
     }
 
-    /// Whether it holds no object.
+    /// Whether it contains no object.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Adds the objects that `other` holds.
+    /// Adds the objects that `other` contains.
     pub fn add(&mut self, other: Self) {
         self.portal = other.portal.or_else(|| self.portal.take());
         self.developers.extend(other.developers);

@@ -1,5 +1,5 @@
-//! Storing a look: rows, subjects and events of the differences, a slice in a transaction. No lock is held
-//! from one slice to the next, so that nobody waits for a whole look.
+//! Stores a sweep: rows, subjects and events of the differences, one slice per transaction. No lock
+//! is kept from one slice to the next, so that nobody waits for a whole sweep.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -13,45 +13,45 @@ use crate::directory::{Directory, Snapshot, Sweep, missed, refresh_requests, swe
 use crate::event::{OwnEvent, Verdict};
 use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
 
-/// With more differences than this a look is of the bulk lane.
+/// With more differences than this a sweep goes to the bulk lane.
 const MAX_LIVE: usize = 5_000;
-/// Tries before the caller hears of trouble that asks for a repetition.
+/// Tries before the caller gets an error that asks for a repetition.
 const TRIES: u32 = 3;
 
-/// What became of a look.
+/// The result of storing a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Differences found, each an event of the journal now.
     pub differences: usize,
-    /// Whether the look left something for the next one.
+    /// Whether the sweep left something for the next one.
     pub is_partial: bool,
 }
 
-/// A part of a look that is stored in one transaction.
+/// A part of a sweep that is stored in one transaction.
 #[derive(Debug, Clone, Copy)]
 struct Slice<'a> {
     sweep: Sweep,
     objects: &'a Snapshot,
-    /// The whole that it is a part of, where that is of the bulk lane.
+    /// The whole that it is a part of, in the bulk lane.
     part_of: Option<Uuid>,
-    /// The look that ends with this slice.
+    /// The sweep that ends with this slice.
     ends: Option<&'a Snapshot>,
 }
 
 impl Directory {
-    /// Stores what a look showed, and appends its differences to the journal, each with its row in one
-    /// transaction. Storing the same look twice finds no difference the second time; what a later
-    /// look has written stays. Of more than a slice takes, what is no news is stored first, so that whoever
-    /// hears of the rest finds what surrounds it.
+    /// Stores a sweep, and appends its differences to the journal, each with its row in one
+    /// transaction. Storing the same sweep twice finds no difference the second time; what a later
+    /// sweep has written stays. Of a sweep of several slices, objects without a difference are
+    /// stored first, so that a reader of the differences finds the related objects.
     ///
     /// # Errors
-    /// [`JournalError::is_transient`] tells whether to look again later. Slices may have been stored
-    /// then, but the look counts for none.
+    /// [`JournalError::is_transient`] says whether another sweep later may succeed. Slices may have
+    /// been stored then, but the sweep does not count.
     #[tracing::instrument(skip_all, fields(portal.id = %sweep.portal_id, scope = snapshot.scope.as_str()))]
     pub async fn store(&self, sweep: Sweep, snapshot: &Snapshot) -> Result<Stored, JournalError> {
         debug_assert_eq!(
             sweep.portal_id, snapshot.portal_id,
-            "a look is at one portal"
+            "a sweep is of one portal"
         );
         if snapshot.len() <= SLICE {
             return self.store_news(sweep, snapshot, snapshot).await;
@@ -63,8 +63,8 @@ impl Directory {
         self.store_news(sweep, &news, snapshot).await
     }
 
-    /// Stores what a page of a look shows and is no news; returns the rest of what is to be stored.
-    /// Whoever has all pages stores the rest of all of them by [`Directory::store`].
+    /// Stores what a page of a sweep shows and has no difference; returns what is still to be
+    /// stored. After the last page, [`Directory::store`] stores that of all pages.
     pub async fn store_page(&self, sweep: Sweep, page: Snapshot) -> Result<Snapshot, JournalError> {
         let mut connection = self.journal.pool().acquire().await?;
         let first_complete = sweeps::is_complete(&mut connection, sweep.portal_id).await?;
@@ -84,7 +84,7 @@ impl Directory {
         Ok(changes.part(&page, true))
     }
 
-    /// Stores `news`, which is what is left to be stored of `whole`, and ends the look.
+    /// Stores `news`, which is what is still to be stored of `whole`, and ends the sweep.
     async fn store_news(
         &self,
         sweep: Sweep,

@@ -1,4 +1,4 @@
-//! What the database holds about the objects that a snapshot mentions, read under the portal's lock.
+//! What the database has about the objects of a snapshot, read under the portal's lock.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::directory::snapshot::Snapshot;
 use crate::directory::subjects::Subject;
 use crate::journal::JournalError;
 
-/// What is known of the objects of a snapshot.
+/// The stored state of the objects of a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct StoredState {
     pub portal: Option<Portal>,
@@ -36,7 +36,7 @@ pub(super) fn pairs(memberships: &[(TeamId, DeveloperId)]) -> (Vec<Uuid>, Vec<Uu
 }
 
 impl StoredState {
-    /// Reads what is known of the objects that `snapshot` mentions.
+    /// Reads the stored state of the objects that `snapshot` mentions.
     pub(super) async fn load(
         tx: &mut Connection,
         snapshot: &Snapshot,

@@ -1,5 +1,5 @@
-//! E-mail and name of people: the only place where they are kept. Never shown by `Debug`, never
-//! part of an event.
+//! E-mail and name of people: no other table has them. Never shown by `Debug`, never part of an
+//! event.
 
 use std::fmt;
 
@@ -21,21 +21,21 @@ pub struct Subject {
     pub full_name: Option<String>,
 }
 
-/// What was kept of somebody until they were forgotten.
+/// What was stored about somebody until they were forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forgotten {
-    /// Whether an address was.
+    /// Whether an address was stored.
     pub email: bool,
-    /// Whether a name was.
+    /// Whether a name was stored.
     pub full_name: bool,
-    /// Of how many custom events names or addresses were.
+    /// Of how many custom events names or addresses were stored.
     pub told: i64,
     /// When they were forgotten before, if they were.
     pub before: Option<DateTime<Utc>>,
 }
 
 impl Subject {
-    /// Whether there is nothing by which rules could know the person.
+    /// Whether there is nothing by which rules could identify the person.
     pub fn is_forgotten(&self) -> bool {
         self.email.is_none()
     }
@@ -48,10 +48,10 @@ impl fmt::Debug for Subject {
 }
 
 impl Directory {
-    /// Empties what is known of a person, for good: later looks do not fill it again. None when
-    /// nobody of this id was ever seen in the portal.
+    /// Empties what is stored about a person, for good: later sweeps do not fill it again. None
+    /// when nobody of this id was ever found in the portal.
     ///
-    /// Konnect keeps what it has: who is to be forgotten there as well must be deleted there.
+    /// Konnect's own data stays: to be forgotten there as well, the person must be deleted there.
     pub async fn forget(
         &self,
         portal: PortalId,
@@ -118,9 +118,10 @@ impl Directory {
         .await?)
     }
 
-    /// Empties what is known of up to [`SLICE`] people who are gone from Konnect, or whose portal is, since before
-    /// `before`, with what senders told of them until then; answers how many people that were. Who comes back under the
-    /// same id is filled in again.
+    /// Empties what is stored about up to [`SLICE`] people who are gone from Konnect, or whose
+    /// portal is, since before `before`. Also empties what senders reported about them until then.
+    /// Returns how many people that were. A person who comes back under the same id is filled in
+    /// again.
     pub async fn empty_gone(&self, before: DateTime<Utc>) -> Result<u64, JournalError> {
         let done = sqlx::query!(
             r#"
@@ -198,7 +199,8 @@ impl Directory {
         .await?)
     }
 
-    /// The members that a trusted sender told and that do not stay in its event; none once forgotten.
+    /// The members that a trusted sender reported and that are not in its event; none once
+    /// forgotten.
     pub async fn custom_subject(
         &self,
         portal: PortalId,
@@ -221,7 +223,8 @@ impl Directory {
             .unwrap_or_default())
     }
 
-    /// The ids under which senders told of a developer by the address that they have, before anybody had it.
+    /// The ids under which senders reported something about a developer by their address, before
+    /// anybody had it.
     pub async fn custom_subjects_of(
         &self,
         portal: PortalId,
@@ -243,7 +246,7 @@ impl Directory {
         .await?)
     }
 
-    /// Whether an id is one under which something is kept that was told, and no developer's.
+    /// Whether an id belongs to what a sender reported, and not to a developer.
     pub async fn is_custom_subject(&self, id: Uuid) -> Result<bool, JournalError> {
         let is_told = sqlx::query_scalar!(
             r#"
@@ -259,7 +262,7 @@ impl Directory {
         Ok(is_told)
     }
 
-    /// The portals in which somebody of this id was ever seen.
+    /// The portals in which a person of this id was ever found.
     pub async fn portals_of(&self, developer: DeveloperId) -> Result<Vec<PortalId>, JournalError> {
         let ids = sqlx::query_scalar!(
             r"
@@ -277,8 +280,8 @@ impl Directory {
 
     /// Finds the developers of an address: none once forgotten or gone, of several two.
     ///
-    /// The case of ASCII letters alone does not count. Case in Unicode turns some letters into
-    /// others (`İ` into `i`), and a stranger who has such a letter would be the person named.
+    /// Only the case of ASCII letters does not count. Case in Unicode turns some letters into
+    /// others (`İ` into `i`), and a stranger who has such a letter would pass for the person named.
     pub async fn find_developers_by_email(
         &self,
         portal: PortalId,
@@ -304,13 +307,13 @@ impl Directory {
     }
 }
 
-/// Keeps e-mail and name of `developers`, except of those who were forgotten.
+/// Stores e-mail and name of `developers`, except of those who were forgotten.
 pub(super) async fn write(
     tx: &mut Connection,
     portal: PortalId,
     developers: &[&Developer],
 ) -> Result<(), JournalError> {
-    // Postgres text refuses NUL, and one such name must not cost the whole look.
+    // Postgres text refuses NUL, and one such name must not fail the whole sweep.
     let clean = |text: &str| text.replace('\0', "\u{fffd}");
     sqlx::query!(
         r"

@@ -1,7 +1,7 @@
-//! How looking at each portal goes: numbers of looks, hints, the last outcome.
+//! The state of each portal's sweeps: their numbers, hints, the last outcome.
 //!
-//! Looks and hints are counted, not timed: neither a wrong clock nor a hint that comes during a
-//! look can lose one.
+//! Sweeps and hints are counted, not timed: neither a wrong clock nor a hint that comes during a
+//! sweep can lose one.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use konnect::PortalId;
 use crate::directory::{Directory, Scope, Snapshot};
 use crate::journal::JournalError;
 
-/// A look that has begun: what it shows is newer than all that earlier looks showed.
+/// A sweep that has begun: what it reads is newer than all that earlier sweeps read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sweep {
     /// The portal.
@@ -22,35 +22,35 @@ pub struct Sweep {
     pub(super) hints: i64,
 }
 
-/// How looking at a portal goes.
+/// The state of a portal's sweeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SweepState {
-    /// Whether everything was seen at least once.
+    /// Whether everything was read at least once.
     pub first_complete: bool,
-    /// Time since the last look at the pending ones was stored.
+    /// Time since the last pending sweep was stored.
     pub pending_age: Option<Duration>,
-    /// Time since the last look at everything was stored.
+    /// Time since the last full sweep was stored.
     pub all_age: Option<Duration>,
-    /// Whether a hint waits for a look at the pending ones.
+    /// Whether a hint waits for a pending sweep.
     pub unanswered: bool,
-    /// Whether what somebody changed waits for being read.
+    /// Whether refresh requests wait.
     pub touched: bool,
-    /// Time since the first of those was missed that complete lists lack.
+    /// Time since the first object that complete lists lack was missed.
     pub missed_age: Option<Duration>,
-    /// Which kind of look failed last and why; none after a good one of that kind.
+    /// Which kind of sweep failed last and why; none after a good one of that kind.
     pub last_error: Option<String>,
 }
 
 impl SweepState {
-    /// Whether a look is asked for.
+    /// Whether a sweep is requested.
     pub fn is_hinted(&self) -> bool {
         self.unanswered || self.touched
     }
 }
 
 impl Directory {
-    /// Begins a look: to be called before the first read of what will be stored with it. Waits for nobody who stores
-    /// another one.
+    /// Begins a sweep: to be called before the first read of what will be stored with it. Does not
+    /// wait for another sweep that is being stored.
     pub async fn begin(&self, portal: PortalId) -> Result<Sweep, JournalError> {
         let row = sqlx::query!(
             r#"
@@ -69,7 +69,7 @@ impl Directory {
         })
     }
 
-    /// Asks for a look at `portal` soon. Hints that wait are one.
+    /// Requests a sweep of `portal` soon. Hints that wait are one.
     pub async fn hint(&self, portal: PortalId) -> Result<(), JournalError> {
         self.request_sweep(portal).await.map(drop)
     }
@@ -92,12 +92,12 @@ impl Directory {
         Ok(hint)
     }
 
-    /// Shortens the wait of this process's loops for the next look.
+    /// Shortens the wait of this process's sweep loops.
     pub(super) fn wake_sweeps(&self) {
         self.hinted.notify_waiters();
     }
 
-    /// Whether a look that began after this hint was given is stored.
+    /// Whether a sweep that began after this hint was given is stored.
     pub async fn is_hint_answered(
         &self,
         portal: PortalId,
@@ -117,13 +117,13 @@ impl Directory {
         Ok(answered.unwrap_or(false))
     }
 
-    /// Completes when this process gave a hint after the call: other instances give hints too, so
-    /// [`Directory::sweep_state`] is the truth and this only shortens the wait for it.
+    /// Completes when this process gives a hint after the call. Other instances give hints too:
+    /// [`Directory::sweep_state`] is the truth, and this only shortens the wait for it.
     pub fn hinted(&self) -> impl Future<Output = ()> {
         self.hinted.notified()
     }
 
-    /// How looking at `portal` goes; the default when nobody looked yet.
+    /// The state of `portal`'s sweeps; the default before the first one.
     pub async fn sweep_state(&self, portal: PortalId) -> Result<SweepState, JournalError> {
         let row = sqlx::query!(
             r#"
@@ -173,7 +173,7 @@ impl Directory {
         }))
     }
 
-    /// Remembers why a look at `portal` failed. `error` must hold neither secrets nor bodies.
+    /// Stores why a sweep of `portal` failed. `error` must contain neither secrets nor bodies.
     pub async fn sweep_failed(
         &self,
         portal: PortalId,
@@ -197,7 +197,7 @@ impl Directory {
     }
 }
 
-/// Whether everything of a portal was seen before.
+/// Whether everything of a portal was read before.
 pub(super) async fn is_complete(
     connection: &mut Connection,
     portal: PortalId,
@@ -215,8 +215,8 @@ pub(super) async fn is_complete(
     Ok(complete.unwrap_or(false))
 }
 
-/// Locks the portal's state until the transaction ends, so that looks are stored one after the
-/// other; `true` when everything was seen before.
+/// Locks the portal's state until the transaction ends, so that sweeps are stored one after the
+/// other; `true` when everything was read before.
 pub(super) async fn lock(tx: &mut Connection, portal: PortalId) -> Result<bool, JournalError> {
     sqlx::query!(
         r"
@@ -241,7 +241,7 @@ pub(super) async fn lock(tx: &mut Connection, portal: PortalId) -> Result<bool, 
     .await?)
 }
 
-/// Remembers that `sweep` is stored. One that left something for the next one answers nothing.
+/// Stores that `sweep` is stored. One that left something for the next one answers no hint.
 pub(super) async fn stored(
     tx: &mut Connection,
     sweep: Sweep,

@@ -1,5 +1,5 @@
-//! What a complete list lacks though the directory has it: to be read directly, since a list that
-//! changes while it is read, or an API that is wrong for a moment, is no proof of absence.
+//! Objects that the directory has and a complete list lacks. They are read directly: a list that
+//! changes while it is read, or an API that is briefly wrong, is no proof of absence.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::directory::stored_state::pairs;
 use crate::directory::{Directory, Scope, Snapshot, Sweep};
 use crate::journal::JournalError;
 
-/// What a complete list lacks though it was there: to be read directly before it counts as gone.
+/// What a complete list lacks though it is stored: it is read directly before it counts as gone.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Unlisted {
     /// Developers.
@@ -42,9 +42,9 @@ impl Unlisted {
 }
 
 impl Directory {
-    /// What `snapshot` lacks though its lists are complete: of everything, or of whoever was
-    /// pending, the newest first. Without what could not be read. Nothing for [`Scope::Direct`], and
-    /// nothing that a later look has written.
+    /// What `snapshot` lacks though its lists are complete: of everything, or of what was pending,
+    /// the newest first. Without what could not be read. Nothing for [`Scope::Direct`], and nothing
+    /// that a later sweep has written.
     pub async fn missing(
         &self,
         sweep: Sweep,
@@ -70,7 +70,7 @@ impl Directory {
         Ok(missing)
     }
 
-    /// Whether all of these are known to be pending.
+    /// Whether all of these are stored as pending.
     pub async fn know_pending(
         &self,
         portal: PortalId,
@@ -105,7 +105,7 @@ impl Directory {
         .await?)
     }
 
-    /// The applications of those registrations of `snapshot` that no look has shown before.
+    /// The applications of those registrations of `snapshot` that no sweep has found before.
     pub async fn unseen_registrations(
         &self,
         snapshot: &Snapshot,

@@ -1,4 +1,5 @@
-//! What a look could not read: it says nothing about it, neither that it is there nor that it is not.
+//! What a sweep could not read: the sweep says nothing about it, neither that it is there nor that
+//! it is not.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ pub enum Part {
     RegistrationsOfApplication,
     /// A registration.
     Registration,
-    /// Whoever has an address, by its row of `subjects`.
+    /// The person with an address, by its row of `subjects`.
     Address,
 }
 
@@ -47,7 +48,7 @@ impl fmt::Display for Part {
 pub struct Unread {
     /// What it is.
     pub part: Part,
-    /// Which one; none where not even that can be read.
+    /// Its id; none where even that cannot be read.
     pub id: Option<Uuid>,
     /// Why, without values and secrets.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! Writes what a look changed, a table at a time. Called under the portal's lock only, with
+//! Writes what a sweep changed, a table at a time. Called only under the portal's lock, with
 //! revisions already decided.
 
 use crate::journal::Connection;
@@ -21,7 +21,7 @@ pub(super) struct RowWriter {
 }
 
 impl RowWriter {
-    /// Writes everything that `changes` holds but the differences.
+    /// Writes everything in `changes` except the differences.
     pub(super) async fn write(
         self,
         tx: &mut Connection,

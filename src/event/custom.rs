@@ -1,6 +1,5 @@
-//! What a trusted sender told, as one of usher's own events. The e-mail address and the names that it
-//! gives do not stay in the event: the address is cut out wherever it stands, and references to
-//! `subjects` take their place.
+//! What a trusted sender reported, as an own event. The e-mail address and the names in it do not
+//! stay in the event: the address is cut out everywhere, and references to `subjects` replace them.
 
 use std::fmt;
 
@@ -10,8 +9,8 @@ use uuid::Uuid;
 
 use crate::event::{AuditEvent, OwnEvent, Signal};
 
-/// Members of `data` that hold a name or an address of a person, by what systems usually call them.
-/// `email` is not among them: it names the subject.
+/// Members of `data` that contain a name or an address of a person, by what systems usually call
+/// them. `email` is not among them: it names the subject.
 const PERSONAL: [&str; 11] = [
     "full_name",
     "name",
@@ -33,17 +32,17 @@ pub struct CustomEvent {
     pub sender: String,
     /// `source` of the `CloudEvent`; without white space.
     pub source: String,
-    /// Its `id`: with sender and `source` it is what makes the event one.
+    /// Its `id`: with sender and `source` it identifies the event.
     pub id: String,
     /// Its `type`.
     pub event_type: String,
-    /// The portal of which it speaks.
+    /// The portal that it names.
     pub portal_id: Uuid,
-    /// The developer whom it names by id.
+    /// The developer that it names by id.
     pub developer_id: Option<Uuid>,
     /// The registration that it names by id.
     pub registration_id: Option<Uuid>,
-    /// The address by which it names somebody, and the name that it gives them.
+    /// The person that it names by address, with the name that it has for them.
     pub person: Option<Person>,
     /// Its `time`, or when it was received.
     pub occurred_at: DateTime<Utc>,
@@ -53,10 +52,10 @@ pub struct CustomEvent {
     pub attributes: Map<String, Value>,
 }
 
-/// Somebody as a sender names them.
+/// A person as a sender names them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person {
-    /// The address, to the letter.
+    /// The address, exactly as sent.
     pub email: String,
     /// The name.
     pub full_name: Option<String>,
@@ -69,7 +68,7 @@ impl fmt::Debug for Person {
 }
 
 impl CustomEvent {
-    /// The members of `data` that are kept in `subjects` beside the address, as they were sent.
+    /// The members of `data` that are stored in `subjects` beside the address, as they were sent.
     pub fn told(&self) -> Map<String, Value> {
         let told = self.data.iter();
         let told =
@@ -78,8 +77,8 @@ impl CustomEvent {
             .collect()
     }
 
-    /// Builds the entry and the event that parses from it. `subject` is where the address is kept,
-    /// `told` where what [`CustomEvent::told`] says is.
+    /// Builds the entry and the event that parses from it. `subject` is the id under which the
+    /// address is stored, `told` the id for the content of [`CustomEvent::told`].
     pub fn build(&self, subject: Option<Uuid>, told: Option<Uuid>) -> (Vec<u8>, AuditEvent) {
         let mut data = self.data.clone();
         let mut attributes = self.attributes.clone();
@@ -121,12 +120,12 @@ impl CustomEvent {
     }
 }
 
-/// What stands in an event where the address of `subject` stood.
+/// What replaces the address of `subject` in an event.
 pub fn place_of(subject: Uuid) -> String {
     format!("subject:{subject}")
 }
 
-/// `members` with `by` wherever `text` stands in a text or a name, in whatever case.
+/// `members` with `by` wherever a text or a name contains `text`, in any case.
 pub fn replaced(members: Map<String, Value>, text: &str, by: &str) -> Map<String, Value> {
     let members = members.into_iter();
     members
@@ -152,7 +151,7 @@ fn replaced_value(value: Value, text: &str, by: &str) -> Value {
 }
 
 fn replaced_in(within: &str, text: &str, by: &str) -> String {
-    // Changing the case of ASCII alone moves no byte.
+    // A change of case of ASCII alone moves no byte.
     let (folded, text) = (within.to_ascii_lowercase(), text.to_ascii_lowercase());
     let mut rest = 0;
     let mut out = String::new();

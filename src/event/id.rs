@@ -1,4 +1,5 @@
-//! The name of an event: a `UUIDv8` that its own content decides (see `identity`). Makes no ids by itself.
+//! The id of an event: a `UUIDv8` that its own content decides (see `identity`). Makes no ids by
+//! itself.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +21,8 @@ impl EventId {
         Self(uuid)
     }
 
-    /// Returns the time that the id starts with: the event's `event_ts`, unless that lies before 1970.
+    /// Returns the time that the id starts with: the event's `event_ts`, unless that lies before
+    /// 1970.
     pub fn event_ts(self) -> DateTime<Utc> {
         let millis = self.0.as_u128() >> 80;
         let seconds = i64::try_from(millis / 1_000).unwrap_or_default();

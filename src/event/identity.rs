@@ -1,24 +1,26 @@
-//! Decides the id of an event from its content, so that it needs no delivery id: retries, replays, another
-//! format, a rotated key, all give the same id. Changing anything here orphans every stored id.
+//! Decides the id of an event from its content, so that it needs no delivery id: retries, replays,
+//! another format, a rotated key, all give the same id. Changing anything here orphans every stored
+//! id.
 //!
 //! # The algorithm, version 1
 //!
-//! 1. Take these members in this order: `event_product`, `name`, `event_class_id`, `org_id`, `portal_id`,
-//!    `principal_id`, `actor_id`, `trace_id`, `rt`, `src`, `request`, `query`, `act`, `status`, `action`,
-//!    `granted`, `success`. All others, `sig` and `user_agent` among them, are not looked at.
-//! 2. Write each as text: a string is what it says, its escapes undone (U+FFFD for an escaped surrogate without
-//!    its other half); a number, `true`, `false` is its JSON token as sent; an object or array is its JSON text
-//!    without white space between tokens; `null` and an absent member are the empty text. Cut space, tab, CR and
-//!    LF off both ends.
-//! 3. `event_product`: ASCII letters to lower case. `rt`: its shortest decimal form if it is an optional minus
-//!    and ASCII digits that fit 64 bits signed, else the empty text.
-//! 4. An event of usher's own (`event_product` is `usher`, `object` and `revision` are both there and not empty)
-//!    has the list `event_product`, `object`, `revision` instead.
-//! 5. H = SHA-256 over the tag `usher-event-id/1` and then each text, each of them (the tag too) preceded by its
-//!    length in bytes of UTF-8 as 4 bytes, big-endian.
-//! 6. The id is the `UUIDv8` (RFC 9562, section 5.8) of 16 bytes: first the event's time, whole seconds × 1000 since
-//!    1970, clamped to 0..2^48-1, as 6 bytes big-endian (0 if unknown); then the first 10 bytes of H; then
-//!    version 8 and the variant are set over bits 48–51 and 64–65.
+//! 1. Take these members in this order: `event_product`, `name`, `event_class_id`, `org_id`,
+//!    `portal_id`, `principal_id`, `actor_id`, `trace_id`, `rt`, `src`, `request`, `query`, `act`,
+//!    `status`, `action`, `granted`, `success`. All others, `sig` and `user_agent` among them, are
+//!    ignored.
+//! 2. Write each as text: a string is what it says, its escapes undone (U+FFFD for an escaped
+//!    surrogate without its other half); a number, `true`, `false` is its JSON token as sent; an
+//!    object or array is its JSON text without white space between tokens; `null` and an absent
+//!    member are the empty text. Cut space, tab, CR and LF off both ends.
+//! 3. `event_product`: ASCII letters to lower case. `rt`: its shortest decimal form if it is an
+//!    optional minus and ASCII digits that fit 64 bits signed, else the empty text.
+//! 4. An own event (`event_product` is `usher`, `object` and `revision` are both there and not
+//!    empty) has the list `event_product`, `object`, `revision` instead.
+//! 5. H = SHA-256 over the tag `usher-event-id/1` and then each text, each of them (the tag too)
+//!    preceded by its length in bytes of UTF-8 as 4 bytes, big-endian.
+//! 6. The id is the `UUIDv8` (RFC 9562, section 5.8) of 16 bytes: first the event's time, whole
+//!    seconds × 1000 since 1970, clamped to 0..2^48-1, as 6 bytes big-endian (0 if unknown); then
+//!    the first 10 bytes of H; then version 8 and the variant are set over bits 48–51 and 64–65.
 
 use std::borrow::Cow;
 
@@ -39,7 +41,7 @@ const TAG: &str = "usher-event-id/1";
 /// The largest time that 48 bits can hold.
 const MAX_TIME: i64 = (1 << 48) - 1;
 
-/// What makes one of Konnect's events the same as another.
+/// The members that identify one of Konnect's events.
 const HASHED: [&str; 17] = [
     "event_product",
     "name",
@@ -60,7 +62,7 @@ const HASHED: [&str; 17] = [
     "success",
 ];
 
-/// What makes one of usher's own events the same as another: the directory's own counter.
+/// The members that identify an own event: the directory's own counter.
 const HASHED_OWN: [&str; 3] = ["event_product", "object", "revision"];
 
 /// Computes the id of an event from its time (the epoch if unknown) and its members.
@@ -91,7 +93,8 @@ fn hash(members: &Members) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// Feeds a text with its length, so that no text can pass for the end of one and the start of the next.
+/// Feeds a text with its length, so that no text can pass for the end of one and the start of the
+/// next.
 fn update(hasher: &mut Sha256, text: &str) {
     let length = u32::try_from(text.len()).expect("no line of an entry is 4 GiB long");
     hasher.update(length.to_be_bytes());

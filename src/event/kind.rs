@@ -1,4 +1,4 @@
-//! What sort of thing an event tells, and in which format it came. Reads names only, never classes or types.
+//! The kind of an event, and the format of an entry. Reads names only, never classes or types.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use thiserror::Error;
 /// The `event_product` of usher's own events.
 pub(crate) const OWN_PRODUCT: &str = "usher";
 
-/// What sort of thing an event tells.
+/// The sort of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Somebody tried to log in.
@@ -17,23 +17,23 @@ pub enum Kind {
     Authorization,
     /// A call to the API passed the gateway.
     Access,
-    /// usher saw a difference at the API.
+    /// usher found a difference at the API.
     Observation,
     /// usher did something, or decided not to.
     Action,
-    /// A trusted sender told usher something.
+    /// A trusted sender reported something.
     Custom,
-    /// Somebody read rows about people, or exported the record.
+    /// Somebody read rows about people, or exported events.
     Read,
-    /// A name that nobody has described yet; kept like any other.
+    /// A name that is not described yet; stored like any other.
     Unknown,
 }
 
-/// Tells that a text is none of the words of a closed list.
+/// The error that a text is none of the words of a closed list.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown {what} `{word}`")]
 pub struct UnknownWord {
-    /// The list that was asked for.
+    /// The list.
     pub what: &'static str,
     /// The word that is not in it.
     pub word: String,
@@ -61,9 +61,9 @@ impl Kind {
         Self::Unknown,
     ];
 
-    /// Tells the kind of one of Konnect's events by its name alone.
+    /// Returns the kind of one of Konnect's events by its name alone.
     ///
-    /// `event_class_id` is no help: for authorizations it is the name of whichever service asked.
+    /// `event_class_id` is no help: for authorizations it is the name of the service that asked.
     pub fn from_name(name: &str) -> Self {
         if name.starts_with("AUTHENTICATION_OUTCOME_") {
             Self::Authentication
@@ -76,7 +76,7 @@ impl Kind {
         }
     }
 
-    /// Tells the kind of one of usher's own events by its name.
+    /// Returns the kind of an own event by its name.
     pub fn from_own_name(name: &str) -> Self {
         match name.split_once('.') {
             Some(("action", _)) => Self::Action,
@@ -86,7 +86,7 @@ impl Kind {
         }
     }
 
-    /// Tells the kind by the `type` of the pull API, whose entries have no `name`.
+    /// Returns the kind by the `type` of the pull API, whose entries have no `name`.
     pub fn from_pull_type(pull_type: &str) -> Self {
         match pull_type {
             "authentication" => Self::Authentication,
@@ -128,7 +128,7 @@ impl FromStr for Kind {
     }
 }
 
-/// The format in which an entry came.
+/// The format of an entry as received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
     /// `ArcSight` Common Event Format, one line.

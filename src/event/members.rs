@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use crate::event::parse::scan::minify;
 
-/// The members of an entry in the order in which they came; every name is there once.
+/// The members of an entry in their order in the entry; every name is there once.
 ///
-/// Names and values stand in one text behind each other: an entry has twenty of each, and as many pieces
-/// of memory would cost more than all that is done with them.
+/// Names and values are in one text behind each other: an entry has twenty of each, and as many
+/// allocations would cost more than all other work with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
     text: String,
@@ -25,7 +25,7 @@ struct Ends {
 }
 
 impl Members {
-    /// Has room for so many members that take so many bytes.
+    /// With capacity for so many members that take so many bytes.
     pub(crate) fn with_capacity(members: usize, bytes: usize) -> Self {
         Self {
             text: String::with_capacity(bytes),
@@ -34,7 +34,8 @@ impl Members {
         }
     }
 
-    /// Adds a member whose value is valid JSON text, unless the name is taken: the first value wins.
+    /// Adds a member whose value is valid JSON text, unless the name is taken: the first value
+    /// wins.
     ///
     /// Returns whether it was added.
     pub(crate) fn insert_raw(&mut self, name: &str, raw: &str) -> bool {
@@ -54,7 +55,8 @@ impl Members {
         u32::try_from(self.text.len()).expect("no line of an entry is 4 GiB long")
     }
 
-    /// Adds a member whose value is a string, unless the name is taken; returns whether it was added.
+    /// Adds a member whose value is a string, unless the name is taken; returns whether it was
+    /// added.
     pub(crate) fn insert_text(&mut self, name: &str, text: &str) -> bool {
         let raw = serde_json::Value::from(text).to_string();
         self.insert_raw(name, &raw)
@@ -65,12 +67,12 @@ impl Members {
         self.ends.len()
     }
 
-    /// Tells whether there is no member at all.
+    /// Returns whether there is no member at all.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Iterates over names and raw JSON values, in the order in which they came.
+    /// Iterates over names and raw JSON values, in their order in the entry.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut start = 0;
         self.ends.iter().map(move |ends| {
@@ -86,7 +88,8 @@ impl Members {
         if self.names & bit(name) == 0 {
             return None;
         }
-        // Lengths first: an entry is asked for fifty names, and its twenty are seldom as long.
+        // Lengths first: fifty names are searched in an entry, and few of its twenty have that
+        // length.
         let bytes = self.text.as_bytes();
         let mut start = 0;
         for ends in &self.ends {
@@ -99,7 +102,7 @@ impl Members {
         None
     }
 
-    /// Returns a value as text: what a string says, or the JSON text of anything else.
+    /// Returns a value as text: the content of a string, or the JSON text of anything else.
     ///
     /// White space between the tokens of nested values is left out. `null` counts as absent.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
@@ -112,7 +115,7 @@ impl Members {
         }
     }
 
-    /// Returns a value that is an integer of 64 bits, be it sent as a number or as a string.
+    /// Returns a value that is an integer of 64 bits, sent as a number or as a string.
     pub fn integer(&self, name: &str) -> Option<i64> {
         let text = self.text(name)?;
         let text = text.trim();
@@ -124,7 +127,7 @@ impl Members {
         }
     }
 
-    /// Returns a value that is true or false, be it sent as a boolean or as a string.
+    /// Returns a value that is true or false, sent as a boolean or as a string.
     pub fn boolean(&self, name: &str) -> Option<bool> {
         self.text(name)?.trim().parse().ok()
     }
@@ -147,7 +150,7 @@ pub fn text_for_storage(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Undoes the escapes of a JSON string, given what stands between its quotes.
+/// Decodes the escapes of a JSON string, given the text between its quotes.
 ///
 /// An escape of a surrogate without its other half reads as U+FFFD instead of losing the entry.
 pub(crate) fn decode_string(inner: &str) -> Cow<'_, str> {

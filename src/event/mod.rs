@@ -1,5 +1,5 @@
-//! The ground floor: what an audit event is, and everything about it that is pure. Three parsers, identity,
-//! signature surgery, signals. Must not touch I/O, the clock or randomness, nor import any other room.
+//! What an audit event is, and everything about it that is pure. Three parsers, identity, signature
+//! surgery, signals. Must not use I/O, the clock or randomness, nor import any other module.
 
 mod custom;
 mod id;
@@ -34,20 +34,21 @@ pub use render::render;
 pub use signal::{MembershipChange, Signal, SignalKind};
 pub use verdict::Verdict;
 
-/// The most characters of a member that a column holds.
+/// The most characters of a member that a column can have.
 pub const COLUMN_CHARS: usize = 600;
 
 /// A parsed entry.
 ///
-/// The accessors read a member as a column wants it: absent, `null` and empty are all `None`, either type of a
-/// number or boolean will do, and NUL is replaced (see [`text_for_storage`]). [`Members`] has the values as sent.
+/// The accessors read a member as a column needs it: absent, `null` and empty are all `None`,
+/// either type of a number or boolean is accepted, and NUL is replaced (see [`text_for_storage`]).
+/// [`Members`] has the values as sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
     /// Identity by content: the same in every format, signed or not.
     pub id: EventId,
-    /// The format in which the entry came.
+    /// The format of the entry as received.
     pub format: Format,
-    /// What sort of thing it tells.
+    /// The sort of event.
     pub kind: Kind,
     /// The header's time in whole seconds; the epoch where it is unknown.
     pub event_ts: DateTime<Utc>,
@@ -55,8 +56,8 @@ pub struct AuditEvent {
     pub occurred_at: DateTime<Utc>,
     /// Whether `event_ts` is known.
     pub time_known: bool,
-    /// Whether the entry can be read in more than one way: it may have been forged through a value that an
-    /// anonymous client chose, so it gives no hint and no signal.
+    /// Whether the entry can be read in more than one way: it may have been forged through a value
+    /// that an anonymous client chose, so it gives no hint and no signal.
     pub ambiguous: bool,
     /// Every member, known or not.
     pub members: Members,
@@ -84,8 +85,8 @@ impl AuditEvent {
         }
     }
 
-    /// The event without its members, of which nothing can be read then: for where the entry's own
-    /// bytes are at hand, and as many copies of them would be too much.
+    /// The event without its members, of which nothing can be read then: for callers that have the
+    /// entry's own bytes, and for which as many copies of them would be too much.
     #[must_use]
     pub fn without_members(self) -> Self {
         Self {
@@ -94,8 +95,9 @@ impl AuditEvent {
         }
     }
 
-    /// Reads any member as owned text for a column: at most [`COLUMN_CHARS`] characters, since an index cannot hold
-    /// more than some 2,700 bytes and one entry must not fail its batch. The entry's own bytes keep the rest.
+    /// Reads any member as owned text for a column: at most [`COLUMN_CHARS`] characters, since an
+    /// index takes no more than some 2,700 bytes and one entry must not fail its batch. The entry's
+    /// own bytes keep the rest.
     pub fn column(&self, member: &str) -> Option<String> {
         let text = self.text(member)?;
         match text.char_indices().nth(COLUMN_CHARS) {
@@ -106,7 +108,7 @@ impl AuditEvent {
 
     /// Reads any member as text for a column.
     pub fn text(&self, member: &str) -> Option<Cow<'_, str>> {
-        // Identity leaves white space around a value out of account, so that must not tell two meanings apart.
+        // Identity ignores white space around a value, so that must not make two meanings.
         let text = match self.members.text(member)? {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
@@ -119,13 +121,14 @@ impl AuditEvent {
         self.text("event_product")
     }
 
-    /// Tells whether this came from a Dev Portal, however the product is capitalised.
+    /// Returns whether this came from a Dev Portal, however the product is capitalised.
     pub fn is_dev_portal(&self) -> bool {
         self.product()
             .is_some_and(|product| product.eq_ignore_ascii_case("Dev-Portal"))
     }
 
-    /// Tells whether the entry *says* that usher wrote it. Only the way it came can prove that.
+    /// Returns whether the entry *says* that usher wrote it. Only the way it was received can prove
+    /// that.
     pub fn claims_own_product(&self) -> bool {
         is_own(&self.members)
     }
@@ -205,7 +208,7 @@ impl AuditEvent {
         self.text("action")
     }
 
-    /// The client's name for itself: whatever an anonymous sender likes.
+    /// The client's name for itself: any text that an anonymous sender chooses.
     pub fn user_agent(&self) -> Option<Cow<'_, str>> {
         self.text("user_agent")
     }
@@ -230,13 +233,13 @@ impl AuditEvent {
         self.members.boolean("success")
     }
 
-    /// Whether Konnect itself did it rather than a user; left out by Konnect when not.
+    /// Whether Konnect itself did it, and no user. Konnect leaves it out when false.
     pub fn kong_initiated(&self) -> bool {
         self.members.boolean("kong_initiated").unwrap_or(false)
     }
 }
 
-/// Tells whether the members name usher as the product.
+/// Returns whether the members name usher as the product.
 fn is_own(members: &Members) -> bool {
     members
         .text("event_product")

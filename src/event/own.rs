@@ -1,5 +1,6 @@
-//! usher's own events: what it saw, did and was told, as entries of the same flat shape as Konnect's, so that
-//! they live in the same journal. Must hold no e-mail and no name of a person: those belong to `subjects`.
+//! Own events: what usher observed, did or was sent, as entries of the same flat shape as
+//! Konnect's, so that they are in the same journal. Must contain no e-mail and no name of a person:
+//! those belong to `subjects`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
@@ -8,34 +9,38 @@ use crate::event::AuditEvent;
 use crate::event::kind::OWN_PRODUCT;
 use crate::event::parse::parse;
 
-/// One of usher's own events, to be built.
+/// An own event, to be built.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnEvent {
-    /// What happened; `action.`, `custom.` and `read.` at its start decide the kind, anything else is an observation.
+    /// What happened. `action.`, `custom.` and `read.` at its start decide the kind; anything else
+    /// is an observation.
     pub name: String,
-    /// The portal in which it happened; empty where it is of none, and then left out.
+    /// The portal in which it happened; empty where there is none, and then left out.
     pub portal_id: String,
-    /// Whose doing it was or whom it is about, if anybody.
+    /// Who did it or whom it is about, if anybody.
     pub principal_id: Option<String>,
-    /// The thing that changed, unique in the directory.
+    /// The object that changed, unique in the directory.
     pub object: String,
-    /// The object's revision: with `object` it is the identity of the event, so one revision is one event.
+    /// The object's revision: with `object` it is the identity of the event, so one revision is one
+    /// event.
     pub revision: i64,
-    /// When it happened, or was seen.
+    /// When it happened, or was observed.
     pub occurred_at: DateTime<Utc>,
-    /// Whatever else there is to say.
+    /// All other content.
     pub data: Map<String, Value>,
 }
 
 impl OwnEvent {
-    /// Builds the entry (one line of compact JSON without a line end) and the event that parses from it.
+    /// Builds the entry (one line of compact JSON without a line end) and the event that parses
+    /// from it.
     ///
-    /// Never fails. The time is cut to milliseconds. Data nested deeper than an entry may be is kept as JSON text in a string.
+    /// Never fails. The time is cut to milliseconds. Data nested deeper than an entry may be
+    /// becomes JSON text in a string.
     pub fn build(self) -> (Vec<u8>, AuditEvent) {
         self.build_with(&Map::new())
     }
 
-    /// Builds it with further members beside those that every event of usher's own has.
+    /// Builds it with further members beside those of every own event.
     pub(super) fn build_with(mut self, further: &Map<String, Value>) -> (Vec<u8>, AuditEvent) {
         let data = Value::Object(std::mem::take(&mut self.data));
         let line = self.line(&data, further);

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// Text that shows what it is instead of moving the cursor, colouring, turning the line around or hiding in it, and
-/// that cannot end a line or a comment. Each such character becomes `\u{202e}`, of its own number.
+/// Escapes the characters of a text that would move the cursor, colour the text, reverse the line
+/// or hide in it. Those that end a line or a comment are escaped too. Each becomes `\u{202e}`, of
+/// its own number.
 pub fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {

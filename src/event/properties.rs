@@ -1,5 +1,5 @@
-//! Properties that hold across formats: one event has one identity however it is written, and what was signed
-//! is found again however the signature was put in. Tests only.
+//! Properties that are true across formats: one event has one identity in every form, and the
+//! signed bytes are found again wherever the signature was put. Tests only.
 
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::collection::vec;
@@ -37,7 +37,8 @@ fn sample() -> impl Strategy<Value = Sample> {
         "trace_id" => any::<u64>().prop_map(|id| id.to_string()).boxed(),
         "status" => "[1-5][0-9]{2}".boxed(),
         "success" | "granted" => select(vec!["true".to_owned(), "false".to_owned()]).boxed(),
-        // Spaces, quotes, equals signs and other scripts, but nothing that reads as a key of Konnect's.
+        // Spaces, quotes, equals signs and other scripts, but nothing that looks like a key of
+        // Konnect's.
         "user_agent" | "request" | "query" => {
             r#"[a-zé€😀"/\\{}=:|]([ A-Z="/\\{}|é]{0,12}[A-Z])?"#.boxed()
         }
@@ -93,8 +94,9 @@ impl Sample {
         self.extensions.iter().any(|(key, _)| *key == name)
     }
 
-    /// Writes the members as JSON, each with its own choice of type and the given white space around tokens.
-    /// What is not there may also be empty, and the order, numbers that tell nothing and new members are free.
+    /// Writes the members as JSON, each with its own choice of type and the given white space
+    /// around tokens. What is not there may also be empty, and the order, numbers without a meaning
+    /// and new members are free.
     fn json(&self, typed: &[bool], space: &str) -> String {
         let [product, name, class] = &self.header;
         let text = |text: &str| serde_json::to_string(text).unwrap();
@@ -206,7 +208,7 @@ proptest! {
             prop_assert!(!read.ambiguous || line.contains("CEF:0"), "{}", line);
             prop_assert!(read.time_known, "{}", line);
             prop_assert_eq!((read.kind, read.occurred_at), (plain.kind, plain.occurred_at));
-            // 64 bits reach whoever reads the event, whatever the type was.
+            // 64 bits reach every reader of the event, whatever the type was.
             for (name, value) in sample.extensions.iter().filter(|(name, _)| *name == "trace_id") {
                 prop_assert_eq!(&render(&read)[*name], value.as_str());
             }

@@ -1,4 +1,5 @@
-//! An event as JSON for readers: Konnect's own member names, the values as sent. Adds nothing of usher's own.
+//! An event as JSON for readers: Konnect's own member names, the values as sent. Adds nothing of
+//! usher's own.
 
 use std::borrow::Cow;
 
@@ -8,14 +9,16 @@ use crate::event::AuditEvent;
 use crate::event::members::decode_string;
 use crate::event::parse::scan::minify;
 
-/// The largest integer up to which every one survives a reader that has doubles only (RFC 8259, section 6).
+/// The largest integer up to which a reader that has doubles only can represent every one (RFC
+/// 8259, section 6).
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// Renders an event with Konnect's own member names and the values as sent.
 ///
-/// Numbers that a reader could not keep become strings of the same digits: integers beyond ±(2^53−1) and anything
-/// beyond a double, also inside nested values; `trace_id` is always a string, so that its type does not
-/// depend on its value. A CEF entry reads as its JSON twin would, a CPS entry as the object inside.
+/// Numbers that a reader could not represent become strings of the same digits: integers beyond
+/// ±(2^53−1) and anything beyond a double, also inside nested values. `trace_id` is always a
+/// string, so that its type does not depend on its value. A CEF entry reads as its JSON twin would,
+/// a CPS entry as the object inside.
 pub fn render(event: &AuditEvent) -> Map<String, Value> {
     event
         .members
@@ -37,7 +40,8 @@ fn value(name: &str, raw: &str, event: &AuditEvent) -> Value {
     }
 }
 
-/// Rewrites JSON text without white space so that any reader keeps it: large numbers quoted, lone surrogates replaced.
+/// Rewrites JSON text without white space so that any reader can represent it: large numbers
+/// quoted, lone surrogates replaced.
 fn readable(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -62,7 +66,7 @@ fn readable(raw: &str) -> String {
     out
 }
 
-/// Measures a string with its quotes; the scanner has seen to it that it ends.
+/// Measures a string with its quotes. The scanner made sure that it ends.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     let close = text.bytes().skip(1).position(|byte| {
@@ -84,7 +88,7 @@ fn readable_string(token: &str) -> Cow<'_, str> {
     }
 }
 
-/// Tells whether a reader that has doubles only keeps a number.
+/// Returns whether a reader that has doubles only can represent a number.
 fn is_safe(token: &str) -> bool {
     if token.contains(['.', 'e', 'E']) {
         token.parse::<f64>().is_ok_and(f64::is_finite)

@@ -1,4 +1,5 @@
-//! What a checked hint means, in the words that rules use. Decides nothing: `react` checks, `rules` decide.
+//! What a checked hint means, in the words that rules use. Decides nothing: `react` checks, `rules`
+//! decide.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,28 +15,28 @@ use crate::event::kind::{Kind, UnknownWord};
 /// What comes before the type of a custom event in the name of its signal.
 const CUSTOM: &str = "custom.";
 
-/// Something that happened to a subject of a portal and that a rule may answer.
+/// Something that happened to a subject of a portal and that rules may be on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {
     /// What happened.
     pub kind: SignalKind,
     /// The portal in which it happened.
     pub portal_id: Uuid,
-    /// The developer whom it is about.
+    /// The developer that it is about.
     pub developer_id: Option<Uuid>,
     /// The application that it is about.
     pub application_id: Option<Uuid>,
     /// The registration that it is about.
     pub registration_id: Option<Uuid>,
-    /// What makes a second signal the same as this one: the `key_of_*` functions make it.
+    /// The signal key, which identifies the signal: the `key_of_*` functions make it.
     pub key: String,
-    /// The event that led here.
+    /// The event that caused it.
     pub cause: EventId,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
     /// The status before a change of status.
     pub from_status: Option<String>,
-    /// What became of a membership.
+    /// The change of a membership.
     pub membership: Option<MembershipChange>,
 }
 
@@ -48,16 +49,16 @@ pub enum MembershipChange {
     Left(Uuid),
 }
 
-/// What a signal tells.
+/// The kind of a signal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignalKind {
-    /// A developer was seen for the first time.
+    /// A developer was found for the first time.
     DeveloperSignedUp,
     /// A developer logged in.
     DeveloperAuthenticated,
-    /// Somebody tried to log in as a developer, in vain.
+    /// Somebody tried to log in as a developer, and failed.
     DeveloperLoginFailed,
-    /// An application was seen for the first time.
+    /// An application was found for the first time.
     ApplicationCreated,
     /// An application asked for an API.
     RegistrationRequested,
@@ -69,7 +70,7 @@ pub enum SignalKind {
     MembershipChanged,
     /// Somebody was refused something.
     AccessDenied,
-    /// A trusted sender told of something of this type.
+    /// A trusted sender reported something of this type.
     Custom(String),
 }
 
@@ -87,7 +88,7 @@ impl SignalKind {
         Self::AccessDenied,
     ];
 
-    /// Returns the name that rules use, `custom.` and the sender's type for what a sender told.
+    /// Returns the name that rules use: `custom.` and the sender's type for custom events.
     pub fn as_str(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::DeveloperSignedUp => "developer.signed_up",
@@ -103,10 +104,11 @@ impl SignalKind {
         })
     }
 
-    /// Tells the signal of which an event is itself the only evidence, if it is one.
+    /// Returns the signal for which an event is itself the only evidence, if it is one.
     ///
-    /// Names and outcomes must agree, and an ambiguous event or one of Konnect's own doing is no evidence. Whether
-    /// the event is to be believed at all (its verdict, its sender) is for the caller to check.
+    /// Names and outcomes must agree, and an ambiguous event or one of Konnect's own doing is no
+    /// evidence. The caller checks whether the event can be trusted at all (its verdict, its
+    /// sender).
     pub fn evidenced_by(event: &AuditEvent) -> Option<Self> {
         if event.ambiguous || event.claims_own_product() {
             return None;
@@ -127,9 +129,10 @@ impl SignalKind {
     }
 }
 
-/// The keys by which two signals are one: actions are unique by them.
+/// The keys that make two signals one: actions are unique by them.
 impl Signal {
-    /// The key where a thing can be new only once: the id of the developer, application or registration.
+    /// The key where an object can be new only once: the id of the developer, application or
+    /// registration.
     pub fn key_of_object(id: Uuid) -> String {
         id.to_string()
     }
@@ -144,8 +147,9 @@ impl Signal {
         id.to_string()
     }
 
-    /// The key of what a trusted sender told: `CloudEvents` are the same if source and id are, and no sender
-    /// may use up another's. Neither a sender's name nor a source has a space: no two triples have one key.
+    /// The key of what a trusted sender reported. `CloudEvents` are the same if source and id are,
+    /// and no sender may use up another's. Neither a sender's name nor a source has a space, so
+    /// that no two triples have one key.
     pub fn key_of_custom(sender: &str, source: &str, id: &str) -> String {
         format!("{sender} {source} {id}")
     }

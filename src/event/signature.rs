@@ -1,9 +1,10 @@
-//! Finds the signature of an entry and the exact bytes that it may cover. Byte surgery on the line as received:
-//! nothing is parsed and printed again. Checks no signature itself, that takes keys.
+//! Finds the signature of an entry and the exact bytes that it may cover. Byte surgery on the line
+//! as received: nothing is parsed and printed again. Checks no signature itself, since that takes
+//! keys.
 //!
-//! Konnect signs the entry with Ed25519 and puts `sig` into it afterwards, so the signed bytes are the entry's own
-//! with `sig` cut out: in JSON the member and one comma, in CEF the last ` sig=` at the line's end. The LF between
-//! entries is not covered.
+//! Konnect signs the entry with Ed25519 and puts `sig` into it afterwards, so the signed bytes are
+//! the entry's own with `sig` cut out. In JSON that is the member and one comma, in CEF the last
+//! ` sig=` at the line's end. The LF between entries is not covered.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,12 +19,12 @@ use crate::event::parse::{Shape, signature_at};
 /// The name of the member that carries the signature.
 const SIG: &str = "sig";
 
-/// What a line says about its signature.
+/// What a line contains as its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signed {
     /// There is no signature, or the line is no entry in which one could be found.
     Unsigned,
-    /// There is something by that name which cannot be a signature: not 64 bytes of unpadded base64url, no string,
+    /// There is a `sig` that cannot be a signature: not 64 bytes of unpadded base64url, no string,
     /// or there twice.
     Malformed,
     /// There is a signature, and these are the messages that it may cover, likeliest first.
@@ -56,7 +57,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Returns the word that records of verification use.
+    /// Returns the stored word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Entry => "entry",
@@ -152,8 +153,9 @@ fn sig_text<'a>(text: &'a str, member: &MemberSpan<'_>) -> Option<Cow<'a, str>> 
 
 /// Cuts a member and its comma out of the text, and keeps of the rest what lies in `span`.
 ///
-/// The comma is the one before the member, or the one after it where it is the first. Then the space after that
-/// comma may have come with the signature or been there before, so both messages are tried.
+/// The comma is the one before the member, or the one after it where the member is the first. Then
+/// the space after that comma may be part of the signature's insertion or not, so both messages are
+/// tried.
 fn cuts(text: &str, member: &MemberSpan<'_>, span: Range<usize>, scope: Scope) -> Vec<Candidate> {
     let keep = |cut: Range<usize>| {
         let message = [&text[span.start..cut.start], &text[cut.end..span.end]].concat();

@@ -1,4 +1,5 @@
-//! Reads the two times of an entry. Never asks what time it is now: what the entry does not say stays unknown.
+//! Reads the two times of an entry. Never uses the present time: what the entry does not say stays
+//! unknown.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
 
@@ -33,12 +34,13 @@ fn header_time(text: &str, rt: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         Ok(time) => time.to_utc(),
         Err(_) => syslog_time(text, rt?)?,
     };
-    // chrono shows a leap second as up to two seconds of nanoseconds: it belongs to the second before.
+    // chrono shows a leap second as up to two seconds of nanoseconds: it belongs to the second
+    // before.
     time.with_nanosecond(0).and_then(plausible)
 }
 
-/// Completes a syslog time with the year that puts it nearest to `rt`, so that an entry written
-/// on the last evening of a year and received on the first morning of the next keeps its year.
+/// Completes a syslog time with the year that is nearest to `rt`. So an entry that was written on
+/// the last evening of a year and received on the next morning keeps its year.
 fn syslog_time(text: &str, rt: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (rt.year() - 1..=rt.year() + 1)
         .filter_map(|year| {
@@ -57,7 +59,8 @@ fn from_millis(rt: i64) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Lets the years 1970 to 9999 through: what an event id, RFC 3339 and Postgres can all hold. Konnect is younger.
+/// Accepts the years 1970 to 9999, which an event id, RFC 3339 and Postgres can all represent.
+/// Konnect is younger.
 fn plausible(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (1970..=9999).contains(&time.year()).then_some(time)
 }

@@ -1,4 +1,5 @@
-//! What is known about an entry's signature. Judges nothing by itself: `intake` compares and decides.
+//! What is known about an entry's signature. Judges nothing by itself: `intake` compares and
+//! decides.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +11,8 @@ use crate::event::kind::UnknownWord;
 pub enum Verdict {
     /// A key of Konnect's matches.
     Verified,
-    /// No key of three sets matches, fetched after receipt and over five minutes, or the signature cannot be one.
+    /// No key of three sets matches, fetched after receipt and over five minutes, or the signature
+    /// cannot be one.
     Failed,
     /// No key known so far matches, and too few sets were fetched since.
     KeyUnknown,
@@ -43,9 +45,10 @@ impl Verdict {
 
     /// Ranks verdicts: of two copies of one event the stronger replaces the weaker.
     ///
-    /// `key_unknown` and `unsigned` are equal, so that of these the copy that came first stays: anybody can write a
-    /// signature that no key fits, and anybody can leave one out. `not_applicable` ranks lowest: an entry that was taken in unchecked gives way to a checked copy. That a
-    /// delivery cannot take the place of an event of our own is for intake: it refuses what claims to be one.
+    /// `key_unknown` and `unsigned` are equal, so that of these the first copy stays: anybody can
+    /// write a signature that no key fits, and anybody can leave one out. `not_applicable` ranks
+    /// lowest: a checked copy replaces an entry that was stored unchecked. Intake ensures that a
+    /// delivery cannot replace an own event: it refuses what claims to be one.
     pub const fn strength(self) -> i16 {
         match self {
             Self::Verified => 4,

@@ -1,5 +1,5 @@
 //! The open connections: how many there may be, which of them waits for a request since when, and
-//! which one gives way when there is no place left. Knows nothing of what is said on them.
+//! which one gives way when all slots are taken. Knows nothing of their content.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// What connections may take.
+/// The bounds of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// From the first packet to the end of the first header, a TLS handshake included.
@@ -25,7 +25,7 @@ impl Default for Bounds {
         Self {
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_mins(1),
-            // One that says little takes about 30 KiB, and twice that with TLS.
+            // An idle one takes about 30 KiB, and twice that with TLS.
             connections: 2_048,
         }
     }
@@ -79,12 +79,11 @@ impl Connections {
         }
     }
 
-    /// A place for one more connection. Where all are taken, the connection that has waited longest
+    /// A slot for one more connection. Where all are taken, the connection that has waited longest
     /// for a request gives way; none where every connection is busy with one.
     ///
-    /// So a crowd that only holds connections open never keeps out a sender who has something to
-    /// say: a header takes milliseconds, and as many newcomers as there are places would have to
-    /// come meanwhile.
+    /// So a crowd of idle connections never keeps out a sender with a request. A header takes
+    /// milliseconds, and as many new connections as there are slots would have to arrive meanwhile.
     pub(super) fn take_place(&self) -> Option<ConnectionSlot> {
         if self.lock().count >= self.bounds.connections && !self.give_way() {
             return None;
@@ -131,7 +130,7 @@ impl Open {
     }
 }
 
-/// One connection's place; free again when it is dropped.
+/// One connection's slot; free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     connections: Connections,
@@ -144,9 +143,9 @@ struct Use {
     /// Requests in work.
     requests: usize,
     served: bool,
-    /// When there was last nothing in work.
+    /// When the last work ended.
     since: Instant,
-    /// Its place among those that wait.
+    /// Its number among those that wait.
     number: u64,
 }
 
@@ -175,7 +174,8 @@ impl ConnectionSlot {
             let due = {
                 let used = self.lock();
                 match used.served {
-                    // Whoever is busy is looked at again no later than the earliest it could be due.
+                    // A busy connection is checked again no later than the earliest time at which
+                    // it could be due.
                     true if used.requests > 0 => now + bounds.idle_time,
                     true => used.since + bounds.idle_time,
                     false => used.since + bounds.header_time,

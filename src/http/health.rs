@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether deliveries can be accepted.
+//! Whether the process is alive, and whether deliveries can be accepted.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,28 +13,28 @@ use serde::Serialize;
 /// Where there are both, one of them is enough to accept deliveries.
 const EITHER: [&str; 2] = ["database", "spool"];
 
-/// How one part of usher does.
+/// The condition of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// It works.
     Ok,
-    /// It does not, and deliveries can be accepted all the same.
+    /// It does not work, but deliveries can be accepted.
     Degraded,
-    /// It does not, and no delivery can be accepted.
+    /// It does not work, and no delivery can be accepted.
     Down,
 }
 
-/// One part with what is known of it.
+/// One part with its condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
     status: Condition,
-    /// Why; only for those who may know.
+    /// The reason; only for clients that may know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
 
-/// What every part last said of itself. Cheap to clone.
+/// The last condition of every part. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     parts: Arc<RwLock<BTreeMap<Cow<'static, str>, Part>>>,
@@ -47,8 +47,8 @@ struct Readiness {
 }
 
 impl Health {
-    /// Remembers how `part` does; `detail` holds no secret, and no address
-    /// but the host of an endpoint that entries go on to.
+    /// Sets the condition of `part`. `detail` contains no secret, and no address but the host of an
+    /// endpoint of `forward`.
     pub fn set(
         &self,
         part: impl Into<Cow<'static, str>>,
@@ -100,7 +100,8 @@ impl Health {
     }
 }
 
-/// `/healthz` and `/readyz`; neither needs a token. Why a part does as it does is shown only where `may_know` says so.
+/// `/healthz` and `/readyz`; neither needs a token. The reason of a condition is shown only where
+/// `may_know` says so.
 pub fn router(
     health: Health,
     may_know: impl Fn(&HeaderMap) -> bool + Clone + Send + Sync + 'static,

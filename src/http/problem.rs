@@ -39,7 +39,7 @@ impl Problem {
         }
     }
 
-    /// Says something to whoever passes the answer on, and not to the client.
+    /// Passes something to the layers around the handler, and not to the client.
     #[must_use]
     pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, said: T) -> Self {
         self.extensions.insert(said);
@@ -53,7 +53,7 @@ impl Problem {
         self
     }
 
-    /// What a path that is not served is answered with.
+    /// The answer for a path that is not served.
     pub fn not_found() -> Ready<Self> {
         ready(Self::new(
             StatusCode::NOT_FOUND,
@@ -61,7 +61,7 @@ impl Problem {
         ))
     }
 
-    /// What another method than the path's own is answered with.
+    /// The answer for a method that the path does not have.
     pub fn method_not_allowed() -> Ready<Self> {
         ready(Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -31,16 +31,16 @@ use crate::http::connections::{Bounds, Busy, ConnectionSlot, Connections};
 use crate::http::tls::Certificates;
 use crate::lifecycle::{Lifecycle, pause};
 
-/// Bytes of one request's header; over it, 431. A connection holds a buffer of this size at most.
+/// Bytes of one request's header; over it, 431. A connection has a buffer of this size at most.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// What a sender over HTTP/2 may send ahead of what is read, on one connection.
+/// What a client over HTTP/2 may send ahead of what is read, on one connection.
 const H2_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// Requests in work on one connection over HTTP/2.
 const H2_STREAMS: u32 = 64;
 
-/// How long no connection is accepted after the system had nothing left for one.
+/// How long no connection is accepted after the system had no resources for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// One listener with what it serves.
@@ -52,9 +52,9 @@ pub struct Server {
     pub router: Router,
     /// With TLS, under which certificates.
     pub certificates: Option<Certificates>,
-    /// What connections may take.
+    /// The bounds of connections.
     pub bounds: Bounds,
-    /// Their tasks, and the end.
+    /// The tasks of connections, and their end.
     pub lifecycle: Lifecycle,
 }
 
@@ -71,8 +71,8 @@ impl Connection {
         pending::<()>().await;
     }
 
-    /// Keeps the connection in work for as long as the guard lives, beyond the request: for an answer that goes on. One
-    /// that is not in work is cut after a while.
+    /// Keeps the connection in work for as long as the guard lives, beyond the request: for a
+    /// streamed answer. A connection that is not in work is cut after a while.
     pub fn keep(&self) -> Busy {
         self.place.begin()
     }
@@ -105,7 +105,7 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     let Some(place) = connections.take_place() else {
-                        // Closing it tells the sender to try again, as nothing else would.
+                        // Only a closed connection makes the sender try again.
                         debug!("every connection is busy, one more is closed");
                         continue;
                     };
@@ -125,7 +125,7 @@ impl Server {
     }
 }
 
-/// Whether an error of `accept` is the end of the connection that was to come, and no more.
+/// Whether an error of `accept` concerns only the one connection.
 fn ends_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -137,7 +137,8 @@ fn builder(lifecycle: &Lifecycle) -> auto::Builder<Tasks> {
     let mut builder = auto::Builder::new(Tasks(lifecycle.clone()));
     builder
         .http1()
-        // `ConnectionSlot::overdue` keeps the time, also before the first byte and between HTTP/2 streams.
+        // `ConnectionSlot::overdue` keeps the time, also before the first byte and between HTTP/2
+        // streams.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEADER_BYTES);
     builder
@@ -169,7 +170,7 @@ struct SharedState {
 }
 
 impl SharedState {
-    /// Holds one connection until it ends, is cut, waits too long, or usher stops.
+    /// Serves one connection until it ends, is cut, waits too long, or usher stops.
     async fn hold(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: ConnectionSlot) {
         let place = Arc::new(place);
         if let Err(error) = stream.set_nodelay(true) {

@@ -1,6 +1,6 @@
-//! The certificate that usher shows, read again when its files change.
+//! The certificate of usher's server, read again when its files change.
 //!
-//! Reads two files and nothing else; who may connect is not decided here.
+//! Reads two files and nothing else. Who may connect is decided elsewhere.
 
 use std::error::Error;
 use std::io;
@@ -22,7 +22,7 @@ use crate::lifecycle::pause;
 /// How soon a changed file is noticed.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
-/// Why a pair cannot be used. Names the key of the configuration, never what the files hold.
+/// Why a pair cannot be used. Names the key of the configuration, never the content of the files.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is not there or not readable.
@@ -32,19 +32,19 @@ pub enum TlsError {
         key: &'static str,
         /// The file it names.
         file: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file is no PEM, or has no section of the kind that is wanted.
+    /// A file is no PEM, or has no section of the wanted kind.
     #[error("{key}: {} is no PEM with a {wanted}: {source}", file.display())]
     Pem {
         /// The key as `section.key`.
         key: &'static str,
         /// The file it names.
         file: PathBuf,
-        /// What is looked for.
+        /// The wanted section.
         wanted: &'static str,
-        /// What was found.
+        /// The error of the PEM reader.
         source: pem::Error,
     },
     /// The two do not belong together, or are of a kind that TLS cannot use.
@@ -68,15 +68,15 @@ impl Certificates {
         Ok(Self { cert, key, current })
     }
 
-    /// What a connection that begins now is served with.
+    /// The configuration for a connection that begins now.
     pub(super) fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.borrow())
     }
 
-    /// Looks at the files every few seconds until `cancel`; a pair that cannot be used is told of
+    /// Reads the files every few seconds until `cancel`. A pair that cannot be used is reported
     /// once and leaves the last good one in place.
     pub async fn reload_until_stopped(self, cancel: CancellationToken) {
-        // What is served now is read once more at the first look, and a change since is not missed.
+        // The served files are read once more at first, so that no change since is missed.
         let mut tried = None;
         while !pause(CHECK_EVERY, &cancel).await {
             let files = Files::read(&self.cert, &self.key).await;
@@ -104,7 +104,7 @@ impl Certificates {
     }
 }
 
-/// What a look at the files found, without keeping the key.
+/// The result of reading the files, without keeping the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileState {
     Files([u8; 32]),
@@ -125,7 +125,7 @@ impl Files {
         })
     }
 
-    /// By content: the files of a mounted secret are links whose times say nothing.
+    /// By content: the files of a mounted secret are links whose times mean nothing.
     fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.cert.len().to_le_bytes());

@@ -1,4 +1,4 @@
-//! What a sender is told, and what is counted and logged of it.
+//! What the ingest endpoint answers, and what it counts and logs of each answer.
 
 use std::error::Error;
 
@@ -25,23 +25,24 @@ pub(super) enum Answer {
     Stored { id: Uuid, taken: Taken },
     /// On disk, and stored later.
     Spooled { id: Uuid },
-    /// Kept aside whole: not one line parses.
+    /// Quarantined whole: not one line parses.
     NothingParsed { id: Uuid, taken: Taken },
-    /// Its complete lines are committed; the sender shall try again.
+    /// Its complete lines are committed. The sender must try again.
     BrokenOff { id: Uuid, taken: Taken },
-    /// Kept aside up to the bound.
+    /// Quarantined up to the bound.
     TooLarge { id: Uuid },
     /// The header is not one of the accepted values.
     Unauthorized,
-    /// Nothing was stored, and the reason is ours.
+    /// Nothing was stored, and the reason is on our side.
     NotStored(IntakeError),
-    /// The record is away, and the spool does not take it either.
+    /// The database is away, and the spool does not take it either.
     SpoolRefused(KeepError),
     /// The body did not come to its end.
     Trouble,
-    /// More bytes are held than there is room for.
+    /// The memory budget is used up.
     NoRoom,
-    /// The sender is too slow: it loses the connection, since Konnect repeats that and no 4xx.
+    /// The sender is too slow. It loses the connection: Konnect repeats after that, and after no
+    /// 4xx.
     TooSlow { id: Uuid },
 }
 
@@ -74,7 +75,7 @@ pub(super) fn send(answer: Answer) -> Response {
             body(StatusCode::INTERNAL_SERVER_ERROR, id, Some(taken))
         }
         Answer::TooLarge { id } => {
-            warn!(delivery.id = %id, "a body over the bound was kept aside");
+            warn!(delivery.id = %id, "a body over the bound was quarantined");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is over the bound")
                 .into_response()
         }
@@ -93,7 +94,7 @@ pub(super) fn send(answer: Answer) -> Response {
             wait("neither the record nor the spool can take it, try again")
         }
         Answer::NoRoom => {
-            warn!("no room for a delivery, the sender is asked to wait");
+            warn!("the memory budget is used up, the sender is asked to wait");
             wait("too much is being taken in, try again")
         }
         Answer::TooSlow { id } => {
@@ -112,7 +113,7 @@ pub(super) fn send(answer: Answer) -> Response {
     response
 }
 
-/// Whether to try again is for the error to say; a new kind of error must decide here.
+/// The error decides whether a retry helps. A new kind of error must decide here.
 fn not_stored(cause: &IntakeError) -> Response {
     match cause {
         IntakeError::Journal(journal) if journal.is_transient() => {
@@ -142,7 +143,7 @@ fn wait(detail: &str) -> Response {
         .into_response()
 }
 
-/// Not at `info`: the record has every delivery, and a line for each is dear when they are of one
+/// Not at `info`: the journal has every delivery, and a line for each costs much when each has one
 /// entry.
 fn log(id: Uuid, taken: Taken) {
     debug!(
@@ -167,7 +168,7 @@ fn body(status: StatusCode, delivery_id: Uuid, taken: Option<Taken>) -> Response
     (status, Json(body)).into_response()
 }
 
-/// `Content-Encoding` as declared, for the record; bounded, since a sender chooses it.
+/// `Content-Encoding` as declared, for the journal. It is bounded, since a sender chooses it.
 pub(super) fn declared_encoding(headers: &HeaderMap) -> String {
     let value = headers
         .get(header::CONTENT_ENCODING)

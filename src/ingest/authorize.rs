@@ -7,7 +7,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::Secret;
 
-/// The accepted values, hashed so that a comparison tells nothing of their length either.
+/// The accepted values, hashed so that a comparison does not show their length either.
 #[derive(Debug)]
 pub(super) struct Accepted(Vec<[u8; 32]>);
 
@@ -21,7 +21,7 @@ impl Accepted {
         )
     }
 
-    /// Whether the header is one of the accepted values, to the letter.
+    /// Whether the header equals one of the accepted values exactly.
     pub(super) fn accepts(&self, header: Option<&HeaderValue>) -> bool {
         let Some(header) = header else { return false };
         let given = hash(header.as_bytes());

@@ -1,4 +1,4 @@
-//! How much of a body is read, for how long, and how many bytes of all bodies are held at once.
+//! How much of a body is read, for how long, and how many bytes all bodies may take at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +8,18 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// A sender that needs longer than this for one body is given up.
+/// A body that takes longer than this is given up.
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// So is one that sends nothing for this long.
+/// So is a body of which nothing arrives for this long.
 const STALL_TIME: Duration = Duration::from_secs(10);
 
-/// How long the rest of a body that is refused half-way is thrown away, so that a sender who reads only
-/// after it has written everything hears the refusal instead of a broken connection.
+/// How long the rest of a refused body is read and dropped. A sender that reads only after it has
+/// written everything then gets the refusal instead of a broken connection.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// How long a delivery waits for others to be done; Konnect gives up on an answer after more.
+/// How long a delivery waits until others free their part of the budget. Konnect waits longer for
+/// an answer.
 const ROOM_TIME: Duration = Duration::from_secs(5);
 
 const MIB: usize = 1024 * 1024;
@@ -30,8 +31,8 @@ const BODIES_BYTES: usize = 32 * MIB;
 /// events on its way to the record.
 const INFLATED_BYTES: usize = 32 * MIB;
 
-/// What one request may take of either: a giant leaves room for the small ones beside it, and two
-/// giants go one after the other.
+/// What one request may take of either. A large request leaves budget for small ones, and two large
+/// ones run one after the other.
 const LARGEST_SHARE: usize = 24 * MIB;
 
 /// A body as far as it was read.
@@ -40,15 +41,15 @@ pub(super) enum Body {
     Whole(bytes::Bytes),
     /// Its start, up to the bound.
     TooLarge(Vec<u8>),
-    /// What came in time.
+    /// What arrived in time.
     TooSlow(Vec<u8>),
-    /// What came before the connection broke.
+    /// What arrived before the connection broke.
     Broken(Vec<u8>),
-    /// There was no room to go on reading.
+    /// The budget was used up.
     NoRoom,
 }
 
-/// Reads at most `max` bytes, held in `held`.
+/// Reads at most `max` bytes, reserved in `held`.
 pub(super) async fn read(body: body::Body, max: usize, held: &mut BudgetShare) -> Body {
     let deadline = Instant::now() + BODY_TIME;
     let mut body = body;
@@ -61,7 +62,8 @@ pub(super) async fn read(body: body::Body, max: usize, held: &mut BudgetShare) -
             Frame::Broken => return Body::Broken(read),
         };
         let kept = data.len().min(max - read.len());
-        // Only the first bytes wait for room: who waits must not hold what others wait for.
+        // Only the first bytes wait for the budget: a request that waits must not occupy what
+        // others wait for.
         let budget = if read.is_empty() {
             held.wait_for(kept).await
         } else {
@@ -81,7 +83,7 @@ pub(super) async fn read(body: body::Body, max: usize, held: &mut BudgetShare) -
     }
 }
 
-/// What comes next of a body.
+/// The next part of a body.
 pub(super) enum Frame {
     Data(bytes::Bytes),
     End,
@@ -91,7 +93,7 @@ pub(super) enum Frame {
     Broken,
 }
 
-/// Waits for what comes next of `body`, which must come to its end by `deadline`.
+/// Waits for the next part of `body`, which must end by `deadline`.
 pub(super) async fn frame(body: &mut body::Body, deadline: Instant) -> Frame {
     loop {
         let due = deadline.min(Instant::now() + STALL_TIME);
@@ -108,14 +110,14 @@ pub(super) async fn frame(body: &mut body::Body, deadline: Instant) -> Frame {
     }
 }
 
-/// Throws away what is left of `body`, for a while.
+/// Reads and drops the rest of `body`, for a while.
 pub(super) async fn drain(mut body: body::Body) {
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Whether it came to its end changes nothing.
+    // Whether it ended changes nothing.
     drop(timeout(DRAIN_TIME, rest).await);
 }
 
-/// Room for the bytes of all requests. Cheap to clone.
+/// The budget for the bytes of all requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct MemoryBudget {
     bodies: Arc<Semaphore>,
@@ -130,19 +132,19 @@ impl MemoryBudget {
         }
     }
 
-    /// Nothing yet, of the room for bodies as sent.
+    /// An empty share of the budget for bodies as sent.
     pub(super) fn body(&self) -> BudgetShare {
         BudgetShare::none_of(&self.bodies)
     }
 
-    /// Nothing yet, of the room for inflated bodies. Who waits for it may hold room of a body as
-    /// sent, and not the other way round: so nobody waits in a circle.
+    /// An empty share of the budget for inflated bodies. A request that waits for it may have a
+    /// share of the other budget, never the reverse: so no requests wait in a circle.
     pub(super) fn inflated(&self) -> BudgetShare {
         BudgetShare::none_of(&self.inflated)
     }
 }
 
-/// Room that one request holds; free again when it is dropped.
+/// The bytes that one request has reserved. Dropping it frees them.
 #[derive(Debug)]
 pub(super) struct BudgetShare {
     budget: Arc<Semaphore>,
@@ -157,7 +159,7 @@ impl BudgetShare {
         }
     }
 
-    /// Holds room for `bytes` in all, at once or never; `false` when there is none.
+    /// Reserves `bytes` in all, at once or not at all; `false` when the budget is too small.
     pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
         let missing = self.missing(bytes);
         if missing == 0 {
@@ -170,8 +172,7 @@ impl BudgetShare {
         true
     }
 
-    /// Holds room for `bytes` in all, waiting for others to be done; `false` when that took too
-    /// long.
+    /// Reserves `bytes` in all and waits for others to end; `false` when that took too long.
     pub(super) async fn wait_for(&mut self, bytes: usize) -> bool {
         let missing = self.missing(bytes);
         if missing == 0 {
@@ -185,7 +186,7 @@ impl BudgetShare {
         true
     }
 
-    /// Gives back everything.
+    /// Frees everything.
     fn let_go(&mut self) {
         self.permit = None;
     }

@@ -2,7 +2,7 @@
 //!
 //! Konnect's documentation names the coding `application/gzip`, which is no registered token and
 //! which stock decompression layers refuse. So a body is inflated when it starts with gzip's magic
-//! bytes, whatever the header says, and a header alone makes nothing of a body that is plain text.
+//! bytes, whatever the header says. A header alone does not change a body of plain text.
 
 use std::io::Read;
 
@@ -16,20 +16,21 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 pub(super) enum Inflated {
     /// All of it.
     Whole(Bytes),
-    /// What came before the stream broke off or turned out to be damaged.
+    /// What was inflated before the stream broke off or turned out to be damaged.
     BrokenOff(Bytes),
     /// More than the bound.
     TooLarge,
-    /// There was no room to go on.
+    /// The memory budget was used up.
     NoRoom,
 }
 
-/// How far a body is inflated between two questions for room.
+/// How far a body is inflated before more budget is requested.
 const STEP: u64 = 64 * 1024;
 
-/// How many bytes `body` will likely be after inflating, at most `max`; a sender may lie about it.
+/// How many bytes `body` will likely have after inflating, at most `max`. A sender may lie about
+/// it.
 pub(super) fn likely_bytes(body: &[u8], max: usize) -> usize {
-    // The last four bytes of a gzip stream tell its size (RFC 1952, ISIZE).
+    // The last four bytes of a gzip stream are its size (RFC 1952, ISIZE).
     match body.last_chunk::<4>() {
         Some(size) if body.starts_with(&MAGIC) => {
             usize::try_from(u32::from_le_bytes(*size)).map_or(max, |size| size.min(max))
@@ -38,8 +39,8 @@ pub(super) fn likely_bytes(body: &[u8], max: usize) -> usize {
     }
 }
 
-/// Inflates `body` to at most `max` bytes; leaves it as it is when it is not gzip. `room` says
-/// whether there is room for so many bytes in all.
+/// Inflates `body` to at most `max` bytes, and returns it unchanged when it is not gzip. `room`
+/// reserves so many bytes in all and returns whether it could.
 pub(super) fn inflate(
     body: &Bytes,
     encoding: &str,
@@ -47,7 +48,7 @@ pub(super) fn inflate(
     mut room: impl FnMut(usize) -> bool,
 ) -> Inflated {
     if !body.starts_with(&MAGIC) {
-        // One byte of gzip and no more: the sender said gzip, so it broke off.
+        // One byte of gzip and no more. The header says gzip, so it broke off.
         let cut = body.len() == 1 && body[0] == MAGIC[0] && names_gzip(encoding);
         return match () {
             () if cut => Inflated::BrokenOff(Bytes::new()),
@@ -69,14 +70,14 @@ pub(super) fn inflate(
                 Ok(0) => break,
                 Ok(_) if room(inflated.len()) => {}
                 Ok(_) => return Inflated::NoRoom,
-                // A checksum that does not hold is an error too: what came before it is not to be
-                // trusted whole.
+                // A wrong checksum is an error too: the bytes before it cannot be trusted to be
+                // whole.
                 Err(_) => return Inflated::BrokenOff(inflated.into()),
             }
         }
         rest = member.into_inner();
     }
-    // Zeros behind the last member are padding; anything else was meant to be read.
+    // Zeros behind the last member are padding. Anything else was meant to be read.
     if rest.iter().all(|byte| *byte == 0) {
         Inflated::Whole(inflated.into())
     } else {
@@ -84,7 +85,7 @@ pub(super) fn inflate(
     }
 }
 
-/// Whether a `Content-Encoding` speaks of gzip in any of its spellings.
+/// Whether a `Content-Encoding` names gzip in any of its spellings.
 fn names_gzip(encoding: &str) -> bool {
     encoding.split(',').any(|coding| {
         let coding = coding.trim().to_ascii_lowercase();
@@ -174,7 +175,7 @@ mod tests {
             .flat_map(|n| format!("line {n}\n").into_bytes())
             .collect();
         let whole = gzip(&text);
-        // From behind the header, which has bytes that nothing depends on.
+        // Starts behind the header, which has bytes that nothing depends on.
         for at in (10..whole.len()).step_by(7) {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x55;

@@ -1,7 +1,7 @@
-//! The door: authorises, bounds, inflates, and answers once the record has committed.
+//! The ingest endpoint: authorises, bounds, inflates, and answers once the journal has committed.
 //!
-//! Konnect retries a connection error, 500 and 429, and nothing else: usher's own trouble is
-//! answered with one of these, and every other status is final for the sender.
+//! Konnect retries after a connection error, 500 and 429, and after nothing else. So usher's own
+//! errors are answered with one of these, and every other status is final for the sender.
 
 mod answer;
 mod authorize;
@@ -42,10 +42,11 @@ use crate::lifecycle::Lifecycle;
 
 pub use spool::{Spool, SpoolError, drain_until_stopped, probe_until_stopped};
 
-/// A body of so few bytes is inflated where it is read: handing it to another thread takes longer.
+/// A body of at most so many bytes is inflated in the task that reads it: passing it to another
+/// thread takes longer.
 const INFLATED_AT_ONCE: usize = 64 * 1024;
 
-/// What the door needs.
+/// What the ingest endpoint needs.
 #[derive(Clone, Debug)]
 pub struct IngestState {
     intake: Intake,
@@ -60,7 +61,8 @@ pub struct IngestState {
 }
 
 impl IngestState {
-    /// A door into `intake` as `config` says, with `spool` for the time when the record is away.
+    /// An ingest endpoint that passes bodies to `intake` as `config` says, and to `spool` while the
+    /// database is away.
     pub fn new(
         intake: Intake,
         spool: Option<Spool>,
@@ -128,13 +130,13 @@ struct Request {
 }
 
 impl IngestState {
-    /// Takes a delivery in a task of its own: a sender who hangs up meanwhile ends neither a commit
-    /// half-way nor the keeping of what came.
+    /// Takes a delivery in a task of its own. A sender that hangs up meanwhile neither cuts a
+    /// commit nor loses what arrived.
     async fn take_to_the_end(self, request: Request, body: Body) -> Answer {
         let (done, answer) = oneshot::channel();
         let lifecycle = self.lifecycle.clone();
         lifecycle.spawn("delivery", async move {
-            // Nobody hears the answer once the sender is gone; the record has it.
+            // Nobody receives the answer once the sender is gone. The journal has it.
             drop(done.send(self.take(request, body).await));
         });
         answer.await.unwrap_or(Answer::Trouble)
@@ -162,8 +164,8 @@ impl IngestState {
         self.store_or_keep(request, bytes).await
     }
 
-    /// Inflates and stores a whole body; returns after the commit. Doing it again with the same
-    /// request takes place once.
+    /// Inflates and stores a whole body; returns after the commit. It is idempotent for the same
+    /// request.
     async fn store(&self, request: Request, bytes: Bytes) -> Result<Answer, IntakeError> {
         let body_bytes = bytes.len();
         let (inflated, _held_inflated) = self.inflate(&bytes, &request.encoding).await?;
@@ -211,7 +213,7 @@ impl IngestState {
         })
     }
 
-    /// Keeps what there is of a body aside, and answers with its refusal once that is committed.
+    /// Quarantines what there is of a body, and answers with its refusal once that is committed.
     async fn refuse(&self, request: Request, refused: Refused) -> Result<Answer, IntakeError> {
         let (status, id) = (refused.status, request.id);
         let body_bytes = refused.raw.len();
@@ -223,7 +225,7 @@ impl IngestState {
         })
     }
 
-    /// Keeps the start of a body that did not come to its end.
+    /// Stores the start of a body that did not end.
     async fn cut_off(&self, request: Request, start: Vec<u8>, status: u16) -> Answer {
         let id = request.id;
         let refused = Refused {
@@ -233,11 +235,11 @@ impl IngestState {
             status,
         };
         match self.refuse(request, refused).await {
-            // Whether its start could be kept or not, a sender too slow is cut off.
+            // A sender that is too slow loses the connection, whether the start was stored or not.
             Err(error) if status == 408 => {
                 warn!(
                     error = &error as &dyn Error,
-                    "the start of a body could not be kept"
+                    "the start of a body could not be stored"
                 );
                 Answer::TooSlow { id }
             }
@@ -246,7 +248,8 @@ impl IngestState {
         }
     }
 
-    /// Inflates once there is room, which is held as long as what comes with it.
+    /// Inflates once the budget allows it. The bytes stay reserved as long as the returned value
+    /// lives.
     async fn inflate(
         &self,
         bytes: &Bytes,
@@ -256,8 +259,8 @@ impl IngestState {
         let likely_bytes = inflate::likely_bytes(bytes, max);
         let attempt = self.inflate_in(bytes, encoding, likely_bytes).await?;
         match attempt {
-            // It tells less than it is. It starts anew when there is room for the most it can be:
-            // two that wait for each other half-way would both be turned away.
+            // Its size is more than it says. It starts again when the budget allows the most that
+            // it can be: two that wait for each other half-way would both be refused.
             (Inflated::NoRoom, held) if likely_bytes < max => {
                 drop(held);
                 self.inflate_in(bytes, encoding, max).await

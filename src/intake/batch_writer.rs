@@ -1,4 +1,4 @@
-//! One transaction: the requests of a group become a batch, and each hears what became of its own.
+//! One transaction: the requests of a group become a batch, and each request gets its own answer.
 
 use std::mem;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use crate::journal::{
     RequestRecord, Source, StoredCopies,
 };
 
-/// Longer than the server lets a statement take: this ends only what does not answer at all.
+/// Longer than the server lets a statement take: this only ends what does not answer at all.
 const COMMIT_WITHIN: Duration = Duration::from_secs(40);
 
 /// One request, ready to be stored.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// What is remembered of it.
+    /// Its record in the journal.
     pub(super) request: RequestRecord,
     /// Its entries, their index of the request 0.
     pub(super) events: Vec<NewEvent>,
-    /// What is kept aside of it, the index of the request 0.
+    /// Its quarantined entries, the index of the request 0.
     pub(super) quarantined: Vec<NewQuarantine>,
     /// Its events that are stored as they are.
     pub(super) stored_copies: StoredCopies,
 }
 
-/// What the writer says of one request. The error is one for all requests of a transaction.
+/// The answer to one request. An error is one for all requests of a transaction.
 pub(super) type Outcome = Result<RequestCounts, Arc<JournalError>>;
 
-/// Who waits for an answer, and the room that is given up with it.
+/// Where the answer goes, with the queue slot that is freed by it.
 type Responder = (oneshot::Sender<Outcome>, QueueSlot);
 
 /// A request on its way to a transaction.
@@ -55,7 +55,7 @@ impl PendingRequest {
         }
     }
 
-    /// Rows that it costs; one without an entry is a row as well.
+    /// Rows that it costs. A request without an entry is a row as well.
     pub(super) fn rows(&self) -> usize {
         1.max(self.part.events.len() + self.part.quarantined.len())
     }
@@ -65,7 +65,7 @@ impl PendingRequest {
         self.since
     }
 
-    /// Tells the sender to wait.
+    /// Answers that the sender must wait.
     pub(super) fn refuse(self) {
         respond(self.responders.0, Err(Arc::new(JournalError::busy())));
     }
@@ -111,7 +111,7 @@ impl BatchWriter {
                 warn!(
                     error = error.chain(),
                     requests = responders.len(),
-                    "a gathered transaction was refused, storing its requests one by one"
+                    "a group commit was refused, storing its requests one by one"
                 );
                 self.write_apart(batch, responders).await
             }
@@ -157,8 +157,8 @@ impl BatchWriter {
         .unwrap_or_else(|_| Err(JournalError::busy()))
     }
 
-    /// One batch of all `parts`. That of one request carries its id, so that repeating the request
-    /// under the same id is known; that of several has an id of its own.
+    /// One batch of all `parts`. The batch of one request has its id, so that a repetition under
+    /// the same id is recognised. A batch of several requests has an id of its own.
     fn batch(&self, parts: Vec<Part>) -> NewBatch {
         let first = &parts[0].request;
         let id = if parts.len() == 1 {
@@ -184,7 +184,7 @@ impl BatchWriter {
                 new.request = Some(index);
             }
             if index == 0 {
-                // A large request comes alone, and its entries are not moved.
+                // A large request is alone in its batch, and its entries are not moved.
                 batch.events = events;
             } else {
                 batch.events.append(&mut events);
@@ -199,7 +199,7 @@ impl BatchWriter {
     }
 }
 
-/// Whether it is worth trying the next transaction at once.
+/// Whether the next transaction should be tried at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DatabaseState {
     There,
@@ -222,7 +222,7 @@ fn answer_all(responders: Vec<Responder>, appended: &Appended) {
     }
 }
 
-/// Answers a request, unless its sender has gone: what was stored stays stored.
+/// Answers a request, unless its sender has gone. What was stored stays stored.
 fn respond(answer: oneshot::Sender<Outcome>, outcome: Outcome) {
     drop(answer.send(outcome));
 }

@@ -1,7 +1,7 @@
 //! One queue for all requests: what arrives while a transaction commits goes into the next one.
 //!
-//! A request waits for its own commit and is answered with its own counts; leaving off waiting does
-//! not cut the transaction. Parses and judges nothing, and writes nothing itself.
+//! A request waits for its own commit and is answered with its own counts. Dropping that wait does
+//! not cut the transaction. Parses nothing, judges nothing, and writes nothing itself.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::lifecycle::Lifecycle;
 
 /// A transaction takes no further request once it has as many rows: larger ones gain nothing.
 const ROWS: usize = 1_000;
-/// Rows that make a transaction worth its commit beside none, one and two others, which may wait for the disk; fewer wait
-/// for an end of these.
+/// Rows that make a transaction worth its commit beside none, one and two others, which may wait
+/// for the disk. A smaller group waits until one of these ends.
 const BESIDE: [usize; 3] = [0, 64, 500];
 /// Requests that may wait for their transaction.
 const QUEUE: usize = 1_024;
@@ -29,19 +29,19 @@ const ROOM: usize = 24 * 1024 * 1024;
 const OVERHEAD_BYTES: usize = 256;
 /// Bytes that one permit stands for.
 const PERMIT_BYTES: usize = 1_024;
-/// A sender is told to wait rather than kept waiting longer, since usher answers within 10 s. The
-/// transaction goes on; what it stores is known when the sender repeats it.
+/// After this a sender is asked to wait, since usher answers within 10 s. The transaction goes on.
+/// When the sender repeats the request, it learns what was stored.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
-/// Room for the entries of one request, until it is given up.
+/// The part of the queue's capacity that one request has. Dropping it frees the part.
 #[derive(Debug)]
 pub(super) struct QueueSlot {
-    /// When the sender is told to wait instead of being kept waiting.
+    /// After this the sender is asked to wait.
     answer_by: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Hands requests to the writer. Cheap to clone; the writer ends with the last of them.
+/// Passes requests to the writer. Cheap to clone. The writer ends with the last clone.
 #[derive(Clone, Debug)]
 pub(super) struct GroupCommit {
     queue: mpsc::Sender<PendingRequest>,
@@ -66,8 +66,8 @@ impl GroupCommit {
         }
     }
 
-    /// Waits until there is room for a request of `bytes` in so many entries; one larger than all
-    /// the room has it alone. The sender's patience begins here.
+    /// Waits for capacity for a request of `bytes` in so many entries. A request larger than the
+    /// whole capacity has it alone. The sender's waiting time begins here.
     pub(super) async fn slot(
         &self,
         bytes: usize,
@@ -87,8 +87,8 @@ impl GroupCommit {
         }
     }
 
-    /// Stores `part` together with what else is waiting; returns after the commit. From the moment
-    /// it is handed over, dropping the future changes nothing.
+    /// Stores `part` together with the other requests that wait; returns after the commit. Once it
+    /// is in the queue, dropping the future changes nothing.
     pub(super) async fn store(&self, part: Part, slot: QueueSlot) -> Outcome {
         let (answer, outcome) = oneshot::channel();
         let answer_by = slot.answer_by;
@@ -105,7 +105,7 @@ impl GroupCommit {
     }
 }
 
-/// Makes transactions of what waits, and has them written.
+/// Makes groups of the requests that wait, and has them written.
 struct CommitLoop {
     batch_writer: BatchWriter,
     queue: mpsc::Receiver<PendingRequest>,
@@ -116,7 +116,7 @@ struct CommitLoop {
 }
 
 impl CommitLoop {
-    /// Ends when nobody is left who could hand over a request, having begun to write all of them; the
+    /// Ends when no sender of the queue is left, after it has begun to write all requests. The
     /// process waits for the transactions, which are tasks of their own.
     async fn run(mut self) {
         let ended = self.lifecycle.ended();
@@ -148,8 +148,8 @@ impl CommitLoop {
         }
     }
 
-    /// Gathers until the group may go: at once where no transaction is under way, beside others
-    /// where it has rows enough, and else when one has ended.
+    /// Collects requests until the group may be written. That is at once where no transaction is
+    /// under way, beside others where it has enough rows, and else when one has ended.
     async fn acquire_permit(&mut self, group: &mut Group) -> CommitPermit {
         loop {
             while group.rows < ROWS
@@ -167,7 +167,8 @@ impl CommitLoop {
         }
     }
 
-    /// What waited behind a transaction that found no database is not made to wait for the same.
+    /// Requests that waited for a transaction that found no database are refused, so that they do
+    /// not wait for the next one as well.
     fn refuse_who_waited_in_vain(&self, group: &mut Group) {
         let Some(away) = *lock(&self.away) else {
             return;
@@ -187,7 +188,7 @@ impl CommitLoop {
 }
 
 fn lock(away: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
-    // A time is whole whatever happened to who held it.
+    // The value is whole, even where a thread panicked with the lock.
     away.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -213,7 +214,7 @@ impl Group {
     }
 }
 
-/// Who may have a transaction under way.
+/// The permits for transactions under way.
 #[derive(Debug)]
 struct CommitPermits {
     free: Arc<Semaphore>,
@@ -230,7 +231,7 @@ impl Default for CommitPermits {
 }
 
 impl CommitPermits {
-    /// A turn for a group of `rows`, if it may go now.
+    /// A permit for a group of `rows`, if it may be written now.
     fn take(&self, rows: usize) -> Option<CommitPermit> {
         let under_way = BESIDE.len() - self.free.available_permits();
         if rows < *BESIDE.get(under_way)? {
@@ -243,13 +244,13 @@ impl CommitPermits {
         })
     }
 
-    /// Completes when a turn ended since it was last asked.
+    /// Completes when a permit was returned since the last call.
     async fn ended(&self) {
         self.ended.notified().await;
     }
 }
 
-/// One transaction's, until it is dropped.
+/// The right to one transaction, until it is dropped.
 struct CommitPermit {
     permit: Option<OwnedSemaphorePermit>,
     ended: Arc<Notify>,
@@ -257,7 +258,7 @@ struct CommitPermit {
 
 impl Drop for CommitPermit {
     fn drop(&mut self) {
-        // Free before anybody hears of it.
+        // Returned before the waiting task is woken.
         drop(self.permit.take());
         self.ended.notify_one();
     }

@@ -1,8 +1,8 @@
 //! The keys that entries may be signed with, fetched from Konnect when they are needed.
 //!
 //! Every key ever served stays good for 8 days after it left the set, since replays reach 7 days
-//! back. The last good set is kept when a fetch fails; one fetch runs at a time, and not more often
-//! than every few seconds, however many unknown signatures arrive.
+//! back. The last good set stays in use when a fetch fails. One fetch runs at a time, and there are
+//! seconds between two, however many unknown signatures arrive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +22,14 @@ use crate::intake::verify::{Check, CheckError, Verifier};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
 
-/// How long a key is believed after it left the set.
+/// How long a key is accepted after it left the set.
 pub(super) const GOOD_FOR: TimeDelta = TimeDelta::days(8);
-/// A key is last seen when it is fetched, so fetching must not depend on somebody needing it: one that
-/// leaves the set after months would else count as gone since the start of usher.
+/// A key's `last_seen` is the last fetch, so keys must be fetched even when no entry needs one.
+/// Otherwise a key that leaves the set after months would count as gone since the start of usher.
 const FRESH_FOR: Duration = Duration::from_hours(1);
 /// Between two fetches, so that a flood of unknown signatures is not passed on to Konnect.
 const MIN_INTERVAL: Duration = Duration::from_secs(3);
-/// A delivery waits no longer than this for a fetch; its entries are looked at again later.
+/// A delivery waits no longer than this for a fetch. Its entries are checked again later.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the set could not be brought up to date.
@@ -38,10 +38,10 @@ pub enum KeysError {
     /// Konnect did not serve it.
     #[error("could not fetch the signing keys")]
     Fetch(#[source] konnect::Error),
-    /// It did not come in time.
+    /// It did not arrive in time.
     #[error("the signing keys did not arrive in time")]
     Timeout,
-    /// The record did not answer.
+    /// The journal did not answer.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -54,7 +54,7 @@ pub struct KeyRing {
     clock: Clock,
     known: RwLock<KnownKeys>,
     verifier: Verifier,
-    /// Held while fetching: others wait for the same answer.
+    /// Locked during a fetch: others wait for the same answer.
     fetching: Mutex<()>,
 }
 
@@ -67,19 +67,20 @@ struct KnownKeys {
     fetched: Option<Instant>,
     /// When a fetch was last tried, by both clocks.
     tried: Option<(Instant, DateTime<Utc>)>,
-    /// What no key fits and came before these is forged.
+    /// An entry that no key fits is forged if it was received before these.
     settled: Settled,
 }
 
 impl KnownKeys {
-    /// When the newest set was asked for. A time to come says nothing: the clock was set back since.
+    /// When the newest set was asked for. A time in the future is ignored: the clock was set back
+    /// since.
     fn fetched_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.fetched_at.filter(|fetched_at| *fetched_at <= now)
     }
 }
 
 impl KeyRing {
-    /// A ring that knows no key yet; call [`KeyRing::load`] when the database answers.
+    /// A ring without a key. Call [`KeyRing::load`] when the database answers.
     pub fn new(client: konnect::Client, journal: Journal, clock: Clock) -> Self {
         Self {
             client,
@@ -91,9 +92,9 @@ impl KeyRing {
         }
     }
 
-    /// Takes the keys that were seen before, so that a start does not depend on Konnect.
+    /// Loads the keys that were stored before, so that a start does not depend on Konnect.
     pub async fn load(&self) -> Result<(), KeysError> {
-        // First, so that of every set counted here the keys are read below.
+        // First, so that the keys of every set counted here are read below.
         let settled = Settled::by(&self.journal.key_fetches().await?);
         let stored = self.journal.keys_seen_within(GOOD_FOR).await?;
         let keys = stored.iter().filter_map(|stored| {
@@ -105,7 +106,8 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Fetches the set unless one was asked for after `wanted` or a moment ago, or somebody failed to while this waited.
+    /// Fetches the set, unless one was asked for after `wanted` or a moment ago, or another task's
+    /// fetch failed while this one waited.
     ///
     /// # Errors
     /// The last good set stays in use, with the keys that other instances stored.
@@ -118,7 +120,7 @@ impl KeyRing {
             let fresh = known
                 .fetched_at(now)
                 .is_some_and(|fetched| fetched > wanted);
-            // A clock that is set, either way, never keeps a fetch back.
+            // A clock that is set, forward or back, never delays a fetch.
             let soon = known.tried.is_some_and(|(tried, at)| {
                 tried >= came
                     || asked - tried < MIN_INTERVAL
@@ -133,7 +135,7 @@ impl KeyRing {
         let loaded = self.load().await;
         let mut known = self.known.write().await;
         if let Err(error) = fetched.and(loaded) {
-            // Whoever waited for this does not wait for the same again.
+            // A task that waited for this fetch does not wait for another.
             known.tried = Some((Instant::now(), self.clock.now()));
             return Err(error);
         }
@@ -159,7 +161,7 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Fetches the set where the last one is an hour old, and tells how old it is.
+    /// Fetches the set where the last one is an hour old, and reports its age.
     pub(super) async fn keep_fresh(&self) {
         let age = || async { Some(self.known.read().await.fetched?.elapsed()) };
         if age().await.is_none_or(|age| age > FRESH_FOR)
@@ -175,12 +177,12 @@ impl KeyRing {
         }
     }
 
-    /// The verdict on each line. Where no key fits, the set is fetched once more: `failed` means
-    /// that no key of three sets fits, fetched after `received_at` and over five minutes; until then it
-    /// is `key_unknown`.
+    /// The verdict on each line. Where no key fits, the set is fetched once more. `failed` means
+    /// that no key of three sets fits, fetched after `received_at` and over five minutes. Until
+    /// then it is `key_unknown`.
     ///
     /// # Errors
-    /// Only when the checking thread dies.
+    /// Only when the checking thread panics.
     pub async fn verdicts(
         &self,
         lines: Vec<Bytes>,
@@ -200,7 +202,7 @@ impl KeyRing {
     /// fetched again, so that a key that is served late is found soon.
     ///
     /// # Errors
-    /// Only when the checking thread dies.
+    /// Only when the checking thread panics.
     pub(super) async fn verdicts_again(
         &self,
         lines: Vec<Bytes>,
@@ -222,7 +224,7 @@ impl KeyRing {
         }
     }
 
-    /// Fetches the set, unless that was tried a moment ago: the keys, and what is settled by them.
+    /// Fetches the set, unless that was tried a moment ago; returns the keys and what they settle.
     pub(super) async fn renewed(&self) -> (Arc<Vec<VerifyingKey>>, Settled) {
         self.refresh_or_warn(self.clock.now()).await;
         self.known().await

@@ -1,6 +1,6 @@
 //! Bytes in, batch out: splits a body into entries, checks signatures, parses, and appends.
 //!
-//! Knows nothing of HTTP; the door and every other source of entries share it.
+//! Knows nothing of HTTP. The ingest endpoint and every other source of entries share it.
 
 mod batch_writer;
 mod group_commit;
@@ -39,17 +39,17 @@ pub use release::{Release, Taken as TakenUp};
 pub use reverify::{Change, Reverified, Reverify};
 pub use verify::CheckError;
 
-/// Entries of one delivery: far more than fit into 64 MiB as Konnect writes them, and few enough to
-/// hold in memory when a sender writes them of one byte each.
+/// Entries of one delivery: far more than fit into 64 MiB as Konnect writes them, and few enough
+/// for memory when a sender writes them of one byte each.
 pub const MAX_ENTRIES: usize = 200_000;
 
-/// The entries of a larger body are without their members on their way to the record: these would be
-/// as many bytes again, and more.
+/// The entries of a larger body have no members on their way to the journal: these would be as many
+/// bytes again, and more.
 const LARGE: usize = 4 * 1024 * 1024;
 
-/// Kept aside only because no key fits yet; released when one does.
+/// Quarantined only because no key fits yet; released when one does.
 pub const REASON_KEY_UNKNOWN: &str = "signature_key_unknown";
-/// Kept aside because no key fitted; released by [`Reverify`] where a later one does.
+/// Quarantined because no key fitted; released by [`Reverify`] where a later one does.
 pub const REASON_FAILED: &str = "signature_failed";
 const NO_KEY_FITS: &str = "no key of three sets fits";
 /// More bytes than a body may have.
@@ -60,7 +60,7 @@ pub const REASON_BODY_INCOMPLETE: &str = "body_incomplete";
 pub const REASON_BODY_INFLATES_TOO_FAR: &str = "body_inflates_too_far";
 /// A body of more than [`MAX_ENTRIES`].
 pub const REASON_TOO_MANY_ENTRIES: &str = "too_many_entries";
-/// For these a whole body is kept aside, or as much of it as came.
+/// For these a whole body is quarantined, or as much of it as arrived.
 const BODY_REASONS: [&str; 4] = [
     REASON_BODY_TOO_LARGE,
     REASON_BODY_INCOMPLETE,
@@ -68,20 +68,20 @@ const BODY_REASONS: [&str; 4] = [
     REASON_TOO_MANY_ENTRIES,
 ];
 
-/// Whether a body holds more than [`MAX_ENTRIES`], told without splitting it.
+/// Whether a body contains more than [`MAX_ENTRIES`]. It is not split for that.
 pub fn has_too_many_entries(body: &[u8]) -> bool {
     // Each takes a byte and its end at least.
     body.len() > 2 * MAX_ENTRIES && split::lines(body).nth(MAX_ENTRIES).is_some()
 }
 
-/// One body, inflated, with what is known of the request that brought it.
+/// One body, inflated, with what is known of its request.
 #[derive(Debug)]
 #[expect(
     clippy::struct_field_names,
     reason = "`received_at` is the house's word everywhere"
 )]
 pub struct Received {
-    /// Minted at the door; the sender is answered with it.
+    /// Made by the ingest endpoint; the sender is answered with it.
     pub id: Uuid,
     /// When its first byte arrived.
     pub received_at: DateTime<Utc>,
@@ -104,9 +104,9 @@ pub struct Taken {
     pub received: usize,
     /// Events that were new.
     pub stored: usize,
-    /// Entries whose event was known.
+    /// Entries whose event was stored already.
     pub duplicates: usize,
-    /// Entries kept aside.
+    /// Quarantined entries.
     pub quarantined: usize,
     /// Entries that could be parsed.
     pub parsed: usize,
@@ -115,10 +115,10 @@ pub struct Taken {
 /// Why a body could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    /// The record refused or did not answer; one error for all requests of a transaction.
+    /// The journal refused or did not answer. It is one error for all requests of a transaction.
     #[error(transparent)]
     Journal(#[from] Arc<JournalError>),
-    /// The thread that checks entries died.
+    /// The thread that checks entries panicked.
     #[error(transparent)]
     Check(#[from] CheckError),
 }
@@ -129,7 +129,7 @@ impl From<JournalError> for IntakeError {
     }
 }
 
-/// A body or a part of it that is kept aside as it came.
+/// A body or a part of it that is quarantined as received.
 #[derive(Debug)]
 pub struct Refused {
     /// Stable code.
@@ -142,7 +142,7 @@ pub struct Refused {
     pub status: u16,
 }
 
-/// The way in. Cheap to clone.
+/// The intake. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Intake {
     journal: Journal,
@@ -154,8 +154,8 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// A way into `journal` that checks signatures against `keys` as `policy` says. Its writer is a
-    /// task of `lifecycle` and ends with the last clone of this.
+    /// An intake into `journal` that checks signatures against `keys` as `policy` says. Its writer
+    /// is a task of `lifecycle` and ends with the last clone of this.
     pub fn new(
         journal: Journal,
         keys: Arc<KeyRing>,
@@ -174,8 +174,8 @@ impl Intake {
         }
     }
 
-    /// Splits, checks, parses and stores; returns after the commit. `refused` is kept aside with
-    /// it, in the same transaction. Once that has begun, dropping the future does not end it.
+    /// Splits, checks, parses and stores; returns after the commit. `refused` is quarantined in the
+    /// same transaction. Once that has begun, dropping the future does not end it.
     #[tracing::instrument(skip_all, fields(delivery.id = %received.id))]
     pub async fn take(
         &self,
@@ -261,7 +261,7 @@ impl Intake {
         })
     }
 
-    /// What is recognised was verified when it was stored; everything else is checked.
+    /// A known entry was verified when it was stored. All others are checked.
     async fn verdicts(
         &self,
         lines: &[Line],
@@ -283,8 +283,8 @@ impl Intake {
         Ok(verdicts)
     }
 
-    /// An entry on its way into the journal, or kept aside with the reason; `known` is its event where
-    /// that was read before.
+    /// An entry on its way into the journal or the quarantine, with the reason. `known` is its
+    /// event where that was read before.
     fn classify(
         &self,
         line: &Line,
@@ -310,7 +310,7 @@ impl Intake {
             .map_or_else(|| event::parse(&line.bytes), Ok)
             .map_err(|error| aside(error.reason(), error.to_string(), None))?;
         if event.claims_own_product() {
-            // Nothing that comes in from outside may pass for an observation or a deed of ours.
+            // No entry from outside may pass for an own event of usher.
             let detail = "event_product is usher".to_owned();
             return Err(aside("claims_own_product", detail, Some(event.id)));
         }

@@ -1,7 +1,7 @@
-//! Looks again at entries that no key fitted when they came.
+//! Checks entries again that no key fitted when they were received.
 //!
-//! A verdict of `key_unknown` settles within seconds of the keys being within reach, and what was
-//! kept aside only for that is released.
+//! A verdict of `key_unknown` settles within seconds once the keys can be fetched. Entries that
+//! were quarantined only for it are released.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,13 +22,14 @@ use crate::journal::{
 };
 use crate::lifecycle::pause;
 
-/// Between looks. With the fetch's own interval a verdict settles in under 10 s.
+/// Between checks. With the fetch's own interval a verdict settles in under 10 s.
 const EVERY: Duration = Duration::from_secs(4);
-/// Entries that were kept aside and are stored in one transaction.
+/// Quarantined entries that are stored in one transaction.
 const TOGETHER: usize = 500;
-/// Entries looked at in one go.
+/// Entries checked in one go.
 const AT_ONCE: i64 = 1_000;
-/// So often everything is looked at by the same keys: for longer than a sender waits for its transaction.
+/// How often everything is checked by the same keys: for longer than a sender waits for its
+/// transaction.
 const LOOKS_AT_ALL: usize = 5;
 
 /// Runs until `cancel` fires.
@@ -42,30 +43,34 @@ pub async fn recheck_until_stopped(intake: Intake, cancel: CancellationToken) {
             Err(error) => {
                 warn!(
                     error = &error as &dyn std::error::Error,
-                    "could not look at signatures again"
+                    "could not recheck signatures"
                 );
             }
         }
     }
 }
 
-/// Looks again at what no key fitted, as rarely as may be: forgeries come by the million.
+/// Checks entries again that no key fitted, as rarely as possible: there may be millions of
+/// forgeries.
 ///
-/// By the same keys a check says the same. Everything is looked at when the keys of this instance changed, whoever
-/// stored them, and then some more times: an entry checked by the keys before may be committed only after the first
-/// look. What this instance takes in later was checked by its present keys when it came. Whatever escapes this, such as
-/// an entry of another instance that had not read the keys yet and ended before its own look, is looked at when it
-/// comes to be settled: nothing is called forged, nor stays open, without a check by the keys of that time.
+/// The same keys give the same result. So everything is checked when the keys of this instance
+/// changed, whichever instance stored them, and then some more times. An entry checked by the
+/// former keys may be committed only after the first of these checks.
+///
+/// What this instance receives later was checked by its present keys at once. Some entries escape
+/// this, such as those of another instance that had not read the keys yet and ended before its own
+/// check. They are checked when they are settled. So no entry becomes `failed`, or stays open,
+/// without a check by the keys of that time.
 #[derive(Debug)]
 pub struct Recheck {
     intake: Intake,
-    /// Those that everything was looked at by, and how often.
+    /// The keys by which everything was checked, and how often.
     keys: Arc<Vec<VerifyingKey>>,
     looks_at_all: usize,
 }
 
 impl Recheck {
-    /// One that has looked at nothing yet.
+    /// A recheck that has checked nothing yet.
     pub fn new(intake: Intake) -> Self {
         Self {
             intake,
@@ -74,7 +79,8 @@ impl Recheck {
         }
     }
 
-    /// Looks again at what no key fitted yet and may settle now; returns how many verdicts did.
+    /// Checks entries that no key fitted yet and that may settle now; returns how many verdicts
+    /// settled.
     pub async fn check_again(&mut self) -> Result<usize, IntakeError> {
         if !self.intake.journal.has_open_verdicts().await? {
             return Ok(0);
@@ -98,14 +104,14 @@ impl Recheck {
         looked.map(|(settled, _)| settled)
     }
 
-    /// Looks at what was received before; how many verdicts settled, and whether all of them could be written.
+    /// Checks what was received before; returns how many verdicts settled, and whether all of them
+    /// could be written.
     async fn check_before(&self, before: DateTime<Utc>) -> Result<(usize, bool), IntakeError> {
         let (stored, all_written) = self.recheck_stored(before).await?;
         Ok((stored + self.release(before).await?, all_written))
     }
 
-    /// Stored events: the verdict is written in place, and a verified one is owed again to every
-    /// reader.
+    /// Stored events: the verdict is written in place, and every reader owes a verified one again.
     async fn recheck_stored(&self, before: DateTime<Utc>) -> Result<(usize, bool), IntakeError> {
         let Intake { journal, keys, .. } = &self.intake;
         let (mut after, mut all_written) = (None, true);
@@ -125,14 +131,14 @@ impl Recheck {
                 .filter(|(_, verdict)| *verdict != Verdict::KeyUnknown);
             for (batch, verdicts) in by_batch(changed) {
                 let written = journal.settle(batch, &verdicts).await?;
-                // A reader is at work on it.
+                // A reader works on it.
                 all_written &= written.is_some();
                 settled += usize::try_from(written.unwrap_or(0)).unwrap_or(usize::MAX);
             }
         }
     }
 
-    /// Entries kept aside because no key fitted: those that are verified now are stored.
+    /// Entries quarantined because no key fitted: those that are verified now are stored.
     async fn release(&self, before: DateTime<Utc>) -> Result<usize, IntakeError> {
         let Intake {
             journal, keys, ids, ..
@@ -156,7 +162,7 @@ impl Recheck {
     }
 }
 
-/// The verdicts that take the place of those stored, batch by batch.
+/// The verdicts that replace the stored ones, batch by batch.
 pub(super) fn by_batch<'a>(
     verdicts: impl IntoIterator<Item = (&'a StoredEvent, Verdict)>,
 ) -> BTreeMap<Uuid, Vec<NewVerdict>> {
@@ -172,8 +178,8 @@ pub(super) fn by_batch<'a>(
     batches
 }
 
-/// Stores what was kept aside for its signature alone and is verified by now, and writes why the forged stays aside;
-/// returns the verdicts that settled.
+/// Stores what was quarantined for its signature alone and is verified by now. Forged entries stay
+/// quarantined, with that reason. Returns the verdicts that settled.
 pub(super) async fn settle_quarantined(
     journal: &Journal,
     ids: &Ids,
@@ -201,7 +207,7 @@ pub(super) async fn settle_quarantined(
     Ok(settled)
 }
 
-/// What is kept aside under an id since then, as the event that it is.
+/// An entry that was quarantined under an id at a time, as the event that it is.
 type Kept = ((Uuid, DateTime<Utc>), NewEvent);
 
 fn verified_event(row: Quarantined) -> Option<Kept> {
@@ -215,7 +221,8 @@ fn verified_event(row: Quarantined) -> Option<Kept> {
     Some(((row.id, row.received_at), new))
 }
 
-/// Stores what is verified by now, many in a transaction; says how many. What the database refuses stays aside.
+/// Stores what is verified by now, many in a transaction; returns how many. What the database
+/// refuses stays in quarantine.
 async fn store_verified(
     journal: &Journal,
     ids: &Ids,
@@ -228,7 +235,7 @@ async fn store_verified(
         match journal.release_all(batches(ids, &some)).await {
             Ok(Some(count)) => stored += count,
             Err(error) if !error.is_of_data() => return Err(error),
-            // One row that the record refuses must not hold up the others.
+            // A row that the database refuses must not block the others.
             Ok(None) | Err(_) => {
                 for (kept, new) in some {
                     stored += usize::from(store_one(journal, ids, kept, new).await?);
@@ -251,7 +258,7 @@ fn batches(ids: &Ids, some: &[Kept]) -> Vec<(NewBatch, Vec<Uuid>)> {
     by_time.into_iter().map(batch).collect()
 }
 
-/// `false` where it stays aside.
+/// `false` where it stays in quarantine.
 async fn store_one(
     journal: &Journal,
     ids: &Ids,
@@ -264,14 +271,14 @@ async fn store_one(
             Ok(false)
         }
         Ok(Released::Refused) => {
-            warn!(quarantine.id = %id, "the database refuses the row, it stays aside");
+            warn!(quarantine.id = %id, "the database refuses the row, it stays in quarantine");
             Ok(false)
         }
         released => released.map(|_| true),
     }
 }
 
-/// Stores an entry that was kept aside under this id since then, and strikes the row.
+/// Stores an entry that was quarantined under this id at this time, and deletes the row.
 pub(super) async fn store_quarantined(
     journal: &Journal,
     ids: &Ids,

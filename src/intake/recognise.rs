@@ -1,6 +1,6 @@
-//! Entries of a replay that the journal holds byte for byte: they are not checked again.
+//! Entries of a replay that the journal has byte for byte: they are not checked again.
 //!
-//! Believes the bytes alone. An entry that differs from a stored one in a single byte, be it a better
+//! Only the bytes count. An entry that differs from a stored one in a single byte, even a better
 //! forgery of it, is checked as any other.
 
 use sha2::{Digest, Sha256};
@@ -11,15 +11,16 @@ use crate::intake::Intake;
 use crate::intake::split::Line;
 use crate::journal::{Fingerprint, JournalError, StoredCopies};
 
-/// Below this, asking takes longer than checking.
+/// Below this, a query takes longer than the check.
 const FEWEST: usize = 32;
-/// Entries asked for at once.
+/// Entries in one query.
 const AT_ONCE: usize = 1_000;
 
 /// What is known of the entries of a request before any is checked.
 #[derive(Debug, Default)]
 pub(super) struct Recognised {
-    /// The event of each entry that is stored, without its members; shorter than the entries where nobody asked.
+    /// The event of each stored entry, without its members. Shorter than the entries where no query
+    /// was made.
     pub(super) events: Vec<Option<AuditEvent>>,
     /// All of these events.
     pub(super) stored_copies: StoredCopies,
@@ -33,8 +34,9 @@ impl Recognised {
 }
 
 impl Intake {
-    /// Which of `lines` are stored as they are, with the strongest verdict that this way in can give;
-    /// none unless the last batches were those of a replay, so that new entries cost nothing here.
+    /// Which of `lines` are stored byte for byte, with the strongest verdict that this intake can
+    /// give. None unless the last batches were those of a replay, so that new entries cost nothing
+    /// here.
     pub(super) async fn recognise(&self, lines: &[Line]) -> Result<Recognised, JournalError> {
         let mut recognised = Recognised::default();
         if lines.len() < FEWEST || !self.journal.expects_known_events() {
@@ -66,7 +68,7 @@ impl Intake {
     }
 }
 
-/// The event of an entry that may be stored: what is kept aside never is.
+/// The event of an entry that may be stored. An entry that is quarantined never is.
 fn read(line: &Line) -> Option<AuditEvent> {
     let is_whole = line.whole_bytes == line.bytes.len();
     let event = is_whole.then(|| event::parse(&line.bytes).ok()).flatten();

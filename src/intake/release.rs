@@ -1,8 +1,8 @@
-//! Takes up again what was kept aside, where the reason for it has gone: `usher quarantine release`.
+//! Stores quarantined entries as events where the reason has gone: `usher quarantine release`.
 //!
-//! An entry goes the way that it went when it came, and is judged by the keys of that time. What is
-//! still not acceptable stays as it is, and so do bytes that were cut at a bound, bodies, and what a
-//! reader kept aside: its event is stored, and it is the reader that cannot have it.
+//! An entry takes the same way as when it was received, and is checked by the keys of that time.
+//! What is still not acceptable stays as it is. So do bodies and bytes that were cut at a bound.
+//! What a reader quarantined stays too: its event is stored, and only the reader cannot have it.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +15,19 @@ use crate::intake::split::Line;
 use crate::intake::{BODY_REASONS, Intake, IntakeError, Reverify};
 use crate::journal::{Quarantined, Released};
 
-/// An entry is one line: bytes of several are a body, whatever reason stands beside them.
+/// An entry is one line. Bytes of several lines are a body, whatever the reason of the row.
 const NOT_ONE_ENTRY: &str = "not_one_entry";
-/// The reason that the record gives what its database does not take.
+/// The reason for rows that the database does not take.
 const REFUSED: &str = "refused_by_database";
 
-/// What came of it so far.
+/// The result so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Entries that are stored now.
     pub released: u64,
-    /// Entries whose event was known.
+    /// Entries whose event was stored already.
     pub duplicates: u64,
-    /// Rows that stay, by what keeps them aside now.
+    /// Rows that stay, by the reason that applies now.
     pub left: BTreeMap<String, u64>,
 }
 
@@ -37,7 +37,7 @@ impl Taken {
     }
 }
 
-/// One run over what was kept aside.
+/// One run over quarantined rows.
 #[derive(Debug)]
 pub struct Release {
     intake: Intake,
@@ -47,7 +47,7 @@ pub struct Release {
 }
 
 impl Release {
-    /// Stores by way of `intake`, and checks signatures as `checks` does.
+    /// Stores through `intake`, and checks signatures as `checks` does.
     pub fn new(intake: Intake, checks: Reverify) -> Self {
         Self {
             intake,
@@ -56,15 +56,15 @@ impl Release {
         }
     }
 
-    /// What came of it so far.
+    /// The result so far.
     pub fn so_far(&self) -> &Taken {
         &self.taken
     }
 
-    /// Takes up `rows`, each in a transaction of its own, and strikes what is stored.
+    /// Releases `rows`, each in a transaction of its own, and deletes the rows of what is stored.
     ///
     /// # Errors
-    /// When the record or the check of signatures fails; the rows before are done.
+    /// When the journal or the check of signatures fails. The rows before are done.
     pub async fn take_up(&mut self, mut rows: Vec<Quarantined>) -> Result<(), IntakeError> {
         rows.retain(|row| {
             let body = not_an_entry(row);
@@ -95,7 +95,7 @@ impl Release {
                 return Ok(());
             }
         };
-        // Its request is recorded where it came.
+        // Its request has its record where it was received.
         new.request = None;
         let kept = (row.id, row.received_at);
         match store_quarantined(&intake.journal, &intake.ids, kept, new).await? {

@@ -1,7 +1,7 @@
-//! Checks the stored bytes of entries again, whenever they came: `usher events reverify`.
+//! Checks the stored bytes of entries again, whenever they were received: `usher events reverify`.
 //!
-//! A stronger verdict takes the place of a weaker one. A verified entry that no key fits any more is
-//! told and left as it is: nothing here makes the record say less than it said.
+//! A stronger verdict replaces a weaker one. A verified entry that no key fits any more is reported
+//! and left as it is: nothing here weakens the journal.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,50 +24,50 @@ use crate::journal::{
 
 /// Entries checked in one go.
 const AT_ONCE: i64 = 1_000;
-/// While a reader holds a batch, its verdicts wait; a reader that is well is done by then.
+/// While a reader has claimed a batch, its verdicts wait. A healthy reader is done by then.
 const HELD_TRIES: u32 = 20;
 const HELD_PAUSE: Duration = Duration::from_millis(500);
-/// Entries that are named one by one.
+/// Entries that are listed one by one.
 const NAMED: usize = 100;
 
-/// What was found in place of what was known, in the words for verdicts.
+/// The verdict that was found and the one it replaces, in the words for verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
-    /// What the record says; `quarantined` for what was kept aside.
+    /// What the journal says; `quarantined` for quarantined entries.
     pub from: &'static str,
     /// What the check says.
     pub to: &'static str,
 }
 
-/// What came of it so far.
+/// The result so far.
 #[derive(Debug, Clone, Default)]
 pub struct Reverified {
-    /// Entries that were looked at.
+    /// Entries that were checked.
     pub checked: u64,
-    /// How many entries changed, by what they were and what they are.
+    /// How many entries changed, by their old and new verdict.
     pub changes: BTreeMap<Change, u64>,
-    /// Verified entries that no key fits any more, by what the check says of them; none is changed.
+    /// Verified entries that no key fits any more, by the result of the check. None is changed.
     pub lost: BTreeMap<Change, u64>,
     /// The first of those.
     pub lost_ids: Vec<EventId>,
-    /// Changes that could not be written, because a reader held their batch for too long.
+    /// Changes that could not be written, because a reader had claimed their batch for too long.
     pub held: u64,
 }
 
-/// One run over a part of the record.
+/// One run over a part of the journal.
 #[derive(Debug)]
 pub struct Reverify {
     journal: Journal,
     ids: Ids,
     filter: CheckFilter,
-    /// Whether what is found is written.
+    /// Whether new verdicts are written.
     writes: bool,
     keys: Keys,
     verifier: Verifier,
     after: Option<Position>,
     kept_after: Option<(DateTime<Utc>, uuid::Uuid)>,
     events_done: bool,
-    /// Reasons whose rows of quarantine are still to be checked, the next one last.
+    /// Reasons whose quarantined rows are still to be checked, the next one last.
     reasons: Vec<&'static str>,
     done: Reverified,
 }
@@ -80,8 +80,8 @@ struct Keys {
 }
 
 impl Keys {
-    /// Those that were good when an entry was received. One that left the set long before proves
-    /// nothing: the door would not have believed it either.
+    /// The keys that were good when an entry was received. A key that left the set long before
+    /// proves nothing: the ingest endpoint would not have accepted it either.
     fn good_at(&self, received_at: DateTime<Utc>) -> usize {
         let is_good = |(_, last_seen): &(VerifyingKey, DateTime<Utc>)| {
             last_seen
@@ -97,7 +97,7 @@ impl Keys {
 }
 
 impl Reverify {
-    /// Prepares to check what `filter` names against every key that the record knows; `writes` says
+    /// Prepares to check what `filter` names against every key in the journal; `writes` says
     /// whether stronger verdicts are stored.
     pub async fn new(
         journal: Journal,
@@ -105,7 +105,7 @@ impl Reverify {
         filter: CheckFilter,
         writes: bool,
     ) -> Result<Self, IntakeError> {
-        // First, so that of every set counted here the keys are read below.
+        // First, so that the keys of every set counted here are read below.
         let settled = Settled::by(&journal.key_fetches().await?);
         let stored = journal.keys_since(DateTime::UNIX_EPOCH).await?;
         let keys = stored.iter().filter_map(|stored| {
@@ -141,12 +141,12 @@ impl Reverify {
         self.keys.served.len()
     }
 
-    /// What came of it so far.
+    /// The result so far.
     pub fn so_far(&self) -> &Reverified {
         &self.done
     }
 
-    /// Checks the next slice: stored events first, then what was kept aside because no key fitted.
+    /// Checks the next slice: stored events first, then what was quarantined because no key fitted.
     /// `false` when there is none left.
     pub async fn next(&mut self) -> Result<bool, IntakeError> {
         if !self.events_done {
@@ -223,7 +223,8 @@ impl Reverify {
         Ok(())
     }
 
-    /// Writes the verdicts once no reader holds the batch; `false` when one does for too long.
+    /// Writes the verdicts once no reader has claimed the batch; `false` when one keeps its claim
+    /// for too long.
     async fn write(&self, batch: uuid::Uuid, verdicts: &[NewVerdict]) -> Result<bool, IntakeError> {
         for _ in 0..HELD_TRIES {
             if self.journal.settle(batch, verdicts).await?.is_some() {
@@ -304,12 +305,12 @@ impl Reverify {
     }
 }
 
-/// What is to be done about a finding.
+/// What follows from the result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Judgement {
-    /// The record says it already, or the check says less than the record.
+    /// The journal says it already, or the check says less than the journal.
     Same,
-    /// It takes the place of what the record says.
+    /// It replaces what the journal says.
     Settles,
     /// What was verified is not any more.
     Lost,
@@ -319,7 +320,7 @@ fn judge(known: Verdict, found: Verdict) -> Judgement {
     match (known, found) {
         _ if known == found => Judgement::Same,
         (Verdict::Verified, _) => Judgement::Lost,
-        // An open question does not take the place of an answer.
+        // An open verdict does not replace a settled one.
         (Verdict::Failed, Verdict::KeyUnknown) => Judgement::Same,
         (Verdict::KeyUnknown, Verdict::Failed) => Judgement::Settles,
         _ if found.strength() > known.strength() => Judgement::Settles,

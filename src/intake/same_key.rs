@@ -1,7 +1,8 @@
 //! One equation for many Ed25519 signatures of one key.
 //!
-//! `ed25519_dalek::verify_batch` adds up a multiple of the key for every signature; where all are of one key that
-//! is one multiple in all, and the sum has half as many terms. Accepts exactly what that function accepts.
+//! `ed25519_dalek::verify_batch` adds up a multiple of the key for every signature. Where all are
+//! of one key that is one multiple in all, and the sum has half as many terms. Accepts exactly what
+//! that function accepts.
 
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha512};
 /// A message with the signature that it came with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SignedMessage<'a> {
-    /// What is said to be signed.
+    /// The bytes that the signature should cover.
     pub(super) message: &'a [u8],
     /// R and s, 32 bytes each.
     pub(super) signature: &'a [u8; 64],
@@ -21,8 +22,9 @@ pub(super) struct SignedMessage<'a> {
 
 /// Whether every signature is one of `key`'s; false for none at all.
 ///
-/// With s·B = R + h·A for each, any sum of multiples holds too: the multiples are 128 bits of a hash over all
-/// signatures and messages, so that nobody can choose forgeries that cancel each other out.
+/// With s·B = R + h·A for each, any sum of multiples is true too. The multiples are 128 bits of a
+/// hash over all signatures and messages, so that nobody can choose forgeries that cancel each
+/// other out.
 pub(super) fn all_fit(key: &VerifyingKey, entries: &[SignedMessage<'_>]) -> bool {
     let Some(parts) = entries
         .iter()
@@ -52,7 +54,8 @@ pub(super) fn all_fit(key: &VerifyingKey, entries: &[SignedMessage<'_>]) -> bool
 struct Parts {
     r: CompressedEdwardsY,
     s: Scalar,
-    /// SHA-512 of R, the key and the message: <https://www.rfc-editor.org/rfc/rfc8032#section-5.1.7>.
+    /// SHA-512 of R, the key and the message:
+    /// <https://www.rfc-editor.org/rfc/rfc8032#section-5.1.7>.
     hash: [u8; 64],
 }
 
@@ -135,8 +138,8 @@ mod tests {
             assert!(ours(&key, &messages, &good) && library(&key, &messages, &good));
             for place in [0, count / 2, count - 1] {
                 let mut forged: Vec<Vec<[u8; 64]>> = Vec::new();
-                // A bit of R, a bit of s, an s that is no number below the order, another's signature,
-                // no point, and R of small order with s = 0.
+                // A bit of R, a bit of s, an s that is no number below the order, another's
+                // signature, no point, and R of small order with s = 0.
                 for (at, bits) in [(0, 1), (31, 0x40), (32, 1), (63, 0x80), (63, 0x10)] {
                     let mut signatures = good.clone();
                     signatures[place][at] ^= bits;
@@ -170,7 +173,7 @@ mod tests {
             .iter()
             .map(|message| signing.sign(message).to_bytes())
             .collect();
-        // One s larger by one, the other smaller: a plain sum would still hold.
+        // One s larger by one, the other smaller: a plain sum would still be true.
         for (signature, change) in signatures.iter_mut().zip([Scalar::ONE, -Scalar::ONE]) {
             let s: [u8; 32] = signature[32..].try_into().expect("half of 64");
             let s = Scalar::from_bytes_mod_order(s) + change;

@@ -1,5 +1,5 @@
-//! When "no key fits" is an answer, and what a check says of an entry: a key may be served later than its first
-//! signature.
+//! When "no key fits" is an answer, and which verdict follows from a check: a key may be served
+//! later than its first signature.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,20 +7,22 @@ use crate::event::Verdict;
 use crate::intake::verify::Check;
 use crate::journal::KeyFetch;
 
-/// So many sets have no key for an entry, the last one so long after the first, before it counts as forged.
+/// An entry counts as forged once so many sets have no key for it, the last one so long after the
+/// first.
 const SETS: usize = 3;
 const SETS_OVER: TimeDelta = TimeDelta::minutes(5);
 
-/// Which entries had as many sets fetched since they came as a verdict takes.
+/// Which entries are old enough: since their receipt as many sets were fetched as a verdict takes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Settled {
     before: Option<DateTime<Utc>>,
 }
 
 impl Settled {
-    /// By the sets that were fetched, the newest first as the record tells them. An instance's clock says when it
-    /// asked and the database's when it was noted, and either may be wrong or jump: a set counts from the earlier of
-    /// the two on, and the minutes have passed by both.
+    /// By the sets that were fetched, the newest first as the journal returns them. An instance's
+    /// clock says when it asked and the database's when the fetch was noted, and either may be
+    /// wrong or jump. So a set counts from the earlier of the two, and the minutes must have passed
+    /// by both.
     pub(super) fn by(fetches: &[KeyFetch]) -> Self {
         let enough = (SETS..=fetches.len())
             .map(|sets| &fetches[..sets])
@@ -44,7 +46,7 @@ impl Settled {
         self.before.is_some_and(|before| received_at < before)
     }
 
-    /// What a check says of an entry.
+    /// The verdict that follows from a check.
     pub(super) fn verdict(self, check: Check, received_at: DateTime<Utc>) -> Verdict {
         match check {
             Check::Fits => Verdict::Verified,
@@ -102,7 +104,8 @@ mod tests {
 
     #[test]
     fn one_clock_alone_settles_nothing() {
-        // This instance's clock jumps, the database's does, or another instance's is six minutes ahead.
+        // This instance's clock jumps, the database's does, or another instance's is six minutes
+        // ahead.
         for sets in [
             &[(608, 8), (4, 4), (1, 1)],
             &[(8, 608), (4, 4), (1, 1)],
@@ -110,7 +113,7 @@ mod tests {
         ] {
             assert!(!settled(sets).holds_for(at(0)), "{sets:?}");
         }
-        // That other one asked before the entry came, whatever its clock says.
+        // The other instance asked before the entry was received, whatever its clock says.
         let ahead = [(664, 304), (304, 304), (301, 301), (301, -59)];
         assert!(!settled(&ahead).holds_for(at(300)));
         assert!(settled(&ahead).holds_for(at(-60)));

@@ -18,8 +18,8 @@ pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|line| !line.trim_ascii().is_empty())
 }
 
-/// Splits at LF, drops a CR before it, and leaves out empty lines. Without its end, the last line
-/// of a body is not a whole entry and is left out too.
+/// Splits at LF, drops a CR before it, and leaves out empty lines. A last line of a body without
+/// its end is not a whole entry and is left out too.
 pub(super) fn split(body: &Bytes, complete: bool, max_line_bytes: usize) -> Vec<Line> {
     let whole = if complete {
         &body[..]

@@ -1,7 +1,7 @@
 //! Signatures of entries, checked in batches across requests on threads of their own.
 //!
-//! Whoever comes while all threads are at work leaves entries behind; a thread that is done takes
-//! everything that waits. A batch that fails is halved until the forgeries in it are found.
+//! While all threads are at work, a request leaves its entries in a queue, and the next free thread
+//! takes all that wait. A batch that fails is halved until the forgeries in it are found.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,31 +16,32 @@ use crate::event::signature::{Candidate, Signed, locate};
 use crate::intake::same_key::{self, SignedMessage};
 use crate::telemetry::metrics as names;
 
-/// What a check against a set of keys says of one entry.
+/// The result of a check against a set of keys for one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
     /// A key fits.
     Fits,
     /// It is signed, and no key of this set fits.
     NoKeyFits,
-    /// What stands where a signature should be is none.
+    /// The signature member contains no signature.
     NoSignature,
     /// It is not signed.
     Unsigned,
 }
 
-/// The thread that checked signatures died.
+/// The thread that checked signatures panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the check of entries ended early")]
 pub struct CheckError;
 
-/// Entries checked at once: a batch of this size costs a fifth of single checks, and a larger one hardly less.
+/// Entries checked at once: a batch of this size costs a fifth of single checks, and a larger one
+/// hardly less.
 const BATCH: usize = 512;
-/// Entries that one thread takes in one go, and a request's beyond that.
+/// Entries that one thread takes in one go. Of one request it may be more.
 const TAKE: usize = 512;
-/// Bytes of entries checked at once: what each signature covers is a copy.
+/// Bytes of entries checked at once: each signature covers a copy of the entry.
 const TAKE_BYTES: usize = 4 * 1024 * 1024;
-/// So few are checked one by one: two share the doublings already, and cost a third less.
+/// So few are checked one by one. Two already share the doublings, and cost a third less.
 const FEW: usize = 1;
 
 /// One request's entries.
@@ -58,7 +59,7 @@ pub(super) struct Verifier(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     waiting: Mutex<CheckQueue>,
-    /// Place of the key that fitted last: where several are served, one signs.
+    /// Position of the key that fitted last: where several are served, one signs.
     fitted_last: AtomicUsize,
 }
 
@@ -69,10 +70,10 @@ struct CheckQueue {
 }
 
 impl Verifier {
-    /// Checks every line against every key, together with what other requests brought.
+    /// Checks every line against every key, together with entries of other requests.
     ///
     /// # Errors
-    /// Only when the checking thread dies.
+    /// Only when the checking thread panics.
     pub(super) async fn check(
         &self,
         lines: Vec<Bytes>,
@@ -106,12 +107,12 @@ impl Verifier {
 
 impl Shared {
     fn waiting(&self) -> MutexGuard<'_, CheckQueue> {
-        // Nothing panics while it is held, and what it holds is whole at any time.
+        // No code panics while it has this lock, and the content is whole at any time.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// As many as can run at once; they leave none of the machine to waste and nothing to wait for.
+/// As many as can run at once: they use the whole machine and never wait.
 fn threads_at_most() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -129,8 +130,8 @@ impl ThreadGuard {
         }
     }
 
-    /// The oldest jobs that make up one go. With none the thread is at its end, and no longer counted
-    /// before anybody can leave another job to it.
+    /// The oldest jobs, as many as make up one go. With none the thread ends, and is not counted
+    /// any more before another job can be left for it.
     fn take(&mut self) -> Option<Vec<Job>> {
         let mut waiting = self.shared.waiting();
         let mut lines = 0;
@@ -153,8 +154,8 @@ impl ThreadGuard {
 
     fn check_together(&self, jobs: Vec<Job>) {
         let Some(last) = jobs.last() else { return };
-        // Keys are only added while requests wait, and later ones have seen the newer set; a line
-        // that an added key fits is verified whoever asked.
+        // Keys are only added while requests wait, and later requests have the newer set. A line
+        // that an added key fits is verified, whichever request brought it.
         let keys = Arc::clone(&last.keys);
         let lines: Vec<&Bytes> = jobs.iter().flat_map(|job| &job.lines).collect();
         let mut checks = Vec::with_capacity(lines.len());
@@ -167,7 +168,7 @@ impl ThreadGuard {
         let mut checks = checks.into_iter();
         for job in jobs {
             let own = checks.by_ref().take(job.lines.len()).collect();
-            // Its sender may have gone.
+            // The receiver may have gone.
             drop(job.checks.send(own));
         }
     }
@@ -178,7 +179,7 @@ impl Drop for ThreadGuard {
         if !self.counted {
             return;
         }
-        // It panicked. Who waits hears of it rather than waiting for ever.
+        // It panicked. Requests that wait get an error instead of waiting for ever.
         let mut waiting = self.shared.waiting();
         waiting.threads -= 1;
         waiting.jobs.clear();
@@ -196,8 +197,8 @@ fn one_go(lines: &[&Bytes]) -> usize {
     fitting.count()
 }
 
-/// Checks every line against every key, the one at `fitted_last` first. Keys come from the
-/// audit-log service only, so that the batch equation and the strict one agree on them.
+/// Checks every line against every key, the one at `fitted_last` first. All keys are from the
+/// audit-log service, so that the batch equation and the strict one agree on them.
 fn check(lines: &[&Bytes], keys: &[VerifyingKey], fitted_last: &AtomicUsize) -> Vec<Check> {
     let located: Vec<Signed> = lines.iter().map(|line| locate(line)).collect();
     let mut checks: Vec<Check> = located
@@ -241,7 +242,8 @@ fn mark(located: &[Signed], key: &VerifyingKey, indexes: &[usize], checks: &mut 
     }
     let (left, right) = indexes.split_at(indexes.len() / 2);
     let fitting = mark(located, key, left, checks);
-    // Halving pays where few are forged; a flood of them shall not cost several checks each.
+    // Halving pays where few are forged. In a flood of forgeries no entry should cost several
+    // checks.
     let flood = left.len() - fitting > left.len() / 4;
     fitting
         + if flood {
@@ -382,7 +384,7 @@ mod tests {
             };
             assert_eq!(checks, Ok(vec![expected, Check::Unsigned]), "request {n}");
         }
-        // Nobody is left behind.
+        // No job is left.
         assert!(verifier.0.waiting().jobs.is_empty());
     }
 }

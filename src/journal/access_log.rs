@@ -1,5 +1,6 @@
-//! Who looked: reading rows about people, or exporting the record, is an event of usher's own of kind `read`. One a
-//! query, never one a row. Auditors ask for it (PCI DSS 4.0, 10.2.1.3; 10.2.3 of 3.2.1).
+//! The access log: reading rows about people, or exporting events, makes an own event of kind
+//! `read`. One a query, never one a row. Auditors ask for it (PCI DSS 4.0, 10.2.1.3; 10.2.3 of
+//! 3.2.1).
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -8,27 +9,28 @@ use crate::clock::{Clock, Ids};
 use crate::event::{OwnEvent, Verdict};
 use crate::journal::{Journal, JournalError, Lane, NewBatch, NewEvent, Source};
 
-/// Words of filters whose values are never kept: they name people, and a page's token may hold such a value.
+/// Words of filters whose values are never stored: they name people, and a page's token may contain
+/// such a value.
 const UNKEPT: [&str; 4] = ["person", "email", "q", "cursor"];
 
-/// One query of somebody's.
+/// One query of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// What was read: `events` becomes the event's name `read.events`.
     pub what: String,
     /// Who read: the name of a console token, or the user of the system.
     pub who: String,
-    /// By which way.
+    /// The way of access.
     pub way: AccessPath,
     /// What was asked for, word by word.
     pub filter: Vec<(String, String)>,
-    /// Rows that were given; none where that is not known when it begins.
+    /// Rows that were returned; none where that is not known when it begins.
     pub rows: Option<u64>,
-    /// Whether all was given that was asked for.
+    /// Whether all that was asked for was returned.
     pub is_complete: bool,
 }
 
-/// How somebody reads.
+/// How a person reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessPath {
     /// By the JSON API.
@@ -37,7 +39,7 @@ pub enum AccessPath {
     CommandLine,
 }
 
-/// Keeps what was read by whom. Cheap to clone.
+/// Stores what was read by whom. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     journal: Journal,
@@ -55,7 +57,7 @@ impl AccessPath {
 }
 
 impl AccessLog {
-    /// Keeps them in `journal`, which must be one that is written to.
+    /// Stores them in `journal`, which must be a writable one.
     pub fn new(journal: Journal, clock: Clock) -> Self {
         Self {
             journal,
@@ -64,13 +66,14 @@ impl AccessLog {
         }
     }
 
-    /// Whether one could be kept now.
+    /// Whether an event could be stored now.
     pub async fn check(&self) -> Result<(), JournalError> {
         let takes_writes = self.journal.ping().await?;
         takes_writes.then_some(()).ok_or_else(JournalError::busy)
     }
 
-    /// Keeps one. Whoever gives rows waits for this first: what cannot be kept must not be given.
+    /// Stores one. A caller waits for this before it returns rows: they must not be returned
+    /// without it.
     pub async fn note(&self, read: &Access) -> Result<(), JournalError> {
         let now = self.clock.now();
         let id = self.ids.next();
@@ -84,7 +87,7 @@ impl AccessLog {
             data: read.data(),
         };
         let appended = self.journal.append(&batch(id, own)).await?;
-        // One that the database refused was put aside, where nobody looks for it.
+        // One that the database refused was quarantined, and is not in the access log.
         let is_stored = appended.stored == 1;
         is_stored.then_some(()).ok_or(JournalError::Inconsistent {
             table: "events",
@@ -96,7 +99,7 @@ impl AccessLog {
 impl Access {
     fn data(&self) -> Map<String, Value> {
         let filter = self.filter.iter().map(|(word, value)| {
-            // An address may be written into any of them.
+            // An address may be part of any value.
             let is_kept = !UNKEPT.contains(&word.as_str()) && !value.contains('@');
             let value = if is_kept { value } else { "…" };
             (word.clone(), Value::from(value))

@@ -1,5 +1,5 @@
-//! Appending a batch: one transaction of events, quarantine, the batch itself and the outbox rows
-//! of every reader.
+//! Appends a batch: one transaction of events, quarantine, the batch itself and the outbox rows of
+//! every reader.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -18,19 +18,19 @@ use crate::journal::row::{Key, Row, Rows, rows};
 use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months, recounts};
 use crate::telemetry::metrics as names;
 
-/// Tries of one batch before the caller hears of trouble that asks for a repetition.
+/// Tries of one batch before the caller gets an error that asks for a repetition.
 const TRIES: u32 = 6;
-/// Kept aside because the database does not take the row.
+/// Quarantined because the database does not take the row.
 const REASON_REFUSED: &str = "refused_by_database";
 
 /// How the events of a batch are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WriteStrategy {
-    /// As if none of them were known, which most batches bear out.
+    /// As if none of them were stored, which is true of most batches.
     New,
     /// In as few statements as there may be.
     Whole,
-    /// Leaving out what the database refuses.
+    /// Leaves out what the database refuses.
     Halves,
 }
 
@@ -43,7 +43,7 @@ impl WriteStrategy {
         }
     }
 
-    /// The way to go after `error`; none when no way helps.
+    /// The strategy after `error`; none when no strategy helps.
     fn after(self, error: &JournalError, partitions_made_anew: bool) -> Option<Self> {
         match (self, error) {
             (
@@ -59,8 +59,8 @@ impl WriteStrategy {
                 | JournalError::TooManyPeople { .. },
             )
             | (Self::Halves, JournalError::Refused { .. }) => None,
-            // No partition for a row, or a row that a CHECK refuses: the code is the same, and
-            // only the second remains once the partitions were looked for again.
+            // No partition for a row, or a row that a CHECK refuses: the code is the same. Once the
+            // partitions were checked again, only the second remains.
             (Self::New | Self::Whole, JournalError::Repeat(_)) => {
                 let refused = error.refused_rows().is_some() && partitions_made_anew;
                 Some(if refused { Self::Halves } else { self })
@@ -75,22 +75,22 @@ impl WriteStrategy {
 impl Journal {
     /// Appends `batch` in a transaction of its own.
     ///
-    /// Appending the same batch id again changes nothing and is answered with the first outcome,
-    /// so a commit whose answer was lost can be repeated. An event that the database does not take
-    /// is kept aside, and the others are stored. Dropping the future leaves either nothing or the
+    /// Appending the same batch id again changes nothing and returns the first outcome, so that a
+    /// commit whose answer was lost can be repeated. An event that the database does not take is
+    /// quarantined, and the others are stored. Dropping the future leaves either nothing or the
     /// whole batch behind.
     ///
     /// # Errors
-    /// [`JournalError::is_transient`] tells whether to try later; nothing was stored then.
+    /// [`JournalError::is_transient`] says whether to try later. Nothing was stored then.
     pub async fn append(&self, batch: &NewBatch) -> Result<Appended, JournalError> {
         self.append_knowing(batch, &StoredCopies::default()).await
     }
 
-    /// As [`append`](Self::append), knowing that [`holds`](Self::holds) told of the events in `stored_copies`:
-    /// of these only the copies are counted.
+    /// As [`append`](Self::append), where [`has_copies`](Self::has_copies) found the events in
+    /// `stored_copies`: of these only the copies are counted.
     ///
-    /// Where retention took one of them meanwhile, the copy is still answered as a duplicate: it came
-    /// while the event was there, and would be gone with it.
+    /// Where retention deleted one of them meanwhile, the copy is still answered as a duplicate: it
+    /// was received while the event was there, and would have been deleted with it.
     #[tracing::instrument(skip_all, fields(batch.id = %batch.id, events = batch.events.len()))]
     pub async fn append_knowing(
         &self,
@@ -225,11 +225,11 @@ pub(super) fn count(batch: &NewBatch, appended: &Appended) {
     }
 }
 
-/// Appends `batch` inside the caller's transaction; `None` when its id is there already, and the
-/// transaction must then be rolled back.
+/// Appends `batch` inside the caller's transaction. `None` when its id is there already, and then
+/// the transaction must be rolled back.
 ///
-/// The partitions must exist ([`Journal::ensure_partitions`]); readers are woken by the caller
-/// after the commit ([`Journal::wake_readers`]).
+/// The partitions must exist ([`Journal::ensure_partitions`]). The caller wakes readers after the
+/// commit ([`Journal::wake_readers`]).
 pub async fn append_in(
     tx: &mut Connection,
     batch: &NewBatch,
@@ -299,7 +299,7 @@ fn refused<'a>(rows: &[Row<'_>], written: &'a [Written]) -> HashMap<Key, &'a str
         .collect()
 }
 
-/// The requests with their own counts: the first copy of a new event gets the credit.
+/// The requests with their own counts. The first copy of a new event gets the credit.
 fn counted(
     batch: &NewBatch,
     rows: &[Row<'_>],
@@ -339,7 +339,7 @@ struct Aside<'a> {
     event_id: Option<EventId>,
 }
 
-/// What a batch keeps aside, with the entries that the database refused.
+/// What a batch quarantines, with the entries that the database refused.
 fn aside<'a>(batch: &'a NewBatch, refused: &HashMap<Key, &str>) -> Vec<Aside<'a>> {
     let known = batch.quarantined.iter().map(|kept| Aside {
         id: kept.id,
@@ -413,8 +413,8 @@ async fn write_quarantine(
     Ok(())
 }
 
-/// Writes the batch's own row, and one to the outbox of each active reader where it has something to
-/// read; `false` when its id is there already.
+/// Writes the batch's own row, and one to the outbox of each active reader where it has something
+/// to read; `false` when its id is there already.
 async fn write_batch(
     tx: &mut Connection,
     batch: &NewBatch,
@@ -424,8 +424,8 @@ async fn write_batch(
 ) -> Result<bool, JournalError> {
     let count = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
     let is_owed = span.is_some() && appended.stored + appended.strengthened > 0;
-    // The lock that keeps the set of readers as it is was taken with the events: this statement sees
-    // whoever became one before.
+    // The lock that keeps the set of readers unchanged was taken with the events, so this statement
+    // finds every reader that was added before.
     Ok(sqlx::query_scalar!(
         r#"
         WITH batch AS (

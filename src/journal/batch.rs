@@ -12,15 +12,15 @@ use crate::event::{AuditEvent, EventId, Verdict};
 /// Where a batch came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The door.
+    /// The ingest endpoint.
     Webhook,
     /// A trusted sender.
     Hook,
-    /// Differences that a look at the API found.
+    /// Differences that a sweep or refresh found.
     Observe,
-    /// Results of our own deeds.
+    /// Results of usher's own deeds.
     Act,
-    /// Looks of people at the record.
+    /// The access log.
     Read,
 }
 
@@ -65,18 +65,18 @@ impl fmt::Display for Lane {
 /// One entry that could be parsed, on its way into the journal.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// What it says; of a large body it has no members, which are then read again out of `raw` when
-    /// the row is written.
+    /// The parsed event. In a large body it has no members: they are read from `raw` again when the
+    /// row is written.
     pub event: AuditEvent,
     /// Its own bytes, as received: a slice of the body.
     pub raw: Bytes,
     /// What its signature proves.
     pub verdict: Verdict,
-    /// Index of its request in [`NewBatch::requests`]; none for events of our own.
+    /// Index of its request in [`NewBatch::requests`]; none for own events.
     pub request: Option<usize>,
 }
 
-/// One entry or body that is kept aside.
+/// One quarantined entry or body.
 #[derive(Debug, Clone)]
 pub struct NewQuarantine {
     /// Identifier of the row.
@@ -95,7 +95,7 @@ pub struct NewQuarantine {
     pub event_id: Option<EventId>,
 }
 
-/// One HTTP delivery, as the journal remembers it in `batches.requests`.
+/// One HTTP delivery, as the journal stores it in `batches.requests`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// The delivery id that the sender is answered with.
@@ -116,30 +116,30 @@ pub struct RequestRecord {
     pub received: usize,
     /// Events that were new.
     pub stored: usize,
-    /// Entries whose event was known.
+    /// Entries whose event was stored already.
     pub duplicates: usize,
-    /// Entries kept aside.
+    /// Quarantined entries.
     pub quarantined: usize,
 }
 
-/// One commit unit.
+/// What one transaction appends.
 #[derive(Debug, Clone)]
 pub struct NewBatch {
-    /// `UUIDv7`; appending the same id twice is answered with the first outcome.
+    /// `UUIDv7`. Appending the same id twice returns the first outcome.
     pub id: Uuid,
     /// Where it came from.
     pub source: Source,
-    /// Which readers' lane it takes.
+    /// Its lane.
     pub lane: Lane,
     /// The whole that a bulk slice belongs to.
     pub part_of: Option<Uuid>,
     /// When its first byte arrived.
     pub received_at: DateTime<Utc>,
-    /// The requests it gathers; their counts are filled in by the journal.
+    /// Its requests. The journal fills in their counts.
     pub requests: Vec<RequestRecord>,
     /// Its entries that could be parsed.
     pub events: Vec<NewEvent>,
-    /// Its entries that are kept aside.
+    /// Its quarantined entries.
     pub quarantined: Vec<NewQuarantine>,
 }
 
@@ -148,11 +148,11 @@ pub struct NewBatch {
 pub struct Appended {
     /// Events that were new.
     pub stored: usize,
-    /// Entries whose event was known.
+    /// Entries whose event was stored already.
     pub duplicates: usize,
-    /// Entries kept aside.
+    /// Quarantined entries.
     pub quarantined: usize,
-    /// Known events whose verdict became stronger.
+    /// Stored events whose verdict became stronger.
     pub strengthened: usize,
     /// The counts of each request of [`NewBatch::requests`].
     pub requests: Vec<RequestCounts>,
@@ -161,11 +161,11 @@ pub struct Appended {
 /// What became of one request of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestCounts {
-    /// Events that were new, and first came with this request.
+    /// Events that were new, and whose first copy was in this request.
     pub stored: usize,
-    /// Entries whose event was known, or came with an earlier request of the same batch.
+    /// Entries whose event was stored already, or was in an earlier request of the same batch.
     pub duplicates: usize,
-    /// Entries kept aside.
+    /// Quarantined entries.
     pub quarantined: usize,
 }
 

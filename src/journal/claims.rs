@@ -1,5 +1,5 @@
-//! Holding on to the batches that a reader has claimed, as long as its work goes on. Work that waits too long for one
-//! thing stands still, most likely for a connection that is dead: somebody else may do better.
+//! Renews the claims of a reader as long as its work advances. Work that waits too long for one
+//! thing stands still, most likely for a connection that is dead: another instance may do better.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -17,12 +17,12 @@ use uuid::Uuid;
 
 use crate::journal::{Journal, JournalError, ReaderName};
 
-/// When some work last went on.
+/// When some work last advanced.
 #[derive(Debug)]
 pub struct Progress(Mutex<Instant>);
 
 impl Progress {
-    /// Just now.
+    /// Now.
     pub fn now() -> Self {
         Self(Mutex::new(Instant::now()))
     }
@@ -35,8 +35,8 @@ impl Progress {
             .elapsed()
     }
 
-    /// Does `work` and notes whenever something came that it waited for. Whatever else the same task waits for must
-    /// not have `work` polled.
+    /// Does `work` and notes each time that something it waited for arrives. Nothing else that the
+    /// same task waits for may cause `work` to be polled.
     pub async fn with<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
@@ -47,7 +47,7 @@ impl Progress {
     }
 }
 
-/// What a reader has in hand.
+/// The batches that a reader works on.
 #[derive(Debug)]
 pub struct Claims {
     journal: Journal,
@@ -57,7 +57,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// None yet; they are to last for `hold` at a time.
+    /// None yet. Each claim lasts for `hold`.
     pub fn new(journal: Journal, reader: ReaderName, hold: Duration) -> Self {
         Self {
             journal,
@@ -67,12 +67,12 @@ impl Claims {
         }
     }
 
-    /// From now on only these are held on to: nothing else is renewed once this returns.
+    /// From now on only these are renewed: no other renewal happens once this returns.
     pub async fn are(&self, batches: &[Uuid]) {
         *self.batches.lock().await = batches.to_vec();
     }
 
-    /// Holds on to them, but not while the work stands still for `at_most` or longer.
+    /// Renews them, but not while the work stands still for `at_most` or longer.
     pub async fn keep(&self, progress: &Progress, at_most: Duration) -> Infallible {
         loop {
             sleep(self.hold / 4).await;
@@ -86,21 +86,21 @@ impl Claims {
             let held = self.journal.renew_claims(self.reader, &batches, self.hold);
             let held = timeout(self.hold / 2, held).await;
             if let Err(error) = held.unwrap_or_else(|_| Err(JournalError::busy())) {
-                // What is owed anew meanwhile stays in the outbox, and nobody does a deed twice.
+                // What is owed again meanwhile stays in the outbox, and no deed is done twice.
                 debug!(
                     reader = %self.reader,
                     error = error.chain(),
-                    "could not hold on to claimed batches"
+                    "could not renew claims of batches"
                 );
             }
         }
     }
 
-    /// Does `work` and holds on to them meanwhile.
+    /// Does `work` and renews the claims meanwhile.
     #[expect(clippy::missing_panics_doc, reason = "holding on never ends")]
     pub async fn during<T>(&self, at_most: Duration, work: impl Future<Output = T> + Send) -> T {
         let progress = Progress::now();
-        // Each is looked after only when it is woken, else renewing would look like work.
+        // Each is polled only when it is woken, else a renewal would count as progress.
         let mut both = FuturesUnordered::<BoxFuture<'_, T>>::new();
         both.push(Box::pin(async {
             match self.keep(&progress, at_most).await {}

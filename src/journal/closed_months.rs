@@ -1,5 +1,4 @@
-//! What becomes of events whose month is just being dropped: they are kept aside, since no table
-//! can take them in.
+//! Events whose month is being dropped: they are quarantined, since no table can take them.
 
 use std::borrow::Cow;
 
@@ -8,8 +7,8 @@ use uuid::Uuid;
 use crate::journal::batch::{NewBatch, NewQuarantine};
 use crate::journal::partitions::Closed;
 
-/// The batch without the events whose month is being dropped: those are kept aside, so that one
-/// old entry does not cost the others their place.
+/// The batch without the events whose month is being dropped. Those are quarantined, so that one
+/// old entry does not keep the others from being stored.
 pub(super) fn set_aside<'a>(batch: &'a NewBatch, closed: &Closed) -> Cow<'a, NewBatch> {
     if closed.is_empty() {
         return Cow::Borrowed(batch);
@@ -36,7 +35,7 @@ pub(super) fn set_aside<'a>(batch: &'a NewBatch, closed: &Closed) -> Cow<'a, New
     Cow::Owned(kept)
 }
 
-/// The time of the batch and bits of the event: the same whenever the batch is repeated.
+/// Made from the batch's time and bits of the event: the same whenever the batch is repeated.
 fn quarantine_id(batch: Uuid, event: Uuid) -> Uuid {
     let (seconds, nanos) = batch.get_timestamp().map_or((0, 0), |time| time.to_unix());
     let mut bits = [0_u8; 10];

@@ -1,8 +1,9 @@
 //! Connections that answer in time or are given up.
 //!
-//! A connection may die without a word: what was sent is never answered, and nothing closes it. The server bounds every
-//! statement, so whoever waits longer than that waits for a connection that is dead. It is closed, as is one that was left
-//! with an answer on the way: the next user would read it for its own.
+//! A connection may die without a sign: what was sent is never answered, and nothing closes it. The
+//! server bounds every statement, so a longer wait means that the connection is dead. It is closed.
+//! A connection with an answer still on the way is closed too: its next user would read that answer
+//! for its own.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -38,7 +39,7 @@ impl Pool {
         Ok(Connection::new(held, ANSWER_WITHIN))
     }
 
-    /// A transaction each statement of which may take so long. The server must be told as well.
+    /// A transaction in which each statement may take so long. The server must have the same limit.
     pub async fn begin_within(
         &self,
         patience: Duration,
@@ -108,7 +109,7 @@ impl<'p> Executor<'p> for &'p Pool {
     }
 }
 
-/// A connection with a deadline around everything that is asked of it.
+/// A connection with a deadline for everything that is asked of it.
 #[derive(Debug)]
 pub struct Connection {
     held: Origin,
@@ -142,7 +143,7 @@ impl Connection {
         Transaction::begin(On::Lent(self)).await
     }
 
-    /// Waits for what `ask` promises of the connection.
+    /// Waits for the result of `ask` on the connection.
     pub(super) async fn answer<T, E: From<sqlx::Error>>(
         &mut self,
         ask: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, E>>,
@@ -150,7 +151,7 @@ impl Connection {
         self.answer_within(self.patience, ask).await
     }
 
-    /// As [`Connection::answer`], with another patience.
+    /// As [`Connection::answer`], with another limit.
     pub(super) async fn answer_within<T, E: From<sqlx::Error>>(
         &mut self,
         patience: Duration,
@@ -164,7 +165,7 @@ impl Connection {
     }
 }
 
-/// What `answer` brings until then.
+/// The result of `answer`, if it arrives until then.
 async fn in_time<T, E: From<sqlx::Error>>(
     until: Instant,
     answer: impl Future<Output = Result<T, E>>,
@@ -226,7 +227,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         };
         let each = move |(mut answers, asked): (Answers<'e>, &'e mut bool)| async move {
             let next = in_time(until, answers.try_next()).await;
-            // The driver knows how to go on after what the server refused.
+            // The driver can continue after an error of the server.
             *asked = match &next {
                 Ok(next) => next.is_some(),
                 Err(error) => error.as_database_error().is_none(),
@@ -298,14 +299,14 @@ impl<'c> Transaction<'c> {
         Ok(this)
     }
 
-    /// Makes it last.
+    /// Commits it.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.answer(PgTransactionManager::commit).await?;
         self.open = false;
         Ok(())
     }
 
-    /// Undoes it.
+    /// Rolls it back.
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
         self.answer(PgTransactionManager::rollback).await?;
         self.open = false;

@@ -1,7 +1,7 @@
-//! Events that come again: telling which entries the journal holds byte for byte, and counting them
+//! Copies of stored events: finds which entries the journal has byte for byte, and counts them
 //! beside the event's row, which stays as it is.
 //!
-//! Must not judge a signature: what a stored verdict is worth is for intake to say.
+//! Must not judge a signature: intake decides what a stored verdict is worth.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::journal::retention_rows::SLICE;
 use crate::journal::row::{Key, Row};
 use crate::journal::{Journal, JournalError};
 
-/// What tells an entry apart from every other: whose copy it says it is, and a hash of its bytes.
+/// Identifies an entry: the id of its event, and a hash of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Time of its event.
@@ -24,18 +24,18 @@ pub struct Fingerprint {
     pub digest: [u8; 32],
 }
 
-/// Events that the journal holds no weaker than any copy that is about to be appended, so that a
-/// copy has nothing to add but itself.
+/// Events that the journal has with a verdict at least as strong as any copy to be appended. So a
+/// copy adds nothing but itself.
 #[derive(Debug, Clone, Default)]
 pub struct StoredCopies(HashSet<Key>);
 
 impl StoredCopies {
-    /// Adds an event that [`Journal::has_copies`] knows.
+    /// Adds an event that [`Journal::has_copies`] found.
     pub fn insert(&mut self, entry: &Fingerprint) {
         self.0.insert((entry.event_ts, entry.id));
     }
 
-    /// Adds what `other` holds.
+    /// Adds what `other` has.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -56,13 +56,14 @@ impl StoredCopies {
 }
 
 impl Journal {
-    /// Whether the last batches brought so many known events that it pays to ask
-    /// [`holds`](Self::holds) before anything else is done with an entry.
+    /// Whether the last batches had so many known events that [`has_copies`](Self::has_copies)
+    /// should be asked before anything else is done with an entry.
     pub fn expects_known_events(&self) -> bool {
         self.replay_detector.are_expected()
     }
 
-    /// Which of `entries` are stored, byte for byte, with a verdict as strong as `least` or stronger.
+    /// Which of `entries` are stored, byte for byte, with a verdict as strong as `least` or
+    /// stronger.
     pub async fn has_copies(
         &self,
         entries: &[Fingerprint],
@@ -115,8 +116,8 @@ impl Journal {
     }
 }
 
-/// Counts the copies of `rows`, whose events are stored. Comes behind all events of a transaction, so
-/// that no two transactions wait for each other.
+/// Counts the copies of `rows`, whose events are stored. It comes after all events of a
+/// transaction, so that no two transactions wait for each other.
 pub(super) async fn count(tx: &mut Connection, rows: &[&Row<'_>]) -> Result<(), JournalError> {
     if rows.is_empty() {
         return Ok(());
@@ -140,9 +141,9 @@ pub(super) async fn count(tx: &mut Connection, rows: &[&Row<'_>]) -> Result<(), 
     Ok(())
 }
 
-/// Deletes a slice of what counts copies of events that retention took; answers how many rows.
+/// Deletes a slice of the counts of copies whose events retention deleted; returns how many rows.
 ///
-/// A month that is detached may be attached again: none may be on its way out.
+/// A detached month may be attached again: none may be on its way out.
 pub(super) async fn delete_orphans(
     connection: &mut Connection,
     before: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Taking in what a trusted sender told: ids, addresses, events and the outbox in one transaction.
+//! Stores what a trusted sender reported: ids, addresses, events and the outbox in one transaction.
 //!
 //! The one place outside `directory` that writes `subjects`: an address must be in it, and nowhere
 //! else, from the moment that the event is in the journal.
@@ -17,13 +17,13 @@ use crate::journal::{
     Journal, JournalError, Lane, NewBatch, NewEvent, RequestRecord, SLICE, Source,
 };
 
-/// Tries before the caller hears of trouble that asks for a repetition.
+/// Tries before the caller gets an error that asks for a repetition.
 const TRIES: u32 = 4;
 
-/// What one request of a trusted sender holds.
+/// The content of one request of a trusted sender.
 #[derive(Debug, Clone)]
 pub struct NewCustomRequest {
-    /// What is remembered of the request; its counts are filled in.
+    /// The request's record; its counts are filled in.
     pub request: RequestRecord,
     /// The sender's name.
     pub sender: String,
@@ -36,11 +36,11 @@ pub struct NewCustomRequest {
 pub struct NewCustomEvent {
     /// The hash of sender, source and id.
     pub key: [u8; 32],
-    /// Tells whether another event of this key says the same.
+    /// Shows whether another event of this key has the same content.
     pub content: [u8; 32],
-    /// The id under which an address is kept that is not known yet.
+    /// The id under which an address is stored that is not stored yet.
     pub subject: Uuid,
-    /// The id under which names and further addresses are kept that stand in it.
+    /// The id under which its names and further addresses are stored.
     pub told: Uuid,
     /// The event.
     pub event: CustomEvent,
@@ -53,9 +53,9 @@ pub struct CustomRequestCounts {
     pub received: usize,
     /// Events that were new.
     pub stored: usize,
-    /// Events whose source and id were known of this sender.
+    /// Events whose source and id this sender had sent before.
     pub duplicates: usize,
-    /// Those of the duplicates that do not say what the first said.
+    /// Those of the duplicates whose content differs from the first.
     pub differing: usize,
 }
 
@@ -64,7 +64,7 @@ impl Journal {
     /// again stores nothing.
     ///
     /// # Errors
-    /// [`JournalError::is_transient`] tells whether to try later; nothing was stored then.
+    /// [`JournalError::is_transient`] says whether to try later. Nothing was stored then.
     #[tracing::instrument(skip_all, fields(delivery.id = %told.request.id, events = told.events.len()))]
     pub async fn append_custom(
         &self,
@@ -120,12 +120,12 @@ impl Journal {
 }
 
 /// Writes the ids that are new; returns their events in order, and how many of the others differ
-/// from what came first under their id.
+/// from the first under their id.
 async fn write_ids<'a>(
     tx: &mut Connection,
     told: &'a NewCustomRequest,
 ) -> Result<(Vec<&'a NewCustomEvent>, usize), JournalError> {
-    // Sorted, so that two requests with the same events wait for each other rather than lock up.
+    // Sorted, so that two requests with the same events wait for each other and do not deadlock.
     let mut first: BTreeMap<&[u8], &NewCustomEvent> = BTreeMap::new();
     for new in &told.events {
         first.entry(&new.key).or_insert(new);
@@ -182,8 +182,8 @@ async fn write_ids<'a>(
     Ok((new.collect(), differing))
 }
 
-/// Keeps the addresses of `new`, and returns under which id each is kept: the developer's own where
-/// somebody has it. The key is portal and address, its ASCII letters in lower case.
+/// Stores the addresses of `new`, and returns the id of each: the developer's own where a developer
+/// has the address. The key is portal and address, its ASCII letters in lower case.
 async fn write_subjects(
     tx: &mut Connection,
     new: &[&NewCustomEvent],
@@ -293,8 +293,7 @@ async fn insert_subjects(
     Ok(())
 }
 
-/// Keeps names and further addresses that stand in `new`, but nothing about a developer who was
-/// forgotten.
+/// Stores names and further addresses of `new`, but nothing about a developer who was forgotten.
 async fn write_custom_subjects(
     tx: &mut Connection,
     new: &[&NewCustomEvent],
@@ -343,7 +342,7 @@ async fn write_custom_subjects(
     Ok(())
 }
 
-/// Where the address is kept by which an event names somebody.
+/// The id under which the address that an event names is stored.
 fn subject_of(event: &CustomEvent, subjects: &HashMap<(Uuid, String), Uuid>) -> Option<Uuid> {
     subjects.get(&address_key(event)?).copied()
 }
@@ -360,7 +359,7 @@ fn batch(
 ) -> NewBatch {
     let mut request = told.request.clone();
     request.received = told.events.len();
-    // Those of events that the journal itself knows are added.
+    // Events that the journal itself recognises are added.
     request.duplicates = told.events.len() - new.len();
     let events = new.iter().map(|new| {
         let subject = subject_of(&new.event, subjects);
@@ -386,7 +385,7 @@ fn batch(
     }
 }
 
-/// Deletes up to [`SLICE`] ids that were taken in before `before`; answers how many.
+/// Deletes up to [`SLICE`] ids that were received before `before`; returns how many.
 pub(super) async fn delete_ids(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -411,7 +410,8 @@ pub(super) async fn delete_ids(
     Ok(done.rows_affected())
 }
 
-/// Deletes up to [`SLICE`] addresses and names that nobody told since `before` and that the API never showed.
+/// Deletes up to [`SLICE`] addresses and names that no sender reported since `before` and that the
+/// API never showed.
 pub(super) async fn delete_custom_subjects(
     connection: &mut Connection,
     before: DateTime<Utc>,

@@ -1,11 +1,11 @@
-//! The HTTP requests that brought entries in.
+//! The HTTP requests that delivered entries.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Journal, JournalError, RequestRecord};
 
-/// One delivery and the batch it was gathered into.
+/// One delivery and its batch.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The batch.

@@ -1,4 +1,4 @@
-//! What can go wrong with the record, seen by those who append to it and read it.
+//! What can go wrong with the journal, for callers that append to it and read it.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -12,11 +12,11 @@ pub enum JournalError {
     /// Postgres did not answer, or not in time: try again.
     #[error("the database does not answer")]
     Unavailable(#[source] sqlx::Error),
-    /// Two transactions met, or a partition was missing: the same call again will do.
+    /// Two transactions collided, or a partition was missing: the same call again will succeed.
     #[error("the database asked to repeat the transaction")]
     Repeat(#[source] sqlx::Error),
-    /// Postgres refuses for a reason that no row is to blame for, such as a right that was revoked:
-    /// it is mended outside, and the same call will do then.
+    /// Postgres refuses for a reason that is not a row's, such as a right that was revoked. It is
+    /// repaired outside, and then the same call will succeed.
     #[error("{} ({code})", plainly(code))]
     Unfit {
         /// SQLSTATE.
@@ -25,7 +25,7 @@ pub enum JournalError {
         #[source]
         source: sqlx::Error,
     },
-    /// Postgres refused the values of a row; repeating it will not help.
+    /// Postgres refused the values of a row. Repeating it will not help.
     #[error("the database refused: {code}")]
     Refused {
         /// SQLSTATE.
@@ -34,7 +34,7 @@ pub enum JournalError {
         #[source]
         source: sqlx::Error,
     },
-    /// A stored value does not read as what it must be.
+    /// A stored value cannot be read as its type.
     #[error("inconsistent data in {table}.{column}")]
     Inconsistent {
         /// The table.
@@ -42,16 +42,16 @@ pub enum JournalError {
         /// The column.
         column: &'static str,
     },
-    /// A search names a person by words that more people share than are looked for at once.
+    /// A search names a person by words that more people share than one search may have.
     #[error("more than {at_most} people begin so: write more of the e-mail or name, or the portal")]
     TooManyPeople {
-        /// How many are.
+        /// The most that it may have.
         at_most: usize,
     },
     /// The month is older than `retention.events` and is being dropped: try later.
     #[error("the month of an event is being dropped")]
     Closed,
-    /// Another instance holds the lease that this one worked under.
+    /// Another instance has the lease that this one worked under.
     #[error("another instance took the lease")]
     LeaseLost,
     /// A newer usher changed the schema, and this one does not know what it means.
@@ -75,12 +75,13 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether the same call may succeed later as it is.
+    /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         self.is_outage() || matches!(self, Self::Unfit { .. })
     }
 
-    /// Whether other calls fail as well, whatever they are about; else others may be worth a try.
+    /// Whether other calls fail as well, whatever they are about. Otherwise others may be worth a
+    /// try.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Repeat(_) | Self::Closed | Self::LeaseLost => true,
@@ -94,8 +95,8 @@ impl JournalError {
         }
     }
 
-    /// Whether what was asked for is at fault, such as a row that is damaged, so that the rest is worth a try;
-    /// else the database is, and whoever reads in order waits.
+    /// Whether the thing asked for is at fault, such as a damaged row, so that the rest is worth a
+    /// try. Otherwise the database is, and a caller that reads in order waits.
     pub fn is_of_data(&self) -> bool {
         match self {
             Self::Unfit { code, .. } => class(code) == "XX",
@@ -110,8 +111,8 @@ impl JournalError {
         }
     }
 
-    /// Whether it is the server's own affair, so that another server may answer: it is away or has no connection left, lacks
-    /// a table or a right, or cut off what keeps it from catching up with another one.
+    /// Whether it concerns the server alone, so that another server may answer. The server is away
+    /// or has no connection left, lacks a table or a right, or cut off what delays its replication.
     pub fn is_of_server(&self) -> bool {
         match self {
             Self::Repeat(_) | Self::Unfit { .. } => true,
@@ -133,7 +134,7 @@ impl JournalError {
         matches!(self, Self::Unavailable(sqlx::Error::PoolTimedOut))
     }
 
-    /// Whether the server has no room for what it was to write.
+    /// Whether the server has no space for what it was to write.
     pub(super) fn is_disk_full(&self) -> bool {
         let Self::Unavailable(error) = self else {
             return false;
@@ -142,12 +143,13 @@ impl JournalError {
         code.as_deref() == Some("53100")
     }
 
-    /// Whether a prepared statement is missing, or there already: it is of another session then.
+    /// Whether a prepared statement is missing, or there already: then it belongs to another
+    /// session.
     fn is_of_another_session(&self) -> bool {
         matches!(self, Self::Refused { code, .. } | Self::Unfit { code, .. } if code == "26000" || code == "42P05")
     }
 
-    /// What it says where a session was asked for.
+    /// This error where a session was asked for.
     pub(super) fn of_session(self) -> Self {
         if self.is_of_another_session() {
             Self::NoSession
@@ -156,12 +158,12 @@ impl JournalError {
         }
     }
 
-    /// Whether a row has the key of one that is there.
+    /// Whether a row has the key of a stored one.
     pub(super) fn is_of_known_row(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code == "23505")
     }
 
-    /// The SQLSTATE, where the values of rows may be what the database does not take; a missing
+    /// The SQLSTATE, where the values of rows may be what the database does not take. A missing
     /// partition looks the same as a value that a CHECK refuses.
     pub(super) fn refused_rows(&self) -> Option<String> {
         match self {
@@ -183,8 +185,8 @@ impl JournalError {
         }
     }
 
-    /// The error for whoever asks how usher does: no address, user or name of a database, which the words of
-    /// Postgres hold.
+    /// The error for a question about usher's health. The words of Postgres contain addresses,
+    /// users and names of databases; this does not.
     pub fn plain(&self) -> String {
         let code = |error: &sqlx::Error| {
             error
@@ -243,11 +245,11 @@ impl From<sqlx::Error> for JournalError {
             // Deadlock, serialisation, no partition for the row, lock timeout.
             "40P01" | "40001" | "23514" | "55P03" => Self::Repeat(error),
             // No connection, no entrance (a password or a name that is being changed), out of
-            // resources or disk, shutdown and start-up: all of it is mended outside.
+            // resources or disk, shutdown and start-up: all of it is repaired outside.
             _ if ["08", "28", "3D", "53", "55", "57", "58"].contains(&class(&code)) => {
                 Self::Unavailable(error)
             }
-            // A value, a constraint: only these are the row's.
+            // A value, a constraint: only these concern the row.
             _ if ["22", "23"].contains(&class(&code)) => Self::Refused {
                 code,
                 source: error,
@@ -263,7 +265,7 @@ impl From<sqlx::Error> for JournalError {
 impl From<MigrateError> for JournalError {
     fn from(error: MigrateError) -> Self {
         match error {
-            // What happens to any statement.
+            // It can happen to any statement.
             MigrateError::Execute(error) => error.into(),
             other => Self::Migrate(other),
         }
@@ -275,12 +277,12 @@ fn class(code: &str) -> &str {
     code.get(..2).unwrap_or(code)
 }
 
-/// What a SQLSTATE means for whoever runs usher.
+/// What a SQLSTATE means for an operator.
 fn plainly(code: &str) -> &'static str {
     match (code, class(code)) {
         ("42501", _) => "usher lacks a right in the database",
         (_, "25") => "the database takes no writes",
-        // Also while a migration under way has yet to make it.
+        // Also until a migration under way makes it.
         (_, "42") => "a table is not as usher knows it",
         (_, "XX") => "the database reports damage",
         _ => "the database does not do what usher asks",

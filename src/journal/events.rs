@@ -9,18 +9,18 @@ use uuid::Uuid;
 use crate::event::{AuditEvent, EventId, Kind, ParseError, Verdict, parse, render};
 use crate::journal::{Journal, JournalError, OutboxRow, Position};
 
-/// What is asked for an event about a person.
+/// A question for an event about a person.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     /// The person, by member `principal_id`.
     pub principal: Uuid,
-    /// What the entry holds.
+    /// Text that the entry contains.
     pub text: &'a str,
     /// Since when.
     pub since: DateTime<Utc>,
 }
 
-/// One event as the journal holds it. What it says is read from its own bytes.
+/// One stored event. Its content is read from its own bytes.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
     /// Identity by content.
@@ -31,7 +31,7 @@ pub struct StoredEvent {
     pub received_at: DateTime<Utc>,
     /// The batch that last stored it.
     pub batch: Uuid,
-    /// The request that last stored it; none for events of our own.
+    /// The request that last stored it; none for own events.
     pub delivery_id: Option<Uuid>,
     /// What its signature proves.
     pub verdict: Verdict,
@@ -42,10 +42,10 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The event that the stored bytes say.
+    /// The event that the stored bytes contain.
     ///
     /// # Errors
-    /// Never for what the journal stored itself: only parsed entries are.
+    /// Never for what the journal stored itself: only parsed entries are stored.
     pub fn parse(&self) -> Result<AuditEvent, ParseError> {
         parse(&self.raw)
     }
@@ -53,7 +53,7 @@ impl StoredEvent {
 
 impl StoredEvent {
     /// The event as others read it: Konnect's own member names with the values as sent, and what
-    /// usher knows beside them, which wins where a name is the same.
+    /// usher knows beside them. Where a name is the same, usher's member wins.
     pub fn render(&self, event: &AuditEvent) -> Map<String, Value> {
         let time = |at: DateTime<Utc>| Value::from(at.to_rfc3339_opts(SecondsFormat::Millis, true));
         let mut members = render(event);
@@ -109,7 +109,7 @@ impl TryFrom<EventRow> for StoredEvent {
 }
 
 impl Journal {
-    /// The events that `row` speaks of, in the order they were received.
+    /// The events that `row` refers to, in the order they were received.
     pub async fn events_of(&self, row: &OutboxRow) -> Result<Vec<StoredEvent>, JournalError> {
         let rows = sqlx::query_as!(
             EventRow,
@@ -138,7 +138,7 @@ impl Journal {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// The events of these ids that are stored, by id.
+    /// The stored events of these ids, by id.
     pub async fn events_by_id(
         &self,
         ids: &[Uuid],
@@ -172,8 +172,8 @@ impl Journal {
             .collect()
     }
 
-    /// The newest event of a name about each of several persons of one portal whose entry holds a text, by that
-    /// text; of those of which there is none it says nothing.
+    /// The newest event of a name about each of several persons of one portal whose entry contains
+    /// a text, by that text. Texts without such an event are absent.
     pub async fn custom_events_about(
         &self,
         (portal, name): (Uuid, &str),

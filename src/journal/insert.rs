@@ -1,5 +1,5 @@
-//! Writing events: as few statements as there may be, or, where the database refuses a row, by halves until the row
-//! that it refuses stands alone.
+//! Writes events: in as few statements as possible, or, where the database refuses a row, by halves
+//! until that row stands alone.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,8 @@ use crate::journal::outbox::READERS_LOCK;
 use crate::journal::row::Row;
 use crate::journal::{Connection, JournalError};
 
-/// The columns of a statement are encoded once more for the server: a large body is not encoded as a whole.
+/// The columns of a statement are encoded once more for the server, so a large body is split over
+/// several statements.
 const ROWS_A_STATEMENT: usize = 1_000;
 
 /// What became of one event.
@@ -20,11 +21,11 @@ const ROWS_A_STATEMENT: usize = 1_000;
 pub(super) enum Written {
     /// It is new.
     Inserted,
-    /// It was known with a weaker verdict.
+    /// It was stored with a weaker verdict.
     Strengthened,
-    /// It was known, and no weaker.
+    /// It was stored, with a verdict no weaker.
     Known,
-    /// The database does not take the row, whatever it comes with; the SQLSTATE.
+    /// The database does not take the row, in any statement; the SQLSTATE.
     Refused(String),
 }
 
@@ -77,7 +78,8 @@ macro_rules! with_columns {
     }};
 }
 
-/// Writes `rows`, none of which may be known: the database refuses them all else. A third cheaper than [`insert`].
+/// Writes `rows`, none of which may be stored: otherwise the database refuses them all. A third
+/// cheaper than [`insert`].
 pub(super) async fn insert_new(
     tx: &mut Connection,
     batch: Uuid,
@@ -91,7 +93,7 @@ pub(super) async fn insert_new(
     Ok(vec![Written::Inserted; rows.len()])
 }
 
-/// Writes `rows`; a known event gives way to a stronger verdict, and else stays as it is.
+/// Writes `rows`. A stronger verdict replaces a stored event, which otherwise stays as it is.
 pub(super) async fn insert(
     tx: &mut Connection,
     batch: Uuid,
@@ -109,7 +111,7 @@ pub(super) async fn insert(
         written.extend(
             rows.iter()
                 .map(|row| match found.get(&(row.key.0, row.id())) {
-                    // A row that was there has more copies now than this batch brought.
+                    // A row that was there has more copies now than were in this batch.
                     Some(copies) if *copies == row.copies => Written::Inserted,
                     Some(_) => Written::Strengthened,
                     None => Written::Known,
@@ -119,8 +121,8 @@ pub(super) async fn insert(
     Ok(written)
 }
 
-/// Writes `rows` as [`insert`] does, halving what the database refuses, so that a row that it does
-/// not take leaves the others unharmed. The order stays, so that nobody deadlocks here either.
+/// Writes `rows` as [`insert`] does, and halves what the database refuses, so that a row that it
+/// does not take does not harm the others. The order stays, so that nothing deadlocks here either.
 pub(super) async fn insert_by_halves(
     tx: &mut Connection,
     batch: Uuid,

@@ -16,15 +16,16 @@ pub struct SigningKey {
 /// When the set was fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyFetch {
-    /// When it was asked for, by the clock of the instance that did.
+    /// When it was asked for, by the clock of the instance that asked.
     pub asked_at: DateTime<Utc>,
-    /// When that was noted, by the database's.
+    /// When that was noted, by the database's clock.
     pub created_at: DateTime<Utc>,
 }
 
 impl Journal {
-    /// Remembers that `keys` (each with its id as served) are in the set now, by the database's clock, that the set was
-    /// asked for at `asked_at` by this instance's, as deliveries are received, and forgets fetches before `forgotten`.
+    /// Stores that `keys` (each with its id as served) are in the set now, by the database's clock.
+    /// Stores that the set was asked for at `asked_at` by this instance's clock, as deliveries are
+    /// received. Deletes fetches before `forgotten`.
     pub async fn see_keys(
         &self,
         keys: &[([u8; 32], Option<String>)],
@@ -71,8 +72,9 @@ impl Journal {
         Ok(())
     }
 
-    /// The keys that were in the set less than `age` ago, by the database's clock, always in the same order. One of
-    /// tomorrow was seen by an instance whose clock was wrong, and is good again once it is served.
+    /// The keys that were in the set less than `age` ago, by the database's clock, always in the
+    /// same order. A key of the future was stored by an instance whose clock was wrong, and is good
+    /// again once it is served.
     pub async fn keys_seen_within(&self, age: TimeDelta) -> Result<Vec<SigningKey>, JournalError> {
         Ok(sqlx::query_as!(
             SigningKey,
@@ -89,7 +91,7 @@ impl Journal {
         .await?)
     }
 
-    /// The fetches of the set, the newest first by the earlier of their times, as far back as is remembered.
+    /// The stored fetches of the set, the newest first by the earlier of their times.
     pub async fn key_fetches(&self) -> Result<Vec<KeyFetch>, JournalError> {
         Ok(sqlx::query_as!(
             KeyFetch,

@@ -6,20 +6,20 @@ use uuid::Uuid;
 
 use crate::journal::{Journal, JournalError};
 
-/// A named piece of work and who wants to hold it.
+/// A named piece of work and the instance that wants its lease.
 #[derive(Debug, Clone)]
 pub struct Lease {
     /// The work.
     pub name: String,
     /// The instance.
     pub holder: Uuid,
-    /// How long it is held without renewal.
+    /// How long it lasts without renewal.
     pub ttl: Duration,
 }
 
 impl Journal {
-    /// Takes the lease, or renews it when it is held already; `false` while another instance
-    /// holds it.
+    /// Takes the lease, or renews it when this instance has it; `false` while another instance has
+    /// it.
     pub async fn take_lease(&self, lease: &Lease) -> Result<bool, JournalError> {
         let done = sqlx::query!(
             r"
@@ -38,7 +38,7 @@ impl Journal {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Gives the lease up, so that another instance need not wait for its end.
+    /// Releases the lease, so that another instance need not wait until it expires.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), JournalError> {
         sqlx::query!(
             r"

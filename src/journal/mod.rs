@@ -1,6 +1,6 @@
 //! The append-only record in Postgres: batches, events, quarantine, readers, outbox, leases.
 //!
-//! Owns all SQL about what was recorded; callers see domain types and [`JournalError`] only.
+//! Owns all SQL about what was recorded. Callers get domain types and [`JournalError`] only.
 
 mod access_log;
 mod append;
@@ -77,25 +77,25 @@ pub use window::{NoWindow, far_future, read_time};
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// No statement of usher's takes longer; one that does is cut by the server.
+/// No statement of usher's takes longer. The server cuts one that does.
 const STATEMENT_TIMEOUT: &str = "30s";
 const CONNECTIONS: u32 = 16;
-/// Connections for people who read, how long they wait for one, and what they may ask of it.
+/// Connections for people who read, how long they wait for one, and how long a statement may take.
 const READING: u32 = 4;
 const READING_ACQUIRE: Duration = Duration::from_secs(2);
 const READING_STATEMENT: &str = "10s";
-/// A change of the schema on a connection apart, which may wait for everybody else's statements.
+/// A change of the schema on a connection apart, which may wait for all other statements.
 const LONG_STATEMENT: Duration = Duration::from_mins(30);
-/// A connection apart that nobody goes on with is ended by the server, with its locks.
+/// The server ends a connection apart that is idle for this long, with its locks.
 const IDLE_APART: &str = "60s";
-/// A connection that lay idle, or comes back, and does not answer within this time is dead.
+/// A connection that was idle, or is returned, and does not answer within this time is dead.
 const PING_WITHIN: Duration = Duration::from_secs(2);
-/// One that was used this short a time ago is not asked first.
+/// One that was used this short a time ago is not tested first.
 const FRESH: Duration = Duration::from_secs(1);
-/// At the end, for what is still lent out.
+/// At the end, for connections that are still in use.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// The record. Cheap to clone.
+/// The journal. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
     pool: Pool,
@@ -107,26 +107,26 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Prepares connections to `url`; none is opened before it is needed.
+    /// Prepares connections to `url`. None is opened before it is needed.
     ///
     /// # Errors
-    /// When `url` cannot be read as one of Postgres.
+    /// When `url` is not a URL of Postgres.
     pub fn open(url: &str) -> Result<Self, JournalError> {
         let pool = connections(url, CONNECTIONS, ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT)?;
         Ok(Self::from_pool(pool))
     }
 
-    /// The record for people who read it: few connections of their own and less time, so that whoever
-    /// writes never waits for them. Who finds none of them free is told that it is busy.
+    /// The journal for people who read it: few connections of their own and less time, so that no
+    /// writer ever waits for them. When none of them is free, the answer is that it is busy.
     ///
     /// # Errors
-    /// When `url` cannot be read as one of Postgres.
+    /// When `url` is not a URL of Postgres.
     pub fn open_reading(url: &str) -> Result<Self, JournalError> {
         let pool = connections(url, READING, READING_ACQUIRE, READING_STATEMENT)?;
         Ok(Self::from_pool(pool))
     }
 
-    /// The record behind an open pool.
+    /// The journal behind an open pool.
     pub fn from_pool(pool: impl Into<Pool>) -> Self {
         Self {
             pool: pool.into(),
@@ -138,8 +138,8 @@ impl Journal {
         }
     }
 
-    /// Up to when everything is here that was committed, as far as a replica can tell: none where it has replayed nothing
-    /// since it started.
+    /// Up to when everything that was committed is here, as far as a replica can say: none where it
+    /// has replayed nothing since it started.
     pub async fn replayed_to(&self) -> Result<Option<DateTime<Utc>>, JournalError> {
         Ok(sqlx::query_scalar!(
             "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE now() END"
@@ -153,13 +153,14 @@ impl Journal {
         self.partitions.make_ahead(&self.pool, now).await
     }
 
-    /// The connections, for the stores of other rooms.
+    /// The connections, for the stores of other modules.
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// A connection beside the pool, on which the server does not limit statements: for work that may wait long
-    /// and whose settings and locks must end with it. What takes longer than `patience` says so.
+    /// A connection beside the pool, on which the server does not limit statements. It is for work
+    /// that may wait long and whose settings and locks must end with it. What takes longer than
+    /// `patience` fails.
     async fn own_connection(&self, patience: Duration) -> Result<Connection, JournalError> {
         let options = self.pool.shared().connect_options();
         let connecting = async {
@@ -172,8 +173,8 @@ impl Journal {
             .unwrap_or_else(|_| Err(JournalError::busy()))
     }
 
-    /// Whether Postgres answers and takes writes: a standby does not, nor does a full disk, nor a server that is not as
-    /// usher needs it ([`hindrance`](Self::hindrance) says what is wrong).
+    /// Whether Postgres answers and takes writes. A standby does not, nor does a full disk, nor a
+    /// server that is not as usher needs it ([`hindrance`](Self::hindrance) says what is wrong).
     pub async fn ping(&self) -> Result<bool, JournalError> {
         let writable = sqlx::query_scalar!(
             r#"SELECT current_setting('transaction_read_only') = 'off' AS "writable!""#
@@ -190,9 +191,9 @@ impl Journal {
             .await?)
     }
 
-    /// Completes when this process appended something, or after `at_most`: other instances append
-    /// too, so polling is the truth and this only shortens the wait. What is appended after the
-    /// call counts, also before the first poll.
+    /// Completes when this process appended something, or after `at_most`. Other instances append
+    /// too, so callers must poll, and this only shortens the wait. What is appended after the call
+    /// counts, also before the first poll.
     pub fn appended(&self, at_most: Duration) -> impl Future<Output = ()> {
         let appended = self.appended.notified();
         async move {
@@ -225,7 +226,7 @@ fn connections(
     statement_timeout: &'static str,
 ) -> Result<PgPool, JournalError> {
     let options: PgConnectOptions = url.parse().map_err(JournalError::from)?;
-    // A pooler takes no setting at the start that it does not know.
+    // A pooler refuses settings at the start that it does not know.
     let options = options.application_name("usher").extra_float_digits(None);
     Ok(PgPoolOptions::new()
         .max_connections(number)
@@ -246,16 +247,15 @@ fn connections(
         .connect_lazy_with(options))
 }
 
-/// Whether the other end is there.
+/// Whether the connection is alive.
 async fn ping(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     tokio::time::timeout(PING_WITHIN, connection.ping())
         .await
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// Bounds every statement, and has one whose connection is gone ended, with the locks of a transaction that
-/// nobody goes on with. Said to the session and not at its start, which a
-/// pooler would refuse.
+/// Bounds every statement. Ends one whose connection is gone, with the locks of its abandoned
+/// transaction. It is set in the session and not at its start, where a pooler would refuse it.
 async fn limit(
     connection: &mut PgConnection,
     statement_timeout: &str,

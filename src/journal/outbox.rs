@@ -10,12 +10,12 @@ use crate::journal::batch::Source;
 use crate::journal::{Connection, Journal, JournalError};
 
 /// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
-/// the back-fill of a new reader and the moment it is known.
+/// the back-fill of a new reader and its activation.
 pub(super) const READERS_LOCK: i64 = 0x7573_6865_7202;
 
-/// So many batches of a backlog are counted; where there are more, what is said is that there are so many.
+/// So many batches of a backlog are counted. A larger backlog is reported as this number.
 pub const COUNTED: i64 = 10_000;
-/// Batches that are struck off unread in one statement.
+/// Batches that are finished unread in one statement.
 const SKIPPED_AT_ONCE: i64 = 1_000;
 
 /// A part of usher that must see every batch.
@@ -25,15 +25,16 @@ pub enum ReaderName {
     Kafka,
     /// Turns events into hints, signals and actions.
     React,
-    /// Sends entries on to one endpoint, told by a hash of where it is.
+    /// Sends entries to one endpoint, which a hash of its address identifies.
     Forward(u64),
     /// Counts events for reports.
     Report,
 }
 
 impl ReaderName {
-    /// From when on batches are owed to it where it begins at `now`: Kafka gets everything that is
-    /// stored; reactions and other endpoints are for what happens from now on, and what counts reads the past by itself.
+    /// From when on batches are owed to it where it begins at `now`. Kafka gets everything that is
+    /// stored. Reactions and other endpoints are for what happens from now on, and the rollup
+    /// reader reads the past by itself.
     pub fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Kafka => DateTime::UNIX_EPOCH,
@@ -42,7 +43,8 @@ impl ReaderName {
     }
 }
 
-/// The word that is stored and labels metrics. All of `forward` begin alike, which queries rely on.
+/// The word that is stored and labels metrics. All of `forward` begin alike, and queries depend on
+/// that.
 impl fmt::Display for ReaderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,12 +56,12 @@ impl fmt::Display for ReaderName {
     }
 }
 
-/// What a reader read of the outbox, to be struck off: not what is owed anew since then.
+/// An outbox row as a reader read it, to be finished. A row that is owed again since then stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owed {
     /// The batch.
     pub batch: Uuid,
-    /// When it began to be owed; a verdict that grows begins it anew.
+    /// When it began to be owed. A stronger verdict begins it again.
     pub owed_at: DateTime<Utc>,
 }
 
@@ -76,12 +78,12 @@ pub struct OutboxRow {
     pub last_event_ts: DateTime<Utc>,
     /// When it was received.
     pub created_at: DateTime<Utc>,
-    /// Whether it tells of nothing but what usher did itself.
+    /// Whether it contains only what usher did itself.
     pub is_of_deeds: bool,
 }
 
 impl OutboxRow {
-    /// What is struck off when it was read as it is here.
+    /// What is to be finished, if it is still as it was read here.
     pub fn owed(&self) -> Owed {
         Owed {
             batch: self.batch,
@@ -91,7 +93,7 @@ impl OutboxRow {
 }
 
 impl Journal {
-    /// Holds on to claimed batches that take their time.
+    /// Renews claims of batches that take their time.
     pub async fn renew_claims(
         &self,
         reader: ReaderName,
@@ -162,8 +164,8 @@ impl Journal {
         Ok(rows)
     }
 
-    /// Strikes off what is next, came from outside and is older than `before` as a whole, unread;
-    /// answers how many batches. What usher itself appended stays, however old.
+    /// Finishes, unread, the next batches that came from outside and are older than `before` as a
+    /// whole; returns how many. What usher itself appended stays, however old.
     pub async fn skip_older(
         &self,
         reader: ReaderName,
@@ -209,8 +211,9 @@ impl Journal {
         }
     }
 
-    /// Up to `limit` batches that `reader` owes, in the order in which [`Journal::claim`] takes them, for a
-    /// reader of whom a lease says that there is one. Claims nothing; what was released for later is left out.
+    /// Up to `limit` batches that `reader` owes, in the order in which [`Journal::claim`] takes
+    /// them, for a reader whose lease ensures that there is only one. Claims nothing. What was
+    /// released for later is left out.
     pub async fn owed(
         &self,
         reader: ReaderName,
@@ -243,7 +246,7 @@ impl Journal {
         Ok(rows)
     }
 
-    /// Strikes finished batches off.
+    /// Finishes batches.
     pub async fn finish(&self, reader: ReaderName, done: &[Owed]) -> Result<(), JournalError> {
         let mut tx = self.pool.begin().await?;
         finish_in(&mut tx, reader, done).await?;
@@ -251,7 +254,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Gives claimed batches back, to be claimed again after `wait`.
+    /// Releases claimed batches, to be claimed again after `wait`.
     pub async fn release(
         &self,
         reader: ReaderName,
@@ -276,7 +279,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether `reader` owes a batch of `source`, in whosever hands it is.
+    /// Whether `reader` owes a batch of `source`, claimed or not.
     pub async fn owes_any_of(
         &self,
         reader: ReaderName,
@@ -299,8 +302,8 @@ impl Journal {
     }
 }
 
-/// Strikes finished batches off inside the caller's transaction, together with what was made of
-/// them; answers which were owed as they were read.
+/// Finishes batches inside the caller's transaction, together with their results; returns those
+/// that were still owed as they were read.
 pub async fn finish_in(
     connection: &mut Connection,
     reader: ReaderName,
@@ -324,7 +327,8 @@ pub async fn finish_in(
     .await?)
 }
 
-/// Has what follows in the transaction planned for the outbox as it is: a plan that suited a short one is kept else.
+/// Makes the rest of the transaction plan its statements for the outbox as it is. Otherwise the
+/// server keeps a plan that suited a short one.
 async fn plan_anew(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query_scalar!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
         .fetch_one(tx)
@@ -332,8 +336,8 @@ async fn plan_anew(tx: &mut Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Has what follows in the transaction read the index in its order, as far as it is wanted: the server would keep
-/// the plan that suited a short outbox, and sort a long one as a whole.
+/// Makes the rest of the transaction read the index in its order, as far as it is needed. Otherwise
+/// the server keeps the plan that suited a short outbox, and sorts a long one as a whole.
 pub(super) async fn read_in_order(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query!(
         r"

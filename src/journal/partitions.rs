@@ -1,9 +1,9 @@
 //! The monthly partitions of `events`: made ahead, and on demand for any month of 2020 to 2039;
 //! detached and dropped when upkeep says so.
 //!
-//! One of the two homes of dynamic SQL. A partition is made as a table of its own and attached,
-//! since `CREATE TABLE … PARTITION OF` would queue behind every reader of the parent, and every
-//! insert behind it. It is detached `CONCURRENTLY` for the same reason.
+//! One of the two places with dynamic SQL. A partition is made as a table of its own and attached:
+//! `CREATE TABLE … PARTITION OF` would queue behind every reader of the parent, and every insert
+//! behind it. It is detached `CONCURRENTLY` for the same reason.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,14 +15,15 @@ use tracing::info;
 
 use crate::journal::{JournalError, Kept, LONG_STATEMENT, recounts};
 
-/// First and last year with partitions by month; what lies outside shares one on either side, so
+/// First and last year with partitions by month. What lies outside shares one on either side, so
 /// that forged dates cannot make more than these.
 pub(super) const YEARS: std::ops::RangeInclusive<i32> = 2020..=2039;
 /// Tries to attach, each waiting a second for the lock.
 const ATTACH_TRIES: u32 = 10;
 /// Any number, the same in every instance: only one makes partitions at a time.
 const ADVISORY_LOCK: i64 = 0x7573_6865_7201;
-/// Comment on a month that usher itself detaches: what an operator put aside has none, and stays.
+/// Comment on a month that usher itself detaches. One that an operator detached has none, and
+/// stays.
 pub(super) const DROP_MARK: &str = "usher drops this month";
 
 /// One partition's range.
@@ -36,19 +37,19 @@ pub(super) enum Range {
     After,
 }
 
-/// How a range's table stands to `events`.
+/// The relation of a range's table to `events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AttachState {
     Attached,
-    /// Its detachment has begun and waits for older transactions: no row can be put into it, and
-    /// no other partition into its place.
+    /// Its detachment has begun and waits for older transactions: it takes no row, and no other
+    /// partition can replace it.
     Detaching,
     /// A table of that name that is no partition.
     Apart,
     Absent,
 }
 
-/// Ranges that cannot take events just now, because upkeep is dropping them.
+/// Ranges that cannot take events now, because upkeep is dropping them.
 #[derive(Debug, Default)]
 pub(super) struct Closed(BTreeSet<Range>);
 
@@ -58,7 +59,7 @@ impl Closed {
         self.0.is_empty()
     }
 
-    /// Whether an event of `time` has no place.
+    /// Whether an event of `time` has no partition.
     pub(super) fn holds(&self, time: DateTime<Utc>) -> bool {
         self.0.contains(&Range::of(time))
     }
@@ -81,7 +82,7 @@ impl Range {
         let (year, month) = table.strip_prefix("events_")?.split_once('_')?;
         let first = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)?;
         let range = Self::of(first.and_time(NaiveTime::MIN).and_utc());
-        // Only the exact name: `events_2026_1` is nobody's.
+        // Only the exact name: `events_2026_1` is not usher's.
         (range.table() == table).then_some(range)
     }
 
@@ -115,15 +116,15 @@ impl Range {
     }
 }
 
-/// Knows which partitions exist, so that the usual append asks nobody.
+/// Knows which partitions exist, so that the usual append needs no query.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partitions {
     known: Arc<RwLock<BTreeSet<Range>>>,
 }
 
 impl Partitions {
-    /// Makes the partitions for `times` that this process has not seen yet; answers which of them
-    /// are being dropped and so cannot be had.
+    /// Makes the partitions for `times` that this process does not know yet; returns those that are
+    /// being dropped and so cannot be made.
     pub(super) async fn ensure(
         &self,
         pool: &Pool,
@@ -168,7 +169,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// Forgets what is known, so that the next append looks again.
+    /// Forgets what is known, so that the next append queries again.
     pub(super) fn forget(&self) {
         self.known
             .write()
@@ -188,7 +189,7 @@ async fn make(connection: &mut Connection, range: Range) -> Result<bool, Journal
         }
         tries += 1;
         match attach(connection, range).await {
-            // Asked once more: another instance may have come first.
+            // Checked once more: another instance may have made it first.
             Ok(()) => {}
             Err(JournalError::Repeat(_)) if tries < ATTACH_TRIES => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -224,8 +225,8 @@ pub(super) async fn attach(connection: &mut Connection, range: Range) -> Result<
 }
 
 /// Takes `range` out of `events`, once every transaction that may still see it has ended, however
-/// long that takes; inserts elsewhere go on meanwhile. Cut short, it leaves the partition half
-/// detached: [`finish_detaching`].
+/// long that takes. Inserts elsewhere go on meanwhile. When interrupted, it leaves the partition
+/// half detached: [`finish_detaching`].
 ///
 /// `connection` must have no `statement_timeout` and no transaction.
 pub(super) async fn detach(connection: &mut Connection, range: Range) -> Result<(), JournalError> {
@@ -247,8 +248,9 @@ pub(super) async fn detach(connection: &mut Connection, range: Range) -> Result<
     Ok(())
 }
 
-/// Ends a detachment that was cut short. It waits for older transactions while it holds a lock
-/// that attaching needs, so the caller sets a `statement_timeout`; cut again, it loses nothing.
+/// Ends a detachment that was interrupted. It waits for older transactions with a lock that
+/// attaching needs, so the caller sets a `statement_timeout`. If it is interrupted again, nothing
+/// is lost.
 pub(super) async fn finish_detaching(
     connection: &mut Connection,
     range: Range,
@@ -261,14 +263,14 @@ pub(super) async fn finish_detaching(
     .await
 }
 
-/// Drops the table of `range` where it is no partition any more; `false` when it was attached
-/// again in the meantime.
+/// Drops the table of `range` where it is no partition any more; `false` when it was attached again
+/// in the meantime.
 pub(super) async fn drop_detached(
     connection: &mut Connection,
     range: Range,
 ) -> Result<bool, JournalError> {
     let mut tx = connection.begin().await?;
-    // First of the two: whoever makes partitions must not wait for who counts.
+    // First of the two: a transaction that makes partitions must not wait for one that counts.
     recounts::count_alone(&mut tx).await?;
     lock(&mut tx).await?;
     if standing(&mut tx, range).await? != AttachState::Apart {
@@ -297,7 +299,7 @@ async fn lock(tx: &mut Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Whether events of `time` are in the record.
+/// Whether events of `time` are in the journal.
 pub(super) async fn is_kept(
     connection: &mut Connection,
     time: DateTime<Utc>,

@@ -1,11 +1,11 @@
-//! What was kept aside.
+//! The quarantine.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Journal, JournalError};
 
-/// One entry or body that was kept aside.
+/// One quarantined entry or body.
 #[derive(Debug, Clone)]
 pub struct Quarantined {
     /// Identifier of the row.
@@ -26,7 +26,8 @@ pub struct Quarantined {
     pub event_id: Option<Uuid>,
 }
 
-/// Bytes of a row that a list shows: a row may hold a body of megabytes, and a page a thousand rows.
+/// Bytes of a row that a list shows: a row may contain a body of megabytes, and a page has up to a
+/// thousand rows.
 const SHOWN_BYTES: i32 = 2_048;
 
 /// What to list.

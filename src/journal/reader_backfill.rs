@@ -1,7 +1,7 @@
 //! The past of a reader that was added late: what was received before it was active, in slices.
 //!
-//! A slice is a transaction of its own that holds nobody up, and where it came to is in `readers`: whoever is next
-//! goes on there, in this process or another one.
+//! A slice is a transaction of its own that blocks nothing. `readers` has the position it reached,
+//! so that this process or another one continues there.
 
 use chrono::{DateTime, Utc};
 
@@ -10,21 +10,22 @@ use crate::journal::{Connection, Journal, JournalError};
 /// Batches of one slice.
 const SLICE: i64 = 1_000;
 
-/// How far the past of a reader came.
+/// How far the back-fill of a reader got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderBackfill {
-    /// Who.
+    /// The reader.
     pub reader: String,
     /// When the first batch of it was received.
     pub from: DateTime<Utc>,
-    /// It came to those received then.
+    /// It got to those received then.
     pub at: DateTime<Utc>,
     /// When the last one was received.
     pub until: DateTime<Utc>,
 }
 
 impl Journal {
-    /// Has one reader owe a slice of its past; `false` when there is none to fill that is not in others' hands.
+    /// Makes one reader owe a slice of its past; `false` when there is none to fill that no other
+    /// process works on.
     pub async fn fill_some(&self) -> Result<bool, JournalError> {
         let mut tx = self.pool.begin().await?;
         let filled = fill_in(&mut tx, None).await?;
@@ -62,12 +63,13 @@ impl Journal {
     }
 }
 
-/// Has `reader`, or any that lacks some of its past, owe the next slice of it; `false` where there is nothing to do.
+/// Makes `reader`, or any that lacks some of its past, owe the next slice of it; `false` where
+/// there is nothing to do.
 pub(super) async fn fill_in(
     tx: &mut Connection,
     reader: Option<&str>,
 ) -> Result<bool, JournalError> {
-    // Not so strong a lock that appends, which refer to the row, would wait for it.
+    // A weaker lock, so that appends, which refer to the row, do not wait for it.
     let next = sqlx::query!(
         r#"
         SELECT

@@ -1,4 +1,4 @@
-//! Readers that come and go with the configuration. Knows nothing of what they do.
+//! Readers that are added and retired with the configuration. Knows nothing of what they do.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use crate::journal::reader_backfill::fill_in;
 use crate::journal::retention_rows::SLICE;
 use crate::journal::{Connection, Journal, JournalError, ReaderName};
 
-/// How often a reader is retired at most until it is its turn between appends, and the time between.
+/// How often usher tries to retire a reader between appends, and the time between tries.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
-/// A reader that is not owed anything any more.
+/// A reader that was retired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retired {
-    /// The reader it was.
+    /// Its name.
     pub reader: String,
-    /// Batches that it was still owed.
+    /// Batches that it still owed.
     pub dropped: u64,
 }
 
 /// An active reader.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReaderStatus {
-    /// Who.
+    /// Its name.
     pub reader: String,
     /// Batches received from then on are owed to it.
     pub since: DateTime<Utc>,
-    /// When an instance last said that it is configured with it.
+    /// When an instance last reported that it has it configured.
     pub wanted_at: DateTime<Utc>,
     /// Seconds since then, by the database's clock.
     pub unwanted_seconds: f64,
@@ -40,9 +40,9 @@ pub struct ReaderStatus {
 }
 
 impl Journal {
-    /// Makes `readers` active, each from when it begins at this moment, and wanted.
+    /// Makes `readers` active, each from its own beginning at this moment, and wanted.
     pub async fn activate_readers(&self, readers: &[ReaderName]) -> Result<(), JournalError> {
-        // Most of the time there is nothing to do, and then nobody is held up.
+        // Usually there is nothing to do, and then nothing is blocked.
         if self.keep_readers(readers).await? {
             return Ok(());
         }
@@ -53,22 +53,22 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes `reader` active: from now on every batch is owed to it, and it is wanted. With `since`, those
-    /// received from then on are owed as well: the first of them at once, the rest by [`Journal::fill_some`].
-    /// Changes nothing else when it is active already.
+    /// Makes `reader` active: from now on every batch is owed to it, and it is wanted. With
+    /// `since`, those received from then on are owed as well: the first of them at once, the rest
+    /// by [`Journal::fill_some`]. Changes nothing else when it is active already.
     pub async fn activate_reader(
         &self,
         reader: ReaderName,
         since: DateTime<Utc>,
     ) -> Result<(), JournalError> {
-        // Most of the time there is nothing to do, and then nobody is held up.
+        // Usually there is nothing to do, and then nothing is blocked.
         if self.keep_readers(&[reader]).await? {
             return Ok(());
         }
         let reader = reader.to_string();
         let mut tx = self.pool.begin().await?;
         lock(&mut tx).await?;
-        // Whatever is there before this moment is the past, and nothing of it comes later.
+        // All that is there before this moment is the past, and nothing is added to it later.
         let added = sqlx::query!(
             r"
             INSERT INTO readers (name, since, filled_at, filled_id, fill_until)
@@ -93,7 +93,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Says that these readers are wanted; `false` when one of them is not active.
+    /// Notes that these readers are wanted; `false` when one of them is not active.
     async fn keep_readers(&self, readers: &[ReaderName]) -> Result<bool, JournalError> {
         let done = sqlx::query!(
             r"
@@ -142,8 +142,8 @@ impl Journal {
         Ok(standings)
     }
 
-    /// Retires those of `seen` that no instance said to want since it was seen so, nor for `unwanted_for` before now,
-    /// with everything that they are owed.
+    /// Retires those of `seen` that no instance reported as wanted since `seen` was read, nor for
+    /// `unwanted_for` before now, with everything that they owe.
     pub async fn retire_readers(
         &self,
         seen: &[&ReaderStatus],
@@ -172,8 +172,8 @@ impl Journal {
         Ok(retired)
     }
 
-    /// Ends a reader, with everything that it is owed; none where there is no such reader. Tries for half a minute to
-    /// get between appends.
+    /// Retires a reader, with everything that it owes; none where there is no such reader. Tries
+    /// for half a minute to get between appends.
     pub async fn retire_reader(&self, reader: &str) -> Result<Option<Retired>, JournalError> {
         let mut dropped = 0;
         let mut tries = 1..TRIES;
@@ -196,7 +196,7 @@ impl Journal {
         }))
     }
 
-    /// Whether there was such a reader, and how many batches it was owed.
+    /// Whether there was such a reader, and how many batches it owed.
     async fn end_reader(&self, reader: &str) -> Result<(bool, u64), JournalError> {
         let mut tx = self.pool.begin().await?;
         lock(&mut tx).await?;
@@ -210,7 +210,7 @@ impl Journal {
         Ok((gone.rows_affected() == 1, dropped.rows_affected()))
     }
 
-    /// Most of the rows go in slices beforehand: what follows holds up every append.
+    /// Most of the rows are deleted in slices beforehand, since what follows blocks every append.
     async fn drop_owed(&self, reader: &str) -> Result<u64, JournalError> {
         let mut dropped = 0;
         loop {
@@ -239,7 +239,8 @@ impl Journal {
     }
 }
 
-/// Has the transaction alone change readers. Every append waits behind whoever waits for this, so it is not for long.
+/// Makes this transaction the only one that changes readers. Every append waits behind a
+/// transaction that waits for this, so it must be short.
 async fn lock(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query_scalar!("SELECT set_config('lock_timeout', '1s', true)")
         .fetch_one(&mut *tx)

@@ -1,5 +1,5 @@
-//! What the record owes to whoever counts its events, which is `report`: hours that changed are noted, counts outlive
-//! their events, and one transaction at a time counts.
+//! What the journal does for `report`, which counts its events: changed hours are noted, counts
+//! outlive their events, and one transaction at a time counts.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::journal::{Connection, JournalError, partitions};
 /// Any number, the same in every instance.
 const ADVISORY_LOCK: i64 = 0x7573_6865_7210;
 
-/// Waits until nobody else counts, and has nobody count until the transaction ends.
+/// Waits until no other transaction counts, and lets none count until this one ends.
 pub async fn count_alone(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
         .execute(tx)
@@ -18,7 +18,8 @@ pub async fn count_alone(tx: &mut Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Has nobody else count until the transaction ends; `false`, without a wait, where somebody does.
+/// Lets no other transaction count until this one ends; `false`, without a wait, where another
+/// counts.
 pub async fn try_count_alone(tx: &mut Connection) -> Result<bool, JournalError> {
     Ok(sqlx::query_scalar!(
         r#"SELECT pg_try_advisory_xact_lock($1) AS "alone!""#,
@@ -28,23 +29,24 @@ pub async fn try_count_alone(tx: &mut Connection) -> Result<bool, JournalError> 
     .await?)
 }
 
-/// Whether events of a time are in the record, to be counted anew.
+/// Whether events of a time are in the journal, to be counted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// All that were not deleted.
     Yes,
-    /// There is no table for them: retention took their month, or none ever came.
+    /// There is no table for them: retention dropped their month, or none was ever received.
     No,
-    /// Their table is no part of the record for now: it will be dropped, or come back.
+    /// Their table is detached for now: it will be dropped, or attached again.
     Unsure,
 }
 
-/// Whether the events of `time` are in the record.
+/// Whether the events of `time` are in the journal.
 pub async fn is_kept(tx: &mut Connection, time: DateTime<Utc>) -> Result<Kept, JournalError> {
     partitions::is_kept(tx, time).await
 }
 
-/// Has the days of `times` counted anew, in the transaction that changes events of them. Waits for nobody.
+/// Notes that the days of `times` must be counted again, in the transaction that changes events of
+/// them. Waits for nothing.
 pub(super) async fn note(
     tx: &mut Connection,
     times: impl IntoIterator<Item = DateTime<Utc>>,
@@ -69,7 +71,8 @@ pub(super) async fn note(
     Ok(())
 }
 
-/// Keeps the counts of a time whose events are dropped in this transaction, but for those by person.
+/// Keeps the counts of a time whose events are dropped in this transaction, but for those by
+/// person.
 pub(super) async fn outlive(
     tx: &mut Connection,
     start: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! What was kept aside becomes an event after all.
+//! A quarantined entry becomes an event after all.
 
 use std::collections::HashSet;
 
@@ -7,23 +7,23 @@ use uuid::Uuid;
 
 use crate::journal::{Appended, Journal, JournalError, NewBatch, NewEvent, Quarantined, append_in};
 
-/// Bytes of rows in one slice, whatever their number: a row may hold a body of megabytes.
+/// Bytes of rows in one slice, whatever their number: a row may contain a body of megabytes.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
 
-/// What became of a row that was taken up again.
+/// The result for a quarantined row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
     /// Its event is stored.
     Stored,
     /// Its event was stored already, and has one copy more.
     Known,
-    /// The database does not take the event; the row is as it was.
+    /// The database does not take the event. The row stays as it was.
     Refused,
-    /// Somebody else released it.
+    /// Another run released it.
     Gone,
 }
 
-/// Rows to be taken up again.
+/// Quarantined rows to be released.
 #[derive(Debug, Clone)]
 pub struct KeptFilter {
     /// Only these.
@@ -39,8 +39,8 @@ pub struct KeptFilter {
 }
 
 impl Journal {
-    /// Up to `limit` rows with all their bytes, oldest first, after the time and id of `after`, and no
-    /// more than a bounded number of bytes.
+    /// Up to `limit` rows with all their bytes, oldest first, after the time and id of `after`, and
+    /// no more than a bounded number of bytes.
     pub async fn kept(
         &self,
         filter: &KeptFilter,
@@ -89,9 +89,10 @@ impl Journal {
         .await?)
     }
 
-    /// Appends batches of what was kept aside, each event beside the id of its row, and strikes the rows, all in one
-    /// transaction; returns how many were struck. What somebody else releases is left to them. None where the
-    /// database does not take one of the events: then nothing was done.
+    /// Appends batches of quarantined entries, each event beside the id of its row, and deletes the
+    /// rows, all in one transaction; returns how many it deleted. Rows that another run releases
+    /// are left to it. None where the database does not take one of the events: then nothing was
+    /// done.
     pub async fn release_all(
         &self,
         mut batches: Vec<(NewBatch, Vec<Uuid>)>,
@@ -137,7 +138,7 @@ impl Journal {
         Ok(Some(struck.len()))
     }
 
-    /// Appends what was kept aside under `id` and strikes the row, in one transaction.
+    /// Appends what was quarantined under `id` and deletes the row, in one transaction.
     pub async fn release_quarantined(
         &self,
         id: Uuid,
@@ -154,7 +155,7 @@ impl Journal {
         }
         let appended = match append_in(&mut tx, batch).await {
             Ok(appended) => appended,
-            // The partitions are there: the code is of the row.
+            // The partitions are there: the code concerns the row.
             Err(error) if error.refused_rows().is_some() => return Ok(Released::Refused),
             Err(error) => return Err(error),
         };

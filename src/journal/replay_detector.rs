@@ -1,14 +1,14 @@
-//! Whether the last batches were those of a replay, which tells what the next ones will bring.
+//! Whether the last batches were those of a replay, which shows what the next ones will contain.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// So many batches are taken to be like the one that was seen: a replay brings more of its kind.
+/// How many batches are expected to be like the last one: a replay sends more of its kind.
 const LASTS: u32 = 16;
-/// One known row in so many makes a replay. Looking a row up costs a fifth of the check of its
-/// signature, so that looking up all of them pays from about there.
+/// One known row in so many makes a replay. A query for a row costs a fifth of the check of its
+/// signature, so that querying all of them pays from about there.
 const KNOWN_ONE_IN: usize = 4;
 
-/// Batches whose events are looked up before anything is done with them.
+/// Batches whose events are queried before anything is done with them.
 #[derive(Debug, Default)]
 pub(super) struct ReplayDetector(AtomicU32);
 
@@ -18,7 +18,7 @@ impl ReplayDetector {
         self.0.load(Ordering::Relaxed) > 0
     }
 
-    /// Hears of a batch of `rows` rows, of which `known` were stored before.
+    /// Notes a batch of `rows` rows, of which `known` were stored before.
     pub(super) fn note_batch(&self, rows: usize, known: usize) {
         let left = if known * KNOWN_ONE_IN >= rows.max(1) {
             LASTS

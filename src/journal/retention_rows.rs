@@ -1,4 +1,4 @@
-//! Deleting what is older than its retention, in slices that lock no row which somebody else holds.
+//! Deletes what is older than its retention, in slices that wait for no locked row.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::journal::upkeep::Cutoffs;
 pub const SLICE: i64 = 5_000;
 /// Between two slices, so that the disk has time for others.
 const BREATH: Duration = Duration::from_millis(20);
-/// One kind of row that grows old.
+/// One sort of old row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RetentionTask {
     Quarantine,
@@ -57,7 +57,7 @@ impl RetentionTask {
     }
 }
 
-/// Does all of `task`, a slice at a time; answers how many rows that were.
+/// Does all of `task`, a slice at a time; returns the number of rows.
 pub(super) async fn in_slices(
     connection: &mut Connection,
     task: RetentionTask,
@@ -104,7 +104,8 @@ async fn slice(
     }
 }
 
-/// Clocks may be wrong by an hour; a day is forged, or a member nobody understands.
+/// Clocks may be wrong by an hour. A difference of a day is forged, or a member that usher
+/// misreads.
 fn tomorrow(cutoffs: &Cutoffs) -> DateTime<Utc> {
     cutoffs.now + TimeDelta::days(1)
 }
@@ -133,7 +134,7 @@ async fn delete_quarantine(
     Ok(done.rows_affected())
 }
 
-/// Who sent a batch is forgotten before the batch is: as long as its events are there, a reader
+/// The requests of a batch are deleted before the batch. As long as its events are there, a reader
 /// that is added or a verdict that changes needs its row.
 async fn forget_requests(
     connection: &mut Connection,
@@ -164,7 +165,7 @@ async fn forget_requests(
     Ok(done.rows_affected())
 }
 
-/// Events that lie in no month of the past: no month of theirs will ever be dropped, or not for
+/// Events that lie in no month of the past. No month of theirs will ever be dropped, or not for
 /// years, so the time of their receipt counts.
 async fn delete_events(
     connection: &mut Connection,

@@ -1,5 +1,5 @@
 //! The rows of a batch: one per event, sorted by key, with every column as it is stored. Writes
-//! nothing itself, so that both ways of writing store the same.
+//! nothing itself, so that all write strategies store the same.
 
 use std::borrow::Cow;
 
@@ -10,23 +10,23 @@ use crate::event::{self, AuditEvent, COLUMN_CHARS, EventId};
 use crate::journal::batch::{NewBatch, NewEvent};
 use crate::journal::copies::StoredCopies;
 
-/// What makes an event one: the key of the table.
+/// The key of the table, which identifies an event.
 pub(super) type Key = (DateTime<Utc>, EventId);
 
-/// One event of a batch, with the copies of it that the batch holds.
+/// One event of a batch, with its copies in the batch.
 #[derive(Debug, Clone)]
 pub(super) struct Row<'a> {
     /// Its key.
     pub(super) key: Key,
-    /// Index of the request that gets the credit: the one whose copy came first.
+    /// Index of the request that gets the credit: the one with the first copy.
     pub(super) credited: Option<usize>,
     /// Its place in the batch.
     pub(super) position: i32,
-    /// How many copies of it the batch holds.
+    /// How many copies of it the batch has.
     pub(super) copies: i32,
-    /// The copy with the strongest verdict, which is kept.
+    /// The copy with the strongest verdict, which is stored.
     pub(super) kept: &'a NewEvent,
-    /// When the request that is kept arrived.
+    /// When the request of the stored copy arrived.
     pub(super) received_at: DateTime<Utc>,
     /// The event with its members, where the batch has it without.
     read: Option<Box<AuditEvent>>,
@@ -37,7 +37,7 @@ impl Row<'_> {
     pub(super) fn with_members(&self) -> Self {
         let mut row = self.clone();
         if self.kept.event.members.is_empty() {
-            // It was read out of the same bytes before.
+            // It was read from the same bytes before.
             row.read = event::parse(&self.kept.raw).ok().map(Box::new);
         }
         row
@@ -53,14 +53,14 @@ impl Row<'_> {
         self.key.1.as_uuid()
     }
 
-    /// Index of the kept copy's request, as stored.
+    /// Index of the stored copy's request, as stored.
     pub(super) fn request(&self) -> Option<i16> {
         self.kept
             .request
             .and_then(|index| i16::try_from(index).ok())
     }
 
-    /// A text column, no longer than an index can hold; the entry's own bytes keep the rest.
+    /// A text column, no longer than an index can take. The entry's own bytes keep the rest.
     pub(super) fn text(&self, member: &str) -> Option<Cow<'_, str>> {
         let text = self.event().text(member)?;
         if text.len() <= COLUMN_CHARS {
@@ -78,7 +78,7 @@ impl Row<'_> {
 pub(super) struct Rows<'a> {
     /// Those to be written.
     pub(super) fresh: Vec<Row<'a>>,
-    /// Those that the journal holds as they are, and only counts.
+    /// Those that the journal has as they are, and only counts.
     pub(super) stored_copies: Vec<Row<'a>>,
 }
 
@@ -95,7 +95,7 @@ impl Rows<'_> {
     }
 }
 
-/// The rows of `batch`, of which `stored_copies` is stored already.
+/// The rows of `batch`, of which `stored_copies` are stored already.
 pub(super) fn rows<'a>(batch: &'a NewBatch, stored_copies: &StoredCopies) -> Rows<'a> {
     let copies = (0..).zip(&batch.events).map(|(position, new)| Row {
         key: (new.event.event_ts, new.event.id),
@@ -129,7 +129,7 @@ pub(super) fn rows<'a>(batch: &'a NewBatch, stored_copies: &StoredCopies) -> Row
     }
 }
 
-/// When the request of `new` arrived; the batch, for events of our own.
+/// When the request of `new` arrived. Of an own event it is the batch's time.
 fn arrival(batch: &NewBatch, new: &NewEvent) -> DateTime<Utc> {
     new.request
         .map_or(batch.received_at, |index| batch.requests[index].received_at)

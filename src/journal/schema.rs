@@ -15,14 +15,14 @@ use crate::journal::{Connection, Journal, JournalError, LONG_STATEMENT};
 /// Every migration of usher, in order.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// Where sqlx remembers what it applied.
+/// Where sqlx notes what it applied.
 const MIGRATIONS: &str = "_sqlx_migrations";
 /// Any number, the same in every instance: only one migrates at a time.
 const ADVISORY_LOCK: i64 = 0x7573_6865_7203;
 /// Between tries to get that lock.
 const LOCK_EVERY: Duration = Duration::from_millis(100);
-/// How long a change of the schema may wait for a table, while everybody who writes to the table
-/// waits behind it. A migration without a transaction is one that blocks nobody, and may wait.
+/// How long a change of the schema may wait for a table, while every writer of the table waits
+/// behind it. A migration without a transaction blocks nothing, and may wait.
 const LOCK_TIMEOUT: &str = "5s";
 
 /// A migration that was not applied yet.
@@ -69,8 +69,8 @@ impl Journal {
                 "changed the schema"
             );
         }
-        // Compares what was applied before with what this usher holds. Not by `Migrator::run`, whose bounds
-        // on a borrowed connection no task that is spawned can meet.
+        // Compares what was applied before with the migrations of this usher. It does not use
+        // `Migrator::run`, whose bounds on a borrowed connection no spawned task can meet.
         connection
             .answer(|driver| Box::pin(MIGRATOR.run_direct(driver)))
             .await?;
@@ -109,8 +109,8 @@ impl Journal {
     }
 }
 
-/// Drops the indexes that `migration` makes and that were cut while they were made: they are there and of no use, and
-/// IF NOT EXISTS would leave them so.
+/// Drops the indexes that `migration` makes and whose making was interrupted. They are there but
+/// useless, and IF NOT EXISTS would leave them so.
 async fn drop_cut(connection: &mut Connection, migration: &str) -> Result<(), JournalError> {
     let cut = sqlx::query_scalar!(
         r#"
@@ -132,7 +132,7 @@ async fn drop_cut(connection: &mut Connection, migration: &str) -> Result<(), Jo
     Ok(())
 }
 
-/// Takes the lock of whoever migrates, once nobody else has it.
+/// Takes the migration lock, once no other instance has it.
 async fn lock(connection: &mut Connection) -> Result<(), JournalError> {
     let mut told = false;
     // Tried in a loop: a statement that waits for a lock is a transaction that an index made

@@ -1,5 +1,5 @@
-//! Events that a reader can never send on: kept aside in the transaction that strikes their batch off, so that none
-//! of them is only a line in a log.
+//! Events that a reader can never send. They are quarantined in the transaction that finishes their
+//! batch, so that none of them is only a line in a log.
 
 use metrics::counter;
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::journal::{Journal, JournalError, Owed, ReaderName, StoredEvent, finish_in};
 use crate::telemetry::metrics as names;
 
-/// An event that cannot be sent on, and why.
+/// An event that cannot be sent, and why.
 #[derive(Debug, Clone)]
 pub struct Unsendable {
     /// The event.
@@ -19,7 +19,7 @@ pub struct Unsendable {
 }
 
 impl Unsendable {
-    /// The same for every time that this reader meets this event, so that it is kept once.
+    /// The same whenever this reader meets this event, so that it is quarantined once.
     fn row_id(&self, reader: ReaderName) -> Uuid {
         let tag = match reader {
             ReaderName::Kafka => 1,
@@ -32,7 +32,8 @@ impl Unsendable {
 }
 
 impl Journal {
-    /// Strikes finished batches off, as they were read, and keeps aside what of them could not be sent, in one transaction.
+    /// Finishes batches, as they were read, and quarantines their events that could not be sent, in
+    /// one transaction.
     pub async fn finish_without(
         &self,
         reader: ReaderName,

@@ -1,8 +1,8 @@
-//! Retention: old months are dropped, other old rows deleted in slices, and nothing that a reader
-//! is still owed.
+//! Retention: drops old months and deletes other old rows in slices, but nothing that a reader
+//! still owes.
 //!
-//! Works on a connection of its own, so that ingest never waits for it. Decides which months go;
-//! the DDL itself is in `partitions`, the slices in `old_rows`.
+//! Works on a connection of its own, so that ingest never waits for it. Decides which months are
+//! dropped. The DDL itself is in `partitions`, the slices in `retention_rows`.
 
 use std::time::Duration;
 
@@ -16,32 +16,32 @@ use crate::journal::retention_rows::{RetentionTask, in_slices};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
 
-/// A slice of old rows may be looked for among many.
+/// To find a slice of old rows among many may take this long.
 const SLICE_WITHIN: Duration = Duration::from_mins(5);
-/// For ending a detachment that was cut: less than attaching waits for the same lock.
+/// For ending a detachment that was interrupted: less than attaching waits for the same lock.
 const FINISH_WITHIN: &str = "3s";
 
-/// How long what is kept.
+/// How long each sort of row stays.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// Events: whole months once the last of their time is older.
     pub events: Duration,
-    /// What was kept aside.
+    /// The quarantine.
     pub quarantine: Duration,
     /// The requests of batches, and batches without events.
     pub batches: Duration,
-    /// Ids of custom events, and addresses that only a sender told.
+    /// Ids of custom events, and addresses that only a sender reported.
     pub told: Duration,
 }
 
-/// What one round of upkeep did.
+/// What one run of upkeep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpkeepRun {
     /// Partitions that were dropped.
     pub dropped: Vec<String>,
     /// Old partitions that a reader still needs.
     pub owed: Vec<String>,
-    /// Detachments that wait for an older transaction: worth another round soon.
+    /// Detachments that wait for an older transaction: worth another run soon.
     pub unfinished: Vec<String>,
     /// Rows that were deleted, or emptied of their requests.
     pub rows: u64,
@@ -49,7 +49,7 @@ pub struct UpkeepRun {
 
 impl UpkeepRun {
     fn keep(&mut self, range: Range) {
-        // A month that was attached again is looked at twice.
+        // A month that was attached again is checked twice.
         if !self.owed.contains(&range.table()) {
             self.owed.push(range.table());
         }
@@ -83,7 +83,7 @@ impl Cutoffs {
     }
 }
 
-/// `now` less `age`; the epoch where that is too long ago to be told.
+/// `now` less `age`; the epoch where that is too long ago for a time.
 pub fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(age)
         .ok()
@@ -92,10 +92,10 @@ pub fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
 }
 
 impl Journal {
-    /// One round: deletes what is older than `retention`, then drops old months, which may take
-    /// as long as the longest transaction of the database. One instance at a time calls it.
+    /// One run: deletes what is older than `retention`, then drops old months, which may take as
+    /// long as the longest transaction of the database. Only one instance at a time may call it.
     ///
-    /// May be dropped at any moment; the next round goes on where this one was cut.
+    /// May be dropped at any moment. The next run continues where this one was cut.
     pub async fn tidy_up(
         &self,
         retention: &Retention,
@@ -115,7 +115,7 @@ impl Journal {
         Ok(upkeep_run)
     }
 
-    /// Counts the months after the present one that have a partition, without a gap, and shows
+    /// Counts the months after the present one that have a partition, without a gap, and exports
     /// the number as a metric.
     pub async fn months_ahead(&self, now: DateTime<Utc>) -> Result<u32, JournalError> {
         let mut connection = self.pool.acquire().await?;
@@ -149,7 +149,7 @@ async fn done(
     Ok(rows)
 }
 
-/// First ends what earlier rounds began, since Postgres detaches one partition at a time.
+/// First ends what earlier runs began, since Postgres detaches one partition at a time.
 async fn drop_old_months(
     connection: &mut Connection,
     cutoffs: &Cutoffs,
@@ -180,7 +180,7 @@ async fn drop_old_months(
     Ok(())
 }
 
-/// Ends a detachment that was cut; `false` where it waits for an older transaction still.
+/// Ends a detachment that was interrupted; `false` where it still waits for an older transaction.
 async fn finish_detaching(connection: &mut Connection, range: Range) -> Result<bool, JournalError> {
     set_timeout(connection, FINISH_WITHIN).await?;
     let finished = partitions::finish_detaching(connection, range).await;
@@ -209,8 +209,8 @@ async fn set_timeout(connection: &mut Connection, timeout: &str) -> Result<(), J
     Ok(())
 }
 
-/// Drops a detached month. It is asked again whether the month is old and owed to nobody: an event
-/// may have come while the detachment waited, and the retention may have been prolonged.
+/// Drops a detached month, after a second check that it is old and that no reader owes it: an event
+/// may have been stored while the detachment waited, and the retention may have been prolonged.
 async fn drop_or_attach(
     connection: &mut Connection,
     range: Range,
@@ -272,7 +272,8 @@ async fn marked_months(connection: &mut Connection) -> Result<Vec<Range>, Journa
         .collect())
 }
 
-/// Whether a reader still owes a batch that may have events in `range`, or will once its past is complete.
+/// Whether a reader still owes a batch that may have events in `range`, or will once its past is
+/// complete.
 async fn is_owed(connection: &mut Connection, range: Range) -> Result<bool, JournalError> {
     let Some((start, end)) = range.month() else {
         return Ok(true);

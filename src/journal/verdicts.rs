@@ -1,4 +1,4 @@
-//! Verdicts that were open when an entry came, or are looked at again, and are settled later.
+//! Verdicts that were open on receipt, or are checked again, and are settled later.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::journal::{
 
 /// Bytes of entries in one slice, whatever their number: each may be as long as a line may be.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
-/// Looking for few events among very many takes longer than usher's own statements may.
+/// Finding few events among very many takes longer than usher's own statements may.
 const LOOK_TIMEOUT: &str = "10min";
 
 /// Which stored events to check again.
@@ -27,7 +27,7 @@ pub struct CheckFilter {
     pub verdict: Option<Verdict>,
 }
 
-/// A verdict that takes the place of another.
+/// A verdict that replaces another.
 #[derive(Debug, Clone, Copy)]
 pub struct NewVerdict {
     /// Header time of the event.
@@ -69,8 +69,8 @@ impl Journal {
         .await?)
     }
 
-    /// Up to `limit` events received `before` that no key fitted yet, oldest first, after the time of receipt and id
-    /// of `after`, and no more than a bounded number of bytes.
+    /// Up to `limit` events received `before` that no key fitted yet, oldest first, after the time
+    /// of receipt and id of `after`. Their bytes are bounded as well.
     pub async fn events_without_key(
         &self,
         after: Option<(DateTime<Utc>, Uuid)>,
@@ -121,8 +121,8 @@ impl Journal {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Up to `limit` delivered events that match, in the order of their time, after `after`; no more
-    /// than a bounded number of bytes, and at least one while there is one.
+    /// Up to `limit` delivered events that match, in the order of their time, after `after`; no
+    /// more than a bounded number of bytes, and at least one while there is one.
     pub async fn events_to_check(
         &self,
         filter: &CheckFilter,
@@ -184,9 +184,9 @@ impl Journal {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Writes verdicts on events of one batch and returns how many; when one of them became stronger,
-    /// the batch is owed again to every reader. `None` while a reader is at work on that batch: it may
-    /// have read the old verdict, so the next look settles it.
+    /// Writes verdicts on events of one batch and returns how many. When one of them became
+    /// stronger, every reader owes the batch again. `None` while a reader works on that batch: it
+    /// may have read the old verdict, so the next check settles it.
     pub async fn settle(
         &self,
         batch: Uuid,
@@ -258,8 +258,8 @@ impl Journal {
         Ok(Some(written))
     }
 
-    /// Up to `limit` rows received `before` and kept aside for `reason`, oldest first, after the time and id of
-    /// `after`, and no more than a bounded number of bytes.
+    /// Up to `limit` rows received `before` and quarantined for `reason`, oldest first, after the
+    /// time and id of `after`. Their bytes are bounded as well.
     pub async fn quarantined_for(
         &self,
         reason: &str,
@@ -327,7 +327,7 @@ impl Journal {
     }
 }
 
-/// Has a batch owed again to every reader.
+/// Makes every reader owe a batch again.
 async fn owe_anew(tx: &mut Connection, batch: Uuid) -> Result<(), JournalError> {
     sqlx::query!(
         r"

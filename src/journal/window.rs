@@ -13,7 +13,7 @@ pub enum NoWindow {
         /// The end asked for.
         to: DateTime<Utc>,
     },
-    /// Nothing can have happened between the two ends.
+    /// There is no time between the two ends.
     #[error("the window is empty: it starts and ends at {}", rfc3339(*at))]
     Empty {
         /// Both its start and its end.
@@ -23,7 +23,7 @@ pub enum NoWindow {
 
 impl NoWindow {
     /// Checks the order of the two ends, of which either may be left open. An empty window is in
-    /// order: it is what remains for a reader that goes on where it stopped a moment ago.
+    /// order: it is what remains for a reader that continues where it stopped a moment ago.
     ///
     /// # Errors
     /// When it ends before it starts.

@@ -1,6 +1,5 @@
-//! What keeps rows from being written while the server answers questions, so that asking it would not
-//! tell: its disk is full, or it is not as usher needs it, by a right that was revoked or a table that
-//! was changed.
+//! What prevents writes while the server still answers, so that a ping would not show it. Its disk
+//! is full, or it is not as usher needs it: a right was revoked or a table was changed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,10 +15,10 @@ use crate::journal::{
     append_in,
 };
 
-/// So long after the disk was full, writing is worth another try.
+/// How long after a full disk a write is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// What the last transactions met.
+/// What the last transactions found.
 #[derive(Debug, Default)]
 pub(super) struct WriteHealth(Mutex<Option<Failure>>);
 
@@ -58,18 +57,18 @@ impl WriteHealth {
 }
 
 impl Journal {
-    /// What keeps rows from being written, in plain words; without any name or address.
+    /// What prevents writes, in plain words, without any name or address.
     pub fn hindrance(&self) -> Option<String> {
         self.write_health
             .last_failure()
             .map(|last_failure| match last_failure {
-                Failure::FullDisk(_) => "the database has no room left".to_owned(),
+                Failure::FullDisk(_) => "the database has no space left".to_owned(),
                 Failure::Unfit(cause, _) => cause,
             })
     }
 
-    /// Whether rows can be written, as far as that is known: after a transaction that failed, it is
-    /// tried out.
+    /// Whether rows can be written, as far as that is known. After a transaction that failed, it
+    /// writes a probe.
     pub(super) async fn takes_rows(&self) -> Result<bool, JournalError> {
         let received_at = match self.write_health.last_failure() {
             None => return Ok(true),
@@ -77,7 +76,7 @@ impl Journal {
             Some(Failure::Unfit(_, received_at)) => received_at,
         };
         let outcome = match self.try_out(received_at).await {
-            // A row of this kind would be kept aside, and others stored.
+            // A row of this kind would be quarantined, and others stored.
             Err(error) if error.refused_rows().is_some() => Ok(()),
             outcome => outcome,
         };
@@ -89,8 +88,8 @@ impl Journal {
         }
     }
 
-    /// Writes a row of everything that a delivery may bring, and undoes it. Twice, since what is known already goes
-    /// elsewhere.
+    /// Writes a row of everything that a delivery may contain, and rolls it back. Twice, since an
+    /// event that is stored already takes another path.
     async fn try_out(&self, received_at: DateTime<Utc>) -> Result<(), JournalError> {
         let mut batch = probe_batch(received_at);
         self.ensure_partitions([received_at]).await?;

@@ -1,5 +1,5 @@
-//! Completes what the lists of a look showed by direct reads: who is no longer pending, what surrounds
-//! a new request, and what somebody changed.
+//! Completes the lists of a sweep by direct reads: of what is no longer pending, of objects related
+//! to new requests, of refresh requests.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -11,16 +11,16 @@ use crate::directory::{Part, Scope, Snapshot, Sweep, Unlisted};
 use crate::observe::snapshot::{DirectRead, members_of, one, readable};
 use crate::observe::{ObserveError, Observer, Parts};
 
-/// Objects that a look at the pending ones reads directly, the newest first; the next one goes on
-/// with the rest.
+/// Objects that a pending sweep reads directly, the newest first; the next one continues with the
+/// rest.
 const MAX_PENDING_READS: usize = 20;
-/// People changed by somebody whom one look reads; the next one goes on with the rest.
+/// People of refresh requests that one refresh reads; the next one continues with the rest.
 const MAX_TOUCHED: i64 = 20;
-/// Teams and applications of that kind: each is a list or more.
+/// Teams and applications of refresh requests: each is a list or more.
 const MAX_TOUCHED_LISTS: i64 = 5;
 
 impl Observer {
-    /// Completes what the lists showed; with it, why nothing counts as missing, if too much is.
+    /// Completes what the lists showed. Also returns why nothing counts as missing, if too much is.
     pub(super) async fn complete(
         &self,
         sweep: Sweep,
@@ -36,7 +36,7 @@ impl Observer {
             Scope::Pending => {
                 let mut missing = directory.missing(sweep, &snapshot).await?;
                 let missed = directory.missed(sweep.portal_id, Duration::ZERO, false);
-                // Whoever was not found before waits longest, and is nobody's news.
+                // An object that was not found before comes last: its absence is no news.
                 let mut missed = missing.take(&missed.await?);
                 snapshot.is_partial |= shortened(&mut missing.developers);
                 snapshot.is_partial |= shortened(&mut missing.registrations);
@@ -56,8 +56,8 @@ impl Observer {
         Ok((snapshot, None))
     }
 
-    /// Reads directly who is no longer pending. Who is not there at all is for a look at everything
-    /// to settle.
+    /// Reads directly what is no longer pending. An object that is not there at all is left to a
+    /// full sweep.
     async fn read_again(
         &self,
         snapshot: &mut Snapshot,
@@ -84,9 +84,9 @@ impl Observer {
         Ok(())
     }
 
-    /// Adds what rules want to know about requests that are new: the portal, its teams, the
-    /// application, its owner and the owner's teams, which may have changed since everything was
-    /// last seen; and who was changed or has joined a team, with their teams.
+    /// Adds what rules need about new requests: the portal, its teams, the application, its owner
+    /// and the owner's teams. They may have changed since the last full sweep. Also adds the people
+    /// of refresh requests and new team members, with their teams.
     async fn surround(&self, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
         let Parts {
             client, directory, ..
@@ -108,13 +108,14 @@ impl Observer {
         people.extend(&snapshot.touched.developers);
         people.extend(self.read_addressed(snapshot).await?);
         for application in unseen {
-            // The owner of an application can change, so it is read even when it is known.
+            // The owner of an application can change, so it is read even when it is stored.
             let read = client.applications(portal).get(application).await;
             let read = one(read, Part::Application, application.0, &mut snapshot.unread)?;
             let read = match read {
                 DirectRead::There(read) => read,
                 DirectRead::Absent => continue,
-                // Without it nobody knows whose request it is: it is news once that is known.
+                // Without it the owner of the request is unknown: the difference waits until it can
+                // be read.
                 DirectRead::Unread => {
                     let registrations = &mut snapshot.registrations;
                     registrations.retain(|read| read.application.id != application);
@@ -145,8 +146,8 @@ impl Observer {
         Ok(())
     }
 
-    /// Reads the applications that were changed by hand, with their registrations. One that is gone is
-    /// for a look at everything to settle.
+    /// Reads the applications of refresh requests, with their registrations. One that is gone is
+    /// left to a full sweep.
     async fn read_applications(&self, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
         let Parts { client, .. } = &*self.parts;
         let portal = snapshot.portal_id;
@@ -172,8 +173,8 @@ impl Observer {
         Ok(())
     }
 
-    /// Whoever has an address that a trusted sender told, of whatever status. Who was forgotten
-    /// meanwhile has none.
+    /// Reads the people, of any status, with an address that a trusted sender reported. The address
+    /// of a forgotten person is no longer stored.
     async fn read_addressed(
         &self,
         snapshot: &mut Snapshot,
@@ -217,8 +218,8 @@ impl Observer {
         Ok(found)
     }
 
-    /// Who is in a team that was changed by hand and was not known to be. Of a crowd the next looks read
-    /// the rest.
+    /// Members that the directory does not have of a team with a refresh request. Where they are
+    /// many, the next refreshes read the rest.
     async fn newcomers(
         &self,
         snapshot: &mut Snapshot,
@@ -250,7 +251,7 @@ impl Observer {
         Ok(newcomers)
     }
 
-    /// Reads the teams of one developer. That a membership ended is for a second read to say.
+    /// Reads the teams of one developer. Only a second read shows that a membership ended.
     async fn read_teams(
         &self,
         snapshot: &mut Snapshot,
@@ -292,15 +293,16 @@ fn shortened<T>(list: &mut Vec<T>) -> bool {
     is_longer
 }
 
-/// The applications of the newest requests, of those that are `unseen`. Older ones are left out of the
-/// snapshot until they are read with their applications, without which nobody knows whose they are.
+/// The applications of the newest requests that are `unseen`. Older requests are left out of the
+/// snapshot until their applications are read, without which the owners are unknown.
 fn newest_requests(
     snapshot: &mut Snapshot,
     unseen: &BTreeSet<ApplicationId>,
 ) -> BTreeSet<ApplicationId> {
     let registrations = &mut snapshot.registrations;
     registrations.sort_by_key(|read| Reverse(read.created_at));
-    // Of a part of the list the oldest, or the page that ends it would be known before the rest of them are.
+    // Of a partial list the oldest are read, or the page that ends it would be stored before the
+    // rest of them are.
     if !snapshot.is_whole {
         registrations.reverse();
     }

@@ -1,5 +1,5 @@
-//! What is missing: it counts as gone once a complete list lacks it and two direct reads that are long
-//! enough apart did not find it; nothing does while too much is missing at once.
+//! Objects that are missing. One counts as gone once a complete list lacks it and two direct reads
+//! that are long enough apart did not find it. None does while too many are missing at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +10,14 @@ use crate::directory::{Part, Scope, Snapshot, Stored, Sweep, Unlisted};
 use crate::observe::snapshot::{DirectRead, one, present};
 use crate::observe::{ObserveError, Observer, Parts};
 
-/// Objects of each kind whose absence one look confirms; the next one goes on with the rest.
+/// Objects of each kind whose absence one sweep confirms; the next one continues with the rest.
 const MAX_CONFIRMED: usize = 200;
-/// So many of a kind may be missing at once, or one in a hundred: more may be a token that was narrowed.
+/// So many of a kind, or one in a hundred, may be missing at once: with more, the token may have
+/// been narrowed.
 const MAX_MISSING: usize = 100;
 
 impl Observer {
-    /// Reads directly what complete lists lack; what answers after all is added. Returns why nothing
+    /// Reads directly what complete lists lack, and adds what is there after all. Returns why none
     /// of it counts as missing, if too much is.
     pub(super) async fn confirm(
         &self,
@@ -31,7 +32,7 @@ impl Observer {
         Ok(withheld)
     }
 
-    /// Reads again what complete lists lack and was missed long enough ago.
+    /// Reads again what complete lists lack and was first missed long enough ago.
     pub(super) async fn recheck(&self, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
         let Parts {
             client, directory, ..
@@ -46,7 +47,8 @@ impl Observer {
         Ok(())
     }
 
-    /// What a direct read did not find is gone if it was missed long enough ago, else missed.
+    /// An object that a direct read did not find is gone if it was first missed long enough ago,
+    /// else missed.
     pub(super) async fn judge(
         &self,
         snapshot: &mut Snapshot,
@@ -68,7 +70,8 @@ impl Observer {
         Ok(())
     }
 
-    /// A portal whose lists are missing: gone when direct reads long enough apart say so too.
+    /// A portal whose lists are missing: gone when direct reads long enough apart do not find it
+    /// either.
     pub(super) async fn portal_is_missing(
         &self,
         sweep: Sweep,
@@ -92,8 +95,8 @@ impl Observer {
     }
 }
 
-/// Says so where more is missing of a kind than goes away at once. What belongs to what is missing itself
-/// does not count.
+/// The reason, where more of a kind is missing than disappears at once. An object whose parent is
+/// missing too does not count.
 fn too_much(snapshot: &Snapshot, missing: &Unlisted) -> Option<String> {
     let teams: BTreeSet<TeamId> = missing.teams.iter().copied().collect();
     let people: BTreeSet<DeveloperId> = missing.developers.iter().copied().collect();
@@ -143,7 +146,7 @@ fn capped(mut missing: Unlisted) -> Unlisted {
     if left > 0 {
         info!(
             left,
-            "more is missing than one look confirms; the next one goes on"
+            "more is missing than one sweep confirms; the next one goes on"
         );
     }
     missing
@@ -193,8 +196,8 @@ async fn read_missing(
     Ok(absent)
 }
 
-/// Reads the teams of each developer whose membership a list lacked. A developer that is not
-/// there (404) has no teams.
+/// Reads the teams of each developer whose membership a list lacked. A developer that is not there
+/// (404) has no teams.
 async fn read_memberships(
     client: &Client,
     snapshot: &mut Snapshot,
@@ -257,7 +260,7 @@ mod tests {
             };
             let withheld = too_much(&snapshot, &missing);
             assert_eq!(withheld.is_some(), expected, "{there} {gone}");
-            // A team takes its members along.
+            // A missing team explains its members.
             missing.teams.push(team);
             assert_eq!(too_much(&snapshot, &missing), None);
         }

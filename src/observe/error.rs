@@ -1,18 +1,18 @@
-//! Why a look failed.
+//! Why a sweep failed.
 
 use std::error::Error;
 use std::time::Duration;
 
 use crate::journal::JournalError;
 
-/// A look that failed. Shows neither tokens nor bodies.
+/// A sweep that failed. Shows neither tokens nor bodies.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
     /// The management API did not answer as it should.
     #[error("could not read the management api")]
     Api(#[from] konnect::Error),
-    /// What was seen could not be stored.
-    #[error("could not store what was seen")]
+    /// What was read could not be stored.
+    #[error("could not store what was read")]
     Store(#[from] JournalError),
     /// The portal is not found, which may pass.
     #[error("the portal is not found, and counts as gone if that stays so for ten minutes")]
@@ -23,7 +23,7 @@ pub enum ObserveError {
 }
 
 impl ObserveError {
-    /// Whether the token is refused: a matter for a human.
+    /// Whether the token is refused: only a person can help.
     pub fn is_refused(&self) -> bool {
         match self {
             Self::Api(error) => error.is_unauthorized(),
@@ -39,7 +39,7 @@ impl ObserveError {
         }
     }
 
-    /// How long the API asks everybody to wait who calls it with this token.
+    /// How long the API asks all callers with this token to wait.
     pub(super) fn rate_limit(&self) -> Option<Duration> {
         match self {
             Self::Api(error) if error.is_rate_limited() => error.retry_after(),
@@ -47,7 +47,8 @@ impl ObserveError {
         }
     }
 
-    /// The error for whoever asks how usher does: what lies under it may hold addresses and names of hosts.
+    /// The error for people who ask about usher's state: its causes may contain addresses and names
+    /// of hosts.
     pub fn plain(&self) -> String {
         match self {
             Self::Api(error) if error.status() == Some(401) => {

@@ -1,5 +1,5 @@
-//! A look at everything of a portal, however large: what a page shows is compared and stored while the next
-//! ones are still to be read, and only what is news is kept until all of it is there.
+//! A full sweep of a portal of any size. A page is compared and stored while the next ones are
+//! still to be read. Only differences stay in memory until everything is read.
 
 use konnect::Client;
 
@@ -7,7 +7,7 @@ use crate::directory::{Directory, Scope, Snapshot, Sweep, Unread};
 use crate::observe::ObserveError;
 use crate::observe::snapshot::{PageSink, read_all};
 
-/// Objects that are compared at once, if the pages are no longer.
+/// Objects that are compared at once, unless one page has more.
 const AT_ONCE: usize = 1_000;
 
 /// Reads everything; returns what is left to be stored, and the ids of the rest.
@@ -42,7 +42,7 @@ impl FullSweep<'_> {
         let pages = std::mem::replace(&mut self.pages, empty);
         let mut listed = pages.shown();
         let news = self.directory.store_page(self.sweep, pages).await?;
-        // What is news is in the rest as it is.
+        // Differences are in the rest, whole.
         drop(listed.take(&news.shown()));
         self.rest.listed.add(listed);
         self.rest.add(news);

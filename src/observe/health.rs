@@ -1,4 +1,4 @@
-//! How looking goes, for `/readyz`: kept in memory, readable at any time without waiting.
+//! The health of all sweeps, for `/readyz`: in memory, readable at any time without waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,15 +8,15 @@ use konnect::PortalId;
 
 use crate::directory::Scope;
 
-/// So many problems are told; more make no line clearer.
+/// At most so many problems are shown; more would not make the line clearer.
 const MAX_TOLD: usize = 5;
 
-/// How looking at one portal goes.
+/// The health of one portal's sweeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PortalHealth {
-    /// When a look was last stored.
+    /// When a sweep was last stored.
     pub succeeded_at: Option<DateTime<Utc>>,
-    /// Why the last look failed, without secrets; none after a good one.
+    /// Why the last sweep failed, without secrets; none after a good one.
     pub error: Option<String>,
     /// When it failed.
     pub failed_at: Option<DateTime<Utc>>,
@@ -26,19 +26,19 @@ pub struct PortalHealth {
 struct State {
     /// By the loops of each portal.
     portals: BTreeMap<PortalId, BTreeMap<&'static str, PortalHealth>>,
-    /// What the last looks of each kind could not read, or held back.
+    /// What the last sweeps of each kind could not read, or withheld.
     notes: BTreeMap<PortalId, BTreeMap<Scope, BTreeSet<String>>>,
     /// Why the portals could not be listed.
     discovery: Option<String>,
 }
 
-/// How looking at all portals goes. Cheap to clone; clones share the state.
+/// The health of the sweeps of all portals. Cheap to clone; clones share the state.
 #[derive(Debug, Clone, Default)]
 pub struct Health(Arc<Mutex<State>>);
 
 impl Health {
-    /// What is wrong, in one line: why there are no portals to look at, which loops of which portals
-    /// failed last, what could not be read and what is held back. None when all is well.
+    /// What is wrong, in one line: why there are no portals, which loops of which portals failed
+    /// last, what was unread or withheld. None when all is well.
     pub fn problem(&self) -> Option<String> {
         let state = self.lock();
         let loops = state.portals.iter().flat_map(|(portal, loops)| {
@@ -63,7 +63,7 @@ impl Health {
         (!problems.is_empty()).then(|| problems.join("; "))
     }
 
-    /// What the last looks at each portal could not read, or held back, where there is anything.
+    /// What the last sweeps of each portal could not read, or withheld, where there is anything.
     pub fn partly_read(&self) -> BTreeMap<PortalId, BTreeSet<String>> {
         let state = self.lock();
         let portals = state.notes.iter();
@@ -74,7 +74,7 @@ impl Health {
             .collect()
     }
 
-    /// How looking at one portal goes: its last good look, and what failed last.
+    /// The health of one portal: its last good sweep, and what failed last.
     pub fn portal(&self, portal: PortalId) -> PortalHealth {
         let state = self.lock();
         let loops = state.portals.get(&portal);
@@ -108,20 +108,20 @@ impl Health {
         });
     }
 
-    /// What failed at the portal does not any more.
+    /// What failed at the portal works again.
     pub(super) fn mended(&self, portal: PortalId, name: &'static str) {
         self.of(portal, name, |health| health.error = None);
     }
 
-    /// Another instance looks at the portal now, and reports by itself, or nobody has to any more.
+    /// Another instance sweeps the portal now and reports by itself, or none has to any more.
     pub(super) fn passed_on(&self, portal: PortalId) {
         let mut state = self.lock();
         state.portals.remove(&portal);
         state.notes.remove(&portal);
     }
 
-    /// What a look could not read or held back, in place of what the last one of its kind said; returns
-    /// what is news. A look at everything speaks for all kinds.
+    /// Replaces what the last sweep of this kind could not read or withheld; returns what is new. A
+    /// full sweep replaces the notes of all kinds.
     pub(super) fn notes(
         &self,
         portal: PortalId,

@@ -1,7 +1,8 @@
-//! Looks at the API: pending ones often, everything at times, and soon after a hint.
+//! Sweeps portals: pending ones often, full ones at intervals, and soon after a hint.
 //!
-//! One instance looks at a portal at a time (a lease), by loops that go on beside each other (`turns`). Decides nothing and writes nothing to the
-//! API; what a look shows goes to the directory, which tells the journal what differs.
+//! One instance sweeps a portal at a time (a lease), by loops that run side by side (`sweep_loop`).
+//! Decides nothing and writes nothing to the API. A sweep goes to the directory, which reports the
+//! differences to the journal.
 
 mod complete;
 mod confirm;
@@ -40,15 +41,15 @@ use rate_limit_pause::RateLimitPause;
 /// What an [`Observer`] works with.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Holds the leases.
+    /// Has the leases.
     pub journal: Journal,
-    /// Keeps what was seen.
+    /// Stores what was read.
     pub directory: Directory,
     /// Calls the API within its rate limit.
     pub client: Client,
-    /// How often to look.
+    /// How often to sweep.
     pub config: ObserveConfig,
-    /// The portals to look at; empty means every portal that the token sees.
+    /// The portals to sweep; empty means every portal that the token can read.
     pub portals: Vec<PortalId>,
     /// Times of the health report.
     pub clock: Clock,
@@ -56,12 +57,13 @@ pub struct Parts {
     pub holder: Uuid,
 }
 
-/// Times that nobody but tests sets.
+/// Times that only tests change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
     /// Between lists of the portals.
     pub portals_every: Duration,
-    /// Between the two direct reads that an object which is gone is not found by; zero is one read.
+    /// Between the two direct reads that must not find an object before it is gone; zero is one
+    /// read.
     pub gone_after: Duration,
     /// The same for a portal.
     pub portal_gone_after: Duration,
@@ -77,7 +79,7 @@ impl Default for Timings {
     }
 }
 
-/// Looks at portals. Cheap to clone.
+/// Sweeps portals. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Observer {
     parts: Arc<Parts>,
@@ -89,7 +91,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer that looks at nothing yet.
+    /// An observer that sweeps nothing yet.
     pub fn new(parts: Parts) -> Self {
         Self {
             parts: Arc::new(parts),
@@ -100,7 +102,7 @@ impl Observer {
         }
     }
 
-    /// The same with a client for the looks of each scope, so that they share a rate by classes.
+    /// The same with a client for the sweeps of each scope, so that they share a rate by classes.
     #[must_use]
     pub fn with_clients(self, clients: impl IntoIterator<Item = (Scope, Client)>) -> Self {
         let parts = |client| {
@@ -125,12 +127,12 @@ impl Observer {
         Self { timings, ..self }
     }
 
-    /// How looking goes, for `/readyz`; shared with this observer.
+    /// The health of all sweeps, for `/readyz`; shared with this observer.
     pub fn health(&self) -> Health {
         self.health.clone()
     }
 
-    /// The portals to look at: those configured, else all that the token sees.
+    /// The portals to sweep: those configured, else all that the token can read.
     pub async fn portals(&self) -> Result<Vec<PortalId>, ObserveError> {
         if !self.parts.portals.is_empty() {
             return Ok(self.parts.portals.clone());
@@ -141,15 +143,16 @@ impl Observer {
         Ok(portals.into_iter().map(|portal| portal.id).collect())
     }
 
-    /// Looks once at `portal` and stores what was seen: at the pending ones and at what somebody
-    /// changed, or at everything. Needs no lease: looks that overlap are told apart by their
-    /// numbers, and a difference becomes an event once.
+    /// Sweeps `portal` once and stores the result: a pending sweep with the refresh requests, or a
+    /// full one. Needs no lease: sweeps that overlap have different numbers, and a difference
+    /// becomes an event once.
     ///
-    /// A look at the pending ones stays short: of many changes it reads the newest, the next one goes on.
+    /// A pending sweep stays short: of many changes it reads the newest, and the next one
+    /// continues.
     ///
     /// # Errors
-    /// A look that failed counts for none. What it showed and is no news may have been stored; that of
-    /// [`ObserveError::PortalGone`] has been.
+    /// A sweep that failed does not count. Its objects without a difference may have been stored;
+    /// the result of [`ObserveError::PortalGone`] has been.
     pub async fn sweep_once(&self, portal: PortalId, scope: Scope) -> Result<Stored, ObserveError> {
         let whole = Extent::Whole;
         let mut stored = self.run_sweep(portal, scope, whole).await?;
@@ -162,7 +165,7 @@ impl Observer {
         Ok(stored)
     }
 
-    /// Takes one look: [`Scope::Direct`] is one at what somebody changed.
+    /// Runs one sweep: [`Scope::Direct`] is a refresh.
     #[tracing::instrument(skip_all, fields(portal.id = %portal, scope = scope.as_str()))]
     async fn run_sweep(
         &self,
@@ -208,17 +211,17 @@ impl Observer {
         Ok(stored)
     }
 
-    /// Says what could not be read and what is held back: in the log once, in the health report until
-    /// it is over.
+    /// Reports what could not be read and which absences are withheld: in the log once, in the
+    /// health report until it is over.
     fn report(&self, snapshot: &Snapshot, withheld: Option<String>) {
         let unread = snapshot.unread.iter().map(ToString::to_string);
         let lines = unread.chain(withheld).collect();
         for line in self.health.notes(snapshot.portal_id, snapshot.scope, lines) {
-            warn!(portal.id = %snapshot.portal_id, "until the next look: {line}");
+            warn!(portal.id = %snapshot.portal_id, "until the next sweep: {line}");
         }
     }
 
-    /// Lets every loop wait where the API asks for it.
+    /// Makes every loop wait as long as the API asks for.
     fn note_rate_limit(&self, error: ObserveError) -> ObserveError {
         if let Some(wait) = error.rate_limit() {
             self.rate_limit_pause.ask(wait);

@@ -1,5 +1,6 @@
-//! A look at the pending ones: the newest pages of their lists until one shows nobody new, and now and then all of
-//! them, by which it is seen who is no longer pending. However many wait, newcomers are found in a few calls.
+//! A pending sweep: the newest pages of the pending lists until one shows nothing new. Now and then
+//! it reads all pages, which shows what is no longer pending. However many wait, new ones are found
+//! in a few calls.
 
 use konnect::{
     Client, Developer, DeveloperId, DeveloperStatus, Identified, ListDevelopers, ListRegistrations,
@@ -10,7 +11,7 @@ use crate::directory::{Directory, Part, Scope, Snapshot};
 use crate::observe::ObserveError;
 use crate::observe::snapshot::{read, readable};
 
-/// Empty pages in a list that lost some since it said how long it is.
+/// Empty pages in a list that has become shorter since it said its length.
 const MAX_EMPTY: usize = 3;
 
 /// How much of the lists is read.
@@ -22,7 +23,7 @@ pub(super) enum Extent {
     Newest,
 }
 
-/// Reads the pending ones of a portal.
+/// Reads what is pending at a portal.
 pub(super) async fn pending(
     client: &Client,
     directory: &Directory,
@@ -37,7 +38,7 @@ pub(super) async fn pending(
     Ok(read(client, portal, Scope::Pending).await?)
 }
 
-/// Reads the newest; none where a list does not say how long it is, or says so wrongly.
+/// Reads the newest; none where a list does not say its length, or says a wrong one.
 async fn newest(
     client: &Client,
     directory: &Directory,
@@ -66,7 +67,8 @@ async fn newest(
     Ok(Some(snapshot))
 }
 
-/// The newest of a list, and whether that is all of it; none as above. What cannot be read is the snapshot's.
+/// The newest of a list, and whether that is all of it; none as above. What cannot be read goes to
+/// the snapshot.
 async fn newest_of<T: PendingObject>(
     pages: Option<NewestFirst<'_, T>>,
     directory: &Directory,
@@ -92,7 +94,7 @@ async fn newest_of<T: PendingObject>(
     Ok(Some((all, pages.is_whole())))
 }
 
-/// Who waits for an answer, or what.
+/// A developer or registration that waits for an answer.
 trait PendingObject: Identified + Send + Sized {
     const PART: Part;
 
@@ -131,8 +133,8 @@ enum Next {
 }
 
 impl Progress {
-    /// What comes after a page of so many entries. That the first one is known says nothing, and an empty one, which
-    /// the list has lost meanwhile, nothing either.
+    /// What follows a page of so many entries. That the first page is stored already proves
+    /// nothing; nor does an empty page, which the list may have lost meanwhile.
     fn goes_on(&mut self, entries: usize, is_known: bool) -> Next {
         self.pages += 1;
         if entries == 0 && self.pages > 1 {

@@ -1,26 +1,26 @@
-//! The wait that the API asked for: whoever was told 429 is told for everybody who calls with the same token.
+//! The wait that the API asked for: a 429 counts for every caller with the same token.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// What stands for a wait that no clock can count.
+/// Stands for a wait that no clock can count.
 const FOREVER: Duration = Duration::from_hours(30 * 24);
 
-/// Until when nobody begins to look. The longest wait that was asked for holds.
+/// Until when no sweep begins. The longest wait that was asked for counts.
 #[derive(Debug, Default)]
 pub(super) struct RateLimitPause(Mutex<Option<Instant>>);
 
 impl RateLimitPause {
-    /// Nobody begins to look for so long.
+    /// No sweep begins for so long.
     pub(super) fn ask(&self, wait: Duration) {
         let until = Instant::now() + wait.min(FOREVER);
         let mut quiet = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *quiet = (*quiet).max(Some(until));
     }
 
-    /// Completes when nobody has to wait any more.
+    /// Completes when no sweep has to wait any more.
     pub(super) async fn over(&self) {
         while let Some(until) = self.until().filter(|until| *until > Instant::now()) {
             sleep_until(until).await;

@@ -1,4 +1,4 @@
-//! When to look, and at what: pure, so that every rule of it has a test.
+//! Decides when a sweep is due, and how much it reads: pure, so that every rule of it has a test.
 
 use std::time::Duration;
 
@@ -7,18 +7,20 @@ use crate::directory::SweepState;
 use crate::observe::pending::Extent;
 use crate::observe::sweep_loop::SweepKind;
 
-/// A portal is looked at on hints at most this often.
+/// Hints cause a sweep of a portal at most this often.
 const HINTED_EVERY: Duration = Duration::from_secs(2);
-/// Hints of other instances are seen after at most this time; own ones at once.
+/// Hints of other instances are noticed after at most this time; own ones at once.
 const STATE_READ_EVERY: Duration = Duration::from_millis(500);
-/// Between looks at whether everything is due again, which another instance or a command may have seen.
+/// Between checks whether a full sweep is still due: another instance or a command may have run
+/// one.
 const SWEEP_STATE_READ_EVERY: Duration = Duration::from_secs(10);
-/// How many times as long as a look at whole lists took it is not repeated.
+/// A sweep of whole lists is not repeated for so many times as long as it took.
 const WHOLE_FACTOR: u32 = 10;
-/// Longest wait after a failed look, unless the API asks for a longer one.
+/// Longest wait after a failed sweep, unless the API asks for a longer one.
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
-/// How long `work` may wait; nothing when it is due. `since_sweep` is the time since this process last began it.
+/// How long `work` may wait; nothing when it is due. `since_sweep` is the time since this process
+/// last began it.
 pub(super) fn wait(
     work: SweepKind,
     state: &SweepState,
@@ -34,7 +36,7 @@ pub(super) fn wait(
             hinted(state.touched || is_missed)
         }
         SweepKind::Pending => {
-            // One that left something for the next one is due again at once.
+            // A sweep that left something for the next one is due again at once.
             let every = config.pending_every;
             hinted(state.unanswered)
                 || over(state.pending_age, every) && over(since_sweep, HINTED_EVERY.min(every))
@@ -54,8 +56,8 @@ pub(super) fn wait(
     }
 }
 
-/// How much of its lists a look at the pending ones reads, where the last one at all of them ended so long ago and took
-/// so long: they may take a tenth of the time at most.
+/// How much of its lists a pending sweep reads. `whole` says how long ago the last one of whole
+/// lists ended and how long it took. Such sweeps may take a tenth of the time at most.
 pub(super) fn extent(whole: Option<(Duration, Duration)>) -> Extent {
     match whole {
         Some((since, took)) if since < took * WHOLE_FACTOR => Extent::Newest,
@@ -63,8 +65,8 @@ pub(super) fn extent(whole: Option<(Duration, Duration)>) -> Extent {
     }
 }
 
-/// How long to wait after so many failures in a row: doubling from a second, or what the API asks
-/// for if that is longer, however long it is.
+/// How long to wait after so many failures in a row. It doubles from a second; if the API asks for
+/// a longer wait, that counts, however long it is.
 pub(super) fn backoff(failures: u32, asked: Option<Duration>) -> Duration {
     let doubled = Duration::from_secs(1) * 2_u32.pow(failures.saturating_sub(1).min(6));
     doubled.min(MAX_BACKOFF).max(asked.unwrap_or_default())

@@ -1,5 +1,5 @@
-//! Reads the API: what one look at a portal shows. Stores nothing and knows nothing of what was
-//! seen before, so that a dry run needs a token and nothing else.
+//! Reads the API: what one sweep of a portal shows. Stores nothing and does not use the stored
+//! state, so that a dry run needs only a token.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use crate::directory::{Part, Scope, Snapshot, Unread};
 
-/// So many objects that the API fails at are theirs alone; more is trouble of the API.
+/// The API may fail at so many objects for reasons of their own; with more, the API itself has
+/// trouble.
 const MAX_UNANSWERED: usize = 20;
 
-/// Reads everything that `scope` covers; nothing for [`Scope::Direct`]. What cannot be read is set
-/// aside for its object alone.
+/// Reads everything that `scope` covers; nothing for [`Scope::Direct`]. An object that cannot be
+/// read is unread and does not fail the others.
 ///
 /// # Errors
 /// A list that is missing (404) means the portal is.
@@ -43,9 +44,9 @@ pub async fn read(client: &Client, portal: PortalId, scope: Scope) -> Result<Sna
     Ok(snapshot)
 }
 
-/// Takes the pages of a look at everything.
+/// Takes the pages of a full sweep.
 pub(super) trait PageSink: Send {
-    /// What may go wrong besides the reading.
+    /// Errors other than those of reading.
     type Error: From<Error>;
 
     /// Keeps what a page shows.
@@ -70,7 +71,7 @@ impl PageSink for Snapshot {
 
 /// Reads everything of a portal, page by page.
 ///
-/// What refers is read before what it refers to, so that a registration made during the look has
+/// An object is read before the object that it refers to: a registration made during the sweep has
 /// its application, and an application its owner.
 pub(super) async fn read_all<K: PageSink>(
     client: &Client,
@@ -160,10 +161,10 @@ pub(super) fn readable<T>(listing: Listing<T>, part: Part, unread: &mut Vec<Unre
     listing.items
 }
 
-/// What a direct read says.
+/// The result of a direct read.
 #[derive(Debug)]
 pub(super) enum DirectRead<T> {
-    /// What it is like.
+    /// The object.
     There(T),
     /// It is not there (404).
     Absent,
@@ -171,7 +172,7 @@ pub(super) enum DirectRead<T> {
     Unread,
 }
 
-/// What the direct read of one object says, which is set aside where it cannot be read for a reason
+/// The result of a direct read of one object, which is unread where it cannot be read for a reason
 /// of its own.
 pub(super) fn one<T>(
     read: Result<T, Error>,
@@ -206,7 +207,7 @@ pub(super) fn one<T>(
     Ok(DirectRead::Unread)
 }
 
-/// What a direct read of the portal says: none for 404.
+/// The result of a direct read of the portal: none for 404.
 pub(super) fn present<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     match read {
         Ok(object) => Ok(Some(object)),

@@ -1,4 +1,5 @@
-//! Finds the portals; whoever has the lease of one looks at it, by loops that go on beside each other.
+//! Finds the portals. The instance that has the lease of one sweeps it, by loops that run side by
+//! side.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,19 +15,19 @@ use crate::lifecycle::{Lifecycle, pause};
 use crate::observe::sweep_loop::{SweepKind, SweepLoop, report};
 use crate::observe::{ObserveError, Observer, schedule};
 
-/// How long a lease is held without renewal: an instance that died is replaced after that.
+/// How long a lease lasts without renewal: after that, another instance replaces one that died.
 const LEASE_TTL: Duration = Duration::from_secs(30);
 /// Between renewals.
 const LEASE_RENEWED_EVERY: Duration = Duration::from_secs(10);
-/// Between tries to get a lease that another instance holds, or to renew one after trouble.
+/// Between tries to get a lease that another instance has, or to renew one after an error.
 const LEASE_TRIED_EVERY: Duration = Duration::from_secs(5);
-/// The line of the health report that tells of leases.
+/// The line of the health report about leases.
 const LEASE: &str = "lease";
 
 impl Observer {
-    /// Looks at every portal until `lifecycle` ends; each has a task of its own, so that trouble
-    /// with one does not touch the others. Portals that appear later are found within minutes; one that is
-    /// gone is no longer looked at until it is listed again, unless it is configured.
+    /// Sweeps every portal until `lifecycle` ends; each has a task of its own, so that an error of
+    /// one does not affect the others. New portals are found within minutes. One that is gone is no
+    /// longer swept until it is listed again, unless it is configured.
     pub async fn run(self, lifecycle: Lifecycle) {
         let cancel = lifecycle.stopping();
         let watched = Arc::new(Mutex::new(BTreeSet::new()));
@@ -93,18 +94,18 @@ impl Observer {
     }
 }
 
-/// One portal, and the lease of looking at it.
+/// One portal, and the lease to sweep it.
 struct PortalSupervisor {
     observer: Observer,
     portal: PortalId,
     lease: Lease,
-    /// When the lease was last had; none while another instance has it.
+    /// When this instance last had the lease; none while another instance has it.
     held: Option<Instant>,
 }
 
 impl PortalSupervisor {
-    /// Looks whenever the lease is had, until the portal is gone and nobody said that it should be
-    /// there.
+    /// Sweeps while this instance has the lease, until the portal is gone and no configuration
+    /// names it.
     async fn until_gone(&mut self) {
         let mut failures = 0;
         loop {
@@ -128,7 +129,7 @@ impl PortalSupervisor {
         }
     }
 
-    /// Looks as long as the lease is had; `true` when the portal is gone.
+    /// Sweeps as long as this instance has the lease; `true` when the portal is gone.
     async fn list_and_start(&mut self) -> bool {
         let (observer, portal) = (self.observer.clone(), self.portal);
         let turns = |work| Box::pin(SweepLoop::new(observer.clone(), portal, work).run());
@@ -145,7 +146,7 @@ impl PortalSupervisor {
         }
     }
 
-    /// Renews the lease until another instance has it, or nobody knows any more whether one has.
+    /// Renews the lease until another instance has it, or it is no longer known whether one has.
     async fn until_lost(&mut self) {
         let mut wait = LEASE_RENEWED_EVERY;
         loop {
@@ -181,7 +182,7 @@ impl PortalSupervisor {
         report(
             true,
             &error,
-            &format!("could not hold the lease of portal {}", self.portal),
+            &format!("could not renew the lease of portal {}", self.portal),
         );
         let now = self.observer.parts.clock.now();
         self.observer
@@ -190,7 +191,7 @@ impl PortalSupervisor {
     }
 }
 
-/// The portals that are watched.
+/// The portals that have a supervisor.
 fn in_hand(watched: &Mutex<BTreeSet<PortalId>>) -> MutexGuard<'_, BTreeSet<PortalId>> {
     watched.lock().unwrap_or_else(PoisonError::into_inner)
 }

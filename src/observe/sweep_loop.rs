@@ -1,5 +1,5 @@
-//! What is done again and again for one portal: each kind of work has times, failures and a line in the health report of its
-//! own, and waits for no other.
+//! The loop of one kind of sweep at one portal. Each kind has its own times, failures and line in
+//! the health report, and waits for no other.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::directory::Scope;
 use crate::observe::pending::Extent;
 use crate::observe::{ObserveError, Observer, Parts, schedule};
 
-/// A kind of work.
+/// A kind of sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SweepKind {
-    /// Reads by its id what somebody changed.
+    /// Reads refresh requests by id.
     Refresh,
-    /// Looks at the pending ones.
+    /// The pending sweep.
     Pending,
-    /// Looks at everything.
+    /// The full sweep.
     Sweep,
 }
 
@@ -41,19 +41,19 @@ impl SweepKind {
     }
 }
 
-/// One kind of work at one portal.
+/// One kind of sweep at one portal.
 #[derive(Debug)]
 pub(super) struct SweepLoop {
     observer: Observer,
     portal: PortalId,
     work: SweepKind,
-    /// When the last look began.
+    /// When the last sweep began.
     began: Option<Instant>,
-    /// When the last one at whole lists ended, and how long it took.
+    /// When the last one of whole lists ended, and how long it took.
     whole: Option<(Instant, Duration)>,
-    /// Failed looks in a row.
+    /// Failed sweeps in a row.
     failures: u32,
-    /// Whether the token was refused last, so that this is said loudly once.
+    /// Whether the token was refused last, so that this is logged as an error once.
     refused: bool,
 }
 
@@ -70,30 +70,30 @@ impl SweepLoop {
         }
     }
 
-    /// Goes on until the portal is gone and nobody said that it should be there.
+    /// Runs until the portal is gone and no configuration names it.
     pub(super) async fn run(mut self) {
         let directory = self.observer.parts.directory.clone();
         loop {
-            // Begun before the turn, so that no hint given during it is slept through.
+            // Begun before the sweep, so that no hint given during it is missed.
             let hinted = directory.hinted();
             self.observer.rate_limit_pause.over().await;
             let wait = match self.run_once().await {
                 Ok(wait) => wait,
                 Err(ObserveError::PortalGone) if self.observer.parts.portals.is_empty() => {
-                    info!(portal.id = %self.portal, "a portal is gone and no longer looked at");
+                    info!(portal.id = %self.portal, "a portal is gone and no longer swept");
                     return;
                 }
                 Err(error) => self.failed(&error).await,
             };
             tokio::select! {
-                // A hint shortens the wait for the next turn, but not the wait after a failure.
+                // A hint shortens the wait for the next sweep, but not the wait after a failure.
                 () = hinted, if self.failures == 0 && self.work != SweepKind::Sweep => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// Looks if that is due; returns how long to wait for the next turn.
+    /// Sweeps if that is due; returns how long to wait for the next time.
     async fn run_once(&mut self) -> Result<Duration, ObserveError> {
         let Parts {
             directory, config, ..
@@ -113,7 +113,7 @@ impl SweepLoop {
             .observer
             .run_sweep(self.portal, self.work.scope(), extent);
         let stored = sweep.await?;
-        // One that left something is not through with them.
+        // A sweep that left something has not read them all.
         if extent == Extent::Whole && !stored.is_partial {
             self.whole = Some((Instant::now(), began.elapsed()));
         }
@@ -121,7 +121,7 @@ impl SweepLoop {
             portal.id = %self.portal,
             work = self.work.as_str(),
             differences = stored.differences,
-            "looked at a portal"
+            "swept a portal"
         );
         self.succeeded();
         Ok(Duration::ZERO)
@@ -133,7 +133,7 @@ impl SweepLoop {
                 portal.id = %self.portal,
                 work = self.work.as_str(),
                 failures = self.failures,
-                "looking at the portal works again"
+                "sweeping the portal works again"
             );
         }
         self.failures = 0;
@@ -152,7 +152,7 @@ impl SweepLoop {
         report(
             first,
             error,
-            &format!("could not look at portal {} ({work})", self.portal),
+            &format!("could not sweep portal {} ({work})", self.portal),
         );
         let Parts {
             directory, clock, ..
@@ -163,13 +163,13 @@ impl SweepLoop {
         let chain = error.chain();
         let kept = directory.sweep_failed(self.portal, self.work.scope(), &chain);
         if let Err(unsaid) = kept.await {
-            debug!(error = unsaid.chain(), "could not keep why a look failed");
+            debug!(error = unsaid.chain(), "could not store why a sweep failed");
         }
         schedule::backoff(self.failures, error.retry_after())
     }
 }
 
-/// Says in one line what went wrong: a refused token loudly, but only the first time.
+/// Logs in one line what went wrong: a refused token as an error, but only the first time.
 pub(super) fn report(first: bool, error: &ObserveError, what: &str) {
     let chain = error.chain();
     match (error.is_refused(), first) {

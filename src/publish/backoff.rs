@@ -6,8 +6,8 @@ use crate::clock::Ids;
 
 const FIRST: Duration = Duration::from_millis(200);
 
-/// Waits that double from 200 ms up to the longest, each shortened by up to half at random, so that instances do
-/// not return in step.
+/// Waits that double from 200 ms up to the longest, each shortened by up to half at random, so that
+/// instances do not return in step.
 #[derive(Debug)]
 pub(super) struct Backoff {
     ids: Ids,

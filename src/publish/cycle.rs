@@ -1,4 +1,5 @@
-//! One round: claim batches, send their events in order, wait for every report, strike the batches off.
+//! One publish cycle: claim batches, send their events in order, wait for every delivery report,
+//! finish the batches.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -18,40 +19,41 @@ use crate::publish::leader::{LEASE_TTL, after};
 use crate::publish::message::Message;
 use crate::telemetry::metrics as names;
 
-/// Batches of one round.
+/// Batches of one cycle.
 const BATCHES: i64 = 64;
-/// Claims end before the lease that was renewed last, so that the next holder finds the oldest rows free.
+/// Claims end before the lease that was renewed last, so that the next leader finds the oldest rows
+/// free.
 pub(super) const CLAIM: Duration = Duration::from_secs(8);
 const _: () = assert!(CLAIM.as_millis() < LEASE_TTL.as_millis());
 const _: () = assert!(MESSAGE_TIMEOUT.as_millis() < LEASE_TTL.as_millis());
 /// Bytes under way at once.
 const BYTES_IN_FLIGHT: usize = 8 * 1024 * 1024;
-/// A round that lasts longer sends no further batch, so that the first ones leave the outbox.
+/// A cycle that lasts longer sends no further batch, so that the first ones leave the outbox.
 const SENDING: Duration = Duration::from_secs(3);
-/// Without any report for so long everything is purged: before the first message times out by itself, since those
-/// behind it could then overtake it.
+/// Without any report for so long everything is purged. This is before the first message times out
+/// by itself, since those behind it could then overtake it.
 const STALLED: Duration = Duration::from_secs(6);
 const _: () = assert!(STALLED.as_millis() < MESSAGE_TIMEOUT.as_millis());
-/// How long a producer without room is left alone.
+/// How long to wait when the producer's queue is full.
 const NO_ROOM: Duration = Duration::from_millis(50);
-/// After a request to stop, what is under way may still be confirmed.
+/// After a request to stop, messages under way may still be confirmed.
 const LAST_REPORTS: Duration = Duration::from_secs(3);
-/// A batch that cannot be read is looked at again after a while, and does not hold up the others.
+/// A batch that cannot be read is deferred for this long, and does not block the others.
 const UNREADABLE: Duration = Duration::from_mins(5);
 
-/// Kept aside: Kafka does not take so large a message.
+/// Quarantined: Kafka does not take so large a message.
 pub(super) const REASON_TOO_LARGE: &str = "message_too_large";
 
-/// How messages are handed over.
+/// How messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SendMode {
     /// Many at once.
     Together,
-    /// Each when the one before is confirmed, so that what is refused is refused for itself.
+    /// Each when the one before is confirmed, so that a refusal concerns one message alone.
     OneByOne,
 }
 
-/// Why a round ended early. Its unconfirmed batches are back in the outbox.
+/// Why a cycle ended early. Its unconfirmed batches are back in the outbox.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CycleError {
     /// The database failed.
@@ -60,10 +62,10 @@ pub(super) enum CycleError {
     /// Kafka refused or could not be reached.
     #[error(transparent)]
     Kafka(#[from] KafkaFailure),
-    /// No report came.
+    /// No report arrived.
     #[error("kafka confirms nothing")]
     Stalled,
-    /// What was packed together is too much; one of it alone may not be.
+    /// The messages packed together are too large; one of them alone may not be.
     #[error("the topic takes less at once than usher sent; now it sends one message at a time")]
     TooLargeTogether,
     /// The lease is lost, or the time to stop is over.
@@ -86,22 +88,22 @@ struct Claimed {
     /// Messages without a report.
     open: usize,
     progress: Progress,
-    /// What of it Kafka does not take.
+    /// Its events that Kafka does not take.
     unsendable: Vec<Unsendable>,
 }
 
-/// How far a claimed batch came.
+/// How far a claimed batch got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// Not all of it was handed over.
+    /// Not all of its messages were sent.
     Claimed,
-    /// All its messages were handed over.
+    /// All its messages were sent.
     Sent,
-    /// It cannot be read now and went back already.
+    /// It cannot be read now and was released already.
     SetAside,
 }
 
-/// What a round holds.
+/// The state of a cycle.
 struct PublishCycle<'a> {
     publisher: &'a Publisher,
     producer: &'a Producer,
@@ -143,7 +145,7 @@ impl Publisher {
         let batches: Vec<Uuid> = round.claimed.iter().map(|it| it.row.batch).collect();
         self.claims.are(&batches).await;
         let outcome = tokio::select! {
-            // Nothing is sent once it is.
+            // Nothing is sent once it fires.
             biased;
             () = lost.cancelled() => Err(CycleError::Abandoned),
             outcome = round.send_all() => outcome,
@@ -180,7 +182,7 @@ impl PublishCycle<'_> {
             Ok(events) => events,
             Err(error) if !error.is_of_data() => return Err(error.into()),
             Err(error) => {
-                error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
+                error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is deferred");
                 journal
                     .release(ReaderName::Kafka, &[row.batch], UNREADABLE)
                     .await?;
@@ -230,7 +232,7 @@ impl PublishCycle<'_> {
         }
     }
 
-    /// Waits for the report of the message that was handed over first.
+    /// Waits for the report of the message that was sent first.
     async fn next_report(&mut self) -> Result<(), CycleError> {
         let Some(first) = self.in_flight.front_mut() else {
             return Ok(());
@@ -263,7 +265,8 @@ impl PublishCycle<'_> {
         Ok(())
     }
 
-    /// Remembers an event that Kafka will never take; it is kept aside when its batch leaves the outbox.
+    /// Notes an event that Kafka will never take. It is quarantined when its batch leaves the
+    /// outbox.
     async fn set_aside(
         &mut self,
         batch: usize,
@@ -287,8 +290,8 @@ impl PublishCycle<'_> {
         self.in_flight.clear();
     }
 
-    /// Strikes off what is confirmed, keeping aside what Kafka does not take, and returns the rest; the number of
-    /// batches that left the outbox.
+    /// Finishes what is confirmed, quarantines what Kafka does not take, and releases the rest;
+    /// returns the number of batches that left the outbox.
     async fn settle(self) -> Result<usize, CycleError> {
         let journal = &self.publisher.journal;
         let mut rest = Vec::new();
@@ -327,7 +330,7 @@ struct TooLarge {
     bytes: usize,
 }
 
-/// An event that can never be sent must not hold up the others: it is counted and named.
+/// An event that can never be sent must not block the others: it is counted and logged.
 fn give_up(event: EventId, why: &(dyn Error + 'static)) {
     counter!(names::KAFKA_FAILED).increment(1);
     error!(event.id = %event, error = why, "an event is not published");

@@ -1,4 +1,5 @@
-//! One instance at a time works for a reader: taking the lease, keeping it, and giving it up. Knows nothing of the work.
+//! One instance at a time is the leader of a reader: it takes the lease, renews it, and releases
+//! it. Knows nothing of the work.
 
 use std::time::Duration;
 
@@ -14,27 +15,28 @@ use crate::journal::{Claims, Journal, Lease, Progress};
 use crate::lifecycle::pause;
 use crate::publish::trouble::{Recovery, Trouble};
 
-/// What another instance waits for after a kill. Longer than a message may be under way to Kafka, and long enough
-/// for three renewals to fail.
+/// What another instance waits for after a kill. Longer than a message may be under way to Kafka,
+/// and long enough for three renewals to fail.
 pub(super) const LEASE_TTL: Duration = Duration::from_secs(10);
 const RENEW_EVERY: Duration = Duration::from_secs(2);
-/// A holder that could not renew counts the lease as lost this long before others do.
+/// A leader that could not renew the lease counts it as lost this long before others do.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
-/// Between looks of an instance that does not hold the lease.
+/// Between attempts of an instance that does not have the lease.
 const STANDBY: Duration = Duration::from_secs(1);
-/// Between looks at an empty outbox; an append of this process cuts it short.
+/// Between polls of an empty outbox. An append of this process ends the wait.
 const IDLE: Duration = Duration::from_millis(500);
-/// Work that waits longer for one thing stands still, and its lease is not renewed: another instance may do better.
+/// Work that waits longer for one thing stands still, and its lease is not renewed: another
+/// instance may do better.
 const STALLED_AFTER: Duration = Duration::from_secs(20);
-/// For the last words to the database at the end.
+/// For the last writes to the database at the end.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
-/// What is done by whoever holds the lease.
+/// The work of the leader.
 pub(super) trait LeaderTask {
     /// How long it may wait for one thing.
     const STALLED_AFTER: Duration = STALLED_AFTER;
 
-    /// What it has claimed, to be held on to as long as it goes on.
+    /// Its claims, to be renewed as long as it advances.
     fn claims(&self) -> Option<&Claims> {
         None
     }
@@ -48,7 +50,7 @@ pub(super) trait LeaderTask {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// The turns of this instance at one piece of work.
+/// The leadership of this instance for one piece of work.
 #[derive(Debug)]
 pub(super) struct Leadership {
     journal: Journal,
@@ -89,7 +91,7 @@ impl Leadership {
         }
     }
 
-    /// Works for as long as the lease is held, and gives it up.
+    /// Works as long as the instance has the lease, and then releases it.
     async fn lead_until_lost<W: LeaderTask + Sync>(
         &self,
         held_since: Instant,
@@ -97,11 +99,11 @@ impl Leadership {
         trouble: &mut Trouble,
         stopping: &CancellationToken,
     ) {
-        info!(lease = self.lease.name, "it is this instance's turn");
+        info!(lease = self.lease.name, "this instance is the leader now");
         let lost = CancellationToken::new();
         let done = CancellationToken::new();
         let progress = Progress::now();
-        // Each is looked after only when it is woken, else renewing would look like work.
+        // Each is polled only when it is woken, else a renewal would count as progress.
         let mut both = FuturesUnordered::<BoxFuture<'_, ()>>::new();
         both.push(Box::pin(async {
             let progress = (&progress, W::STALLED_AFTER);
@@ -122,14 +124,14 @@ impl Leadership {
         }));
         while both.next().await.is_some() {}
         drop(both);
-        // Without an answer the lease ends by itself.
+        // Without an answer the lease expires by itself.
         if let Ok(Err(error)) = timeout(LAST_WRITES, self.journal.release_lease(&self.lease)).await
         {
             warn!(error = error.chain(), "could not give the lease up");
         }
     }
 
-    /// Renews the lease until `done`; cancels `lost` when somebody else has it, or may have it.
+    /// Renews the lease until `done`; cancels `lost` when another instance has it, or may have it.
     async fn keep_lease(
         &self,
         held_since: Instant,

@@ -1,4 +1,5 @@
-//! One event as a Kafka message: `CloudEvents` 1.0 in binary mode. Pure: knows nothing of a producer.
+//! One event as a Kafka message: `CloudEvents` 1.0 in binary mode. Pure: knows nothing of a
+//! producer.
 
 use chrono::SecondsFormat;
 use serde_json::json;
@@ -10,9 +11,9 @@ use crate::journal::StoredEvent;
 /// What goes to Kafka for one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
-    /// The event's identity: what makes twice harmless.
+    /// The event's identity, by which a second copy is recognised.
     pub(super) id: EventId,
-    /// Portal and principal, whichever are there: one person's events share a partition.
+    /// Portal and principal, as far as they are known: one person's events share a partition.
     pub(super) key: Option<String>,
     /// The attributes of the `CloudEvents` Kafka binding.
     pub(super) headers: Vec<(&'static str, String)>,
@@ -24,7 +25,7 @@ impl Message {
     /// Makes the message for a stored event.
     ///
     /// # Errors
-    /// Never for what the journal stored itself: only parsed entries are.
+    /// Never for what the journal stored itself: only parsed entries are stored.
     pub(super) fn of(stored: &StoredEvent) -> Result<Self, ParseError> {
         let event = stored.parse()?;
         Ok(Self {
@@ -35,7 +36,7 @@ impl Message {
         })
     }
 
-    /// Bytes that it takes in memory while it is under way, nearly.
+    /// About the bytes of memory that it takes while it is under way.
     pub(super) fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
         self.payload.len() + self.key.as_ref().map_or(0, String::len) + headers
@@ -75,7 +76,8 @@ fn headers(stored: &StoredEvent, event: &AuditEvent) -> Vec<(&'static str, Strin
     headers
 }
 
-/// A URI reference, which the binding demands: ids come as sent, so what is not a plain id is escaped.
+/// A URI reference, which the binding demands. Ids are stored as sent, so what is not a plain id is
+/// escaped.
 fn source(event: &AuditEvent) -> String {
     let escaped = |id: &str| form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>();
     if event.claims_own_product() {

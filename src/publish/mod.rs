@@ -1,10 +1,11 @@
-//! Readers of the outbox that send events on: Kafka here, and `forward` to other endpoints. Must not change what is
-//! recorded, nor steer anything: both are for others to read.
+//! Readers of the outbox that send events: Kafka here, and `forward` to other endpoints. Must not
+//! change what is recorded, nor control anything: both belong to other modules.
 //!
-//! One instance at a time works for each reader, by a lease. The publisher sends the events of a batch in order, and the batch leaves the
-//! outbox when all its reports are in. After any failure the producer is thrown away with everything in it and the
-//! next one starts at the oldest row, so that nothing overtakes a lost message: at least once, with an id in each
-//! message that makes twice harmless.
+//! One instance at a time is the leader of each reader, by a lease. The publisher sends the events
+//! of a batch in order, and the batch leaves the outbox when all its reports are in. After any
+//! failure the producer is dropped with everything in it, and the next one starts at the oldest
+//! row, so that nothing overtakes a lost message. Delivery is at least once, and the id in each
+//! message lets consumers recognise a second copy.
 
 mod backoff;
 mod cycle;
@@ -36,20 +37,20 @@ use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
 const PART: &str = "kafka";
-/// Why readers keep events aside; these are stored, and cannot be sent on.
+/// Why readers quarantine events. These are stored, and cannot be sent.
 pub const KEPT_REASONS: [&str; 2] = [cycle::REASON_TOO_LARGE, forward::REASON_REFUSED];
-/// Who may publish.
+/// The lease of the publisher.
 const LEASE: &str = "publish";
 /// Between two tries to publish.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Why nothing can be published with this configuration, or no broker be run in process.
+/// Why nothing can be published with this configuration, or no broker can run in process.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// There is nowhere to publish to.
+    /// There is no broker to publish to.
     #[error("kafka.brokers is not set")]
     NoBrokers,
-    /// At least once and in order would no longer hold.
+    /// Delivery would no longer be at least once and in order.
     #[error(
         "kafka.options.{name} cannot be set: usher sets it itself, so that no event is lost or overtaken"
     )]
@@ -57,7 +58,7 @@ pub enum PublishError {
         /// The option.
         name: String,
     },
-    /// Misspelt, most likely.
+    /// A misspelt name, most likely.
     #[error("kafka.options.{name} is not a setting of librdkafka")]
     UnknownOption {
         /// The option.
@@ -69,13 +70,13 @@ pub enum PublishError {
         /// The option.
         name: String,
     },
-    /// Options that do not go together, or name a file that cannot be read.
+    /// Options that cannot be combined, or name a file that cannot be read.
     #[error("kafka.options: {0}")]
     Options(String),
     /// No request can be made from this machine.
     #[error("forward: could not prepare requests to an endpoint")]
     Forward,
-    /// The broker in process could not be started or told something.
+    /// The broker in process could not be started or changed.
     #[error("the broker in process failed: {0}")]
     InProcess(String),
     /// No thread for the broker in process.
@@ -99,7 +100,7 @@ impl Published {
     }
 }
 
-/// Sends every stored event to Kafka while it holds the lease.
+/// Sends every stored event to Kafka while it has the lease.
 #[derive(Debug)]
 pub struct Publisher {
     journal: Journal,
@@ -112,10 +113,10 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Prepares a publisher; nothing is connected before [`Publisher::run`].
+    /// Prepares a publisher. Nothing is connected before [`Publisher::run`].
     ///
     /// # Errors
-    /// When `config` names no broker or has an option that cannot be.
+    /// When `config` names no broker or has an option that is not valid.
     pub fn new(
         journal: Journal,
         config: &KafkaConfig,
@@ -138,14 +139,15 @@ impl Publisher {
         self.published.clone()
     }
 
-    /// Publishes until `stopping` fires; then takes nothing new, gives what is under way a moment to be confirmed,
-    /// returns the rest to the outbox and gives the lease up.
+    /// Publishes until `stopping` fires. Then it takes nothing new, waits a moment for
+    /// confirmations, returns the rest to the outbox and releases the lease.
     pub async fn run(self, stopping: CancellationToken) {
         let mut trouble = Trouble::new(PART, &self.health, &self.ids, LONGEST_WAIT);
         self.leadership.run(&self, &mut trouble, &stopping).await;
     }
 
-    /// `None` when asked to stop or the lease is lost meanwhile: the attempt then ends by itself.
+    /// `None` when a stop is requested or the lease is lost meanwhile: the attempt then ends by
+    /// itself.
     async fn connect(
         &self,
         batch_bytes: usize,
@@ -165,7 +167,7 @@ impl LeaderTask for Publisher {
         Some(&self.claims)
     }
 
-    /// Runs rounds, each failed one with a new producer after a wait.
+    /// Runs publish cycles, each after a failure with a new producer after a wait.
     async fn run_as_leader(
         &self,
         trouble: &mut Trouble,
@@ -199,7 +201,7 @@ impl LeaderTask for Publisher {
                 Err(error) => {
                     current.close().await;
                     if matches!(error, CycleError::TooLargeTogether) {
-                        // One round alone makes progress; smaller batches from then on.
+                        // A cycle of one by one makes progress, and then smaller batches are used.
                         way = SendMode::OneByOne;
                         batch_bytes = (batch_bytes / 2).max(kafka::LEAST_BATCH_BYTES);
                     }

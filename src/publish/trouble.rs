@@ -1,4 +1,5 @@
-//! What is told of trouble: each once, however often it returns, in the log and in `/readyz`. Decides nothing.
+//! Reports errors of readers: each once, however often it returns, in the log and in `/readyz`.
+//! Decides nothing.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -10,24 +11,24 @@ use crate::clock::Ids;
 use crate::http::health::{Condition, Health};
 use crate::publish::backoff::Backoff;
 
-/// The trouble of one reader.
+/// The current error of one reader.
 pub(super) struct Trouble {
     /// Its part of `/readyz`.
     part: Cow<'static, str>,
     health: Health,
     backoff: Backoff,
-    /// What was said last of a trouble that is not over.
+    /// The last report of an error that is not over.
     said: Option<String>,
     /// What `/readyz` shows while there is none.
     shown: Option<Cow<'static, str>>,
 }
 
-/// Whether a trouble may end by itself.
+/// Whether an error may end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recovery {
     /// It may.
     Passing,
-    /// Somebody must do something.
+    /// An operator must act.
     Lasting,
 }
 
@@ -47,7 +48,7 @@ impl Trouble {
         }
     }
 
-    /// Says it, unless that is what was said last; answers how long to wait.
+    /// Reports it, unless it was the last report; returns how long to wait.
     pub(super) fn report(
         &mut self,
         trouble: &(dyn Error + 'static),
@@ -72,7 +73,7 @@ impl Trouble {
         self.backoff.wait()
     }
 
-    /// Says that there is none, with what is done instead.
+    /// Reports that there is none any more, with the present state.
     pub(super) fn over(&mut self, detail: impl Into<Cow<'static, str>>) {
         if self.said.take().is_some() {
             info!(reader = &*self.part, "events flow again");

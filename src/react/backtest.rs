@@ -1,8 +1,9 @@
 //! Rules tried on the past: the signals of the journal, read as [`Reactor`](crate::react::Reactor)
-//! reads them, and decided by the same function. Writes nothing and holds one page of events.
+//! reads them, and decided by the same function. Writes nothing, and has one page of events in
+//! memory.
 //!
-//! The directory is today's, since no other is kept. Only the status is that of the time: the one
-//! that the signal itself tells, or for a custom event what the next change of it says it was.
+//! The directory is today's, since no other is stored. Only the status is that of the time: the
+//! signal itself contains it, or for a custom event the next change of it does.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::Value;
@@ -17,9 +18,9 @@ use crate::react::custom;
 use crate::react::interpretation::{as_fact, data, interpret};
 use crate::rules::{Decision, Facts, Mode, Outcome, Planned, RuleSet, decide};
 
-/// Events held at once.
+/// Events in memory at once.
 const PAGE: i64 = 500;
-/// Changes of one person's status that are looked through for the first after a custom event.
+/// Changes of one person's status that are searched for the first after a custom event.
 const CHANGES: i64 = 1_000;
 
 /// A window of the journal, and the rules to try on it.
@@ -31,7 +32,7 @@ pub struct Backtest<'a> {
     window: BacktestWindow,
 }
 
-/// A window of time of which something can be known.
+/// A window that has a past.
 #[derive(Debug, Clone, Copy)]
 pub struct BacktestWindow {
     from: DateTime<Utc>,
@@ -57,11 +58,11 @@ pub enum BacktestError {
 pub struct SignalBacktest {
     /// The signal.
     pub signal: Signal,
-    /// For each rule set, the rules that hear the signal, in decision order.
+    /// For each rule set, the rules on this signal, in decision order.
     pub by: Vec<Vec<RuleBacktest>>,
 }
 
-/// What one rule makes of it.
+/// What one rule does about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleBacktest {
     /// The name of the rule.
@@ -77,17 +78,17 @@ pub struct RuleBacktest {
 pub enum BacktestOutcome {
     /// These deeds.
     Act(Vec<String>),
-    /// These deeds, all of which hold today.
+    /// These deeds, all of which are done already today.
     Unchanged(Vec<String>),
     /// Nothing, for this reason.
     Skip(String),
 }
 
 impl BacktestWindow {
-    /// What happened from one time to another.
+    /// The window from one time to another.
     ///
     /// # Errors
-    /// When that is no time of the past.
+    /// If no time of the window is in the past.
     pub fn new(
         from: DateTime<Utc>,
         to: DateTime<Utc>,
@@ -112,7 +113,7 @@ impl BacktestWindow {
 }
 
 impl<'a> Backtest<'a> {
-    /// A trial on what happened then.
+    /// A backtest on the window.
     pub fn new(
         journal: &'a Journal,
         rooms: (&'a Directory, &'a Queue),
@@ -127,8 +128,8 @@ impl<'a> Backtest<'a> {
         }
     }
 
-    /// Decides about every signal of the window by each rule set, oldest first, and tells what came
-    /// out; says how many events it read.
+    /// Decides about every signal of the window by each rule set, oldest first, and reports each
+    /// result; returns how many events it read.
     pub async fn run(
         &self,
         sets: &[&RuleSet],
@@ -167,7 +168,7 @@ impl<'a> Backtest<'a> {
         let Ok(event) = stored.parse() else {
             return Ok(None);
         };
-        // Live it is decided about when it is received, and rules measure its age from there.
+        // The service decides when it receives the event, and rules measure its age from there.
         let then = stored.received_at;
         let meaning = interpret(&event, stored.verdict, self.own_principal, then);
         let Some(mut signal) = meaning.signal else {
@@ -196,7 +197,7 @@ impl<'a> Backtest<'a> {
         let today = gathered.facts;
         let mut facts = today.clone();
         if let SignalKind::Custom(_) = signal.kind {
-            // Whatever its data calls a status is the sender's word.
+            // What its data calls a status is only the sender's word.
             let status = self.status_then(&signal, &today, then).await?;
             set_status(&mut facts, &signal, status.as_deref());
         } else {
@@ -214,8 +215,8 @@ impl<'a> Backtest<'a> {
 }
 
 impl Backtest<'_> {
-    /// The status that the developer or registration of a signal had at a time, by the first change
-    /// of it that was seen later; none where there was no change, so that it is today's.
+    /// The status that the developer or registration of a signal had at a time, by the first later
+    /// change of it. None if there was no change: then it is today's.
     async fn status_then(
         &self,
         signal: &Signal,
@@ -258,7 +259,7 @@ impl Backtest<'_> {
 }
 
 /// The kinds of event that may be a signal for these rules: of two million logins none is read
-/// where no rule hears logins.
+/// where no rule is on logins.
 fn kinds(sets: &[&RuleSet]) -> Vec<Kind> {
     let is_seen = |on: &str| {
         on.parse().is_ok_and(|kind| {
@@ -325,7 +326,7 @@ fn backtest(decided: Outcome, today: &Facts) -> RuleBacktest {
                 .iter()
                 .map(|planned| planned.deed.to_string())
                 .collect();
-            // Of each deed alone: what one before it would change it may have changed then.
+            // Of each deed alone: a deed before it may have changed then what it would change now.
             let holds = |planned: &Planned| {
                 let is_named = |_: &str| 1;
                 expected_outcomes([&planned.deed], today, true, is_named)

@@ -1,6 +1,6 @@
-//! A rule that is switched off, put in shadow or taken out of the file has its planned actions called
-//! off: whoever switches it off means what it has not done yet most of all. Instances whose files
-//! differ leave each other's alone: `docs/adr/0025` says why.
+//! The planned actions of a rule are cancelled when it is switched off, put in shadow or taken out
+//! of the file. What it has not done yet is what the change is about. Instances whose files differ
+//! leave each other's actions alone: `docs/adr/0025` says why.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,35 +17,35 @@ use crate::react::Reactor;
 use crate::react::reactor::TROUBLE;
 use crate::rules::RuleSet;
 
-/// How often this instance says which rules are live with it, and looks for what others left.
+/// How often this instance announces its live rules, and cancels what instances that are gone left.
 const EVERY: Duration = Duration::from_secs(5);
-/// The wait for an action that a worker has in hand, and for word of another instance.
+/// The wait for an action that a worker carries out, and for the announcement of another instance.
 const SOON: Duration = Duration::from_millis(500);
-/// Whoever said nothing for that long was cut off, and so may all the others have been.
+/// An instance that announced nothing for that long was cut off, and perhaps all the others were.
 const STEADY: Duration = Duration::from_secs(12);
 
-/// How far calling off has come.
+/// How far the cancelling has come.
 #[derive(Debug, Default)]
 pub(super) struct CallingOff {
-    /// What was live at the last look; none before the first one is through.
+    /// What was live at the last check; none before the first one has finished.
     live: Option<Vec<LiveRule>>,
-    /// What was live before, while a worker may have something of it in hand.
+    /// What was live before, while a worker may still carry out an action of it.
     dropped: Vec<LiveRule>,
-    /// Whether the first look found something in the hands of a worker.
+    /// Whether the first check found an action that a worker carries out.
     begins: bool,
-    /// When the last look was through.
+    /// When the last check finished.
     looked: Option<Instant>,
 }
 
 impl Reactor {
-    /// Calls off at every change of the rules, and what instances left that are gone, until `stop`
+    /// Cancels at every change of the rules, and what instances left that are gone, until `stop`
     /// fires.
     pub(super) async fn heed_changes(&self, stop: &CancellationToken) {
         if !self.settings.calls_off {
             return;
         }
         let mut rules = self.rules.clone();
-        // When nobody can change the rules any more there is nothing to wait for.
+        // If nobody can change the rules any more there is nothing to wait for.
         let mut fixed = false;
         loop {
             rules.mark_unchanged();
@@ -71,8 +71,8 @@ impl Reactor {
         }
     }
 
-    /// Cancels what is planned for rules that are not live, before anything of it can be claimed,
-    /// however long the database is away: the rules may have changed while nobody looked.
+    /// Cancels what is planned for rules that are not live, before any of it can be claimed,
+    /// however long the database is away. The rules may have changed while no instance ran.
     pub async fn call_off(&self, stop: &CancellationToken) {
         if !self.settings.calls_off {
             return;
@@ -92,7 +92,8 @@ impl Reactor {
         }
     }
 
-    /// Says what is live here and what is listened to, and lets go of what all have judged.
+    /// Announces the live rules and the subscriptions, and deletes the work items that every rule
+    /// set has judged.
     async fn announce(&self, live: &[LiveRule]) -> Result<(), JournalError> {
         let rules = Arc::clone(&self.rules.borrow());
         let listened = self.listens();
@@ -102,7 +103,7 @@ impl Reactor {
     }
 
     async fn try_call_off(&self) -> Result<CalledOff, JournalError> {
-        // What was decided by the rules of before is written by then, or never will be.
+        // What the old rules decided is written by then, or never will be.
         drop(self.writing.write().await);
         let mut state = self.calling_off.lock().await;
         let live = live_at(&self.rules.borrow());

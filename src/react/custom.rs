@@ -1,5 +1,5 @@
-//! Whom a trusted sender speaks of. Somebody whom the directory does not know may have signed up a
-//! moment ago: what is told waits until the API has been looked at once, and is judged then.
+//! Finds whom a trusted sender means. Somebody whom the directory does not have may have signed up
+//! a moment ago. The work item waits until the API was read once, and is judged then.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,22 +18,22 @@ use crate::journal::JournalError;
 use crate::react::interpretation::SubjectRefs;
 use crate::telemetry::metrics as names;
 
-/// How long work waits for a look at a portal that usher looks after. A portal whose API does not
-/// answer for so long is decided about as it was last seen: rules let what is older pass anyway.
+/// How long a work item waits for a sweep of a portal that usher observes. If the API of the portal
+/// does not answer for so long, rules decide by what is stored: they ignore what is older anyway.
 const PATIENCE: Duration = Duration::from_hours(1);
-/// The same for a portal that the directory does not know: usher has just started, or it is not one
+/// The same for a portal that the directory does not have: usher has just started, or it is not one
 /// of its portals.
 const PATIENCE_UNKNOWN: Duration = Duration::from_mins(1);
-/// Between two tries of work that waits: at first, and at most.
+/// Between two tries of a work item that waits: at first, and at most.
 const TRY_EVERY: Duration = Duration::from_millis(250);
 const TRY_EVERY_AT_MOST: Duration = Duration::from_secs(10);
 
-/// The event as rules see it, and whether the directory knows whom it names.
+/// The event as rules see it, and whether the directory has the person whom it names.
 #[derive(Debug)]
 pub(super) struct NamedSubject {
-    /// Holds the address again: not to be stored.
+    /// Contains the address again: not to be stored.
     pub(super) event: Map<String, Value>,
-    /// What a look should read, where the directory does not know whom it names.
+    /// What a refresh should read, where the directory does not have the person whom it names.
     pub(super) unknown: Option<RefreshRequests>,
 }
 
@@ -65,10 +65,11 @@ pub(super) async fn find(
             .find_registration(portal, RegistrationId(id))
             .await?;
         let is_known = found.is_some_and(|found| !found.row_version.is_gone());
-        // The lists of a look show it, if anything does: without its application nobody can read it.
+        // The lists of a sweep show it, if anything does: without its application nobody can read
+        // it.
         (!is_known).then(RefreshRequests::default)
     } else {
-        // No look shows whom an event does not name.
+        // No sweep shows a person whom the event does not name.
         None
     };
     let mut shown = render(event);
@@ -80,7 +81,7 @@ pub(super) async fn find(
 }
 
 /// The address must lead to one developer: an id beside it may be somebody else's, and of several
-/// with one address nobody knows who is meant. Nobody is taken then, and rules see no address.
+/// with one address nobody knows which is meant. Then nobody is taken, and rules see no address.
 async fn find_by_address(
     directory: &Directory,
     (event, told): (&AuditEvent, Map<String, Value>),
@@ -88,7 +89,7 @@ async fn find_by_address(
     subject: Uuid,
 ) -> Result<NamedSubject, JournalError> {
     if signal.developer_id.is_some() || signal.registration_id.is_some() {
-        // The door refuses it; the record may hold one from before it did.
+        // The ingest endpoint refuses it; the journal may contain one from before it did.
         warn!(event.id = %event.id, "a custom event has an id beside an address: nobody is taken");
         (signal.developer_id, signal.registration_id) = (None, None);
         return Ok(NamedSubject {
@@ -101,7 +102,7 @@ async fn find_by_address(
     let found = match &person.email {
         Some(email) => directory.find_developers_by_email(portal, email).await?,
         None if is_there(directory, portal, subject).await? => vec![DeveloperId(subject)],
-        // An address that is forgotten by now leads to nobody, whoever looks.
+        // A forgotten address leads to nobody.
         None => Vec::new(),
     };
     let unknown = (person.email.is_some() && found.len() != 1).then(|| RefreshRequests {
@@ -143,7 +144,7 @@ fn shown(
     }
     let mut members = Map::new();
     members.insert("email".to_owned(), person.email.into());
-    // A name beside the address is told as well; an event from before it was has the directory's.
+    // A name beside the address was reported too; an older event without one has the directory's.
     members.insert("full_name".to_owned(), person.full_name.into());
     members.extend(told);
     put_back(&mut shown, members);
@@ -157,8 +158,8 @@ fn put_back(event: &mut Map<String, Value>, members: Map<String, Value>) {
     }
 }
 
-/// Tells that nobody whom an event names could be found, and that no rule answers it all the same: the
-/// sender may tell again once they are there.
+/// Reports that the person whom an event names could not be found, and that no rule decides about
+/// it. The sender may send it again once they are there.
 pub(super) fn lost(signal: &Signal) {
     counter!(names::CUSTOM_LOST).increment(1);
     warn!(
@@ -168,7 +169,7 @@ pub(super) fn lost(signal: &Signal) {
     );
 }
 
-/// Work that waits for looks. Of this process alone: another one asks for a look of its own.
+/// Work items that wait for sweeps. Of this process alone: another one requests a sweep of its own.
 #[derive(Debug, Default)]
 pub(super) struct PendingLookups(Mutex<HashMap<Uuid, PendingLookup>>);
 
@@ -180,8 +181,8 @@ struct PendingLookup {
 }
 
 impl PendingLookups {
-    /// Whether the portal was looked at since the work began to wait. To be asked before the directory is:
-    /// what a look shows later counts for the next try.
+    /// Whether the portal was read since the work item began to wait. To be asked before the
+    /// directory is: what a sweep shows later counts for the next try.
     pub(super) async fn is_read(
         &self,
         directory: &Directory,
@@ -194,8 +195,8 @@ impl PendingLookups {
         }
     }
 
-    /// How long the work is to wait for a look that reads what is `unknown`; none when it is to be judged
-    /// now.
+    /// How long the work item is to wait for a refresh that reads what is `unknown`; none if it is
+    /// to be judged now.
     pub(super) async fn wait(
         &self,
         directory: &Directory,
@@ -215,7 +216,7 @@ impl PendingLookups {
         let is_known = known.iter().any(|known| known.id == portal);
         let patience = if is_known { PATIENCE } else { PATIENCE_UNKNOWN };
         if waited >= patience {
-            warn!(portal.id = %portal, "a custom event is decided without a look at its portal");
+            warn!(portal.id = %portal, "a custom event is decided without a refresh of its person");
             return Ok(None);
         }
         if is_known && !is_asked {
@@ -228,7 +229,7 @@ impl PendingLookups {
         Ok(Some((waited / 2).clamp(TRY_EVERY, TRY_EVERY_AT_MOST)))
     }
 
-    /// The work waits no longer.
+    /// The work item waits no longer.
     pub(super) fn end(&self, work: Uuid) {
         self.waits().remove(&work);
     }

@@ -1,5 +1,5 @@
 //! A dry run: what rules would have done about everybody who waits, from a snapshot alone. Decides
-//! by the same facts and the same function as the service; stores, asks and does nothing.
+//! by the same facts and the same function as the service; stores nothing, and calls no API.
 
 use chrono::{DateTime, Utc};
 
@@ -21,7 +21,7 @@ pub struct WantedDeed {
     pub expected_outcome: ExpectedOutcome,
 }
 
-/// What one rule makes of somebody who waits.
+/// What one rule decides about somebody who waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleDecision {
     /// The name of the rule.
@@ -32,19 +32,19 @@ pub struct RuleDecision {
     pub wanted: Result<Vec<WantedDeed>, String>,
 }
 
-/// Somebody who waits, and what rules make of it.
+/// Somebody who waits, and what rules decide about them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DryRunResult {
     /// The developer or registration.
     pub target: Target,
-    /// What the rules looked at. Holds names and addresses.
+    /// The facts by which the rules decided. Contain names and addresses.
     pub facts: Facts,
-    /// Every rule that listens, in decision order.
+    /// Every rule on this signal, in decision order.
     pub decisions: Vec<RuleDecision>,
 }
 
 impl DryRunResult {
-    /// The deeds that would be done at once, by rules of this mode.
+    /// The deeds that rules of this mode would do at once.
     pub fn deeds(&self, mode: Mode) -> impl Iterator<Item = (&RuleDecision, &WantedDeed)> {
         self.decisions
             .iter()
@@ -174,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Ann of Arsenal and Eve of nowhere wait; Bob is in, and asks for an API.
+    /// Ann of Arsenal and Eve, who has no company, wait; Bob is in, and asks for an API.
     fn snapshot() -> Snapshot {
         let mut snapshot = Snapshot::empty(PORTAL, Scope::All);
         snapshot.developers = vec![

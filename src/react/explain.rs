@@ -1,5 +1,5 @@
-//! What the rules make of one person now, and why: every rule that hears a signal of theirs, part by
-//! part, and what else stands in the way of each deed. Reads only, and asks no API.
+//! What the rules decide about one person now, and why: every rule on a signal of theirs, part by
+//! part, and what else prevents each deed. Reads only, and calls no API.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use crate::rules::{
 /// Past actions are listed up to this many for each of developer, application and registration.
 const MAX_PAST: i64 = 100;
 
-/// Why most of what rules say comes to nothing.
+/// Why most of what rules decide has no effect.
 const FORGOTTEN: &str = "they were forgotten: nothing but access is taken away from them, by rules that ask for no name \
                          and no address";
 
@@ -31,11 +31,12 @@ const FORGOTTEN: &str = "they were forgotten: nothing but access is taken away f
 pub struct Explained {
     /// Where.
     pub portal: Portal,
-    /// Who, with whatever surrounds them.
+    /// Who, with their teams, applications and registrations.
     pub developer: DeveloperRecord,
-    /// What rules may hear of them now.
+    /// The signals that rules may be on, as they are now.
     pub signals: Vec<ExplainedSignal>,
-    /// The rules that hear something else, or custom events of which none about them is on record, each with its signal.
+    /// The rules on other signals, or on custom events of which none about them is stored, each
+    /// with its signal.
     pub elsewhere: Vec<(String, String)>,
     /// What was decided about them so far, newest first.
     pub past: Vec<Action>,
@@ -48,18 +49,18 @@ pub struct ExplainedSignal {
     pub signal: Signal,
     /// What it is about, in words.
     pub about: String,
-    /// Why it is not decided about again by itself; none for who is pending.
+    /// Why it is not decided about again by itself; none for a pending person.
     pub settled: Option<String>,
     /// Facts of which the rules see a part only.
     pub cut: Vec<&'static str>,
-    /// Every rule that hears it, in decision order.
+    /// Every rule on it, in decision order.
     pub rules: Vec<ExplainedRule>,
 }
 
 /// One rule on one signal.
 #[derive(Debug)]
 pub struct ExplainedRule {
-    /// What the rule says.
+    /// What the rule decides.
     pub explanation: Explanation,
     /// Its deeds, where it matches.
     pub deeds: Vec<DeedOutlook>,
@@ -70,12 +71,12 @@ pub struct ExplainedRule {
 pub struct DeedOutlook {
     /// The deed, as the rule names it.
     pub deed: String,
-    /// What stands in its way, or makes it needless.
+    /// What prevents it, or makes it needless.
     pub but: Vec<String>,
 }
 
-/// Explains what `rules` make of a developer of `portal`; nothing if the directory does not know
-/// them.
+/// Explains what `rules` decide about a developer of `portal`; nothing if the directory does not
+/// have them.
 pub async fn explain(
     (journal, directory, queue): (&Journal, &Directory, &Queue),
     rules: &RuleSet,
@@ -114,7 +115,7 @@ struct Explainer<'a> {
     directory: &'a Directory,
     queue: &'a Queue,
     rules: &'a RuleSet,
-    /// Names of the portal's teams, each as often as it is given.
+    /// Names of the portal's teams; a name that several share is there as often.
     teams: Vec<String>,
     now: DateTime<Utc>,
 }
@@ -162,10 +163,7 @@ impl Explainer<'_> {
                 continue;
             };
             let at = last.signal.occurred_at.format("%FT%TZ");
-            let about = format!(
-                "the last that was told, event {} of {at}",
-                last.signal.cause
-            );
+            let about = format!("the last custom event, {} of {at}", last.signal.cause);
             let settled = "a custom event is decided about once, when it comes";
             let heard = (last.signal, Some(last.event));
             signals.push(self.signal(heard, about, Some(settled.to_owned())).await?);
@@ -224,7 +222,7 @@ impl Explainer<'_> {
         })
     }
 
-    /// What stands in the way of a deed that was decided.
+    /// What prevents a deed that was decided.
     async fn but(
         &self,
         (chain, step): (&NewChain, &NewStep),
@@ -275,7 +273,8 @@ impl Explainer<'_> {
         Ok(but)
     }
 
-    /// Whether what comes after a deed in its `then` is left out: somebody said no to it, or it was refused.
+    /// Whether the rest of a `then` is left out after a deed: a person vetoed or rejected it, or it
+    /// was refused.
     async fn ends_the_run(&self, chain: &NewChain, step: &NewStep) -> Result<bool, JournalError> {
         if chain.standing != EnqueueMode::Live {
             return Ok(false);
@@ -314,7 +313,7 @@ impl Explainer<'_> {
             (ExpectedOutcome::Waits, _) => {
                 Some("it waits for the one before, which is left to a person".to_owned())
             }
-            // That it asks a person is what the deed says.
+            // The deed itself says that it asks a person.
             (ExpectedOutcome::Parked(_), Deed::Park { .. }) | (ExpectedOutcome::NotReached, _) => {
                 None
             }
@@ -396,7 +395,7 @@ impl Explainer<'_> {
     }
 }
 
-/// Why nobody is decided about again; none for who is pending.
+/// Why nobody decides about it again; none for a pending one.
 fn settled(what: &str, status: &str) -> Option<String> {
     (status != "pending")
         .then(|| format!("only what is pending is decided about again, and the {what} is {status}"))

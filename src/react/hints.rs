@@ -1,5 +1,5 @@
-//! Passes hints on to `observe`, which looks when it sees fit. An entry may name anything: only what
-//! usher looks after costs a query.
+//! Passes hints on to `observe`, which decides when it reads. An entry may name anything: only
+//! portals that usher observes cost a query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::react::interpretation::Hint;
 use crate::react::paths::ChangedObject;
 
 impl Reactor {
-    /// Asks for looks at what `hints` speak of.
+    /// Requests sweeps and refreshes for `hints`.
     pub(super) async fn give(&self, hints: &BTreeSet<Hint>) -> Result<(), JournalError> {
         if hints.is_empty() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! What one event of the journal means: a hint to look, a signal, both or nothing. Pure: what the
-//! directory knows is asked for afterwards.
+//! What one event of the journal means: a hint, a signal, both or nothing. Pure: the directory is
+//! asked afterwards.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
@@ -8,49 +8,49 @@ use uuid::Uuid;
 use crate::event::{AuditEvent, Kind, MembershipChange, Signal, SignalKind, Verdict, render};
 use crate::react::paths::{self, ChangedObject};
 
-/// Events older than this give no hint: the sweeps cover what they speak of.
+/// Events older than this give no hint: the sweeps cover what they are about.
 pub(super) const MAX_HINT_AGE: TimeDelta = TimeDelta::hours(1);
 
-/// Worth a look.
+/// What should be read early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hint {
-    /// At the portal.
+    /// The portal.
     Portal(Uuid),
-    /// At the portal and at this developer, if the directory does not know them.
+    /// The portal, and this developer if the directory does not have them.
     Newcomer {
         /// The portal.
         portal_id: Uuid,
-        /// Whoever logged in there.
+        /// The developer who logged in there.
         developer_id: Uuid,
     },
-    /// At the portal, and at what a call changed there.
+    /// The portal, and what a call changed there.
     Changed {
         /// The portal.
         portal_id: Uuid,
         /// What the call's path names.
         object: ChangedObject,
     },
-    /// At every portal: the event does not say which.
+    /// Every portal: the event does not say which.
     EveryPortal,
 }
 
 /// What an event means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interpretation {
-    /// Where to look.
+    /// What should be read early.
     pub hint: Option<Hint>,
-    /// What happened, where the event itself is the evidence or usher saw it.
+    /// What happened, where the event itself is the evidence or is a difference.
     pub signal: Option<Signal>,
-    /// Where the personal data is kept that a trusted sender told.
+    /// Where the personal data is stored that a trusted sender reported.
     pub kept: SubjectRefs,
-    /// Whether usher's account or Konnect itself did what the signal tells.
+    /// Whether usher's account or Konnect itself did what the signal is about.
     pub own: bool,
-    /// The developer about whom usher saw something change, of whatever kind: what rules make of
+    /// The developer of whom a difference was found, of whatever kind: what rules decide about
     /// their requests may be different now.
     pub touched: Option<(Uuid, Uuid)>,
 }
 
-/// Which rows of `subjects` hold what does not stay in a custom event.
+/// Which rows of `subjects` have what does not stay in a custom event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SubjectRefs {
     /// The address by which it names somebody.
@@ -59,14 +59,14 @@ pub struct SubjectRefs {
     pub told: Option<Uuid>,
 }
 
-/// Reads the meaning of an event that came with `verdict`. `own_principal` is usher's account.
+/// Interprets an event that came with `verdict`. `own_principal` is usher's account.
 pub fn interpret(
     event: &AuditEvent,
     verdict: Verdict,
     own_principal: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Interpretation {
-    // Only the way it came proves that usher wrote it: a delivery may say so, too.
+    // Only its source proves that usher wrote it: a delivery may say so, too.
     if event.claims_own_product() {
         return match verdict {
             Verdict::NotApplicable => of_own(event),
@@ -78,7 +78,7 @@ pub fn interpret(
     if event.ambiguous {
         return Interpretation::default();
     }
-    // A deed hints by itself when it is done.
+    // A deed gives its own hint when it is done.
     let by_usher = own_principal.is_some() && event.principal_uuid() == own_principal;
     let fresh = !by_usher && now - event.occurred_at <= MAX_HINT_AGE;
     Interpretation {
@@ -149,13 +149,13 @@ fn evidence(event: &AuditEvent) -> Option<Signal> {
     })
 }
 
-/// What an event of usher's own says that it saw. Its own deeds are no signals.
+/// The meaning of an own event. usher's own deeds are no signals.
 fn of_own(event: &AuditEvent) -> Interpretation {
     if event.kind == Kind::Custom {
         return of_custom_event(event).unwrap_or_default();
     }
     let signal = observed(event);
-    // Who is new is decided about by the signal itself.
+    // The signal itself has a new person decided about.
     let is_new = signal.as_ref().is_some_and(|signal| {
         matches!(
             signal.kind,
@@ -173,7 +173,7 @@ fn of_own(event: &AuditEvent) -> Interpretation {
     }
 }
 
-/// What a trusted sender told. It speaks of one subject: the most exact that it names.
+/// What a trusted sender reported. It is about one subject: the most exact that it names.
 fn of_custom_event(event: &AuditEvent) -> Option<Interpretation> {
     let data = data(event);
     let id = |name: &str| data.get(name)?.as_str()?.parse::<Uuid>().ok();
@@ -252,7 +252,7 @@ fn observed(event: &AuditEvent) -> Option<Signal> {
     })
 }
 
-/// What a difference of a membership tells.
+/// What a difference of a membership shows.
 fn membership(data: &Map<String, Value>) -> Option<MembershipChange> {
     let team = data.get("team_id")?.as_str()?.parse().ok()?;
     match data.get("change")?.as_str()? {
@@ -390,7 +390,7 @@ mod tests {
             hint(&call("POST", "/api/developers", DEVELOPER)),
             Some(Hint::EveryPortal)
         );
-        // Only what took effect names somebody worth a read of their own.
+        // Only a call that took effect names an object that is worth a refresh.
         let one = format!("{path}/{DEVELOPER}");
         let changed = Hint::Changed {
             portal_id: PORTAL,
@@ -505,7 +505,7 @@ mod tests {
                 (meaning.kept.subject, meaning.touched),
                 (Some(subject), None)
             );
-            // Only the door for trusted senders stores it so.
+            // Only the endpoint for trusted senders stores it so.
             for verdict in [Verdict::Verified, Verdict::Unsigned] {
                 assert_eq!(
                     read(&told(data.clone()), verdict),

@@ -1,5 +1,5 @@
-//! What was promised is judged: rules decide about what an event told and about whoever waits, and what they
-//! want is enqueued in the transaction that notes that they have judged.
+//! Judges work items: rules decide about what an event reported and about everybody who waits. What
+//! they want is enqueued in the transaction that notes the judgement.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,19 +23,19 @@ use crate::react::interpretation::{as_fact, interpret};
 use crate::react::reactor::{HOLD, POLL, TROUBLE};
 use crate::rules::RuleSet;
 
-/// Promises claimed at once: one excerpt a portal, one transaction.
+/// Work items claimed at once: one portal view a portal, one transaction.
 const AT_ONCE: i64 = 200;
-/// Between looks for what could not be judged.
+/// Between checks for what could not be judged.
 const FAILING_EVERY: Duration = Duration::from_secs(1);
 /// The longest wait for another try of what cannot be judged.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
 impl Reactor {
-    /// Judges what is promised until `stop` fires.
+    /// Judges work items until `stop` fires.
     pub(super) async fn judge(&self, stop: &CancellationToken) {
         let mut looked: Option<Instant> = None;
         while !stop.is_cancelled() {
-            // Begun before the look, so that nothing promised in between is slept through.
+            // Begun before the claim, so that a work item that is added in between is not missed.
             let promised = self.promised.notified();
             let judged = Box::pin(self.judge_some(WorkScope::Single)).await;
             self.trouble.send_if_modified(|trouble| {
@@ -56,19 +56,21 @@ impl Reactor {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    warn!(error = error.chain(), "could not judge what is promised");
+                    warn!(error = error.chain(), "could not judge work items");
                     pause(TROUBLE, stop).await;
                 }
             }
         }
     }
 
-    /// Tells of what cannot be judged one by one.
+    /// Reports what cannot be judged one by one.
     async fn look_for_failing(&self) {
         match self.queue.failing_work().await {
             Ok(count) => {
                 let failing = (count > 0).then(|| {
-                    format!("of what events tell, {count} could not be judged and are tried again, see the log")
+                    format!(
+                        "work items that could not be judged and are tried again: {count}, see the log"
+                    )
                 });
                 self.trouble.send_if_modified(|trouble| {
                     std::mem::replace(&mut trouble.failing, failing.clone()) != failing
@@ -78,10 +80,10 @@ impl Reactor {
         }
     }
 
-    /// Judges some of what is due and in nobody else's hands; says how much.
+    /// Judges some of what is due and that nobody else has claimed; returns how much.
     pub(super) async fn judge_some(&self, share: WorkScope) -> Result<usize, JournalError> {
         let rules = Arc::clone(&self.rules.borrow());
-        // Without rules there is nothing to judge by, and others may have some.
+        // Without rules there is nothing to judge by, and other instances may have some.
         let Some(judge) = self.as_judge(&rules) else {
             return Ok(0);
         };
@@ -102,7 +104,7 @@ impl Reactor {
         if let Err(error) = self.queue.put_off(&work, Duration::ZERO, false).await {
             debug!(
                 error = error.chain(),
-                "could not let go of work, its claims run out"
+                "could not release claimed work items, their claims expire"
             );
         }
         Err(error)
@@ -115,7 +117,7 @@ impl Reactor {
         })
     }
 
-    /// Judges one by one, so that what cannot be judged holds up nothing else. It is never dropped.
+    /// Judges one by one, so that what cannot be judged delays nothing else. It is never dropped.
     async fn judge_each(
         &self,
         rules: &Arc<RuleSet>,
@@ -132,7 +134,7 @@ impl Reactor {
                     error!(
                         error = error.chain(),
                         event.id = %one[0].cause,
-                        "what an event tells cannot be judged, trying again"
+                        "a work item cannot be judged, trying again"
                     );
                     self.queue.put_off(one, wait, true).await?;
                 }
@@ -214,7 +216,7 @@ impl Reactor {
         };
         let mut is_lost = false;
         let evidence = if matches!(signal.kind, SignalKind::Custom(_)) {
-            // Asked before the directory is: what a look shows later counts for the next try.
+            // Asked before the directory is: what a sweep shows later counts for the next try.
             let (directory, waiting) = (&self.directory, &self.waiting);
             let whose = (work.id, PortalId(signal.portal_id));
             let is_read = waiting.is_read(directory, whose).await?;
@@ -238,7 +240,7 @@ impl Reactor {
         })))
     }
 
-    /// Decides about signals in the order in which they were heard.
+    /// Decides about signals in the order in which they were received.
     async fn answer(
         &self,
         rules: &RuleSet,
@@ -273,8 +275,8 @@ impl Reactor {
         Ok(chains)
     }
 
-    /// Enqueues the chains and notes what was judged, in one transaction; does neither and says `false` when
-    /// the rules that decided are no longer in force.
+    /// Enqueues the chains and notes what was judged, in one transaction; if the rules that decided
+    /// are no longer in force, it does neither and returns `false`.
     pub(super) async fn write(
         &self,
         rules: &Arc<RuleSet>,
@@ -298,12 +300,13 @@ impl Reactor {
     }
 }
 
-/// Whether the rest of what was claimed is worth a try: one may be damaged, or break a constraint each time.
+/// Whether the rest of what was claimed is worth a try: one may be damaged, or violate a constraint
+/// each time.
 fn may_be_of_one(error: &JournalError) -> bool {
     error.is_of_data() || matches!(error, JournalError::Repeat(_))
 }
 
-/// A signal that rules listen to.
+/// A signal that rules are on.
 #[derive(Debug)]
 struct MatchedSignal {
     signal: Signal,
@@ -311,16 +314,16 @@ struct MatchedSignal {
     evidence: Option<Map<String, Value>>,
     /// Whether usher's account or Konnect itself did it.
     own: bool,
-    /// Whether a trusted sender names somebody whom the directory does not know.
+    /// Whether a trusted sender names somebody whom the directory does not have.
     is_lost: bool,
 }
 
-/// What an event tells a set of rules.
+/// What an event means for a set of rules.
 #[derive(Debug)]
 enum SignalCheck {
     /// Something to be judged now.
     MatchedSignal(Box<MatchedSignal>),
-    /// Something to be judged after a look at the API.
+    /// Something to be judged after the API was read.
     Later(Duration),
     /// Nothing.
     Nothing,

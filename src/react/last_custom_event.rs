@@ -1,5 +1,5 @@
-//! The last event of a kind that a trusted sender told of somebody: what a rule that listens to such events is
-//! explained by. Reads only.
+//! The last custom event of a kind about somebody: a rule on such events is explained by it. Reads
+//! only.
 
 use konnect::DeveloperId;
 use serde_json::{Map, Value};
@@ -11,17 +11,17 @@ use crate::journal::{EventFilter, Journal, JournalError, StoredEvent};
 use crate::react::custom;
 use crate::react::interpretation::interpret;
 
-/// Events that name one id are looked through up to this many: most are about whom they name.
+/// Events that name one id are searched up to this many: most are about the person whom they name.
 const LOOKED_THROUGH: i64 = 20;
 
-/// What was told.
+/// The custom event.
 #[derive(Debug)]
 pub(super) struct LastCustomEvent {
     /// The event as it is stored.
     stored: StoredEvent,
     /// Its signal, about the developer.
     pub(super) signal: Signal,
-    /// The event as rules see it. Holds the address again.
+    /// The event as rules see it. Contains the address again.
     pub(super) event: Map<String, Value>,
 }
 
@@ -31,7 +31,8 @@ impl LastCustomEvent {
     }
 }
 
-/// The newest event of the kind `on` about a developer: by their id, their address, or one of their registrations.
+/// The newest event of the kind `on` about a developer: by their id, their address, or one of their
+/// registrations.
 pub(super) async fn last_custom_event(
     (journal, directory): (&Journal, &Directory),
     known: &DeveloperRecord,
@@ -65,7 +66,7 @@ pub(super) async fn last_custom_event(
     Ok(last)
 }
 
-/// What an event tells, if it is about this developer.
+/// The signal of an event, if it is about this developer.
 async fn about(
     directory: &Directory,
     stored: StoredEvent,

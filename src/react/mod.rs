@@ -1,6 +1,6 @@
-//! From the outbox to actions: events are read as hints to look or as signals, rules decide about
-//! signals from what the directory says, and what they want is enqueued. A thin shell: it decides
-//! nothing and calls no API itself.
+//! From the outbox to actions: events are interpreted as hints or signals, rules decide about
+//! signals by the directory, and what they want is enqueued. A thin shell: it decides nothing and
+//! calls no API itself.
 
 mod backtest;
 mod call_off;

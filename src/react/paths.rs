@@ -1,9 +1,9 @@
-//! Which calls of the management API, as the organisation's logs show them, are worth a look. Pure.
+//! Which calls of the management API, as the organisation's logs show them, are hints. Pure.
 
 use konnect::{ApplicationId, DeveloperId, TeamId};
 use uuid::Uuid;
 
-/// Parts of a path that name what the directory holds.
+/// Parts of a path that name what the directory contains.
 const OBJECTS: [&str; 6] = [
     "developers",
     "registrations",
@@ -13,18 +13,18 @@ const OBJECTS: [&str; 6] = [
     "team-memberships",
 ];
 
-/// The object that a call changed, where its path names one that no list of pending ones shows.
+/// The object that a call changed, where its path names one that no pending list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangedObject {
     /// A developer, or one of their memberships.
     Developer(DeveloperId),
-    /// The members of a team: who joined is in the call's body alone.
+    /// The members of a team: only the call's body says who joined.
     Members(TeamId),
     /// An application, or one of its registrations.
     Application(ApplicationId),
 }
 
-/// Whether a call may have changed what the directory holds.
+/// Whether a call may have changed what the directory contains.
 pub(super) fn changes(method: &str, path: &str) -> bool {
     let writes = ["POST", "PUT", "PATCH", "DELETE"];
     writes
@@ -33,8 +33,7 @@ pub(super) fn changes(method: &str, path: &str) -> bool {
         && segments(path).any(|segment| OBJECTS.contains(&segment))
 }
 
-/// The portal that a path names, whatever comes before it: Konnect logs paths behind prefixes of
-/// its own.
+/// The portal that a path names, behind any prefix: Konnect logs paths with prefixes of its own.
 pub(super) fn portal(path: &str) -> Option<Uuid> {
     below_portals(path).next()?.parse().ok()
 }

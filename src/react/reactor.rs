@@ -1,5 +1,5 @@
-//! The loop over the outbox: a batch is read, understood, and struck off in the transaction that promises to
-//! look at what it tells. Decides nothing.
+//! The loop over the outbox: a batch is read, interpreted, and finished in the transaction that
+//! adds its work items. Decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -28,28 +28,29 @@ use crate::rules::RuleSet;
 
 /// Batches claimed at once.
 const CLAIM: i64 = 16;
-/// How long a claim holds without renewal, which comes four times as often: what a crashed
-/// instance had in hand waits that long.
+/// How long a claim lasts without renewal, which comes four times as often: what a crashed instance
+/// had claimed waits that long.
 pub(super) const HOLD: Duration = Duration::from_secs(15);
-/// A batch that waits longer for one thing is no longer held on to: another instance may do better.
+/// The claim of a batch that waits longer for one thing is not renewed: another instance may do
+/// better.
 const STANDS_STILL: Duration = Duration::from_secs(20);
-/// How often the outbox is looked at when nothing wakes the reader.
+/// How often the outbox is polled if nothing wakes the reader.
 pub(super) const POLL: Duration = Duration::from_millis(250);
-/// The header of an entry tells whole seconds, and its own time may be a little later.
+/// The header of an entry has whole seconds, and its own time may be a little later.
 const MARGIN: TimeDelta = TimeDelta::minutes(1);
 /// The wait after the database did not answer.
 pub(super) const TROUBLE: Duration = Duration::from_secs(1);
 /// The longest wait for another try of a batch that cannot be handled.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 
-/// What a [`Reactor`] goes by.
+/// What a [`Reactor`] is configured with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// usher's account in Konnect: what it does is no news.
+    /// usher's account in Konnect: what it does gives no signal.
     pub own_principal: Option<Uuid>,
-    /// How often whoever is pending is decided again at the latest.
+    /// How often pending people are decided again at the latest.
     pub redecide_every: Duration,
-    /// Whether actions of rules that are not live are called off: not where no rules file is
+    /// Whether actions of rules that are not live are cancelled: not where no rules file is
     /// configured, beside an instance that has one.
     pub calls_off: bool,
     /// The portals about which it judges; none means all.
@@ -67,7 +68,7 @@ impl Default for Settings {
     }
 }
 
-/// Turns what the journal holds into actions.
+/// Turns the events of the journal into actions.
 #[derive(Debug)]
 pub struct Reactor {
     pub(super) journal: Journal,
@@ -75,26 +76,27 @@ pub struct Reactor {
     pub(super) rules: watch::Receiver<Arc<RuleSet>>,
     pub(super) queue: Queue,
     clock: Clock,
-    /// Milliseconds that it was ahead of the database's when both were last read.
+    /// Milliseconds by which it was ahead of the database's when both were last read.
     ahead: AtomicI64,
     pub(super) settings: Settings,
-    /// Asks for everyone pending to be decided again soon.
+    /// Requests that everyone pending is decided again soon.
     pub(super) again: Notify,
-    /// Read-locked from the last look at the rules to the commit of what follows from them.
+    /// Read-locked from the last check of the rules to the commit of what follows from them.
     pub(super) writing: RwLock<()>,
     pub(super) holder: RuleHolder,
     pub(super) calling_off: AsyncMutex<CallingOff>,
     /// How often a batch could not be handled.
     failures: Mutex<HashMap<Uuid, u32>>,
-    /// Something was promised.
+    /// A work item was added.
     pub(super) promised: Notify,
-    /// The same, about everybody in a portal.
+    /// The same, for everybody in a portal.
     pub(super) everyone: Notify,
     pub(super) waiting: PendingLookups,
     pub(super) trouble: watch::Sender<Troubles>,
 }
 
-/// What keeps a [`Reactor`] from its work, as long as something does; in plain words, without any name or address.
+/// Why a [`Reactor`] cannot work, as long as something is wrong; in plain words, without any name
+/// or address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Troubles {
     /// From reading the outbox.
@@ -114,7 +116,7 @@ impl Troubles {
 }
 
 impl Reactor {
-    /// A reactor that decides by whatever `rules` holds at the moment.
+    /// A reactor that decides by the rules that `rules` contains at the moment.
     pub fn new(
         journal: Journal,
         directory: Directory,
@@ -143,16 +145,16 @@ impl Reactor {
         }
     }
 
-    /// What keeps it from its work, to be watched.
+    /// Why it cannot work, to be watched.
     pub fn trouble(&self) -> watch::Receiver<Troubles> {
         self.trouble.subscribe()
     }
 
-    /// Reads the outbox, judges what it tells, and decides about everyone pending now and then, until `stop`
-    /// fires.
+    /// Reads the outbox, judges what its events report, and decides about everyone pending now and
+    /// then, until `stop` fires.
     ///
-    /// Dropping the future is safe at any moment: what was not struck off is read again, what was not noted as
-    /// judged is judged again, and what that leads to is not enqueued twice.
+    /// Dropping the future is safe at any moment. What was not finished is read again, what was not
+    /// noted as judged is judged again, and what follows from that is not enqueued twice.
     pub async fn run(&self, stop: CancellationToken) {
         let heed = self.heed_changes(&stop);
         tokio::join!(
@@ -165,7 +167,7 @@ impl Reactor {
 
     async fn read(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            // Begun before the look, so that nothing appended in between is slept through.
+            // Begun before the claim, so that a batch that is appended in between is not missed.
             let appended = self.journal.appended(POLL);
             let taken = Box::pin(self.take_some()).await;
             let trouble = taken.as_ref().err().map(JournalError::plain);
@@ -188,9 +190,9 @@ impl Reactor {
         }
     }
 
-    /// Handles some of what is owed; answers how many batches.
+    /// Handles some of what is owed; returns how many batches.
     async fn take_some(&self) -> Result<usize, JournalError> {
-        // Whoever has other rules may listen to more.
+        // An instance with other rules may have more subscriptions.
         let listened = self.queue.listened(&self.listens()).await?;
         let rows = self.claim(listened.max_age()).await?;
         if !rows.is_empty() {
@@ -199,8 +201,8 @@ impl Reactor {
         Ok(rows.len())
     }
 
-    /// Handles the batches one after the other, and holds on to those that are left meanwhile. Where it cannot go on
-    /// they are owed as they were.
+    /// Handles the batches one after the other, and renews the claims of those that are left
+    /// meanwhile. If it cannot go on they stay owed.
     async fn take_all(
         &self,
         rows: &[OutboxRow],
@@ -222,7 +224,8 @@ impl Reactor {
         claims.during(STANDS_STILL, work).await
     }
 
-    /// Handles and judges what is owed at the moment and in nobody else's hands, without waiting for more.
+    /// Handles and judges what is owed at the moment and that nobody else has claimed, without
+    /// waiting for more.
     pub async fn drain(&self) -> Result<(), JournalError> {
         loop {
             let mut count = Box::pin(self.take_some()).await?;
@@ -235,7 +238,7 @@ impl Reactor {
         }
     }
 
-    /// Whether it has something to judge, in whosever hands it is.
+    /// Whether there is something to judge, whoever has claimed it.
     pub async fn owes(&self) -> Result<bool, JournalError> {
         let rules = Arc::clone(&self.rules.borrow());
         match self.as_judge(&rules) {
@@ -244,29 +247,29 @@ impl Reactor {
         }
     }
 
-    /// What its own rules listen to.
+    /// The subscriptions of its own rules.
     pub(super) fn listens(&self) -> SignalSubscriptions {
         let rules = self.rules.borrow();
         SignalSubscriptions::new(rules.signals().map(str::to_owned), rules.longest_max_age())
     }
 
     /// Claims what is to be read. Entries that are too old to be a hint or a signal, as a replay
-    /// brings them by the million, are not even read: people who sign up meanwhile must not wait.
+    /// brings them by the million, are not even read. People who sign up meanwhile must not wait.
     async fn claim(&self, max_age: Option<Duration>) -> Result<Vec<OutboxRow>, JournalError> {
         let max_age = max_age.and_then(|age| TimeDelta::from_std(age).ok());
         let max_age = max_age.unwrap_or_default().max(MAX_HINT_AGE) + MARGIN;
-        // One of the two clocks may be wrong, and what is struck off does not come again.
+        // One of the two clocks may be wrong, and a finished batch does not come again.
         let oldest = self.set_clock().await?.min(self.clock.now());
         if let Some(before) = oldest.checked_sub_signed(max_age) {
             let skipped = self.journal.skip_older(ReaderName::React, before).await?;
             if skipped > 0 {
-                debug!(batches = skipped, "too old to be news");
+                debug!(batches = skipped, "skipped batches that are too old");
             }
         }
         self.journal.claim(ReaderName::React, CLAIM, HOLD).await
     }
 
-    /// Reads the clock that all instances share, by which [`Self::now`] goes until the next time.
+    /// Reads the clock that all instances share, which [`Self::now`] follows until the next time.
     async fn set_clock(&self) -> Result<DateTime<Utc>, JournalError> {
         let theirs = self.journal.now().await?;
         let ahead = self.clock.now() - theirs;
@@ -280,10 +283,11 @@ impl Reactor {
         self.clock.now() - TimeDelta::milliseconds(self.ahead.load(Ordering::Relaxed))
     }
 
-    /// Handles one batch, whatever becomes of it.
+    /// Handles one batch, whatever the result.
     ///
     /// # Errors
-    /// When no other batch is worth a try either: the database is not as usher needs it. The batch is not put back then.
+    /// If no other batch is worth a try either: the database is not as usher needs it. The batch is
+    /// not put back then.
     #[tracing::instrument(skip_all, fields(batch.id = %row.batch))]
     async fn take(
         &self,
@@ -298,7 +302,8 @@ impl Reactor {
             Err(error) if !error.is_outage() && !error.is_of_data() => return Err(error),
             Err(error) => error,
         };
-        // An outage is nobody's fault and counts for nothing. Whatever it is, the batch is not struck off for it.
+        // An outage is no fault of the batch and does not count. Whatever the error is, the batch
+        // is not finished for it.
         let wait = if error.is_transient() {
             TROUBLE
         } else {
@@ -328,7 +333,7 @@ impl Reactor {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long a batch waits that could not be handled once more: others must not wait for it.
+    /// How long a batch waits that could not be handled again: others must not wait for it.
     fn wait_after_failure(&self, batch: Uuid) -> Duration {
         let mut failures = self.failures();
         let count = failures.entry(batch).or_default();
@@ -337,14 +342,14 @@ impl Reactor {
         wait
     }
 
-    /// Passes hints on, and strikes the batch off with a promise to look at everything else that it tells.
+    /// Passes hints on, and finishes the batch with work items for everything else that it reports.
     async fn handle(
         &self,
         row: &OutboxRow,
         listened: &SignalSubscriptions,
     ) -> Result<(), JournalError> {
         let mut findings = BatchResult::default();
-        // Own deeds are no news: what they changed is told as a difference.
+        // Own deeds give no signal: a difference reports what they changed.
         if !row.is_of_deeds {
             for stored in &self.journal.events_of(row).await? {
                 self.understand(stored, listened, &mut findings);
@@ -369,8 +374,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Promises to look at those of whom something changed who wait for an answer. Of the others there is nothing to
-    /// decide: what changed is in the directory by now.
+    /// Adds work items for people who wait for an answer and of whom something changed. About the
+    /// others there is nothing to decide: the directory has the change by now.
     async fn add_who_waits(&self, findings: &mut BatchResult) -> Result<(), JournalError> {
         for (portal, touched) in std::mem::take(&mut findings.touched) {
             let developers: Vec<DeveloperId> = touched.keys().copied().collect();
@@ -388,7 +393,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Reads one event. What it tells is not decided about here: another instance may have other rules.
+    /// Reads one event. What it reports is not decided about here: another instance may have other
+    /// rules.
     fn understand(
         &self,
         stored: &StoredEvent,
@@ -437,12 +443,12 @@ impl Reactor {
 #[derive(Debug, Default)]
 struct BatchResult {
     hints: BTreeSet<Hint>,
-    /// Of whom something changed, with the last event that told.
+    /// Of whom something changed, with the last event that reported it.
     touched: BTreeMap<PortalId, BTreeMap<DeveloperId, Uuid>>,
     work: Vec<NewWork>,
 }
 
-/// Whether an event changes what rules may make of anybody who is pending.
+/// Whether an event changes what rules may decide about anybody who is pending.
 fn concerns_everyone(event: &AuditEvent) -> bool {
     event.claims_own_product()
         && matches!(

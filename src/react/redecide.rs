@@ -1,5 +1,5 @@
-//! Whoever is pending is decided again: when rules change, when facts about them change, and at
-//! the latest every hour. What was decided before is not enqueued twice.
+//! Pending people are decided again: when rules change, when facts about them change, and at the
+//! latest every hour. What was decided before is not enqueued twice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::react::Reactor;
 use crate::react::reactor::TROUBLE;
 use crate::rules::{Rule, RuleSet};
 
-/// What another process did, such as taking a veto back, is heeded after at most this time.
+/// An act of another process, such as lifting a veto, takes effect after at most this time.
 const OTHERS_READ_EVERY: Duration = Duration::from_secs(2);
-/// People decided about at once: one excerpt, one transaction.
+/// People decided about at once: one portal view, one transaction.
 const AT_ONCE: usize = 500;
 
 impl Reactor {
     /// Decides about everyone pending at once and then as often as needed, until `stop` fires.
     pub(super) async fn redecide(&self, stop: &CancellationToken) {
         let mut rules = self.rules.clone();
-        // When nobody can change the rules any more there is nothing to wait for.
+        // If nobody can change the rules any more there is nothing to wait for.
         let mut fixed = false;
         // The rules by which everybody was decided about last.
         let mut last: Option<Arc<RuleSet>> = None;
@@ -59,7 +59,7 @@ impl Reactor {
         }
     }
 
-    /// Decides about everyone in the portals where that was promised.
+    /// Decides about everyone in the portals that have a work item for it.
     async fn decide_whole_portals(&self) {
         if let Err(error) = Box::pin(self.judge_some(WorkScope::Portals)).await {
             warn!(
@@ -68,8 +68,8 @@ impl Reactor {
             );
         }
     }
-    /// Decides about everyone pending by the rules in force; says how long that will do. `last` are the rules of the last
-    /// time.
+    /// Decides about everyone pending by the rules in force; returns how long that is good for.
+    /// `last` are the rules of the last time.
     async fn decide_again(
         &self,
         rules: &mut watch::Receiver<Arc<RuleSet>>,
@@ -94,26 +94,29 @@ impl Reactor {
         }
     }
 
-    /// Whether somebody took a veto back since `last`, in whichever process.
+    /// Whether somebody lifted a veto since `last`, in whichever process.
     async fn is_lifted(&self, last: &mut Option<DateTime<Utc>>) -> bool {
         match self.queue.last_lift().await {
             Ok(now) => std::mem::replace(last, now) < now,
             Err(error) => {
-                debug!(error = error.chain(), "could not see what was lifted");
+                debug!(
+                    error = error.chain(),
+                    "could not read which vetoes were lifted"
+                );
                 false
             }
         }
     }
 
-    /// Calls off what the rules do not want, decides about everyone pending in every portal, and has what waits go by
-    /// the limits of rules that are new.
+    /// Cancels what the rules do not want, decides about everyone pending in every portal, and puts
+    /// what waits under the limits of the new rules.
     async fn decide_everywhere(
         &self,
         rules: &Arc<RuleSet>,
         is_new: bool,
     ) -> Result<(), JournalError> {
         if is_new {
-            // What was decided by the rules of before is written by then, or never will be.
+            // What the old rules decided is written by then, or never will be.
             drop(self.writing.write().await);
         }
         // Before anything new: another rule may want the same, and shared the action until now.
@@ -145,7 +148,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Decides about everyone pending in one portal; says how many there are.
+    /// Decides about everyone pending in one portal; returns how many there are.
     pub async fn decide_pending_in(&self, portal: PortalId) -> Result<usize, JournalError> {
         let rules = Arc::clone(&self.rules.borrow());
         let signals = self.waiting_in(portal).await?;
@@ -172,12 +175,12 @@ impl Reactor {
     ) -> Result<(), JournalError> {
         let decided = self.decide(rules, signals).await?;
         let chains = self.with_causes(signals, decided).await?;
-        // What the rules of before wanted is left out: a change has everybody decided again.
+        // What the old rules wanted is left out: a change has everybody decided again.
         let _is_written = self.write(rules, &chains, None).await?;
         Ok(())
     }
 
-    /// What follows from signals of one portal whose events are not at hand.
+    /// Decides about signals of one portal whose events are not loaded.
     async fn decide(
         &self,
         rules: &RuleSet,
@@ -201,7 +204,8 @@ impl Reactor {
         Ok(decided.collect())
     }
 
-    /// Decides about what developers wait for: the facts about them changed, as these events tell.
+    /// Decides about what developers wait for: these events report that the facts about them
+    /// changed.
     pub(super) async fn pending_of(
         &self,
         rules: &RuleSet,
@@ -233,7 +237,7 @@ impl Reactor {
         Ok(chains)
     }
 
-    /// The signals of requests, with whoever owns the applications.
+    /// The signals of requests, with the owners of the applications.
     async fn requests(
         &self,
         portal: PortalId,
@@ -251,8 +255,8 @@ impl Reactor {
         Ok(registrations.iter().map(signal).collect())
     }
 
-    /// What is new of what follows from each signal of one portal, with the event that told of the
-    /// newcomer as its cause. What was decided before is left out, and so is what just failed.
+    /// What is new of what follows from each signal of one portal, with the event that reported the
+    /// new person as its cause. What was decided before is left out, and so is what just failed.
     async fn with_causes(
         &self,
         signals: &[Signal],
@@ -268,7 +272,7 @@ impl Reactor {
                 continue;
             }
             let told = told.get(&(signal.kind.to_string(), signal.key.clone()));
-            // Whoever has it now may be another one than the event names that told of it.
+            // The application may have another owner now than the event names that reported it.
             let cause = told.copied().unwrap_or(signal.cause.as_uuid());
             for chain in &mut chains {
                 chain.causes = Vec::from_iter((!cause.is_nil()).then_some(cause));
@@ -278,7 +282,7 @@ impl Reactor {
         Ok(all)
     }
 
-    /// The events that told of signals of one portal, by kind and key.
+    /// The events that reported signals of one portal, by kind and key.
     async fn custom_events_of<'a>(
         &self,
         signals: impl Iterator<Item = &'a Signal>,
@@ -310,7 +314,7 @@ impl Reactor {
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => debug!(
                     error = error.chain(),
-                    "the events that told of it could not be found"
+                    "the events that reported them could not be found"
                 ),
             }
         }

@@ -26,7 +26,7 @@ columns! {
     }
 }
 
-/// The parts of a window: whole hours, which are counted, and what is left of it on either side.
+/// The parts of a window: whole hours, which are counted, and the rest of it at either end.
 struct Parts {
     whole: (DateTime<Utc>, DateTime<Utc>),
     before: (DateTime<Utc>, DateTime<Utc>),

@@ -1,4 +1,4 @@
-//! `admin-changes`: what people changed in Konnect, as the organisation's log tells it.
+//! `admin-changes`: what people changed in Konnect, from the organisation's log.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

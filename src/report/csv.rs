@@ -26,7 +26,7 @@ pub fn csv_line(cells: impl Iterator<Item = String>) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// The cell of a column as text; none where it holds nothing.
+/// The cell of a column as text; none where it is empty.
 pub fn text(row: &Row, column: &str) -> Option<String> {
     match row.get(column)? {
         Value::Null => None,
@@ -39,8 +39,8 @@ pub fn text(row: &Row, column: &str) -> Option<String> {
     }
 }
 
-/// Text that strangers chose, with an apostrophe before what a spreadsheet would take for a formula, the wide forms of East
-/// Asia included.
+/// Text that strangers chose, with an apostrophe before what a spreadsheet would take for a
+/// formula, the wide forms of East Asia included.
 pub fn no_formula(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
         format!("'{text}")

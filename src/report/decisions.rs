@@ -15,7 +15,8 @@ columns! {
         name: String,
         /// The deed, such as `approve_developer`
         deed: String,
-        /// Of a rule the state that its deeds are in; of a person `approve`, `reject`, `retry` or `cancel`
+        /// Of a rule the state that its deeds are in; of a person `approve`, `reject`, `retry` or
+        /// `cancel`
         outcome: String,
         /// How many
         count: i64,

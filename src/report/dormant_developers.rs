@@ -18,7 +18,8 @@ columns! {
         email: Option<String>,
         /// Their name; none once forgotten
         full_name: Option<String>,
-        /// Their last successful log-in whose signature is not false; none where the record holds none
+        /// Their last successful log-in whose signature is not false; none where the journal has
+        /// none
         last_login_at: Option<DateTime<Utc>>,
         /// When they came
         signed_up_at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! `failed-logins`: who failed to sign in, from where, and what that looks like.
+//! `failed-logins`: who failed to sign in, from where, and what attack that may be.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -7,11 +7,11 @@ use crate::journal::{Connection, JournalError};
 use crate::report::question::Asked;
 use crate::report::row::columns;
 
-/// Failures on one account from which on somebody is guessing.
+/// Failures on one account from which on they count as guessing.
 const GUESSES: i64 = 10;
-/// Accounts that one address fails on from which on it is no person's mistake.
+/// Accounts on which one address fails, from which on it is no person's mistake.
 const ACCOUNTS: i64 = 10;
-/// Failures of one address from which on lists are being tried.
+/// Failures of one address from which on they count as lists of passwords.
 const STUFFED: i64 = 100;
 
 columns! {
@@ -37,7 +37,9 @@ columns! {
         first_at: DateTime<Utc>,
         /// The last failure
         last_at: DateTime<Utc>,
-        /// `stuffing`: 100 failures or more from one address, on 10 accounts or more or on none that is known; `spraying`: fewer, on 10 accounts or more; `guessing`: 10 failures or more on one account, from wherever; none else
+        /// `stuffing`: 100 failures or more from one address, on 10 accounts or more or on none
+        /// that is known; `spraying`: fewer, on 10 accounts or more; `guessing`: 10 failures or
+        /// more on one account, from wherever; none else
         pattern: Option<String>,
     }
 }

@@ -1,4 +1,5 @@
-//! `funnel`: how far people come, from signing up to using an API, and how long each step takes them.
+//! `funnel`: how far people come, from signing up to using an API, and how long each step takes
+//! them.
 
 use chrono::{DateTime, Utc};
 
@@ -7,9 +8,11 @@ use crate::report::question::{Asked, By};
 use crate::report::row::columns;
 
 columns! {
-    /// One step of the people who came in the window; of one week of them where it is asked by week.
+    /// One step of the people who came in the window; of one week of them where it is asked by
+    /// week.
     pub struct Row {
-        /// `signed_up`, `approved`, `application`, `registration` or `active`: the first log-in that is verified and succeeded, after a registration was approved
+        /// `signed_up`, `approved`, `application`, `registration` or `active`: the first log-in
+        /// that is verified and succeeded, after a registration was approved
         step: String,
         /// People who came to this step and to all before it
         people: i64,
@@ -19,7 +22,8 @@ columns! {
         p95_seconds: Option<f64>,
         /// People of whom both times are known: what the two numbers are of
         timed: i64,
-        /// Of `approved` the people whom usher let in, of `registration` those for whom it approved one
+        /// Of `approved` the people whom usher let in, of `registration` those for whom it approved
+        /// one
         by_usher: Option<i64>,
         /// The same of people: all others who are approved, or have an approved registration
         by_people: Option<i64>,

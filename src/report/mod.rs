@@ -1,8 +1,9 @@
-//! Questions people ask of the record, and every number that anybody is shown. The API, the pages and the command line
-//! render what is here and compute nothing.
+//! Questions that people ask of the journal, and every number that anybody is shown. The API, the
+//! pages and the command line render what is here and compute nothing.
 //!
-//! A report is a file: its row (whose fields are its columns, and their documentation that of the columns) and one
-//! function that reads the rows. A new one is that file and a line in `reports!` below.
+//! A report is a file: its row (whose fields are its columns, and their documentation that of the
+//! columns) and one function that reads the rows. A new one is that file and a line in `reports!`
+//! below.
 
 mod activity;
 mod admin_changes;
@@ -42,7 +43,7 @@ use Parameter::{Days, From, Portal, To};
 
 /// A report that takes longer is cut off.
 const WITHIN: Duration = Duration::from_secs(30);
-/// Answers that are made at once: each may hold that many rows in memory.
+/// Answers that are made at once: each may have that many rows in memory.
 const AT_ONCE: usize = 3;
 
 /// Makes [`ReportName`] of a list: name, word, module, what it takes, what it answers.
@@ -79,8 +80,8 @@ macro_rules! reports {
                 }
             }
 
-            /// Rows of one answer at most; whoever asks for more asks for a shorter time, or for one portal. Of lists of
-            /// events it is a tenth: all of them is what an export is for.
+            /// Rows of one answer at most; for more, ask for a shorter time or for one portal. Of
+            /// lists of events it is a tenth: an export returns all of them.
             pub const fn most_rows(self) -> usize {
                 match self {
                     Self::AdminChanges | Self::Timeline => 10_000,
@@ -125,7 +126,7 @@ reports! {
     DormantDevelopers "dormant-developers" dormant_developers [Portal, Days(90)]
         "Who is approved and has not signed in for 90 days, or as many as are asked for";
     Pending "pending" pending [Portal, Days(0)]
-        "Who waits for an answer, the oldest first, and what holds it up";
+        "Who waits for an answer, the oldest first, and what it waits for";
     Decisions "decisions" decisions [Portal, From, To]
         "What rules decided, what became of it, and what people did about it";
     FailedLogins "failed-logins" failed_logins [Portal, From, To]
@@ -158,7 +159,7 @@ impl FromStr for ReportName {
     }
 }
 
-/// Asks the record. Cheap to clone.
+/// Queries the journal. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reports {
     journal: Journal,
@@ -168,16 +169,16 @@ pub struct Reports {
 /// What a report answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// What the rows hold.
+    /// What the rows contain.
     pub columns: &'static [Column],
     /// The rows.
     pub rows: Vec<Row>,
-    /// When the record was as they say, by the database's clock.
+    /// The time of the journal that the rows show, by the database's clock.
     pub as_of: DateTime<Utc>,
     /// Whether there are more rows than [`ReportName::most_rows`], which are left out.
     pub is_cut: bool,
-    /// Whether all that is stored is counted, but for what came within the last half minute. It is not while the time
-    /// before reports is being counted, nor while verdicts change.
+    /// Whether all that is stored is counted, but for what came within the last half minute. It is
+    /// not while the time before reports is being counted, nor while verdicts change.
     pub is_complete: bool,
 }
 
@@ -187,13 +188,13 @@ pub enum ReportError {
     /// The report cannot be asked this.
     #[error("{0}")]
     Question(BadQuestion),
-    /// The record cannot be read.
+    /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
 
 impl Reports {
-    /// Asks the record that `journal` reads.
+    /// Queries the journal that `journal` reads.
     pub fn new(journal: Journal) -> Self {
         Self {
             journal,
@@ -208,7 +209,7 @@ impl Reports {
         question: &Question,
     ) -> Result<Answer, ReportError> {
         let asked = question.check(report).map_err(ReportError::Question)?;
-        // Never closed, so that there is a place in the end.
+        // Never closed, so that a place is free in the end.
         let _place = self.places.acquire().await;
         let mut tx = self.begin().await?;
         let moment = moment(&mut tx).await?;

@@ -111,7 +111,7 @@ impl Parameter {
         format!("--{}", self.name().trim_end_matches("_id"))
     }
 
-    /// What is asked, in its words.
+    /// The value that is asked for, in words.
     fn told(self, question: &Question) -> Option<String> {
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         match self {
@@ -127,7 +127,7 @@ impl Parameter {
     }
 }
 
-/// Every parameter there is, whatever it may hold.
+/// Every parameter there is, whatever its value may be.
 const PARAMETERS: [Parameter; 8] = [
     Parameter::Portal,
     Parameter::From,
@@ -142,18 +142,18 @@ const PARAMETERS: [Parameter; 8] = [
 /// Why a question cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadQuestion {
-    /// The report knows no such parameter.
+    /// The report has no such parameter.
     NotTaken(ReportName, Parameter),
-    /// The report is not made by that.
+    /// The report has no rows by that.
     WrongBy(ReportName, &'static [By]),
     /// The report is about one person or one application.
     NobodyNamed(ReportName),
-    /// No time is in it.
+    /// The window is empty.
     Window(NoWindow),
 }
 
 impl BadQuestion {
-    /// Says it in the words of a query, or in those of the command line.
+    /// The message in the words of a query, or in those of the command line.
     pub fn tell(&self, named: impl Fn(Parameter) -> String) -> String {
         match self {
             Self::NotTaken(report, parameter) => {
@@ -195,7 +195,7 @@ pub(super) struct Asked {
     pub(super) within: Option<i32>,
     pub(super) developer: Option<Uuid>,
     pub(super) application: Option<Uuid>,
-    /// Rows to look for: one more than are given, so that it shows whether there are more.
+    /// Rows to read: one more than are given, so that it shows whether there are more.
     pub(super) one_more: i64,
 }
 
@@ -214,7 +214,7 @@ impl Question {
         words.filter_map(|word| Some((word.name(), word.told(self)?)))
     }
 
-    /// The question, with what the report takes where nothing is said.
+    /// The question, with the report's defaults for what is absent.
     pub(super) fn check(&self, report: ReportName) -> Result<Asked, BadQuestion> {
         let takes = report.takes();
         let known = |parameter: &Parameter| takes.iter().find(|it| it.name() == parameter.name());

@@ -1,4 +1,5 @@
-//! What a report answers with: rows with named columns, each of which says what it holds. Knows no report.
+//! What a report answers with: rows with named columns, each with its documentation. Knows no
+//! report.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
@@ -9,15 +10,15 @@ use uuid::Uuid;
 pub struct Column {
     /// Its name, the same in JSON and in a file.
     pub name: &'static str,
-    /// What it holds.
+    /// What it contains.
     pub about: &'static str,
-    /// How it looks.
+    /// Its type.
     pub shape: Shape,
-    /// Whether it may hold nothing.
+    /// Whether it may be empty.
     pub is_optional: bool,
 }
 
-/// How the cells of a column look.
+/// The types of the cells of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// Text.
@@ -39,7 +40,7 @@ pub enum Shape {
 /// A row as JSON, its members in the order of the columns.
 pub type Row = Map<String, Value>;
 
-/// A type that stands in a column.
+/// A type that a column may have.
 pub(super) trait Cell {
     const SHAPE: Shape;
     const IS_OPTIONAL: bool = false;

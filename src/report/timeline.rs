@@ -1,5 +1,5 @@
-//! `timeline`: what is known of one developer or one application, in one column: entries, differences, decisions, what
-//! came of them, and what people did about it.
+//! `timeline`: what is known of one developer or one application, in one column: entries,
+//! differences, decisions, their results, and what people did about them.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -16,7 +16,8 @@ columns! {
         at: DateTime<Utc>,
         /// `entry`, `difference`, `custom`, `decision`, `deed` or `intervention`
         what: String,
-        /// Of an entry, a difference or a custom event its name; of a decision and a deed the deed; of an intervention the verb
+        /// Of an entry, a difference or a custom event its name; of a decision and a deed the deed;
+        /// of an intervention the verb
         name: String,
         /// The rule that decided, or the person who stepped in
         by: Option<String>,
@@ -71,7 +72,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
     Ok(rows.collect())
 }
 
-/// What an event of usher's own says beside its name.
+/// What an own event says beside its name.
 fn said(raw: &[u8]) -> Option<String> {
     let entry: Value = serde_json::from_slice(raw).ok()?;
     let data = entry.get("data")?.as_object()?;

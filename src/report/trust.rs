@@ -7,7 +7,7 @@ use crate::report::question::Asked;
 use crate::report::row::columns;
 
 columns! {
-    /// One day: events by their own time, what was kept aside by when it came.
+    /// One day: events by their own time, quarantined entries by their receipt.
     pub struct Row {
         /// Beginning of the day, in UTC
         day: DateTime<Utc>,
@@ -19,11 +19,11 @@ columns! {
         key_unknown: i64,
         /// Events without a signature
         unsigned: i64,
-        /// Events of usher's own, and those of trusted senders
+        /// Own events, and those of trusted senders
         not_applicable: i64,
-        /// Events that hold a value which reads as another member
+        /// Events with a value that reads as another member
         ambiguous: i64,
-        /// Entries and bodies that were kept aside; of all portals
+        /// Entries and bodies that were quarantined; of all portals
         quarantined: i64,
     }
 }

@@ -1,8 +1,8 @@
-//! Bounds on the text of a condition, checked before the CEL parser sees it: the parser and the
+//! Bounds on the text of a condition, checked before the CEL parser sees it. The parser and the
 //! interpreter recurse, and an overflow of the stack aborts the process.
 //!
-//! The scan reads strings exactly as CEL's lexer does and refuses whatever the lexer would
-//! stumble over, so that nothing can hide brackets from it.
+//! The scan reads strings exactly as CEL's lexer does and refuses what the lexer would refuse, so
+//! that nothing can hide brackets from it.
 
 use std::iter::Peekable;
 use std::mem;
@@ -38,12 +38,12 @@ pub(crate) fn brackets(text: &str) -> Vec<(usize, usize)> {
     }
 }
 
-/// Links that hang together inside one pair of brackets.
+/// Operators and accesses that follow one another inside one pair of brackets.
 #[derive(Default)]
 struct Chain {
     /// Operators since the last `&&` or `||`, which the parser reads without recursion.
     operators: usize,
-    /// Questions of `? :`, each of which holds all that follows.
+    /// Questions of `? :`, each of which contains all that follows.
     questions: usize,
 }
 
@@ -56,7 +56,7 @@ struct Scan<'a> {
     total: usize,
     /// Where the open brackets are.
     open: Vec<usize>,
-    /// Those that have found their partner.
+    /// Those whose partner was found.
     pairs: Vec<(usize, usize)>,
 }
 
@@ -163,7 +163,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Reads the rest of a number exactly as far as the lexer does: what follows without a space,
+    /// Reads the rest of a number exactly as far as the lexer does. What follows without a space,
     /// such as `in` or the `r` of a raw string, is a word of its own.
     fn number(&mut self, first: char) {
         if first == '0' && self.skip_if_followed(&['x'], |c| c.is_ascii_hexdigit()) {
@@ -383,7 +383,7 @@ mod tests {
         ] {
             assert_eq!(check(&text), Ok(()), "{text}");
             let program = env.compile(&text).expect("it is CEL");
-            // Any answer will do: what counts is that there is one.
+            // Any answer is right: what counts is that there is one.
             assert!(program.execute(&Context::default()).is_ok() || text.starts_with("event"));
         }
     }

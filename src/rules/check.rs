@@ -17,7 +17,7 @@ const MAX_COMPREHENSIONS: usize = 2;
 /// A byte of the condition and what is wrong there.
 pub(crate) type Finding = (usize, String);
 
-/// Finds everything that cannot be meant in a compiled condition of a rule for `signal`.
+/// Finds all that cannot be meant in a compiled condition of a rule for `signal`.
 pub(crate) fn check(
     program: &Program,
     text: &str,
@@ -570,15 +570,15 @@ mod tests {
             ),
             (
                 "developer.email.endsWith('arsenal.com')",
-                r#"25: endsWith("arsenal.com") also holds for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
+                r#"25: endsWith("arsenal.com") is also true for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
             ),
             (
                 "developer.email.contains('@arsenal.com')",
-                r#"25: contains("@arsenal.com") also holds for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
+                r#"25: contains("@arsenal.com") is also true for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
             ),
             (
                 "domain(developer.email).startsWith('arsenal.com')",
-                r#"35: startsWith("arsenal.com") also holds for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
+                r#"35: startsWith("arsenal.com") is also true for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
             ),
             ("developer.email.endsWith('.arsenal.com')", ""),
             ("domain(developer.email).endsWith('.ac.uk')", ""),

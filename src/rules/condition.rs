@@ -1,4 +1,4 @@
-//! One condition: compiled once, evaluated for every signal, with a reason when it does not hold.
+//! One condition: compiled once, evaluated for every signal, with a reason when it is false.
 //! Reasons never repeat a value of the facts, which may be an e-mail address.
 
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ impl Condition {
         &self.text
     }
 
-    /// Whether the condition holds; an error is the reason why not.
+    /// Whether the condition is true; an error is the reason why not.
     pub(crate) fn holds(&self, context: &Context<'_, 'static>) -> Result<(), String> {
         match self.program.execute(context) {
             Ok(Value::Bool(true)) => Ok(()),
@@ -140,7 +140,7 @@ impl Condition {
     }
 }
 
-/// The first thing that the parser stumbled over; the rest follows from it.
+/// The first thing that the parser could not read; the rest follows from it.
 fn first_error(text: &str, errors: &cel::ParseErrors) -> Finding {
     let Some(error) = errors.errors.first() else {
         return (0, "not a CEL expression".to_owned());

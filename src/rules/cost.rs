@@ -1,5 +1,5 @@
-//! How much work a condition can be. Nothing can interrupt a condition once it runs, so that
-//! what could take long is refused at load.
+//! How much work a condition can be. Nothing can interrupt a condition once it runs, so that one
+//! that could take long is refused at load.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr, SelectExpr, operators};
 
 use crate::rules::facts::MAX_FACT_MEMBERS;
 
-/// The most rounds that all comprehensions of a condition may make: two nested ones over full
-/// facts make 40,000, which takes some tens of milliseconds.
+/// The most passes that all comprehensions of a condition may make: two nested ones over full facts
+/// make 40,000, which takes some tens of milliseconds.
 pub(crate) const MAX_ROUNDS: u64 = 50_000;
 
-/// Looking through a list takes about this many entries in the time of one round.
+/// A search of a list takes about this many entries in the time of one pass.
 const ENTRIES_PER_ROUND: u64 = 20;
 
-/// The rounds that a condition may need at worst.
+/// The passes that a condition may need at worst.
 pub(crate) fn rounds(expr: &IdedExpr, lists: &BTreeMap<String, Vec<String>>) -> u64 {
     Cost { lists }.rounds(expr)
 }
@@ -73,7 +73,7 @@ impl Cost<'_> {
             {
                 self.lists.get(field).map_or(0, |list| list.len() as u64)
             }
-            // A variable may hold an entry of a list of lists.
+            // A variable may contain an entry of a list of lists.
             Expr::Ident(_) => self.largest(),
             Expr::Select(_) => MAX_FACT_MEMBERS as u64,
             Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {

@@ -1,4 +1,4 @@
-//! From rules and facts to decisions with reasons. Must not act, ask or remember.
+//! From rules and facts to decisions with reasons. Must not act, fetch or remember.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -7,21 +7,21 @@ use cel::Context;
 
 use crate::rules::{Deed, Facts, Mode, Rule, RuleSet, TargetKind, schema, values};
 
-/// What one rule makes of a signal.
+/// What one rule decides about a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The name of the rule.
     pub rule: String,
     /// Whether it acts; never `Off`.
     pub mode: Mode,
-    /// What came out.
+    /// The decision.
     pub result: Decision,
 }
 
-/// What came out for one rule.
+/// What one rule decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The condition holds and no stronger rule objects.
+    /// The condition is true and no stronger rule objects.
     Matched {
         /// The deeds of its `then`, in order.
         deeds: Vec<Planned>,
@@ -31,7 +31,7 @@ pub enum Decision {
         /// Why not, for a human.
         reason: String,
     },
-    /// The condition holds, but a stronger rule wants the opposite; none of its deeds is done.
+    /// The condition is true, but a stronger rule wants the opposite; none of its deeds is done.
     Overruled {
         /// The name of the stronger rule.
         by: String,
@@ -51,12 +51,12 @@ pub struct Planned {
     pub also: Vec<String>,
 }
 
-/// Decides every rule that listens to the signal and its portal, in decision order: by priority,
-/// then as in the file.
+/// Decides every rule on the signal and its portal, in decision order: by priority, then as in the
+/// file.
 ///
 /// Of two live rules that want opposites, the one with the higher priority wins; among equals,
 /// refusing beats granting. The loser does nothing at all, since the deeds of a rule belong
-/// together. Shadow rules are told what they would have done on their own.
+/// together. A shadow rule gets the decision that it would have had alone.
 pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
     let context = bound(rules, facts);
     let candidates: Vec<(&Rule, Result<(), String>)> = rules
@@ -65,7 +65,7 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
         .map(|rule| (rule, applies(rule, facts, &context)))
         .collect();
     let overruled = settle(&candidates, facts);
-    // The rule that does a deed, and where its outcome stands.
+    // The rule that does a deed, and the index of its outcome.
     let mut owners: HashMap<&Deed, (usize, usize)> = HashMap::new();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(candidates.len());
     for (index, (rule, applies)) in candidates.iter().enumerate() {
@@ -81,7 +81,7 @@ pub fn decide(rules: &RuleSet, facts: &Facts) -> Vec<Outcome> {
                 let mut deeds = Vec::with_capacity(rule.then.len());
                 for (position, deed) in allowed(rule, facts).enumerate() {
                     let mut owned_by = None;
-                    // A notice says which rule answered: each has its own.
+                    // A notice says which rule decided: each has its own.
                     let is_shared = !matches!(deed, Deed::Notify { .. });
                     if rule.mode == Mode::Live && is_shared {
                         let owner = *owners.entry(deed).or_insert((index, position));
@@ -126,7 +126,7 @@ pub(crate) fn bound<'r>(rules: &'r RuleSet, facts: &Facts) -> Context<'r, 'stati
     context
 }
 
-/// Whether a rule listens to the portal of a signal.
+/// Whether a rule is for the portal of a signal.
 pub(crate) fn hears(rule: &Rule, facts: &Facts) -> bool {
     rule.portals
         .as_ref()
@@ -144,7 +144,7 @@ fn applies(rule: &Rule, facts: &Facts, context: &Context<'_, 'static>) -> Result
     after_the_condition(rule, facts).map_or(Ok(()), Err)
 }
 
-/// Everything that keeps a rule from applying, apart from its condition.
+/// All that prevents a rule from applying, apart from its condition.
 pub(crate) fn obstacles(rule: &Rule, facts: &Facts) -> impl Iterator<Item = String> {
     before_the_condition(rule, facts).chain(after_the_condition(rule, facts))
 }
@@ -159,8 +159,8 @@ fn before_the_condition(rule: &Rule, facts: &Facts) -> impl Iterator<Item = Stri
     own.into_iter().chain(old).chain(spared).map(str::to_owned)
 }
 
-/// Why a rule leaves somebody alone who was forgotten. Their name and address are gone: to a condition they would
-/// look like a stranger's.
+/// Why a rule does not apply to a forgotten person. Their name and address are gone: to a condition
+/// they would look like a stranger's.
 fn spared(rule: &Rule, facts: &Facts) -> Option<&'static str> {
     if !facts.is_forgotten {
         return None;
@@ -172,8 +172,8 @@ fn spared(rule: &Rule, facts: &Facts) -> Option<&'static str> {
         .then_some("they were forgotten, and the condition asks for a name or an address")
 }
 
-/// The deeds of a rule that may be done to whoever it is about: to somebody who was forgotten none that gives
-/// or refuses.
+/// The deeds of a rule that may be done to its person: to a forgotten one none that gives or
+/// refuses.
 fn allowed<'r>(rule: &'r Rule, facts: &Facts) -> impl Iterator<Item = &'r Deed> {
     let any = !facts.is_forgotten;
     let deeds = rule.then.iter();
@@ -225,7 +225,7 @@ fn settle(candidates: &[(&Rule, Result<(), String>)], facts: &Facts) -> HashMap<
             Reverse(allowed(rule, facts).any(Deed::refuses)),
         )
     });
-    // The first rule to want a deed stands for all that do.
+    // The first rule that wants a deed counts for all that want it.
     let mut standing: HashMap<Deed, &Rule> = HashMap::new();
     let mut overruled = HashMap::new();
     for (index, rule) in contenders {
@@ -700,7 +700,7 @@ live out: remove_from_team A"#,
                 ][..],
                 "live in: add_to_team A\nlive out: remove_from_team B",
             ),
-            // Who is overruled overrules nobody.
+            // A rule that is overruled overrules nobody.
             (
                 &[
                     "first | then: [approve_developer]; priority: 2",

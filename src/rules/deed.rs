@@ -44,11 +44,11 @@ pub enum Deed {
         #[serde(default)]
         pending: bool,
     },
-    /// Tells a receiver outside.
+    /// Notifies a receiver outside.
     Notify {
         /// The receiver, or `file:` and where its URL is.
         url: String,
-        /// The shape of what is told.
+        /// The form of the message.
         format: NoticeFormat,
         /// `file:` and where the key is; the configured one if none.
         #[serde(default)]
@@ -56,7 +56,7 @@ pub enum Deed {
     },
     /// Leaves the subject to a human.
     Park {
-        /// What the human is told.
+        /// What the human reads.
         reason: String,
     },
 }
@@ -88,11 +88,11 @@ pub enum TargetKind {
     Developer,
     /// The registration of the signal.
     Registration,
-    /// Whatever the signal is about: its registration, else its application, else its developer.
+    /// The object of the signal: its registration, else its application, else its developer.
     Subject,
     /// The same, else the portal.
     Anything,
-    /// Whoever the event names by address.
+    /// The person whom the event names by address.
     Invitee,
 }
 
@@ -139,7 +139,7 @@ impl Deed {
         }
     }
 
-    /// The deed with nothing but what sets it against another.
+    /// The deed with only what makes it the opposite of another.
     pub(crate) fn stance(&self) -> Self {
         match self {
             Self::AddToTeam { team, .. } => Self::AddToTeam {
@@ -186,7 +186,7 @@ impl Deed {
         )
     }
 
-    /// The status from which the deed may lead, and the one to which it does; none where it changes none.
+    /// The status that the deed needs, and the status that it sets; none where it changes none.
     pub(crate) fn statuses(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::ApproveDeveloper | Self::ApproveRegistration => Some(("pending", "approved")),
@@ -200,8 +200,8 @@ impl Deed {
         }
     }
 
-    /// What two deeds on one target must share to be the same deed: joining two teams is two
-    /// deeds, joining one of them with and without making it is one.
+    /// What two deeds on one target must share to be the same deed. Joining two teams is two deeds;
+    /// joining one of them with and without making it is one.
     pub(crate) fn key(&self) -> String {
         match self {
             Self::AddToTeam { team, .. } | Self::RemoveFromTeam { team } => {
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn every_deed_has_its_word_in_the_list() {
-        // What can be read is told by the reader itself, so that no deed is left out here.
+        // The error itself names the known deeds, so that none is left out here.
         let error = serde_json::from_str::<Deed>(r#"{"deed":"dance"}"#).unwrap_err();
         let told = error.to_string();
         let told: Vec<&str> = told.split('`').skip(3).step_by(2).collect();

@@ -23,12 +23,12 @@ const DEEDS: &[&str] = &[
     "notify",
     "park",
 ];
-/// What a value begins with that is in a file.
+/// The prefix of a value that is in a file.
 const FILE: &str = "file:";
-/// What an index of the queue can hold, with room to spare.
+/// What fits in an index of the queue, with space to spare.
 const MAX_URL: usize = 1_000;
 
-/// Reads the deeds of a rule that listens to `signal`, if that is known.
+/// Reads the deeds of a rule on `signal`, if that is known.
 pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -> Vec<Deed> {
     let Some(items) = reader.list(then, "a list of deeds") else {
         return Vec::new();
@@ -80,8 +80,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
     deeds
 }
 
-/// Reports deeds for developers beside an invitation: the rule would never apply to those whom it is
-/// to invite, who are none yet.
+/// Reports deeds for developers beside an invitation: the rule would never apply to those whom it
+/// is to invite, who are no developers yet.
 fn report_beside_invitation(reader: &mut Reader<'_>, deeds: &[(SourcePosition, Deed)]) {
     let invites = |(_, deed): &(SourcePosition, Deed)| deed.target() == TargetKind::Invitee;
     if !deeds.iter().any(invites) {
@@ -226,7 +226,7 @@ fn read_notice(reader: &mut Reader<'_>, value: &Node) -> Option<Deed> {
     })
 }
 
-/// Where a secret is. Mistakes do not repeat what stands there: it may be the secret itself.
+/// Where a secret is. Mistakes do not repeat the value: it may be the secret itself.
 fn read_secret(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let text = reader.text(node, "file:PATH")?;
     if is_file(text) {
@@ -239,7 +239,7 @@ fn read_secret(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     None
 }
 
-/// A URL that may be posted to, or the file that holds one. Mistakes do not repeat it: its path
+/// A URL that may be posted to, or the file that contains one. Mistakes do not repeat it: its path
 /// may be a password.
 fn read_url(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let text = reader.text(node, "a url or file:PATH")?;

@@ -1,5 +1,5 @@
-//! E-mail domains as rules compare them. Must never guess: whatever is not exactly one valid
-//! address has no domain, because a rule that lets people in hangs on the answer.
+//! E-mail domains as rules compare them. Must never guess: anything but exactly one valid address
+//! has no domain, because a rule that lets people in depends on the answer.
 
 use email_address::{EmailAddress, Options};
 use idna::AsciiDenyList;
@@ -10,10 +10,10 @@ const MAX_ADDRESS_BYTES: usize = 254;
 
 /// The lower-case ASCII domain of one valid e-mail address, or `""`.
 ///
-/// Internationalised domains come out in their `xn--` form. A domain that only becomes plain
-/// ASCII because its characters are compatibility forms (full-width letters, a long s, an
-/// ideographic full stop) has no answer: a mail server may deliver it elsewhere. Neither has an
-/// address whose local part may be taken for a route or for another address, whatever comes after
+/// Internationalised domains become their `xn--` form. A domain that only becomes plain ASCII
+/// because its characters are compatibility forms (full-width letters, a long s, an ideographic
+/// full stop) has no answer: a mail server may deliver it elsewhere. An address has no answer
+/// either if its local part may be taken for a route or for another address, whatever comes after
 /// its last `@`.
 pub(crate) fn domain_of(address: &str) -> String {
     domain_of_valid(address).unwrap_or_default()
@@ -21,8 +21,8 @@ pub(crate) fn domain_of(address: &str) -> String {
 
 /// The form of a domain in which two spellings are equal, or `None` if it is no domain name.
 ///
-/// For what an administrator wrote; more lenient than [`domain_of`] in that it maps whatever
-/// UTS 46 maps.
+/// For what an administrator wrote; more lenient than [`domain_of`], since it maps all that UTS 46
+/// maps.
 pub(crate) fn normal_form(domain: &str) -> Option<String> {
     let ascii = Uts46::new()
         .to_ascii(
@@ -64,15 +64,16 @@ fn is_deceptive(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Whether mail software is known to read another recipient out of a local part, or to route by
-/// it: then a confirmed address proves nothing about the domain after the last `@`.
+/// Whether mail software is known to read another recipient out of a local part, or to route by it.
+/// Then a confirmed address proves nothing about the domain after the last `@`.
 fn may_be_sent_elsewhere(local: &str) -> bool {
-    // An encoded word is decoded by some libraries into whatever it holds, an `@` too.
+    // Some libraries decode an encoded word into its content, which may be an `@`.
     local.contains("=?") || local.chars().any(is_structure)
 }
 
-/// Characters that part addresses and their pieces, or become one of them: `%` and `!` name another
-/// host, what is no letter may be one in another guise, and some software keeps the low byte only.
+/// Characters that separate addresses and their parts, or become one of them: `%` and `!` name
+/// another host, a character that is no letter may be normalised to one, and some software keeps
+/// the low byte only.
 fn is_structure(c: char) -> bool {
     const STRUCTURE: &str = "@<>()[],;:\\%!";
     if c.is_ascii() {
@@ -351,7 +352,7 @@ mod tests {
                 "a line separator",
             ),
             ("mailto:ann@arsenal.com", "", "a URL is no address"),
-            // Dressed up.
+            // Decorated.
             (" ann@arsenal.com", "", "white space before"),
             ("ann@arsenal.com ", "", "white space after"),
             ("ann @arsenal.com", "", "white space within"),
@@ -420,7 +421,7 @@ mod tests {
         assert_eq!(wrong, [], "(address, expected, answer, reason)");
     }
 
-    /// Whatever is put around a stranger's address, it never passes for a partner's.
+    /// A stranger's address never passes for a partner's, whatever is put around it.
     #[test]
     fn a_stranger_never_passes_for_a_partner() {
         const STRANGER: &str = "x@evil.com";

@@ -1,21 +1,21 @@
-//! Why a rule does or does not answer: everything that a decision goes by, and not only the first
-//! thing that stood in the way. Pure, as `decide` is, and made of the same parts.
+//! Why a rule applies or does not: everything that a decision depends on, and not only the first
+//! obstacle. Pure, as `decide` is, and made of the same parts.
 
 use std::collections::HashMap;
 
 use crate::rules::decide::{bound, decide, hears, obstacles};
 use crate::rules::{Decision, Facts, Mode, RuleSet, Trace};
 
-/// What one rule makes of a signal, with all that speaks for and against it.
+/// What one rule decides about a signal, with all reasons for and against it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// The name of the rule.
     pub rule: String,
     /// Whether it acts.
     pub mode: Mode,
-    /// The decision; none for a rule that is off or listens to other portals.
+    /// The decision; none for a rule that is off or for other portals.
     pub decision: Option<Decision>,
-    /// What stands in the way, apart from the condition.
+    /// What prevents it, apart from the condition.
     pub obstacles: Vec<String>,
     /// The condition, part by part.
     pub condition: Option<Trace>,

@@ -1,4 +1,4 @@
-//! What a condition may look at. Plain values, filled by the caller; nothing is fetched here.
+//! What a condition may read. Plain values, filled by the caller; nothing is fetched here.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -26,17 +26,18 @@ pub struct Facts {
     pub event: Option<serde_json::Map<String, serde_json::Value>>,
     /// The moment of deciding.
     pub now: DateTime<Utc>,
-    /// Whether it was decided before, and is now once more: how old the event was then is what counts.
+    /// Whether it was decided before, and is decided again now: the age that counts is the one of
+    /// the event at the first decision.
     #[serde(skip)]
     pub is_again: bool,
-    /// Whether whoever it is about was forgotten: nothing but access is taken away from them.
+    /// Whether the person was forgotten: nothing but access is taken away from them.
     #[serde(skip)]
     pub is_forgotten: bool,
 }
 
 impl Facts {
-    /// The lists and maps that have more than [`MAX_FACT_MEMBERS`], of which conditions see only the
-    /// first.
+    /// The lists and maps that have more than [`MAX_FACT_MEMBERS`], of which conditions see only
+    /// the first.
     pub fn cut(&self) -> Vec<&'static str> {
         let mut cut = Vec::new();
         if let Some(developer) = &self.developer {
@@ -103,7 +104,7 @@ pub struct PortalFacts {
     pub name: String,
 }
 
-/// A developer with what surrounds them.
+/// A developer with their teams and applications.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeveloperFacts {
     /// The developer's id in Konnect.
@@ -151,7 +152,7 @@ pub struct ApplicationFacts {
     pub owner_type: String,
     /// The id of the developer or team.
     pub owner_id: Uuid,
-    /// The owner, where the directory knows it.
+    /// The owner, where the directory has it.
     pub owner: Option<OwnerFacts>,
 }
 

@@ -7,7 +7,7 @@ use cel::{Context, ExecutionError, Value};
 use crate::rules::domain::{domain_of, normal_form};
 use crate::rules::freemail::is_public_provider;
 
-/// Makes the functions known to a context.
+/// Adds the functions to a context.
 pub(crate) fn add_to(context: &mut Context<'static, 'static>) {
     let none_of_cel = "no function of CEL has this name";
     context.add_function("domain", domain).expect(none_of_cel);
@@ -24,7 +24,8 @@ fn domain(address: Value) -> String {
     }
 }
 
-/// Takes an address or a domain, because a rule that asks about `domain(…)` must not be told no.
+/// Takes an address or a domain, because a rule that asks about `domain(…)` must not get `false`
+/// for that.
 fn is_freemail(address: Value) -> bool {
     let Value::String(text) = address else {
         return false;

@@ -1,5 +1,5 @@
 //! Conditions that let in more people than they seem to: parts of an address that others can have,
-//! too, and lists of whom to keep out. Warns only: such a condition may be what somebody wants.
+//! too, and lists of people to keep out. Warns only: such a condition may be intended.
 
 use cel::Program;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
@@ -7,10 +7,10 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr, opera
 use crate::rules::check::Finding;
 use crate::rules::domain::normal_form;
 
-/// Functions that look at an address as at any text.
+/// Functions that read an address as any text.
 const PARTS: &[&str] = &["endsWith", "startsWith", "contains", "matches"];
 
-/// What is known of the address wherever a part of the condition is asked.
+/// What is known of the address where a part of the condition is evaluated.
 #[derive(Debug, Clone, Copy, Default)]
 struct AddressBounds {
     /// Its domain, or the whole of it, is one that the rule names.
@@ -19,7 +19,7 @@ struct AddressBounds {
     has_domain: bool,
 }
 
-/// Finds what lets in too many in the condition of a rule that lets somebody in.
+/// Finds the parts that let in too many in the condition of a rule that lets somebody in.
 pub(crate) fn find(program: &Program, text: &str) -> Vec<Finding> {
     let mut search = Search {
         program,
@@ -94,7 +94,7 @@ impl Search<'_> {
             && call.args.len() == 2
             && call.args.iter().all(is_domain)
         {
-            let message = "this also holds for two addresses of which domain() knows no domain; expected && domain(…) != \"\" beside it";
+            let message = "this is also true for two addresses without a domain; expected && domain(…) != \"\" beside it";
             self.findings.push((self.offset(expr), message.to_owned()));
         }
         if let Some(of) = &call.target
@@ -126,7 +126,7 @@ impl Search<'_> {
     }
 }
 
-/// What is said of a function that looks at an address as at any text.
+/// The warning about a function that reads an address as any text.
 fn part(name: &str, call: &CallExpr, holds: bool) -> String {
     let written = call.args.first().and_then(as_text);
     let domain = written
@@ -137,7 +137,7 @@ fn part(name: &str, call: &CallExpr, holds: bool) -> String {
         _ => "domain(developer.email) in a list of whom to let in".to_owned(),
     };
     let why = if holds {
-        "may hold for addresses of others that look alike"
+        "may be true for similar addresses of others"
     } else {
         "keeps out only whom it names and lets in everybody else"
     };
@@ -157,8 +157,8 @@ fn is_any(name: &str, holds: bool) -> bool {
     is_all(name, !holds)
 }
 
-/// Whether this can only be as it should for addresses or domains that the rule names, or for members
-/// of a team.
+/// Whether this can only be as it should for addresses or domains that the rule names, or for
+/// members of a team.
 fn names(expr: &IdedExpr, holds: bool) -> bool {
     let Expr::Call(call) = &expr.expr else {
         return false;
@@ -248,7 +248,7 @@ mod tests {
         let condition = condition.unwrap_or_else(|findings| panic!("{text}: {findings:?}"));
         let findings = find(condition.program(), text).into_iter();
         let told = findings.map(|(at, message)| {
-            let kind = if message.contains("look alike") {
+            let kind = if message.contains("similar") {
                 "part"
             } else if message.contains("two addresses") {
                 "none"
@@ -331,7 +331,7 @@ mod tests {
         };
         assert_eq!(
             messages("developer.email.endsWith('@Arsenal.com')"),
-            r#"endsWith() reads an address as any text and may hold for addresses of others that look alike; expected domain(developer.email) == "arsenal.com""#
+            r#"endsWith() reads an address as any text and may be true for similar addresses of others; expected domain(developer.email) == "arsenal.com""#
         );
         assert_eq!(
             messages("domain(developer.email) != 'gmail.com'"),

@@ -85,7 +85,7 @@ pub(crate) fn check_part(
         let hint = r#"expected domain(…) == "partner.example", or domain(…) in a list"#;
         checker.find(
             at,
-            format!("{function}({written:?}) also holds for the domains of others; {hint}"),
+            format!("{function}({written:?}) is also true for the domains of others; {hint}"),
         );
     }
 }

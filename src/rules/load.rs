@@ -1,5 +1,5 @@
-//! From the text of a rules file to a checked rule set. Tells every mistake in one run, and gives
-//! no rule set while there is one: half a file is not what anybody meant.
+//! From the text of a rules file to a checked rule set. Reports every mistake in one run, and
+//! returns no rule set while there is one: half a file is not what anybody meant.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::rules::{Deed, Mode, OnLimit, Rule, RuleSet, deed_form, functions, len
 
 /// The only version of the file's form that there is.
 const VERSION: i128 = 1;
-/// Looking through a longer list would take too long; see `cost`.
+/// A search of a longer list would take too long; see `cost`.
 const MAX_LIST_ENTRIES: usize = 10_000;
 const DEFAULT_LIMIT_PER_HOUR: u32 = 100;
 const DEFAULT_MAX_AGE: Duration = Duration::from_hours(1);
@@ -84,7 +84,7 @@ impl RuleSet {
     }
 }
 
-/// The beginning of the SHA-256 of a file: enough to tell those apart that run beside each other.
+/// The beginning of the SHA-256 of a file: enough to distinguish files that run beside each other.
 fn fingerprint(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let first = u128::from_be_bytes(std::array::from_fn(|at| digest[at]));
@@ -151,7 +151,7 @@ fn read_lists(reader: &mut Reader<'_>, node: &Node) -> Lists {
     lists
 }
 
-/// Brings a domain to the form that `domain()` answers; leaves all else as written.
+/// Brings a domain to the form that `domain()` returns; leaves all else as written.
 fn normal_entry(entry: &str) -> String {
     let domain = if entry.contains('.') {
         normal_form(entry)

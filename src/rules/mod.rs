@@ -1,7 +1,7 @@
 //! Rules: load a rules file, check it, decide by it.
 //!
-//! Pure: no I/O, no clock, no randomness. Everything a decision needs is handed in as [`Facts`],
-//! so that the same code decides live, back-tests, dry-runs and explains.
+//! Pure: no I/O, no clock, no randomness. Everything a decision needs is passed in as [`Facts`], so
+//! that the same code decides live, backtests, dry-runs and explains.
 
 mod caps;
 mod check;
@@ -50,7 +50,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     lists: BTreeMap<String, Vec<String>>,
     warnings: Vec<Mistake>,
-    /// Tells one file from another; none where there is no file.
+    /// Identifies the file; none where there is no file.
     fingerprint: Option<String>,
     /// Functions and lists, shared by all evaluations: building one costs far more than a rule.
     context: Context<'static, 'static>,
@@ -61,7 +61,7 @@ pub struct RuleSet {
 pub struct Rule {
     /// Unique in its file.
     pub name: String,
-    /// The kind of signal that it listens to.
+    /// The kind of signal that it is on.
     pub on: String,
     /// The condition; a rule without one always matches.
     pub when: Option<Condition>,
@@ -71,15 +71,15 @@ pub struct Rule {
     pub mode: Mode,
     /// How many of its deeds may run in an hour; 0 means any number.
     pub limit_per_hour: u32,
-    /// What becomes of deeds over the limit.
+    /// What happens to deeds over the limit.
     pub on_limit: OnLimit,
-    /// How old a hint or an event may be for the rule to answer it.
+    /// How old a hint or an event may be for the rule to apply.
     pub max_age: Duration,
     /// Higher decides first.
     pub priority: i64,
-    /// The portals that it listens to; `None` means all.
+    /// The portals that it is for; `None` means all.
     pub portals: Option<Vec<Uuid>>,
-    /// Whether it also answers what usher itself or Konnect did.
+    /// Whether it also applies to what usher itself or Konnect did.
     pub include_own: bool,
 }
 
@@ -95,7 +95,7 @@ pub enum Mode {
     Off,
 }
 
-/// What becomes of deeds over a rule's `limit_per_hour`.
+/// What happens to deeds over a rule's `limit_per_hour`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnLimit {
     /// They wait.
@@ -141,18 +141,18 @@ impl RuleSet {
         &self.warnings
     }
 
-    /// What tells these rules from those of another file; none where they are of no file.
+    /// Identifies these rules among those of other files; none where they are of no file.
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
     }
 
-    /// The kinds of signals that its rules listen to.
+    /// The kinds of signals that its rules are on.
     pub fn signals(&self) -> impl Iterator<Item = &str> {
         let heard = self.rules.iter().filter(|rule| rule.mode != Mode::Off);
         heard.map(|rule| rule.on.as_str())
     }
 
-    /// The rules that listen to a kind of signal and are not off, in decision order.
+    /// The rules on a kind of signal that are not off, in decision order.
     pub fn listening_to<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Rule> {
         self.rules
             .iter()
@@ -161,7 +161,7 @@ impl RuleSet {
 }
 
 impl RuleSet {
-    /// The oldest event that may still be answered as its own evidence.
+    /// The oldest event that may still be the evidence of a decision.
     pub fn longest_max_age(&self) -> Option<Duration> {
         self.rules
             .iter()

@@ -1,5 +1,4 @@
-//! A YAML document as a tree in which every key and value knows its place. Knows nothing of
-//! rules.
+//! A YAML document as a tree in which every key and value has its position. Knows nothing of rules.
 
 use std::fmt;
 
@@ -23,7 +22,7 @@ pub(crate) struct Node {
     offset: Option<usize>,
 }
 
-/// What a node holds.
+/// The value of a node.
 #[derive(Debug)]
 pub(crate) enum Yaml {
     Null,
@@ -33,7 +32,7 @@ pub(crate) enum Yaml {
     Float,
     Text(String),
     List(Vec<Node>),
-    /// Keys may repeat: that is for the reader to refuse, with both places at hand.
+    /// Keys may repeat: the reader refuses that, with both positions.
     Map(Vec<(Node, Node)>),
 }
 
@@ -47,7 +46,7 @@ impl SourcePosition {
         }
     }
 
-    /// The place of a byte of `text`.
+    /// The position of a byte of `text`.
     fn of_offset(text: &str, offset: usize) -> Self {
         let before = &text[..offset];
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
@@ -66,7 +65,7 @@ impl SourcePosition {
 }
 
 impl Node {
-    /// Reads a document; an error is the place and the reason.
+    /// Reads a document; an error is the position and the reason.
     pub(crate) fn parse(text: &str) -> Result<Self, (SourcePosition, String)> {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -118,10 +117,10 @@ impl Node {
             .is_some_and(|tail| tail.trim_start().starts_with('!'))
     }
 
-    /// Where a byte of this node's text stands in the document.
+    /// The position in the document of a byte of this node's text.
     ///
-    /// Folding, indentation, quotes and escapes make the two differ, so that they are walked
-    /// side by side; a character that is not found (an escape such as `\x41`) is passed over.
+    /// Folding, indentation, quotes and escapes make the two differ, so that they are walked side
+    /// by side. A character that is not found (an escape such as `\x41`) is skipped.
     pub(crate) fn place_of(&self, document: &str, offset_in_text: usize) -> SourcePosition {
         let (Yaml::Text(value), Some(start)) = (&self.value, self.offset) else {
             return self.place;
@@ -152,7 +151,7 @@ impl Node {
     }
 }
 
-/// The library's message without the place, which is told in front, and without its advice to
+/// The library's message without the position, which is written in front, and without its advice to
 /// programmers.
 fn reason(message: &str) -> String {
     let message = message.split(" at line ").next().unwrap_or_default();

@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
         self.mistakes.push(mistake);
     }
 
-    /// Tells of what can be meant and is risky.
+    /// Reports what can be meant and is risky.
     pub(crate) fn warn(&mut self, place: SourcePosition, message: impl Into<String>) {
         let warning = self.at(place, message.into());
         self.warnings.push(warning);

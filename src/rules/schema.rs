@@ -1,5 +1,5 @@
 //! What conditions may name: the facts, their members and the functions, with their types. Must
-//! agree with `values`, which fills them; a test holds that.
+//! agree with `values`, which fills them; a test checks that.
 
 /// The type of an expression, as far as it is known before anything happens.
 #[derive(Debug, Clone, PartialEq, Eq)]

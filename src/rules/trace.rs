@@ -1,7 +1,7 @@
-//! A condition taken apart: each part with its result, and the facts that it names with their values.
-//! The parts are those of the compiled expression, evaluated as a decision evaluates them, so that
-//! an explanation cannot disagree with it. Values may be personal: this is for the eyes of whoever asks,
-//! never for a log.
+//! A condition taken apart: each part with its result, and the facts that it names with their
+//! values. The parts are those of the compiled expression, evaluated as a decision evaluates them,
+//! so that an explanation cannot disagree with it. Values may be personal: they are for the person
+//! who asks, never for a log.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::objects::Key;
@@ -17,9 +17,9 @@ use crate::rules::{caps, schema};
 pub struct Trace {
     /// The part as written.
     pub text: String,
-    /// What came out; nothing where it could not be decided.
+    /// The result; nothing where it could not be decided.
     pub result: Option<bool>,
-    /// Why nothing came out.
+    /// Why there is no result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The facts that the part names; only where it has no parts of its own.
@@ -55,7 +55,7 @@ pub(crate) struct Fact<'e> {
 }
 
 /// Evaluates every part of a condition; the values of facts only where they are wanted, since a
-/// decision of a thousand rules asks for the parts alone.
+/// decision of a thousand rules needs the parts alone.
 pub(crate) fn trace(
     condition: &Condition,
     context: &Context<'_, 'static>,
@@ -204,7 +204,7 @@ impl Tracer<'_> {
     fn values(&self, expr: &IdedExpr) -> Vec<NamedValue> {
         let mut values: Vec<NamedValue> = Vec::new();
         for fact in facts_of(expr) {
-            // The result of the part itself is told already.
+            // The result of the part itself is reported already.
             if std::ptr::eq(fact.expr, expr) || values.iter().any(|known| known.name == fact.name) {
                 continue;
             }
@@ -227,7 +227,7 @@ impl Tracer<'_> {
     }
 }
 
-/// How the parts of an expression hang together, if it has parts that are true or false.
+/// How the parts of an expression are joined, if it has parts that are true or false.
 fn joint(expr: &IdedExpr) -> Option<(&'static str, &'static str)> {
     let Expr::Call(call) = &expr.expr else {
         return None;
@@ -365,7 +365,7 @@ pub(crate) fn null_in(fact: &Fact<'_>, context: &Context<'_, 'static>) -> Option
     }
 }
 
-/// What there is to say of one of the file's lists, which may be long and is in the file.
+/// The value shown for one of the file's lists, which may be long and is in the file.
 fn entries(list: &Value) -> Json {
     match list {
         Value::List(list) if list.len() == 1 => Json::from("1 entry"),
@@ -374,7 +374,7 @@ fn entries(list: &Value) -> Json {
     }
 }
 
-/// The names of the teams of a developer; what is no developer, as it is.
+/// The names of the teams of a developer; any other value as it is.
 fn team_names(developer: &Value) -> Json {
     let whole = json(developer);
     match whole["teams"].as_array() {
@@ -568,7 +568,7 @@ mod tests {
             })
     }
 
-    /// What CEL makes of the results of parts.
+    /// What CEL returns for the results of parts.
     fn joined(trace: &Trace) -> Option<bool> {
         let Some(sign) = trace.joined_by else {
             return trace.result;

@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-/// Requests at the door; label `status`.
+/// Deliveries to the ingest endpoint; label `status`.
 pub const DELIVERIES: &str = "usher_deliveries_total";
 /// Requests of trusted senders; label `status`.
 pub const HOOKS: &str = "usher_hook_requests_total";
@@ -16,7 +16,7 @@ pub const ENTRIES_RECEIVED: &str = "usher_entries_received_total";
 pub const EVENTS_STORED: &str = "usher_events_stored_total";
 /// Entries that were in the journal already.
 pub const EVENTS_DUPLICATE: &str = "usher_events_duplicate_total";
-/// Entries kept aside; label `reason`.
+/// Quarantined entries; label `reason`.
 pub const ENTRIES_QUARANTINED: &str = "usher_entries_quarantined_total";
 /// Verdicts on signatures; label `verdict`.
 pub const VERDICTS: &str = "usher_verdicts_total";
@@ -24,7 +24,8 @@ pub const VERDICTS: &str = "usher_verdicts_total";
 pub const SIGNATURES_CHECKED: &str = "usher_signatures_checked_total";
 /// Entries stored already, byte for byte and verified, whose signature was not checked again.
 pub const ENTRIES_RECOGNISED: &str = "usher_entries_recognised_total";
-/// Committed batches; label `way`: new where no event was known, whole, or halves after a row was refused.
+/// Committed batches; label `way`: new where no event was known, whole, or halves after a row was
+/// refused.
 pub const BATCHES: &str = "usher_batches_total";
 /// Time from the first byte of a commit to its end.
 pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";
@@ -32,11 +33,11 @@ pub const COMMIT_SECONDS: &str = "usher_commit_duration_seconds";
 pub const BATCH_ENTRIES: &str = "usher_batch_entries";
 /// Time since the signing keys were fetched.
 pub const JWKS_AGE: &str = "usher_jwks_age_seconds";
-/// Requests that wait on disk for the record.
+/// Requests that wait on disk for the database.
 pub const SPOOL_FILES: &str = "usher_spool_files";
-/// Requests on disk that cannot be read and were set aside.
+/// Requests on disk that cannot be read and were moved aside.
 pub const SPOOL_ASIDE: &str = "usher_spool_files_aside";
-/// What the spool takes on disk, in whole blocks; files set aside included.
+/// What the spool takes on disk, in whole blocks; files that were moved aside included.
 pub const SPOOL_BYTES: &str = "usher_spool_bytes";
 /// Batches that a reader still owes; label `reader`.
 pub const OUTBOX_DEPTH: &str = "usher_outbox_batches";
@@ -44,23 +45,24 @@ pub const OUTBOX_DEPTH: &str = "usher_outbox_batches";
 pub const OUTBOX_AGE: &str = "usher_outbox_oldest_seconds";
 /// Readers that were retired since no instance is configured with them; label `reader`.
 pub const READERS_RETIRED: &str = "usher_readers_retired_total";
-/// Batches that retired readers were still owed; label `reader`.
+/// Batches in the outbox of readers when they were retired; label `reader`.
 pub const READERS_DROPPED: &str = "usher_readers_dropped_batches_total";
 /// Messages that Kafka confirmed.
 pub const KAFKA_PUBLISHED: &str = "usher_kafka_published_total";
 /// Messages that Kafka did not take; the batch stays in the outbox.
 pub const KAFKA_FAILED: &str = "usher_kafka_failed_total";
-/// Time from handing a message over until Kafka confirms it.
+/// Time from sending a message until Kafka confirms it.
 pub const KAFKA_SECONDS: &str = "usher_kafka_publish_duration_seconds";
 /// Entries that an endpoint took; label `reader`.
 pub const FORWARDED: &str = "usher_forward_entries_total";
-/// Requests that an endpoint did not take, whose entries stay in the outbox; labels `reader` and `cause`.
+/// Requests that an endpoint did not take, whose entries stay in the outbox; labels `reader` and
+/// `cause`.
 pub const FORWARD_FAILED: &str = "usher_forward_failed_requests_total";
 /// Time of a request to an endpoint, whatever the answer; label `reader`.
 pub const FORWARD_SECONDS: &str = "usher_forward_request_duration_seconds";
 /// Sweeps of a portal; labels `scope` and `outcome`.
 pub const SWEEPS: &str = "usher_sweeps_total";
-/// Events of trusted senders that name somebody who could not be found, and led to nothing.
+/// Events of trusted senders that name a person who could not be found, and that led to nothing.
 pub const CUSTOM_LOST: &str = "usher_custom_events_lost_total";
 /// Times that the rules file was read again; label `outcome`: used, refused.
 pub const RULES_RELOADS: &str = "usher_rules_reloads_total";
@@ -72,7 +74,7 @@ pub const ACTIONS: &str = "usher_actions_total";
 pub const ACTIONS_PAUSED: &str = "usher_actions_paused";
 /// 1 while deeds of a kind wait because Konnect forbids them; labels `deed` and `portal`.
 pub const ACTIONS_FORBIDDEN: &str = "usher_actions_forbidden";
-/// 1 while a person lets no action be carried out.
+/// 1 while a person has paused all actions.
 pub const ACTIONS_PAUSED_BY_HAND: &str = "usher_actions_paused_by_hand";
 /// Calls to the management API; labels `method` and `status`.
 pub const KONNECT_CALLS: &str = "usher_konnect_calls_total";
@@ -97,7 +99,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// A recorder of usher's metrics; whoever serves its handle runs the handle's upkeep too.
+/// A recorder of usher's metrics. The owner of its handle also runs the handle's upkeep.
 ///
 /// # Errors
 /// Never with these buckets.
@@ -117,12 +119,12 @@ pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
 
 fn describe() {
     for (name, text) in [
-        (DELIVERIES, "requests at the door by status"),
+        (DELIVERIES, "deliveries to the ingest endpoint by status"),
         (HOOKS, "requests of trusted senders by status"),
         (ENTRIES_RECEIVED, "entries received from authorised senders"),
         (EVENTS_STORED, "events stored for the first time"),
         (EVENTS_DUPLICATE, "entries that were in the journal already"),
-        (ENTRIES_QUARANTINED, "entries kept aside by reason"),
+        (ENTRIES_QUARANTINED, "entries quarantined by reason"),
         (VERDICTS, "verdicts on signatures"),
         (
             SIGNATURES_CHECKED,
@@ -139,7 +141,7 @@ fn describe() {
         ),
         (
             READERS_DROPPED,
-            "batches that retired readers were still owed",
+            "batches in the outbox of readers when they were retired",
         ),
         (KAFKA_PUBLISHED, "messages that Kafka confirmed"),
         (KAFKA_FAILED, "messages that Kafka did not take"),
@@ -188,7 +190,7 @@ fn describe_gauges() {
     describe_gauge!(
         SPOOL_FILES,
         Unit::Count,
-        "requests that wait on disk for the record"
+        "requests that wait on disk for the database"
     );
     describe_gauge!(
         SPOOL_ASIDE,

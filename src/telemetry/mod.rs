@@ -1,4 +1,4 @@
-//! Logs and metrics of the process. Bodies, tokens, e-mail and addresses never enter either.
+//! Logs and metrics of the process. Bodies, tokens, e-mail and addresses are never part of either.
 
 pub mod metrics;
 
@@ -20,21 +20,21 @@ pub enum TelemetryError {
     Init(#[from] TryInitError),
 }
 
-/// Sends structured logs to standard error, so that standard output stays with the data.
+/// Sends structured logs to standard error, so that standard output is for data alone.
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     init_at(&config.log, config.format)
 }
 
 /// As [`init`], with a filter and a shape of the caller's own.
 pub fn init_at(log: &str, format: LogFormat) -> Result<(), TelemetryError> {
-    // librdkafka and sqlx repeat what usher says once itself.
+    // librdkafka and sqlx repeat what usher itself reports once.
     let filter = EnvFilter::try_new(format!(
         "{log},sqlx=error,librdkafka=warn,rdkafka=warn,hyper=warn,reqwest=warn"
     ))?;
     let builder = tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        // It would tell a log that cannot be written about that, on the same stream, and panic: a full disk under
-        // the log must not end a process that has nothing else to write there.
+        // Otherwise it would report a log that cannot be written on the same stream, and panic. A
+        // full disk under the log must not end a process that has nothing else to write there.
         .log_internal_errors(false)
         .with_env_filter(filter);
     match format {

@@ -184,7 +184,7 @@ async fn rules_are_counted_and_those_that_never_apply_are_named() {
     let ended = run(home.path(), &["rules", "check", "two.yaml"]).await;
     assert_eq!(text(&ended.stdout), "two.yaml: 2 rules, no mistake\n");
     let warning = text(&ended.stderr);
-    let never = "rule hired: no sender of hooks.senders may tell of custom.com.example.hired";
+    let never = "rule hired: no sender of hooks.senders may send custom.com.example.hired: the rule never applies";
     assert!(warning.contains(never), "{warning}");
     assert_eq!(warning.lines().count(), 1, "{warning}");
 

@@ -257,7 +257,7 @@ async fn a_reader_that_no_instance_is_configured_with_is_told_and_retired() {
         let parts = usher.parts().await;
         let part = &parts["readers"];
         let detail = part["detail"].as_str().unwrap_or_default();
-        part["status"] == "degraded" && detail.contains("kafka is owed 1 batch and")
+        part["status"] == "degraded" && detail.contains("kafka owes 1 batch and")
     })
     .await;
     usher.terminate().await;
@@ -298,7 +298,7 @@ async fn an_outage_of_the_database_retires_no_reader_in_use() {
     eventually("nobody said that they read", PATIENCE, async || {
         let (_, parts) = readiness(&health).await;
         let detail = parts["readers"]["detail"].as_str().unwrap_or_default();
-        detail.contains("kafka is owed 1 batch and")
+        detail.contains("kafka owes 1 batch and")
     })
     .await;
     let other = look_after(&record, &Health::default(), &[KAFKA], LOOKS);
@@ -572,7 +572,7 @@ async fn trouble_with_a_past_is_logged_once_until_it_is_another() {
     let log = usher.log();
     let said = log
         .lines()
-        .filter_map(|line| line.split_once("could not go on with the past of a reader"));
+        .filter_map(|line| line.split_once("could not go on with the back-fill of a reader"));
     let troubles: Vec<&str> = said.map(|(_, trouble)| trouble).collect();
     let mut once = troubles.clone();
     once.dedup();

@@ -225,7 +225,7 @@ async fn a_rule_for_one_portal_leaves_the_others_alone() {
     assert_eq!(code(&alone), 0);
     let alone = lines(&alone);
     assert_eq!(alone[0]["email"], "peter@arsenal.com");
-    assert_eq!(alone[0]["rules"], json!([]), "no rule listens there");
+    assert_eq!(alone[0]["rules"], json!([]), "no rule is on that signal");
 }
 
 #[tokio::test]
@@ -469,7 +469,7 @@ async fn a_portal_that_cannot_be_read_keeps_the_others_from_nothing() {
     let said = text(&ended.stderr);
     assert_eq!(code(&ended), 1, "{said}");
     assert!(
-        said.contains(&format!("could not look at portal {refused}: ")),
+        said.contains(&format!("could not sweep portal {refused}: ")),
         "{said}"
     );
     assert!(!said.contains(&PORTAL.to_string()), "{said}");

@@ -162,8 +162,8 @@ async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
         "    is_freemail(developer.email) → true (developer.email = \"ada@gmail.com\")",
         "  elsewhere (live): not asked, its portals do not include this one",
         "  retired (off): not asked, its mode is off",
-        "  logins: hears developer.authenticated\n",
-        "  leavers: hears custom.com.example.user.left, and no such event about them is on record",
+        "  logins: on developer.authenticated\n",
+        "  leavers: on custom.com.example.user.left, and no such event about them is on record",
         "park by freemail: shadow (action ",
     ] {
         assert!(told.contains(line), "{line}\n---\n{told}");
@@ -198,7 +198,7 @@ async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
     assert_eq!(either["parts"][0]["text"], "in_team(developer, \"Staff\")");
     assert_eq!(
         of_rule(&objects, "logins")["reason"],
-        "it hears another signal"
+        "it is on another signal"
     );
     let past: Vec<_> = objects
         .iter()
@@ -260,7 +260,7 @@ async fn a_person_that_nobody_knows_and_a_wrong_file_are_told_apart_by_their_cod
         (
             vec!["--developer", &told],
             1,
-            "what a trusted sender told of somebody",
+            "what a trusted sender reported about somebody",
         ),
         (
             vec!["--developer", &james, "--portal", &nobody],

@@ -206,7 +206,7 @@ const ADDED: &[(&str, &str)] = &[
     ),
     (
         "when: developer.email.endsWith('arsenal.com')",
-        r#"7:36: endsWith("arsenal.com") also holds for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
+        r#"7:36: endsWith("arsenal.com") is also true for the domains of others; expected domain(…) == "partner.example", or domain(…) in a list"#,
     ),
     (
         "when: developer.email.matches('[')",

@@ -183,7 +183,7 @@ async fn keeps_deliveries_while_the_database_is_away_and_stores_each_once() {
         "a file for each delivery before its answer"
     );
     assert_eq!(files(&scene.dir(), "tmp").len(), 0);
-    scene.spool_is("degraded", "holding 5 requests").await;
+    scene.spool_is("degraded", "5 requests").await;
     let (status, readiness) = scene.readiness().await;
     assert_eq!(
         (status, &readiness["status"]),
@@ -268,7 +268,7 @@ async fn a_file_that_cannot_be_read_for_now_is_tried_again() {
     .await;
     let dir = scene.dir();
     assert_eq!(files(&dir, ".bad"), Vec::<String>::new());
-    scene.spool_is("degraded", "holding 1 requests").await;
+    scene.spool_is("degraded", "1 requests").await;
     fs::rename(dir.join(&elsewhere), dir.join(&file)).unwrap();
     scene.spool_is("ok", "").await;
     assert_eq!(stored().await, 2);
@@ -305,10 +305,7 @@ async fn takes_up_what_a_former_run_left_and_lets_nothing_damaged_block_it() {
         })
         .await;
     scene
-        .spool_is(
-            "degraded",
-            "holding 0 requests, 4096 bytes, 1 files set aside",
-        )
+        .spool_is("degraded", "0 requests, 4096 bytes, 1 damaged files")
         .await;
     let dir = scene.dir();
     assert_eq!(files(&dir, ".bad"), [format!("{damaged}.bad")]);
@@ -341,7 +338,7 @@ async fn asks_the_sender_to_wait_when_it_is_full() {
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()["retry-after"], "30");
     assert_eq!(files(&scene.dir(), "request").len(), 3);
-    scene.spool_is("down", "full, holding 3 requests").await;
+    scene.spool_is("down", "full, 3 requests").await;
     let (status, readiness) = scene.readiness().await;
     assert_eq!(
         (status, &readiness["status"]),
@@ -380,7 +377,7 @@ async fn asks_the_sender_to_wait_when_the_disk_refuses_and_mends_by_itself() {
 
     fs::remove_file(&dir).unwrap();
     fs::rename(&away, &dir).unwrap();
-    scene.spool_is("degraded", "holding 1 requests").await;
+    scene.spool_is("degraded", "1 requests").await;
     scene.spool(2).await;
     scene.app.database.allow().await;
     scene.spool_is("ok", "").await;

@@ -241,7 +241,7 @@ async fn vetoes_are_listed_and_lifted_by_command_and_api() {
         .await;
     assert_eq!(ran.code, Some(1));
     assert!(
-        ran.err.contains(&format!("no veto {other} holds")),
+        ran.err.contains(&format!("no veto {other} is in force")),
         "{ran:?}"
     );
     assert_eq!(json!(usher.rows("/api/v1/vetoes").await), json!([]));

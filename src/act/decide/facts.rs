@@ -1,5 +1,4 @@
-//! Everything that rules may look at for one signal, read from the directory as it is now. Asks no
-//! API.
+//! All facts that rules may use for one signal, read from the directory as it is now. Calls no API.
 
 use chrono::{DateTime, Utc};
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId};
@@ -22,7 +21,7 @@ use crate::rules::{
 /// The facts about a signal.
 #[derive(Debug, Clone)]
 pub struct GatheredFacts {
-    /// What rules look at. Holds names and addresses: not to be stored.
+    /// The facts for rules. Contain names and addresses: not to be stored.
     pub facts: Facts,
     /// The registration that a deed would change.
     registration: Option<Target>,
@@ -30,7 +29,7 @@ pub struct GatheredFacts {
     invitee: Option<Target>,
 }
 
-/// What the directory says about whom a signal is about. What is gone counts for nothing.
+/// What the directory has about the subject of a signal. Objects that are gone do not count.
 #[derive(Debug, Default)]
 pub struct SubjectFacts {
     pub portal_name: String,
@@ -40,7 +39,7 @@ pub struct SubjectFacts {
 }
 
 impl SubjectFacts {
-    /// Looks for it in an excerpt that holds everybody concerned.
+    /// Finds it in a portal view that contains everybody concerned.
     pub fn within(view: &PortalView, signal: &Signal) -> Self {
         let registration = signal
             .registration_id
@@ -70,7 +69,7 @@ fn alive(found: Option<RegistrationRecord>) -> (Option<Registration>, Option<App
 }
 
 /// Gathers the facts about `signal`. `event` is the audit event where it is itself the evidence,
-/// `own` whether usher's account or Konnect did it.
+/// `own` says whether usher's account or Konnect caused it.
 pub async fn gather_facts(
     (directory, queue): (&Directory, &Queue),
     signal: &Signal,
@@ -84,8 +83,8 @@ pub async fn gather_facts(
     Ok(assemble(found, signal, event, own, now))
 }
 
-/// Gathers as [`gather`] does for a signal of the past: the directory is today's, what usher itself
-/// did is told by the actions of that time.
+/// Gathers as [`gather_facts`] does for a signal of the past. The directory is today's; the actions
+/// of that time show what usher itself did.
 pub async fn gather_past_facts(
     (directory, queue): (&Directory, &Queue),
     signal: &Signal,
@@ -99,7 +98,7 @@ pub async fn gather_past_facts(
     Ok(assemble(found, signal, event, own, past.decided_at))
 }
 
-/// Reads what the directory says about everybody whom signals of one portal are about.
+/// Loads the portal view of everybody that signals of one portal are about.
 pub async fn load_related<'a>(
     directory: &Directory,
     signals: impl IntoIterator<Item = &'a Signal>,
@@ -121,7 +120,7 @@ pub async fn load_related<'a>(
     directory.load_related(portal, &subjects).await
 }
 
-/// Puts together what was found: pure.
+/// Assembles the facts from what was found: pure.
 pub fn assemble(
     found: SubjectFacts,
     signal: &Signal,
@@ -164,8 +163,8 @@ pub fn assemble(
 }
 
 impl GatheredFacts {
-    /// Keeps whom the event names by address, if one of the rules that hear of it may invite them:
-    /// nobody else's address is kept.
+    /// Stores the address that the event names, if one of the rules on it may invite its owner: no
+    /// other address is stored.
     pub async fn keep_invitee(
         &mut self,
         directory: &Directory,
@@ -183,13 +182,15 @@ impl GatheredFacts {
         Ok(())
     }
 
-    /// Takes whoever it is about for whom the event would invite: asking what rules make of them keeps no address.
+    /// Takes the signal's subject for the person to invite, so that asking for a decision stores no
+    /// address.
     pub fn suppose_invitee(&mut self) {
         let invitee = self.facts.developer.as_ref().map(|found| found.id);
         self.invitee = invitee.map(|id| Target::Invitee { id });
     }
 
-    /// Whether the directory knew everybody whom the signal names, so that a no of the rules is one.
+    /// Whether the directory had everybody whom the signal names: only then does a negative
+    /// decision count.
     pub fn is_complete(&self, signal: &Signal) -> bool {
         let facts = &self.facts;
         !facts.is_forgotten
@@ -198,7 +199,7 @@ impl GatheredFacts {
             && (signal.registration_id.is_none() || facts.registration.is_some())
     }
 
-    /// What a deed of this kind would be done to.
+    /// The target of a deed of this kind.
     pub fn target(&self, kind: TargetKind) -> Option<Target> {
         let developer = || {
             self.facts
@@ -224,7 +225,7 @@ impl GatheredFacts {
         }
     }
 
-    /// What the action keeps of the facts: ids, statuses, teams, at most the domain of an address.
+    /// What the action stores of the facts: ids, statuses, teams, at most the domain of an address.
     pub fn summary(&self) -> Value {
         let facts = &self.facts;
         let mut summary = json!({
@@ -251,7 +252,7 @@ impl GatheredFacts {
                 "api_id": registration.api.id,
                 "api_name": registration.api.name,
             })),
-            // Of these the rules saw a part only.
+            // The rules had only a part of these.
             "cut": facts.cut(),
         });
         if facts.is_forgotten {
@@ -261,14 +262,14 @@ impl GatheredFacts {
     }
 }
 
-/// What comes after the last `@`; nothing where there is not exactly one, since whatever else the
-/// text holds may be personal.
+/// The part after the only `@`; nothing where there are none or several, since the text may then
+/// contain anything personal.
 fn domain(email: &str) -> Option<String> {
     let (local, domain) = email.split_once('@')?;
     (!local.is_empty() && !domain.contains('@')).then(|| domain.to_ascii_lowercase())
 }
 
-/// Whom a signal is about: the developer it names, else the owner of the application.
+/// The subject of a signal: the developer it names, else the owner of the application.
 fn developer_of(signal: &Signal, application: Option<&ApplicationRecord>) -> Option<DeveloperId> {
     let owner = || match application?.owner.as_ref()? {
         OwnerRecord::Developer(developer, _) => Some(developer.id),
@@ -309,7 +310,7 @@ fn application_facts(found: ApplicationRecord) -> ApplicationFacts {
     ApplicationFacts {
         id: found.application.id.0,
         name: found.application.name,
-        // Older versions of the API do not say whose it is.
+        // Older versions of the API do not name the owner.
         owner_type: owner
             .map(|owner| owner.kind().to_owned())
             .unwrap_or_default(),

@@ -1,24 +1,24 @@
-//! What a deed finds: something to do, its goal, or what keeps it from being done. One answer for whoever
-//! asks beforehand and for whoever does it. Pure.
+//! What a deed finds: something to do, its goal, or what prevents it. The dry run and the deed
+//! itself use the same answer. Pure.
 
 use uuid::Uuid;
 
 use crate::rules::{Deed, DeveloperFacts, Facts, TeamFacts, TeamRef};
 
-/// What would become of one deed of a run.
+/// The expected outcome of one deed of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpectedOutcome {
     /// It would be done.
     Done,
-    /// What it asks for holds already.
+    /// Its goal is reached already.
     Holds,
-    /// It would be left to a human, with the reason.
+    /// It would be left to a person, with the reason.
     Parked(String),
-    /// It would wait for one before it that is left to a human.
+    /// It would wait for an earlier deed that is left to a person.
     Waits,
     /// It would not be done, with the reason.
     Refused(String),
-    /// One before it would not be done.
+    /// An earlier deed would not be done.
     NotReached,
 }
 
@@ -27,14 +27,15 @@ pub enum ExpectedOutcome {
 pub(in crate::act) enum GoalState {
     /// Something to do.
     Work,
-    /// What it brings about.
+    /// Its goal is reached.
     Goal,
-    /// A status from which it does not lead on.
+    /// A status that it does not change.
     Status,
 }
 
-/// What would become of the deeds of one run on these facts, each as the one before it leaves them. `asks_status` says
-/// whether the rule itself asks how somebody stands, `teams_named` how many teams of the portal have a name.
+/// The expected outcomes of the deeds of one chain on these facts, each as the one before it leaves
+/// them. `asks_status` says whether the rule itself asks about the status, `teams_named` how many
+/// teams of the portal have a name.
 pub fn expected_outcomes<'d>(
     deeds: impl IntoIterator<Item = &'d Deed>,
     facts: &Facts,
@@ -52,7 +53,7 @@ pub fn expected_outcomes<'d>(
         let expected_outcome = expected_outcome(deed, &facts, asks_status, &teams_named);
         match &expected_outcome {
             ExpectedOutcome::Done => leave_done(deed, &mut facts),
-            // A deed that parks is carried out by parking, and holds up nothing.
+            // A deed that parks is done by parking, and delays nothing.
             ExpectedOutcome::Parked(_) if !matches!(deed, Deed::Park { .. }) => {
                 stopped = Some(ExpectedOutcome::Waits)
             }
@@ -130,7 +131,7 @@ pub(in crate::act) fn of_status(deed: &Deed, now: &str) -> GoalState {
     }
 }
 
-/// Why a name of a team decides nothing; none where it leads to one team, or one may be made.
+/// Why a team's name is not usable; none where it names one team, or a team may be made.
 pub(in crate::act) fn not_one(
     team: &TeamRef,
     create: bool,
@@ -147,7 +148,7 @@ pub(in crate::act) fn not_one(
     }
 }
 
-/// Why whoever was turned away gets nothing more.
+/// Why a person who was turned away gets nothing more.
 pub(in crate::act) fn turned_away(deed: &Deed, status: &str) -> Option<String> {
     let gives = matches!(deed, Deed::AddToTeam { .. } | Deed::ApproveRegistration);
     let is_away = matches!(status, "revoked" | "rejected");
@@ -159,7 +160,7 @@ fn is_member(developer: &DeveloperFacts, team: &TeamRef) -> bool {
     teams.any(|known| team.is(known.id, &known.name))
 }
 
-/// Of what a deed changes the status, and as it is.
+/// The object whose status a deed changes, and its status now.
 fn status_in<'f>(facts: &'f Facts, deed: &Deed) -> Option<(&'static str, &'f str)> {
     if deed.is_of_registration() {
         return Some(("registration", &facts.registration.as_ref()?.status));
@@ -175,7 +176,7 @@ pub(super) fn status_of<'f>(facts: &'f mut Facts, deed: &Deed) -> Option<&'f mut
     Some(&mut facts.developer.as_mut()?.status)
 }
 
-/// Has the facts be as a deed leaves them.
+/// Changes the facts to what a deed leaves.
 fn leave_done(deed: &Deed, facts: &mut Facts) {
     if let Some((_, led_to)) = deed.statuses() {
         if let Some(status) = status_of(facts, deed) {
@@ -193,7 +194,7 @@ fn leave_done(deed: &Deed, facts: &mut Facts) {
     }
 }
 
-/// Has somebody be in a team that was named, and found as `id`.
+/// Adds somebody in the facts to a team that was named, and found as `id`.
 pub(super) fn put_into(developer: &mut DeveloperFacts, named: &TeamRef, id: Option<Uuid>) {
     if is_member(developer, named) {
         return;
@@ -205,7 +206,7 @@ pub(super) fn put_into(developer: &mut DeveloperFacts, named: &TeamRef, id: Opti
     developer.teams.push(TeamFacts { id, name });
 }
 
-/// Has somebody be out of a team that was named, and found as `id`.
+/// Removes somebody in the facts from a team that was named, and found as `id`.
 pub(super) fn take_out(developer: &mut DeveloperFacts, named: &TeamRef, id: Option<Uuid>) {
     developer
         .teams

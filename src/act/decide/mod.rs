@@ -1,4 +1,4 @@
-//! From a signal to deeds: the facts of now, the rules, and what they want done. Asks no API.
+//! From a signal to deeds: the facts of now, the rules, and the deeds they want. Calls no API.
 
 mod facts;
 mod goal;

@@ -1,4 +1,4 @@
-//! Whether what was seen to change is the work of usher's own deeds. Writes nothing.
+//! Whether a change that a sweep found is the work of usher's own deeds. Writes nothing.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use crate::act::{OWN_WITHIN, Queue};
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;
 
-/// When a change was decided about that is looked at once more, and the status that it led to.
+/// When the change was decided about that is checked again, and the status that it led to.
 #[derive(Debug, Clone, Copy)]
 pub struct Past<'a> {
     pub decided_at: DateTime<Utc>,
@@ -88,8 +88,8 @@ enum Answer {
     Revoke,
 }
 
-/// The answer that would explain a change; none where usher never makes such a one. Two of its own
-/// may lie between two looks.
+/// The answer that explains a change; none where usher never makes such a change. Two changes of
+/// its own may lie between two sweeps.
 fn answer(from: Option<&str>, to: Option<&str>) -> Option<Answer> {
     match (from.unwrap_or("pending"), to?) {
         ("pending", "approved") => Some(Answer::Approve),

@@ -1,4 +1,4 @@
-//! From what rules decided to what the queue takes. Pure: it maps words and drops names.
+//! From decisions of rules to chains for the queue. Pure: it maps words and drops names.
 
 use uuid::Uuid;
 
@@ -7,8 +7,8 @@ use crate::act::{EnqueueMode, LiveRule, NewChain, NewStep};
 use crate::event::Signal;
 use crate::rules::{self, Decision, Mode, Rule, RuleSet};
 
-/// The chains that follow from the decisions on one signal, in decision order: an earlier rule
-/// owns what a later one wants as well.
+/// The chains that follow from the decisions on one signal, in decision order. A deed that several
+/// rules want belongs to the earliest.
 pub fn chains(
     rules: &RuleSet,
     signal: &Signal,
@@ -26,7 +26,7 @@ pub fn chains(
         let steps: Vec<NewStep> = deeds
             .into_iter()
             .filter_map(|planned| {
-                // A deed without a target is no match: `decide` has seen to it.
+                // A deed without a target is no match: `decide` makes sure of that.
                 let target = gathered.target(planned.deed.target())?;
                 Some(NewStep {
                     deed: planned.deed,
@@ -66,12 +66,12 @@ fn chain(
     }
 }
 
-/// The rules that act.
+/// The live rules.
 pub fn live(rules: &RuleSet) -> impl Iterator<Item = &Rule> {
     rules.rules().iter().filter(|rule| rule.mode == Mode::Live)
 }
 
-/// The rules that act, each with every portal where it does.
+/// The live rules, each with every portal where it is live.
 pub fn live_at(rules: &RuleSet) -> Vec<LiveRule> {
     let mut all = Vec::new();
     for rule in live(rules) {
@@ -87,7 +87,7 @@ pub fn live_at(rules: &RuleSet) -> Vec<LiveRule> {
     all
 }
 
-/// Whether a rule of this name acts at a portal.
+/// Whether a rule of this name is live at a portal.
 pub fn is_live(rules: &RuleSet, name: &str, portal: Uuid) -> bool {
     let is_here = |rule: &LiveRule| rule.portal_id.is_none_or(|id| id == portal);
     live_at(rules)

@@ -1,5 +1,5 @@
-//! Decides once more, right before a deed: whatever it waited for, the rules of now must want it, on what the
-//! directory says now and what was just read by id. Asks nobody: what was read is handed in.
+//! Decides once more, right before a deed: the rules of now must want it, on the directory of now
+//! and on fresh reads by id. Calls nothing: the caller passes in what was read.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::directory::PortalView;
 use crate::event::{Signal, SignalKind};
 use crate::rules::{self, Decision, Deed, Facts, Mode, RuleSet, TeamFacts};
 
-/// One action before its deed: what it answers, and what surrounds that now.
+/// One action before its deed: the signal it answers, and what is related to it now.
 #[derive(Debug)]
 pub(in crate::act) struct RecheckCase {
     pub(in crate::act) signal: Signal,
@@ -26,9 +26,9 @@ pub(in crate::act) struct RecheckCase {
     pub(in crate::act) own: bool,
     /// Writes to the same target within a day.
     pub(in crate::act) written_today: i64,
-    /// What the directory said at the claim.
+    /// The directory's view at the claim.
     pub(in crate::act) view: Arc<PortalView>,
-    /// What was done before it in the same run of its rule.
+    /// Deeds done before it in the same chain.
     pub(in crate::act) earlier: Vec<EarlierDeed>,
     pub(in crate::act) rules: Arc<RuleSet>,
 }
@@ -39,20 +39,20 @@ pub(in crate::act) struct EarlierDeed {
     pub(in crate::act) deed: Deed,
     /// What it did, where it kept an account.
     pub(in crate::act) report: Option<Value>,
-    /// Whether it ended so lately that its answer is as good as another read.
+    /// Whether it ended so recently that its answer replaces another read.
     pub(in crate::act) is_fresh: bool,
 }
 
-/// Who may want a deed so that it is wanted.
+/// Which rules may want a deed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::act) enum Decider {
     /// Any live rule.
     AnyRule,
-    /// The rule whose deed it is: another one that wants it may have a limit of its own.
+    /// Only its own rule: another rule that wants it may have a limit of its own.
     ItsRule,
 }
 
-/// What is asked about.
+/// The deed that is checked.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::act) struct Wanted<'a> {
     pub(in crate::act) rule: &'a str,
@@ -61,8 +61,8 @@ pub(in crate::act) struct Wanted<'a> {
 }
 
 impl RecheckCase {
-    /// Whether a no of the directory alone is one: who is pending is decided about again when facts
-    /// change, anything else is answered once.
+    /// Whether a negative decision from the directory alone counts. It does for a pending subject,
+    /// which is decided again when facts change; any other signal is answered once.
     pub(in crate::act) fn comes_again(&self) -> bool {
         let found = self.found();
         match self.signal.kind {
@@ -76,7 +76,7 @@ impl RecheckCase {
         }
     }
 
-    /// The status that usher's own deed before this one has just given somebody, which is as good as another read.
+    /// The status that usher's own earlier deed has just set, which replaces another read.
     pub(in crate::act) fn just_made(&self) -> Option<&'static str> {
         let mut fresh = self.earlier.iter().filter(|earlier| earlier.is_fresh);
         fresh.find_map(|earlier| match earlier.deed {
@@ -85,20 +85,20 @@ impl RecheckCase {
         })
     }
 
-    /// Whether a live rule that hears the signal asks about teams.
+    /// Whether a live rule on the signal asks about teams.
     pub(in crate::act) fn asks_about_teams(&self) -> bool {
         let kind = self.signal.kind.as_str();
         let mut hearing = self.rules.listening_to(&kind);
         hearing.any(|rule| rule.mode == Mode::Live && rule.spells("team"))
     }
 
-    /// What is known of it, by the directory alone.
+    /// The subject's facts from the directory alone.
     pub(in crate::act) fn found(&self) -> SubjectFacts {
         SubjectFacts::within(&self.view, &self.signal)
     }
 
-    /// Why the rules do not want a deed, from the directory and what was `read_back` since; none where they do. With it,
-    /// what the rules saw.
+    /// Why the rules do not want a deed, with the facts that they used; none where they want it.
+    /// The facts come from the directory and what was `read_back` since.
     pub(in crate::act) fn objection(
         &self,
         wanted: Wanted<'_>,
@@ -110,7 +110,7 @@ impl RecheckCase {
         let mut gathered = assemble(self.found(), &self.signal, evidence, self.own, now);
         refresh(&mut gathered, read_back);
         gathered.facts.is_again = true;
-        // As it stands: whatever was done meanwhile, the rules ask for it now.
+        // On the unchanged facts: whatever was done meanwhile, the rules ask for it now.
         if self.wants(wanted, by, &gathered) {
             return None;
         }
@@ -118,7 +118,8 @@ impl RecheckCase {
             put_back(&mut gathered.facts, earlier);
         }
         before(&mut gathered.facts, wanted.deed);
-        // Whoever is to lose access loses it also when they were forgotten, or something of theirs is gone.
+        // A person loses access also when they were forgotten, or when one of their objects is
+        // gone.
         if wanted.deed.takes_away() && !gathered.is_complete(&self.signal) {
             return None;
         }
@@ -157,14 +158,14 @@ impl RecheckCase {
     }
 }
 
-/// Puts what was just read in place of what the directory said.
+/// Replaces what the directory had by what was just read.
 fn refresh(gathered: &mut GatheredFacts, read_back: &ReadBack) {
     let facts = &mut gathered.facts;
     if let Some(developer) = &mut facts.developer {
         let id = DeveloperId(developer.id);
         if let Some(read) = read_back.developer(id) {
             developer.status = read.status.to_string();
-            // Who was forgotten stays so.
+            // A forgotten person stays forgotten.
             if !facts.is_forgotten {
                 developer.email.clone_from(&read.email);
                 developer.full_name.clone_from(&read.full_name);
@@ -193,8 +194,8 @@ fn refresh(gathered: &mut GatheredFacts, read_back: &ReadBack) {
     }
 }
 
-/// Takes back what an earlier deed of the same `then` changed, so that a rule does not falsify its own
-/// condition. What somebody else changed since stays.
+/// Reverts in the facts what an earlier deed of the same `then` changed, so that a rule does not
+/// falsify its own condition. Changes by others since then stay.
 fn put_back(facts: &mut Facts, earlier: &EarlierDeed) {
     if let Some((from, led_to)) = earlier.deed.statuses() {
         if let Some(status) = status_of(facts, &earlier.deed).filter(|now| *now == led_to) {
@@ -216,7 +217,8 @@ fn put_back(facts: &mut Facts, earlier: &EarlierDeed) {
     }
 }
 
-/// How it stands before the deed itself, which sees for itself what somebody made of it meanwhile.
+/// Reverts in the facts the deed itself, which checks by its own reads what others changed
+/// meanwhile.
 fn before(facts: &mut Facts, deed: &Deed) {
     match deed {
         Deed::AddToTeam { team, .. } => {

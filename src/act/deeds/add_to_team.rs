@@ -1,5 +1,5 @@
-//! Makes a developer a member of a team, and the team if asked to. A membership that a human ended
-//! is not made again.
+//! Makes a developer a member of a team, and makes the team if asked to. A membership that a person
+//! ended is not made again.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::act::trouble::Trouble;
 use crate::journal::Lease;
 use crate::rules::TeamRef;
 
-/// How long nobody else makes a team of the same name: longer than it takes Konnect to list it.
+/// How long only one worker makes a team of the same name: longer than Konnect takes to list it.
 const MAKING: Duration = Duration::from_secs(10);
 
 pub(super) async fn carry_out(
@@ -62,7 +62,7 @@ pub(super) async fn carry_out(
 }
 
 /// Makes the team. Names need not be unique in Konnect, so only one worker at a time does; the
-/// others find the team when they look again.
+/// others find the team when they try again.
 async fn make(context: &DeedContext<'_>, name: &str) -> Result<TeamId, Trouble> {
     let lease = Lease {
         name: format!("team/{}/{name}", context.claimed.portal_id),
@@ -83,7 +83,8 @@ async fn make(context: &DeedContext<'_>, name: &str) -> Result<TeamId, Trouble> 
             context.read_back(|read_back| read_back.teams.push(made));
             Ok(id)
         }
-        // No answer for a name in use is declared: whoever made it meanwhile made what was wanted.
+        // No answer for a name in use is declared: another caller that made the team meanwhile made
+        // what was wanted.
         Err(error) if matches!(error.status(), Some(400 | 409)) => {
             match team::find(context, &TeamRef::Name(name.to_owned())).await? {
                 Found::One(id) => Ok(id),

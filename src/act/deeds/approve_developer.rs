@@ -1,4 +1,4 @@
-//! Lets a pending developer in. Never one that a human turned away.
+//! Approves a pending developer. Never one that a person turned away.
 
 use konnect::DeveloperStatus;
 

@@ -1,4 +1,4 @@
-//! Grants an application the API that it asked for. Never what a human refused.
+//! Grants an application the API that it asked for. Never what a person refused.
 
 use konnect::RegistrationStatus;
 

@@ -1,5 +1,5 @@
-//! What revoking a developer has cut off so far, by id, in the form that is kept with the action
-//! and told by its event. Holds no name and no address. No I/O.
+//! What revoking a developer has cut off so far, by id, in the form that is stored with the action
+//! and reported in its event. Contains no name and no address. No I/O.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use uuid::Uuid;
 /// Everything that was begun; each entry is noted before its write and settled after it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CutOff {
-    /// Whether the developer was seen as revoked, by the answer to the write or before it: who is
-    /// approved after that was approved again.
+    /// Whether an attempt found the developer revoked, before its write or in the answer to it. A
+    /// developer who is approved later was approved again.
     #[serde(default)]
     pub(super) was_revoked: bool,
-    /// Whether they were forgotten when it began: nobody but Konnect knows any more who that was.
+    /// Whether they were forgotten when it began: after that only Konnect knows who it was.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) was_forgotten: bool,
     #[serde(default)]
@@ -40,7 +40,7 @@ pub(super) struct CutTeam {
 }
 
 impl CutOff {
-    /// Goes on with what an earlier attempt noted.
+    /// Continues what an earlier attempt noted.
     pub(super) fn resumed(noted: Option<&Value>) -> Self {
         noted
             .and_then(|noted| serde_json::from_value(noted.clone()).ok())
@@ -63,14 +63,14 @@ impl CutOff {
             });
     }
 
-    /// Notes what became of a registration that was begun.
+    /// Notes the result for a registration that was begun.
     pub(super) fn settle_registration(&mut self, id: Uuid, now: &str) {
         if let Some(entry) = self.registrations.get_mut(&id) {
             entry.now = Some(now.to_owned());
         }
     }
 
-    /// Whether this registration was dealt with: it is never cut off twice, so that whoever grants
+    /// Whether this registration is settled: it is never cut off twice, so that a person who grants
     /// it again meanwhile has the last word.
     pub(super) fn has_settled(&self, id: Uuid) -> bool {
         self.registrations
@@ -98,12 +98,13 @@ impl CutOff {
         self.teams.entry(id).or_default().left = true;
     }
 
-    /// Whether this team was left: who puts the developer back meanwhile has the last word.
+    /// Whether this team was left: a person who adds the developer again meanwhile has the last
+    /// word.
     pub(super) fn has_left(&self, id: Uuid) -> bool {
         self.teams.get(&id).is_some_and(|team| team.left)
     }
 
-    /// Notes that teams that were to be left and are no longer listed were; returns these.
+    /// Notes as left the teams that were to be left and are no longer listed; returns these.
     pub(super) fn leave_unlisted(&mut self, listed: &[Uuid]) -> Vec<Uuid> {
         let mut left = Vec::new();
         for (id, team) in &mut self.teams {
@@ -115,7 +116,8 @@ impl CutOff {
         left
     }
 
-    /// What was cut off, for a person, and whether they were forgotten; none when there is nothing to tell.
+    /// What was cut off, for a person, and whether they were forgotten; none when there is nothing
+    /// to report.
     pub(super) fn summary(&self) -> Option<String> {
         let ended = |status: &str| {
             self.registrations
@@ -157,7 +159,7 @@ mod tests {
         assert_eq!(back, cut);
         assert_eq!(back.unsettled(), [(two, app)]);
         assert!(back.has_settled(one) && !back.has_left(team));
-        // Noted again by a later attempt, it keeps what it was at first.
+        // Noted again by a later attempt, it keeps its first status.
         back.begin_registration(two, app, "rejected");
         back.settle_registration(two, "rejected");
         assert_eq!(back.leave_unlisted(&[]), [team]);

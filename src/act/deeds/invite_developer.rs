@@ -1,5 +1,5 @@
-//! Creates a developer and has Konnect invite them. Whoever is there already is not made again,
-//! and whom a human turned away or showed out is not let in by the back door.
+//! Creates a developer and makes Konnect invite them. A developer who exists is not made again, and
+//! one whom a person turned away or revoked is not invited.
 
 use konnect::{
     Developer, DeveloperId, DeveloperStatus, Error as ApiError, ListDevelopers, NewDeveloper,

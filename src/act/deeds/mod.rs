@@ -1,5 +1,5 @@
-//! Carrying out deeds: one file each. Every deed reads again right before its write, so that it
-//! can be repeated at any moment, and says [`DeedContext::note_write`] before the write.
+//! Carries out deeds: one file each. Every deed reads again right before its write, so that it can
+//! be repeated at any moment, and calls [`DeedContext::note_write`] before the write.
 
 mod add_to_team;
 mod approve_developer;
@@ -31,27 +31,27 @@ use crate::act::trouble::Trouble;
 use crate::directory::Directory;
 use crate::rules::Deed;
 
-/// How a deed came to its end.
+/// How a deed ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// What was wanted holds.
+    /// The goal is reached.
     Done(Completion),
-    /// A human decided otherwise: nothing was written.
+    /// A person decided otherwise: nothing was written.
     Refused(String),
     /// The rules no longer want it, by these facts: nothing was written.
     Unwanted(String, Option<Value>),
-    /// A human must look at it: nothing was written.
+    /// A person must decide: nothing was written.
     Parked(String),
     /// More is to be written than one attempt should: what was done is noted, the rest follows.
     Unfinished,
 }
 
-/// By whom it holds.
+/// How the goal was reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Completion {
     /// By a write of this attempt.
     Written,
-    /// It held before, for this reason; nothing was written.
+    /// It was reached before, for this reason; nothing was written.
     AlreadyTrue(String),
     /// By a write that changed nothing at Konnect.
     Elsewhere,
@@ -64,7 +64,7 @@ pub(super) enum Completion {
     },
 }
 
-/// What a deed works with.
+/// What one attempt works with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeedContext<'a> {
     pub(super) queue: &'a Queue,
@@ -72,9 +72,9 @@ pub(super) struct DeedContext<'a> {
     pub(super) directory: &'a Directory,
     pub(super) notifier: &'a Notifier,
     pub(super) claimed: &'a Claimed,
-    /// Notes that writes follow.
+    /// Writes the write notes.
     pub(super) notes: &'a GroupCommit<Note>,
-    /// What the attempt saw so far.
+    /// What the attempt has read so far.
     pub(super) read_back: &'a Mutex<ReadBack>,
     /// How long a lease is renewed for.
     pub(super) lease: Duration,
@@ -85,7 +85,7 @@ impl DeedContext<'_> {
         PortalId(self.claimed.portal_id)
     }
 
-    /// Makes sure that the action is still this worker's, and notes that a write follows.
+    /// Checks that the action is still this worker's, and notes that a write follows.
     async fn note_write(&self) -> Result<(), Trouble> {
         self.note(None).await
     }
@@ -95,7 +95,7 @@ impl DeedContext<'_> {
         self.note(Some(report)).await
     }
 
-    /// Keeps what the deed found or did so far; no write follows from it.
+    /// Stores what the deed found or did so far; no write follows from it.
     async fn found(&self, report: &Value) -> Result<(), Trouble> {
         let kept = self.queue.renew(self.claimed, self.lease, Some(report));
         if kept.await? {
@@ -124,7 +124,7 @@ impl DeedContext<'_> {
             .unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Remembers what the API answered, for the directory.
+    /// Adds what the API answered to the read-back.
     pub(super) fn read_back(&self, note: impl FnOnce(&mut ReadBack)) {
         note(
             &mut self
@@ -134,8 +134,8 @@ impl DeedContext<'_> {
         );
     }
 
-    /// Says why nothing was to be written: what was wanted holds, be it by an earlier attempt
-    /// whose end is not on record.
+    /// Says why nothing was to be written: the goal is reached, maybe by an earlier attempt whose
+    /// end was not stored.
     fn already_true(&self, state: &str) -> Outcome {
         let by = if self.claimed.write_sent {
             " by an earlier attempt"

@@ -1,4 +1,4 @@
-//! Tells a receiver outside of the decision. At least once: the id stays the same over attempts.
+//! Sends the decision to a receiver outside. At least once: the id stays the same over attempts.
 
 use konnect::{ApplicationId, DeveloperId, RegistrationId};
 
@@ -42,7 +42,8 @@ pub(super) async fn carry_out(
     Ok(Outcome::Done(Completion::Elsewhere))
 }
 
-/// What the directory knows of the target now: who was forgotten meanwhile is not named.
+/// The message, from what the directory has about the target now: a person who was forgotten
+/// meanwhile is not named.
 async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
     let (directory, portal) = (context.directory, context.portal());
     let target = context.claimed.target;

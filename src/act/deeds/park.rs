@@ -1,4 +1,4 @@
-//! Leaves the target to a human. Calls nothing.
+//! Leaves the target to a person. Calls nothing.
 
 use crate::act::deeds::Outcome;
 

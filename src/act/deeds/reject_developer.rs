@@ -1,4 +1,4 @@
-//! Turns a pending developer away. Never one that a human let in.
+//! Turns a pending developer away. Never one that a person approved.
 
 use konnect::DeveloperStatus;
 

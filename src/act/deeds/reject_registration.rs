@@ -1,4 +1,4 @@
-//! Refuses an application the API that it asked for. Never what a human granted.
+//! Refuses an application the API that it asked for. Never what a person granted.
 
 use konnect::RegistrationStatus;
 

@@ -1,4 +1,4 @@
-//! Ends a developer's membership of a team. Who is no member needs no write.
+//! Ends a developer's membership of a team. A developer who is no member needs no write.
 
 use serde_json::json;
 

@@ -1,9 +1,9 @@
 //! Ends an approved developer's access: first the status, so that nothing new is asked for, then
-//! what they hold, since credentials work on until each registration is revoked (ADR 19).
+//! registrations and teams. Credentials work on until each registration is revoked (ADR 19).
 //!
-//! Each write is noted before it is sent, so that whoever resumes the deed repeats none of them
-//! and the account at its end is whole. That the status was seen as revoked is noted as well: whoever
-//! approves the developer while the rest is cut off has the last word.
+//! Each write is noted before it is sent, so that a resumed deed repeats none of them and the
+//! account at its end is complete. A status that was found revoked is noted as well: a person who
+//! approves the developer meanwhile has the last word.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ use crate::act::deeds::cut_off::CutOff;
 use crate::act::deeds::{Completion, DeedContext, Outcome, status, team};
 use crate::act::trouble::Trouble;
 
-/// Writes of one attempt; the rest follows in the next, so that a developer with hundreds of
-/// registrations neither outlasts an attempt nor keeps others waiting.
+/// Writes of one attempt; the rest follows in the next. A developer with hundreds of registrations
+/// neither exceeds an attempt nor makes others wait.
 const WRITES_AT_ONCE: usize = 16;
 
 pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trouble> {
@@ -33,7 +33,7 @@ pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trou
     let held = match status::answer_developer(context, &now, &wanted).await? {
         Outcome::Done(Completion::AlreadyTrue(why)) => Some(why),
         Outcome::Done(_) => None,
-        // Whoever is not approved was never let in, or somebody else decided.
+        // The developer is not approved: they never were, or a person decided otherwise.
         otherwise => return Ok(otherwise),
     };
     if !cut.was_revoked {
@@ -48,7 +48,8 @@ pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trou
         cut,
         writes: 0,
     };
-    // Lists may lag behind, and requests may still come in: done is what a fresh look confirms.
+    // Lists may lag behind, and requests may still come in: it is done when a new read finds
+    // nothing.
     loop {
         let before = cascade.writes;
         cascade.registrations().await?;
@@ -87,8 +88,8 @@ impl Cascade<'_> {
         Ok(())
     }
 
-    /// The registrations that are open, by id, with their applications. What a team owns is the
-    /// team's: its other members go on using it.
+    /// The open registrations by id, with their applications. An application of a team stays: its
+    /// other members go on using it.
     async fn list(&self) -> Result<BTreeMap<Uuid, Uuid>, Trouble> {
         let (client, portal) = (self.context.client, self.context.portal());
         let own = ListApplications {
@@ -99,7 +100,7 @@ impl Cascade<'_> {
         let own: Vec<ApplicationId> = applications
             .map_err(Trouble::on_read("portal"))?
             .into_iter()
-            // Older versions of the API do not say whose it is, and were asked for this developer's.
+            // Older versions of the API do not name the owner, and listed only this developer's.
             .filter(|found| {
                 let owner = found.owner.as_ref();
                 owner.is_none_or(|owner| owner.developer() == Some(self.developer))
@@ -173,7 +174,7 @@ impl Cascade<'_> {
             }
             self.cut.begin_team(id);
             self.context.note_write_with(&self.cut.to_value()).await?;
-            // After a 404 the next attempt looks whether the membership is still there.
+            // After a 404 the next attempt checks whether the membership is still there.
             let left = teams.remove_member(TeamId(id), self.developer).await;
             left.map_err(Trouble::Api)?;
             team::left(self.context, TeamId(id), self.developer).await?;
@@ -198,7 +199,7 @@ impl Cascade<'_> {
     }
 }
 
-/// Why no more is cut off: what a person decided since has the last word.
+/// Why no more is cut off: a later decision of a person has the last word.
 fn overruled(now: &str, cut: &CutOff) -> String {
     let cut = cut
         .summary()
@@ -209,8 +210,8 @@ fn overruled(now: &str, cut: &CutOff) -> String {
     format!("the developer is {now}, no longer revoked: somebody else decided{cut}")
 }
 
-/// The status that ends a registration; none where it is at its end. What was only asked for is
-/// turned down, else a later rule might grant it to somebody who was shown out.
+/// The status that ends a registration; none where it has ended. A request is rejected, else a
+/// later rule might grant it to somebody whose access was revoked.
 fn end_of(status: &RegistrationStatus) -> Option<RegistrationStatus> {
     match status {
         RegistrationStatus::Approved => Some(RegistrationStatus::Revoked),

@@ -1,5 +1,5 @@
-//! The status of a developer or registration: answered only from `pending`, taken back only from
-//! `approved`, read again right before the write. What a human decided in the meantime stands.
+//! The status of a developer or registration: set from `pending`, revoked only from `approved`, and
+//! read again right before the write. What a person decided meanwhile stays.
 
 use konnect::{
     ApplicationId, DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus, Team,
@@ -61,7 +61,7 @@ pub(in crate::act) async fn teams(
     Ok(teams)
 }
 
-/// Gives a developer of whom `now` was just read the status.
+/// Gives a developer, whose status `now` was just read, the status.
 pub(super) async fn answer_developer(
     context: &DeedContext<'_>,
     now: &DeveloperStatus,

@@ -1,4 +1,4 @@
-//! Finding the team that a deed names. Names need not be unique in Konnect, and a filter may match
+//! Finds the team that a deed names. Names need not be unique in Konnect, and a filter may match
 //! more than was asked for: only the exact name counts.
 
 use konnect::{DeveloperId, ListTeams, Team, TeamId};
@@ -8,14 +8,14 @@ use crate::act::deeds::{DeedContext, status};
 use crate::act::trouble::Trouble;
 use crate::rules::TeamRef;
 
-/// What a name stands for.
+/// The result of finding a team by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// One team.
     One(TeamId),
     /// None.
     None,
-    /// So many that the name decides nothing.
+    /// So many that the name is not usable.
     Many(usize),
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn is_member(
     Ok(teams.iter().any(|known| known.id == team))
 }
 
-/// Remembers that this deed ended the membership, so that a later one may make it again.
+/// Stores that this deed ended the membership, so that a later one may make it again.
 pub(super) async fn left(
     context: &DeedContext<'_>,
     team: TeamId,

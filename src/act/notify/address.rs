@@ -1,4 +1,4 @@
-//! Which addresses belong to the public internet. Pure; a table of what is reserved, since whoever
+//! Which addresses belong to the public internet. Pure: a table of reserved blocks. A person who
 //! may write a rule must not reach a cloud's metadata service or the machines beside usher.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,7 +24,7 @@ const RESERVED_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// Of IPv6 only `2000::/3` is handed out, and of that these blocks are reserved or carry IPv4 inside.
+/// Of IPv6 only `2000::/3` is assigned, and of that these blocks are reserved or contain IPv4.
 const RESERVED_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -33,7 +33,7 @@ const RESERVED_V6: [(Ipv6Addr, u32); 4] = [
 ];
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Whether anybody may be sent to this address. IPv4 inside IPv6 is none, whatever it maps to.
+/// Whether a notice may go to this address. IPv4 inside IPv6 is not public, whatever it maps to.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !RESERVED_V4.iter().any(|block| is_in_v4(address, *block)),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// What went wrong, each with one answer to whether it may go away.
+/// What went wrong, each with one answer to whether it may pass.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::act) enum NoticeError {
-    /// The URL in a file is none.
-    #[error("what {0} holds is no http or https url")]
+    /// The content of a file is no URL.
+    #[error("the content of {0} is no http or https url")]
     Url(String),
-    /// A file that holds the URL or the secret cannot be read.
+    /// A file with the URL or the secret cannot be read.
     #[error("could not read {path}")]
     File {
         /// The file.
@@ -16,8 +16,8 @@ pub(in crate::act) enum NoticeError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file holds something else than a secret.
-    #[error("what {0} holds is not whsec_ and the base64 of 24 to 64 bytes")]
+    /// The content of a file is no secret.
+    #[error("the content of {0} is not whsec_ and the base64 of 24 to 64 bytes")]
     Secret(String),
     /// Neither the rule nor the configuration has a secret to sign with.
     #[error("nothing to sign with: the rule names no secret, and notify.secret is not set")]
@@ -28,7 +28,7 @@ pub(in crate::act) enum NoticeError {
     /// The host is inside a network that outsiders must not reach through usher.
     #[error("{0} has an address that is not public; notify.allow_private may allow it")]
     Private(String),
-    /// The receiver wants the notice elsewhere.
+    /// The receiver redirects the notice.
     #[error("{host} answered {status}: redirects are not followed")]
     Redirected {
         /// The receiver.
@@ -36,7 +36,7 @@ pub(in crate::act) enum NoticeError {
         /// Its answer.
         status: u16,
     },
-    /// The receiver does not take it.
+    /// The receiver refuses it.
     #[error("{host} answered {status}")]
     Answered {
         /// The receiver.
@@ -61,7 +61,7 @@ impl NoticeError {
     /// Whether another attempt may help.
     pub(in crate::act) fn may_pass(&self) -> bool {
         match self {
-            // A file may be mended, and a receiver that refuses today may be being deployed.
+            // A file may be corrected, and a receiver that refuses today may be in deployment.
             Self::File { .. }
             | Self::Secret(_)
             | Self::Resolve(_)

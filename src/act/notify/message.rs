@@ -1,5 +1,5 @@
-//! What a notice says, in either shape. Carries the name and address of the person it is about:
-//! never to be stored or logged. No I/O.
+//! The content of a notice, in either form. Contains the name and address of its person: never to
+//! be stored or logged. No I/O.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,28 +9,28 @@ use uuid::Uuid;
 use crate::act::Target;
 use crate::event;
 
-/// What is told.
+/// The content of a notice.
 #[derive(Serialize)]
 pub(in crate::act) struct Message {
-    /// The action that tells.
+    /// The action that sends it.
     pub(in crate::act) action_id: Uuid,
     /// The rule that decided.
     pub(in crate::act) rule: String,
-    /// What it answered to.
+    /// The signal that the rule answered.
     pub(in crate::act) signal: String,
-    /// Where.
+    /// The portal.
     pub(in crate::act) portal_id: Uuid,
     /// Its name, where the directory knows it.
     pub(in crate::act) portal: Option<String>,
-    /// What it is about.
+    /// The target.
     pub(in crate::act) target: Target,
-    /// Whom it is about.
+    /// The person it is about.
     pub(in crate::act) developer: Option<Person>,
     /// The application concerned, by name.
     pub(in crate::act) application: Option<String>,
     /// The API that is asked for, by name.
     pub(in crate::act) api: Option<String>,
-    /// What the rule did before it told.
+    /// What the rule did before the notice.
     pub(in crate::act) deeds: Vec<Before>,
     /// The events that led here.
     pub(in crate::act) causes: Vec<Uuid>,
@@ -39,7 +39,7 @@ pub(in crate::act) struct Message {
     pub(in crate::act) decided_at: DateTime<Utc>,
 }
 
-/// Somebody, as a human knows them.
+/// A person, with name and address.
 #[derive(Serialize)]
 pub(in crate::act) struct Person {
     pub(in crate::act) id: Uuid,
@@ -57,7 +57,7 @@ pub(in crate::act) struct Before {
 }
 
 impl Message {
-    /// The payload as Standard Webhooks recommend it: type, time and data.
+    /// The payload as Standard Webhooks recommends it: type, time and data.
     pub(in crate::act) fn standard(&self) -> String {
         json!({
             "type": format!("usher.{}", self.signal),
@@ -108,8 +108,8 @@ impl Message {
     }
 }
 
-/// Text that cannot call for attention, pose as a link or be read in another order than it is
-/// written: names are chosen by whoever signs up.
+/// Text that cannot mention anybody, pass for a link or be read in another order than written:
+/// people who sign up choose their names.
 fn plain(text: &str) -> String {
     event::plain(text)
         .replace('&', "&amp;")

@@ -1,5 +1,5 @@
-//! Tells an HTTP receiver of a decision: signed by Standard Webhooks or in Slack's shape, to public
-//! addresses only unless the configuration says otherwise.
+//! Sends notices of decisions to an HTTP receiver: signed by Standard Webhooks or in Slack's form,
+//! to public addresses only unless the configuration says otherwise.
 //!
 //! Must not follow redirects, read answers, or name more of a URL than its host: a hook's path is
 //! often its password.

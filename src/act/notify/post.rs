@@ -1,5 +1,5 @@
-//! The one way a notice leaves: its host is resolved once, every address is checked, and the
-//! connection goes to those addresses and nowhere else.
+//! The only way to send a notice: its host is resolved once, every address is checked, and the
+//! connection goes only to those addresses.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::config::{HookSecret, NotifyConfig};
 
 /// Longest time to find the addresses of a host, and to connect.
 const CONNECT: Duration = Duration::from_secs(5);
-/// What a value begins with that is in a file.
+/// The prefix of a value that is in a file.
 const FILE: &str = "file:";
 /// Longest time for one notice as a whole.
 const WHOLE: Duration = Duration::from_secs(10);
 
-/// Sends notices. Has no connection of its own: one is made for each, to addresses that were
-/// checked for it.
+/// Sends notices. Keeps no connection: each notice has its own, to addresses that were checked for
+/// it.
 #[derive(Debug, Clone)]
 pub(in crate::act) struct Notifier {
     config: NotifyConfig,
@@ -66,7 +66,7 @@ impl Notifier {
         self.send(signed, host, addresses).await
     }
 
-    /// Sends it to these addresses, whatever its host leads to by now.
+    /// Sends it to these addresses, whatever its host resolves to by now.
     async fn send(
         &self,
         signed: &SignedRequest,
@@ -75,7 +75,7 @@ impl Notifier {
     ) -> Result<u16, NoticeError> {
         let client = reqwest::Client::builder()
             .dns_resolver(Pinned(addresses))
-            // A proxy would connect to wherever it pleases.
+            // A proxy would choose the address itself.
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT)
@@ -117,7 +117,7 @@ impl Notifier {
         })
     }
 
-    /// The addresses of the host, all of them fit to be connected to.
+    /// The addresses of the host, all of them allowed.
     async fn addresses(&self, url: &Url, host: &str) -> Result<Vec<SocketAddr>, NoticeError> {
         let port = url.port_or_known_default().unwrap_or_default();
         let addresses: Vec<SocketAddr> = match url.host() {
@@ -135,7 +135,7 @@ impl Notifier {
         }
         let allowed = self.config.allow_private.iter();
         let is_allowed = allowed.clone().any(|name| name.eq_ignore_ascii_case(host));
-        // One private address among public ones is how a name is made to point inside.
+        // A name with one private address among public ones may be made to point inside.
         if is_allowed || addresses.iter().all(|address| is_public(address.ip())) {
             return Ok(addresses);
         }
@@ -152,7 +152,7 @@ async fn read(path: &str) -> Result<String, NoticeError> {
         })
 }
 
-/// Answers every look-up with the addresses that were checked.
+/// Answers every DNS query with the addresses that were checked.
 #[derive(Debug, Clone)]
 struct Pinned(Vec<SocketAddr>);
 
@@ -178,7 +178,7 @@ mod tests {
     async fn a_name_that_leads_elsewhere_by_now_is_not_followed() {
         let checked = TcpListener::bind("127.0.0.2:0").await.unwrap();
         let port = checked.local_addr().unwrap().port();
-        // Where the name leads when it is asked again.
+        // The address of the name when it is resolved again.
         let inside = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let signed = SignedRequest {
             id: Uuid::nil(),

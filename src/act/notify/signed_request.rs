@@ -22,7 +22,7 @@ pub(in crate::act) enum Key {
 /// A notice with its receiver.
 #[derive(Debug, Clone)]
 pub(in crate::act) struct SignedRequest {
-    /// Stays the same over all attempts, so that the receiver can tell a repetition.
+    /// Stays the same over all attempts, so that the receiver recognises a repetition.
     pub(in crate::act) id: Uuid,
     /// The receiver. Never to be logged.
     pub(in crate::act) url: Url,

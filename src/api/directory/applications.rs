@@ -24,7 +24,7 @@ pub(in crate::api) struct ApplicationBody {
     application_id: Uuid,
     /// Its name.
     name: String,
-    /// Whose it is; null where the API does not say.
+    /// Its owner; null where the API names none.
     #[schema(required = true)]
     owner: Option<OwnerBody>,
     /// The developer who owns it; null where it is a team's.
@@ -39,7 +39,7 @@ pub(in crate::api) struct ApplicationBody {
     seen: SeenBody,
 }
 
-/// Whose an application is.
+/// The owner of an application.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Owner)]
 struct OwnerBody {
@@ -51,7 +51,7 @@ struct OwnerBody {
 }
 
 impl ApplicationBody {
-    /// An application; `subject` is who its owner is, where that is a developer.
+    /// An application; `subject` is its owner, where that is a developer.
     pub(super) fn new(application: Application, subject: Option<Subject>) -> Self {
         let owner = application.owner;
         Self {

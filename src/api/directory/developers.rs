@@ -1,4 +1,5 @@
-//! `/api/v1/directory/developers`: all of them, those of an address, and one with what surrounds them.
+//! `/api/v1/directory/developers`: all of them, those of an address, and one with their teams and
+//! applications.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -38,7 +39,7 @@ pub(in crate::api) struct DeveloperBody {
     seen: SeenBody,
 }
 
-/// A developer with what surrounds them.
+/// A developer with their teams and applications.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeveloperDetail)]
 pub(in crate::api) struct DetailBody {
@@ -142,7 +143,7 @@ pub(in crate::api) async fn list_developers(
     )))
 }
 
-/// An address as a part of a cursor: it may hold blanks.
+/// An address as a part of a cursor: it may contain blanks.
 fn folded(address: &str) -> String {
     URL_SAFE_NO_PAD.encode(address)
 }
@@ -172,7 +173,7 @@ async fn people(
 
 /// One developer, with their teams and applications.
 ///
-/// Found also when they are gone; nothing that is gone surrounds them.
+/// Found also when they are gone; of their teams and applications only those that are not gone.
 #[utoipa::path(
     get,
     path = "/api/v1/directory/developers/{id}",

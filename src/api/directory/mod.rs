@@ -1,4 +1,5 @@
-//! `/api/v1/directory/…`: what Konnect's API last said of portals and of who is in them, by portal and id.
+//! `/api/v1/directory/…`: what Konnect's API last returned of portals and of who is in them, by
+//! portal and id.
 
 pub(super) mod applications;
 pub(super) mod developers;
@@ -21,18 +22,18 @@ use crate::api::page::{Parameters, bad_request, part};
 use crate::directory::{Gone, ListPage, RowVersion, Subject};
 use crate::http::Problem;
 
-/// The parameters of every list of the directory, for its document.
+/// The parameters of every list of the directory, for the document.
 pub(super) enum Scope {}
 
-/// When something was seen, as the API answers.
+/// When sweeps found and changed something, as the API answers.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Seen)]
 struct SeenBody {
     /// Grows by one with every difference.
     revision: i64,
-    /// When a look first showed it.
+    /// When a sweep first found it.
     first_seen_at: DateTime<Utc>,
-    /// When a look last wrote it.
+    /// When a sweep last changed it.
     last_seen_at: DateTime<Utc>,
     /// When its absence was certain; null while it is there.
     #[schema(required = true)]
@@ -131,8 +132,8 @@ impl Parameters {
         found.map(|(_, gone)| *gone).ok_or_else(expected)
     }
 
-    /// The page that is asked for, with one row more, which says whether another page follows. `place` reads a
-    /// cursor of `N` parts.
+    /// The page that is asked for, with one row more, which says whether another page follows.
+    /// `place` reads a cursor of `N` parts.
     fn list_page<K, const N: usize>(
         &mut self,
         place: impl FnOnce([String; N]) -> Result<K, Problem>,

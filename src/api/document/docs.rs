@@ -1,4 +1,5 @@
-//! `/docs`: the document as one page for people, without scripts and without anything from elsewhere.
+//! `/docs`: the document as one page for people, without scripts and without anything from
+//! elsewhere.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -143,7 +144,7 @@ fn operation(page: &mut String, listed: &Listed<'_>, document: &Value) {
     page.push_str("</dl>\n</section>\n");
 }
 
-/// The media types of an answer with what each holds.
+/// The media types of an answer with the content of each.
 fn bodies(answer: &Value) -> String {
     let mut bodies = String::new();
     for (media, content) in members(&answer["content"]) {

@@ -1,7 +1,8 @@
-//! The OpenAPI 3.1 document of the JSON API, made of what stands at the handlers: what all of them share is put in
-//! here. `/openapi.json` is the document, `/docs` the same for people. Both need no token.
+//! The OpenAPI 3.1 document of the JSON API, made from the annotations of the handlers: what all of
+//! them share is added here. `/openapi.json` is the document, `/docs` the same for people. Both
+//! need no token.
 //!
-//! How to add an operation is told at `operations!` in `mod.rs` of this room.
+//! `operations!` in `mod.rs` of this module says how to add an operation.
 
 mod docs;
 mod refusals;
@@ -56,7 +57,8 @@ impl Modify for Shared {
     }
 }
 
-/// Says that an empty parameter counts as absent. Not an extension, but utoipa has no other place for it.
+/// Says that an empty parameter counts as absent. Not an extension, but utoipa has no other place
+/// for it.
 fn let_be_empty(parameter: &mut RefOr<Parameter>) {
     if let RefOr::T(parameter) = parameter
         && matches!(parameter.parameter_in, ParameterIn::Query)

@@ -1,4 +1,4 @@
-//! How operations refuse: each kind once in the document, and named by those that it may happen to.
+//! How operations refuse: each kind once in the document, and named by those that may refuse so.
 
 use std::collections::BTreeMap;
 
@@ -53,15 +53,15 @@ macro_rules! refusing {
 }
 
 refusing! {
-    /// What any operation may say.
+    /// What any operation may answer.
     Refused: [BAD, UNAUTHORIZED];
-    /// What those may say that read the database.
+    /// What those may answer that read the database.
     OfTheRecord: [BROKEN, BUSY];
-    /// What those may say that change something.
+    /// What those may answer that change something.
     OfOperators: [FORBIDDEN, TOO_LARGE];
-    /// What those may say that are about one thing.
+    /// What those may answer that are about one thing.
     Missing: [MISSING];
-    /// What those may say that depend on a state.
+    /// What those may answer that depend on a state.
     Conflicting: [CONFLICT];
 }
 

@@ -1,4 +1,5 @@
-//! What the document says of words of closed lists, from those lists themselves, and of the members of an event.
+//! What the document says of words of closed lists, from those lists themselves, and of the members
+//! of an event.
 
 use std::borrow::Cow;
 
@@ -73,12 +74,12 @@ impl IntoParams for EventWords {
     }
 }
 
-/// What one word of a search takes, and which events it leaves.
+/// The values of one word of a search, and which events it selects.
 fn event_word(word: &str) -> (ObjectBuilder, &'static str) {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     match word {
         "portal_id" => (text(), "Only those of this portal"),
-        "principal_id" => (text(), "Only those of whoever this is"),
+        "principal_id" => (text(), "Only those of this principal"),
         "person" => (
             text(),
             "Only those of people whose e-mail or full name begins with this, whatever the case of ASCII letters",
@@ -86,7 +87,7 @@ fn event_word(word: &str) -> (ObjectBuilder, &'static str) {
         "name" => (text(), "Only those of this name"),
         "kind" => (
             text().enum_values(Some(Kind::ALL.map(Kind::as_str))),
-            "Only those of this kind; without it all but `read`, which tells who looked",
+            "Only those of this kind; without it all but `read`, which says who read the record",
         ),
         "outcome" => (
             text().enum_values(Some(Outcome::ALL.map(Outcome::as_str))),
@@ -123,7 +124,7 @@ fn own_members() -> [(&'static str, ObjectBuilder, &'static str); 9] {
         (
             "kind",
             text().enum_values(Some(Kind::ALL.map(Kind::as_str))),
-            "What sort of thing it tells",
+            "The sort of event",
         ),
         ("occurred_at", time(), "When it happened"),
         ("received_at", time(), "When it arrived first"),
@@ -155,7 +156,8 @@ fn own_members() -> [(&'static str, ObjectBuilder, &'static str); 9] {
     ]
 }
 
-/// Members that Konnect documents: name and meaning. An event need not have them, and may have others.
+/// Members that Konnect documents: name and meaning. An event need not have them, and may have
+/// others.
 const KONNECT_MEMBERS: [(&str, &str); 10] = [
     (
         "event_product",
@@ -184,7 +186,7 @@ impl PartialSchema for EventBody {
                 .property(name, schema.description(Some(description)))
                 .required(name);
         }
-        // Of any type: what a sender writes is kept, whatever it is.
+        // Of any type: what a sender writes is stored, whatever it is.
         for (name, description) in KONNECT_MEMBERS {
             let any = ObjectBuilder::new()
                 .schema_type(SchemaType::AnyValue)

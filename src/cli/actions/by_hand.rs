@@ -18,7 +18,7 @@ use crate::config::Environment;
 /// Actions that a filter may match; beyond that it is meant to be narrowed.
 const MOST: i64 = 10_000;
 
-/// Arguments of the commands that do something about actions.
+/// Arguments of the commands that change actions.
 #[derive(Debug, Args)]
 pub(super) struct ByHandArgs {
     /// The actions, by id
@@ -60,7 +60,7 @@ pub(super) async fn run(
     let output = Output::new(args.common.json);
     let work = async {
         let chosen = args.chosen(verb, &actions).await?;
-        // Who names actions one by one means them; a filter may match more than was thought of.
+        // A person who names ids means them; a filter may match more than was thought of.
         let asks = args.dry_run || (args.ids.is_empty() && chosen.len() > 1 && !args.yes);
         if asks {
             return list(verb, &chosen, now, output);
@@ -189,7 +189,7 @@ async fn do_all(
     output: Output,
 ) -> Result<ExitCode, CliError> {
     let mut refused = 0_usize;
-    // What cannot be shown is done all the same: half of it done would help nobody.
+    // The rest is done even if one cannot be shown: half of it done would help nobody.
     let mut shown = Ok(Reader::There);
     for action in chosen {
         let id = action.id;

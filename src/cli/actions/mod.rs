@@ -41,11 +41,11 @@ enum ActionsCommand {
     Approve(by_hand::ByHandArgs),
     /// Do not carry out what is parked; reject whom a rule parked. It stays so until `retry`
     Reject(by_hand::ByHandArgs),
-    /// Decide again what failed, was refused or called off, also what a person rejected or cancelled
+    /// Decide again what failed, was refused or cancelled, also what a person rejected or cancelled
     Retry(by_hand::ByHandArgs),
-    /// Call off what is planned or parked; the rule does not ask for it again until `retry`
+    /// Cancel what is planned or parked; the rule does not ask for it again until `retry`
     Cancel(by_hand::ByHandArgs),
-    /// What people said no to, for good until it is lifted
+    /// List or lift vetoes, each in force until it is lifted
     Vetoes(vetoes::VetoesArgs),
     /// Let no action be carried out, by any instance, until `resume`
     Pause(by_hand::SwitchArgs),

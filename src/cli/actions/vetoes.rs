@@ -1,4 +1,4 @@
-//! `usher actions vetoes`: what people said no to, and taking it back.
+//! `usher actions vetoes`: what people forbade, and lifting it.
 
 use std::process::ExitCode;
 
@@ -28,9 +28,9 @@ pub(super) struct VetoesArgs {
 
 #[derive(Debug, Subcommand)]
 enum VetoesCommand {
-    /// List the vetoes that hold, the newest first (the default)
+    /// List the vetoes in force, the newest first (the default)
     List(ListArgs),
-    /// Take vetoes back: rules may ask for the deed again
+    /// Lift vetoes: rules may ask for the deed again
     Lift(LiftArgs),
 }
 
@@ -94,7 +94,7 @@ async fn lift(args: LiftArgs, environment: &Environment) -> Result<ExitCode, Cli
         for id in &args.ids {
             let lifted = actions.lift_veto(*id, &person).await;
             let lifted = lifted.context("could not lift the veto")?;
-            let veto = lifted.ok_or_else(|| anyhow!("no veto {id} holds"))?;
+            let veto = lifted.ok_or_else(|| anyhow!("no veto {id} is in force"))?;
             let target = format!("{} {}", veto.target.kind(), veto.target.id());
             let text = format!(
                 "{id} is lifted: rules may ask for {} of {target}",

@@ -1,4 +1,4 @@
-//! Where the demo keeps its files. Must not touch a folder of somebody's that no demo made.
+//! Where the demo keeps its files. Must not touch a folder that no demo made.
 
 use std::fs;
 use std::io;
@@ -23,10 +23,10 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// The folder that is wanted, or a temporary one.
+    /// The requested folder, or a temporary one.
     ///
     /// # Errors
-    /// A wanted folder that holds something else than an earlier demo is refused, untouched.
+    /// A requested folder that contains anything but an earlier demo is refused, untouched.
     pub(super) fn open(
         wanted: Option<PathBuf>,
         environment: &Environment,
@@ -87,7 +87,7 @@ fn is_free(path: &Path) -> bool {
 /// Makes the folder the demo's.
 fn claim(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
-    // Postgres runs as another user where usher runs as root, and must get through.
+    // Postgres runs as another user where usher runs as root, and must be able to pass.
     let mode = fs::metadata(path)?.permissions().mode() | 0o711;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     fs::write(

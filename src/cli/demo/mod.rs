@@ -1,7 +1,8 @@
-//! `usher demo`: the whole loop on embedded parts, with people who sign up at a natural pace.
+//! `usher demo`: the whole loop on embedded parts, with people who sign up at a natural speed.
 //!
-//! Starts a local Konnect, an embedded Postgres, an in-process Kafka broker and usher itself, wired
-//! as a real installation would be: the webhook delivers over HTTP, and usher calls the API.
+//! Starts a local Konnect, an embedded Postgres, an in-process Kafka broker and usher itself. They
+//! are wired as a real installation would be: the webhook delivers over HTTP, and usher calls the
+//! API.
 
 mod folder;
 mod history;
@@ -25,7 +26,7 @@ use crate::config::{Environment, LogFormat, parse_span};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::{self, TelemetryError};
 
-/// Below that nobody has come yet.
+/// In less time nobody comes.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
@@ -60,7 +61,7 @@ pub(super) async fn run(args: DemoArgs, environment: &Environment) -> Result<Exi
     let mut signalled = pin!(Lifecycle::signalled());
     let usher = Lifecycle::new();
     let mut setting = pin!(Stage::set(args.data_dir, is_empty, environment, &usher));
-    // Polled first, so that signals are listened for before there is anything to take down.
+    // Polled first, so that signals are handled before there is anything to take down.
     let stage = tokio::select! {
         biased;
         result = &mut signalled => {

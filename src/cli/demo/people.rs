@@ -1,5 +1,5 @@
-//! The people of the demo: they sign up, confirm their address, try to log in, and ask for an API
-//! through the portal's own self-service, as somebody with a browser would.
+//! The people of the demo: they sign up, confirm their address, try to log in, and ask for an API.
+//! They use the portal's own self-service, as somebody with a browser would.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use crate::lifecycle::pause;
 
-/// How long somebody waits between two looks at whether they are in.
+/// How long somebody waits between two tries to log in.
 const PATIENCE: Duration = Duration::from_millis(700);
 const PASSWORD: &str = "a demo password";
 
 /// Who comes, in this order, over and over. Some belong to partners, some do not, and one only
-/// looks as if.
+/// seems to.
 const VISITORS: [(&str, &str); 8] = [
     ("james", "manchestercity.com"),
     ("john", "liverpoolfc.com"),

@@ -1,4 +1,5 @@
-//! What the demo's usher is told, kept in the demo's folder: every command works with it while the demo runs.
+//! The configuration of the demo's usher, kept in the demo's folder: every command works with it
+//! while the demo runs.
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +17,7 @@ use crate::config::{Config, Environment, load};
 
 pub(super) const TOPIC: &str = "konnect.audit-events";
 
-/// What the demo's usher is told.
+/// The configuration of the demo's usher.
 pub(super) struct Settings<'a> {
     pub(super) konnect: &'a Emulator,
     pub(super) konnect_token: &'a str,
@@ -32,7 +33,7 @@ impl Settings<'_> {
         folder.join("usher.toml")
     }
 
-    /// Writes them, and the rules, into the folder; what they say. Only the owner can read the file.
+    /// Writes them, and the rules, into the folder; returns them. Only the owner can read the file.
     pub(super) fn write(&self, folder: &Path) -> Result<Config, CliError> {
         let rules = folder.join("rules.yaml");
         fs::write(&rules, rules_file()).context("could not write the demo's rules")?;
@@ -47,7 +48,7 @@ impl Settings<'_> {
                 "principal_id": self.konnect.principal_id(),
                 "requests_per_second": 50,
             },
-            // A sign-up leaves no entry in any log: only looking finds it.
+            // A sign-up leaves no entry in any log: only a sweep finds it.
             "observe": { "pending_every": "1s", "all_every": "30s" },
             "rules": { "path": rules },
             "console": { "tokens": [console] },
@@ -58,7 +59,7 @@ impl Settings<'_> {
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let written = options
             .open(&path)
-            // It may be there, and readable for others.
+            // The file may be there already, and readable for others.
             .and_then(|file| {
                 file.set_permissions(fs::Permissions::from_mode(0o600))
                     .map(|()| file)
@@ -70,7 +71,7 @@ impl Settings<'_> {
     }
 }
 
-/// This program, as one types it from here.
+/// This program, as a person types it from here.
 pub(super) fn command() -> String {
     let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("usher"));
     let here = std::env::current_dir().unwrap_or_default();

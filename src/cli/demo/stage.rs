@@ -39,7 +39,7 @@ pub(super) struct Stage {
     usher: Lifecycle,
     end_usher: CancellationToken,
     postgres: EmbeddedPostgres,
-    /// What is in the record to begin with.
+    /// What the journal contains to begin with.
     record: String,
     /// Last, so that nothing runs in it any more when it is removed.
     folder: Folder,
@@ -48,7 +48,7 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts every part, the webhook bound and the rules in force.
     ///
-    /// Where that fails, or `usher` is asked to stop, nothing is left behind.
+    /// If that fails, or `usher` is asked to stop, nothing is left behind.
     pub(super) async fn set(
         data_dir: Option<PathBuf>,
         is_empty: bool,
@@ -61,7 +61,7 @@ impl Stage {
             bin_dir: None,
         };
         let search_path = environment.path().as_ref();
-        // Started here and not by the app, which must be built again where its port was taken.
+        // Started here and not by the app, which must be built again if its port was taken.
         let postgres = EmbeddedPostgres::start(wanted, search_path, &usher.stopping())
             .await
             .context("could not start the database")?;
@@ -202,7 +202,7 @@ async fn stop(postgres: EmbeddedPostgres) {
     }
 }
 
-/// What stands on the stage beside the database, before anything runs.
+/// What runs beside the database, before usher does.
 struct DemoServices {
     emulator: Emulator,
     broker: InProcessBroker,
@@ -223,7 +223,8 @@ impl DemoServices {
     ) -> Result<Self, CliError> {
         let could_not = "could not prepare the database";
         let journal = Journal::open(database_url).context(could_not)?;
-        // usher would make them while its first deliveries come in: those would be refused, and a demo may end before that.
+        // usher would make them while its first deliveries come in: those would be refused, and a
+        // demo may end before that.
         journal.migrate().await.context(could_not)?;
         let ids = Ids::new(Clock::system());
         let token = format!("kpat_{}", Ids::secret());
@@ -262,7 +263,7 @@ impl DemoServices {
         let config = settings.write(folder.path())?;
 
         let app = build(config, usher, environment).await?;
-        let address = app.address().context("could not tell the address")?;
+        let address = app.address().context("could not read the address")?;
         let usher_url = format!("http://{address}");
         bind_webhook(&emulator, portal, &usher_url, &authorization)?;
         let journal = app.journal().clone();

@@ -35,9 +35,9 @@ pub(super) struct Summary {
     p99_ms: Option<u64>,
 }
 
-/// Where a story is read from.
+/// Where the steps are read from.
 pub(super) struct Parts {
-    /// Only what happens at this portal is told; a database that is kept holds others.
+    /// Only what happens at this portal is shown; a database that is kept contains others.
     pub(super) portal: Uuid,
     pub(super) journal: Journal,
     pub(super) directory: Directory,
@@ -50,7 +50,7 @@ pub(super) struct Parts {
     pub(super) stored_before: i64,
 }
 
-/// What is told of a person.
+/// What is shown of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     SignedUp,
@@ -68,24 +68,24 @@ pub(super) struct Story {
     began: Instant,
     /// Who signed up, and when by usher's own clock.
     signed_up: Vec<(String, DateTime<Utc>)>,
-    /// The actions that were told already.
+    /// The actions that were shown already.
     told: HashSet<Uuid>,
-    /// Whom an action was decided for, or of whom it was told that they wait.
+    /// For whom an action was decided, or was shown to wait.
     settled: HashSet<String>,
     approvals: Vec<Duration>,
     registrations: usize,
-    /// How the telling went so far.
+    /// Whether everything could be shown so far.
     shown: Result<Reader, CliError>,
 }
 
 impl Story {
-    /// How often usher's actions are looked at.
+    /// How often usher's actions are polled.
     pub(super) const CHECK_EVERY: Duration = Duration::from_millis(150);
-    /// A natural pace, quick enough to watch.
+    /// A natural speed, quick enough to watch.
     pub(super) const NEXT_PERSON_AFTER: Duration = Duration::from_millis(2_500);
-    /// What somebody needs to find a mail, or the next button.
+    /// The time that somebody needs to find a mail, or the next button.
     const MOMENT: Duration = Duration::from_millis(600);
-    /// Who is not answered by then is told to wait.
+    /// A person without an answer by then is shown to wait.
     const WAITS_AFTER: TimeDelta = TimeDelta::seconds(5);
     /// How long the summary waits until the topic has what the journal has.
     const CATCH_UP: Duration = Duration::from_secs(1);
@@ -139,8 +139,8 @@ impl Story {
         self.report(email, Step::SignedUp, None, None, output);
     }
 
-    /// Shows one step; `rule` is the one that brought it about, `took` the time since the person
-    /// signed up.
+    /// Shows one step; `rule` is the one that caused it, `took` the time since the person signed
+    /// up.
     fn report(
         &mut self,
         who: &str,
@@ -170,10 +170,10 @@ impl Story {
         }
     }
 
-    /// Looks at usher's actions and shows those that came to an end since the last look.
+    /// Polls usher's actions and shows those that ended since the last poll.
     pub(super) async fn poll(&mut self, output: Output) {
         if let Err(failure) = self.try_poll(output).await {
-            warn!(error = failure.chain(), "could not look at the actions");
+            warn!(error = failure.chain(), "could not read the actions");
         }
     }
 
@@ -183,10 +183,10 @@ impl Story {
             ..ActionFilter::default()
         };
         let mut actions = self.parts.queue.list(&filter, None, 1_000).await?;
-        // What was done in the weeks before is no news.
+        // What was done in the weeks before is not shown.
         let began = self.parts.began;
         actions.retain(|action| action.updated_at >= began && !self.told.contains(&action.id));
-        // Told in the order they were done.
+        // Shown in the order in which they were done.
         actions.sort_by_key(|action| action.updated_at);
         for action in actions {
             let Some(who) = self.who(&action).await? else {
@@ -216,7 +216,7 @@ impl Story {
         self.report(who, step, Some(&action.rule), took, output);
     }
 
-    /// Says once of everybody for whom nothing was decided in good time that they wait.
+    /// Shows once of everybody for whom nothing was decided in time that they wait.
     fn tell_who_waits(&mut self, output: Output) {
         let now = self.parts.clock.now();
         let waiting: Vec<String> = self
@@ -255,7 +255,8 @@ impl Story {
         Ok(subject.email)
     }
 
-    /// The sums, counted where they are: in the journal, by the broker's reports, among the actions.
+    /// The sums, counted where they are: in the journal, by the broker's reports, among the
+    /// actions.
     ///
     /// Waits a moment for the topic, which is behind the journal while anything happens.
     ///
@@ -268,7 +269,7 @@ impl Story {
             let stored = self.parts.journal.stored_events().await;
             let stored = stored.context("could not count the events")? - self.parts.stored_before;
             let published = self.parts.published.count();
-            // Events go on arriving between the two counts: equal is the one moment that says something.
+            // Events go on arriving between the two counts: only equal numbers mean something.
             let has_caught_up = i64::try_from(published).is_ok_and(|count| count == stored);
             if has_caught_up || Instant::now() >= deadline {
                 break (stored, published);
@@ -290,7 +291,7 @@ impl Story {
 }
 
 impl Step {
-    /// The step that a deed is to the one it is done for; none for what the demo's rules never ask.
+    /// The step that a deed is for its person; none for what the demo's rules never ask.
     fn of_deed(deed: &str) -> Option<Self> {
         match deed {
             "approve_developer" => Some(Self::Approved),

@@ -1,4 +1,4 @@
-//! The flags that say which events: words of the one filter, read as the API reads them.
+//! The flags that say which events: the words of the one filter, read as the API reads them.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
@@ -45,16 +45,16 @@ pub(super) struct FilterArgs {
     /// Only events with this verdict on their signature
     #[arg(long, value_name = "VERDICT", value_parser = verdicts())]
     verification: Option<Verdict>,
-    /// Only events whose entry holds this text, in exact case
+    /// Only events whose entry contains this text, in exact case
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
 }
 
 impl FilterArgs {
-    /// The filter that the flags say.
+    /// The filter that the flags describe.
     ///
     /// # Errors
-    /// [`CliError::Usage`] names the flag whose value cannot be.
+    /// [`CliError::Usage`] names the flag whose value is not possible.
     pub(super) fn read(self, now: DateTime<Utc>) -> Result<EventFilter, CliError> {
         let (from, to) = ends(self.from, self.to, now)?;
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);

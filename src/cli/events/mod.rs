@@ -116,7 +116,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
             && told.elapsed() >= REMIND_EVERY
         {
             told = Instant::now();
-            Output::progress(&format!("looked back to {} so far", after.event_ts));
+            Output::progress(&format!("searched back to {} so far", after.event_ts));
         }
         Ok(Page {
             rows: found.events,
@@ -140,7 +140,7 @@ async fn tail(args: TailArgs, environment: &Environment) -> Result<ExitCode, Cli
     let output = Output::new(args.common.json);
     let journal = record.journal().clone();
     let follow = follow::follow(journal, filter, args.limit, output, shown);
-    // Whoever follows ends it by a signal: that is no failure.
+    // A person who follows ends it by a signal: that is no failure.
     record.finish(follow).await?;
     Ok(ExitCode::SUCCESS)
 }

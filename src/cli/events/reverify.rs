@@ -57,7 +57,7 @@ pub(super) async fn run(
         record.clock.clone(),
     );
     let filter = CheckFilter {
-        // What has no time that can be known is at the epoch, and nothing is before it.
+        // An event whose time cannot be known is at the epoch, and nothing is before it.
         from: from.unwrap_or(DateTime::UNIX_EPOCH),
         to: to.unwrap_or_else(far_future),
         portal_id: args.portal.map(|portal| portal.to_string()),
@@ -88,7 +88,7 @@ pub(super) async fn run(
     })
 }
 
-/// Checks slice after slice; what came of it, and against how many keys.
+/// Checks slice after slice; returns the result, and against how many keys.
 async fn check(mut reverify: Reverify) -> Result<(Reverified, usize), CliError> {
     let mut told = Instant::now();
     while reverify.next().await.context("could not check events")? {

@@ -1,4 +1,4 @@
-//! The files that `usher init` writes: what is in them, and how they come to the disk.
+//! The files that `usher init` writes: what is in them, and how they are written.
 //!
 //! Nothing that exists is replaced unless that was asked for, and a secret never is: Konnect may
 //! already be sending it.
@@ -54,7 +54,7 @@ impl Folder {
         Self { path, force }
     }
 
-    /// The first file that stands in the way.
+    /// The first file that exists already.
     pub(super) fn in_the_way(&self) -> Option<PathBuf> {
         [CONFIG, RULES]
             .iter()
@@ -107,7 +107,7 @@ impl Folder {
         Ok(file)
     }
 
-    /// Leaves a secret that is there, else makes one that only its owner can read.
+    /// Keeps a secret that is there, else makes one that only its owner can read.
     fn keep_or_make(
         &self,
         name: &str,

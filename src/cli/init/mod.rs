@@ -102,10 +102,10 @@ fn show(
     Ok(())
 }
 
-/// A path that holds from whatever folder usher is started in.
+/// A path that is right in whatever folder usher is started.
 fn in_full(path: &PathBuf) -> Result<PathBuf, CliError> {
     let full = path::absolute(path)
-        .with_context(|| format!("could not tell where {} is", path.display()))?;
+        .with_context(|| format!("could not find the path of {}", path.display()))?;
     match full.to_str() {
         Some(_) => Ok(full),
         None => Err(CliError::Usage(format!(

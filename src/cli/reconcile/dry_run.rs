@@ -37,9 +37,7 @@ pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode,
     };
     let Beginning { rules, output, .. } = beginning;
     for kind in unheard(&rules) {
-        Output::progress(&format!(
-            "no list shows {kind}: rules that listen to it are not tried"
-        ));
+        Output::progress(&format!("no list shows {kind}: rules on it are not tried"));
     }
     Output::progress(BLIND);
     let now = Clock::system().now();
@@ -106,7 +104,7 @@ async fn read(client: &Client, portal: PortalId, base_url: &Url) -> Result<Snaps
         })
 }
 
-/// Signals that rules listen to and that are no state in which somebody waits.
+/// Signals that rules are on and that are no state in which somebody waits.
 fn unheard(rules: &RuleSet) -> Vec<&str> {
     let mut kinds: Vec<&str> = rules
         .rules()
@@ -131,7 +129,7 @@ struct Count {
     parked: usize,
     /// Whom only rules in shadow would leave to a human.
     parked_in_shadow: usize,
-    /// Whoever waits, and no rule wants anything.
+    /// Those who wait while no rule wants anything.
     left: usize,
 }
 
@@ -199,7 +197,7 @@ impl Count {
     }
 }
 
-/// One portal for people: who would be answered, and why the others would not.
+/// One portal for people: for whom something would be done, and why not for the others.
 fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool) -> String {
     let name = snapshot.portal.as_ref().map_or("", |portal| &portal.name);
     let mut lines = vec![format!("portal {}  {name}", snapshot.portal_id)];
@@ -223,7 +221,9 @@ fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool) -> String 
         }
         if rehearsed.decisions.is_empty() {
             let kind = rehearsed.facts.signal.kind.as_str();
-            *reasons.entry((kind, "no rule listens")).or_default() += 1;
+            *reasons
+                .entry((kind, "no rule is on this signal"))
+                .or_default() += 1;
         }
     }
     if told.is_empty() {

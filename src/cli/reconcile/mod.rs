@@ -1,5 +1,5 @@
-//! `usher reconcile`: one look at everybody who waits, with rules and deeds, for pipelines and for
-//! the first hour with a real account. With `--dry-run` it needs a token and nothing else.
+//! `usher reconcile`: one sweep, with rules and deeds about everybody who waits, for pipelines and
+//! for the first hour with a real account. With `--dry-run` it needs a token and nothing else.
 
 mod dry_run;
 mod run;
@@ -41,7 +41,7 @@ pub(super) struct ReconcileArgs {
     common: Common,
 }
 
-/// Everything that both ways begin with.
+/// What both forms begin with.
 struct Beginning {
     config: Config,
     rules: RuleSet,

@@ -1,5 +1,5 @@
 //! The sweep with deeds: shows every action as it ends, and what is left. Names people by their ids
-//! only, so that the log of a pipeline holds no address.
+//! only, so that the log of a pipeline contains no address.
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ pub(super) async fn run(
     let lifecycle = Lifecycle::new();
     let stop = lifecycle.stopping();
     let work = async {
-        // What cannot be shown is done all the same: half of it done would help nobody.
+        // The rest is done even if one cannot be shown: half of it done would help nobody.
         let mut shown = Ok(Reader::There);
         let search_path = environment.path().as_ref();
         let database = open_database(&config.database, search_path, &lifecycle).await?;

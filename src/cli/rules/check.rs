@@ -63,7 +63,7 @@ pub(super) fn run(args: CheckArgs, environment: &Environment) -> Result<ExitCode
     }
 }
 
-/// A file without mistakes, with what is risky in it.
+/// A file without mistakes, with its warnings.
 fn summary(rules: &RuleSet, name: &str) -> Value {
     let mut summary = json!({ "file": name, "rules": rules.rules().len() });
     if !rules.warnings().is_empty() {
@@ -88,7 +88,7 @@ fn warnings(rule: &Rule, config: &Config) -> Vec<String> {
     let on = &rule.on;
     if is_unheard(on, config) {
         warnings.push(format!(
-            "no sender of hooks.senders may tell of {on}, it never applies"
+            "no sender of hooks.senders may send {on}: the rule never applies"
         ));
     }
     if rule.mode != Mode::Off && config.notify.secret.is_none() {
@@ -112,7 +112,7 @@ fn is_unsigned(deed: &Deed) -> bool {
     )
 }
 
-/// Whether a signal is one that only trusted senders bring, and none of them may.
+/// Whether a signal is one that only trusted senders send, and none of them may.
 fn is_unheard(signal: &str, config: &Config) -> bool {
     let senders = &config.hooks.senders;
     signal

@@ -1,7 +1,7 @@
 //! `usher rules explain`: which rules match a developer now, which condition said no, and what was
 //! done about them so far.
 //!
-//! Shows e-mail and name: whoever may read the database may see them.
+//! Shows e-mail and name: a person who may read the database may see them.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,10 +62,11 @@ pub(super) async fn run(
             .map_or(String::new(), |id| format!(" at portal {id}"));
         let id = args.developer;
         let hint = if is_told.context("could not explain")? {
-            "usher keeps under this id what a trusted sender told of somebody; once a developer has that address, ask \
-             by the developer's own id. What rules make of the event itself says usher rules test"
+            "usher keeps under this id what a trusted sender reported about somebody; \
+             once a developer has that address, ask by the developer's own id. \
+             usher rules test shows what rules decide about the event itself"
         } else {
-            "a look of usher serve must have shown them first"
+            "a sweep of usher serve must have found them first"
         };
         return Err(CliError::Failed(anyhow!(
             "the directory knows no developer {id}{at}: {hint}"
@@ -176,7 +177,7 @@ fn show_signal(heard: &ExplainedSignal, output: Output) -> Result<(), CliError> 
         ));
     }
     if heard.rules.is_empty() {
-        lines.push("  no rule hears it".to_owned());
+        lines.push("  no rule is on this signal".to_owned());
     }
     for rule in &heard.rules {
         push_rule(rule, &mut lines);
@@ -185,7 +186,7 @@ fn show_signal(heard: &ExplainedSignal, output: Output) -> Result<(), CliError> 
     Ok(())
 }
 
-/// What came of a rule, in one word and, where it does nothing, the first reason.
+/// The decision of a rule, in one word and, where it does nothing, the first reason.
 fn decided(rule: &ExplainedRule) -> (&'static str, Option<&str>) {
     match &rule.explanation.decision {
         Some(Decision::Matched { .. }) => ("matched", None),
@@ -313,7 +314,7 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
         for (rule, on) in &explained.elsewhere {
             let data = json!({
                 "type": "rule", "rule": rule, "signal": on, "decision": "not_asked",
-                "reason": format!("it hears another signal{}", none_told(on)),
+                "reason": format!("it is on another signal{}", none_told(on)),
             });
             output.data("", &data)?;
         }
@@ -326,7 +327,7 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
     if !explained.elsewhere.is_empty() {
         lines.extend([String::new(), "rules on other signals:".to_owned()]);
         let elsewhere = explained.elsewhere.iter();
-        lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: hears {on}{}", none_told(on))));
+        lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: on {on}{}", none_told(on))));
     }
     let count = counted(explained.past.len(), "action");
     lines.extend([String::new(), format!("{count} so far")]);
@@ -336,7 +337,7 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// A rule that listens to custom events is explained by the last one about somebody, if there is one.
+/// A rule on custom events is explained by the last one about somebody, if there is one.
 fn none_told(on: &str) -> &'static str {
     if on.starts_with("custom.") {
         ", and no such event about them is on record"

@@ -30,7 +30,7 @@ enum RulesCommand {
     Check(check::CheckArgs),
     /// Try rules on what happened, and write nothing
     Test(test::TestArgs),
-    /// Tell what the rules make of one developer now, and why
+    /// Explain what the rules decide about one developer now
     Explain(explain::ExplainArgs),
 }
 

@@ -1,4 +1,4 @@
-//! `usher rules test`: what rules would have made of what happened. Writes nothing.
+//! `usher rules test`: what rules would have decided about the past. Writes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,10 +24,10 @@ use crate::rules::{Mode, RuleSet};
 
 /// Two files decide differently.
 const DIFFERENCES: u8 = 3;
-/// What the answer must not be taken for.
-const CAVEAT: &str = "e-mail, names, teams and applications are today's, a status is the one that the \
-                      signal told, or for a custom event the one of its time; limits per hour are \
-                      left aside";
+/// How the answer must not be read.
+const CAVEAT: &str = "e-mail, names, teams and applications are today's, a status is the one \
+                      that the signal reported, or for a custom event the one of its time; \
+                      limits per hour are ignored";
 
 /// Arguments of `usher rules test`.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub(super) struct TestArgs {
     /// The rules [default: rules.path of the configuration]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// Other rules: tell only what they would do differently; exits 3 when there is something
+    /// Other rules: show only what they would do differently; exits 3 when there is something
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     #[command(flatten)]
@@ -94,7 +94,7 @@ struct Report {
     signals: u64,
     differences: u64,
     output: Output,
-    /// How the showing went so far.
+    /// Whether everything could be shown so far.
     shown: Result<Reader, CliError>,
 }
 
@@ -198,7 +198,7 @@ impl Report {
     /// Shows the sums.
     ///
     /// # Errors
-    /// Also when something before them could not be shown.
+    /// Also if something before them could not be shown.
     fn end(&mut self, window: BacktestWindow, events: u64) -> Result<(), CliError> {
         std::mem::replace(&mut self.shown, Ok(Reader::There))?;
         for (file, tallies) in self.files.iter().zip(&self.tallies) {
@@ -262,7 +262,7 @@ impl Report {
     }
 }
 
-/// Every deed that rules want, and whether it would be done or only written down.
+/// Every deed that rules want, and whether it would be done or only recorded.
 fn wanted(rules: &[RuleBacktest]) -> Vec<String> {
     let mut wanted = Vec::new();
     for rule in rules {

@@ -1,4 +1,4 @@
-//! Compares what a snapshot shows with what is known: pure, so that every rule of it has a test.
+//! Compares a snapshot with the stored state: pure, so that every rule of it has a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,12 @@ use crate::directory::objects::Owner;
 use crate::directory::snapshot::{Scope, Snapshot};
 use crate::directory::stored_state::StoredState;
 
-/// Compares `snapshot`, taken by look number `sweep`, with what is known.
+/// Compares `snapshot`, taken by sweep number `sweep`, with the stored state.
 ///
-/// Until everything was seen once (`first_complete`) only who is pending is news; the rest is
-/// written without a difference. What is as before is not written; but a look at single objects
-/// marks it as seen, so that a list that was read before and comes after has nothing to say of it.
+/// Until everything was read once (`first_complete`), only pending people and requests are
+/// differences; the rest is written without one. An unchanged object is not written, except by a
+/// refresh. That advances the row version: a list that was read earlier and is stored later changes
+/// nothing.
 pub(super) fn compare<'a>(
     snapshot: &'a Snapshot,
     stored: &StoredState,
@@ -49,7 +50,7 @@ struct Comparison<'a, 'k> {
     stored: &'k StoredState,
     sweep: i64,
     first_complete: bool,
-    /// Whose the applications of the snapshot are.
+    /// The owners of the snapshot's applications.
     owners: BTreeMap<ApplicationId, Option<Owner>>,
 }
 
@@ -298,8 +299,8 @@ impl<'a> Comparison<'a, '_> {
         }
     }
 
-    /// Whether an object is written that is as before: one that was read by itself, or whose creation
-    /// or last change the API now tells otherwise.
+    /// Whether an unchanged object is written: one that was read by id, or whose creation or last
+    /// change differs from the stored time.
     fn is_marked(&self, stored: Option<Times>, read: Times) -> bool {
         // As they are stored.
         let micros = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_micros());
@@ -309,7 +310,7 @@ impl<'a> Comparison<'a, '_> {
             })
     }
 
-    /// The developer who owns an application, as far as the snapshot or the directory knows.
+    /// The developer who owns an application, if the snapshot or the directory has them.
     fn owner_of(&self, application: ApplicationId) -> Option<DeveloperId> {
         let owner = match self.owners.get(&application) {
             Some(owner) => *owner,
@@ -336,7 +337,7 @@ fn note(fields: &mut Vec<&'static str>, field: &'static str, differs: bool) {
     }
 }
 
-/// A list without copies; of several the last one read, which is the newest, wins.
+/// The list without duplicates: of several copies the last one read wins, which is the newest.
 fn by_id<T, K: Ord>(list: &[T], id: impl Fn(&T) -> K) -> impl Iterator<Item = &T> {
     let unique: BTreeMap<K, &T> = list.iter().map(|item| (id(item), item)).collect();
     unique.into_values()

@@ -1,4 +1,4 @@
-//! Every rule of the comparison, on objects made by hand.
+//! Every rule of the comparison, on objects made in code.
 
 use chrono::DateTime;
 use konnect::{
@@ -18,7 +18,7 @@ const APP: ApplicationId = ApplicationId(Uuid::from_u128(3));
 const REQUEST: RegistrationId = RegistrationId(Uuid::from_u128(4));
 const API: ApiId = ApiId(Uuid::from_u128(5));
 const TEAM: TeamId = TeamId(Uuid::from_u128(6));
-/// The look that is compared.
+/// The sweep that is compared.
 const SWEEP: i64 = 10;
 
 fn row_version(sweep: i64, gone: bool) -> RowVersion {
@@ -195,13 +195,13 @@ fn tells_what_became_of_a_known_developer() {
         ),
     ];
     for (was, row_version, is, email, expected) in table {
-        let case = format!("{was} in look {} is {is}", row_version.sweep);
+        let case = format!("{was} in sweep {} is {is}", row_version.sweep);
         let found = compare_with(&known_ann(was, row_version), ann(is, email), true);
         assert_eq!(found, told(expected), "{case}");
     }
 }
 
-/// What a look that shows `developer` finds and writes.
+/// What a sweep that shows `developer` finds and writes.
 fn compare_with(
     stored: &StoredState,
     developer: Developer,
@@ -284,7 +284,7 @@ fn names_changed_fields_and_statuses_but_no_person() {
     );
 }
 
-/// What was known of a registration.
+/// The stored state of a registration.
 type Before = Option<(RegistrationStatus, RowVersion)>;
 
 #[test]

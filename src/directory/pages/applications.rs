@@ -109,7 +109,8 @@ impl Directory {
         Ok(rows.into_iter().map(Registration::from).collect())
     }
 
-    /// Who owns applications, each given and told by portal and id; those of nobody are left out.
+    /// The owners of applications, asked for and returned by portal and id; applications without an
+    /// owner are left out.
     pub async fn owners_of(
         &self,
         applications: &[(Uuid, Uuid)],

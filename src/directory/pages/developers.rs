@@ -49,8 +49,8 @@ impl Directory {
         Ok(rows.into_iter().map(Developer::from).collect())
     }
 
-    /// Lists developers whose address begins with `prefix`, by portal, address and id. As everywhere the
-    /// case of ASCII letters alone does not count.
+    /// Lists developers whose address begins with `prefix`, by portal, address and id. As
+    /// everywhere, only the case of ASCII letters does not count.
     pub async fn list_developers_by_email(
         &self,
         prefix: &str,

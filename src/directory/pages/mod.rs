@@ -1,5 +1,5 @@
-//! The directory for people who ask, page by page, in the order of portals and ids. What is gone is left out
-//! unless it is asked for.
+//! Lists of the directory for people, page by page, in the order of portals and ids. Objects that
+//! are gone are left out unless they are asked for.
 
 mod applications;
 mod developers;
@@ -19,26 +19,26 @@ pub use applications::{ApplicationFilter, RegistrationFilter};
 pub use developers::DeveloperFilter;
 pub use teams::MembershipFilter;
 
-/// Whether what is gone is listed.
+/// Whether objects that are gone are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gone {
-    /// Only what is there.
+    /// Only objects that are there.
     #[default]
     Without,
-    /// Only what is gone.
+    /// Only objects that are gone.
     Only,
     /// Both.
     With,
 }
 
-/// Which page of a list is wanted. `K` is where a row stands: its portal, then its ids.
+/// Which page of a list is wanted. `K` is the position of a row: its portal, then its ids.
 #[derive(Debug, Clone)]
 pub struct ListPage<K> {
-    /// Only what is of this portal.
+    /// Only rows of this portal.
     pub portal_id: Option<Uuid>,
-    /// Whether what is gone is listed.
+    /// Whether objects that are gone are listed.
     pub gone: Gone,
-    /// Where the last row of the page before stands.
+    /// The position of the last row of the previous page.
     pub after: Option<K>,
     /// How many rows at most.
     pub limit: i64,
@@ -56,7 +56,7 @@ impl Gone {
 }
 
 impl<K: Ord + Clone> ListPage<K> {
-    /// The place before the first row wanted. Never one of another portal, whatever `after` says.
+    /// The position before the first wanted row. Never in another portal, whatever `after` says.
     fn start(&self, before_portal: impl FnOnce(Uuid) -> K) -> K {
         let first = before_portal(self.portal_id.unwrap_or(Uuid::nil()));
         match &self.after {
@@ -65,7 +65,8 @@ impl<K: Ord + Clone> ListPage<K> {
         }
     }
 
-    /// The last portal wanted. A range of portals, unlike "any or this one", is read along the index.
+    /// The last portal wanted. A range of portals, unlike "any or this one", is read along the
+    /// index.
     fn last_portal(&self) -> Uuid {
         self.portal_id.unwrap_or(Uuid::max())
     }
@@ -98,8 +99,8 @@ impl Directory {
         Ok(rows.into_iter().map(Portal::from).collect())
     }
 
-    /// E-mail and name of developers, each given and told by portal and id; who was forgotten is empty or
-    /// not there.
+    /// E-mail and name of developers, asked for and returned by portal and id; a forgotten
+    /// developer is empty or absent.
     pub async fn subjects_of(
         &self,
         people: &[(Uuid, Uuid)],

@@ -48,7 +48,7 @@ impl Directory {
         Ok(rows.into_iter().map(Team::from).collect())
     }
 
-    /// Lists memberships by portal, team and developer; what is gone are those that ended.
+    /// Lists memberships by portal, team and developer; those that are gone are those that ended.
     pub async fn list_memberships(
         &self,
         filter: &MembershipFilter,

@@ -1,6 +1,7 @@
-//! Reads `{timestamp} {host} CEF:0|Vendor|Product|Version|Class|Name|Severity|key=value key=value …`, typed as its
-//! JSON twin would be. Konnect documents no escaping for values, so any text may stand in one: what could
-//! have been smuggled in by a client is not believed, and the event says so.
+//! Reads
+//! `{timestamp} {host} CEF:0|Vendor|Product|Version|Class|Name|Severity|key=value key=value …`,
+//! typed as its JSON twin would be. Konnect documents no escaping for values, so a value may
+//! contain any text. What a client may have put into one is not trusted, and the event is marked.
 
 use std::borrow::Cow;
 
@@ -9,10 +10,10 @@ use crate::event::kind::{Format, Kind};
 use crate::event::members::Members;
 use crate::event::parse::ParseError;
 
-/// What begins the header, after the syslog prefix.
+/// The begin of the header, after the syslog prefix.
 const MARKER: &str = "CEF:";
 
-/// What stands before the signature, and is cut away with it.
+/// The text before the signature, which is cut away with it.
 const SIGNATURE_KEY: &str = " sig=";
 
 /// The parts of the header after the version, by the names that they have in JSON.
@@ -25,7 +26,7 @@ const HEADER: [&str; 6] = [
     "severity",
 ];
 
-/// The keys at which the extension is split; anything else belongs to the value before it.
+/// The keys at which the extension is split. Anything else belongs to the value before it.
 const KNOWN_KEYS: [&str; 17] = [
     "rt",
     "src",
@@ -46,10 +47,11 @@ const KNOWN_KEYS: [&str; 17] = [
     "kong_initiated",
 ];
 
-/// The keys that Konnect itself writes after `user_agent`, the first value that any client may choose.
+/// The keys that Konnect itself writes after `user_agent`, the first value that any client may
+/// choose.
 const AFTER_USER_AGENT: [&str; 2] = ["trace_id", "query"];
 
-/// Tells whether a CEF header begins somewhere in the line.
+/// Returns whether a CEF header begins somewhere in the line.
 pub(super) fn looks_like(text: &str) -> bool {
     marker(text).is_some()
 }
@@ -77,7 +79,8 @@ pub(super) fn event(text: &str) -> Result<AuditEvent, ParseError> {
 
 /// Finds the space before the last ` sig=`, if that key's value is the rest of the line.
 ///
-/// Nothing may follow a signature, so one with white space in its value is text of some other value.
+/// Nothing may follow a signature, so one with white space in its value is text of some other
+/// value.
 pub(crate) fn signature_at(text: &str) -> Option<usize> {
     let at = text.rfind(SIGNATURE_KEY)?;
     let value = &text[at + SIGNATURE_KEY.len()..];
@@ -95,7 +98,8 @@ fn marker(text: &str) -> Option<usize> {
         .find(|&at| at == 0 || text.as_bytes()[at - 1] == b' ')
 }
 
-/// Splits the header at its first seven bars; a bar or backslash after a backslash is text, as CEF has it.
+/// Splits the header at its first seven bars; a bar or backslash after a backslash is text, as CEF
+/// has it.
 fn header(text: &str) -> Result<([Cow<'_, str>; 7], &str), ParseError> {
     let mut parts: [Cow<'_, str>; 7] = Default::default();
     let mut rest = text;
@@ -136,7 +140,7 @@ fn read_extension(extension: &str, members: &mut Members) -> Result<bool, ParseE
         return Err(ParseError::BadCefExtension);
     }
     while let Some(start) = starts.next() {
-        // One space parts a value from the key after it; more belong to the value.
+        // One space separates a value from the key after it. More belong to the value.
         let end = starts.peek().map_or(body.len(), |next| next - 1);
         let Some((key, value)) = body[start..end].split_once('=') else {
             continue;
@@ -151,8 +155,8 @@ fn read_extension(extension: &str, members: &mut Members) -> Result<bool, ParseE
     Ok(ambiguous)
 }
 
-/// The keys that an entry of this name never has, by the documented catalogue: text that a client put into a path may
-/// read as one of them.
+/// The keys that an entry of this name never has, by the documented catalogue: text that a client
+/// put into a path may look like one of them.
 fn foreign_keys(name: &str) -> &'static [&'static str] {
     match Kind::from_name(name.trim()) {
         Kind::Access => &["success", "granted", "action"],
@@ -175,7 +179,8 @@ fn known_key(text: &str) -> bool {
     end.is_some_and(|end| &text[..end] == "sig" || KNOWN_KEYS.contains(&&text[..end]))
 }
 
-/// Adds a value with the type that it has in JSON, unless the key is taken; returns whether it was added.
+/// Adds a value with the type that it has in JSON, unless the key is taken; returns whether it was
+/// added.
 fn insert(members: &mut Members, key: &str, value: &str) -> bool {
     match key {
         "status" => insert_number(members, key, value),
@@ -186,7 +191,7 @@ fn insert(members: &mut Members, key: &str, value: &str) -> bool {
     }
 }
 
-/// Adds an integer as a number, and whatever else stands there as text.
+/// Adds an integer as a number, and anything else as text.
 fn insert_number(members: &mut Members, key: &str, value: &str) -> bool {
     let number = value
         .parse::<i64>()

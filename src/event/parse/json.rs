@@ -1,4 +1,4 @@
-//! Reads one flat JSON object: members as they stand, the first of a name wins.
+//! Reads one flat JSON object: members as they are, the first of a name wins.
 
 use crate::event::AuditEvent;
 use crate::event::kind::Format;
@@ -6,17 +6,18 @@ use crate::event::members::Members;
 use crate::event::parse::ParseError;
 use crate::event::parse::scan::Object;
 
-/// The header's members; an object with none of them is somebody else's JSON.
+/// The header's members. An object with none of them is some other JSON.
 const HEADER: [&str; 4] = ["name", "event_ts", "event_product", "event_class_id"];
 
-/// Tells whether an object has any member of an entry's header.
+/// Returns whether an object has any member of an entry's header.
 pub(super) fn is_entry(object: &Object<'_>) -> bool {
     HEADER.iter().any(|name| object.has(name))
 }
 
 /// Reads an entry in JSON.
 pub(super) fn event(text: &str, object: &Object<'_>) -> Result<AuditEvent, ParseError> {
-    // The scanner tolerates a trailing comma in a member `event`; as a value it would be no JSON.
+    // The scanner tolerates a trailing comma in a member `event`, which would make that value
+    // invalid JSON.
     let odd = object
         .members
         .iter()

@@ -1,5 +1,5 @@
-//! Bytes of one entry in, event out. The format is told by the content. Lenient in types, strict in meaning;
-//! must not judge whom to believe: that takes the verdict on the signature.
+//! Bytes of one entry in, event out. The content decides the format. Lenient in types, strict in
+//! meaning. Must not judge whether an entry is true: that takes the verdict on the signature.
 
 mod cef;
 mod cps;
@@ -13,10 +13,10 @@ use crate::event::parse::scan::{Object, ScanError};
 
 pub(crate) use cef::signature_at;
 
-/// Why a line is no entry that can be read.
+/// Why a line is not a readable entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ParseError {
-    /// The line holds nothing but white space.
+    /// The line contains nothing but white space.
     #[error("the line is empty")]
     Empty,
     /// The bytes are no UTF-8 from this offset on.
@@ -28,22 +28,22 @@ pub enum ParseError {
     /// A JSON object was begun, but the byte at this offset does not fit.
     #[error("invalid json at byte {0}")]
     BadJson(usize),
-    /// Containers stand inside each other deeper than any entry has reason to.
+    /// Containers are nested deeper than in any real entry.
     #[error("json is nested too deep")]
     JsonTooDeep,
-    /// An object has more members than any entry has reason to.
+    /// An object has more members than any real entry.
     #[error("json object has too many members")]
     TooManyMembers,
     /// A CEF header was begun, but it has fewer than its seven parts.
     #[error("cef header has fewer than seven parts")]
     BadCefHeader,
-    /// The extension begins with something that belongs to no key.
+    /// The extension begins with text that belongs to no key.
     #[error("cef extension does not begin with a key")]
     BadCefExtension,
 }
 
 impl ParseError {
-    /// Returns the stable word under which quarantine keeps the line.
+    /// Returns the stable reason under which the line is quarantined.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -68,8 +68,8 @@ impl From<ScanError> for ParseError {
     }
 }
 
-/// What may stand around an entry: what identity leaves out around a value, and no more. A value that ends a line in
-/// CEF would else lose what it keeps when a signature follows.
+/// What may surround an entry: what identity ignores around a value, and no more. Otherwise a value
+/// that ends a line in CEF would lose what it keeps when a signature follows.
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// Parses one entry. White space around it, a CR at its end included, does not matter.
@@ -81,7 +81,7 @@ pub fn parse(line: &[u8]) -> Result<AuditEvent, ParseError> {
     }
 }
 
-/// The format of an entry and where its parts stand: the common ground of parser and signature surgery.
+/// The format of an entry and the position of its parts, for parser and signature surgery.
 #[derive(Debug)]
 pub(crate) enum Shape<'a> {
     Json {
@@ -99,7 +99,7 @@ pub(crate) enum Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    /// Tells the format by the content. `text` is the line without white space around it.
+    /// Finds the format by the content. `text` is the line without white space around it.
     pub(crate) fn of(line: &'a [u8]) -> Result<Self, ParseError> {
         let text = std::str::from_utf8(line)
             .map_err(|error| ParseError::InvalidUtf8(error.valid_up_to()))?;
@@ -136,7 +136,8 @@ mod tests {
     use super::parse;
     use crate::event::{Format, Kind};
 
-    /// An entry of Konnect's own documentation, what it is, when it occurred, and its id as computed elsewhere.
+    /// An entry of Konnect's own documentation, what it is, when it occurred, and its id as
+    /// computed elsewhere.
     type Sample = (&'static [u8], Format, Kind, &'static str, &'static str);
 
     const SAMPLES: [Sample; 10] = [

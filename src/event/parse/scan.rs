@@ -1,19 +1,21 @@
-//! Finds where the members of a JSON object stand, without changing or copying a byte of it.
+//! Finds the positions of the members of a JSON object, without changing or copying a byte of it.
 //!
-//! One scanner serves the parser and the signature surgery, so that the two can never disagree about
-//! what a member is. It knows no member's meaning but the wrapper `event` of CPS, and turns nothing into values.
+//! One scanner serves the parser and the signature surgery, so that the two can never disagree
+//! about what a member is. It knows no member's meaning but the wrapper `event` of CPS, and
+//! converts no value.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::event::members::decode_string;
 
-/// How many containers may stand inside each other. One below what `serde_json` reads (127), so that
-/// whatever was scanned can be read as a value later, also when one more object is put around it.
+/// How deep containers may be nested. One below what `serde_json` reads (127), so that whatever was
+/// scanned can be read as a value later, also when one more object is put around it.
 const MAX_DEPTH: usize = 126;
 
-/// How many members an object may have whose members are looked at. Entries have about twenty; a line made of
-/// nothing but members would cost its square, as every name is compared with those before it.
+/// How many members an object may have whose members are read. Entries have about twenty. A line
+/// made of nothing but members would cost its square, as every name is compared with those before
+/// it.
 const MAX_MEMBERS: usize = 1_000;
 
 /// The member in which CPS wraps an entry.
@@ -25,7 +27,7 @@ pub(crate) struct Object<'a> {
     /// From the opening brace to past the closing one.
     pub(crate) span: Range<usize>,
     pub(crate) members: Vec<MemberSpan<'a>>,
-    /// Whether an illegal comma stands before the closing brace; Konnect's documentation shows one.
+    /// Whether an illegal comma is before the closing brace. Konnect's documentation shows one.
     pub(crate) trailing_comma: bool,
 }
 
@@ -34,7 +36,7 @@ pub(crate) struct Object<'a> {
 pub(crate) struct MemberSpan<'a> {
     /// The name with its escapes undone.
     pub(crate) name: Cow<'a, str>,
-    /// Where the quote that opens the name stands.
+    /// Position of the quote that opens the name.
     pub(crate) start: usize,
     pub(crate) value: Range<usize>,
     pub(crate) comma_before: Option<usize>,
@@ -44,7 +46,7 @@ pub(crate) struct MemberSpan<'a> {
 }
 
 impl Object<'_> {
-    /// Tells whether a member of that name is there.
+    /// Returns whether a member of that name is there.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.members.iter().any(|member| member.name == name)
     }
@@ -55,15 +57,16 @@ impl Object<'_> {
 pub(crate) enum ScanError {
     /// The byte at this offset does not fit the grammar.
     Syntax(usize),
-    /// Too many containers stand inside each other.
+    /// Containers are nested too deep.
     TooDeep,
-    /// The object has more members than any entry has reason to.
+    /// The object has more members than any real entry.
     TooManyMembers,
 }
 
-/// Scans a text that holds one object and white space, nothing else.
+/// Scans a text of one object and white space, nothing else.
 ///
-/// A comma before the closing brace is tolerated in the object itself and in the one that CPS wraps.
+/// A comma before the closing brace is tolerated in the object itself and in the one that CPS
+/// wraps.
 pub(crate) fn scan(text: &str) -> Result<Object<'_>, ScanError> {
     let mut scanner = Scanner { text, at: 0 };
     scanner.skip_space();
@@ -106,7 +109,7 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// Reads the object at the current place with the places of its members.
+    /// Reads the object at the current position with the positions of its members.
     fn object(&mut self, depth: usize) -> Result<Object<'a>, ScanError> {
         let open = self.at;
         self.expect(b'{')?;
@@ -187,7 +190,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Skips an object or an array; inside of values no trailing comma is tolerated.
+    /// Skips an object or an array. Inside of values no trailing comma is tolerated.
     fn skip_container(&mut self, depth: usize, close: u8) -> Result<(), ScanError> {
         if depth >= MAX_DEPTH {
             return Err(ScanError::TooDeep);
@@ -215,7 +218,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Skips a string; a lone surrogate escape is let through, a bare control character is not.
+    /// Skips a string. A lone surrogate escape is accepted, a bare control character is not.
     fn string(&mut self) -> Result<(), ScanError> {
         self.expect(b'"')?;
         loop {

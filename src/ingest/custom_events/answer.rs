@@ -1,4 +1,4 @@
-//! What a trusted sender is told, and what is counted and logged of it.
+//! What a trusted sender is answered, and what is counted and logged of it.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -12,9 +12,9 @@ use crate::http::Problem;
 use crate::journal::{CustomRequestCounts, JournalError};
 use crate::telemetry::metrics as names;
 
-/// Taken in: what follows from it is decided later.
+/// Stored. What follows from it is decided later.
 pub(super) const TAKEN_IN: StatusCode = StatusCode::ACCEPTED;
-/// As at the webhook.
+/// As at the ingest endpoint.
 const RETRY_AFTER: &str = "30";
 
 /// Why nothing of a request was stored.
@@ -24,19 +24,19 @@ pub(super) enum Refusal {
     Unauthorized(&'static str),
     /// Over a bound.
     TooLarge(String),
-    /// Not a body that could be read.
+    /// A body that could not be read.
     Unsupported(&'static str),
-    /// An event is not as it must be.
+    /// An event is malformed.
     Malformed(String),
-    /// The sender may not tell this.
+    /// The sender may not send this.
     NotAllowed(String),
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     TooSlow,
-    /// The body did not come to its end.
+    /// The body did not end.
     Broken,
-    /// More bytes are held than there is room for.
+    /// The body budget is used up.
     NoRoom,
-    /// The reason is ours.
+    /// The reason is on our side.
     NotStored(JournalError),
 }
 
@@ -68,7 +68,7 @@ pub(super) fn send(id: Uuid, outcome: Result<CustomRequestCounts, Refusal>) -> R
     response
 }
 
-/// Logs what was taken in.
+/// Logs what was stored.
 pub(super) fn log(id: Uuid, sender: &str, told: &CustomRequestCounts) {
     info!(
         delivery.id = %id,
@@ -91,7 +91,7 @@ pub(super) fn log(id: Uuid, sender: &str, told: &CustomRequestCounts) {
 fn refused(id: Uuid, refusal: Refusal) -> Response {
     let (status, detail) = match refusal {
         Refusal::Unauthorized(detail) => {
-            info!(delivery.id = %id, detail, "custom events of nobody known refused");
+            info!(delivery.id = %id, detail, "custom events of an unknown sender refused");
             return Problem::new(StatusCode::UNAUTHORIZED, detail)
                 .with(header::WWW_AUTHENTICATE, "Webhook-Signature")
                 .into_response();

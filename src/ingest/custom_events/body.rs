@@ -1,4 +1,4 @@
-//! Reading the body of a trusted sender's request, within its bounds and while there is room.
+//! Reads the body of a trusted sender's request, within its bounds and the body budget.
 
 use std::net::IpAddr;
 
@@ -11,10 +11,10 @@ use crate::ingest::bounds::{BODY_TIME, Frame, drain, frame};
 use crate::ingest::custom_events::answer::Refusal;
 use crate::ingest::custom_events::body_budget::{BodyBudget, BodySlot, WholeBody};
 
-/// Bytes of one body. It must be read before it is known who sent it.
+/// Bytes of one body. It must be read before usher knows who sent it.
 const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
-/// Reads a body to its end; its room is held as long as what comes with it.
+/// Reads a body to its end. Its bytes stay reserved as long as the returned value lives.
 pub(super) async fn read(
     body: Body,
     peer: IpAddr,
@@ -24,7 +24,7 @@ pub(super) async fn read(
     let cut = place.cut();
     select! {
         biased;
-        // What is left of the body is not waited for: the connection ends.
+        // Nobody waits for the rest of the body: the connection ends.
         () = cut.cancelled() => return Err(Refusal::NoRoom),
         read = read_in(body, &place) => read?,
     }

@@ -1,6 +1,6 @@
-//! Room for the bodies of trusted senders' requests, and who of them gives way when there is none
-//! left. A body must be read before it is known who sent it, so whoever has no key may ask for room
-//! as well: it comes with the bytes, and goes to whoever was slow with theirs. Knows nothing of HTTP.
+//! The budget for bodies of trusted senders' requests, and which body gives way when it is used up.
+//! A body must be read before usher knows who sent it, so a client without a key reserves bytes as
+//! well. Bytes are reserved as they arrive, and the slowest body loses them. Knows nothing of HTTP.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,31 +12,32 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const KIB: usize = 1024;
-/// Bytes of all bodies at once, apart from those of the webhook: whoever has no key must not take
-/// room from Konnect.
+/// Bytes of all bodies at once, apart from those of the ingest endpoint: a client without a key
+/// must not take budget from Konnect.
 const ROOM_BYTES: usize = 8 * 1024 * KIB;
-/// What a body takes before its first byte came: so the room bounds their number as well, which is
-/// 256, and they cannot take all connections.
+/// What a body reserves before its first byte arrives. So the budget also bounds the number of
+/// bodies to 256, and they cannot take all connections.
 const LEAST_BYTES: usize = 32 * KIB;
-/// Who holds more than this in bodies under way gives way before others do. The largest body fits.
+/// A peer with more than this in bodies under way gives way before others do. The largest body
+/// fits.
 const SHARE_BYTES: usize = ROOM_BYTES / 4;
 /// How long a body waits for those that are being checked and stored.
 const ROOM_TIME: Duration = Duration::from_secs(5);
 
-/// The room. Cheap to clone.
+/// The budget. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BodyBudget(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     held: Mutex<BudgetState>,
-    /// Told whenever room was given back.
+    /// Notified whenever bytes are freed.
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct BudgetState {
-    /// By bodies under way, and by those that came whole.
+    /// Of bodies under way, and of those that arrived whole.
     bytes: usize,
     next: u64,
     /// Those under way, the oldest first.
@@ -47,23 +48,23 @@ struct BudgetState {
 struct BodyInFlight {
     peer: IpAddr,
     read: Vec<u8>,
-    /// Its share of the bytes that are held.
+    /// Its share of the reserved bytes.
     bytes: usize,
     cut: CancellationToken,
 }
 
-/// What became of a wish for more room.
+/// The answer to a request for more bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grant {
     Granted,
-    /// It was this body's turn to give way.
+    /// This body had to give way.
     GaveWay,
-    /// What came whole is being stored: nobody is to give way for it.
+    /// Whole bodies are being stored, and no body must give way for this one.
     Full,
 }
 
 impl BodyBudget {
-    /// A place for one more body from `peer`; none when there is none for too long.
+    /// A slot for one more body from `peer`; none when the budget stays used up for too long.
     pub(super) async fn enter(&self, peer: IpAddr) -> Option<BodySlot> {
         let peer = neighbourhood(peer);
         let cut = CancellationToken::new();
@@ -93,7 +94,8 @@ impl BodyBudget {
     }
 }
 
-/// Whom one person may be: over IPv6 whoever has one address has all 2⁶⁴ of its network.
+/// The addresses that one person may have: over IPv6, one who has an address has all 2⁶⁴ of its
+/// network.
 fn neighbourhood(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -106,7 +108,7 @@ impl Shared {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks again whenever room was given back; none when that took too long, or when the body gave
+    /// Asks again whenever bytes are freed; none when that took too long, or when the body gave
     /// way.
     async fn until_granted<T>(&self, mut ask: impl FnMut() -> (Grant, T)) -> Option<T> {
         let granted = async {
@@ -124,7 +126,7 @@ impl Shared {
 }
 
 impl BudgetState {
-    /// Finds room for `bytes` of a body in all. Others give way for it, one by one.
+    /// Reserves `bytes` of a body in all. Others give way for it, one by one.
     fn grow(&mut self, number: u64, bytes: usize) -> Grant {
         loop {
             let Some(body) = self.under_way.get_mut(&number) else {
@@ -148,11 +150,11 @@ impl BudgetState {
         }
     }
 
-    /// The body that has been under way longest: of a peer that would hold more than its share, if
+    /// The body that has been under way longest: of a peer that would have more than its share, if
     /// there is one, else of all.
     ///
-    /// A sender takes milliseconds for a body. So whoever only holds room is older than a true
-    /// sender, and whoever floods it from one place takes the room from themselves.
+    /// A sender takes milliseconds for a body. So a body that only occupies bytes is older than a
+    /// true sender's, and a flood from one place takes the budget from itself.
     fn next_to_give_way(&self, grows: u64, more: usize) -> u64 {
         let mut shares: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for (number, body) in &self.under_way {
@@ -167,7 +169,7 @@ impl BudgetState {
         oldest.map_or(grows, |(number, _)| *number)
     }
 
-    /// Ends a body that is under way, and gives back what it holds.
+    /// Ends a body that is under way, and frees its bytes.
     fn end(&mut self, number: u64) {
         if let Some(body) = self.under_way.remove(&number) {
             self.bytes -= body.bytes;
@@ -176,7 +178,7 @@ impl BudgetState {
     }
 }
 
-/// The place of a body that is under way; free again when it is dropped.
+/// The slot of a body that is under way. Dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct BodySlot {
     shared: Arc<Shared>,
@@ -198,7 +200,7 @@ impl BodySlot {
             .map_or(0, |body| body.read.len())
     }
 
-    /// Keeps what came next; `false` when there is no room for it.
+    /// Appends the next part; `false` when the budget does not allow it.
     pub(super) async fn keep(&self, data: &[u8]) -> bool {
         let keep = || {
             let mut held = self.shared.lock();
@@ -215,7 +217,7 @@ impl BodySlot {
         self.shared.until_granted(keep).await.is_some()
     }
 
-    /// Forgets what was read, and stays under way: the rest of the body is thrown away.
+    /// Drops what was read, and stays under way: the rest of the body is read and dropped.
     pub(super) fn forget(&self) {
         let mut held = self.shared.lock();
         let Some(body) = held.under_way.get_mut(&self.number) else {
@@ -229,7 +231,8 @@ impl BodySlot {
         self.shared.freed.notify_waiters();
     }
 
-    /// The body, now that all of it came: it gives way to nobody any more. None when it has already.
+    /// The body, now that all of it arrived. From now on it never gives way. None when it already
+    /// has.
     pub(super) fn whole(self) -> Option<(Vec<u8>, WholeBody)> {
         let body = self.shared.lock().under_way.remove(&self.number)?;
         let kept = WholeBody {
@@ -247,7 +250,7 @@ impl Drop for BodySlot {
     }
 }
 
-/// The room of a body that came whole; free again when it is dropped.
+/// The reserved bytes of a body that arrived whole. Dropping it frees them.
 #[derive(Debug)]
 pub(super) struct WholeBody {
     shared: Arc<Shared>,
@@ -299,7 +302,7 @@ mod tests {
         assert_eq!(gave_way(&slow), [true, false, false, false]);
         let (read, _kept) = sender.whole().expect("it did not give way");
         assert!(read.len() == 2 * MIB && read.iter().all(|byte| *byte == 1));
-        // Who gave way hears so, and holds nothing.
+        // A body that gave way gets that answer, and has nothing reserved.
         assert!(!slow[0].keep(&[0]).await && slow[0].len() == 0);
     }
 

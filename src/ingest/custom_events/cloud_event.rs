@@ -1,5 +1,5 @@
-//! One `CloudEvent` in JSON, read strictly: what a rule acts on must mean one thing. Asks nobody and
-//! stores nothing; no message holds a value that may be personal.
+//! One `CloudEvent` in JSON, read strictly: what a rule acts on must mean one thing. Reads no other
+//! source and stores nothing. No message contains a value that may be personal.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
@@ -34,7 +34,7 @@ fn fault(place: &'static str, expected: impl Into<String>) -> Fault {
     }
 }
 
-/// Reads the event that `sender` told of.
+/// Reads an event that `sender` reported.
 pub(super) fn read(
     value: Value,
     sender: &str,
@@ -83,7 +83,7 @@ pub(super) fn read(
         let expected = "expected one of data.developer_id, data.email, data.registration_id";
         return Err(fault("data", expected));
     }
-    // What one person has earned must not help another.
+    // What is granted to one person must not help another.
     if has_id && person.is_some() {
         let expected = "expected no address beside an id, since they may name two people";
         return Err(fault("data.email", expected));
@@ -114,7 +114,7 @@ pub(super) fn read(
     })
 }
 
-/// A member that must be there and hold text of such characters.
+/// A member that must be there, with text of such characters.
 fn name(
     members: &mut Map<String, Value>,
     place: &'static str,
@@ -158,7 +158,7 @@ fn time(
     Ok(time)
 }
 
-/// Data that is not JSON could not be looked at by rules.
+/// Rules could not read data that is not JSON.
 fn json_content(members: &Map<String, Value>) -> Result<(), Fault> {
     if members.contains_key("data_base64") {
         return Err(fault("data_base64", "expected data, a JSON object"));
@@ -227,8 +227,8 @@ fn person(data: &Map<String, Value>) -> Result<Option<Person>, Fault> {
     }))
 }
 
-/// Whether a text may be one address: whether somebody has it is for the directory to say, and
-/// whether its domain is to be trusted for `domain()`.
+/// Whether a text may be one address. The directory decides whether somebody has it, and whether
+/// `domain()` may trust its domain.
 fn is_address(text: &str) -> bool {
     let sides = text.rsplit_once('@');
     text.len() <= MAX_ADDRESS_BYTES
@@ -240,7 +240,7 @@ fn is_name(text: &str) -> bool {
     text.chars().count() <= MAX_PERSON_CHARS && !text.chars().any(char::is_control)
 }
 
-/// Names of events are kept in clear, and not only in the journal.
+/// Names of events are stored in clear, and not only in the journal.
 fn holds_no_address(email: &str, names: [(&'static str, &String); 3]) -> Result<(), Fault> {
     let email = email.to_lowercase();
     for (place, text) in names {
@@ -276,7 +276,7 @@ mod tests {
         event
     }
 
-    /// The event with one member of another value; `null` takes it away.
+    /// The event with one member replaced; `null` removes it.
     fn with(place: &str, value: Value) -> Value {
         event(|event| {
             let (owner, member) = place.split_once('.').unwrap_or(("", place));

@@ -1,7 +1,7 @@
 //! `POST /v1/events`: trusted senders besides Konnect, such as IAM systems and home-grown portals.
 //!
-//! The signature says who sends, and is checked over the body's own bytes before these are read.
-//! All events of a request are taken in or none: the answer is one, and so is what it stands for.
+//! The signature identifies the sender. It is checked over the body's own bytes before these are
+//! parsed. All events of a request are stored or none, since one answer stands for all of them.
 
 mod answer;
 mod body;
@@ -41,18 +41,18 @@ use crate::journal::{
 
 /// Events of one request: one transaction.
 const MAX_EVENTS: usize = 1_000;
-/// Bytes of one event, as many as the specification of `CloudEvents` asks everybody to take.
+/// Bytes of one event, as many as the `CloudEvents` specification asks every receiver to take.
 const MAX_EVENT_BYTES: usize = 64 * 1024;
-/// A sender is told to wait rather than kept waiting longer.
+/// After this a sender is asked to wait, instead of being kept waiting.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
-/// Faults of a batch that are told in one answer.
+/// Faults of a batch that one answer lists.
 const TOLD_FAULTS: usize = 10;
 
 const SINGLE: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
 const EITHER: &str = "application/json";
 
-/// What the door for trusted senders needs. Cheap to clone.
+/// The state of the endpoint for trusted senders. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CustomEventsState {
     senders: Arc<[HookSender]>,
@@ -63,7 +63,7 @@ pub struct CustomEventsState {
 }
 
 impl CustomEventsState {
-    /// A door for the senders of `config`; none where there are none.
+    /// An endpoint for the senders of `config`; none where there are none.
     pub fn new(config: &HooksConfig, journal: Journal, clock: Clock, ids: Ids) -> Option<Self> {
         if config.senders.is_empty() {
             return None;
@@ -98,7 +98,7 @@ async fn post_events(
     answer::send(id, hooks.take(id, peer, &headers, body).await)
 }
 
-/// What the events of a request are written as.
+/// The form in which a request's events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Single,
@@ -115,7 +115,7 @@ impl CustomEventsState {
         body: Body,
     ) -> Result<CustomRequestCounts, Refusal> {
         let received_at = self.clock.now();
-        // What is wrong without a look at the body costs nobody the reading of it.
+        // A request that is wrong by its headers is refused before its body is read.
         let claim = Claim::read(headers, received_at).map_err(Refusal::Unauthorized)?;
         let (bytes, _room) = body::read(body, peer.ip(), &self.budget).await?;
         let mode = mode(headers);
@@ -152,7 +152,7 @@ impl CustomEventsState {
         Ok(taken)
     }
 
-    /// Checks the signature, then reads the events; the first thing that is wrong refuses all.
+    /// Checks the signature, then reads the events. The first fault refuses all.
     fn read(
         &self,
         claim: &Claim,
@@ -209,14 +209,14 @@ impl CustomEventsState {
     }
 }
 
-/// Tells whether a repetition says the same, and nothing to whoever has no key: what senders tell
-/// holds addresses, and a plain hash of an address can be guessed.
+/// Shows whether a repetition has the same content. It is keyed, since custom events contain
+/// addresses, and a plain hash of an address can be guessed.
 fn content(sender: &HookSender, value: &Value) -> [u8; 32] {
     let mac = keyed(sender.secret.key()).chain_update(value.to_string());
     mac.finalize().into_bytes().into()
 }
 
-/// What the headers say of the body.
+/// What the headers say about the body.
 fn mode(headers: &HeaderMap) -> Result<Mode, Refusal> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if headers.contains_key("ce-specversion") {
@@ -242,7 +242,7 @@ fn mode(headers: &HeaderMap) -> Result<Mode, Refusal> {
     }
 }
 
-/// The events of a body, and whether they came as a batch.
+/// The events of a body, and whether they arrived as a batch.
 fn split(mode: Mode, bytes: &[u8]) -> Result<(Vec<Box<RawValue>>, bool), Refusal> {
     let is_list = bytes.trim_ascii_start().first() == Some(&b'[');
     let broken = |error: serde_json::Error| {
@@ -263,7 +263,7 @@ fn split(mode: Mode, bytes: &[u8]) -> Result<(Vec<Box<RawValue>>, bool), Refusal
     }
 }
 
-/// Refuses what this sender may not tell.
+/// Refuses what this sender may not send.
 fn may(sender: &HookSender, events: &[NewCustomEvent], is_batch: bool) -> Result<(), Refusal> {
     let mut faults = Vec::new();
     for (index, new) in events.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Who sent a request: the sender whose key made one of its signatures (Standard Webhooks). Says
-//! nothing of what the sender may do.
+//! Who sent a request: the sender whose key made one of its signatures (Standard Webhooks). Does
+//! not decide what the sender may do.
 
 use axum::http::HeaderMap;
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use crate::config::HookSender;
 
 /// How far the sender's clock may be from ours, either way.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
-/// Signatures of one request: more than two are only there while keys are changed.
+/// Signatures of one request. More than two are there only while keys are changed.
 const MAX_SIGNATURES: usize = 16;
 /// Bytes of `webhook-id`.
 const MAX_ID_BYTES: usize = 256;
@@ -51,7 +51,7 @@ impl Claim {
             .take(MAX_SIGNATURES)
             .collect();
         if signatures.is_empty() {
-            return Err("webhook-signature holds no signature of the form v1,BASE64");
+            return Err("webhook-signature contains no signature of the form v1,BASE64");
         }
         Ok(Self {
             id: id.to_owned(),
@@ -60,8 +60,8 @@ impl Claim {
         })
     }
 
-    /// The sender who signed `body`, if any did. Looks at all of them, so that the time it takes
-    /// does not tell which are there.
+    /// The sender who signed `body`, if any did. Checks all keys, so that the time it takes does
+    /// not show which exist.
     pub(super) fn signer<'a>(
         &self,
         senders: &'a [HookSender],
@@ -186,7 +186,7 @@ mod tests {
                 &timestamp,
                 "v2,AAAA v1a,AAAA v1,?",
                 0,
-                Some("webhook-signature holds no"),
+                Some("webhook-signature contains no"),
             ),
             (ID, &timestamp, SIGNATURE, 300, None),
             (

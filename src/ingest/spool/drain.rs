@@ -1,7 +1,7 @@
-//! From the spool into the record: the oldest first, beside live deliveries.
+//! From the spool into the journal: the oldest first, beside live deliveries.
 //!
-//! A file goes only after its commit; whatever ends this half-way is repeated under the same id,
-//! and takes place once.
+//! A file is removed only after its commit. A request that was interrupted is repeated under the
+//! same id, and is stored once.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -24,22 +24,21 @@ use crate::intake::IntakeError;
 use crate::journal::Journal;
 use crate::lifecycle::pause;
 
-/// A delivery goes to the spool when the record needs longer, so that it is answered within 10 s.
+/// A delivery goes to the spool when the journal needs longer, so that it is answered within 10 s.
 const STORE_WITHIN: Duration = Duration::from_secs(6);
-/// A request from the spool may take longer: nobody waits for it.
+/// A request from the spool may take longer, since no sender waits for it.
 const DRAIN_WITHIN: Duration = Duration::from_mins(1);
-/// Between looks at a record that is away, and at a disk that refuses.
+/// Between probes of a database that is away, and of a disk that refuses.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// A record that needs longer to answer counts as away.
+/// A database that needs longer to answer counts as away.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// Before requests that stayed are tried again.
 const STAYING_AGAIN: Duration = Duration::from_secs(10);
-/// So many requests that stay, one behind the other, and the walk becomes a slow one: the reason is
-/// then hardly theirs.
+/// After so many requests in a row that stay, the pass becomes slow: they are hardly the cause.
 const UNHURRIED_AFTER: u32 = 8;
 
 impl IngestState {
-    /// Stores a delivery, or keeps it in the spool when the record does not answer.
+    /// Stores a delivery, or spools it when the database does not answer.
     pub(in crate::ingest) async fn store_or_keep(&self, request: Request, body: Bytes) -> Answer {
         let Some(spool) = &self.spool else {
             let stored = self.store(request, body).await;
@@ -50,7 +49,7 @@ impl IngestState {
             match timeout(STORE_WITHIN, stored).await {
                 Ok(Ok(answer)) => return answer,
                 Ok(Err(cause)) if !is_transient(&cause) => return Answer::NotStored(cause),
-                // Whether it was committed may be unclear; the drain asks again under the same id.
+                // Whether it was committed may be unclear. The drain tries again under the same id.
                 Ok(Err(_)) | Err(_) => spool.note_record_away(),
             }
         }
@@ -62,7 +61,7 @@ impl IngestState {
     }
 }
 
-/// Whether to try again is for the error to say; a new kind of error must decide here.
+/// The error decides whether a retry helps. A new kind of error must decide here.
 fn is_transient(cause: &IntakeError) -> bool {
     match cause {
         IntakeError::Journal(journal) => journal.is_transient(),
@@ -70,7 +69,7 @@ fn is_transient(cause: &IntakeError) -> bool {
     }
 }
 
-/// Whether a file may go; a new kind of answer must decide here.
+/// Whether a file may be removed. A new kind of answer must decide here.
 fn is_committed(answer: &Answer) -> bool {
     match answer {
         Answer::Stored { .. }
@@ -87,7 +86,7 @@ fn is_committed(answer: &Answer) -> bool {
     }
 }
 
-/// Finds out by itself when a disk that refused takes files again.
+/// Probes a disk that refused, until it takes files again.
 pub async fn probe_until_stopped(spool: Spool, cancel: CancellationToken) {
     while !pause(CHECK_EVERY, &cancel).await {
         let Some(bytes) = spool.0.index().refused_bytes() else {
@@ -95,13 +94,16 @@ pub async fn probe_until_stopped(spool: Spool, cancel: CancellationToken) {
         };
         let inner = Arc::clone(&spool.0);
         if let Err(failure) = spawn_blocking(move || inner.probe(bytes)).await {
-            error!(error = &failure as &dyn Error, "the look at the spool died");
+            error!(
+                error = &failure as &dyn Error,
+                "the probe of the spool panicked"
+            );
         }
     }
 }
 
-/// Empties the spool of `state` into the record whenever there is something in it; start it once
-/// the schema is up to date. Ends at once where there is no spool.
+/// Stores the spooled deliveries of `state` whenever there are some. Start it once the schema is up
+/// to date. Ends at once where there is no spool.
 pub async fn drain_until_stopped(state: IngestState, journal: Journal, cancel: CancellationToken) {
     let Some(spool) = state.spool.clone() else {
         return;
@@ -134,21 +136,21 @@ pub async fn drain_until_stopped(state: IngestState, journal: Journal, cancel: C
     }
 }
 
-/// How one walk through the spool ended.
+/// How one pass through the spool ended.
 enum DrainPass {
     /// Nothing waits any more.
     Empty,
-    /// The record is gone again, or usher stops.
+    /// The database is away again, or usher stops.
     Away,
-    /// Some requests stay for the time being.
+    /// Some requests stay for now.
     SomeStay,
 }
 
 /// What became of one file.
 enum FileOutcome {
-    /// It is stored and gone, or set aside.
+    /// It is stored and removed, or moved aside.
     Settled,
-    /// The record does not answer.
+    /// The database does not answer.
     Away,
     /// It stays, and the others go on.
     Stays(String),
@@ -158,7 +160,7 @@ struct Drain {
     state: IngestState,
     spool: Spool,
     journal: Journal,
-    /// Requests of which it was told that they stay.
+    /// Requests that were logged as staying.
     said: BTreeSet<Uuid>,
 }
 
@@ -218,7 +220,7 @@ impl Drain {
         let (request, body) = match self.spool.read(id).await {
             Ok(read) => read,
             Err(ReadError::Thread(died)) => return FileOutcome::Stays(died.to_string()),
-            // A disk or a process in trouble says nothing about the file.
+            // An error of the disk or the process says nothing about the file.
             Err(ReadError::Io(failure)) if failure.kind() != ErrorKind::NotFound => {
                 return FileOutcome::Stays(format!("could not read the file: {failure}"));
             }
@@ -226,7 +228,7 @@ impl Drain {
                 error!(
                     delivery.id = %id,
                     error = &damage as &dyn Error,
-                    "a spooled delivery is damaged and is set aside"
+                    "a spooled delivery is damaged and is moved aside"
                 );
                 return file_outcome(self.spool.set_aside(id).await);
             }
@@ -243,7 +245,7 @@ impl Drain {
             Ok(Err(IntakeError::Journal(cause))) => cause.chain(),
             Err(_) => "the record did not take it in time".to_owned(),
         };
-        // Where the record answers others, this one must not hold them up.
+        // Where the database answers others, this request must not block them.
         if self.record_answers().await {
             FileOutcome::Stays(reason)
         } else {

@@ -1,6 +1,6 @@
 //! One request as a file: a JSON header line, then the body as received.
 //!
-//! Everything here blocks; nothing here knows what the spool holds or may hold.
+//! Everything here blocks. Nothing here knows which files the spool has or how large it may be.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -28,7 +28,7 @@ struct Header {
     received_at: DateTime<Utc>,
     peer: String,
     encoding: String,
-    /// Bytes of the body, so that a cut file is told from a whole one.
+    /// Bytes of the body, by which a cut file is recognised.
     body_bytes: usize,
 }
 
@@ -41,7 +41,7 @@ pub(super) enum Name {
     Unfinished,
     /// A request that was moved aside.
     Aside,
-    /// Nothing of the spool's.
+    /// Not a file of the spool.
     Foreign,
 }
 
@@ -64,19 +64,19 @@ pub(super) enum ReadError {
     /// The system refused.
     #[error("could not read the file")]
     Io(#[from] io::Error),
-    /// The thread at work died.
+    /// The thread panicked.
     #[error("the thread at the spool ended early")]
     Thread(#[from] JoinError),
     /// The first line is not a header.
     #[error("the header is damaged")]
     Header(#[from] serde_json::Error),
-    /// The header is another request's.
+    /// The header belongs to another request.
     #[error("the header names another request")]
     Id,
     /// The body is shorter or longer than the header says.
     #[error("the body has {found} bytes instead of {expected}")]
     Length {
-        /// Bytes that the header promises.
+        /// Bytes that the header names.
         expected: usize,
         /// Bytes behind it.
         found: usize,
@@ -121,7 +121,7 @@ pub(super) fn read(folder: &Path, id: Uuid) -> Result<(Request, Bytes), ReadErro
     parse(id, bytes)
 }
 
-/// Takes the bytes of a file apart, which must be those of the request `id`.
+/// Splits the bytes of a file, which must be those of the request `id`.
 pub(super) fn parse(id: Uuid, bytes: Vec<u8>) -> Result<(Request, Bytes), ReadError> {
     let end = bytes.iter().position(|&byte| byte == b'\n');
     let end = end.map_or(bytes.len(), |end| end + 1);
@@ -145,7 +145,7 @@ pub(super) fn parse(id: Uuid, bytes: Vec<u8>) -> Result<(Request, Bytes), ReadEr
     Ok((request, body))
 }
 
-/// Removes a request that is stored; one that is gone already is fine.
+/// Removes a request that is stored. One that is gone already is no error.
 pub(super) fn remove(folder: &Path, id: Uuid) -> io::Result<()> {
     match fs::remove_file(path(folder, id, WAITING)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -153,7 +153,7 @@ pub(super) fn remove(folder: &Path, id: Uuid) -> io::Result<()> {
     }
 }
 
-/// Moves a request aside, under a name that is not looked at again.
+/// Moves a request aside, under a name that is not read again.
 pub(super) fn set_aside(folder: &Path, id: Uuid) -> io::Result<()> {
     fs::rename(path(folder, id, WAITING), path(folder, id, ASIDE))?;
     sync(folder)
@@ -185,7 +185,7 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// After a failure that is told already, and at start: what stays is removed by the next start.
+/// After a failure that is reported already, and at start. The next start removes what stays.
 pub(super) fn remove_if_there(path: &Path) {
     drop(fs::remove_file(path));
 }
@@ -278,7 +278,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (gone, id) = (folder.path().join("gone"), request().id);
         assert!(write(&gone, id, b"{}\n", b"abc").is_err() && probe(&gone, 1).is_err());
-        // A folder in the place of the file lets everything succeed but the last step.
+        // A folder in the file's place makes only the last step fail.
         fs::create_dir(path(folder.path(), id, WAITING)).expect("a folder");
         assert!(write(folder.path(), id, b"{}\n", b"abc").is_err());
         assert_eq!(names(folder.path()), [Name::Waiting(id)]);

@@ -1,4 +1,5 @@
-//! What the spool holds, what it may hold, and how that is told; touches no disk.
+//! Which files the spool has, how many bytes it may take, and how that is reported. Touches no
+//! disk.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -12,13 +13,13 @@ use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
 const PART: &str = "spool";
-/// What a file takes at least on most file systems; it also bounds the number of files.
+/// What a file takes at least on most file systems. It also bounds the number of files.
 const BLOCK: u64 = 4096;
 
-/// Why the last request could not be kept.
+/// Why the last request could not be spooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// It would have gone beyond the bound.
+    /// It would have exceeded the bound.
     Full,
     /// The disk refused a file of so many bytes.
     Write(ErrorKind, usize),
@@ -40,7 +41,7 @@ pub(super) struct SpoolIndex {
 }
 
 impl SpoolIndex {
-    /// An empty one that tells `health`.
+    /// An empty index that reports to `health`.
     pub(super) fn new(max_bytes: u64, health: Health) -> Self {
         Self {
             max_bytes,
@@ -74,7 +75,7 @@ impl SpoolIndex {
         rest.next().map(|(id, _)| *id)
     }
 
-    /// Sets room for a file aside; `false` when there is none.
+    /// Reserves bytes for a file; `false` when there are not enough.
     pub(super) fn reserve(&mut self, bytes: u64) -> bool {
         let bytes = on_disk(bytes);
         let held = self.bytes() + self.reserved_bytes;
@@ -89,7 +90,7 @@ impl SpoolIndex {
         fits
     }
 
-    /// Gives the room of a file back that was written or failed.
+    /// Frees the bytes of a file that was written or failed.
     pub(super) fn unreserve(&mut self, bytes: u64) {
         self.reserved_bytes -= on_disk(bytes);
     }
@@ -104,13 +105,13 @@ impl SpoolIndex {
         self.writable();
     }
 
-    /// A file that was set aside lies in the folder.
+    /// A file that was moved aside is in the folder.
     pub(super) fn add_aside(&mut self, bytes: u64) {
         self.aside_files += 1;
         self.aside_bytes += on_disk(bytes);
     }
 
-    /// A request is stored, and its file gone.
+    /// A request is stored, and its file removed.
     pub(super) fn remove(&mut self, id: Uuid) {
         self.waiting_bytes -= self.waiting.remove(&id).unwrap_or(0);
         if self.trouble == Some(Trouble::Full) {
@@ -119,7 +120,7 @@ impl SpoolIndex {
         self.report();
     }
 
-    /// A request is damaged and no longer looked at.
+    /// A request is damaged and no longer read.
     pub(super) fn set_aside(&mut self, id: Uuid) {
         if let Some(bytes) = self.waiting.remove(&id) {
             self.waiting_bytes -= bytes;
@@ -134,13 +135,13 @@ impl SpoolIndex {
         self.report();
     }
 
-    /// A request could not be kept.
+    /// A request could not be spooled.
     pub(super) fn trouble(&mut self, trouble: Trouble) {
         self.trouble = Some(trouble);
         self.report();
     }
 
-    /// Tells `/readyz` and the metrics.
+    /// Reports to `/readyz` and the metrics.
     pub(super) fn report(&self) {
         let (condition, detail) = self.condition();
         self.health.set(PART, condition, detail);
@@ -156,13 +157,9 @@ impl SpoolIndex {
     }
 
     fn condition(&self) -> (Condition, String) {
-        let mut holding = format!(
-            "holding {} requests, {} bytes",
-            self.waiting.len(),
-            self.bytes()
-        );
+        let mut holding = format!("{} requests, {} bytes", self.waiting.len(), self.bytes());
         if self.aside_files > 0 {
-            holding = format!("{holding}, {} files set aside", self.aside_files);
+            holding = format!("{holding}, {} damaged files", self.aside_files);
         }
         match self.trouble {
             Some(Trouble::Full) => (Condition::Down, format!("full, {holding}")),
@@ -210,7 +207,7 @@ mod tests {
             index.condition(),
             (
                 Condition::Down,
-                "full, holding 1 requests, 8192 bytes, 1 files set aside".to_owned()
+                "full, 1 requests, 8192 bytes, 1 damaged files".to_owned()
             )
         );
         index.remove(id(1));

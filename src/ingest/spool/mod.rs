@@ -1,7 +1,7 @@
-//! Requests kept on disk while the record does not answer, and stored once it does.
+//! Requests are stored on disk while the database does not answer, and in the journal once it does.
 //!
-//! Holds bytes as they were received and never looks into them: what they are is for the same way
-//! through inflating and intake that a live delivery takes, under the same id.
+//! Stores bytes as they were received and never parses them. They later take the same way through
+//! inflating and intake as a live delivery, under the same id.
 
 mod drain;
 mod file;
@@ -30,7 +30,7 @@ use crate::lifecycle::pause;
 
 pub use drain::{drain_until_stopped, probe_until_stopped};
 
-/// Held by the process that owns the folder.
+/// Locked by the process that owns the folder.
 const LOCK: &str = "lock";
 
 /// What the disk must take at start: a small delivery.
@@ -55,21 +55,21 @@ pub enum SpoolError {
     },
 }
 
-/// Why the folder did not change; of a request that was to be kept nothing is left then.
+/// Why the folder did not change. Nothing is left of the request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeepError {
-    /// It would go beyond `spool.max_bytes`.
+    /// It would exceed `spool.max_bytes`.
     #[error("the spool is full")]
     Full,
     /// The disk is full, or gone, or refuses.
     #[error("could not write to the spool")]
     Write(#[source] io::Error),
-    /// The thread at work died.
+    /// The thread panicked.
     #[error("the thread at the spool ended early")]
     Thread(#[from] JoinError),
 }
 
-/// The folder and what is known of it. Cheap to clone.
+/// The folder and its state. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Spool(Arc<Inner>);
 
@@ -79,19 +79,19 @@ struct Inner {
     /// Locked as long as it is open.
     lock: File,
     index: Mutex<SpoolIndex>,
-    /// Set as soon as one delivery finds the record gone, so that the next need not wait for it.
+    /// Set as soon as one delivery finds the database away, so that the next need not wait for it.
     record_away: AtomicBool,
     /// Wakes the task that empties the spool.
     work: Notify,
 }
 
 impl Spool {
-    /// Takes the folder `dir`, makes it where it is missing, and counts what a former process left.
+    /// Opens the folder `dir`, makes it where it is missing, and counts what a former process left.
     ///
-    /// Blocks. The record counts as away until [`drain_until_stopped`] has reached it.
+    /// Blocks. The database counts as away until [`drain_until_stopped`] has reached it.
     ///
     /// # Errors
-    /// When the folder cannot be used or another process has it; a full disk is no error.
+    /// When the folder cannot be used or another process has it. A full disk is no error.
     pub fn open(dir: &Path, max_bytes: u64, health: Health) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError::Folder {
             dir: dir.to_owned(),
@@ -114,7 +114,7 @@ impl Spool {
         if index.files() > 0 {
             info!(
                 requests = index.files(),
-                "the spool holds requests of a former run"
+                "the spool contains requests of a former run"
             );
         }
         let spool = Self(Arc::new(Inner {
@@ -128,7 +128,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// Lets another process take the folder; call it when nothing writes any more.
+    /// Lets another process take the folder. Call it when nothing writes any more.
     pub fn release(&self) {
         if let Err(error) = self.0.lock.unlock() {
             warn!(
@@ -138,17 +138,17 @@ impl Spool {
         }
     }
 
-    /// Whether the record was found gone and has not answered since.
+    /// Whether the database was away and has not answered since.
     pub(super) fn record_is_away(&self) -> bool {
         self.0.record_away.load(Ordering::Relaxed)
     }
 
-    /// The record answers.
+    /// The database answers.
     fn note_record_back(&self) {
         self.0.record_away.store(false, Ordering::Relaxed);
     }
 
-    /// A delivery found the record gone.
+    /// A delivery found the database away.
     pub(super) fn note_record_away(&self) {
         self.0.record_away.store(true, Ordering::Relaxed);
         self.0.work.notify_one();
@@ -156,7 +156,7 @@ impl Spool {
 
     /// Returns once `body` is on disk under the request's id.
     ///
-    /// Goes on to its end when the caller does not wait for it.
+    /// It continues to its end even when the caller stops waiting.
     pub(super) async fn keep(&self, request: Request, body: Bytes) -> Result<(), KeepError> {
         let inner = Arc::clone(&self.0);
         spawn_blocking(move || inner.keep(&request, &body)).await??;
@@ -183,14 +183,14 @@ impl Spool {
         spawn_blocking(move || file::read(&inner.folder, id)).await?
     }
 
-    /// The request is stored: its file goes.
+    /// The request is stored: its file is removed.
     async fn remove(&self, id: Uuid) -> Result<(), KeepError> {
         let inner = Arc::clone(&self.0);
         let removed = spawn_blocking(move || inner.remove(id)).await?;
         removed.map_err(KeepError::Write)
     }
 
-    /// The file is damaged: it stays, under a name that is not looked at again.
+    /// The file is damaged. It stays, under a name that is not read again.
     async fn set_aside(&self, id: Uuid) -> Result<(), KeepError> {
         let inner = Arc::clone(&self.0);
         let moved = spawn_blocking(move || inner.set_aside(id)).await?;
@@ -232,13 +232,13 @@ impl Inner {
         match file::set_aside(&self.folder, id) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) => self.index().set_aside(id),
-            // Somebody took it away, and there is nothing left to keep.
+            // Somebody removed it, and there is nothing left to store.
             Err(_) => self.index().remove(id),
         }
         Ok(())
     }
 
-    /// Finds out whether the disk takes a file of so many bytes, and says so.
+    /// Tests whether the disk takes a file of so many bytes, and reports it.
     fn probe(&self, bytes: usize) {
         let probed = file::probe(&self.folder, bytes);
         let mut index = self.index();
@@ -261,7 +261,7 @@ fn make(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Counts what is there and removes what was never finished.
+/// Counts the files and removes unfinished ones.
 fn take_stock(dir: &Path, index: &mut SpoolIndex) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

@@ -1,5 +1,6 @@
-//! Who runs the server: usher's own user, or another where usher is root, whom Postgres refuses. Every
-//! command made here ends together with this process; none changes what is outside usher's folder.
+//! Who runs the server: usher's own user, or another where usher is root, since Postgres refuses
+//! root. Every command made here ends together with this process. None changes anything outside
+//! usher's folder.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,8 +19,8 @@ const STAND_INS: [&str; 2] = ["postgres", "nobody"];
 
 /// Runs a program once it is certain that the parent still lives.
 ///
-/// The kernel forgets a parent that died before `setpriv` asked for the signal, so the shell compares its
-/// parent with the one expected (`$0`) before it becomes the program.
+/// The kernel forgets a parent that died before `setpriv` asked for the signal. So the shell
+/// compares its parent with the one expected (`$0`) before it becomes the program.
 const GUARD: &str = r#"test "$PPID" = "$0" || exit 1; exec "$@""#;
 
 /// Prints the first of its arguments that the user cannot enter.
@@ -41,7 +42,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Chooses the owner of existing data; for new data usher's user, or a stand-in for root.
+    /// Chooses the owner of existing data. For new data it is usher's user, or a stand-in for root.
     pub(super) fn choose(
         folder: &Folder,
         existing: Option<&Cluster>,
@@ -78,10 +79,10 @@ impl Account {
         Ok(Self { setpriv, ids })
     }
 
-    /// A command that runs `program` as the server's user and gets SIGINT when the thread that spawns it
-    /// ends. It has a process group of its own, or Ctrl-C would end the server before usher has drained.
-    /// Nothing of usher's environment is passed on: it may hold secrets, and `PG…` variables would
-    /// change what the server does.
+    /// A command that runs `program` as the server's user and gets SIGINT when the thread that
+    /// spawns it ends. It has a process group of its own, or Ctrl-C would end the server before
+    /// usher has drained. It gets nothing of usher's environment, which may contain secrets, and
+    /// whose `PG…` variables would change what the server does.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(&self.setpriv);
         command.args(["--pdeathsig", "INT"]);
@@ -111,8 +112,8 @@ impl Account {
         }
     }
 
-    /// Checks by trying, since modes alone say nothing about access lists, that the server's user can enter
-    /// both folders, and thereby that `setpriv` works at all.
+    /// Checks that the server's user can enter both folders, and so that `setpriv` works at all. It
+    /// tries, since modes alone do not show access lists.
     pub(super) fn check_reach(&self, data_dir: &Path, bin_dir: &Path) -> Result<(), EmbeddedError> {
         let mut ways: Vec<&Path> = Vec::new();
         for dir in [bin_dir, data_dir] {

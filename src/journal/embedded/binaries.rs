@@ -1,4 +1,5 @@
-//! Finds the machine's Postgres binaries. It only looks and asks for versions; it installs nothing.
+//! Finds the machine's Postgres binaries. It only reads folders and asks for versions; it installs
+//! nothing.
 
 use std::cmp::Reverse;
 use std::ffi::{OsStr, OsString};
@@ -25,10 +26,11 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// Takes `explicit` if given, else the newest packaged version, else the first in `search_path`.
+    /// Takes `explicit` if given, else the newest packaged version, else the first in
+    /// `search_path`.
     ///
-    /// Where nothing is set explicitly and data of version `wanted` exist, binaries of that version are
-    /// preferred: a machine that got a newer Postgres beside the old one keeps working.
+    /// Where nothing is set explicitly and data of version `wanted` exist, binaries of that version
+    /// are preferred: a machine that got a newer Postgres beside the old one keeps working.
     pub(super) fn find(
         explicit: Option<&Path>,
         search_path: &OsStr,

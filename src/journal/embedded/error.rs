@@ -14,12 +14,12 @@ pub enum EmbeddedError {
     )]
     NoBinaries { looked_in: String, oldest: u32 },
 
-    /// The binaries are there but do not tell their version.
+    /// The binaries are there but do not show their version.
     #[error("could not learn the version of {path}: {detail}")]
     UnknownVersion { path: PathBuf, detail: String },
 
     /// The binaries are older than what usher's queries need.
-    #[error("{bin_dir} holds postgres {major}, and usher needs {oldest} or newer")]
+    #[error("{bin_dir} contains postgres {major}, and usher needs {oldest} or newer")]
     TooOld {
         bin_dir: PathBuf,
         major: u32,
@@ -46,7 +46,7 @@ pub enum EmbeddedError {
 
     /// The data folder has files but is no database.
     #[error(
-        "{data} holds files but no database: move them away, or name another data_dir (nothing was deleted)"
+        "{data} contains files but no database: move them away, or name another data_dir (nothing was deleted)"
     )]
     NotADatabase { data: PathBuf },
 
@@ -71,7 +71,8 @@ pub enum EmbeddedError {
         most: usize,
     },
 
-    /// The folder's name is not UTF-8 or has a line break, and connection strings and log lines need it plain.
+    /// The folder's name is not UTF-8 or has a line break, and connection strings and log lines
+    /// need it plain.
     #[error("{data_dir:?} is not plain UTF-8 text: name another data_dir")]
     PathNotText { data_dir: PathBuf },
 
@@ -85,7 +86,7 @@ pub enum EmbeddedError {
     #[error("could not run a command as the server's user through {setpriv}: {detail}")]
     CannotSwitch { setpriv: PathBuf, detail: String },
 
-    /// Run as root, and there is nobody to run the server as.
+    /// Run as root, and there is no user to run the server as.
     #[error(
         "postgres refuses to run as root and there is no user postgres or nobody: create one, or run usher as another user"
     )]
@@ -98,14 +99,14 @@ pub enum EmbeddedError {
     )]
     Unreachable { dir: PathBuf, uid: u32 },
 
-    /// Another process holds the folder and its server takes no connection.
+    /// Another process has the folder and its server takes no connection.
     #[error(
         "{data_dir} is in use by {} that takes no connections: wait until it has ended, or end it",
         .pid.map_or_else(|| "another usher".to_owned(), |pid| format!("postgres (process {pid})"))
     )]
     InUse { data_dir: PathBuf, pid: Option<u32> },
 
-    /// `initdb` failed; `log` is the end of what it said.
+    /// `initdb` failed; `log` is the end of its output.
     #[error("initdb failed ({status}), the end of {log_file} is:\n{log}")]
     InitFailed {
         status: String,
@@ -113,7 +114,7 @@ pub enum EmbeddedError {
         log: String,
     },
 
-    /// The server ended instead of starting; `log` is the end of what it said.
+    /// The server ended instead of starting; `log` is the end of its output.
     #[error("embedded postgres did not start ({status}), the end of {log_file} is:\n{log}")]
     StartFailed {
         status: String,
@@ -134,14 +135,14 @@ pub enum EmbeddedError {
     },
 
     /// The server survived a fast and an immediate shutdown.
-    #[error("embedded postgres (process {pid}) did not stop within {} s: end it by hand", .after.as_secs())]
+    #[error("embedded postgres (process {pid}) did not stop within {} s: end that process", .after.as_secs())]
     StopFailed { pid: u32, after: Duration },
 
     /// The database could not be made on a running server.
     #[error("could not create the database on the embedded postgres")]
     CreateDatabase(#[source] sqlx::Error),
 
-    /// The caller asked for the end while the server was starting.
+    /// The caller cancelled while the server was starting.
     #[error("starting embedded postgres was cancelled")]
     Cancelled,
 
@@ -164,7 +165,7 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
-    /// Says which operation on which path failed, as a closure for `map_err`.
+    /// Names the operation and the path that failed, as a closure for `map_err`.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

@@ -1,6 +1,6 @@
-//! The folder of the embedded Postgres and what lies in it: `data` (the database), `run` (the socket), `lock`,
-//! `postgres.log`. Only `data` and `run` are given to the server's user, so that neither a folder named by
-//! mistake changes hands nor that user can plant links for root to follow.
+//! The folder of the embedded Postgres and its content: `data` (the database), `run` (the socket),
+//! `lock`, `postgres.log`. The server's user gets only `data` and `run`. So a folder named by
+//! mistake keeps its owner, and that user cannot plant links for root to follow.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -106,7 +106,7 @@ impl Folder {
         format!("unix_socket_directories=\"{}\"", run.replace('"', "\"\""))
     }
 
-    /// Takes the lock that the server will hold as its standard input; `None` while another has it.
+    /// Takes the lock that the server will have as its standard input; `None` while another has it.
     pub(super) fn try_lock(&self) -> Result<Option<File>, EmbeddedError> {
         let path = self.root.join("lock");
         let file = OpenOptions::new()
@@ -140,7 +140,7 @@ impl Folder {
         }
         let data = self.data();
         if let Some(version) = read_version(&data)? {
-            let owner = fs::metadata(&data).map_err(EmbeddedError::io("look at", &data))?;
+            let owner = fs::metadata(&data).map_err(EmbeddedError::io("read", &data))?;
             return Ok(Some(Cluster {
                 version,
                 uid: owner.uid(),
@@ -179,8 +179,8 @@ impl Folder {
             .map_err(EmbeddedError::io("sync", &self.root))
     }
 
-    /// Makes the socket's folder, which only the server's user and root may enter: whoever can reach the
-    /// socket is trusted.
+    /// Makes the socket's folder, which only the server's user and root may enter: every client
+    /// that can reach the socket is trusted.
     pub(super) fn prepare_run(&self, account: &Account) -> Result<(), EmbeddedError> {
         let dir = self.run();
         match fs::symlink_metadata(&dir) {
@@ -191,7 +191,7 @@ impl Folder {
                 io::ErrorKind::NotADirectory.into(),
             )),
             Err(error) if error.kind() == io::ErrorKind::NotFound => create_private(&dir, account),
-            Err(error) => Err(EmbeddedError::io("look at", dir)(error)),
+            Err(error) => Err(EmbeddedError::io("read", dir)(error)),
         }
     }
 

@@ -1,6 +1,7 @@
-//! Postgres as a part of usher, for `usher demo` and `database.embedded`: a small supervisor over the
-//! machine's own binaries. It keeps full durability (`fsync` stays on), listens on a Unix socket only, and
-//! leaves no server behind when usher dies. It must not touch data that it did not make.
+//! Postgres as a part of usher, for `usher demo` and `database.embedded`: a small supervisor over
+//! the machine's own binaries. It keeps full durability (`fsync` stays on), listens on a Unix
+//! socket only, and leaves no server behind when usher dies. It must not touch data that it did not
+//! make.
 
 mod account;
 mod binaries;
@@ -28,7 +29,7 @@ use crate::journal::embedded::server::Server;
 /// How long another process may take to release the folder or to let usher join its server.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often a held folder is tried again.
+/// How often a locked folder is tried again.
 const CLAIM_POLL: Duration = Duration::from_millis(100);
 
 /// How long one attempt to join a running server may take.
@@ -37,16 +38,17 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where the embedded Postgres lives.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// A folder of usher's own, made if missing; the database is in its `data`, the log in `postgres.log`.
+    /// A folder of usher's own, made if missing; the database is in its `data`, the log in
+    /// `postgres.log`.
     pub data_dir: PathBuf,
-    /// The folder of `postgres`, `initdb` and `pg_ctl`; `None` looks for them.
+    /// The folder of `postgres`, `initdb` and `pg_ctl`; `None` searches for them.
     pub bin_dir: Option<PathBuf>,
 }
 
 /// A running Postgres that ends with this process.
 ///
-/// A handle dropped without [`stop`](Self::stop) leaves the server running until the process ends, however
-/// it ends; then the kernel asks it for a fast shutdown.
+/// A handle dropped without [`stop`](Self::stop) leaves the server running until the process ends,
+/// however it ends; then the kernel asks it for a fast shutdown.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     url: String,
@@ -55,11 +57,11 @@ pub struct EmbeddedPostgres {
 }
 
 impl EmbeddedPostgres {
-    /// Starts the server of `config.data_dir`, making the database at the first start, and returns once it
-    /// takes connections.
+    /// Starts the server of `config.data_dir`, making the database at the first start, and returns
+    /// once it takes connections.
     ///
-    /// A server that another usher runs on the same folder is joined instead: it ends with its owner.
-    /// `search_path` is the value of `PATH`, the last place where binaries are looked for.
+    /// A server that another usher runs on the same folder is joined instead: it ends with its
+    /// owner. `search_path` is the value of `PATH`, the last place where binaries are searched.
     pub async fn start(
         config: EmbeddedConfig,
         search_path: &OsStr,
@@ -92,7 +94,8 @@ impl EmbeddedPostgres {
         })
     }
 
-    /// A connection string for sqlx: the database `usher` through the Unix socket. It holds no secret.
+    /// A connection string for sqlx: the database `usher` through the Unix socket. It contains no
+    /// secret.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -102,8 +105,8 @@ impl EmbeddedPostgres {
         self.server.is_none()
     }
 
-    /// Ends the server by a fast shutdown, after a bound by an immediate one (which loses nothing that was
-    /// committed). A joined server is left alone.
+    /// Ends the server by a fast shutdown, after a bound by an immediate one (which loses nothing
+    /// that was committed). A joined server is left alone.
     pub async fn stop(self) -> Result<(), EmbeddedError> {
         match self.server {
             Some(server) => server.stop().await,
@@ -112,9 +115,9 @@ impl EmbeddedPostgres {
     }
 }
 
-/// Takes the folder's lock, or joins the server of whoever holds it (`None`).
+/// Takes the folder's lock, or joins the server of the process that has it (`None`).
 ///
-/// The lock is held by the server process itself, so that a server still shutting down after its usher was
+/// The server process itself has the lock. So a server that still shuts down after its usher was
 /// killed is waited for, and a stale pid file means nothing.
 async fn claim(
     folder: &Folder,

@@ -1,4 +1,4 @@
-//! One child process. It is spawned and awaited by a thread of its own, because the kernel sends the signal of
+//! One child process. A thread of its own spawns and awaits it: the kernel sends the signal of
 //! `--pdeathsig` when the spawning *thread* ends, and threads of a runtime come and go.
 
 use std::fs::File;
@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::journal::embedded::error::EmbeddedError;
 
-/// How [`Process::ended`] tells a success.
+/// How [`Process::ended`] names a success.
 pub(super) const SUCCESS: &str = "exit status: 0";
 
 /// A process whose parent thread lives as long as it does.
@@ -49,7 +49,7 @@ impl Process {
         self.pid
     }
 
-    /// Waits for the end and tells how it came; may be asked again.
+    /// Waits for the end and says how it ended; may be called again.
     pub(super) async fn ended(&mut self) -> String {
         match self.ended.wait_for(Option::is_some).await {
             Ok(status) => status.clone().unwrap_or_default(),
@@ -66,7 +66,7 @@ fn supervise(
     ending: &watch::Sender<Option<String>>,
 ) {
     let spawned = command.spawn();
-    // The command holds copies of the lock; kept, they would outlive the server.
+    // The command has copies of the lock, which would outlive the server.
     drop(command);
     let (mut child, reported) = match spawned {
         Ok(child) => {

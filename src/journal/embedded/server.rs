@@ -1,5 +1,5 @@
-//! The server: making the database, launching, waiting until it answers, ending. It must not leave a process
-//! of its own behind when one of these fails.
+//! The server: makes the database, starts it, waits until it answers, ends it. It must not leave a
+//! process of its own behind when one of these fails.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -24,23 +24,25 @@ const INIT_TIMEOUT: Duration = Duration::from_mins(2);
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const START_POLL: Duration = Duration::from_millis(50);
 
-/// How long one question to a starting server may take.
+/// How long one query to a starting server may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long making the empty database may take.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A fast shutdown ends sessions and writes a checkpoint; an immediate one leaves recovery to the next start.
+/// A fast shutdown ends sessions and writes a checkpoint; an immediate one leaves recovery to the
+/// next start.
 const SHUTDOWNS: [(&str, Duration); 2] = [
     ("fast", Duration::from_secs(20)),
     ("immediate", Duration::from_secs(5)),
 ];
 
-/// How long a shutdown request is waited for before it is sent again: one that comes before the server has
-/// written its pid file is lost.
+/// How long a shutdown may take before it is requested again: a request is lost before the server
+/// has written its pid file.
 const SHUTDOWN_RETRY: Duration = Duration::from_secs(1);
 
-/// What is fixed for the server, on the command line so that no file in the data folder can change it.
+/// The server's fixed settings, on the command line so that no file in the data folder can change
+/// them.
 const SETTINGS: [&str; 16] = [
     "fsync=on",
     "full_page_writes=on",
@@ -50,8 +52,8 @@ const SETTINGS: [&str; 16] = [
     "shared_buffers=64MB",
     "logging_collector=off",
     "log_destination=stderr",
-    // Statements that fail are usher's to report; here they would let the log grow without bound, and what
-    // they quote may be personal.
+    // usher reports statements that fail. Here they would let the log grow without bound, and may
+    // quote personal data.
     "log_min_messages=log",
     "log_min_error_statement=panic",
     "log_error_verbosity=terse",
@@ -72,8 +74,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Makes the database if there is none, starts the server and waits until it answers. `lock` passes to the
-    /// processes started, so that the folder stays taken as long as one of them lives.
+    /// Makes the database if there is none, starts the server and waits until it answers. The
+    /// processes started get `lock`, so that the folder stays locked as long as one of them lives.
     pub(super) async fn launch(
         folder: Folder,
         binaries: &Binaries,
@@ -114,7 +116,7 @@ impl Server {
         self.process.pid()
     }
 
-    /// Waits until the server answers and holds usher's database.
+    /// Waits until the server answers and has usher's database.
     async fn become_ready(&mut self, cancel: &CancellationToken) -> Result<(), EmbeddedError> {
         let url = self.folder.url();
         let deadline = Instant::now() + START_TIMEOUT;
@@ -177,7 +179,8 @@ impl Server {
         })
     }
 
-    /// Signals through `pg_ctl`, which finds the process by its pid file; a request that fails is made again.
+    /// Signals through `pg_ctl`, which finds the process by its pid file; a request that fails is
+    /// made again.
     async fn request_shutdown(&self, mode: &str) {
         let mut command = self.account.command(&self.pg_ctl);
         command.args(["stop", "-W", "-m", mode, "-D"]);
@@ -196,7 +199,8 @@ impl Server {
     }
 }
 
-/// Runs `initdb` in a folder beside, so that one cut short leaves nothing that looks like a database.
+/// Runs `initdb` in a folder beside, so that an interrupted one leaves nothing that looks like a
+/// database.
 async fn init(
     folder: &Folder,
     binaries: &Binaries,
@@ -210,7 +214,8 @@ async fn init(
         .arg("-D")
         .arg(unfinished)
         .args(["-U", NAME, "--encoding=UTF8", "--locale=C.UTF-8"])
-        // Whoever may enter the socket's folder may read the data anyway; nobody comes by TCP.
+        // A user who may enter the socket's folder may read the data anyway, and no client comes by
+        // TCP.
         .args(["--auth-local=trust", "--auth-host=reject"])
         .args(["--data-checksums", "--no-instructions"]);
     let mut process = Process::spawn("initdb", command, files).await?;

@@ -1,4 +1,5 @@
-//! Addresses and networks as people ask for them. Pure; what entries say of theirs is read by `usher_address` in SQL.
+//! Addresses and networks as people write them. Pure. `usher_address` in SQL reads the addresses of
+//! entries.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,19 +13,20 @@ pub struct Network {
     bits: Option<u8>,
 }
 
-/// Why a text names no address and no network.
+/// Why a text is no address and no network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoNetwork {
-    /// It reads as neither.
+    /// It can be read as neither.
     #[error("expected an address such as 192.0.2.7 or a network such as 192.0.2.0/24")]
     Unread,
-    /// Bits are set that do not count: one or the other is a mistake.
+    /// Bits are set that do not count: one of them is a mistake.
     #[error("expected a network, and {0} is an address within {1}")]
     Within(IpAddr, Network),
 }
 
 impl Network {
-    /// What every address of it begins with as IPv4 is written, the cheap part of the comparison; none for IPv6.
+    /// The text with which every address of it begins as IPv4 is written, the cheap part of the
+    /// comparison; none for IPv6.
     pub(super) fn common_text(&self) -> Option<String> {
         let IpAddr::V4(address) = self.address else {
             return None;

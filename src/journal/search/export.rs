@@ -1,5 +1,6 @@
-//! All events of a filter, the oldest first, a page at a time: whoever is cut off goes on after the last event that they
-//! have, tomorrow too. Holds one page in memory and no connection between two.
+//! All events of a filter, the oldest first, a page at a time. A client that is cut off continues
+//! after the last event that it has, also a day later. Has one page in memory and no connection
+//! between two.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::journal::{Journal, JournalError, StoredEvent};
 
 /// Events in one page: planning a statement takes as long as reading some hundred rows.
 const EVENTS: i64 = 2_000;
-/// A page that the database has no time for is asked for again for so long, so often.
+/// A page that the database has no time for is tried again for so long, so often.
 const PATIENCE: Duration = Duration::from_mins(1);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -23,7 +24,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub struct Export {
     journal: Journal,
     filter: EventFilter,
-    /// First and last event that it goes over; none where there is nothing.
+    /// First and last event of its range; none where there is nothing.
     ends: Option<(Position, Position)>,
     after: Option<Position>,
     is_done: bool,
@@ -39,7 +40,7 @@ impl Export {
         filter: EventFilter,
         after: Option<EventId>,
     ) -> Result<Self, JournalError> {
-        // Who cannot be looked for is said before anything is sent.
+        // A person who cannot be searched for is reported before anything is sent.
         journal.check_people(&filter).await?;
         let after = after.map(Position::from);
         let ends = journal.ends(&filter, after).await?;
@@ -52,7 +53,8 @@ impl Export {
         })
     }
 
-    /// The next events; none at the end. There may be no event in what is not the end: it takes long to find one.
+    /// The next events; none at the end. The list may be empty before the end, when it takes long
+    /// to find one.
     ///
     /// # Errors
     /// [`JournalError`], where trying again for a minute did not help.
@@ -84,7 +86,7 @@ impl Export {
         Ok(Some(found.events))
     }
 
-    /// Which part of the time that it goes over is done, from 0 to 1, and up to when.
+    /// Which part of its time range is done, from 0 to 1, and up to when.
     pub fn progress(&self) -> (f64, Option<DateTime<Utc>>) {
         let (Some((first, last)), false) = (self.ends, self.is_done) else {
             return (1.0, self.ends.map(|(_, last)| last.event_ts));
@@ -98,7 +100,8 @@ impl Export {
 }
 
 impl Journal {
-    /// The first and the last event within the time of `filter` after `after`, whether they match or not.
+    /// The first and the last event within the time of `filter` after `after`, whether they match
+    /// or not.
     async fn ends(
         &self,
         filter: &EventFilter,

@@ -1,5 +1,5 @@
-//! What a search looks for: one filter for API, export, command line and pages, how it is read from words, and the
-//! command that gives it. Pure.
+//! The filter of a search: one for API, export, command line and pages, how it is read from words,
+//! and the command with the same filter. Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,18 +11,20 @@ use crate::event::{AuditEvent, Kind, Verdict};
 use crate::journal::search::address::{Network, NoNetwork};
 use crate::journal::window::{NoWindow, read_time};
 
-/// What to look for; an absent member matches everything.
+/// What to find; an absent member matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Member `portal_id`.
     pub portal_id: Option<String>,
     /// Member `principal_id`.
     pub principal_id: Option<String>,
-    /// What the e-mail or the full name of the principal begins with; the case of ASCII letters does not count.
+    /// What the e-mail or the full name of the principal begins with. The case of ASCII letters
+    /// does not count.
     pub person: Option<String>,
     /// Member `name`.
     pub name: Option<String>,
-    /// Kind, by its word; without it all but what tells who looked, else looking would fill what is looked at.
+    /// Kind, by its word. Without it all but the access log, since reading would otherwise fill
+    /// what is read.
     pub kind: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
@@ -49,11 +51,11 @@ pub enum Outcome {
     Success,
     /// Not so.
     Failure,
-    /// It says nothing of how it ended.
+    /// Its members do not show how it ended.
     Unknown,
 }
 
-/// A word that no filter has, or one whose value cannot be.
+/// A word that no filter has, or one whose value is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoFilter(String);
@@ -112,7 +114,7 @@ impl FromStr for Outcome {
 }
 
 impl EventFilter {
-    /// The words that [`set`](Self::set) knows, in the order in which the filter is told.
+    /// The words that [`set`](Self::set) knows, in the order in which the filter is written.
     pub fn words() -> impl Iterator<Item = &'static str> {
         WORDS.into_iter().map(|(word, _)| word)
     }
@@ -123,7 +125,7 @@ impl EventFilter {
         found.map_or(word, |(_, flag)| flag)
     }
 
-    /// Takes the value of one word; an empty one matches everything, as an absent one does.
+    /// Sets the value of one word. An empty one matches everything, as an absent one does.
     ///
     /// # Errors
     /// [`NoFilter`] says what was expected instead.
@@ -168,7 +170,7 @@ impl EventFilter {
         NoWindow::check_order(self.from, self.to)
     }
 
-    /// The words that are there, with values that [`set`](Self::set) reads as the same filter.
+    /// The words that are set, with values that [`set`](Self::set) reads as the same filter.
     pub fn as_words(&self) -> Vec<(&'static str, String)> {
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let value = |word: &str| match word {
@@ -190,7 +192,7 @@ impl EventFilter {
         there.collect()
     }
 
-    /// `command` with the flags that give this filter, to be pasted into a shell.
+    /// `command` with the flags of this filter, to be pasted into a shell.
     pub fn command(&self, command: &str) -> String {
         let flags = self.as_words().into_iter().map(|(word, value)| {
             let flag = Self::flag(word);
@@ -201,7 +203,8 @@ impl EventFilter {
         format!("{command}{}", flags.collect::<String>())
     }
 
-    /// Whether rows must be looked at for more than their time, and no index knows which ones match.
+    /// Whether rows must be examined for more than their time, and no index finds the ones that
+    /// match.
     pub(super) fn is_looked_for(&self) -> bool {
         let Self {
             portal_id,
@@ -250,7 +253,7 @@ fn time(value: &str) -> Result<Option<DateTime<Utc>>, NoFilter> {
         .ok_or_else(|| NoFilter("expected a time such as 2026-01-31T12:00:00Z".to_owned()))
 }
 
-/// That one of some words was expected.
+/// The error that one of some words was expected.
 fn expected<const N: usize>(words: [&str; N]) -> NoFilter {
     let (last, others) = words.split_last().expect("there are words");
     NoFilter(format!("expected {} or {last}", others.join(", ")))

@@ -1,5 +1,6 @@
-//! Events as they come in, for whoever looks on: new batches are asked for every second, and nothing is held between
-//! two questions. What others rely on reads the outbox.
+//! New events as they are stored, for a client that watches. New batches are queried every second,
+//! and nothing is locked between two queries. Consumers that must not miss an event read the outbox
+//! instead.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::journal::{Journal, JournalError, StoredEvent};
 
 /// Batches in two minutes; more would be hundreds a second.
 const MOST: i64 = 50_000;
-/// All who follow share an answer that is no older.
+/// All clients that follow share a result that is no older.
 const FRESH: Duration = Duration::from_millis(500);
 /// Batches that are read together.
 const TOGETHER: usize = 64;
@@ -26,12 +27,12 @@ const EVENTS: i64 = 500;
 #[derive(Debug, Default)]
 pub(in crate::journal) struct Recent(Mutex<Option<(Instant, Arc<[Uuid]>)>>);
 
-/// Reads what comes in from some moment on.
+/// Reads what is stored from some moment on.
 #[derive(Debug)]
 pub struct Follow {
     journal: Journal,
     filter: EventFilter,
-    /// Recent batches that were read, or are owed.
+    /// Recent batches that were read, or are still to be read.
     seen: BTreeSet<Uuid>,
     /// Those still to be read.
     owed: VecDeque<Uuid>,
@@ -56,9 +57,9 @@ impl Follow {
         })
     }
 
-    /// Follows from an event on that was followed before. What was begun in the 30 s before its batch comes again, since
-    /// it may have been committed after it; none where the event is not stored, came over an hour ago, or more came since
-    /// than can be caught up with.
+    /// Follows from an event on that was followed before. What was begun in the 30 s before its
+    /// batch is repeated, since it may have been committed after it. None where the event is not
+    /// stored, was received over an hour ago, or more is stored since than can be read.
     pub async fn from_event(
         journal: Journal,
         filter: EventFilter,
@@ -78,8 +79,8 @@ impl Follow {
         }))
     }
 
-    /// Some of the events that came in and match, the oldest first; none once all were read. An error costs nothing: the
-    /// next call goes on there.
+    /// Some of the new events that match, the oldest first; none once all were read. After an error
+    /// nothing is lost: the next call continues there.
     pub async fn next(&mut self) -> Result<Vec<StoredEvent>, JournalError> {
         loop {
             if self.owed.is_empty() {
@@ -125,7 +126,8 @@ impl Follow {
 }
 
 impl Journal {
-    /// The batches of [`begun_lately`](Self::begun_lately), from a moment ago if somebody asked then.
+    /// The batches of [`begun_lately`](Self::begun_lately), from a moment ago if another client
+    /// asked then.
     async fn recent_batches(&self) -> Result<Arc<[Uuid]>, JournalError> {
         let mut recent = self.recent.0.lock().await;
         if let Some((at, batches)) = &*recent
@@ -138,8 +140,8 @@ impl Journal {
         Ok(batches)
     }
 
-    /// Batches with events whose transaction began in the last two minutes by the database's clock, the oldest first:
-    /// longer than any takes until it is committed.
+    /// Batches with events whose transaction began in the last two minutes by the database's clock,
+    /// the oldest first: longer than any takes until it is committed.
     async fn begun_lately(&self) -> Result<Vec<Uuid>, JournalError> {
         let mut batches = sqlx::query_scalar!(
             r"
@@ -157,7 +159,8 @@ impl Journal {
         Ok(batches)
     }
 
-    /// Batches with events that may have been committed after the one with this event was, the oldest first.
+    /// Batches with events that may have been committed after the one with this event was, the
+    /// oldest first.
     async fn begun_since(&self, id: EventId) -> Result<Option<Vec<Uuid>>, JournalError> {
         let began = sqlx::query_scalar!(
             r"

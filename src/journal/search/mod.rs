@@ -1,7 +1,6 @@
-//! Searching events, a page at a time, newest or oldest first.
+//! Searches events, a page at a time, newest or oldest first.
 //!
-//! `search` finds all that it is asked for or fails; a page is cut short in the time that it has, and says where to
-//! go on.
+//! `search` finds all events or fails. A page is cut short by its time, and says where to continue.
 
 mod address;
 mod export;
@@ -30,7 +29,7 @@ pub(super) use follow::Recent;
 
 /// Bytes of entries in one page, whatever their number: each may be as long as a line may be.
 const PAGE_BYTES: i64 = 8 * 1024 * 1024;
-/// A search that takes longer is cut off: the journal's first duty is to take events in.
+/// A search that takes longer is cut off: the journal's first duty is to store events.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// After this time a page is what was found so far.
 const PAGE_BUDGET: Duration = Duration::from_secs(2);
@@ -40,8 +39,8 @@ const PAGE_BUDGET: Duration = Duration::from_secs(2);
 pub struct Found {
     /// Its events in the order that was asked for.
     pub events: Vec<StoredEvent>,
-    /// Where the search goes on; none once everything was looked at. A page may end before its limit, and be empty,
-    /// while there is more to look at.
+    /// Where the search continues; none once everything was examined. A page may end before its
+    /// limit, and be empty, while there is more to examine.
     pub next: Option<Position>,
 }
 
@@ -73,7 +72,7 @@ impl From<&StoredEvent> for Position {
 }
 
 impl From<EventId> for Position {
-    /// The place of an event that is known by its id, stored or not.
+    /// The position of an event with this id, stored or not.
     fn from(id: EventId) -> Self {
         Self {
             event_ts: id.event_ts(),
@@ -83,7 +82,8 @@ impl From<EventId> for Position {
 }
 
 impl Journal {
-    /// Up to `limit` events that match, newest first, after `after`; fewer where their entries are large.
+    /// Up to `limit` events that match, newest first, after `after`; fewer where their entries are
+    /// large.
     ///
     /// # Errors
     /// [`JournalError`] as everywhere, also when it takes longer than it may.
@@ -106,11 +106,11 @@ impl Journal {
         Ok(page.events)
     }
 
-    /// A page of up to `limit` events that match, newest first, after `after`. It ends earlier where its entries are
-    /// large, and where it takes long to find them.
+    /// A page of up to `limit` events that match, newest first, after `after`. It ends earlier
+    /// where its entries are large, and where it takes long to find them.
     ///
     /// # Errors
-    /// [`JournalError`] as everywhere, also when nothing could be looked at in time.
+    /// [`JournalError`] as everywhere, also when nothing could be examined in time.
     pub async fn search_page(
         &self,
         filter: &EventFilter,
@@ -121,7 +121,8 @@ impl Journal {
             .await
     }
 
-    /// As [`search_page`](Self::search_page), with another budget: after it the page is what was found so far.
+    /// As [`search_page`](Self::search_page), with another time budget. After it the page is what
+    /// was found so far.
     pub async fn search_page_within(
         &self,
         filter: &EventFilter,

@@ -3,11 +3,11 @@
 use crate::journal::search::EventFilter;
 use crate::journal::{Connection, Journal, JournalError};
 
-/// More people than this are not looked for at once.
+/// The most people that one search may have.
 pub(super) const MOST_PEOPLE: usize = 1_000;
 
 impl Journal {
-    /// Whether those whom a filter names can be looked for: said before anything is shown.
+    /// Whether the people of a filter can be searched for. It is checked before anything is shown.
     pub(super) async fn check_people(&self, filter: &EventFilter) -> Result<(), JournalError> {
         if filter.person.is_some() {
             people(&mut self.pool.acquire().await?, filter).await?;
@@ -19,7 +19,7 @@ impl Journal {
 /// The ids of those whom `filter.person` means; none where it means nobody in particular.
 ///
 /// # Errors
-/// [`JournalError::TooManyPeople`] when more begin so than are looked for at once.
+/// [`JournalError::TooManyPeople`] when more begin so than one search may have.
 pub(super) async fn people(
     connection: &mut Connection,
     filter: &EventFilter,

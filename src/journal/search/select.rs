@@ -1,7 +1,8 @@
-//! The statements of a search, made for the filters that are there: a static `$1 IS NULL OR …` plan is a thousand
-//! times slower.
+//! The statements of a search, made for the filters that are set: a static `$1 IS NULL OR …` plan
+//! is a thousand times slower.
 //!
-//! One of the two homes of dynamic SQL. What is pushed as text are literals of this file; every value is bound.
+//! One of the two places with dynamic SQL. What is pushed as text are literals of this file. Every
+//! value is bound.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
@@ -10,7 +11,7 @@ use crate::journal::search::{EventFilter, Order, Position};
 
 type Query = QueryBuilder<'static, Postgres>;
 
-/// What is looked for, with the people that the filter means.
+/// What to find, with the people that the filter means.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SearchTarget<'a> {
     pub(super) filter: &'a EventFilter,
@@ -19,7 +20,7 @@ pub(super) struct SearchTarget<'a> {
     pub(super) order: Order,
 }
 
-/// Where it is looked for: after one key and up to another.
+/// Where to search: after one key and up to another.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stretch {
     /// Exclusive.
@@ -28,12 +29,12 @@ pub(super) struct Stretch {
     pub(super) until: Option<Position>,
 }
 
-/// How rows are found before they are looked at.
+/// How rows are found before they are examined.
 #[derive(Debug, Clone, Copy)]
 enum ScanPlan<'a> {
     /// In the order of the key.
     ByKey,
-    /// By the index on whose they are, in the order of the key for each.
+    /// By the index on principals, in the order of the key for each.
     OfPrincipals(&'a [String]),
     /// By the index on their batch.
     OfBatches(&'a [uuid::Uuid]),
@@ -59,8 +60,8 @@ impl<'a> SearchTarget<'a> {
         }
     }
 
-    /// Up to `limit` events of `stretch` that match, without those before which `bytes` of entries stand; `matching`
-    /// says how many matched.
+    /// Up to `limit` events of `stretch` that match, until `bytes` of entries are reached;
+    /// `matching` says how many matched.
     pub(super) fn page(self, stretch: Stretch, limit: i64, bytes: i64) -> Query {
         let direction = self.direction();
         let mut query = QueryBuilder::new(
@@ -98,7 +99,8 @@ impl<'a> SearchTarget<'a> {
         query
     }
 
-    /// The key of the row with this number in `stretch`, whether it matches or not; no row where there are fewer.
+    /// The key of the row with this number in `stretch`, whether it matches or not; no row where
+    /// there are fewer.
     pub(super) fn key_of(self, stretch: Stretch, number: i64) -> Query {
         let mut query = QueryBuilder::new("SELECT e.event_ts, e.id FROM (");
         self.push_rows(&mut query, "e.event_ts, e.id", stretch, number, false);
@@ -108,7 +110,8 @@ impl<'a> SearchTarget<'a> {
         query
     }
 
-    /// The first `limit` rows of `stretch`; of those that match if `matching`, else of those that would be looked at.
+    /// The first `limit` rows of `stretch`: of those that match if `matching`, else of those that
+    /// would be examined.
     fn push_rows(
         self,
         query: &mut Query,
@@ -119,7 +122,8 @@ impl<'a> SearchTarget<'a> {
     ) {
         let way = self.way();
         query.push("SELECT ").push(columns);
-        // One statement for each of few: the planner would rather read everything in the order of the key.
+        // One statement for each of a few: otherwise the planner would read everything in the order
+        // of the key.
         match way {
             ScanPlan::ByKey => query.push(" FROM events e WHERE true"),
             ScanPlan::OfPrincipals(ids) => query
@@ -132,7 +136,7 @@ impl<'a> SearchTarget<'a> {
                 .push(" FROM batches s CROSS JOIN LATERAL (SELECT ")
                 .push(columns)
                 .push(" FROM events e WHERE e.batch = s.id")
-                // Bounds let other partitions be left out.
+                // Bounds allow other partitions to be left out.
                 .push(" AND e.event_ts BETWEEN s.first_event_ts AND s.last_event_ts"),
         };
         self.push_bounds(query, stretch);
@@ -227,7 +231,8 @@ impl<'a> SearchTarget<'a> {
         }
         if let Some(src) = filter.src {
             if let Some(common) = src.common_text() {
-                // Reading an address takes longer than all the rest. One with a colon may be ::ffff:192.0.2.7.
+                // Reading an address takes longer than all the rest. One with a colon may be
+                // ::ffff:192.0.2.7.
                 query
                     .push(" AND (starts_with(e.src, ")
                     .push_bind(common)

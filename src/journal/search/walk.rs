@@ -1,8 +1,9 @@
-//! A page that is answered in its time: stretches of the journal are looked at one after the other, each by its own
-//! bounded statement, until the page is full, everything was looked at, or the time is over.
+//! A page that is answered in its time. Stretches of the journal are examined one after the other,
+//! each by its own bounded statement. This ends when the page is full, everything was examined, or
+//! the time is over.
 //!
-//! A stretch is a number of rows and no span of time: any number of events may have the same second, and a page must
-//! get on.
+//! A stretch is a number of rows and no span of time: any number of events may have the same
+//! second, and a page must advance.
 
 use std::time::{Duration, Instant};
 
@@ -17,14 +18,14 @@ use crate::journal::{Connection, Journal, JournalError};
 
 /// Rows of the first stretch: few, so that it is answered even where reading is slow.
 const FIRST_ROWS: i64 = 2_000;
-/// So much larger a stretch may be than the one before.
+/// So many times larger a stretch may be than the one before.
 const GROWTH: i64 = 8;
 /// Rows of any stretch.
 const MOST_ROWS: i64 = 5_000_000;
-/// No statement gets less.
+/// Every statement gets at least this.
 const LEAST: Duration = Duration::from_millis(100);
 
-/// One page that is asked for.
+/// One page to be answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PageQuery<'a> {
     pub(super) filter: &'a EventFilter,
@@ -56,7 +57,7 @@ impl Journal {
         loop {
             let started = Instant::now();
             let (page, looked_up_to) = match step(&mut tx, aim, stretch, left, rows).await {
-                // It got somewhere: the answer is short, and the rest is for the next page.
+                // It found something: the answer is short, and the rest is for the next page.
                 Err(error) if found.next.is_some() && was_cut(&error) => return Ok(found),
                 other => other?,
             };
@@ -75,7 +76,7 @@ impl Journal {
     }
 }
 
-/// What a page has room for.
+/// What is left of a page's limits.
 #[derive(Debug, Clone, Copy)]
 struct PageBudget {
     limit: i64,
@@ -95,7 +96,7 @@ impl PageBudget {
     }
 }
 
-/// Looks at up to `rows` rows; where it looked up to, if that is not the end.
+/// Examines up to `rows` rows; returns where it stopped, if that is not the end.
 async fn step(
     connection: &mut Connection,
     aim: SearchTarget<'_>,
@@ -117,7 +118,7 @@ async fn step(
     Ok((page, edge))
 }
 
-/// How many rows half of the time that remains is enough for, at the rate so far.
+/// How many rows can be examined in half of the time that remains, at the rate so far.
 fn next_rows(rows: i64, took: Duration, remaining: Duration) -> i64 {
     let took = i64::try_from(took.as_micros()).unwrap_or(i64::MAX).max(1);
     let half = i64::try_from(remaining.as_micros() / 2).unwrap_or(i64::MAX);

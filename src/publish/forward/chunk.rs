@@ -1,4 +1,5 @@
-//! What is sent at once, and the search for what of it an endpoint refuses. Pure: sends nothing.
+//! What one request carries, and the search for its entries that an endpoint refuses. Pure: sends
+//! nothing.
 
 use std::ops::Range;
 
@@ -7,21 +8,22 @@ use reqwest::StatusCode;
 use crate::journal::{Owed, StoredEvent, Unsendable};
 use crate::publish::forward::endpoint::Refusal;
 
-/// Kept aside: an endpoint refuses this entry and takes others.
+/// Quarantined: an endpoint refuses this entry and takes others.
 pub(in crate::publish) const REASON_REFUSED: &str = "forward_refused";
-/// So many entries are refused one after the other, and none is taken, until somebody must ask whether the endpoint
+/// After so many entries refused in a row, and none taken, a probe must show whether the endpoint
 /// takes any at all.
 const SUSPECTS: usize = 4;
-/// By this much rarer it is asked after each time that it took another.
+/// After each probe that showed that it took another, the next one comes after so many times more
+/// refusals.
 const TRUST: usize = 4;
 
-/// Entries that go out together, and the batches that are done when they were taken.
+/// Entries that one request carries, and the batches that are finished when they were taken.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     entries: Vec<StoredEvent>,
     bytes: usize,
     batches: Vec<Owed>,
-    /// Found in parcels before this one, of a batch that is not over yet.
+    /// Found in chunks before this one, of a batch that is not complete yet.
     unsendable: Vec<Unsendable>,
 }
 
@@ -30,7 +32,7 @@ impl Chunk {
         self.entries.len()
     }
 
-    /// Whether `event` may come in as well; into an empty one always.
+    /// Whether `event` can be added. An empty chunk takes any event.
     pub(super) fn has_room(&self, event: &StoredEvent, at_most: usize) -> bool {
         self.entries.is_empty() || self.bytes + event.raw.len() < at_most
     }
@@ -45,7 +47,7 @@ impl Chunk {
         self.entries.push(event);
     }
 
-    /// All entries of `batch` are in this parcel and those before it.
+    /// All entries of `batch` are in this chunk and those before it.
     pub(super) fn end_batch(&mut self, batch: Owed) {
         self.batches.push(batch);
     }
@@ -59,13 +61,13 @@ impl Chunk {
         entries.join(&b'\n')
     }
 
-    /// What the entries of `part` take.
+    /// The bytes of the entries of `part`.
     pub(super) fn bytes_of(&self, part: Range<usize>) -> usize {
         let entries = self.entries[part].iter();
         entries.map(|event| event.raw.len() + 1).sum()
     }
 
-    /// What the search found to be at fault, with the reason.
+    /// The entries that the search found to be at fault, with the reason.
     pub(super) fn set_aside(&self, at_fault: &[(usize, Refusal)], host: &str) -> Vec<Unsendable> {
         let kept = at_fault.iter().map(|(index, refusal)| Unsendable {
             event: self.entries[*index].clone(),
@@ -75,8 +77,8 @@ impl Chunk {
         kept.collect()
     }
 
-    /// Empties the parcel after it was taken but for `unsendable`: the batches that are done, and what is to be
-    /// kept aside with them.
+    /// Empties the chunk after it was taken but for `unsendable`; returns the batches that are
+    /// complete, and what is to be quarantined with them.
     pub(super) fn sent(&mut self, unsendable: Vec<Unsendable>) -> (Vec<Owed>, Vec<Unsendable>) {
         self.entries.clear();
         self.bytes = 0;
@@ -89,29 +91,31 @@ impl Chunk {
     }
 }
 
-/// The search by halves for the entries that make an endpoint refuse the whole.
+/// The search by halves for the entries for which an endpoint refuses the whole.
 #[derive(Debug)]
 pub(super) struct FaultSearch {
     open: Vec<Range<usize>>,
     at_fault: Vec<(usize, Refusal)>,
     too_large: Vec<Range<usize>>,
-    /// Refused alone since an entry was taken last.
+    /// Refused alone since an entry was last taken.
     unproven: usize,
-    /// Until it is asked, so many.
+    /// So many before the next probe.
     patience: usize,
 }
 
-/// How to go on after a refusal.
+/// How to continue after a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// With the next part.
     Next,
-    /// Only after the endpoint took another entry: nothing shows yet that these are at fault and not the endpoint.
+    /// Only after the endpoint took another entry: so far the endpoint may be at fault, and not
+    /// these.
     Doubt,
 }
 
 impl FaultSearch {
-    /// `is_doubted`: the endpoint took nothing lately, so that the first refusal is reason enough to ask.
+    /// `is_doubted`: the endpoint took nothing lately, so that the first refusal is reason enough
+    /// for a probe.
     pub(super) fn over(entries: usize, is_doubted: bool) -> Self {
         Self {
             open: (entries > 0).then_some(0..entries).into_iter().collect(),
@@ -132,7 +136,7 @@ impl FaultSearch {
         self.patience = self.patience.max(SUSPECTS);
     }
 
-    /// The endpoint took another entry when it was asked: those refused so far are at fault.
+    /// The endpoint took another entry in a probe: those refused so far are at fault.
     pub(super) fn vouched_for(&mut self) {
         self.taken();
         self.patience = self.patience.saturating_mul(TRUST);
@@ -155,7 +159,7 @@ impl FaultSearch {
         Step::Next
     }
 
-    /// The entries that were refused alone; at fault once an entry was taken after them.
+    /// The entries that were refused alone. They are at fault once an entry was taken after them.
     pub(super) fn at_fault(&self) -> &[(usize, Refusal)] {
         &self.at_fault
     }
@@ -170,7 +174,7 @@ impl FaultSearch {
     }
 }
 
-/// Whether less at once may be taken: not everything that stands before an endpoint answers 413.
+/// Whether less at once may be taken: not every proxy before an endpoint answers 413.
 fn may_be_too_much(refusal: Refusal) -> bool {
     match refusal {
         Refusal::Answered(status) => {
@@ -190,7 +194,8 @@ mod tests {
     const LARGE: Refusal = Refusal::Answered(StatusCode::PAYLOAD_TOO_LARGE);
     const FORBIDDEN: Refusal = Refusal::Answered(StatusCode::FORBIDDEN);
 
-    /// Runs a search against an endpoint that refuses `bad` of `entries`; what is at fault, and what it sent.
+    /// Runs a search against an endpoint that refuses `bad` of `entries`; returns what is at fault,
+    /// and what it sent.
     fn search(entries: usize, bad: &[usize]) -> (Option<Vec<usize>>, Vec<usize>) {
         let mut search = FaultSearch::over(entries, false);
         let mut taken = Vec::new();

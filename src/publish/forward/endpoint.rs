@@ -1,5 +1,5 @@
-//! One endpoint: how entries are put to it, and what its answers mean. Retries nothing, and says nothing of where it
-//! is but its host: a path or a query may hold a token.
+//! One endpoint: how entries are sent to it, and what its answers mean. Retries nothing, and shows
+//! nothing of its URL but the host: a path or a query may contain a token.
 
 use std::error::Error;
 use std::fmt;
@@ -18,15 +18,17 @@ use crate::publish::PublishError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For one request with its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// A longer wait that an endpoint asks for is cut: it may be wrong, and nobody would see it for days.
+/// A longer wait that an endpoint asks for is cut: it may be a mistake, and could stay unnoticed
+/// for days.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
-/// Answers of the 400s that no entry can bring about: who asks, and where. All the others may be meant for one entry;
-/// a web application firewall answers 403 to text that it takes for an attack, and strangers choose that text.
+/// Answers of the 400s that no entry can cause: they concern the credentials or the URL. All the
+/// others may concern one entry. A web application firewall answers 403 to text that it takes for
+/// an attack, and strangers choose that text.
 const ABOUT_US: [u16; 4] = [401, 404, 405, 407];
 /// Read of an answer so that its connection can be used again.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Where entries go, ready to be sent to.
+/// Where entries are sent, with a client.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) reader: ReaderName,
@@ -36,12 +38,12 @@ pub(super) struct Endpoint {
     http: Client,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// It has the entries.
     Taken,
-    /// It does not take this body; what of it is at fault is not known.
+    /// It does not take this body. It is not known which part is at fault.
     Refused(Refusal),
 }
 
@@ -66,10 +68,10 @@ impl fmt::Display for Refusal {
 /// Why entries wait.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// Nobody is there, or not who should be.
+    /// No server is there, or not the right one.
     #[error("could not reach {host}: {why}")]
     Unreachable { host: String, why: String },
-    /// Somebody was there, and ended the connection without an answer.
+    /// A server was there, and ended the connection without an answer.
     #[error("{host} cut the connection: {why}")]
     Cut { host: String, why: String },
     /// It may have the entries.
@@ -82,7 +84,7 @@ pub(super) enum Failure {
         status: StatusCode,
         retry_after: Option<Duration>,
     },
-    /// It takes nothing from us, or is not the place.
+    /// It takes nothing from usher, or is not the right place.
     #[error("{host} answered {status}; see url and authorization of this endpoint in forward")]
     Shut { host: String, status: StatusCode },
     /// Each entry alone is refused, and so are others from elsewhere.
@@ -104,7 +106,7 @@ impl Failure {
         }
     }
 
-    /// What the endpoint asks to wait.
+    /// How long the endpoint asks to wait.
     pub(super) fn retry_after(&self) -> Duration {
         match self {
             Self::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
@@ -116,8 +118,8 @@ impl Failure {
         }
     }
 
-    /// The refusal that this may be: what stands before an endpoint answers text that it dislikes by any of
-    /// these. None where it asks for a pause, or nobody is there.
+    /// The refusal that this may be: proxies before an endpoint answer unwanted text by any of
+    /// these. None where it asks for a pause, or no server is there.
     pub(super) fn as_refusal(&self) -> Option<Refusal> {
         match self {
             Self::Shut { status, .. } => Some(Refusal::Answered(*status)),
@@ -134,7 +136,7 @@ impl Failure {
         }
     }
 
-    /// Whether somebody must do something.
+    /// Whether an operator must act.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
             Self::Shut { .. } | Self::TakesNothing { .. } => true,
@@ -147,7 +149,7 @@ impl Failure {
 }
 
 impl Endpoint {
-    /// Prepares to send; connects to nothing.
+    /// Prepares to send. Connects to nothing.
     ///
     /// # Errors
     /// When the TLS set-up of this machine cannot be used.
@@ -163,7 +165,7 @@ impl Endpoint {
         let http = Client::builder()
             .default_headers(headers)
             .user_agent(concat!("usher/", env!("CARGO_PKG_VERSION")))
-            // Elsewhere the authorization has no business.
+            // The authorization must not be sent elsewhere.
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
@@ -181,7 +183,8 @@ impl Endpoint {
         })
     }
 
-    /// Sends `body`, entries joined by LF; `now` is what a `Retry-After` that is a date counts from.
+    /// Sends `body`, entries joined by LF. `now` is the time from which a `Retry-After` date
+    /// counts.
     pub(super) async fn post(&self, body: Vec<u8>, now: DateTime<Utc>) -> Result<Answer, Failure> {
         let sent = self.http.post(self.url.clone()).body(body).send().await;
         let host = || self.host.clone();
@@ -220,7 +223,7 @@ impl Endpoint {
     }
 }
 
-/// The same for the same URL, whatever stands beside it in the list.
+/// The same for the same URL, whatever its place in the list.
 fn reader_of(url: &Url) -> ReaderName {
     let hash = Sha256::digest(url.as_str().as_bytes());
     let mut first = [0; 8];
@@ -228,7 +231,7 @@ fn reader_of(url: &Url) -> ReaderName {
     ReaderName::Forward(u64::from_be_bytes(first))
 }
 
-/// The last of the causes: those before it say only that a request failed, and may name its URL.
+/// The last of the causes. Those before it say only that a request failed, and may contain its URL.
 fn innermost(error: &reqwest::Error) -> String {
     let Some(mut cause) = error.source() else {
         return "the request failed".to_owned();
@@ -239,7 +242,7 @@ fn innermost(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// The outcome is in the status; what cannot be read costs a connection, no more.
+/// The status has the outcome. An answer that cannot be read costs no more than a connection.
 async fn read_to_end(mut answer: Response) {
     let mut read = 0;
     while let Ok(Some(chunk)) = answer.chunk().await {

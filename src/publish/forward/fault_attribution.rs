@@ -1,5 +1,6 @@
-//! Who is at fault, the entries that are refused or the endpoint: another entry from elsewhere tells. Without it,
-//! whoever can put a text into an entry could stop the feed, and a revoked token would empty it into the quarantine.
+//! Finds out who is at fault, the refused entries or the endpoint, by sending another entry from
+//! elsewhere. Without it, a stranger who can put a text into an entry could stop the feed. A
+//! revoked token would move the whole feed into the quarantine.
 
 use std::time::Duration;
 
@@ -12,31 +13,31 @@ use crate::publish::forward::endpoint::{Answer, Failure};
 use crate::publish::forward::{ForwardError, Forwarder, StopTokens};
 use crate::publish::leader::rest;
 
-/// Batches that are owed, among which others are looked for.
+/// Owed batches among which other entries are searched.
 const FAR: i64 = 4_096;
 
-/// The waits before entries under suspicion are sent once more: whatever is taken then was innocent.
+/// The waits before suspected entries are sent once more: what is taken then was not at fault.
 const RETRY_WAITS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
 
-/// What an endpoint turned out to be like. It is found again after a restart.
+/// What is known of an endpoint's behaviour. It is found again after a restart.
 #[derive(Debug)]
 pub(super) struct EndpointHistory {
     /// Bytes that it takes at once.
     pub(super) at_most: usize,
-    /// What it took last.
+    /// The entry that it took last.
     entry: Option<StoredEvent>,
-    /// It refused all that it was asked with, and took nothing since.
+    /// It refused all probes, and took nothing since.
     is_doubted: bool,
     doubts: u64,
     /// Since when it took nothing.
     failing_since: Option<Instant>,
-    /// Some entries were found to be what it answers so to.
+    /// Some entries were found to cause such an answer.
     is_touchy: bool,
-    /// Whether what it answers in this delivery may be about the entries, whatever it is.
+    /// Whether any answer in this delivery may concern the entries.
     suspects: bool,
     /// What it answered last under suspicion.
     pub(super) answered: Option<Failure>,
@@ -56,7 +57,7 @@ impl EndpointHistory {
         }
     }
 
-    /// A delivery begins: entries are suspected when nothing was taken for as long as `patience`.
+    /// A delivery begins. Entries are suspected when nothing was taken for as long as `patience`.
     pub(super) fn begin(&mut self, patience: Duration) {
         let is_long = |since: Instant| since.elapsed() >= patience;
         self.suspects = self.is_touchy || self.failing_since.is_some_and(is_long);
@@ -78,14 +79,16 @@ impl EndpointHistory {
         self.is_doubted
     }
 
-    /// There was a pause: a copy of the last entry before it would surprise whoever reads the feed.
+    /// There was a pause: a copy of the last entry before it would surprise the readers of the
+    /// feed.
     pub(super) fn forget_entry(&mut self) {
         self.entry = None;
     }
 }
 
 impl Forwarder {
-    /// Sends `body`. Under suspicion any answer may be a refusal of the entries, and the end of the connection too.
+    /// Sends `body`. While entries are suspected, any answer may be a refusal of them, and so may
+    /// the end of the connection.
     pub(super) async fn offer(
         &self,
         body: Vec<u8>,
@@ -107,8 +110,9 @@ impl Forwarder {
         }
     }
 
-    /// Makes sure, where entries were suspected, that they alone are at fault: each is refused again and again, while
-    /// others are taken. An endpoint that comes back by and by takes one of them, and nothing is set aside.
+    /// Makes sure, where entries were suspected, that they alone are at fault: each is refused
+    /// again and again, while others are taken. An endpoint that recovers slowly takes one of them,
+    /// and then nothing is quarantined.
     pub(super) async fn be_sure(
         &self,
         chunk: &Chunk,
@@ -143,9 +147,9 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Whether the endpoint takes any entry now. Asks with what it took last, with the end of the parcel, the end of
-    /// what is owed, and each time another place of both: a flood of bad entries leaves no place free for ever. What
-    /// is taken here is sent again in its turn.
+    /// Whether the endpoint takes any entry now. Probes with the entry it took last, with the end
+    /// of the chunk, the end of what is owed, and each time another place of both: so a flood of
+    /// bad entries cannot fill all places for ever. What is taken here is sent again in its order.
     pub(super) async fn takes_another(
         &self,
         chunk: &Chunk,
@@ -207,7 +211,7 @@ impl Forwarder {
         Ok(answer == Answer::Taken)
     }
 
-    /// Asks with one entry, unless it was refused already.
+    /// Probes with one entry, unless it was refused already.
     async fn takes(
         &self,
         entry: &StoredEvent,
@@ -224,7 +228,7 @@ impl Forwarder {
     }
 }
 
-/// The last of so many, and one that is another each time, spread evenly.
+/// The last of so many, and a different one each time, spread evenly.
 fn places(of: usize, time: u64) -> impl Iterator<Item = usize> {
     // The golden ratio, as a part of 2^64.
     let turn = time.wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -1,8 +1,9 @@
-//! `forward`: the new entries of each batch, as received, to other endpoints. Sends nothing that usher wrote itself,
-//! and changes no byte of an entry.
+//! `forward`: the new entries of each batch, as received, to other endpoints. Sends nothing that
+//! usher wrote itself, and changes no byte of an entry.
 //!
-//! Each endpoint is a reader of its own, so that one that is away holds up nobody. One instance at a time sends to it,
-//! the oldest batch first, and a batch leaves the outbox when all of it was taken: at least once, in order.
+//! Each endpoint is a reader of its own, so that one that is away blocks no other. One instance at
+//! a time sends to it, the oldest batch first. A batch leaves the outbox when all of it was taken:
+//! at least once, in order.
 
 mod chunk;
 mod endpoint;
@@ -30,20 +31,20 @@ use crate::publish::leader::{LeaderTask, Leadership, after, idle, rest};
 use crate::publish::trouble::{Recovery, Trouble};
 use crate::telemetry::metrics as names;
 
-/// Batches that are looked up at once.
+/// Batches that are read at once.
 const BATCHES: i64 = 64;
 /// Below the 1 MiB that many receivers and proxies take at most.
 const REQUEST_BYTES: usize = 512 * 1024;
-/// What is worth a request, however little an endpoint takes; halving finds the rest.
+/// The least for one request, however little an endpoint takes. Halving finds the rest.
 const LEAST_REQUEST_BYTES: usize = 16 * 1024;
 /// Between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// After a request to stop, the one that is under way may still be answered.
+/// After a request to stop, the request under way may still be answered.
 const LAST_ANSWER: Duration = Duration::from_secs(3);
-/// A batch that cannot be read is looked at again after a while, and does not hold up the others.
+/// A batch that cannot be read is deferred for this long, and does not block the others.
 const UNREADABLE: Duration = Duration::from_mins(5);
-/// How long an endpoint takes nothing until what it is sent may be the reason, be its answers what they may: most
-/// outages are over by then.
+/// How long an endpoint takes nothing until the entries themselves are suspected, whatever it
+/// answers: most outages are over by then.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// All endpoints.
@@ -52,10 +53,10 @@ pub struct Forwards {
     forwarders: Vec<Forwarder>,
 }
 
-/// What sends to one endpoint.
+/// Sends to one endpoint.
 #[derive(Debug)]
 struct Forwarder {
-    /// How long nothing is taken until entries are suspected, whatever is answered.
+    /// How long nothing is taken until entries are suspected, whatever the answers.
     patience: Duration,
     journal: Journal,
     clock: Clock,
@@ -72,7 +73,7 @@ struct StopTokens<'a> {
     lost: &'a CancellationToken,
 }
 
-/// Why a round ended early. What it did not finish is still owed.
+/// Why a cycle ended early. What it did not finish is still owed.
 #[derive(Debug, thiserror::Error)]
 enum ForwardError {
     /// The database failed.
@@ -103,7 +104,7 @@ impl ForwardError {
 }
 
 impl Forwards {
-    /// Prepares one reader an endpoint; nothing is connected before [`Forwards::start`].
+    /// Prepares one reader for each endpoint. Nothing is connected before [`Forwards::start`].
     ///
     /// # Errors
     /// When an endpoint cannot be sent to from this machine.
@@ -163,7 +164,8 @@ impl Forwards {
 }
 
 impl Forwarder {
-    /// Sends until `stopping` fires; then gives the request under way a moment, and the lease up.
+    /// Sends until `stopping` fires; then waits a moment for the request under way, and releases
+    /// the lease.
     async fn run(self, stopping: CancellationToken) {
         let part = self.endpoint.reader.to_string();
         let mut trouble = Trouble::new(part, &self.health, &self.ids, LONGEST_WAIT);
@@ -198,13 +200,13 @@ impl Forwarder {
         Ok(any)
     }
 
-    /// What goes on of a batch: all but what usher wrote itself; none when it cannot be read now.
+    /// What is sent of a batch: all but what usher wrote itself; none when it cannot be read now.
     async fn entries_of(&self, row: &OutboxRow) -> Result<Option<Vec<StoredEvent>>, ForwardError> {
         let mut events = match self.journal.events_of(row).await {
             Ok(events) => events,
             Err(error) if !error.is_of_data() => return Err(error.into()),
             Err(error) => {
-                error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is set aside");
+                error!(batch.id = %row.batch, error = error.chain(), "could not read a batch; it is deferred");
                 let reader = self.endpoint.reader;
                 self.journal
                     .release(reader, &[row.batch], UNREADABLE)
@@ -219,7 +221,8 @@ impl Forwarder {
         Ok(Some(events))
     }
 
-    /// Sends what is in `chunk`, in smaller parts where it is refused as a whole, and strikes its batches off.
+    /// Sends what is in `chunk`, in smaller parts where it is refused as a whole, and finishes its
+    /// batches.
     async fn deliver(
         &self,
         chunk: &mut Chunk,
@@ -256,7 +259,7 @@ impl Forwarder {
         }
         let unsendable = chunk.set_aside(search.at_fault(), &self.endpoint.host);
         for kept in &unsendable {
-            warn!(event.id = %kept.event.id, reader = %self.endpoint.reader, "an entry is kept aside: {}", kept.detail);
+            warn!(event.id = %kept.event.id, reader = %self.endpoint.reader, "an entry is quarantined: {}", kept.detail);
         }
         let (batches, unsendable) = chunk.sent(unsendable);
         if !batches.is_empty() {
@@ -268,7 +271,7 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Puts `body` to the endpoint, unless it is time to end.
+    /// Sends `body` to the endpoint, unless it is time to end.
     async fn send(
         &self,
         body: Vec<u8>,
@@ -296,14 +299,14 @@ impl Forwarder {
         answer.map_err(|failure| self.failed(failure))
     }
 
-    /// Why everything waits: what was answered, or that no entry is taken.
+    /// Why everything waits: the last answer, or that no entry is taken.
     fn takes_nothing(&self, history: &mut EndpointHistory, refusal: Refusal) -> Failure {
         let host = self.endpoint.host.clone();
         let answered = history.answered.take();
         answered.unwrap_or_else(|| self.failed(Failure::TakesNothing { host, refusal }))
     }
 
-    /// Counts a failure on its way.
+    /// Counts a failure and returns it.
     fn failed(&self, failure: Failure) -> Failure {
         let reader = self.endpoint.reader.to_string();
         counter!(names::FORWARD_FAILED, "reader" => reader, "cause" => failure.cause())

@@ -1,4 +1,5 @@
-//! What is asked of the brokers beside sending: to make the topic, and what it takes at once.
+//! Requests to the brokers beside sending: to create the topic, and to read how much it takes at
+//! once.
 
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use tracing::{debug, info};
 use crate::publish::kafka::listener::Listener;
 use crate::publish::kafka::{ANSWER_TIMEOUT, KafkaFailure, Settings};
 
-/// For the question that usher can do without.
+/// For the request that usher can do without.
 const BOUND_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is asked before anything is sent.
+/// What is requested before anything is sent.
 pub(super) struct Admin<'a> {
     inner: AdminClient<Listener>,
     topic: &'a str,
@@ -54,7 +55,8 @@ impl<'a> Admin<'a> {
         Err(because()(KafkaError::AdminOp(code)))
     }
 
-    /// The topic's `max.message.bytes`; none where usher may not ask, or the broker does not know the question.
+    /// The topic's `max.message.bytes`; none where usher may not ask, or the broker does not know
+    /// the request.
     pub(super) async fn bound(&self) -> Option<usize> {
         let topic = [ResourceSpecifier::Topic(self.topic)];
         let options = AdminOptions::new().request_timeout(Some(BOUND_TIMEOUT));
@@ -78,7 +80,7 @@ impl<'a> Admin<'a> {
 
     pub(super) async fn close(self) {
         let inner = self.inner;
-        // Dropping waits for the polling thread, which must not hold up the runtime.
+        // Dropping waits for the polling thread, which must not block the runtime.
         if spawn_blocking(move || drop(inner)).await.is_err() {
             debug!("the client did not end in order");
         }

@@ -1,5 +1,5 @@
-//! A Kafka broker inside this process, for `usher demo` and quick tests: librdkafka's mock cluster, which keeps
-//! messages in memory and knows no admin calls. No substitute for Kafka.
+//! A Kafka broker inside this process, for `usher demo` and quick tests: librdkafka's mock cluster,
+//! which keeps messages in memory and knows no admin calls. No substitute for Kafka.
 
 use std::fmt;
 use std::sync::mpsc;
@@ -21,7 +21,7 @@ pub struct InProcessBroker {
     wishes: mpsc::SyncSender<BehaviourRequest>,
 }
 
-/// How the broker is to behave, and where to say that it does.
+/// The wanted behaviour of the broker, and where to confirm it.
 struct BehaviourRequest {
     behave: Behaviour,
     done: oneshot::Sender<Result<(), KafkaError>>,
@@ -42,12 +42,13 @@ impl InProcessBroker {
     /// Starts a broker and creates `topic`.
     ///
     /// # Errors
-    /// When no port is free or `topic` is no name for one.
+    /// When no port is free or `topic` is not a valid name.
     pub async fn start(topic: &str, partitions: u16) -> Result<Self, PublishError> {
         let (started, starting) = oneshot::channel();
         let (wishes, to_do) = mpsc::sync_channel(1);
         let topic = topic.to_owned();
-        // The cluster cannot change threads, so one of its own keeps it until nobody can wish any more.
+        // The cluster cannot change threads, so one of its own keeps it until no request can come
+        // any more.
         thread::Builder::new()
             .name("kafka-in-process".to_owned())
             .spawn(move || match start(&topic, partitions) {
@@ -80,7 +81,7 @@ impl InProcessBroker {
 
     async fn request(&self, behave: Behaviour) -> Result<(), PublishError> {
         let (done, doing) = oneshot::channel();
-        // An ended thread drops the other end, which the wait below tells.
+        // A thread that ended drops the other end, and the wait below then fails.
         drop(self.wishes.try_send(BehaviourRequest { behave, done }));
         answer(doing).await
     }

@@ -1,4 +1,4 @@
-//! What librdkafka says by itself, beside what it is asked.
+//! What librdkafka reports by itself, beside the answers to requests.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tracing::debug;
 
-/// Why a broker does not let a client in. What the broker said itself is not shown: it may repeat a name.
+/// Why a broker does not let a client in. The broker's own words are not shown: they may repeat a
+/// name.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(in crate::publish) enum Refusal {
     #[error("a broker refuses the credentials in kafka.options (sasl.*)")]
@@ -17,15 +18,15 @@ pub(in crate::publish) enum Refusal {
     Tls,
 }
 
-/// Hears what librdkafka says, and keeps it low: the publisher says once what librdkafka repeats, and its words hold
-/// addresses. Remembers why a broker does not let it in.
+/// Receives librdkafka's messages and logs them at a low level: the publisher reports once what
+/// librdkafka repeats, and these messages contain addresses. Notes why a broker does not let it in.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Listener {
     refusal: Arc<OnceLock<Refusal>>,
 }
 
 impl Listener {
-    /// Why a broker does not let this client in; none where no broker said so.
+    /// Why a broker does not let this client in; none where no broker gave a reason.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.refusal.get().copied()
     }
@@ -45,7 +46,7 @@ impl ClientContext for Listener {
             _ => None,
         };
         if let Some(refusal) = refusal {
-            // The first is told.
+            // The first is reported.
             self.refusal.get_or_init(|| refusal);
         }
         debug!(target: "librdkafka", error = %error, reason);

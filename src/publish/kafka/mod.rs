@@ -1,5 +1,5 @@
-//! The producer: the only folder that knows rdkafka. Sends in the order it is told and tells what became of each
-//! message; when to send, to give up or to try again is decided elsewhere.
+//! The producer: the only folder that knows rdkafka. Sends in the given order and reports the
+//! outcome of each message. When to send, to give up or to try again is decided elsewhere.
 
 mod admin;
 mod in_process;
@@ -26,18 +26,19 @@ use crate::publish::kafka::admin::Admin;
 use crate::publish::kafka::listener::{Listener, Refusal};
 use crate::publish::message::Message;
 
-/// A message that is not confirmed by then fails: shorter than the lease, so that nobody who lost it still sends.
+/// A message that is not confirmed by then fails. This is shorter than the lease, so that an
+/// instance that lost it sends nothing any more.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(8);
-/// For one question to a broker.
+/// For one request to a broker.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// What librdkafka packs together at most unless told otherwise.
+/// What librdkafka packs together at most unless configured otherwise.
 pub(super) const BATCH_BYTES: usize = 1_000_000;
-/// What is worth packing together, however little a topic takes.
+/// The least that is packed together, however little a topic takes.
 pub(super) const LEAST_BATCH_BYTES: usize = 16 * 1024;
 /// More than what frames a message that is alone in its batch.
 const FRAME_BYTES: usize = 200;
 
-/// What usher needs to keep its promise; with each setting librdkafka's other name for it.
+/// What usher needs for its guarantees; with each setting librdkafka's other name for it.
 const FIXED: [(&str, &str, &str); 5] = [
     ("enable.idempotence", "enable.idempotence", "true"),
     ("acks", "request.required.acks", "all"),
@@ -46,11 +47,11 @@ const FIXED: [(&str, &str, &str); 5] = [
     ("transactional.id", "transactional.id", ""),
 ];
 
-/// What usher prefers; `kafka.options` may say otherwise, by either name.
+/// What usher prefers. `kafka.options` may override it, by either name.
 const PREFERRED: [(&str, &str, &str); 6] = [
     ("client.id", "client.id", "usher"),
     ("compression.type", "compression.codec", "zstd"),
-    // As Java producers do it, so that topics keyed alike are partitioned alike.
+    // As Java producers do it, so that topics with the same keys are partitioned alike.
     ("partitioner", "partitioner", "murmur2_random"),
     ("linger.ms", "queue.buffering.max.ms", "5"),
     // librdkafka's own 10 s would be most of what a bounced broker costs.
@@ -62,7 +63,7 @@ const PREFERRED: [(&str, &str, &str); 6] = [
     ("log.connection.close", "log.connection.close", "false"),
 ];
 
-/// Where and how to send. Its options are known to be possible.
+/// Where and how to send. Its options were checked.
 #[derive(Clone)]
 pub(super) struct Settings {
     client: ClientConfig,
@@ -71,7 +72,7 @@ pub(super) struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The options may hold a password.
+        // The options may contain a password.
         f.debug_struct("Settings")
             .field("topic", &self.topic)
             .finish_non_exhaustive()
@@ -82,8 +83,8 @@ impl Settings {
     /// Takes `kafka` of the configuration.
     ///
     /// # Errors
-    /// When a key is missing, fixed, unknown or has a value that cannot be, by itself or beside the others; the
-    /// value is never shown.
+    /// When a key is missing, fixed, unknown or has a value that is not valid, alone or beside the
+    /// others. The value is never shown.
     pub(super) fn read(config: &KafkaConfig) -> Result<Self, PublishError> {
         let brokers = config.brokers.as_deref().ok_or(PublishError::NoBrokers)?;
         let mut client = ClientConfig::new();
@@ -113,8 +114,8 @@ impl Settings {
     }
 }
 
-/// Finds at start what would otherwise fail for ever: options that are wrong each by itself, or together. Has
-/// librdkafka make a client that knows no broker and is gone again within milliseconds.
+/// Finds at start what would otherwise fail for ever: options that are wrong alone, or together.
+/// Makes librdkafka create a client that knows no broker and ends within milliseconds.
 fn check(client: &ClientConfig) -> Result<(), PublishError> {
     match client.create_with_context::<_, BaseProducer<Listener>>(Listener::default()) {
         Ok(_) => Ok(()),
@@ -126,7 +127,7 @@ fn check(client: &ClientConfig) -> Result<(), PublishError> {
     }
 }
 
-/// Why Kafka did not do what it was asked.
+/// Why a request to Kafka failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KafkaFailure {
     /// One step failed.
@@ -148,8 +149,8 @@ impl KafkaFailure {
         move |cause| Self::Step { what, cause }
     }
 
-    /// Names the refusal that `listener` heard of, where there was one: a step that failed for it only tells that
-    /// no broker was there.
+    /// Names the refusal that `listener` received, where there was one: otherwise the failed step
+    /// only says that no broker was there.
     fn after(self, listener: &Listener) -> Self {
         match (listener.refusal(), self) {
             (Some(refusal), Self::Step { what, .. }) => Self::Refused { what, refusal },
@@ -158,30 +159,30 @@ impl KafkaFailure {
     }
 }
 
-/// What became of handing a message over.
+/// The outcome of sending a message to the queue.
 pub(super) enum Submitted {
-    /// It is queued; later messages of the same key come after it.
+    /// It is queued. Later messages of the same key come after it.
     Queued(Report),
-    /// There is no room now.
+    /// The queue is full now.
     Full,
     /// Larger than `message.max.bytes`: it will never be taken.
     TooLarge,
 }
 
-/// What became of a queued message.
+/// The outcome of a queued message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// Every replica in sync has it.
     Confirmed,
-    /// It, or what it was packed together with, is more than the topic takes.
+    /// It, or the batch it was packed into, is more than the topic takes.
     TooLarge,
 }
 
-/// The promise of a delivery report.
+/// The pending delivery report of a message.
 pub(super) struct Report(DeliveryFuture);
 
 impl Report {
-    /// Waits for the report; the message's timeout bounds the wait.
+    /// Waits for the report. The message's timeout bounds the wait.
     pub(super) async fn outcome(&mut self) -> Result<Delivery, KafkaFailure> {
         let refused = match (&mut self.0).await {
             Ok(Ok(_)) => return Ok(Delivery::Confirmed),
@@ -199,13 +200,13 @@ impl Report {
 pub(super) struct Producer {
     inner: FutureProducer<Listener>,
     topic: String,
-    /// What the topic takes at once, where the broker tells.
+    /// What the topic takes at once, where the broker says so.
     bound: Option<usize>,
 }
 
 impl Producer {
-    /// Connects, and creates the topic when it is missing. Packs up to `batch_bytes` together, or what the topic
-    /// takes where that is less and the broker tells.
+    /// Connects, and creates the topic when it is missing. Packs up to `batch_bytes` together, or
+    /// what the topic takes where that is less and the broker says so.
     ///
     /// # Errors
     /// When no broker answers or the topic neither is there nor can be created.
@@ -232,7 +233,7 @@ impl Producer {
         if packs_itself || at_once >= batch_bytes {
             return Ok(Self { bound, ..this });
         }
-        // A batch that is larger than the topic takes is refused with all that is in it.
+        // Kafka refuses a batch that is larger than the topic takes, with all its messages.
         this.close().await;
         client.set("batch.size", at_once.to_string());
         let this = Self::create(&client, &listener, settings).await?;
@@ -257,7 +258,8 @@ impl Producer {
         })
     }
 
-    /// Creates the topic when it is missing; answers with what it takes at once, where the broker tells.
+    /// Creates the topic when it is missing; returns what it takes at once, where the broker says
+    /// so.
     async fn prepare_topic(&self, settings: &Settings) -> Result<Option<usize>, KafkaFailure> {
         let has_topic = self.has_topic().await?;
         let admin = Admin::open(settings).await?;
@@ -274,7 +276,7 @@ impl Producer {
         bound
     }
 
-    /// Asked by the producer itself, since nobody hears why an admin client is not let in.
+    /// The producer itself asks, since an admin client does not report why it is not let in.
     async fn has_topic(&self) -> Result<bool, KafkaFailure> {
         let because = || KafkaFailure::because("learn about the topic");
         let (inner, topic) = (self.inner.clone(), self.topic.clone());
@@ -290,7 +292,7 @@ impl Producer {
         });
         let error = asking.await.unwrap_or(Err(KafkaError::Canceled));
         match error.map_err(because())? {
-            // While a topic is being made, messages wait for its leader.
+            // While a topic is being created, messages wait for its leader.
             None | Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(true),
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 Ok(false)
@@ -299,7 +301,8 @@ impl Producer {
         }
     }
 
-    /// Whether a message of so many bytes cannot but be more than the topic takes, unless it shrinks when packed.
+    /// Whether a message of so many bytes is certainly more than the topic takes, unless it shrinks
+    /// when packed.
     pub(super) fn exceeds_topic(&self, bytes: usize) -> bool {
         self.bound.is_some_and(|bound| bytes + FRAME_BYTES > bound)
     }
@@ -331,15 +334,15 @@ impl Producer {
         }
     }
 
-    /// Forgets everything that is queued or under way, at once: what is behind a lost message must not overtake
-    /// it. Nothing may be sent afterwards, for the sequence is broken.
+    /// Drops everything that is queued or under way, at once: what is behind a lost message must
+    /// not overtake it. Nothing may be sent afterwards, since the sequence is broken.
     pub(super) fn purge(&self) {
         self.inner.purge(PurgeConfig::default().queue().inflight());
     }
 
-    /// Ends the producer with its threads; whatever is still under way is forgotten.
+    /// Ends the producer with its threads. Messages still under way are dropped.
     pub(super) async fn close(self) {
-        // Dropping waits for the polling thread, which must not hold up the runtime.
+        // Dropping waits for the polling thread, which must not block the runtime.
         if spawn_blocking(move || drop(self)).await.is_err() {
             debug!("the producer did not end in order");
         }

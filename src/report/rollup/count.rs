@@ -1,4 +1,5 @@
-//! Counting: batches as they come in, and whole windows anew. The caller's transaction is the only one to count.
+//! Counting: batches as they come in, and whole windows again. The caller's transaction is the only
+//! one that counts.
 
 use std::time::Duration;
 
@@ -7,19 +8,19 @@ use uuid::Uuid;
 
 use crate::journal::{Connection, Journal, JournalError, Kept, Transaction, is_kept};
 
-/// A day may hold very many events.
+/// A day may have very many events.
 const DAY_WITHIN: Duration = Duration::from_mins(5);
-/// Whoever waits longer waits for a connection that is dead.
+/// After a longer wait the connection is dead.
 const ANSWER_WITHIN: Duration = Duration::from_mins(6);
 
 /// What one step of counting did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Something: there may be more.
+    /// It did something: there may be more.
     Done,
-    /// Nothing was to be done.
+    /// There was nothing to do.
     Nothing,
-    /// Somebody else is at it.
+    /// Another instance counts.
     Taken,
 }
 
@@ -39,7 +40,7 @@ impl Window {
     }
 }
 
-/// Adds the events of `batches`, which were struck off in the same transaction.
+/// Adds the events of `batches`, which were finished in the same transaction.
 pub(super) async fn add(
     tx: &mut Connection,
     batches: &[Uuid],
@@ -48,8 +49,8 @@ pub(super) async fn add(
     count(tx, window, Some(batches)).await.map(drop)
 }
 
-/// Has the days from one end of `window` to the other counted anew where a month of theirs is not there: what was
-/// struck off may come back with it.
+/// Has the days from one end of `window` to the other counted again where their month is not there:
+/// what was finished may come back with it.
 pub(super) async fn doubt_absent(tx: &mut Connection, window: Window) -> Result<(), JournalError> {
     for end in [window.from, window.to] {
         if is_kept(&mut *tx, end).await? == Kept::Unsure {
@@ -70,7 +71,7 @@ pub(super) async fn doubt_absent(tx: &mut Connection, window: Window) -> Result<
     Ok(())
 }
 
-/// Has every day of the events of `batches` counted anew.
+/// Has every day of the events of `batches` counted again.
 pub(super) async fn doubt(
     tx: &mut Connection,
     batches: &[Uuid],
@@ -115,8 +116,9 @@ pub(super) async fn take_time(tx: &mut Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Counts a day anew; answers how many events it holds. What is counted of events that retention took stays. None, and then
-/// the transaction is to be rolled back, where the month is just being dropped, or comes back.
+/// Counts a day again; returns how many events it has. The counts of events that retention removed
+/// stay. None, and then the transaction is to be rolled back, where the month is just being
+/// dropped, or comes back.
 pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<Option<i64>, JournalError> {
     match is_kept(&mut *tx, window.from).await? {
         Kept::Yes => {}
@@ -140,7 +142,7 @@ pub(super) async fn anew(tx: &mut Connection, window: Window) -> Result<Option<i
     .execute(&mut *tx)
     .await?;
     let counted = count(&mut *tx, window, None).await?;
-    // A month that was taken away meanwhile was seen as empty.
+    // A month that was removed meanwhile was read as empty.
     let is_there = is_kept(tx, window.from).await? == Kept::Yes;
     Ok(is_there.then_some(counted))
 }

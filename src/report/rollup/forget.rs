@@ -5,11 +5,11 @@ use uuid::Uuid;
 use crate::journal::{Journal, JournalError, count_alone};
 use crate::report::rollup::count;
 
-/// Removes what is counted by the id of a developer who was forgotten, which is not counted again; answers how many rows
-/// that were.
+/// Removes the counts by the id of a forgotten developer, who is not counted again; returns how
+/// many rows that were.
 pub async fn forget(journal: &Journal, developer: Uuid) -> Result<u64, JournalError> {
     let mut tx = count::begin(journal).await?;
-    // Whoever counts at this moment may not have seen that they are forgotten.
+    // A count that runs at this moment may not have read that they are forgotten.
     count_alone(&mut tx).await?;
     // No index finds all that somebody did.
     count::take_time(&mut tx).await?;

@@ -1,5 +1,5 @@
-//! The reader `report` of the outbox: adds each batch to the rollups once, counts days anew in which a verdict changed,
-//! and counts the time before it was active.
+//! The reader `report` of the outbox: adds each batch to the rollups once, and counts days again in
+//! which a verdict changed. It also counts the time before it was active.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,14 +18,15 @@ use crate::report::rollup::weeks;
 
 /// The part of `/readyz`.
 const PART: &str = "report";
-/// Between looks at an empty outbox; an append of this process cuts it short.
+/// Between polls of an empty outbox; an append of this process cuts it short.
 const IDLE: Duration = Duration::from_millis(500);
-/// After trouble, and while another instance counts.
+/// After an error, and while another instance counts.
 const LATER: Duration = Duration::from_secs(1);
 /// Batches in one transaction, and about so many events.
 const BATCHES: i64 = 500;
 const EVENTS: i32 = 20_000;
-/// A day in which a verdict changes goes on changing for a while: it is counted anew once for all of that.
+/// A day in which a verdict changes goes on changing for a while: it is counted again once for all
+/// of that.
 const SETTLES: TimeDelta = TimeDelta::seconds(5);
 
 /// Keeps the rollups. Cheap to clone.
@@ -36,17 +37,17 @@ pub struct Keeper {
     settles: TimeDelta,
 }
 
-/// A batch that is owed to the reader.
+/// A batch that the reader owes.
 struct Due {
     owed: Owed,
     window: Window,
-    /// Whether it is owed since it was written. Owed anew means that verdicts of it changed, and it may have been
-    /// counted or not: then its days are to be counted anew.
+    /// Whether it is owed since it was written. If it became owed again, verdicts of it changed,
+    /// and it may have been counted or not: then its days are to be counted again.
     is_first: bool,
 }
 
 impl Due {
-    /// The batches, and a window that holds all their events.
+    /// The batches, and a window that contains all their events.
     fn span(due: &[&Self]) -> Option<(Vec<Uuid>, Window)> {
         let window = due.iter().map(|due| due.window).reduce(|a, b| Window {
             from: a.from.min(b.from),
@@ -57,7 +58,7 @@ impl Due {
 }
 
 impl Keeper {
-    /// Keeps the rollups in the database of `journal`, and tells `health` what keeps it from that.
+    /// Keeps the rollups in the database of `journal`, and reports to `health` why it cannot.
     pub fn new(journal: Journal, health: Health) -> Self {
         Self {
             journal,
@@ -66,19 +67,20 @@ impl Keeper {
         }
     }
 
-    /// Counts a day anew once nothing in it changed for so long.
+    /// Counts a day again once nothing in it changed for so long.
     #[must_use]
     pub fn with_settling(self, settles: TimeDelta) -> Self {
         Self { settles, ..self }
     }
 
-    /// Works until `stop` fires. May be dropped at any moment: each transaction leaves the rollups right.
+    /// Works until `stop` fires. May be dropped at any moment: each transaction leaves the rollups
+    /// right.
     pub async fn run(self, stop: CancellationToken) {
         let mut told = None;
         while !stop.is_cancelled() {
-            // Begun before the look, so that nothing appended in between is slept through.
+            // Begun before the claim, so that a batch that is appended in between is not missed.
             let appended = self.journal.appended(IDLE);
-            // A day may take minutes; whatever is cut is done again.
+            // A day may take minutes; a count that is cut short is done again.
             let done = tokio::select! {
                 () = stop.cancelled() => return,
                 done = self.step() => done,
@@ -102,7 +104,7 @@ impl Keeper {
                     pause(LATER, &stop).await;
                 }
                 Err(error) => {
-                    // Once, until it is another.
+                    // Once for each error.
                     let trouble = Some(error.plain());
                     if told != trouble {
                         warn!(error = error.chain(), "could not count events");
@@ -114,7 +116,8 @@ impl Keeper {
         }
     }
 
-    /// Does the next thing there is to do: what is owed first, then days that changed, then the past, then weeks.
+    /// Does the next thing there is to do: what is owed first, then days that changed, then the
+    /// past, then weeks.
     async fn step(&self) -> Result<Step, JournalError> {
         let added = self.add().await?;
         if added != Step::Nothing {
@@ -131,7 +134,7 @@ impl Keeper {
         weeks::step(&self.journal).await
     }
 
-    /// Adds the next batches, and strikes them off.
+    /// Adds the next batches, and finishes them.
     async fn add(&self) -> Result<Step, JournalError> {
         let due = self.due().await?;
         if due.is_empty() {
@@ -142,7 +145,7 @@ impl Keeper {
             return Ok(Step::Taken);
         }
         let owed: Vec<Owed> = due.iter().map(|due| due.owed).collect();
-        // Whoever changes a verdict of them waits for this, or has it owed anew.
+        // A change of their verdicts waits for this, or makes them owed again.
         let struck_off = finish_in(&mut tx, ReaderName::Report, &owed).await?;
         let (first, anew): (Vec<&Due>, Vec<&Due>) = due
             .iter()
@@ -193,7 +196,7 @@ impl Keeper {
         Ok(due)
     }
 
-    /// Counts a day anew of which a verdict changed.
+    /// Counts a day again of which a verdict changed.
     async fn count_anew(&self) -> Result<Step, JournalError> {
         let day = sqlx::query_scalar!(
             r#"
@@ -234,13 +237,13 @@ impl Keeper {
         Ok(Step::Nothing)
     }
 
-    /// Counts one day anew; does nothing where its month is not there for now.
+    /// Counts one day again; does nothing where its month is not there for now.
     async fn day_anew(&self, day: Window) -> Result<Step, JournalError> {
         let mut tx = count::begin(&self.journal).await?;
         if !try_count_alone(&mut tx).await? {
             return Ok(Step::Taken);
         }
-        // Before the count, so that what changes meanwhile is counted once more.
+        // Before the count, so that what changes meanwhile is counted again.
         sqlx::query!(
             "DELETE FROM recounts WHERE hour >= $1 AND hour < $2",
             day.from,

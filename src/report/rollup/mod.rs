@@ -1,8 +1,9 @@
-//! Counts by the hour, kept beside the events: who keeps them, and how they are counted anew.
+//! Counts by the hour, kept beside the events: the reader that keeps them, and how they are counted
+//! again.
 //!
-//! What holds after every transaction: an hour's counts are those of its events whose batch the reader `report` is not
-//! owed, and of those that retention has removed; or a row of `recounts` names the hour. Whatever went wrong, counting
-//! anew makes it so.
+//! True after every transaction: an hour's counts are those of its events whose batch the reader
+//! `report` does not owe, and of those that retention has removed. Else a row of `recounts` names
+//! the hour. Whatever went wrong, a new count corrects it.
 
 mod count;
 mod forget;

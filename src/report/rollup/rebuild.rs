@@ -1,5 +1,6 @@
-//! Counting everything anew, a day at a time: when the reader comes to be active, and whenever a person asks for it. How far
-//! it came is stored, so that it goes on after a restart, and whoever counts takes the next day.
+//! Counting everything again, a day at a time: when the reader becomes active, and whenever a
+//! person asks for it. The progress is stored, so that it goes on after a restart, and any instance
+//! counts the next day.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use tracing::info;
@@ -13,7 +14,7 @@ use crate::report::rollup::weeks;
 pub struct Rebuilt {
     /// Days before this one are counted; none once all are.
     pub to: Option<DateTime<Utc>>,
-    /// Events counted by this process; at the end all that are counted, whoever counted them.
+    /// Events counted by this process; at the end all that are counted, by any process.
     pub events: i64,
 }
 
@@ -25,7 +26,8 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// Has everything counted anew, from the first day on, and what is appended from now on owed to whoever counts.
+    /// Has everything counted again, from the first day on, and makes what is appended from now on
+    /// owed to the reader that counts.
     pub async fn begin(journal: &Journal) -> Result<Self, JournalError> {
         journal.activate_readers(&[ReaderName::Report]).await?;
         let mut tx = journal.pool().begin().await?;
@@ -35,7 +37,7 @@ impl Rebuild {
         Ok(Self::unfinished(journal))
     }
 
-    /// What is left of one that was begun, or of the one that a newly active reader needs.
+    /// What is left of a rebuild that was begun, or of the one that a newly active reader needs.
     pub(super) fn unfinished(journal: &Journal) -> Self {
         Self {
             journal: journal.clone(),
@@ -53,7 +55,7 @@ impl Rebuild {
         Ok(row.first.zip(row.last))
     }
 
-    /// Counts the next day, waiting for whoever counts beside it. Says how far it came.
+    /// Counts the next day, after waiting for a count beside it. Returns how far it came.
     pub async fn next(&mut self) -> Result<Rebuilt, JournalError> {
         let mut tx = count::begin(&self.journal).await?;
         count_alone(&mut tx).await?;
@@ -91,7 +93,8 @@ impl Rebuild {
         Ok(turn)
     }
 
-    /// Whether there are days to count, or the reader is another than the one they were counted for.
+    /// Whether there are days to count, or the reader is another than the one they were counted
+    /// for.
     async fn is_due(&self) -> Result<bool, JournalError> {
         Ok(sqlx::query_scalar!(
             r#"
@@ -133,7 +136,7 @@ impl Rebuild {
             info!("all events are counted");
             return Ok(Step::Done);
         };
-        // Where its month is not there for now, nothing may be taken away of what is counted.
+        // Where its month is not there for now, no counts may be removed.
         let mut savepoint = tx.begin().await?;
         if let Some(events) = count::anew(&mut savepoint, day).await? {
             savepoint.commit().await?;
@@ -183,7 +186,7 @@ async fn note(tx: &mut Connection, to: Option<DateTime<Utc>>) -> Result<(), Jour
     Ok(())
 }
 
-/// The first day from `from` on that holds events or counts of some.
+/// The first day from `from` on that has events or counts of some.
 async fn next_day(
     tx: &mut Connection,
     from: DateTime<Utc>,

@@ -1,13 +1,14 @@
-//! Failed log-ins summed up by the week, once it is over. They are counted by the hour, in nearly as many rows as there were, and
-//! a question about months would read all of these. A sum holds until something of its week changes: a trigger takes the week away
-//! then, and reports read its hours until it is summed up again.
+//! Failed log-ins summed up by the week, once it is over. They are counted by the hour, in nearly
+//! as many rows as there were, and a question about months would read all of these. A sum is valid
+//! until something of its week changes. A trigger deletes the week then, and reports read its hours
+//! until it is summed up again.
 
 use chrono::{DateTime, Utc};
 
 use crate::journal::{Journal, JournalError, try_count_alone};
 use crate::report::rollup::count::{self, Step};
 
-/// Sums up the newest week that is over and was not summed up, unless somebody else counts.
+/// Sums up the newest week that is over and was not summed up, unless another instance counts.
 pub(super) async fn step(journal: &Journal) -> Result<Step, JournalError> {
     let Some(week) = next(journal).await? else {
         return Ok(Step::Nothing);

@@ -160,7 +160,7 @@ async fn whoever_runs_usher_is_told_what_cannot_be_judged(pool: PgPool) {
         scene
             .append(vec![login(&scene, KEVIN, 0, Verdict::Verified)])
             .await;
-        is_told("1 could not be judged").await;
+        is_told("could not be judged and are tried again: 1").await;
         run(&scene, "ALTER TABLE actions RENAME TO hidden").await;
         is_told("a table is not as usher knows it").await;
         run(&scene, "ALTER TABLE hidden RENAME TO actions").await;

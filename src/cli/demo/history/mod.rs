@@ -1,6 +1,6 @@
-//! What the demo's record holds of the three weeks before: people who came, what a rule or somebody decided, and how they
-//! signed in. Objects and deeds are written by usher's own rooms with a clock of that time; log-ins are signed and
-//! delivered by the emulator, late, as a replay would be.
+//! What the demo's journal contains of the three weeks before: people who came, decisions of rules
+//! and people, and log-ins. usher's own modules write objects and deeds with a clock of that time.
+//! Log-ins are signed and delivered by the emulator, late, as a replay would be.
 
 mod people;
 
@@ -28,7 +28,7 @@ use crate::rules::{Deed, OnLimit, TeamRef};
 
 /// The team of the partners.
 pub(super) const TEAM: &str = "Partners";
-/// How often it is looked whether the log-ins were stored, and for how long.
+/// How often it is checked whether the log-ins were stored, and for how long.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,14 +40,14 @@ pub(super) struct Place {
     pub(super) team: Uuid,
 }
 
-/// Three weeks that were.
+/// The three weeks before the demo.
 pub(super) struct History {
     people: Vec<Newcomer>,
     clock: Clock,
     now: DateTime<Utc>,
 }
 
-/// Writes them down, moment by moment.
+/// Writes the history, moment by moment.
 struct HistoryWriter<'a> {
     emulator: &'a Emulator,
     place: Place,
@@ -57,7 +57,7 @@ struct HistoryWriter<'a> {
     /// Milliseconds since 1970 that `directory` and `queue` take for now.
     moment: Arc<AtomicI64>,
     system: &'a Clock,
-    /// What the API says of each object that was made.
+    /// What the API returns for each object that was made.
     objects: HashMap<Uuid, Value>,
 }
 
@@ -82,7 +82,7 @@ impl History {
         }
     }
 
-    /// Lets everybody have come: at the emulator, and in usher's own tables. Nothing may run yet.
+    /// Makes everybody have come: at the emulator, and in usher's own tables. Nothing may run yet.
     pub(super) async fn write(
         &self,
         emulator: &Emulator,
@@ -105,7 +105,7 @@ impl History {
             system: &self.clock,
             objects: HashMap::new(),
         };
-        // They hear of it when they run; `react` must not, for all of it was decided.
+        // They receive it when they run; `react` must not, for all of it was decided.
         let readers = [ReaderName::Kafka, ReaderName::Report];
         let active = journal.activate_readers(&readers).await;
         active.context("could not prepare the readers")?;
@@ -123,7 +123,8 @@ impl History {
         Ok(())
     }
 
-    /// Has the emulator deliver how they signed in, and waits until usher has stored it; what there is to look at then.
+    /// Has the emulator deliver how they signed in, and waits until usher has stored it; returns
+    /// what there is to see then.
     pub(super) async fn sign_in(
         &self,
         emulator: &Emulator,
@@ -158,7 +159,7 @@ impl History {
     }
 }
 
-/// What happened to somebody, the first first.
+/// What happened to somebody, the earliest first.
 fn moments(person: &Newcomer) -> Vec<(DateTime<Utc>, Moment<'_>)> {
     let mut moments = vec![(person.came, Moment::Came(person))];
     moments.extend(
@@ -180,7 +181,7 @@ fn moments(person: &Newcomer) -> Vec<(DateTime<Utc>, Moment<'_>)> {
 }
 
 impl HistoryWriter<'_> {
-    /// Makes it this time, for the emulator too.
+    /// Sets the clocks to this time, the emulator's too.
     fn set(&self, at: DateTime<Utc>) {
         self.moment.store(at.timestamp_millis(), Ordering::Relaxed);
         let away = (at - self.system.now()).num_milliseconds();
@@ -188,7 +189,7 @@ impl HistoryWriter<'_> {
         self.emulator.set_clock_offset(away.div_euclid(1_000));
     }
 
-    /// The first look, before anybody came: who comes later is news.
+    /// The first sweep, before anybody came: a person who comes later is new.
     async fn open(&self, at: DateTime<Utc>) -> anyhow::Result<()> {
         self.set(at);
         self.store(Snapshot::empty(PortalId(self.place.portal), Scope::All))
@@ -310,7 +311,7 @@ impl HistoryWriter<'_> {
         self.store(shown).await
     }
 
-    /// Makes an object at the emulator, and keeps what the API says of it.
+    /// Makes an object at the emulator, and keeps what the API returns for it.
     fn seed(&mut self, section: &str, id: Uuid, mut object: Value) -> anyhow::Result<()> {
         object["id"] = json!(id);
         let made = self.emulator.seed(&json!({ section: [object] }));
@@ -319,7 +320,7 @@ impl HistoryWriter<'_> {
         Ok(())
     }
 
-    /// What the API says of an object, had it this status.
+    /// What the API would return for an object with this status.
     fn shown<T: DeserializeOwned>(&self, id: Uuid, status: &str) -> anyhow::Result<T> {
         let mut object = self.objects.get(&id).cloned().unwrap_or_default();
         if !status.is_empty() {
@@ -328,7 +329,7 @@ impl HistoryWriter<'_> {
         serde_json::from_value(object).context("could not read what the emulator says")
     }
 
-    /// A look that shows single objects.
+    /// A sweep that shows single objects.
     fn snapshot(&self) -> Snapshot {
         Snapshot::empty(PortalId(self.place.portal), Scope::Direct)
     }
@@ -340,7 +341,7 @@ impl HistoryWriter<'_> {
         stored.context(could_not).map(drop)
     }
 
-    /// The event that tells this of somebody.
+    /// The event that reports this of somebody.
     async fn cause(&self, developer: Uuid, name: &str) -> anyhow::Result<Option<Uuid>> {
         let filter = EventFilter {
             principal_id: Some(developer.to_string()),

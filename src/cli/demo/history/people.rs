@@ -1,5 +1,5 @@
-//! Who came in the three weeks before the demo, what became of them, and when they signed in. Pure, and the same every
-//! time but for the ids.
+//! Who came in the three weeks before the demo, what was decided about them, and when they signed
+//! in. Pure, and the same every time but for the ids.
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use rand::rngs::StdRng;
@@ -25,7 +25,7 @@ const OTHERS: [&str; 3] = ["gmail.com", "scoutreport.example", "outlook.com"];
 /// So many of ten are of partners.
 const OF_PARTNERS: usize = 7;
 
-/// Somebody, with what became of them.
+/// Somebody, with what was decided about them.
 #[derive(Debug)]
 pub(super) struct Newcomer {
     pub(super) id: Uuid,
@@ -96,7 +96,7 @@ fn newcomer(number: usize, now: DateTime<Utc>, ids: &Ids, dice: &mut StdRng) -> 
             let registration = dice.random_bool(0.85).then(|| Registration {
                 id: ids.next(),
                 asked,
-                // Whoever was let in is granted it in the end.
+                // A person who was let in gets it in the end.
                 answer: answered(asked, is_partner, dice)
                     .map(|answer| Answer {
                         is_yes: true,
@@ -122,7 +122,8 @@ fn newcomer(number: usize, now: DateTime<Utc>, ids: &Ids, dice: &mut StdRng) -> 
     }
 }
 
-/// Partners are let in by a rule within seconds; the others wait for a person, who is not always quick, nor kind.
+/// Partners are let in by a rule within seconds; the others wait for a person, who is not always
+/// quick, nor kind.
 fn answered(asked: DateTime<Utc>, is_partner: bool, dice: &mut StdRng) -> Option<Answer> {
     if is_partner {
         let took = TimeDelta::milliseconds(dice.random_range(600..2_600));
@@ -141,7 +142,7 @@ fn answered(asked: DateTime<Utc>, is_partner: bool, dice: &mut StdRng) -> Option
     dice.random_bool(0.85).then_some(answer)
 }
 
-/// Some part of `span`.
+/// A random part of `span`.
 fn share(span: TimeDelta, dice: &mut StdRng) -> TimeDelta {
     TimeDelta::milliseconds(dice.random_range(0..span.num_milliseconds()))
 }
@@ -152,13 +153,13 @@ fn at_work(time: DateTime<Utc>) -> DateTime<Utc> {
     time.with_hour(hour).unwrap_or(time)
 }
 
-/// The entries that their log-ins left, the oldest first; with them two nights on which strangers tried.
+/// The entries that their log-ins left, the oldest first; with two nights on which strangers tried.
 pub(super) fn log_ins(people: &[Newcomer], now: DateTime<Utc>) -> Vec<Map<String, Value>> {
     let mut dice = StdRng::seed_from_u64(22);
     let mut entries: Vec<LogIn> = Vec::new();
     for person in people {
         let Some(answer) = person.answer.filter(|answer| answer.is_yes) else {
-            // Whoever waits tries all the same.
+            // A person who waits tries all the same.
             let tried = person.came + share(TimeDelta::hours(1), &mut dice);
             entries.push((
                 tried,
