@@ -10,7 +10,14 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked --bin usher \
-    && cp target/release/usher /usr/local/bin/usher
+    && install -D target/release/usher /install/bin/usher
+# The man pages and the completions of shells are made by the binary that they are for.
+WORKDIR /install
+RUN mkdir -p share/bash-completion/completions share/fish/vendor_completions.d share/zsh/site-functions \
+    && bin/usher man --dir share/man/man1 \
+    && bin/usher completions bash > share/bash-completion/completions/usher \
+    && bin/usher completions fish > share/fish/vendor_completions.d/usher.fish \
+    && bin/usher completions zsh > share/zsh/site-functions/_usher
 
 FROM debian:bookworm-slim
 RUN apt-get update \
@@ -18,7 +25,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin usher \
     && install -d -o usher -g usher -m 0700 /var/lib/usher
-COPY --from=builder /usr/local/bin/usher /usr/local/bin/usher
+COPY --from=builder /install/ /usr/local/
 USER usher
 # Relative paths of the configuration, such as the spool's, end up here.
 WORKDIR /var/lib/usher

@@ -3,6 +3,7 @@
 //! differences that were found and left.
 
 mod actions;
+mod completions;
 mod deliveries;
 mod demo;
 mod emulate;
@@ -11,6 +12,7 @@ mod forget;
 mod init;
 mod konnect_args;
 mod listing;
+mod man;
 mod meter;
 mod migrate;
 mod output;
@@ -31,7 +33,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::AppError;
 use crate::config::{self, Config, ConfigError, Environment};
@@ -87,6 +89,10 @@ enum Command {
     Readers(readers::ReadersArgs),
     /// Show actions; approve, reject, retry, cancel or pause them
     Actions(actions::ActionsArgs),
+    /// Write the completions of a shell to standard output
+    Completions(completions::CompletionsArgs),
+    /// Write the manual: one page to standard output, or that of every command to a folder
+    Man(man::ManArgs),
 }
 
 /// What every command that needs the configuration takes.
@@ -205,6 +211,11 @@ impl Common {
     }
 }
 
+/// The command line as clap has it, for what is made of it: completions, man pages, the reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command to its end.
 pub fn run(cli: Cli) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -235,6 +246,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Quarantine(args) => quarantine::run(args, &environment).await,
             Command::Readers(args) => readers::run(args, &environment).await,
             Command::Actions(args) => Box::pin(actions::run(args, &environment)).await,
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     });
     // A name that is not resolved, or a disk that does not answer, must not delay the end.

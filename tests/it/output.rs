@@ -76,6 +76,8 @@ async fn a_full_disk_fails_commands_that_need_no_database() {
         &["reconcile", "--dry-run", "--rules", "good.yaml", "--json"],
         &["emulate", "--listen", "127.0.0.1:0"],
         &["init", "--dir", "new"],
+        &["completions", "bash"],
+        &["man"],
     ] {
         let ended = usher(home.path(), &variables, arguments).await;
         let said = text(&ended.stderr);
