@@ -124,6 +124,11 @@ operations! {
     reports::list_reports,
 }
 
+/// The OpenAPI document of every operation, as `/openapi.json` serves it.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Operations::openapi()
+}
+
 /// Every path of the API; a request without one of `tokens` is 401, but for the document. `replica`
 /// answers questions as far as it can.
 pub fn router(
@@ -132,7 +137,7 @@ pub fn router(
     tokens: &Tokens,
     clock: Clock,
 ) -> Router {
-    let document = Operations::openapi();
+    let document = openapi();
     let of = |api: Api| {
         routes(&document)
             .route("/api/v1/reports/{name}", get(reports::get_report))

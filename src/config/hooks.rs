@@ -36,9 +36,9 @@ pub struct HookSender {
     pub name: String,
     /// Signs what the sender sends, and so identifies the sender; unique.
     pub secret: HookSecret,
-    /// The types that it may send; `None` means all.
+    /// The types that it may send; without them all.
     pub types: Option<Vec<TypePattern>>,
-    /// The portals that its events may be about; `None` means all.
+    /// The portals that its events may be about; without them all.
     pub portals: Option<Vec<Uuid>>,
 }
 

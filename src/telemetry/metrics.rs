@@ -117,7 +117,8 @@ pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
         .build_recorder())
 }
 
-fn describe() {
+/// Says of every metric what it is, to the recorder that is in force.
+pub fn describe() {
     for (name, text) in [
         (DELIVERIES, "deliveries to the ingest endpoint by status"),
         (HOOKS, "requests of trusted senders by status"),

@@ -36,6 +36,11 @@ pub fn seed() -> Option<u64> {
     number("USHER_TEST_SEED")
 }
 
+/// Whether pages that are generated are to be rewritten instead of compared.
+pub fn updates_pages() -> bool {
+    read("USHER_TEST_UPDATE").is_some_and(|value| value == "1")
+}
+
 fn number(name: &str) -> Option<u64> {
     let value = read(name)?;
     Some(

@@ -8,7 +8,7 @@ mod homes;
 mod pages;
 mod rooms;
 mod schema;
-mod source;
+pub(crate) mod source;
 mod texts;
 
 use std::fmt;
@@ -167,7 +167,7 @@ fn report(mut violations: Vec<Violation>) {
 }
 
 /// Every Rust file of the workspace, read once.
-fn tree() -> &'static [Source] {
+pub(crate) fn tree() -> &'static [Source] {
     static TREE: OnceLock<Vec<Source>> = OnceLock::new();
     TREE.get_or_init(|| {
         let mut files = Vec::new();
