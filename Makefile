@@ -4,7 +4,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: demo test fuzz soak bench ci fmt lint prepare docs help
+.PHONY: demo test fuzz soak bench ci fmt lint prepare docs book help
 
 demo: ## run the whole loop on embedded parts: no account, nothing to start first
 	@scripts/setup build postgres && cargo run --quiet --locked -- demo $(ARGS)
@@ -27,7 +27,7 @@ ci: ## run what CI runs: lint, fresh offline data, fuzzing, all tests
 fmt: ## format the code
 	@cargo fmt --all
 
-lint: ## check form, lints, documentation and dependencies
+lint: ## check form, lints, documentation, dependencies and the book's links
 	@scripts/lint
 
 prepare: ## check every query against the migrations and rewrite .sqlx
@@ -35,6 +35,9 @@ prepare: ## check every query against the migrations and rewrite .sqlx
 
 docs: ## build the documentation of the code, private items too
 	@cargo doc --workspace --no-deps --document-private-items --locked
+
+book: ## build the book in docs/ and check its links
+	@scripts/book
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
