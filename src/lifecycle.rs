@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, info, info_span, warn};
+use uuid::Uuid;
 
 /// How long accepted work may take after a request to stop.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -127,5 +128,44 @@ pub async fn pause(duration: Duration, cancel: &CancellationToken) -> bool {
     tokio::select! {
         () = cancel.cancelled() => true,
         () = tokio::time::sleep(duration) => false,
+    }
+}
+
+/// The wait after so many failures in a row: `first` after one, twice as long after each further
+/// one, and never longer than `longest`.
+pub fn backoff(first: Duration, failures: u32, longest: Duration) -> Duration {
+    let doublings = 2_u32.saturating_pow(failures.saturating_sub(1));
+    first.saturating_mul(doublings).min(longest)
+}
+
+/// Shortens a wait by up to half, so that those who failed together do not return together. The
+/// last byte of an id is random.
+pub fn spread(wait: Duration, id: Uuid) -> Duration {
+    let [.., random] = id.into_bytes();
+    wait.saturating_sub(wait / 2 * u32::from(random) / 255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let (first, longest) = (Duration::from_secs(1), Duration::from_mins(5));
+        let waits = (0..=11).map(|failures| backoff(first, failures, longest).as_secs());
+        let expected = [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300];
+        assert_eq!(waits.collect::<Vec<_>>(), expected);
+        assert_eq!(backoff(first, u32::MAX, longest), longest);
+    }
+
+    #[test]
+    fn a_spread_takes_at_most_half_of_the_wait() {
+        let wait = Duration::from_secs(4);
+        assert_eq!(spread(wait, Uuid::nil()), wait);
+        assert_eq!(spread(wait, Uuid::max()), wait / 2);
+        for byte in 0..=255 {
+            let spread = spread(wait, Uuid::from_u128(byte));
+            assert!(wait / 2 <= spread && spread <= wait, "{spread:?}");
+        }
     }
 }

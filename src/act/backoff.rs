@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::lifecycle::{backoff, spread};
+
 /// The waits of an action between attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
@@ -31,40 +33,9 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after attempt number `made`, between half of the full wait and all of it. `spread`
-    /// is a random id that decides where, so that actions which failed together are spread out.
-    pub(super) fn wait(&self, made: i32, spread: Uuid) -> Duration {
-        let doublings = u32::try_from(made - 1).unwrap_or(0).min(20);
-        let full = self.first.saturating_mul(1 << doublings).min(self.longest);
-        let share = f64::from(spread.as_bytes()[15]) / 255.0;
-        full.mul_f64(0.5 + share / 2.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use uuid::Uuid;
-
-    use super::Backoff;
-
-    #[test]
-    fn waits_double_up_to_the_longest() {
-        let backoff = Backoff::default();
-        let full = |made| backoff.wait(made, Uuid::max()).as_secs();
-        let waits: Vec<_> = (1..=11).map(full).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!(backoff.wait(1_000_000, Uuid::max()), backoff.longest);
-    }
-
-    #[test]
-    fn jitter_takes_at_most_half_of_the_wait() {
-        let backoff = Backoff::default();
-        assert_eq!(backoff.wait(1, Uuid::nil()), Duration::from_millis(500));
-        for byte in 0..=255 {
-            let wait = backoff.wait(3, Uuid::from_u128(byte));
-            assert!((2.0..=4.0).contains(&wait.as_secs_f64()), "{wait:?}");
-        }
+    /// The wait after attempt number `made`. `id` spreads actions that failed together.
+    pub(super) fn wait(&self, made: i32, id: Uuid) -> Duration {
+        let failures = u32::try_from(made).unwrap_or_default();
+        spread(backoff(self.first, failures, self.longest), id)
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backfill::window::{Window, rfc3339};
 use crate::clock::Clock;
-use crate::lifecycle::pause;
+use crate::lifecycle::{backoff, pause};
 
 /// A job that was accepted this long ago and has not begun is not waited for any more.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(10);
@@ -341,9 +341,8 @@ impl FailureBackoff {
             let attempts = self.failures;
             return Err(ReplayError::Unreachable { attempts, reason });
         }
-        let doubled = self.pace.first_retry * 2_u32.saturating_pow(self.failures - 1);
-        let wait = doubled
-            .min(self.pace.retry_at_most)
+        let pace = &self.pace;
+        let wait = backoff(pace.first_retry, self.failures, pace.retry_at_most)
             .max(error.retry_after().unwrap_or_default());
         news.report(Progress::Retrying { reason, wait });
         Ok(wait)

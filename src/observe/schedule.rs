@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::ObserveConfig;
 use crate::directory::SweepState;
+use crate::lifecycle;
 use crate::observe::pending::Extent;
 use crate::observe::sweep_loop::SweepKind;
 
@@ -16,6 +17,7 @@ const STATE_READ_EVERY: Duration = Duration::from_millis(500);
 const SWEEP_STATE_READ_EVERY: Duration = Duration::from_secs(10);
 /// A sweep of whole lists is not repeated for so many times as long as it took.
 const WHOLE_FACTOR: u32 = 10;
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// Longest wait after a failed sweep, unless the API asks for a longer one.
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
@@ -68,8 +70,7 @@ pub(super) fn extent(whole: Option<(Duration, Duration)>) -> Extent {
 /// How long to wait after so many failures in a row. It doubles from a second; if the API asks for
 /// a longer wait, that counts, however long it is.
 pub(super) fn backoff(failures: u32, asked: Option<Duration>) -> Duration {
-    let doubled = Duration::from_secs(1) * 2_u32.pow(failures.saturating_sub(1).min(6));
-    doubled.min(MAX_BACKOFF).max(asked.unwrap_or_default())
+    lifecycle::backoff(FIRST_BACKOFF, failures, MAX_BACKOFF).max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]

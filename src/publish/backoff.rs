@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::clock::Ids;
+use crate::lifecycle::{backoff, spread};
 
 const FIRST: Duration = Duration::from_millis(200);
 
-/// Waits that double from 200 ms up to the longest, each shortened by up to half at random, so that
-/// instances do not return in step.
+/// Waits that double from 200 ms up to the longest, spread so that instances do not return in step.
 #[derive(Debug)]
 pub(super) struct Backoff {
     ids: Ids,
-    next: Duration,
+    failures: u32,
     longest: Duration,
 }
 
@@ -19,23 +19,21 @@ impl Backoff {
     pub(super) fn new(ids: Ids, longest: Duration) -> Self {
         Self {
             ids,
-            next: FIRST,
+            failures: 0,
             longest,
         }
     }
 
     /// The wait before the next try.
     pub(super) fn wait(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = (wait * 2).min(self.longest);
-        // The last bytes of an id are random; one of them is jitter enough.
-        let [.., random] = self.ids.next().into_bytes();
-        wait.saturating_sub((wait / 2) * u32::from(random) / 255)
+        self.failures = self.failures.saturating_add(1);
+        let wait = backoff(FIRST, self.failures, self.longest);
+        spread(wait, self.ids.next())
     }
 
     /// Starts over after a success.
     pub(super) fn reset(&mut self) {
-        self.next = FIRST;
+        self.failures = 0;
     }
 }
 

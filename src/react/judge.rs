@@ -16,7 +16,7 @@ use crate::act::decide::{self, SubjectFacts, assemble, is_own, load_related};
 use crate::act::{Enqueued, JudgingRuleSet, NewChain, Work, WorkScope, WorkSubject};
 use crate::event::{Signal, SignalKind};
 use crate::journal::{JournalError, StoredEvent};
-use crate::lifecycle::pause;
+use crate::lifecycle::{backoff, pause};
 use crate::react::Reactor;
 use crate::react::custom;
 use crate::react::interpretation::{as_fact, interpret};
@@ -129,8 +129,8 @@ impl Reactor {
             match Box::pin(self.judge_all(rules, judge, one)).await {
                 Ok(()) => {}
                 Err(error) if may_be_of_one(&error) => {
-                    let doublings = u32::try_from(one[0].failures).unwrap_or_default().min(10);
-                    let wait = (TROUBLE * (1 << doublings)).min(MAX_WAIT);
+                    let failures = u32::try_from(one[0].failures).unwrap_or_default() + 1;
+                    let wait = backoff(TROUBLE, failures, MAX_WAIT);
                     error!(
                         error = error.chain(),
                         event.id = %one[0].cause,

@@ -20,7 +20,7 @@ use crate::event::AuditEvent;
 use crate::journal::{
     Claims, Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in,
 };
-use crate::lifecycle::pause;
+use crate::lifecycle::{backoff, pause};
 use crate::react::call_off::CallingOff;
 use crate::react::custom::PendingLookups;
 use crate::react::interpretation::{Hint, MAX_HINT_AGE, interpret};
@@ -337,9 +337,8 @@ impl Reactor {
     fn wait_after_failure(&self, batch: Uuid) -> Duration {
         let mut failures = self.failures();
         let count = failures.entry(batch).or_default();
-        let wait = (TROUBLE * (1 << (*count).min(10))).min(MAX_WAIT);
         *count += 1;
-        wait
+        backoff(TROUBLE, *count, MAX_WAIT)
     }
 
     /// Passes hints on, and finishes the batch with work items for everything else that it reports.
