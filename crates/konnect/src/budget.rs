@@ -115,7 +115,7 @@ impl Budget {
         loop {
             // Begun before the look, so that no change after it is missed.
             let changed = self.changed.notified();
-            let wait = self.state().serve(self.per_second, class, place.ticket);
+            let wait = self.state().serve(self.per_second, class, place.number);
             match wait {
                 Admission::Now => return,
                 Admission::After(wait) => tokio::select! {
@@ -199,20 +199,20 @@ impl State {
 struct Ticket<'a> {
     budget: &'a Budget,
     class: Class,
-    ticket: u64,
+    number: u64,
 }
 
 impl<'a> Ticket<'a> {
     fn take(budget: &'a Budget, class: Class) -> Self {
         let mut state = budget.state();
-        let ticket = state.next_ticket;
+        let number = state.next_ticket;
         state.next_ticket += 1;
-        state.classes[class as usize].tickets.insert(ticket);
+        state.classes[class as usize].tickets.insert(number);
         drop(state);
         Self {
             budget,
             class,
-            ticket,
+            number,
         }
     }
 }
@@ -221,7 +221,7 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut state = self.budget.state();
         let waiting = &mut state.classes[self.class as usize];
-        waiting.tickets.remove(&self.ticket);
+        waiting.tickets.remove(&self.number);
         drop(state);
         self.budget.changed.notify_waiters();
     }

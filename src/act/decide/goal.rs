@@ -55,7 +55,7 @@ pub fn expected_outcomes<'d>(
             ExpectedOutcome::Done => leave_done(deed, &mut facts),
             // A deed that parks is done by parking, and delays nothing.
             ExpectedOutcome::Parked(_) if !matches!(deed, Deed::Park { .. }) => {
-                stopped = Some(ExpectedOutcome::Waits)
+                stopped = Some(ExpectedOutcome::Waits);
             }
             ExpectedOutcome::Refused(_) => stopped = Some(ExpectedOutcome::NotReached),
             ExpectedOutcome::Holds
