@@ -270,7 +270,7 @@ mod tests {
                 0,
             ),
             ("crates/konnect/src/client.rs", "get(\"/v3/portals\")", 0),
-            ("tests/it/door.rs", "get(\"/v3/portals\")", 0),
+            ("tests/it/door/refusals.rs", "get(\"/v3/portals\")", 0),
         ] {
             assert_eq!(
                 api_paths(&Source::new(path, text)).len(),
