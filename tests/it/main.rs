@@ -19,9 +19,9 @@
 //! | a spooled file that cannot be read for now | `spool::a_file_that_cannot_be_read_for_now_is_tried_again`, `spool::takes_up_what_a_former_run_left_and_lets_nothing_damaged_block_it` |
 //! | strangers who ask how usher does | `health::readiness_tells_no_stranger_why_and_nobody_an_address_a_user_or_a_host` |
 //! | a clock that is wrong or jumps | `upkeep::months::an_instance_whose_clock_is_wrong_drops_no_month`, `keys::a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good`, `health::readiness_tells_of_a_clock_that_differs_from_the_databases` |
-//! | a reader taken out of the configuration, or added late | `readers::a_reader_that_no_instance_is_configured_with_is_told_and_retired`, `readers::a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once` |
-//! | a long outbox | `readers::a_long_backlog_is_drained_as_fast_as_a_short_one` |
-//! | a claim outlived while a verdict grows | `readers::a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still` |
+//! | a reader taken out of the configuration, or added late | `readers::retired::a_reader_that_no_instance_is_configured_with_is_told_and_retired`, `readers::late::a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once` |
+//! | a long outbox | `readers::claims::a_long_backlog_is_drained_as_fast_as_a_short_one` |
+//! | a claim outlived while a verdict grows | `readers::claims::a_verdict_that_comes_while_a_claim_has_run_out_is_owed_still` |
 //! | rights that were revoked, a table that was changed | `own_trouble::what_the_database_refuses_for_a_reason_of_its_own_is_kept_for_later`, `own_trouble::what_was_set_aside_for_a_reason_that_has_gone_is_released` |
 //! | a caller that goes away while a transaction begins | `transactions::a_transaction_cut_at_any_moment_leaves_nothing_behind` |
 //! | connections that die without a word | `dead_sockets::connections_that_die_without_a_word_hold_nobody_up`, `dead_sockets::a_stop_does_not_wait_for_dead_connections` |
@@ -37,12 +37,12 @@
 //! | a body that was kept aside, taken up again | `own_trouble::a_body_that_was_kept_aside_never_becomes_an_event` |
 //! | a clock that jumps while a key is not served yet | `late_keys::a_clock_that_jumps_makes_no_entry_forged` |
 //! | a flood of forgeries that wait for a key | `late_keys::what_no_key_fits_is_checked_again_when_there_is_another_key`, `late_keys::an_entry_waits_five_minutes_for_its_key` |
-//! | an outage of the database as long as a reader is kept that nobody wants | `readers::an_outage_of_the_database_retires_no_reader_in_use` |
-//! | a clock of the database that went back, one of an instance that is ahead | `readers::a_database_whose_clock_went_back_leaves_out_nothing_of_a_past`, `react::heard::an_instance_whose_clock_is_ahead_takes_no_news_for_old` |
-//! | a change of readers beside an append that takes long | `readers::a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other` |
+//! | an outage of the database as long as a reader is kept that nobody wants | `readers::retired::an_outage_of_the_database_retires_no_reader_in_use` |
+//! | a clock of the database that went back, one of an instance that is ahead | `readers::late::a_database_whose_clock_went_back_leaves_out_nothing_of_a_past`, `react::heard::an_instance_whose_clock_is_ahead_takes_no_news_for_old` |
+//! | a change of readers beside an append that takes long | `readers::late::a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other` |
 //! | an index whose making was cut | `upkeep::schema::an_index_whose_making_was_cut_is_made_anew` |
 //! | a right that readers of the outbox lack | `own_trouble::a_right_that_readers_lack_puts_no_batch_off_and_is_told` |
-//! | a connection that dies under work while others live | `dead_sockets::a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live`, `readers::claims_are_held_on_to_as_long_as_work_goes_on` |
+//! | a connection that dies under work while others live | `dead_sockets::a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live`, `readers::claims::claims_are_held_on_to_as_long_as_work_goes_on` |
 //! | a connection that dies at the start | `dead_sockets::a_connection_that_dies_once_it_is_made_holds_no_start_up`, `dead_sockets::an_instance_that_waits_to_migrate_gives_a_dead_connection_up` |
 //! | Kafka that is slow | `publish::waits::a_batch_that_takes_longer_than_a_claim_is_held_on_to_and_sent_once` |
 //! | facts or rules that change while a deed waits | `now::whoever_left_the_team_meanwhile_is_not_given_what_its_members_get`, `now::whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks`, `now::an_application_that_changed_hands_meanwhile_is_given_nothing`, `now::each_further_deed_is_decided_by_the_rules_of_its_moment` |
