@@ -5,18 +5,18 @@
 //!
 //! | fault | tests |
 //! | --- | --- |
-//! | Postgres gone under load | `faults::a_database_that_comes_and_goes_under_load_loses_nothing_that_was_acknowledged`, `spool::keeps_deliveries_while_the_database_is_away_and_stores_each_once`, `spool::asks_the_sender_to_wait_when_it_is_full`, `spool::answers_in_time_when_the_database_hangs` |
-//! | `kill -9` at any moment | `kill::under_load::kills_under_load_lose_nothing_and_store_nothing_twice`, `kill::under_load::what_was_acknowledged_is_published_after_a_kill`, `spool::kills_at_any_moment_lose_nothing_and_store_nothing_twice` |
+//! | Postgres gone under load | `faults::a_database_that_comes_and_goes_under_load_loses_nothing_that_was_acknowledged`, `spool::outages::keeps_deliveries_while_the_database_is_away_and_stores_each_once`, `spool::refusals::asks_the_sender_to_wait_when_it_is_full`, `spool::outages::answers_in_time_when_the_database_hangs` |
+//! | `kill -9` at any moment | `kill::under_load::kills_under_load_lose_nothing_and_store_nothing_twice`, `kill::under_load::what_was_acknowledged_is_published_after_a_kill`, `spool::kills::kills_at_any_moment_lose_nothing_and_store_nothing_twice` |
 //! | Kafka gone, broker bounced | `publish::waits::the_outbox_waits_while_apache_kafka_is_bounced`, `publish::waits::the_outbox_waits_for_a_broker_that_is_away`, `end_to_end::people_are_let_in_while_kafka_is_away_and_it_gets_everything_later` |
 //! | garbage, broken gzip, bombs, odd bytes | `door::refusals::answers_as_http_means_it`, `door::refusals::keeps_the_complete_lines_of_a_body_that_breaks_off`, `door::formats::takes_odd_bytes_and_dates_without_failing_the_rest`, `bounds::memory::stays_small_and_serves_others_under_hostile_input`, `bounds::memory::takes_as_many_entries_as_a_body_may_inflate_to_and_stays_small`; `scripts/fuzz` |
 //! | false signatures, injection | `forgery::what_konnect_signed_is_read_whatever_forgeries_come_before_after_and_with_it`, `forgery::forgeries_alone_are_never_read_as_verified_and_give_way_in_the_end`, `door::signatures::marks_what_reads_two_ways_and_does_not_believe_it`, `end_to_end::partners_are_let_in_and_deceivers_are_not` |
-//! | one bad or repeated entry in a batch | `writer::a_row_that_the_database_refuses_is_kept_aside_and_hurts_nobody_else`, `writer::a_known_or_unreadable_entry_is_counted_where_it_came_and_disturbs_nobody`, `publish::promises::an_event_that_kafka_cannot_take_holds_up_nobody` |
+//! | one bad or repeated entry in a batch | `writer::together::a_row_that_the_database_refuses_is_kept_aside_and_hurts_nobody_else`, `writer::together::a_known_or_unreadable_entry_is_counted_where_it_came_and_disturbs_nobody`, `publish::promises::an_event_that_kafka_cannot_take_holds_up_nobody` |
 //! | disk full | `faults::a_disk_that_fills_up_under_the_spool_is_told_and_mends`, `faults::a_full_disk_under_the_database_is_told_and_mends`, `faults::a_full_disk_under_the_log_ends_nothing` |
 //! | two instances, rolling restart | `instances::fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed`, `publish::promises::two_publishers_repeat_nothing`, `upkeep::schema::instances_that_start_at_once_migrate_once`, `kill::starts_and_stops::a_stop_finishes_what_was_accepted` |
 //! | a report that runs for minutes | `upkeep::months::ingest_goes_on_while_a_long_read_holds_an_old_month`, `faults::a_long_report_holds_nobody_up` |
 //! | dates that are wrong or forged | `faults::forged_dates_by_the_thousand_are_stored_in_a_bounded_number_of_partitions`, `door::formats::takes_odd_bytes_and_dates_without_failing_the_rest` |
 //! | metrics that nobody scrapes | `metrics::ten_million_observations_that_nobody_scrapes_take_no_room` |
-//! | a spooled file that cannot be read for now | `spool::a_file_that_cannot_be_read_for_now_is_tried_again`, `spool::takes_up_what_a_former_run_left_and_lets_nothing_damaged_block_it` |
+//! | a spooled file that cannot be read for now | `spool::restarts::a_file_that_cannot_be_read_for_now_is_tried_again`, `spool::restarts::takes_up_what_a_former_run_left_and_lets_nothing_damaged_block_it` |
 //! | strangers who ask how usher does | `health::readiness_tells_no_stranger_why_and_nobody_an_address_a_user_or_a_host` |
 //! | a clock that is wrong or jumps | `upkeep::months::an_instance_whose_clock_is_wrong_drops_no_month`, `keys::a_clock_that_jumps_neither_stops_key_fetches_nor_keeps_a_key_good`, `health::readiness_tells_of_a_clock_that_differs_from_the_databases` |
 //! | a reader taken out of the configuration, or added late | `readers::retired::a_reader_that_no_instance_is_configured_with_is_told_and_retired`, `readers::late::a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once` |
@@ -48,7 +48,7 @@
 //! | facts or rules that change while a deed waits | `now::whoever_left_the_team_meanwhile_is_not_given_what_its_members_get`, `now::whoever_was_revoked_meanwhile_is_given_nothing_whatever_the_rule_asks`, `now::an_application_that_changed_hands_meanwhile_is_given_nothing`, `now::each_further_deed_is_decided_by_the_rules_of_its_moment` |
 //! | Konnect away for long | `act::trouble::a_long_outage_costs_no_deed_that_is_done_once`, `act::trouble::what_gives_access_fails_in_the_end_and_what_takes_it_never_does` |
 //! | a person's no, after the log or the rule's name is gone | `vetoes::a_no_outlasts_the_log_and_the_name_of_the_rule_until_it_is_lifted`, `vetoes::calling_off_a_false_leaver_does_not_keep_the_real_one` |
-//! | a network to Postgres | `writer::fifty_lines_over_tcp_take_less_than_twice_as_long_as_over_the_socket`, `writer::what_is_sent_in_parts_over_tcp_waits_for_no_acknowledgement` |
+//! | a network to Postgres | `writer::network::fifty_lines_over_tcp_take_less_than_twice_as_long_as_over_the_socket`, `writer::network::what_is_sent_in_parts_over_tcp_waits_for_no_acknowledgement` |
 //! | a look at everything that cannot end | `observe::loops::newcomers_are_found_in_time_whatever_keeps_a_sweep_from_its_end`, `observe::loops::hints_are_answered_whatever_keeps_a_sweep_from_its_end` |
 //! | a 429 that asks for a wait | `observe::loops::a_wait_that_the_api_asks_for_is_kept_by_the_loops_of_all_portals` |
 //! | an object that cannot be read or decoded | `observe::set_aside::what_cannot_be_read_is_set_aside_and_told_and_the_rest_is_stored`, `observe::set_aside::whoever_cannot_be_read_keeps_no_other_change_waiting` |
