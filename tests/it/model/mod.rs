@@ -36,7 +36,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
-use crate::model::checks::{Account, Recorded, Started};
+use crate::model::checks::Account;
+use crate::model::checks::explained::Recorded;
+use crate::model::checks::limits::Started;
 use crate::model::hands::Hands;
 use crate::model::replay::Replay;
 use crate::model::walk::Walk;
