@@ -1,9 +1,9 @@
 //! The form of a file: how it opens, how long it is, what it is called, and what is not left in it.
 
 use crate::tidy::Violation;
-use crate::tidy::source::{Source, words};
+use crate::tidy::source::{Source, is_test_file, words};
 
-/// Lines of a file without its tests; files below `tests` are all test.
+/// Lines of a file: of a test file all, of another those that not only tests see.
 const MAX_LINES: usize = 500;
 
 /// Names that say nothing of what a file holds.
@@ -41,13 +41,24 @@ pub(crate) fn opening(source: &Source) -> Vec<Violation> {
 
 /// A file that has grown too long.
 pub(crate) fn length(source: &Source) -> Vec<Violation> {
-    let lines = source.length();
+    let is_test = is_test_file(&source.path);
+    let lines = if is_test {
+        source.text.lines().count()
+    } else {
+        source.length()
+    };
     if lines <= MAX_LINES {
         return Vec::new();
     }
-    let message = format!(
-        "{lines} lines without tests, over {MAX_LINES}: move what has a name of its own into a file beside it"
-    );
+    let message = if is_test {
+        format!(
+            "{lines} lines of tests, over {MAX_LINES}: make it a folder with a file for each theme"
+        )
+    } else {
+        format!(
+            "{lines} lines without tests, over {MAX_LINES}: move what has a name of its own into a file beside it"
+        )
+    };
     vec![Violation::new(&source.path, MAX_LINES + 1, message)]
 }
 
@@ -139,8 +150,28 @@ mod tests {
         assert_eq!(file(code.clone()), 0);
         assert_eq!(file(format!("{code}{tests}")), 0);
         assert_eq!(file(format!("{code}let c = 1;\n{tests}")), 1);
-        let test = Source::new("tests/it/a.rs", &format!("{code}let c = 1;\n"));
-        assert_eq!(length(&test).len(), 0);
+    }
+
+    #[test]
+    fn counts_all_lines_of_test_files() {
+        let most = "let a = 1;\n".repeat(500);
+        for path in [
+            "tests/it/a.rs",
+            "tests/it/a/mod.rs",
+            "crates/konnect/tests/it/a.rs",
+            "src/a/tests.rs",
+            "benches/a.rs",
+        ] {
+            assert!(length(&Source::new(path, &most)).is_empty(), "{path}");
+            let found = length(&Source::new(path, &format!("{most}let b = 1;\n")));
+            assert_eq!(found.len(), 1, "{path}");
+            assert_eq!(
+                found[0].to_string(),
+                format!(
+                    "{path}:501: 501 lines of tests, over 500: make it a folder with a file for each theme"
+                )
+            );
+        }
     }
 
     #[test]

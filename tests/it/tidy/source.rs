@@ -118,7 +118,8 @@ pub(crate) fn is_word(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
-fn is_test_file(path: &str) -> bool {
+/// Whether the whole of a file is tests or benchmarks.
+pub(crate) fn is_test_file(path: &str) -> bool {
     path.split('/')
         .any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
 }
