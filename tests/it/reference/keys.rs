@@ -106,7 +106,7 @@ impl Types {
             } else if let Some(members) = open.as_mut()
                 && let Some(mut member) = member(bare)
             {
-                member.about = about.join(" ").trim_end_matches('.').to_owned();
+                about.join(" ").trim_end_matches('.').clone_into(&mut member.about);
                 member.default = attributes.contains("default]") || attributes.contains("(default");
                 members.push(member);
             }
