@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use konnect::{DeveloperId, PortalId};
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -16,13 +17,16 @@ use crate::act::deeds::{self, Completion, DeedContext, Outcome};
 use crate::act::end::ActionEnd;
 use crate::act::group_commit::GroupCommit;
 use crate::act::judge::judge;
+use crate::act::notify::Notifier;
 use crate::act::outcome::{AttemptRecord, Settlement};
+use crate::act::pause::Pause;
 use crate::act::read_back::{ReadBack, ReadBackSender};
+use crate::act::timings::Timings;
 use crate::act::trouble::{Remedy, Trouble};
-use crate::act::{ActionState, Target, Worker};
-use crate::directory::Sweep;
+use crate::act::{ActionState, Queue, Target};
+use crate::directory::{Directory, Sweep};
 use crate::journal::JournalError;
-use crate::rules::Deed;
+use crate::rules::{Deed, RuleSet};
 
 /// Attempts after which an object that cannot be read counts as gone: Konnect may answer 404 for a
 /// while after a create.
@@ -39,7 +43,22 @@ pub(super) struct WorkerChannels {
     pub(super) read_backs: ReadBackSender,
 }
 
-impl Worker {
+/// Carries out claimed actions with what its worker has. It lives as long as a group of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Executor<'a> {
+    pub(super) queue: &'a Queue,
+    pub(super) directory: &'a Directory,
+    pub(super) client: &'a konnect::Client,
+    pub(super) notifier: &'a Notifier,
+    pub(super) timings: &'a Timings,
+    pub(super) pause: &'a Pause,
+    /// The rules by which every deed is decided once more right before it is done.
+    pub(super) rules: Option<&'a watch::Receiver<Arc<RuleSet>>>,
+    /// Writes to one target in a day; 0 means any number.
+    pub(super) limit_per_subject: u32,
+}
+
+impl Executor<'_> {
     #[tracing::instrument(skip_all, fields(action.id = %claimed.id, deed = claimed.deed.name()))]
     pub(super) async fn work(
         &self,
@@ -118,10 +137,10 @@ impl Worker {
         read_back: &Mutex<ReadBack>,
     ) -> Result<Outcome, Trouble> {
         let context = DeedContext {
-            queue: &self.queue,
-            client: &self.client,
-            directory: &self.directory,
-            notifier: &self.notifier,
+            queue: self.queue,
+            client: self.client,
+            directory: self.directory,
+            notifier: self.notifier,
             claimed,
             notes: &channels.notes,
             read_back,
@@ -279,7 +298,7 @@ impl Worker {
     }
 }
 
-impl Worker {
+impl Executor<'_> {
     /// Whether an action may wait that much longer for trouble to end. A deed that takes access
     /// away waits without limit.
     fn outlasts(&self, claimed: &Claimed, wait: Duration) -> bool {
@@ -295,7 +314,7 @@ impl Worker {
 
     /// The maximum age of a rule's notices.
     fn max_age(&self, rule: &str) -> Duration {
-        let rules = self.rules.as_ref().map(|rules| Arc::clone(&rules.borrow()));
+        let rules = self.rules.map(|rules| Arc::clone(&rules.borrow()));
         let known = rules.iter().flat_map(|rules| rules.rules());
         let found = known.into_iter().find(|known| known.name == rule);
         found.map_or(NEWS, |rule| rule.max_age)

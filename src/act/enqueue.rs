@@ -8,10 +8,10 @@ use metrics::counter;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::act::Queue;
+use crate::act::chain::{NewChain, NewStep, on_limit};
 use crate::act::vetoes;
-use crate::act::{ActionState, Queue, Target};
 use crate::journal::JournalError;
-use crate::rules::{Deed, OnLimit};
 use crate::telemetry::metrics as names;
 
 /// Times that a row may vanish between the attempt to insert it and the search for its twin.
@@ -19,52 +19,6 @@ const TRIES: usize = 4;
 /// Further causes are stored up to this number; a sweep that decides the same every hour must not
 /// let a row grow for ever.
 const MAX_CAUSES: i32 = 50;
-
-/// Whether a rule is live or in shadow mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnqueueMode {
-    /// Its deeds are done.
-    Live,
-    /// Its deeds are stored as `shadow` and never done.
-    Shadow,
-}
-
-/// One run of a rule's deeds.
-#[derive(Debug, Clone)]
-pub struct NewChain {
-    /// The portal.
-    pub portal_id: Uuid,
-    /// The rule that decided.
-    pub rule: String,
-    /// Whether it acts.
-    pub standing: EnqueueMode,
-    /// How many of its deeds may start in an hour; 0 means any number.
-    pub limit_per_hour: u32,
-    /// What happens to the rest.
-    pub on_limit: OnLimit,
-    /// The kind of signal that is answered.
-    pub signal: String,
-    /// What makes two signals one.
-    pub signal_key: String,
-    /// Ids of the events that led here.
-    pub causes: Vec<Uuid>,
-    /// The facts that the rule used. Must contain no name and no e-mail address, at most its
-    /// domain.
-    pub facts: Value,
-    /// The deeds, in order.
-    pub steps: Vec<NewStep>,
-}
-
-/// One deed of a chain.
-#[derive(Debug, Clone)]
-pub struct NewStep {
-    /// What to do.
-    pub deed: Deed,
-    /// To what.
-    pub target: Target,
-    /// The rule that owns the deed, where a rule decided earlier wants the same.
-    pub owned_by: Option<String>,
-}
 
 /// The result of enqueuing one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,20 +130,6 @@ impl Queue {
     }
 }
 
-impl NewChain {
-    fn state(&self) -> ActionState {
-        match self.standing {
-            EnqueueMode::Live => ActionState::Planned,
-            EnqueueMode::Shadow => ActionState::Shadow,
-        }
-    }
-
-    /// The rule that owns a step.
-    pub(super) fn doer<'a>(&'a self, step: &'a NewStep) -> &'a str {
-        step.owned_by.as_ref().unwrap_or(&self.rule)
-    }
-}
-
 /// The step of a chain, if the chain goes on so far.
 fn row<'a>(place: usize, run: &Run<'a>, index: usize) -> Option<Row<'a>> {
     let step = run.chain.steps.get(index).filter(|_| !run.is_over)?;
@@ -244,14 +184,6 @@ async fn find_twin(tx: &mut Connection, row: &Row<'_>) -> Result<(Enqueued, bool
     }
     // Its twins came and went during this transaction: the caller's next try will do.
     Err(JournalError::Repeat(sqlx::Error::RowNotFound))
-}
-
-/// The word of the column.
-pub(super) fn on_limit(on_limit: OnLimit) -> &'static str {
-    match on_limit {
-        OnLimit::Delay => "delay",
-        OnLimit::Park => "park",
-    }
 }
 
 /// Inserts steps, except those that a twin or a veto excludes; returns the ids of the inserted

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::act::claim::Claimed;
 use crate::act::decide::{self, Decider, EarlierDeed, GoalState, RecheckCase, Wanted};
-use crate::act::deeds::{DeedContext, Outcome, status};
+use crate::act::deeds::{DeedContext, Outcome, status, team};
 use crate::act::end::ActionEnd;
 use crate::act::read_back::ReadBack;
 use crate::act::trouble::Trouble;
@@ -277,7 +277,7 @@ async fn read_person(
         Deed::AddToTeam { .. } | Deed::RemoveFromTeam { .. }
     );
     if about_a_team || case.asks_about_teams() {
-        status::teams(context, id).await?;
+        team::teams(context, id).await?;
     }
     if case.just_made().is_none() {
         status::developer(context, id).await?;

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::act::action_event::ActionEvent;
 use crate::act::call_off::columns;
+use crate::act::chain::on_limit;
 use crate::act::end::{ActionEnd, end};
-use crate::act::enqueue::on_limit;
 use crate::act::{ActionState, Kind, LiveRule, Queue};
 use crate::journal::{Connection, JournalError};
 use crate::rules::OnLimit;

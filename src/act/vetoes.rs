@@ -7,7 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::act::{NewChain, NewStep, Person, Queue, Target};
+use crate::act::chain::{NewChain, NewStep};
+use crate::act::person::Person;
+use crate::act::{Queue, Target};
 use crate::journal::{Connection, JournalError};
 
 /// A veto in force.

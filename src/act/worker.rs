@@ -14,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use crate::act::backoff::Backoff;
-use crate::act::carry_out::WorkerChannels;
+use crate::act::carry_out::{Executor, WorkerChannels};
 use crate::act::claim::{Claimed, Kinds, Note};
 use crate::act::group_commit::{CommitTogether, group_commit};
 use crate::act::judge::{Cases, cases};
@@ -24,6 +23,7 @@ use crate::act::outcome::Settlement;
 use crate::act::pause::{Forbidden, Pause};
 use crate::act::read_back::read_back_channel;
 use crate::act::refusals::Probe;
+use crate::act::timings::Timings;
 use crate::act::{LiveRule, Queue, decide};
 use crate::config::NotifyConfig;
 use crate::directory::{Directory, Sweep};
@@ -48,34 +48,6 @@ const STRANDED_EVERY: Duration = Duration::from_secs(5);
 /// How long ago the action that they wait for may have ended.
 const STRANDED_WITHIN: Duration = Duration::from_mins(2);
 const EVER: Duration = Duration::from_hours(24 * 365 * 100);
-/// The times of the worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timings {
-    /// How often a paused worker checks whether its token is accepted again, and how often one deed
-    /// of a forbidden kind is tried.
-    pub probe_every: Duration,
-    /// Longest time for one attempt as a whole.
-    pub attempt: Duration,
-    /// How long a claim lasts without renewal, which comes three times as often: the actions of a
-    /// crashed worker wait that long.
-    pub lease: Duration,
-    /// How often the queue is polled when nothing wakes the worker.
-    pub poll: Duration,
-    /// The waits between attempts.
-    pub backoff: Backoff,
-}
-
-impl Default for Timings {
-    fn default() -> Self {
-        Self {
-            probe_every: Duration::from_secs(30),
-            attempt: Duration::from_secs(45),
-            lease: Duration::from_secs(15),
-            poll: Duration::from_secs(1),
-            backoff: Backoff::default(),
-        }
-    }
-}
 
 /// Writes the write notes together.
 struct WriteNotes<'a> {
@@ -111,17 +83,17 @@ type ClaimedGroup<'a> = (Vec<Claimed>, SemaphorePermit<'a>);
 /// Carries out the actions of the queue.
 #[derive(Debug)]
 pub struct Worker {
-    pub(super) queue: Queue,
-    pub(super) directory: Directory,
-    pub(super) client: konnect::Client,
-    pub(super) notifier: Notifier,
-    pub(super) timings: Timings,
-    pub(super) pause: Pause,
+    queue: Queue,
+    directory: Directory,
+    client: konnect::Client,
+    notifier: Notifier,
+    timings: Timings,
+    pause: Pause,
     /// The rules by which every deed is decided once more right before it is done.
-    pub(super) rules: Option<watch::Receiver<Arc<RuleSet>>>,
+    rules: Option<watch::Receiver<Arc<RuleSet>>>,
     in_hand: usize,
     /// Writes to one target in a day; 0 means any number.
-    pub(super) limit_per_subject: u32,
+    limit_per_subject: u32,
 }
 
 impl Worker {
@@ -403,12 +375,13 @@ impl Worker {
         let Some(cases) = self.cases_of(&claimed).await else {
             return;
         };
+        let executor = self.executor();
         let mut in_hand = FuturesUnordered::new();
         for one in &claimed {
             let (case, sweep) = (cases.get(&one.id), sweeps.get(&one.portal_id).copied());
             let place = places.split(1);
             in_hand.push(async move {
-                if let Err(error) = Box::pin(self.work(channels, (one, case), sweep)).await {
+                if let Err(error) = Box::pin(executor.work(channels, (one, case), sweep)).await {
                     // The lease ends by itself, and reading before writing makes up for it.
                     warn!(
                         action.id = %one.id,
@@ -420,6 +393,19 @@ impl Worker {
             });
         }
         while in_hand.next().await.is_some() {}
+    }
+
+    fn executor(&self) -> Executor<'_> {
+        Executor {
+            queue: &self.queue,
+            directory: &self.directory,
+            client: &self.client,
+            notifier: &self.notifier,
+            timings: &self.timings,
+            pause: &self.pause,
+            rules: self.rules.as_ref(),
+            limit_per_subject: self.limit_per_subject,
+        }
     }
 
     /// Waits until something may be due.

@@ -5,12 +5,12 @@ mod goal;
 mod own;
 mod plan;
 mod recheck;
+mod subject_facts;
 
-pub use facts::{
-    GatheredFacts, SubjectFacts, assemble, gather_facts, gather_past_facts, load_related,
-};
+pub use facts::{GatheredFacts, assemble, gather_facts, gather_past_facts, load_related};
 pub use goal::{ExpectedOutcome, expected_outcomes};
 pub(super) use goal::{GoalState, not_one, of_status, turned_away};
 pub use own::{Past, is_own};
 pub use plan::{chains, is_live, live, live_at};
 pub(super) use recheck::{Decider, EarlierDeed, RecheckCase, Wanted};
+pub use subject_facts::SubjectFacts;

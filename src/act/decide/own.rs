@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::act::decide::facts::SubjectFacts;
+use crate::act::decide::subject_facts::SubjectFacts;
 use crate::act::{OWN_WITHIN, Queue};
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;

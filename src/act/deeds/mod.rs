@@ -14,7 +14,7 @@ mod remove_from_team;
 mod revoke_developer;
 mod revoke_registration;
 pub(super) mod status;
-mod team;
+pub(super) mod team;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,9 +1,7 @@
 //! The status of a developer or registration: set from `pending`, revoked only from `approved`, and
 //! read again right before the write. What a person decided meanwhile stays.
 
-use konnect::{
-    ApplicationId, DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus, Team,
-};
+use konnect::{ApplicationId, DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus};
 
 use crate::act::Target;
 use crate::act::decide::{GoalState, of_status};
@@ -41,24 +39,6 @@ pub(in crate::act) async fn developer(
     let status = found.status.clone();
     context.read_back(|read_back| read_back.developers.push(found));
     Ok(status)
-}
-
-/// The teams of a developer at this moment, read once an attempt.
-pub(in crate::act) async fn teams(
-    context: &DeedContext<'_>,
-    id: DeveloperId,
-) -> Result<Vec<Team>, Trouble> {
-    if let Some(teams) = context.known(|read_back| read_back.teams_of(id).map(<[Team]>::to_vec)) {
-        return Ok(teams);
-    }
-    let teams = context
-        .client
-        .teams(context.portal())
-        .of_developer(id)
-        .await;
-    let teams = teams.map_err(Trouble::on_read("developer"))?;
-    context.read_back(|read_back| read_back.teams_of = Some((id, teams.clone())));
-    Ok(teams)
 }
 
 /// Gives a developer, whose status `now` was just read, the status.

@@ -1,10 +1,10 @@
-//! Finds the team that a deed names. Names need not be unique in Konnect, and a filter may match
-//! more than was asked for: only the exact name counts.
+//! Finds the team that a deed names, and reads the teams of a developer. Names need not be unique
+//! in Konnect, and a filter may match more than was asked for: only the exact name counts.
 
 use konnect::{DeveloperId, ListTeams, Team, TeamId};
 
 use crate::act::Target;
-use crate::act::deeds::{DeedContext, status};
+use crate::act::deeds::DeedContext;
 use crate::act::trouble::Trouble;
 use crate::rules::TeamRef;
 
@@ -74,13 +74,31 @@ pub(super) fn developer(context: &DeedContext<'_>) -> Result<DeveloperId, Troubl
     }
 }
 
+/// The teams of a developer at this moment, read once an attempt.
+pub(in crate::act) async fn teams(
+    context: &DeedContext<'_>,
+    id: DeveloperId,
+) -> Result<Vec<Team>, Trouble> {
+    if let Some(teams) = context.known(|read_back| read_back.teams_of(id).map(<[Team]>::to_vec)) {
+        return Ok(teams);
+    }
+    let teams = context
+        .client
+        .teams(context.portal())
+        .of_developer(id)
+        .await;
+    let teams = teams.map_err(Trouble::on_read("developer"))?;
+    context.read_back(|read_back| read_back.teams_of = Some((id, teams.clone())));
+    Ok(teams)
+}
+
 /// Whether the developer is a member.
 pub(super) async fn is_member(
     context: &DeedContext<'_>,
     team: TeamId,
     developer: DeveloperId,
 ) -> Result<bool, Trouble> {
-    let teams = status::teams(context, developer).await?;
+    let teams = teams(context, developer).await?;
     Ok(teams.iter().any(|known| known.id == team))
 }
 
