@@ -19,33 +19,6 @@ pub(super) struct Key {
 }
 
 impl Unlisted {
-    /// Removes what `of` contains as well, and returns it.
-    #[must_use]
-    pub fn take(&mut self, of: &Self) -> Self {
-        fn taken<T: Copy + Ord>(list: &mut Vec<T>, of: &[T]) -> Vec<T> {
-            let of: BTreeSet<T> = of.iter().copied().collect();
-            let (taken, left) = list.drain(..).partition(|it| of.contains(it));
-            *list = left;
-            taken
-        }
-        Self {
-            developers: taken(&mut self.developers, &of.developers),
-            teams: taken(&mut self.teams, &of.teams),
-            memberships: taken(&mut self.memberships, &of.memberships),
-            applications: taken(&mut self.applications, &of.applications),
-            registrations: taken(&mut self.registrations, &of.registrations),
-        }
-    }
-
-    /// Adds what `other` contains.
-    pub fn add(&mut self, other: Self) {
-        self.developers.extend(other.developers);
-        self.teams.extend(other.teams);
-        self.memberships.extend(other.memberships);
-        self.applications.extend(other.applications);
-        self.registrations.extend(other.registrations);
-    }
-
     fn keys(&self, portal: PortalId) -> impl Iterator<Item = Key> {
         let key = |kind: &str, object, parent| Key {
             kind: kind.to_owned(),

@@ -9,7 +9,7 @@ use crate::directory::difference::Difference;
 use crate::directory::slices::{SLICE, Slices};
 use crate::directory::stored_state::StoredState;
 use crate::directory::write::RowWriter;
-use crate::directory::{Directory, Snapshot, Sweep, missed, refresh_requests, sweeps};
+use crate::directory::{Directory, Snapshot, Sweep, missed, refresh_queue, sweeps};
 use crate::event::{OwnEvent, Verdict};
 use crate::journal::{JournalError, Lane, NewBatch, NewEvent, Source, append_in};
 
@@ -169,7 +169,7 @@ impl Directory {
         }
         if let Some(whole) = slice.ends {
             sweeps::stored(&mut tx, sweep, whole).await?;
-            refresh_requests::settle(&mut tx, sweep, whole).await?;
+            refresh_queue::settle(&mut tx, sweep, whole).await?;
             missed::settle(&mut tx, whole, &over).await?;
         }
         tx.commit().await?;

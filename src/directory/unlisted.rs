@@ -1,14 +1,11 @@
-//! Objects that the directory has and a complete list lacks. They are read directly: a list that
-//! changes while it is read, or an API that is briefly wrong, is no proof of absence.
+//! Objects that the directory has and a complete list lacks: their ids. Reads nothing itself.
 
 use std::collections::BTreeSet;
 
-use crate::journal::Connection;
-use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
+use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
+use uuid::Uuid;
 
-use crate::directory::stored_state::pairs;
-use crate::directory::{Directory, Scope, Snapshot, Sweep};
-use crate::journal::JournalError;
+use crate::directory::unread::{Part, Unread};
 
 /// What a complete list lacks though it is stored: it is read directly before it counts as gone.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -39,257 +36,104 @@ impl Unlisted {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
 
-impl Directory {
-    /// What `snapshot` lacks though its lists are complete: of everything, or of what was pending,
-    /// the newest first. Without what could not be read. Nothing for [`Scope::Direct`], and nothing
-    /// that a later sweep has written.
-    pub async fn missing(
-        &self,
-        sweep: Sweep,
-        snapshot: &Snapshot,
-    ) -> Result<Unlisted, JournalError> {
-        let mut missing = Unlisted::default();
-        if snapshot.scope == Scope::Direct || !snapshot.is_whole {
-            return Ok(missing);
+    /// Removes what `of` contains as well, and returns it.
+    #[must_use]
+    pub fn take(&mut self, of: &Self) -> Self {
+        fn taken<T: Copy + Ord>(list: &mut Vec<T>, of: &[T]) -> Vec<T> {
+            let of: BTreeSet<T> = of.iter().copied().collect();
+            let (taken, left) = list.drain(..).partition(|it| of.contains(it));
+            *list = left;
+            taken
         }
-        let mut connection = self.journal.pool().acquire().await?;
-        let shown = snapshot.shown();
-        let everything = snapshot.scope == Scope::All;
-        missing.developers =
-            missing_developers(&mut connection, sweep, snapshot.scope, &shown).await?;
-        missing.registrations =
-            missing_registrations(&mut connection, sweep, snapshot.scope, &shown).await?;
-        if everything {
-            missing.teams = missing_teams(&mut connection, sweep, &shown).await?;
-            missing.memberships = missing_memberships(&mut connection, sweep, &shown).await?;
-            missing.applications = missing_applications(&mut connection, sweep, &shown).await?;
+        Self {
+            developers: taken(&mut self.developers, &of.developers),
+            teams: taken(&mut self.teams, &of.teams),
+            memberships: taken(&mut self.memberships, &of.memberships),
+            applications: taken(&mut self.applications, &of.applications),
+            registrations: taken(&mut self.registrations, &of.registrations),
         }
-        missing.without(&snapshot.unread);
-        Ok(missing)
     }
 
-    /// Whether all of these are stored as pending.
-    pub async fn know_pending(
-        &self,
-        portal: PortalId,
-        developers: &[DeveloperId],
-        registrations: &[RegistrationId],
-    ) -> Result<bool, JournalError> {
-        Ok(sqlx::query_scalar!(
-            r#"
-            SELECT NOT EXISTS (
-                SELECT
-                FROM UNNEST($2::uuid[]) AS t (id)
-                WHERE NOT EXISTS (
-                    SELECT
-                    FROM directory_developers d
-                    WHERE d.portal_id = $1 AND d.developer_id = t.id AND d.status = 'pending' AND d.gone_at IS NULL
-                )
-                UNION ALL
-                SELECT
-                FROM UNNEST($3::uuid[]) AS t (id)
-                WHERE NOT EXISTS (
-                    SELECT
-                    FROM directory_registrations r
-                    WHERE r.portal_id = $1 AND r.registration_id = t.id AND r.status = 'pending' AND r.gone_at IS NULL
-                )
-            ) AS "known!"
-            "#,
-            portal.0,
-            &developers.iter().map(|id| id.0).collect::<Vec<_>>(),
-            &registrations.iter().map(|id| id.0).collect::<Vec<_>>(),
-        )
-        .fetch_one(self.journal.pool())
-        .await?)
+    /// Adds what `other` contains.
+    pub fn add(&mut self, other: Self) {
+        self.developers.extend(other.developers);
+        self.teams.extend(other.teams);
+        self.memberships.extend(other.memberships);
+        self.applications.extend(other.applications);
+        self.registrations.extend(other.registrations);
     }
 
-    /// The applications of those registrations of `snapshot` that no sweep has found before.
-    pub async fn unseen_registrations(
-        &self,
-        snapshot: &Snapshot,
-    ) -> Result<BTreeSet<ApplicationId>, JournalError> {
-        let read = &snapshot.registrations;
-        let ids = sqlx::query_scalar!(
-            r#"
-            SELECT t.application_id AS "application_id!"
-            FROM UNNEST($2::uuid[], $3::uuid[]) AS t (id, application_id)
-            WHERE NOT EXISTS (
-                SELECT
-                FROM directory_registrations r
-                WHERE r.portal_id = $1 AND r.registration_id = t.id
-            )
-            "#,
-            snapshot.portal_id.0,
-            &read.iter().map(|r| r.id.0).collect::<Vec<_>>(),
-            &read.iter().map(|r| r.application.id.0).collect::<Vec<_>>(),
-        )
-        .fetch_all(self.journal.pool())
-        .await?;
-        Ok(ids.into_iter().map(ApplicationId).collect())
+    /// Leaves out what may be among `unread`.
+    pub(super) fn without(&mut self, unread: &[Unread]) {
+        let is_unread = |part: Part, id: Uuid| {
+            unread
+                .iter()
+                .any(|it| it.part == part && it.id.is_none_or(|unread| unread == id))
+        };
+        self.developers
+            .retain(|id| !is_unread(Part::Developer, id.0));
+        self.teams.retain(|id| !is_unread(Part::Team, id.0));
+        self.memberships.retain(|(team, _)| {
+            !is_unread(Part::Members, team.0) && !is_unread(Part::Team, team.0)
+        });
+        self.applications
+            .retain(|id| !is_unread(Part::Application, id.0));
+        self.registrations
+            .retain(|(_, id)| !is_unread(Part::Registration, id.0));
     }
 }
 
-async fn missing_developers(
-    connection: &mut Connection,
-    sweep: Sweep,
-    scope: Scope,
-    shown: &Unlisted,
-) -> Result<Vec<DeveloperId>, JournalError> {
-    let ids = sqlx::query_scalar!(
-        r"
-        SELECT developer_id
-        FROM directory_developers
-        WHERE portal_id = $1
-            AND look < $2
-            AND gone_at IS NULL
-            AND ($3 OR status = 'pending')
-            AND NOT EXISTS (
-                SELECT
-                FROM UNNEST($4::uuid[]) AS t (id)
-                WHERE t.id = developer_id
-            )
-        ORDER BY first_seen_at DESC, developer_id
-        ",
-        sweep.portal_id.0,
-        sweep.number,
-        scope == Scope::All,
-        &shown.developers.iter().map(|id| id.0).collect::<Vec<_>>(),
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids.into_iter().map(DeveloperId).collect())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn missing_registrations(
-    connection: &mut Connection,
-    sweep: Sweep,
-    scope: Scope,
-    shown: &Unlisted,
-) -> Result<Vec<(ApplicationId, RegistrationId)>, JournalError> {
-    let rows = sqlx::query!(
-        r"
-        SELECT application_id, registration_id
-        FROM directory_registrations
-        WHERE portal_id = $1
-            AND look < $2
-            AND gone_at IS NULL
-            AND ($3 OR status = 'pending')
-            AND NOT EXISTS (
-                SELECT
-                FROM UNNEST($4::uuid[]) AS t (id)
-                WHERE t.id = registration_id
-            )
-        ORDER BY first_seen_at DESC, registration_id
-        ",
-        sweep.portal_id.0,
-        sweep.number,
-        scope == Scope::All,
-        &shown
-            .registrations
-            .iter()
-            .map(|(_, id)| id.0)
-            .collect::<Vec<_>>(),
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            (
-                ApplicationId(row.application_id),
-                RegistrationId(row.registration_id),
-            )
-        })
-        .collect())
-}
+    const ID: Uuid = Uuid::from_u128(1);
+    const OTHER: Uuid = Uuid::from_u128(2);
 
-async fn missing_teams(
-    connection: &mut Connection,
-    sweep: Sweep,
-    shown: &Unlisted,
-) -> Result<Vec<TeamId>, JournalError> {
-    let ids = sqlx::query_scalar!(
-        r"
-        SELECT team_id
-        FROM directory_teams
-        WHERE portal_id = $1
-            AND look < $2
-            AND gone_at IS NULL
-            AND NOT EXISTS (
-                SELECT
-                FROM UNNEST($3::uuid[]) AS t (id)
-                WHERE t.id = team_id
-            )
-        ORDER BY team_id
-        ",
-        sweep.portal_id.0,
-        sweep.number,
-        &shown.teams.iter().map(|id| id.0).collect::<Vec<_>>(),
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids.into_iter().map(TeamId).collect())
-}
+    fn missing() -> Unlisted {
+        let both = [ID, OTHER];
+        Unlisted {
+            developers: both.map(DeveloperId).to_vec(),
+            teams: both.map(TeamId).to_vec(),
+            memberships: both.map(|id| (TeamId(id), DeveloperId(ID))).to_vec(),
+            applications: both.map(ApplicationId).to_vec(),
+            registrations: both
+                .map(|id| (ApplicationId(ID), RegistrationId(id)))
+                .to_vec(),
+        }
+    }
 
-async fn missing_memberships(
-    connection: &mut Connection,
-    sweep: Sweep,
-    shown: &Unlisted,
-) -> Result<Vec<(TeamId, DeveloperId)>, JournalError> {
-    let (teams, developers) = pairs(&shown.memberships);
-    let rows = sqlx::query!(
-        r"
-        SELECT m.team_id, m.developer_id
-        FROM directory_memberships m
-        WHERE m.portal_id = $1
-            AND m.look < $2
-            AND m.gone_at IS NULL
-            AND NOT EXISTS (
-                SELECT
-                FROM UNNEST($3::uuid[], $4::uuid[]) AS t (team_id, developer_id)
-                WHERE t.team_id = m.team_id AND t.developer_id = m.developer_id
-            )
-        ORDER BY m.developer_id, m.team_id
-        ",
-        sweep.portal_id.0,
-        sweep.number,
-        &teams,
-        &developers,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (TeamId(row.team_id), DeveloperId(row.developer_id)))
-        .collect())
-}
-
-async fn missing_applications(
-    connection: &mut Connection,
-    sweep: Sweep,
-    shown: &Unlisted,
-) -> Result<Vec<ApplicationId>, JournalError> {
-    let ids = sqlx::query_scalar!(
-        r"
-        SELECT application_id
-        FROM directory_applications
-        WHERE portal_id = $1
-            AND look < $2
-            AND gone_at IS NULL
-            AND NOT EXISTS (
-                SELECT
-                FROM UNNEST($3::uuid[]) AS t (id)
-                WHERE t.id = application_id
-            )
-        ORDER BY application_id
-        ",
-        sweep.portal_id.0,
-        sweep.number,
-        &shown.applications.iter().map(|id| id.0).collect::<Vec<_>>(),
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids.into_iter().map(ApplicationId).collect())
+    #[test]
+    fn nothing_is_missing_that_may_be_what_could_not_be_read() {
+        for (part, expected) in [
+            (Part::Developer, [1, 2, 2, 2, 2]),
+            (Part::Team, [2, 1, 1, 2, 2]),
+            (Part::Members, [2, 2, 1, 2, 2]),
+            (Part::Application, [2, 2, 2, 1, 2]),
+            (Part::Registration, [2, 2, 2, 2, 1]),
+            (Part::TeamsOfDeveloper, [2, 2, 2, 2, 2]),
+        ] {
+            for id in [Some(ID), None] {
+                let reason = String::new();
+                let mut left = missing();
+                left.without(&[Unread { part, id, reason }]);
+                let left = [
+                    left.developers.len(),
+                    left.teams.len(),
+                    left.memberships.len(),
+                    left.applications.len(),
+                    left.registrations.len(),
+                ];
+                let all_or_one = |number| {
+                    if number == 1 && id.is_none() {
+                        0
+                    } else {
+                        number
+                    }
+                };
+                assert_eq!(left, expected.map(all_or_one), "{part:?} {id:?}");
+            }
+        }
+    }
 }

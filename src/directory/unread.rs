@@ -5,8 +5,6 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::directory::Unlisted;
-
 /// What may be unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -60,83 +58,6 @@ impl fmt::Display for Unread {
         match id {
             Some(id) => write!(formatter, "{part} {id} cannot be read: {reason}"),
             None => write!(formatter, "one {part} cannot be read: {reason}"),
-        }
-    }
-}
-
-impl Unlisted {
-    /// Leaves out what may be among `unread`.
-    pub(super) fn without(&mut self, unread: &[Unread]) {
-        let is_unread = |part: Part, id: Uuid| {
-            unread
-                .iter()
-                .any(|it| it.part == part && it.id.is_none_or(|unread| unread == id))
-        };
-        self.developers
-            .retain(|id| !is_unread(Part::Developer, id.0));
-        self.teams.retain(|id| !is_unread(Part::Team, id.0));
-        self.memberships.retain(|(team, _)| {
-            !is_unread(Part::Members, team.0) && !is_unread(Part::Team, team.0)
-        });
-        self.applications
-            .retain(|id| !is_unread(Part::Application, id.0));
-        self.registrations
-            .retain(|(_, id)| !is_unread(Part::Registration, id.0));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use konnect::{ApplicationId, DeveloperId, RegistrationId, TeamId};
-
-    use super::*;
-
-    const ID: Uuid = Uuid::from_u128(1);
-    const OTHER: Uuid = Uuid::from_u128(2);
-
-    fn missing() -> Unlisted {
-        let both = [ID, OTHER];
-        Unlisted {
-            developers: both.map(DeveloperId).to_vec(),
-            teams: both.map(TeamId).to_vec(),
-            memberships: both.map(|id| (TeamId(id), DeveloperId(ID))).to_vec(),
-            applications: both.map(ApplicationId).to_vec(),
-            registrations: both
-                .map(|id| (ApplicationId(ID), RegistrationId(id)))
-                .to_vec(),
-        }
-    }
-
-    #[test]
-    fn nothing_is_missing_that_may_be_what_could_not_be_read() {
-        for (part, expected) in [
-            (Part::Developer, [1, 2, 2, 2, 2]),
-            (Part::Team, [2, 1, 1, 2, 2]),
-            (Part::Members, [2, 2, 1, 2, 2]),
-            (Part::Application, [2, 2, 2, 1, 2]),
-            (Part::Registration, [2, 2, 2, 2, 1]),
-            (Part::TeamsOfDeveloper, [2, 2, 2, 2, 2]),
-        ] {
-            for id in [Some(ID), None] {
-                let reason = String::new();
-                let mut left = missing();
-                left.without(&[Unread { part, id, reason }]);
-                let left = [
-                    left.developers.len(),
-                    left.teams.len(),
-                    left.memberships.len(),
-                    left.applications.len(),
-                    left.registrations.len(),
-                ];
-                let all_or_one = |number| {
-                    if number == 1 && id.is_none() {
-                        0
-                    } else {
-                        number
-                    }
-                };
-                assert_eq!(left, expected.map(all_or_one), "{part:?} {id:?}");
-            }
         }
     }
 }
