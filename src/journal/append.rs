@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
-use crate::journal::copies::{self, StoredCopies};
+use crate::journal::copies;
 use crate::journal::insert::{Written, insert, insert_by_halves, insert_new};
-use crate::journal::row::{Key, Row, Rows, rows};
+use crate::journal::row::{Row, Rows, rows};
+use crate::journal::stored_copies::{Key, StoredCopies};
 use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months, recounts};
 use crate::telemetry::metrics as names;
 

@@ -3,57 +3,14 @@
 //!
 //! Must not judge a signature: intake decides what a stored verdict is worth.
 
-use std::collections::HashSet;
-
 use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 
-use crate::event::{EventId, Verdict};
-use crate::journal::retention_rows::SLICE;
-use crate::journal::row::{Key, Row};
+use crate::event::Verdict;
+use crate::journal::retention::SLICE;
+use crate::journal::row::Row;
+use crate::journal::stored_copies::Fingerprint;
 use crate::journal::{Journal, JournalError};
-
-/// Identifies an entry: the id of its event, and a hash of its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// Time of its event.
-    pub event_ts: DateTime<Utc>,
-    /// Identity of its event.
-    pub id: EventId,
-    /// SHA-256 of its bytes.
-    pub digest: [u8; 32],
-}
-
-/// Events that the journal has with a verdict at least as strong as any copy to be appended. So a
-/// copy adds nothing but itself.
-#[derive(Debug, Clone, Default)]
-pub struct StoredCopies(HashSet<Key>);
-
-impl StoredCopies {
-    /// Adds an event that [`Journal::has_copies`] found.
-    pub fn insert(&mut self, entry: &Fingerprint) {
-        self.0.insert((entry.event_ts, entry.id));
-    }
-
-    /// Adds what `other` has.
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    /// How many events.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn holds(&self, key: Key) -> bool {
-        self.0.contains(&key)
-    }
-}
 
 impl Journal {
     /// Whether the last batches had so many known events that [`has_copies`](Self::has_copies)

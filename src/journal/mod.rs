@@ -25,10 +25,13 @@ mod readers;
 mod recounts;
 mod release;
 mod replay_detector;
+mod retention;
 mod retention_rows;
 mod row;
 mod schema;
 mod search;
+mod stored_copies;
+mod stored_event;
 mod unsendable;
 mod upkeep;
 mod verdicts;
@@ -52,26 +55,28 @@ pub use batch::{
 };
 pub use claims::{Claims, Progress};
 pub use connection::{Connection, Pool, Transaction};
-pub use copies::{Fingerprint, StoredCopies};
 pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
-pub use events::{About, StoredEvent};
+pub use events::About;
 pub use keys::{KeyFetch, SigningKey};
 pub use leases::Lease;
 pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};
+pub use partitions::{Kept, is_kept};
 pub use quarantine::{QuarantineFilter, Quarantined};
 pub use reader_backfill::ReaderBackfill;
 pub use readers::{ReaderStatus, Retired};
-pub use recounts::{Kept, count_alone, is_kept, try_count_alone};
+pub use recounts::{count_alone, try_count_alone};
 pub use release::{KeptFilter, Released};
-pub use retention_rows::SLICE;
+pub use retention::{Retention, SLICE, before};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{
     EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
 };
+pub use stored_copies::{Fingerprint, StoredCopies};
+pub use stored_event::StoredEvent;
 pub use unsendable::Unsendable;
-pub use upkeep::{Retention, UpkeepRun, before};
+pub use upkeep::UpkeepRun;
 pub use verdicts::{CheckFilter, NewVerdict};
 pub use window::{NoWindow, far_future, read_time};
 

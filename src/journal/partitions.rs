@@ -13,7 +13,7 @@ use crate::journal::{Connection, Pool, Transaction};
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use tracing::info;
 
-use crate::journal::{JournalError, Kept, LONG_STATEMENT, recounts};
+use crate::journal::{JournalError, LONG_STATEMENT};
 
 /// First and last year with partitions by month. What lies outside shares one on either side, so
 /// that forged dates cannot make more than these.
@@ -263,26 +263,16 @@ pub(super) async fn finish_detaching(
     .await
 }
 
-/// Drops the table of `range` where it is no partition any more; `false` when it was attached again
-/// in the meantime.
-pub(super) async fn drop_detached(
-    connection: &mut Connection,
-    range: Range,
-) -> Result<bool, JournalError> {
-    let mut tx = connection.begin().await?;
-    // First of the two: a transaction that makes partitions must not wait for one that counts.
-    recounts::count_alone(&mut tx).await?;
-    lock(&mut tx).await?;
-    if standing(&mut tx, range).await? != AttachState::Apart {
-        return Ok(false);
-    }
-    if let Some((start, end)) = range.month() {
-        recounts::outlive(&mut tx, start, end).await?;
-    }
-    run(&mut tx, "SET LOCAL lock_timeout = '1s'".to_owned()).await?;
-    run(&mut tx, format!("DROP TABLE {}", range.table())).await?;
-    tx.commit().await?;
-    Ok(true)
+/// Whether the table of `range` is no partition any more. It stays so until the transaction ends.
+pub(super) async fn is_detached(tx: &mut Connection, range: Range) -> Result<bool, JournalError> {
+    lock(&mut *tx).await?;
+    Ok(standing(tx, range).await? == AttachState::Apart)
+}
+
+/// Drops the table of `range`, after [`is_detached`] in the same transaction.
+pub(super) async fn drop_table(tx: &mut Connection, range: Range) -> Result<(), JournalError> {
+    run(&mut *tx, "SET LOCAL lock_timeout = '1s'".to_owned()).await?;
+    run(tx, format!("DROP TABLE {}", range.table())).await
 }
 
 /// A transaction that is the only one to make or drop partitions.
@@ -299,12 +289,20 @@ async fn lock(tx: &mut Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Whether events of `time` are in the journal.
-pub(super) async fn is_kept(
-    connection: &mut Connection,
-    time: DateTime<Utc>,
-) -> Result<Kept, JournalError> {
-    Ok(match standing(connection, Range::of(time)).await? {
+/// Whether events of a time are in the journal, to be counted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// All that were not deleted.
+    Yes,
+    /// There is no table for them: retention dropped their month, or none was ever received.
+    No,
+    /// Their table is detached for now: it will be dropped, or attached again.
+    Unsure,
+}
+
+/// Whether the events of `time` are in the journal.
+pub async fn is_kept(tx: &mut Connection, time: DateTime<Utc>) -> Result<Kept, JournalError> {
+    Ok(match standing(tx, Range::of(time)).await? {
         AttachState::Attached => Kept::Yes,
         AttachState::Absent => Kept::No,
         AttachState::Detaching | AttachState::Apart => Kept::Unsure,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::journal::{Connection, JournalError, partitions};
+use crate::journal::{Connection, JournalError};
 
 /// Any number, the same in every instance.
 const ADVISORY_LOCK: i64 = 0x7573_6865_7210;
@@ -27,22 +27,6 @@ pub async fn try_count_alone(tx: &mut Connection) -> Result<bool, JournalError> 
     )
     .fetch_one(tx)
     .await?)
-}
-
-/// Whether events of a time are in the journal, to be counted again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// All that were not deleted.
-    Yes,
-    /// There is no table for them: retention dropped their month, or none was ever received.
-    No,
-    /// Their table is detached for now: it will be dropped, or attached again.
-    Unsure,
-}
-
-/// Whether the events of `time` are in the journal.
-pub async fn is_kept(tx: &mut Connection, time: DateTime<Utc>) -> Result<Kept, JournalError> {
-    partitions::is_kept(tx, time).await
 }
 
 /// Notes that the days of `times` must be counted again, in the transaction that changes events of

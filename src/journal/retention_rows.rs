@@ -9,12 +9,11 @@ use crate::journal::JournalError;
 use crate::journal::copies;
 use crate::journal::custom;
 use crate::journal::partitions;
-use crate::journal::upkeep::Cutoffs;
+use crate::journal::retention::{Cutoffs, SLICE};
 
-/// Rows of one statement: some ten milliseconds of work.
-pub const SLICE: i64 = 5_000;
 /// Between two slices, so that the disk has time for others.
 const BREATH: Duration = Duration::from_millis(20);
+
 /// One sort of old row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RetentionTask {

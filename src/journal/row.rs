@@ -6,12 +6,9 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::event::{self, AuditEvent, COLUMN_CHARS, EventId};
+use crate::event::{self, AuditEvent, COLUMN_CHARS};
 use crate::journal::batch::{NewBatch, NewEvent};
-use crate::journal::copies::StoredCopies;
-
-/// The key of the table, which identifies an event.
-pub(super) type Key = (DateTime<Utc>, EventId);
+use crate::journal::stored_copies::{Key, StoredCopies};
 
 /// One event of a batch, with its copies in the batch.
 #[derive(Debug, Clone)]

@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use crate::journal::Connection;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
 use crate::journal::partitions::{self, Range};
+use crate::journal::recounts;
+use crate::journal::retention::{Cutoffs, Retention};
 use crate::journal::retention_rows::{RetentionTask, in_slices};
 use crate::journal::{Journal, JournalError};
 use crate::telemetry::metrics as names;
@@ -20,19 +22,6 @@ use crate::telemetry::metrics as names;
 const SLICE_WITHIN: Duration = Duration::from_mins(5);
 /// For ending a detachment that was interrupted: less than attaching waits for the same lock.
 const FINISH_WITHIN: &str = "3s";
-
-/// How long each sort of row stays.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// Events: whole months once the last of their time is older.
-    pub events: Duration,
-    /// The quarantine.
-    pub quarantine: Duration,
-    /// The requests of batches, and batches without events.
-    pub batches: Duration,
-    /// Ids of custom events, and addresses that only a sender reported.
-    pub told: Duration,
-}
 
 /// What one run of upkeep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,41 +43,6 @@ impl UpkeepRun {
             self.owed.push(range.table());
         }
     }
-}
-
-/// The times before which things are old.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cutoffs {
-    pub(super) now: DateTime<Utc>,
-    pub(super) events: DateTime<Utc>,
-    pub(super) quarantine: DateTime<Utc>,
-    pub(super) batches: DateTime<Utc>,
-    pub(super) told: DateTime<Utc>,
-}
-
-impl Cutoffs {
-    fn of(retention: &Retention, now: DateTime<Utc>) -> Self {
-        Self {
-            now,
-            events: before(now, retention.events),
-            quarantine: before(now, retention.quarantine),
-            batches: before(now, retention.batches),
-            told: before(now, retention.told),
-        }
-    }
-
-    /// Whether the whole month is too old; the ranges on either side never are.
-    fn is_old(&self, range: Range) -> bool {
-        range.month().is_some_and(|(_, end)| end <= self.events)
-    }
-}
-
-/// `now` less `age`; the epoch where that is too long ago for a time.
-pub fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(age)
-        .ok()
-        .and_then(|age| now.checked_sub_signed(age))
-        .unwrap_or(DateTime::UNIX_EPOCH)
 }
 
 impl Journal {
@@ -221,12 +175,28 @@ async fn drop_or_attach(
         upkeep_run.keep(range);
         return partitions::attach(connection, range).await;
     }
-    if partitions::drop_detached(connection, range).await? {
+    if drop_month(connection, range).await? {
         counter!(names::UPKEEP_MONTHS).increment(1);
         info!(partition = range.table(), "dropped a month");
         upkeep_run.dropped.push(range.table());
     }
     Ok(())
+}
+
+/// Drops a detached month and keeps its counts; `false` when it was attached again in the meantime.
+async fn drop_month(connection: &mut Connection, range: Range) -> Result<bool, JournalError> {
+    let mut tx = connection.begin().await?;
+    // First of the two: a transaction that makes partitions must not wait for one that counts.
+    recounts::count_alone(&mut tx).await?;
+    if !partitions::is_detached(&mut tx, range).await? {
+        return Ok(false);
+    }
+    if let Some((start, end)) = range.month() {
+        recounts::outlive(&mut tx, start, end).await?;
+    }
+    partitions::drop_table(&mut tx, range).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// The partitions, with whether each is being detached.

@@ -17,8 +17,8 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::event::EventId;
-use crate::journal::events::EventRow;
 use crate::journal::search::select::{SearchTarget, Stretch};
+use crate::journal::stored_event::EventRow;
 use crate::journal::{Connection, Journal, JournalError, StoredEvent, Transaction};
 
 pub use address::{Network, NoNetwork};
