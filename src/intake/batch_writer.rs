@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::clock::Ids;
-use crate::intake::group_commit::QueueSlot;
+use crate::intake::queue_slot::QueueSlot;
 use crate::journal::{
     Appended, Journal, JournalError, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts,
     RequestRecord, Source, StoredCopies,

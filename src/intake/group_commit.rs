@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::clock::Ids;
 use crate::intake::batch_writer::{BatchWriter, DatabaseState, Outcome, Part, PendingRequest};
+use crate::intake::queue_slot::QueueSlot;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 
@@ -32,14 +33,6 @@ const PERMIT_BYTES: usize = 1_024;
 /// After this a sender is asked to wait, since usher answers within 10 s. The transaction goes on.
 /// When the sender repeats the request, it learns what was stored.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
-
-/// The part of the queue's capacity that one request has. Dropping it frees the part.
-#[derive(Debug)]
-pub(super) struct QueueSlot {
-    /// After this the sender is asked to wait.
-    answer_by: Instant,
-    _permit: OwnedSemaphorePermit,
-}
 
 /// Passes requests to the writer. Cheap to clone. The writer ends with the last clone.
 #[derive(Clone, Debug)]
@@ -79,10 +72,7 @@ impl GroupCommit {
         let permits = u32::try_from(permits).expect("ROOM has fewer permits");
         let slot = Arc::clone(&self.slot).acquire_many_owned(permits);
         match timeout_at(answer_by, slot).await {
-            Ok(Ok(permit)) => Ok(QueueSlot {
-                answer_by,
-                _permit: permit,
-            }),
+            Ok(Ok(permit)) => Ok(QueueSlot::new(answer_by, permit)),
             Ok(Err(_)) | Err(_) => Err(Arc::new(JournalError::busy())),
         }
     }
@@ -91,7 +81,7 @@ impl GroupCommit {
     /// is in the queue, dropping the future changes nothing.
     pub(super) async fn store(&self, part: Part, slot: QueueSlot) -> Outcome {
         let (answer, outcome) = oneshot::channel();
-        let answer_by = slot.answer_by;
+        let answer_by = slot.answer_by();
         let pending = PendingRequest::new(part, slot, answer);
         let stored = async {
             self.queue.send(pending).await.ok()?;

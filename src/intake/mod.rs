@@ -5,6 +5,7 @@
 mod batch_writer;
 mod group_commit;
 mod keys;
+mod queue_slot;
 mod recheck;
 mod recognise;
 mod release;
