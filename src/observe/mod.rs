@@ -14,6 +14,7 @@ mod rate_limit_pause;
 mod schedule;
 mod snapshot;
 mod supervisor;
+mod sweep_kind;
 mod sweep_loop;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use crate::config::ObserveConfig;
 use crate::directory::SweepState;
 use crate::lifecycle;
 use crate::observe::pending::Extent;
-use crate::observe::sweep_loop::SweepKind;
+use crate::observe::sweep_kind::SweepKind;
 
 /// Hints cause a sweep of a portal at most this often.
 const HINTED_EVERY: Duration = Duration::from_secs(2);

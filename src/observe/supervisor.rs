@@ -12,7 +12,8 @@ use tracing::debug;
 
 use crate::journal::{JournalError, Lease};
 use crate::lifecycle::{Lifecycle, pause};
-use crate::observe::sweep_loop::{SweepKind, SweepLoop, report};
+use crate::observe::sweep_kind::SweepKind;
+use crate::observe::sweep_loop::{SweepLoop, report};
 use crate::observe::{ObserveError, Observer, schedule};
 
 /// How long a lease lasts without renewal: after that, another instance replaces one that died.

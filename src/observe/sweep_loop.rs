@@ -7,39 +7,9 @@ use konnect::PortalId;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::directory::Scope;
 use crate::observe::pending::Extent;
+use crate::observe::sweep_kind::SweepKind;
 use crate::observe::{ObserveError, Observer, Parts, schedule};
-
-/// A kind of sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SweepKind {
-    /// Reads refresh requests by id.
-    Refresh,
-    /// The pending sweep.
-    Pending,
-    /// The full sweep.
-    Sweep,
-}
-
-impl SweepKind {
-    /// The word in logs and in the health report.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Refresh => "refresh",
-            Self::Pending => "pending",
-            Self::Sweep => "sweep",
-        }
-    }
-
-    fn scope(self) -> Scope {
-        match self {
-            Self::Refresh => Scope::Direct,
-            Self::Pending => Scope::Pending,
-            Self::Sweep => Scope::All,
-        }
-    }
-}
 
 /// One kind of sweep at one portal.
 #[derive(Debug)]
