@@ -24,19 +24,6 @@ const SOON: Duration = Duration::from_millis(500);
 /// An instance that announced nothing for that long was cut off, and perhaps all the others were.
 const STEADY: Duration = Duration::from_secs(12);
 
-/// How far the cancelling has come.
-#[derive(Debug, Default)]
-pub(super) struct CallingOff {
-    /// What was live at the last check; none before the first one has finished.
-    live: Option<Vec<LiveRule>>,
-    /// What was live before, while a worker may still carry out an action of it.
-    dropped: Vec<LiveRule>,
-    /// Whether the first check found an action that a worker carries out.
-    begins: bool,
-    /// When the last check finished.
-    looked: Option<Instant>,
-}
-
 impl Reactor {
     /// Cancels at every change of the rules, and what instances left that are gone, until `stop`
     /// fires.

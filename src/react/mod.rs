@@ -4,6 +4,7 @@
 
 mod backtest;
 mod call_off;
+mod calling_off;
 mod custom;
 mod dry_run;
 mod explain;

@@ -21,7 +21,7 @@ use crate::journal::{
     Claims, Journal, JournalError, OutboxRow, ReaderName, StoredEvent, finish_in,
 };
 use crate::lifecycle::{backoff, pause};
-use crate::react::call_off::CallingOff;
+use crate::react::calling_off::CallingOff;
 use crate::react::custom::PendingLookups;
 use crate::react::interpretation::{Hint, MAX_HINT_AGE, interpret};
 use crate::rules::RuleSet;
