@@ -1,8 +1,10 @@
-//! Holds the house: who may import whom, what has one home, and the form of files, texts and migrations.
+//! Holds the house: who may import whom, that no files use each other in a circle, what has one home,
+//! and the form of files, texts and migrations.
 //!
 //! Every rule is a pure function from a path and a text to violations, so that its own tests show
 //! that it fails on a bad sample and passes on a good one. Only this file reads the tree.
 
+mod circles;
 mod form;
 mod homes;
 mod pages;
@@ -45,6 +47,16 @@ impl fmt::Display for Violation {
 #[test]
 fn rooms_import_only_what_the_design_allows() {
     hold(rooms::imports);
+}
+
+#[test]
+fn rooms_may_import_only_what_they_do_import() {
+    report(rooms::unused(tree()));
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    report(circles::circles(tree()));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Who may import whom. The table here is the rule; `docs/ARCHITECTURE.md` tells it in words.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::tidy::Violation;
 use crate::tidy::source::{Source, crate_paths, is_word, words};
 
@@ -9,70 +11,45 @@ const GROUND_FLOOR: [&str; 6] = ["event", "config", "clock", "telemetry", "lifec
 /// Rooms that wire the others together and so may import all of them, the emulator too.
 const WIRING: [&str; 2] = ["cli", "app"];
 
-/// Each room with what it may import: of the ground floor everything, of the rest what every room
-/// above it may import besides the ground floor. `konnect` is the crate.
-const ROOMS: [(&str, &[&str]); 21] = [
+/// Each room with what it may import, which is what it does import. Rooms above the ground floor may
+/// import the ground floor besides. `konnect` is the crate.
+const ROOMS: [Row; 20] = [
     ("event", &[]),
-    ("config", &["event"]),
-    ("clock", &["event"]),
-    ("telemetry", &["event", "config"]),
-    ("lifecycle", &["event"]),
-    ("http", &["event", "lifecycle"]),
+    ("config", &[]),
+    ("clock", &[]),
+    ("telemetry", &["config"]),
+    ("lifecycle", &[]),
+    ("http", &["lifecycle"]),
     ("journal", &[]),
     ("intake", &["journal", "konnect"]),
     ("ingest", &["intake", "journal"]),
     ("directory", &["journal", "konnect"]),
     ("observe", &["directory", "journal", "konnect"]),
-    ("rules", &["directory"]),
+    ("rules", &[]),
     ("act", &["rules", "directory", "journal", "konnect"]),
     (
         "react",
-        &["rules", "act", "observe", "directory", "journal", "konnect"],
+        &["rules", "act", "directory", "journal", "konnect"],
     ),
     ("publish", &["journal"]),
-    ("backfill", &["intake", "journal", "konnect"]),
-    ("report", &["act", "directory", "journal"]),
-    (
-        "api",
-        &[
-            "report",
-            "rules",
-            "react",
-            "act",
-            "backfill",
-            "intake",
-            "directory",
-            "journal",
-        ],
-    ),
-    (
-        "console",
-        &[
-            "report",
-            "rules",
-            "react",
-            "act",
-            "backfill",
-            "intake",
-            "directory",
-            "journal",
-        ],
-    ),
+    ("backfill", &["journal", "konnect"]),
+    ("report", &["journal"]),
+    ("api", &["report", "rules", "act", "directory", "journal"]),
     ("cli", &[]),
     ("app", &[]),
 ];
 
+/// A room, and what it may import.
+type Row = (&'static str, &'static [&'static str]);
+
+/// The file that has the table.
+const TABLE: &str = "tests/it/tidy/rooms.rs";
+
 /// Imports that a room must not make: `crate::` paths, `use` or inline, and the workspace's crates.
 pub(crate) fn imports(source: &Source) -> Vec<Violation> {
-    let mut imported: Vec<(usize, &str)> = Vec::new();
-    for name in ["konnect", "konnect_emulator"] {
-        imported.extend(crate_paths(&source.production, name).map(|at| (at, name)));
-    }
     if source.path.starts_with("crates/konnect-emulator/src/") {
-        return imported
-            .into_iter()
-            .filter(|(_, name)| *name == "konnect")
-            .map(|(at, _)| {
+        return crate_paths(&source.production, "konnect")
+            .map(|at| {
                 let message = "the emulator imports `konnect`; it has types of its own, so that a wrong model cannot agree with itself";
                 Violation::new(&source.path, source.line(at), message.to_owned())
             })
@@ -81,8 +58,7 @@ pub(crate) fn imports(source: &Source) -> Vec<Violation> {
     let Some(room) = room(&source.path) else {
         return Vec::new();
     };
-    imported.extend(crate_imports(&source.production));
-    imported
+    imported(source)
         .into_iter()
         .filter(|(_, target)| is_room(target) && !may_import(room, target))
         .map(|(at, target)| {
@@ -93,6 +69,47 @@ pub(crate) fn imports(source: &Source) -> Vec<Violation> {
             Violation::new(&source.path, source.line(at), message)
         })
         .collect()
+}
+
+/// What the table permits and no file imports, so that a new import is a decision.
+pub(crate) fn unused(sources: &[Source]) -> Vec<Violation> {
+    unused_of(&ROOMS, sources)
+}
+
+fn unused_of(rooms: &[Row], sources: &[Source]) -> Vec<Violation> {
+    let mut made: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for source in sources {
+        if let Some(room) = room(&source.path) {
+            let targets = imported(source).into_iter().map(|(_, target)| target);
+            made.entry(room).or_default().extend(targets);
+        }
+    }
+    let table = sources.iter().find(|source| source.path == TABLE);
+    let mut found = Vec::new();
+    for (room, row) in rooms {
+        let line = table.map_or(1, |table| line_of_row(table, room));
+        let Some(made) = made.get(room) else {
+            let message = format!("`{room}` has a row and no file: take the row out");
+            found.push(Violation::new(TABLE, line, message));
+            continue;
+        };
+        let unused = row.iter().filter(|target| !made.contains(*target));
+        found.extend(unused.map(|target| {
+            let message = format!(
+                "`{room}` may import `{target}`, and no file of it does: take `{target}` out of the row, and out of docs/ARCHITECTURE.md"
+            );
+            Violation::new(TABLE, line, message)
+        }));
+    }
+    found
+}
+
+/// The line of the first literal in the table that is the room: its row comes before its uses.
+fn line_of_row(table: &Source, room: &str) -> usize {
+    let start = table.code.find("const ROOMS").unwrap_or_default();
+    let mut literals = table.literals.iter();
+    let row = literals.find(|literal| literal.at > start && literal.text == room);
+    row.map_or(1, |literal| table.line(literal.at))
 }
 
 /// Modules of the library that the table does not know, which the rule above could not hold.
@@ -119,6 +136,15 @@ fn room(path: &str) -> Option<&str> {
     let first = inside.split('/').next()?;
     let room = first.strip_suffix(".rs").unwrap_or(first);
     is_room(room).then_some(room)
+}
+
+/// The rooms and crates that a file imports, each with its offset.
+fn imported(source: &Source) -> Vec<(usize, &str)> {
+    let mut found = crate_imports(&source.production);
+    for name in ["konnect", "konnect_emulator"] {
+        found.extend(crate_paths(&source.production, name).map(|at| (at, name)));
+    }
+    found
 }
 
 fn is_room(name: &str) -> bool {
@@ -202,7 +228,7 @@ fn word(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{GROUND_FLOOR, ROOMS, imports, unknown_rooms};
+    use super::{GROUND_FLOOR, ROOMS, Row, TABLE, imports, unknown_rooms, unused_of};
     use crate::tidy::source::Source;
 
     #[test]
@@ -225,7 +251,7 @@ mod tests {
                 "use crate::{\n    event::{Kind, Signal},\n    react,\n};",
             ),
             ("src/ingest/mod.rs", "use konnect::Client;"),
-            ("src/console/mod.rs", "use crate::observe::Watch;"),
+            ("src/api/mod.rs", "use crate::observe::Watch;"),
             ("src/act/worker.rs", "use crate::react::Reactor;"),
             ("src/observe/mod.rs", "use konnect_emulator::Emulator;"),
             (
@@ -261,10 +287,10 @@ mod tests {
                 "src/journal/mod.rs",
                 "use crate::{clock::Clock, event::Verdict};",
             ),
-            ("src/rules/facts.rs", "use crate::directory::Developer;"),
+            ("src/rules/facts.rs", "use crate::event::Signal;"),
             (
                 "src/react/mod.rs",
-                "use crate::{act::{Queue, publish}, rules, observe};",
+                "use crate::{act::{Queue, publish}, rules, directory};",
             ),
             ("src/act/worker.rs", "use konnect::Client;"),
             (
@@ -306,7 +332,42 @@ mod tests {
             told.starts_with("src/rules/decide.rs:2: `rules` imports `journal`"),
             "{told}"
         );
-        assert!(told.contains("only the ground floor, directory"), "{told}");
+        assert!(
+            told.contains("may import only the ground floor; "),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn refuses_permissions_that_nothing_uses() {
+        let sources = [
+            Source::new("src/act/mod.rs", "use crate::{rules::Deed, clock::Clock};"),
+            Source::new("src/act/worker.rs", "fn a() -> konnect::Client {}"),
+            Source::new(
+                "src/act/queue.rs",
+                "#[cfg(test)]\nmod tests { use crate::directory::Directory; }",
+            ),
+            Source::new("src/rules/mod.rs", "pub struct Rule;"),
+            Source::new(
+                TABLE,
+                "const A: &str = \"act\";\nconst ROOMS: [Row; 1] = [\n(\"act\", &[])];",
+            ),
+        ];
+        let unused = |row: Row| unused_of(&[row], &sources);
+        assert!(unused(("act", &["rules", "konnect"])).is_empty());
+        let found = unused(("act", &["rules", "directory"]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let told = found[0].to_string();
+        assert!(
+            told.starts_with(&format!(
+                "{TABLE}:3: `act` may import `directory`, and no file"
+            )),
+            "{told}"
+        );
+        assert_eq!(unused(("rules", &["directory"])).len(), 1);
+        let found = unused(("console", &[]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].message.contains("no file"), "{found:?}");
     }
 
     #[test]
