@@ -4,6 +4,7 @@
 //! key's name and its place. No error shows a value, since it may be a secret.
 
 mod base_url;
+mod checked;
 mod forward;
 mod hooks;
 mod load;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::config::hooks::HookSecret;
 use crate::config::secret::Secret;
-use crate::config::{base_url, span};
+use crate::config::{base_url, checked, span};
 
 const MIB: usize = 1024 * 1024;
 
@@ -63,7 +63,7 @@ pub enum VerifyPolicy {
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
     /// Path of the webhook.
-    #[serde(deserialize_with = "webhook_path")]
+    #[serde(deserialize_with = "checked::webhook_path")]
     pub path: String,
     /// Every accepted value of the `Authorization` header; several during a rotation.
     pub authorization: Vec<Secret>,
@@ -115,7 +115,7 @@ pub struct KafkaConfig {
     /// The topic.
     pub topic: String,
     /// Further settings of librdkafka, such as `linger.ms`; some of them are passwords.
-    #[serde(deserialize_with = "options")]
+    #[serde(deserialize_with = "checked::options")]
     pub options: BTreeMap<String, Secret>,
 }
 
@@ -441,7 +441,7 @@ pub enum LogFormat {
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
     /// A level or a filter of `tracing-subscriber`.
-    #[serde(deserialize_with = "filter")]
+    #[serde(deserialize_with = "checked::filter")]
     pub log: String,
     /// Shape of the lines.
     pub format: LogFormat,
@@ -454,49 +454,4 @@ impl Default for TelemetryConfig {
             format: LogFormat::default(),
         }
     }
-}
-
-/// Settings of librdkafka; any of them may be `file:PATH`.
-fn options<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, Secret>, D::Error> {
-    BTreeMap::<String, String>::deserialize(deserializer)?
-        .into_iter()
-        .map(|(name, value)| match Secret::read(value) {
-            Ok(value) => Ok((name, value)),
-            Err(reason) => Err(D::Error::custom(format!("{name}: {reason}"))),
-        })
-        .collect()
-}
-
-/// A path of its own that the router takes to the letter.
-fn webhook_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let path = String::deserialize(deserializer)?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
-    let taken = [
-        "/",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/openapi.json",
-        "/docs",
-        "/v1/events",
-    ];
-    if path.starts_with('/')
-        && path.chars().all(plain)
-        && !taken.contains(&path.as_str())
-        && !path.starts_with("/api/")
-    {
-        return Ok(path);
-    }
-    Err(D::Error::custom(
-        "expected a path of its own such as \"/audit-logs\", outside /api",
-    ))
-}
-
-fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    tracing_subscriber::EnvFilter::try_new(&text)
-        .map(|_| text)
-        .map_err(|_| D::Error::custom("expected a level such as \"info\" or a log filter"))
 }

@@ -23,25 +23,25 @@ WITH people AS (
     FROM people
 ), steps AS (
     SELECT
-        1 AS number, 'signed_up' AS step, true AS has, NULL::timestamptz AS before, signed_up_at AS at,
+        1 AS number, true AS has, NULL::timestamptz AS before, signed_up_at AS at,
         NULL::boolean AS by_usher, NULL::boolean AS by_people, cohort, until
     FROM reached
     UNION ALL
     SELECT
-        2, 'approved', has_approved, signed_up_at, approved_at,
+        2, has_approved, signed_up_at, approved_at,
         has_approved AND is_approved_by_usher, has_approved AND NOT is_approved_by_usher, cohort, until
     FROM reached
     UNION ALL
-    SELECT 3, 'application', has_application, approved_at, application_at, NULL, NULL, cohort, until
+    SELECT 3, has_application, approved_at, application_at, NULL, NULL, cohort, until
     FROM reached
     UNION ALL
     SELECT
-        4, 'registration', has_registration, application_at, registration_at,
+        4, has_registration, application_at, registration_at,
         has_registration AND granted_at IS NOT NULL AND is_granted_by_usher,
         has_registration AND granted_at IS NOT NULL AND NOT is_granted_by_usher, cohort, until
     FROM reached
     UNION ALL
-    SELECT 5, 'active', has_active, registration_at, active_at, NULL, NULL, cohort, until
+    SELECT 5, has_active, registration_at, active_at, NULL, NULL, cohort, until
     FROM reached
 ), weighed AS (
     SELECT
@@ -51,7 +51,8 @@ WITH people AS (
     FROM steps
 )
 SELECT
-    step AS "step!",
+    -- Looked up at the end: numbers sort faster than names.
+    (ARRAY['signed_up', 'approved', 'application', 'registration', 'active'])[number] AS "step!",
     count(*) FILTER (WHERE has) AS "people!",
     percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median_seconds,
     percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95_seconds,
@@ -64,5 +65,5 @@ SELECT
         ELSE COALESCE(cohort + interval '7 days' > now(), false)
     END AS "is_young!"
 FROM weighed
-GROUP BY cohort, number, step
+GROUP BY cohort, number
 ORDER BY cohort DESC, number

@@ -149,7 +149,7 @@ async fn commands_print_what_the_api_answers() {
 
 #[tokio::test]
 async fn what_cannot_be_shown_is_said_and_has_its_code() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::create_empty().await;
     let mut settings = settings(&database, "http://127.0.0.1:9");
     let usher = Installation::new(&settings);
     let unknown = "00000000-0000-0000-0000-000000000001";

@@ -106,7 +106,10 @@ impl Types {
             } else if let Some(members) = open.as_mut()
                 && let Some(mut member) = member(bare)
             {
-                about.join(" ").trim_end_matches('.').clone_into(&mut member.about);
+                about
+                    .join(" ")
+                    .trim_end_matches('.')
+                    .clone_into(&mut member.about);
                 member.default = attributes.contains("default]") || attributes.contains("(default");
                 members.push(member);
             }

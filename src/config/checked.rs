@@ -1,0 +1,54 @@
+//! Values that are checked while the configuration is read.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use crate::config::secret::Secret;
+
+/// Settings of librdkafka; any of them may be `file:PATH`.
+pub(super) fn options<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Secret>, D::Error> {
+    BTreeMap::<String, String>::deserialize(deserializer)?
+        .into_iter()
+        .map(|(name, value)| match Secret::read(value) {
+            Ok(value) => Ok((name, value)),
+            Err(reason) => Err(D::Error::custom(format!("{name}: {reason}"))),
+        })
+        .collect()
+}
+
+/// A path of its own that the router takes to the letter.
+pub(super) fn webhook_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let path = String::deserialize(deserializer)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    let taken = [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/v1/events",
+    ];
+    if path.starts_with('/')
+        && path.chars().all(plain)
+        && !taken.contains(&path.as_str())
+        && !path.starts_with("/api/")
+    {
+        return Ok(path);
+    }
+    Err(D::Error::custom(
+        "expected a path of its own such as \"/audit-logs\", outside /api",
+    ))
+}
+
+/// A level, or a filter of `tracing-subscriber`.
+pub(super) fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    tracing_subscriber::EnvFilter::try_new(&text)
+        .map(|_| text)
+        .map_err(|_| D::Error::custom("expected a level such as \"info\" or a log filter"))
+}
