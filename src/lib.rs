@@ -3,10 +3,13 @@
 //!
 //! The groups below follow the way of one event; the names in a group stand in alphabetical order.
 
+// The crates that are pure, under the names that they have here.
+pub use usher_event as event;
+pub use usher_rules as rules;
+
 // The ground floor.
 pub mod clock;
 pub mod config;
-pub mod event;
 pub mod http;
 pub mod lifecycle;
 pub mod telemetry;
@@ -22,7 +25,6 @@ pub mod act;
 pub mod directory;
 pub mod observe;
 pub mod react;
-pub mod rules;
 
 // Time that was missed.
 pub mod backfill;

@@ -1,26 +1,17 @@
 //! What must hold for any bytes, one function a fuzz target. `scripts/fuzz` runs them.
 //!
-//! The files under test are compiled into this crate from where they stand, under the names that they have in usher. So
-//! the Kafka client and the like need not be built a second time with coverage, and nothing becomes public for a test's sake.
+//! All of it is in `usher-event`, so that the Kafka client and the like need not be built a second
+//! time with coverage (`docs/adr/0040-what-is-pure-is-a-crate.md`).
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "the rooms have more than their parsers, and are no library here"
-)]
-
-#[path = "../../src/event/mod.rs"]
-pub mod event;
-
-mod ingest;
-mod intake;
+mod file;
+mod inflate;
+mod split;
 
 use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
-
-use crate::event::signature::{Scope, Signed, locate};
-use crate::event::{AuditEvent, COLUMN_CHARS, Format, ParseError, event_id, parse, render};
+use usher_event::signature::{Scope, Signed, locate};
+use usher_event::{AuditEvent, COLUMN_CHARS, Format, ParseError, event_id, parse, render};
 
 /// Tells whether a message is what is left of a text after one cut.
 fn is_one_cut_of(message: &[u8], text: &[u8]) -> bool {
@@ -173,12 +164,12 @@ pub fn body(data: &[u8]) {
         return;
     };
     let max = usize::from(*max) * 16;
-    ingest::inflates_no_further_than(body, max);
-    ingest::reads_back_what_was_packed(body, usize::from(*shape), max);
-    intake::loses_no_byte(body, shape % 2 == 0, 1 + max);
+    inflate::inflates_no_further_than(body, max);
+    inflate::reads_back_what_was_packed(body, usize::from(*shape), max);
+    split::loses_no_byte(body, shape % 2 == 0, 1 + max);
 }
 
 /// What lies in the folder of the spool.
 pub fn spool_file(bytes: &[u8]) {
-    ingest::spool::reads_what_was_written_and_nothing_else(bytes);
+    file::reads_what_was_written_and_nothing_else(bytes);
 }

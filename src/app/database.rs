@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use embedded_postgres::{EmbeddedConfig, EmbeddedPostgres};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -10,7 +11,6 @@ use tracing::{debug, error, info, warn};
 use crate::app::AppError;
 use crate::config::{ConfigError, DatabaseConfig};
 use crate::http::health::{Condition, Health};
-use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
 use crate::journal::{Journal, JournalError, ReaderName};
 use crate::lifecycle::{Lifecycle, pause};
 

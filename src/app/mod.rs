@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use embedded_postgres::EmbeddedError;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -40,7 +41,6 @@ use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
 use crate::ingest::custom_events::{self, CustomEventsState};
 use crate::ingest::{self, IngestState, Spool, SpoolError};
 use crate::intake::{Intake, KeyRing};
-use crate::journal::embedded::EmbeddedError;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::{Forwards, PublishError, Published, Publisher};

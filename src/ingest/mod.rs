@@ -7,7 +7,6 @@ mod answer;
 mod authorize;
 mod bounds;
 pub mod custom_events;
-mod inflate;
 mod spool;
 
 use std::error::Error;
@@ -28,11 +27,11 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, Ids};
 use crate::config::IngestConfig;
+use crate::event::delivery::{self, Inflated, inflate};
 use crate::http::{Connection, Problem};
 use crate::ingest::answer::Answer;
 use crate::ingest::authorize::Accepted;
 use crate::ingest::bounds::{Body as BoundedBody, BudgetShare, MemoryBudget};
-use crate::ingest::inflate::{Inflated, inflate};
 use crate::intake::{
     CheckError, Intake, IntakeError, MAX_ENTRIES, REASON_BODY_INCOMPLETE,
     REASON_BODY_INFLATES_TOO_FAR, REASON_BODY_TOO_LARGE, REASON_TOO_MANY_ENTRIES, Received,
@@ -256,7 +255,7 @@ impl IngestState {
         encoding: &str,
     ) -> Result<(Inflated, BudgetShare), IntakeError> {
         let max = self.max_inflated_bytes;
-        let likely_bytes = inflate::likely_bytes(bytes, max);
+        let likely_bytes = delivery::likely_bytes(bytes, max);
         let attempt = self.inflate_in(bytes, encoding, likely_bytes).await?;
         match attempt {
             // Its size is more than it says. It starts again when the budget allows the most that

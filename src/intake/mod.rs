@@ -12,7 +12,6 @@ mod release;
 mod reverify;
 mod same_key;
 mod settled;
-mod split;
 mod verify;
 
 use std::iter;
@@ -25,11 +24,11 @@ use uuid::Uuid;
 
 use crate::clock::Ids;
 use crate::config::VerifyPolicy;
+use crate::event::delivery::{self, Line};
 use crate::event::{self, AuditEvent, EventId, Verdict};
 use crate::intake::batch_writer::Part;
 use crate::intake::group_commit::GroupCommit;
 use crate::intake::recognise::Recognised;
-use crate::intake::split::Line;
 use crate::journal::{Journal, JournalError, NewEvent, NewQuarantine, RequestRecord};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics as names;
@@ -72,7 +71,7 @@ const BODY_REASONS: [&str; 4] = [
 /// Whether a body contains more than [`MAX_ENTRIES`]. It is not split for that.
 pub fn has_too_many_entries(body: &[u8]) -> bool {
     // Each takes a byte and its end at least.
-    body.len() > 2 * MAX_ENTRIES && split::lines(body).nth(MAX_ENTRIES).is_some()
+    body.len() > 2 * MAX_ENTRIES && delivery::lines(body).nth(MAX_ENTRIES).is_some()
 }
 
 /// One body, inflated, with what is known of its request.
@@ -184,7 +183,7 @@ impl Intake {
         refused: Option<Refused>,
     ) -> Result<Taken, IntakeError> {
         let body = received.body;
-        let split = split::split(&body, received.complete, self.max_line_bytes);
+        let split = delivery::split(&body, received.complete, self.max_line_bytes);
         let refused_bytes = refused.as_ref().map_or(0, |refused| refused.raw.len());
         let slot = self
             .group_commit

@@ -6,9 +6,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::config::VerifyPolicy;
+use crate::event::delivery::Line;
 use crate::event::{self, AuditEvent, Verdict};
 use crate::intake::Intake;
-use crate::intake::split::Line;
 use crate::journal::{Fingerprint, JournalError, StoredCopies};
 
 /// Below this, a query takes longer than the check.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use crate::config::VerifyPolicy;
 use crate::event::Verdict;
+use crate::event::delivery::Line;
 use crate::intake::recheck::store_quarantined;
-use crate::intake::split::Line;
 use crate::intake::{BODY_REASONS, Intake, IntakeError, Reverify};
 use crate::journal::{Quarantined, Released};
 

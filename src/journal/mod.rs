@@ -11,7 +11,6 @@ mod connection;
 mod copies;
 mod custom;
 mod deliveries;
-pub mod embedded;
 mod error;
 mod events;
 mod insert;

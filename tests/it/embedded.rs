@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use embedded_postgres::{EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
 use sqlx::{Connection, PgConnection, Row};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use usher::journal::embedded::{EmbeddedConfig, EmbeddedError, EmbeddedPostgres};
 
 /// Tells the second run of this binary which folder to start a server in.
 const ROLE: &str = "USHER_TEST_EMBEDDED_PARENT";

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use embedded_postgres::{EmbeddedConfig, EmbeddedPostgres};
 use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -22,7 +23,6 @@ use crate::cli::{CliError, Output};
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Environment};
 use crate::journal::Journal;
-use crate::journal::embedded::{EmbeddedConfig, EmbeddedPostgres};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::InProcessBroker;
 use crate::telemetry;

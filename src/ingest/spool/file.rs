@@ -1,4 +1,4 @@
-//! One request as a file: a JSON header line, then the body as received.
+//! One request as a file on disk, in the form of [`read_file`].
 //!
 //! Everything here blocks. Nothing here knows which files the spool has or how large it may be.
 
@@ -8,11 +8,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinError;
 use uuid::Uuid;
 
+use crate::event::delivery::{FileError, FileHeader, read_file};
 use crate::ingest::Request;
 
 /// Waits to be stored.
@@ -21,16 +20,6 @@ const WAITING: &str = "request";
 const UNFINISHED: &str = "tmp";
 /// Is damaged, and left to a person.
 const ASIDE: &str = "bad";
-/// The first line of a file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    id: Uuid,
-    received_at: DateTime<Utc>,
-    peer: String,
-    encoding: String,
-    /// Bytes of the body, by which a cut file is recognised.
-    body_bytes: usize,
-}
 
 /// What a file of the folder is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,34 +56,21 @@ pub(super) enum ReadError {
     /// The thread panicked.
     #[error("the thread at the spool ended early")]
     Thread(#[from] JoinError),
-    /// The first line is not a header.
-    #[error("the header is damaged")]
-    Header(#[from] serde_json::Error),
-    /// The header belongs to another request.
-    #[error("the header names another request")]
-    Id,
-    /// The body is shorter or longer than the header says.
-    #[error("the body has {found} bytes instead of {expected}")]
-    Length {
-        /// Bytes that the header names.
-        expected: usize,
-        /// Bytes behind it.
-        found: usize,
-    },
+    /// It is damaged.
+    #[error(transparent)]
+    Damaged(#[from] FileError),
 }
 
 /// The header line of `request`, line feed included.
 pub(super) fn header(request: &Request, body_bytes: usize) -> Vec<u8> {
-    let header = Header {
+    let header = FileHeader {
         id: request.id,
         received_at: request.received_at,
         peer: request.peer.clone(),
         encoding: request.encoding.clone(),
         body_bytes,
     };
-    let mut line = serde_json::to_vec(&header).expect("a header of plain members is JSON");
-    line.push(b'\n');
-    line
+    header.to_line()
 }
 
 /// Writes `header` and `body` so that either the whole file is there after a crash or none.
@@ -118,24 +94,7 @@ pub(super) fn write(folder: &Path, id: Uuid, header: &[u8], body: &[u8]) -> io::
 pub(super) fn read(folder: &Path, id: Uuid) -> Result<(Request, Bytes), ReadError> {
     let mut bytes = Vec::new();
     File::open(path(folder, id, WAITING))?.read_to_end(&mut bytes)?;
-    parse(id, bytes)
-}
-
-/// Splits the bytes of a file, which must be those of the request `id`.
-pub(super) fn parse(id: Uuid, bytes: Vec<u8>) -> Result<(Request, Bytes), ReadError> {
-    let end = bytes.iter().position(|&byte| byte == b'\n');
-    let end = end.map_or(bytes.len(), |end| end + 1);
-    let mut body = Bytes::from(bytes);
-    let header: Header = serde_json::from_slice(&body.split_to(end))?;
-    if header.id != id {
-        return Err(ReadError::Id);
-    }
-    if body.len() != header.body_bytes {
-        return Err(ReadError::Length {
-            expected: header.body_bytes,
-            found: body.len(),
-        });
-    }
+    let (header, body) = read_file(id, bytes)?;
     let request = Request {
         id,
         received_at: header.received_at,
@@ -196,6 +155,8 @@ fn path(folder: &Path, id: Uuid, end: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
 
     fn request() -> Request {

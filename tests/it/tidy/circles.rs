@@ -352,8 +352,8 @@ mod tests {
     /// The violations of a crate with one room, `act`, of the files `a`, `b` and `c`.
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let mut all = vec![
-            ("src/lib.rs", "pub mod act; pub mod event;"),
-            ("src/event/mod.rs", "pub struct Event;"),
+            ("src/lib.rs", "pub mod act; pub mod journal;"),
+            ("src/journal/mod.rs", "pub struct Journal;"),
         ];
         if !files.iter().any(|(path, _)| *path == "src/act/mod.rs") {
             all.push(("src/act/mod.rs", "mod a; mod b; mod c; pub use a::A;"));
@@ -372,7 +372,7 @@ mod tests {
             "use crate::act::a::A;",
             "use crate::act::A;",
             "use crate::act::A as Other;",
-            "use crate::{event::Event, act::{a::{self, A}}};",
+            "use crate::{journal::Journal, act::{a::{self, A}}};",
             "fn b(a: &crate::act::A) {}",
             "fn b() { crate::act::a::run() }",
             "use crate::act::a;\nfn b() { a::run() }",
@@ -394,7 +394,7 @@ mod tests {
             ("src/act/a.rs", "//! x\n\nuse crate::act::b::B;"),
             (
                 "src/act/b.rs",
-                "use crate::event::Event;\nuse crate::act::c::C;",
+                "use crate::journal::Journal;\nuse crate::act::c::C;",
             ),
             ("src/act/c.rs", "fn c() -> crate::act::A {}"),
         ]);
@@ -422,7 +422,7 @@ mod tests {
     fn allows_what_leads_nowhere_back() {
         for (a, b) in [
             // One way only, whatever is mentioned.
-            ("use crate::act::b::B;", "use crate::event::Event;"),
+            ("use crate::act::b::B;", "use crate::journal::Journal;"),
             (
                 "use crate::act::b::B;",
                 "//! As [`crate::act::a::A`]\nconst B: &str = \"crate::act::A\";",

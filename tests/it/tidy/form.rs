@@ -180,8 +180,8 @@ mod tests {
             ("src/act/utils.rs", 1),
             ("src/helpers/time.rs", 1),
             ("tests/it/common/mod.rs", 1),
-            ("src/event/types.rs", 1),
-            ("src/event/kind.rs", 0),
+            ("src/journal/types.rs", 1),
+            ("src/journal/kind.rs", 0),
             ("tests/it/support/mod.rs", 0),
         ] {
             assert_eq!(name(&Source::new(path, "//! x")).len(), faults, "{path}");
@@ -231,7 +231,7 @@ mod tests {
         let found = twins(&[
             "src/act.rs",
             "src/act/queue.rs",
-            "src/rules/mod.rs",
+            "src/journal/mod.rs",
             "src/actor.rs",
         ]);
         assert_eq!(found.len(), 1, "{found:?}");

@@ -60,6 +60,11 @@ fn no_files_use_each_other_in_a_circle() {
 }
 
 #[test]
+fn crates_stand_alone() {
+    hold(rooms::imports_of_crates);
+}
+
+#[test]
 fn every_room_has_its_row_in_the_table() {
     hold(rooms::unknown_rooms);
 }
@@ -135,6 +140,7 @@ fn pages_name_places_that_exist() {
     let files: Vec<String> = files.into_iter().map(|(path, _)| path).collect();
     let mut pages = Vec::new();
     collect(Path::new("docs"), Some("md"), &mut pages);
+    collect(Path::new("crates"), Some("md"), &mut pages);
     for name in ["README.md", "CONTRIBUTING.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         let text = fs::read_to_string(path).expect("the page is there");

@@ -5,6 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tidy::Violation;
 use crate::tidy::source::{Source, crate_paths, is_word, words};
 
+/// The workspace's crates: what each is called in usher, and which of the others it may import.
+const CRATES: [(&str, &str, &[&str]); 5] = [
+    ("embedded_postgres", "embedded_postgres", &[]),
+    ("konnect", "konnect", &[]),
+    ("konnect_emulator", "konnect_emulator", &[]),
+    ("usher_event", "event", &[]),
+    ("usher_rules", "rules", &[]),
+];
+
 /// Rooms that every room above them may import.
 const GROUND_FLOOR: [&str; 6] = ["event", "config", "clock", "telemetry", "lifecycle", "http"];
 
@@ -12,9 +21,8 @@ const GROUND_FLOOR: [&str; 6] = ["event", "config", "clock", "telemetry", "lifec
 const WIRING: [&str; 2] = ["cli", "app"];
 
 /// Each room with what it may import, which is what it does import. Rooms above the ground floor may
-/// import the ground floor besides. `konnect` is the crate.
-const ROOMS: [Row; 20] = [
-    ("event", &[]),
+/// import the ground floor besides. Crates have their rows in [`CRATES`].
+const ROOMS: [Row; 18] = [
     ("config", &[]),
     ("clock", &[]),
     ("telemetry", &["config"]),
@@ -25,7 +33,6 @@ const ROOMS: [Row; 20] = [
     ("ingest", &["intake", "journal"]),
     ("directory", &["journal", "konnect"]),
     ("observe", &["directory", "journal", "konnect"]),
-    ("rules", &[]),
     ("act", &["rules", "directory", "journal", "konnect"]),
     (
         "react",
@@ -47,14 +54,6 @@ const TABLE: &str = "tests/it/tidy/rooms.rs";
 
 /// Imports that a room must not make: `crate::` paths, `use` or inline, and the workspace's crates.
 pub(crate) fn imports(source: &Source) -> Vec<Violation> {
-    if source.path.starts_with("crates/konnect-emulator/src/") {
-        return crate_paths(&source.production, "konnect")
-            .map(|at| {
-                let message = "the emulator imports `konnect`; it has types of its own, so that a wrong model cannot agree with itself";
-                Violation::new(&source.path, source.line(at), message.to_owned())
-            })
-            .collect();
-    }
     let Some(room) = room(&source.path) else {
         return Vec::new();
     };
@@ -112,6 +111,40 @@ fn line_of_row(table: &Source, room: &str) -> usize {
     row.map_or(1, |literal| table.line(literal.at))
 }
 
+/// Imports that a crate of the workspace must not make: of usher, and of crates that are not in its
+/// row.
+pub(crate) fn imports_of_crates(source: &Source) -> Vec<Violation> {
+    let Some(home) = home_crate(&source.path) else {
+        return Vec::new();
+    };
+    let row = CRATES.iter().find(|(name, ..)| *name == home);
+    let allowed: &[&str] = row.map_or(&[], |(_, _, allowed)| allowed);
+    CRATES
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(["usher"])
+        .filter(|name| *name != home && !allowed.contains(name))
+        .flat_map(|name| {
+            let reason = match (home.as_str(), name) {
+                ("konnect_emulator", "konnect") => {
+                    "it has types of its own, so that a wrong model cannot agree with itself"
+                }
+                (_, "usher") => "a crate stands alone: take what it needs as a parameter",
+                _ => "its row in tests/it/tidy/rooms.rs says what it may",
+            };
+            let message = format!("the crate `{home}` imports `{name}`; {reason}");
+            crate_paths(&source.production, name)
+                .map(move |at| Violation::new(&source.path, source.line(at), message.clone()))
+        })
+        .collect()
+}
+
+/// The crate of a file below `crates`, as code names it.
+fn home_crate(path: &str) -> Option<String> {
+    let (folder, inside) = path.strip_prefix("crates/")?.split_once('/')?;
+    inside.starts_with("src/").then(|| folder.replace('-', "_"))
+}
+
 /// Modules of the library that the table does not know, which the rule above could not hold.
 pub(crate) fn unknown_rooms(source: &Source) -> Vec<Violation> {
     if source.path != "src/lib.rs" {
@@ -141,14 +174,15 @@ fn room(path: &str) -> Option<&str> {
 /// The rooms and crates that a file imports, each with its offset.
 fn imported(source: &Source) -> Vec<(usize, &str)> {
     let mut found = crate_imports(&source.production);
-    for name in ["konnect", "konnect_emulator"] {
-        found.extend(crate_paths(&source.production, name).map(|at| (at, name)));
+    for (name, called, _) in CRATES {
+        found.extend(crate_paths(&source.production, name).map(|at| (at, called)));
     }
     found
 }
 
 fn is_room(name: &str) -> bool {
-    matches!(name, "konnect" | "konnect_emulator") || ROOMS.iter().any(|(room, _)| *room == name)
+    CRATES.iter().any(|(_, called, _)| *called == name)
+        || ROOMS.iter().any(|(room, _)| *room == name)
 }
 
 fn may_import(room: &str, target: &str) -> bool {
@@ -228,24 +262,33 @@ fn word(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{GROUND_FLOOR, ROOMS, Row, TABLE, imports, unknown_rooms, unused_of};
+    use super::{
+        CRATES, GROUND_FLOOR, ROOMS, Row, TABLE, imports, imports_of_crates, unknown_rooms,
+        unused_of,
+    };
     use crate::tidy::source::Source;
 
     #[test]
     fn refuses_imports_that_a_room_must_not_make() {
         for (path, text) in [
-            ("src/event/mod.rs", "use crate::journal::Journal;"),
-            ("src/event/mod.rs", "use crate::clock::Clock;"),
+            ("src/clock.rs", "use crate::journal::Journal;"),
+            ("src/config/mod.rs", "use crate::clock::Clock;"),
             ("src/http/mod.rs", "use crate::config::Config;"),
             ("src/clock.rs", "fn a() { crate::act::run() }"),
+            ("src/clock.rs", "fn a() -> usher_event::EventId {}"),
             ("src/journal/append.rs", "use crate::intake::Intake;"),
             ("src/intake/mod.rs", "use crate::ingest::Door;"),
-            ("src/rules/decide.rs", "use konnect::models::Developer;"),
+            ("src/journal/events.rs", "use konnect::models::Developer;"),
             (
-                "src/rules/decide.rs",
+                "src/directory/mod.rs",
                 "use crate::{event::Signal, act::Deed};",
             ),
-            ("src/rules/decide.rs", "pub(in crate::act) fn a() {}"),
+            ("src/directory/mod.rs", "pub(in crate::act) fn a() {}"),
+            ("src/directory/mod.rs", "use usher_rules::Deed;"),
+            (
+                "src/journal/mod.rs",
+                "use embedded_postgres::EmbeddedError;",
+            ),
             (
                 "src/publish/kafka.rs",
                 "use crate::{\n    event::{Kind, Signal},\n    react,\n};",
@@ -258,13 +301,41 @@ mod tests {
                 "src/backfill/replay.rs",
                 "fn a() -> crate::directory::Portal {}",
             ),
-            (
-                "crates/konnect-emulator/src/lib.rs",
-                "use konnect::models::Team;",
-            ),
         ] {
             let found = imports(&Source::new(path, text));
             assert_eq!(found.len(), 1, "{path}: {text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn lets_no_crate_import_usher_nor_a_crate_outside_its_row() {
+        for (path, text, faults) in [
+            (
+                "crates/konnect-emulator/src/lib.rs",
+                "use konnect::models::Team;",
+                1,
+            ),
+            (
+                "crates/usher-event/src/parse/mod.rs",
+                "use usher::clock::Clock; fn a() -> konnect::Team {}",
+                2,
+            ),
+            (
+                "crates/usher-event/src/parse/mod.rs",
+                "use crate::members::Members; const A: &str = \"usher::x\"; // usher::y",
+                0,
+            ),
+            (
+                "crates/usher-event/src/kind.rs",
+                "#[cfg(test)]\nmod tests { use usher::event::Kind; }",
+                0,
+            ),
+            ("crates/konnect/src/client.rs", "use crate::act::A;", 0),
+            ("crates/konnect/tests/it/main.rs", "use usher::act::A;", 0),
+            ("src/act/worker.rs", "use usher::act::A;", 0),
+        ] {
+            let found = imports_of_crates(&Source::new(path, text));
+            assert_eq!(found.len(), faults, "{path}: {text}: {found:?}");
         }
     }
 
@@ -273,12 +344,13 @@ mod tests {
         for (path, text) in [
             (
                 "src/lib.rs",
-                "pub mod event; pub use crate::journal::Journal;",
+                "pub use usher_event as event; pub use crate::journal::Journal;",
             ),
             (
-                "src/event/identity.rs",
-                "use crate::event::members::Members;",
+                "src/journal/insert.rs",
+                "use crate::journal::row::Row; use crate::event::EventId;",
             ),
+            ("src/report/mod.rs", "fn a() -> usher_event::EventId {}"),
             (
                 "src/telemetry/mod.rs",
                 "use crate::config::TelemetryConfig;",
@@ -287,7 +359,7 @@ mod tests {
                 "src/journal/mod.rs",
                 "use crate::{clock::Clock, event::Verdict};",
             ),
-            ("src/rules/facts.rs", "use crate::event::Signal;"),
+            ("src/act/decide/facts.rs", "use crate::rules::Facts;"),
             (
                 "src/react/mod.rs",
                 "use crate::{act::{Queue, publish}, rules, directory};",
@@ -295,28 +367,23 @@ mod tests {
             ("src/act/worker.rs", "use konnect::Client;"),
             (
                 "src/app.rs",
-                "use crate::publish::Kafka; use konnect_emulator::Emulator;",
+                "use crate::publish::Kafka; use embedded_postgres::EmbeddedPostgres;",
             ),
             (
                 "src/cli/demo.rs",
                 "use crate::act::Worker; use konnect_emulator::Emulator;",
             ),
             (
-                "src/event/mod.rs",
+                "src/clock.rs",
                 "// use crate::journal::Journal;\nconst A: &str = \"crate::act::B\";",
             ),
             (
-                "src/event/mod.rs",
+                "src/config/mod.rs",
                 "#[cfg(test)]\nmod tests { use crate::clock::Clock; }",
             ),
             (
                 "tests/it/main.rs",
                 "use usher::journal::Journal; use konnect_emulator::Emulator;",
-            ),
-            ("crates/konnect/src/client.rs", "use crate::act::A;"),
-            (
-                "crates/konnect-emulator/src/lib.rs",
-                "use crate::state::State;",
             ),
         ] {
             let found = imports(&Source::new(path, text));
@@ -326,14 +393,14 @@ mod tests {
 
     #[test]
     fn says_where_and_what_and_what_is_allowed_instead() {
-        let source = Source::new("src/rules/decide.rs", "//! x\nuse crate::journal::Journal;");
+        let source = Source::new("src/publish/chunk.rs", "//! x\nuse crate::act::Action;");
         let told = imports(&source)[0].to_string();
         assert!(
-            told.starts_with("src/rules/decide.rs:2: `rules` imports `journal`"),
+            told.starts_with("src/publish/chunk.rs:2: `publish` imports `act`"),
             "{told}"
         );
         assert!(
-            told.contains("may import only the ground floor; "),
+            told.contains("may import only the ground floor, journal; "),
             "{told}"
         );
     }
@@ -347,7 +414,7 @@ mod tests {
                 "src/act/queue.rs",
                 "#[cfg(test)]\nmod tests { use crate::directory::Directory; }",
             ),
-            Source::new("src/rules/mod.rs", "pub struct Rule;"),
+            Source::new("src/publish/mod.rs", "pub struct Kafka;"),
             Source::new(
                 TABLE,
                 "const A: &str = \"act\";\nconst ROOMS: [Row; 1] = [\n(\"act\", &[])];",
@@ -364,7 +431,7 @@ mod tests {
             )),
             "{told}"
         );
-        assert_eq!(unused(("rules", &["directory"])).len(), 1);
+        assert_eq!(unused(("publish", &["journal"])).len(), 1);
         let found = unused(("console", &[]));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].message.contains("no file"), "{found:?}");
@@ -372,7 +439,7 @@ mod tests {
 
     #[test]
     fn knows_every_room_of_the_library() {
-        let source = Source::new("src/lib.rs", "pub mod event;\npub mod helpers;\nmod act;");
+        let source = Source::new("src/lib.rs", "pub mod journal;\npub mod helpers;\nmod act;");
         let found = unknown_rooms(&source);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].line, 2);
@@ -383,7 +450,7 @@ mod tests {
     fn the_table_has_no_circle() {
         // A room may import only rooms that stand above it in the list of what may be imported.
         let mut placed: Vec<&str> = GROUND_FLOOR.to_vec();
-        placed.push("konnect");
+        placed.extend(CRATES.map(|(_, called, _)| called));
         let mut left: Vec<_> = ROOMS
             .iter()
             .filter(|(room, _)| !placed.contains(room))
