@@ -51,8 +51,6 @@ macro_rules! words {
 }
 
 words! {
-    Kind: Kind::ALL.map(Kind::as_str);
-    Verdict: Verdict::ALL.map(Verdict::as_str);
     ActionState: ActionState::ALL.map(ActionState::as_str);
     Verb: Verb::ALL.map(Verb::as_str);
     DeedName: Deed::NAMES;
