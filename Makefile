@@ -7,7 +7,7 @@ ARGS ?=
 .PHONY: demo test fuzz soak bench ci fmt lint prepare docs book help
 
 demo: ## run the whole loop on embedded parts: no account, nothing to start first
-	@scripts/setup build postgres && cargo run --quiet --locked -- demo $(ARGS)
+	@scripts/setup build postgres && cargo build --locked && cargo run --quiet --locked -- demo $(ARGS)
 
 test: ## run all tests against a real Postgres and a real Kafka of their own
 	@scripts/test $(ARGS)

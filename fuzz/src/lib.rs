@@ -54,7 +54,8 @@ fn as_json_again(event: &AuditEvent) {
     let object = format!("{{{}}}", members.join(","));
     let read = match parse(object.as_bytes()) {
         Ok(read) => read,
-        // An entry of the largest depth in CPS, written as the value of `event` in an entry, would be too deep.
+        // An entry of the largest depth in CPS, written as the value of `event` in an entry, would
+        // be too deep.
         Err(ParseError::JsonTooDeep) => return,
         Err(error) => panic!("{error}: {object}"),
     };

@@ -1,4 +1,5 @@
-//! `usher completions`: what a shell needs to complete arguments, made of the arguments as clap has them.
+//! `usher completions`: what a shell needs to complete arguments, made of the arguments as clap has
+//! them.
 
 use std::process::ExitCode;
 

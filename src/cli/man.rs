@@ -16,7 +16,8 @@ const SOURCE: &str = concat!("usher ", env!("CARGO_PKG_VERSION"));
 /// Arguments of `usher man`.
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// Folder to write the page of every command to [default: the page of `usher` alone, to standard output]
+    /// Folder to write the page of every command to [default: the page of `usher` alone, to
+    /// standard output]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

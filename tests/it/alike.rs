@@ -1,5 +1,5 @@
-//! Whoever asks what rules would do is told what they then do: a dry run, `explain`, `rules test` and the worker, on
-//! random people and random rules.
+//! Whoever asks what rules would do is told what they then do: a dry run, `explain`, `rules test`
+//! and the worker, on random people and random rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The commands as somebody at a terminal meets them: exit codes, what is said, what is left behind.
+//! The commands as somebody at a terminal meets them: exit codes, what is said, what is left
+//! behind.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs::{self, File};

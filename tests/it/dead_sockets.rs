@@ -1,4 +1,5 @@
-//! Connections to Postgres that die without FIN or RST, under traffic: every delivery is answered, work goes on, and a stop ends.
+//! Connections to Postgres that die without FIN or RST, under traffic: every delivery is answered,
+//! work goes on, and a stop ends.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,7 +31,8 @@ const GOES_ON: Duration = Duration::from_secs(100);
 /// usher asks a sender to wait after eight seconds; the rest is for a busy machine.
 const ANSWERED: Duration = Duration::from_secs(20);
 const STOPS: Duration = Duration::from_secs(20);
-/// Longer than a lease, shorter than a statement may take; `USHER_TEST_DEAD_FOR` is for a longer look.
+/// Longer than a lease, shorter than a statement may take; `USHER_TEST_DEAD_FOR` is for a longer
+/// look.
 const DEAD_FOR: Duration = Duration::from_secs(15);
 
 /// Sends one entry after the other until `enough`; each is answered in time. The statuses.
@@ -93,7 +95,8 @@ async fn connections_that_die_without_a_word_hold_nobody_up() {
             record.number("SELECT count(*) FROM events").await > stored
         })
         .await;
-        // Now those that are there die while new ones live, so that leases could be renewed over them.
+        // Now those that are there die while new ones live, so that leases could be renewed over
+        // them.
         for _ in 0..2 {
             network.go_dead();
             network.mend();

@@ -1,5 +1,5 @@
-//! The embedded Postgres, with the machine's own binaries and real processes. A killed parent is played by this
-//! test binary itself, run a second time.
+//! The embedded Postgres, with the machine's own binaries and real processes. A killed parent is
+//! played by this test binary itself, run a second time.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::ffi::OsString;
@@ -231,8 +231,8 @@ fn this_binary() -> PathBuf {
     std::env::current_exe().unwrap()
 }
 
-/// Runs this binary as a user without rights: a copy, since the build folder may lie where only its owner
-/// can look.
+/// Runs this binary as a user without rights: a copy, since the build folder may lie where only its
+/// owner can look.
 fn as_nobody(home: &Path) -> Command {
     let copy = home.join("this");
     fs::copy(this_binary(), &copy).unwrap();

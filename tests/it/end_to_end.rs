@@ -1,5 +1,5 @@
-//! The whole loop in one process, on real Postgres, Apache Kafka and HTTP: from a delivery to the topic, and from a
-//! form at the portal to somebody who is let in.
+//! The whole loop in one process, on real Postgres, Apache Kafka and HTTP: from a delivery to the
+//! topic, and from a form at the portal to somebody who is let in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -1,5 +1,6 @@
-//! Faults around usher which no stage has alone: a full disk wherever there is one, a database that comes and goes under
-//! load, dates that somebody made up. `main.rs` says where the other faults are.
+//! Faults around usher which no stage has alone: a full disk wherever there is one, a database that
+//! comes and goes under load, dates that somebody made up. `main.rs` says where the other faults
+//! are.
 
 use std::fs;
 use std::net::TcpListener;
@@ -93,8 +94,8 @@ async fn from_the_first_moment_it_is_not_ready_until_its_database_is() {
     database.drop().await;
 }
 
-/// Lets usher's files grow to `most` and no further: every user may do that, and a write is cut in the middle as
-/// on a full disk.
+/// Lets usher's files grow to `most` and no further: every user may do that, and a write is cut in
+/// the middle as on a full disk.
 async fn limit_files(usher: &Process, most: &str) {
     let limited = Command::new("prlimit")
         .args(["--pid", &usher.id().to_string()])
@@ -279,7 +280,8 @@ async fn a_long_report_holds_nobody_up() {
             look.number(pending).await == 1
         })
         .await;
-        // Known ones, new ones, and some for months that must be made while a month that is read is to go.
+        // Known ones, new ones, and some for months that must be made while a month that is read is
+        // to go.
         for lines in [
             &this_month,
             &lines(200..300),

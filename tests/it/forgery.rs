@@ -1,4 +1,5 @@
-//! Forged copies by the thousand: whatever comes first, last or at the same time, what Konnect signed is what is read.
+//! Forged copies by the thousand: whatever comes first, last or at the same time, what Konnect
+//! signed is what is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What is installed beside the binary: completions of shells, and man pages. Both name every command.
+//! What is installed beside the binary: completions of shells, and man pages. Both name every
+//! command.
 
 use std::collections::BTreeSet;
 use std::fs;

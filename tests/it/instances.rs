@@ -1,5 +1,5 @@
-//! Two instances on one record, which share what was delivered and what is to be published. Real processes, real
-//! Postgres, real Kafka.
+//! Two instances on one record, which share what was delivered and what is to be published. Real
+//! processes, real Postgres, real Kafka.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -45,8 +45,8 @@ fn batch(signer: &Signer, number: usize) -> Vec<String> {
         .collect()
 }
 
-/// Delivers all `batches`, several at once, until one is not answered; how many were. Nobody is told anything
-/// but that a batch is stored.
+/// Delivers all `batches`, several at once, until one is not answered; how many were. Nobody is
+/// told anything but that a batch is stored.
 async fn feed(url: &str, batches: &[Vec<String>], stored: &AtomicUsize) {
     let http = Client::builder().timeout(PATIENCE).build().unwrap();
     let next = AtomicUsize::new(0);
@@ -64,8 +64,9 @@ async fn feed(url: &str, batches: &[Vec<String>], stored: &AtomicUsize) {
     tokio::join!(one, two, three, four);
 }
 
-/// An instance is fed, another one starts beside it under that load, both are fed the same in opposite order, and the
-/// first is killed when they have met. `make soak` makes the first an older one.
+/// An instance is fed, another one starts beside it under that load, both are fed the same in
+/// opposite order, and the first is killed when they have met. `make soak` makes the first an older
+/// one.
 #[tokio::test]
 async fn fed_the_same_in_opposite_order_lose_and_repeat_nothing_when_one_is_killed() {
     let first = environment::older_usher().unwrap_or_else(|| USHER.into());
@@ -148,8 +149,8 @@ fn id(message: &Received) -> Uuid {
     message.id().parse().unwrap()
 }
 
-/// Fails where one person's events of one batch are not in the batch's order on the topic. A repetition is
-/// harmless: the first copy is what has a place.
+/// Fails where one person's events of one batch are not in the batch's order on the topic. A
+/// repetition is harmless: the first copy is what has a place.
 fn in_order(places: &BTreeMap<Uuid, (Uuid, i32)>, messages: &[Received]) {
     let mut seen = BTreeSet::new();
     let mut orders: BTreeMap<(&str, Uuid), Vec<(i32, i32)>> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! Keys that are served later than their first signature: an entry waits for its key, and what no key fitted is judged
-//! again.
+//! Keys that are served later than their first signature: an entry waits for its key, and what no
+//! key fitted is judged again.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::sync::{Arc, Mutex};

@@ -24,8 +24,8 @@ use crate::support::stage::{
 /// A method and a path below `/v3/portals/{portalId}`.
 type Calls = BTreeSet<String>;
 
-/// The table under "What usher calls": the calls of the second column, by every text in backticks of
-/// the first, or by all of it where there is none.
+/// The table under "What usher calls": the calls of the second column, by every text in backticks
+/// of the first, or by all of it where there is none.
 fn table() -> BTreeMap<String, Calls> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides/least-privilege.md");
     let text = fs::read_to_string(page).unwrap();

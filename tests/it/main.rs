@@ -1,7 +1,7 @@
 //! The integration tests: one binary, a file per stage, on real Postgres, Kafka and HTTP.
 //!
-//! What happens when things break on the way from the door to the topic, and which tests show it (`tidy` holds that they
-//! are there):
+//! What happens when things break on the way from the door to the topic, and which tests show it
+//! (`tidy` holds that they are there):
 //!
 //! | fault | tests |
 //! | --- | --- |

@@ -163,7 +163,8 @@ async fn no_sender_makes_the_label_sets_grow() {
     database.drop().await;
 }
 
-/// Without the upkeep that serving runs, the exporter keeps each observation until somebody scrapes: 160 MB here.
+/// Without the upkeep that serving runs, the exporter keeps each observation until somebody
+/// scrapes: 160 MB here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_million_observations_that_nobody_scrapes_take_no_room() {
     const AT_ONCE: u32 = 100_000;
@@ -194,7 +195,8 @@ async fn ten_million_observations_that_nobody_scrapes_take_no_room() {
     }
     let grown = resident_kib().saturating_sub(before);
     assert!(grown < 100 * 1024, "{grown} KiB more");
-    // The exporter may lose one that comes at the very moment of its upkeep, as at that of a scrape.
+    // The exporter may lose one that comes at the very moment of its upkeep, as at that of a
+    // scrape.
     let counted = samples(&handle.render())["usher_batch_entries_count"];
     assert!((9_999_000.0..=10_000_000.0).contains(&counted), "{counted}");
     serving.end.cancel();

@@ -1,5 +1,6 @@
-//! What waited is decided once more right before it is done: on the rules and the facts of that moment, and not of the one
-//! in which it was decided. No look at the portal comes between, so that only reads by id can tell.
+//! What waited is decided once more right before it is done: on the rules and the facts of that
+//! moment, and not of the one in which it was decided. No look at the portal comes between, so that
+//! only reads by id can tell.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::time::Duration;
@@ -89,8 +90,8 @@ async fn registration_is(scene: &Scene) -> String {
     read.unwrap().status.to_string()
 }
 
-/// Has the request decided about while everything is paused, lets `meanwhile` happen, and goes on; says why it was
-/// not approved.
+/// Has the request decided about while everything is paused, lets `meanwhile` happen, and goes on;
+/// says why it was not approved.
 async fn while_it_waits(scene: &Scene, meanwhile: impl AsyncFnOnce()) -> String {
     scene.stage.queue.pause_all(&ada()).await.unwrap();
     let ended = scene.during(async {
@@ -265,7 +266,8 @@ rules:
     then: [revoke_developer]
 "#;
 
-/// Has a member decided about as a leaver while everything is paused, lets `meanwhile` happen, and goes on.
+/// Has a member decided about as a leaver while everything is paused, lets `meanwhile` happen, and
+/// goes on.
 async fn a_leaver_waits(pool: PgPool, meanwhile: impl AsyncFnOnce(&Scene)) -> Scene {
     let scene = Scene::new(pool, LEAVERS).await;
     set_by_hand(&scene, KEVIN, "approved").await;

@@ -1,5 +1,5 @@
-//! What admins do in Konnect by hand to people who wait for nothing, as the organisation's logs tell it: a call names
-//! whom it changed, and a look reads them at once.
+//! What admins do in Konnect by hand to people who wait for nothing, as the organisation's logs
+//! tell it: a call names whom it changed, and a look reads them at once.
 
 use std::io::Write;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Standard output that takes nothing, as on a full disk, fails a command and is named; a reader that
-//! goes away ends it quietly.
+//! Standard output that takes nothing, as on a full disk, fails a command and is named; a reader
+//! that goes away ends it quietly.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs::File;

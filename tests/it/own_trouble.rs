@@ -1,5 +1,5 @@
-//! The database refuses for a reason that no entry is to blame for: rights that were revoked, a table
-//! that somebody changed. Nothing is set aside for it, and nothing is answered as stored.
+//! The database refuses for a reason that no entry is to blame for: rights that were revoked, a
+//! table that somebody changed. Nothing is set aside for it, and nothing is answered as stored.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! `usher events reverify`: stored entries are checked again, and nothing is made weaker in silence.
+//! `usher events reverify`: stored entries are checked again, and nothing is made weaker in
+//! silence.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::collections::BTreeMap;

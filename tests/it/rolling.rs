@@ -1,6 +1,6 @@
-//! One usher takes over from another that has deeds in hand, half of which go slowly and some of which wait for the
-//! limit of their rule. Real processes. `make soak` makes the first an older one, so that the second migrates under its
-//! work.
+//! One usher takes over from another that has deeds in hand, half of which go slowly and some of
+//! which wait for the limit of their rule. Real processes. `make soak` makes the first an older
+//! one, so that the second migrates under its work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,8 @@ use crate::support::process::{Installation, USHER, settings};
 const PATIENCE: Duration = Duration::from_mins(3);
 /// Two deeds for each.
 const PEOPLE: u128 = 250;
-/// Of the deeds of the first usher so many are done when the second starts, and so many when the first is killed.
+/// Of the deeds of the first usher so many are done when the second starts, and so many when the
+/// first is killed.
 const MET: usize = 100;
 const KILLED: usize = 250;
 

@@ -1,5 +1,5 @@
-//! `usher rules` on a database that a running usher has filled: the real binary against the emulated
-//! Konnect.
+//! `usher rules` on a database that a running usher has filled: the real binary against the
+//! emulated Konnect.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! `usher rules check` as an admin meets it: every kind of mistake with its place and what was expected,
-//! by the real binary.
+//! `usher rules check` as an admin meets it: every kind of mistake with its place and what was
+//! expected, by the real binary.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs;

@@ -26,7 +26,8 @@ async fn forty_slow_searches_hold_up_no_delivery() {
         app.deliver(&[Entry::numbered(0).json()]).await.0,
         StatusCode::OK
     );
-    // Searches read this table, and deliveries of what is new do not: each search takes as long as it may.
+    // Searches read this table, and deliveries of what is new do not: each search takes as long as
+    // it may.
     let mut slow = Record::of(&app.database).await;
     slow.run("BEGIN").await;
     slow.run("LOCK TABLE repeats IN ACCESS EXCLUSIVE MODE")

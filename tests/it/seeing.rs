@@ -1,5 +1,6 @@
-//! What changes beside usher is seen, and told from its own work: memberships that people make and end, newcomers
-//! whom nobody has to approve, portals that are deleted, hints that come while everything is looked at.
+//! What changes beside usher is seen, and told from its own work: memberships that people make and
+//! end, newcomers whom nobody has to approve, portals that are deleted, hints that come while
+//! everything is looked at.
 
 use std::time::Duration;
 

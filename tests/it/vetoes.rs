@@ -1,5 +1,5 @@
-//! A person's no to a deed that gives something outlasts the log, the names of rules and every later signal; one to a
-//! deed that takes something holds for its signal alone.
+//! A person's no to a deed that gives something outlasts the log, the names of rules and every
+//! later signal; one to a deed that takes something holds for its signal alone.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use konnect::PortalId;

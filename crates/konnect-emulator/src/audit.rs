@@ -1,5 +1,6 @@
-//! The audit-log service's state: per source (the organisation or a portal) its webhook, its queue and its replay job;
-//! the entries of the last seven days; the attempts made. It sends nothing, `delivery` does.
+//! The audit-log service's state: per source (the organisation or a portal) its webhook, its queue
+//! and its replay job; the entries of the last seven days; the attempts made. It sends nothing,
+//! `delivery` does.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -30,12 +31,13 @@ const MAX_ATTEMPTS: usize = 20_000;
 /// Whose entries: a portal's, or the organisation's.
 pub(crate) type Source = Option<Uuid>;
 
-/// How deliveries are made. Konnect documents neither batch size nor interval, and its content coding only in passing,
-/// so that all of it can be varied.
+/// How deliveries are made. Konnect documents neither batch size nor interval, and its content
+/// coding only in passing, so that all of it can be varied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliverySettings {
-    /// The `Content-Encoding` to send with gzip: `application/gzip` (as documented) or `gzip`; `none` sends plain text.
+    /// The `Content-Encoding` to send with gzip: `application/gzip` (as documented) or `gzip`;
+    /// `none` sends plain text.
     pub content_encoding: String,
     /// Whether entries carry `sig`.
     pub signing: bool,
@@ -45,7 +47,8 @@ pub struct DeliverySettings {
     pub flush_every_ms: u64,
     /// Whether the last entry of a request ends with a line feed too.
     pub trailing_newline: bool,
-    /// What every wait between attempts is multiplied with, `Retry-After` included; 1 is Konnect's own pace.
+    /// What every wait between attempts is multiplied with, `Retry-After` included; 1 is Konnect's
+    /// own pace.
     pub retry_scale: f64,
     /// How long one attempt may take, in milliseconds.
     pub timeout_ms: u64,
@@ -138,7 +141,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Shows the webhook's status. `unconfigured` is in Konnect's documentation though not in its schema.
+    /// Shows the webhook's status. `unconfigured` is in Konnect's documentation though not in its
+    /// schema.
     pub(crate) fn status(&self) -> Value {
         let failed = self
             .last
@@ -251,7 +255,8 @@ impl Audit {
         }
     }
 
-    /// Takes the next batch of a source. `None` ends its worker: the queue is empty or the webhook is off.
+    /// Takes the next batch of a source. `None` ends its worker: the queue is empty or the webhook
+    /// is off.
     pub(crate) fn take_batch(&mut self, source: Source) -> Option<(Uuid, Vec<Arc<Entry>>)> {
         let batch_size = self.settings.batch_size;
         let stream = self.streams.get_mut(&source)?;

@@ -1,5 +1,5 @@
-//! One call of an operation: what a handler may look at and change, and how the generic acts work on the declarations of
-//! the table. It knows no HTTP; the gateway does.
+//! One call of an operation: what a handler may look at and change, and how the generic acts work
+//! on the declarations of the table. It knows no HTTP; the gateway does.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -69,7 +69,8 @@ impl Call<'_> {
     }
 }
 
-/// A kind of object with its rules: what may be sent, how it is listed and shown, what must hold beyond single fields.
+/// A kind of object with its rules: what may be sent, how it is listed and shown, what must hold
+/// beyond single fields.
 #[derive(Debug)]
 pub(crate) struct Resource {
     pub(crate) kind: Kind,
@@ -155,7 +156,8 @@ pub(crate) struct Operation {
     /// The template, with its parameters as `{name}`.
     pub(crate) path: &'static str,
     pub(crate) success: u16,
-    /// The statuses it may answer besides `success` and those every operation may: 400, 401, 404, 405, 415.
+    /// The statuses it may answer besides `success` and those every operation may: 400, 401, 404,
+    /// 405, 415.
     pub(crate) also: &'static [u16],
     pub(crate) act: Act,
 }

@@ -1,5 +1,5 @@
-//! The emulator's time and randomness: the only place that asks the system for either. The clock can be moved, so that
-//! a test sees what seven days of retention do without waiting for them.
+//! The emulator's time and randomness: the only place that asks the system for either. The clock
+//! can be moved, so that a test sees what seven days of retention do without waiting for them.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -52,7 +52,8 @@ pub(crate) fn new_id() -> Uuid {
     uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
-/// Makes a trace id of the size Konnect uses: above 2^53, so that readers which go through a float are found out.
+/// Makes a trace id of the size Konnect uses: above 2^53, so that readers which go through a float
+/// are found out.
 pub(crate) fn new_trace_id() -> u64 {
     rand::random_range((1 << 60)..(1 << 63))
 }

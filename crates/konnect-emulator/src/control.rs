@@ -1,5 +1,5 @@
-//! The emulator's own interface below `/emulator`: everything a test or a demonstration needs to set up and look at. It
-//! needs no token and is no part of Konnect.
+//! The emulator's own interface below `/emulator`: everything a test or a demonstration needs to
+//! set up and look at. It needs no token and is no part of Konnect.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! Sends entries to destinations as Konnect does: gathered, compressed, signed, and tried again by the rules of Go's
-//! retryablehttp (the documented minimum, maximum and number of its retries are that library's defaults).
+//! Sends entries to destinations as Konnect does: gathered, compressed, signed, and tried again by
+//! the rules of Go's retryablehttp (the documented minimum, maximum and number of its retries are
+//! that library's defaults).
 
 use std::{
     io::Write as _,
@@ -52,7 +53,8 @@ impl Senders {
     }
 }
 
-/// Starts the tasks that new entries and new jobs need. To be called after every change of the world.
+/// Starts the tasks that new entries and new jobs need. To be called after every change of the
+/// world.
 pub(crate) fn start_work(shared: &Arc<Shared>) {
     let (idle, jobs) = shared.world().audit.take_work();
     for source in idle {
@@ -262,7 +264,8 @@ fn read_retry_after(headers: &HeaderMap) -> Option<String> {
 }
 
 impl Outcome {
-    /// 429, every 5xx but 501, and connection errors; neither a false certificate nor a request that cannot be made.
+    /// 429, every 5xx but 501, and connection errors; neither a false certificate nor a request
+    /// that cannot be made.
     fn may_be_retried(&self) -> bool {
         match (&self.status, &self.error) {
             (Some(status), _) => {

@@ -1,5 +1,6 @@
-//! An audit entry apart from its format, and how it is written as CEF, JSON or CPS. Member names, types and the order in
-//! CEF are those of Konnect's documentation; the signature is the last member in each format.
+//! An audit entry apart from its format, and how it is written as CEF, JSON or CPS. Member names,
+//! types and the order in CEF are those of Konnect's documentation; the signature is the last
+//! member in each format.
 
 use std::borrow::Cow;
 
@@ -230,8 +231,8 @@ impl Entry {
         )
     }
 
-    /// Takes members as given (the control API's injection) and fills in what a header needs. The time is `rt` in
-    /// milliseconds, else `event_ts`, else the origin's.
+    /// Takes members as given (the control API's injection) and fills in what a header needs. The
+    /// time is `rt` in milliseconds, else `event_ts`, else the origin's.
     pub(crate) fn injected(
         given: &Map<String, Value>,
         origin: &Origin,
@@ -369,7 +370,8 @@ impl Entry {
     }
 }
 
-/// A value without quotes. Konnect documents no escaping, so only what would end the line is replaced.
+/// A value without quotes. Konnect documents no escaping, so only what would end the line is
+/// replaced.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.replace(['\n', '\r'], " "),

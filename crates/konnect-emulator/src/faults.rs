@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use crate::clock;
 
-/// One rule. The first rule that fits a call is used; `times` counts down and a rule at zero is out.
+/// One rule. The first rule that fits a call is used; `times` counts down and a rule at zero is
+/// out.
 ///
-/// `status` and `cut` replace the answer; `broken` and `cut_after` spoil the real one, after the call took effect;
-/// `stale_reads` and `stale_ms` let it be, and hide what it created.
+/// `status` and `cut` replace the answer; `broken` and `cut_after` spoil the real one, after the
+/// call took effect; `stale_reads` and `stale_ms` let it be, and hide what it created.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
@@ -23,7 +24,8 @@ pub struct Fault {
     pub path: String,
     /// The status to answer with; without it (and without `cut`) the call only takes `latency_ms`.
     pub status: Option<u16>,
-    /// The body: text is sent as it is, anything else as JSON. Without it the gateway's 429 or a problem is sent.
+    /// The body: text is sent as it is, anything else as JSON. Without it the gateway's 429 or a
+    /// problem is sent.
     pub body: Option<Value>,
     /// Headers to add, such as `Retry-After`.
     pub headers: BTreeMap<String, String>,
@@ -31,19 +33,20 @@ pub struct Fault {
     pub latency_ms: u64,
     /// How many calls the rule holds for; all if absent.
     pub times: Option<u64>,
-    /// Of the calls that fit, how many the rule holds for: 0.2 is every fifth by chance. All if absent. A call that is
-    /// spared meets the next rule that fits, and does not count.
+    /// Of the calls that fit, how many the rule holds for: 0.2 is every fifth by chance. All if
+    /// absent. A call that is spared meets the next rule that fits, and does not count.
     pub share: Option<f64>,
     /// Cuts the connection instead of answering.
     pub cut: bool,
     /// Cuts the connection after so many bytes of the real answer's body.
     pub cut_after: Option<usize>,
-    /// Sends the first half of the real answer's body as if it were all: JSON that breaks off, with the real status.
+    /// Sends the first half of the real answer's body as if it were all: JSON that breaks off, with
+    /// the real status.
     pub broken: bool,
     /// What the call creates is not found by its id for so many calls.
     pub stale_reads: Option<u64>,
-    /// What the call creates is not found by its id for so many milliseconds; together with `stale_reads`, until either
-    /// is over.
+    /// What the call creates is not found by its id for so many milliseconds; together with
+    /// `stale_reads`, until either is over.
     pub stale_ms: Option<u64>,
     /// Lets the call take effect before its answer is lost to `status` or `cut`.
     pub after: bool,

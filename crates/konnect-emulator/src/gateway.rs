@@ -1,5 +1,6 @@
-//! The front of the one port: tells control, management and self-service apart, checks credentials, applies faults,
-//! keeps the journal, and leaves the organisation's audit entries. What an operation means is the tables' business.
+//! The front of the one port: tells control, management and self-service apart, checks credentials,
+//! applies faults, keeps the journal, and leaves the organisation's audit entries. What an
+//! operation means is the tables' business.
 
 use std::{sync::Arc, time::Duration};
 
@@ -349,7 +350,8 @@ fn finish(operation: &Operation, outcome: Result<Value, Problem>) -> Answer {
     answer
 }
 
-/// The permission check that a call causes: the resource's first part, and a verb as Konnect's samples show them.
+/// The permission check that a call causes: the resource's first part, and a verb as Konnect's
+/// samples show them.
 fn permission(method: &str, operation: &Operation) -> (&'static str, &'static str) {
     let name = if operation.path.contains("/audit-log") {
         "Authz.audit-logs"

@@ -1,11 +1,13 @@
-//! A local Konnect: the portal management and audit-log APIs with state and validation, a developer portal's
-//! self-service, signed deliveries with Konnect's retries, replay jobs, and faults on demand. Its types are its own: a
-//! wrong model in a client must not find itself confirmed here. Everything lives in memory and on one port.
+//! A local Konnect: the portal management and audit-log APIs with state and validation, a developer
+//! portal's self-service, signed deliveries with Konnect's retries, replay jobs, and faults on
+//! demand. Its types are its own: a wrong model in a client must not find itself confirmed here.
+//! Everything lives in memory and on one port.
 //!
-//! `POST /emulator/seed` (or [`Emulator::seed`]) makes objects at once; its `crowds` make thousands of developers alike,
-//! `{"crowds": [{"portal_id": "…", "count": 10000, "email": "p{n}@arsenal.com"}]}`. `POST /emulator/faults` (or
-//! [`Emulator::set_faults`]) says which calls go wrong, by method, path, count and share, and how: another answer, a slow,
-//! broken or cut one, or something new that is not found yet; see [`Fault`].
+//! `POST /emulator/seed` (or [`Emulator::seed`]) makes objects at once; its `crowds` make thousands
+//! of developers alike, `{"crowds": [{"portal_id": "…", "count": 10000, "email":
+//! "p{n}@arsenal.com"}]}`. `POST /emulator/faults` (or [`Emulator::set_faults`]) says which calls
+//! go wrong, by method, path, count and share, and how: another answer, a slow, broken or cut one,
+//! or something new that is not found yet; see [`Fault`].
 
 mod answer;
 mod audit;
@@ -287,8 +289,8 @@ impl Emulator {
         self.shared.world().audit.attempts()
     }
 
-    /// Adds entries of a portal (or of the organisation), as if something had happened there. Members that a header
-    /// needs are filled in; `rt` decides the time.
+    /// Adds entries of a portal (or of the organisation), as if something had happened there.
+    /// Members that a header needs are filled in; `rt` decides the time.
     pub fn inject(
         &self,
         portal: Option<Uuid>,

@@ -1,5 +1,5 @@
-//! A TCP listener whose connections can be cut: by a fault (the answer is never written) and by the emulator's end (an
-//! idle or stalled client cannot keep it alive). It knows nothing of HTTP.
+//! A TCP listener whose connections can be cut: by a fault (the answer is never written) and by the
+//! emulator's end (an idle or stalled client cannot keep it alive). It knows nothing of HTTP.
 
 use std::{
     io,

@@ -1,5 +1,6 @@
-//! The table of the management and audit-log operations that the emulator serves. A further operation of the specification
-//! is a line here; only what is peculiar to one gets code, in `special`.
+//! The table of the management and audit-log operations that the emulator serves. A further
+//! operation of the specification is a line here; only what is peculiar to one gets code, in
+//! `special`.
 
 use crate::{
     call::{Act, Operation},

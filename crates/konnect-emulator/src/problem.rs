@@ -1,4 +1,5 @@
-//! Errors as Konnect words them: RFC 9457 problems with `invalid_parameters`, in the two dialects of its services.
+//! Errors as Konnect words them: RFC 9457 problems with `invalid_parameters`, in the two dialects
+//! of its services.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! Lists as Konnect serves them: deepObject filters, sorting, and the two ways of paging. It works on rows it is given
-//! and on the declarations of `resources`.
+//! Lists as Konnect serves them: deepObject filters, sorting, and the two ways of paging. It works
+//! on rows it is given and on the declarations of `resources`.
 
 use std::cmp::Reverse;
 
@@ -12,7 +12,8 @@ use crate::{
     state::{Row, World},
 };
 
-/// Konnect documents neither a default nor a maximum for page numbers; its examples and clients use ten.
+/// Konnect documents neither a default nor a maximum for page numbers; its examples and clients use
+/// ten.
 const DEFAULT_PAGE: usize = 10;
 const MAX_PAGE: usize = 1_000;
 
@@ -189,7 +190,8 @@ fn split_filter(key: &str) -> Option<(&str, Option<&str>)> {
 
 type Matcher = Box<dyn Fn(&Value) -> bool>;
 
-/// Makes the test of a filter: `None` for an operator that the schema does not have, an error rule for a bad value.
+/// Makes the test of a filter: `None` for an operator that the schema does not have, an error rule
+/// for a bad value.
 fn matcher(
     operators: Operators,
     operator: Option<&str>,
@@ -237,7 +239,8 @@ fn as_text(value: &Value) -> String {
     }
 }
 
-/// Sorts by `sort=name`, `sort=name asc` or `sort=name desc`. The suffix is Konnect's general convention.
+/// Sorts by `sort=name`, `sort=name asc` or `sort=name desc`. The suffix is Konnect's general
+/// convention.
 fn sort(world: &World, rows: &mut [&Row], query: &Query, sorts: &[Sort]) -> Result<(), Problem> {
     let Some(text) = query
         .get("sort")
@@ -287,7 +290,8 @@ fn page_by_number(
     }))
 }
 
-/// Pages by the id of the last row seen. `next` and `previous` are paths, as the specification types them.
+/// Pages by the id of the last row seen. `next` and `previous` are paths, as the specification
+/// types them.
 fn page_by_cursor(
     world: &World,
     rows: &[&Row],

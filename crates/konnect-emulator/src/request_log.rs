@@ -1,4 +1,5 @@
-//! The journal of requests that reached the emulated API, for tests to assert on. Credentials are not kept; bodies are.
+//! The journal of requests that reached the emulated API, for tests to assert on. Credentials are
+//! not kept; bodies are.
 
 use std::collections::VecDeque;
 

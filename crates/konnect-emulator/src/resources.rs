@@ -1,5 +1,5 @@
-//! The resources of Konnect's management API as data: what may be sent, filtered, sorted and shown. What depends on more
-//! than one field is in `special`; the operations on them are in `operations`.
+//! The resources of Konnect's management API as data: what may be sent, filtered, sorted and shown.
+//! What depends on more than one field is in `special`; the operations on them are in `operations`.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Finds the operation that a method and a path mean. Pure: it looks at the tables and nothing else.
+//! Finds the operation that a method and a path mean. Pure: it looks at the tables and nothing
+//! else.
 
 use uuid::Uuid;
 
@@ -97,7 +98,8 @@ mod tests {
     use super::*;
     use crate::{operations, portal_api};
 
-    /// Method, path, success and error statuses of every operation that Konnect's specifications declare.
+    /// Method, path, success and error statuses of every operation that Konnect's specifications
+    /// declare.
     const DECLARED: &str = include_str!("../spec/operations.tsv");
 
     fn declared() -> HashMap<(&'static str, &'static str), (u16, HashSet<u16>)> {

@@ -1,5 +1,5 @@
-//! Objects made at once, with ids of the caller's choice. They pass the same rules as the API's own operations, so that a
-//! seeded world cannot be one that Konnect would refuse.
+//! Objects made at once, with ids of the caller's choice. They pass the same rules as the API's own
+//! operations, so that a seeded world cannot be one that Konnect would refuse.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -34,8 +34,8 @@ const MAX_CROWD: u64 = 1_000_000;
 
 type Outcome = Result<Value, String>;
 
-/// Makes every object of a seed and returns them as the API shows them, section by section. What was made before a
-/// mistake stays.
+/// Makes every object of a seed and returns them as the API shows them, section by section. What
+/// was made before a mistake stays.
 pub(crate) fn plant(world: &mut World, seed: &Value, origin: &Origin) -> Outcome {
     let seed = seed.as_object().ok_or("a seed is an object")?;
     if let Some(name) = seed
@@ -179,7 +179,8 @@ fn find_team(world: &World, portal: Option<Uuid>, wanted: &str) -> Result<Uuid, 
         .ok_or_else(|| format!("team {wanted} does not exist"))
 }
 
-/// Makes `count` developers alike: `{n}` in their members is the number of each, from 0 on. Shows how many were made.
+/// Makes `count` developers alike: `{n}` in their members is the number of each, from 0 on. Shows
+/// how many were made.
 fn plant_crowd(
     world: &mut World,
     portal: Option<Uuid>,
@@ -211,8 +212,8 @@ fn plant_crowd(
     Ok(json!({ "portal_id": portal, "count": count }))
 }
 
-/// APIs have no operation in the specifications served here, so they are made here only: `portal_id` or `portals` says
-/// where they are published.
+/// APIs have no operation in the specifications served here, so they are made here only:
+/// `portal_id` or `portals` says where they are published.
 fn plant_api(
     world: &mut World,
     id: Uuid,

@@ -1,5 +1,5 @@
-//! The keys that sign audit entries, and the set that publishes them. Signatures cover an entry's own bytes; this module
-//! never sees what the bytes mean.
+//! The keys that sign audit entries, and the set that publishes them. Signatures cover an entry's
+//! own bytes; this module never sees what the bytes mean.
 
 use std::sync::Arc;
 

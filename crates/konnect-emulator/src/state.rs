@@ -1,5 +1,5 @@
-//! What the emulated Konnect holds: rows of every kind in creation order, and who is a member of which team. It checks
-//! nothing; the table and its special cases do.
+//! What the emulated Konnect holds: rows of every kind in creation order, and who is a member of
+//! which team. It checks nothing; the table and its special cases do.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,5 @@
-//! What a request body may hold: fields as data, checked by one function, with every mistake reported at once.
+//! What a request body may hold: fields as data, checked by one function, with every mistake
+//! reported at once.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -277,7 +278,8 @@ fn check_labels(value: &Value, name: &str) -> Option<InvalidParameter> {
     (!valid).then(|| mistake(name, "is_label", "must hold valid labels"))
 }
 
-/// The pattern of the specification: `^[a-z0-9A-Z]{1}([a-z0-9A-Z-._]*[a-z0-9A-Z]+)?$`, 1 to 63 characters.
+/// The pattern of the specification: `^[a-z0-9A-Z]{1}([a-z0-9A-Z-._]*[a-z0-9A-Z]+)?$`, 1 to 63
+/// characters.
 fn is_label_value(text: &str) -> bool {
     let bytes = text.as_bytes();
     let edges = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);

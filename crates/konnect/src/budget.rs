@@ -37,8 +37,8 @@ impl RateLimit for DefaultDirectRateLimiter {
     }
 }
 
-/// Who calls. Whoever comes first here goes first, but for a tenth of the calls that each class which
-/// waits is guaranteed.
+/// Who calls. Whoever comes first here goes first, but for a tenth of the calls that each class
+/// which waits is guaranteed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// What people wait for.
@@ -176,7 +176,8 @@ impl State {
         Admission::Now
     }
 
-    /// Whose turn it is: that of a class which waited for its share, else of the first one that waits.
+    /// Whose turn it is: that of a class which waited for its share, else of the first one that
+    /// waits.
     fn chosen(&self, now: Instant) -> Option<usize> {
         let may = |index: &usize| {
             !self.classes[*index].tickets.is_empty() && self.held_for(*index, now).is_none()

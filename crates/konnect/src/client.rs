@@ -56,8 +56,8 @@ impl Client {
         }
     }
 
-    /// Takes another access token for every call that begins from now on; clones of this client take it too, and
-    /// those of another rate limit.
+    /// Takes another access token for every call that begins from now on; clones of this client
+    /// take it too, and those of another rate limit.
     ///
     /// # Errors
     /// One that no header can carry; the token of before stays.

@@ -5,8 +5,9 @@ use std::fmt;
 use crate::error::Error;
 use crate::page::{Entry, Fetched, Identified, Listing, Page};
 
-/// A list whose last pages are read before those in the middle, for whoever knows the earlier ones: lists are sorted by
-/// creation, so that what is new is there. The first page comes before them: only it says how long the list is.
+/// A list whose last pages are read before those in the middle, for whoever knows the earlier ones:
+/// lists are sorted by creation, so that what is new is there. The first page comes before them:
+/// only it says how long the list is.
 pub struct NewestFirst<'a, T: Identified> {
     fetch: Box<dyn Fn(u32) -> Fetched<'a, T> + Send + Sync + 'a>,
     /// The first page, until it is handed out.
@@ -34,8 +35,8 @@ impl<'a, T: Identified + Send> NewestFirst<'a, T> {
         }))
     }
 
-    /// Reads the first page, and then from the last one down to the second, without the entries that cannot be read; none
-    /// when all were read.
+    /// Reads the first page, and then from the last one down to the second, without the entries
+    /// that cannot be read; none when all were read.
     pub async fn next(&mut self) -> Result<Option<Listing<T>>, Error> {
         if let Some(first) = self.first.take() {
             return Ok(Some(Listing::of(first)));

@@ -236,8 +236,8 @@ where
 pub(crate) type Fetched<'a, T> =
     Pin<Box<dyn Future<Output = Result<Page<Entry<T>>, Error>> + Send + 'a>>;
 
-/// A list that is read page by page, for whoever need not have all of it at once. What is read while the
-/// list shrinks is read again.
+/// A list that is read page by page, for whoever need not have all of it at once. What is read
+/// while the list shrinks is read again.
 pub struct Pages<'a, T: Identified> {
     fetch: Box<dyn Fn(u32) -> Fetched<'a, T> + Send + Sync + 'a>,
     pass: Pass<EntryId<T::Id>>,

@@ -306,8 +306,8 @@ async fn read_refusal(operation: Operation, status: u16, mut response: Response)
     }
 }
 
-/// Reads `Retry-After`, in seconds or as a date; a date counts from the answer's own `Date`, so that
-/// a clock that is off does not matter.
+/// Reads `Retry-After`, in seconds or as a date; a date counts from the answer's own `Date`, so
+/// that a clock that is off does not matter.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

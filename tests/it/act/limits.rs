@@ -1,4 +1,5 @@
-//! What waits for its turn within the limit of its rule: it costs nothing, and holds up nobody else.
+//! What waits for its turn within the limit of its rule: it costs nothing, and holds up nobody
+//! else.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Teams and their members: which team a name stands for, and whose memberships are whose. One that a human
-//! ended is not made again, however a rule names the team.
+//! Teams and their members: which team a name stands for, and whose memberships are whose. One that
+//! a human ended is not made again, however a rule names the team.
 
 use konnect_emulator::Fault;
 use serde_json::json;

@@ -1,4 +1,5 @@
-//! What answers go wrong, and workers that crash or meet: nothing is written twice, and nothing is burnt.
+//! What answers go wrong, and workers that crash or meet: nothing is written twice, and nothing is
+//! burnt.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -133,8 +133,8 @@ async fn what_a_correction_does_not_concern_is_left_alone(pool: PgPool) {
         at_start
     };
     let (at_start, ()) = tokio::join!(changes, Box::pin(reactor.run(stop.clone())));
-    // A rule that asks for something else does not want it. A person's word, what comes once, and what another
-    // rule wants that is not live here, is left to whoever has it in hand.
+    // A rule that asks for something else does not want it. A person's word, what comes once, and
+    // what another rule wants that is not live here, is left to whoever has it in hand.
     assert_eq!(at_start, [open[1]]);
     assert_eq!(cancelled().await, at_start);
 }

@@ -1,4 +1,5 @@
-//! Limits of rules: another one reaches what waits, and those who count together do not count too few.
+//! Limits of rules: another one reaches what waits, and those who count together do not count too
+//! few.
 
 use std::collections::BTreeSet;
 

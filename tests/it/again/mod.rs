@@ -1,5 +1,5 @@
-//! What becomes of open actions when everybody pending is decided about again: by corrected rules, by other
-//! limits, after a person said no, after a notice failed.
+//! What becomes of open actions when everybody pending is decided about again: by corrected rules,
+//! by other limits, after a person said no, after a notice failed.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod corrected;

@@ -40,7 +40,8 @@ async fn a_persons_no_lasts_until_somebody_asks_for_another_try(pool: PgPool) {
     let targets: Vec<Uuid> = planned.iter().map(|action| action.target.id()).collect();
     assert_eq!(targets.len(), 3, "{planned:?}");
     assert!(!targets.contains(&KEVIN) && !targets.contains(&STRANGERS[0]));
-    // The signal itself, heard once more, changes nothing about it, and what was to follow stays out.
+    // The signal itself, heard once more, changes nothing about it, and what was to follow stays
+    // out.
     let same = NewChain {
         rule: "partners".to_owned(),
         ..chain(vec![Deed::ApproveDeveloper, join_partners()])

@@ -1,4 +1,5 @@
-//! Whether a value is as a schema of the document says, and has nothing that the schema does not name.
+//! Whether a value is as a schema of the document says, and has nothing that the schema does not
+//! name.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The document and what is served are the same: every operation of it is there, takes what it lists and nothing else,
-//! and answers as it says.
+//! The document and what is served are the same: every operation of it is there, takes what it
+//! lists and nothing else, and answers as it says.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,8 +13,8 @@ use crate::support::database::TestDatabase;
 /// How long a search may take.
 const SOON: Duration = Duration::from_millis(50);
 
-/// Twenty thousand people in two portals, each with an application and two registrations, all but a few of them in a
-/// team.
+/// Twenty thousand people in two portals, each with an application and two registrations, all but a
+/// few of them in a team.
 const PEOPLE: &str = r"
 INSERT INTO directory_portals
     (portal_id, name, auto_approve_developers, auto_approve_applications, look, revision, first_seen_at, last_seen_at)
@@ -128,7 +128,8 @@ async fn people_are_found_soon_among_twenty_thousand() {
         "registrations?developer_id=00000000-0000-0000-0000-000000000009",
     ] {
         let mut best = Duration::MAX;
-        // Often enough that Postgres has made up its mind about the plan, and longer on a machine that others use.
+        // Often enough that Postgres has made up its mind about the plan, and longer on a machine
+        // that others use.
         for round in 0..200 {
             let start = Instant::now();
             app.rows(&format!("/api/v1/directory/{path}")).await;

@@ -1,4 +1,5 @@
-//! The JSON API as its clients see it: the directory, the rules, and a document that says what is so.
+//! The JSON API as its clients see it: the directory, the rules, and a document that says what is
+//! so.
 
 mod conform;
 mod directory;
@@ -41,8 +42,8 @@ rules:
     portals: ["00000000-0000-0000-0000-00000000000a"]
 "#;
 
-/// An usher, not connected to Konnect, on a database that another one filled: with people, an action of every
-/// history, a veto, an event and a quarantined line.
+/// An usher, not connected to Konnect, on a database that another one filled: with people, an
+/// action of every history, a veto, an event and a quarantined line.
 pub(crate) struct Filled {
     pub(crate) app: TestApp,
     /// The rules file is in it.

@@ -24,8 +24,8 @@ use crate::support::signer::{Entry, Signer};
 /// Memory that no hostile input may make usher exceed.
 const MEMORY_BYTES: usize = 256 * 1000 * 1000;
 
-/// What usher may take while it stores the largest request of nothing but sound entries: the body is there once, and what
-/// is known of each entry, but neither a copy of its bytes nor its members.
+/// What usher may take while it stores the largest request of nothing but sound entries: the body
+/// is there once, and what is known of each entry, but neither a copy of its bytes nor its members.
 const GIANT_BYTES: usize = 120 * 1000 * 1000;
 
 /// `count` MiB of `x` as gzip, without the work of packing them all.
@@ -37,7 +37,8 @@ fn bomb(count: usize) -> Vec<u8> {
     encoder.finish().expect("writes to memory").repeat(count)
 }
 
-/// The most memory that a process ever had, in bytes, without what it maps of its own file: a debug build is large.
+/// The most memory that a process ever had, in bytes, without what it maps of its own file: a debug
+/// build is large.
 fn peak_memory(process: &Process) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let bytes = |member: &str| {

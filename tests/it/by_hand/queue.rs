@@ -247,7 +247,8 @@ async fn what_a_rule_planned_is_called_off_with_it_but_not_what_a_person_let_thr
         begins: true,
         inherits: false,
     };
-    // Both deeds of four rules, and what follows what was written, parked, let through or is in hand.
+    // Both deeds of four rules, and what follows what was written, parked, let through or is in
+    // hand.
     let found = holder.call_off(begin).await.unwrap();
     assert_eq!(
         (found.count, found.in_hand, found.unsure),

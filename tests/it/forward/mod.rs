@@ -1,5 +1,5 @@
-//! From the outbox to other endpoints: what a receiver that once held Konnect's webhook gets, and what it does not
-//! take.
+//! From the outbox to other endpoints: what a receiver that once held Konnect's webhook gets, and
+//! what it does not take.
 
 mod instances;
 mod refusals;

@@ -1,5 +1,5 @@
-//! Trusted senders, by theme: what they are answered, who is kept from whose room, what follows from
-//! what they tell, and what becomes of addresses and names.
+//! Trusted senders, by theme: what they are answered, who is kept from whose room, what follows
+//! from what they tell, and what becomes of addresses and names.
 
 mod answers;
 mod decided;

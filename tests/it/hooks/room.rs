@@ -1,4 +1,5 @@
-//! Whoever has no key keeps nobody out who has one: real connections, slow ones beside true senders.
+//! Whoever has no key keeps nobody out who has one: real connections, slow ones beside true
+//! senders.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};

@@ -1,5 +1,5 @@
-//! Trusted senders name people whom no list of those who wait shows: they were let in since everything was last
-//! looked at.
+//! Trusted senders name people whom no list of those who wait shows: they were let in since
+//! everything was last looked at.
 
 use std::time::Duration;
 

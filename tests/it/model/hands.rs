@@ -218,8 +218,9 @@ impl Hands {
         rows
     }
 
-    /// Lets others do at once what a killed instance had in hand, as if the half minute had passed that they would
-    /// else wait. Which batches it had claimed nobody knows: where it was the only one, all.
+    /// Lets others do at once what a killed instance had in hand, as if the half minute had passed
+    /// that they would else wait. Which batches it had claimed nobody knows: where it was the only
+    /// one, all.
     pub(super) async fn end_the_turn_of(&self, holder: Uuid, was_alone: bool) {
         if was_alone {
             sqlx::query("UPDATE outbox SET claimed_until = NULL")

@@ -1,4 +1,5 @@
-//! One usher: looking, deciding, doing, in a runtime of its own, so that it can be killed in the middle of anything.
+//! One usher: looking, deciding, doing, in a runtime of its own, so that it can be killed in the
+//! middle of anything.
 
 use std::sync::Arc;
 use std::time::Duration;

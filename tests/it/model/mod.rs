@@ -1,23 +1,28 @@
-//! A random walk through everything that may happen at once: people sign up and ask for APIs, admins approve, revoke,
-//! move and hand over in Konnect, operators say no and take it back, the switch is thrown, rules are edited, limits and
-//! outages come and go, two instances with different rules run beside each other, start, stop and are killed.
+//! A random walk through everything that may happen at once: people sign up and ask for APIs,
+//! admins approve, revoke, move and hand over in Konnect, operators say no and take it back, the
+//! switch is thrown, rules are edited, limits and outages come and go, two instances with different
+//! rules run beside each other, start, stop and are killed.
 //!
-//! After each walk all trouble ends, one set of rules is in force, and then must hold, by a model that knows what the
-//! rules mean but asks usher nothing (`rules`, `world`) and by what Konnect answered in order (`replay`):
+//! After each walk all trouble ends, one set of rules is in force, and then must hold, by a model
+//! that knows what the rules mean but asks usher nothing (`rules`, `world`) and by what Konnect
+//! answered in order (`replay`):
 //!
-//! - (a) nobody has access that no rule and no person gave while they were entitled, and none was taken without reason;
+//! - (a) nobody has access that no rule and no person gave while they were entitled, and none was
+//!   taken without reason;
 //! - (b) nobody who is entitled and not vetoed waits, and nobody who left has access;
 //! - (c) no deed was done twice;
 //! - (d) every deed has its reason on record;
 //! - (e) nothing was done while a person let nothing be done;
 //! - (f) no more deeds of a rule started than its limit allows.
 //!
-//! What is tolerated is what is promised to be so: a deed goes by what it read by id in the same attempt (`ATTEMPT`) and
-//! by the rules of its claim (`IN_HAND`); of an instance that is gone others carry out what it planned (`INHERITED`,
-//! ADR 25); an approval is not read again for 2 s (`FRESH`, ADR 32).
+//! What is tolerated is what is promised to be so: a deed goes by what it read by id in the same
+//! attempt (`ATTEMPT`) and by the rules of its claim (`IN_HAND`); of an instance that is gone
+//! others carry out what it planned (`INHERITED`, ADR 25); an approval is not read again for 2 s
+//! (`FRESH`, ADR 32).
 //!
-//! A walk that fails says its seed; `USHER_TEST_SEED` takes the same one again, and `USHER_TEST_ROUNDS` says how many
-//! seeds from there on. What is done is the same then, not when the two instances come to it.
+//! A walk that fails says its seed; `USHER_TEST_SEED` takes the same one again, and
+//! `USHER_TEST_ROUNDS` says how many seeds from there on. What is done is the same then, not when
+//! the two instances come to it.
 
 mod checks;
 mod hands;

@@ -1,4 +1,5 @@
-//! What people do in a walk: who signs up and asks for an API, portal admins, operators, an IAM system.
+//! What people do in a walk: who signs up and asks for an API, portal admins, operators, an IAM
+//! system.
 
 use rand::RngExt;
 use reqwest::Method;

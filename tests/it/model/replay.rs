@@ -1,4 +1,5 @@
-//! Konnect's own account of a walk: the requests that it answered, in order, and what was so at each of them.
+//! Konnect's own account of a walk: the requests that it answered, in order, and what was so at
+//! each of them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! The rules of a walk, written for usher and, beside that, by hand in plain code: the model asks usher nothing.
+//! The rules of a walk, written for usher and, beside that, by hand in plain code: the model asks
+//! usher nothing.
 
 use std::collections::BTreeSet;
 
@@ -188,7 +189,8 @@ rules:
         self.modes[name as usize] == "live"
     }
 
-    /// Whether a rule, if it is live, gives this to this person as far as they themselves are concerned.
+    /// Whether a rule, if it is live, gives this to this person as far as they themselves are
+    /// concerned.
     pub(super) fn likes(&self, name: Name, gift: Gift, person: &Person) -> bool {
         self.is_live(name)
             && match (name, gift) {

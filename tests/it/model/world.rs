@@ -1,4 +1,5 @@
-//! What the test knows for itself: who there is, which rules were in force where and when, what people said.
+//! What the test knows for itself: who there is, which rules were in force where and when, what
+//! people said.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +8,11 @@ use uuid::Uuid;
 
 use crate::model::rules::{Gift, Name, Rules, givers};
 
-/// A rule that is taken out of an instance is still its own in hand for so long: what was claimed is carried out by the
-/// rules of its claim.
+/// A rule that is taken out of an instance is still its own in hand for so long: what was claimed
+/// is carried out by the rules of its claim.
 const IN_HAND: TimeDelta = TimeDelta::seconds(3);
-/// An instance that is gone is believed to run for 20 s, and looked for every 5 s (ADR 25): others carry out what it
-/// planned meanwhile.
+/// An instance that is gone is believed to run for 20 s, and looked for every 5 s (ADR 25): others
+/// carry out what it planned meanwhile.
 const INHERITED: TimeDelta = TimeDelta::seconds(26);
 
 /// Somebody who signed up.
@@ -121,8 +122,8 @@ impl World {
         pauses.any(|(from, until)| *from + IN_HAND < at && until.is_none_or(|until| at < until))
     }
 
-    /// How many deeds the clubs may start within the walk that goes on to `at`, and since when that is so; none where
-    /// they may start any number.
+    /// How many deeds the clubs may start within the walk that goes on to `at`, and since when that
+    /// is so; none where they may start any number.
     pub(super) fn limit(&self, at: DateTime<Utc>) -> Option<(u32, DateTime<Utc>)> {
         let ends = |one: &Regime| one.until.map_or(at, |until| until + INHERITED);
         let free = self
@@ -179,8 +180,8 @@ impl World {
         all.any(|(known, since)| *known == target && *since <= place)
     }
 
-    /// Whether a rule, as it was somewhere in force, gave this to `person` at `at`, when `instance` wrote. With it,
-    /// whether that instance must have asked its rules once more.
+    /// Whether a rule, as it was somewhere in force, gave this to `person` at `at`, when `instance`
+    /// wrote. With it, whether that instance must have asked its rules once more.
     pub(super) fn entitlement(
         &self,
         gift: Gift,

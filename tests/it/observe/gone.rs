@@ -300,7 +300,8 @@ async fn who_is_gone_for_long_is_emptied_by_itself_and_filled_in_on_return(pool:
         let done = sqlx::raw_sql(statement).execute(world.journal.pool()).await;
         done.unwrap();
     };
-    // What a sender told of her by her address, her id and her registration, and lately by her address again.
+    // What a sender told of her by her address, her id and her registration, and lately by her
+    // address again.
     run("INSERT INTO subjects (portal_id, developer_id, email, told_at)
          SELECT portal_id, gen_random_uuid(), 'Ann@secret.example', now() - ago
          FROM directory_portals, UNNEST(ARRAY[interval '31 days', interval '1 day']) AS ago;

@@ -1,4 +1,5 @@
-//! The loops of one portal go on beside each other: what one cannot do keeps no other from its work.
+//! The loops of one portal go on beside each other: what one cannot do keeps no other from its
+//! work.
 
 use super::*;
 use crate::support::eventually;

@@ -1,4 +1,5 @@
-//! Looks at a real emulator over HTTP, kept in a real Postgres: one database and one emulator a test.
+//! Looks at a real emulator over HTTP, kept in a real Postgres: one database and one emulator a
+//! test.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What cannot be read is set aside for its object alone, and told; the rest of its portal is stored.
+//! What cannot be read is set aside for its object alone, and told; the rest of its portal is
+//! stored.
 
 use super::loops::get;
 use super::*;

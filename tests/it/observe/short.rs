@@ -167,7 +167,8 @@ async fn however_many_wait_newcomers_are_found_in_a_few_calls_and_who_was_answer
             let names = world.names().await;
             names.iter().any(|name| name == "developer.status_changed")
         };
-        // A whole list is due after ten times what the last one took, which a busy machine makes long.
+        // A whole list is due after ten times what the last one took, which a busy machine makes
+        // long.
         eventually("who was answered", Duration::from_mins(3), is_told).await;
     };
     world.during(parts, play).await;

@@ -1,5 +1,5 @@
-//! A portal of thousands, and in `make soak` of 200,000, answered by a server that makes up each page as it is asked
-//! for.
+//! A portal of thousands, and in `make soak` of 200,000, answered by a server that makes up each
+//! page as it is asked for.
 
 use std::collections::HashMap;
 use std::fs;
@@ -119,8 +119,8 @@ fn peak_memory() -> u64 {
     bytes("VmHWM:") - bytes("RssFile:")
 }
 
-/// Does what deeds do to the directory until `over`, on a thread of its own, so that it waits for the database and
-/// not for the sweep's computing. Returns the longest that one took.
+/// Does what deeds do to the directory until `over`, on a thread of its own, so that it waits for
+/// the database and not for the sweep's computing. Returns the longest that one took.
 fn deeds(pool: &PgPool, portal: PortalId, over: CancellationToken) -> JoinHandle<Duration> {
     let options = pool.connect_options();
     let runtime = runtime::Builder::new_current_thread().enable_all().build();

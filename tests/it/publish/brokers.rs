@@ -66,7 +66,8 @@ async fn creates_the_topic_when_it_is_missing() {
     scene.end().await;
 }
 
-/// A broker with TLS and SASL: what `kafka.options` must name to get in, and what is told of one who does not.
+/// A broker with TLS and SASL: what `kafka.options` must name to get in, and what is told of one
+/// who does not.
 #[tokio::test]
 async fn publishes_by_tls_and_sasl_and_says_what_does_not_fit() {
     let (kafka, certificate) = TestKafka::start_secured().await;

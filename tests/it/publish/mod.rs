@@ -1,4 +1,5 @@
-//! From the outbox to Kafka: the same promises against the broker in process and against Apache Kafka.
+//! From the outbox to Kafka: the same promises against the broker in process and against Apache
+//! Kafka.
 
 mod brokers;
 mod promises;

@@ -1,4 +1,5 @@
-//! What is heard of what was delivered: once, from whom it is proven, and whatever else is beside it.
+//! What is heard of what was delivered: once, from whom it is proven, and whatever else is beside
+//! it.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -225,7 +226,8 @@ async fn a_week_sent_again_to_two_instances_does_no_deed_twice(pool: PgPool) {
         })
         .await;
     let first = effects(&scene);
-    // Twenty people and kevin let in, all put into the team by one path, and kevin's request granted.
+    // Twenty people and kevin let in, all put into the team by one path, and kevin's request
+    // granted.
     assert_eq!(first.len(), 21 + 1 + 1, "{first:?}");
 
     let journal = &scene.stage.journal;

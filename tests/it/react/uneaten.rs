@@ -1,5 +1,5 @@
-//! Nothing is eaten: whoever reads what is told leaves it to everybody who has rules for it, and what comes while
-//! somebody decides is decided about.
+//! Nothing is eaten: whoever reads what is told leaves it to everybody who has rules for it, and
+//! what comes while somebody decides is decided about.
 
 use std::time::Duration;
 

@@ -86,8 +86,8 @@ async fn a_reader_added_late_holds_no_append_up_and_is_owed_each_batch_once() {
     assert!(record.journal.fill_some().await.unwrap());
     long.rollback().await.unwrap();
     let running = [kafka(), kafka()];
-    // What was received in the past and is stored only now is owed as well, whether the fill has been there or not; and
-    // what is received now.
+    // What was received in the past and is stored only now is owed as well, whether the fill has
+    // been there or not; and what is received now.
     for (number, hours) in [(100, 82), (101, 1), (102, 0)] {
         record.append_late(number, TimeDelta::hours(hours)).await;
     }
@@ -123,8 +123,8 @@ async fn a_database_whose_clock_went_back_leaves_out_nothing_of_a_past() {
     record.end().await;
 }
 
-/// Runs `change` while a transaction that appends stays open, and appends beside it, which must not wait for the two;
-/// then ends the transaction.
+/// Runs `change` while a transaction that appends stays open, and appends beside it, which must not
+/// wait for the two; then ends the transaction.
 async fn beside_a_long_append<T>(record: &Record, change: impl Future<Output = T>) -> T {
     let mut long = record.journal.pool().begin().await.unwrap();
     sqlx::query("SELECT pg_advisory_xact_lock_shared($1)")

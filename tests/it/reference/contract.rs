@@ -1,5 +1,6 @@
-//! The names that others rely on: routes, keys of the configuration, metrics, commands with their options. Each is in
-//! `contract.txt`; one that the code does not have any more fails, and so does one that is not noted yet.
+//! The names that others rely on: routes, keys of the configuration, metrics, commands with their
+//! options. Each is in `contract.txt`; one that the code does not have any more fails, and so does
+//! one that is not noted yet.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +53,8 @@ fn names() -> BTreeSet<String> {
     names
 }
 
-/// The operations of the document by method and path, and what is routed besides them by its path alone.
+/// The operations of the document by method and path, and what is routed besides them by its path
+/// alone.
 fn routes() -> BTreeSet<String> {
     const ROUTE: &str = ".route(";
     let mut routes = BTreeSet::from([format!("route {}", Config::default().ingest.path)]);

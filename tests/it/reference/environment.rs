@@ -1,4 +1,5 @@
-//! Every key can be set by its variable: whoever adds one to a section must also say how its text is read.
+//! Every key can be set by its variable: whoever adds one to a section must also say how its text
+//! is read.
 
 use usher::config::{Environment, load};
 
@@ -49,7 +50,8 @@ fn the_entries_of_lists_are_tried_whole() {
     }
 }
 
-/// A value of the type of a key, as a variable has it. A switch is set to what it may be in every version.
+/// A value of the type of a key, as a variable has it. A switch is set to what it may be in every
+/// version.
 fn plausible(key: &Key) -> String {
     let text = match (key.path.as_str(), key.of.as_str()) {
         ("ingest.path", _) => "/hook",

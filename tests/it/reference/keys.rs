@@ -1,5 +1,6 @@
-//! Every key of the configuration, from the sources of `src/config/`: names, types and meanings from the structs as they are
-//! written there, defaults from `Config::default()`. Not a parser of Rust: it knows lines as rustfmt leaves them.
+//! Every key of the configuration, from the sources of `src/config/`: names, types and meanings
+//! from the structs as they are written there, defaults from `Config::default()`. Not a parser of
+//! Rust: it knows lines as rustfmt leaves them.
 
 use std::collections::BTreeMap;
 
@@ -251,8 +252,8 @@ fn snake(word: &str) -> String {
     text
 }
 
-/// What every field of the default configuration holds as `Debug` shows it. It has one line for each, but for fields of
-/// URLs, which are not asked for.
+/// What every field of the default configuration holds as `Debug` shows it. It has one line for
+/// each, but for fields of URLs, which are not asked for.
 fn defaults() -> BTreeMap<String, String> {
     let shown = format!("{:#?}", Config::default());
     let mut defaults = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! `metrics.md`: every metric with its type, unit, labels and meaning.
 //!
-//! Types and units are those that the code tells the recorder, meanings the comments at the names, labels those that the
-//! code gives where it counts.
+//! Types and units are those that the code tells the recorder, meanings the comments at the names,
+//! labels those that the code gives where it counts.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! A page with generated parts: finds them by their markers, compares them, and rewrites them where that is asked for.
+//! A page with generated parts: finds them by their markers, compares them, and rewrites them where
+//! that is asked for.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -61,7 +62,8 @@ pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
     format!("| {heading} |\n|{}\n{}", " --- |".repeat(N), rows.concat())
 }
 
-/// A text as a cell of a table, without what would end the cell or begin HTML; code in backticks stays as it is.
+/// A text as a cell of a table, without what would end the cell or begin HTML; code in backticks
+/// stays as it is.
 pub(crate) fn cell(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ").replace('|', "\\|");
@@ -142,7 +144,8 @@ fn blocks(page: &str) -> Result<Vec<Block<'_>>, String> {
     }
 }
 
-/// The page with every part as the code makes it. A part that it does not have comes after the one before it.
+/// The page with every part as the code makes it. A part that it does not have comes after the one
+/// before it.
 fn filled(page: &str, parts: &[Part]) -> Result<String, String> {
     let mut blocks = blocks(page)?;
     for (index, part) in parts.iter().enumerate() {

@@ -97,7 +97,8 @@ async fn what_is_held_is_owed_to_nobody_anew_and_counted_even_if_retention_takes
     let first = journal.event(print(&lines[0]).id).await.unwrap().unwrap();
     assert_eq!(first.copies, 3);
 
-    // Retention takes an event between the look and the append: the copy is a duplicate all the same.
+    // Retention takes an event between the look and the append: the copy is a duplicate all the
+    // same.
     let mut connection = connect(database).await;
     sqlx::raw_sql("DELETE FROM events")
         .execute(&mut connection)

@@ -64,7 +64,8 @@ async fn checked(process: &Process) -> (u64, u64) {
     )
 }
 
-/// Batches that were written as if none of their events were known, and those that were written again or not tried so.
+/// Batches that were written as if none of their events were known, and those that were written
+/// again or not tried so.
 async fn ways(process: &Process) -> (u64, u64) {
     (
         counter(process, "usher_batches_total{way=\"new\"}").await,

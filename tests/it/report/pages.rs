@@ -1,4 +1,5 @@
-//! The page on reports: it lists what there is, and every query in it runs, as the role that it describes.
+//! The page on reports: it lists what there is, and every query in it runs, as the role that it
+//! describes.
 
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use usher::journal::MIGRATOR;

@@ -198,7 +198,8 @@ async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cu
     ));
 }
 
-/// Whatever the window, each failure of its hours is in the report once, be its week summed up or not.
+/// Whatever the window, each failure of its hours is in the report once, be its week summed up or
+/// not.
 async fn failures_add_up(scene: &Scene, rng: &mut StdRng) {
     let mut ends = [0; 2].map(|_| start() + TimeDelta::minutes(rng.random_range(-20_000..20_000)));
     ends.sort();

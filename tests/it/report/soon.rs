@@ -1,5 +1,5 @@
-//! The bench of reports in a short form: bounds that a debug build on a busy machine keeps, so that a question that comes to
-//! read everything is noticed.
+//! The bench of reports in a short form: bounds that a debug build on a busy machine keeps, so that
+//! a question that comes to read everything is noticed.
 
 #[path = "../../../benches/reports/measure.rs"]
 mod measure;

@@ -1,4 +1,5 @@
-//! The same answer over HTTP, at the command line and as a file; and what is told of a question that is none.
+//! The same answer over HTTP, at the command line and as a file; and what is told of a question
+//! that is none.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! A record whose answers can be worked out by hand.
 //!
-//! Four people came in June: Ada went all the way, let in by usher; Ben was let in by a person and has an application and a
-//! pending registration; Cid is approved and idle; Dan waits. Eva is approved and came in May. All times are UTC.
+//! Four people came in June: Ada went all the way, let in by usher; Ben was let in by a person and
+//! has an application and a pending registration; Cid is approved and idle; Dan waits. Eva is
+//! approved and came in May. All times are UTC.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

@@ -1,4 +1,5 @@
-//! Exports: whole or seen not to be, resumed without a gap, the same by the API and the command line.
+//! Exports: whole or seen not to be, resumed without a gap, the same by the API and the command
+//! line.
 
 use std::time::{Duration, Instant};
 

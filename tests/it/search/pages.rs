@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::{app, ids, logins};
 
-/// Events of which one in `rare` has another name: a third of them in one second, the rest over months and beyond.
+/// Events of which one in `rare` has another name: a third of them in one second, the rest over
+/// months and beyond.
 async fn fill(pool: &PgPool, events: i32, rare: i32) -> Journal {
     let journal = Journal::from_pool(pool.clone());
     let now: DateTime<Utc> = "2026-06-23T14:00:00Z".parse().unwrap();

@@ -1,4 +1,5 @@
-//! Reading from a replica: what it says and when that was, what it cuts off, and what it is away for.
+//! Reading from a replica: what it says and when that was, what it cuts off, and what it is away
+//! for.
 
 use std::time::Duration;
 

@@ -14,7 +14,8 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes one, migrated where the server's `template1` is, as `make test` has it; else usher brings its schema.
+    /// Makes one, migrated where the server's `template1` is, as `make test` has it; else usher
+    /// brings its schema.
     pub async fn create() -> Self {
         Self::create_from("template1").await
     }

@@ -2,17 +2,17 @@
 //!
 //! What a page may hold:
 //!
-//! - Above its first `## ` heading, a table whose first column names, in backticks, every text that a
-//!   reader replaces by their own: addresses, ids, tokens. A test gives each of them, and no other
-//!   ([`Reader::follow`] fails on either), so that page and test cannot drift apart.
-//! - Blocks of `sh`: run by bash, each to its end, in one folder that starts out empty; a command that
-//!   fails fails the test. Variables live on from block to block.
-//! - A block of `sh` that is `usher serve` alone: started and left running, until `/readyz` says 200.
-//!   It reads the page's `usher.toml`. `exports` of earlier blocks reach it.
-//! - Blocks of `text` right after one of `sh`: what the reader then sees, line by line. `…` stands for
-//!   anything. As a reader would, the test repeats a block of `sh eventually` until it fits.
-//! - Blocks of `yaml`, `toml` and `json` are prose, as is everything else. A block of another language is a
-//!   mistake of the page, and so is whatever else would be passed over in silence.
+//! - Above its first `## ` heading, a table whose first column names, in backticks, every text that
+//!   a reader replaces by their own: addresses, ids, tokens. A test gives each of them, and no
+//!   other ([`Reader::follow`] fails on either), so that page and test cannot drift apart.
+//! - Blocks of `sh`: run by bash, each to its end, in one folder that starts out empty; a command
+//!   that fails fails the test. Variables live on from block to block.
+//! - A block of `sh` that is `usher serve` alone: started and left running, until `/readyz` says
+//!   200. It reads the page's `usher.toml`. `exports` of earlier blocks reach it.
+//! - Blocks of `text` right after one of `sh`: what the reader then sees, line by line. `…` stands
+//!   for anything. As a reader would, the test repeats a block of `sh eventually` until it fits.
+//! - Blocks of `yaml`, `toml` and `json` are prose, as is everything else. A block of another
+//!   language is a mistake of the page, and so is whatever else would be passed over in silence.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -51,7 +51,8 @@ struct Guide {
     steps: Vec<Step>,
 }
 
-/// Whoever follows a page: a folder, what they typed so far, and an usher where the page starts one.
+/// Whoever follows a page: a folder, what they typed so far, and an usher where the page starts
+/// one.
 pub(crate) struct Reader {
     folder: TempDir,
     serving: Option<Child>,
@@ -250,8 +251,8 @@ impl Reader {
         self.run(place, &ready, None, true).await;
     }
 
-    /// A command in the page's folder, which finds the usher under test and nothing of the settings of
-    /// whoever runs the tests.
+    /// A command in the page's folder, which finds the usher under test and nothing of the settings
+    /// of whoever runs the tests.
     fn command(&self, program: &str) -> Command {
         let built = Path::new(env!("CARGO_BIN_EXE_usher"));
         let built = built.parent().expect("a folder");

@@ -1,5 +1,5 @@
-//! A broker for one test: the one in process, or the real one that `make test` starts. Either way with a topic of
-//! the test's own, and a reader that sees the whole topic.
+//! A broker for one test: the one in process, or the real one that `make test` starts. Either way
+//! with a topic of the test's own, and a reader that sees the whole topic.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -227,7 +227,8 @@ impl TestKafka {
         this
     }
 
-    /// An Apache Kafka of the test's own that asks usher for TLS and SASL; with the file of its certificate.
+    /// An Apache Kafka of the test's own that asks usher for TLS and SASL; with the file of its
+    /// certificate.
     pub async fn start_secured() -> (Self, PathBuf) {
         let own = OwnKafka::start_secured();
         let certificate = own.folder.path().join("cert.pem");

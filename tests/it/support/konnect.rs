@@ -1,5 +1,6 @@
-//! The emulated Konnect, reached through a gate of the test's own: it adds the key of the tests' signer to the key set,
-//! and can hold a call before or after it took effect. Everything else passes as it is.
+//! The emulated Konnect, reached through a gate of the test's own: it adds the key of the tests'
+//! signer to the key set, and can hold a call before or after it took effect. Everything else
+//! passes as it is.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A network between usher and Postgres that may go dead without a word: nothing is forwarded and nothing closed.
+//! A network between usher and Postgres that may go dead without a word: nothing is forwarded and
+//! nothing closed.
 
 use std::sync::{Arc, Mutex};
 

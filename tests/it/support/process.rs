@@ -1,4 +1,5 @@
-//! A real `usher serve`: a child process with a configuration file, a log, and signals that it can be sent.
+//! A real `usher serve`: a child process with a configuration file, a log, and signals that it can
+//! be sent.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

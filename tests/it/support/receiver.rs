@@ -1,4 +1,5 @@
-//! An endpoint that entries go on to: a real HTTP server that remembers what it was sent and answers as told.
+//! An endpoint that entries go on to: a real HTTP server that remembers what it was sent and
+//! answers as told.
 
 use std::net::SocketAddr;
 use std::panic::resume_unwind;

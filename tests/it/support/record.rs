@@ -22,7 +22,8 @@ impl Record {
         Self(options.connect().await.expect("the database answers"))
     }
 
-    /// The ids of all stored events, but for those that tell who looked; fails when one is there twice.
+    /// The ids of all stored events, but for those that tell who looked; fails when one is there
+    /// twice.
     pub(crate) async fn event_ids(&mut self) -> BTreeSet<Uuid> {
         let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM events WHERE kind <> 'read'")
             .fetch_all(&mut self.0)

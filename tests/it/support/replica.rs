@@ -1,4 +1,5 @@
-//! A primary and a replica of it, both of their own. The replica cuts off at once what keeps it from catching up.
+//! A primary and a replica of it, both of their own. The replica cuts off at once what keeps it
+//! from catching up.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! A stage with a reactor at work, and an observer that looks when it is told to: from what a look shows,
-//! and from what logs say, to what is done.
+//! A stage with a reactor at work, and an observer that looks when it is told to: from what a look
+//! shows, and from what logs say, to what is done.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

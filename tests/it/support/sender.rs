@@ -91,8 +91,8 @@ impl<'a> Sender<'a> {
             .collect()
     }
 
-    /// Sends until `enough`; every batch that was begun is taken in the end. Whoever is not taken is told to wait
-    /// or not answered, never anything else.
+    /// Sends until `enough`; every batch that was begun is taken in the end. Whoever is not taken
+    /// is told to wait or not answered, never anything else.
     pub(crate) async fn send_all(&self, url: watch::Receiver<String>, enough: &AtomicBool) {
         for number in 0.. {
             let batch = self.batch(number);

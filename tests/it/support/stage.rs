@@ -1,5 +1,5 @@
-//! An emulated Konnect with a developer who waits, and the rooms that a worker needs: for tests of what is
-//! done, without the service around it.
+//! An emulated Konnect with a developer who waits, and the rooms that a worker needs: for tests of
+//! what is done, without the service around it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

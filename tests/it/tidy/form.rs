@@ -6,6 +6,9 @@ use crate::tidy::source::{Source, is_test_file, words};
 /// Lines of a file: of a test file all, of another those that not only tests see.
 const MAX_LINES: usize = 500;
 
+/// Columns of a line of a comment.
+const MAX_COLUMNS: usize = 100;
+
 /// Names that say nothing of what a file holds.
 const EMPTY_NAMES: [&str; 10] = [
     "util", "utils", "helper", "helpers", "common", "types", "misc", "shared", "base", "tools",
@@ -37,6 +40,21 @@ pub(crate) fn opening(source: &Source) -> Vec<Violation> {
     }
     let message = "the file does not open with `//!`: say what it is for and what it must not do";
     vec![Violation::new(&source.path, 1, message.to_owned())]
+}
+
+/// Lines of comments that are too long. A row of a table and a link cannot be broken.
+pub(crate) fn width(source: &Source) -> Vec<Violation> {
+    let lines = source.text.lines().enumerate();
+    let long = lines.filter(|(_, line)| {
+        let text = line.trim_start();
+        text.starts_with("//")
+            && line.chars().count() > MAX_COLUMNS
+            && !text.contains(" | ")
+            && !text.contains("://")
+    });
+    let message = format!("a comment of over {MAX_COLUMNS} columns: break the line, or say less");
+    long.map(|(number, _)| Violation::new(&source.path, number + 1, message.clone()))
+        .collect()
 }
 
 /// A file that has grown too long.
@@ -171,6 +189,22 @@ mod tests {
                     "{path}:501: 501 lines of tests, over 500: make it a folder with a file for each theme"
                 )
             );
+        }
+    }
+
+    #[test]
+    fn breaks_comments_after_a_hundred_columns() {
+        let words = "word ".repeat(30);
+        for (text, faults) in [
+            (format!("// {}", &words[..97]), 0),
+            (format!("// {}", &words[..98]), 1),
+            (format!("    /// {words}"), 1),
+            (format!("//! | {words} | {words} |"), 0),
+            (format!("// <https://a.example/{}>", "a".repeat(90)), 0),
+            (format!("let a = \"{words}\";"), 0),
+        ] {
+            let found = width(&Source::new("src/a.rs", &text));
+            assert_eq!(found.len(), faults, "{text}");
         }
     }
 

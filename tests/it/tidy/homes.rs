@@ -1,4 +1,5 @@
-//! What has one home: SQL, the environment, the console, Kafka, the clock, the management API's paths.
+//! What has one home: SQL, the environment, the console, Kafka, the clock, the management API's
+//! paths.
 
 use crate::tidy::Violation;
 use crate::tidy::source::{Source, crate_paths, words};

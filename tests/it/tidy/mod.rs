@@ -1,5 +1,5 @@
-//! Holds the house: who may import whom, that no files use each other in a circle, what has one home,
-//! and the form of files, texts and migrations.
+//! Holds the house: who may import whom, that no files use each other in a circle, what has one
+//! home, and the form of files, texts and migrations.
 //!
 //! Every rule is a pure function from a path and a text to violations, so that its own tests show
 //! that it fails on a bad sample and passes on a good one. Only this file reads the tree.
@@ -92,6 +92,11 @@ fn files_open_with_their_purpose() {
 #[test]
 fn files_stay_short() {
     hold(form::length);
+}
+
+#[test]
+fn comments_keep_to_a_hundred_columns() {
+    hold(form::width);
 }
 
 #[test]
@@ -206,8 +211,8 @@ pub(crate) fn tree() -> &'static [Source] {
     })
 }
 
-/// Adds path (from the root, with `/`) and text of every file below `folder` that ends in `extension`,
-/// or the paths alone of all files.
+/// Adds path (from the root, with `/`) and text of every file below `folder` that ends in
+/// `extension`, or the paths alone of all files.
 fn collect(folder: &Path, extension: Option<&str>, files: &mut Vec<(String, String)>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Ok(entries) = fs::read_dir(root.join(folder)) else {

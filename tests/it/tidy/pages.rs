@@ -1,4 +1,5 @@
-//! The pages that tell where things live: every path that they name exists, and the map stays short.
+//! The pages that tell where things live: every path that they name exists, and the map stays
+//! short.
 
 use crate::tidy::Violation;
 

@@ -20,8 +20,8 @@ const GROUND_FLOOR: [&str; 6] = ["event", "config", "clock", "telemetry", "lifec
 /// Rooms that wire the others together and so may import all of them, the emulator too.
 const WIRING: [&str; 2] = ["cli", "app"];
 
-/// Each room with what it may import, which is what it does import. Rooms above the ground floor may
-/// import the ground floor besides. Crates have their rows in [`CRATES`].
+/// Each room with what it may import, which is what it does import. Rooms above the ground floor
+/// may import the ground floor besides. Crates have their rows in [`CRATES`].
 const ROOMS: [Row; 18] = [
     ("config", &[]),
     ("clock", &[]),

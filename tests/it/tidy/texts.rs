@@ -40,7 +40,8 @@ pub(crate) fn texts(source: &Source) -> Vec<Violation> {
     found
 }
 
-/// The first argument of a call that is a bare literal: neither a field's value nor inside another call.
+/// The first argument of a call that is a bare literal: neither a field's value nor inside another
+/// call.
 fn message(source: &Source, open: usize) -> Option<&Literal> {
     let code = &source.production;
     let close = closing(code, open)?;

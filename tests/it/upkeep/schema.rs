@@ -112,7 +112,8 @@ async fn a_schema_of_a_newer_usher_is_refused() {
 #[tokio::test]
 async fn an_index_whose_making_was_cut_is_made_anew() {
     let archive = Archive::open().await;
-    // Both a statement that is cut and a killed server leave it so, before the migration counts as done.
+    // Both a statement that is cut and a killed server leave it so, before the migration counts as
+    // done.
     archive
         .run(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'outbox_order'::regclass;

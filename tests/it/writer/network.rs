@@ -7,8 +7,8 @@ use usher::journal::Journal;
 use crate::support::database::TestDatabase;
 use crate::writer::{Scene, counts, line};
 
-/// Without `TCP_NODELAY` whatever is sent in several parts waits for an acknowledgement that the other side delays by
-/// 40 ms.
+/// Without `TCP_NODELAY` whatever is sent in several parts waits for an acknowledgement that the
+/// other side delays by 40 ms.
 #[tokio::test]
 async fn what_is_sent_in_parts_over_tcp_waits_for_no_acknowledgement() {
     let scene = Scene::create().await;

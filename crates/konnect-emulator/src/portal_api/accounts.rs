@@ -1,5 +1,5 @@
-//! What a portal knows of its developers beyond their row: passwords, sessions and the mails it sent them. Everything is
-//! in memory and ends with the emulator; `Debug` shows no secret.
+//! What a portal knows of its developers beyond their row: passwords, sessions and the mails it
+//! sent them. Everything is in memory and ends with the emulator; `Debug` shows no secret.
 
 use std::{collections::HashMap, fmt};
 

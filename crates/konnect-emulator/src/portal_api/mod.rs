@@ -1,5 +1,5 @@
-//! The self-service API of a developer portal, served below `/portal/{portalId}`: signing up and in, and a developer's
-//! own applications and registrations.
+//! The self-service API of a developer portal, served below `/portal/{portalId}`: signing up and
+//! in, and a developer's own applications and registrations.
 
 #![expect(
     clippy::unnecessary_wraps,

@@ -1,5 +1,5 @@
-//! From a newcomer's first form to a session. Only the sign-in leaves an audit entry: that a sign-up does not is what
-//! readers of the log must cope with.
+//! From a newcomer's first form to a session. Only the sign-in leaves an audit entry: that a
+//! sign-up does not is what readers of the log must cope with.
 
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ use crate::{
 /// The path that the entries name: the portal's own host has no prefix.
 const AUTHENTICATE: &str = "/api/v3/developer/authenticate";
 
-/// Creates a developer who waits for approval (or does not, where the portal says so) and mails the first token.
-/// No 409 is declared, so an address in use is a 400.
+/// Creates a developer who waits for approval (or does not, where the portal says so) and mails the
+/// first token. No 409 is declared, so an address in use is a 400.
 pub(crate) fn register(call: &mut Call<'_>) -> Result<Value, Problem> {
     let portal = call.ids[0];
     let email = call.text("email").unwrap_or_default().to_owned();
@@ -105,7 +105,8 @@ pub(crate) fn authenticate(call: &mut Call<'_>) -> Result<Value, Problem> {
     match (outcome, developer) {
         (Outcome::Success, Some(developer)) => {
             let session = call.world.accounts.open_session(developer);
-            // The real portal has a host of its own; here the path keeps two portals' sessions apart.
+            // The real portal has a host of its own; here the path keeps two portals' sessions
+            // apart.
             let cookie = format!(
                 "portalaccesstoken={session}; Path=/portal/{portal}; HttpOnly; SameSite=Lax; Max-Age=86400"
             );

@@ -31,7 +31,8 @@ pub(crate) fn view(world: &World, row: &Row) -> Value {
     Value::Object(shown)
 }
 
-/// Shows the strategy of an application: the one it was made with, else the organisation's only one.
+/// Shows the strategy of an application: the one it was made with, else the organisation's only
+/// one.
 pub(crate) fn auth_strategy(world: &World, row: &Row) -> Value {
     let id = row
         .reference("auth_strategy_id")
@@ -61,7 +62,8 @@ pub(crate) fn owner_of(row: &Row, of_type: &str) -> Value {
     }
 }
 
-/// Returns whether a developer may use an application: as its owner or as a member of the owning team.
+/// Returns whether a developer may use an application: as its owner or as a member of the owning
+/// team.
 pub(crate) fn is_usable_by(world: &World, row: &Row, developer: Uuid) -> bool {
     let id = row.get("owner")["id"]
         .as_str()

@@ -1,4 +1,5 @@
-//! Developers: unique addresses within a portal, the status they start with, and what ends with them.
+//! Developers: unique addresses within a portal, the status they start with, and what ends with
+//! them.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,5 +1,5 @@
-//! What the table cannot say about a resource: defaults that depend on others, conflicts, relations, jobs. One file per
-//! resource; none of them knows HTTP or the lock.
+//! What the table cannot say about a resource: defaults that depend on others, conflicts,
+//! relations, jobs. One file per resource; none of them knows HTTP or the lock.
 
 #![expect(
     clippy::unnecessary_wraps,

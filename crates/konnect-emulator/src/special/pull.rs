@@ -1,4 +1,5 @@
-//! The pull API: the organisation's entries of the last seven days in a schema of their own, newest first.
+//! The pull API: the organisation's entries of the last seven days in a schema of their own, newest
+//! first.
 
 use serde_json::{Value, json};
 

@@ -32,7 +32,8 @@ fn check_name(call: &Call<'_>, portal: Uuid, except: Option<Uuid>) -> Result<(),
     Ok(())
 }
 
-/// Refuses a name in use and fills in defaults. The response requires a description; without one it is empty.
+/// Refuses a name in use and fills in defaults. The response requires a description; without one it
+/// is empty.
 pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     check_name(call, call.last_id(), None)?;
     call.fill("description", json!(""));

@@ -1,13 +1,13 @@
-//! The webhook of the organisation and of each portal: which destination, and whether it is on. The first id of the
-//! path, if there is one, is the portal.
+//! The webhook of the organisation and of each portal: which destination, and whether it is on. The
+//! first id of the path, if there is one, is the portal.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{call::Call, problem::Problem, state::Kind};
 
-/// Shows a webhook. The organisation's requires a destination in its schema and is not found without one; a portal's
-/// does not.
+/// Shows a webhook. The organisation's requires a destination in its schema and is not found
+/// without one; a portal's does not.
 pub(crate) fn get(call: &mut Call<'_>) -> Result<Value, Problem> {
     let source = call.ids.first().copied();
     let stream = call.world.audit.stream(source);
@@ -63,7 +63,8 @@ pub(crate) fn status(call: &mut Call<'_>) -> Result<Value, Problem> {
     Ok(call.world.audit.stream(call.ids.first().copied()).status())
 }
 
-/// Shows the organisation's webhook in the older form, which holds the destination's members itself.
+/// Shows the organisation's webhook in the older form, which holds the destination's members
+/// itself.
 pub(crate) fn get_v2(call: &mut Call<'_>) -> Result<Value, Problem> {
     let stream = call.world.audit.stream(None);
     let (destination, enabled) = (stream.destination, stream.enabled);

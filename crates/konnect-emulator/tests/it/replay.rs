@@ -1,4 +1,5 @@
-//! Replay jobs: what may be asked for, how they go, and that what they send is what was sent before.
+//! Replay jobs: what may be asked for, how they go, and that what they send is what was sent
+//! before.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};

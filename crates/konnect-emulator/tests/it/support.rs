@@ -96,7 +96,8 @@ impl Konnect {
         shown
     }
 
-    /// Points a webhook (of a portal, or of the organisation) at a receiver and returns the destination's id.
+    /// Points a webhook (of a portal, or of the organisation) at a receiver and returns the
+    /// destination's id.
     pub(crate) async fn subscribe(
         &self,
         webhook: &str,

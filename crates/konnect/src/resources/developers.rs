@@ -51,8 +51,8 @@ impl<'a> Developers<'a> {
         })
     }
 
-    /// Lists all developers that match from the newest page on, without those that cannot be read; none where the API does not
-    /// say how long the list is.
+    /// Lists all developers that match from the newest page on, without those that cannot be read;
+    /// none where the API does not say how long the list is.
     pub async fn newest_first(
         self,
         options: &'a ListDevelopers,

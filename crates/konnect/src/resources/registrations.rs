@@ -56,8 +56,8 @@ impl<'a> Registrations<'a> {
         })
     }
 
-    /// Lists all registrations that match from the newest page on, without those that cannot be read; none where the API does not
-    /// say how long the list is.
+    /// Lists all registrations that match from the newest page on, without those that cannot be
+    /// read; none where the API does not say how long the list is.
     pub async fn newest_first(
         self,
         options: &'a ListRegistrations,

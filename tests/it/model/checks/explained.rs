@@ -10,8 +10,9 @@ use crate::model::checks::{Account, gift_of, told};
 use crate::model::replay::Thing;
 
 impl Account<'_> {
-    /// (d) Every deed has its reason on record: an action that wrote, with what its rule saw and the events that led
-    /// to it; what went with a person who was revoked is in that action's report.
+    /// (d) Every deed has its reason on record: an action that wrote, with what its rule saw and
+    /// the events that led to it; what went with a person who was revoked is in that action's
+    /// report.
     pub(in crate::model) fn unexplained(&self, record: &[Recorded]) -> Vec<String> {
         let mut written: BTreeMap<(&str, Uuid), usize> = BTreeMap::new();
         let mut found = Vec::new();
@@ -26,7 +27,8 @@ impl Account<'_> {
                     continue;
                 }
             };
-            // Of a write whose answer was lost the same action may make another one, if somebody undid it meanwhile.
+            // Of a write whose answer was lost the same action may make another one, if somebody
+            // undid it meanwhile.
             *written.entry(deed).or_default() += usize::from(!change.is_lost);
         }
         for ((deed, target), count) in written {

@@ -6,7 +6,8 @@ use sqlx::PgPool;
 use crate::model::checks::Account;
 
 impl Account<'_> {
-    /// (f) No more deeds of a rule started than its limit allows, but for what a person let through.
+    /// (f) No more deeds of a rule started than its limit allows, but for what a person let
+    /// through.
     pub(in crate::model) fn over_limits(&self, started: &[Started]) -> Vec<String> {
         let mut found = Vec::new();
         for last in started {

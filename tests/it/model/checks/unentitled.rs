@@ -10,12 +10,13 @@ use crate::model::rules::{Gift, Name};
 use crate::model::world::{Entitlement, World};
 use crate::support::konnect::PARTNERS;
 
-/// What usher itself was answered to an approval is as good as a read for 2 s (ADR 32), and an attempt may begin then.
+/// What usher itself was answered to an approval is as good as a read for 2 s (ADR 32), and an
+/// attempt may begin then.
 const FRESH: TimeDelta = TimeDelta::seconds(8);
 
 impl Account<'_> {
-    /// (a) Nobody was given what no rule and no person gave while they were entitled, and it was read before it was
-    /// written. The same for what was taken.
+    /// (a) Nobody was given what no rule and no person gave while they were entitled, and it was
+    /// read before it was written. The same for what was taken.
     pub(in crate::model) fn unentitled(&self) -> Vec<String> {
         let mut found = Vec::new();
         for change in &self.replay.changes {

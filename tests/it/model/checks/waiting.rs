@@ -77,8 +77,9 @@ impl Account<'_> {
             one.person == person.id
                 && self.replay.is(Thing::Status(person.id), one.place, "approved")
                 && self.world.always(one.at, |rules| rules.is_live(Name::Leavers))
-                // open: of whoever usher had not met yet the news was lost once in some hundred walks, while looks were
-                // answered 500 and an instance stopped (USHER_TEST_SEED=7023).
+                // open: of whoever usher had not met yet the news was lost once in some hundred
+                // walks, while looks were answered 500 and an instance stopped
+                // (USHER_TEST_SEED=7023).
                 && self.replay.is_known(&format!("developers/{}", person.id), one.place)
         });
         let Some(left) = left.filter(|_| !self.world.spared.contains(&person.id)) else {
