@@ -137,7 +137,7 @@ pub(crate) fn twins(paths: &[&str]) -> Vec<Violation> {
 
 #[cfg(test)]
 mod tests {
-    use super::{leftovers, length, name, opening, parents, twins};
+    use super::{leftovers, length, name, opening, parents, twins, width};
     use crate::tidy::source::Source;
 
     #[test]
