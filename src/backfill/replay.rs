@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backfill::window::{Window, rfc3339};
 use crate::clock::Clock;
 use crate::lifecycle::{backoff, pause};
+use crate::telemetry;
 
 /// A job that was accepted this long ago and has not begun is not waited for any more.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(10);
@@ -336,7 +337,7 @@ impl FailureBackoff {
             return Err(give_up(portal, error));
         }
         self.failures += 1;
-        let reason = chain(&error);
+        let reason = telemetry::chain(&error);
         if self.failures >= self.pace.attempts {
             let attempts = self.failures;
             return Err(ReplayError::Unreachable { attempts, reason });
@@ -376,17 +377,6 @@ fn refusal(error: &konnect::Error) -> String {
         .map(|parameter| format!("{} {}", parameter.field, parameter.reason))
         .collect();
     reasons.join(", ")
-}
-
-/// An error with its causes in one line.
-fn chain(error: &konnect::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Passes on what differs from the last report.

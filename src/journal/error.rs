@@ -1,10 +1,11 @@
 //! What can go wrong with the journal, for callers that append to it and read it.
 
 use std::borrow::Cow;
-use std::error::Error;
 
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
+
+use crate::telemetry;
 
 /// A failure of the journal. Never shows a value of a row.
 #[derive(Debug, thiserror::Error)]
@@ -215,14 +216,7 @@ impl JournalError {
 
     /// The error with its causes on one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
+        telemetry::chain(self)
     }
 }
 

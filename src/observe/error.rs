@@ -1,9 +1,9 @@
 //! Why a sweep failed.
 
-use std::error::Error;
 use std::time::Duration;
 
 use crate::journal::JournalError;
+use crate::telemetry;
 
 /// A sweep that failed. Shows neither tokens nor bodies.
 #[derive(Debug, thiserror::Error)]
@@ -62,13 +62,6 @@ impl ObserveError {
 
     /// The error with its causes on one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
+        telemetry::chain(self)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod metrics;
 
+use std::error::Error;
 use std::io;
 
 use tracing_subscriber::EnvFilter;
@@ -46,4 +47,16 @@ pub fn init_at(log: &str, format: LogFormat) -> Result<(), TelemetryError> {
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init()?,
     }
     Ok(())
+}
+
+/// An error with its causes on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
