@@ -8,6 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Replaces a sender's own wait, inside Konnect's documented maximum of 30 s: its five attempts
+/// then span about two minutes instead of 15 seconds.
+const RETRY_AFTER: &str = "30";
+
 /// An error as a client sees it. Internal causes are logged where they are handled, never sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
@@ -51,6 +55,25 @@ impl Problem {
     pub fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, HeaderValue::from_static(value)));
         self
+    }
+
+    /// The answer to a sender that has to try again later.
+    pub fn wait(detail: &str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// The answer to a sender whose body did not arrive in time: it loses its connection.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")
+            .with(header::CONNECTION, "close")
+    }
+
+    /// The answer to a sender where the record takes nothing, for a reason that is on our side.
+    pub fn record_refused() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the record refused, try again",
+        )
     }
 
     /// The answer for a path that is not served.

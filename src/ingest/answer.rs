@@ -15,10 +15,6 @@ use crate::ingest::spool::KeepError;
 use crate::intake::{IntakeError, Taken};
 use crate::telemetry::metrics as names;
 
-/// Replaces Konnect's own wait, inside its documented maximum of 30 s: five attempts then span
-/// about two minutes instead of 15 seconds.
-const RETRY_AFTER: &str = "30";
-
 /// The end of one delivery.
 pub(super) enum Answer {
     /// Committed.
@@ -91,17 +87,15 @@ pub(super) fn send(answer: Answer) -> Response {
                 error = &cause as &dyn Error,
                 "a delivery could be neither stored nor spooled, the sender is asked to wait"
             );
-            wait("neither the record nor the spool can take it, try again")
+            Problem::wait("neither the record nor the spool can take it, try again").into_response()
         }
         Answer::NoRoom => {
             warn!("the memory budget is used up, the sender is asked to wait");
-            wait("too much is being taken in, try again")
+            Problem::wait("too much is being taken in, try again").into_response()
         }
         Answer::TooSlow { id } => {
             warn!(delivery.id = %id, "a sender too slow loses its connection");
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")
-                .with(header::CONNECTION, "close")
-                .into_response()
+            Problem::too_slow().into_response()
         }
         Answer::Trouble => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -121,26 +115,16 @@ fn not_stored(cause: &IntakeError) -> Response {
                 error = journal.chain(),
                 "a delivery could not be stored, the sender is asked to wait"
             );
-            wait("the record does not answer, try again")
+            Problem::wait("the record does not answer, try again").into_response()
         }
         IntakeError::Journal(_) | IntakeError::Check(_) => {
             error!(
                 error = cause as &dyn Error,
                 "a delivery could not be stored"
             );
-            Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the record refused, try again",
-            )
-            .into_response()
+            Problem::record_refused().into_response()
         }
     }
-}
-
-fn wait(detail: &str) -> Response {
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
-        .with(header::RETRY_AFTER, RETRY_AFTER)
-        .into_response()
 }
 
 /// Not at `info`: the journal has every delivery, and a line for each costs much when each has one

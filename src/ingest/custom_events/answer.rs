@@ -14,8 +14,6 @@ use crate::telemetry::metrics as names;
 
 /// Stored. What follows from it is decided later.
 pub(super) const TAKEN_IN: StatusCode = StatusCode::ACCEPTED;
-/// As at the ingest endpoint.
-const RETRY_AFTER: &str = "30";
 
 /// Why nothing of a request was stored.
 #[derive(Debug)]
@@ -100,15 +98,14 @@ fn refused(id: Uuid, refusal: Refusal) -> Response {
         Refusal::Unsupported(detail) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, detail.to_owned()),
         Refusal::Malformed(detail) => (StatusCode::BAD_REQUEST, detail),
         Refusal::NotAllowed(detail) => (StatusCode::FORBIDDEN, detail),
-        Refusal::TooSlow => {
-            let problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long");
-            return problem.with(header::CONNECTION, "close").into_response();
-        }
+        Refusal::TooSlow => return Problem::too_slow().into_response(),
         Refusal::Broken => {
             let detail = "the body did not come to its end".to_owned();
             (StatusCode::BAD_REQUEST, detail)
         }
-        Refusal::NoRoom => return wait("too much is being taken in, try again"),
+        Refusal::NoRoom => {
+            return Problem::wait("too much is being taken in, try again").into_response();
+        }
         Refusal::NotStored(cause) => return not_stored(id, &cause),
     };
     info!(delivery.id = %id, status = status.as_u16(), detail, "custom events refused");
@@ -122,18 +119,8 @@ fn not_stored(id: Uuid, cause: &JournalError) -> Response {
             error = cause.chain(),
             "custom events could not be stored, the sender is asked to wait"
         );
-        return wait("the record does not answer, try again");
+        return Problem::wait("the record does not answer, try again").into_response();
     }
     error!(delivery.id = %id, error = cause.chain(), "custom events could not be stored");
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "the record refused, try again",
-    )
-    .into_response()
-}
-
-fn wait(detail: &str) -> Response {
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
-        .with(header::RETRY_AFTER, RETRY_AFTER)
-        .into_response()
+    Problem::record_refused().into_response()
 }
