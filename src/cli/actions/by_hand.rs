@@ -47,6 +47,13 @@ pub(super) struct SwitchArgs {
     common: Common,
 }
 
+/// What is asked of all actions.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Switch {
+    Pause,
+    Resume,
+}
+
 pub(super) async fn run(
     verb: Verb,
     args: ByHandArgs,
@@ -73,7 +80,9 @@ pub(super) async fn run(
     or_stopped(record.finish(work).await?)
 }
 
-pub(super) async fn pause(
+/// Pauses or resumes all actions.
+pub(super) async fn switch(
+    switch: Switch,
     args: SwitchArgs,
     environment: &Environment,
 ) -> Result<ExitCode, CliError> {
@@ -81,37 +90,25 @@ pub(super) async fn pause(
     let record = Record::open(&args.common, environment).await?;
     let actions = record.actions();
     let work = async {
-        Ok(actions
-            .pause_all(&person)
-            .await
-            .context("could not pause")?)
+        Ok(match switch {
+            Switch::Pause => {
+                let done = actions.pause_all(&person).await;
+                let (paused, is_new) = done.context("could not pause")?;
+                let already = if is_new { "" } else { "already " };
+                (format!("{already}{}", describe(&paused)), Some(paused))
+            }
+            Switch::Resume => {
+                let done = actions.resume_all(&person).await;
+                let text = match done.context("could not resume")? {
+                    Some(paused) => format!("actions go on; they were {}", describe(&paused)),
+                    None => "actions were not paused".to_owned(),
+                };
+                (text, None)
+            }
+        })
     };
-    let (paused, is_new) = or_stopped(record.finish(work).await?)?;
-    let already = if is_new { "" } else { "already " };
-    let text = format!("{already}{}", describe(&paused));
-    Output::new(args.common.json).data(&text, &render::pause(Some(&paused)))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(super) async fn resume(
-    args: SwitchArgs,
-    environment: &Environment,
-) -> Result<ExitCode, CliError> {
-    let person = args.person.person()?;
-    let record = Record::open(&args.common, environment).await?;
-    let actions = record.actions();
-    let work = async {
-        Ok(actions
-            .resume_all(&person)
-            .await
-            .context("could not resume")?)
-    };
-    let ended = or_stopped(record.finish(work).await?)?;
-    let text = match ended {
-        Some(paused) => format!("actions go on; they were {}", describe(&paused)),
-        None => "actions were not paused".to_owned(),
-    };
-    Output::new(args.common.json).data(&text, &render::pause(None))?;
+    let (text, paused) = or_stopped(record.finish(work).await?)?;
+    Output::new(args.common.json).data(&text, &render::pause(paused.as_ref()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::act::{
     Action, ActionDetail, ActionFilter, ActionPosition, ActionState, Paused, Queue, Verb,
 };
+use crate::cli::actions::by_hand::{Switch, switch};
 use crate::cli::listing::{Listing, PAGE};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::field;
@@ -105,8 +106,8 @@ pub(super) async fn run(
         Some(ActionsCommand::Retry(args)) => by_hand::run(Verb::Retry, args, environment).await,
         Some(ActionsCommand::Cancel(args)) => by_hand::run(Verb::Cancel, args, environment).await,
         Some(ActionsCommand::Vetoes(args)) => vetoes::run(args, environment).await,
-        Some(ActionsCommand::Pause(args)) => by_hand::pause(args, environment).await,
-        Some(ActionsCommand::Resume(args)) => by_hand::resume(args, environment).await,
+        Some(ActionsCommand::Pause(args)) => switch(Switch::Pause, args, environment).await,
+        Some(ActionsCommand::Resume(args)) => switch(Switch::Resume, args, environment).await,
     }
 }
 
