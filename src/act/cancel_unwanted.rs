@@ -131,12 +131,7 @@ impl Queue {
             let followers = cancel_followers(&mut tx, &action_events[index]).await?;
             action_events.extend(followers);
         }
-        if !action_events.is_empty() {
-            self.append_action_events(&mut tx, &action_events, now)
-                .await?;
-        }
-        tx.commit().await?;
-        self.announce(&action_events);
+        self.commit_with_events(tx, &action_events, now).await?;
         Ok(count)
     }
 }

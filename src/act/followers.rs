@@ -36,10 +36,7 @@ impl Queue {
             tx.commit().await?;
             return Ok(0);
         }
-        self.append_action_events(&mut tx, &action_events, now)
-            .await?;
-        tx.commit().await?;
-        self.announce(&action_events);
+        self.commit_with_events(tx, &action_events, now).await?;
         Ok(action_events.len())
     }
 }

@@ -191,12 +191,7 @@ impl Queue {
         )
         .execute(&mut *tx)
         .await?;
-        if !action_events.is_empty() {
-            self.append_action_events(&mut tx, &action_events, now)
-                .await?;
-        }
-        tx.commit().await?;
-        self.announce(&action_events);
+        self.commit_with_events(tx, &action_events, now).await?;
         Ok(Intervened::Done(successor.unwrap_or(id)))
     }
 

@@ -111,12 +111,10 @@ impl Queue {
         } else if is_full {
             action_events = say_why(&mut tx, rule, &reason).await?;
         }
-        if !parked.is_empty() {
-            self.append_action_events(&mut tx, &parked, now).await?;
-        }
-        tx.commit().await?;
-        if !parked.is_empty() {
-            self.announce(&parked);
+        if parked.is_empty() {
+            tx.commit().await?;
+        } else {
+            self.commit_with_events(tx, &parked, now).await?;
         }
         Ok(i64::try_from(action_events) == Ok(AT_ONCE))
     }

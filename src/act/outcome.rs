@@ -15,7 +15,7 @@ use crate::act::claim::Claimed;
 use crate::act::end::ActionEnd;
 use crate::act::followers::{cancel_followers, go_on};
 use crate::act::{ActionState, Queue};
-use crate::journal::{JournalError, Lane, NewBatch, Source, append_in};
+use crate::journal::{JournalError, Lane, NewBatch, Source, Transaction, append_in};
 
 /// Attempts that are stored one by one; of later ones about one an hour is.
 const KEPT_ONE_BY_ONE: i32 = 30;
@@ -120,14 +120,25 @@ impl Queue {
                 .collect::<Vec<_>>(),
         )
         .await?;
+        self.commit_with_events(tx, &action_events, now).await?;
+        let is_ours = |settled: &Settlement| ended.contains_key(&settled.id);
+        Ok(settlements.iter().map(is_ours).collect())
+    }
+
+    /// Commits changes with the events that report them, and announces these.
+    pub(super) async fn commit_with_events(
+        &self,
+        mut tx: Transaction<'_>,
+        action_events: &[ActionEvent],
+        now: DateTime<Utc>,
+    ) -> Result<(), JournalError> {
         if !action_events.is_empty() {
-            self.append_action_events(&mut tx, &action_events, now)
+            self.append_action_events(&mut tx, action_events, now)
                 .await?;
         }
         tx.commit().await?;
-        self.announce(&action_events);
-        let is_ours = |settled: &Settlement| ended.contains_key(&settled.id);
-        Ok(settlements.iter().map(is_ours).collect())
+        self.announce(action_events);
+        Ok(())
     }
 
     /// Appends the events to the journal in the same transaction as the changes that they report.
