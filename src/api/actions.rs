@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::SecondsFormat;
 
 use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
 use crate::api::Api;
 use crate::api::document::{DeedName, OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, bad_request, journal_problem, part};
+use crate::api::page::{Page, Paging, Parameters, bad_request, journal_problem, part, time_part};
 use crate::http::Problem;
 use crate::rules::Deed;
 
@@ -55,25 +54,18 @@ pub(super) async fn list_actions(
         target_id: parameters.read("target_id", "a UUID")?,
     };
     let limit = parameters.limit()?;
-    let after = match parameters.cursor::<2>()? {
-        Some([time, id]) => Some(ActionPosition {
+    let after = parameters.after(|[time, id]: [String; 2]| {
+        Ok(ActionPosition {
             created_at: part(&time)?,
             id: part(&id)?,
-        }),
-        None => None,
-    };
+        })
+    })?;
     let pager = parameters.finish()?;
     let rows = api
         .listed
         .list(&filter, after, limit + 1)
         .await
         .map_err(|error| journal_problem(&error))?;
-    let position = |row: &Action| {
-        format!(
-            "{} {}",
-            row.created_at.to_rfc3339_opts(SecondsFormat::Micros, true),
-            row.id
-        )
-    };
+    let position = |row: &Action| format!("{} {}", time_part(row.created_at), row.id);
     Ok(Json(pager.page(rows, limit, position, |row| row)))
 }

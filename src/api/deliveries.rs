@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, SecondsFormat};
+use chrono::DateTime;
 
 use crate::api::Api;
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, Window, journal_problem, part};
+use crate::api::page::{Page, Paging, Parameters, Window, journal_problem, part, time_part};
 use crate::api::render::{self, DeliveryBody};
 use crate::http::Problem;
 use crate::journal::{Delivery, DeliveryFilter, far_future};
@@ -24,10 +24,9 @@ pub(super) async fn list_deliveries(
     mut parameters: Parameters,
 ) -> Result<Json<Page<DeliveryBody>>, Problem> {
     let limit = parameters.limit()?;
-    let after = match parameters.cursor::<3>()? {
-        Some([time, batch, place]) => Some((part(&time)?, part(&batch)?, part(&place)?)),
-        None => None,
-    };
+    let after = parameters.after(|[time, batch, place]: [String; 3]| {
+        Ok((part(&time)?, part(&batch)?, part(&place)?))
+    })?;
     let (from, to) = parameters.window()?;
     let filter = DeliveryFilter {
         from: from.unwrap_or(DateTime::UNIX_EPOCH),
@@ -41,9 +40,7 @@ pub(super) async fn list_deliveries(
         .await
         .map_err(|error| journal_problem(&error))?;
     let position = |row: &Delivery| {
-        let time = row
-            .batch_received_at
-            .to_rfc3339_opts(SecondsFormat::Micros, true);
+        let time = time_part(row.batch_received_at);
         format!("{time} {} {}", row.batch, row.place)
     };
     Ok(Json(

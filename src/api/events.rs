@@ -2,7 +2,6 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use chrono::SecondsFormat;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -10,7 +9,7 @@ use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::document::{EventBody, EventWords, Missing, OfTheRecord, Refused};
 use crate::api::page::{
-    DEFAULT_LIMIT, One, Page, Paging, Parameters, bad_request, journal_problem, part,
+    DEFAULT_LIMIT, One, Page, Paging, Parameters, bad_request, journal_problem, part, time_part,
 };
 use crate::api::render;
 use crate::event::EventId;
@@ -31,23 +30,20 @@ pub(super) async fn list_events(
 ) -> Result<AboutPeople<Page<Box<RawValue>>>, Problem> {
     let filter = parameters.event_filter()?;
     let limit = parameters.limit()?;
-    let after = match parameters.cursor::<2>()? {
-        Some([event_ts, id]) => Some(Position {
+    let after = parameters.after(|[event_ts, id]: [String; 2]| {
+        Ok(Position {
             event_ts: part(&event_ts)?,
             id: part(&id)?,
-        }),
-        None => None,
-    };
+        })
+    })?;
     let pager = parameters.finish()?;
     let found = api
         .reading
         .search_page(&filter, after, limit)
         .await
         .map_err(|error| journal_problem(&error))?;
-    let next = found.next.map(|next| {
-        let time = next.event_ts.to_rfc3339_opts(SecondsFormat::Micros, true);
-        format!("{time} {}", next.id)
-    });
+    let next = found.next;
+    let next = next.map(|next| format!("{} {}", time_part(next.event_ts), next.id));
     // Written one by one: as trees in memory a page of hostile entries takes many times their
     // bytes.
     let page = pager.page_to(found.events, next, |row| render::event_text(&row));

@@ -10,7 +10,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
@@ -143,8 +143,16 @@ impl Parameters {
         }
     }
 
-    /// Where the page before ended; only the value of a `next` of the same list with the same
-    /// filter is understood.
+    /// Where the page before ended; `place` reads a cursor of `N` parts.
+    pub(super) fn after<K, const N: usize>(
+        &mut self,
+        place: impl FnOnce([String; N]) -> Result<K, Problem>,
+    ) -> Result<Option<K>, Problem> {
+        self.cursor()?.map(place).transpose()
+    }
+
+    /// Where the page before ended, as it was sent; only the value of a `next` of the same list
+    /// with the same filter is understood.
     pub(super) fn cursor<const N: usize>(&mut self) -> Result<Option<[String; N]>, Problem> {
         let Some(cursor) = self.text("cursor") else {
             return Ok(None);
@@ -346,6 +354,11 @@ fn lost_plus(value: &str) -> &'static str {
 
 fn no_window(error: NoWindow) -> Problem {
     bad_request(format!("parameters from, to: {error}"))
+}
+
+/// A time as a part of a cursor: to the microsecond, as Postgres has it.
+pub(super) fn time_part(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// A part of a cursor as `T`.

@@ -2,12 +2,14 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use chrono::{DateTime, SecondsFormat};
+use chrono::DateTime;
 
 use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::document::{Missing, OfTheRecord, Refused};
-use crate::api::page::{One, Page, Paging, Parameters, Window, bad_request, journal_problem, part};
+use crate::api::page::{
+    One, Page, Paging, Parameters, Window, bad_request, journal_problem, part, time_part,
+};
 use crate::api::render::{self, QuarantinedBody};
 use crate::http::Problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};
@@ -27,10 +29,7 @@ pub(super) async fn list_quarantine(
     mut parameters: Parameters,
 ) -> Result<AboutPeople<Page<QuarantinedBody>>, Problem> {
     let limit = parameters.limit()?;
-    let after = match parameters.cursor::<2>()? {
-        Some([time, id]) => Some((part(&time)?, part(&id)?)),
-        None => None,
-    };
+    let after = parameters.after(|[time, id]: [String; 2]| Ok((part(&time)?, part(&id)?)))?;
     let (from, to) = parameters.window()?;
     let filter = QuarantineFilter {
         from: from.unwrap_or(DateTime::UNIX_EPOCH),
@@ -43,13 +42,7 @@ pub(super) async fn list_quarantine(
         .quarantined(&filter, limit + 1)
         .await
         .map_err(|error| journal_problem(&error))?;
-    let position = |row: &Quarantined| {
-        format!(
-            "{} {}",
-            row.received_at.to_rfc3339_opts(SecondsFormat::Micros, true),
-            row.id
-        )
-    };
+    let position = |row: &Quarantined| format!("{} {}", time_part(row.received_at), row.id);
     let render = |row: Quarantined| render::quarantined(&row);
     Ok(AboutPeople(pager.page(rows, limit, position, render)))
 }

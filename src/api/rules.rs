@@ -89,17 +89,14 @@ pub(super) async fn list_rules(
     mut parameters: Parameters,
 ) -> Result<Json<Page<RuleBody>>, Problem> {
     let limit = parameters.limit()?;
-    let skipped = match parameters.cursor::<1>()? {
-        Some([place]) => part::<usize>(&place)?,
-        None => 0,
-    };
+    let skipped = parameters.after(|[place]: [String; 1]| part::<usize>(&place))?;
     let pager = parameters.finish()?;
     let rules = api.rules.borrow().clone();
     let shown = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
     let placed = (1_usize..).zip(rules.rules());
-    let rows: Vec<_> = placed.skip(skipped).take(shown).collect();
+    let rows: Vec<_> = placed.skip(skipped.unwrap_or(0)).take(shown).collect();
     let position = |(place, _): &(usize, &Rule)| place.to_string();
     Ok(Json(
         pager.page(rows, limit, position, |(_, rule)| rule.into()),

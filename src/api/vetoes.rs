@@ -27,10 +27,7 @@ pub(super) async fn list_vetoes(
     mut parameters: Parameters,
 ) -> Result<Json<Page<Veto>>, Problem> {
     let limit = parameters.limit()?;
-    let after: Option<Uuid> = match parameters.cursor::<1>()? {
-        Some([id]) => Some(part(&id)?),
-        None => None,
-    };
+    let after = parameters.after(|[id]: [String; 1]| part::<Uuid>(&id))?;
     let pager = parameters.finish()?;
     let rows = api.listed.vetoes(after, limit + 1).await;
     let rows = rows.map_err(|error| journal_problem(&error))?;

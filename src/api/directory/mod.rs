@@ -141,7 +141,7 @@ impl Parameters {
         Ok(ListPage {
             portal_id: self.id("portal_id")?,
             gone: self.gone()?,
-            after: self.cursor()?.map(place).transpose()?,
+            after: self.after(place)?,
             limit: self.limit()? + 1,
         })
     }
