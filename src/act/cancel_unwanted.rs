@@ -38,11 +38,11 @@ impl Queue {
             let Some(last) = open.last() else {
                 return Ok(count);
             };
-            after = last.id;
+            after = last.row.id;
             let cases = cases((self, directory), rules, &open).await?;
             let now = self.clock.now();
             let unwanted = open.iter().filter_map(|one| {
-                let unwanted = || cases.get(&one.id)?.unwanted(one, Decider::ItsRule, now);
+                let unwanted = || cases.get(&one.row.id)?.unwanted(one, Decider::ItsRule, now);
                 Some((one, one.vetoed().or_else(unwanted)?))
             });
             count += self.take_back(unwanted.collect()).await?;
@@ -118,12 +118,14 @@ impl Queue {
             ORDER BY a.id
             FOR UPDATE OF a
             ",
-            &found().map(|one| one.id).collect::<Vec<_>>(),
-            &found().map(|one| one.is_admitted).collect::<Vec<_>>(),
+            &found().map(|one| one.row.id).collect::<Vec<_>>(),
+            &found().map(|one| one.row.is_admitted).collect::<Vec<_>>(),
         )
         .fetch_all(&mut *tx)
         .await?;
-        let ended = unwanted.into_iter().map(|(one, ending)| (one.id, ending));
+        let ended = unwanted
+            .into_iter()
+            .map(|(one, ending)| (one.row.id, ending));
         let ended: Vec<_> = ended.filter(|(id, _)| left.contains(id)).collect();
         let mut action_events = end(&mut tx, &ended).await?;
         let count = action_events.len();

@@ -59,7 +59,10 @@ pub(super) struct Executor<'a> {
 }
 
 impl Executor<'_> {
-    #[tracing::instrument(skip_all, fields(action.id = %claimed.id, deed = claimed.deed.name()))]
+    #[tracing::instrument(
+        skip_all,
+        fields(action.id = %claimed.row.id, deed = claimed.deed.name())
+    )]
     pub(super) async fn work(
         &self,
         channels: &WorkerChannels,
@@ -77,7 +80,7 @@ impl Executor<'_> {
             let settlement = Settlement::new(claimed, ending, None);
             return channels.endings.ask(settlement).await.map(drop);
         }
-        if !claimed.is_admitted {
+        if !claimed.row.is_admitted {
             return Ok(self.queue.wait_for_turn(claimed).await?);
         }
         let started_at = self.queue.clock.now();
@@ -97,7 +100,7 @@ impl Executor<'_> {
         let answered = match result {
             Ok(outcome) => {
                 let wrote = call.is_some_and(Call::is_accepted_write);
-                self.pause.ended(claimed.kind(), claimed.id, wrote);
+                self.pause.ended(claimed.kind(), claimed.row.id, wrote);
                 let attempt = AttemptRecord {
                     started_at,
                     call,
@@ -124,7 +127,7 @@ impl Executor<'_> {
         let Some((developer, _)) = &read_back.teams_of else {
             return;
         };
-        let portal = PortalId(claimed.portal_id);
+        let portal = PortalId(claimed.row.portal_id);
         if let Err(error) = self.directory.request_refresh(portal, *developer).await {
             debug!(error = error.chain(), "could not request a refresh");
         }
@@ -196,7 +199,7 @@ impl Executor<'_> {
             Outcome::Done(Completion::Written) => (ActionState::Done, None, true),
             Outcome::Done(Completion::Elsewhere) => (ActionState::Done, None, false),
             Outcome::Done(Completion::AlreadyTrue(why)) => {
-                (ActionState::Done, Some(why), claimed.write_sent)
+                (ActionState::Done, Some(why), claimed.row.write_sent)
             }
             Outcome::Done(Completion::Reported { reason, report }) => {
                 account = Some(report);
@@ -221,7 +224,7 @@ impl Executor<'_> {
         let is_ours = channels.endings.ask(settlement).await?;
         // A person's other decision is not in the directory yet either.
         if is_ours && !is_known && (changed || state == ActionState::Refused) {
-            let portal = PortalId(claimed.portal_id);
+            let portal = PortalId(claimed.row.portal_id);
             match whom {
                 Some(developer) => self.directory.request_refresh(portal, developer).await?,
                 None => self.directory.hint(portal).await?,
@@ -244,9 +247,9 @@ impl Executor<'_> {
             outcome: class,
             detail: Some(trouble.to_string()),
         };
-        let made = claimed.attempts + 1;
+        let made = claimed.row.attempts + 1;
         let waits = |at_least: Option<Duration>| {
-            let wait = self.timings.backoff.wait(made, claimed.lease);
+            let wait = self.timings.backoff.wait(made, claimed.row.lease);
             wait.max(at_least.unwrap_or_default())
         };
         let allowed = match trouble {
@@ -254,7 +257,7 @@ impl Executor<'_> {
             _ => self.timings.backoff.attempts,
         };
         match remedy {
-            Remedy::Retry(at_least) if made - claimed.outlasted < allowed => {
+            Remedy::Retry(at_least) if made - claimed.row.outlasted < allowed => {
                 let times = (waits(at_least), Duration::ZERO);
                 Ok(self.queue.postpone(claimed, times, &attempt).await?)
             }
@@ -306,7 +309,7 @@ impl Executor<'_> {
             return true;
         }
         let news = match claimed.deed {
-            Deed::Notify { .. } => self.max_age(&claimed.rule),
+            Deed::Notify { .. } => self.max_age(&claimed.row.rule),
             _ => Duration::MAX,
         };
         claimed.trouble + wait < self.timings.backoff.patience.min(news)
@@ -327,8 +330,8 @@ fn report_daily(claimed: &Claimed, wait: Duration, class: &str) {
     let so_far = days(claimed.trouble + wait);
     if so_far > days(claimed.trouble) {
         warn!(
-            action.id = %claimed.id,
-            rule = claimed.rule,
+            action.id = %claimed.row.id,
+            rule = claimed.row.rule,
             deed = claimed.deed.name(),
             days = so_far,
             class,

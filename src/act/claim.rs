@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -15,38 +16,14 @@ use crate::rules::Deed;
 /// An action that a worker has claimed, or one that is only checked: its lease is nil then.
 #[derive(Debug, Clone)]
 pub(super) struct Claimed {
-    pub(super) id: Uuid,
+    /// The action as it is stored.
+    pub(super) row: ClaimedRow,
     /// When it was claimed, or earlier: the lease counts from then.
     pub(super) since: Instant,
-    /// Differs with every claim, so that a worker that was too slow cannot change the action any
-    /// more.
-    pub(super) lease: Uuid,
-    pub(super) portal_id: Uuid,
-    pub(super) rule: String,
     pub(super) deed: Deed,
     pub(super) target: Target,
-    pub(super) attempts: i32,
-    /// Whether an earlier attempt may have written.
-    pub(super) write_sent: bool,
-    /// What earlier attempts have done, where the deed keeps an account.
-    pub(super) report: Option<Value>,
-    /// Whether it may start regardless of its rule's other deeds: it started before, or nothing
-    /// limits it.
-    pub(super) is_admitted: bool,
-    /// The kind of the signal that is answered, and its key.
-    pub(super) signal: String,
-    pub(super) signal_key: String,
-    /// The facts that the rule used for its decision.
-    pub(super) facts: Value,
-    pub(super) causes: Vec<Uuid>,
     /// How long it has waited for an API or a network in trouble.
     pub(super) trouble: Duration,
-    /// Of its attempts, those that met such trouble.
-    pub(super) outlasted: i32,
-    /// How often it was requested while a worker had it.
-    pub(super) wanted: i32,
-    /// Whether a veto against it is in force.
-    pub(super) is_vetoed: bool,
 }
 
 /// The write note: a write of an action is about to be sent.
@@ -72,13 +49,17 @@ impl Claimed {
     pub(super) fn kind(&self) -> Kind {
         Kind {
             deed: self.deed.name(),
-            portal_id: self.portal_id,
+            portal_id: self.row.portal_id,
         }
     }
 }
 
+/// The columns of an action that is claimed.
+#[derive(Debug, Clone)]
 pub(super) struct ClaimedRow {
     pub(super) id: Uuid,
+    /// Differs with every claim, so that a worker that was too slow cannot change the action any
+    /// more.
     pub(super) lease: Uuid,
     pub(super) portal_id: Uuid,
     pub(super) rule: String,
@@ -87,16 +68,26 @@ pub(super) struct ClaimedRow {
     pub(super) target_id: Uuid,
     pub(super) application_id: Option<Uuid>,
     pub(super) attempts: i32,
+    /// Whether an earlier attempt may have written.
     pub(super) write_sent: bool,
+    /// What earlier attempts have done, where the deed keeps an account.
     pub(super) report: Option<Value>,
+    /// Whether it may start regardless of its rule's other deeds: it started before, or nothing
+    /// limits it.
     pub(super) is_admitted: bool,
+    /// The kind of the signal that is answered, and its key.
     pub(super) signal: String,
     pub(super) signal_key: String,
+    /// The facts that the rule used for its decision.
     pub(super) facts: Value,
     pub(super) causes: Vec<Uuid>,
+    /// Seconds.
     pub(super) trouble: f64,
+    /// Of its attempts, those that met trouble outside of the action.
     pub(super) outlasted: i32,
+    /// How often it was requested while a worker had it.
     pub(super) wanted: i32,
+    /// Whether a veto against it is in force.
     pub(super) is_vetoed: bool,
 }
 
@@ -107,26 +98,12 @@ impl ClaimedRow {
             column,
         };
         Ok(Claimed {
-            id: self.id,
-            since,
-            lease: self.lease,
-            portal_id: self.portal_id,
-            rule: self.rule,
-            deed: serde_json::from_value(self.spec).map_err(|_| inconsistent("spec"))?,
+            deed: Deed::deserialize(&self.spec).map_err(|_| inconsistent("spec"))?,
             target: Target::from_columns(&self.target_kind, self.target_id, self.application_id)
                 .ok_or_else(|| inconsistent("target_kind"))?,
-            attempts: self.attempts,
-            write_sent: self.write_sent,
-            report: self.report,
-            is_admitted: self.is_admitted,
-            signal: self.signal,
-            signal_key: self.signal_key,
-            facts: self.facts,
-            causes: self.causes,
             trouble: Duration::try_from_secs_f64(self.trouble).unwrap_or_default(),
-            outlasted: self.outlasted,
-            wanted: self.wanted,
-            is_vetoed: self.is_vetoed,
+            since,
+            row: self,
         })
     }
 }
@@ -245,8 +222,8 @@ impl Queue {
                 report = COALESCE($4, report)
             WHERE id = $1 AND lease = $2 AND state = 'running'
             ",
-            claimed.id,
-            claimed.lease,
+            claimed.row.id,
+            claimed.row.lease,
             hold.as_secs_f64(),
             report,
         )
@@ -269,8 +246,8 @@ impl Queue {
                 updated_at = now()
             WHERE id = $1 AND lease = $2
             ",
-            claimed.id,
-            claimed.lease,
+            claimed.row.id,
+            claimed.row.lease,
         )
         .execute(self.pool())
         .await?;
@@ -294,8 +271,8 @@ impl Queue {
                 updated_at = now()
             WHERE id = $1 AND lease = $2
             ",
-            claimed.id,
-            claimed.lease,
+            claimed.row.id,
+            claimed.row.lease,
             wait.as_secs_f64(),
         )
         .execute(self.pool())

@@ -46,26 +46,26 @@ pub(super) async fn cases(
 ) -> Result<Cases, JournalError> {
     let mut by_portal: BTreeMap<Uuid, Vec<(&Claimed, Signal)>> = BTreeMap::new();
     for one in claimed {
-        let is_live = decide::is_live(rules, &one.rule, one.portal_id);
+        let is_live = decide::is_live(rules, &one.row.rule, one.row.portal_id);
         // A deed of many writes goes on to its end once it has begun.
-        let has_begun = one.write_sent && one.deed == Deed::RevokeDeveloper;
+        let has_begun = one.row.write_sent && one.deed == Deed::RevokeDeveloper;
         // What may have been written is completed, but not written once more for a rule that is
         // gone. A deed that parks leaves the judgement to a person.
         let parks = matches!(one.deed, Deed::Park { .. });
-        let is_judged = (is_live || one.write_sent) && !has_begun && !parks;
+        let is_judged = (is_live || one.row.write_sent) && !has_begun && !parks;
         if let Some(signal) = one.signal().filter(|_| is_judged) {
-            let asked = by_portal.entry(one.portal_id).or_default();
+            let asked = by_portal.entry(one.row.portal_id).or_default();
             asked.push((one, signal));
         }
     }
     let mut cases = Cases::new();
     for asked in by_portal.into_values() {
-        let ids: Vec<Uuid> = asked.iter().map(|(one, _)| one.id).collect();
+        let ids: Vec<Uuid> = asked.iter().map(|(one, _)| one.row.id).collect();
         let mut pasts = queue.pasts(&ids).await?;
         let signals = asked.iter().map(|(_, signal)| signal);
         let view = Arc::new(decide::load_related(directory, signals).await?);
         for (one, signal) in asked {
-            let Some(past) = pasts.remove(&one.id).filter(|past| !past.let_through) else {
+            let Some(past) = pasts.remove(&one.row.id).filter(|past| !past.let_through) else {
                 continue;
             };
             let evidence = match queue.evidence(&signal).await? {
@@ -82,7 +82,7 @@ pub(super) async fn cases(
                 earlier: past.earlier,
                 rules: Arc::clone(rules),
             };
-            cases.insert(one.id, case);
+            cases.insert(one.row.id, case);
         }
     }
     Ok(cases)
@@ -96,7 +96,7 @@ impl RecheckCase {
         by: Decider,
         now: DateTime<Utc>,
     ) -> Option<ActionEnd> {
-        if claimed.write_sent || !self.comes_again() {
+        if claimed.row.write_sent || !self.comes_again() {
             return None;
         }
         let (why, facts) = self.objection(claimed.wanted(), by, &ReadBack::default(), now)?;
@@ -108,7 +108,7 @@ impl RecheckCase {
     pub(super) fn over_subject_limit(&self, claimed: &Claimed, limit: u32) -> Option<ActionEnd> {
         let is_over = limit > 0 && self.written_today >= i64::from(limit);
         let what = claimed.target.kind();
-        (is_over && !claimed.write_sent && !claimed.deed.takes_away()).then(|| {
+        (is_over && !claimed.row.write_sent && !claimed.deed.takes_away()).then(|| {
             let why = format!("over the limit of {limit} deeds per day for one {what}");
             ActionEnd::new(ActionState::Parked, why)
         })
@@ -125,13 +125,13 @@ impl Claimed {
     /// Why a veto ends it.
     pub(super) fn vetoed(&self) -> Option<ActionEnd> {
         let why = || ActionEnd::unwanted("somebody said no to it".to_owned(), None);
-        self.is_vetoed.then(why)
+        self.row.is_vetoed.then(why)
     }
 
     fn wanted(&self) -> Wanted<'_> {
         Wanted {
             deed: &self.deed,
-            rule: &self.rule,
+            rule: &self.row.rule,
             target: self.target,
         }
     }
@@ -139,25 +139,25 @@ impl Claimed {
     /// The signal that led here, about its subject of now; none where the stored facts do not show
     /// it.
     fn signal(&self) -> Option<Signal> {
-        let kind: SignalKind = self.signal.parse().ok()?;
+        let kind: SignalKind = self.row.signal.parse().ok()?;
         // The address or name that a sender reported is not stored here.
         if matches!(kind, SignalKind::Custom(_)) {
             return None;
         }
         let of = |what: &str| -> Option<Uuid> {
-            self.facts.get(what)?.get("id")?.as_str()?.parse().ok()
+            self.row.facts.get(what)?.get("id")?.as_str()?.parse().ok()
         };
-        let fact = |name: &str| self.facts.get("signal")?.get(name)?.as_str();
+        let fact = |name: &str| self.row.facts.get("signal")?.get(name)?.as_str();
         let at: DateTime<Utc> = fact("at")?.parse().ok()?;
-        let cause = self.causes.first().copied().unwrap_or_default();
+        let cause = self.row.causes.first().copied().unwrap_or_default();
         Some(Signal {
-            portal_id: self.portal_id,
+            portal_id: self.row.portal_id,
             // An application may have another owner now.
             developer_id: of("developer")
                 .filter(|_| self.deed.takes_away() || of("application").is_none()),
             application_id: of("application").or_else(|| self.target.parent()),
             registration_id: of("registration"),
-            key: self.signal_key.clone(),
+            key: self.row.signal_key.clone(),
             cause: EventId::from_uuid(cause),
             occurred_at: at,
             from_status: fact("from_status").map(str::to_owned),
@@ -169,6 +169,7 @@ impl Claimed {
     /// Whether usher or Konnect itself caused the signal, as was found when it was decided.
     fn is_own(&self) -> bool {
         let own = self
+            .row
             .facts
             .get("signal")
             .and_then(|signal| signal.get("own"));
@@ -177,7 +178,7 @@ impl Claimed {
 
     /// The owner of the application when it was decided, where the API named one.
     fn owner(&self) -> Option<Uuid> {
-        let owner = self.facts.get("application")?.get("owner_id")?;
+        let owner = self.row.facts.get("application")?.get("owner_id")?;
         let owner: Uuid = owner.as_str()?.parse().ok()?;
         (!owner.is_nil()).then_some(owner)
     }
@@ -189,7 +190,7 @@ pub(super) async fn judge(
     case: &RecheckCase,
 ) -> Result<Option<Outcome>, Trouble> {
     let claimed = context.claimed;
-    let portal = PortalId(claimed.portal_id);
+    let portal = PortalId(claimed.row.portal_id);
     let found = case.found();
     let mut person = found.developer.map(|known| known.developer.id);
     if let Target::Registration { .. } = claimed.target {
@@ -219,7 +220,7 @@ pub(super) async fn judge(
         .read_back
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if claimed.write_sent && holds(claimed, person, &read_back) {
+    if claimed.row.write_sent && holds(claimed, person, &read_back) {
         // An earlier attempt has done it: the deed itself finds that.
         return Ok(None);
     }
@@ -228,7 +229,7 @@ pub(super) async fn judge(
     let status = read
         .map(|read| read.status.as_str())
         .or_else(|| case.just_made());
-    let is_asked = case.rules.asks_about_status(&claimed.rule);
+    let is_asked = case.rules.asks_about_status(&claimed.row.rule);
     if let Some(why) = status
         .and_then(|now| decide::turned_away(&claimed.deed, now))
         .filter(|_| !is_asked)

@@ -52,9 +52,9 @@ impl Settlement {
         attempt: Option<AttemptRecord>,
     ) -> Self {
         Self {
-            id: claimed.id,
-            lease: claimed.lease,
-            wanted: (ending.state == ActionState::Cancelled).then_some(claimed.wanted),
+            id: claimed.row.id,
+            lease: claimed.row.lease,
+            wanted: (ending.state == ActionState::Cancelled).then_some(claimed.row.wanted),
             ending,
             attempt,
         }
@@ -203,8 +203,8 @@ impl Queue {
             WHERE id = $1 AND lease = $2
             RETURNING id
             ",
-            claimed.id,
-            claimed.lease,
+            claimed.row.id,
+            claimed.row.lease,
             reason,
         )
         .fetch_optional(&mut *tx)
@@ -219,7 +219,7 @@ impl Queue {
             FROM attempts
             WHERE action = $1
             "#,
-            claimed.id,
+            claimed.row.id,
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -229,7 +229,7 @@ impl Queue {
             // Attempts that count have the numbers from 1.
             let number = last.lowest - 1;
             let now = self.clock.now();
-            record(&mut tx, &[((claimed.id, number), attempt)], now).await?;
+            record(&mut tx, &[((claimed.row.id, number), attempt)], now).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -259,8 +259,8 @@ impl Queue {
             WHERE id = $1 AND lease = $2
             RETURNING attempts
             ",
-            claimed.id,
-            claimed.lease,
+            claimed.row.id,
+            claimed.row.lease,
             attempt.detail,
             wait.as_secs_f64(),
             trouble.as_secs_f64(),
@@ -272,7 +272,7 @@ impl Queue {
         if let Some(number) = attempts.filter(|number| is_kept(*number)) {
             record(
                 &mut tx,
-                &[((claimed.id, number), attempt)],
+                &[((claimed.row.id, number), attempt)],
                 self.clock.now(),
             )
             .await?;

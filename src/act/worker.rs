@@ -260,7 +260,7 @@ impl Worker {
                 .claim(lease, 1, Kinds::Only(&kind), rules)
                 .await?;
             match one.first() {
-                Some(one) => self.pause.tries(kind, one.id),
+                Some(one) => self.pause.tries(kind, one.row.id),
                 None if !self.queue.is_waiting(kind).await? => self.pause.forget(kind),
                 None => {}
             }
@@ -330,7 +330,7 @@ impl Worker {
     /// Begins a sweep of each portal before the reads, so that sweeps begun earlier do not
     /// overwrite what will be read.
     async fn begin_sweeps(&self, claimed: &[Claimed]) -> BTreeMap<Uuid, Sweep> {
-        let portals: BTreeSet<Uuid> = claimed.iter().map(|claimed| claimed.portal_id).collect();
+        let portals: BTreeSet<Uuid> = claimed.iter().map(|one| one.row.portal_id).collect();
         let mut sweeps = BTreeMap::new();
         for portal in portals {
             match self.directory.begin(PortalId(portal)).await {
@@ -378,13 +378,14 @@ impl Worker {
         let executor = self.executor();
         let mut in_hand = FuturesUnordered::new();
         for one in &claimed {
-            let (case, sweep) = (cases.get(&one.id), sweeps.get(&one.portal_id).copied());
+            let case = cases.get(&one.row.id);
+            let sweep = sweeps.get(&one.row.portal_id).copied();
             let place = places.split(1);
             in_hand.push(async move {
                 if let Err(error) = Box::pin(executor.work(channels, (one, case), sweep)).await {
                     // The lease ends by itself, and reading before writing makes up for it.
                     warn!(
-                        action.id = %one.id,
+                        action.id = %one.row.id,
                         error = error.chain(),
                         "could not record an action"
                     );

@@ -39,7 +39,7 @@ pub(super) async fn carry_out(
         return Ok(context.already_true("member"));
     }
     let (portal, claimed) = (context.portal().0, context.claimed);
-    let this = (&claimed.deed, claimed.id);
+    let this = (&claimed.deed, claimed.row.id);
     let made = context.queue.made_member(portal, developer.0, id.0, this);
     let whose = (context.portal(), developer);
     let ended = context
@@ -65,8 +65,8 @@ pub(super) async fn carry_out(
 /// others find the team when they try again.
 async fn make(context: &DeedContext<'_>, name: &str) -> Result<TeamId, Trouble> {
     let lease = Lease {
-        name: format!("team/{}/{name}", context.claimed.portal_id),
-        holder: context.claimed.lease,
+        name: format!("team/{}/{name}", context.claimed.row.portal_id),
+        holder: context.claimed.row.lease,
         ttl: MAKING,
     };
     if !context.queue.journal.take_lease(&lease).await? {

@@ -82,7 +82,7 @@ pub(super) struct DeedContext<'a> {
 
 impl DeedContext<'_> {
     fn portal(&self) -> PortalId {
-        PortalId(self.claimed.portal_id)
+        PortalId(self.claimed.row.portal_id)
     }
 
     /// Checks that the action is still this worker's, and notes that a write follows.
@@ -106,8 +106,8 @@ impl DeedContext<'_> {
 
     async fn note(&self, report: Option<&Value>) -> Result<(), Trouble> {
         let note = Note {
-            id: self.claimed.id,
-            lease: self.claimed.lease,
+            id: self.claimed.row.id,
+            lease: self.claimed.row.lease,
             report: report.cloned(),
         };
         if self.notes.ask(note).await? {
@@ -137,7 +137,7 @@ impl DeedContext<'_> {
     /// Says why nothing was to be written: the goal is reached, maybe by an earlier attempt whose
     /// end was not stored.
     fn already_true(&self, state: &str) -> Outcome {
-        let by = if self.claimed.write_sent {
+        let by = if self.claimed.row.write_sent {
             " by an earlier attempt"
         } else {
             ""

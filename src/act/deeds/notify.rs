@@ -24,7 +24,7 @@ pub(super) async fn carry_out(
     };
     let message = message(context).await?;
     let signed = SignedRequest {
-        id: context.claimed.id,
+        id: context.claimed.row.id,
         url,
         key,
         body: match format {
@@ -47,11 +47,11 @@ pub(super) async fn carry_out(
 async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
     let (directory, portal) = (context.directory, context.portal());
     let target = context.claimed.target;
-    let history = context.queue.history(context.claimed.id).await?;
+    let history = context.queue.history(context.claimed.row.id).await?;
     let name = directory.portal(portal).await?.map(|portal| portal.name);
     let mut message = Message {
-        action_id: context.claimed.id,
-        rule: context.claimed.rule.clone(),
+        action_id: context.claimed.row.id,
+        rule: context.claimed.row.rule.clone(),
         signal: history.signal,
         portal_id: portal.0,
         portal: name,
@@ -59,7 +59,7 @@ async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
         developer: None,
         application: None,
         api: None,
-        deeds: context.queue.before(context.claimed.id).await?,
+        deeds: context.queue.before(context.claimed.row.id).await?,
         causes: history.causes,
         decided_at: history.created_at,
     };

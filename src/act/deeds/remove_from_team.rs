@@ -19,7 +19,7 @@ pub(super) async fn carry_out(
         return Ok(Outcome::Parked(why.unwrap_or_default()));
     };
     if !team::is_member(context, id, developer).await? {
-        if context.claimed.write_sent {
+        if context.claimed.row.write_sent {
             team::left(context, id, developer).await?;
         }
         return Ok(context.already_true("no member"));

@@ -22,7 +22,7 @@ use crate::act::trouble::Trouble;
 const WRITES_AT_ONCE: usize = 16;
 
 pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trouble> {
-    let mut cut = CutOff::resumed(context.claimed.report.as_ref());
+    let mut cut = CutOff::resumed(context.claimed.row.report.as_ref());
     let (now, wanted) = (
         status::developer(context, team::developer(context)?).await?,
         DeveloperStatus::Revoked,
@@ -187,7 +187,7 @@ impl Cascade<'_> {
     fn conclude(self, held: Option<String>) -> Outcome {
         let summary = self.cut.summary();
         let reason = match (held, summary) {
-            (Some(held), Some(summary)) if !self.context.claimed.write_sent => {
+            (Some(held), Some(summary)) if !self.context.claimed.row.write_sent => {
                 Some(format!("{held}; {summary}"))
             }
             (held, summary) => summary.or(held),
