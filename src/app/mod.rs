@@ -274,41 +274,31 @@ impl App {
         self,
         until: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), AppError> {
-        let Self {
-            listener,
-            certificates,
-            router,
-            database,
-            lifecycle,
-            parts,
-            reloader,
-            metrics,
-            ..
-        } = self;
-        let journal = parts.journal.clone();
-        let spool = parts.spool.clone();
+        let lifecycle = self.lifecycle;
+        let journal = self.parts.journal.clone();
+        let spool = self.parts.spool.clone();
         let (refuse, refused) = oneshot::channel();
-        let start = parts.start(lifecycle.clone());
+        let start = self.parts.start(lifecycle.clone());
         lifecycle.spawn("start", async move {
             if let Err(error) = start.await {
                 // The task that would receive it has ended already.
                 drop(refuse.send(error));
             }
         });
-        if let Some(metrics) = metrics {
+        if let Some(metrics) = self.metrics {
             lifecycle.spawn("metrics", settle_metrics(metrics, lifecycle.stopping()));
         }
-        if let Some(certificates) = certificates.clone() {
+        if let Some(certificates) = self.certificates.clone() {
             let reload = certificates.reload_until_stopped(lifecycle.stopping());
             lifecycle.spawn("certificates", reload);
         }
-        if let Some(reloader) = reloader {
+        if let Some(reloader) = self.reloader {
             lifecycle.spawn("rules", reloader.run(lifecycle.stopping()));
         }
         let server = Server {
-            listener,
-            router,
-            certificates,
+            listener: self.listener,
+            router: self.router,
+            certificates: self.certificates,
             bounds: Bounds::of_this_process(),
             lifecycle: lifecycle.clone(),
         };
@@ -318,11 +308,11 @@ impl App {
             Ok(error) = refused => Err(AppError::Schema(error)),
         };
         lifecycle.shut_down().await;
-        tokio::join!(journal.close(), database.reading().close());
+        tokio::join!(journal.close(), self.database.reading().close());
         if let Some(spool) = spool {
             spool.release();
         }
-        database.stop().await;
+        self.database.stop().await;
         info!("stopped");
         ended
     }

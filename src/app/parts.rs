@@ -155,19 +155,13 @@ impl Parts {
 
     /// Starts observing, reacting and acting.
     async fn start_onboarding(&self, lifecycle: &Lifecycle) {
+        let portals = self.config.konnect.portals.iter().copied();
         let observer = Observer::new(observe::Parts {
             journal: self.journal.clone(),
             directory: self.directory.clone(),
             client: self.client.clone(),
             config: self.config.observe.clone(),
-            portals: self
-                .config
-                .konnect
-                .portals
-                .iter()
-                .copied()
-                .map(Into::into)
-                .collect(),
+            portals: portals.map(Into::into).collect(),
             clock: self.clock.clone(),
             holder: self.ids.next(),
         })

@@ -68,15 +68,10 @@ pub(super) async fn run(
     if let Some(portal) = args.portal {
         config.konnect.portals = vec![portal];
     }
+    let portals = config.konnect.portals.iter().copied();
     let beginning = Beginning {
         rules: rules_of(rules)?,
-        portals: config
-            .konnect
-            .portals
-            .iter()
-            .copied()
-            .map(Into::into)
-            .collect(),
+        portals: portals.map(Into::into).collect(),
         output: Output::new(args.common.json),
         config,
     };
