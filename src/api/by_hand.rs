@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::act::{ActionDetail, ActionState, Intervened, Paused, Person, Queue, Verb};
 use crate::api::Api;
 use crate::api::document::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
-use crate::api::page::{One, Parameters, bad_request, journal_problem};
+use crate::api::page::{One, Parameters, bad_request, journal_problem, path_id};
 use crate::api::render::{self, PauseBody};
 use crate::api::tokens::Caller;
 use crate::http::Problem;
@@ -49,7 +49,7 @@ pub(super) async fn get_action(
     parameters: Parameters,
 ) -> Result<Json<One<ActionDetail>>, Problem> {
     parameters.finish()?;
-    let found = detail(&api.listed, action_id(&id)?).await?;
+    let found = detail(&api.listed, path_id(&id, "an action")?).await?;
     Ok(Json(One { data: found }))
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn intervene(
     parameters.finish()?;
     let verb: Verb = verb.parse().map_err(|_| nothing_here())?;
     let person = operator(&caller, &body)?;
-    let id = action_id(&id)?;
+    let id = path_id(&id, "an action")?;
     let done = api
         .actions
         .intervene(id, verb, &person)
@@ -220,11 +220,6 @@ async fn detail(actions: &Queue, id: Uuid) -> Result<ActionDetail, Problem> {
     found
         .map_err(|error| journal_problem(&error))?
         .ok_or_else(no_action)
-}
-
-fn action_id(id: &str) -> Result<Uuid, Problem> {
-    id.parse()
-        .map_err(|_| bad_request("an action id is a UUID"))
 }
 
 fn no_action() -> Problem {

@@ -9,7 +9,7 @@ use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::document::{EventBody, EventWords, Missing, OfTheRecord, Refused};
 use crate::api::page::{
-    DEFAULT_LIMIT, One, Page, Paging, Parameters, bad_request, journal_problem, part, time_part,
+    DEFAULT_LIMIT, One, Page, Paging, Parameters, journal_problem, part, path_id, time_part,
 };
 use crate::api::render;
 use crate::event::EventId;
@@ -71,9 +71,7 @@ pub(super) async fn get_event(
     parameters: Parameters,
 ) -> Result<AboutPeople<One<Value>>, Problem> {
     parameters.finish()?;
-    let id: EventId = id
-        .parse()
-        .map_err(|_| bad_request("an event id is a UUID"))?;
+    let id: EventId = path_id(&id, "an event")?;
     let event = api
         .reading
         .event(id)

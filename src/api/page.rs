@@ -356,6 +356,12 @@ fn no_window(error: NoWindow) -> Problem {
     bad_request(format!("parameters from, to: {error}"))
 }
 
+/// An id in a path.
+pub(super) fn path_id<T: FromStr>(id: &str, what: &str) -> Result<T, Problem> {
+    let wrong = || bad_request(format!("{what} id is a UUID"));
+    id.parse().map_err(|_| wrong())
+}
+
 /// A time as a part of a cursor: to the microsecond, as Postgres has it.
 pub(super) fn time_part(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)

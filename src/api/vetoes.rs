@@ -10,7 +10,7 @@ use crate::act::Veto;
 use crate::api::Api;
 use crate::api::by_hand::{WhyBody, operator};
 use crate::api::document::{Missing, OfOperators, OfTheRecord, Refused};
-use crate::api::page::{One, Page, Paging, Parameters, bad_request, journal_problem, part};
+use crate::api::page::{One, Page, Paging, Parameters, journal_problem, part, path_id};
 use crate::api::tokens::Caller;
 use crate::http::Problem;
 
@@ -56,7 +56,7 @@ pub(super) async fn lift_veto(
 ) -> Result<Json<One<Veto>>, Problem> {
     parameters.finish()?;
     let person = operator(&caller, &body)?;
-    let id = id.parse().map_err(|_| bad_request("a veto id is a UUID"))?;
+    let id = path_id(&id, "a veto")?;
     let lifted = api.actions.lift_veto(id, &person).await;
     let lifted = lifted.map_err(|error| journal_problem(&error))?;
     let lifted = lifted

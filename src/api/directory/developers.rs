@@ -14,9 +14,11 @@ use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::directory::applications::ApplicationBody;
 use crate::api::directory::teams::TeamBody;
-use crate::api::directory::{PersonBody, Scope, SeenBody, path_id, shown};
+use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{Conflicting, Missing, OfTheRecord, Refused, StatusName};
-use crate::api::page::{One, Page, Paging, Parameters, journal_problem, part, wrong_cursor};
+use crate::api::page::{
+    One, Page, Paging, Parameters, journal_problem, part, path_id, wrong_cursor,
+};
 use crate::directory::{Developer, DeveloperFilter, DeveloperRecord, Subject};
 use crate::http::Problem;
 

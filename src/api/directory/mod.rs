@@ -8,17 +8,15 @@ pub(super) mod portals;
 pub(super) mod registrations;
 pub(super) mod teams;
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::api::document::StatusName;
-use crate::api::page::{Parameters, bad_request, part};
+use crate::api::page::{Parameters, bad_request, optional, part};
 use crate::directory::{Gone, ListPage, RowVersion, Subject};
 use crate::http::Problem;
 
@@ -81,19 +79,10 @@ impl IntoParams for Scope {
         let gone = text()
             .enum_values(Some(words))
             .default(Some(words[0].into()));
-        [
-            ("portal_id", "Only what is of this portal", portal),
-            ("gone", "Whether what is gone is listed", gone),
+        vec![
+            optional("portal_id", "Only what is of this portal", portal),
+            optional("gone", "Whether what is gone is listed", gone),
         ]
-        .map(|(name, description, schema)| {
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Query)
-                .description(Some(description))
-                .schema(Some(schema))
-                .build()
-        })
-        .into()
     }
 }
 
@@ -155,10 +144,4 @@ impl Parameters {
 /// How many rows of a page are shown: one less than are read.
 fn shown<K>(page: &ListPage<K>) -> i64 {
     page.limit - 1
-}
-
-/// An id in a path.
-fn path_id<T: FromStr>(id: &str, what: &str) -> Result<T, Problem> {
-    let wrong = || bad_request(format!("{what} id is a UUID"));
-    id.parse().map_err(|_| wrong())
 }
