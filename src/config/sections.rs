@@ -65,7 +65,8 @@ pub struct IngestConfig {
     /// Path of the webhook.
     #[serde(deserialize_with = "checked::webhook_path")]
     pub path: String,
-    /// Every accepted value of the `Authorization` header; several during a rotation.
+    /// Every accepted value of the `Authorization` header; several during a rotation. `usher serve`
+    /// needs one.
     pub authorization: Vec<Secret>,
     /// What an entry without a verified signature becomes.
     pub verify: VerifyPolicy,
