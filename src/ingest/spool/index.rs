@@ -245,10 +245,7 @@ mod tests {
         index.add(id(1), 1);
         assert_eq!(
             index.condition(),
-            (
-                Condition::Degraded,
-                "holding 1 requests, 4096 bytes".to_owned()
-            )
+            (Condition::Degraded, "1 requests, 4096 bytes".to_owned())
         );
     }
 }
