@@ -23,7 +23,7 @@ pub struct NewChain {
     /// The rule that decided.
     pub rule: String,
     /// Whether it acts.
-    pub standing: EnqueueMode,
+    pub mode: EnqueueMode,
     /// How many of its deeds may start in an hour; 0 means any number.
     pub limit_per_hour: u32,
     /// What happens to the rest.
@@ -55,7 +55,7 @@ pub struct NewStep {
 impl NewChain {
     /// The state in which its actions begin.
     pub(super) fn state(&self) -> ActionState {
-        match self.standing {
+        match self.mode {
             EnqueueMode::Live => ActionState::Planned,
             EnqueueMode::Shadow => ActionState::Shadow,
         }

@@ -39,7 +39,7 @@ impl Queue {
             .collect();
         let keys: Vec<String> = steps().map(|(chain, _)| chain.signal_key.clone()).collect();
         let shadows: Vec<bool> = steps()
-            .map(|(chain, _)| chain.standing == EnqueueMode::Shadow)
+            .map(|(chain, _)| chain.mode == EnqueueMode::Shadow)
             .collect();
         let undecided = sqlx::query_scalar!(
             r#"
@@ -95,7 +95,7 @@ impl Queue {
     ) -> Result<(), JournalError> {
         let chains = || decided.iter().flatten();
         let notices: Vec<Wanted> = chains()
-            .filter(|chain| chain.standing == EnqueueMode::Live)
+            .filter(|chain| chain.mode == EnqueueMode::Live)
             .flat_map(|chain| chain.steps.iter().map(move |step| (chain, step)))
             .filter(|(_, step)| matches!(step.deed, Deed::Notify { .. }))
             .map(|(chain, step)| wanted(chain, step))

@@ -85,7 +85,7 @@ impl Queue {
         let mut action_events = end(&mut tx, settlements).await?;
         let ended: HashMap<Uuid, i32> = action_events
             .iter()
-            .map(|action_events| (action_events.id, action_events.attempts))
+            .map(|event| (event.id, event.attempts))
             .collect();
         let left: Vec<&Settlement> = settlements
             .iter()
@@ -109,17 +109,11 @@ impl Queue {
                 action_events.extend(cancelled);
             }
         }
-        let done = action_events.iter().filter(|action_events| {
-            action_events.state == ActionState::Done
-                || (action_events.state == ActionState::Parked && action_events.deed == "park")
+        let done = action_events.iter().filter(|event| {
+            event.state == ActionState::Done
+                || (event.state == ActionState::Parked && event.deed == "park")
         });
-        go_on(
-            &mut tx,
-            &done
-                .map(|action_events| action_events.id)
-                .collect::<Vec<_>>(),
-        )
-        .await?;
+        go_on(&mut tx, &done.map(|event| event.id).collect::<Vec<_>>()).await?;
         self.commit_with_events(tx, &action_events, now).await?;
         let is_ours = |settled: &Settlement| ended.contains_key(&settled.id);
         Ok(settlements.iter().map(is_ours).collect())

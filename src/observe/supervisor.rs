@@ -113,7 +113,7 @@ impl PortalSupervisor {
             match self.keep_lease().await {
                 Ok(true) => {
                     failures = 0;
-                    if self.list_and_start().await {
+                    if self.sweep_until_lost().await {
                         return;
                     }
                 }
@@ -131,13 +131,13 @@ impl PortalSupervisor {
     }
 
     /// Sweeps as long as this instance has the lease; `true` when the portal is gone.
-    async fn list_and_start(&mut self) -> bool {
+    async fn sweep_until_lost(&mut self) -> bool {
         let (observer, portal) = (self.observer.clone(), self.portal);
-        let turns = |work| Box::pin(SweepLoop::new(observer.clone(), portal, work).run());
+        let run = |work| Box::pin(SweepLoop::new(observer.clone(), portal, work).run());
         let (refresh, pending, sweep) = (
-            turns(SweepKind::Refresh),
-            turns(SweepKind::Pending),
-            turns(SweepKind::Sweep),
+            run(SweepKind::Refresh),
+            run(SweepKind::Pending),
+            run(SweepKind::Sweep),
         );
         tokio::select! {
             () = refresh => true,

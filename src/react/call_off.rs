@@ -107,7 +107,7 @@ impl Reactor {
             live: &live,
             dropped: &state.dropped,
             begins: state.begins,
-            inherits: state.looked.is_some_and(|at| at.elapsed() < STEADY),
+            inherits: state.checked_at.is_some_and(|at| at.elapsed() < STEADY),
         };
         let called_off = self.holder.call_off(asked).await?;
         if !called_off.unsure {
@@ -117,7 +117,7 @@ impl Reactor {
                 state.begins = false;
             }
         }
-        state.looked = Some(Instant::now());
+        state.checked_at = Some(Instant::now());
         if called_off.count > 0 {
             info!(
                 actions = called_off.count,

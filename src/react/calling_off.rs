@@ -14,5 +14,5 @@ pub(super) struct CallingOff {
     /// Whether the first check found an action that a worker carries out.
     pub(super) begins: bool,
     /// When the last check finished.
-    pub(super) looked: Option<Instant>,
+    pub(super) checked_at: Option<Instant>,
 }

@@ -219,8 +219,8 @@ rules:
     then: [approve_registration]
 "#;
 
-    fn expected_outcomes(rehearsed: &DryRunResult) -> Vec<&ExpectedOutcome> {
-        let wanted = rehearsed.decisions.iter().flat_map(|v| v.wanted.iter());
+    fn expected_outcomes(result: &DryRunResult) -> Vec<&ExpectedOutcome> {
+        let wanted = result.decisions.iter().flat_map(|v| v.wanted.iter());
         wanted
             .flatten()
             .map(|wanted_deed| &wanted_deed.expected_outcome)

@@ -276,7 +276,7 @@ impl Explainer<'_> {
     /// Whether the rest of a `then` is left out after a deed: a person vetoed or rejected it, or it
     /// was refused.
     async fn ends_the_run(&self, chain: &NewChain, step: &NewStep) -> Result<bool, JournalError> {
-        if chain.standing != EnqueueMode::Live {
+        if chain.mode != EnqueueMode::Live {
             return Ok(false);
         }
         if self.queue.veto_on(chain, step).await?.is_some() {

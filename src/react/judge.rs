@@ -251,14 +251,14 @@ impl Reactor {
         for MatchedSignal { signal, .. } in &heard {
             by_portal.entry(signal.portal_id).or_default().push(signal);
         }
-        let mut excerpts = BTreeMap::new();
+        let mut views = BTreeMap::new();
         for (portal, signals) in by_portal {
-            excerpts.insert(portal, load_related(&self.directory, signals).await?);
+            views.insert(portal, load_related(&self.directory, signals).await?);
         }
         let mut chains = Vec::new();
         for heard in heard {
             let signal = &heard.signal;
-            let Some(view) = excerpts.get(&signal.portal_id) else {
+            let Some(view) = views.get(&signal.portal_id) else {
                 continue;
             };
             let found = SubjectFacts::within(view, signal);

@@ -52,7 +52,7 @@ fn chain(
     NewChain {
         portal_id: signal.portal_id,
         rule: rule.name.clone(),
-        standing: match rule.mode {
+        mode: match rule.mode {
             Mode::Live => EnqueueMode::Live,
             Mode::Shadow | Mode::Off => EnqueueMode::Shadow,
         },

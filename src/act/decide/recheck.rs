@@ -132,7 +132,7 @@ impl RecheckCase {
         let chains = chains(&self.rules, &self.signal, &[], gathered);
         let mut live = chains
             .iter()
-            .filter(|chain| chain.standing == EnqueueMode::Live);
+            .filter(|chain| chain.mode == EnqueueMode::Live);
         live.any(|chain| {
             let mut steps = chain.steps.iter();
             steps.any(|step| {

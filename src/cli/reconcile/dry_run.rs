@@ -45,12 +45,12 @@ pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode,
     for snapshot in &snapshots {
         let told = dry_run(&rules, snapshot, now);
         total.portals += 1;
-        for rehearsed in &told {
-            total.add(rehearsed);
+        for result in &told {
+            total.add(result);
         }
         if output.is_json() {
-            for rehearsed in &told {
-                output.data("", &as_json(snapshot.portal_id, rehearsed))?;
+            for result in &told {
+                output.data("", &as_json(snapshot.portal_id, result))?;
             }
         } else {
             output.data(&as_text(snapshot, &told, verbose), &Value::Null)?;
@@ -134,12 +134,12 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, rehearsed: &DryRunResult) {
+    fn add(&mut self, result: &DryRunResult) {
         self.waiting += 1;
-        self.deeds += rehearsed.deeds(Mode::Live).count();
-        self.in_shadow += rehearsed.deeds(Mode::Shadow).count();
+        self.deeds += result.deeds(Mode::Live).count();
+        self.in_shadow += result.deeds(Mode::Shadow).count();
         let is_parked = |mode: Mode| {
-            let mut decisions = rehearsed.decisions.iter();
+            let mut decisions = result.decisions.iter();
             decisions.any(|decision| {
                 let mut wanted = decision.wanted.iter().flatten();
                 decision.mode == mode
@@ -153,7 +153,7 @@ impl Count {
         } else if is_parked(Mode::Shadow) {
             self.parked_in_shadow += 1;
         }
-        self.left += usize::from(!rehearsed.is_wanted());
+        self.left += usize::from(!result.is_wanted());
     }
 
     fn text(&self) -> String {
@@ -202,25 +202,25 @@ fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool) -> String 
     let name = snapshot.portal.as_ref().map_or("", |portal| &portal.name);
     let mut lines = vec![format!("portal {}  {name}", snapshot.portal_id)];
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for rehearsed in told {
-        if rehearsed.is_wanted() || verbose {
-            lines.push(format!("  {}", who(rehearsed)));
+    for result in told {
+        if result.is_wanted() || verbose {
+            lines.push(format!("  {}", who(result)));
         }
-        for decision in &rehearsed.decisions {
+        for decision in &result.decisions {
             match &decision.wanted {
                 Ok(wanted) => lines.push(format!("    {}", deeds_line(decision, wanted))),
                 Err(reason) if verbose => {
                     lines.push(format!("    {}: no: {reason}", decision.rule));
                 }
-                Err(_) if rehearsed.is_wanted() => {}
+                Err(_) if result.is_wanted() => {}
                 Err(reason) => {
                     let reason = (decision.rule.as_str(), reason.as_str());
                     *reasons.entry(reason).or_default() += 1;
                 }
             }
         }
-        if rehearsed.decisions.is_empty() {
-            let kind = rehearsed.facts.signal.kind.as_str();
+        if result.decisions.is_empty() {
+            let kind = result.facts.signal.kind.as_str();
             *reasons
                 .entry((kind, "no rule is on this signal"))
                 .or_default() += 1;
@@ -236,8 +236,8 @@ fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool) -> String 
 }
 
 /// Who or what waits, in one line.
-fn who(rehearsed: &DryRunResult) -> String {
-    let facts = &rehearsed.facts;
+fn who(result: &DryRunResult) -> String {
+    let facts = &result.facts;
     let email = email(facts).unwrap_or("somebody");
     let text = match (&facts.registration, &facts.application) {
         (Some(registration), Some(application)) => format!(
@@ -247,7 +247,7 @@ fn who(rehearsed: &DryRunResult) -> String {
         (Some(registration), None) => format!("{email} asks for {}", registration.api.name),
         (None, _) => format!("{email} signed up"),
     };
-    let (kind, id) = (rehearsed.target.kind(), rehearsed.target.id());
+    let (kind, id) = (result.target.kind(), result.target.id());
     format!("{text}  ({kind} {id})")
 }
 
@@ -292,9 +292,9 @@ fn email(facts: &Facts) -> Option<&str> {
 }
 
 /// One who waits, for programs.
-fn as_json(portal: PortalId, rehearsed: &DryRunResult) -> Value {
-    let facts = &rehearsed.facts;
-    let decisions: Vec<Value> = rehearsed
+fn as_json(portal: PortalId, result: &DryRunResult) -> Value {
+    let facts = &result.facts;
+    let decisions: Vec<Value> = result
         .decisions
         .iter()
         .map(|decision| match &decision.wanted {
@@ -312,7 +312,7 @@ fn as_json(portal: PortalId, rehearsed: &DryRunResult) -> Value {
             }),
         })
         .collect();
-    let target: &Target = &rehearsed.target;
+    let target: &Target = &result.target;
     json!({
         "portal_id": portal,
         "signal": facts.signal.kind,
@@ -320,7 +320,7 @@ fn as_json(portal: PortalId, rehearsed: &DryRunResult) -> Value {
         "email": facts.developer.as_ref().map(|known| &known.email),
         "application": facts.application.as_ref().map(|known| &known.name),
         "api": facts.registration.as_ref().map(|known| &known.api.name),
-        "would_act": rehearsed.deeds(Mode::Live).next().is_some(),
+        "would_act": result.deeds(Mode::Live).next().is_some(),
         "rules": decisions,
     })
 }

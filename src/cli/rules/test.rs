@@ -64,9 +64,9 @@ pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<Exi
     let directory = Directory::new(journal.clone(), clock.clone(), ids.clone());
     let queue = Queue::new(journal.clone(), clock, ids);
     let principal = config.konnect.principal_id;
-    let trial = Backtest::new(journal, (&directory, &queue), principal, window);
+    let backtest = Backtest::new(journal, (&directory, &queue), principal, window);
     let mut report = Report::new(&files, &sets, args.common.output());
-    let events = Box::pin(trial.run(&sets, |tried| report.take(&tried))).await;
+    let events = Box::pin(backtest.run(&sets, |tried| report.take(&tried))).await;
     database.stop().await;
     report.end(window, events.context("could not read the journal")?)?;
     Ok(ExitCode::from(match report.differences {

@@ -125,7 +125,7 @@ async fn the_deeds_of_one_rule_take_their_turn_run_by_run(pool: PgPool) {
 async fn what_came_to_nothing_does_not_block_a_new_decision(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let shadow = NewChain {
-        standing: EnqueueMode::Shadow,
+        mode: EnqueueMode::Shadow,
         ..chain(vec![Deed::ApproveDeveloper])
     };
     let seen = stage.enqueue(&shadow).await[0];

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use clap::Arg;
-use usher::config::Config;
+use usher::config::{Config, Environment, load};
 
 use crate::reference::page::{HOW, read, settle};
 use crate::reference::{commands, http_api, keys, metrics};
@@ -31,6 +31,24 @@ fn no_name_that_others_rely_on_is_gone() {
     );
     let sorted: String = now.iter().flat_map(|name| [name.as_str(), "\n"]).collect();
     settle(FILE, &text, &sorted);
+}
+
+/// The webhook's path must be no route of usher's own: the router would end the start.
+#[test]
+fn the_path_of_the_webhook_is_no_other_route() {
+    let default = Config::default().ingest.path;
+    let mut refused = 0;
+    for route in routes() {
+        let path = route.trim_start_matches("route ");
+        if !path.starts_with('/') || path == default {
+            continue;
+        }
+        let environment = Environment::of(&[("USHER_INGEST__PATH", path)]);
+        let error = load(None, &environment).map(drop).expect_err(path);
+        assert!(error.to_string().contains("ingest.path"), "{error}");
+        refused += 1;
+    }
+    assert!(refused > 4, "{refused} routes");
 }
 
 /// Every name, with its sort before it.

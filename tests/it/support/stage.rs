@@ -224,7 +224,7 @@ pub(crate) fn chain(deeds: Vec<Deed>) -> NewChain {
     NewChain {
         portal_id: PORTAL,
         rule: "partner-clubs".to_owned(),
-        standing: EnqueueMode::Live,
+        mode: EnqueueMode::Live,
         limit_per_hour: 0,
         on_limit: OnLimit::Delay,
         signal: "developer.signed_up".to_owned(),

@@ -95,6 +95,23 @@ mod tests {
     }
 
     #[test]
+    fn reads_what_an_earlier_version_left_on_disk() {
+        let bytes = b"{\"id\":\"00000000-0000-0000-0000-000000000007\",\
+            \"received_at\":\"2026-06-23T14:28:47.556Z\",\"peer\":\"192.0.2.1\",\
+            \"encoding\":\"gzip\",\"body_bytes\":3}\nabc";
+        let (header, body) = read_file(Uuid::from_u128(7), bytes.to_vec()).expect("a delivery");
+        assert_eq!(header.peer, "192.0.2.1");
+        assert_eq!(header.encoding, "gzip");
+        assert_eq!(&body[..], b"abc");
+        // And an earlier version reads this one's, after a step back.
+        assert_eq!(
+            [header.to_line(), b"abc".to_vec()].concat(),
+            bytes,
+            "the form on disk is another"
+        );
+    }
+
+    #[test]
     fn says_what_is_damaged() {
         let whole = [&header(3).to_line()[..], b"abc"].concat();
         let id = Uuid::from_u128(7);

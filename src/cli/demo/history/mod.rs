@@ -369,7 +369,7 @@ impl HistoryWriter<'_> {
         let chain = NewChain {
             portal_id: self.place.portal,
             rule: rule.to_owned(),
-            standing: EnqueueMode::Live,
+            mode: EnqueueMode::Live,
             limit_per_hour: 0,
             on_limit: OnLimit::Delay,
             signal: signal.to_owned(),
