@@ -9,9 +9,10 @@ use serde::Serialize;
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use crate::api::page::{One, Page, journal_problem};
-use crate::api::tokens::Caller;
+use crate::api::page::{One, Page};
 use crate::http::Problem;
+use crate::http::tokens::Caller;
+use crate::journal::journal_problem;
 use crate::journal::{Access, AccessLog, AccessPath};
 use crate::lifecycle::Lifecycle;
 

@@ -6,8 +6,10 @@ use axum::extract::State;
 use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
 use crate::api::Api;
 use crate::api::document::{DeedName, OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, bad_request, journal_problem, part, time_part};
+use crate::api::page::{Page, Paging};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, bad_request, part, time_part};
+use crate::journal::journal_problem;
 use crate::rules::Deed;
 
 const STATES: &str = "planned, running, done, refused, parked, failed, cancelled or shadow";

@@ -13,10 +13,12 @@ use uuid::Uuid;
 use crate::act::{ActionDetail, ActionState, Intervened, Paused, Person, Queue, Verb};
 use crate::api::Api;
 use crate::api::document::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
-use crate::api::page::{One, Parameters, bad_request, journal_problem, path_id};
+use crate::api::page::One;
 use crate::api::render::{self, PauseBody};
-use crate::api::tokens::Caller;
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, bad_request, path_id};
+use crate::http::tokens::Caller;
+use crate::journal::journal_problem;
 
 /// What a request may contain; an empty body says nothing.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -6,9 +6,11 @@ use chrono::DateTime;
 
 use crate::api::Api;
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, Window, journal_problem, part, time_part};
+use crate::api::page::{Page, Paging, Window};
 use crate::api::render::{self, DeliveryBody};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, part, time_part};
+use crate::journal::journal_problem;
 use crate::journal::{Delivery, DeliveryFilter, far_future};
 
 /// Deliveries newest first, by receipt.

@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::document::{EventBody, EventWords, Missing, OfTheRecord, Refused};
-use crate::api::page::{
-    DEFAULT_LIMIT, One, Page, Paging, Parameters, journal_problem, part, path_id, time_part,
-};
+use crate::api::page::{One, Page, Paging};
 use crate::api::render;
 use crate::event::EventId;
 use crate::http::Problem;
+use crate::http::parameters::{DEFAULT_LIMIT, Parameters, part, path_id, time_part};
 use crate::journal::Position;
+use crate::journal::journal_problem;
 
 /// Events newest first, by `event_ts`.
 #[utoipa::path(

@@ -18,7 +18,6 @@ pub mod render;
 mod reports;
 mod rules;
 mod streams;
-mod tokens;
 mod vetoes;
 
 use std::sync::Arc;
@@ -39,6 +38,7 @@ use crate::api::read_databases::ReadDatabases;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::http::Problem;
+use crate::http::tokens::{self, Tokens};
 use crate::journal::{AccessLog, Journal};
 use crate::report::Reports;
 use crate::rules::RuleSet;
@@ -46,7 +46,6 @@ use crate::rules::RuleSet;
 pub(crate) use by_hand::refusal;
 pub use read_databases::Replica;
 pub use streams::Streams;
-pub use tokens::Tokens;
 
 /// What the API reads, and lets operators change.
 #[derive(Clone, Debug)]

@@ -7,11 +7,11 @@ use chrono::DateTime;
 use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::document::{Missing, OfTheRecord, Refused};
-use crate::api::page::{
-    One, Page, Paging, Parameters, Window, bad_request, journal_problem, part, time_part,
-};
+use crate::api::page::{One, Page, Paging, Window};
 use crate::api::render::{self, QuarantinedBody};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, bad_request, part, time_part};
+use crate::journal::journal_problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};
 
 /// Quarantined entries, newest first.

@@ -20,7 +20,8 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::http::Connection;
 use crate::http::health::{Condition, Health};
-use crate::journal::{Journal, JournalError};
+use crate::http::parameters::AsOf;
+use crate::journal::{AskElsewhere, Journal, JournalError};
 use crate::lifecycle::pause;
 
 /// The part of `/readyz`, and its word in logs.
@@ -35,17 +36,6 @@ const MOST_LAG: TimeDelta = TimeDelta::minutes(1);
 const BUSY_LOOKS: u32 = 2;
 /// How often a question is asked at a replica.
 const TRIES: usize = 2;
-
-/// Says, in a request, from which time of the journal the answer is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AsOf(pub(super) DateTime<Utc>);
-
-/// Says, in an answer, that the failure is the server's, so that another server may have an answer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AskElsewhere {
-    /// Whether it may be asked once more there.
-    pub(super) once_more: bool,
-}
 
 /// How far a replica is; none while it is away.
 #[derive(Debug, Clone)]

@@ -5,10 +5,12 @@ use axum::extract::State;
 
 use crate::api::Api;
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, journal_problem};
+use crate::api::page::{Page, Paging};
 use crate::api::render::{self, ReaderBody};
 use crate::http::Problem;
+use crate::http::parameters::Parameters;
 use crate::journal::ReaderStatus;
+use crate::journal::journal_problem;
 
 /// The readers of the outbox by name, with the backlog of each.
 #[utoipa::path(

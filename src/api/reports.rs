@@ -1,8 +1,6 @@
 //! `/api/v1/reports`: the rows of each report, as JSON or as a file. The document describes a
 //! report by what the report says of itself.
 
-use std::str::FromStr;
-
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
@@ -19,11 +17,10 @@ use utoipa::{IntoParams, ToSchema};
 use crate::api::Api;
 use crate::api::access_log::Shown;
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Parameters, Window, bad_request, journal_problem, optional};
+use crate::api::page::{Page, Window, optional};
 use crate::http::Problem;
-use crate::report::{
-    By, Column, MOST_DAYS, Parameter, Question, ReportError, ReportName, Row, Shape, csv,
-};
+use crate::http::parameters::{Parameters, bad_request};
+use crate::report::{By, Column, MOST_DAYS, Parameter, Question, ReportName, Row, Shape, csv};
 
 /// A report, with its parameters and columns.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +84,7 @@ pub(super) async fn get_report(
         let detail = format!("there is no report {name:?}: GET /api/v1/reports lists them");
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
-    let question = question(name, &mut parameters)?;
+    let question = Question::read(name, &mut parameters)?;
     let is_file = match parameters.text("format").as_deref() {
         None | Some("json") => false,
         Some("csv") => true,
@@ -95,12 +92,7 @@ pub(super) async fn get_report(
     };
     parameters.finish()?;
     let answer = api.reports.ask(name, &question).await;
-    let answer = answer.map_err(|error| match error {
-        ReportError::Question(error) => {
-            bad_request(error.tell(|parameter| format!("parameter {}", parameter.name())))
-        }
-        ReportError::Journal(error) => journal_problem(&error),
-    })?;
+    let answer = answer.map_err(|error| error.problem())?;
     let shown = name
         .is_about_people()
         .then_some(Extension(Shown(answer.rows.len())));
@@ -126,47 +118,6 @@ pub(super) async fn get_report(
 struct Rows {
     data: Vec<Row>,
     meta: Value,
-}
-
-/// Reads what the report takes, and nothing else.
-fn question(name: ReportName, parameters: &mut Parameters) -> Result<Question, Problem> {
-    let mut question = Question::default();
-    for parameter in name.takes() {
-        let word = parameter.name();
-        match *parameter {
-            Parameter::Portal => question.portal = parameters.read(word, "a UUID")?,
-            // Both ends at once, so that their order is checked.
-            Parameter::From => (question.from, question.to) = parameters.window()?,
-            Parameter::To => {}
-            Parameter::By(bys) => {
-                let words: Vec<&str> = bys.iter().copied().map(By::as_str).collect();
-                question.by = parameters.read(word, &words.join(" or "))?;
-            }
-            Parameter::Days(_) => question.days = days(parameters, word)?,
-            Parameter::Within => question.within = days(parameters, word)?,
-            Parameter::Developer => question.developer = parameters.read(word, "a UUID")?,
-            Parameter::Application => question.application = parameters.read(word, "a UUID")?,
-        }
-    }
-    Ok(question)
-}
-
-/// A number of days that a calendar has.
-struct Days(u32);
-
-impl FromStr for Days {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let days: u32 = text.parse().map_err(drop)?;
-        (days <= MOST_DAYS).then_some(Self(days)).ok_or(())
-    }
-}
-
-fn days(parameters: &mut Parameters, word: &str) -> Result<Option<u32>, Problem> {
-    let expected = format!("a whole number from 0 to {MOST_DAYS}");
-    let days = parameters.read::<Days>(word, &expected)?;
-    Ok(days.map(|days| days.0))
 }
 
 /// Puts every report into the document, at a path of its own.

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::api::document::Refused;
-use crate::api::page::{Page, Paging, Parameters, part};
+use crate::api::page::{Page, Paging};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, part};
 use crate::rules::{Condition, Deed, Rule};
 
 /// A rule as it is loaded in this instance.

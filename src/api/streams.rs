@@ -22,11 +22,12 @@ use crate::api::access_log::{self, NotedStream};
 use crate::api::document::{EventWords, Missing, OfTheRecord, Refused};
 use crate::api::format::Format;
 use crate::api::lines::Lines;
-use crate::api::page::{Parameters, bad_request, journal_problem};
 use crate::api::render;
-use crate::api::tokens::Caller;
 use crate::event::EventId;
+use crate::http::parameters::{Parameters, bad_request};
+use crate::http::tokens::Caller;
 use crate::http::{Busy, Connection, Problem};
+use crate::journal::journal_problem;
 use crate::journal::{Export, Follow, StoredEvent};
 use crate::lifecycle::Lifecycle;
 

@@ -10,9 +10,11 @@ use crate::act::Veto;
 use crate::api::Api;
 use crate::api::by_hand::{WhyBody, operator};
 use crate::api::document::{Missing, OfOperators, OfTheRecord, Refused};
-use crate::api::page::{One, Page, Paging, Parameters, journal_problem, part, path_id};
-use crate::api::tokens::Caller;
+use crate::api::page::{One, Page, Paging};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, part, path_id};
+use crate::http::tokens::Caller;
+use crate::journal::journal_problem;
 
 /// The vetoes in force, newest first.
 #[utoipa::path(

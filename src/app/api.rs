@@ -6,11 +6,12 @@ use axum::Router;
 use tokio::sync::watch;
 
 use crate::act::Queue;
-use crate::api::{self, Api, Replica, Streams, Tokens};
+use crate::api::{self, Api, Replica, Streams};
 use crate::app::Database;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
 use crate::http::health::Health;
+use crate::http::tokens::Tokens;
 use crate::journal::{AccessLog, Journal};
 use crate::lifecycle::Lifecycle;
 use crate::report::Reports;

@@ -29,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::Queue;
-use crate::api::Tokens;
 use crate::app::api::ApiParts;
 use crate::app::parts::Parts;
 use crate::app::rules::Reloader;
@@ -37,6 +36,7 @@ use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
 use crate::directory::Directory;
 use crate::http::health::{self, Condition, Health};
+use crate::http::tokens::Tokens;
 use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
 use crate::ingest::custom_events::{self, CustomEventsState};
 use crate::ingest::{self, IngestState, Spool, SpoolError};

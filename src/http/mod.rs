@@ -2,9 +2,11 @@
 
 mod connections;
 pub mod health;
+pub mod parameters;
 mod problem;
 mod serve;
 mod tls;
+pub mod tokens;
 
 pub use connections::{Bounds, Busy};
 pub use problem::Problem;

@@ -14,6 +14,7 @@ mod failed_logins;
 mod funnel;
 mod idle_applications;
 mod idle_developers;
+mod parameters;
 mod partners;
 mod pending;
 mod question;

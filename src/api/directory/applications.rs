@@ -10,9 +10,11 @@ use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, journal_problem};
+use crate::api::page::{Page, Paging};
 use crate::directory::{Application, ApplicationFilter, Owner, Subject};
 use crate::http::Problem;
+use crate::http::parameters::Parameters;
+use crate::journal::journal_problem;
 
 /// An application.
 #[derive(Debug, Serialize, ToSchema)]

@@ -16,11 +16,11 @@ use crate::api::directory::applications::ApplicationBody;
 use crate::api::directory::teams::TeamBody;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{Conflicting, Missing, OfTheRecord, Refused, StatusName};
-use crate::api::page::{
-    One, Page, Paging, Parameters, journal_problem, part, path_id, wrong_cursor,
-};
+use crate::api::page::{One, Page, Paging};
 use crate::directory::{Developer, DeveloperFilter, DeveloperRecord, Subject};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, part, path_id, wrong_cursor};
+use crate::journal::journal_problem;
 
 /// A developer of a portal.
 #[derive(Debug, Serialize, ToSchema)]

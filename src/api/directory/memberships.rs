@@ -9,9 +9,11 @@ use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, journal_problem, part};
+use crate::api::page::{Page, Paging};
 use crate::directory::{Membership, MembershipFilter};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, part};
+use crate::journal::journal_problem;
 
 /// That a developer is, or was, in a team.
 #[derive(Debug, Serialize, ToSchema)]

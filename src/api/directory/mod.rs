@@ -16,9 +16,10 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::api::document::StatusName;
-use crate::api::page::{Parameters, bad_request, optional, part};
+use crate::api::page::optional;
 use crate::directory::{Gone, ListPage, RowVersion, Subject};
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, bad_request, part};
 
 /// The parameters of every list of the directory, for the document.
 pub(super) enum Scope {}

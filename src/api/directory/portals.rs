@@ -10,9 +10,11 @@ use uuid::Uuid;
 use crate::api::Api;
 use crate::api::directory::{Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, journal_problem, part};
+use crate::api::page::{Page, Paging};
 use crate::directory::Portal;
 use crate::http::Problem;
+use crate::http::parameters::{Parameters, part};
+use crate::journal::journal_problem;
 
 /// A portal.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,9 +12,11 @@ use crate::api::Api;
 use crate::api::access_log::AboutPeople;
 use crate::api::directory::{PersonBody, Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused, StatusName};
-use crate::api::page::{Page, Paging, Parameters, journal_problem};
+use crate::api::page::{Page, Paging};
 use crate::directory::{Owner, Registration, RegistrationFilter, Subject};
 use crate::http::Problem;
+use crate::http::parameters::Parameters;
+use crate::journal::journal_problem;
 
 /// An application's request for an API.
 #[derive(Debug, Serialize, ToSchema)]

@@ -10,9 +10,11 @@ use uuid::Uuid;
 use crate::api::Api;
 use crate::api::directory::{Scope, SeenBody, shown};
 use crate::api::document::{OfTheRecord, Refused};
-use crate::api::page::{Page, Paging, Parameters, journal_problem};
+use crate::api::page::{Page, Paging};
 use crate::directory::Team;
 use crate::http::Problem;
+use crate::http::parameters::Parameters;
+use crate::journal::journal_problem;
 
 /// A team of developers.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,6 +6,7 @@ mod address;
 mod export;
 mod filter;
 mod follow;
+mod parameters;
 mod people;
 mod select;
 mod walk;

@@ -27,7 +27,7 @@ const ROOMS: [Row; 18] = [
     ("clock", &[]),
     ("telemetry", &["config"]),
     ("lifecycle", &[]),
-    ("http", &["lifecycle"]),
+    ("http", &["config", "lifecycle"]),
     ("journal", &[]),
     ("intake", &["journal", "konnect"]),
     ("ingest", &["intake", "journal"]),
