@@ -33,4 +33,5 @@ pub mod backfill;
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod console;
 pub mod report;

@@ -3,6 +3,7 @@
 mod api;
 mod backlog;
 mod clocks;
+mod console;
 mod database;
 mod konnect_client;
 mod parts;
@@ -30,10 +31,12 @@ use tracing::{info, warn};
 
 use crate::act::Queue;
 use crate::app::api::ApiParts;
+use crate::app::console::ConsoleParts;
 use crate::app::parts::Parts;
 use crate::app::rules::Reloader;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
+use crate::console::SignInLinks;
 use crate::directory::Directory;
 use crate::http::health::{self, Condition, Health};
 use crate::http::tokens::Tokens;
@@ -188,8 +191,19 @@ impl App {
             actions: actions.clone(),
         };
         let (tokens, console_token) = console_tokens(&config);
+        let links = SignInLinks::new(clock.clone());
+        let console = ConsoleParts {
+            config: &config,
+            clock: &clock,
+            rules: rules.subscribe(),
+            actions: actions.clone(),
+            health: health.clone(),
+            tokens: tokens.clone(),
+            links: links.clone(),
+        };
         let router = ingest::router(&config.ingest.path, ingest.clone())
             .merge(api.router(&database, &lifecycle, &tokens, &health))
+            .merge(console.router(&database))
             .merge(hooks_router(&config, &journal, &clock, &ids))
             .merge(everybodys_router(health.clone(), tokens, metrics.clone()));
 

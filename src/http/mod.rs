@@ -9,6 +9,6 @@ mod tls;
 pub mod tokens;
 
 pub use connections::{Bounds, Busy};
-pub use problem::Problem;
+pub use problem::{Problem, ProblemShown};
 pub use serve::{Connection, Server};
 pub use tls::{Certificates, TlsError};

@@ -12,6 +12,15 @@ use utoipa::ToSchema;
 /// then span about two minutes instead of 15 seconds.
 const RETRY_AFTER: &str = "30";
 
+/// Says, in an answer, which problem it is: for a layer that shows it in another form.
+#[derive(Debug, Clone)]
+pub struct ProblemShown {
+    /// What the status means.
+    pub title: &'static str,
+    /// What is wrong, and what this client can do about it.
+    pub detail: String,
+}
+
 /// An error as a client sees it. Internal causes are logged where they are handled, never sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
@@ -101,7 +110,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let headers = std::mem::take(&mut self.headers);
-        let extensions = std::mem::take(&mut self.extensions);
+        let mut extensions = std::mem::take(&mut self.extensions);
+        extensions.insert(ProblemShown {
+            title: self.title,
+            detail: self.detail.clone(),
+        });
         let mut response = (self.status(), Json(self)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);

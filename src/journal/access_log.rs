@@ -35,6 +35,8 @@ pub struct Access {
 pub enum AccessPath {
     /// By the JSON API.
     Api,
+    /// By a page of the console.
+    Console,
     /// At the command line.
     CommandLine,
 }
@@ -51,6 +53,7 @@ impl AccessPath {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
+            Self::Console => "console",
             Self::CommandLine => "command line",
         }
     }

@@ -30,6 +30,7 @@ mod retention_rows;
 mod row;
 mod schema;
 mod search;
+mod sessions;
 mod stored_copies;
 mod stored_event;
 mod unsendable;
@@ -74,6 +75,7 @@ pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{
     EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
 };
+pub use sessions::{SESSION_ABSOLUTE, SESSION_IDLE, TokenSessions};
 pub use stored_copies::{Fingerprint, StoredCopies};
 pub use stored_event::StoredEvent;
 pub use unsendable::Unsendable;

@@ -1,0 +1,52 @@
+//! The console, put together.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::sync::watch;
+
+use crate::act::Queue;
+use crate::app::Database;
+use crate::clock::{Clock, Ids};
+use crate::config::Config;
+use crate::console::{self, Console, SignInLinks};
+use crate::directory::Directory;
+use crate::http::health::Health;
+use crate::http::tokens::Tokens;
+use crate::journal::AccessLog;
+use crate::report::Reports;
+use crate::rules::RuleSet;
+
+/// What the console needs, wherever it reads.
+pub(super) struct ConsoleParts<'a> {
+    pub(super) config: &'a Config,
+    pub(super) clock: &'a Clock,
+    pub(super) rules: watch::Receiver<Arc<RuleSet>>,
+    pub(super) actions: Queue,
+    pub(super) health: Health,
+    pub(super) tokens: Tokens,
+    pub(super) links: SignInLinks,
+}
+
+impl ConsoleParts<'_> {
+    /// The pages.
+    pub(super) fn router(self, database: &Database) -> Router {
+        let (clock, reading) = (self.clock, database.reading());
+        let ids = Ids::new(clock.clone());
+        console::router(Console {
+            journal: database.journal().clone(),
+            reading: reading.clone(),
+            listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
+            actions: self.actions,
+            reports: Reports::new(reading.clone()),
+            directory: Directory::new(reading.clone(), clock.clone(), ids),
+            rules: self.rules,
+            health: self.health,
+            tokens: self.tokens,
+            links: self.links,
+            reads: AccessLog::new(database.journal().clone(), clock.clone()),
+            clock: clock.clone(),
+            is_secure: self.config.http.tls.cert.is_some(),
+        })
+    }
+}

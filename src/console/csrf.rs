@@ -1,0 +1,130 @@
+//! Writes are taken from the console's own forms alone: each form has a token that only a page of
+//! the same session could have, and a browser that says where a request comes from must name this
+//! host.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Extension, Request};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use url::{Url, form_urlencoded};
+
+use crate::console::session::Visitor;
+use crate::http::Problem;
+use crate::http::parameters::bad_request;
+
+/// The field of every form that writes.
+pub(super) const FIELD: &str = "csrf";
+/// Bytes of a form at most: a rules file that is tried is the largest.
+pub(super) const MAX_FORM_BYTES: usize = 512 * 1024;
+
+/// The token of the forms of whoever has this secret; it does not reveal the secret.
+pub(super) fn token(secret: &str) -> String {
+    let hash = Sha256::new()
+        .chain_update("usher console form ")
+        .chain_update(secret)
+        .finalize();
+    URL_SAFE_NO_PAD.encode(hash)
+}
+
+/// Whether `given` is the token of the forms of whoever has this secret.
+pub(super) fn fits(secret: &str, given: &str) -> bool {
+    token(secret).as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+/// Whether the browser says that the request comes from a page of this host, or does not say it.
+pub(super) fn is_own(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return true;
+    };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| Url::parse(origin).ok());
+    let Some((host, origin)) = host.zip(origin) else {
+        return false;
+    };
+    let port = origin.port().map(|port| format!(":{port}"));
+    let named = origin.host_str().unwrap_or_default().to_owned() + &port.unwrap_or_default();
+    named == host
+}
+
+/// Lets a write through only from a form of this session; reads pass.
+pub(super) async fn require(
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(next.run(request).await);
+    }
+    if !is_own(request.headers()) {
+        return Err(refused());
+    }
+    let (parts, body) = request.into_parts();
+    let body = read_form(body).await?;
+    let given = form_urlencoded::parse(&body).find(|(name, _)| name == FIELD);
+    if !given.is_some_and(|(_, given)| given == visitor.csrf) {
+        return Err(refused());
+    }
+    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+}
+
+/// The body of a form, under its bound.
+pub(super) async fn read_form(body: Body) -> Result<axum::body::Bytes, Problem> {
+    to_bytes(body, MAX_FORM_BYTES)
+        .await
+        .map_err(|_| bad_request("the form is too large, or it broke off"))
+}
+
+fn refused() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "this form is not of this session: load the page again, then try once more",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::{fits, is_own, token};
+
+    #[test]
+    fn a_token_fits_its_secret_alone() {
+        assert!(fits("a", &token("a")));
+        assert!(!fits("b", &token("a")));
+        assert!(!fits("a", ""));
+        assert!(!token("a secret").contains("secret"));
+    }
+
+    #[test]
+    fn requests_of_other_pages_are_noticed() {
+        for (headers, own) in [
+            (&[][..], true),
+            (&[("host", "h:1"), ("origin", "http://h:1")], true),
+            (&[("host", "h"), ("origin", "https://h")], true),
+            (&[("host", "h:1"), ("origin", "http://evil")], false),
+            (&[("host", "h:1"), ("origin", "null")], false),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "same-site")], false),
+        ] {
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
+                .collect();
+            assert_eq!(is_own(&headers), own, "{headers:?}");
+        }
+    }
+}

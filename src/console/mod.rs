@@ -1,0 +1,110 @@
+//! The console: pages that show what the API knows and let a person act. Every page is made on the
+//! server and works without script. It computes nothing and names no SQL.
+//!
+//! **To add a page** write a file with its handler and its template beside the others, add a route
+//! to [`pages`] and, where it belongs to the menu, a line to `layout::MENU`.
+
+mod assets;
+mod chart;
+mod csrf;
+mod done;
+mod events;
+mod filters;
+mod layout;
+mod links;
+mod overview;
+mod problem_page;
+mod reads;
+mod session;
+mod show;
+mod sign_in;
+mod sign_in_limit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::middleware;
+use axum::routing::get;
+use tokio::sync::watch;
+
+use crate::act::Queue;
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::http::health::Health;
+use crate::http::tokens::Tokens;
+use crate::journal::{AccessLog, Journal};
+use crate::report::Reports;
+use crate::rules::RuleSet;
+
+pub use links::SignInLinks;
+
+/// What the pages read, and let operators change. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// Sessions, and what people change.
+    pub journal: Journal,
+    /// The journal, for people who read it.
+    pub reading: Journal,
+    /// What was decided and done, for the same.
+    pub listed: Queue,
+    /// What was decided and done.
+    pub actions: Queue,
+    /// What happened, in numbers.
+    pub reports: Reports,
+    /// What Konnect's API last returned.
+    pub directory: Directory,
+    /// The rules in force.
+    pub rules: watch::Receiver<Arc<RuleSet>>,
+    /// The condition of every part.
+    pub health: Health,
+    /// Who may sign in.
+    pub tokens: Tokens,
+    /// Links that sign somebody in once.
+    pub links: SignInLinks,
+    /// Who read rows about people.
+    pub reads: AccessLog,
+    /// Time.
+    pub clock: Clock,
+    /// Whether browsers reach the console by TLS, so that its cookies are for TLS alone.
+    pub is_secure: bool,
+}
+
+/// What every page has besides the [`Console`].
+#[derive(Clone, Debug)]
+struct Shared {
+    console: Arc<Console>,
+    limit: sign_in_limit::SignInLimit,
+}
+
+impl FromRef<Shared> for Arc<Console> {
+    fn from_ref(shared: &Shared) -> Self {
+        Arc::clone(&shared.console)
+    }
+}
+
+/// Every page; a request without a session is shown the sign-in form instead.
+pub fn router(console: Console) -> Router {
+    let shared = Shared {
+        limit: sign_in_limit::SignInLimit::new(console.clock.clone()),
+        console: Arc::new(console),
+    };
+    pages()
+        .route_layer(middleware::from_fn_with_state(shared.clone(), reads::note))
+        .route_layer(middleware::from_fn(csrf::require))
+        .route_layer(middleware::from_fn_with_state(
+            shared.clone(),
+            session::require,
+        ))
+        .merge(sign_in::router())
+        .layer(middleware::map_response(layout::secure))
+        .merge(assets::router())
+        .with_state(shared)
+}
+
+/// The pages, each behind a session.
+fn pages() -> Router<Shared> {
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/events", get(events::list))
+}

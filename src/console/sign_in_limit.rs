@@ -1,0 +1,149 @@
+//! How often somebody may try to sign in: wrong tokens are counted by address, and every try by
+//! token, so that a stolen one cannot open sessions without end. Kept in memory, each for a minute.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+
+/// Tries are counted for so long.
+const WINDOW: TimeDelta = TimeDelta::minutes(1);
+/// Wrong tokens of one address in that time.
+const WRONG_BY_ADDRESS: u32 = 10;
+/// Tries with one token in that time, wrong or right.
+const TRIES_BY_TOKEN: u32 = 20;
+/// Addresses and tokens that are counted at once; the oldest are forgotten.
+const COUNTED: usize = 10_000;
+
+/// The counts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct SignInLimit {
+    counts: Arc<Mutex<Counts>>,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    addresses: HashMap<IpAddr, Count>,
+    tokens: HashMap<[u8; 32], Count>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    since: DateTime<Utc>,
+    tries: u32,
+}
+
+impl SignInLimit {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            counts: Arc::default(),
+            clock,
+        }
+    }
+
+    /// The address that a request comes from.
+    #[expect(
+        clippy::unused_self,
+        reason = "trusted proxies will be a part of the limit"
+    )]
+    pub(super) fn client(&self, peer: SocketAddr, _headers: &HeaderMap) -> IpAddr {
+        peer.ip().to_canonical()
+    }
+
+    /// Counts a try with `token`; how long to wait where there were too many.
+    pub(super) fn may_try(&self, address: IpAddr, token: &str) -> Result<(), Duration> {
+        let now = self.clock.now();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.addresses.get(&address) {
+            count.under(WRONG_BY_ADDRESS, now)?;
+        }
+        let hash = Sha256::digest(token.as_bytes()).into();
+        let count = add(&mut counts.tokens, hash, now);
+        count.under(TRIES_BY_TOKEN + 1, now)
+    }
+
+    /// Counts a wrong token.
+    pub(super) fn failed(&self, address: IpAddr) {
+        let now = self.clock.now();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        add(&mut counts.addresses, address, now);
+    }
+}
+
+impl Count {
+    fn under(self, most: u32, now: DateTime<Utc>) -> Result<(), Duration> {
+        let left = WINDOW - (now - self.since);
+        if self.tries < most || left <= TimeDelta::zero() {
+            return Ok(());
+        }
+        Err(left.to_std().unwrap_or_default())
+    }
+}
+
+/// Adds one to the count of `key`, which begins anew after a while.
+fn add<K: std::hash::Hash + Eq>(
+    counts: &mut HashMap<K, Count>,
+    key: K,
+    now: DateTime<Utc>,
+) -> Count {
+    if counts.len() >= COUNTED {
+        counts.retain(|_, count| now - count.since < WINDOW);
+    }
+    if counts.len() >= COUNTED {
+        counts.clear();
+    }
+    let count = counts.entry(key).or_insert(Count {
+        since: now,
+        tries: 0,
+    });
+    if now - count.since >= WINDOW {
+        *count = Count {
+            since: now,
+            tries: 0,
+        };
+    }
+    count.tries += 1;
+    *count
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use chrono::DateTime;
+
+    use super::{SignInLimit, TRIES_BY_TOKEN, WRONG_BY_ADDRESS};
+    use crate::clock::Clock;
+
+    #[test]
+    fn too_many_tries_wait_for_the_end_of_the_minute() {
+        let seconds = Arc::new(AtomicI64::new(0));
+        let now = Arc::clone(&seconds);
+        let limit = SignInLimit::new(Clock::from_fn(move || {
+            DateTime::from_timestamp(now.load(Ordering::Relaxed), 0).unwrap_or_default()
+        }));
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let there = IpAddr::V4(Ipv4Addr::BROADCAST);
+        for number in 0..WRONG_BY_ADDRESS {
+            assert_eq!(limit.may_try(here, &format!("wrong {number}")), Ok(()));
+            limit.failed(here);
+        }
+        let wait = limit.may_try(here, "the right one").unwrap_err();
+        assert_eq!(wait.as_secs(), 60);
+        assert_eq!(limit.may_try(there, "the right one"), Ok(()));
+        seconds.store(60, Ordering::Relaxed);
+        for _ in 0..TRIES_BY_TOKEN {
+            assert_eq!(limit.may_try(here, "one token"), Ok(()));
+        }
+        assert!(limit.may_try(there, "one token").is_err());
+    }
+}
