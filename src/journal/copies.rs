@@ -3,14 +3,12 @@
 //!
 //! Must not judge a signature: intake decides what a stored verdict is worth.
 
-use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 
 use crate::event::Verdict;
-use crate::journal::retention::SLICE;
 use crate::journal::row::Row;
 use crate::journal::stored_copies::Fingerprint;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Connection, Journal, JournalError, SLICE};
 
 impl Journal {
     /// Whether the last batches had so many known events that [`has_copies`](Self::has_copies)

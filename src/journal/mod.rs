@@ -70,7 +70,7 @@ pub use reader_backfill::ReaderBackfill;
 pub use readers::{ReaderStatus, Retired};
 pub use recounts::{count_alone, try_count_alone};
 pub use release::{KeptFilter, Released};
-pub use retention::{Retention, SLICE, before};
+pub use retention::{Retention, before};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use search::{
     EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
@@ -82,6 +82,9 @@ pub use unsendable::Unsendable;
 pub use upkeep::UpkeepRun;
 pub use verdicts::{CheckFilter, NewVerdict};
 pub use window::{NoWindow, far_future, read_time};
+
+/// Rows of one statement: some ten milliseconds of work.
+pub const SLICE: i64 = 5_000;
 
 /// A connection must be had within this time, so that a delivery is answered within 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,8 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::journal::outbox::{COUNTED, READERS_LOCK, read_in_order};
 use crate::journal::reader_backfill::fill_in;
-use crate::journal::retention::SLICE;
-use crate::journal::{Connection, Journal, JournalError, ReaderName};
+use crate::journal::{Connection, Journal, JournalError, ReaderName, SLICE};
 
 /// How often usher tries to retire a reader between appends, and the time between tries.
 const TRIES: u32 = 20;

@@ -6,9 +6,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::journal::partitions::Range;
 
-/// Rows of one statement: some ten milliseconds of work.
-pub const SLICE: i64 = 5_000;
-
 /// How long each sort of row stays.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {

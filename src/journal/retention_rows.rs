@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use crate::journal::Connection;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use crate::journal::JournalError;
-use crate::journal::copies;
-use crate::journal::custom;
-use crate::journal::partitions;
-use crate::journal::retention::{Cutoffs, SLICE};
+use crate::journal::retention::Cutoffs;
+use crate::journal::{Connection, JournalError, SLICE, copies, custom, partitions};
 
 /// Between two slices, so that the disk has time for others.
 const BREATH: Duration = Duration::from_millis(20);
