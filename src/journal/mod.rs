@@ -10,16 +10,14 @@ mod closed_months;
 mod connection;
 mod copies;
 mod custom;
-mod deliveries;
 mod error;
-mod events;
 mod insert;
 mod keys;
 mod leases;
 mod outbox;
 mod partitions;
 mod problem;
-mod quarantine;
+mod read;
 mod reader_backfill;
 mod readers;
 mod recounts;
@@ -29,14 +27,11 @@ mod retention;
 mod retention_rows;
 mod row;
 mod schema;
-mod search;
 mod sessions;
 mod stored_copies;
-mod stored_event;
 mod unsendable;
 mod upkeep;
 mod verdicts;
-mod window;
 mod write_health;
 
 use std::sync::Arc;
@@ -57,31 +52,28 @@ pub use batch::{
 pub use claims::{Claims, Progress};
 pub use connection::{Connection, Pool, Transaction};
 pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};
-pub use deliveries::{Delivery, DeliveryFilter};
 pub use error::JournalError;
-pub use events::About;
 pub use keys::{KeyFetch, SigningKey};
 pub use leases::Lease;
 pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};
 pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
-pub use quarantine::{QuarantineFilter, Quarantined};
+pub use read::{
+    About, Delivery, DeliveryFilter, EventFilter, Export, Follow, Found, Network, NoFilter,
+    NoNetwork, NoWindow, Order, Outcome, Position, QuarantineFilter, Quarantined, StoredEvent,
+    far_future, read_time,
+};
 pub use reader_backfill::ReaderBackfill;
 pub use readers::{ReaderStatus, Retired};
 pub use recounts::{count_alone, try_count_alone};
 pub use release::{KeptFilter, Released};
 pub use retention::{Retention, before};
 pub use schema::{MIGRATOR, PendingMigration};
-pub use search::{
-    EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
-};
 pub use sessions::{SESSION_ABSOLUTE, SESSION_IDLE, TokenSessions};
 pub use stored_copies::{Fingerprint, StoredCopies};
-pub use stored_event::StoredEvent;
 pub use unsendable::Unsendable;
 pub use upkeep::UpkeepRun;
 pub use verdicts::{CheckFilter, NewVerdict};
-pub use window::{NoWindow, far_future, read_time};
 
 /// Rows of one statement: some ten milliseconds of work.
 pub const SLICE: i64 = 5_000;
@@ -114,7 +106,7 @@ pub struct Journal {
     replay_detector: Arc<replay_detector::ReplayDetector>,
     appended: Arc<Notify>,
     write_health: Arc<write_health::WriteHealth>,
-    recent: Arc<search::Recent>,
+    recent: Arc<read::Recent>,
 }
 
 impl Journal {

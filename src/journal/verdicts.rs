@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
-use crate::journal::stored_event::EventRow;
+use crate::journal::read::EventRow;
 use crate::journal::{
     Connection, Journal, JournalError, Position, Quarantined, StoredEvent, recounts,
 };

@@ -52,7 +52,10 @@ const HOMES: [Home; 6] = [
             Words("QueryBuilder"),
             Words("copy_in_raw"),
         ],
-        places: &["src/journal/partitions.rs", "src/journal/search/select.rs"],
+        places: &[
+            "src/journal/partitions.rs",
+            "src/journal/read/search/select.rs",
+        ],
         belongs: "use query!, query_as! or query_scalar!; only the DDL of partitions and the search of events cannot",
     },
     Home {
@@ -184,10 +187,13 @@ mod tests {
             ("src/react/mod.rs", "use sqlx::PgPool;"),
             ("crates/konnect/src/client.rs", "use sqlx::PgPool;"),
             (
-                "src/journal/events.rs",
+                "src/journal/read/events.rs",
                 "sqlx::query(text).execute(&mut *tx);",
             ),
-            ("src/journal/events.rs", "sqlx::query_as::<_, Row>(text);"),
+            (
+                "src/journal/read/events.rs",
+                "sqlx::query_as::<_, Row>(text);",
+            ),
             ("src/directory/find.rs", "use sqlx::{PgPool, QueryBuilder};"),
             ("src/app.rs", "let a = std::env::var(\"HOME\");"),
             ("src/app.rs", "let a = env::vars_os();"),
@@ -228,7 +234,7 @@ mod tests {
                 "sqlx::query_scalar!(\"SELECT 1\");",
             ),
             (
-                "src/journal/search/select.rs",
+                "src/journal/read/search/select.rs",
                 "QueryBuilder::new(\"SELECT\");",
             ),
             ("src/journal/partitions.rs", "sqlx::query(&a);"),

@@ -278,7 +278,10 @@ mod tests {
             ("src/clock.rs", "fn a() -> usher_event::EventId {}"),
             ("src/journal/append.rs", "use crate::intake::Intake;"),
             ("src/intake/mod.rs", "use crate::ingest::Door;"),
-            ("src/journal/events.rs", "use konnect::models::Developer;"),
+            (
+                "src/journal/read/events.rs",
+                "use konnect::models::Developer;",
+            ),
             (
                 "src/directory/mod.rs",
                 "use crate::{event::Signal, act::Deed};",

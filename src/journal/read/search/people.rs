@@ -1,6 +1,6 @@
 //! From a person, as people write them, to the ids that events name them by.
 
-use crate::journal::search::EventFilter;
+use crate::journal::read::search::EventFilter;
 use crate::journal::{Connection, Journal, JournalError};
 
 /// The most people that one search may have.

@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 
-use crate::journal::search::{EventFilter, Order, Position};
+use crate::journal::read::search::{EventFilter, Order, Position};
 
 type Query = QueryBuilder<'static, Postgres>;
 

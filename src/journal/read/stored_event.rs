@@ -60,15 +60,15 @@ impl StoredEvent {
 }
 
 /// A row before its words are checked.
-pub(super) struct EventRow {
-    pub(super) id: Uuid,
-    pub(super) event_ts: DateTime<Utc>,
-    pub(super) received_at: DateTime<Utc>,
-    pub(super) batch: Uuid,
-    pub(super) delivery_id: Option<Uuid>,
-    pub(super) verdict: String,
-    pub(super) copies: i64,
-    pub(super) raw: Vec<u8>,
+pub(in crate::journal) struct EventRow {
+    pub(in crate::journal) id: Uuid,
+    pub(in crate::journal) event_ts: DateTime<Utc>,
+    pub(in crate::journal) received_at: DateTime<Utc>,
+    pub(in crate::journal) batch: Uuid,
+    pub(in crate::journal) delivery_id: Option<Uuid>,
+    pub(in crate::journal) verdict: String,
+    pub(in crate::journal) copies: i64,
+    pub(in crate::journal) raw: Vec<u8>,
 }
 
 impl TryFrom<EventRow> for StoredEvent {

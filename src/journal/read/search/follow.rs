@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::event::EventId;
-use crate::journal::search::select::Stretch;
-use crate::journal::search::{EventFilter, Order, PAGE_BUDGET, Position, walk};
+use crate::journal::read::search::select::Stretch;
+use crate::journal::read::search::{EventFilter, Order, PAGE_BUDGET, Position, walk};
 use crate::journal::{Journal, JournalError, StoredEvent};
 
 /// Batches in two minutes; more would be hundreds a second.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::event::{EventId, Kind};
-use crate::journal::stored_event::{EventRow, StoredEvent};
+use crate::journal::read::stored_event::{EventRow, StoredEvent};
 use crate::journal::{Journal, JournalError, OutboxRow, Position};
 
 /// A question for an event about a person.

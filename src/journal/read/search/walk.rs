@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::error::DatabaseError;
 
-use crate::journal::search::select::{SearchTarget, Stretch};
-use crate::journal::search::{
+use crate::journal::read::search::select::{SearchTarget, Stretch};
+use crate::journal::read::search::{
     EventFilter, Found, Order, PAGE_BYTES, Page, Position, SEARCH_TIMEOUT, limit_statements,
     people, read_key, read_page,
 };

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use crate::event::EventId;
-use crate::journal::search::select::{SearchTarget, Stretch};
-use crate::journal::search::{
+use crate::journal::read::search::select::{SearchTarget, Stretch};
+use crate::journal::read::search::{
     EventFilter, Order, PAGE_BUDGET, Position, SEARCH_TIMEOUT, limit_statements, read_key, walk,
 };
 use crate::journal::{Journal, JournalError, StoredEvent};

@@ -8,8 +8,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use crate::event::{AuditEvent, Kind, Verdict};
-use crate::journal::search::address::{Network, NoNetwork};
-use crate::journal::window::{NoWindow, read_time};
+use crate::journal::read::search::address::{Network, NoNetwork};
+use crate::journal::read::window::{NoWindow, read_time};
 
 /// What to find; an absent member matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -18,15 +18,15 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use crate::event::EventId;
-use crate::journal::search::select::{SearchTarget, Stretch};
-use crate::journal::stored_event::EventRow;
+use crate::journal::read::search::select::{SearchTarget, Stretch};
+use crate::journal::read::stored_event::EventRow;
 use crate::journal::{Connection, Journal, JournalError, StoredEvent, Transaction};
 
 pub use address::{Network, NoNetwork};
 pub use export::Export;
 pub use filter::{EventFilter, NoFilter, Outcome};
 pub use follow::Follow;
-pub(super) use follow::Recent;
+pub(in crate::journal) use follow::Recent;
 
 /// Bytes of entries in one page, whatever their number: each may be as long as a line may be.
 const PAGE_BYTES: i64 = 8 * 1024 * 1024;

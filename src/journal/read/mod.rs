@@ -1,0 +1,23 @@
+//! What the journal has, for those who ask: events by identity or by a search, the quarantine, and
+//! the requests that delivered entries.
+//!
+//! Must not write, nor know who reads: appends, readers and retention look at this wing, and it at
+//! none of them.
+
+mod deliveries;
+mod events;
+mod quarantine;
+mod search;
+mod stored_event;
+mod window;
+
+pub use deliveries::{Delivery, DeliveryFilter};
+pub use events::About;
+pub use quarantine::{QuarantineFilter, Quarantined};
+pub(in crate::journal) use search::Recent;
+pub use search::{
+    EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
+};
+pub(in crate::journal) use stored_event::EventRow;
+pub use stored_event::StoredEvent;
+pub use window::{NoWindow, far_future, read_time};
