@@ -5,7 +5,6 @@
 mod access_log;
 mod append;
 mod batch;
-mod claims;
 mod closed_months;
 mod connection;
 mod copies;
@@ -18,8 +17,6 @@ mod outbox;
 mod partitions;
 mod problem;
 mod read;
-mod reader_backfill;
-mod readers;
 mod recounts;
 mod release;
 mod replay_detector;
@@ -29,7 +26,6 @@ mod row;
 mod schema;
 mod sessions;
 mod stored_copies;
-mod unsendable;
 mod upkeep;
 mod verdicts;
 mod write_health;
@@ -49,13 +45,15 @@ pub use append::append_in;
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
-pub use claims::{Claims, Progress};
 pub use connection::{Connection, Pool, Transaction};
 pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};
 pub use error::JournalError;
 pub use keys::{KeyFetch, SigningKey};
 pub use leases::Lease;
-pub use outbox::{COUNTED, OutboxRow, Owed, ReaderName, finish_in};
+pub use outbox::{
+    COUNTED, Claims, OutboxRow, Owed, Progress, ReaderBackfill, ReaderName, ReaderStatus, Retired,
+    Unsendable, finish_in,
+};
 pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
 pub use read::{
@@ -63,15 +61,12 @@ pub use read::{
     NoNetwork, NoWindow, Order, Outcome, Position, QuarantineFilter, Quarantined, StoredEvent,
     far_future, read_time,
 };
-pub use reader_backfill::ReaderBackfill;
-pub use readers::{ReaderStatus, Retired};
 pub use recounts::{count_alone, try_count_alone};
 pub use release::{KeptFilter, Released};
 pub use retention::{Retention, before};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use sessions::{SESSION_ABSOLUTE, SESSION_IDLE, TokenSessions};
 pub use stored_copies::{Fingerprint, StoredCopies};
-pub use unsendable::Unsendable;
 pub use upkeep::UpkeepRun;
 pub use verdicts::{CheckFilter, NewVerdict};
 

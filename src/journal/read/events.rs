@@ -1,4 +1,4 @@
-//! Reading stored events back by batch, for the readers of the outbox.
+//! Stored events by identity, by kind and time, or by what they say about a person.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::event::{EventId, Kind};
 use crate::journal::read::stored_event::{EventRow, StoredEvent};
-use crate::journal::{Journal, JournalError, OutboxRow, Position};
+use crate::journal::{Journal, JournalError, Position};
 
 /// A question for an event about a person.
 #[derive(Debug, Clone, Copy)]
@@ -21,35 +21,6 @@ pub struct About<'a> {
 }
 
 impl Journal {
-    /// The events that `row` refers to, in the order they were received.
-    pub async fn events_of(&self, row: &OutboxRow) -> Result<Vec<StoredEvent>, JournalError> {
-        let rows = sqlx::query_as!(
-            EventRow,
-            r#"
-            SELECT
-                e.id, e.event_ts, e.received_at, e.batch, e.verdict, e.raw,
-                e.copies + COALESCE((
-                    SELECT r.copies
-                    FROM repeats r
-                    WHERE r.event_ts = e.event_ts AND r.id = e.id
-                ), 0) AS "copies!",
-                (b.requests -> e.request::integer ->> 'id')::uuid AS delivery_id
-            FROM events e
-            JOIN batches b ON b.id = e.batch
-            WHERE e.batch = $1
-                -- Bounds let the planner read only the partitions that hold the batch.
-                AND e.event_ts BETWEEN $2 AND $3
-            ORDER BY e.position
-            "#,
-            row.batch,
-            row.first_event_ts,
-            row.last_event_ts,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(TryInto::try_into).collect()
-    }
-
     /// The stored events of these ids, by id.
     pub async fn events_by_id(
         &self,

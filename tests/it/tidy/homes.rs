@@ -221,7 +221,7 @@ mod tests {
     fn leaves_alone_what_is_at_home_or_only_named() {
         for (path, text) in [
             (
-                "src/journal/outbox.rs",
+                "src/journal/outbox/owed.rs",
                 "sqlx::query!(\"SELECT 1\"); sqlx::query_as!(A, \"\");",
             ),
             ("src/act/queue.rs", "use sqlx::PgPool;"),

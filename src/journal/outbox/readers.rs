@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::journal::outbox::{COUNTED, READERS_LOCK, read_in_order};
-use crate::journal::reader_backfill::fill_in;
+use crate::journal::outbox::owed::{COUNTED, READERS_LOCK, read_in_order};
+use crate::journal::outbox::reader_backfill::fill_in;
 use crate::journal::{Connection, Journal, JournalError, ReaderName, SLICE};
 
 /// How often usher tries to retire a reader between appends, and the time between tries.

@@ -11,7 +11,7 @@ use crate::journal::{Connection, Journal, JournalError};
 
 /// Shared by every append, exclusive for a change of readers: no batch can commit unseen between
 /// the back-fill of a new reader and its activation.
-pub(super) const READERS_LOCK: i64 = 0x7573_6865_7202;
+pub(in crate::journal) const READERS_LOCK: i64 = 0x7573_6865_7202;
 
 /// So many batches of a backlog are counted. A larger backlog is reported as this number.
 pub const COUNTED: i64 = 10_000;
