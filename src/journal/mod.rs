@@ -2,15 +2,10 @@
 //!
 //! Owns all SQL about what was recorded. Callers get domain types and [`JournalError`] only.
 
-mod access_log;
 mod append;
 mod batch;
-mod closed_months;
 mod connection;
-mod copies;
-mod custom;
 mod error;
-mod insert;
 mod keys;
 mod leases;
 mod outbox;
@@ -18,17 +13,11 @@ mod partitions;
 mod problem;
 mod read;
 mod recounts;
-mod release;
-mod replay_detector;
 mod retention;
 mod retention_rows;
-mod row;
 mod schema;
 mod sessions;
-mod stored_copies;
 mod upkeep;
-mod verdicts;
-mod write_health;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +29,14 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 use tracing::warn;
 
-pub use access_log::{Access, AccessLog, AccessPath};
-pub use append::append_in;
+pub use append::{
+    Access, AccessLog, AccessPath, CheckFilter, CustomRequestCounts, Fingerprint, KeptFilter,
+    NewCustomEvent, NewCustomRequest, NewVerdict, Released, StoredCopies, append_in,
+};
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
 pub use connection::{Connection, Pool, Transaction};
-pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};
 pub use error::JournalError;
 pub use keys::{KeyFetch, SigningKey};
 pub use leases::Lease;
@@ -62,13 +52,10 @@ pub use read::{
     far_future, read_time,
 };
 pub use recounts::{count_alone, try_count_alone};
-pub use release::{KeptFilter, Released};
 pub use retention::{Retention, before};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use sessions::{SESSION_ABSOLUTE, SESSION_IDLE, TokenSessions};
-pub use stored_copies::{Fingerprint, StoredCopies};
 pub use upkeep::UpkeepRun;
-pub use verdicts::{CheckFilter, NewVerdict};
 
 /// Rows of one statement: some ten milliseconds of work.
 pub const SLICE: i64 = 5_000;
@@ -98,9 +85,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 pub struct Journal {
     pool: Pool,
     partitions: partitions::Partitions,
-    replay_detector: Arc<replay_detector::ReplayDetector>,
+    replay_detector: Arc<append::ReplayDetector>,
     appended: Arc<Notify>,
-    write_health: Arc<write_health::WriteHealth>,
+    write_health: Arc<append::WriteHealth>,
     recent: Arc<read::Recent>,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use crate::journal::retention::Cutoffs;
-use crate::journal::{Connection, JournalError, SLICE, copies, custom, partitions};
+use crate::journal::{Connection, JournalError, SLICE, append, partitions};
 
 /// Between two slices, so that the disk has time for others.
 const BREATH: Duration = Duration::from_millis(20);
@@ -88,13 +88,13 @@ async fn slice(
             delete_events(connection, cutoffs.events, (Some(tomorrow(cutoffs)), None)).await
         }
         RetentionTask::Batches => delete_batches(connection, cutoffs).await,
-        RetentionTask::CustomIds => custom::delete_ids(connection, cutoffs.told).await,
+        RetentionTask::CustomIds => append::delete_custom_ids(connection, cutoffs.told).await,
         RetentionTask::ToldSubjects => {
-            custom::delete_custom_subjects(connection, cutoffs.told).await
+            append::delete_custom_subjects(connection, cutoffs.told).await
         }
         RetentionTask::Leases => delete_leases(connection).await,
         RetentionTask::Repeats => {
-            copies::delete_orphans(connection, cutoffs.events, tomorrow(cutoffs)).await
+            append::delete_orphaned_counts(connection, cutoffs.events, tomorrow(cutoffs)).await
         }
     }
 }

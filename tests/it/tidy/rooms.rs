@@ -276,7 +276,10 @@ mod tests {
             ("src/http/mod.rs", "use crate::config::Config;"),
             ("src/clock.rs", "fn a() { crate::act::run() }"),
             ("src/clock.rs", "fn a() -> usher_event::EventId {}"),
-            ("src/journal/append.rs", "use crate::intake::Intake;"),
+            (
+                "src/journal/append/transaction.rs",
+                "use crate::intake::Intake;",
+            ),
             ("src/intake/mod.rs", "use crate::ingest::Door;"),
             (
                 "src/journal/read/events.rs",
@@ -350,8 +353,8 @@ mod tests {
                 "pub use usher_event as event; pub use crate::journal::Journal;",
             ),
             (
-                "src/journal/insert.rs",
-                "use crate::journal::row::Row; use crate::event::EventId;",
+                "src/journal/append/insert.rs",
+                "use crate::journal::append::row::Row; use crate::event::EventId;",
             ),
             ("src/report/mod.rs", "fn a() -> usher_event::EventId {}"),
             (

@@ -20,7 +20,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// What the last transactions found.
 #[derive(Debug, Default)]
-pub(super) struct WriteHealth(Mutex<Option<Failure>>);
+pub(in crate::journal) struct WriteHealth(Mutex<Option<Failure>>);
 
 #[derive(Debug, Clone)]
 enum Failure {
@@ -69,7 +69,7 @@ impl Journal {
 
     /// Whether rows can be written, as far as that is known. After a transaction that failed, it
     /// writes a probe.
-    pub(super) async fn takes_rows(&self) -> Result<bool, JournalError> {
+    pub(in crate::journal) async fn takes_rows(&self) -> Result<bool, JournalError> {
         let received_at = match self.write_health.last_failure() {
             None => return Ok(true),
             Some(Failure::FullDisk(_)) => return Ok(false),

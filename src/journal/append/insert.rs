@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::event::AuditEvent;
+use crate::journal::append::row::Row;
 use crate::journal::outbox::READERS_LOCK;
-use crate::journal::row::Row;
 use crate::journal::{Connection, JournalError};
 
 /// The columns of a statement are encoded once more for the server, so a large body is split over
@@ -86,7 +86,7 @@ pub(super) async fn insert_new(
     rows: &[Row<'_>],
 ) -> Result<Vec<Written>, JournalError> {
     for rows in rows.chunks(ROWS_A_STATEMENT) {
-        with_columns!("src/journal/append.sql", batch, rows)
+        with_columns!("src/journal/append/append.sql", batch, rows)
             .execute(&mut *tx)
             .await?;
     }
@@ -101,7 +101,7 @@ pub(super) async fn insert(
 ) -> Result<Vec<Written>, JournalError> {
     let mut written = Vec::with_capacity(rows.len());
     for rows in rows.chunks(ROWS_A_STATEMENT) {
-        let returned = with_columns!("src/journal/append_known.sql", batch, rows)
+        let returned = with_columns!("src/journal/append/append_known.sql", batch, rows)
             .fetch_all(&mut *tx)
             .await?;
         let found: HashMap<(DateTime<Utc>, Uuid), i32> = returned

@@ -6,8 +6,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::event::Verdict;
-use crate::journal::row::Row;
-use crate::journal::stored_copies::Fingerprint;
+use crate::journal::append::row::Row;
+use crate::journal::append::stored_copies::Fingerprint;
 use crate::journal::{Connection, Journal, JournalError, SLICE};
 
 impl Journal {
@@ -99,7 +99,7 @@ pub(super) async fn count(tx: &mut Connection, rows: &[&Row<'_>]) -> Result<(), 
 /// Deletes a slice of the counts of copies whose events retention deleted; returns how many rows.
 ///
 /// A detached month may be attached again: none may be on its way out.
-pub(super) async fn delete_orphans(
+pub(in crate::journal) async fn delete_orphaned_counts(
     connection: &mut Connection,
     before: DateTime<Utc>,
     after: DateTime<Utc>,

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::event::{self, AuditEvent, COLUMN_CHARS};
+use crate::journal::append::stored_copies::{Key, StoredCopies};
 use crate::journal::batch::{NewBatch, NewEvent};
-use crate::journal::stored_copies::{Key, StoredCopies};
 
 /// One event of a batch, with its copies in the batch.
 #[derive(Debug, Clone)]

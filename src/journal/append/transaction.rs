@@ -11,12 +11,12 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::event::{EventId, Verdict};
+use crate::journal::append::insert::{Written, insert, insert_by_halves, insert_new};
+use crate::journal::append::row::{Row, Rows, rows};
+use crate::journal::append::stored_copies::{Key, StoredCopies};
+use crate::journal::append::{closed_months, copies};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
-use crate::journal::copies;
-use crate::journal::insert::{Written, insert, insert_by_halves, insert_new};
-use crate::journal::row::{Row, Rows, rows};
-use crate::journal::stored_copies::{Key, StoredCopies};
-use crate::journal::{Connection, Journal, JournalError, RequestRecord, closed_months, recounts};
+use crate::journal::{Connection, Journal, JournalError, RequestRecord, recounts};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller gets an error that asks for a repetition.

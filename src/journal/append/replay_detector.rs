@@ -10,7 +10,7 @@ const KNOWN_ONE_IN: usize = 4;
 
 /// Batches whose events are queried before anything is done with them.
 #[derive(Debug, Default)]
-pub(super) struct ReplayDetector(AtomicU32);
+pub(in crate::journal) struct ReplayDetector(AtomicU32);
 
 impl ReplayDetector {
     /// Whether known events are likely to come.

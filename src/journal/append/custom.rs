@@ -5,16 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::event::{CustomEvent, Verdict};
-use crate::journal::append::{append_in, count};
+use crate::journal::append::transaction::{append_in, count};
 use crate::journal::{
-    Journal, JournalError, Lane, NewBatch, NewEvent, RequestRecord, SLICE, Source,
+    Connection, Journal, JournalError, Lane, NewBatch, NewEvent, RequestRecord, SLICE, Source,
 };
 
 /// Tries before the caller gets an error that asks for a repetition.
@@ -386,7 +385,7 @@ fn batch(
 }
 
 /// Deletes up to [`SLICE`] ids that were received before `before`; returns how many.
-pub(super) async fn delete_ids(
+pub(in crate::journal) async fn delete_custom_ids(
     connection: &mut Connection,
     before: DateTime<Utc>,
 ) -> Result<u64, JournalError> {
@@ -412,7 +411,7 @@ pub(super) async fn delete_ids(
 
 /// Deletes up to [`SLICE`] addresses and names that no sender reported since `before` and that the
 /// API never showed.
-pub(super) async fn delete_custom_subjects(
+pub(in crate::journal) async fn delete_custom_subjects(
     connection: &mut Connection,
     before: DateTime<Utc>,
 ) -> Result<u64, JournalError> {
