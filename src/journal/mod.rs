@@ -14,10 +14,8 @@ mod problem;
 mod read;
 mod recounts;
 mod retention;
-mod retention_rows;
 mod schema;
 mod sessions;
-mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,10 +50,9 @@ pub use read::{
     far_future, read_time,
 };
 pub use recounts::{count_alone, try_count_alone};
-pub use retention::{Retention, before};
+pub use retention::{Retention, UpkeepRun, before};
 pub use schema::{MIGRATOR, PendingMigration};
 pub use sessions::{SESSION_ABSOLUTE, SESSION_IDLE, TokenSessions};
-pub use upkeep::UpkeepRun;
 
 /// Rows of one statement: some ten milliseconds of work.
 pub const SLICE: i64 = 5_000;

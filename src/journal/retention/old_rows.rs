@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use crate::journal::retention::Cutoffs;
+use crate::journal::retention::cutoffs::Cutoffs;
 use crate::journal::{Connection, JournalError, SLICE, append, partitions};
 
 /// Between two slices, so that the disk has time for others.

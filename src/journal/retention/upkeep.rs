@@ -2,20 +2,18 @@
 //! still owes.
 //!
 //! Works on a connection of its own, so that ingest never waits for it. Decides which months are
-//! dropped. The DDL itself is in `partitions`, the slices in `retention_rows`.
+//! dropped. The DDL itself is in `partitions`, the slices in `old_rows`.
 
 use std::time::Duration;
 
-use crate::journal::Connection;
 use chrono::{DateTime, Utc};
 use metrics::{counter, gauge};
 use tracing::{info, warn};
 
 use crate::journal::partitions::{self, Range};
-use crate::journal::recounts;
-use crate::journal::retention::{Cutoffs, Retention};
-use crate::journal::retention_rows::{RetentionTask, in_slices};
-use crate::journal::{Journal, JournalError};
+use crate::journal::retention::cutoffs::{Cutoffs, Retention};
+use crate::journal::retention::old_rows::{RetentionTask, in_slices};
+use crate::journal::{Connection, Journal, JournalError, recounts};
 use crate::telemetry::metrics as names;
 
 /// To find a slice of old rows among many may take this long.
