@@ -1,21 +1,27 @@
 //! The append-only record in Postgres: batches, events, quarantine, readers, outbox, leases.
 //!
 //! Owns all SQL about what was recorded. Callers get domain types and [`JournalError`] only.
+//!
+//! Four wings stand on a ground floor. Each may use those on its right, and the ground floor:
+//! `retention` → `append` → `outbox` → `read`. `tests/it/tidy/wings.rs` permits no more.
 
-mod append;
+// The ground floor: what several wings need. None of it knows a wing.
 mod batch;
 mod connection;
 mod error;
 mod keys;
 mod leases;
-mod outbox;
 mod partitions;
 mod problem;
-mod read;
 mod recounts;
-mod retention;
 mod schema;
 mod sessions;
+
+// The wings.
+mod append;
+mod outbox;
+mod read;
+mod retention;
 
 use std::sync::Arc;
 use std::time::Duration;

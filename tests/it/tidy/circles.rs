@@ -38,16 +38,16 @@ type Path<'a> = Vec<&'a str>;
 type Graph = Vec<BTreeMap<usize, usize>>;
 
 /// The files of a crate that a build without tests contains.
-struct Crate<'a> {
-    files: Vec<File<'a>>,
+pub(crate) struct Crate<'a> {
+    pub(crate) files: Vec<File<'a>>,
     /// Where each module is among the files.
     places: BTreeMap<Path<'a>, usize>,
 }
 
 /// What one file names.
-struct File<'a> {
+pub(crate) struct File<'a> {
     module: Path<'a>,
-    source: &'a Source,
+    pub(crate) source: &'a Source,
     /// What its `use`s bring in from this crate.
     names: BTreeMap<&'a str, Path<'a>>,
     /// Every path into this crate, with its offset.
@@ -62,7 +62,7 @@ struct Import<'a> {
 }
 
 impl<'a> Crate<'a> {
-    fn read(root: &str, sources: &'a [Source]) -> Self {
+    pub(crate) fn read(root: &str, sources: &'a [Source]) -> Self {
         let modules: BTreeMap<Path<'a>, &'a Source> = sources
             .iter()
             .filter_map(|source| Some((module(source.path.strip_prefix(root)?)?, source)))
@@ -119,7 +119,7 @@ impl<'a> Crate<'a> {
         found
     }
 
-    fn graph(&self) -> Graph {
+    pub(crate) fn graph(&self) -> Graph {
         let targets = |file: &File<'a>| {
             let mut targets = BTreeMap::new();
             for (at, path) in &file.uses {

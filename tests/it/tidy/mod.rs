@@ -12,6 +12,7 @@ mod rooms;
 mod schema;
 pub(crate) mod source;
 mod texts;
+mod wings;
 
 use std::fmt;
 use std::fs;
@@ -57,6 +58,11 @@ fn rooms_may_import_only_what_they_do_import() {
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     report(circles::circles(tree()));
+}
+
+#[test]
+fn wings_of_the_journal_use_each_other_one_way() {
+    report(wings::wings(tree()));
 }
 
 #[test]
