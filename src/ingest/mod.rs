@@ -12,6 +12,7 @@ mod spool;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
@@ -22,6 +23,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -44,6 +46,8 @@ pub use spool::{Spool, SpoolError, drain_until_stopped, probe_until_stopped};
 /// A body of at most so many bytes is inflated in the task that reads it: passing it to another
 /// thread takes longer.
 const INFLATED_AT_ONCE: usize = 64 * 1024;
+/// A delivery goes to the spool when the journal needs longer, so that it is answered within 10 s.
+const STORE_WITHIN: Duration = Duration::from_secs(6);
 
 /// What the ingest endpoint needs.
 #[derive(Clone, Debug)]
@@ -163,6 +167,28 @@ impl IngestState {
         self.store_or_keep(request, bytes).await
     }
 
+    /// Stores a delivery, or spools it when the database does not answer.
+    async fn store_or_keep(&self, request: Request, body: Bytes) -> Answer {
+        let Some(spool) = &self.spool else {
+            let stored = self.store(request, body).await;
+            return stored.unwrap_or_else(Answer::NotStored);
+        };
+        if !spool.record_is_away() {
+            let stored = self.store(request.clone(), body.clone());
+            match timeout(STORE_WITHIN, stored).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(cause)) if !is_transient(&cause) => return Answer::NotStored(cause),
+                // Whether it was committed may be unclear. The drain tries again under the same id.
+                Ok(Err(_)) | Err(_) => spool.note_record_away(),
+            }
+        }
+        let id = request.id;
+        match spool.keep(request, body).await {
+            Ok(()) => Answer::Spooled { id },
+            Err(cause) => Answer::SpoolRefused(cause),
+        }
+    }
+
     /// Inflates and stores a whole body; returns after the commit. It is idempotent for the same
     /// request.
     async fn store(&self, request: Request, bytes: Bytes) -> Result<Answer, IntakeError> {
@@ -212,41 +238,6 @@ impl IngestState {
         })
     }
 
-    /// Quarantines what there is of a body, and answers with its refusal once that is committed.
-    async fn refuse(&self, request: Request, refused: Refused) -> Result<Answer, IntakeError> {
-        let (status, id) = (refused.status, request.id);
-        let body_bytes = refused.raw.len();
-        let received = request.received(Bytes::new(), body_bytes, true);
-        self.intake.take(received, Some(refused)).await?;
-        Ok(match status {
-            413 => Answer::TooLarge { id },
-            _ => Answer::Trouble,
-        })
-    }
-
-    /// Stores the start of a body that did not end.
-    async fn cut_off(&self, request: Request, start: Vec<u8>, status: u16) -> Answer {
-        let id = request.id;
-        let refused = Refused {
-            reason: REASON_BODY_INCOMPLETE,
-            detail: "the body did not come to its end".to_owned(),
-            raw: start.into(),
-            status,
-        };
-        match self.refuse(request, refused).await {
-            // A sender that is too slow loses the connection, whether the start was stored or not.
-            Err(error) if status == 408 => {
-                warn!(
-                    error = &error as &dyn Error,
-                    "the start of a body could not be stored"
-                );
-                Answer::TooSlow { id }
-            }
-            Ok(_) if status == 408 => Answer::TooSlow { id },
-            kept => kept.unwrap_or_else(Answer::NotStored),
-        }
-    }
-
     /// Inflates once the budget allows it. The bytes stay reserved as long as the returned value
     /// lives.
     async fn inflate(
@@ -293,6 +284,41 @@ impl IngestState {
         });
         inflating.await.map_err(|_| IntakeError::Check(CheckError))
     }
+
+    /// Quarantines what there is of a body, and answers with its refusal once that is committed.
+    async fn refuse(&self, request: Request, refused: Refused) -> Result<Answer, IntakeError> {
+        let (status, id) = (refused.status, request.id);
+        let body_bytes = refused.raw.len();
+        let received = request.received(Bytes::new(), body_bytes, true);
+        self.intake.take(received, Some(refused)).await?;
+        Ok(match status {
+            413 => Answer::TooLarge { id },
+            _ => Answer::Trouble,
+        })
+    }
+
+    /// Stores the start of a body that did not end.
+    async fn cut_off(&self, request: Request, start: Vec<u8>, status: u16) -> Answer {
+        let id = request.id;
+        let refused = Refused {
+            reason: REASON_BODY_INCOMPLETE,
+            detail: "the body did not come to its end".to_owned(),
+            raw: start.into(),
+            status,
+        };
+        match self.refuse(request, refused).await {
+            // A sender that is too slow loses the connection, whether the start was stored or not.
+            Err(error) if status == 408 => {
+                warn!(
+                    error = &error as &dyn Error,
+                    "the start of a body could not be stored"
+                );
+                Answer::TooSlow { id }
+            }
+            Ok(_) if status == 408 => Answer::TooSlow { id },
+            kept => kept.unwrap_or_else(Answer::NotStored),
+        }
+    }
 }
 
 impl Request {
@@ -306,5 +332,13 @@ impl Request {
             body,
             complete,
         }
+    }
+}
+
+/// The error decides whether a retry helps. A new kind of error must decide here.
+fn is_transient(cause: &IntakeError) -> bool {
+    match cause {
+        IntakeError::Journal(journal) => journal.is_transient(),
+        IntakeError::Check(_) => false,
     }
 }

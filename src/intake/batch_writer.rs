@@ -118,45 +118,6 @@ impl BatchWriter {
         }
     }
 
-    /// Whether each of the requests would fail as all of them did.
-    async fn concerns_all(&self, error: &JournalError) -> bool {
-        match error {
-            JournalError::Unfit { .. } => !matches!(self.journal.ping().await, Ok(true)),
-            error => error.is_outage(),
-        }
-    }
-
-    /// Stores each request of `batch` in a transaction of its own, so that one cannot fail others.
-    async fn write_apart(&self, batch: NewBatch, responders: Vec<Responder>) -> DatabaseState {
-        let mut database = DatabaseState::There;
-        for (part, asked) in apart(batch).into_iter().zip(responders) {
-            let batch = self.batch(vec![part]);
-            match self.append(&batch, &StoredCopies::default()).await {
-                Ok(appended) => answer_all(vec![asked], &appended),
-                Err(error) => {
-                    if DatabaseState::after(&error) == DatabaseState::Away {
-                        database = DatabaseState::Away;
-                    }
-                    respond(asked.0, Err(Arc::new(error)));
-                }
-            }
-        }
-        database
-    }
-
-    async fn append(
-        &self,
-        batch: &NewBatch,
-        stored_copies: &StoredCopies,
-    ) -> Result<Appended, JournalError> {
-        timeout(
-            COMMIT_WITHIN,
-            self.journal.append_knowing(batch, stored_copies),
-        )
-        .await
-        .unwrap_or_else(|_| Err(JournalError::busy()))
-    }
-
     /// One batch of all `parts`. The batch of one request has its id, so that a repetition under
     /// the same id is recognised. A batch of several requests has an id of its own.
     fn batch(&self, parts: Vec<Part>) -> NewBatch {
@@ -196,6 +157,45 @@ impl BatchWriter {
             }));
         }
         batch
+    }
+
+    async fn append(
+        &self,
+        batch: &NewBatch,
+        stored_copies: &StoredCopies,
+    ) -> Result<Appended, JournalError> {
+        timeout(
+            COMMIT_WITHIN,
+            self.journal.append_knowing(batch, stored_copies),
+        )
+        .await
+        .unwrap_or_else(|_| Err(JournalError::busy()))
+    }
+
+    /// Whether each of the requests would fail as all of them did.
+    async fn concerns_all(&self, error: &JournalError) -> bool {
+        match error {
+            JournalError::Unfit { .. } => !matches!(self.journal.ping().await, Ok(true)),
+            error => error.is_outage(),
+        }
+    }
+
+    /// Stores each request of `batch` in a transaction of its own, so that one cannot fail others.
+    async fn write_apart(&self, batch: NewBatch, responders: Vec<Responder>) -> DatabaseState {
+        let mut database = DatabaseState::There;
+        for (part, asked) in apart(batch).into_iter().zip(responders) {
+            let batch = self.batch(vec![part]);
+            match self.append(&batch, &StoredCopies::default()).await {
+                Ok(appended) => answer_all(vec![asked], &appended),
+                Err(error) => {
+                    if DatabaseState::after(&error) == DatabaseState::Away {
+                        database = DatabaseState::Away;
+                    }
+                    respond(asked.0, Err(Arc::new(error)));
+                }
+            }
+        }
+        database
     }
 }
 

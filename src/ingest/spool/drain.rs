@@ -9,23 +9,20 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use uuid::Uuid;
 
+use crate::ingest::IngestState;
 use crate::ingest::answer::Answer;
 use crate::ingest::spool::file::ReadError;
 use crate::ingest::spool::{KeepError, Spool};
-use crate::ingest::{IngestState, Request};
 use crate::intake::IntakeError;
 use crate::journal::Journal;
 use crate::lifecycle::pause;
 
-/// A delivery goes to the spool when the journal needs longer, so that it is answered within 10 s.
-const STORE_WITHIN: Duration = Duration::from_secs(6);
 /// A request from the spool may take longer, since no sender waits for it.
 const DRAIN_WITHIN: Duration = Duration::from_mins(1);
 /// Between probes of a database that is away, and of a disk that refuses.
@@ -36,38 +33,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 const STAYING_AGAIN: Duration = Duration::from_secs(10);
 /// After so many requests in a row that stay, the pass becomes slow: they are hardly the cause.
 const UNHURRIED_AFTER: u32 = 8;
-
-impl IngestState {
-    /// Stores a delivery, or spools it when the database does not answer.
-    pub(in crate::ingest) async fn store_or_keep(&self, request: Request, body: Bytes) -> Answer {
-        let Some(spool) = &self.spool else {
-            let stored = self.store(request, body).await;
-            return stored.unwrap_or_else(Answer::NotStored);
-        };
-        if !spool.record_is_away() {
-            let stored = self.store(request.clone(), body.clone());
-            match timeout(STORE_WITHIN, stored).await {
-                Ok(Ok(answer)) => return answer,
-                Ok(Err(cause)) if !is_transient(&cause) => return Answer::NotStored(cause),
-                // Whether it was committed may be unclear. The drain tries again under the same id.
-                Ok(Err(_)) | Err(_) => spool.note_record_away(),
-            }
-        }
-        let id = request.id;
-        match spool.keep(request, body).await {
-            Ok(()) => Answer::Spooled { id },
-            Err(cause) => Answer::SpoolRefused(cause),
-        }
-    }
-}
-
-/// The error decides whether a retry helps. A new kind of error must decide here.
-fn is_transient(cause: &IntakeError) -> bool {
-    match cause {
-        IntakeError::Journal(journal) => journal.is_transient(),
-        IntakeError::Check(_) => false,
-    }
-}
 
 /// Whether a file may be removed. A new kind of answer must decide here.
 fn is_committed(answer: &Answer) -> bool {

@@ -162,22 +162,6 @@ impl Journal {
         self.outcome(batch.id).await
     }
 
-    /// Makes the partitions that a later [`append_in`] of the caller's transaction needs.
-    ///
-    /// # Errors
-    /// [`JournalError::Closed`] while one of them is being dropped.
-    pub async fn ensure_partitions(
-        &self,
-        times: impl IntoIterator<Item = DateTime<Utc>>,
-    ) -> Result<(), JournalError> {
-        let closed = self.partitions.ensure(&self.pool, times).await?;
-        if closed.is_empty() {
-            Ok(())
-        } else {
-            Err(JournalError::Closed)
-        }
-    }
-
     async fn outcome(&self, batch: Uuid) -> Result<Appended, JournalError> {
         let row = sqlx::query!(
             r"
@@ -203,26 +187,21 @@ impl Journal {
             requests: requests.iter().map(RequestCounts::of).collect(),
         })
     }
-}
 
-/// Counts what was committed.
-pub(super) fn count(batch: &NewBatch, appended: &Appended) {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a batch is far below 2^52 entries"
-    )]
-    histogram!(names::BATCH_ENTRIES).record((batch.events.len() + batch.quarantined.len()) as f64);
-    counter!(names::EVENTS_STORED).increment(appended.stored as u64);
-    counter!(names::EVENTS_DUPLICATE).increment(appended.duplicates as u64);
-    for quarantined in &batch.quarantined {
-        counter!(names::ENTRIES_QUARANTINED, "reason" => quarantined.reason).increment(1);
-    }
-    let refused = appended.quarantined.saturating_sub(batch.quarantined.len());
-    if refused > 0 {
-        counter!(names::ENTRIES_QUARANTINED, "reason" => REASON_REFUSED).increment(refused as u64);
-    }
-    for (verdict, count) in verdicts(&batch.events) {
-        counter!(names::VERDICTS, "verdict" => verdict).increment(count as u64);
+    /// Makes the partitions that a later [`append_in`] of the caller's transaction needs.
+    ///
+    /// # Errors
+    /// [`JournalError::Closed`] while one of them is being dropped.
+    pub async fn ensure_partitions(
+        &self,
+        times: impl IntoIterator<Item = DateTime<Utc>>,
+    ) -> Result<(), JournalError> {
+        let closed = self.partitions.ensure(&self.pool, times).await?;
+        if closed.is_empty() {
+            Ok(())
+        } else {
+            Err(JournalError::Closed)
+        }
     }
 }
 
@@ -461,6 +440,27 @@ async fn write_batch(
     )
     .fetch_one(&mut *tx)
     .await?)
+}
+
+/// Counts what was committed.
+pub(super) fn count(batch: &NewBatch, appended: &Appended) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a batch is far below 2^52 entries"
+    )]
+    histogram!(names::BATCH_ENTRIES).record((batch.events.len() + batch.quarantined.len()) as f64);
+    counter!(names::EVENTS_STORED).increment(appended.stored as u64);
+    counter!(names::EVENTS_DUPLICATE).increment(appended.duplicates as u64);
+    for quarantined in &batch.quarantined {
+        counter!(names::ENTRIES_QUARANTINED, "reason" => quarantined.reason).increment(1);
+    }
+    let refused = appended.quarantined.saturating_sub(batch.quarantined.len());
+    if refused > 0 {
+        counter!(names::ENTRIES_QUARANTINED, "reason" => REASON_REFUSED).increment(refused as u64);
+    }
+    for (verdict, count) in verdicts(&batch.events) {
+        counter!(names::VERDICTS, "verdict" => verdict).increment(count as u64);
+    }
 }
 
 fn verdicts(events: &[NewEvent]) -> BTreeMap<&'static str, usize> {
