@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, lost_plus};
-use crate::journal::{EventFilter, NoWindow, read_time};
+use crate::journal::read::search::filter::EventFilter;
+use crate::journal::read::window::{NoWindow, read_time};
 
 /// The start and the end of a window.
 type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
