@@ -10,21 +10,21 @@ use reqwest::redirect;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::applications::Applications;
+use crate::audit_logs::AuditLogs;
 use crate::auth;
 use crate::budget::RateLimit;
+use crate::destinations::Destinations;
+use crate::developers::Developers;
 use crate::error::Error;
-use crate::models::ids::PortalId;
-use crate::resources::applications::Applications;
-use crate::resources::audit_logs::AuditLogs;
-use crate::resources::destinations::Destinations;
-use crate::resources::developers::Developers;
-use crate::resources::jwks::JwksResource;
-use crate::resources::portals::Portals;
-use crate::resources::registrations::Registrations;
-use crate::resources::replay::Replay;
-use crate::resources::teams::Teams;
-use crate::resources::webhook::WebhookResource;
+use crate::jwks::JwksResource;
+use crate::portals::Portals;
+use crate::registrations::Registrations;
+use crate::replay::Replay;
+use crate::teams::Teams;
 use crate::transport::{Attempt, Observer, RetryPolicy, Transport};
+use crate::webhook::WebhookResource;
+use crate::wire::ids::PortalId;
 
 /// Longest a call may take unless the caller says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);

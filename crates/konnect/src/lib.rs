@@ -4,57 +4,62 @@
 //! thin: `client.developers(portal).list(&ListDevelopers::default())`. Models accept what the API
 //! adds later: unknown members are ignored and every enum has an `Other` variant.
 //!
+//! A thing of the API has one file: what the API says of it and is told, and its operations, which
+//! know path, query and body, and nothing of how they are sent. Members that the schema requires but
+//! no caller can do without are plain; all others are optional, so that an answer of an older or
+//! newer API still reads.
+//!
 //! Only reads are retried here. A write is sent once, because the API has no idempotency key and
 //! only the caller knows whether it may be repeated; [`Error::is_transient`] and
 //! [`Error::retry_after`] say what is known. Nothing here logs tokens, bodies or query strings.
 
 #![deny(missing_docs)]
 
+mod applications;
+mod audit_logs;
 mod auth;
 mod budget;
 mod client;
+mod destinations;
+mod developers;
 mod error;
-mod models;
+mod jwks;
 mod newest;
+mod numbered_page;
 mod page;
+mod portals;
+mod registrations;
+mod replay;
 mod request;
-mod resources;
+mod teams;
 mod transport;
+mod webhook;
+mod wire;
 
+pub use applications::{
+    Application, ApplicationOwner, Applications, AuthStrategy, ListApplications, NewApplication,
+    OwnerType, PortalReference,
+};
+pub use audit_logs::{AuditLogKind, AuditLogs, PullAuditLogs};
 pub use budget::{Budget, Class, RateLimit};
 pub use client::{Client, ClientBuilder};
+pub use destinations::{
+    Destination, DestinationUpdate, Destinations, ListDestinations, LogFormat, NewDestination,
+};
+pub use developers::{Developer, DeveloperStatus, Developers, ListDevelopers, NewDeveloper};
 pub use error::{Error, InvalidParameter, Problem};
-pub use models::application::{
-    Application, ApplicationOwner, AuthStrategy, ListApplications, NewApplication, OwnerType,
-    PortalReference,
-};
-pub use models::audit_log::{AuditLogKind, PullAuditLogs};
-pub use models::destination::{
-    Destination, DestinationUpdate, ListDestinations, LogFormat, NewDestination,
-};
-pub use models::developer::{Developer, DeveloperStatus, ListDevelopers, NewDeveloper};
-pub use models::ids::{
-    ApiId, ApplicationId, DestinationId, DeveloperId, PortalId, RegistrationId, TeamId,
-};
-pub use models::jwks::{Jwk, Jwks};
-pub use models::portal::{ListPortals, Portal, Visibility};
-pub use models::registration::{
-    ListRegistrations, NewRegistration, RegisteredApi, RegisteredApplication, Registration,
-    RegistrationConsumer, RegistrationStatus,
-};
-pub use models::replay::{ReplayJob, ReplayStatus};
-pub use models::team::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember};
-pub use models::webhook::{DeliveryState, Webhook, WebhookStatus, WebhookUpdate};
+pub use jwks::{Jwk, Jwks, JwksResource};
 pub use newest::NewestFirst;
 pub use page::{Cursor, CursorPage, Identified, Listing, Page, Pages, Unreadable};
-pub use resources::applications::Applications;
-pub use resources::audit_logs::AuditLogs;
-pub use resources::destinations::Destinations;
-pub use resources::developers::Developers;
-pub use resources::jwks::JwksResource;
-pub use resources::portals::Portals;
-pub use resources::registrations::Registrations;
-pub use resources::replay::Replay;
-pub use resources::teams::Teams;
-pub use resources::webhook::WebhookResource;
+pub use portals::{ListPortals, Portal, Portals, Visibility};
+pub use registrations::{
+    ListRegistrations, NewRegistration, RegisteredApi, RegisteredApplication, Registration,
+    RegistrationConsumer, RegistrationStatus, Registrations,
+};
+pub use replay::{Replay, ReplayJob, ReplayStatus};
+pub use teams::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember, Teams};
 pub use transport::{Attempt, RetryPolicy};
+pub use webhook::{DeliveryState, Webhook, WebhookResource, WebhookStatus, WebhookUpdate};
+pub use wire::ids::{
+    ApiId, ApplicationId, DestinationId, DeveloperId, PortalId, RegistrationId, TeamId,
+};

@@ -281,10 +281,7 @@ mod tests {
                 "use crate::intake::Intake;",
             ),
             ("src/intake/mod.rs", "use crate::ingest::Door;"),
-            (
-                "src/journal/read/events.rs",
-                "use konnect::models::Developer;",
-            ),
+            ("src/journal/read/events.rs", "use konnect::Developer;"),
             (
                 "src/directory/mod.rs",
                 "use crate::{event::Signal, act::Deed};",
@@ -318,7 +315,7 @@ mod tests {
         for (path, text, faults) in [
             (
                 "crates/konnect-emulator/src/lib.rs",
-                "use konnect::models::Team;",
+                "use konnect::Team;",
                 1,
             ),
             (

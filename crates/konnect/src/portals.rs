@@ -1,14 +1,21 @@
-//! Dev Portals.
+//! Dev Portals and the operations on them.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::models::ids::PortalId;
-use crate::models::lenient;
-use crate::models::open_enum::open_enum;
-use crate::page::Identified;
+use crate::error::Error;
+use crate::numbered_page::{SORT, numbered_page};
+use crate::page::{Identified, Page, collect_numbered};
+use crate::request::Request;
+use crate::transport::Transport;
+use crate::wire::ids::PortalId;
+use crate::wire::lenient;
+use crate::wire::open_enum::open_enum;
+
+const LIST: &str = "GET /v3/portals";
+const GET: &str = "GET /v3/portals/{portalId}";
 
 open_enum! {
     /// Who sees an API or a page of a portal unless it says otherwise.
@@ -85,4 +92,34 @@ pub struct ListPortals {
     pub sort: Option<String>,
     /// Entries a page.
     pub page_size: Option<u32>,
+}
+
+/// Portals of the organisation in the client's region.
+#[derive(Debug, Clone, Copy)]
+pub struct Portals<'a> {
+    pub(crate) transport: &'a Transport,
+}
+
+impl Portals<'_> {
+    /// Lists all portals that match.
+    pub async fn list(&self, options: &ListPortals) -> Result<Vec<Portal>, Error> {
+        collect_numbered(LIST, |number| self.list_page(options, number)).await
+    }
+
+    /// Reads one page of the list, from 1.
+    pub async fn list_page(
+        &self,
+        options: &ListPortals,
+        number: u32,
+    ) -> Result<Page<Portal>, Error> {
+        let request = Request::new(LIST, &[])
+            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .query_if("filter[name]", options.name.as_deref());
+        numbered_page(self.transport, request, options.page_size, number).await
+    }
+
+    /// Reads a portal.
+    pub async fn get(&self, id: PortalId) -> Result<Portal, Error> {
+        self.transport.fetch(Request::new(GET, &[id.0])).await
+    }
 }

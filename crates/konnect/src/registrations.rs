@@ -1,18 +1,21 @@
-//! Operations on registrations.
+//! Registrations of applications for APIs and the operations on them.
+//!
+//! A registration does not name its developer: that is the owner of its application.
 
-use serde::Serialize;
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::error::Error;
-use crate::models::ids::{ApplicationId, PortalId, RegistrationId};
-use crate::models::registration::{
-    ListRegistrations, NewRegistration, Registration, RegistrationStatus,
-};
 use crate::newest::NewestFirst;
-use crate::page::{Listing, Page, Pages, collect_lenient, collect_numbered};
+use crate::numbered_page::{SORT, numbered_page};
+use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
-use crate::resources::{SORT, numbered_page};
 use crate::transport::Transport;
+use crate::wire::ids::{ApiId, ApplicationId, DeveloperId, PortalId, RegistrationId};
+use crate::wire::lenient;
+use crate::wire::open_enum::open_enum;
 
 const LIST: &str = "GET /v3/portals/{portalId}/application-registrations";
 const OF_APPLICATION: &str =
@@ -22,6 +25,117 @@ const GET: &str =
     "GET /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
 const UPDATE: &str =
     "PATCH /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
+
+open_enum! {
+    /// Whether an application may call an API.
+    RegistrationStatus {
+        /// May call the API.
+        Approved = "approved",
+        /// Waits for an answer.
+        Pending = "pending",
+        /// Was approved once, and is no longer.
+        Revoked = "revoked",
+        /// Was never let in.
+        Rejected = "rejected",
+    }
+}
+
+/// The API, or package of APIs, of a registration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegisteredApi {
+    /// Id of the API.
+    pub id: ApiId,
+    /// Name of the API.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: String,
+    /// Version of the API, if it has one.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// `api` or `api_package`; older versions of the API do not say.
+    #[serde(default)]
+    pub entity_type: Option<String>,
+}
+
+/// The application of a registration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegisteredApplication {
+    /// Id of the application.
+    pub id: ApplicationId,
+    /// Name of the application.
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    pub name: String,
+}
+
+/// The gateway consumer that a registration is mapped to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegistrationConsumer {
+    /// Id of the consumer.
+    pub id: Uuid,
+    /// The operator's own id of the consumer.
+    #[serde(default)]
+    pub custom_id: Option<String>,
+    /// Name of the consumer.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// Control plane that has the consumer.
+    #[serde(default)]
+    pub control_plane_id: Option<Uuid>,
+}
+
+/// A registration of an application for an API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Id of the registration.
+    pub id: RegistrationId,
+    /// Whether the application may call the API.
+    pub status: RegistrationStatus,
+    /// What is asked for.
+    pub api: RegisteredApi,
+    /// Who asks.
+    pub application: RegisteredApplication,
+    /// Gateway consumer, once it is mapped to one.
+    #[serde(default)]
+    pub consumer: Option<RegistrationConsumer>,
+    /// When it was asked for.
+    #[serde(default, deserialize_with = "lenient::time")]
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was last changed.
+    #[serde(default, deserialize_with = "lenient::time")]
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+impl Identified for Registration {
+    type Id = RegistrationId;
+
+    fn id(&self) -> RegistrationId {
+        self.id
+    }
+}
+
+/// Which registrations of a portal to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListRegistrations {
+    /// Only registrations of this status.
+    pub status: Option<RegistrationStatus>,
+    /// Only registrations of this developer's applications.
+    pub developer_id: Option<DeveloperId>,
+    /// Only registrations of applications of this name.
+    pub application_name: Option<String>,
+    /// Attribute to sort by; by creation if none.
+    pub sort: Option<String>,
+    /// Entries a page.
+    pub page_size: Option<u32>,
+}
+
+/// A registration to create.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewRegistration {
+    /// API to register for.
+    pub api_id: ApiId,
+    /// Status to begin with, approved or pending only; the API's choice if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<RegistrationStatus>,
+}
 
 /// Registrations of a portal's applications.
 #[derive(Debug, Clone, Copy)]

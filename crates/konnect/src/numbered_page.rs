@@ -1,15 +1,4 @@
-//! The operations of each resource: path, query and body, and nothing of how they are sent.
-
-pub(crate) mod applications;
-pub(crate) mod audit_logs;
-pub(crate) mod destinations;
-pub(crate) mod developers;
-pub(crate) mod jwks;
-pub(crate) mod portals;
-pub(crate) mod registrations;
-pub(crate) mod replay;
-pub(crate) mod teams;
-pub(crate) mod webhook;
+//! How a resource asks for one page of a list with page numbers.
 
 use serde::de::DeserializeOwned;
 
@@ -19,10 +8,10 @@ use crate::request::Request;
 use crate::transport::Transport;
 
 /// Attribute that lists are sorted by: what is added while a list is read then comes last.
-const SORT: &str = "created_at";
+pub(crate) const SORT: &str = "created_at";
 
 /// Reads one page of a list with page numbers, the first of which is 1.
-async fn numbered_page<T: DeserializeOwned>(
+pub(crate) async fn numbered_page<T: DeserializeOwned>(
     transport: &Transport,
     request: Request,
     size: Option<u32>,

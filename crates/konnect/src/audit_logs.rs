@@ -1,17 +1,42 @@
-//! Pulls the organisation's audit logs.
+//! The organisation's audit logs, to be pulled.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::models::audit_log::PullAuditLogs;
 use crate::page::{Cursor, CursorBody, CursorPage};
 use crate::request::Request;
 use crate::transport::Transport;
+use crate::wire::open_enum::open_enum;
 
 const LIST: &str = "GET /v3/audit-logs";
 /// The largest page that the API gives.
 const MAX_PAGE_SIZE: u32 = 1000;
+
+open_enum! {
+    /// Kind of an entry of the pull API.
+    AuditLogKind {
+        /// Somebody signed in, or failed to.
+        Authentication = "authentication",
+        /// A permission was checked.
+        Authorization = "authorization",
+        /// A call was made to Konnect's API.
+        GatewayAccess = "gateway_access",
+    }
+}
+
+/// Which entries to pull.
+#[derive(Debug, Clone, Default)]
+pub struct PullAuditLogs {
+    /// First time whose entries are wanted; seven days before `until` if none.
+    pub since: Option<DateTime<Utc>>,
+    /// Last time whose entries are wanted; now if none.
+    pub until: Option<DateTime<Utc>>,
+    /// Only entries of this kind.
+    pub kind: Option<AuditLogKind>,
+    /// Entries a page, at most 1000, which is also what is asked for if none.
+    pub page_size: Option<u32>,
+}
 
 /// Audit logs of the organisation in a region, of the last seven days.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +53,7 @@ impl AuditLogs<'_> {
         options: &PullAuditLogs,
         cursor: Option<Cursor>,
     ) -> Result<CursorPage<Box<RawValue>>, Error> {
-        let time = |time: &chrono::DateTime<chrono::Utc>| {
-            time.to_rfc3339_opts(SecondsFormat::Millis, true)
-        };
+        let time = |time: &DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let size = options
             .page_size
             .unwrap_or(MAX_PAGE_SIZE)

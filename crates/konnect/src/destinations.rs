@@ -1,13 +1,23 @@
-//! Audit-log destinations, which the whole organisation shares.
+//! Audit-log destinations, which the whole organisation shares, and the operations on them, all on
+//! the global host.
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::models::ids::DestinationId;
-use crate::models::lenient;
-use crate::models::open_enum::open_enum;
-use crate::page::Identified;
+use crate::error::Error;
+use crate::page::{Cursor, CursorBody, CursorPage, Identified, PAGE_SIZE, collect_cursor};
+use crate::request::Request;
+use crate::transport::Transport;
+use crate::wire::ids::DestinationId;
+use crate::wire::lenient;
+use crate::wire::open_enum::open_enum;
+
+const LIST: &str = "GET /v3/audit-log-destinations";
+const CREATE: &str = "POST /v3/audit-log-destinations";
+const GET: &str = "GET /v3/audit-log-destinations/{auditLogDestinationId}";
+const UPDATE: &str = "PATCH /v3/audit-log-destinations/{auditLogDestinationId}";
+const DELETE: &str = "DELETE /v3/audit-log-destinations/{auditLogDestinationId}";
 
 open_enum! {
     /// How audit-log entries are written.
@@ -100,6 +110,73 @@ pub struct DestinationUpdate {
     /// Whether any TLS certificate is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_ssl_verification: Option<bool>,
+}
+
+/// Audit-log destinations of the organisation.
+#[derive(Debug, Clone, Copy)]
+pub struct Destinations<'a> {
+    pub(crate) transport: &'a Transport,
+}
+
+impl Destinations<'_> {
+    /// Lists all destinations that match.
+    pub async fn list(&self, options: &ListDestinations) -> Result<Vec<Destination>, Error> {
+        collect_cursor(LIST, |cursor| self.list_page(options, cursor)).await
+    }
+
+    /// Reads one page of the list, the first one without a cursor.
+    pub async fn list_page(
+        &self,
+        options: &ListDestinations,
+        cursor: Option<Cursor>,
+    ) -> Result<CursorPage<Destination>, Error> {
+        let request = Request::new(LIST, &[])
+            .global()
+            .query("page[size]", options.page_size.unwrap_or(PAGE_SIZE))
+            .query_if("filter[name][eq]", options.name.as_deref())
+            .with_query(|query| {
+                if let Some(cursor) = cursor {
+                    cursor.apply(query);
+                }
+            });
+        Ok(self
+            .transport
+            .fetch::<CursorBody<Destination>>(request)
+            .await?
+            .into())
+    }
+
+    /// Reads a destination.
+    pub async fn get(&self, id: DestinationId) -> Result<Destination, Error> {
+        self.transport
+            .fetch(Request::new(GET, &[id.0]).global())
+            .await
+    }
+
+    /// Creates a destination.
+    pub async fn create(&self, destination: &NewDestination) -> Result<Destination, Error> {
+        self.transport
+            .fetch(Request::new(CREATE, &[]).global().json(destination)?)
+            .await
+    }
+
+    /// Changes a destination; members of `update` that are none stay as they are.
+    pub async fn update(
+        &self,
+        id: DestinationId,
+        update: &DestinationUpdate,
+    ) -> Result<Destination, Error> {
+        self.transport
+            .fetch(Request::new(UPDATE, &[id.0]).global().json(update)?)
+            .await
+    }
+
+    /// Deletes a destination; 409 while a webhook uses it.
+    pub async fn delete(&self, id: DestinationId) -> Result<(), Error> {
+        self.transport
+            .call(Request::new(DELETE, &[id.0]).global())
+            .await
+    }
 }
 
 fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
