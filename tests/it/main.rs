@@ -66,6 +66,7 @@ mod api;
 mod bounds;
 mod by_hand;
 mod cli;
+mod console;
 mod dead_sockets;
 mod deeds;
 mod demo;

@@ -14,6 +14,13 @@ pub fn kafka_brokers() -> String {
         .expect("USHER_TEST_KAFKA_BROKERS is not set: run the tests by `make test`")
 }
 
+/// The text of axe-core, which `scripts/axe` fetches.
+pub fn axe() -> PathBuf {
+    read("USHER_TEST_AXE")
+        .map(PathBuf::from)
+        .expect("USHER_TEST_AXE is not set: run the tests by `make test`")
+}
+
 /// How often a test that tries its luck does so: `usual`, or as often as `make soak` asks.
 pub fn rounds(usual: usize) -> usize {
     number("USHER_TEST_ROUNDS").map_or(usual, |rounds| {

@@ -1,6 +1,7 @@
 //! What the integration tests share: a database of their own each, a running usher, a signer.
 
 pub mod app;
+pub mod browser;
 pub mod database;
 pub mod environment;
 pub mod guide;

@@ -1,0 +1,3 @@
+//! Tests of pages in a real browser, and of the browser's harness itself.
+
+mod harness;
