@@ -236,6 +236,13 @@ async fn axe_finds_what_is_planted_and_nothing_else_under_the_policy() {
         page.scheme(scheme).await;
         page.is_accessible().await;
     }
+    // Good to read on white, not on black, which is what there is now.
+    page.evaluate("document.querySelector('h1').style.color = '#444'")
+        .await;
+    let found = page.axe().await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].rule, "color-contrast");
+    assert_eq!(found[0].impact, "serious");
     page.has_no_errors().await;
 
     page.open(&format!("{url}/bad")).await;

@@ -12,7 +12,7 @@ use crate::support::environment;
 const RUN: &str = "axe.run(document, { resultTypes: ['violations'], preload: false })
     .then(found => found.violations.map(it => ({
         rule: it.id,
-        impact: it.impact,
+        impact: it.impact ?? 'unknown',
         help: it.help,
         selectors: it.nodes.map(node => node.target.flat(2).join(' ')),
         reasons: it.nodes.map(node => node.failureSummary.replace(/\\s+/g, ' ')),

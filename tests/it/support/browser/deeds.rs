@@ -36,7 +36,7 @@ impl Page {
                 "buttons": buttons,
                 "clickCount": 1,
             });
-            self.call("Input.dispatchMouseEvent", event).await;
+            self.call("Input.dispatchMouseEvent", &event).await;
         }
     }
 
@@ -58,7 +58,7 @@ impl Page {
             self.press("Backspace").await;
         } else {
             let text = json!({ "text": text });
-            self.call("Input.insertText", text).await;
+            self.call("Input.insertText", &text).await;
         }
     }
 

@@ -74,7 +74,7 @@ impl Events {
             "Log.entryAdded" => self.take_entry(&event["entry"]),
             "Runtime.consoleAPICalled" => {
                 if matches!(event["type"].as_str(), Some("error" | "assert")) {
-                    let words = event["arguments"].as_array().or(event["args"].as_array());
+                    let words = event["args"].as_array();
                     let words: Vec<String> = words.into_iter().flatten().map(word).collect();
                     self.add(format!("console: {}", words.join(" ")));
                 }

@@ -20,11 +20,11 @@ impl Page {
         let mut event = described(key);
         event["modifiers"] = modifiers.into();
         event["type"] = "keyDown".into();
-        self.call("Input.dispatchKeyEvent", event.clone()).await;
+        self.call("Input.dispatchKeyEvent", &event).await;
         event["type"] = "keyUp".into();
         let members = event.as_object_mut().expect("an object");
         members.remove("text");
-        self.call("Input.dispatchKeyEvent", event).await;
+        self.call("Input.dispatchKeyEvent", &event).await;
     }
 
     /// Presses a key that leads to another page, and waits until that has loaded.

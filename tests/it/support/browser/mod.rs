@@ -12,8 +12,12 @@
 //!
 //! It speaks the Chrome `DevTools` Protocol over a pipe (`--remote-debugging-pipe`: file descriptors
 //! 3 and 4, JSON with a NUL behind each message), which needs no crate that usher does not have, no
-//! port and no driver. The pipe has one more merit: it closes when the binary ends, in whatever way
-//! (a static is never dropped, and SIGKILL runs nothing), and Chromium ends with it.
+//! port and no driver. What was weighed against it, with the crates that each adds to `Cargo.lock`:
+//! tokio-tungstenite (3) needs a port to be found and a process to be ended; fantoccini (9) and
+//! thirtyfour (10) need Debian's chromium-driver, and `WebDriver` tells neither violations of the
+//! policy nor switches scripts off; chromiumoxide (9) generates the whole protocol as Rust.
+//! The pipe has one more merit: it closes when the binary ends, in whatever way (a static is never
+//! dropped, and SIGKILL runs nothing), and Chromium ends with it.
 //!
 //! A page asks nobody but 127.0.0.1 and localhost: any other name is not found, which the page then
 //! tells as an error.
@@ -25,8 +29,7 @@ mod keys;
 mod page;
 mod wire;
 
-use std::fs::File;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
@@ -81,19 +84,15 @@ impl Browser {
     /// An empty page of a new context: nobody is signed in.
     pub(crate) async fn page() -> Page {
         static WIRE: OnceLock<Arc<Wire>> = OnceLock::new();
-        let wire = WIRE.get_or_init(|| {
-            let (input, output, words) = launch();
-            Wire::new(input, output, words)
-        });
+        let wire = WIRE.get_or_init(launch);
         let context = json!({ "disposeOnDetach": true });
-        let context = wire.call("Target.createBrowserContext", context).await;
+        let context = wire.call("Target.createBrowserContext", &context).await;
         let context = context["browserContextId"].as_str().expect("an id");
         Page::new(Arc::clone(wire), context).await
     }
 }
 
-/// Starts it: where to write to it, where to read from it, and what it says beside.
-fn launch() -> (ChildStdin, ChildStdout, File) {
+fn launch() -> Arc<Wire> {
     let words = tempfile::tempfile().expect("a file");
     let mut shell = Command::new("sh");
     shell.args(["-c", LAUNCH, "chromium"]).args(SWITCHES);
@@ -103,7 +102,5 @@ fn launch() -> (ChildStdin, ChildStdout, File) {
         .stderr(words.try_clone().expect("a second handle"))
         .spawn()
         .expect("a shell can be run");
-    let input = child.stdin.expect("it is piped");
-    let output = child.stdout.expect("it is piped");
-    (input, output, words)
+    Wire::new(child, words)
 }

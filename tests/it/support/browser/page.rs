@@ -44,10 +44,10 @@ impl Page {
     /// An empty one, 1400 by 900, light.
     pub(super) async fn new(wire: Arc<Wire>, context: &str) -> Self {
         let target = json!({ "url": "about:blank", "browserContextId": context });
-        let target = wire.call("Target.createTarget", target).await;
+        let target = wire.call("Target.createTarget", &target).await;
         let frame = target["targetId"].as_str().expect("an id");
         let attach = json!({ "targetId": frame, "flatten": true });
-        let session = wire.call("Target.attachToTarget", attach).await;
+        let session = wire.call("Target.attachToTarget", &attach).await;
         let session = session["sessionId"].as_str().expect("an id");
         let events = Arc::new(Events::new(frame));
         wire.listen(session, Arc::clone(&events));
@@ -58,25 +58,24 @@ impl Page {
             session: session.to_owned(),
         };
         for domain in ["Page", "Runtime", "Log", "Network", "Inspector"] {
-            this.call(&format!("{domain}.enable"), json!({})).await;
+            this.call(&format!("{domain}.enable"), &json!({})).await;
         }
         let on = json!({ "enabled": true });
-        this.call("Page.setLifecycleEventsEnabled", on.clone())
-            .await;
+        this.call("Page.setLifecycleEventsEnabled", &on).await;
         // Pages of other tests are open beside it; each behaves as if it were in front.
-        this.call("Emulation.setFocusEmulationEnabled", on).await;
+        this.call("Emulation.setFocusEmulationEnabled", &on).await;
         this.resize(1400, 900).await;
         this.scheme(Scheme::Light).await;
         this
     }
 
     /// Has the browser do something for this page.
-    pub(super) async fn call(&self, method: &str, parameters: Value) -> Value {
+    pub(super) async fn call(&self, method: &str, parameters: &Value) -> Value {
         let answer = self.attempt(method, parameters).await;
         answer.unwrap_or_else(|refusal| panic!("chromium refuses `{method}`: {refusal}"))
     }
 
-    async fn attempt(&self, method: &str, parameters: Value) -> Result<Value, String> {
+    async fn attempt(&self, method: &str, parameters: &Value) -> Result<Value, String> {
         self.wire
             .attempt(Some(&self.session), method, parameters)
             .await
@@ -86,23 +85,22 @@ impl Page {
     /// a page like others, and an error.
     pub(crate) async fn open(&self, url: &str) {
         let mut loaded = self.events.loaded();
-        let begun = self.call("Page.navigate", json!({ "url": url })).await;
+        let begun = self.call("Page.navigate", &json!({ "url": url })).await;
         if let Some(error) = begun["errorText"].as_str() {
             panic!("{url} cannot be opened: {error}");
         }
         // Another place on the same page loads nothing.
-        let Some(loader) = begun["loaderId"].as_str() else {
+        let Some(document) = begun["loaderId"].as_str() else {
             return;
         };
-        let load = loaded.wait_for(|loaded| loaded.iter().any(|it| it == loader));
-        if timeout(PATIENCE, load).await.is_err() {
-            panic!("{url} has not loaded within {PATIENCE:?}");
-        }
+        let until = loaded.wait_for(|loaded| loaded.iter().any(|it| it == document));
+        let in_time = timeout(PATIENCE, until).await.is_ok();
+        assert!(in_time, "{url} has not loaded within {PATIENCE:?}");
     }
 
     /// Opens once more what is open.
     pub(crate) async fn reload(&self) {
-        let reload = async { self.call("Page.reload", json!({})).await };
+        let reload = async { self.call("Page.reload", &json!({})).await };
         self.leads_on("a reload", reload).await;
     }
 
@@ -111,8 +109,8 @@ impl Page {
         let mut loaded = self.events.loaded();
         let before = loaded.borrow().len();
         let done = deed.await;
-        let load = loaded.wait_for(|loaded| loaded.len() > before);
-        if timeout(PATIENCE, load).await.is_err() {
+        let until = loaded.wait_for(|loaded| loaded.len() > before);
+        if timeout(PATIENCE, until).await.is_err() {
             let glance = self.glance().await;
             panic!("{what} has led to no page within {PATIENCE:?}; still {glance}");
         }
@@ -133,7 +131,7 @@ impl Page {
             "returnByValue": true,
             "userGesture": true,
         });
-        let mut answer = self.attempt("Runtime.evaluate", script).await?;
+        let mut answer = self.attempt("Runtime.evaluate", &script).await?;
         match answer.get("exceptionDetails") {
             Some(details) => Err(exception(details)),
             None => Ok(answer["result"]["value"].take()),
@@ -232,7 +230,7 @@ impl Page {
             "deviceScaleFactor": 1,
             "mobile": false,
         });
-        self.call("Emulation.setDeviceMetricsOverride", size).await;
+        self.call("Emulation.setDeviceMetricsOverride", &size).await;
     }
 
     /// Lets the reader like other colours. They never like motion, which makes pages differ.
@@ -246,24 +244,25 @@ impl Page {
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]);
         let media = json!({ "features": features });
-        self.call("Emulation.setEmulatedMedia", media).await;
+        self.call("Emulation.setEmulatedMedia", &media).await;
     }
 
     /// Puts the reader into a time zone such as `Europe/Berlin`.
     pub(crate) async fn time_zone(&self, zone: &str) {
         let zone = json!({ "timezoneId": zone });
-        self.call("Emulation.setTimezoneOverride", zone).await;
+        self.call("Emulation.setTimezoneOverride", &zone).await;
     }
 
     /// Switches scripts of pages on or off, from the next page on.
     pub(crate) async fn scripts(&self, run: bool) {
         let off = json!({ "value": !run });
-        self.call("Emulation.setScriptExecutionDisabled", off).await;
+        self.call("Emulation.setScriptExecutionDisabled", &off)
+            .await;
     }
 
     /// The names of the cookies that this page's address gets.
     pub(crate) async fn cookies(&self) -> Vec<String> {
-        let cookies = self.call("Network.getCookies", json!({})).await;
+        let cookies = self.call("Network.getCookies", &json!({})).await;
         let cookies = cookies["cookies"].as_array().expect("a list");
         let names = cookies.iter().map(|cookie| cookie["name"].clone());
         names.map(string).collect()
@@ -271,7 +270,7 @@ impl Page {
 
     /// A cookie as the browser keeps it, with `value`, `httpOnly`, `sameSite`, `secure`, `expires`.
     pub(crate) async fn cookie(&self, name: &str) -> Option<Value> {
-        let cookies = self.call("Network.getCookies", json!({})).await;
+        let cookies = self.call("Network.getCookies", &json!({})).await;
         let cookies = cookies["cookies"].as_array().expect("a list");
         cookies
             .iter()
@@ -282,13 +281,13 @@ impl Page {
     /// Puts a cookie in for this page's address, in place of one of that name.
     pub(crate) async fn set_cookie(&self, name: &str, value: &str) {
         let cookie = json!({ "name": name, "value": value, "url": self.url().await });
-        self.call("Network.setCookie", cookie).await;
+        self.call("Network.setCookie", &cookie).await;
     }
 
     /// Takes a cookie away, as the browser does when its time is over.
     pub(crate) async fn delete_cookie(&self, name: &str) {
         let cookie = json!({ "name": name, "url": self.url().await });
-        self.call("Network.deleteCookies", cookie).await;
+        self.call("Network.deleteCookies", &cookie).await;
     }
 
     /// What went wrong since this was last asked: `security: …` (the policy forbids it),
@@ -329,7 +328,7 @@ impl Page {
     /// Writes what is in the window as a PNG.
     pub(crate) async fn screenshot(&self, path: &Path) {
         let shot = json!({ "format": "png" });
-        let shot = self.call("Page.captureScreenshot", shot).await;
+        let shot = self.call("Page.captureScreenshot", &shot).await;
         let shot = shot["data"].as_str().expect("data");
         let shot = STANDARD.decode(shot).expect("base64");
         fs::write(path, shot).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -341,7 +340,7 @@ impl Drop for Page {
         self.wire.forget(&self.session);
         let context = json!({ "browserContextId": self.context });
         self.wire
-            .tell(None, "Target.disposeBrowserContext", context);
+            .tell(None, "Target.disposeBrowserContext", &context);
     }
 }
 

@@ -1,12 +1,15 @@
 //! The way to the browser and back: commands are numbered and wait for their answers, and what a
 //! page tells by itself goes to that page's [`Events`].
 //!
-//! Tests have a runtime each, but one browser: a thread reads, so that no runtime's end cuts it.
+//! Tests have a runtime each, but one browser: a thread reads and another writes, so that the end of
+//! no runtime cuts a message, and a browser that hangs holds up nobody beyond a deadline.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, Write};
-use std::process::{ChildStdin, ChildStdout};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, ChildStdout};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -18,12 +21,12 @@ use tokio::time::timeout;
 use crate::support::browser::events::Events;
 
 /// How long a command may take; a machine with much to do is slow, above all at the start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Both ends of the pipe.
 #[derive(Debug)]
 pub(super) struct Wire {
-    input: Mutex<ChildStdin>,
+    commands: Sender<Vec<u8>>,
     state: Mutex<State>,
     /// What Chromium writes on its standard error.
     words: File,
@@ -38,19 +41,31 @@ struct State {
 }
 
 impl Wire {
-    pub(super) fn new(input: ChildStdin, output: ChildStdout, words: File) -> Arc<Self> {
+    /// To a browser that was started with its pipe for standard input and output.
+    pub(super) fn new(mut browser: Child, words: File) -> Arc<Self> {
+        let mut input = browser.stdin.take().expect("it is piped");
+        let output = browser.stdout.take().expect("it is piped");
+        let (commands, queue) = mpsc::channel::<Vec<u8>>();
+        thread::spawn(move || {
+            while let Ok(command) = queue.recv()
+                && input.write_all(&command).is_ok()
+            {}
+        });
         let this = Arc::new(Self {
-            input: Mutex::new(input),
+            commands,
             state: Mutex::default(),
             words,
         });
         let reader = Arc::clone(&this);
-        thread::spawn(move || reader.read(output));
+        thread::spawn(move || {
+            reader.read(output);
+            browser.wait()
+        });
         this
     }
 
     /// Has the browser as such do something.
-    pub(super) async fn call(&self, method: &str, parameters: Value) -> Value {
+    pub(super) async fn call(&self, method: &str, parameters: &Value) -> Value {
         let answer = self.attempt(None, method, parameters).await;
         answer.unwrap_or_else(|refusal| panic!("chromium refuses `{method}`: {refusal}"))
     }
@@ -60,22 +75,19 @@ impl Wire {
         &self,
         session: Option<&str>,
         method: &str,
-        parameters: Value,
+        parameters: &Value,
     ) -> Result<Value, String> {
         let (answer, answered) = oneshot::channel();
         self.send(session, method, parameters, Some(answer));
-        match timeout(PATIENCE, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => panic!("chromium has ended: {}", self.words()),
-            Err(_) => panic!(
-                "chromium has not answered `{method}` within {PATIENCE:?}: {}",
-                self.words()
-            ),
-        }
+        let Ok(answered) = timeout(PATIENCE, answered).await else {
+            let words = self.words();
+            panic!("chromium has not answered `{method}` within {PATIENCE:?}: {words}");
+        };
+        answered.unwrap_or_else(|_| panic!("chromium has ended: {}", self.words()))
     }
 
     /// Asks for something and waits for nothing.
-    pub(super) fn tell(&self, session: Option<&str>, method: &str, parameters: Value) {
+    pub(super) fn tell(&self, session: Option<&str>, method: &str, parameters: &Value) {
         self.send(session, method, parameters, None);
     }
 
@@ -95,7 +107,7 @@ impl Wire {
         &self,
         session: Option<&str>,
         method: &str,
-        parameters: Value,
+        parameters: &Value,
         answer: Option<oneshot::Sender<Result<Value, String>>>,
     ) {
         let number = {
@@ -117,8 +129,7 @@ impl Wire {
         }
         let mut command = command.to_string().into_bytes();
         command.push(0);
-        let mut input = self.input.lock().expect("no panic while held");
-        if input.write_all(&command).is_err() {
+        if self.commands.send(command).is_err() {
             let mut state = self.state.lock().expect("no panic while held");
             state.waiting.remove(&number);
         }
@@ -171,7 +182,7 @@ impl Wire {
         if method == "Page.javascriptDialogOpening" {
             // Everything on the page stands still until somebody answers.
             let accept = json!({ "accept": true });
-            self.tell(Some(session), "Page.handleJavaScriptDialog", accept);
+            self.tell(Some(session), "Page.handleJavaScriptDialog", &accept);
         }
         if let Some(events) = events {
             events.take(method, &message["params"]);
@@ -180,16 +191,13 @@ impl Wire {
 
     /// The last of what it wrote, without what it says on machines without D-Bus.
     fn words(&self) -> String {
-        let mut text = Vec::new();
-        let mut words = &self.words;
-        let read = words.rewind().and_then(|()| words.read_to_end(&mut text));
-        if let Err(error) = read {
-            return error.to_string();
-        }
-        let text = String::from_utf8_lossy(&text);
+        // Chromium goes on to write where it is: the place must not be moved.
+        let mut text = vec![0; 1 << 20];
+        let length = self.words.read_at(&mut text, 0).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text[..length]);
         let lines: Vec<&str> = text
             .lines()
-            .filter(|line| !line.contains("/dbus/") && !line.contains("unexpected operator"))
+            .filter(|line| !line.contains(":dbus/") && !line.contains("unexpected operator"))
             .collect();
         lines[lines.len().saturating_sub(10)..].join("\n")
     }
