@@ -42,8 +42,8 @@ impl fmt::Display for Violation {
 }
 
 impl Page {
-    /// What axe finds on the page as it is now and calls serious or critical. The page's policy does
-    /// not keep it out, and it leaves no error behind; the page's own scripts must be on.
+    /// What axe finds on the page as it is now and calls serious or critical. The page's policy
+    /// does not keep it out, and it leaves no error behind; the page's own scripts must be on.
     pub(crate) async fn axe(&self) -> Vec<Violation> {
         let path = environment::axe();
         let axe =

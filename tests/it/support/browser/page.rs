@@ -81,8 +81,8 @@ impl Page {
             .await
     }
 
-    /// Opens an address and waits until all of it has loaded. An answer of 400 or above with a body is
-    /// a page like others, and an error.
+    /// Opens an address and waits until all of it has loaded. An answer of 400 or above with a body
+    /// is a page like others, and an error.
     pub(crate) async fn open(&self, url: &str) {
         let mut loaded = self.events.loaded();
         let begun = self.call("Page.navigate", &json!({ "url": url })).await;
@@ -194,7 +194,7 @@ impl Page {
         count.as_u64().expect("a number")
     }
 
-    /// An attribute of the first element that `selector` finds, if it has it; waits for the element.
+    /// An attribute of the first element that `selector` finds, if it has it; waits for one.
     pub(crate) async fn attribute(&self, selector: &str, name: &str) -> Option<String> {
         let script = format!(
             "(it => it && [it.getAttribute({})])({})",
@@ -291,8 +291,8 @@ impl Page {
     }
 
     /// What went wrong since this was last asked: `security: …` (the policy forbids it),
-    /// `network: …` (an answer of 400 or above, or none), `console: …`, `exception: …`, `dialog: …`.
-    /// A missing `/favicon.ico` is none.
+    /// `network: …` (an answer of 400 or above, or none), `console: …`, `exception: …`,
+    /// `dialog: …`. A missing `/favicon.ico` is none.
     pub(crate) async fn errors(&self) -> Vec<String> {
         self.settle().await;
         self.events.errors()

@@ -1,8 +1,8 @@
 //! The way to the browser and back: commands are numbered and wait for their answers, and what a
 //! page tells by itself goes to that page's [`Events`].
 //!
-//! Tests have a runtime each, but one browser: a thread reads and another writes, so that the end of
-//! no runtime cuts a message, and a browser that hangs holds up nobody beyond a deadline.
+//! Tests have a runtime each, but one browser: a thread reads and another writes, so that the end
+//! of no runtime cuts a message, and a browser that hangs holds up nobody beyond a deadline.
 
 use std::collections::HashMap;
 use std::fs::File;
