@@ -13,11 +13,12 @@
 //! It speaks the Chrome `DevTools` Protocol over a pipe (`--remote-debugging-pipe`: file
 //! descriptors 3 and 4, JSON with a NUL behind each message), which needs no crate that usher does
 //! not have, no port and no driver. What was weighed against it, with the crates that each adds to
-//! `Cargo.lock`: tokio-tungstenite (3) needs a port to be found and a process to be ended;
+//! `Cargo.lock`: tokio-tungstenite (3; a minute of one core to compile) needs a port to be found
+//! and a process to be ended; chromiumoxide (9; five minutes) generates the whole protocol as Rust;
 //! fantoccini (9) and thirtyfour (10) need Debian's chromium-driver, and `WebDriver` tells neither
-//! violations of the policy nor switches scripts off; chromiumoxide (9) generates the whole
-//! protocol as Rust. The pipe has one more merit: it closes when the binary ends, in whatever way
-//! (a static is never dropped, and SIGKILL runs nothing), and Chromium ends with it.
+//! violations of the policy nor switches scripts off. The pipe has one more merit: it closes when
+//! the binary ends, in whatever way (a static is never dropped, and SIGKILL runs nothing), and
+//! Chromium ends with it.
 //!
 //! A page asks nobody but 127.0.0.1 and localhost: any other name is not found, which the page then
 //! tells as an error.
