@@ -151,7 +151,7 @@ impl Deed {
     }
 
     /// The stances that would undo this deed.
-    pub(crate) fn opposites(&self) -> Vec<Self> {
+    pub fn opposites(&self) -> Vec<Self> {
         match self {
             Self::ApproveDeveloper => vec![Self::RejectDeveloper, Self::RevokeDeveloper],
             Self::RejectDeveloper | Self::RevokeDeveloper => vec![Self::ApproveDeveloper],

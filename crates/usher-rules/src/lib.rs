@@ -48,6 +48,9 @@ pub use load::load;
 pub use mistake::Mistake;
 pub use trace::{NamedValue, Trace};
 
+/// What stands for a rule's name where a person asked for a deed. No rule can have this name.
+pub const BY_HAND: &str = "(by hand)";
+
 /// The rules of one file, checked and ready to decide.
 pub struct RuleSet {
     rules: Vec<Rule>,

@@ -15,7 +15,7 @@ use crate::mistake::Mistake;
 use crate::node::{Node, Yaml};
 use crate::reader::{Fields, Reader};
 use crate::schema;
-use crate::{Deed, Mode, OnLimit, Rule, RuleSet, deed_form, functions, lenient, values};
+use crate::{BY_HAND, Deed, Mode, OnLimit, Rule, RuleSet, deed_form, functions, lenient, values};
 
 /// The only version of the file's form that there is.
 const VERSION: i128 = 1;
@@ -182,13 +182,8 @@ fn read_rule(
             reader.report(node.place, format!("{required} is missing in this rule"));
         }
     }
-    let name = fields.get("name").and_then(|node| {
-        let name = reader.text(node, "a name")?;
-        if earlier.iter().any(|rule| rule.name == name) {
-            reader.report(node.place, format!("there is another rule named {name:?}"));
-        }
-        Some(name.to_owned())
-    });
+    let name = fields.get("name");
+    let name = name.and_then(|node| read_name(reader, node, earlier));
     let on = fields.get("on").and_then(|node| read_signal(reader, node));
     let when = read_condition(reader, &fields, env, on.as_deref(), lists);
     let then = fields
@@ -247,6 +242,18 @@ fn read_rule(
         portals,
         include_own: include_own.unwrap_or_default(),
     })
+}
+
+fn read_name(reader: &mut Reader<'_>, node: &Node, earlier: &[Rule]) -> Option<String> {
+    let name = reader.text(node, "a name")?;
+    if earlier.iter().any(|rule| rule.name == name) {
+        reader.report(node.place, format!("there is another rule named {name:?}"));
+    }
+    if name.trim() == BY_HAND {
+        let message = format!("{BY_HAND:?} means what people ask for; expected another name");
+        reader.report(node.place, message);
+    }
+    Some(name.to_owned())
 }
 
 fn read_signal(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
@@ -457,6 +464,21 @@ extra: 1
         rules.yaml:19:11: expected at least one deed
         rules.yaml:20:1: a rules file has no "extra"; expected version, lists or rules
         "#);
+    }
+
+    #[test]
+    fn no_rule_has_the_name_that_stands_for_people() {
+        let rule = |name: &str| {
+            let rest = "on: developer.signed_up\n    then: [approve_developer]";
+            mistakes(&format!(
+                "version: 1\nrules:\n  - name: {name:?}\n    {rest}\n"
+            ))
+        };
+        let expected =
+            r#"rules.yaml:3:11: "(by hand)" means what people ask for; expected another name"#;
+        assert_eq!(rule("(by hand)"), expected);
+        assert_eq!(rule(" (by hand) "), expected);
+        assert_eq!(rule("by hand"), "");
     }
 
     #[test]
