@@ -122,10 +122,14 @@ impl ActionEvent {
         .increment(1);
         let (id, rule, deed) = (self.id, self.rule.as_str(), self.deed.as_str());
         let (state, reason) = (self.state.as_str(), self.reason.as_deref());
-        if self.state == ActionState::Failed {
-            warn!(action.id = %id, rule, deed, state, reason, "an action ended");
-        } else {
-            info!(action.id = %id, rule, deed, state, reason, "an action ended");
+        match self.state {
+            ActionState::Failed => {
+                warn!(action.id = %id, rule, deed, state, reason, "an action ended");
+            }
+            ActionState::Planned => {
+                info!(action.id = %id, rule, deed, state, reason, "a person asked for an action");
+            }
+            _ => info!(action.id = %id, rule, deed, state, reason, "an action ended"),
         }
     }
 }

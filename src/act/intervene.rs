@@ -172,27 +172,65 @@ impl Queue {
             }
             (Verb::Reject | Verb::Cancel, None) => {
                 let reason = by_hand(verb, person);
-                action_events.push(end_one(&mut tx, id, ActionState::Cancelled, &reason).await?);
-                action_events.extend(cancel_followers(&mut tx, &action_events[0]).await?);
-                self.veto(&mut tx, id, person).await?;
+                action_events.extend(self.say_no(&mut tx, (id, &reason), person).await?);
             }
         }
+        self.note_intervention(&mut tx, (id, verb.as_str()), person, successor)
+            .await?;
+        self.commit_with_events(tx, &action_events, now).await?;
+        Ok(Intervened::Done(successor.unwrap_or(id)))
+    }
+
+    /// Cancels an action that the caller has locked, because the person asked for its opposite.
+    pub(super) async fn cancel_by_hand(
+        &self,
+        tx: &mut Connection,
+        id: Uuid,
+        person: &Person,
+    ) -> Result<Vec<ActionEvent>, JournalError> {
+        let reason = by_hand(Verb::Cancel, person);
+        let action_events = self.say_no(&mut *tx, (id, &reason), person).await?;
+        self.note_intervention(&mut *tx, (id, Verb::Cancel.as_str()), person, None)
+            .await?;
+        Ok(action_events)
+    }
+
+    /// Cancels an action with its followers; a veto where its deed gives something.
+    async fn say_no(
+        &self,
+        tx: &mut Connection,
+        (id, reason): (Uuid, &str),
+        person: &Person,
+    ) -> Result<Vec<ActionEvent>, JournalError> {
+        let mut action_events = vec![end_one(&mut *tx, id, ActionState::Cancelled, reason).await?];
+        action_events.extend(cancel_followers(&mut *tx, &action_events[0]).await?);
+        self.veto(&mut *tx, id, person).await?;
+        Ok(action_events)
+    }
+
+    /// Stores what a person did about an action, by its word.
+    pub(super) async fn note_intervention(
+        &self,
+        tx: &mut Connection,
+        (action, verb): (Uuid, &str),
+        person: &Person,
+        successor: Option<Uuid>,
+    ) -> Result<(), JournalError> {
         sqlx::query!(
             r"
             INSERT INTO interventions (id, action, verb, by_whom, reason, successor)
             VALUES ($1, $2, $3, $4, $5, $6)
             ",
             self.ids.next(),
-            id,
-            verb.as_str(),
+            action,
+            verb,
             person.name,
             person.reason,
             successor,
         )
-        .execute(&mut *tx)
+        .execute(tx)
         .await?;
-        self.commit_with_events(tx, &action_events, now).await?;
-        Ok(Intervened::Done(successor.unwrap_or(id)))
+        Ok(())
     }
 
     /// Makes new actions for `id` and for the followers cancelled with it; returns the first of

@@ -7,6 +7,8 @@
 
 mod action;
 mod action_event;
+mod ask;
+mod asked;
 mod backdate;
 mod backoff;
 mod call_off;
@@ -48,6 +50,7 @@ mod work;
 mod worker;
 
 pub use action::{Action, ActionState, Target, UnknownState};
+pub use ask::{Ask, AskRefusal, Asked, UnfitAsk};
 pub use backoff::Backoff;
 pub use call_off::{CallOff, CalledOff, LiveRule, RuleHolder};
 pub use calls::note_call;

@@ -1,5 +1,5 @@
 -- What the queue knows of actions that are about to be done: the deeds that were done for the same signal, in the same
--- run of the rule or of another one, and whether a person let them through.
+-- run of the rule or of another one, and whether a person let them through or asked for them.
 WITH RECURSIVE earlier AS (
     SELECT a.id AS action, a.waits_for, 0 AS depth
     FROM actions a
@@ -38,7 +38,7 @@ SELECT
     EXISTS (
         SELECT
         FROM origins o
-        JOIN interventions i ON (i.action = o.origin AND i.verb = 'approve')
+        JOIN interventions i ON (i.action = o.origin AND i.verb IN ('approve', 'ask'))
             OR (i.successor = o.origin AND i.verb IN ('approve', 'reject'))
         WHERE o.action = a.id
     ) AS "let_through!",

@@ -11,6 +11,7 @@ use crate::act::chain::{NewChain, NewStep};
 use crate::act::person::Person;
 use crate::act::{Queue, Target};
 use crate::journal::{Connection, JournalError};
+use crate::rules::{Deed, TeamRef};
 
 /// A veto in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -31,7 +32,7 @@ pub struct Veto {
     /// Why, in their words.
     #[schema(required = true)]
     pub reason: Option<String>,
-    /// The action that was rejected or cancelled.
+    /// The action that was rejected or cancelled, or that a person asked for instead.
     pub action: Uuid,
     /// When.
     pub at: DateTime<Utc>,
@@ -175,6 +176,43 @@ impl Queue {
             action,
             person.name,
             person.reason,
+        )
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Stores a veto against the membership that an action ends at a person's request: else the
+    /// rule that made it would make it again.
+    pub(super) async fn veto_return(
+        &self,
+        tx: &mut Connection,
+        action: Uuid,
+        team: &TeamRef,
+        person: &Person,
+    ) -> Result<(), JournalError> {
+        let join = Deed::AddToTeam {
+            team: team.clone(),
+            create: false,
+        };
+        sqlx::query!(
+            r"
+            INSERT INTO vetoes (
+                id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
+                reason, action
+            )
+            SELECT
+                $1, portal_id, target_kind, target_id, application_id, $5, $6, $3, $4, id
+            FROM actions
+            WHERE id = $2
+            ON CONFLICT DO NOTHING
+            ",
+            self.ids.next(),
+            action,
+            person.name,
+            person.reason,
+            join.name(),
+            join.key(),
         )
         .execute(tx)
         .await?;

@@ -15,8 +15,8 @@ columns! {
         name: String,
         /// The deed, such as `approve_developer`
         deed: String,
-        /// Of a rule the state that its deeds are in; of a person `approve`, `reject`, `retry` or
-        /// `cancel`
+        /// Of a rule the state that its deeds are in; of a person `approve`, `reject`, `retry`,
+        /// `cancel` or `ask`
         outcome: String,
         /// How many
         count: i64,
@@ -36,6 +36,8 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             count(*) AS "count!", min(created_at) AS "first_at!", max(created_at) AS "last_at!"
         FROM actions
         WHERE created_at >= $2 AND created_at < $3 AND ($1::uuid IS NULL OR portal_id = $1)
+            -- What a person asked for is theirs alone.
+            AND rule <> '(by hand)'
         GROUP BY rule, deed, state
         UNION ALL
         SELECT

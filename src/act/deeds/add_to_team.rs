@@ -1,5 +1,5 @@
 //! Makes a developer a member of a team, and makes the team if asked to. A membership that a person
-//! ended is not made again.
+//! ended is not made again, unless a person asks for it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::act::deeds::team::{self, Found};
 use crate::act::deeds::{Completion, DeedContext, Outcome};
 use crate::act::trouble::Trouble;
 use crate::journal::Lease;
-use crate::rules::TeamRef;
+use crate::rules::{BY_HAND, TeamRef};
 
 /// How long only one worker makes a team of the same name: longer than Konnect takes to list it.
 const MAKING: Duration = Duration::from_secs(10);
@@ -45,7 +45,9 @@ pub(super) async fn carry_out(
     let ended = context
         .queue
         .ended_by_somebody(context.directory, whose, id);
-    if made.await? || ended.await? {
+    // A person who asks for it now has the last word.
+    let is_by_hand = claimed.row.rule == BY_HAND;
+    if !is_by_hand && (made.await? || ended.await?) {
         return Ok(Outcome::Refused(
             "somebody else ended the membership".into(),
         ));
