@@ -193,15 +193,21 @@ fn pause(paused: Option<&Paused>) -> Json<One<PauseBody>> {
 
 /// The caller as a person who may act.
 pub(super) fn operator(caller: &Caller, body: &Bytes) -> Result<Person, Problem> {
-    if !caller.is_operator() {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "this token may only read: it takes one with role operator",
-        ));
-    }
+    require_operator(caller)?;
     let why = why(body).ok_or_else(|| bad_request("the body is {\"reason\": \"…\"}, or empty"))?;
     Person::new(caller.name(), why.reason.as_deref())
         .map_err(|error| bad_request(format!("reason: {error}")))
+}
+
+/// Refuses a caller who may only read.
+pub(super) fn require_operator(caller: &Caller) -> Result<(), Problem> {
+    if caller.is_operator() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "this token may only read: it takes one with role operator",
+    ))
 }
 
 /// The content of a request; none where it cannot be read. Serde would take a list for an object
@@ -217,7 +223,8 @@ fn why(body: &[u8]) -> Option<WhyBody> {
     }
 }
 
-async fn detail(actions: &Queue, id: Uuid) -> Result<ActionDetail, Problem> {
+/// One action, whole.
+pub(super) async fn detail(actions: &Queue, id: Uuid) -> Result<ActionDetail, Problem> {
     let found = actions.detail(id).await;
     found
         .map_err(|error| journal_problem(&error))?

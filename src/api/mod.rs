@@ -3,6 +3,7 @@
 
 mod access_log;
 mod actions;
+mod ask;
 mod by_hand;
 mod deliveries;
 mod directory;
@@ -112,6 +113,7 @@ operations! {
     registrations::list_registrations,
     rules::list_rules,
     actions::list_actions,
+    ask::create_action,
     by_hand::get_action,
     by_hand::intervene,
     by_hand::get_pause,

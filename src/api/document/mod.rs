@@ -22,7 +22,7 @@ use crate::api::{Api, reports};
 use crate::http::Problem;
 
 pub(super) use refusals::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
-pub(super) use words::{DeedName, EventBody, EventWords, StatusName};
+pub(super) use words::{AskedDeedName, DeedName, EventBody, EventWords, StatusName};
 
 const ABOUT: &str = "What usher recorded, saw and did, as JSON. Lists are `{\"data\":[…],\"meta\":{\"next\":…}}`, newest \
     first unless they say otherwise: `next` is the path and query of the next page, and null at the last one. Query \

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::act::{ActionState, Verb};
+use crate::act::{ActionState, Ask, Verb};
 use crate::api::format::Format;
 use crate::api::page::{Window, optional};
 use crate::event::{Kind, Verdict};
@@ -19,6 +19,9 @@ use crate::rules::Deed;
 
 /// The word for a deed.
 pub(in crate::api) enum DeedName {}
+
+/// The word for a deed that a person may ask for.
+pub(in crate::api) enum AskedDeedName {}
 
 /// The word for a status of a developer or registration, as far as it is known yet.
 pub(in crate::api) enum StatusName {}
@@ -54,6 +57,7 @@ words! {
     ActionState: ActionState::ALL.map(ActionState::as_str);
     Verb: Verb::ALL.map(Verb::as_str);
     DeedName: Deed::NAMES;
+    AskedDeedName: Ask::DEEDS;
     StatusName: StatusName::ALL;
     Format: Format::ALL.map(Format::as_str);
 }

@@ -1,5 +1,6 @@
 //! `usher actions`: what was decided and done, and what people do about it.
 
+mod ask;
 mod by_hand;
 mod vetoes;
 
@@ -38,6 +39,8 @@ enum ActionsCommand {
     List(ListArgs),
     /// Show one action with its attempts and what people did about it
     Show(ShowArgs),
+    /// Ask for a deed without a rule: to approve, reject or revoke somebody or something, or a team
+    Ask(ask::AskArgs),
     /// Carry out what is parked; approve whom a rule parked
     Approve(by_hand::ByHandArgs),
     /// Do not carry out what is parked; reject whom a rule parked. It stays so until `retry`
@@ -101,6 +104,7 @@ pub(super) async fn run(
         None => list(args.list, environment).await,
         Some(ActionsCommand::List(args)) => list(args, environment).await,
         Some(ActionsCommand::Show(args)) => show(args, environment).await,
+        Some(ActionsCommand::Ask(args)) => ask::run(args, environment).await,
         Some(ActionsCommand::Approve(args)) => by_hand::run(Verb::Approve, args, environment).await,
         Some(ActionsCommand::Reject(args)) => by_hand::run(Verb::Reject, args, environment).await,
         Some(ActionsCommand::Retry(args)) => by_hand::run(Verb::Retry, args, environment).await,

@@ -1,6 +1,7 @@
 //! What people do about actions: in the queue, at the command line and over HTTP.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod ask;
 mod commands;
 mod pauses;
 mod queue;
