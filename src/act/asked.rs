@@ -187,7 +187,7 @@ async fn let_through(tx: &mut Connection, ask: &Ask) -> Result<Uuid, JournalErro
                 ELSE now()
             END,
             started_at = COALESCE(started_at, now()),
-            -- Whoever has it in hand may end it by a rule that no longer wants it: then it is judged again.
+            -- Whoever has it in hand and ends it as unwanted judges it again.
             wanted = wanted + (state = 'running')::integer,
             updated_at = now()
         WHERE portal_id = $1 AND target_id = $2 AND deed_key = $3
