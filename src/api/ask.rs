@@ -86,13 +86,10 @@ pub(super) async fn create_action(
 
 /// The content of a request. Serde would take a list for an object too.
 fn read(body: &[u8]) -> Result<AskBody, Problem> {
-    let object = match serde_json::from_slice(body) {
-        Ok(object @ Value::Object(_)) => object,
-        Ok(_) | Err(_) => {
-            return Err(bad_request(
-                "the body is {\"portal_id\": \"…\", \"deed\": \"…\", \"target_id\": \"…\"}",
-            ));
-        }
+    let Ok(object @ Value::Object(_)) = serde_json::from_slice(body) else {
+        return Err(bad_request(
+            "the body is {\"portal_id\": \"…\", \"deed\": \"…\", \"target_id\": \"…\"}",
+        ));
     };
     serde_json::from_value(object).map_err(|error| bad_request(format!("the body: {error}")))
 }
