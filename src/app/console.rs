@@ -46,7 +46,8 @@ impl ConsoleParts<'_> {
             links: self.links,
             reads: AccessLog::new(database.journal().clone(), clock.clone()),
             clock: clock.clone(),
-            is_secure: self.config.http.tls.cert.is_some(),
+            trusted_proxies: self.config.http.trusted_proxies.clone(),
+            is_secure: self.config.is_console_secure(),
         })
     }
 }

@@ -87,8 +87,10 @@ pub enum AppError {
     #[error(transparent)]
     Spool(#[from] SpoolError),
     /// The address is taken or not ours.
-    #[error("http.listen: could not listen on {address}")]
+    #[error("{key}: could not listen on {address}")]
     Listen {
+        /// The key that has the address.
+        key: &'static str,
         /// The address asked for.
         address: SocketAddr,
         /// The error of the system.
@@ -131,6 +133,10 @@ pub struct App {
     listener: TcpListener,
     certificates: Option<Certificates>,
     router: Router,
+    /// Pages and API, where they are apart.
+    apart: Option<(TcpListener, Router)>,
+    links: SignInLinks,
+    tokens: Tokens,
     database: Database,
     lifecycle: Lifecycle,
     parts: Parts,
@@ -160,7 +166,11 @@ impl App {
         let spool = open_spool(&config.spool, &health)?;
         let certificates = certificates(&config.http.tls).await?;
         let database = open_database(&config.database, &search_path, &lifecycle).await?;
-        let listener = listen(config.http.listen).await?;
+        let listener = listen("http.listen", config.http.listen).await?;
+        let console_listener = match config.console.listen {
+            Some(address) => Some(listen("console.listen", address).await?),
+            None => None,
+        };
 
         let ids = Ids::new(clock.clone());
         let journal = database.journal().clone();
@@ -201,11 +211,17 @@ impl App {
             tokens: tokens.clone(),
             links: links.clone(),
         };
+        let pages = api
+            .router(&database, &lifecycle, &tokens, &health)
+            .merge(console.router(&database));
+        let everybodys = everybodys_router(health.clone(), tokens.clone(), metrics.clone());
         let router = ingest::router(&config.ingest.path, ingest.clone())
-            .merge(api.router(&database, &lifecycle, &tokens, &health))
-            .merge(console.router(&database))
             .merge(hooks_router(&config, &journal, &clock, &ids))
-            .merge(everybodys_router(health.clone(), tokens, metrics.clone()));
+            .merge(everybodys.clone());
+        let (router, apart) = match console_listener {
+            Some(listener) => (router, Some((listener, pages.merge(everybodys)))),
+            None => (router.merge(pages), None),
+        };
 
         let publisher = publisher(&config, &journal, &ids, &health)?;
         let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
@@ -231,6 +247,9 @@ impl App {
             listener,
             certificates,
             router,
+            apart,
+            links,
+            tokens,
             database,
             lifecycle,
             parts,
@@ -268,6 +287,22 @@ impl App {
     /// Where usher listens; the port is the one it was given.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Where pages and API listen.
+    pub fn console_address(&self) -> std::io::Result<SocketAddr> {
+        match &self.apart {
+            Some((listener, _)) => listener.local_addr(),
+            None => self.address(),
+        }
+    }
+
+    /// Path and query of a page that signs the first operator in, once and from this machine only;
+    /// none where there is no operator.
+    pub fn sign_in_link(&self) -> Option<String> {
+        let mut callers = self.tokens.callers();
+        let (token_hash, _) = callers.find(|(_, caller)| caller.is_operator())?;
+        Some(self.links.make(*token_hash))
     }
 
     /// The token of the API that was made because none is configured.
@@ -309,14 +344,17 @@ impl App {
         if let Some(reloader) = self.reloader {
             lifecycle.spawn("rules", reloader.run(lifecycle.stopping()));
         }
-        let server = Server {
-            listener: self.listener,
-            router: self.router,
-            certificates: self.certificates,
-            bounds: Bounds::of_this_process(),
-            lifecycle: lifecycle.clone(),
-        };
-        lifecycle.spawn("http", server.run());
+        let here = Some((self.listener, self.router));
+        for (listener, router) in here.into_iter().chain(self.apart) {
+            let server = Server {
+                listener,
+                router,
+                certificates: self.certificates.clone(),
+                bounds: Bounds::of_this_process(),
+                lifecycle: lifecycle.clone(),
+            };
+            lifecycle.spawn("http", server.run());
+        }
         let ended = tokio::select! {
             () = until => Ok(()),
             Ok(error) = refused => Err(AppError::Schema(error)),
@@ -367,13 +405,15 @@ fn require_authorization(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The configured tokens, or one made now when usher can be reached from this machine only.
+/// The configured tokens, or one made now when the console can be reached from this machine only.
 fn console_tokens(config: &Config) -> (Tokens, Option<Secret>) {
     if !config.console.tokens.is_empty() {
         return (Tokens::new(&config.console.tokens), None);
     }
-    if !config.http.listen.ip().is_loopback() {
-        warn!("console.tokens is not set and http.listen is not loopback: the api accepts nobody");
+    if !config.console_listen().ip().is_loopback() {
+        warn!(
+            "console.tokens is not set and its address is not loopback: pages and api accept nobody"
+        );
         return (Tokens::new(&[]), None);
     }
     let token = Secret::new(Ids::secret());
@@ -385,10 +425,14 @@ fn console_tokens(config: &Config) -> (Tokens, Option<Secret>) {
     (Tokens::new(&[made]), Some(token))
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| AppError::Listen { address, source })
+        .map_err(|source| AppError::Listen {
+            key,
+            address,
+            source,
+        })
 }
 
 /// The certificate to serve with; none where `tls` names none.

@@ -40,6 +40,11 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
         metrics: Some(metrics),
     };
     let is_configured = args.common.finds_a_file();
+    let scheme = if config.http.tls.cert.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let app = App::build(config, surroundings)
         .await
         .map_err(|error| match error {
@@ -55,6 +60,12 @@ pub(super) async fn run(args: ServeArgs, environment: &Environment) -> Result<Ex
         Output::progress(&format!(
             "console token for this run (none is configured): {token}"
         ));
+        let (address, link) = (app.console_address(), app.sign_in_link());
+        if let (Ok(address), Some(link)) = (address, link) {
+            Output::progress(&format!(
+                "console: {scheme}://{address}{link} signs you in, once and within five minutes"
+            ));
+        }
     }
     let reload = app.reload();
     let heard = move || {

@@ -23,6 +23,13 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     parse_base_url(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+/// For `#[serde(deserialize_with)]` of a URL that may be absent.
+pub(super) fn optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Url>, D::Error> {
+    deserialize(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::parse_base_url;

@@ -1,7 +1,9 @@
 //! Values that are checked while the configuration is read.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
@@ -32,17 +34,57 @@ pub(super) fn webhook_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result
         "/openapi.json",
         "/docs",
         "/v1/events",
+        "/sign-in",
+        "/sign-out",
     ];
+    // Pages of the console, and what they load.
+    let pages = [
+        "api",
+        "assets",
+        "events",
+        "people",
+        "applications",
+        "approvals",
+        "rules",
+        "actions",
+        "deliveries",
+        "quarantine",
+        "coverage",
+        "replay",
+        "reports",
+        "settings",
+        "pause",
+        "resume",
+        "vetoes",
+    ];
+    let first = path
+        .trim_start_matches('/')
+        .split('/')
+        .next()
+        .unwrap_or_default();
     if path.starts_with('/')
         && path.chars().all(plain)
         && !taken.contains(&path.as_str())
-        && !path.starts_with("/api/")
+        && !pages.contains(&first)
     {
         return Ok(path);
     }
     Err(D::Error::custom(
-        "expected a path of its own such as \"/audit-logs\", outside /api",
+        "expected a path of its own such as \"/audit-logs\", outside /api and the pages of the console",
     ))
+}
+
+/// Addresses, and networks such as `10.0.0.0/8`.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let expected = "expected addresses and networks such as \"10.0.0.0/8\"";
+    Vec::<String>::deserialize(deserializer)?
+        .iter()
+        .map(|text| {
+            let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
+            let network = text.parse::<IpNet>().ok().or_else(address);
+            network.ok_or_else(|| D::Error::custom(expected))
+        })
+        .collect()
 }
 
 /// A level, or a filter of `tracing-subscriber`.

@@ -9,8 +9,7 @@ use crate::config::Config;
 
 /// Keys that are announced but have no effect in this version. They are refused, since an operator
 /// who sets them would rely on them.
-const NOT_YET: [&str; 8] = [
-    "console.listen",
+const NOT_YET: [&str; 7] = [
     "telemetry.otlp_endpoint",
     "backfill.audit",
     "backfill.auto",
@@ -348,9 +347,9 @@ mod tests {
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
             ),
             (
-                "[console]\nlisten = \"127.0.0.1:1\"\n",
+                "[backfill]\nauto = true\n",
                 &[],
-                "usher.toml:2: console.listen: this version of usher cannot do that yet",
+                "usher.toml:2: backfill.auto: this version of usher cannot do that yet",
             ),
             (
                 "",
@@ -365,12 +364,12 @@ mod tests {
             (
                 "[ingest]\npath = \"/docs\"\n",
                 &[],
-                "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api",
+                "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api and the pages of the console",
             ),
             (
                 "[ingest]\npath = \"/api/v1/events\"\n",
                 &[],
-                "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api",
+                "usher.toml:2: ingest.path: expected a path of its own such as \"/audit-logs\", outside /api and the pages of the console",
             ),
             (
                 "",

@@ -24,7 +24,10 @@ pub use sections::{
 };
 pub use span::parse_span;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use serde::Deserialize;
+use url::Url;
 
 /// Everything that can be set, with its default where it has one.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -57,8 +60,40 @@ pub struct Config {
     pub backfill: BackfillConfig,
     /// How long each sort of row stays.
     pub retention: RetentionConfig,
-    /// Who may read the JSON API.
+    /// Where pages and JSON API are, and who may use them.
     pub console: ConsoleConfig,
     /// Logs.
     pub telemetry: TelemetryConfig,
+}
+
+impl Config {
+    /// Where pages and JSON API listen.
+    pub fn console_listen(&self) -> SocketAddr {
+        self.console.listen.unwrap_or(self.http.listen)
+    }
+
+    /// Whether people reach the console by TLS.
+    pub fn is_console_secure(&self) -> bool {
+        match &self.console.url {
+            Some(url) => url.scheme() == "https",
+            None => self.http.tls.cert.is_some(),
+        }
+    }
+
+    /// Where people reach the console: as configured, else where it listens.
+    pub fn console_url(&self) -> Option<Url> {
+        if let Some(url) = &self.console.url {
+            return Some(url.clone());
+        }
+        let mut listen = self.console_listen();
+        if listen.ip().is_unspecified() {
+            listen.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        let scheme = if self.is_console_secure() {
+            "https"
+        } else {
+            "http"
+        };
+        Url::parse(&format!("{scheme}://{listen}")).ok()
+    }
 }

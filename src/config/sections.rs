@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use url::Url;
@@ -24,6 +25,10 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// With both files, usher speaks TLS there.
     pub tls: TlsConfig,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed when sign-ins to the
+    /// console are counted by address.
+    #[serde(deserialize_with = "checked::networks")]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for HttpConfig {
@@ -31,6 +36,7 @@ impl Default for HttpConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8088)),
             tls: TlsConfig::default(),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -388,7 +394,7 @@ pub enum Role {
     Operator,
 }
 
-/// One bearer token of the JSON API.
+/// One token of the console and of the JSON API.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleToken {
@@ -401,13 +407,20 @@ pub struct ConsoleToken {
     pub token: Secret,
 }
 
-/// `console`: who may read the JSON API.
+/// `console`: where the pages and the JSON API are, and who may use them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsoleConfig {
     /// Accepted tokens; with none, one is made at start and printed once.
     #[serde(deserialize_with = "distinct_names")]
     pub tokens: Vec<ConsoleToken>,
+    /// Address and port of pages and API, apart from the ingest endpoint; `http.listen` has them
+    /// when absent.
+    pub listen: Option<SocketAddr>,
+    /// Where people reach the console, such as `https://usher.example.com`: links and cookies are
+    /// made for it.
+    #[serde(deserialize_with = "base_url::optional")]
+    pub url: Option<Url>,
 }
 
 /// A caller is known by the secret alone.

@@ -26,10 +26,12 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware;
 use axum::routing::get;
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::act::Queue;
 use crate::clock::Clock;
+use crate::console::sign_in_limit::SignInLimit;
 use crate::directory::Directory;
 use crate::http::health::Health;
 use crate::http::tokens::Tokens;
@@ -66,6 +68,8 @@ pub struct Console {
     pub reads: AccessLog,
     /// Time.
     pub clock: Clock,
+    /// Proxies that say who a client is.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether browsers reach the console by TLS, so that its cookies are for TLS alone.
     pub is_secure: bool,
 }
@@ -74,7 +78,7 @@ pub struct Console {
 #[derive(Clone, Debug)]
 struct Shared {
     console: Arc<Console>,
-    limit: sign_in_limit::SignInLimit,
+    limit: SignInLimit,
 }
 
 impl FromRef<Shared> for Arc<Console> {
@@ -86,7 +90,7 @@ impl FromRef<Shared> for Arc<Console> {
 /// Every page; a request without a session is shown the sign-in form instead.
 pub fn router(console: Console) -> Router {
     let shared = Shared {
-        limit: sign_in_limit::SignInLimit::new(console.clock.clone()),
+        limit: SignInLimit::new(console.clock.clone(), &console.trusted_proxies),
         console: Arc::new(console),
     };
     pages()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use chrono::{DateTime, TimeDelta, Utc};
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
@@ -26,6 +27,7 @@ const COUNTED: usize = 10_000;
 pub(super) struct SignInLimit {
     counts: Arc<Mutex<Counts>>,
     clock: Clock,
+    trusted_proxies: Arc<[IpNet]>,
 }
 
 #[derive(Debug, Default)]
@@ -41,20 +43,38 @@ struct Count {
 }
 
 impl SignInLimit {
-    pub(super) fn new(clock: Clock) -> Self {
+    /// None yet. The header of `trusted_proxies` is believed, nobody else's.
+    pub(super) fn new(clock: Clock, trusted_proxies: &[IpNet]) -> Self {
         Self {
             counts: Arc::default(),
             clock,
+            trusted_proxies: trusted_proxies.into(),
         }
     }
 
-    /// The address that a request comes from.
-    #[expect(
-        clippy::unused_self,
-        reason = "trusted proxies will be a part of the limit"
-    )]
-    pub(super) fn client(&self, peer: SocketAddr, _headers: &HeaderMap) -> IpAddr {
-        peer.ip().to_canonical()
+    /// The address that a request comes from: the last one in `X-Forwarded-For` that is no trusted
+    /// proxy's, where the request comes by such a proxy.
+    pub(super) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        let is_proxy = |address: IpAddr| {
+            self.trusted_proxies
+                .iter()
+                .any(|net| net.contains(&address))
+        };
+        let mut client = peer.ip().to_canonical();
+        let named = headers.get_all("x-forwarded-for").iter().rev();
+        let named = named.filter_map(|line| line.to_str().ok());
+        let mut named = named.flat_map(|line| line.rsplit(','));
+        while is_proxy(client) {
+            // What a proxy wrote that is no address says nothing: then the proxy counts.
+            let Some(address) = named
+                .next()
+                .and_then(|text| text.trim().parse::<IpAddr>().ok())
+            else {
+                break;
+            };
+            client = address.to_canonical();
+        }
+        client
     }
 
     /// Counts a try with `token`; how long to wait where there were too many.
@@ -119,6 +139,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    use axum::http::HeaderMap;
     use chrono::DateTime;
 
     use super::{SignInLimit, TRIES_BY_TOKEN, WRONG_BY_ADDRESS};
@@ -128,9 +149,12 @@ mod tests {
     fn too_many_tries_wait_for_the_end_of_the_minute() {
         let seconds = Arc::new(AtomicI64::new(0));
         let now = Arc::clone(&seconds);
-        let limit = SignInLimit::new(Clock::from_fn(move || {
-            DateTime::from_timestamp(now.load(Ordering::Relaxed), 0).unwrap_or_default()
-        }));
+        let limit = SignInLimit::new(
+            Clock::from_fn(move || {
+                DateTime::from_timestamp(now.load(Ordering::Relaxed), 0).unwrap_or_default()
+            }),
+            &[],
+        );
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let there = IpAddr::V4(Ipv4Addr::BROADCAST);
         for number in 0..WRONG_BY_ADDRESS {
@@ -145,5 +169,28 @@ mod tests {
             assert_eq!(limit.may_try(here, "one token"), Ok(()));
         }
         assert!(limit.may_try(there, "one token").is_err());
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_who_the_client_is() {
+        let clock = Clock::from_fn(chrono::DateTime::default);
+        let limit = SignInLimit::new(clock, &["10.0.0.0/8".parse().unwrap()]);
+        for (peer, forwarded, client) in [
+            ("192.0.2.1:1", "203.0.113.9", "192.0.2.1"),
+            ("10.0.0.1:1", "203.0.113.9", "203.0.113.9"),
+            ("10.0.0.1:1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+            ("10.0.0.1:1", "203.0.113.9, 10.0.0.2", "203.0.113.9"),
+            ("10.0.0.1:1", "unknown", "10.0.0.1"),
+            ("[::ffff:10.0.0.1]:1", "203.0.113.9", "203.0.113.9"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+            let found = limit.client(peer.parse().unwrap(), &headers);
+            assert_eq!(
+                found,
+                client.parse::<IpAddr>().unwrap(),
+                "{peer} {forwarded}"
+            );
+        }
     }
 }

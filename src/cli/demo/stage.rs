@@ -33,6 +33,7 @@ pub(super) struct Stage {
     broker: InProcessBroker,
     portal: Uuid,
     usher_url: String,
+    sign_in_link: String,
     console_token: String,
     story: Story,
     people: Lifecycle,
@@ -81,6 +82,7 @@ impl Stage {
             broker,
             portal,
             usher_url,
+            sign_in_link,
             console_token,
             story,
             app,
@@ -101,6 +103,7 @@ impl Stage {
             broker,
             portal,
             usher_url,
+            sign_in_link,
             console_token,
             story,
             people,
@@ -128,6 +131,7 @@ impl Stage {
     pub(super) fn where_to_look(&self) -> String {
         let Self {
             usher_url,
+            sign_in_link,
             console_token,
             record,
             ..
@@ -139,7 +143,8 @@ impl Stage {
         let config = config.display();
         format!(
             "usher answers at {usher_url}, its local Konnect at {emulator}, Kafka at {brokers} (topic {TOPIC})\n\
-             {record}ask: {command} report funnel --config {config}\n\
+             {record}see: {usher_url}{sign_in_link} (signs you in, once and within five minutes)\n\
+             ask: {command} report funnel --config {config}\n\
              look: curl -H 'Authorization: Bearer {console_token}' '{usher_url}/api/v1/actions?limit=5'\n\
              also: /api/v1/events, /api/v1/reports, /api/v1/deliveries, /api/v1/quarantine, /docs, /readyz, /metrics\n\
              trusted domains: {}; Ctrl-C ends the demo",
@@ -208,6 +213,7 @@ struct DemoServices {
     broker: InProcessBroker,
     portal: Uuid,
     usher_url: String,
+    sign_in_link: String,
     console_token: String,
     story: Story,
     app: App,
@@ -265,6 +271,7 @@ impl DemoServices {
         let app = build(config, usher, environment).await?;
         let address = app.address().context("could not read the address")?;
         let usher_url = format!("http://{address}");
+        let sign_in_link = app.sign_in_link().unwrap_or_default();
         bind_webhook(&emulator, portal, &usher_url, &authorization)?;
         let journal = app.journal().clone();
         // What an earlier demo stored.
@@ -289,6 +296,7 @@ impl DemoServices {
             broker,
             portal,
             usher_url,
+            sign_in_link,
             console_token,
             story,
             app,

@@ -1,3 +1,5 @@
 //! Tests of pages in a real browser, and of the browser's harness itself.
 
 mod harness;
+mod reader;
+mod sessions;

@@ -115,6 +115,13 @@ impl TestDatabase {
         .await;
     }
 
+    /// Runs one statement.
+    pub async fn execute(&self, statement: &str) {
+        let mut connection = PgConnection::connect(&self.url()).await.expect("a connection");
+        let done = sqlx::query(statement).execute(&mut connection).await;
+        done.expect(statement);
+    }
+
     /// Drops it, whoever is still connected.
     pub async fn drop(self) {
         self.administer(&format!("DROP DATABASE {} WITH (FORCE)", self.name))
