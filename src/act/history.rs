@@ -44,7 +44,7 @@ impl Queue {
                 FROM actions a
                 JOIN earlier e ON a.id = e.waits_for
             )
-            SELECT a.deed, a.state, a.reason
+            SELECT a.id AS action_id, a.deed, a.state, a.reason
             FROM earlier e
             JOIN actions a ON a.id = e.waits_for
             ORDER BY e.back DESC

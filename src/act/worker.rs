@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+use url::Url;
 use uuid::Uuid;
 
 use crate::act::carry_out::{Executor, WorkerChannels};
@@ -105,7 +106,7 @@ impl Worker {
         client: konnect::Client,
         timings: Timings,
     ) -> Self {
-        let notifier = Notifier::new(NotifyConfig::default(), queue.clock.clone());
+        let notifier = Notifier::new(NotifyConfig::default(), queue.clock.clone(), None);
         Self {
             queue,
             directory,
@@ -141,10 +142,11 @@ impl Worker {
         self
     }
 
-    /// Sends notices as configured; else unsigned ones to public addresses only.
+    /// Sends notices as configured, which lead to the pages of `console` where people reach it;
+    /// else unsigned ones to public addresses only.
     #[must_use]
-    pub fn with_notify(mut self, config: NotifyConfig) -> Self {
-        self.notifier = Notifier::new(config, self.queue.clock.clone());
+    pub fn with_notify(mut self, config: NotifyConfig, console: Option<Url>) -> Self {
+        self.notifier = Notifier::new(config, self.queue.clock.clone(), console);
         self
     }
 

@@ -186,7 +186,7 @@ impl Parts {
         )
         .with_rules(self.rules.subscribe())
         .with_subject_limit(self.config.rules.limit_per_subject_per_day)
-        .with_notify(self.config.notify.clone())
+        .with_notify(self.config.notify.clone(), self.config.console.url.clone())
         .with_rate(self.config.konnect.requests_per_second);
         let stopping = lifecycle.stopping();
         if let Some(token) = self.config.konnect.token.clone().filter(Secret::is_of_file) {

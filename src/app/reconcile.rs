@@ -194,7 +194,7 @@ impl Reconciler {
             worker: Worker::new(queue.clone(), directory, client, act::Timings::default())
                 .with_rules(rules.subscribe())
                 .with_subject_limit(config.rules.limit_per_subject_per_day)
-                .with_notify(config.notify.clone())
+                .with_notify(config.notify.clone(), config.console.url.clone())
                 .with_rate(config.konnect.requests_per_second),
             journal,
             queue,

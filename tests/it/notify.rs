@@ -112,7 +112,7 @@ pub(crate) async fn told(stage: &Stage, config: NotifyConfig, wanted: ActionStat
         },
         ..quick()
     };
-    let worker = stage.worker(timings).with_notify(config);
+    let worker = stage.worker(timings).with_notify(config, None);
     let stop = CancellationToken::new();
     let watch = async {
         let deadline = Instant::now() + Duration::from_mins(1);
@@ -362,7 +362,9 @@ async fn notices_about_strangers_stay_apart_while_the_receiver_is_away(pool: PgP
         stage.enqueue(&wanted).await;
     }
     assert_eq!(stage.actions().await.len(), 5);
-    let worker = stage.worker(quick()).with_notify(allowing("127.0.0.1"));
+    let worker = stage
+        .worker(quick())
+        .with_notify(allowing("127.0.0.1"), None);
     let stop = CancellationToken::new();
     let watch = async {
         let deadline = Instant::now() + Duration::from_mins(1);

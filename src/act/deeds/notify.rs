@@ -61,8 +61,10 @@ async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
         api: None,
         deeds: context.queue.before(context.claimed.row.id).await?,
         causes: history.causes,
+        page: None,
         decided_at: history.created_at,
     };
+    message.name_page(context.notifier.console());
     match target {
         Target::Developer { id } => {
             let found = directory.developer(portal, DeveloperId(id)).await?;

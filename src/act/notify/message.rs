@@ -4,9 +4,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
+use url::Url;
 use uuid::Uuid;
 
-use crate::act::Target;
+use crate::act::{ActionState, Target};
 use crate::event;
 
 /// The content of a notice.
@@ -34,6 +35,9 @@ pub(in crate::act) struct Message {
     pub(in crate::act) deeds: Vec<Before>,
     /// The events that led here.
     pub(in crate::act) causes: Vec<Uuid>,
+    /// The page of the console where it is answered or looked at, where `console.url` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::act) page: Option<String>,
     /// When it was decided.
     #[serde(skip)]
     pub(in crate::act) decided_at: DateTime<Utc>,
@@ -51,6 +55,7 @@ pub(in crate::act) struct Person {
 /// A deed of the same `then`.
 #[derive(Serialize)]
 pub(in crate::act) struct Before {
+    pub(in crate::act) action_id: Uuid,
     pub(in crate::act) deed: String,
     pub(in crate::act) state: String,
     pub(in crate::act) reason: Option<String>,
@@ -70,6 +75,24 @@ impl Message {
     /// The payload of an incoming webhook of Slack.
     pub(in crate::act) fn slack(&self) -> String {
         json!({ "text": self.text() }).to_string()
+    }
+
+    /// Names the page of the action that waits for a person, else of the one that sends this.
+    pub(in crate::act) fn name_page(&mut self, console: Option<&Url>) {
+        let action = self
+            .waiting()
+            .map_or(self.action_id, |before| before.action_id);
+        let page = |console: &Url| {
+            let console = console.as_str().trim_end_matches('/');
+            format!("{console}/actions/{action}")
+        };
+        self.page = console.map(page);
+    }
+
+    /// What the rule left to a person.
+    fn waiting(&self) -> Option<&Before> {
+        let parked = ActionState::Parked.as_str();
+        self.deeds.iter().find(|before| before.state == parked)
     }
 
     fn text(&self) -> String {
@@ -104,6 +127,10 @@ impl Message {
             self.target.id(),
             self.action_id
         ));
+        if let Some(page) = &self.page {
+            let what = self.waiting().map_or("see", |_| "approve or reject");
+            lines.push(format!("{what}: {page}"));
+        }
         lines.join("\n")
     }
 }
@@ -144,11 +171,13 @@ mod tests {
             application: None,
             api: None,
             deeds: vec![Before {
+                action_id: Uuid::from_u128(7),
                 deed: "park".to_owned(),
                 state: "parked".to_owned(),
                 reason: Some("freemail".to_owned()),
             }],
             causes: vec![Uuid::from_u128(4)],
+            page: None,
             decided_at: DateTime::UNIX_EPOCH,
         }
     }
@@ -174,6 +203,28 @@ mod tests {
             "rule tell-us · developer 00000000-0000-0000-0000-000000000002 · action 00000000-0000-0000-0000-000000000001",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn leads_to_the_page_of_what_waits_for_a_person() {
+        let console = Some("https://usher.example/console/".parse().unwrap());
+        let mut message = message();
+        message.name_page(console.as_ref());
+        let parked = "https://usher.example/console/actions/00000000-0000-0000-0000-000000000007";
+        let told: Value = serde_json::from_str(&message.slack()).unwrap();
+        let text = told["text"].as_str().unwrap();
+        assert!(
+            text.ends_with(&format!("\napprove or reject: {parked}")),
+            "{text}"
+        );
+        let told: Value = serde_json::from_str(&message.standard()).unwrap();
+        assert_eq!(told["data"]["page"], parked);
+        message.deeds.clear();
+        message.name_page(console.as_ref());
+        let own = "https://usher.example/console/actions/00000000-0000-0000-0000-000000000001";
+        assert!(message.text().ends_with(&format!("\nsee: {own}")));
+        message.name_page(None);
+        assert_eq!(message.page, None);
     }
 
     #[test]

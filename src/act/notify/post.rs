@@ -28,11 +28,22 @@ const WHOLE: Duration = Duration::from_secs(10);
 pub(in crate::act) struct Notifier {
     config: NotifyConfig,
     clock: Clock,
+    console: Option<Url>,
 }
 
 impl Notifier {
-    pub(in crate::act) fn new(config: NotifyConfig, clock: Clock) -> Self {
-        Self { config, clock }
+    /// Notices lead to the pages of `console`, where people can reach it.
+    pub(in crate::act) fn new(config: NotifyConfig, clock: Clock, console: Option<Url>) -> Self {
+        Self {
+            config,
+            clock,
+            console,
+        }
+    }
+
+    /// Where people reach the console.
+    pub(in crate::act) fn console(&self) -> Option<&Url> {
+        self.console.as_ref()
     }
 
     /// The URL that a rule names, in place or as `file:PATH`, which is read anew each time.
@@ -186,7 +197,7 @@ mod tests {
             key: Key::None,
             body: "{}".to_owned(),
         };
-        let notifier = Notifier::new(NotifyConfig::default(), Clock::system());
+        let notifier = Notifier::new(NotifyConfig::default(), Clock::system(), None);
         let pinned = vec![checked.local_addr().unwrap()];
         let hear = async {
             let (mut connection, _) = tokio::select! {

@@ -1,7 +1,7 @@
 //! A fresh database on the server of `DATABASE_URL`, dropped at the end.
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use usher::clock::{Clock, Ids};
 
 use crate::support::environment;
@@ -117,7 +117,9 @@ impl TestDatabase {
 
     /// Runs one statement.
     pub async fn execute(&self, statement: &str) {
-        let mut connection = PgConnection::connect(&self.url()).await.expect("a connection");
+        let mut connection = PgConnection::connect(&self.url())
+            .await
+            .expect("a connection");
         let done = sqlx::query(statement).execute(&mut connection).await;
         done.expect(statement);
     }
