@@ -3,17 +3,13 @@
 //! host.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Extension, Request};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use url::{Url, form_urlencoded};
 
-use crate::console::session::Visitor;
 use crate::http::Problem;
 use crate::http::parameters::bad_request;
 
@@ -59,39 +55,11 @@ pub(super) fn is_own(headers: &HeaderMap) -> bool {
     named == host
 }
 
-/// Lets a write through only from a form of this session; reads pass.
-pub(super) async fn require(
-    Extension(visitor): Extension<Visitor>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(next.run(request).await);
-    }
-    if !is_own(request.headers()) {
-        return Err(refused());
-    }
-    let (parts, body) = request.into_parts();
-    let body = read_form(body).await?;
-    let given = form_urlencoded::parse(&body).find(|(name, _)| name == FIELD);
-    if !given.is_some_and(|(_, given)| given == visitor.csrf) {
-        return Err(refused());
-    }
-    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
-}
-
 /// The body of a form, under its bound.
 pub(super) async fn read_form(body: Body) -> Result<axum::body::Bytes, Problem> {
     to_bytes(body, MAX_FORM_BYTES)
         .await
         .map_err(|_| bad_request("the form is too large, or it broke off"))
-}
-
-fn refused() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "this form is not of this session: load the page again, then try once more",
-    )
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::http::parameters::Parameters;
 /// The parameter that says what was done.
 const WORD: &str = "done";
 
-/// What can be said, by its word in the query. A text in a query could be anybody's; a word is ours.
+/// What can be said, by its word in the query. A text there could be anybody's; a word is ours.
 const DONE: [(&str, &str); 12] = [
     (
         "approved",

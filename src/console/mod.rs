@@ -10,6 +10,7 @@ mod csrf;
 mod done;
 mod events;
 mod filters;
+mod gate;
 mod layout;
 mod links;
 mod overview;
@@ -95,10 +96,10 @@ pub fn router(console: Console) -> Router {
     };
     pages()
         .route_layer(middleware::from_fn_with_state(shared.clone(), reads::note))
-        .route_layer(middleware::from_fn(csrf::require))
+        .route_layer(middleware::from_fn(gate::require_form))
         .route_layer(middleware::from_fn_with_state(
             shared.clone(),
-            session::require,
+            gate::require_session,
         ))
         .merge(sign_in::router())
         .layer(middleware::map_response(layout::secure))

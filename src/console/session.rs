@@ -2,24 +2,19 @@
 //! token a session stands for, and what that may do, is looked up at every request, so that a token
 //! that is taken away ends its sessions.
 
-use std::sync::Arc;
-
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use crate::act::Person;
 use crate::clock::Ids;
 use crate::config::Role;
-use crate::console::sign_in::{self, Wanted};
-use crate::console::{Console, Shared, csrf, problem_page};
+use crate::console::{Console, csrf};
 use crate::http::Problem;
 use crate::http::parameters::bad_request;
 use crate::http::tokens::{Caller, TokenHash};
-use crate::journal::{JournalError, journal_problem};
+use crate::journal::JournalError;
 
 /// Whoever looks at a page.
 #[derive(Clone, Debug)]
@@ -146,28 +141,4 @@ pub(super) async fn visitor(
         csrf: csrf::token(secret),
         token_hash,
     }))
-}
-
-/// Lets a request through to its page when somebody is signed in; else shows the form, which leads
-/// back to the page, or to what was about to be sent.
-pub(super) async fn require(
-    State(shared): State<Shared>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let console: Arc<Console> = Arc::clone(&shared.console);
-    let visitor = match visitor(&console, request.headers()).await {
-        Ok(visitor) => visitor,
-        Err(error) => return problem_page::of(journal_problem(&error), None),
-    };
-    let Some(visitor) = visitor else {
-        return match Wanted::of(request).await {
-            Ok(wanted) => sign_in::form(&console, wanted, None, StatusCode::OK),
-            Err(problem) => problem_page::of(problem, None),
-        };
-    };
-    request.extensions_mut().insert(visitor.clone());
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let response = next.run(request).await.into_response();
-    problem_page::dress(response, Some(&visitor), is_read)
 }

@@ -5,9 +5,9 @@
 //! adds later: unknown members are ignored and every enum has an `Other` variant.
 //!
 //! A thing of the API has one file: what the API says of it and is told, and its operations, which
-//! know path, query and body, and nothing of how they are sent. Members that the schema requires but
-//! no caller can do without are plain; all others are optional, so that an answer of an older or
-//! newer API still reads.
+//! know path, query and body, and nothing of how they are sent. Members that the schema requires
+//! but no caller can do without are plain; all others are optional, so that an answer of an older
+//! or newer API still reads.
 //!
 //! Only reads are retried here. A write is sent once, because the API has no idempotency key and
 //! only the caller knows whether it may be repeated; [`Error::is_transient`] and

@@ -165,6 +165,7 @@ impl Types {
                 "Secret" => "secrets",
                 "String" | "TypePattern" => "texts",
                 "Uuid" => "ids",
+                "IpNet" => "addresses and networks",
                 entry if self.structs.contains_key(entry) => "tables",
                 _ => panic!("say in {} what entries of {of} are", file!()),
             };
