@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::app::open_database;
+use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::{CliError, Common, Output, counted};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
@@ -35,6 +36,8 @@ pub(super) struct ForgetArgs {
     #[arg(long, value_name = "ID")]
     portal: Option<Uuid>,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -45,8 +48,9 @@ pub(super) async fn run(args: ForgetArgs, environment: &Environment) -> Result<E
     let forgotten = forget(database.journal(), &args).await;
     database.stop().await;
     let output = Output::new(args.common.json);
+    let links = args.links.of(&config);
     for (portal, forgotten, actions) in forgotten? {
-        show(output, args.developer, portal, forgotten, actions)?;
+        show((output, &links), args.developer, portal, forgotten, actions)?;
     }
     Output::progress(REST);
     Ok(ExitCode::SUCCESS)
@@ -91,7 +95,7 @@ async fn forget(
 }
 
 fn show(
-    output: Output,
+    (output, links): (Output, &Links),
     developer: Uuid,
     portal: PortalId,
     forgotten: Forgotten,
@@ -123,16 +127,16 @@ fn show(
         0 => String::new(),
         count => format!(", and what {count} custom events reported about them"),
     };
-    output.data(
-        &format!("developer {developer} in portal {portal}: {what}{domains}{told_too}"),
-        &json!({
-            "portal_id": portal,
-            "developer_id": developer,
-            "removed": {
-                "email": email, "full_name": full_name, "actions": actions, "custom_events": told,
-            },
-            "forgotten_before": before,
-        }),
-    )?;
+    let text = format!("developer {developer} in portal {portal}: {what}{domains}{told_too}");
+    let data = json!({
+        "portal_id": portal,
+        "developer_id": developer,
+        "removed": {
+            "email": email, "full_name": full_name, "actions": actions, "custom_events": told,
+        },
+        "forgotten_before": before,
+    });
+    let linked = Linked::new(data, links.person(developer));
+    output.data(&linked.line(&text), &linked)?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::links::{Linked, Links};
 use crate::cli::table::Table;
 use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, Output, Reader};
@@ -62,13 +63,20 @@ impl<R> Page<R> {
 pub(super) struct Listing<const N: usize> {
     table: Table,
     output: Output,
+    links: Links,
 }
 
 impl<const N: usize> Listing<N> {
     pub(super) fn new(heading: [&'static str; N], output: Output) -> Self {
+        Self::linked(heading, output, Links::default())
+    }
+
+    /// One whose rows say their pages.
+    pub(super) fn linked(heading: [&'static str; N], output: Output, links: Links) -> Self {
         Self {
-            table: Table::new(heading),
+            table: Table::new(links.heading(heading, "PAGE")),
             output,
+            links,
         }
     }
 
@@ -78,10 +86,21 @@ impl<const N: usize> Listing<N> {
         data: impl FnOnce() -> D,
         cells: impl FnOnce() -> [String; N],
     ) -> Result<Reader, CliError> {
+        self.put_linked(data, cells, |_| None)
+    }
+
+    /// Shows a row that has a page, or keeps its cells.
+    pub(super) fn put_linked<D: Serialize>(
+        &mut self,
+        data: impl FnOnce() -> D,
+        cells: impl FnOnce() -> [String; N],
+        page: impl FnOnce(&Links) -> Option<String>,
+    ) -> Result<Reader, CliError> {
+        let page = page(&self.links);
         if self.output.is_json() {
-            return self.output.data("", &data());
+            return self.output.data("", &Linked::new(data(), page));
         }
-        self.table.push(cells());
+        self.table.push(self.links.cells(cells(), page));
         Ok(Reader::There)
     }
 

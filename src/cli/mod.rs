@@ -11,6 +11,7 @@ mod events;
 mod forget;
 mod init;
 mod konnect_args;
+mod links;
 mod listing;
 mod man;
 mod meter;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use crate::api::render;
+use crate::cli::links::{Linked, LinksArgs};
 use crate::cli::listing::{Listing, Page, ReceivedArgs};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::release::{self, ReleaseArgs};
@@ -26,13 +27,13 @@ pub(super) struct QuarantineArgs {
     #[command(subcommand)]
     command: Option<QuarantineCommand>,
     #[command(flatten)]
-    list: ReceivedArgs,
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum QuarantineCommand {
     /// List quarantined entries (the default)
-    List(ReceivedArgs),
+    List(ListArgs),
     /// Show one entry or body with all its bytes
     Show(ShowArgs),
     /// Store quarantined entries whose reason has gone
@@ -40,9 +41,19 @@ enum QuarantineCommand {
 }
 
 #[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    received: ReceivedArgs,
+    #[command(flatten)]
+    links: LinksArgs,
+}
+
+#[derive(Debug, Args)]
 struct ShowArgs {
     /// The row's id
     id: Uuid,
+    #[command(flatten)]
+    links: LinksArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -59,7 +70,11 @@ pub(super) async fn run(
     }
 }
 
-async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
+    let ListArgs {
+        received: args,
+        links,
+    } = args;
     let (from, to) = args.window()?;
     let mut record = Record::open(&args.common, environment).await?;
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -73,9 +88,14 @@ async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode,
         shown.add(rows.len());
         Ok(Page::of(rows, limit))
     };
-    let listing = Listing::new(HEADING, Output::new(args.common.json));
+    let output = Output::new(args.common.json);
+    let listing = Listing::linked(HEADING, output, links.of(&record.config));
     let listed = listing.show_newest(args.limit, page, |list, row| {
-        list.put(|| render::quarantined(row), || cells(row))
+        list.put_linked(
+            || render::quarantined(row),
+            || cells(row),
+            |links| links.quarantined(row.id),
+        )
     });
     or_stopped(record.finish(listed).await?)?;
     Ok(ExitCode::SUCCESS)
@@ -84,6 +104,7 @@ async fn list(args: ReceivedArgs, environment: &Environment) -> Result<ExitCode,
 async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let mut record = Record::open(&args.common, environment).await?;
     let shown = record.note_read("quarantine", [("id", args.id.to_string())]);
+    let links = args.links.of(&record.config);
     let journal = record.journal().clone();
     let found = async {
         let found = journal.quarantined_row(args.id).await;
@@ -93,7 +114,8 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     };
     let row = or_stopped(record.finish(found).await?)?;
     let row = row.ok_or_else(|| anyhow!("there is no row with this id"))?;
-    Output::new(args.common.json).data(&whole(&row), &render::quarantined(&row))?;
+    let linked = Linked::new(render::quarantined(&row), links.quarantined(row.id));
+    Output::new(args.common.json).data(&linked.fields(whole(&row)), &linked)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::meter::ProgressMeter;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::Table;
@@ -19,8 +20,12 @@ use crate::clock::Clock;
 use crate::config::Environment;
 use crate::report::rollup::Rebuild;
 use crate::report::{
-    Answer, By, MOST_DAYS, Parameter, Question, ReportError, ReportName, Reports, csv, text,
+    Answer, By, MOST_DAYS, Parameter, Question, ReportError, ReportName, Reports, Row, csv, text,
 };
+
+/// Columns whose ids have a page, the nearest to what a row is about first. A principal that is a
+/// developer is in `developer_id` too; others have no page.
+const PAGES: [&str; 4] = ["action_id", "event_id", "application_id", "developer_id"];
 
 /// Arguments of `usher report`.
 #[derive(Debug, Args)]
@@ -68,8 +73,10 @@ struct AskArgs {
     #[arg(long, value_name = "ID")]
     application: Option<Uuid>,
     /// Print CSV
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "links"])]
     csv: bool,
+    #[command(flatten)]
+    links: LinksArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -104,6 +111,7 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
         .check_for(name)
         .map_err(|error| CliError::Usage(error.tell(Parameter::flag)))?;
     let mut record = Record::open(&args.common, environment).await?;
+    let links = args.links.of(&record.config);
     let about_people = name.is_about_people();
     let shown =
         about_people.then(|| record.note_read(&format!("reports.{name}"), question.as_words()));
@@ -134,32 +142,49 @@ async fn ask(args: AskArgs, environment: &Environment) -> Result<ExitCode, CliEr
             "not all that is stored is counted, and what follows may lack some of it: `usher serve` counts by itself, and `usher report rebuild` now",
         );
     }
+    if let Some(page) = links.report(name) {
+        Output::progress(&format!("page of this report: {page}"));
+    }
     if args.csv {
         Output::bytes(csv(&answer).as_bytes())?;
     } else {
-        show(&answer, Output::new(args.common.json))?;
+        show(&answer, Output::new(args.common.json), links)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(answer: &Answer, output: Output) -> Result<(), CliError> {
+fn show(answer: &Answer, output: Output, mut links: Links) -> Result<(), CliError> {
     let names = || answer.columns.iter().map(|column| column.name);
-    let mut table = Table::new(names().collect::<Vec<_>>());
+    if !names().any(|name| PAGES.contains(&name)) {
+        links = Links::default();
+    }
+    let mut table = Table::new(links.heading(names().collect::<Vec<_>>(), "page"));
     for row in &answer.rows {
+        let page = page_of(row, &links);
         if output.is_json() {
-            if output.data("", row)? == Reader::Gone {
+            if output.data("", &Linked::new(row, page))? == Reader::Gone {
                 return Ok(());
             }
         } else {
-            table.push(
-                names()
-                    .map(|name| text(row, name).unwrap_or_else(|| "-".to_owned()))
-                    .collect::<Vec<_>>(),
-            );
+            let cells = names().map(|name| text(row, name).unwrap_or_else(|| "-".to_owned()));
+            table.push(links.cells(cells.collect::<Vec<_>>(), page));
         }
     }
     output.table(&mut table)?;
     Ok(())
+}
+
+/// The page of the nearest that a row names.
+fn page_of(row: &Row, links: &Links) -> Option<String> {
+    PAGES.iter().find_map(|&name| {
+        let id: Uuid = row.get(name)?.as_str()?.parse().ok()?;
+        match name {
+            "action_id" => links.action(id),
+            "event_id" => links.event(id),
+            "application_id" => links.application(id),
+            _ => links.person(id),
+        }
+    })
 }
 
 async fn rebuild(args: RebuildArgs, environment: &Environment) -> Result<ExitCode, CliError> {

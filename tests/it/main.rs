@@ -86,6 +86,7 @@ mod keys;
 mod kill;
 mod late_keys;
 mod least_privilege;
+mod links;
 mod look;
 mod metrics;
 mod model;

@@ -175,8 +175,22 @@ async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
     let no = "in_team(developer, \"Staff\") → false (names of developer.teams = [\"Partners\"])";
     assert!(ended.out.contains(no), "{}", ended.out);
 
-    let objects = ["rules", "explain", "--developer", &james, "--json"];
+    let objects = [
+        "rules",
+        "explain",
+        "--developer",
+        &james,
+        "--json",
+        "--links",
+    ];
     let objects = filled.objects(&objects).await;
+    let page = |object: &Value, path: &str| {
+        let page = object["page"].as_str().unwrap_or_default();
+        assert!(page.ends_with(path), "{object}");
+    };
+    page(&objects[0], &format!("/people/{james}"));
+    let fixtures = of_rule(&objects, "fixtures-api");
+    page(fixtures, &format!("/applications/{APP}"));
     assert_eq!(objects[0]["status"], "approved");
     assert_eq!(objects[0]["teams"], json!(["Partners"]));
     let clubs = of_rule(&objects, "partner-clubs");
@@ -206,6 +220,8 @@ async fn explains_which_condition_said_no_and_what_else_stands_in_the_way() {
         .collect();
     assert_eq!(past.len(), 2);
     assert_eq!(past[0]["action"]["state"], "done");
+    let action = past[0]["action"]["id"].as_str().unwrap();
+    page(past[0], &format!("/actions/{action}"));
 
     // What another file would make of them, and what was done stands in its way.
     let others = RULES.replace("developer.status == \"pending\" && ", "");

@@ -7,6 +7,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::act::{Ask, Asked};
+use crate::cli::links::{Linked, LinksArgs};
 use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, Output};
@@ -35,6 +36,8 @@ pub(super) struct AskArgs {
     #[command(flatten)]
     person: PersonArgs,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -45,6 +48,7 @@ pub(super) async fn run(args: AskArgs, environment: &Environment) -> Result<Exit
     let person = args.person.person()?;
     let record = Record::open(&args.common, environment).await?;
     let actions = record.actions();
+    let links = args.links.of(&record.config);
     let directory = Directory::new(record.journal().clone(), record.clock.clone(), record.ids());
     let work = async {
         let ask = args.ask(args.portal(&directory, target).await?, target)?;
@@ -55,10 +59,11 @@ pub(super) async fn run(args: AskArgs, environment: &Environment) -> Result<Exit
             Asked::Refused(why) => return Err(CliError::Failed(why.into())),
         };
         let found = actions.detail(id).await.context("could not read actions")?;
-        Ok((format!("{id}: {} is {word}", ask.deed()), found))
+        let text = format!("{id}: {} is {word}", ask.deed());
+        Ok((text, Linked::new(found, links.action(id))))
     };
     let (text, found) = or_stopped(record.finish(work).await?)?;
-    Output::new(args.common.json).data(&text, &found)?;
+    Output::new(args.common.json).data(&found.line(&text), &found)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::act::{Action, Intervened, Person, Queue, Verb};
 use crate::api::{self, render};
 use crate::cli::actions::{FilterArgs, describe, matching, print};
+use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, Reader};
@@ -34,6 +35,8 @@ pub(super) struct ByHandArgs {
     dry_run: bool,
     #[command(flatten)]
     person: PersonArgs,
+    #[command(flatten)]
+    links: LinksArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -65,17 +68,18 @@ pub(super) async fn run(
     let actions = record.actions();
     let now = record.clock.now();
     let output = Output::new(args.common.json);
+    let links = args.links.of(&record.config);
     let work = async {
         let chosen = args.chosen(verb, &actions).await?;
         // A person who names ids means them; a filter may match more than was thought of.
         let asks = args.dry_run || (args.ids.is_empty() && chosen.len() > 1 && !args.yes);
         if asks {
-            return list(verb, &chosen, now, output);
+            return list(verb, &chosen, now, output, links);
         }
         if chosen.is_empty() {
             Output::progress("no action matches");
         }
-        do_all(verb, &chosen, &actions, &person, output).await
+        do_all(verb, &chosen, &actions, &person, (output, &links)).await
     };
     or_stopped(record.finish(work).await?)
 }
@@ -163,12 +167,13 @@ fn list(
     chosen: &[Action],
     now: DateTime<Utc>,
     output: Output,
+    links: Links,
 ) -> Result<ExitCode, CliError> {
     if chosen.is_empty() {
         Output::progress("no action matches");
         return Ok(ExitCode::SUCCESS);
     }
-    print(chosen, now, output)?;
+    print(chosen, now, output, links)?;
     let count = chosen.len();
     let noun = if count == 1 { "action" } else { "actions" };
     Output::progress(&format!(
@@ -183,7 +188,7 @@ async fn do_all(
     chosen: &[Action],
     actions: &Queue,
     person: &Person,
-    output: Output,
+    (output, links): (Output, &Links),
 ) -> Result<ExitCode, CliError> {
     let mut refused = 0_usize;
     // The rest is done even if one cannot be shown: half of it done would help nobody.
@@ -201,7 +206,8 @@ async fn do_all(
                     format!(", by {} {by}", made.action.deed)
                 });
                 let text = format!("{verb} {id}: {deed} of {target}{made}");
-                shown = shown.and_then(|_| output.data(&text, &now));
+                let linked = Linked::new(&now, links.action(by));
+                shown = shown.and_then(|_| output.data(&linked.line(&text), &linked));
             }
             other => {
                 refused += 1;

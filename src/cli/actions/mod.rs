@@ -16,6 +16,7 @@ use crate::act::{
     Action, ActionDetail, ActionFilter, ActionPosition, ActionState, Paused, Queue, Verb,
 };
 use crate::cli::actions::by_hand::{Switch, switch};
+use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::listing::{Listing, PAGE};
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::field;
@@ -65,6 +66,8 @@ struct ListArgs {
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -93,6 +96,8 @@ struct ShowArgs {
     /// The action's id
     id: Uuid,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -120,6 +125,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     let actions = record.actions();
     let now = record.clock.now();
     let filter = args.filter.filter();
+    let links = args.links.of(&record.config);
     let read = async {
         let paused = actions.paused().await.context("could not read actions")?;
         let found = matching(&actions, &filter, i64::from(args.limit)).await?;
@@ -129,13 +135,14 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     if let Some(paused) = paused {
         Output::progress(&format!("all actions are {}", describe(&paused)));
     }
-    print(&found, now, Output::new(args.common.json))?;
+    print(&found, now, Output::new(args.common.json), links)?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let record = Record::open(&args.common, environment).await?;
     let actions = record.actions();
+    let links = args.links.of(&record.config);
     let read = async {
         Ok(actions
             .detail(args.id)
@@ -144,7 +151,8 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     };
     let found = or_stopped(record.finish(read).await?)?;
     let detail = found.ok_or_else(|| anyhow!("there is no action with this id"))?;
-    Output::new(args.common.json).data(&whole(&detail), &detail)?;
+    let linked = Linked::new(&detail, links.action(detail.action.id));
+    Output::new(args.common.json).data(&linked.fields(whole(&detail)), &linked)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -190,11 +198,17 @@ async fn matching(
     }
 }
 
-fn print(actions: &[Action], now: DateTime<Utc>, output: Output) -> Result<(), CliError> {
+fn print(
+    actions: &[Action],
+    now: DateTime<Utc>,
+    output: Output,
+    links: Links,
+) -> Result<(), CliError> {
     let heading = ["ID", "STATE", "AGE", "DEED", "TARGET", "RULE", "REASON"];
-    let mut listing = Listing::new(heading, output);
+    let mut listing = Listing::linked(heading, output, links);
     for action in actions {
-        listing.put(|| action, || cells(action, now))?;
+        let page = |links: &Links| links.action(action.id);
+        listing.put_linked(|| action, || cells(action, now), page)?;
     }
     listing.end()?;
     Ok(())

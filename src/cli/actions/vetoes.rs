@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use crate::act::Veto;
+use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::listing::{Listing, PAGE};
 use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
@@ -37,6 +38,8 @@ enum VetoesCommand {
 #[derive(Debug, Args)]
 struct ListArgs {
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -47,6 +50,8 @@ struct LiftArgs {
     ids: Vec<Uuid>,
     #[command(flatten)]
     person: PersonArgs,
+    #[command(flatten)]
+    links: LinksArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -62,14 +67,16 @@ pub(super) async fn run(args: VetoesArgs, environment: &Environment) -> Result<E
 async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let record = Record::open(&args.common, environment).await?;
     let actions = record.actions();
-    let mut listing = Listing::new(HEADING, Output::new(args.common.json));
+    let output = Output::new(args.common.json);
+    let mut listing = Listing::linked(HEADING, output, args.links.of(&record.config));
     let work = async {
         let mut after = None;
         loop {
             let vetoes = actions.vetoes(after, PAGE).await;
             let vetoes = vetoes.context("could not read the vetoes")?;
             for veto in &vetoes {
-                if listing.put(|| veto, || cells(veto))? == Reader::Gone {
+                let page = |links: &Links| links.target(&veto.target);
+                if listing.put_linked(|| veto, || cells(veto), page)? == Reader::Gone {
                     return Ok(());
                 }
             }
@@ -90,6 +97,7 @@ async fn lift(args: LiftArgs, environment: &Environment) -> Result<ExitCode, Cli
     let record = Record::open(&args.common, environment).await?;
     let actions = record.actions();
     let output = Output::new(args.common.json);
+    let links = args.links.of(&record.config);
     let work = async {
         for id in &args.ids {
             let lifted = actions.lift_veto(*id, &person).await;
@@ -100,7 +108,8 @@ async fn lift(args: LiftArgs, environment: &Environment) -> Result<ExitCode, Cli
                 "{id} is lifted: rules may ask for {} of {target}",
                 veto.deed
             );
-            output.data(&text, &veto)?;
+            let linked = Linked::new(&veto, links.target(&veto.target));
+            output.data(&linked.line(&text), &linked)?;
         }
         Ok(())
     };

@@ -1,7 +1,7 @@
 //! `usher events tail`, and `--follow`: the newest events, then those that come in.
 
 use crate::cli::events::filter::unread;
-use crate::cli::events::{HEADING, put};
+use crate::cli::events::put;
 use crate::cli::listing::{Listing, PAGE};
 use crate::cli::record::Shown;
 use crate::cli::{CliError, Output, Reader};
@@ -12,7 +12,7 @@ pub(super) async fn follow(
     journal: Journal,
     filter: EventFilter,
     limit: u32,
-    output: Output,
+    mut listing: Listing<6>,
     shown: Shown,
 ) -> Result<(), CliError> {
     let follow = Follow::from_now(journal.clone(), filter.clone()).await;
@@ -20,7 +20,6 @@ pub(super) async fn follow(
     let newest = journal.search_page(&filter, None, i64::from(limit).min(PAGE));
     let newest = newest.await.map_err(unread)?;
     shown.add(newest.events.len());
-    let mut listing = Listing::new(HEADING, output);
     let printed = print(newest.events.iter().rev(), &mut listing)?;
     if printed == Reader::Gone || listing.end()? == Reader::Gone {
         return Ok(());

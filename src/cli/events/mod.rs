@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::api::render;
 use crate::cli::events::filter::{FilterArgs, unread};
+use crate::cli::links::{Linked, LinksArgs};
 use crate::cli::listing::{Listing, Page};
 use crate::cli::meter::REMIND_EVERY;
 use crate::cli::record::{Record, or_stopped};
@@ -58,6 +59,8 @@ struct ListArgs {
     #[arg(long, short, conflicts_with = "to")]
     follow: bool,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -69,6 +72,8 @@ struct TailArgs {
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(0..))]
     limit: u32,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -77,6 +82,8 @@ struct ShowArgs {
     /// The event's id
     #[arg(value_parser = event_id)]
     id: EventId,
+    #[command(flatten)]
+    links: LinksArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -96,6 +103,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
         let tail = TailArgs {
             filter: args.filter,
             limit: args.limit.unwrap_or(10),
+            links: args.links,
             common: args.common,
         };
         return self::tail(tail, environment).await;
@@ -123,7 +131,7 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
             more: after.is_some(),
         })
     };
-    let listing = Listing::new(HEADING, output);
+    let listing = Listing::linked(HEADING, output, args.links.of(&record.config));
     let listed = listing.show_newest(args.limit.unwrap_or(100), page, put);
     or_stopped(record.finish(listed).await?)?;
     Ok(ExitCode::SUCCESS)
@@ -138,8 +146,9 @@ async fn tail(args: TailArgs, environment: &Environment) -> Result<ExitCode, Cli
     let mut record = Record::open(&args.common, environment).await?;
     let shown = record.note_read("events.tail", filter.as_words());
     let output = Output::new(args.common.json);
+    let listing = Listing::linked(HEADING, output, args.links.of(&record.config));
     let journal = record.journal().clone();
-    let follow = follow::follow(journal, filter, args.limit, output, shown);
+    let follow = follow::follow(journal, filter, args.limit, listing, shown);
     // A person who follows ends it by a signal: that is no failure.
     record.finish(follow).await?;
     Ok(ExitCode::SUCCESS)
@@ -149,6 +158,7 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     let mut record = Record::open(&args.common, environment).await?;
     let shown = record.note_read("events", [("id", args.id.to_string())]);
     let output = Output::new(args.common.json);
+    let links = args.links.of(&record.config);
     let journal = record.journal().clone();
     let found = async {
         let found = journal.event(args.id).await;
@@ -159,7 +169,8 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     let found = or_stopped(record.finish(found).await?)?;
     let event = found.ok_or_else(|| anyhow!("there is no event with this id"))?;
     let data = render::event(&event);
-    output.data(&whole(&event, &data), &data)?;
+    let linked = Linked::new(&data, links.event(event.id.as_uuid()));
+    output.data(&linked.fields(whole(&event, &data)), &linked)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -168,7 +179,11 @@ const HEADING: [&str; 6] = ["TIME", "KIND", "NAME", "PRINCIPAL", "VERIFICATION",
 /// Shows an event in a list.
 fn put(list: &mut Listing<6>, event: &StoredEvent) -> Result<Reader, CliError> {
     let data = render::event(event);
-    list.put(|| &data, || cells(&data))
+    list.put_linked(
+        || &data,
+        || cells(&data),
+        |links| links.event(event.id.as_uuid()),
+    )
 }
 
 fn cells(data: &Value) -> [String; 6] {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::app::build_client;
 use crate::cli::events::verdicts;
+use crate::cli::links::{Links, LinksArgs, beside};
 use crate::cli::meter::REMIND_EVERY;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::times::{Moment, ends};
@@ -40,6 +41,8 @@ pub(super) struct ReverifyArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -63,6 +66,7 @@ pub(super) async fn run(
         portal_id: args.portal.map(|portal| portal.to_string()),
         verdict: args.verification,
     };
+    let links = args.links.of(&record.config);
     let ids = record.ids();
     let work = async {
         if let Err(error) = ring.refresh(now).await {
@@ -73,7 +77,8 @@ pub(super) async fn run(
         check(reverify.context("could not read the signing keys")?).await
     };
     let (done, keys) = or_stopped(record.finish(work).await?)?;
-    report(&done, keys, args.dry_run, Output::new(args.common.json))?;
+    let output = Output::new(args.common.json);
+    report(&done, keys, args.dry_run, (output, &links))?;
     if done.held > 0 {
         return Err(CliError::Failed(anyhow!(
             "{} left as they are, somebody else is reading them: run it again",
@@ -101,7 +106,12 @@ async fn check(mut reverify: Reverify) -> Result<(Reverified, usize), CliError> 
     Ok((reverify.so_far().clone(), reverify.keys()))
 }
 
-fn report(done: &Reverified, keys: usize, dry_run: bool, output: Output) -> Result<(), CliError> {
+fn report(
+    done: &Reverified,
+    keys: usize,
+    dry_run: bool,
+    (output, links): (Output, &Links),
+) -> Result<(), CliError> {
     for (change, count) in &done.changes {
         let (from, to) = (change.from, change.to);
         let written = if dry_run { "would change" } else { "changed" };
@@ -118,7 +128,8 @@ fn report(done: &Reverified, keys: usize, dry_run: bool, output: Output) -> Resu
         )?;
     }
     for id in &done.lost_ids {
-        Output::progress(&format!("verified before, and no key fits any more: {id}"));
+        let text = format!("verified before, and no key fits any more: {id}");
+        Output::progress(&beside(&text, links.event(id.as_uuid()).as_deref()));
     }
     let changed: u64 = done.changes.values().sum();
     let lost: u64 = done.lost.values().sum();

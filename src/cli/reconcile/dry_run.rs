@@ -11,6 +11,7 @@ use url::Url;
 use crate::act::Target;
 use crate::app::build_client;
 use crate::cli::konnect_args::{list_portals, refused};
+use crate::cli::links::{Linked, Links, beside};
 use crate::cli::reconcile::Beginning;
 use crate::cli::table::plain_lines;
 use crate::cli::{CliError, DIFFERENCES, Output, counted};
@@ -35,7 +36,12 @@ pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode,
             return Err(CliError::Failed(anyhow!("stopped before everything was read")));
         }
     };
-    let Beginning { rules, output, .. } = beginning;
+    let Beginning {
+        rules,
+        output,
+        links,
+        ..
+    } = beginning;
     for kind in unheard(&rules) {
         Output::progress(&format!("no list shows {kind}: rules on it are not tried"));
     }
@@ -50,10 +56,11 @@ pub(super) async fn run(beginning: Beginning, verbose: bool) -> Result<ExitCode,
         }
         if output.is_json() {
             for result in &told {
-                output.data("", &as_json(snapshot.portal_id, result))?;
+                let data = as_json(snapshot.portal_id, result);
+                output.data("", &Linked::new(data, links.target(&result.target)))?;
             }
         } else {
-            output.data(&as_text(snapshot, &told, verbose), &Value::Null)?;
+            output.data(&as_text(snapshot, &told, verbose, &links), &Value::Null)?;
         }
     }
     output.data(&total.text(), &total.json())?;
@@ -198,13 +205,14 @@ impl Count {
 }
 
 /// One portal for people: for whom something would be done, and why not for the others.
-fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool) -> String {
+fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool, links: &Links) -> String {
     let name = snapshot.portal.as_ref().map_or("", |portal| &portal.name);
     let mut lines = vec![format!("portal {}  {name}", snapshot.portal_id)];
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for result in told {
         if result.is_wanted() || verbose {
-            lines.push(format!("  {}", who(result)));
+            let page = links.target(&result.target);
+            lines.push(format!("  {}", beside(&who(result), page.as_deref())));
         }
         for decision in &result.decisions {
             match &decision.wanted {

@@ -12,6 +12,7 @@ use konnect::PortalId;
 use uuid::Uuid;
 
 use crate::cli::konnect_args::KonnectArgs;
+use crate::cli::links::{Links, LinksArgs};
 use crate::cli::rules::rules_of;
 use crate::cli::{CliError, Common, Output};
 use crate::config::{Config, ConfigError, Environment};
@@ -38,6 +39,8 @@ pub(super) struct ReconcileArgs {
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -48,6 +51,7 @@ struct Beginning {
     /// The portals asked for; empty means all that the token sees.
     portals: Vec<PortalId>,
     output: Output,
+    links: Links,
 }
 
 pub(super) async fn run(
@@ -73,6 +77,7 @@ pub(super) async fn run(
         rules: rules_of(rules)?,
         portals: portals.map(Into::into).collect(),
         output: Output::new(args.common.json),
+        links: args.links.of(&config),
         config,
     };
     if args.dry_run {

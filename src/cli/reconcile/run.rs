@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::act::{Action, ActionState};
 use crate::app::{Ended, Reconciler, open_database};
+use crate::cli::links::{Linked, Links};
 use crate::cli::reconcile::Beginning;
 use crate::cli::{CliError, Output, Reader};
 use crate::clock::Clock;
@@ -26,6 +27,7 @@ pub(super) async fn run(
         config,
         rules,
         output,
+        links,
         ..
     } = beginning;
     if config.database.url.is_none() && !config.database.embedded {
@@ -50,7 +52,7 @@ pub(super) async fn run(
             Ok(reconciler) => {
                 let tell = |action: &Action| {
                     if shown.is_ok() {
-                        shown = show(output, action);
+                        shown = show(output, action, &links);
                     }
                 };
                 Ok(reconciler.run(&stop, tell).await)
@@ -74,7 +76,7 @@ pub(super) async fn run(
     conclude(output, ended, shown)
 }
 
-fn show(output: Output, action: &Action) -> Result<Reader, CliError> {
+fn show(output: Output, action: &Action, links: &Links) -> Result<Reader, CliError> {
     let Action {
         rule,
         deed,
@@ -91,7 +93,8 @@ fn show(output: Output, action: &Action) -> Result<Reader, CliError> {
         target.kind(),
         target.id()
     );
-    output.data(&plain(&text), action)
+    let linked = Linked::new(action, links.action(action.id));
+    output.data(&linked.line(&plain(&text)), &linked)
 }
 
 fn conclude(

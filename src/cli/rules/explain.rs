@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::act::{Action, Queue};
 use crate::app::Database;
+use crate::cli::links::{Linked, Links, LinksArgs, beside};
 use crate::cli::rules::{file_of, open, rules_of};
 use crate::cli::table::plain_lines;
 use crate::cli::{CliError, Common, Output, counted};
@@ -41,6 +42,8 @@ pub(super) struct ExplainArgs {
     /// The rules [default: rules.path of the configuration]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    #[command(flatten)]
+    links: LinksArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -72,8 +75,9 @@ pub(super) async fn run(
             "the directory knows no developer {id}{at}: {hint}"
         )));
     }
+    let links = args.links.of(&config);
     for explained in &explained {
-        show(explained, args.common.output())?;
+        show(explained, args.common.output(), &links)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,7 +118,7 @@ async fn explain_all(
     Ok(all)
 }
 
-fn show(explained: &Explained, output: Output) -> Result<(), CliError> {
+fn show(explained: &Explained, output: Output, links: &Links) -> Result<(), CliError> {
     let Explained {
         portal, developer, ..
     } = explained;
@@ -152,23 +156,29 @@ fn show(explained: &Explained, output: Output) -> Result<(), CliError> {
         "gone": known.row_version.is_gone(),
         "teams": teams,
     });
-    output.data(&plain(&text), &data)?;
+    let linked = Linked::new(&data, links.person(known.id.0));
+    output.data(&linked.line(&plain(&text)), &linked)?;
     for signal in &explained.signals {
-        show_signal(signal, output)?;
+        show_signal(signal, output, links)?;
     }
-    show_rest(explained, output)
+    show_rest(explained, output, links)
 }
 
-fn show_signal(heard: &ExplainedSignal, output: Output) -> Result<(), CliError> {
+fn show_signal(heard: &ExplainedSignal, output: Output, links: &Links) -> Result<(), CliError> {
+    let page = page_of(heard, links);
     if output.is_json() {
         for rule in &heard.rules {
-            output.data("", &json_of_rule(heard, rule))?;
+            let data = json_of_rule(heard, rule);
+            output.data("", &Linked::new(data, page.clone()))?;
         }
         return Ok(());
     }
     let mut lines = vec![
         String::new(),
-        format!("{}: {}", heard.signal.kind, heard.about),
+        beside(
+            &format!("{}: {}", heard.signal.kind, heard.about),
+            page.as_deref(),
+        ),
     ];
     lines.extend(heard.settled.iter().map(|settled| format!("  {settled}")));
     for fact in &heard.cut {
@@ -184,6 +194,15 @@ fn show_signal(heard: &ExplainedSignal, output: Output) -> Result<(), CliError> 
     }
     output.data(&plain_lines(&lines), &())?;
     Ok(())
+}
+
+/// The page of what a signal is about, beside the developer: a custom event, or an application.
+fn page_of(heard: &ExplainedSignal, links: &Links) -> Option<String> {
+    match (&heard.signal.kind, heard.signal.application_id) {
+        (SignalKind::Custom(_), _) => links.event(heard.signal.cause.as_uuid()),
+        (_, Some(application)) => links.application(application),
+        (_, None) => None,
+    }
 }
 
 /// The decision of a rule, in one word and, where it does nothing, the first reason.
@@ -309,7 +328,7 @@ fn cut(full: &str) -> String {
     shown
 }
 
-fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
+fn show_rest(explained: &Explained, output: Output, links: &Links) -> Result<(), CliError> {
     if output.is_json() {
         for (rule, on) in &explained.elsewhere {
             let data = json!({
@@ -319,7 +338,8 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
             output.data("", &data)?;
         }
         for action in &explained.past {
-            output.data("", &json!({ "type": "action", "action": action }))?;
+            let data = json!({ "type": "action", "action": action });
+            output.data("", &Linked::new(data, links.action(action.id)))?;
         }
         return Ok(());
     }
@@ -331,8 +351,11 @@ fn show_rest(explained: &Explained, output: Output) -> Result<(), CliError> {
     }
     let count = counted(explained.past.len(), "action");
     lines.extend([String::new(), format!("{count} so far")]);
-    let past = explained.past.iter().map(past);
-    lines.extend(past.map(|action| format!("  {action}")));
+    let past = explained.past.iter().map(|action| {
+        let page = links.action(action.id);
+        format!("  {}", beside(&past(action), page.as_deref()))
+    });
+    lines.extend(past);
     output.data(&plain_lines(&lines), &())?;
     Ok(())
 }

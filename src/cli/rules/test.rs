@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::act::Queue;
+use crate::cli::links::{Linked, Links, LinksArgs, beside};
 use crate::cli::rules::{file_of, open, rules_of};
 use crate::cli::table::plain_lines;
 use crate::cli::times::Moment;
@@ -45,6 +46,8 @@ pub(super) struct TestArgs {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     #[command(flatten)]
+    links: LinksArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -65,7 +68,8 @@ pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<Exi
     let queue = Queue::new(journal.clone(), clock, ids);
     let principal = config.konnect.principal_id;
     let backtest = Backtest::new(journal, (&directory, &queue), principal, window);
-    let mut report = Report::new(&files, &sets, args.common.output());
+    let links = args.links.of(&config);
+    let mut report = Report::new(&files, &sets, args.common.output(), links);
     let events = Box::pin(backtest.run(&sets, |tried| report.take(&tried))).await;
     database.stop().await;
     report.end(window, events.context("could not read the journal")?)?;
@@ -94,12 +98,13 @@ struct Report {
     signals: u64,
     differences: u64,
     output: Output,
+    links: Links,
     /// Whether everything could be shown so far.
     shown: Result<Reader, CliError>,
 }
 
 impl Report {
-    fn new(files: &[PathBuf], sets: &[&RuleSet], output: Output) -> Self {
+    fn new(files: &[PathBuf], sets: &[&RuleSet], output: Output, links: Links) -> Self {
         let tallies = sets.iter().map(|rules| {
             let rules = rules.rules().iter();
             let tally = |mode: Mode| Tally {
@@ -119,6 +124,7 @@ impl Report {
             signals: 0,
             differences: 0,
             output,
+            links,
             shown: Ok(Reader::There),
         }
     }
@@ -157,11 +163,13 @@ impl Report {
                 rule.rule,
                 deeds.join(", ")
             );
+            let page = self.page_of(signal);
+            let text = beside(&plain(&text), page.as_deref());
             let mut data = about("act", signal);
             data["rule"] = json!(rule.rule);
             data["mode"] = json!(mode);
             data["deeds"] = json!(deeds);
-            self.put(&plain(&text), &data);
+            self.put(&text, &Linked::new(data, page));
         }
     }
 
@@ -178,18 +186,28 @@ impl Report {
             return;
         }
         self.differences += 1;
-        let mut lines = vec![who(signal)];
+        let page = self.page_of(signal);
+        let mut lines = vec![beside(&who(signal), page.as_deref())];
         for (sign, deeds) in [("+", &more), ("-", &less)] {
             lines.extend(deeds.iter().map(|deed| format!("  {sign} {deed}")));
         }
         let mut data = about("difference", signal);
         data["more"] = json!(more);
         data["less"] = json!(less);
-        self.put(&plain_lines(&lines), &data);
+        self.put(&plain_lines(&lines), &Linked::new(data, page));
+    }
+
+    /// The page of whom or what a signal is about, else of the event that caused it.
+    fn page_of(&self, signal: &Signal) -> Option<String> {
+        match (signal.developer_id, signal.application_id) {
+            (Some(developer), _) => self.links.person(developer),
+            (None, Some(application)) => self.links.application(application),
+            (None, None) => self.links.event(signal.cause.as_uuid()),
+        }
     }
 
     /// Shows something, unless what was before it could not be shown.
-    fn put(&mut self, text: &str, data: &Value) {
+    fn put(&mut self, text: &str, data: &Linked<Value>) {
         if self.shown.is_ok() {
             self.shown = self.output.data(text, data);
         }

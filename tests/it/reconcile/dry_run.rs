@@ -6,7 +6,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::reconcile::{DEADLINE, JAMES, Pipeline, code, lines, text};
+use crate::reconcile::{APP, DEADLINE, JAMES, Pipeline, code, lines, text};
 use crate::support::konnect::{PORTAL, RULES};
 
 #[tokio::test]
@@ -54,6 +54,26 @@ async fn a_dry_run_needs_a_token_and_a_rules_file_and_nothing_else() {
     assert_eq!(lines[1]["would_act"], false);
     assert_eq!(lines[2]["api"], "Fixtures");
     assert_eq!(lines[3]["deeds"], 2);
+}
+
+#[tokio::test]
+async fn whoever_waits_is_named_with_their_page_where_that_is_asked_for() {
+    let pipeline = Pipeline::new(RULES).await;
+    let with = async |more: &[&str]| {
+        let arguments = [&["--dry-run", "--links"], more].concat();
+        let mut command = pipeline.command(&arguments);
+        command.env("USHER_CONSOLE__URL", "https://usher.example/base/");
+        timeout(DEADLINE, command.output()).await.unwrap().unwrap()
+    };
+    let james = format!("https://usher.example/base/people/{JAMES}");
+    let asks = format!("https://usher.example/base/applications/{APP}");
+    let lines = lines(&with(&["--json"]).await);
+    assert_eq!(lines[0]["page"], json!(james));
+    assert_eq!(lines[2]["page"], json!(asks));
+    assert_eq!(lines[3]["page"], json!(null), "the sums have none");
+    let shown = text(&with(&[]).await.stdout);
+    let line = format!("james@manchestercity.com signed up  (developer {JAMES})  {james}\n");
+    assert!(shown.contains(&line), "{shown}");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn forgetting_removes_what_is_kept_of_a_person_and_no_look_brings_it_back(
     assert!(text(&ended.stderr).contains(&format!("never saw developer {unknown}")));
 
     let james = JAMES.to_string();
-    let ended = usher(&["--developer", &james, "--json"]).await;
+    let ended = usher(&["--developer", &james, "--json", "--links"]).await;
     assert_eq!(code(&ended), 0, "{}", text(&ended.stderr));
     let shown = &lines(&ended)[0];
     let removed = json!({ "email": true, "full_name": true, "actions": 3, "custom_events": 0 });
@@ -38,6 +38,12 @@ async fn forgetting_removes_what_is_kept_of_a_person_and_no_look_brings_it_back(
     assert_eq!(
         (&shown["removed"], &shown["portal_id"]),
         (&removed, &json!(PORTAL))
+    );
+    let page = format!("http://127.0.0.1:8088/people/{james}");
+    assert_eq!(
+        shown["page"],
+        json!(page),
+        "where usher listens, by default"
     );
     let again = usher(&["--developer", &james, "--portal", &PORTAL.to_string()]).await;
     assert!(text(&again.stdout).contains("nothing was kept any more"));
