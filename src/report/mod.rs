@@ -14,6 +14,7 @@ mod failed_logins;
 mod funnel;
 mod idle_applications;
 mod idle_developers;
+mod lately;
 mod parameters;
 mod partners;
 mod pending;
@@ -37,6 +38,7 @@ use crate::report::question::Asked;
 use crate::report::row::Columns;
 
 pub use csv::{csv, csv_line, no_formula, text};
+pub use lately::{ActivePeople, EventCount, PendingCount};
 pub use question::{BadQuestion, By, MOST_DAYS, Parameter, Question};
 pub use row::{Column, Row, Shape};
 
@@ -44,6 +46,8 @@ use Parameter::{Days, From, Portal, To};
 
 /// A report that takes longer is cut off.
 const WITHIN: Duration = Duration::from_secs(30);
+/// A connection on which so much more time passes without an answer is dead.
+const GRACE: Duration = Duration::from_secs(5);
 /// Answers that are made at once: each may have that many rows in memory.
 const AT_ONCE: usize = 3;
 
@@ -165,6 +169,7 @@ impl FromStr for ReportName {
 pub struct Reports {
     journal: Journal,
     places: Arc<Semaphore>,
+    within: Duration,
 }
 
 /// What a report answered.
@@ -176,7 +181,8 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// The time of the journal that the rows show, by the database's clock.
     pub as_of: DateTime<Utc>,
-    /// Whether there are more rows than [`ReportName::most_rows`], which are left out.
+    /// Whether there are more rows than were wanted, [`ReportName::most_rows`] as a rule, which are
+    /// left out.
     pub is_cut: bool,
     /// Whether all that is stored is counted, but for what came within the last half minute. It is
     /// not while the time before reports is being counted, nor while verdicts change.
@@ -200,6 +206,16 @@ impl Reports {
         Self {
             journal,
             places: Arc::new(Semaphore::new(AT_ONCE)),
+            within: WITHIN,
+        }
+    }
+
+    /// The same, for whoever does not wait so long for an answer.
+    #[must_use]
+    pub fn within(&self, within: Duration) -> Self {
+        Self {
+            within: within.min(WITHIN),
+            ..self.clone()
         }
     }
 
@@ -209,14 +225,26 @@ impl Reports {
         report: ReportName,
         question: &Question,
     ) -> Result<Answer, ReportError> {
-        let asked = question.check(report).map_err(ReportError::Question)?;
+        self.first(report, question, report.most_rows()).await
+    }
+
+    /// Answers a question with the first `most` rows at most.
+    pub async fn first(
+        &self,
+        report: ReportName,
+        question: &Question,
+        most: usize,
+    ) -> Result<Answer, ReportError> {
+        let most = most.min(report.most_rows());
+        let mut asked = question.check(report).map_err(ReportError::Question)?;
+        asked.one_more = i64::try_from(most + 1).unwrap_or(i64::MAX);
         // Never closed, so that a place is free in the end.
         let _place = self.places.acquire().await;
         let mut tx = self.begin().await?;
         let moment = moment(&mut tx).await?;
         let mut rows = report.rows(&mut tx, &asked).await?;
-        let is_cut = rows.len() > report.most_rows();
-        rows.truncate(report.most_rows());
+        let is_cut = rows.len() > most;
+        rows.truncate(most);
         Ok(Answer {
             columns: report.columns(),
             rows,
@@ -227,8 +255,12 @@ impl Reports {
     }
 
     /// A transaction that sees one moment and writes nothing.
-    async fn begin(&self) -> Result<Transaction<'_>, JournalError> {
-        let mut tx = self.journal.pool().begin().await?;
+    async fn begin(&self) -> Result<Transaction<'static>, JournalError> {
+        let mut tx = self
+            .journal
+            .pool()
+            .begin_within(self.within + GRACE)
+            .await?;
         sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             .execute(&mut *tx)
             .await?;
@@ -243,7 +275,7 @@ impl Reports {
                 -- Compiling takes longer than what it saves here.
                 set_config('jit', 'off', true) AS compiles
             ",
-            WITHIN.as_millis().to_string(),
+            self.within.as_millis().to_string(),
         )
         .fetch_one(&mut *tx)
         .await?;

@@ -214,6 +214,16 @@ impl Question {
         words.filter_map(|word| Some((word.name(), word.told(self)?)))
     }
 
+    /// The command that asks the same, to be pasted into a shell.
+    pub fn command(&self, report: ReportName) -> String {
+        // Ids, times, numbers and words of ours: a shell takes each as it is.
+        let flags = PARAMETERS.into_iter().filter_map(|parameter| {
+            let value = parameter.told(self)?;
+            Some(format!(" {} {value}", parameter.flag()))
+        });
+        format!("usher report {report}{}", flags.collect::<String>())
+    }
+
     /// The question, with the report's defaults for what is absent.
     pub(super) fn check(&self, report: ReportName) -> Result<Asked, BadQuestion> {
         let takes = report.takes();
@@ -249,5 +259,30 @@ impl Question {
             application: self.application,
             one_more: i64::try_from(report.most_rows() + 1).unwrap_or(i64::MAX),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{By, Question};
+    use crate::report::ReportName;
+
+    #[test]
+    fn a_question_is_told_as_a_command() {
+        let question = Question {
+            portal: Some(uuid::Uuid::nil()),
+            from: Some("2026-06-23T14:00:00.250+02:00".parse().unwrap()),
+            by: Some(By::Hour),
+            ..Question::default()
+        };
+        assert_eq!(
+            question.command(ReportName::Activity),
+            "usher report activity --portal 00000000-0000-0000-0000-000000000000 \
+             --from 2026-06-23T12:00:00.250Z --by hour"
+        );
+        assert_eq!(
+            Question::default().command(ReportName::AdminChanges),
+            "usher report admin-changes"
+        );
     }
 }
