@@ -52,7 +52,7 @@ pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
 pub use read::{
     About, Delivery, DeliveryFilter, EventFilter, Export, Follow, Found, Network, NoFilter,
-    NoNetwork, NoWindow, Order, Outcome, Position, QuarantineFilter, Quarantined, StoredEvent,
+    NoNetwork, NoWindow, Order, Outcome, Position, QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined, StoredEvent,
     far_future, read_time,
 };
 pub use recounts::{count_alone, try_count_alone};

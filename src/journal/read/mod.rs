@@ -13,7 +13,7 @@ mod window;
 
 pub use deliveries::{Delivery, DeliveryFilter};
 pub use events::About;
-pub use quarantine::{QuarantineFilter, Quarantined};
+pub use quarantine::{QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined};
 pub(in crate::journal) use search::Recent;
 pub use search::{
     EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,

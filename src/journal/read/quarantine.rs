@@ -30,6 +30,18 @@ pub struct Quarantined {
 /// thousand rows.
 const SHOWN_BYTES: i32 = 2_048;
 
+/// Rows that are counted by their reason at most.
+pub const QUARANTINE_COUNTED: i64 = 10_000;
+
+/// How many rows of one reason there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineCount {
+    /// Stable code.
+    pub reason: String,
+    /// How many, of the newest [`QUARANTINE_COUNTED`] of all reasons.
+    pub count: i64,
+}
+
 /// What to list.
 #[derive(Debug, Clone, Copy)]
 pub struct QuarantineFilter {
@@ -66,6 +78,33 @@ impl Journal {
             id,
             limit,
             SHOWN_BYTES,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Rows that arrived since `from`, by reason, the most frequent first. The newest
+    /// [`QUARANTINE_COUNTED`] are counted, and older ones left out.
+    pub async fn quarantine_counts(
+        &self,
+        from: DateTime<Utc>,
+    ) -> Result<Vec<QuarantineCount>, JournalError> {
+        Ok(sqlx::query_as!(
+            QuarantineCount,
+            r#"
+            SELECT reason AS "reason!", count(*) AS "count!"
+            FROM (
+                SELECT reason
+                FROM quarantine
+                WHERE received_at >= $1
+                ORDER BY received_at DESC, id DESC
+                LIMIT $2
+            ) AS newest
+            GROUP BY reason
+            ORDER BY count(*) DESC, reason
+            "#,
+            from,
+            QUARANTINE_COUNTED,
         )
         .fetch_all(&self.pool)
         .await?)
