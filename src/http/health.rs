@@ -25,6 +25,28 @@ pub enum Condition {
     Down,
 }
 
+impl Condition {
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// One part, to be shown to somebody who may know the reason of its condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartShown {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub condition: Condition,
+    /// Why it is so, or how far it is; often empty.
+    pub detail: String,
+}
+
 /// One part with its condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
@@ -68,6 +90,17 @@ impl Health {
     /// Whether deliveries can be accepted.
     pub fn is_ready(&self) -> bool {
         self.readiness().status != Condition::Down
+    }
+
+    /// The condition of all parts together, and each of them by name.
+    pub fn shown(&self) -> (Condition, Vec<PartShown>) {
+        let Readiness { status, parts } = self.readiness();
+        let parts = parts.into_iter().map(|(name, part)| PartShown {
+            name: name.into_owned(),
+            condition: part.status,
+            detail: part.detail.unwrap_or_default(),
+        });
+        (status, parts.collect())
     }
 
     fn readiness(&self) -> Readiness {
@@ -145,6 +178,19 @@ mod tests {
         assert!(health.is_ready());
         health.set("database", Condition::Down, "does not answer");
         assert!(!health.is_ready());
+        let (condition, parts) = health.shown();
+        assert_eq!(condition, Condition::Down);
+        let told: Vec<_> = parts
+            .iter()
+            .map(|part| format!("{} {}: {}", part.name, part.condition.as_str(), part.detail))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "database down: does not answer",
+                "kafka degraded: no broker answers"
+            ]
+        );
     }
     #[test]
     fn one_of_database_and_spool_is_enough() {

@@ -71,6 +71,11 @@ impl Parameters {
         self.left.remove(name).filter(|value| !value.is_empty())
     }
 
+    /// What was given for a parameter, as it was sent, to be shown again.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.given.get(name).map(String::as_str)
+    }
+
     /// A parameter that must read as `T`; `expected` describes its form.
     pub fn read<T: FromStr>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         self.text(name)

@@ -101,6 +101,11 @@ impl Problem {
         ))
     }
 
+    /// What is wrong, and what this client can do about it.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The status it is sent with.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
