@@ -48,6 +48,7 @@ impl ConsoleParts<'_> {
             clock: clock.clone(),
             trusted_proxies: self.config.http.trusted_proxies.clone(),
             is_secure: self.config.is_console_secure(),
+            webhook_path: self.config.ingest.path.clone(),
         })
     }
 }

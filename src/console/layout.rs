@@ -14,7 +14,11 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages of the menu: path, name, and the key after `g` that opens it.
-pub(super) const MENU: [(&str, &str); 2] = [("/", "Overview"), ("/events", "Events")];
+pub(super) const MENU: [(&str, &str); 3] = [
+    ("/", "Overview"),
+    ("/events", "Events"),
+    ("/reports", "Reports"),
+];
 
 /// What every page has around it.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 
 mod assets;
 mod chart;
+mod choice;
 mod csrf;
 mod done;
 mod events;
@@ -16,6 +17,7 @@ mod links;
 mod overview;
 mod problem_page;
 mod reads;
+mod reports;
 mod session;
 mod show;
 mod sign_in;
@@ -71,6 +73,8 @@ pub struct Console {
     pub clock: Clock,
     /// Proxies that say who a client is.
     pub trusted_proxies: Vec<IpNet>,
+    /// The path to which Konnect delivers.
+    pub webhook_path: String,
     /// Whether browsers reach the console by TLS, so that its cookies are for TLS alone.
     pub is_secure: bool,
 }
@@ -112,4 +116,6 @@ fn pages() -> Router<Shared> {
     Router::new()
         .route("/", get(overview::show))
         .route("/events", get(events::list))
+        .route("/reports", get(reports::list))
+        .route("/reports/{name}", get(reports::show))
 }

@@ -2,7 +2,7 @@
 //! cannot be noted.
 
 use axum::Extension;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded;
@@ -31,6 +31,7 @@ pub(super) async fn note(
     State(shared): State<Shared>,
     visitor: Visitor,
     route: MatchedPath,
+    parts: RawPathParams,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -40,11 +41,15 @@ pub(super) async fn note(
         return Ok(response);
     };
     let route = route.as_str().trim_matches('/');
-    let words = route.split('/').filter(|word| !word.starts_with('{'));
+    // Of a report its name belongs to what is read.
+    let named = parts.iter().find(|(known, _)| *known == "name");
+    let words = route.split('/').filter_map(|word| match word {
+        "{name}" => named.map(|(_, name)| name),
+        _ => (!word.starts_with('{')).then_some(word),
+    });
     let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned();
     // An id that the route names is the last part of the path.
-    let id = route
-        .ends_with('}')
+    let id = (route.ends_with('}') && !route.ends_with("{name}"))
         .then(|| uri.path().rsplit('/').next().unwrap_or_default().to_owned());
     let access = Access {
         what: words.collect::<Vec<_>>().join("."),

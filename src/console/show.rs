@@ -23,6 +23,11 @@ impl fmt::Display for When {
 
 impl HtmlSafe for When {}
 
+/// A time as the API and the command line write it.
+pub(super) fn exact(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
 /// A time as how long ago it was, or will be; exact in its title.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ago {
