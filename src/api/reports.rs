@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::api::document::{OfTheRecord, Refused};
 use crate::api::page::{Page, Window, optional};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
-use crate::report::{By, Column, MOST_DAYS, Parameter, Question, ReportName, Row, Shape, csv};
+use crate::report::{By, Column, MOST_DAYS, Parameter, Question, ReportName, Row, Shape};
 
 /// A report, with its parameters and columns.
 #[derive(Debug, Serialize, ToSchema)]
@@ -97,12 +97,7 @@ pub(super) async fn get_report(
         .is_about_people()
         .then_some(Extension(Shown(answer.rows.len())));
     if is_file {
-        let file = format!("attachment; filename=\"{name}.csv\"");
-        let headers = [
-            (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-            (header::CONTENT_DISPOSITION, file),
-        ];
-        return Ok((shown, headers, csv(&answer)).into_response());
+        return Ok((shown, answer.file(name)).into_response());
     }
     let meta = json!({
         "next": null,

@@ -11,6 +11,7 @@ mod csv;
 mod decisions;
 mod dormant_developers;
 mod failed_logins;
+mod file;
 mod funnel;
 mod idle_applications;
 mod idle_developers;
