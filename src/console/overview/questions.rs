@@ -19,6 +19,8 @@ use crate::report::{
 const CUT_AFTER: Duration = Duration::from_millis(1_500);
 /// Nobody waits longer for one, the wait for a connection included.
 const WAIT: Duration = Duration::from_secs(2);
+/// Days in which people are counted at most: to tell those of more days apart takes too long.
+const PEOPLE_DAYS: i64 = 7;
 /// Days of people whom the funnel shows.
 pub(super) const FUNNEL_DAYS: i64 = 30;
 
@@ -54,6 +56,16 @@ impl Span {
             from: to - TimeDelta::days(days),
             to,
             by,
+        }
+    }
+
+    /// The last days of it, for which people are counted.
+    pub(super) fn of_people(self) -> Self {
+        let days = self.days.min(PEOPLE_DAYS);
+        Self {
+            days,
+            from: self.to - TimeDelta::days(days),
+            ..self
         }
     }
 
@@ -118,7 +130,10 @@ pub(super) async fn ask(
         in_time("portals", console.directory.portals()),
         in_time("deliveries", reports.first_delivered()),
         in_time("events", reports.event_counts(portal, window, span.by)),
-        in_time("active people", reports.active_people(portal, span.from)),
+        in_time(
+            "active people",
+            reports.active_people(portal, span.of_people().from)
+        ),
         in_time("pending", reports.pending_counts(portal)),
         in_time("actions", console.listed.tally(portal, span.from)),
         in_time("pause", console.listed.paused()),
@@ -180,6 +195,8 @@ mod tests {
         let span = Span::of(7, now);
         assert_eq!(span.from, at("2026-11-24T00:00:00Z"));
         assert_eq!(span.to, at("2026-12-01T00:00:00Z"));
+        assert_eq!(span.of_people(), span);
+        assert_eq!(Span::of(30, now).of_people(), span);
         let midnight = at("2026-11-30T00:00:00Z");
         assert_eq!(Span::of(30, midnight).to, at("2026-12-01T00:00:00Z"));
     }

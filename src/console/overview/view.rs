@@ -153,15 +153,16 @@ pub(super) fn tiles(
     now: DateTime<Utc>,
 ) -> Vec<Tile> {
     let of_portal = portal.map_or_else(String::new, |id| format!("portal_id={id}"));
-    let mut window = format!("from={}&to={}", exact(span.from), exact(span.to));
-    if portal.is_some() {
-        window = format!("{window}&{of_portal}");
-    }
+    let window = window(span, portal);
+    let of_people = span.of_people();
     let lately = lately(span);
     let events = Tile::new("Events", format!("/events?{window}"));
     let verified = Tile::new("Verified", format!("/reports/trust?{window}"));
     let signed_in = "kind=authentication&outcome=success";
-    let active = Tile::new("Active people", format!("/events?{signed_in}&{window}"));
+    let active = Tile::new(
+        "Active people",
+        format!("/events?{signed_in}&{}", self::window(of_people, portal)),
+    );
     let pending = Tile::new("Pending", format!("/reports/pending?{of_portal}"));
     let parked = Tile::new("Parked actions", "/approvals");
     let failed = Tile::new(
@@ -179,7 +180,7 @@ pub(super) fn tiles(
             (tile.value, tile.note) = proven(counts);
         }),
         active.of(&answers.active, |tile, people| {
-            fill_active(tile, people, span);
+            fill_active(tile, people, of_people);
         }),
         pending.of(&answers.pending, |tile, counts| {
             tile.value = number(counts.iter().map(|one| one.count).sum::<i64>());
@@ -210,6 +211,15 @@ pub(super) fn tiles(
             fill_owed(tile, readers, now);
         }),
     ]
+}
+
+/// The time of the page, and its portal, as the query of another page.
+fn window(span: Span, portal: Option<Uuid>) -> String {
+    let window = format!("from={}&to={}", exact(span.from), exact(span.to));
+    match portal {
+        Some(portal) => format!("{window}&portal_id={portal}"),
+        None => window,
+    }
 }
 
 /// The time of the page in words.

@@ -70,7 +70,7 @@ fn html(row: &Row, column: &Column, value: &Value) -> String {
         },
         (Shape::Time, _) => match whole().parse::<DateTime<Utc>>() {
             Ok(at) => When(at).to_string(),
-            Err(_) => escaped(&whole()),
+            Err(_) => escaped(&cut(&whole(), LETTERS)),
         },
         (Shape::Ids, Value::Array(ids)) => {
             let ids = ids.iter().filter_map(Value::as_str);

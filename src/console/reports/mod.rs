@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
@@ -24,7 +24,7 @@ use crate::console::show::number;
 use crate::console::{Console, filters};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
-use crate::report::{Answer, By, Column, Parameter, Question, ReportError, ReportName, Row, csv};
+use crate::report::{Answer, By, Column, Parameter, Question, ReportError, ReportName, Row};
 
 /// Rows that are read for a page at most; the file has all of them.
 const MOST_ROWS: usize = 500;
@@ -259,13 +259,8 @@ async fn file(
 ) -> Result<Response, Problem> {
     let answer = console.reports.ask(name, question).await;
     let answer = answer.map_err(|error| error.problem())?;
-    let disposition = format!("attachment; filename=\"{name}.csv\"");
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, disposition),
-    ];
     let rows = answer.rows.len();
-    Ok(noted(name, rows, (headers, csv(&answer))))
+    Ok(noted(name, rows, answer.file(name)))
 }
 
 /// The response, which says how many rows about people it has, if it has such rows.
