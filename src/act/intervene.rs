@@ -93,6 +93,33 @@ pub enum Intervened {
     Blocked,
 }
 
+impl Intervened {
+    /// Why `verb` was not done, for a person; empty where it was.
+    pub fn refusal(self, verb: Verb) -> String {
+        match self {
+            Self::WrongState(state) => {
+                let from: Vec<&str> = verb.starting_states().iter().map(|s| s.as_str()).collect();
+                let instead = match (verb, state) {
+                    (Verb::Reject, ActionState::Planned) => ": cancel is for this one",
+                    _ => "",
+                };
+                format!(
+                    "the action is {state}, and {verb} is for one that is {}{instead}",
+                    from.join(" or ")
+                )
+            }
+            Self::Taken => {
+                "another action for the same is open or was carried out already".to_owned()
+            }
+            Self::Blocked => {
+                "what it waits for was not done: retry that action, this one follows".to_owned()
+            }
+            Self::Unknown => "there is no action with this id".to_owned(),
+            Self::Done(_) => String::new(),
+        }
+    }
+}
+
 struct LockedAction {
     state: ActionState,
     deed: String,

@@ -1,5 +1,5 @@
 //! The handle on the queue for other modules. Its SQL is in `enqueue`, `claim`, `outcome`, `list`,
-//! `detail`, `intervene`, `asked`, `vetoes`, `call_off`, `cancel_unwanted`, `pause_switch`.
+//! `parked`, `detail`, `intervene`, `asked`, `vetoes`, `call_off`, `cancel_unwanted`, `pause_switch`.
 
 use std::sync::Arc;
 

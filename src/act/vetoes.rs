@@ -105,7 +105,7 @@ impl Queue {
             VetoRow,
             r"
             UPDATE vetoes
-            SET lifted_at = now(), lifted_by = $2
+            SET lifted_at = now(), lifted_by = $2, lift_reason = $3
             WHERE id = $1 AND lifted_at IS NULL
             RETURNING
                 id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
@@ -113,6 +113,7 @@ impl Queue {
             ",
             id,
             person.name,
+            person.reason,
         )
         .fetch_optional(self.pool())
         .await?;
@@ -229,13 +230,14 @@ pub(super) async fn lift(
     sqlx::query!(
         r"
         UPDATE vetoes
-        SET lifted_at = now(), lifted_by = $2
+        SET lifted_at = now(), lifted_by = $2, lift_reason = $3
         FROM actions a
         WHERE a.id = $1 AND vetoes.lifted_at IS NULL AND vetoes.portal_id = a.portal_id
             AND vetoes.target_id = a.target_id AND vetoes.deed_key = a.deed_key
         ",
         action,
         person.name,
+        person.reason,
     )
     .execute(tx)
     .await?;

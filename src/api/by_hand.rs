@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::act::{ActionDetail, ActionState, Intervened, Paused, Person, Queue, Verb};
+use crate::act::{ActionDetail, Intervened, Paused, Person, Queue, Verb};
 use crate::api::Api;
 use crate::api::document::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
 use crate::api::page::One;
@@ -92,7 +92,7 @@ pub(super) async fn intervene(
             Ok(Json(One { data: found }))
         }
         Intervened::Unknown => Err(no_action()),
-        refused => Err(Problem::new(StatusCode::CONFLICT, refusal(verb, refused))),
+        refused => Err(Problem::new(StatusCode::CONFLICT, refused.refusal(verb))),
     }
 }
 
@@ -158,31 +158,6 @@ pub(super) async fn resume_actions(
         .await
         .map_err(|error| journal_problem(&error))?;
     Ok(pause(None))
-}
-
-/// Why an action stays as it is, for a person.
-pub(crate) fn refusal(verb: Verb, refused: Intervened) -> String {
-    match refused {
-        Intervened::WrongState(state) => {
-            let from: Vec<&str> = verb.starting_states().iter().map(|s| s.as_str()).collect();
-            let instead = match (verb, state) {
-                (Verb::Reject, ActionState::Planned) => ": cancel is for this one",
-                _ => "",
-            };
-            format!(
-                "the action is {state}, and {verb} is for one that is {}{instead}",
-                from.join(" or ")
-            )
-        }
-        Intervened::Taken => {
-            "another action for the same is open or was carried out already".to_owned()
-        }
-        Intervened::Blocked => {
-            "what it waits for was not done: retry that action, this one follows".to_owned()
-        }
-        Intervened::Unknown => "there is no action with this id".to_owned(),
-        Intervened::Done(_) => String::new(),
-    }
 }
 
 fn pause(paused: Option<&Paused>) -> Json<One<PauseBody>> {

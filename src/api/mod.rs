@@ -44,7 +44,6 @@ use crate::journal::{AccessLog, Journal};
 use crate::report::Reports;
 use crate::rules::RuleSet;
 
-pub(crate) use by_hand::refusal;
 pub use read_databases::Replica;
 pub use streams::Streams;
 

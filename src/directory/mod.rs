@@ -14,6 +14,7 @@ mod invitees;
 mod list;
 mod load_related;
 mod missed;
+mod named;
 mod objects;
 mod pages;
 mod portal_view;
@@ -39,6 +40,7 @@ use crate::journal::Journal;
 
 pub use ended::MembershipEnd;
 pub use load_related::Subjects;
+pub use named::Named;
 pub use objects::{
     Api, Application, ApplicationRecord, Developer, DeveloperRecord, Membership, Owner,
     OwnerRecord, Portal, Registration, RegistrationRecord, RowVersion, Team,

@@ -8,7 +8,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::act::{Action, Intervened, Person, Queue, Verb};
-use crate::api::{self, render};
+use crate::api::render;
 use crate::cli::actions::{FilterArgs, describe, matching, print};
 use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::person::PersonArgs;
@@ -128,7 +128,7 @@ impl ByHandArgs {
             Some(state) if !verb.starting_states().contains(&state) => {
                 Err(CliError::Usage(format!(
                     "--state {state}: {}",
-                    api::refusal(verb, Intervened::WrongState(state))
+                    Intervened::WrongState(state).refusal(verb)
                 )))
             }
             _ => Ok(()),
@@ -211,7 +211,7 @@ async fn do_all(
             }
             other => {
                 refused += 1;
-                Output::complain(&format!("{id}: {}", api::refusal(verb, other)));
+                Output::complain(&format!("{id}: {}", other.refusal(verb)));
             }
         }
     }

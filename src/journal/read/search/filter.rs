@@ -198,7 +198,7 @@ impl EventFilter {
             let flag = Self::flag(word);
             // Else it would be read as a flag of its own.
             let gap = if value.starts_with('-') { "=" } else { " " };
-            format!(" {flag}{gap}{}", quoted(&value))
+            format!(" {flag}{gap}{}", shell_word(&value))
         });
         format!("{command}{}", flags.collect::<String>())
     }
@@ -260,7 +260,7 @@ fn expected<const N: usize>(words: [&str; N]) -> NoFilter {
 }
 
 /// A value as one word of a shell.
-fn quoted(value: &str) -> String {
+pub fn shell_word(value: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.,:/@%+=".contains(letter);
     if value.chars().all(plain) {
         return value.to_owned();

@@ -24,7 +24,7 @@ use crate::journal::{Connection, Journal, JournalError, StoredEvent, Transaction
 
 pub use address::{Network, NoNetwork};
 pub use export::Export;
-pub use filter::{EventFilter, NoFilter, Outcome};
+pub use filter::{EventFilter, NoFilter, Outcome, shell_word};
 pub use follow::Follow;
 pub(in crate::journal) use follow::Recent;
 
