@@ -13,7 +13,7 @@ const WORD: &str = "done";
 const DONE: [(&str, &str); 12] = [
     (
         "approved",
-        "Approved. usher does it now, and the action below shows how it goes.",
+        "Approved. usher does it now, and the page of the action shows how it goes.",
     ),
     ("rejected", "Rejected."),
     ("retried", "It is tried again."),
@@ -49,9 +49,10 @@ pub(super) fn see(page: &str, word: &str) -> Redirect {
     Redirect::to(&format!("{path}?{query}"))
 }
 
-/// What was done before this page, in words.
+/// What was done before this page, in words. To be asked for first: the page after this one, which
+/// its list leads to, does not say it again.
 pub(super) fn notice(parameters: &mut Parameters) -> Option<&'static str> {
-    let word = parameters.text(WORD)?;
+    let word = parameters.once(WORD)?;
     let found = DONE.iter().find(|(known, _)| *known == word);
     found.map(|(_, words)| *words)
 }

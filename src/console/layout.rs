@@ -13,11 +13,19 @@ use crate::http::Problem;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The pages of the menu: path, name, and the key after `g` that opens it.
-pub(super) const MENU: [(&str, &str); 3] = [
+/// The pages of the menu: path and name.
+pub(super) const MENU: [(&str, &str); 11] = [
     ("/", "Overview"),
     ("/events", "Events"),
+    ("/people", "People"),
+    ("/applications", "Applications"),
+    ("/approvals", "Approvals"),
+    ("/actions", "Actions"),
+    ("/rules", "Rules"),
+    ("/deliveries", "Deliveries"),
+    ("/quarantine", "Quarantine"),
     ("/reports", "Reports"),
+    ("/settings", "Settings"),
 ];
 
 /// What every page has around it.

@@ -4,6 +4,7 @@
 //! **To add a page** write a file with its handler and its template beside the others, add a route
 //! to [`pages`] and, where it belongs to the menu, a line to `layout::MENU`.
 
+mod actions;
 mod assets;
 mod chart;
 mod choice;
@@ -15,6 +16,7 @@ mod gate;
 mod layout;
 mod links;
 mod overview;
+mod pause;
 mod problem_page;
 mod reads;
 mod reports;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
@@ -118,4 +120,7 @@ fn pages() -> Router<Shared> {
         .route("/events", get(events::list))
         .route("/reports", get(reports::list))
         .route("/reports/{name}", get(reports::show))
+        .route("/pause", post(pause::pause))
+        .route("/resume", post(pause::resume))
+        .merge(actions::router())
 }

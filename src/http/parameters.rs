@@ -76,6 +76,14 @@ impl Parameters {
         self.given.get(name).map(String::as_str)
     }
 
+    /// A parameter about this one answer: the next page does not have it. To be asked for before
+    /// the cursor.
+    pub fn once(&mut self, name: &str) -> Option<String> {
+        let value = self.text(name);
+        self.given.remove(name);
+        value
+    }
+
     /// A parameter that must read as `T`; `expected` describes its form.
     pub fn read<T: FromStr>(&mut self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         self.text(name)

@@ -17,6 +17,7 @@ pub use quarantine::{QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quar
 pub(in crate::journal) use search::Recent;
 pub use search::{
     EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
+    shell_word,
 };
 pub(in crate::journal) use stored_event::EventRow;
 pub use stored_event::StoredEvent;
