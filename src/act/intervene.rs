@@ -60,6 +60,25 @@ impl Verb {
             Self::Cancel => &[ActionState::Planned, ActionState::Parked],
         }
     }
+
+    /// The deed that is done in answer to a rule which parked the target itself: there the deed was
+    /// to ask.
+    pub fn answer(self, deed: &str, target: Target) -> Option<Deed> {
+        if deed != "park" {
+            return None;
+        }
+        match (self, target) {
+            (Self::Approve, Target::Developer { .. }) => Some(Deed::ApproveDeveloper),
+            (Self::Approve, Target::Registration { .. }) => Some(Deed::ApproveRegistration),
+            (Self::Reject, Target::Developer { .. }) => Some(Deed::RejectDeveloper),
+            (Self::Reject, Target::Registration { .. }) => Some(Deed::RejectRegistration),
+            (
+                Self::Approve | Self::Reject,
+                Target::Application { .. } | Target::Invitee { .. } | Target::Portal { .. },
+            )
+            | (Self::Retry | Self::Cancel, _) => None,
+        }
+    }
 }
 
 impl fmt::Display for Verb {
@@ -162,7 +181,7 @@ impl Queue {
         }
         let mut action_events = Vec::new();
         let mut successor = None;
-        match (verb, answer_to_parking(verb, &standing)) {
+        match (verb, verb.answer(&standing.deed, standing.target)) {
             (Verb::Retry, _) if standing.waits_in_vain => return Ok(Intervened::Blocked),
             (Verb::Retry, _) => {
                 vetoes::lift(&mut tx, id, person).await?;
@@ -305,24 +324,6 @@ impl Queue {
             }
         }
         Ok(first)
-    }
-}
-
-/// The deed that answers a rule which parked the target itself: there the deed was to ask.
-fn answer_to_parking(verb: Verb, standing: &LockedAction) -> Option<Deed> {
-    if standing.deed != "park" {
-        return None;
-    }
-    match (verb, standing.target) {
-        (Verb::Approve, Target::Developer { .. }) => Some(Deed::ApproveDeveloper),
-        (Verb::Approve, Target::Registration { .. }) => Some(Deed::ApproveRegistration),
-        (Verb::Reject, Target::Developer { .. }) => Some(Deed::RejectDeveloper),
-        (Verb::Reject, Target::Registration { .. }) => Some(Deed::RejectRegistration),
-        (
-            Verb::Approve | Verb::Reject,
-            Target::Application { .. } | Target::Invitee { .. } | Target::Portal { .. },
-        )
-        | (Verb::Retry | Verb::Cancel, _) => None,
     }
 }
 

@@ -90,6 +90,11 @@ async fn a_no_outlasts_the_log_and_the_name_of_the_rule_until_it_is_lifted(pool:
 
     let lifted = stage.queue.lift_veto(veto.id, &ada()).await.unwrap();
     assert_eq!(lifted.as_ref(), Some(veto));
+    let why: Option<String> = sqlx::query_scalar("SELECT lift_reason FROM vetoes")
+        .fetch_one(stage.journal.pool())
+        .await
+        .unwrap();
+    assert_eq!(why, ada().reason);
     assert_eq!(stage.queue.lift_veto(veto.id, &ada()).await.unwrap(), None);
     decide(&scene).await;
     assert_eq!(planned(stage).await.len(), 2);

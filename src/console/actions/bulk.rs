@@ -217,7 +217,10 @@ pub(super) async fn preview(
     let names = names_of(&console, &chosen.actions).await?;
     let lines = chosen.actions.iter();
     let lines: Vec<Line> = lines
-        .map(|action| Line::new(action, &names, String::new()))
+        .map(|action| Line {
+            deed: effect(bulk.verb, action),
+            ..Line::new(action, &names, String::new())
+        })
         .collect();
     let page = PreviewPage {
         layout: Layout::of(format!("{} many", bulk.title()), page, &visitor),
@@ -304,6 +307,19 @@ async fn do_all<'a>(
     }
     console.actions.wake();
     Ok(refused)
+}
+
+/// What doing `verb` to an action means, in the words for deeds.
+fn effect(verb: Verb, action: &Action) -> String {
+    if let Some(answer) = verb.answer(&action.deed, action.target) {
+        return answer.name().to_owned();
+    }
+    match verb {
+        // A person's attention was all that was asked for.
+        Verb::Approve if action.deed == "park" => "close".to_owned(),
+        Verb::Approve | Verb::Retry => action.deed.clone(),
+        Verb::Reject | Verb::Cancel => format!("not {}", action.deed),
+    }
 }
 
 async fn names_of(console: &Console, actions: &[Action]) -> Result<Names, Problem> {

@@ -3,6 +3,7 @@
 
 mod ask;
 mod commands;
+mod parked;
 mod pauses;
 mod queue;
 
