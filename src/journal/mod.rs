@@ -52,8 +52,8 @@ pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
 pub use read::{
     About, Delivery, DeliveryFilter, EventFilter, Export, Follow, Found, Network, NoFilter,
-    NoNetwork, NoWindow, Order, Outcome, Position, QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined, StoredEvent,
-    far_future, read_time, shell_word,
+    NoNetwork, NoWindow, Order, Outcome, Position, QUARANTINE_COUNTED, QuarantineCount,
+    QuarantineFilter, Quarantined, StoredEvent, far_future, read_time, shell_word,
 };
 pub use recounts::{count_alone, try_count_alone};
 pub use retention::{Retention, UpkeepRun, before};
