@@ -15,6 +15,7 @@ mod call_off;
 mod calls;
 mod cancel_unwanted;
 mod carry_out;
+mod caused;
 mod chain;
 mod claim;
 pub mod decide;

@@ -33,6 +33,7 @@ pub(super) async fn list_deliveries(
     let filter = DeliveryFilter {
         from: from.unwrap_or(DateTime::UNIX_EPOCH),
         to: to.unwrap_or_else(far_future),
+        status_class: None,
         after,
     };
     let pager = parameters.finish()?;

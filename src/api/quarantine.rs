@@ -34,6 +34,8 @@ pub(super) async fn list_quarantine(
     let filter = QuarantineFilter {
         from: from.unwrap_or(DateTime::UNIX_EPOCH),
         to: to.unwrap_or_else(far_future),
+        reason: None,
+        delivery_id: None,
         after,
     };
     let pager = parameters.finish()?;

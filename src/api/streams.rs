@@ -225,20 +225,9 @@ pub(super) async fn tail_events(
         return Err(bad_request("parameter to: what comes in has no end"));
     }
     let place = Place::take(&api.streams.tails, connection)?;
-    let journal = || api.reading.clone();
-    let resumed = match last {
-        Some(id) => Follow::from_event(journal(), filter.clone(), id).await,
-        None => Ok(None),
-    };
-    let resumed = resumed.map_err(|error| journal_problem(&error))?;
-    let mut gap = None;
-    let follow = if let Some(follow) = resumed {
-        follow
-    } else {
-        gap = last.map(told_gap);
-        let follow = Follow::from_now(journal(), filter).await;
-        follow.map_err(|error| journal_problem(&error))?
-    };
+    let resumed = Follow::resumed(api.reading.clone(), filter, last).await;
+    let (follow, is_whole) = resumed.map_err(|error| journal_problem(&error))?;
+    let gap = last.filter(|_| !is_whole).map(told_gap);
     // Noted now, since it may go on for days.
     let read = access_log::read(&caller, "events.tail".to_owned(), uri.query());
     let noted = api.reads.note(&read).await;

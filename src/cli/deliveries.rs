@@ -25,7 +25,12 @@ pub(super) async fn run(
     let journal = record.journal().clone();
     let page = async |last: Option<&Delivery>, limit| {
         let after = last.map(|last| (last.batch_received_at, last.batch, last.place));
-        let filter = DeliveryFilter { from, to, after };
+        let filter = DeliveryFilter {
+            from,
+            to,
+            status_class: None,
+            after,
+        };
         let rows = journal.deliveries(&filter, limit).await;
         Ok(Page::of(rows.context("could not read deliveries")?, limit))
     };

@@ -82,7 +82,13 @@ async fn list(args: ListArgs, environment: &Environment) -> Result<ExitCode, Cli
     let journal = record.journal().clone();
     let page = async |last: Option<&Quarantined>, limit| {
         let after = last.map(|last| (last.received_at, last.id));
-        let filter = QuarantineFilter { from, to, after };
+        let filter = QuarantineFilter {
+            from,
+            to,
+            reason: None,
+            delivery_id: None,
+            after,
+        };
         let rows = journal.quarantined(&filter, limit).await;
         let rows = rows.context("could not read the quarantine")?;
         shown.add(rows.len());

@@ -15,8 +15,8 @@ use crate::cli::record::{Record, or_stopped};
 use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, counted};
 use crate::config::{Environment, VerifyPolicy};
-use crate::intake::{Intake, KeyRing, Release, Reverify, TakenUp};
-use crate::journal::{CheckFilter, Journal, KeptFilter, far_future};
+use crate::intake::{Intake, KeyRing, Release, TakenUp};
+use crate::journal::{Journal, KeptFilter, far_future};
 use crate::publish::KEPT_REASONS;
 
 /// Arguments of `usher quarantine release`.
@@ -57,6 +57,7 @@ pub(super) async fn run(
     let filter = KeptFilter {
         ids: (!ids.is_empty()).then(|| ids.iter().copied().collect()),
         reason: args.reason,
+        delivery_id: None,
         except: KEPT_REASONS.map(str::to_owned).to_vec(),
         from: from.unwrap_or(chrono::DateTime::UNIX_EPOCH),
         to: to.unwrap_or_else(far_future),
@@ -95,13 +96,6 @@ async fn prepare(record: &Record) -> Result<Release, CliError> {
         let error = anyhow!(error);
         Output::progress(&format!("{error:#}: checking against the keys seen before"));
     }
-    let everything = CheckFilter {
-        from: chrono::DateTime::UNIX_EPOCH,
-        to: far_future(),
-        portal_id: None,
-        verdict: None,
-    };
-    let checks = Reverify::new(journal.clone(), record.ids(), everything, false).await;
     let intake = Intake::new(
         journal.clone(),
         Arc::new(ring),
@@ -110,8 +104,9 @@ async fn prepare(record: &Record) -> Result<Release, CliError> {
         record.ids(),
         record.lifecycle(),
     );
-    let checks = checks.context("could not read the signing keys")?;
-    Ok(Release::new(intake, checks))
+    // The keys were fetched a moment ago, and are not fetched again.
+    let release = Release::prepare(intake).await;
+    Ok(release.context("could not read the signing keys")?)
 }
 
 /// What was released, and how many rows were found.

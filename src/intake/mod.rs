@@ -3,6 +3,7 @@
 //! Knows nothing of HTTP. The ingest endpoint and every other source of entries share it.
 
 mod batch_writer;
+mod examine;
 mod group_commit;
 mod keys;
 mod queue_slot;
@@ -33,6 +34,7 @@ use crate::journal::{Journal, JournalError, NewEvent, NewQuarantine, RequestReco
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics as names;
 
+pub use examine::{Examined, TriedKey, examine};
 pub use keys::{KeyRing, KeysError};
 pub use recheck::{Recheck, recheck_until_stopped};
 pub use release::{Release, Taken as TakenUp};
@@ -67,6 +69,12 @@ const BODY_REASONS: [&str; 4] = [
     REASON_BODY_INFLATES_TOO_FAR,
     REASON_TOO_MANY_ENTRIES,
 ];
+
+/// Whether what was quarantined for this reason is a whole body, or a part of one. It can never
+/// become one event.
+pub fn is_of_body(reason: &str) -> bool {
+    BODY_REASONS.contains(&reason)
+}
 
 /// Whether a body contains more than [`MAX_ENTRIES`]. It is not split for that.
 pub fn has_too_many_entries(body: &[u8]) -> bool {

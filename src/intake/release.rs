@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use chrono::DateTime;
 
 use crate::config::VerifyPolicy;
 use crate::event::Verdict;
 use crate::event::delivery::Line;
 use crate::intake::recheck::store_quarantined;
-use crate::intake::{BODY_REASONS, Intake, IntakeError, Reverify};
-use crate::journal::{Quarantined, Released};
+use crate::intake::{Intake, IntakeError, Reverify, is_of_body};
+use crate::journal::{CheckFilter, Quarantined, Released, far_future};
 
 /// An entry is one line. Bytes of several lines are a body, whatever the reason of the row.
 const NOT_ONE_ENTRY: &str = "not_one_entry";
@@ -54,6 +55,27 @@ impl Release {
             checks,
             taken: Taken::default(),
         }
+    }
+
+    /// Stores through `intake`, and checks signatures against every key in its journal, after the
+    /// set was fetched once more where it may matter.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn prepare(intake: Intake) -> Result<Self, IntakeError> {
+        if intake.policy != VerifyPolicy::Off {
+            // The keys are read from the journal below.
+            drop(intake.keys.renewed().await);
+        }
+        let everything = CheckFilter {
+            from: DateTime::UNIX_EPOCH,
+            to: far_future(),
+            portal_id: None,
+            verdict: None,
+        };
+        let (journal, ids) = (intake.journal.clone(), intake.ids.clone());
+        let checks = Reverify::new(journal, ids, everything, false).await?;
+        Ok(Self::new(intake, checks))
     }
 
     /// The result so far.
@@ -110,7 +132,7 @@ impl Release {
 
 /// Why a row can never become one event.
 fn not_an_entry(row: &Quarantined) -> Option<&str> {
-    if BODY_REASONS.contains(&&*row.reason) {
+    if is_of_body(&row.reason) {
         Some(&row.reason)
     } else {
         row.raw.contains(&b'\n').then_some(NOT_ONE_ENTRY)

@@ -13,6 +13,19 @@ pub struct SigningKey {
     pub last_seen: DateTime<Utc>,
 }
 
+/// One public key with all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedKey {
+    /// Ed25519 public key, 32 bytes.
+    pub key: Vec<u8>,
+    /// Its id as served; entries do not have it.
+    pub kid: Option<String>,
+    /// When it was first in the set.
+    pub first_seen: DateTime<Utc>,
+    /// When it was last in the set.
+    pub last_seen: DateTime<Utc>,
+}
+
 /// When the set was fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyFetch {
@@ -116,6 +129,22 @@ impl Journal {
             ORDER BY last_seen DESC
             ",
             since,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Up to `limit` of the keys that were ever served, the one that was seen last first.
+    pub async fn served_keys(&self, limit: i64) -> Result<Vec<ServedKey>, JournalError> {
+        Ok(sqlx::query_as!(
+            ServedKey,
+            r"
+            SELECT key, kid, first_seen, last_seen
+            FROM signing_keys
+            ORDER BY last_seen DESC, key
+            LIMIT $1
+            ",
+            limit,
         )
         .fetch_all(&self.pool)
         .await?)

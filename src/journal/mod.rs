@@ -42,7 +42,7 @@ pub use batch::{
 };
 pub use connection::{Connection, Pool, Transaction};
 pub use error::JournalError;
-pub use keys::{KeyFetch, SigningKey};
+pub use keys::{KeyFetch, ServedKey, SigningKey};
 pub use leases::Lease;
 pub use outbox::{
     COUNTED, Claims, OutboxRow, Owed, Progress, ReaderBackfill, ReaderName, ReaderStatus, Retired,
@@ -51,7 +51,7 @@ pub use outbox::{
 pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
 pub use read::{
-    About, Delivery, DeliveryFilter, EventFilter, Export, Follow, Found, Network, NoFilter,
+    About, Around, Delivery, DeliveryFilter, EventFilter, Export, Follow, Found, Network, NoFilter,
     NoNetwork, NoWindow, Order, Outcome, Position, QUARANTINE_COUNTED, QuarantineCount,
     QuarantineFilter, Quarantined, StoredEvent, far_future, read_time, shell_word,
 };

@@ -82,6 +82,26 @@ impl Journal {
         Ok(Some(found.token_hash))
     }
 
+    /// Whether a session has not ended. Asking does not count as use.
+    pub async fn session_lasts(&self, hash: &Hash) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM console_sessions
+                WHERE hash = $1
+                    AND seen_at >= now() - make_interval(secs => $2)
+                    AND created_at >= now() - make_interval(secs => $3)
+            ) AS "lasts!"
+            "#,
+            hash,
+            SESSION_IDLE.as_secs_f64(),
+            SESSION_ABSOLUTE.as_secs_f64(),
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// Ends a session.
     pub async fn end_session(&self, hash: &Hash) -> Result<(), JournalError> {
         sqlx::query!("DELETE FROM console_sessions WHERE hash = $1", hash)

@@ -30,6 +30,8 @@ pub struct KeptFilter {
     pub ids: Option<Vec<Uuid>>,
     /// Only those with this reason.
     pub reason: Option<String>,
+    /// Only those of this delivery.
+    pub delivery_id: Option<Uuid>,
     /// None with one of these reasons.
     pub except: Vec<String>,
     /// Earliest receipt, inclusive.
@@ -63,6 +65,7 @@ impl Journal {
                     WHERE received_at >= $1 AND received_at < $2
                         AND ($3::uuid[] IS NULL OR id = ANY($3))
                         AND ($4::text IS NULL OR reason = $4)
+                        AND ($10::uuid IS NULL OR delivery_id = $10)
                         AND reason <> ALL($5::text[])
                         AND (
                             $6::timestamptz IS NULL
@@ -84,8 +87,37 @@ impl Journal {
             id,
             limit,
             SLICE_BYTES,
+            filter.delivery_id,
         )
         .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// How many rows [`kept`](Self::kept) would return in all, counted no further than `most`.
+    pub async fn count_kept(&self, filter: &KeptFilter, most: i64) -> Result<i64, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT count(*) AS "count!"
+            FROM (
+                SELECT
+                FROM quarantine
+                WHERE received_at >= $1 AND received_at < $2
+                    AND ($3::uuid[] IS NULL OR id = ANY($3))
+                    AND ($4::text IS NULL OR reason = $4)
+                    AND ($5::uuid IS NULL OR delivery_id = $5)
+                    AND reason <> ALL($6::text[])
+                LIMIT $7
+            ) AS some
+            "#,
+            filter.from,
+            filter.to,
+            filter.ids.as_deref(),
+            filter.reason,
+            filter.delivery_id,
+            &filter.except,
+            most,
+        )
+        .fetch_one(&self.pool)
         .await?)
     }
 

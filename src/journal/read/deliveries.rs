@@ -1,6 +1,7 @@
 //! The HTTP requests that delivered entries.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::journal::{Journal, JournalError, RequestRecord};
@@ -25,8 +26,36 @@ pub struct DeliveryFilter {
     pub from: DateTime<Utc>,
     /// Latest receipt, exclusive.
     pub to: DateTime<Utc>,
+    /// The first digit of the status that they were answered with.
+    pub status_class: Option<i32>,
     /// Batch time, batch and place that the page before ended with.
     pub after: Option<(DateTime<Utc>, Uuid, i64)>,
+}
+
+/// A row before its record is read.
+struct DeliveryRow {
+    batch: Uuid,
+    received_at: DateTime<Utc>,
+    place: i64,
+    record: Value,
+}
+
+impl TryFrom<DeliveryRow> for Delivery {
+    type Error = JournalError;
+
+    fn try_from(row: DeliveryRow) -> Result<Self, JournalError> {
+        let request =
+            serde_json::from_value(row.record).map_err(|_| JournalError::Inconsistent {
+                table: "batches",
+                column: "requests",
+            })?;
+        Ok(Self {
+            batch: row.batch,
+            batch_received_at: row.received_at,
+            place: row.place,
+            request,
+        })
+    }
 }
 
 impl Journal {
@@ -37,10 +66,11 @@ impl Journal {
         limit: i64,
     ) -> Result<Vec<Delivery>, JournalError> {
         let (time, batch, place) = filter.after.unwrap_or((filter.to, Uuid::nil(), 0));
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            DeliveryRow,
             r#"
             SELECT
-                b.id,
+                b.id AS batch,
                 b.received_at,
                 request.place AS "place!",
                 request.record AS "record!"
@@ -50,6 +80,7 @@ impl Journal {
             WHERE b.received_at >= $1
                 AND b.received_at <= $2
                 AND (b.received_at, b.id, request.place) < ($2, $3, $4)
+                AND ($6::integer IS NULL OR (request.record ->> 'status')::integer / 100 = $6)
             ORDER BY b.received_at DESC, b.id DESC, request.place DESC
             LIMIT $5
             "#,
@@ -58,24 +89,41 @@ impl Journal {
             batch,
             place,
             limit,
+            filter.status_class,
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let request =
-                    serde_json::from_value(row.record).map_err(|_| JournalError::Inconsistent {
-                        table: "batches",
-                        column: "requests",
-                    })?;
-                Ok(Delivery {
-                    batch: row.id,
-                    batch_received_at: row.received_at,
-                    place: row.place,
-                    request,
-                })
-            })
-            .collect()
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The deliveries whose entries were stored together in one batch, up to `limit`, the last
+    /// first.
+    pub async fn deliveries_of(
+        &self,
+        batch: Uuid,
+        limit: i64,
+    ) -> Result<Vec<Delivery>, JournalError> {
+        let rows = sqlx::query_as!(
+            DeliveryRow,
+            r#"
+            SELECT
+                b.id AS batch,
+                b.received_at,
+                request.place AS "place!",
+                request.record AS "record!"
+            FROM batches b
+            CROSS JOIN LATERAL jsonb_array_elements(b.requests)
+                WITH ORDINALITY AS request (record, place)
+            WHERE b.id = $1
+            ORDER BY request.place DESC
+            LIMIT $2
+            "#,
+            batch,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// How many events were stored, over all batches.

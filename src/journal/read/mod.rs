@@ -16,7 +16,7 @@ pub use events::About;
 pub use quarantine::{QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined};
 pub(in crate::journal) use search::Recent;
 pub use search::{
-    EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
+    Around, EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
     shell_word,
 };
 pub(in crate::journal) use stored_event::EventRow;

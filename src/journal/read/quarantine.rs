@@ -43,12 +43,16 @@ pub struct QuarantineCount {
 }
 
 /// What to list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct QuarantineFilter {
     /// Earliest receipt, inclusive.
     pub from: DateTime<Utc>,
     /// Latest receipt, exclusive.
     pub to: DateTime<Utc>,
+    /// Only those with this reason.
+    pub reason: Option<String>,
+    /// Only those of this delivery.
+    pub delivery_id: Option<Uuid>,
     /// Time and id that the page before ended with.
     pub after: Option<(DateTime<Utc>, Uuid)>,
 }
@@ -70,6 +74,8 @@ impl Journal {
             FROM quarantine
             WHERE received_at >= $1
                 AND (received_at, id) < ($2, $3)
+                AND ($6::text IS NULL OR reason = $6)
+                AND ($7::uuid IS NULL OR delivery_id = $7)
             ORDER BY received_at DESC, id DESC
             LIMIT $4
             "#,
@@ -78,6 +84,8 @@ impl Journal {
             id,
             limit,
             SHOWN_BYTES,
+            filter.reason,
+            filter.delivery_id,
         )
         .fetch_all(&self.pool)
         .await?)

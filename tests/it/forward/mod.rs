@@ -175,6 +175,8 @@ impl Scene {
         let all = QuarantineFilter {
             from: chrono::DateTime::UNIX_EPOCH,
             to: self.clock.now() + chrono::TimeDelta::days(1),
+            reason: None,
+            delivery_id: None,
             after: None,
         };
         self.journal.quarantined(&all, 100).await.expect("rows")

@@ -79,6 +79,22 @@ impl Follow {
         }))
     }
 
+    /// Follows from the event `last` on where that is possible, else from now on. `false` says that
+    /// what was stored between the two is not known any more.
+    pub async fn resumed(
+        journal: Journal,
+        filter: EventFilter,
+        last: Option<EventId>,
+    ) -> Result<(Self, bool), JournalError> {
+        let Some(last) = last else {
+            return Ok((Self::from_now(journal, filter).await?, true));
+        };
+        match Self::from_event(journal.clone(), filter.clone(), last).await? {
+            Some(resumed) => Ok((resumed, true)),
+            None => Ok((Self::from_now(journal, filter).await?, false)),
+        }
+    }
+
     /// Some of the new events that match, the oldest first; none once all were read. After an error
     /// nothing is lost: the next call continues there.
     pub async fn next(&mut self) -> Result<Vec<StoredEvent>, JournalError> {

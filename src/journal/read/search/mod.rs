@@ -3,6 +3,7 @@
 //! `search` finds all events or fails. A page is cut short by its time, and says where to continue.
 
 mod address;
+mod around;
 mod export;
 mod filter;
 mod follow;
@@ -23,6 +24,7 @@ use crate::journal::read::stored_event::EventRow;
 use crate::journal::{Connection, Journal, JournalError, StoredEvent, Transaction};
 
 pub use address::{Network, NoNetwork};
+pub use around::Around;
 pub use export::Export;
 pub use filter::{EventFilter, NoFilter, Outcome, shell_word};
 pub use follow::Follow;
