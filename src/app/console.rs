@@ -13,7 +13,10 @@ use crate::console::{self, Console, SignInLinks};
 use crate::directory::Directory;
 use crate::http::health::Health;
 use crate::http::tokens::Tokens;
+use crate::intake::Intake;
 use crate::journal::AccessLog;
+use crate::lifecycle::Lifecycle;
+use crate::publish::KEPT_REASONS;
 use crate::report::Reports;
 use crate::rules::RuleSet;
 
@@ -26,6 +29,8 @@ pub(super) struct ConsoleParts<'a> {
     pub(super) health: Health,
     pub(super) tokens: Tokens,
     pub(super) links: SignInLinks,
+    pub(super) intake: Intake,
+    pub(super) lifecycle: Lifecycle,
 }
 
 impl ConsoleParts<'_> {
@@ -45,6 +50,9 @@ impl ConsoleParts<'_> {
             tokens: self.tokens,
             links: self.links,
             reads: AccessLog::new(database.journal().clone(), clock.clone()),
+            intake: self.intake,
+            unsendable: &KEPT_REASONS,
+            lifecycle: self.lifecycle,
             clock: clock.clone(),
             trusted_proxies: self.config.http.trusted_proxies.clone(),
             is_secure: self.config.is_console_secure(),

@@ -210,6 +210,8 @@ impl App {
             health: health.clone(),
             tokens: tokens.clone(),
             links: links.clone(),
+            intake: intake.clone(),
+            lifecycle: lifecycle.clone(),
         };
         let pages = api
             .router(&database, &lifecycle, &tokens, &health)

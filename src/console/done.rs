@@ -10,7 +10,7 @@ use crate::http::parameters::Parameters;
 const WORD: &str = "done";
 
 /// What can be said, by its word in the query. A text there could be anybody's; a word is ours.
-const DONE: [(&str, &str); 12] = [
+const DONE: [(&str, &str); 14] = [
     (
         "approved",
         "Approved. usher does it now, and the page of the action shows how it goes.",
@@ -24,7 +24,15 @@ const DONE: [(&str, &str); 12] = [
         "Paused: no action is carried out until somebody resumes.",
     ),
     ("resumed", "Resumed: actions are carried out again."),
-    ("released", "Released from quarantine."),
+    ("released", "Released from quarantine: it is stored."),
+    (
+        "known",
+        "Its event was stored already, and has one copy more. The row is gone from quarantine.",
+    ),
+    (
+        "stays",
+        "It stays in quarantine: what is wrong with it has not gone, so nothing was changed.",
+    ),
     ("bulk", "Done for all of them that were shown."),
     (
         "partly",

@@ -9,6 +9,7 @@ mod assets;
 mod chart;
 mod choice;
 mod csrf;
+mod deliveries;
 mod done;
 mod events;
 mod filters;
@@ -18,12 +19,15 @@ mod links;
 mod overview;
 mod pause;
 mod problem_page;
+mod quarantine;
+mod raw_view;
 mod reads;
 mod reports;
 mod session;
 mod show;
 mod sign_in;
 mod sign_in_limit;
+mod window;
 
 use std::sync::Arc;
 
@@ -40,7 +44,9 @@ use crate::console::sign_in_limit::SignInLimit;
 use crate::directory::Directory;
 use crate::http::health::Health;
 use crate::http::tokens::Tokens;
+use crate::intake::Intake;
 use crate::journal::{AccessLog, Journal};
+use crate::lifecycle::Lifecycle;
 use crate::report::Reports;
 use crate::rules::RuleSet;
 
@@ -71,6 +77,12 @@ pub struct Console {
     pub links: SignInLinks,
     /// Who read rows about people.
     pub reads: AccessLog,
+    /// Stores what is released from quarantine.
+    pub intake: Intake,
+    /// Reasons of entries that are stored and that only a reader cannot have.
+    pub unsendable: &'static [&'static str],
+    /// Ends pages that go on.
+    pub lifecycle: Lifecycle,
     /// Time.
     pub clock: Clock,
     /// Proxies that say who a client is.
@@ -86,6 +98,7 @@ pub struct Console {
 struct Shared {
     console: Arc<Console>,
     limit: SignInLimit,
+    tails: events::Tails,
 }
 
 impl FromRef<Shared> for Arc<Console> {
@@ -98,6 +111,7 @@ impl FromRef<Shared> for Arc<Console> {
 pub fn router(console: Console) -> Router {
     let shared = Shared {
         limit: SignInLimit::new(console.clock.clone(), &console.trusted_proxies),
+        tails: events::Tails::default(),
         console: Arc::new(console),
     };
     pages()
@@ -117,10 +131,12 @@ pub fn router(console: Console) -> Router {
 fn pages() -> Router<Shared> {
     Router::new()
         .route("/", get(overview::show))
-        .route("/events", get(events::list))
         .route("/reports", get(reports::list))
         .route("/reports/{name}", get(reports::show))
         .route("/pause", post(pause::pause))
         .route("/resume", post(pause::resume))
         .merge(actions::router())
+        .merge(events::pages())
+        .merge(deliveries::pages())
+        .merge(quarantine::pages())
 }

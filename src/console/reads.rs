@@ -48,9 +48,10 @@ pub(super) async fn note(
         _ => (!word.starts_with('{')).then_some(word),
     });
     let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned();
-    // An id that the route names is the last part of the path.
-    let id = (route.ends_with('}') && !route.ends_with("{name}"))
-        .then(|| uri.path().rsplit('/').next().unwrap_or_default().to_owned());
+    // An id that the route names stands at the same place in the path.
+    let place = route.split('/').position(|word| word.starts_with('{') && word != "{name}");
+    let path = uri.path().trim_matches('/');
+    let id = place.and_then(|place| path.split('/').nth(place).map(str::to_owned));
     let access = Access {
         what: words.collect::<Vec<_>>().join("."),
         who: visitor.name.clone(),

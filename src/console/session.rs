@@ -142,3 +142,11 @@ pub(super) async fn visitor(
         token_hash,
     }))
 }
+
+/// Whether the session of a request goes on. Asking does not keep it alive.
+pub(super) async fn lasts(console: &Console, headers: &HeaderMap) -> Result<bool, JournalError> {
+    match cookie(headers, cookie_name(console.is_secure)) {
+        Some(secret) => console.journal.session_lasts(&hash(secret)).await,
+        None => Ok(false),
+    }
+}

@@ -107,7 +107,7 @@ impl Journal {
                     AND ($5::uuid IS NULL OR delivery_id = $5)
                     AND reason <> ALL($6::text[])
                 LIMIT $7
-            ) AS some
+            ) AS counted
             "#,
             filter.from,
             filter.to,
