@@ -119,7 +119,7 @@ pub(super) async fn show(
             time_known: event.time_known,
             format: event.format.as_str(),
             copies: stored.copies,
-            portal: event.column("portal_id").unwrap_or_default(),
+            portal: visible(&event.column("portal_id").unwrap_or_default()),
             delivery_id: stored.delivery_id,
             batch: stored.batch,
             batch_path: paths::of_batch(stored.batch),
@@ -296,10 +296,110 @@ fn curl(console: &Console, headers: &HeaderMap, id: EventId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use askama::Template;
+    use chrono::DateTime;
     use uuid::Uuid;
 
-    use super::{TARGETS, members, named};
-    use crate::event::parse;
+    use super::{EventPage, Stored, TARGETS, members, named};
+    use crate::config::Role;
+    use crate::console::events::row::EventRow;
+    use crate::console::events::signature::SignatureView;
+    use crate::console::layout::Layout;
+    use crate::console::raw_view::RawView;
+    use crate::console::session::Visitor;
+    use crate::event::signature::locate;
+    use crate::event::{Format, Verdict, parse};
+    use crate::intake::{Examined, TriedKey};
+    use crate::journal::{ServedKey, StoredEvent};
+
+    /// The page of an entry with these bytes, which one key of fifty signed.
+    fn page(raw: &[u8]) -> String {
+        let event = parse(raw).unwrap();
+        let at = DateTime::UNIX_EPOCH;
+        let stored = StoredEvent {
+            id: event.id,
+            event_ts: event.event_ts,
+            received_at: at,
+            batch: Uuid::nil(),
+            delivery_id: Some(Uuid::nil()),
+            verdict: Verdict::KeyUnknown,
+            copies: 1,
+            raw: raw.to_vec(),
+        };
+        let key = |number: u8| TriedKey {
+            key: ServedKey {
+                key: vec![number; 32],
+                kid: Some("<key>".to_owned()),
+                first_seen: at,
+                last_seen: at,
+            },
+            was_good: true,
+            fits: (number == 7).then_some(0),
+        };
+        let examined = Examined {
+            signed: locate(raw),
+            keys: (0..50).map(key).collect(),
+            settled_before: Some(at),
+            verdict: Verdict::Verified,
+        };
+        let visitor = Visitor {
+            name: "<ada>".to_owned(),
+            role: Role::Operator,
+            csrf: "token".to_owned(),
+            token_hash: [0; 32],
+        };
+        let row = EventRow::new(&stored);
+        let (members, more_members) = members(&event);
+        let page = EventPage {
+            layout: Layout::of(row.name.clone(), "/events", &visitor),
+            notice: None,
+            members,
+            more_members,
+            raw: RawView::of(raw),
+            signature: Some(SignatureView::new(
+                &examined,
+                Format::Json,
+                raw,
+                stored.verdict,
+            )),
+            actions: Vec::new(),
+            before: vec![row.clone(); 10],
+            after: vec![row.clone(); 10],
+            same_principal: Some("/events?principal_id=x&y".to_owned()),
+            same_trace: None,
+            curl: "curl".to_owned(),
+            stored: Stored {
+                received_at: at,
+                time_known: event.time_known,
+                format: "json",
+                copies: 1,
+                portal: "<portal>".to_owned(),
+                delivery_id: stored.delivery_id,
+                batch: stored.batch,
+                batch_path: "/events?batch=x".to_owned(),
+            },
+            row,
+        };
+        page.render().unwrap()
+    }
+
+    #[test]
+    fn hostile_values_are_text_on_a_page_of_bounded_size() {
+        let sig = "A".repeat(86);
+        for filling in ["<script>alert(1)</script>", "\"' onload=x ", "\u{202e}ü"] {
+            let hostile = serde_json::Value::from(filling.repeat(300_000 / filling.len()));
+            let raw = format!(
+                r#"{{"name":{hostile},"src":{hostile},"principal_id":{hostile},"sig":"{sig}"}}"#
+            );
+            let html = page(raw.as_bytes());
+            assert!(!html.contains("<script>alert"), "markup of an entry");
+            assert!(!html.contains('\u{202e}'), "a text that turns around");
+            assert!(html.len() < 300_000, "{} bytes", html.len());
+        }
+        let html = page(format!(r#"{{"name":"Ingress","sig":"{sig}"}}"#).as_bytes());
+        assert!(html.contains("a key fits") && html.contains("reverify"));
+        assert!(html.len() < 100_000, "{} bytes", html.len());
+    }
 
     #[test]
     fn ids_are_found_wherever_they_stand() {

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::console::raw_view::visible;
 use crate::console::show::cut;
 use crate::journal::{Outcome, StoredEvent};
 
@@ -34,7 +35,7 @@ impl EventRow {
         let event = event.as_ref();
         let member = |name: &str| {
             let value = event?.text(name).map(Cow::into_owned)?;
-            Some(cut(&value, LETTERS))
+            Some(visible(&cut(&value, LETTERS)))
         };
         Self {
             id: stored.id.to_string(),

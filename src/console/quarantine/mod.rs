@@ -87,7 +87,7 @@ impl Row {
             id: row.id,
             received_at: row.received_at,
             reason: row.reason.clone(),
-            detail: row.detail.clone(),
+            detail: visible(&row.detail),
             bytes: u64::try_from(row.raw_bytes).unwrap_or_default(),
             delivery_id: row.delivery_id,
             glimpse: visible(&cut(&text, GLIMPSE)),

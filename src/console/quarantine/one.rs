@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::console::layout::{self, Layout};
 use crate::console::quarantine::paths::of_delivery;
 use crate::console::quarantine::reasons::{Explained, Way, explain, way};
-use crate::console::raw_view::{RawView, download};
+use crate::console::raw_view::{RawView, download, visible};
 use crate::console::reads::AboutPeople;
 use crate::console::session::Visitor;
 use crate::console::window::told;
@@ -82,7 +82,7 @@ pub(super) async fn show(
         received_at: row.received_at,
         explained: explain(&row.reason),
         way: way(&row.reason, console.unsendable),
-        detail: row.detail,
+        detail: visible(&row.detail),
         reason: row.reason,
         delivery: row.delivery_id,
         same_delivery: row
