@@ -128,6 +128,35 @@ impl Queue {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// Lists up to `limit` actions about any of `targets`: those that are open first, each sort
+    /// newest first.
+    pub async fn about(
+        &self,
+        portal_id: Uuid,
+        targets: &[Uuid],
+        limit: i64,
+    ) -> Result<Vec<Action>, JournalError> {
+        let rows = sqlx::query_as!(
+            ActionRow,
+            r"
+            SELECT
+                id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
+                reason, report, portal_id, created_at, updated_at
+            FROM actions
+            WHERE portal_id = $1 AND target_id = ANY($2)
+            ORDER BY
+                (state IN ('planned', 'running', 'parked')) DESC, created_at DESC, id DESC
+            LIMIT $3
+            ",
+            portal_id,
+            targets,
+            limit,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// Whether usher sent a write for one of `deeds` on `target` within `within` before `at`: a
     /// change since then is usher's own. `at` is now, except for questions about the past.
     pub async fn wrote_lately(

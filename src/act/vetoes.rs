@@ -99,6 +99,33 @@ impl Queue {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// The vetoes in force about any of `targets`, newest first.
+    pub async fn vetoes_about(
+        &self,
+        portal_id: Uuid,
+        targets: &[Uuid],
+        limit: i64,
+    ) -> Result<Vec<Veto>, JournalError> {
+        let rows = sqlx::query_as!(
+            VetoRow,
+            r"
+            SELECT
+                id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
+                reason, action, created_at
+            FROM vetoes
+            WHERE portal_id = $1 AND target_id = ANY($2) AND lifted_at IS NULL
+            ORDER BY id DESC
+            LIMIT $3
+            ",
+            portal_id,
+            targets,
+            limit,
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// Lifts a veto in the name of `person`; none where no such veto is in force.
     pub async fn lift_veto(&self, id: Uuid, person: &Person) -> Result<Option<Veto>, JournalError> {
         let row = sqlx::query_as!(

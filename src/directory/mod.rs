@@ -46,7 +46,8 @@ pub use objects::{
     OwnerRecord, Portal, Registration, RegistrationRecord, RowVersion, Team,
 };
 pub use pages::{
-    ApplicationFilter, DeveloperFilter, Gone, ListPage, MembershipFilter, RegistrationFilter,
+    ApplicationFilter, DeveloperFilter, Gone, ListPage, MOST_COUNTED, MembershipFilter,
+    RegistrationCount, RegistrationFilter,
 };
 pub use portal_view::PortalView;
 pub use refresh_requests::RefreshRequests;

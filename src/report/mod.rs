@@ -42,6 +42,7 @@ pub use csv::{csv, csv_line, no_formula, text};
 pub use lately::{ActivePeople, EventCount, PendingCount};
 pub use question::{BadQuestion, By, MOST_DAYS, Parameter, Question};
 pub use row::{Column, Row, Shape};
+pub use timeline::{TIMELINE_KINDS, TimelinePart, TimelinePosition, TimelineRow};
 
 use Parameter::{Days, From, Portal, To};
 

@@ -90,6 +90,7 @@ pub(in crate::api) async fn list_applications(
 ) -> Result<AboutPeople<Page<ApplicationBody>>, Problem> {
     let filter = ApplicationFilter {
         owner_id: parameters.id("owner_id")?,
+        ..ApplicationFilter::default()
     };
     let page = parameters.page_by_id()?;
     let pager = parameters.finish()?;

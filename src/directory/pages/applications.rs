@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use konnect::PortalId;
 use uuid::Uuid;
 
 use crate::directory::Directory;
@@ -15,7 +16,21 @@ use crate::journal::JournalError;
 pub struct ApplicationFilter {
     /// Only those that this developer or team owns.
     pub owner_id: Option<Uuid>,
+    /// Only those whose name begins with this; the case of ASCII letters does not count.
+    pub name: Option<String>,
 }
+
+/// How many registrations an application has, counted up to [`MOST_COUNTED`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RegistrationCount {
+    /// All that are there.
+    pub all: i64,
+    /// Those that wait for an answer.
+    pub pending: i64,
+}
+
+/// No more registrations of one application are counted.
+pub const MOST_COUNTED: i64 = 100;
 
 /// Which registrations to list.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +53,7 @@ impl Directory {
         let (portal, application) = page.start(|portal| (portal, Uuid::nil()));
         let rows = sqlx::query_as!(
             ApplicationRow,
-            r"
+            r#"
             SELECT
                 portal_id, application_id, name, owner_type, owner_id,
                 api_created_at, api_updated_at,
@@ -48,14 +63,19 @@ impl Directory {
                 AND portal_id <= $3
                 AND ($4::uuid IS NULL OR owner_id = $4)
                 AND ($5::boolean IS NULL OR (gone_at IS NOT NULL) = $5)
+                AND (
+                    $6::text IS NULL
+                    OR starts_with(lower(name COLLATE "C"), lower($6::text COLLATE "C"))
+                )
             ORDER BY portal_id, application_id
-            LIMIT $6
-            ",
+            LIMIT $7
+            "#,
             portal,
             application,
             page.last_portal(),
             filter.owner_id,
             page.gone.wanted(),
+            filter.name,
             page.limit,
         )
         .fetch_all(self.journal.pool())
@@ -135,5 +155,61 @@ impl Directory {
             Some(((row.portal_id, row.application_id), owner))
         });
         Ok(owners.collect())
+    }
+    /// The portals that know an application, also one that is gone.
+    pub async fn portals_of_application(&self, id: Uuid) -> Result<Vec<PortalId>, JournalError> {
+        let ids = sqlx::query_scalar!(
+            r"
+            SELECT p.portal_id
+            FROM directory_portals p
+            JOIN directory_applications a ON a.portal_id = p.portal_id AND a.application_id = $1
+            ORDER BY p.portal_id
+            ",
+            id,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        Ok(ids.into_iter().map(PortalId).collect())
+    }
+
+    /// How many registrations applications have, asked for and returned by portal and id;
+    /// applications without one are left out.
+    pub async fn count_registrations(
+        &self,
+        applications: &[(Uuid, Uuid)],
+    ) -> Result<BTreeMap<(Uuid, Uuid), RegistrationCount>, JournalError> {
+        if applications.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let (portals, ids): (Vec<Uuid>, Vec<Uuid>) = applications.iter().copied().unzip();
+        let rows = sqlx::query!(
+            r#"
+            SELECT
+                r.portal_id, r.application_id,
+                count(*) AS "all!",
+                count(*) FILTER (WHERE r.status = 'pending') AS "pending!"
+            FROM UNNEST($1::uuid[], $2::uuid[]) AS asked (portal_id, application_id)
+            CROSS JOIN LATERAL (
+                SELECT portal_id, application_id, status
+                FROM directory_registrations
+                WHERE portal_id = asked.portal_id
+                    AND application_id = asked.application_id
+                    AND gone_at IS NULL
+                LIMIT $3
+            ) AS r
+            GROUP BY r.portal_id, r.application_id
+            "#,
+            &portals,
+            &ids,
+            MOST_COUNTED,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        let counts = rows.into_iter().map(|row| {
+            let (all, pending) = (row.all, row.pending);
+            let count = RegistrationCount { all, pending };
+            ((row.portal_id, row.application_id), count)
+        });
+        Ok(counts.collect())
     }
 }

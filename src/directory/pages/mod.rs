@@ -15,7 +15,7 @@ use crate::directory::rows::PortalRow;
 use crate::directory::subjects::Subject;
 use crate::journal::JournalError;
 
-pub use applications::{ApplicationFilter, RegistrationFilter};
+pub use applications::{ApplicationFilter, MOST_COUNTED, RegistrationCount, RegistrationFilter};
 pub use developers::DeveloperFilter;
 pub use teams::MembershipFilter;
 

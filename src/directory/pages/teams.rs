@@ -1,5 +1,7 @@
 //! Teams and memberships page by page.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use crate::directory::Directory;
@@ -83,5 +85,30 @@ impl Directory {
         .fetch_all(self.journal.pool())
         .await?;
         Ok(rows.into_iter().map(Membership::from).collect())
+    }
+    /// The names of teams, asked for and returned by portal and id; unknown teams are left out.
+    pub async fn team_names(
+        &self,
+        teams: &[(Uuid, Uuid)],
+    ) -> Result<BTreeMap<(Uuid, Uuid), String>, JournalError> {
+        if teams.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let (portals, ids): (Vec<Uuid>, Vec<Uuid>) = teams.iter().copied().unzip();
+        let rows = sqlx::query!(
+            r#"
+            SELECT DISTINCT t.portal_id, t.team_id, t.name
+            FROM UNNEST($1::uuid[], $2::uuid[]) AS asked (portal_id, team_id)
+            JOIN directory_teams t USING (portal_id, team_id)
+            "#,
+            &portals,
+            &ids,
+        )
+        .fetch_all(self.journal.pool())
+        .await?;
+        let names = rows.into_iter();
+        Ok(names
+            .map(|row| ((row.portal_id, row.team_id), row.name))
+            .collect())
     }
 }
