@@ -4,7 +4,10 @@
 //! **To add a page** write a file with its handler and its template beside the others, add a route
 //! to [`pages`] and, where it belongs to the menu, a line to `layout::MENU`.
 
+mod about;
+mod absent;
 mod actions;
+mod applications;
 mod assets;
 mod chart;
 mod choice;
@@ -16,17 +19,21 @@ mod filters;
 mod gate;
 mod layout;
 mod links;
+mod objects;
 mod overview;
 mod pause;
+mod people;
 mod problem_page;
 mod quarantine;
 mod raw_view;
 mod reads;
 mod reports;
+mod scope;
 mod session;
 mod show;
 mod sign_in;
 mod sign_in_limit;
+mod timeline;
 mod window;
 
 use std::sync::Arc;
@@ -139,4 +146,8 @@ fn pages() -> Router<Shared> {
         .merge(events::pages())
         .merge(deliveries::pages())
         .merge(quarantine::pages())
+        .route("/people", get(people::list))
+        .route("/people/{id}", get(people::show))
+        .route("/applications", get(applications::list))
+        .route("/applications/{id}", get(applications::show))
 }

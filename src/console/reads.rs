@@ -49,7 +49,9 @@ pub(super) async fn note(
     });
     let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned();
     // An id that the route names stands at the same place in the path.
-    let place = route.split('/').position(|word| word.starts_with('{') && word != "{name}");
+    let place = route
+        .split('/')
+        .position(|word| word.starts_with('{') && word != "{name}");
     let path = uri.path().trim_matches('/');
     let id = place.and_then(|place| path.split('/').nth(place).map(str::to_owned));
     let access = Access {

@@ -208,6 +208,19 @@ pub fn time_part(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// A text as a part of a cursor: it may contain blanks.
+pub fn text_part(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+/// The text that [`text_part`] made a part of a cursor.
+pub fn part_text(part: &str) -> Result<String, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.filter(|text| !text.contains('\0'))
+        .ok_or_else(wrong_cursor)
+}
+
 /// A part of a cursor as `T`.
 pub fn part<T: FromStr>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| wrong_cursor())

@@ -3,8 +3,6 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,7 +17,7 @@ use crate::api::document::{Conflicting, Missing, OfTheRecord, Refused, StatusNam
 use crate::api::page::{One, Page, Paging};
 use crate::directory::{Developer, DeveloperFilter, DeveloperRecord, Subject};
 use crate::http::Problem;
-use crate::http::parameters::{Parameters, part, path_id, wrong_cursor};
+use crate::http::parameters::{Parameters, part, part_text, path_id, text_part};
 use crate::journal::journal_problem;
 
 /// A developer of a portal.
@@ -120,7 +118,7 @@ pub(in crate::api) async fn list_developers(
         )));
     };
     let page = parameters.list_page(|[portal, id, address]: [String; 3]| {
-        Ok((part(&portal)?, unfolded(&address)?, part(&id)?))
+        Ok((part(&portal)?, part_text(&address)?, part(&id)?))
     })?;
     let pager = parameters.finish()?;
     let rows = api
@@ -134,7 +132,7 @@ pub(in crate::api) async fn list_developers(
             .as_ref()
             .and_then(|subject| subject.email.as_deref());
         let address = address.unwrap_or_default().to_ascii_lowercase();
-        format!("{} {}", by_id(row), folded(&address))
+        format!("{} {}", by_id(row), text_part(&address))
     };
     let render = |(row, subject)| DeveloperBody::new(&row, subject);
     Ok(AboutPeople(pager.page(
@@ -143,18 +141,6 @@ pub(in crate::api) async fn list_developers(
         position,
         render,
     )))
-}
-
-/// An address as a part of a cursor: it may contain blanks.
-fn folded(address: &str) -> String {
-    URL_SAFE_NO_PAD.encode(address)
-}
-
-fn unfolded(part: &str) -> Result<String, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.filter(|text| !text.contains('\0'))
-        .ok_or_else(wrong_cursor)
 }
 
 /// Developers with e-mail and name.

@@ -16,8 +16,8 @@ pub use events::About;
 pub use quarantine::{QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined};
 pub(in crate::journal) use search::Recent;
 pub use search::{
-    Around, EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome, Position,
-    shell_word,
+    Around, EventFilter, Export, Follow, Found, Network, NoFilter, NoNetwork, Order, Outcome,
+    Position, shell_word,
 };
 pub(in crate::journal) use stored_event::EventRow;
 pub use stored_event::StoredEvent;
