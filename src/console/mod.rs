@@ -8,6 +8,7 @@ mod about;
 mod absent;
 mod actions;
 mod applications;
+mod ask;
 mod assets;
 mod chart;
 mod choice;
@@ -148,6 +149,8 @@ fn pages() -> Router<Shared> {
         .merge(quarantine::pages())
         .route("/people", get(people::list))
         .route("/people/{id}", get(people::show))
+        .route("/people/{id}/ask", post(people::ask))
         .route("/applications", get(applications::list))
         .route("/applications/{id}", get(applications::show))
+        .route("/applications/{id}/ask", post(applications::ask))
 }

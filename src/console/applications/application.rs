@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::console::about::{About, Topic};
 use crate::console::absent::{AbsentPage, Choice};
 use crate::console::applications::OwnerLink;
+use crate::console::ask::{AskForm, Button, buttons};
 use crate::console::layout::{self, Layout};
 use crate::console::objects::{self, RegistrationRow, Rows};
 use crate::console::reads::AboutPeople;
@@ -29,6 +31,9 @@ use crate::report::Question;
 /// Registrations that are read: of an application with more, the rest is not shown.
 const MOST_REGISTRATIONS: i64 = 1_000;
 
+/// Registrations with buttons: those beyond are asked for at the command line.
+const MOST_LINES: usize = 50;
+
 #[derive(Template)]
 #[template(path = "application.html")]
 struct ApplicationPage {
@@ -37,8 +42,52 @@ struct ApplicationPage {
     done: Option<&'static str>,
     application: Facts,
     registrations: Rows<RegistrationRow>,
+    deeds: Option<Deeds>,
     about: About,
     timeline: Timeline,
+}
+
+/// The form of an operator: one reason, and buttons for each registration.
+struct Deeds {
+    action: String,
+    portal_id: Uuid,
+    csrf: String,
+    lines: Vec<DeedLine>,
+}
+
+/// A registration for which there is something to ask.
+struct DeedLine {
+    id: Uuid,
+    api: String,
+    status: String,
+    buttons: Vec<Button>,
+}
+
+impl Deeds {
+    /// What `visitor` may ask for; none for a reader, or where nothing can be asked for.
+    fn new(
+        visitor: &Visitor,
+        application: &Application,
+        registrations: &[Registration],
+    ) -> Option<Self> {
+        if !visitor.is_operator() || application.row_version.is_gone() {
+            return None;
+        }
+        let lines = registrations.iter().map(|row| DeedLine {
+            id: row.id.into(),
+            api: row.api.name.clone(),
+            buttons: buttons("registration", row.status.as_str()),
+            status: row.status.to_string(),
+        });
+        let lines = lines.filter(|line| !line.buttons.is_empty());
+        let deeds = Self {
+            action: format!("/applications/{}/ask", application.id),
+            portal_id: application.portal_id.into(),
+            csrf: visitor.csrf.clone(),
+            lines: lines.take(MOST_LINES).collect(),
+        };
+        Some(deeds).filter(|deeds| !deeds.lines.is_empty())
+    }
 }
 
 /// What is known of the application itself.
@@ -131,10 +180,25 @@ pub(in crate::console) async fn show(
         done,
         application,
         registrations: Rows::of(&registrations, |row| RegistrationRow::new(row, Some(&name))),
+        deeds: Deeds::new(&visitor, &record.application, &registrations),
         about: About::load(&console, &topic).await?,
         timeline: Timeline::load(&console, &question, (&wanted, &here, pager)).await?,
     };
     Ok(AboutPeople(1, layout::render(&page)?).into_response())
+}
+
+/// Asks for what the form of the page says, and leads back to it.
+pub(in crate::console) async fn ask(
+    State(console): State<Arc<Console>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: Result<Form<AskForm>, FormRejection>,
+) -> Result<Redirect, Problem> {
+    let form = AskForm::of(form)?;
+    let id: Uuid = path_id(&id, "an application")?;
+    form.send_named(&console, &visitor).await?;
+    let page = format!("/applications/{id}?portal_id={}", form.portal_id);
+    Ok(done::see(&page, "asked"))
 }
 
 /// Every application with this id, one a portal, with its owner.

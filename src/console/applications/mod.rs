@@ -22,7 +22,7 @@ use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
 use crate::journal::journal_problem;
 
-pub(super) use application::show;
+pub(super) use application::{ask, show};
 
 #[derive(Template)]
 #[template(path = "applications.html")]

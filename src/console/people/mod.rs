@@ -1,5 +1,6 @@
 //! People as the directory knows them: a list by address or by id, and a page for each.
 
+mod deeds;
 mod person;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, part_text, text_part};
 use crate::journal::journal_problem;
 
+pub(super) use deeds::ask;
 pub(super) use person::show;
 
 /// The words for a status of a developer, those that wait first.

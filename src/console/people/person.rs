@@ -13,6 +13,7 @@ use crate::console::about::{About, Topic};
 use crate::console::absent::{AbsentPage, Choice};
 use crate::console::layout::{self, Layout};
 use crate::console::objects::{ApplicationRow, RegistrationRow, Rows, name};
+use crate::console::people::deeds::{Deeds, Join};
 use crate::console::reads::AboutPeople;
 use crate::console::scope::Portals;
 use crate::console::session::Visitor;
@@ -34,6 +35,7 @@ struct PersonPage {
     teams: Rows<TeamName>,
     applications: Rows<ApplicationRow>,
     registrations: Rows<RegistrationRow>,
+    deeds: Option<Deeds>,
     about: About,
     timeline: Timeline,
 }
@@ -153,6 +155,7 @@ pub(in crate::console) async fn show(
             ApplicationRow::new(row, count(row))
         }),
         registrations: Rows::of(&registrations, registration),
+        deeds: Deeds::load(&console, &visitor, &record).await?,
         about: About::load(&console, &topic).await?,
         timeline: Timeline::load(&console, &question, (&wanted, &here, pager)).await?,
     };
