@@ -84,6 +84,53 @@ pub enum BacktestOutcome {
     Skip(String),
 }
 
+/// How two rule sets differ about one signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BacktestDifference {
+    /// Deeds that only the second wants.
+    pub more: Vec<String>,
+    /// Deeds that only the first wants.
+    pub less: Vec<String>,
+}
+
+impl SignalBacktest {
+    /// How the first two rule sets differ about the signal; none where they want the same, or where
+    /// there is one set only.
+    pub fn difference(&self) -> Option<BacktestDifference> {
+        let [first, second, ..] = self.by.as_slice() else {
+            return None;
+        };
+        let (first, second) = (wanted(first), wanted(second));
+        let without = |all: &[String], known: &[String]| -> Vec<String> {
+            let unknown = all.iter().filter(|deed| !known.contains(deed));
+            unknown.cloned().collect()
+        };
+        let (more, less) = (without(&second, &first), without(&first, &second));
+        (!more.is_empty() || !less.is_empty()).then_some(BacktestDifference { more, less })
+    }
+}
+
+/// Every deed that rules want, and whether it would be done or only recorded.
+fn wanted(rules: &[RuleBacktest]) -> Vec<String> {
+    let mut wanted = Vec::new();
+    for rule in rules {
+        let (BacktestOutcome::Act(deeds) | BacktestOutcome::Unchanged(deeds)) = &rule.outcome
+        else {
+            continue;
+        };
+        for deed in deeds {
+            let deed = match rule.mode {
+                Mode::Live => deed.clone(),
+                Mode::Shadow | Mode::Off => format!("{deed} (shadow)"),
+            };
+            if !wanted.contains(&deed) {
+                wanted.push(deed);
+            }
+        }
+    }
+    wanted
+}
+
 impl BacktestWindow {
     /// The window from one time to another.
     ///

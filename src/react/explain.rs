@@ -66,6 +66,21 @@ pub struct ExplainedRule {
     pub deeds: Vec<DeedOutlook>,
 }
 
+impl ExplainedRule {
+    /// The decision in one word and, where the rule does nothing, the first reason.
+    pub fn decided(&self) -> (&'static str, Option<&str>) {
+        match &self.explanation.decision {
+            Some(Decision::Matched { .. }) => ("matched", None),
+            Some(Decision::NotMatched { reason }) => ("not_matched", Some(reason)),
+            Some(Decision::Overruled { reason, .. }) => ("overruled", Some(reason)),
+            None => (
+                "not_asked",
+                self.explanation.obstacles.first().map(String::as_str),
+            ),
+        }
+    }
+}
+
 /// One deed of a rule that matches.
 #[derive(Debug)]
 pub struct DeedOutlook {

@@ -18,7 +18,8 @@ mod redecide;
 
 pub use crate::act::decide::ExpectedOutcome;
 pub use backtest::{
-    Backtest, BacktestError, BacktestOutcome, BacktestWindow, RuleBacktest, SignalBacktest,
+    Backtest, BacktestDifference, BacktestError, BacktestOutcome, BacktestWindow, RuleBacktest,
+    SignalBacktest,
 };
 pub use dry_run::{DryRunResult, RuleDecision, WantedDeed, dry_run};
 pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explain};

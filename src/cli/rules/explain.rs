@@ -23,7 +23,7 @@ use crate::config::Environment;
 use crate::directory::Directory;
 use crate::event::{SignalKind, plain};
 use crate::react::{Explained, ExplainedRule, ExplainedSignal, explain};
-use crate::rules::{Decision, NamedValue, RuleSet, Trace};
+use crate::rules::{NamedValue, RuleSet, Trace};
 
 /// A value in a line for people is cut here.
 const MAX_VALUE: usize = 160;
@@ -205,21 +205,8 @@ fn page_of(heard: &ExplainedSignal, links: &Links) -> Option<String> {
     }
 }
 
-/// The decision of a rule, in one word and, where it does nothing, the first reason.
-fn decided(rule: &ExplainedRule) -> (&'static str, Option<&str>) {
-    match &rule.explanation.decision {
-        Some(Decision::Matched { .. }) => ("matched", None),
-        Some(Decision::NotMatched { reason }) => ("not_matched", Some(reason)),
-        Some(Decision::Overruled { reason, .. }) => ("overruled", Some(reason)),
-        None => (
-            "not_asked",
-            rule.explanation.obstacles.first().map(String::as_str),
-        ),
-    }
-}
-
 fn json_of_rule(heard: &ExplainedSignal, rule: &ExplainedRule) -> Value {
-    let (decision, reason) = decided(rule);
+    let (decision, reason) = rule.decided();
     let deeds: Vec<Value> = rule
         .deeds
         .iter()
@@ -245,7 +232,7 @@ fn json_of_rule(heard: &ExplainedSignal, rule: &ExplainedRule) -> Value {
 
 fn push_rule(rule: &ExplainedRule, lines: &mut Vec<String>) {
     let explanation = &rule.explanation;
-    let (decision, reason) = decided(rule);
+    let (decision, reason) = rule.decided();
     let decision = decision.replace('_', " ");
     let reason_too = reason.map_or(String::new(), |reason| format!(", {reason}"));
     let mode = explanation.mode.name();

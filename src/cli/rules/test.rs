@@ -20,7 +20,9 @@ use crate::clock::{Clock, Ids};
 use crate::config::Environment;
 use crate::directory::Directory;
 use crate::event::{Signal, plain};
-use crate::react::{Backtest, BacktestOutcome, BacktestWindow, RuleBacktest, SignalBacktest};
+use crate::react::{
+    Backtest, BacktestDifference, BacktestOutcome, BacktestWindow, RuleBacktest, SignalBacktest,
+};
 use crate::rules::{Mode, RuleSet};
 
 /// Two files decide differently.
@@ -145,7 +147,7 @@ impl Report {
             }
         }
         match tried.by.as_slice() {
-            [first, second] => self.differ(&tried.signal, first, second),
+            [_, _] => self.differ(tried),
             [only] => self.acts(&tried.signal, only),
             _ => {}
         }
@@ -173,18 +175,11 @@ impl Report {
         }
     }
 
-    fn differ(&mut self, signal: &Signal, first: &[RuleBacktest], second: &[RuleBacktest]) {
-        let (first, second) = (wanted(first), wanted(second));
-        let without = |all: &[String], known: &[String]| -> Vec<String> {
-            all.iter()
-                .filter(|deed| !known.contains(deed))
-                .cloned()
-                .collect()
-        };
-        let (more, less) = (without(&second, &first), without(&first, &second));
-        if more.is_empty() && less.is_empty() {
+    fn differ(&mut self, tried: &SignalBacktest) {
+        let Some(BacktestDifference { more, less }) = tried.difference() else {
             return;
-        }
+        };
+        let signal = &tried.signal;
         self.differences += 1;
         let page = self.page_of(signal);
         let mut lines = vec![beside(&who(signal), page.as_deref())];
@@ -278,27 +273,6 @@ impl Report {
         self.output.data(&plain_lines(&lines), &data)?;
         Ok(())
     }
-}
-
-/// Every deed that rules want, and whether it would be done or only recorded.
-fn wanted(rules: &[RuleBacktest]) -> Vec<String> {
-    let mut wanted = Vec::new();
-    for rule in rules {
-        let (BacktestOutcome::Act(deeds) | BacktestOutcome::Unchanged(deeds)) = &rule.outcome
-        else {
-            continue;
-        };
-        for deed in deeds {
-            let deed = match rule.mode {
-                Mode::Live => deed.clone(),
-                Mode::Shadow | Mode::Off => format!("{deed} (shadow)"),
-            };
-            if !wanted.contains(&deed) {
-                wanted.push(deed);
-            }
-        }
-    }
-    wanted
 }
 
 fn about(kind: &str, signal: &Signal) -> Value {
