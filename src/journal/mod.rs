@@ -9,6 +9,7 @@
 mod batch;
 mod connection;
 mod error;
+mod inventory;
 mod keys;
 mod leases;
 mod partitions;
@@ -42,6 +43,7 @@ pub use batch::{
 };
 pub use connection::{Connection, Pool, Transaction};
 pub use error::JournalError;
+pub use inventory::{LeaseHolder, SchemaState, Server};
 pub use keys::{KeyFetch, ServedKey, SigningKey};
 pub use leases::Lease;
 pub use outbox::{
