@@ -9,7 +9,7 @@ use crate::act::Queue;
 use crate::app::Database;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
-use crate::console::{self, Console, SignInLinks};
+use crate::console::{self, Console, RulesFile, Settings, SignInLinks};
 use crate::directory::Directory;
 use crate::http::health::Health;
 use crate::http::tokens::Tokens;
@@ -25,6 +25,7 @@ pub(super) struct ConsoleParts<'a> {
     pub(super) config: &'a Config,
     pub(super) clock: &'a Clock,
     pub(super) rules: watch::Receiver<Arc<RuleSet>>,
+    pub(super) rules_file: watch::Receiver<Arc<RulesFile>>,
     pub(super) actions: Queue,
     pub(super) health: Health,
     pub(super) tokens: Tokens,
@@ -46,6 +47,8 @@ impl ConsoleParts<'_> {
             reports: Reports::new(reading.clone()),
             directory: Directory::new(reading.clone(), clock.clone(), ids),
             rules: self.rules,
+            rules_file: self.rules_file,
+            settings: Arc::new(Settings::of(self.config)),
             health: self.health,
             tokens: self.tokens,
             links: self.links,

@@ -206,6 +206,7 @@ impl App {
             config: &config,
             clock: &clock,
             rules: rules.subscribe(),
+            rules_file: reload.shown(),
             actions: actions.clone(),
             health: health.clone(),
             tokens: tokens.clone(),

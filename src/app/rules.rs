@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::app::AppError;
 use crate::config::{ConfigError, RulesConfig};
+use crate::console::RulesFile as ShownFile;
 use crate::http::health::{Condition, Health};
 use crate::rules::{Mistake, Mode, RuleSet, load as load_rules};
 use crate::telemetry::metrics as names;
@@ -31,6 +32,8 @@ const KEPT: &str = "the rules of before stay in force";
 pub(super) struct Loaded {
     pub(super) rules: RuleSet,
     pub(super) file: Option<RulesFile>,
+    /// The file as people are shown it.
+    shown: ShownFile,
 }
 
 /// The file, and what was last read from it.
@@ -43,6 +46,7 @@ pub(super) struct RulesFile {
 #[derive(Debug, Clone)]
 pub struct Reload {
     asked: Option<Arc<Notify>>,
+    shown: watch::Receiver<Arc<ShownFile>>,
 }
 
 impl Reload {
@@ -54,6 +58,11 @@ impl Reload {
             info!("rules.path is not set, there are no rules to read again");
         }
     }
+
+    /// The file as it was last read, for people who look at it.
+    pub(super) fn shown(&self) -> watch::Receiver<Arc<ShownFile>> {
+        self.shown.clone()
+    }
 }
 
 /// Reads the file that `config` names, to watch it from then on; no rules where it names none.
@@ -62,6 +71,7 @@ pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
         return Ok(Loaded {
             rules: RuleSet::empty(),
             file: None,
+            shown: ShownFile::default(),
         });
     };
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Invalid {
@@ -72,10 +82,15 @@ pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
     let rules = load_rules(&text, &path.display().to_string()).map_err(AppError::Rules)?;
     let file = RulesFile {
         path: path.clone(),
-        tried: FileState::of(&Ok(text)),
+        tried: FileState::of(&Ok(text.clone())),
     };
     Ok(Loaded {
         rules,
+        shown: ShownFile {
+            path: Some(path.display().to_string()),
+            text,
+            ..ShownFile::default()
+        },
         file: Some(file),
     })
 }
@@ -86,6 +101,7 @@ pub(super) struct Reloader {
     rules: watch::Sender<Arc<RuleSet>>,
     health: Health,
     asked: Arc<Notify>,
+    shown: watch::Sender<Arc<ShownFile>>,
 }
 
 impl Reloader {
@@ -95,19 +111,23 @@ impl Reloader {
         health: Health,
     ) -> (watch::Sender<Arc<RuleSet>>, Option<Self>, Reload) {
         let rules = watch::Sender::new(Arc::new(loaded.rules));
+        let shown = watch::Sender::new(Arc::new(loaded.shown));
+        let mut reload = Reload {
+            asked: None,
+            shown: shown.subscribe(),
+        };
         let Some(file) = loaded.file else {
-            return (rules, None, Reload { asked: None });
+            return (rules, None, reload);
         };
         health.set(PART, Condition::Ok, "");
         let asked = Arc::new(Notify::new());
-        let reload = Reload {
-            asked: Some(Arc::clone(&asked)),
-        };
+        reload.asked = Some(Arc::clone(&asked));
         let reloader = Self {
             file,
             rules: rules.clone(),
             health,
             asked,
+            shown,
         };
         (rules, Some(reloader), reload)
     }
@@ -142,13 +162,18 @@ impl Reloader {
                     "the rules file cannot be read, the rules of before stay in force"
                 );
                 self.refuse(format!("the file cannot be read; {KEPT}"));
+                self.show(|shown| shown.unreadable = Some(reason));
                 return;
             }
         };
         let name = self.file.path.display().to_string();
+        let read = text.clone();
         // A thousand conditions take long enough to compile that others would wait.
         match spawn_blocking(move || load_rules(&text, &name)).await {
-            Ok(Ok(rules)) => self.accept(rules),
+            Ok(Ok(rules)) => {
+                self.accept(rules);
+                self.show_read(read, Vec::new());
+            }
             Ok(Err(mistakes)) => {
                 for mistake in &mistakes {
                     warn!(mistake = %mistake, "the rules file has a mistake");
@@ -158,12 +183,27 @@ impl Reloader {
                     "the rules file does not check, the rules of before stay in force"
                 );
                 self.refuse(detail(&mistakes));
+                self.show_read(read, mistakes);
             }
             Err(failure) => error!(
                 error = &failure as &dyn Error,
                 "could not check the rules file"
             ),
         }
+    }
+
+    /// Shows people what was read last, and what is wrong with it.
+    fn show_read(&self, text: String, mistakes: Vec<Mistake>) {
+        self.show(|shown| {
+            shown.text = text;
+            shown.mistakes = mistakes;
+            shown.unreadable = None;
+        });
+    }
+
+    /// Changes what people are shown of the file.
+    fn show(&self, change: impl FnOnce(&mut ShownFile)) {
+        self.shown.send_modify(|shown| change(Arc::make_mut(shown)));
     }
 
     fn accept(&self, rules: RuleSet) {

@@ -30,7 +30,9 @@ mod raw_view;
 mod reads;
 mod reports;
 mod scope;
+mod rules;
 mod session;
+mod settings;
 mod show;
 mod sign_in;
 mod sign_in_limit;
@@ -59,6 +61,8 @@ use crate::report::Reports;
 use crate::rules::RuleSet;
 
 pub use links::SignInLinks;
+pub use rules::RulesFile;
+pub use settings::Settings;
 
 /// What the pages read, and let operators change. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -77,6 +81,10 @@ pub struct Console {
     pub directory: Directory,
     /// The rules in force.
     pub rules: watch::Receiver<Arc<RuleSet>>,
+    /// The file that they are read from.
+    pub rules_file: watch::Receiver<Arc<RulesFile>>,
+    /// What is configured, without secrets.
+    pub settings: Arc<Settings>,
     /// The condition of every part.
     pub health: Health,
     /// Who may sign in.
@@ -107,6 +115,8 @@ struct Shared {
     console: Arc<Console>,
     limit: SignInLimit,
     tails: events::Tails,
+    limit: sign_in_limit::SignInLimit,
+    backtest: rules::BacktestPlace,
 }
 
 impl FromRef<Shared> for Arc<Console> {
@@ -120,6 +130,8 @@ pub fn router(console: Console) -> Router {
     let shared = Shared {
         limit: SignInLimit::new(console.clock.clone(), &console.trusted_proxies),
         tails: events::Tails::default(),
+        limit: sign_in_limit::SignInLimit::new(console.clock.clone()),
+        backtest: rules::BacktestPlace::default(),
         console: Arc::new(console),
     };
     pages()
@@ -153,4 +165,8 @@ fn pages() -> Router<Shared> {
         .route("/applications", get(applications::list))
         .route("/applications/{id}", get(applications::show))
         .route("/applications/{id}/ask", post(applications::ask))
+        .route("/rules", get(rules::list))
+        .route("/rules/explain", get(rules::explain))
+        .route("/rules/test", get(rules::test).post(rules::run_test))
+        .route("/settings", get(settings::show))
 }

@@ -1,0 +1,164 @@
+//! The rules in force, what they decided lately, and the file that they are read from.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Html;
+use chrono::TimeDelta;
+use url::form_urlencoded;
+
+use crate::act::Paused;
+use crate::console::layout::{self, Layout};
+use crate::console::rules::hits::{AllHits, Finding, Hits};
+use crate::console::rules::source::{self, Source};
+use crate::console::session::Visitor;
+use crate::console::{Console, done, filters, show};
+use crate::http::Problem;
+use crate::http::parameters::{Parameters, part};
+use crate::journal::journal_problem;
+use crate::report::{Question, ReportName};
+use crate::rules::{Condition, Mode, Rule};
+
+/// Rules of a page.
+const ROWS: usize = 40;
+/// Lines of what rules in shadow would have done, and of rules that are not in force.
+const FINDINGS: usize = 30;
+const OTHERS: usize = 20;
+/// Deeds of a rule, and portals, that are shown.
+const DEEDS: usize = 20;
+/// Days of which decisions are counted.
+const DAYS: i64 = 30;
+
+#[derive(Template)]
+#[template(path = "rules.html")]
+struct RulesPage {
+    layout: Layout,
+    done: Option<&'static str>,
+    paused: Option<Paused>,
+    rows: Vec<RuleRow>,
+    total: usize,
+    live: usize,
+    shadow: usize,
+    next: Option<String>,
+    findings: Vec<Finding>,
+    findings_left: usize,
+    others: Vec<(String, Hits)>,
+    path: Option<String>,
+    unreadable: Option<String>,
+    source: Source,
+    warnings: Vec<source::Finding>,
+}
+
+/// One rule.
+struct RuleRow {
+    name: String,
+    on: String,
+    when: Option<String>,
+    then: Vec<String>,
+    mode: &'static str,
+    limit: String,
+    priority: i64,
+    portals: Vec<String>,
+    is_for_all_portals: bool,
+    max_age: String,
+    includes_own: bool,
+    hits: Hits,
+}
+
+impl RuleRow {
+    fn new(rule: &Rule, hits: &AllHits) -> Self {
+        let limit = match rule.limit_per_hour {
+            0 => "none".to_owned(),
+            limit => format!("{limit} an hour, then {}", rule.on_limit.name()),
+        };
+        let portals = rule.portals.iter().flatten();
+        #[expect(clippy::cast_precision_loss, reason = "an age of some days")]
+        let max_age = rule.max_age.as_secs() as f64;
+        Self {
+            name: rule.name.clone(),
+            on: rule.on.clone(),
+            when: rule.when.as_ref().map(Condition::text).map(str::to_owned),
+            // Of the address of a notice this shows the host alone.
+            then: rule
+                .then
+                .iter()
+                .take(DEEDS)
+                .map(ToString::to_string)
+                .collect(),
+            mode: rule.mode.name(),
+            limit,
+            priority: rule.priority,
+            portals: portals.take(DEEDS).map(ToString::to_string).collect(),
+            is_for_all_portals: rule.portals.is_none(),
+            max_age: show::seconds(max_age),
+            includes_own: rule.include_own,
+            hits: hits.of_rule(&rule.name),
+        }
+    }
+}
+
+/// The page of the rules.
+pub(in crate::console) async fn list(
+    State(console): State<Arc<Console>>,
+    visitor: Visitor,
+    mut parameters: Parameters,
+) -> Result<Html<String>, Problem> {
+    let done = done::notice(&mut parameters);
+    let line = parameters.read("line", "a whole number")?;
+    let skipped = parameters.after(|[place]: [String; 1]| part::<usize>(&place))?;
+    let pager = parameters.finish()?;
+    let now = console.clock.now();
+    let question = Question {
+        from: Some(now - TimeDelta::days(DAYS)),
+        ..Question::default()
+    };
+    let answer = console.reports.ask(ReportName::Decisions, &question).await;
+    let hits = AllHits::of(&answer.map_err(|error| error.problem())?.rows);
+    let paused = console.listed.paused().await;
+    let paused = paused.map_err(|error| journal_problem(&error))?;
+    let file = Arc::clone(&console.rules_file.borrow());
+    let rules = Arc::clone(&console.rules.borrow());
+    let rules_of = |mode: Mode| {
+        rules
+            .rules()
+            .iter()
+            .filter(|rule| rule.mode == mode)
+            .count()
+    };
+    let skipped = skipped.unwrap_or(0);
+    let shown = rules.rules().iter().skip(skipped).take(ROWS);
+    let rows: Vec<RuleRow> = shown.map(|rule| RuleRow::new(rule, &hits)).collect();
+    let end = skipped.saturating_add(rows.len());
+    let is_known = |name: &str| rules.rules().iter().any(|rule| rule.name == name);
+    let others = hits.by_rule.iter().filter(|(name, _)| !is_known(name));
+    let others = others.map(|(name, hits)| (name.clone(), hits.clone()));
+    let warnings = rules.warnings().iter();
+    layout::render(&RulesPage {
+        layout: Layout::of("Rules", "/rules", &visitor),
+        done,
+        paused,
+        total: rules.rules().len(),
+        live: rules_of(Mode::Live),
+        shadow: rules_of(Mode::Shadow),
+        next: (end < rules.rules().len()).then(|| pager.next(&end.to_string())),
+        others: others.take(OTHERS).collect(),
+        findings_left: hits.shadow.len().saturating_sub(FINDINGS),
+        path: file.path.clone(),
+        unreadable: file.unreadable.clone(),
+        source: Source::new(&file.text, &file.mistakes, line),
+        warnings: warnings.take(FINDINGS).map(source::Finding::new).collect(),
+        findings: hits.shadow.into_iter().take(FINDINGS).collect(),
+        rows,
+    })
+}
+
+/// The query of the actions of a rule, in a state if one is named.
+fn actions_of(rule: &str, state: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("rule", rule);
+    if !state.is_empty() {
+        query.append_pair("state", state);
+    }
+    format!("/actions?{}", query.finish())
+}

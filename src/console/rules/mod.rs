@@ -1,0 +1,18 @@
+//! The pages about rules: those in force and their file, explained for one person, and tried on
+//! the past.
+
+mod backtest;
+mod explain;
+mod explained;
+mod file;
+mod hits;
+mod list;
+mod mask;
+mod source;
+mod tally;
+
+pub use file::RulesFile;
+
+pub(super) use backtest::{BacktestPlace, run_test, test};
+pub(super) use explain::explain;
+pub(super) use list::list;
