@@ -13,7 +13,6 @@ use crate::http::Problem;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-<<<<<<< HEAD
 /// The pages of the menu: path and name.
 pub(super) const MENU: [(&str, &str); 11] = [
     ("/", "Overview"),
@@ -26,13 +25,6 @@ pub(super) const MENU: [(&str, &str); 11] = [
     ("/deliveries", "Deliveries"),
     ("/quarantine", "Quarantine"),
     ("/reports", "Reports"),
-=======
-/// The pages of the menu: path, name, and the key after `g` that opens it.
-pub(super) const MENU: [(&str, &str); 4] = [
-    ("/", "Overview"),
-    ("/events", "Events"),
-    ("/rules", "Rules"),
->>>>>>> ced741b (console: show the rules, explain them, try them, and show the settings)
     ("/settings", "Settings"),
 ];
 

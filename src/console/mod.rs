@@ -115,7 +115,6 @@ struct Shared {
     console: Arc<Console>,
     limit: SignInLimit,
     tails: events::Tails,
-    limit: sign_in_limit::SignInLimit,
     backtest: rules::BacktestPlace,
 }
 
@@ -130,7 +129,6 @@ pub fn router(console: Console) -> Router {
     let shared = Shared {
         limit: SignInLimit::new(console.clock.clone(), &console.trusted_proxies),
         tails: events::Tails::default(),
-        limit: sign_in_limit::SignInLimit::new(console.clock.clone()),
         backtest: rules::BacktestPlace::default(),
         console: Arc::new(console),
     };
