@@ -82,7 +82,7 @@ impl ExplainedRule {
 }
 
 /// One deed of a rule that matches.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DeedOutlook {
     /// The deed, as the rule names it.
     pub deed: String,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
@@ -25,7 +26,7 @@ use crate::console::rules::tally::{About, Tally};
 use crate::console::session::Visitor;
 use crate::console::{Console, Shared, filters};
 use crate::http::Problem;
-use crate::http::parameters::Parameters;
+use crate::http::parameters::{Parameters, bad_request};
 use crate::journal::{JournalError, journal_problem, read_time};
 use crate::react::{Backtest, BacktestWindow};
 use crate::rules::{Mistake, RuleSet, load};
@@ -192,8 +193,10 @@ pub(in crate::console) async fn test(
 pub(in crate::console) async fn run_test(
     State(shared): State<Shared>,
     visitor: Visitor,
-    Form(typed): Form<Typed>,
+    form: Result<Form<Typed>, FormRejection>,
 ) -> Result<impl IntoResponse, Problem> {
+    let unreadable = |_| bad_request("the form cannot be read: load the page again");
+    let Form(typed) = form.map_err(unreadable)?;
     let console = &shared.console;
     let mut page = TestPage::new(console, &visitor, typed);
     let asked = match page.typed.read(console.clock.now()) {

@@ -14,13 +14,14 @@ use crate::rules::{NamedValue, Trace};
 /// Parts of conditions that a page shows; rules after that have a link.
 const PARTS: usize = 250;
 /// Rules of a page.
-const RULES: usize = 120;
+const RULES: usize = 60;
 /// Past actions, applications and the like.
 const PAST: usize = 20;
 const SIGNALS: usize = 40;
-/// Letters of a value, and values of a part.
-const LETTERS: usize = 300;
-const VALUES: usize = 12;
+/// Letters of a part, letters of a value, and values of a part.
+const LETTERS_OF_PART: usize = 240;
+const LETTERS: usize = 160;
+const VALUES: usize = 4;
 
 /// Everything about one person.
 #[derive(Debug)]
@@ -117,6 +118,9 @@ impl ExplainedView {
             let wanted =
                 |one: &&ExplainedRule| rule.is_none_or(|name| one.explanation.rule == name);
             let rules: Vec<&ExplainedRule> = signal.rules.iter().filter(wanted).collect();
+            if rule.is_some() && rules.is_empty() {
+                continue;
+            }
             if view.signals.len() == SIGNALS {
                 view.left_out += rules.len().max(1);
                 continue;
@@ -168,7 +172,7 @@ impl Space {
             decision: decision.replace('_', " "),
             reason: reason.map(str::to_owned),
             also: also.cloned().collect(),
-            deeds: rule.deeds.iter().map(outlook).collect(),
+            deeds: rule.deeds.clone(),
             condition: match &explanation.condition {
                 None => ConditionView::Absent,
                 Some(condition) => self.condition(&explanation.rule, condition),
@@ -184,13 +188,6 @@ impl Space {
         }
         self.parts = self.parts.saturating_sub(parts);
         ConditionView::Shown(PartView::new(condition))
-    }
-}
-
-fn outlook(deed: &DeedOutlook) -> DeedOutlook {
-    DeedOutlook {
-        deed: deed.deed.clone(),
-        but: deed.but.clone(),
     }
 }
 
@@ -215,7 +212,7 @@ impl PartView {
         // A condition may be written on several lines.
         let written: Vec<&str> = part.text.split_whitespace().collect();
         Self {
-            text: written.join(" "),
+            text: cut(&written.join(" "), LETTERS_OF_PART),
             result: part.result,
             reason: part.reason.clone().unwrap_or_default(),
             joined: match part.joined_by {

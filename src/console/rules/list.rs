@@ -8,15 +8,14 @@ use axum::response::Html;
 use chrono::TimeDelta;
 use url::form_urlencoded;
 
-use crate::act::Paused;
 use crate::console::layout::{self, Layout};
+use crate::console::pause::PauseSwitch;
 use crate::console::rules::hits::{AllHits, Finding, Hits};
 use crate::console::rules::source::{self, Source};
 use crate::console::session::Visitor;
 use crate::console::{Console, done, filters, show};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
-use crate::journal::journal_problem;
 use crate::report::{Question, ReportName};
 use crate::rules::{Condition, Mode, Rule};
 
@@ -26,7 +25,7 @@ const ROWS: usize = 40;
 const FINDINGS: usize = 30;
 const OTHERS: usize = 20;
 /// Deeds of a rule, and portals, that are shown.
-const DEEDS: usize = 20;
+const DEEDS: usize = 8;
 /// Days of which decisions are counted.
 const DAYS: i64 = 30;
 
@@ -35,7 +34,8 @@ const DAYS: i64 = 30;
 struct RulesPage {
     layout: Layout,
     done: Option<&'static str>,
-    paused: Option<Paused>,
+    pause: PauseSwitch,
+    visitor: Visitor,
     rows: Vec<RuleRow>,
     total: usize,
     live: usize,
@@ -56,6 +56,7 @@ struct RuleRow {
     on: String,
     when: Option<String>,
     then: Vec<String>,
+    deeds_left: usize,
     mode: &'static str,
     limit: String,
     priority: i64,
@@ -86,6 +87,7 @@ impl RuleRow {
                 .take(DEEDS)
                 .map(ToString::to_string)
                 .collect(),
+            deeds_left: rule.then.len().saturating_sub(DEEDS),
             mode: rule.mode.name(),
             limit,
             priority: rule.priority,
@@ -115,8 +117,7 @@ pub(in crate::console) async fn list(
     };
     let answer = console.reports.ask(ReportName::Decisions, &question).await;
     let hits = AllHits::of(&answer.map_err(|error| error.problem())?.rows);
-    let paused = console.listed.paused().await;
-    let paused = paused.map_err(|error| journal_problem(&error))?;
+    let pause = PauseSwitch::new(&console, "/rules").await?;
     let file = Arc::clone(&console.rules_file.borrow());
     let rules = Arc::clone(&console.rules.borrow());
     let rules_of = |mode: Mode| {
@@ -137,7 +138,7 @@ pub(in crate::console) async fn list(
     layout::render(&RulesPage {
         layout: Layout::of("Rules", "/rules", &visitor),
         done,
-        paused,
+        pause,
         total: rules.rules().len(),
         live: rules_of(Mode::Live),
         shadow: rules_of(Mode::Shadow),
@@ -150,6 +151,7 @@ pub(in crate::console) async fn list(
         warnings: warnings.take(FINDINGS).map(source::Finding::new).collect(),
         findings: hits.shadow.into_iter().take(FINDINGS).collect(),
         rows,
+        visitor,
     })
 }
 

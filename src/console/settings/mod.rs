@@ -146,7 +146,7 @@ pub(super) async fn show(
 async fn page(console: &Console, visitor: &Visitor) -> Result<SettingsPage, JournalError> {
     let journal = &console.reading;
     let sessions = journal.token_sessions().await?;
-    let keys = journal.served_keys().await?;
+    let keys = journal.served_keys(MOST_KEYS).await?;
     let readers = journal.readers().await?;
     Ok(SettingsPage {
         layout: Layout::of("Settings", "/settings", visitor),
