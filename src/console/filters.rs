@@ -10,48 +10,48 @@ use crate::console::show::{self, Ago, Chip, When};
 
 /// A time in UTC.
 #[filter_fn]
-pub fn when(at: &DateTime<Utc>, _: &dyn Values) -> askama::Result<When> {
+pub(super) fn when(at: &DateTime<Utc>, _: &dyn Values) -> askama::Result<When> {
     Ok(When(*at))
 }
 
 /// A time as how long ago it was.
 #[filter_fn]
-pub fn ago(at: &DateTime<Utc>, _: &dyn Values, now: &DateTime<Utc>) -> askama::Result<Ago> {
+pub(super) fn ago(at: &DateTime<Utc>, _: &dyn Values, now: &DateTime<Utc>) -> askama::Result<Ago> {
     Ok(Ago { at: *at, now: *now })
 }
 
 /// A word as a coloured chip.
 #[filter_fn]
-pub fn chip(word: impl Display, _: &dyn Values) -> askama::Result<Chip> {
+pub(super) fn chip(word: impl Display, _: &dyn Values) -> askama::Result<Chip> {
     Ok(show::chip(word))
 }
 
 /// A whole number with spaces between thousands.
 #[filter_fn]
-pub fn number(number: &i64, _: &dyn Values) -> askama::Result<String> {
+pub(super) fn number(number: &i64, _: &dyn Values) -> askama::Result<String> {
     Ok(show::number(*number))
 }
 
 /// A length of time in seconds.
 #[filter_fn]
-pub fn seconds(seconds: &f64, _: &dyn Values) -> askama::Result<String> {
+pub(super) fn seconds(seconds: &f64, _: &dyn Values) -> askama::Result<String> {
     Ok(show::seconds(*seconds))
 }
 
 /// A size in bytes.
 #[filter_fn]
-pub fn bytes(bytes: &u64, _: &dyn Values) -> askama::Result<String> {
+pub(super) fn bytes(bytes: &u64, _: &dyn Values) -> askama::Result<String> {
     Ok(show::bytes(*bytes))
 }
 
 /// The first letters of an id.
 #[filter_fn]
-pub fn short(id: impl Display, _: &dyn Values) -> askama::Result<String> {
+pub(super) fn short(id: impl Display, _: &dyn Values) -> askama::Result<String> {
     Ok(show::short(id))
 }
 
 /// A text with no more than `most` letters.
 #[filter_fn]
-pub fn cut(text: impl Display, _: &dyn Values, most: usize) -> askama::Result<String> {
+pub(super) fn cut(text: impl Display, _: &dyn Values, most: usize) -> askama::Result<String> {
     Ok(show::cut(&text.to_string(), most))
 }

@@ -38,8 +38,6 @@ pub struct Server {
 pub struct SchemaState {
     /// The last migration that was applied.
     pub version: Option<i64>,
-    /// When.
-    pub applied_at: Option<DateTime<Utc>>,
     /// What this usher would apply.
     pub pending: Vec<PendingMigration>,
     /// Whether a newer usher was here.
@@ -88,26 +86,17 @@ impl Journal {
 
     /// Which migrations were applied, compared with those of this usher.
     pub async fn schema_state(&self) -> Result<SchemaState, JournalError> {
-        let applied = sqlx::query!(
-            "SELECT version, installed_on FROM _sqlx_migrations WHERE success ORDER BY version"
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let is_applied = |version: i64| applied.iter().any(|row| row.version == version);
-        let pending = MIGRATOR.iter().filter(|one| !is_applied(one.version));
-        let last = applied.last();
+        let (pending, newer) = match self.pending_migrations().await {
+            Ok(pending) => (pending, None),
+            Err(JournalError::SchemaNewer { found, .. }) => (Vec::new(), Some(found)),
+            Err(error) => return Err(error),
+        };
+        let is_applied = |version: &i64| pending.iter().all(|one| one.version != *version);
+        let ours = MIGRATOR.iter().map(|one| one.version);
         Ok(SchemaState {
-            version: last.map(|row| row.version),
-            applied_at: last.map(|row| row.installed_on),
-            pending: pending
-                .map(|one| PendingMigration {
-                    version: one.version,
-                    description: one.description.clone().into_owned(),
-                })
-                .collect(),
-            is_newer: applied
-                .iter()
-                .any(|row| !MIGRATOR.version_exists(row.version)),
+            version: newer.or_else(|| ours.filter(is_applied).max()),
+            is_newer: newer.is_some(),
+            pending,
         })
     }
 }

@@ -101,7 +101,11 @@ fn section<const N: usize>(name: &'static str, settings: [(&str, String); N]) ->
 }
 
 fn of_http(http: &HttpConfig) -> Section {
-    let HttpConfig { listen, tls } = http;
+    let HttpConfig {
+        listen,
+        tls,
+        trusted_proxies,
+    } = http;
     let TlsConfig { cert, key } = tls;
     section(
         "http",
@@ -109,6 +113,7 @@ fn of_http(http: &HttpConfig) -> Section {
             ("listen", listen.to_string()),
             ("tls.cert", path(cert.as_deref())),
             ("tls.key", path(key.as_deref())),
+            ("trusted_proxies", list(trusted_proxies, ABSENT)),
         ],
     )
 }
@@ -331,8 +336,19 @@ fn of_retention(retention: &RetentionConfig) -> Section {
 
 /// The tokens have a table of their own.
 fn of_console(console: &ConsoleConfig) -> Section {
-    let ConsoleConfig { tokens } = console;
-    section("console", [("tokens", hidden(tokens.len()))])
+    let ConsoleConfig {
+        tokens,
+        listen,
+        url,
+    } = console;
+    section(
+        "console",
+        [
+            ("tokens", hidden(tokens.len())),
+            ("listen", text(listen.as_ref())),
+            ("url", text(url.as_ref())),
+        ],
+    )
 }
 
 fn of_telemetry(telemetry: &TelemetryConfig) -> Section {

@@ -41,6 +41,9 @@ impl Settings {
     }
 }
 
+/// Signing keys that are shown, those seen last.
+const KEYS: i64 = 100;
+
 #[derive(Template)]
 #[template(path = "settings.html")]
 struct SettingsPage {
@@ -146,7 +149,7 @@ pub(super) async fn show(
 async fn page(console: &Console, visitor: &Visitor) -> Result<SettingsPage, JournalError> {
     let journal = &console.reading;
     let sessions = journal.token_sessions().await?;
-    let keys = journal.served_keys(MOST_KEYS).await?;
+    let keys = journal.served_keys(KEYS).await?;
     let readers = journal.readers().await?;
     Ok(SettingsPage {
         layout: Layout::of("Settings", "/settings", visitor),
