@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use sqlx::PgPool;
+use usher::config::{Role, Secret};
 use usher::journal::MIGRATOR;
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use crate::console::reader::Reader;
 use crate::support::app::{CONSOLE_TOKEN, TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::scene::Scene;
-use crate::support::stage::{APP, KEVIN, PORTAL};
+use crate::support::stage::{APP, KEVIN, PARTNERS, PORTAL, REGISTRATION};
 
 const NOBODY: Uuid = Uuid::from_u128(0xbad);
 const ELSEWHERE: Uuid = Uuid::from_u128(0xe15e);
@@ -55,6 +56,16 @@ async fn shows(reader: &mut Reader, path: &str, status: u16, words: &[&str]) {
     for word in words {
         assert!(page.body.contains(word), "{path}: {word}: {}", page.body);
     }
+}
+
+/// What a form sends, but for its token.
+fn fields<'a>(
+    portal: &'a str,
+    deed: &'a str,
+    name: &'a str,
+    value: &'a str,
+) -> [(&'a str, &'a str); 3] {
+    [("portal_id", portal), ("deed", deed), (name, value)]
 }
 
 #[tokio::test]
@@ -155,5 +166,83 @@ async fn an_id_in_two_portals_is_a_choice_and_a_forgotten_person_has_a_page() {
     .await;
     shows(&mut reader, &here, 200, &["was forgotten", "not stored"]).await;
     shows(&mut reader, "/people", 200, &["no address, 00000000"]).await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_operator_asks_by_a_form_and_a_reader_sees_none() {
+    let mut config = config("http://127.0.0.1:9");
+    let mut token = config.console.tokens[0].clone();
+    token.name = "auditor".to_owned();
+    token.role = Role::Reader;
+    token.token = Secret::new("reader-token".to_owned());
+    config.console.tokens.push(token);
+    let app = TestApp::start_on(config, seen().await).await;
+    let mut reader = Reader::signed_in(&app.url, "reader-token").await;
+    let mut operator = Reader::signed_in(&app.url, CONSOLE_TOKEN).await;
+    let person = format!("/people/{KEVIN}");
+    let application = format!("/applications/{APP}");
+    let (ask, ask_of) = (format!("{person}/ask"), format!("{application}/ask"));
+    let portal = PORTAL.to_string();
+    let grant = format!("approve_registration {REGISTRATION}");
+    for (path, deed) in [(&person, "approve_developer"), (&application, &grant)] {
+        shows(&mut operator, path, 200, &[deed]).await;
+        let page = reader.get(path).await;
+        assert!(!page.body.contains(deed), "{path}: {}", page.body);
+    }
+    let approve = [
+        ("portal_id", portal.as_str()),
+        ("deed", "approve_developer"),
+    ];
+    let page = reader.post(&ask, &approve).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.body);
+    let long = "x".repeat(201);
+    let team = PARTNERS.to_string();
+    for (path, fields, status) in [
+        (
+            &ask,
+            fields(&portal, "approve_developer", "reason", &long),
+            400,
+        ),
+        (&ask, fields(&portal, "dance", "reason", ""), 400),
+        (&ask, fields(&portal, "add_to_team", "team", ""), 400),
+        (
+            &ask,
+            fields(&portal, "add_to_team", "team", "Strangers"),
+            404,
+        ),
+        (&ask, fields(&portal, "revoke_developer", "reason", ""), 409),
+        (
+            &ask_of,
+            fields(&portal, "approve_registration", "reason", ""),
+            400,
+        ),
+    ] {
+        let page = operator.post(path, &fields).await;
+        assert_eq!(page.status.as_u16(), status, "{fields:?}: {}", page.body);
+    }
+    assert!(app.rows("/api/v1/actions").await.is_empty());
+    for (path, fields, page) in [
+        (
+            &ask,
+            fields(&portal, "approve_developer", "reason", "by phone"),
+            &person,
+        ),
+        (&ask, fields(&portal, "add_to_team", "team", &team), &person),
+        (&ask_of, fields(&portal, &grant, "reason", ""), &application),
+    ] {
+        let answer = operator.post(path, &fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        let there = answer.location.expect("a page");
+        assert_eq!(there, format!("{page}?portal_id={PORTAL}&done=asked"));
+        shows(
+            &mut operator,
+            &there,
+            200,
+            &["(by hand)", "role=\"status\""],
+        )
+        .await;
+    }
+    assert_eq!(app.rows("/api/v1/actions").await.len(), 3);
     app.finish().await;
 }

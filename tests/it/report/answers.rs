@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use usher::journal::MIGRATOR;
-use usher::report::{By, Question, csv};
+use usher::report::{By, Question, TimelinePart, csv};
 
 use crate::report::scene::Scene;
 use crate::report::world::{ADA, BEN, CID, DAN, EVA, entries, scene, time};
@@ -392,6 +392,36 @@ async fn a_timeline_holds_all_that_is_known_of_one_the_newest_first(pool: PgPool
             json!(["deed", "approve_registration", "ada@arsenal.com"]),
         ]
     );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn parts_of_a_timeline_are_the_whole_of_it(pool: PgPool) {
+    let scene = scene(pool).await;
+    let of_ada = Question {
+        developer: Some(ADA.parse().unwrap()),
+        ..Question::default()
+    };
+    let whole = rows(&scene, "timeline", of_ada.clone(), &["what", "name"]).await;
+    for kind in [None, Some("entry"), Some("deed"), Some("intervention")] {
+        let mut told = Vec::new();
+        let mut after = None;
+        loop {
+            let part = TimelinePart {
+                kind: kind.map(str::to_owned),
+                after,
+                limit: 2,
+            };
+            let rows = scene.timeline(&of_ada, &part).await;
+            after = rows.last().map(|row| row.position.clone());
+            told.extend(rows.iter().map(|row| json!([row.position.kind, row.name])));
+            if rows.len() < 2 {
+                break;
+            }
+        }
+        let of_kind = |row: &&Value| kind.is_none_or(|kind| row[0] == kind);
+        let expected: Vec<Value> = whole.iter().filter(of_kind).cloned().collect();
+        assert_eq!(told, expected, "{kind:?}");
+    }
 }
 
 #[sqlx::test(migrator = "MIGRATOR")]

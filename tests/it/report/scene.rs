@@ -7,7 +7,7 @@ use usher::clock::{Clock, Ids};
 use usher::event::{Verdict, parse};
 use usher::journal::{Appended, Journal, Lane, NewBatch, NewEvent, ReaderName, Source};
 use usher::report::rollup::Rebuild;
-use usher::report::{Answer, Question, ReportName, Reports};
+use usher::report::{Answer, Question, ReportName, Reports, TimelinePart, TimelineRow};
 use uuid::Uuid;
 
 use crate::support::konnect::PORTAL;
@@ -97,6 +97,15 @@ impl Scene {
         let report: ReportName = report.parse().unwrap();
         let reports = Reports::new(self.journal.clone());
         reports.ask(report, &question).await.unwrap()
+    }
+
+    pub(super) async fn timeline(
+        &self,
+        question: &Question,
+        part: &TimelinePart,
+    ) -> Vec<TimelineRow> {
+        let reports = Reports::new(self.journal.clone());
+        reports.timeline(question, part).await.unwrap()
     }
 
     /// Tells the database something.
