@@ -27,7 +27,7 @@ const TAILS: usize = 50;
 /// Something is sent this often, so that nothing in between takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a session that ended ends its tails.
-const SESSION_EVERY: Duration = Duration::from_secs(10);
+const SESSION_EVERY: Duration = Duration::from_secs(5);
 
 /// How many tails may go on at once. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -87,6 +87,13 @@ impl Reader {
         self.read(answer.expect("an answer")).await
     }
 
+    /// Opens what goes on, and does not wait for its end.
+    pub(crate) async fn open(&self, path: &str) -> Response {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let answer = request.header(COOKIE, self.cookie()).send().await;
+        answer.expect("an answer")
+    }
+
     /// Sends a form of the page that was opened last, with its token.
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let csrf = self.csrf.clone();
