@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::console::chart::{Chart, Series, StackedBars, Tone};
 use crate::console::events::paths;
-use crate::event::Kind;
+use crate::event::{Kind, Verdict};
 use crate::journal::{EventFilter, Outcome};
 use crate::report::{By, Question, ReportError, ReportName, Reports, Row};
 
@@ -175,7 +175,7 @@ fn is_counted(row: &Row, filter: &EventFilter) -> bool {
         && is("kind", filter.kind.as_deref())
         && is("name", filter.name.as_deref())
         && is("outcome", filter.outcome.map(Outcome::as_str))
-        && is("verification", filter.verification.map(|it| it.as_str()))
+        && is("verification", filter.verification.map(Verdict::as_str))
 }
 
 /// Says which fields the report knows nothing of, if some are filled.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::console::raw_view::visible;
 use crate::console::show::cut;
+use crate::event::AuditEvent;
 use crate::journal::{Outcome, StoredEvent};
 
 /// Letters of a value that a line shows: a name may be as long as an entry.
@@ -47,7 +48,7 @@ impl EventRow {
             principal: member("principal_id").unwrap_or_default(),
             person: event
                 .filter(|event| event.portal_uuid().is_some())
-                .and_then(|event| event.principal_uuid()),
+                .and_then(AuditEvent::principal_uuid),
             src: member("src").unwrap_or_default(),
             is_ambiguous: event.is_some_and(|event| event.ambiguous),
         }

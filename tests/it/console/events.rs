@@ -104,7 +104,7 @@ async fn bars_lead_into_the_time_that_they_count() {
     app.deliver(&lines).await;
     // The entries are of 14:28:47.
     let path = "/events?from=2026-06-23T00:00:00Z&to=2026-06-24T00:00:00Z";
-    let hour = "from=2026-06-23T14%3A00%3A00Z&#38;to=2026-06-23T15%3A00%3A00Z";
+    let hour = "from=2026-06-23T14%3A00%3A00Z&amp;to=2026-06-23T15%3A00%3A00Z";
     eventually("they are counted", FAST, async || {
         let page = reader.get(path).await;
         page.body.contains("3 success") && page.body.contains(hour)

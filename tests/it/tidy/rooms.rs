@@ -44,7 +44,7 @@ const ROOMS: [Row; 19] = [
     ("api", &["report", "rules", "act", "directory", "journal"]),
     (
         "console",
-        &["report", "rules", "act", "directory", "journal"],
+        &["report", "rules", "act", "directory", "intake", "journal"],
     ),
     ("cli", &[]),
     ("app", &[]),
