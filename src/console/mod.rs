@@ -116,6 +116,7 @@ struct Shared {
     limit: SignInLimit,
     tails: events::Tails,
     backtest: rules::BacktestPlace,
+    hits: rules::RecentHits,
 }
 
 impl FromRef<Shared> for Arc<Console> {
@@ -130,6 +131,7 @@ pub fn router(console: Console) -> Router {
         limit: SignInLimit::new(console.clock.clone(), &console.trusted_proxies),
         tails: events::Tails::default(),
         backtest: rules::BacktestPlace::default(),
+        hits: rules::RecentHits::default(),
         console: Arc::new(console),
     };
     pages()

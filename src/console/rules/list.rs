@@ -5,18 +5,18 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use url::form_urlencoded;
 
 use crate::console::layout::{self, Layout};
 use crate::console::pause::PauseSwitch;
 use crate::console::rules::hits::{AllHits, Finding, Hits};
+use crate::console::rules::recent::DAYS;
 use crate::console::rules::source::{self, Source};
 use crate::console::session::Visitor;
-use crate::console::{Console, done, filters, show};
+use crate::console::{Shared, done, filters, show};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
-use crate::report::{Question, ReportName};
 use crate::rules::{Condition, Mode, Rule};
 
 /// Rules of a page.
@@ -26,8 +26,6 @@ const FINDINGS: usize = 30;
 const OTHERS: usize = 20;
 /// Deeds of a rule, and portals, that are shown.
 const DEEDS: usize = 8;
-/// Days of which decisions are counted.
-const DAYS: i64 = 30;
 
 #[derive(Template)]
 #[template(path = "rules.html")]
@@ -35,6 +33,8 @@ struct RulesPage {
     layout: Layout,
     done: Option<&'static str>,
     pause: PauseSwitch,
+    counted_at: DateTime<Utc>,
+    now: DateTime<Utc>,
     visitor: Visitor,
     rows: Vec<RuleRow>,
     total: usize,
@@ -102,7 +102,7 @@ impl RuleRow {
 
 /// The page of the rules.
 pub(in crate::console) async fn list(
-    State(console): State<Arc<Console>>,
+    State(shared): State<Shared>,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<Html<String>, Problem> {
@@ -110,14 +110,10 @@ pub(in crate::console) async fn list(
     let line = parameters.read("line", "a whole number")?;
     let skipped = parameters.after(|[place]: [String; 1]| part::<usize>(&place))?;
     let pager = parameters.finish()?;
-    let now = console.clock.now();
-    let question = Question {
-        from: Some(now - TimeDelta::days(DAYS)),
-        ..Question::default()
-    };
-    let answer = console.reports.ask(ReportName::Decisions, &question).await;
-    let hits = AllHits::of(&answer.map_err(|error| error.problem())?.rows);
-    let pause = PauseSwitch::new(&console, "/rules").await?;
+    let console = &shared.console;
+    let counted = shared.hits.get(console).await?;
+    let hits = &counted.hits;
+    let pause = PauseSwitch::new(console, "/rules").await?;
     let file = Arc::clone(&console.rules_file.borrow());
     let rules = Arc::clone(&console.rules.borrow());
     let rules_of = |mode: Mode| {
@@ -129,7 +125,7 @@ pub(in crate::console) async fn list(
     };
     let skipped = skipped.unwrap_or(0);
     let shown = rules.rules().iter().skip(skipped).take(ROWS);
-    let rows: Vec<RuleRow> = shown.map(|rule| RuleRow::new(rule, &hits)).collect();
+    let rows: Vec<RuleRow> = shown.map(|rule| RuleRow::new(rule, hits)).collect();
     let end = skipped.saturating_add(rows.len());
     let is_known = |name: &str| rules.rules().iter().any(|rule| rule.name == name);
     let others = hits.by_rule.iter().filter(|(name, _)| !is_known(name));
@@ -149,7 +145,9 @@ pub(in crate::console) async fn list(
         unreadable: file.unreadable.clone(),
         source: Source::new(&file.text, &file.mistakes, line),
         warnings: warnings.take(FINDINGS).map(source::Finding::new).collect(),
-        findings: hits.shadow.into_iter().take(FINDINGS).collect(),
+        findings: hits.shadow.iter().take(FINDINGS).cloned().collect(),
+        counted_at: counted.at,
+        now: console.clock.now(),
         rows,
         visitor,
     })

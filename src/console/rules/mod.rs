@@ -8,6 +8,7 @@ mod file;
 mod hits;
 mod list;
 mod mask;
+mod recent;
 mod source;
 mod tally;
 
@@ -16,3 +17,4 @@ pub use file::RulesFile;
 pub(super) use backtest::{BacktestPlace, run_test, test};
 pub(super) use explain::explain;
 pub(super) use list::list;
+pub(super) use recent::RecentHits;
