@@ -5,4 +5,5 @@ mod harness;
 mod people;
 mod quarantine;
 mod reader;
+mod rules;
 mod sessions;

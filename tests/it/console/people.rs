@@ -26,7 +26,7 @@ rules:
 "#;
 
 /// A database whose directory has seen the portal.
-async fn seen() -> TestDatabase {
+pub(crate) async fn seen() -> TestDatabase {
     let database = TestDatabase::create().await;
     let pool = PgPool::connect(&database.url()).await.unwrap();
     MIGRATOR.run(&pool).await.unwrap();
