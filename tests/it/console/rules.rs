@@ -172,7 +172,7 @@ async fn a_text_is_tried_against_the_rules_in_force() {
     }
     let rejects = RULES.replace(
         "[approve_developer, {add_to_team: Partners}]",
-        "[park: later]",
+        "[{park: later}]",
     );
     let page = reader
         .post("/rules/test", &[("from", "30d"), ("text", &rejects)])
