@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use crate::http::Problem;
 use crate::http::parameters::bad_request;

@@ -1,6 +1,8 @@
 //! How values look on a page, as filters of templates: `{{ event.at|when }}`, `{{ state|chip }}`.
 //! What each prints is in [`show`](crate::console::show).
 
+#![expect(unreachable_pub, reason = "what the macro makes of a filter is public")]
+
 use std::fmt::Display;
 
 use askama::{Values, filter_fn};
@@ -30,12 +32,6 @@ pub(super) fn chip(word: impl Display, _: &dyn Values) -> askama::Result<Chip> {
 #[filter_fn]
 pub(super) fn number(number: &i64, _: &dyn Values) -> askama::Result<String> {
     Ok(show::number(*number))
-}
-
-/// A length of time in seconds.
-#[filter_fn]
-pub(super) fn seconds(seconds: &f64, _: &dyn Values) -> askama::Result<String> {
-    Ok(show::seconds(*seconds))
 }
 
 /// A size in bytes.

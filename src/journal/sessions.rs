@@ -15,7 +15,7 @@ pub const SESSION_ABSOLUTE: Duration = Duration::from_hours(7 * 24);
 const SEEN_EVERY: Duration = Duration::from_mins(1);
 
 /// A SHA-256: of a session's secret, or of a console token.
-pub type Hash = [u8; 32];
+type Hash = [u8; 32];
 
 /// The sessions of one console token.
 #[derive(Debug, Clone, PartialEq, Eq)]
