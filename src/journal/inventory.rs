@@ -1,12 +1,12 @@
-//! What the database has besides the record, for people who look after it: signing keys, leases,
-//! its own version and that of the schema.
+//! What the database has besides the record, for people who look after it: leases, its own
+//! version and that of the schema.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::journal::{Journal, JournalError, MIGRATOR, PendingMigration};
 
-/// Keys and leases that are listed at most.
+/// Leases that are listed at most.
 const LISTED: i64 = 100;
 
 /// A lease that some instance has or had.

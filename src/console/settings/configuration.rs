@@ -346,7 +346,7 @@ fn of_console(console: &ConsoleConfig) -> Section {
         [
             ("tokens", hidden(tokens.len())),
             ("listen", text(listen.as_ref())),
-            ("url", text(url.as_ref())),
+            ("url", text(url.as_ref().map(host).as_ref())),
         ],
     )
 }
