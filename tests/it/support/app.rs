@@ -22,6 +22,8 @@ pub struct TestApp {
     pub url: String,
     pub database: TestDatabase,
     pub http: Client,
+    /// Path and query that sign the first operator in, once; none where there is no operator.
+    pub sign_in_link: Option<String>,
     end: CancellationToken,
     lifecycle: Lifecycle,
 }
@@ -48,6 +50,8 @@ pub struct Serving {
     /// Ends it, as SIGTERM would.
     pub end: CancellationToken,
     pub lifecycle: Lifecycle,
+    /// Path and query that sign the first operator in, once; none where there is no operator.
+    pub sign_in_link: Option<String>,
 }
 
 /// Starts usher on what `config` says.
@@ -63,6 +67,7 @@ pub async fn serve(config: Config, clock: Clock, metrics: Option<PrometheusHandl
         .await
         .expect("usher starts");
     let url = format!("http://{}", app.address().expect("an address"));
+    let sign_in_link = app.sign_in_link();
     let end = CancellationToken::new();
     let ended = end.clone();
     // Not a task of the app's own lifecycle: it waits for those.
@@ -74,6 +79,7 @@ pub async fn serve(config: Config, clock: Clock, metrics: Option<PrometheusHandl
         url,
         end,
         lifecycle,
+        sign_in_link,
     }
 }
 
@@ -90,6 +96,7 @@ impl TestApp {
             url,
             end,
             lifecycle,
+            sign_in_link,
         } = serve(config, Clock::system(), None).await;
         let http = Client::builder()
             .timeout(Duration::from_secs(20))
@@ -99,6 +106,7 @@ impl TestApp {
             url,
             database,
             http,
+            sign_in_link,
             end,
             lifecycle,
         };
