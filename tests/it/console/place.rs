@@ -56,17 +56,15 @@ impl Place {
             .expect("the rules are written");
         let mut config = config(&konnect.url);
         config.konnect.token = Some(Secret::new(konnect.emulator.token().to_owned()));
-        config.konnect.principal_id = Some(konnect.emulator.principal_id());
+        // Nobody delivers a log but the tests, so that nothing changes a page behind their back.
         config.observe.pending_every = Duration::from_millis(500);
         config.rules.path = Some(rules.path().to_owned());
         config.console.tokens.extend([
             token("auditor", Role::Reader, READER_TOKEN),
             token("colleague", Role::Operator, COLLEAGUES_TOKEN),
         ]);
-        let app = TestApp::start(config).await;
-        konnect.deliver_to(&app.url);
         Self {
-            app,
+            app: TestApp::start(config).await,
             konnect,
             _rules: rules,
         }
