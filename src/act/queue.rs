@@ -1,5 +1,6 @@
 //! The handle on the queue for other modules. Its SQL is in `enqueue`, `claim`, `outcome`, `list`,
-//! `parked`, `detail`, `intervene`, `asked`, `vetoes`, `call_off`, `cancel_unwanted`, `pause_switch`.
+//! `parked`, `detail`, `intervene`, `asked`, `vetoes`, `call_off`, `cancel_unwanted` and
+//! `pause_switch`.
 
 use std::sync::Arc;
 

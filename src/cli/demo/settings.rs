@@ -95,6 +95,10 @@ rules:
     when: registration.api.name == "Fixtures" && developer.teams.exists(t, t.name == "{TEAM}")
     then: [approve_registration]
     limit_per_hour: 0
+  - name: ask-a-person
+    on: developer.signed_up
+    when: developer.status == "pending" && is_freemail(developer.email)
+    then: [{{park: freemail}}]
 "#,
         PARTNERS.join(", ")
     )

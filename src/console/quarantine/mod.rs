@@ -1,5 +1,5 @@
-//! The pages about quarantine: what could not be parsed, trusted or sent on, why, and how it becomes
-//! an event after all.
+//! The pages about quarantine: what could not be parsed, trusted or sent on, why, and how it
+//! becomes an event after all.
 
 mod one;
 mod paths;

@@ -75,6 +75,7 @@ fn plausible(key: &Key) -> String {
         (_, "Url") => "https://eu.api.konghq.com",
         (_, "Uuid") => ID,
         (_, "Vec<Secret>") => r#"["s3cret"]"#,
+        (_, "Vec<IpNet>") => r#"["10.0.0.0/8"]"#,
         (_, "Vec<Uuid>") => return format!(r#"["{ID}"]"#),
         (_, "u32" | "u64" | "usize") => "7",
         (path, of) => match key.words.first() {

@@ -44,7 +44,15 @@ const ROOMS: [Row; 19] = [
     ("api", &["report", "rules", "act", "directory", "journal"]),
     (
         "console",
-        &["report", "rules", "act", "directory", "intake", "journal"],
+        &[
+            "report",
+            "rules",
+            "react",
+            "act",
+            "directory",
+            "intake",
+            "journal",
+        ],
     ),
     ("cli", &[]),
     ("app", &[]),
