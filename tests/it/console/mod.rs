@@ -1,5 +1,6 @@
 //! Tests of pages in a real browser, and of the browser's harness itself.
 
+mod crowd;
 mod events;
 mod harness;
 mod people;
@@ -7,3 +8,4 @@ mod quarantine;
 mod reader;
 mod rules;
 mod sessions;
+mod views;
