@@ -3,6 +3,7 @@
 mod crowd;
 mod events;
 mod harness;
+mod hostile;
 mod people;
 mod quarantine;
 mod reader;
