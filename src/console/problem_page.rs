@@ -26,7 +26,8 @@ pub(super) fn of(problem: Problem, visitor: Option<&Visitor>) -> Response {
 /// answer to trouble.
 pub(super) fn dress(response: Response, visitor: Option<&Visitor>, is_read: bool) -> Response {
     let status = response.status();
-    let Some(problem) = response.extensions().get::<ProblemShown>().cloned() else {
+    let problem = response.extensions().get::<ProblemShown>().cloned();
+    let Some(problem) = problem.or_else(|| unreadable(&response)) else {
         return response;
     };
     let page = ProblemPage {
@@ -46,4 +47,21 @@ pub(super) fn dress(response: Response, visitor: Option<&Visitor>, is_read: bool
             .insert(header::RETRY_AFTER, retry_after);
     }
     dressed
+}
+
+/// The problem of a request that was refused before it reached its page, such as an address with
+/// bytes that are no text: what axum says of it is no page.
+fn unreadable(response: &Response) -> Option<ProblemShown> {
+    let status = response.status();
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)?
+        .to_str()
+        .ok()?;
+    let is_bare = status.is_client_error() && kind.starts_with("text/plain");
+    is_bare.then(|| ProblemShown {
+        title: status.canonical_reason().unwrap_or("Error"),
+        detail: "the request cannot be read: its address or its form has what is no text"
+            .to_owned(),
+    })
 }

@@ -1,8 +1,10 @@
 //! Tests of pages in a real browser, and of the browser's harness itself.
 
+mod crowd;
 mod events;
 mod flows;
 mod harness;
+mod hostile;
 mod keyboard;
 mod people;
 mod place;
@@ -10,3 +12,4 @@ mod quarantine;
 mod reader;
 mod rules;
 mod sessions;
+mod views;

@@ -48,6 +48,11 @@ pub fn updates_pages() -> bool {
     read("USHER_TEST_UPDATE").is_some_and(|value| value == "1")
 }
 
+/// Whether pictures for the documentation are to be taken anew.
+pub fn takes_screenshots() -> bool {
+    read("USHER_TEST_SCREENSHOTS").is_some_and(|value| value == "1")
+}
+
 fn number(name: &str) -> Option<u64> {
     let value = read(name)?;
     Some(

@@ -74,8 +74,12 @@ impl Signer {
 
     /// The entry as Konnect's JSON, signed.
     pub fn json(&self, entry: &Entry) -> String {
-        let unsigned = entry.json();
-        let sig = self.sign(&unsigned);
+        self.signed(&entry.json())
+    }
+
+    /// An entry of the test's own, which is a JSON object, signed.
+    pub fn signed(&self, unsigned: &str) -> String {
+        let sig = self.sign(unsigned);
         format!(
             "{},\"sig\":\"{sig}\"}}",
             unsigned.strip_suffix('}').expect("an object")
