@@ -201,6 +201,7 @@ fn read_variable(key: &str, text: &str) -> Result<Value, String> {
         "ingest.authorization"
         | "konnect.portals"
         | "console.tokens"
+        | "http.trusted_proxies"
         | "notify.allow_private"
         | "kafka.options"
         | "forward"
