@@ -2,12 +2,17 @@
 //! the same session could have, and a browser that says where a request comes from must name this
 //! host.
 
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, header};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::http::Problem;
@@ -16,7 +21,11 @@ use crate::http::parameters::bad_request;
 /// The field of every form that writes.
 pub(super) const FIELD: &str = "csrf";
 /// Bytes of a form at most: a rules file that is tried is the largest.
-pub(super) const MAX_FORM_BYTES: usize = 512 * 1024;
+const MAX_FORM_BYTES: usize = 512 * 1024;
+/// A form that takes longer is given up.
+const FORM_TIME: Duration = Duration::from_secs(10);
+/// Forms of strangers that are read at once.
+const STRANGERS_FORMS: usize = 32;
 
 /// The token of the forms of whoever has this secret; it does not reveal the secret.
 pub(super) fn token(secret: &str) -> String {
@@ -55,11 +64,46 @@ pub(super) fn is_own(headers: &HeaderMap) -> bool {
     named == host
 }
 
-/// The body of a form, under its bound.
-pub(super) async fn read_form(body: Body) -> Result<axum::body::Bytes, Problem> {
-    to_bytes(body, MAX_FORM_BYTES)
+/// The answer to a form that is of another page or session.
+pub(super) fn refused() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "this form is not of this session: load the page again, then try once more",
+    )
+}
+
+/// The body of a form, under its bounds. A form that does not arrive in time is answered 408, and
+/// its connection is closed: nobody keeps one busy by sending nothing.
+pub(super) async fn read_form(body: Body) -> Result<Bytes, Problem> {
+    timeout(FORM_TIME, to_bytes(body, MAX_FORM_BYTES))
         .await
+        .map_err(|_| Problem::too_slow())?
         .map_err(|_| bad_request("the form is too large, or it broke off"))
+}
+
+/// Forms of people who are not signed in that are read at once. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct StrangersForms(Arc<Semaphore>);
+
+impl Default for StrangersForms {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(STRANGERS_FORMS)))
+    }
+}
+
+impl StrangersForms {
+    /// The body of a form, if there is a place for it. A stranger who sends slowly then occupies a
+    /// place of these, and none of the connections that deliveries need.
+    pub(super) async fn read(&self, body: Body) -> Result<Bytes, Problem> {
+        let Ok(_place) = self.0.try_acquire() else {
+            let full = "many sign in at this moment, try again";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, full);
+            return Err(problem
+                .with(header::RETRY_AFTER, "5")
+                .with(header::CONNECTION, "close"));
+        };
+        read_form(body).await
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(super) async fn require_session(
         Err(error) => return problem_page::of(journal_problem(&error), None),
     };
     let Some(visitor) = visitor else {
-        return match Wanted::of(request).await {
+        return match Wanted::of(request, &shared.forms).await {
             Ok(wanted) => sign_in::form(&console, wanted, None, StatusCode::OK),
             Err(problem) => problem_page::of(problem, None),
         };
@@ -50,20 +50,13 @@ pub(super) async fn require_form(
         return Ok(next.run(request).await);
     }
     if !csrf::is_own(request.headers()) {
-        return Err(refused());
+        return Err(csrf::refused());
     }
     let (parts, body) = request.into_parts();
     let body = csrf::read_form(body).await?;
     let given = form_urlencoded::parse(&body).find(|(name, _)| name == csrf::FIELD);
     if !given.is_some_and(|(_, given)| given == visitor.csrf) {
-        return Err(refused());
+        return Err(csrf::refused());
     }
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
-}
-
-fn refused() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "this form is not of this session: load the page again, then try once more",
-    )
 }

@@ -114,6 +114,7 @@ pub struct Console {
 struct Shared {
     console: Arc<Console>,
     limit: SignInLimit,
+    forms: csrf::StrangersForms,
     tails: events::Tails,
     backtest: rules::BacktestPlace,
     hits: rules::RecentHits,
@@ -129,6 +130,7 @@ impl FromRef<Shared> for Arc<Console> {
 pub fn router(console: Console) -> Router {
     let shared = Shared {
         limit: SignInLimit::new(console.clock.clone(), &console.trusted_proxies),
+        forms: csrf::StrangersForms::default(),
         tails: events::Tails::default(),
         backtest: rules::BacktestPlace::default(),
         hits: rules::RecentHits::default(),

@@ -89,11 +89,15 @@ fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// Begins a session for the token; returns the cookie.
+/// Begins a session for the token instead of the one of the request; returns the cookie.
 pub(super) async fn begin(
     console: &Console,
+    headers: &HeaderMap,
     token_hash: &TokenHash,
 ) -> Result<HeaderValue, JournalError> {
+    if let Some(former) = cookie(headers, cookie_name(console.is_secure)) {
+        console.journal.end_session(&hash(former)).await?;
+    }
     let secret = Ids::secret();
     console
         .journal

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use url::form_urlencoded;
 
 use crate::clock::Ids;
+use crate::console::csrf::StrangersForms;
 use crate::console::layout::{self, Layout};
 use crate::console::session::{self, Visitor};
 use crate::console::{Console, Shared, csrf, problem_page};
@@ -45,8 +46,9 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What `request` asks for.
-    pub(super) async fn of(request: Request) -> Result<Self, Problem> {
+    /// What `request` asks for. A form that another site sent is not kept: it would come back as
+    /// one of ours.
+    pub(super) async fn of(request: Request, forms: &StrangersForms) -> Result<Self, Problem> {
         let page = request
             .uri()
             .path_and_query()
@@ -55,7 +57,10 @@ impl Wanted {
         if request.method() != Method::POST {
             return Ok(Self { page, kept: None });
         }
-        let body = csrf::read_form(request.into_body()).await?;
+        if !csrf::is_own(request.headers()) {
+            return Err(csrf::refused());
+        }
+        let body = forms.read(request.into_body()).await?;
         let mut kept = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(&body) {
             if name != csrf::FIELD {
@@ -140,7 +145,7 @@ async fn sign_in(
     request: Request,
 ) -> Response {
     let console: Arc<Console> = Arc::clone(&shared.console);
-    let given = match csrf::read_form(request.into_body()).await {
+    let given = match shared.forms.read(request.into_body()).await {
         Ok(body) => read_fields(&body),
         Err(problem) => return problem_page::of(problem, None),
     };
@@ -178,7 +183,7 @@ async fn sign_in(
         let mistake = "This is no console token. Tokens are in usher.toml, section console.";
         return form(&console, wanted, Some(mistake), StatusCode::UNAUTHORIZED);
     };
-    let cookie = match session::begin(&console, &token_hash).await {
+    let cookie = match session::begin(&console, &headers, &token_hash).await {
         Ok(cookie) => cookie,
         Err(error) => return problem_page::of(journal_problem(&error), None),
     };
@@ -245,6 +250,7 @@ struct Link {
 async fn by_link(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Query(link): Query<Link>,
 ) -> Response {
     let console: Arc<Console> = Arc::clone(&shared.console);
@@ -255,17 +261,16 @@ async fn by_link(
     let Some(once) = link.once else {
         return form(&console, wanted, None, StatusCode::OK);
     };
-    let token_hash = peer
-        .ip()
-        .to_canonical()
-        .is_loopback()
+    let token_hash = shared
+        .limit
+        .is_local(peer, &headers)
         .then(|| console.links.take(&once))
         .flatten();
     let Some(token_hash) = token_hash else {
         let mistake = "This link was used already, is too old, or is not for this machine.";
         return form(&console, wanted, Some(mistake), StatusCode::GONE);
     };
-    match session::begin(&console, &token_hash).await {
+    match session::begin(&console, &headers, &token_hash).await {
         Ok(cookie) => see_other("/", cookie),
         Err(error) => problem_page::of(journal_problem(&error), None),
     }
@@ -279,7 +284,11 @@ async fn sign_out(State(shared): State<Shared>, request: Request) -> Response {
         Ok(visitor) => visitor,
         Err(error) => return problem_page::of(journal_problem(&error), None),
     };
-    let body = match csrf::read_form(request.into_body()).await {
+    let body = match &visitor {
+        Some(_) => csrf::read_form(request.into_body()).await,
+        None => shared.forms.read(request.into_body()).await,
+    };
+    let body = match body {
         Ok(body) => body,
         Err(problem) => return problem_page::of(problem, visitor.as_ref()),
     };

@@ -66,22 +66,29 @@ impl SignInLimit {
         let mut named = named.flat_map(|line| line.rsplit(','));
         while is_proxy(client) {
             // What a proxy wrote that is no address says nothing: then the proxy counts.
-            let Some(address) = named
-                .next()
-                .and_then(|text| text.trim().parse::<IpAddr>().ok())
-            else {
+            let Some(named) = named.next().and_then(address) else {
                 break;
             };
-            client = address.to_canonical();
+            client = named.to_canonical();
         }
         client
+    }
+
+    /// Whether a request comes from this machine. One that some proxy passed on, which nobody said
+    /// is trusted, may come from anywhere.
+    pub(super) fn is_local(&self, peer: SocketAddr, headers: &HeaderMap) -> bool {
+        let client = self.client(peer, headers);
+        let is_passed_on = ["x-forwarded-for", "forwarded"]
+            .iter()
+            .any(|name| headers.contains_key(*name));
+        client.is_loopback() && (!is_passed_on || client != peer.ip().to_canonical())
     }
 
     /// Counts a try with `token`; how long to wait where there were too many.
     pub(super) fn may_try(&self, address: IpAddr, token: &str) -> Result<(), Duration> {
         let now = self.clock.now();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.addresses.get(&address) {
+        if let Some(count) = counts.addresses.get(&network(address)) {
             count.under(WRONG_BY_ADDRESS, now)?;
         }
         let hash = Sha256::digest(token.as_bytes()).into();
@@ -93,7 +100,7 @@ impl SignInLimit {
     pub(super) fn failed(&self, address: IpAddr) {
         let now = self.clock.now();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        add(&mut counts.addresses, address, now);
+        add(&mut counts.addresses, network(address), now);
     }
 }
 
@@ -107,8 +114,26 @@ impl Count {
     }
 }
 
+/// What is counted as one address: of IPv6 a whole /64, which is what one subscriber has.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let kept = u128::from(address) >> 64 << 64;
+            IpAddr::V6(kept.into())
+        }
+    }
+}
+
+/// An address as proxies name it, some of them with its port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let with_port = || text.parse::<SocketAddr>().map(|it| it.ip()).ok();
+    text.parse().ok().or_else(with_port)
+}
+
 /// Adds one to the count of `key`, which begins anew after a while.
-fn add<K: std::hash::Hash + Eq>(
+fn add<K: std::hash::Hash + Eq + Copy>(
     counts: &mut HashMap<K, Count>,
     key: K,
     now: DateTime<Utc>,
@@ -116,8 +141,11 @@ fn add<K: std::hash::Hash + Eq>(
     if counts.len() >= COUNTED {
         counts.retain(|_, count| now - count.since < WINDOW);
     }
-    if counts.len() >= COUNTED {
-        counts.clear();
+    if counts.len() >= COUNTED && !counts.contains_key(&key) {
+        let oldest = counts.iter().min_by_key(|(_, count)| count.since);
+        if let Some(oldest) = oldest.map(|(key, _)| *key) {
+            counts.remove(&oldest);
+        }
     }
     let count = counts.entry(key).or_insert(Count {
         since: now,
@@ -180,6 +208,7 @@ mod tests {
             ("10.0.0.1:1", "203.0.113.9", "203.0.113.9"),
             ("10.0.0.1:1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
             ("10.0.0.1:1", "203.0.113.9, 10.0.0.2", "203.0.113.9"),
+            ("10.0.0.1:1", "203.0.113.9:4711", "203.0.113.9"),
             ("10.0.0.1:1", "unknown", "10.0.0.1"),
             ("[::ffff:10.0.0.1]:1", "203.0.113.9", "203.0.113.9"),
         ] {
@@ -192,5 +221,50 @@ mod tests {
                 "{peer} {forwarded}"
             );
         }
+    }
+
+    #[test]
+    fn who_is_passed_on_by_a_proxy_is_not_local() {
+        let clock = Clock::from_fn(chrono::DateTime::default);
+        for (trusted, peer, forwarded, local) in [
+            (None, "127.0.0.1:1", None, true),
+            (None, "[::1]:1", None, true),
+            (None, "192.0.2.1:1", None, false),
+            (None, "127.0.0.1:1", Some("127.0.0.1"), false),
+            (
+                Some("127.0.0.1/32"),
+                "127.0.0.1:1",
+                Some("203.0.113.9"),
+                false,
+            ),
+            (Some("127.0.0.1/32"), "127.0.0.1:1", Some("::1"), true),
+        ] {
+            let trusted: Vec<_> = trusted
+                .iter()
+                .map(|net: &&str| net.parse().unwrap())
+                .collect();
+            let limit = SignInLimit::new(clock.clone(), &trusted);
+            let mut headers = HeaderMap::new();
+            if let Some(forwarded) = forwarded {
+                headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+            }
+            assert_eq!(
+                limit.is_local(peer.parse().unwrap(), &headers),
+                local,
+                "{peer} {forwarded:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn addresses_of_one_subscriber_count_as_one() {
+        let limit = SignInLimit::new(Clock::from_fn(chrono::DateTime::default), &[]);
+        for number in 0..WRONG_BY_ADDRESS {
+            limit.failed(format!("2001:db8::{number:x}").parse().unwrap());
+        }
+        let next = "2001:db8::ffff".parse().unwrap();
+        assert!(limit.may_try(next, "a token").is_err());
+        let other = "2001:db8:0:1::1".parse().unwrap();
+        assert!(limit.may_try(other, "a token").is_ok());
     }
 }

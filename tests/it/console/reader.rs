@@ -7,6 +7,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 
 /// A person with a session, or without one.
+#[derive(Clone)]
 pub(crate) struct Reader {
     url: String,
     http: Client,

@@ -1,7 +1,12 @@
 //! Who gets in, what a session may do, and how it ends.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use reqwest::header::SET_COOKIE;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use usher::config::Config;
 
 use crate::console::reader::Reader;
@@ -158,6 +163,80 @@ async fn what_was_typed_when_the_session_had_ended_is_not_lost() {
     assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
     let (_, pause) = app.get("/api/v1/actions/pause").await;
     assert_eq!(pause["data"]["reason"], "an audit & more");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_another_site_sends_is_not_kept() {
+    let app = TestApp::start(with_reader()).await;
+    let request = app.http.post(format!("{}/pause", app.url));
+    let foreign = [
+        ("origin", "http://evil.example"),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    let request = foreign.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    });
+    let answer = request
+        .form(&[("reason", "of another site")])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let body = answer.text().await.unwrap();
+    assert!(!body.contains("of another site"), "{body}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn strangers_who_send_slowly_occupy_few_connections() {
+    let app = TestApp::start(with_reader()).await;
+    let address = app.url.trim_start_matches("http://").to_owned();
+    let mut slow = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let head = format!(
+            "POST /pause HTTP/1.1\r\nhost: {address}\r\ncontent-length: 500000\r\n\r\nslow"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    // The first 32 wait until they are too slow, the others are refused at once.
+    let mut refused = 0;
+    for stream in slow.iter_mut().rev() {
+        let mut answer = [0; 12];
+        let read = timeout(Duration::from_secs(3), stream.read_exact(&mut answer)).await;
+        match read {
+            Ok(read) => {
+                read.unwrap();
+                assert_eq!(&answer, b"HTTP/1.1 503");
+                refused += 1;
+            }
+            Err(_) => break,
+        }
+    }
+    assert_eq!(refused, 8);
+    let mut last = [0; 12];
+    let read = timeout(Duration::from_secs(15), slow[0].read_exact(&mut last)).await;
+    read.expect("given up within ten seconds").unwrap();
+    assert_eq!(&last, b"HTTP/1.1 408");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn signing_in_anew_ends_the_session_of_before() {
+    let app = TestApp::start(with_reader()).await;
+    let mut reader = Reader::signed_in(&app.url, CONSOLE_TOKEN).await;
+    let mut before = reader.clone();
+    let form = reader.get("/sign-in").await;
+    let csrf = form.field("csrf").unwrap();
+    let fields = [("token", CONSOLE_TOKEN), ("csrf", &*csrf)];
+    assert_eq!(
+        reader.send("/sign-in", &fields).await.status,
+        StatusCode::SEE_OTHER
+    );
+    assert!(!reader.get("/").await.is_sign_in_form());
+    assert!(before.get("/").await.is_sign_in_form());
     app.finish().await;
 }
 
