@@ -153,7 +153,7 @@ async fn a_demo_that_is_stopped_while_it_remembers_does_not_wait_for_it() {
 #[tokio::test]
 async fn the_story_is_of_those_who_come_and_may_begin_empty() {
     let home = scratch();
-    let ended = run(home.path(), &["demo", "--for", "4s"]).await;
+    let ended = run(home.path(), &["demo", "--for", "20s"]).await;
     let told = text(&ended.stdout);
     assert!(
         told.contains("james@manchestercity.com     signed up"),
@@ -163,6 +163,17 @@ async fn the_story_is_of_those_who_come_and_may_begin_empty() {
         !told.contains("castillo") && !told.contains("ashworth"),
         "{told}"
     );
+    for line in [
+        "mallory@arsenal.com.evil.com waits: no rule lets them in",
+        "ada@gmail.com                → waits for a person: /approvals  (ask-a-person)",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    let no_rule = told.lines().filter(|line| line.contains("no rule"));
+    let outsiders = ["mallory@", "eve@"];
+    for line in no_rule {
+        assert!(outsiders.iter().any(|who| line.contains(who)), "{line}");
+    }
     assert!(text(&ended.stderr).contains("three weeks"));
     let ended = run(home.path(), &["demo", "--for", "2s", "--empty"]).await;
     let summary = text(&ended.stdout);

@@ -9,10 +9,16 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::lifecycle::pause;
+use crate::lifecycle::{backoff, pause};
 
-/// How long somebody waits between two tries to log in.
-const PATIENCE: Duration = Duration::from_millis(700);
+/// How long somebody waits between two tries to log in: at first, and at most.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(700), Duration::from_mins(1));
+/// After so many tries, which take nearly ten minutes, somebody gives up.
+const MOST_TRIES: u32 = 16;
+/// A natural speed, quick enough to watch; and the one of a demo that goes on.
+const PACE: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_secs(5));
+/// So many rounds of visitors come at the quick pace.
+const QUICK_ROUNDS: usize = 3;
 const PASSWORD: &str = "a demo password";
 
 /// Who comes, in this order, over and over. Some belong to partners, some do not, and one only
@@ -31,10 +37,45 @@ const VISITORS: [(&str, &str); 8] = [
 /// The domains that the demo's rules trust.
 pub(super) const PARTNERS: [&str; 3] = ["manchestercity.com", "liverpoolfc.com", "arsenal.com"];
 
+/// The domains of visitors that the demo's rules leave to a person.
+const FREE_MAIL: [&str; 1] = ["gmail.com"];
+
+/// The time from the `number`th visitor to the next.
+pub(super) fn next_after(number: usize) -> Duration {
+    if number < QUICK_ROUNDS * VISITORS.len() {
+        PACE.0
+    } else {
+        PACE.1
+    }
+}
+
+/// Whether no rule of the demo lets this address in or leaves it to a person.
+pub(super) fn is_stranger(email: &str) -> bool {
+    !has_domain(email, &PARTNERS) && !has_domain(email, &FREE_MAIL)
+}
+
+fn has_domain(email: &str, domains: &[&str]) -> bool {
+    email
+        .rsplit_once('@')
+        .is_some_and(|(_, domain)| domains.contains(&domain))
+}
+
+/// How long somebody waits after so many tries that failed; none if they give up.
+fn patience(failures: u32) -> Option<Duration> {
+    let (first, longest) = PATIENCE;
+    (failures < MOST_TRIES).then(|| backoff(first, failures, longest))
+}
+
+/// Where the `number`th visitor comes from: a network that is kept for tests.
+fn address(number: usize) -> String {
+    format!("198.18.{}.{}", number / 250 % 256, number % 250 + 1)
+}
+
 /// Somebody at the portal.
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) email: String,
+    address: String,
     http: Client,
     portal_url: String,
     mailbox_url: String,
@@ -53,11 +94,17 @@ impl Person {
         };
         Self {
             email: format!("{name}@{domain}"),
+            address: address(number),
             http,
             portal_url: format!("{emulator_url}/portal/{portal}/api/v3"),
             mailbox_url: format!("{emulator_url}/emulator/mailbox"),
             session: String::new(),
         }
+    }
+
+    /// Whether the demo's rules trust their domain.
+    pub(super) fn is_partner(&self) -> bool {
+        has_domain(&self.email, &PARTNERS)
     }
 
     /// Signs up; from here on the portal shows them as pending.
@@ -87,19 +134,23 @@ impl Person {
         Ok(())
     }
 
-    /// Tries to log in until it works; `false` when the demo ends first.
+    /// Tries to log in, ever more seldom; `false` when they give up, or the demo ends first.
     pub(super) async fn log_in(&mut self, cancel: &CancellationToken) -> anyhow::Result<bool> {
         let form = json!({ "username": self.email, "password": PASSWORD });
+        let mut failures = 0;
         loop {
             let (status, _) = self
                 .call(Method::POST, "developer/authenticate", form.clone())
                 .await?;
             match status {
                 204 => return Ok(true),
-                401 => {}
+                401 => failures += 1,
                 other => bail!("a login was answered {other}"),
             }
-            if pause(PATIENCE, cancel).await {
+            let Some(wait) = patience(failures) else {
+                return Ok(false);
+            };
+            if pause(wait, cancel).await {
                 return Ok(false);
             }
         }
@@ -144,7 +195,8 @@ impl Person {
         let mut request = self
             .http
             .request(method, format!("{}/{path}", self.portal_url))
-            .header("cookie", &self.session);
+            .header("cookie", &self.session)
+            .header("x-forwarded-for", &self.address);
         if !body.is_null() {
             request = request.json(&body);
         }
@@ -159,5 +211,62 @@ impl Person {
         let status = response.status().as_u16();
         let text = response.text().await?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn whoever_waits_tries_ever_more_seldom_and_gives_up() {
+        let waits: Vec<Duration> = (1..).map_while(patience).collect();
+        assert_eq!(waits[0], Duration::from_millis(700));
+        assert_eq!(waits[1], Duration::from_millis(1_400));
+        assert!(waits.is_sorted());
+        assert_eq!(waits.last(), Some(&Duration::from_mins(1)));
+        let all: Duration = waits.iter().sum();
+        let minutes = Duration::from_mins(9)..Duration::from_mins(11);
+        assert!(minutes.contains(&all), "{all:?}");
+    }
+
+    #[test]
+    fn the_demo_begins_quickly_and_goes_on_steadily() {
+        assert_eq!(next_after(0), PACE.0);
+        assert_eq!(next_after(23), PACE.0);
+        assert_eq!(next_after(24), PACE.1);
+        assert_eq!(next_after(10_000), PACE.1);
+    }
+
+    #[test]
+    fn only_those_whom_no_rule_fits_are_strangers() {
+        for email in [
+            "mallory@arsenal.com.evil.com",
+            "eve2@manchestercity.co",
+            "arsenal.com",
+        ] {
+            assert!(is_stranger(email), "{email}");
+        }
+        for email in ["james@manchestercity.com", "ada20@gmail.com"] {
+            assert!(!is_stranger(email), "{email}");
+        }
+    }
+
+    #[test]
+    fn after_an_outsider_comes_a_partner() {
+        let is_partner = |(_, domain): &(&str, &str)| PARTNERS.contains(domain);
+        let round: Vec<bool> = VISITORS.iter().map(is_partner).collect();
+        let next = round.iter().cycle().skip(1);
+        // A turn that passes takes no time: two in a row would be a longer step.
+        assert!(round.iter().zip(next).all(|(now, next)| *now || *next));
+    }
+
+    #[test]
+    fn each_of_an_hour_comes_from_an_address_of_their_own() {
+        let addresses: HashSet<String> = (0..2_000).map(address).collect();
+        assert_eq!(addresses.len(), 2_000);
+        assert!(addresses.contains("198.18.0.1") && addresses.contains("198.18.1.1"));
     }
 }

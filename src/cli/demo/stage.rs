@@ -9,14 +9,14 @@ use embedded_postgres::{EmbeddedConfig, EmbeddedPostgres};
 use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig};
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::app::{App, AppError, Surroundings};
 use crate::cli::demo::folder::Folder;
 use crate::cli::demo::history::{History, Place, TEAM};
-use crate::cli::demo::people::{PARTNERS, Person};
+use crate::cli::demo::people::{PARTNERS, Person, next_after};
 use crate::cli::demo::settings::{Settings, TOPIC, command};
 use crate::cli::demo::story::{Parts, Story, Summary};
 use crate::cli::{CliError, Output};
@@ -304,6 +304,9 @@ impl DemoServices {
     }
 }
 
+/// So many outsiders wait at once. More would only add log-ins that fail.
+const MOST_OUTSIDERS: usize = 6;
+
 /// Who comes to the portal, one after the other.
 struct Arrivals {
     emulator_url: String,
@@ -319,16 +322,28 @@ impl Arrivals {
             .timeout(std::time::Duration::from_secs(10))
             .build();
         let Ok(http) = http else { return };
+        let seats = Arc::new(Semaphore::new(MOST_OUTSIDERS));
         for number in 0.. {
             let person = Person::visitor(number, &self.emulator_url, self.portal, http.clone());
+            let seat = if person.is_partner() {
+                None
+            } else {
+                // Without one it is the next visitor's turn.
+                let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
+                    continue;
+                };
+                Some(seat)
+            };
             let (story, stopping) = (Arc::clone(&self.story), stopping.clone());
             let output = self.output;
             self.people.spawn("person", async move {
                 if let Err(error) = Story::follow(&story, person, output, &stopping).await {
                     Output::complain(&format!("somebody could not go on: {error:#}"));
                 }
+                // Free once they are let in or give up.
+                drop(seat);
             });
-            if pause(Story::NEXT_PERSON_AFTER, &self.people.stopping()).await {
+            if pause(next_after(number), &self.people.stopping()).await {
                 return;
             }
         }

@@ -15,7 +15,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::act::{Action, ActionFilter, ActionState, Queue, Target};
-use crate::cli::demo::people::Person;
+use crate::cli::demo::people::{Person, is_stranger};
 use crate::cli::{CliError, Output, Reader};
 use crate::clock::Clock;
 use crate::directory::{Directory, Owner};
@@ -54,7 +54,12 @@ pub(super) struct Parts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     SignedUp,
+    /// No rule says anything about them.
     Waits,
+    /// A rule will decide, and is late.
+    StillWaits,
+    /// A rule left them to a person.
+    WaitsForPerson,
     Approved,
     InTeam,
     LoggedIn,
@@ -68,8 +73,8 @@ pub(super) struct Story {
     began: Instant,
     /// Who signed up, and when by usher's own clock.
     signed_up: Vec<(String, DateTime<Utc>)>,
-    /// The actions that were shown already.
-    told: HashSet<Uuid>,
+    /// The actions that were shown already, in that state.
+    told: HashSet<(Uuid, ActionState)>,
     /// For whom an action was decided, or was shown to wait.
     settled: HashSet<String>,
     approvals: Vec<Duration>,
@@ -81,8 +86,6 @@ pub(super) struct Story {
 impl Story {
     /// How often usher's actions are polled.
     pub(super) const CHECK_EVERY: Duration = Duration::from_millis(150);
-    /// A natural speed, quick enough to watch.
-    pub(super) const NEXT_PERSON_AFTER: Duration = Duration::from_millis(2_500);
     /// The time that somebody needs to find a mail, or the next button.
     const MOMENT: Duration = Duration::from_millis(600);
     /// A person without an answer by then is shown to wait.
@@ -170,7 +173,8 @@ impl Story {
         }
     }
 
-    /// Polls usher's actions and shows those that ended since the last poll.
+    /// Polls usher's actions and shows those that ended, or were left to a person, since the last
+    /// poll.
     pub(super) async fn poll(&mut self, output: Output) {
         if let Err(failure) = self.try_poll(output).await {
             warn!(error = failure.chain(), "could not read the actions");
@@ -185,25 +189,25 @@ impl Story {
         let mut actions = self.parts.queue.list(&filter, None, 1_000).await?;
         // What was done in the weeks before is not shown.
         let began = self.parts.began;
-        actions.retain(|action| action.updated_at >= began && !self.told.contains(&action.id));
+        actions.retain(|action| {
+            action.updated_at >= began && !self.told.contains(&(action.id, action.state))
+        });
         // Shown in the order in which they were done.
         actions.sort_by_key(|action| action.updated_at);
         for action in actions {
             let Some(who) = self.who(&action).await? else {
                 continue;
             };
-            self.settled.insert(who.clone());
-            if action.state == ActionState::Done {
-                self.tell_action(&who, &action, output);
-            }
+            self.tell_action(&who, &action, output);
+            self.settled.insert(who);
         }
         self.tell_who_waits(output);
         Ok(())
     }
 
     fn tell_action(&mut self, who: &str, action: &Action, output: Output) {
-        self.told.insert(action.id);
-        let Some(step) = Step::of_deed(&action.deed) else {
+        self.told.insert((action.id, action.state));
+        let Some(step) = Step::of_action(action.state, &action.deed) else {
             return;
         };
         let since = self.signed_up.iter().rev().find(|(email, _)| email == who);
@@ -211,6 +215,8 @@ impl Story {
         match step {
             Step::Approved => self.approvals.extend(took),
             Step::RegistrationApproved => self.registrations += 1,
+            // Somebody of the weeks before: nobody saw them come.
+            Step::WaitsForPerson if since.is_none() => return,
             _ => {}
         }
         self.report(who, step, Some(&action.rule), took, output);
@@ -226,7 +232,7 @@ impl Story {
             .map(|(who, _)| who.clone())
             .collect();
         for who in waiting {
-            self.report(&who, Step::Waits, None, None, output);
+            self.report(&who, Step::of_late(&who), None, None, output);
             self.settled.insert(who);
         }
     }
@@ -291,13 +297,24 @@ impl Story {
 }
 
 impl Step {
-    /// The step that a deed is for its person; none for what the demo's rules never ask.
-    fn of_deed(deed: &str) -> Option<Self> {
-        match deed {
-            "approve_developer" => Some(Self::Approved),
-            "add_to_team" => Some(Self::InTeam),
-            "approve_registration" => Some(Self::RegistrationApproved),
+    /// The step that an action is for its person; none while it is under way, and for what the
+    /// demo's rules never ask.
+    fn of_action(state: ActionState, deed: &str) -> Option<Self> {
+        match (state, deed) {
+            (ActionState::Parked, _) => Some(Self::WaitsForPerson),
+            (ActionState::Done, "approve_developer") => Some(Self::Approved),
+            (ActionState::Done, "add_to_team") => Some(Self::InTeam),
+            (ActionState::Done, "approve_registration") => Some(Self::RegistrationApproved),
             _ => None,
+        }
+    }
+
+    /// The step of somebody for whom nothing was decided in time.
+    fn of_late(email: &str) -> Self {
+        if is_stranger(email) {
+            Self::Waits
+        } else {
+            Self::StillWaits
         }
     }
 
@@ -306,6 +323,8 @@ impl Step {
         match self {
             Self::SignedUp => "signed_up",
             Self::Waits => "waits",
+            Self::StillWaits => "still_waits",
+            Self::WaitsForPerson => "waits_for_person",
             Self::Approved => "approved",
             Self::InTeam => "in_team",
             Self::LoggedIn => "logged_in",
@@ -319,6 +338,8 @@ impl Step {
         match self {
             Self::SignedUp => "signed up",
             Self::Waits => "waits: no rule lets them in",
+            Self::StillWaits => "still waits",
+            Self::WaitsForPerson => "waits for a person: /approvals",
             Self::Approved => "approved",
             Self::InTeam => "in team Partners",
             Self::LoggedIn => "logged in",
@@ -341,6 +362,27 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_for_a_person_is_told_as_what_is_done() {
+        let park = Step::of_action(ActionState::Parked, "park");
+        assert_eq!(park, Some(Step::WaitsForPerson));
+        let approve = |state| Step::of_action(state, "approve_developer");
+        assert_eq!(approve(ActionState::Done), Some(Step::Approved));
+        assert_eq!(approve(ActionState::Planned), None);
+        assert_eq!(approve(ActionState::Running), None);
+        assert_eq!(Step::of_action(ActionState::Done, "park"), None);
+    }
+
+    #[test]
+    fn no_rule_lets_in_only_those_whom_none_fits() {
+        assert_eq!(
+            Step::of_late("james20@manchestercity.com"),
+            Step::StillWaits
+        );
+        assert_eq!(Step::of_late("ada@gmail.com"), Step::StillWaits);
+        assert_eq!(Step::of_late("mallory@arsenal.com.evil.com"), Step::Waits);
+    }
 
     #[test]
     fn percentiles_are_times_that_were_measured() {
