@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::{self, Queue, Worker};
-use crate::app::backlog::show_backlog;
+use crate::app::backlog::Backlog;
 use crate::app::clocks;
 use crate::app::database;
 use crate::app::readers::Readers;
@@ -106,8 +106,13 @@ impl Parts {
         } else {
             info!("konnect.token is not set: events are recorded, nobody is let in");
         }
-        let backlog = show_backlog(self.journal.clone(), self.clock.clone(), stopping.clone());
-        lifecycle.spawn("backlog", backlog);
+        let backlog = Backlog {
+            journal: self.journal.clone(),
+            wanted: readers.clone(),
+            health: self.health.clone(),
+            clock: self.clock.clone(),
+        };
+        lifecycle.spawn("backlog", backlog.run(stopping.clone()));
         let keeper = Keeper::new(self.journal.clone(), self.health.clone());
         lifecycle.spawn("report", keeper.run(stopping.clone()));
         let readers = Readers {

@@ -60,6 +60,7 @@ pub struct Part {
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     parts: Arc<RwLock<BTreeMap<Cow<'static, str>, Part>>>,
+    behind: Arc<RwLock<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,6 +88,12 @@ impl Health {
             .insert(part.into(), part_now);
     }
 
+    /// Sets which parts are behind with their work, each with how far; all others are not. Such a
+    /// part is degraded while it reports nothing worse itself.
+    pub fn set_behind(&self, behind: BTreeMap<String, String>) {
+        *self.behind.write().unwrap_or_else(PoisonError::into_inner) = behind;
+    }
+
     /// Whether deliveries can be accepted.
     pub fn is_ready(&self) -> bool {
         self.readiness().status != Condition::Down
@@ -109,6 +116,7 @@ impl Health {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        self.show_behind(&mut parts);
         let stands_in = EITHER.iter().any(|part| {
             parts
                 .get(*part)
@@ -130,6 +138,22 @@ impl Health {
             Condition::Ok
         };
         Readiness { status, parts }
+    }
+
+    fn show_behind(&self, parts: &mut BTreeMap<Cow<'static, str>, Part>) {
+        let behind = self.behind.read().unwrap_or_else(PoisonError::into_inner);
+        for (name, detail) in behind.iter() {
+            let is_told = parts
+                .get(name.as_str())
+                .is_some_and(|part| part.status != Condition::Ok);
+            if !is_told {
+                let part = Part {
+                    status: Condition::Degraded,
+                    detail: Some(detail.clone()),
+                };
+                parts.insert(Cow::Owned(name.clone()), part);
+            }
+        }
     }
 }
 
@@ -192,6 +216,29 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn a_part_that_is_behind_is_degraded_until_it_is_not() {
+        let health = Health::default();
+        health.set("react", Condition::Ok, "");
+        let late = BTreeMap::from([("react".to_owned(), "14 min behind".to_owned())]);
+        let told = |health: &Health| {
+            let (_, parts) = health.shown();
+            format!("{} {}", parts[0].condition.as_str(), parts[0].detail)
+        };
+        health.set_behind(late);
+        assert!(health.is_ready());
+        assert_eq!(told(&health), "degraded 14 min behind");
+        // What the part says of itself changes nothing, unless it is worse.
+        health.set("react", Condition::Ok, "");
+        assert_eq!(told(&health), "degraded 14 min behind");
+        health.set("react", Condition::Degraded, "a right is missing");
+        assert_eq!(told(&health), "degraded a right is missing");
+        health.set("react", Condition::Ok, "");
+        health.set_behind(BTreeMap::new());
+        assert_eq!(told(&health), "ok ");
+    }
+
     #[test]
     fn one_of_database_and_spool_is_enough() {
         let health = Health::default();

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
 use usher::clock::Clock;
 use usher::config::Secret;
 
-use crate::support::app::{CONSOLE_TOKEN, config, serve};
+use crate::support::app::{CONSOLE_TOKEN, TestApp, config, serve};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 
@@ -104,4 +104,58 @@ async fn readiness_tells_of_a_clock_that_differs_from_the_databases() {
     usher.lifecycle.stopping().cancelled().await;
     usher.lifecycle.shut_down().await;
     database.drop().await;
+}
+
+/// Has `reader` owe a batch since 14 minutes, which somebody works on for as long as it stays.
+async fn owe(database: &TestDatabase, reader: &str, lane: &str) {
+    let statement = format!(
+        "INSERT INTO outbox (
+            reader, batch, lane, first_event_ts, last_event_ts, created_at, owed_at, claimed_until
+        )
+        SELECT '{reader}', gen_random_uuid(), '{lane}', past, past, past, past, now() + '1 hour'
+        FROM (SELECT now() - interval '14 min 5 s' AS past) AS times"
+    );
+    database.execute(&statement).await;
+}
+
+#[tokio::test]
+async fn readiness_tells_who_is_behind_with_what_is_live() {
+    let mut config = config("http://127.0.0.1:9");
+    config.konnect.token = Some(Secret::new("kpat_test".to_owned()));
+    let usher = TestApp::start(config).await;
+    let part = async |name: &str| {
+        let told = parts(&usher.http, &usher.url, Some(CONSOLE_TOKEN)).await;
+        told[name].clone()
+    };
+    let is_ok = json!({ "status": "ok", "detail": "" });
+    eventually("react is told", SOON, async || part("react").await == is_ok).await;
+    // What a sweep found in bulk may be old.
+    owe(&usher.database, "react", "bulk").await;
+    owe(&usher.database, "report", "live").await;
+    let counts_lag = json!({ "status": "degraded", "detail": "counts lag by 14 min" });
+    eventually("counts lag", SOON, async || {
+        part("report").await == counts_lag
+    })
+    .await;
+    assert_eq!(part("react").await, is_ok);
+    owe(&usher.database, "react", "live").await;
+    let newcomers_wait = json!({ "status": "degraded", "detail": "14 min behind: newcomers wait" });
+    eventually("newcomers wait", SOON, async || {
+        part("react").await == newcomers_wait
+    })
+    .await;
+    let readyz = format!("{}/readyz", usher.url);
+    let answer = usher.http.get(readyz).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["status"], "degraded");
+    usher
+        .database
+        .execute("DELETE FROM outbox WHERE lane = 'live'")
+        .await;
+    eventually("nobody is behind", SOON, async || {
+        part("react").await == is_ok && part("report").await == is_ok
+    })
+    .await;
+    usher.finish().await;
 }

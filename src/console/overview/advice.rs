@@ -25,7 +25,7 @@ const ADVICE: [(&str, &str); 12] = [
     ),
     (
         "react",
-        "Grant usher's database user the right that is missing; events wait and none is lost.",
+        "Grant usher's database user the right that is missing; where it is behind, give the database more room to work. Events wait and none is lost.",
     ),
     (
         "rules",

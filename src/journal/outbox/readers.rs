@@ -36,6 +36,9 @@ pub struct ReaderStatus {
     pub batches: i64,
     /// When the oldest of them was received.
     pub oldest: Option<DateTime<Utc>>,
+    /// Seconds for which it has owed the first live one of them, by the database's clock; none
+    /// where it owes no live one.
+    pub live_seconds: Option<i64>,
 }
 
 impl Journal {
@@ -129,7 +132,14 @@ impl Journal {
                     WHERE o.reader = r.name
                     ORDER BY o.batch
                     LIMIT 1
-                ) AS oldest
+                ) AS oldest,
+                (
+                    SELECT extract(epoch FROM now() - o.owed_at)::bigint
+                    FROM outbox o
+                    WHERE o.reader = r.name AND o.lane = 'live'
+                    ORDER BY o.batch
+                    LIMIT 1
+                ) AS live_seconds
             FROM readers r
             ORDER BY r.name
             "#,
