@@ -20,8 +20,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 use axum::routing::get;
+use axum::{Router, middleware};
 use embedded_postgres::EmbeddedError;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -351,7 +353,7 @@ impl App {
         for (listener, router) in here.into_iter().chain(self.apart) {
             let server = Server {
                 listener,
-                router,
+                router: router.layer(middleware::map_response(as_declared)),
                 certificates: self.certificates.clone(),
                 bounds: Bounds::of_this_process(),
                 lifecycle: lifecycle.clone(),
@@ -468,6 +470,16 @@ fn metrics_router(handle: Option<PrometheusHandle>) -> Router {
         return Router::new();
     };
     Router::new().route("/metrics", get(move || async move { handle.render() }))
+}
+
+/// Has browsers take every answer for what it says that it is, whatever its bytes look like.
+async fn as_declared(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
 }
 
 /// Puts observations into their buckets until cancelled: until then each is kept by itself.

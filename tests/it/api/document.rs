@@ -12,7 +12,7 @@ use usher::rules::Deed;
 
 use crate::api::conform::Document;
 use crate::api::{Filled, TONY};
-use crate::support::app::{CONSOLE_TOKEN, TestApp};
+use crate::support::app::{CONSOLE_TOKEN, TestApp, config};
 use crate::support::stage::PORTAL;
 
 /// An operation of the document.
@@ -75,6 +75,28 @@ async fn detail(answer: Response) -> String {
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let problem: Value = answer.json().await.unwrap();
     problem["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn no_browser_takes_an_answer_for_something_else() {
+    let app = TestApp::start(config("http://127.0.0.1:9")).await;
+    for path in [
+        "/",
+        "/api/v1/events",
+        "/assets/console.css",
+        "/audit-logs",
+        "/docs",
+        "/nothing",
+        "/openapi.json",
+        "/readyz",
+    ] {
+        let answer = app.http.get(format!("{}{path}", app.url));
+        let answer = answer.send().await.unwrap();
+        let told = answer.headers().get_all("x-content-type-options");
+        let told: Vec<_> = told.iter().collect();
+        assert_eq!(told, ["nosniff"], "{path}");
+    }
+    app.finish().await;
 }
 
 #[tokio::test]
