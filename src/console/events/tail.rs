@@ -1,9 +1,9 @@
 //! Events as they come in, for the script of the search page. It ends with usher, with the session
-//! and with the page, and there is a bounded number of them.
+//! and with the page, and there is a bounded number of them, over all and by token.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Extension, State};
@@ -19,11 +19,14 @@ use crate::console::session::{self, Visitor};
 use crate::console::{Console, Shared};
 use crate::event::EventId;
 use crate::http::parameters::{Parameters, bad_request};
+use crate::http::tokens::TokenHash;
 use crate::http::{Busy, Connection, Problem};
 use crate::journal::{Access, AccessPath, EventFilter, Follow, StoredEvent, journal_problem};
 
 /// Tails at once.
 const TAILS: usize = 50;
+/// How many of them one console token may have, so that nobody takes every place.
+const TAILS_BY_TOKEN: usize = 5;
 /// Something is sent this often, so that nothing in between takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a session that ended ends its tails.
@@ -31,12 +34,42 @@ const SESSION_EVERY: Duration = Duration::from_secs(5);
 
 /// How many tails may go on at once. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(in crate::console) struct Tails(Arc<Semaphore>);
+pub(in crate::console) struct Tails {
+    all: Arc<Semaphore>,
+    /// Only configured tokens sign in, so these are no more than they are.
+    by_token: Arc<Mutex<HashMap<TokenHash, Arc<Semaphore>>>>,
+}
 
 impl Default for Tails {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(TAILS)))
+        Self {
+            all: Arc::new(Semaphore::new(TAILS)),
+            by_token: Arc::default(),
+        }
     }
+}
+
+impl Tails {
+    /// A place among all, and one among those of the token.
+    fn take(&self, token: TokenHash) -> Result<[OwnedSemaphorePermit; 2], Problem> {
+        let of_token = {
+            let mut by_token = self.by_token.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_token = by_token.entry(token);
+            Arc::clone(of_token.or_insert_with(|| Arc::new(Semaphore::new(TAILS_BY_TOKEN))))
+        };
+        let own = of_token.try_acquire_owned().map_err(|_| {
+            full("your token follows the events on as many pages as it may, close one of them")
+        })?;
+        let any = Arc::clone(&self.all)
+            .try_acquire_owned()
+            .map_err(|_| full("as many pages follow the events as may at once, try again"))?;
+        Ok([own, any])
+    }
+}
+
+fn full(detail: &str) -> Problem {
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    problem.with(header::RETRY_AFTER, "30")
 }
 
 impl axum::extract::FromRef<Shared> for Tails {
@@ -47,7 +80,7 @@ impl axum::extract::FromRef<Shared> for Tails {
 
 /// What a tail keeps while it goes on.
 struct Place {
-    _permit: OwnedSemaphorePermit,
+    _permits: [OwnedSemaphorePermit; 2],
     /// Else its connection would be taken for an idle one.
     _busy: Option<Busy>,
 }
@@ -66,13 +99,8 @@ pub(super) async fn tail(
     if filter.to.is_some() {
         return Err(bad_request("parameter to: what comes in has no end"));
     }
-    let Ok(permit) = tails.0.try_acquire_owned() else {
-        let full = "as many pages follow the events as may at once, try again";
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, full);
-        return Err(problem.with(header::RETRY_AFTER, "30"));
-    };
     let place = Place {
-        _permit: permit,
+        _permits: tails.take(visitor.token_hash)?,
         _busy: connection.map(|Extension(connection)| connection.keep()),
     };
     // A browser whose connection broke says what it had. If that is too long ago, the page goes on
@@ -189,4 +217,26 @@ fn as_sse(stored: &StoredEvent) -> Event {
     let row = EventRow::new(stored);
     let data = row.for_tail().to_string();
     Event::default().id(row.id).data(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TAILS, TAILS_BY_TOKEN, Tails};
+
+    #[test]
+    fn nobody_takes_every_place() {
+        let tails = Tails::default();
+        let of = |token: u8| tails.take([token; 32]);
+        let mut mine: Vec<_> = (0..TAILS_BY_TOKEN).map(|_| of(0).unwrap()).collect();
+        let refused = of(0).unwrap_err();
+        assert!(
+            refused.detail().contains("your token"),
+            "{}",
+            refused.detail()
+        );
+        let others: Vec<_> = (1..).map_while(|token| of(token).ok()).collect();
+        assert_eq!(mine.len() + others.len(), TAILS);
+        mine.pop();
+        assert!(of(0).is_ok(), "a place that was left is free");
+    }
 }
