@@ -11,12 +11,13 @@ use uuid::Uuid;
 
 use crate::app::build_client;
 use crate::cli::listing::PAGE;
+use crate::cli::person::system_user;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::times::{Moment, ends};
 use crate::cli::{CliError, Common, DIFFERENCES, Output, counted};
 use crate::config::{Environment, VerifyPolicy};
 use crate::intake::{Intake, KeyRing, Release, TakenUp};
-use crate::journal::{Journal, KeptFilter, far_future};
+use crate::journal::{AccessLog, AccessPath, Journal, KeptFilter, ReleaseByHand, far_future};
 use crate::publish::KEPT_REASONS;
 
 /// Arguments of `usher quarantine release`.
@@ -62,9 +63,16 @@ pub(super) async fn run(
         from: from.unwrap_or(chrono::DateTime::UNIX_EPOCH),
         to: to.unwrap_or_else(far_future),
     };
-    let release = prepare(&record).await?;
+    let mut release = prepare(&record).await?;
     let journal = record.journal().clone();
-    let work = take_up(release, journal, &filter);
+    let log = AccessLog::new(journal.clone(), record.clock.clone());
+    let work = async {
+        let found = take_up(&mut release, &journal, &filter).await;
+        let noted = note(&log, &filter, release.so_far(), found.is_ok()).await;
+        let found = found?;
+        noted?;
+        Ok::<_, CliError>((release.so_far().clone(), found))
+    };
     let (taken, found) = or_stopped(record.finish(work).await?)?;
     report(&taken, Output::new(args.common.json))?;
     let missing = ids.len().saturating_sub(found);
@@ -109,18 +117,41 @@ async fn prepare(record: &Record) -> Result<Release, CliError> {
     Ok(release.context("could not read the signing keys")?)
 }
 
-/// What was released, and how many rows were found.
-async fn take_up(
-    mut release: Release,
-    journal: Journal,
+/// Says in the record who released what; where nothing was released there is nothing to say.
+async fn note(
+    log: &AccessLog,
     filter: &KeptFilter,
-) -> Result<(TakenUp, usize), CliError> {
+    taken: &TakenUp,
+    is_complete: bool,
+) -> Result<(), CliError> {
+    if taken.released + taken.duplicates == 0 {
+        return Ok(());
+    }
+    let release = ReleaseByHand {
+        who: system_user(),
+        way: AccessPath::CommandLine,
+        filter: filter.as_words(),
+        released: taken.released,
+        known: taken.duplicates,
+        left: taken.left.clone(),
+        is_complete,
+    };
+    let noted = log.note_release(&release).await;
+    Ok(noted.context("could not record who released them")?)
+}
+
+/// Releases all that match; how many rows were found.
+async fn take_up(
+    release: &mut Release,
+    journal: &Journal,
+    filter: &KeptFilter,
+) -> Result<usize, CliError> {
     let (mut after, mut found) = (None, 0);
     loop {
         let rows = journal.kept(filter, after, PAGE).await;
         let rows = rows.context("could not read the quarantine")?;
         let Some(last) = rows.last() else {
-            return Ok((release.so_far().clone(), found));
+            return Ok(found);
         };
         after = Some((last.received_at, last.id));
         found += rows.len();

@@ -36,7 +36,7 @@ use tracing::warn;
 
 pub use append::{
     Access, AccessLog, AccessPath, CheckFilter, CustomRequestCounts, Fingerprint, KeptFilter,
-    NewCustomEvent, NewCustomRequest, NewVerdict, Released, StoredCopies, append_in,
+    NewCustomEvent, NewCustomRequest, NewVerdict, ReleaseByHand, Released, StoredCopies, append_in,
 };
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,

@@ -19,7 +19,7 @@ pub enum Kind {
     Access,
     /// usher found a difference at the API.
     Observation,
-    /// usher did something, or decided not to.
+    /// usher did something, or decided not to; or a person released entries from quarantine.
     Action,
     /// A trusted sender reported something.
     Custom,
@@ -80,7 +80,7 @@ impl Kind {
     /// Returns the kind of an own event by its name.
     pub fn from_own_name(name: &str) -> Self {
         match name.split_once('.') {
-            Some(("action", _)) => Self::Action,
+            Some(("action" | "quarantine", _)) => Self::Action,
             Some(("custom", _)) => Self::Custom,
             Some(("read", _)) => Self::Read,
             _ => Self::Observation,
@@ -199,6 +199,7 @@ mod tests {
             ("developer.signed_up", Kind::Observation),
             ("registration.status_changed", Kind::Observation),
             ("action.done", Kind::Action),
+            ("quarantine.released", Kind::Action),
             ("custom.hr.joined", Kind::Custom),
             ("read.events", Kind::Read),
             ("actions", Kind::Observation),

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -23,7 +24,9 @@ use crate::console::{Console, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
 use crate::intake::{IntakeError, Release, TakenUp};
-use crate::journal::{KeptFilter, far_future, journal_problem, read_time};
+use crate::journal::{
+    AccessPath, KeptFilter, ReleaseByHand, far_future, journal_problem, read_time,
+};
 
 /// Rows that one click releases: each takes a transaction of its own, and a browser waits.
 const AT_ONCE: i64 = 1_000;
@@ -153,8 +156,7 @@ pub(super) async fn all(
         );
         return Err(Problem::new(StatusCode::CONFLICT, changed));
     }
-    let result = run(&console, &filter, AT_ONCE).await?;
-    tell(&visitor, &result.taken);
+    let result = carry_out(&console, &visitor, filter, AT_ONCE).await?;
     let back = Narrowed {
         to: None,
         ..narrowed
@@ -177,14 +179,14 @@ pub(super) async fn one(
     let row = find(&console.journal, &id).await?;
     let filter = KeptFilter {
         ids: Some(vec![row.id]),
+        reason: Some(row.reason.clone()),
         ..to_release(&Narrowed::default(), console.unsendable)
     };
-    let result = run(&console, &filter, 1).await?;
+    let result = carry_out(&console, &visitor, filter, 1).await?;
     if result.broke_off {
         let busy = "the record is busy or does not answer, try again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy));
     }
-    tell(&visitor, &result.taken);
     let stored = || {
         row.event_id
             .map_or_else(|| "/quarantine".to_owned(), |id| format!("/events/{id}"))
@@ -241,6 +243,33 @@ fn to_release(narrowed: &Narrowed, unsendable: &[&str]) -> KeptFilter {
     }
 }
 
+/// Releases up to `most` rows, and has in the record who did it before anybody is answered. What
+/// has begun comes to its end also where nobody waits for the answer any more.
+async fn carry_out(
+    console: &Arc<Console>,
+    visitor: &Visitor,
+    filter: KeptFilter,
+    most: i64,
+) -> Result<Outcome, Problem> {
+    // A release that could not be noted at its end must not begin.
+    let can_be_noted = console.reads.check().await;
+    can_be_noted.map_err(|error| journal_problem(&error))?;
+    let (tell, told) = oneshot::channel();
+    let (releasing, who) = (Arc::clone(console), visitor.name.clone());
+    console.lifecycle.spawn("release", async move {
+        let outcome = match run(&releasing, &filter, most).await {
+            Ok(outcome) => note(&releasing, who, &filter, outcome).await,
+            Err(problem) => Err(problem),
+        };
+        // Whoever asked may have gone.
+        drop(tell.send(outcome));
+    });
+    told.await.unwrap_or_else(|_| {
+        let stopped = "usher stopped before it was done, look at the quarantine again";
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, stopped))
+    })
+}
+
 /// Releases up to `most` rows, the oldest first.
 async fn run(console: &Console, filter: &KeptFilter, most: i64) -> Result<Outcome, Problem> {
     let release = Release::prepare(console.intake.clone()).await;
@@ -250,7 +279,16 @@ async fn run(console: &Console, filter: &KeptFilter, most: i64) -> Result<Outcom
     let mut is_more = true;
     while left > 0 && is_more && !broke_off {
         let rows = console.journal.kept(filter, after, left.min(SLICE)).await;
-        let rows = rows.map_err(|error| journal_problem(&error))?;
+        let rows = match rows {
+            Ok(rows) => rows,
+            // What was done before must be told.
+            Err(error) if *release.so_far() != TakenUp::default() => {
+                warn!(error = error.chain(), "a release from quarantine broke off");
+                broke_off = true;
+                continue;
+            }
+            Err(error) => return Err(journal_problem(&error)),
+        };
         let Some(last) = rows.last() else {
             is_more = false;
             continue;
@@ -282,15 +320,46 @@ fn problem(error: &IntakeError) -> Problem {
     }
 }
 
-/// Says in the log who released what.
-fn tell(visitor: &Visitor, taken: &TakenUp) {
+/// Says in the record, and in the log, who released what. Where nothing was released there is
+/// nothing to say.
+async fn note(
+    console: &Console,
+    who: String,
+    filter: &KeptFilter,
+    outcome: Outcome,
+) -> Result<Outcome, Problem> {
+    let taken = &outcome.taken;
+    if taken.released + taken.duplicates == 0 {
+        return Ok(outcome);
+    }
     info!(
-        by = visitor.name,
+        by = who,
         released = taken.released,
         known = taken.duplicates,
         left = taken.left.values().sum::<u64>(),
         "released from quarantine by hand"
     );
+    let release = ReleaseByHand {
+        who,
+        way: AccessPath::Console,
+        filter: filter.as_words(),
+        released: taken.released,
+        known: taken.duplicates,
+        left: taken.left.clone(),
+        is_complete: !outcome.broke_off,
+    };
+    match console.reads.note_release(&release).await {
+        Ok(()) => Ok(outcome),
+        Err(error) => {
+            warn!(
+                error = error.chain(),
+                "could not record who released from quarantine"
+            );
+            let unnoted =
+                "it was released, and the record did not take who did it: usher's log has it";
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, unnoted))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The access log: reading rows about people, or exporting events, makes an own event of kind
 //! `read`. One a query, never one a row. Auditors ask for it (PCI DSS 4.0, 10.2.1.3; 10.2.3 of
-//! 3.2.1).
+//! 3.2.1). A release from quarantine by a person makes one of kind `action`.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -30,7 +32,26 @@ pub struct Access {
     pub is_complete: bool,
 }
 
-/// How a person reads.
+/// One release from quarantine by a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseByHand {
+    /// Who released: the name of a console token, or the user of the system.
+    pub who: String,
+    /// The way of access.
+    pub way: AccessPath,
+    /// What was asked for, word by word.
+    pub filter: Vec<(String, String)>,
+    /// Entries that became events.
+    pub released: u64,
+    /// Entries whose event was stored already.
+    pub known: u64,
+    /// Rows that stay, by the reason that applies now.
+    pub left: BTreeMap<String, u64>,
+    /// Whether it came to its end.
+    pub is_complete: bool,
+}
+
+/// How a person reads or releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessPath {
     /// By the JSON API.
@@ -41,7 +62,7 @@ pub enum AccessPath {
     CommandLine,
 }
 
-/// Stores what was read by whom. Cheap to clone.
+/// Stores what was read or released by whom. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     journal: Journal,
@@ -89,7 +110,26 @@ impl AccessLog {
             occurred_at: now,
             data: read.data(),
         };
-        let appended = self.journal.append(&batch(id, own)).await?;
+        self.store(id, Source::Read, own).await
+    }
+
+    /// Stores who released what from quarantine. A caller waits for this before it answers.
+    pub async fn note_release(&self, release: &ReleaseByHand) -> Result<(), JournalError> {
+        let id = self.ids.next();
+        let own = OwnEvent {
+            name: "quarantine.released".to_owned(),
+            portal_id: String::new(),
+            principal_id: Some(release.who.clone()),
+            object: format!("release/{id}"),
+            revision: 1,
+            occurred_at: self.clock.now(),
+            data: release.data(),
+        };
+        self.store(id, Source::Act, own).await
+    }
+
+    async fn store(&self, id: Uuid, source: Source, own: OwnEvent) -> Result<(), JournalError> {
+        let appended = self.journal.append(&batch(id, source, own)).await?;
         // One that the database refused was quarantined, and is not in the access log.
         let is_stored = appended.stored == 1;
         is_stored.then_some(()).ok_or(JournalError::Inconsistent {
@@ -101,28 +141,44 @@ impl AccessLog {
 
 impl Access {
     fn data(&self) -> Map<String, Value> {
-        let filter = self.filter.iter().map(|(word, value)| {
-            // An address may be part of any value.
-            let is_kept = !UNKEPT.contains(&word.as_str()) && !value.contains('@');
-            let value = if is_kept { value } else { "…" };
-            (word.clone(), Value::from(value))
-        });
-        let filter: Map<String, Value> = filter.collect();
         Map::from_iter([
             ("way".to_owned(), json!(self.way.as_str())),
-            ("filter".to_owned(), filter.into()),
+            ("filter".to_owned(), without_addresses(&self.filter)),
             ("rows".to_owned(), json!(self.rows)),
             ("complete".to_owned(), json!(self.is_complete)),
         ])
     }
 }
 
-fn batch(id: Uuid, own: OwnEvent) -> NewBatch {
+impl ReleaseByHand {
+    fn data(&self) -> Map<String, Value> {
+        Map::from_iter([
+            ("way".to_owned(), json!(self.way.as_str())),
+            ("filter".to_owned(), without_addresses(&self.filter)),
+            ("released".to_owned(), json!(self.released)),
+            ("known".to_owned(), json!(self.known)),
+            ("left".to_owned(), json!(self.left)),
+            ("complete".to_owned(), json!(self.is_complete)),
+        ])
+    }
+}
+
+/// The words of a filter. An address may be part of any value.
+fn without_addresses(filter: &[(String, String)]) -> Value {
+    let filter = filter.iter().map(|(word, value)| {
+        let is_kept = !UNKEPT.contains(&word.as_str()) && !value.contains('@');
+        let value = if is_kept { value } else { "…" };
+        (word.clone(), Value::from(value))
+    });
+    Value::Object(filter.collect())
+}
+
+fn batch(id: Uuid, source: Source, own: OwnEvent) -> NewBatch {
     let received_at = own.occurred_at;
     let (raw, event) = own.build();
     NewBatch {
         id,
-        source: Source::Read,
+        source,
         lane: Lane::Live,
         part_of: None,
         received_at,

@@ -18,7 +18,7 @@ mod transaction;
 mod verdicts;
 mod write_health;
 
-pub use access_log::{Access, AccessLog, AccessPath};
+pub use access_log::{Access, AccessLog, AccessPath, ReleaseByHand};
 pub(in crate::journal) use copies::delete_orphaned_counts;
 pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};
 pub(in crate::journal) use custom::{delete_custom_ids, delete_custom_subjects};

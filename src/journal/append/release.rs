@@ -2,13 +2,18 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
-use crate::journal::{Appended, Journal, JournalError, NewBatch, NewEvent, Quarantined, append_in};
+use crate::journal::{
+    Appended, Journal, JournalError, NewBatch, NewEvent, Quarantined, append_in, far_future,
+};
 
 /// Bytes of rows in one slice, whatever their number: a row may contain a body of megabytes.
 const SLICE_BYTES: i64 = 8 * 1024 * 1024;
+
+/// Ids that are told one by one; of more, their number.
+const TOLD_IDS: usize = 100;
 
 /// The result for a quarantined row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,36 @@ pub struct KeptFilter {
     pub from: DateTime<Utc>,
     /// Latest receipt, exclusive.
     pub to: DateTime<Utc>,
+}
+
+impl KeptFilter {
+    /// What it asks for, word by word, without what it leaves open.
+    pub fn as_words(&self) -> Vec<(String, String)> {
+        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let words = [
+            ("ids", self.ids.as_deref().map(told_ids)),
+            ("reason", self.reason.clone()),
+            ("delivery_id", self.delivery_id.map(|id| id.to_string())),
+            (
+                "from",
+                (self.from > DateTime::UNIX_EPOCH).then(|| time(self.from)),
+            ),
+            ("to", (self.to < far_future()).then(|| time(self.to))),
+        ];
+        words
+            .into_iter()
+            .filter_map(|(word, value)| Some((word.to_owned(), value?)))
+            .collect()
+    }
+}
+
+fn told_ids(ids: &[Uuid]) -> String {
+    let told: Vec<String> = ids.iter().take(TOLD_IDS).map(Uuid::to_string).collect();
+    let told = told.join(", ");
+    match ids.len().saturating_sub(TOLD_IDS) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
 }
 
 impl Journal {

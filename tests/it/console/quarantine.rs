@@ -2,6 +2,7 @@
 //! ask for it.
 
 use reqwest::StatusCode;
+use serde_json::{Value, json};
 use usher::config::{Config, Role, Secret};
 use uuid::Uuid;
 
@@ -35,6 +36,12 @@ async fn put_aside(app: &TestApp, number: u64) -> (Uuid, String) {
     );
     app.database.execute(&statement).await;
     (id, line)
+}
+
+/// The entries that say who released what.
+async fn releases(app: &TestApp) -> Vec<Value> {
+    let path = "/api/v1/events?kind=action&name=quarantine.released";
+    app.rows(path).await
 }
 
 #[tokio::test]
@@ -71,6 +78,18 @@ async fn one_row_becomes_an_event_or_stays_with_its_reason() {
     let stays = reader.post(&format!("{bad}/release"), &[]).await;
     assert_eq!(stays.location, Some(format!("{bad}?done=stays")));
     assert_eq!(reader.get(&bad).await.status, StatusCode::OK);
+    // What did nothing is no release.
+    let told = releases(&app).await;
+    let [told] = &told[..] else {
+        panic!("one release is in the record: {told:?}")
+    };
+    let expected = json!({
+        "way": "console",
+        "filter": { "ids": id, "reason": "refused_by_database" },
+        "released": 1, "known": 0, "left": {}, "complete": true,
+    });
+    assert_eq!(told["principal_id"], "test");
+    assert_eq!(told["data"], expected);
     app.finish().await;
 }
 
@@ -98,6 +117,15 @@ async fn many_are_released_as_they_were_shown_or_not_at_all() {
     let told = "3 released, 1 known already, 1 left as they are";
     assert!(done.body.contains(told), "{}", done.body);
     assert!(done.body.contains("bad json"), "{}", done.body);
+    let told = releases(&app).await;
+    let [told] = &told[..] else {
+        panic!("one release is in the record: {told:?}")
+    };
+    assert_eq!(told["principal_id"], "test");
+    assert_eq!(told["data"]["released"], 3);
+    assert_eq!(told["data"]["known"], 1);
+    assert_eq!(told["data"]["left"], json!({ "bad_json": 1 }));
+    assert_eq!(told["data"]["filter"], json!({ "to": to }));
     for field in ["x", ""] {
         let bad = reader.post("/quarantine/release", &[("to", field)]).await;
         assert_eq!(bad.status, StatusCode::BAD_REQUEST, "{field}");
@@ -120,5 +148,6 @@ async fn who_may_only_read_releases_nothing() {
     let all = reader.post("/quarantine/release", &[("to", "x")]).await;
     assert_eq!(all.status, StatusCode::FORBIDDEN);
     assert_eq!(app.rows("/api/v1/quarantine").await.len(), 1);
+    assert!(releases(&app).await.is_empty());
     app.finish().await;
 }
