@@ -50,11 +50,13 @@ pub(super) struct AskForm {
     /// The portal of the target.
     pub(super) portal_id: String,
     /// The word for the deed. With several targets in one form the target's id follows.
-    deed: String,
+    pub(super) deed: String,
     /// The team, by name or id, where the deed is about one.
     team: String,
     /// Why.
-    reason: String,
+    pub(super) reason: String,
+    /// Whether what is cut off was shown before.
+    confirmed: String,
 }
 
 impl AskForm {
@@ -72,16 +74,51 @@ impl AskForm {
         }
     }
 
-    /// Asks for the deed, done to what its button names.
-    pub(super) async fn send_named(
-        &self,
-        console: &Console,
-        visitor: &Visitor,
-    ) -> Result<(), Problem> {
+    /// What its button names.
+    pub(super) fn target(&self) -> Result<Uuid, Problem> {
         let (_, target) = self.deed();
         let target = target.ok_or_else(|| bad_request("deed: the button names no target"))?;
-        let target = path_id(target, "a registration")?;
-        self.send(console, visitor, target).await
+        path_id(target, "a registration")
+    }
+
+    /// Whether the deed takes something away, and what that is was not shown yet.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        let takes = self.deed.starts_with("reject_") || self.deed.starts_with("revoke_");
+        takes && self.confirmed.is_empty()
+    }
+
+    /// Refuses to show what is cut off where nothing can be: the deed is not for `object` in this
+    /// status.
+    pub(super) fn fits(
+        &self,
+        target: Uuid,
+        (object, status): (&'static str, &str),
+    ) -> Result<(), Problem> {
+        let deed = self.ask(target)?.deed().name();
+        let needed = match deed.strip_suffix(object) {
+            Some("revoke_") => "approved",
+            Some("reject_") => "pending",
+            _ => return Err(bad_request("deed: it is about something else")),
+        };
+        if status == needed {
+            return Ok(());
+        }
+        let now = status.to_owned();
+        Err(refused(&AskRefusal::WrongStatus {
+            object,
+            now,
+            deed,
+            needed,
+        }))
+    }
+
+    /// What is asked for.
+    fn ask(&self, target: Uuid) -> Result<Ask, Problem> {
+        let portal_id = path_id(&self.portal_id, "a portal")?;
+        let (deed, _) = self.deed();
+        let team = Some(self.team.trim()).filter(|team| !team.is_empty());
+        let ask = Ask::new(portal_id, deed, target, team);
+        ask.map_err(|error| bad_request(error.to_string()))
     }
 
     /// Asks for the deed, done to `target`.
@@ -92,11 +129,7 @@ impl AskForm {
         target: Uuid,
     ) -> Result<(), Problem> {
         let person = visitor.person(Some(&self.reason))?;
-        let portal_id = path_id(&self.portal_id, "a portal")?;
-        let (deed, _) = self.deed();
-        let team = Some(self.team.trim()).filter(|team| !team.is_empty());
-        let ask = Ask::new(portal_id, deed, target, team);
-        let ask = ask.map_err(|error| bad_request(error.to_string()))?;
+        let ask = self.ask(target)?;
         let asked = console.actions.ask(&console.directory, &ask, &person).await;
         match asked.map_err(|error| journal_problem(&error))? {
             Asked::New(_) | Asked::Open(_) => Ok(()),
@@ -106,7 +139,7 @@ impl AskForm {
 }
 
 /// What to do when the directory has nothing to do it to.
-fn refused(why: &AskRefusal) -> Problem {
+pub(super) fn refused(why: &AskRefusal) -> Problem {
     let (status, then) = match why {
         AskRefusal::UnknownPortal | AskRefusal::UnknownTarget(_) | AskRefusal::UnknownTeam => (
             StatusCode::NOT_FOUND,
@@ -115,7 +148,7 @@ fn refused(why: &AskRefusal) -> Problem {
         AskRefusal::ManyTeams(_) => (StatusCode::CONFLICT, "its id is in Konnect"),
         AskRefusal::WrongStatus { .. } => (
             StatusCode::CONFLICT,
-            "somebody was faster, here or in Konnect: look at the page again",
+            "nothing was done, and its page shows how it is now",
         ),
     };
     Problem::new(status, format!("{why}; {then}"))
@@ -146,6 +179,24 @@ mod tests {
                 assert_eq!(told, expected, "{status}");
                 assert!(told.iter().all(|deed| Ask::DEEDS.contains(&deed.as_str())));
             }
+        }
+    }
+
+    #[test]
+    fn what_takes_away_is_shown_first() {
+        for (deed, confirmed, is_unconfirmed) in [
+            ("revoke_developer", "", true),
+            ("revoke_developer", "1", false),
+            ("reject_registration 7", "", true),
+            ("approve_developer", "", false),
+            ("remove_from_team", "", false),
+        ] {
+            let form = AskForm {
+                deed: deed.to_owned(),
+                confirmed: confirmed.to_owned(),
+                ..AskForm::default()
+            };
+            assert_eq!(form.is_unconfirmed(), is_unconfirmed, "{deed} {confirmed}");
         }
     }
 

@@ -12,6 +12,7 @@ mod ask;
 mod assets;
 mod chart;
 mod choice;
+mod confirm;
 mod csrf;
 mod deliveries;
 mod done;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::act::AskRefusal;
 use crate::console::about::{About, Topic};
 use crate::console::absent::{AbsentPage, Choice};
 use crate::console::applications::OwnerLink;
-use crate::console::ask::{AskForm, Button, buttons};
+use crate::console::ask::{AskForm, Button, buttons, refused};
+use crate::console::confirm::{ConfirmPage, Part};
 use crate::console::layout::{self, Layout};
 use crate::console::objects::{self, RegistrationRow, Rows};
 use crate::console::reads::AboutPeople;
@@ -187,18 +189,45 @@ pub(in crate::console) async fn show(
     Ok(AboutPeople(1, layout::render(&page)?).into_response())
 }
 
-/// Asks for what the form of the page says, and leads back to it.
+/// Asks for what the form of the page says, and leads back to it. What takes something away is
+/// shown first.
 pub(in crate::console) async fn ask(
     State(console): State<Arc<Console>>,
     visitor: Visitor,
     Path(id): Path<String>,
     form: Result<Form<AskForm>, FormRejection>,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     let form = AskForm::of(form)?;
     let id: Uuid = path_id(&id, "an application")?;
-    form.send_named(&console, &visitor).await?;
+    if form.is_unconfirmed() {
+        return confirm(&console, &visitor, id, &form).await;
+    }
+    form.send(&console, &visitor, form.target()?).await?;
     let page = format!("/applications/{id}?portal_id={}", form.portal_id);
-    Ok(done::see(&page, "asked"))
+    Ok(done::see(&page, "asked").into_response())
+}
+
+/// Shows what the application loses.
+async fn confirm(
+    console: &Console,
+    visitor: &Visitor,
+    id: Uuid,
+    form: &AskForm,
+) -> Result<Response, Problem> {
+    visitor.person(Some(&form.reason))?;
+    let portal: Uuid = path_id(&form.portal_id, "a portal")?;
+    let target = form.target()?;
+    let known = console
+        .directory
+        .find_registration(portal.into(), target.into());
+    let known = known.await.map_err(|error| journal_problem(&error))?;
+    let known = known.filter(|known| !known.row_version.is_gone());
+    let row = known.ok_or_else(|| refused(&AskRefusal::UnknownTarget("registration")))?;
+    form.fits(target, ("registration", row.status.as_str()))?;
+    let called = format!("registration for {}", row.api.name);
+    let parts = vec![Part::of_registrations(vec![row])];
+    let page = format!("/applications/{id}?portal_id={portal}");
+    ConfirmPage::new(form, visitor, ("/applications", page), (called, parts)).respond()
 }
 
 /// Every application with this id, one a portal, with its owner.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use crate::console::ask::{AskForm, Button, buttons};
+use crate::act::AskRefusal;
+use crate::console::ask::{AskForm, Button, buttons, refused};
+use crate::console::confirm::{ConfirmPage, Part};
+use crate::console::objects::name;
 use crate::console::session::Visitor;
 use crate::console::{Console, done};
 use crate::directory::{DeveloperRecord, Team};
@@ -27,6 +30,8 @@ pub(super) struct Deeds {
     pub(super) buttons: Vec<Button>,
     pub(super) join: Join,
     pub(super) leave: Vec<TeamChoice>,
+    /// Whether they were turned away, which usher cannot undo.
+    pub(super) is_over: bool,
 }
 
 /// How a team to join is chosen.
@@ -68,7 +73,8 @@ impl Deeds {
         }
         let status = developer.status.as_str();
         // Whoever was turned away is given nothing more.
-        let join = if matches!(status, "revoked" | "rejected") {
+        let is_over = matches!(status, "revoked" | "rejected");
+        let join = if is_over {
             Join::Nothing
         } else {
             let teams = console.directory.teams(developer.portal_id).await;
@@ -85,13 +91,14 @@ impl Deeds {
             buttons: buttons("developer", status),
             join,
             leave: leave.collect(),
+            is_over,
         };
         Ok(Some(deeds).filter(|deeds| !deeds.is_empty()))
     }
 
     fn is_empty(&self) -> bool {
         let nothing = matches!(self.join, Join::Nothing);
-        nothing && self.buttons.is_empty() && self.leave.is_empty()
+        nothing && self.buttons.is_empty() && self.leave.is_empty() && !self.is_over
     }
 }
 
@@ -109,16 +116,50 @@ fn join(teams: &[Team], theirs: &[Team]) -> Join {
     }
 }
 
-/// Asks for what a form of the page says, and leads back to it.
+/// Asks for what a form of the page says, and leads back to it. What takes something away is shown
+/// first.
 pub(in crate::console) async fn ask(
     State(console): State<Arc<Console>>,
     visitor: Visitor,
     Path(id): Path<String>,
     form: Result<Form<AskForm>, FormRejection>,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     let form = AskForm::of(form)?;
     let id: Uuid = path_id(&id, "a developer")?;
+    if form.is_unconfirmed() {
+        return confirm(&console, &visitor, id, &form).await;
+    }
     form.send(&console, &visitor, id).await?;
     let page = format!("/people/{id}?portal_id={}", form.portal_id);
-    Ok(done::see(&page, "asked"))
+    Ok(done::see(&page, "asked").into_response())
+}
+
+/// Shows what somebody loses.
+async fn confirm(
+    console: &Console,
+    visitor: &Visitor,
+    id: Uuid,
+    form: &AskForm,
+) -> Result<Response, Problem> {
+    visitor.person(Some(&form.reason))?;
+    let portal: Uuid = path_id(&form.portal_id, "a portal")?;
+    let known = console.directory.developer(portal.into(), id.into()).await;
+    let known = known.map_err(|error| journal_problem(&error))?;
+    let known = known.filter(|known| !known.developer.row_version.is_gone());
+    let record = known.ok_or_else(|| refused(&AskRefusal::UnknownTarget("developer")))?;
+    form.fits(id, ("developer", record.developer.status.as_str()))?;
+    let registrations = console
+        .directory
+        .registrations_of(portal.into(), id.into())
+        .await
+        .map_err(|error| journal_problem(&error))?;
+    let parts = vec![
+        Part::of_registrations(registrations),
+        Part::of("Applications", &record.applications, name),
+        Part::of("Teams", &record.teams, |team| team.name.clone()),
+    ];
+    let called = record.subject.email.or(record.subject.full_name);
+    let called = called.unwrap_or_else(|| format!("developer {id}"));
+    let page = ("/people", format!("/people/{id}?portal_id={portal}"));
+    ConfirmPage::new(form, visitor, page, (called, parts)).respond()
 }
