@@ -8,7 +8,8 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 
-use crate::act::{ActionFilter, ActionPosition, ActionState, Parked};
+use crate::act::{Action, ActionFilter, ActionPosition, ActionState, Parked, Verb};
+use crate::console::actions::bulk::effect;
 use crate::console::actions::filter::{self, FilterForm};
 use crate::console::actions::meanwhile::{Meanwhile, meanwhile};
 use crate::console::actions::whom::{Names, Whom};
@@ -32,7 +33,7 @@ const MOST_FACTS: usize = 20;
 struct ApprovalsPage {
     layout: Layout,
     visitor: Visitor,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     pause: PauseSwitch,
     filter: FilterForm,
     rows: Vec<Row>,
@@ -47,6 +48,11 @@ struct ApprovalsPage {
 struct Row {
     id: String,
     deed: String,
+    /// What approving and rejecting do, where the deed is to ask.
+    answers: Option<(String, String)>,
+    /// What approving does, for whoever does not see the row around the button.
+    approve: String,
+    reject: String,
     /// What else the deed says, such as the team.
     spec: Vec<(String, String)>,
     whom: Whom,
@@ -62,11 +68,20 @@ impl Row {
     fn new(parked: Parked, names: &Names) -> Self {
         let action = parked.action;
         let whom = names.whom(action.portal_id, action.target);
+        let approve = told(Verb::Approve, &action);
+        let reject = told(Verb::Reject, &action);
+        let is_question = action.deed == "park";
+        // A deed that asks gives the reason for which it waits.
+        let mut spec = facts::deed(&parked.spec);
+        spec.retain(|(path, _)| !(is_question && path == "reason"));
         Self {
+            answers: is_question.then(|| (approve.clone(), reject.clone())),
+            approve,
+            reject,
+            spec,
             meanwhile: meanwhile(&action, &parked.facts, &whom),
             id: action.id.to_string(),
             portal: names.portal(action.portal_id),
-            spec: facts::deed(&parked.spec),
             facts: facts::lines(&parked.facts, MOST_FACTS),
             deed: action.deed,
             rule: action.rule,
@@ -75,6 +90,11 @@ impl Row {
             whom,
         }
     }
+}
+
+/// What doing `verb` to an action means, in words.
+fn told(verb: Verb, action: &Action) -> String {
+    effect(verb, action).replace('_', " ")
 }
 
 /// The list, or the vetoes.
@@ -96,7 +116,7 @@ async fn parked(
     console: &Console,
     visitor: Visitor,
     uri: &Uri,
-    (notice, mut parameters): (Option<&'static str>, Parameters),
+    (notice, mut parameters): (Option<done::Notice>, Parameters),
 ) -> Result<Response, Problem> {
     let filter = filter::read(|name| match name {
         "state" => None,

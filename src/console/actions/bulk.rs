@@ -261,7 +261,7 @@ pub(super) async fn confirm(
         return Ok(done::see(&bulk.back, "nothing").into_response());
     }
     if refused.is_empty() {
-        return Ok(done::see(&bulk.back, "bulk").into_response());
+        return Ok(done::see_count(&bulk.back, "bulk", chosen.actions.len()).into_response());
     }
     let names = names_of(&console, &chosen.actions).await?;
     let lines = refused.into_iter();
@@ -310,7 +310,7 @@ async fn do_all<'a>(
 }
 
 /// What doing `verb` to an action means, in the words for deeds.
-fn effect(verb: Verb, action: &Action) -> String {
+pub(super) fn effect(verb: Verb, action: &Action) -> String {
     if let Some(answer) = verb.answer(&action.deed, action.target) {
         return answer.name().to_owned();
     }

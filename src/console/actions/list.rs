@@ -28,7 +28,7 @@ const ROWS: usize = 50;
 struct ActionsPage {
     layout: Layout,
     visitor: Visitor,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     pause: PauseSwitch,
     filter: FilterForm,
     rows: Vec<Row>,

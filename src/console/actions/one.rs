@@ -32,7 +32,7 @@ const MOST_ENTRIES: usize = 100;
 struct ActionPage {
     layout: Layout,
     visitor: Visitor,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     id: Uuid,
     portal_id: Uuid,
     target_id: Uuid,
@@ -62,7 +62,7 @@ impl ActionPage {
     fn new(
         detail: ActionDetail,
         names: &Names,
-        (visitor, notice, now): (Visitor, Option<&'static str>, DateTime<Utc>),
+        (visitor, notice, now): (Visitor, Option<done::Notice>, DateTime<Utc>),
     ) -> Self {
         let action = detail.action;
         let (mut causes, mut attempts) = (action.causes, detail.history);
@@ -161,11 +161,10 @@ pub(super) async fn intervene(
             console.actions.wake();
             // A list stays where it was; from the page of the action it goes on to what stands for
             // it now.
-            let page = match fields.text("back") {
-                Some(back) => Wanted::own(back),
-                None => format!("/actions/{successor}"),
-            };
-            Ok(done::see(&page, done_word(verb)))
+            Ok(match fields.text("back") {
+                Some(back) => done::see_action(&Wanted::own(back), done_word(verb), successor),
+                None => done::see(&format!("/actions/{successor}"), done_word(verb)),
+            })
         }
         Intervened::Unknown => Err(no_action()),
         refused => Err(Problem::new(

@@ -31,7 +31,7 @@ const PATH: &str = "/approvals?tab=vetoes";
 struct VetoesPage {
     layout: Layout,
     visitor: Visitor,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     rows: Vec<Row>,
     next: Option<String>,
     back: String,
@@ -71,7 +71,7 @@ pub(super) async fn list(
     console: &Console,
     visitor: Visitor,
     uri: &Uri,
-    (notice, mut parameters): (Option<&'static str>, Parameters),
+    (notice, mut parameters): (Option<done::Notice>, Parameters),
 ) -> Result<Response, Problem> {
     let after = parameters.after(|[id]: [String; 1]| part::<Uuid>(&id))?;
     let pager = parameters.finish()?;

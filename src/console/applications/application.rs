@@ -41,7 +41,7 @@ const MOST_LINES: usize = 50;
 struct ApplicationPage {
     layout: Layout,
     now: DateTime<Utc>,
-    done: Option<&'static str>,
+    done: Option<done::Notice>,
     application: Facts,
     registrations: Rows<RegistrationRow>,
     deeds: Option<Deeds>,

@@ -45,7 +45,7 @@ const TRACE_WITHIN: TimeDelta = TimeDelta::minutes(15);
 #[template(path = "event.html")]
 struct EventPage {
     layout: Layout,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     row: EventRow,
     stored: Stored,
     members: Vec<(String, String)>,

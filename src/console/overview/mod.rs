@@ -30,7 +30,7 @@ const SPANS: [(i64, &str); 3] = [(1, "24 hours"), (7, "7 days"), (30, "30 days")
 #[template(path = "overview.html")]
 struct OverviewPage {
     layout: Layout,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     condition: &'static str,
     condition_told: &'static str,
     portals: Vec<Choice>,

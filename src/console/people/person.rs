@@ -30,7 +30,7 @@ use crate::report::Question;
 struct PersonPage {
     layout: Layout,
     now: DateTime<Utc>,
-    done: Option<&'static str>,
+    done: Option<done::Notice>,
     person: Person,
     teams: Rows<TeamName>,
     applications: Rows<ApplicationRow>,

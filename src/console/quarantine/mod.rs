@@ -53,7 +53,7 @@ pub(super) fn pages() -> Router<Shared> {
 #[template(path = "quarantine.html")]
 struct QuarantinePage {
     layout: Layout,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     is_operator: bool,
     /// The reasons of the form, each with whether it is asked for.
     reasons: Vec<(String, bool)>,

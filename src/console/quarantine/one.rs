@@ -28,7 +28,7 @@ const NEAR: TimeDelta = TimeDelta::seconds(10);
 #[template(path = "quarantined.html")]
 struct QuarantinedPage {
     layout: Layout,
-    notice: Option<&'static str>,
+    notice: Option<done::Notice>,
     visitor: Visitor,
     id: Uuid,
     received_at: DateTime<Utc>,

@@ -31,7 +31,7 @@ const DEEDS: usize = 8;
 #[template(path = "rules.html")]
 struct RulesPage {
     layout: Layout,
-    done: Option<&'static str>,
+    done: Option<done::Notice>,
     pause: PauseSwitch,
     counted_at: DateTime<Utc>,
     now: DateTime<Utc>,
