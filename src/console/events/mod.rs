@@ -3,6 +3,7 @@
 
 mod histogram;
 mod one;
+mod outcomes;
 mod paths;
 mod row;
 mod signature;
@@ -19,7 +20,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::console::events::histogram::Histogram;
-use crate::console::events::row::EventRow;
+use crate::console::events::row::{EventRow, add_emails};
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
 use crate::console::session::Visitor;
@@ -59,6 +60,8 @@ struct EventsPage {
     tail: Option<String>,
     rows: Vec<EventRow>,
     next: Option<String>,
+    /// How far a page went that is shorter than asked for, though more may follow.
+    searched_to: Option<DateTime<Utc>>,
     command: Option<String>,
 }
 
@@ -69,6 +72,11 @@ impl Fields {
     fn get(&self, word: &str) -> &str {
         let found = self.0.iter().find(|(known, _)| *known == word);
         found.map_or("", |(_, value)| value)
+    }
+
+    /// Whether the list is of reads, whose rows say something else.
+    fn is_of_reads(&self) -> bool {
+        self.get("kind") == Kind::Read.as_str()
     }
 
     /// Whether one of the fields is filled that stand behind a fold.
@@ -126,6 +134,8 @@ async fn list(
     let pager = parameters.finish()?;
     let found = console.reading.search_page(&filter, after, ROWS).await;
     let found = found.map_err(|error| journal_problem(&error))?;
+    let is_short = i64::try_from(found.events.len()).is_ok_and(|count| count < ROWS);
+    let searched_to = found.next.filter(|_| is_short).map(|next| next.event_ts);
     let next = found.next.map(|next| {
         let position = format!("{} {}", time_part(next.event_ts), next.id);
         pager.next(&position)
@@ -137,7 +147,8 @@ async fn list(
     } else {
         None
     };
-    let rows: Vec<EventRow> = found.events.iter().map(EventRow::new).collect();
+    let mut rows: Vec<EventRow> = found.events.iter().map(EventRow::new).collect();
+    add_emails(&console, &mut rows).await?;
     let page = EventsPage {
         layout: Layout::of("Events", "/events", &visitor),
         histogram,
@@ -149,6 +160,7 @@ async fn list(
         batch,
         filter: Fields(filter.as_words()),
         next,
+        searched_to,
         rows,
     };
     Ok(AboutPeople(page.rows.len(), layout::render(&page)?))

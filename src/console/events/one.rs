@@ -13,8 +13,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::Action;
+use crate::console::events::outcomes::meaning;
 use crate::console::events::paths;
-use crate::console::events::row::EventRow;
+use crate::console::events::row::{EventRow, add_emails};
 use crate::console::events::signature::SignatureView;
 use crate::console::layout::{self, Layout};
 use crate::console::raw_view::{RawView, download, escaped_bytes, visible};
@@ -47,6 +48,10 @@ struct EventPage {
     layout: Layout,
     notice: Option<done::Notice>,
     row: EventRow,
+    /// What its name means.
+    meaning: Option<&'static str>,
+    /// What rules say about the person.
+    explain: Option<String>,
     stored: Stored,
     members: Vec<(String, String)>,
     /// How many members are left out.
@@ -71,6 +76,8 @@ struct Stored {
     format: &'static str,
     copies: i64,
     portal: String,
+    /// What people call the portal; empty where the directory does not know it.
+    portal_name: String,
     delivery_id: Option<Uuid>,
     batch: Uuid,
     /// The events of its batch.
@@ -94,10 +101,14 @@ pub(super) async fn show(
     let around = around(&console, &stored, &event).await?;
     let rows = |side: &[StoredEvent]| side.iter().map(EventRow::new).collect::<Vec<_>>();
     let (members, more_members) = members(&event);
-    let row = EventRow::new(&stored);
+    let portal_name = portal_name(&console, &event).await?;
+    let mut row = EventRow::new(&stored);
+    add_emails(&console, std::slice::from_mut(&mut row)).await?;
     let page = EventPage {
         layout: Layout::of(format!("Event {}", cut(&row.name, 60)), "/events", &visitor),
         notice,
+        meaning: meaning(&row.name, row.portal.is_some()),
+        explain: explain(&row),
         members,
         more_members,
         raw: RawView::of(&stored.raw),
@@ -120,6 +131,7 @@ pub(super) async fn show(
             format: event.format.as_str(),
             copies: stored.copies,
             portal: visible(&event.column("portal_id").unwrap_or_default()),
+            portal_name,
             delivery_id: stored.delivery_id,
             batch: stored.batch,
             batch_path: paths::of_batch(stored.batch),
@@ -182,6 +194,24 @@ async fn signature(
         &stored.raw,
         stored.verdict,
     )))
+}
+
+/// What people call the portal.
+async fn portal_name(console: &Console, event: &AuditEvent) -> Result<String, Problem> {
+    let Some(portal) = event.portal_uuid() else {
+        return Ok(String::new());
+    };
+    let known = console.directory.portal(portal.into()).await;
+    let known = known.map_err(|error| journal_problem(&error))?;
+    Ok(known.map_or_else(String::new, |known| visible(&cut(&known.name, 100))))
+}
+
+/// Where rules are explained for the person of an event.
+fn explain(row: &EventRow) -> Option<String> {
+    let (portal, person) = row.portal.zip(row.person)?;
+    Some(format!(
+        "/rules/explain?developer_id={person}&portal_id={portal}"
+    ))
 }
 
 /// The actions that it led to.
@@ -353,6 +383,8 @@ mod tests {
         let page = EventPage {
             layout: Layout::of(row.name.clone(), "/events", &visitor),
             notice: None,
+            meaning: None,
+            explain: None,
             members,
             more_members,
             raw: RawView::of(raw),
@@ -374,6 +406,7 @@ mod tests {
                 format: "json",
                 copies: 1,
                 portal: "<portal>".to_owned(),
+                portal_name: "<b>".to_owned(),
                 delivery_id: stored.delivery_id,
                 batch: stored.batch,
                 batch_path: "/events?batch=x".to_owned(),
