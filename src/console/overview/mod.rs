@@ -11,12 +11,12 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
 
-use crate::act::Paused;
 use crate::console::chart::Chart;
 use crate::console::choice::{self, Choice};
 use crate::console::layout::{self, Layout};
 use crate::console::overview::questions::{Answers, Read, Span};
 use crate::console::overview::view::{PartRow, PendingRow, ReaderRow, Tile};
+use crate::console::pause::PauseSwitch;
 use crate::console::reports::charts;
 use crate::console::session::Visitor;
 use crate::console::{Console, done, filters};
@@ -37,7 +37,8 @@ struct OverviewPage {
     days: i64,
     spans: Vec<SpanLink>,
     next_steps: NextSteps,
-    paused: Option<Paused>,
+    visitor: Visitor,
+    pause: PauseSwitch,
     events: Read<Chart>,
     tiles: Vec<Tile>,
     funnel_title: String,
@@ -105,6 +106,8 @@ pub(super) async fn show(
         },
         is_shown: known == days,
     });
+    let here = spans.iter().find(|span| span.is_shown);
+    let back = here.map_or_else(|| "/".to_owned(), |span| span.href.clone());
     layout::render(&OverviewPage {
         layout: Layout::of("Overview", "/", &visitor),
         notice,
@@ -118,7 +121,10 @@ pub(super) async fn show(
         spans: spans.into(),
         next_steps: NextSteps::of(&console, &answers),
         tiles: view::tiles(&answers, span, portal, now),
-        paused: answers.paused.ok().flatten(),
+        pause: PauseSwitch {
+            paused: answers.paused.ok().flatten(),
+            back,
+        },
         events: answers
             .events
             .map(|counts| view::events(&counts, span, portal)),
@@ -128,5 +134,6 @@ pub(super) async fn show(
         parts: view::parts(parts),
         readers: answers.readers.map(|readers| view::readers(&readers, now)),
         reasons: answers.quarantine.map(|counts| view::reasons(&counts)),
+        visitor,
     })
 }

@@ -20,8 +20,9 @@ use crate::console::reads::AboutPeople;
 use crate::console::reports::cells::Cell;
 use crate::console::reports::form::{Asked, Field};
 use crate::console::session::Visitor;
-use crate::console::show::number;
+use crate::console::show::{cut, exact, number};
 use crate::console::{Console, filters};
+use crate::directory::Portal;
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
 use crate::report::{Answer, By, Column, Parameter, Question, ReportError, ReportName, Row};
@@ -74,6 +75,8 @@ struct ReportPage {
 struct Same {
     file: String,
     command: String,
+    /// What was asked, for whoever reads it on paper.
+    told: String,
 }
 
 /// An answer as the page shows it.
@@ -141,6 +144,26 @@ fn fitting(rows: &[Row], columns: &[Column], room: usize) -> Vec<Vec<Cell>> {
         .collect()
 }
 
+/// The time and the portal that a report was asked about.
+fn asked_in_words(name: ReportName, question: &Question, portals: &[Portal]) -> String {
+    let portal = match question.portal {
+        None => "all portals".to_owned(),
+        Some(id) => {
+            let known = portals.iter().find(|known| known.id.0 == id);
+            known.map_or_else(
+                || format!("the portal {id}"),
+                |known| format!("the portal {}", cut(&known.name, 60)),
+            )
+        }
+    };
+    if !name.takes().contains(&Parameter::From) {
+        return format!("About {portal}.");
+    }
+    let from = question.from.map_or("the beginning".to_owned(), exact);
+    let to = question.to.map_or("now".to_owned(), exact);
+    format!("About {portal}, from {from} to {to}.")
+}
+
 /// How many rows there are, and how many of them are shown.
 fn told(shown: usize, read: usize, is_cut: bool) -> String {
     let number = |count: usize| number(i64::try_from(count).unwrap_or(i64::MAX));
@@ -197,6 +220,7 @@ pub(super) async fn show(
     page.same = Some(Same {
         file: form::file(name, &question),
         command: question.command(name),
+        told: asked_in_words(name, &question, portals.as_deref().unwrap_or_default()),
     });
     let (answer, chart) = match ask(&console, name, &question).await {
         Ok(answered) => answered,
