@@ -66,9 +66,15 @@ impl<'a> ConfirmPage<'a> {
     ) -> Self {
         let is_reject = form.deed.starts_with("reject_");
         let (verb, meaning) = if is_reject {
-            ("Reject", "usher turns the request down in Konnect.")
+            (
+                "Reject",
+                "Once you confirm, usher turns the request down in Konnect.",
+            )
         } else {
-            ("Revoke", "usher takes the access away in Konnect.")
+            (
+                "Revoke",
+                "Once you confirm, usher takes the access away in Konnect.",
+            )
         };
         let path = back.split_once('?').map_or(back.as_str(), |(path, _)| path);
         Self {
