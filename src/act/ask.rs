@@ -154,9 +154,8 @@ impl Ask {
         } else {
             self.find_developer(directory, portal).await?
         };
-        let team = match &self.deed {
-            Deed::AddToTeam { team, .. } | Deed::RemoveFromTeam { team } => team,
-            _ => return Ok(found),
+        let (Deed::AddToTeam { team, .. } | Deed::RemoveFromTeam { team }) = &self.deed else {
+            return Ok(found);
         };
         let no_team = find_team(directory, portal, team).await?;
         Ok(found.and_then(|found| no_team.map_or(Ok(found), Err)))

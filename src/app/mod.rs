@@ -6,23 +6,23 @@ mod clocks;
 mod console;
 mod database;
 mod konnect_client;
+mod opened;
 mod parts;
 mod readers;
 mod reconcile;
 mod rules;
+mod served;
 mod switch;
 mod token;
 mod upkeep;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use axum::routing::get;
 use axum::{Router, middleware};
 use embedded_postgres::EmbeddedError;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -32,19 +32,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::Queue;
-use crate::app::api::ApiParts;
-use crate::app::console::ConsoleParts;
+use crate::app::opened::Opened;
 use crate::app::parts::Parts;
 use crate::app::rules::Reloader;
+use crate::app::served::Served;
 use crate::clock::{Clock, Ids};
-use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret, SpoolConfig, TlsConfig};
+use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
 use crate::console::SignInLinks;
 use crate::directory::Directory;
-use crate::http::health::{self, Condition, Health};
+use crate::http::health::Health;
 use crate::http::tokens::Tokens;
-use crate::http::{Bounds, Certificates, Problem, Server, TlsError};
-use crate::ingest::custom_events::{self, CustomEventsState};
-use crate::ingest::{self, IngestState, Spool, SpoolError};
+use crate::http::{Bounds, Certificates, Server, TlsError};
+use crate::ingest::{IngestState, SpoolError};
 use crate::intake::{Intake, KeyRing};
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{Lifecycle, pause};
@@ -160,22 +159,9 @@ impl App {
             search_path,
             metrics,
         } = surroundings;
-        require_authorization(&config)?;
-        let loaded = rules::open(&config.rules)?;
-        let health = Health::default();
-        // Set before anybody can ask: a part that is not known to work is not ready.
-        health.set("database", Condition::Down, "not reached yet");
-        let spool = open_spool(&config.spool, &health)?;
-        let certificates = certificates(&config.http.tls).await?;
-        let database = open_database(&config.database, &search_path, &lifecycle).await?;
-        let listener = listen("http.listen", config.http.listen).await?;
-        let console_listener = match config.console.listen {
-            Some(address) => Some(listen("console.listen", address).await?),
-            None => None,
-        };
-
+        let opened = Opened::open(&config, &search_path, &lifecycle).await?;
         let ids = Ids::new(clock.clone());
-        let journal = database.journal().clone();
+        let journal = opened.database.journal().clone();
         let (client, sweep_clients) = konnect_client::build_all(&config.konnect)?;
         let keys = Arc::new(KeyRing::new(client.clone(), journal.clone(), clock.clone()));
         let intake = Intake::new(
@@ -188,74 +174,58 @@ impl App {
         );
         let ingest = IngestState::new(
             intake.clone(),
-            spool.clone(),
+            opened.spool.clone(),
             &config.ingest,
             clock.clone(),
             ids.clone(),
             lifecycle.clone(),
         );
 
-        let (rules, reloader, reload) = Reloader::new(loaded, health.clone());
+        let (rules, reloader, reload) = Reloader::new(opened.loaded, opened.health.clone());
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
-        let api = ApiParts {
-            clock: &clock,
-            rules: rules.subscribe(),
-            actions: actions.clone(),
-        };
         let (tokens, console_token) = console_tokens(&config);
         let links = SignInLinks::new(clock.clone());
-        let console = ConsoleParts {
+        let (router, apart) = Served {
             config: &config,
             clock: &clock,
-            rules: rules.subscribe(),
-            rules_file: reload.shown(),
-            actions: actions.clone(),
-            health: health.clone(),
-            tokens: tokens.clone(),
-            links: links.clone(),
-            intake: intake.clone(),
-            lifecycle: lifecycle.clone(),
-        };
-        let pages = api
-            .router(&database, &lifecycle, &tokens, &health)
-            .merge(console.router(&database));
-        let everybodys = everybodys_router(health.clone(), tokens.clone(), metrics.clone());
-        let router = ingest::router(&config.ingest.path, ingest.clone())
-            .merge(hooks_router(&config, &journal, &clock, &ids))
-            .merge(everybodys.clone());
-        let (router, apart) = match console_listener {
-            Some(listener) => (router, Some((listener, pages.merge(everybodys)))),
-            None => (router.merge(pages), None),
-        };
+            lifecycle: &lifecycle,
+            database: &opened.database,
+            health: &opened.health,
+            rules: &rules,
+            actions: &actions,
+            ingest: &ingest,
+            intake: &intake,
+            tokens: &tokens,
+            links: &links,
+        }
+        .routers(opened.apart, &reload, metrics.as_ref());
 
-        let publisher = publisher(&config, &journal, &ids, &health)?;
-        let forwards = Forwards::new(&journal, &config.forward, &clock, &ids, &health)?;
         let parts = Parts {
+            publisher: publisher(&config, &journal, &ids, &opened.health)?,
+            forwards: Forwards::new(&journal, &config.forward, &clock, &ids, &opened.health)?,
             directory: Directory::new(journal.clone(), clock.clone(), ids.clone()),
             journal,
             actions,
             ingest,
-            spool,
+            spool: opened.spool,
             intake,
             keys,
             client,
             sweep_clients,
             rules,
-            publisher,
-            forwards,
-            health,
+            health: opened.health,
             clock,
             ids,
             config,
         };
         Ok(Self {
-            listener,
-            certificates,
+            listener: opened.listener,
+            certificates: opened.certificates,
             router,
             apart,
             links,
             tokens,
-            database,
+            database: opened.database,
             lifecycle,
             parts,
             reloader,
@@ -388,28 +358,6 @@ fn publisher(
     Publisher::new(journal.clone(), &config.kafka, ids.clone(), health.clone()).map(Some)
 }
 
-/// The endpoint for trusted senders; none where none is configured.
-fn hooks_router(config: &Config, journal: &Journal, clock: &Clock, ids: &Ids) -> Router {
-    CustomEventsState::new(&config.hooks, journal.clone(), clock.clone(), ids.clone())
-        .map(custom_events::router)
-        .unwrap_or_default()
-}
-
-fn open_spool(config: &SpoolConfig, health: &Health) -> Result<Option<Spool>, SpoolError> {
-    let open = |dir: &PathBuf| Spool::open(dir, config.max_bytes, health.clone());
-    config.dir.as_ref().map(open).transpose()
-}
-
-fn require_authorization(config: &Config) -> Result<(), ConfigError> {
-    if config.ingest.authorization.is_empty() {
-        return Err(ConfigError::Missing {
-            key: "ingest.authorization",
-            reason: "a list of values that Konnect may send as Authorization",
-        });
-    }
-    Ok(())
-}
-
 /// The configured tokens, or one made now when the console can be reached from this machine only.
 fn console_tokens(config: &Config) -> (Tokens, Option<Secret>) {
     if !config.console.tokens.is_empty() {
@@ -430,46 +378,11 @@ fn console_tokens(config: &Config) -> (Tokens, Option<Secret>) {
     (Tokens::new(&[made]), Some(token))
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| AppError::Listen {
-            key,
-            address,
-            source,
-        })
-}
-
-/// The certificate to serve with; none where `tls` names none.
-async fn certificates(tls: &TlsConfig) -> Result<Option<Certificates>, AppError> {
-    let missing = |key, reason| AppError::Config(ConfigError::Missing { key, reason });
-    match (tls.cert.clone(), tls.key.clone()) {
-        (None, None) => Ok(None),
-        (Some(cert), Some(key)) => Ok(Some(Certificates::load(cert, key).await?)),
-        (None, Some(_)) => Err(missing(
-            "http.tls.cert",
-            "http.tls.key is, and TLS takes both",
-        )),
-        (Some(_), None) => Err(missing(
-            "http.tls.key",
-            "http.tls.cert is, and TLS takes both",
-        )),
+/// Puts observations into their buckets until cancelled: until then each is kept by itself.
+async fn settle_metrics(handle: PrometheusHandle, cancel: CancellationToken) {
+    while !pause(SETTLE_METRICS_EVERY, &cancel).await {
+        handle.run_upkeep();
     }
-}
-
-/// What needs no token, and the answer for paths that are not served.
-fn everybodys_router(health: Health, tokens: Tokens, metrics: Option<PrometheusHandle>) -> Router {
-    health::router(health, move |headers| tokens.admit(headers))
-        .merge(metrics_router(metrics))
-        .fallback(Problem::not_found)
-        .method_not_allowed_fallback(Problem::method_not_allowed)
-}
-
-fn metrics_router(handle: Option<PrometheusHandle>) -> Router {
-    let Some(handle) = handle else {
-        return Router::new();
-    };
-    Router::new().route("/metrics", get(move || async move { handle.render() }))
 }
 
 /// Has browsers take every answer for what it says that it is, whatever its bytes look like.
@@ -480,11 +393,4 @@ async fn as_declared(mut response: Response) -> Response {
         HeaderValue::from_static("nosniff"),
     );
     response
-}
-
-/// Puts observations into their buckets until cancelled: until then each is kept by itself.
-async fn settle_metrics(handle: PrometheusHandle, cancel: CancellationToken) {
-    while !pause(SETTLE_METRICS_EVERY, &cancel).await {
-        handle.run_upkeep();
-    }
 }

@@ -66,7 +66,7 @@ impl AbsentPage {
 
     /// The page that asks which of several portals is meant.
     pub(super) fn of_several(mut self, choices: Vec<Choice>) -> Self {
-        self.layout.title = "Which portal?".to_owned();
+        "Which portal?".clone_into(&mut self.layout.title);
         self.choices = choices;
         self
     }

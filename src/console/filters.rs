@@ -1,7 +1,14 @@
 //! How values look on a page, as filters of templates: `{{ event.at|when }}`, `{{ state|chip }}`.
 //! What each prints is in [`show`](crate::console::show).
 
-#![expect(unreachable_pub, reason = "what the macro makes of a filter is public")]
+#![expect(
+    unreachable_pub,
+    clippy::inline_always,
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "it is what the macro makes of a filter"
+)]
 
 use std::fmt::Display;
 

@@ -30,7 +30,7 @@ pub(super) async fn require_session(
     };
     let Some(visitor) = visitor else {
         return match Wanted::of(request, &shared.forms).await {
-            Ok(wanted) => sign_in::form(&console, wanted, None, StatusCode::OK),
+            Ok(wanted) => sign_in::form(&console, &wanted, None, StatusCode::OK),
             Err(problem) => problem_page::of(problem, None),
         };
     };
@@ -55,7 +55,7 @@ pub(super) async fn require_form(
     let (parts, body) = request.into_parts();
     let body = csrf::read_form(body).await?;
     let given = form_urlencoded::parse(&body).find(|(name, _)| name == csrf::FIELD);
-    if !given.is_some_and(|(_, given)| given == visitor.csrf) {
+    if given.is_none_or(|(_, given)| given != visitor.csrf) {
         return Err(csrf::refused());
     }
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)

@@ -73,7 +73,7 @@ pub(super) fn visible(text: &str) -> String {
         match letter {
             '\n' | '\t' => shown.push(letter),
             '\0'..='\u{1f}' => {
-                shown.push(char::from_u32(0x2400 + u32::from(letter)).unwrap_or('�'))
+                shown.push(char::from_u32(0x2400 + u32::from(letter)).unwrap_or('�'));
             }
             '\u{7f}' => shown.push('␡'),
             '\u{80}'..='\u{9f}'

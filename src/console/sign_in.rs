@@ -21,6 +21,7 @@ use crate::console::session::{self, Visitor};
 use crate::console::{Console, Shared, csrf, problem_page};
 use crate::http::Problem;
 use crate::http::parameters::bad_request;
+use crate::http::tokens::Caller;
 use crate::journal::journal_problem;
 
 /// The cookie whose secret the form's anti-forgery field belongs to.
@@ -119,7 +120,7 @@ struct SignInForm {
 /// The form, with what was wrong with the last try.
 pub(super) fn form(
     console: &Console,
-    wanted: Wanted,
+    wanted: &Wanted,
     mistake: Option<&str>,
     status: StatusCode,
 ) -> Response {
@@ -127,7 +128,7 @@ pub(super) fn form(
     let page = SignInPage {
         layout: Layout::new("Sign in", None),
         csrf: csrf::token(&secret),
-        wanted: &wanted,
+        wanted,
         mistake,
         accepts_nobody: console.tokens.callers().next().is_none(),
     };
@@ -157,7 +158,7 @@ async fn sign_in(
     let is_own_form = secret.is_some_and(|secret| csrf::fits(secret, &given.csrf));
     if !is_own_form || !csrf::is_own(&headers) {
         let mistake = "This form was too old, or your browser keeps no cookies. Try once more.";
-        return form(&console, wanted, Some(mistake), StatusCode::FORBIDDEN);
+        return form(&console, &wanted, Some(mistake), StatusCode::FORBIDDEN);
     }
     let address = shared.limit.client(peer, &headers);
     if let Err(wait) = shared.limit.may_try(address, &given.token) {
@@ -167,7 +168,7 @@ async fn sign_in(
         );
         let mut response = form(
             &console,
-            wanted,
+            &wanted,
             Some(&mistake),
             StatusCode::TOO_MANY_REQUESTS,
         );
@@ -181,16 +182,13 @@ async fn sign_in(
         shared.limit.failed(address);
         warn!(%address, "somebody could not sign in to the console");
         let mistake = "This is no console token. Tokens are in usher.toml, section console.";
-        return form(&console, wanted, Some(mistake), StatusCode::UNAUTHORIZED);
+        return form(&console, &wanted, Some(mistake), StatusCode::UNAUTHORIZED);
     };
     let cookie = match session::begin(&console, &headers, &token_hash).await {
         Ok(cookie) => cookie,
         Err(error) => return problem_page::of(journal_problem(&error), None),
     };
-    let name = console
-        .tokens
-        .owner(&token_hash)
-        .map(|caller| caller.name());
+    let name = console.tokens.owner(&token_hash).map(Caller::name);
     info!(name, %address, "somebody signed in to the console");
     arrive(&wanted, cookie)
 }
@@ -259,7 +257,7 @@ async fn by_link(
         kept: None,
     };
     let Some(once) = link.once else {
-        return form(&console, wanted, None, StatusCode::OK);
+        return form(&console, &wanted, None, StatusCode::OK);
     };
     let token_hash = shared
         .limit
@@ -268,7 +266,7 @@ async fn by_link(
         .flatten();
     let Some(token_hash) = token_hash else {
         let mistake = "This link was used already, is too old, or is not for this machine.";
-        return form(&console, wanted, Some(mistake), StatusCode::GONE);
+        return form(&console, &wanted, Some(mistake), StatusCode::GONE);
     };
     match session::begin(&console, &headers, &token_hash).await {
         Ok(cookie) => see_other("/", cookie),

@@ -207,18 +207,18 @@ impl Count {
 /// One portal for people: for whom something would be done, and why not for the others.
 fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool, links: &Links) -> String {
     let name = snapshot.portal.as_ref().map_or("", |portal| &portal.name);
-    let mut lines = vec![format!("portal {}  {name}", snapshot.portal_id)];
+    let mut text = vec![format!("portal {}  {name}", snapshot.portal_id)];
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for result in told {
         if result.is_wanted() || verbose {
             let page = links.target(&result.target);
-            lines.push(format!("  {}", beside(&who(result), page.as_deref())));
+            text.push(format!("  {}", beside(&who(result), page.as_deref())));
         }
         for decision in &result.decisions {
             match &decision.wanted {
-                Ok(wanted) => lines.push(format!("    {}", deeds_line(decision, wanted))),
+                Ok(wanted) => text.push(format!("    {}", deeds_line(decision, wanted))),
                 Err(reason) if verbose => {
-                    lines.push(format!("    {}: no: {reason}", decision.rule));
+                    text.push(format!("    {}: no: {reason}", decision.rule));
                 }
                 Err(_) if result.is_wanted() => {}
                 Err(reason) => {
@@ -235,12 +235,12 @@ fn as_text(snapshot: &Snapshot, told: &[DryRunResult], verbose: bool, links: &Li
         }
     }
     if told.is_empty() {
-        lines.push("  nobody waits".to_owned());
+        text.push("  nobody waits".to_owned());
     }
     for ((rule, reason), count) in reasons {
-        lines.push(format!("  {count} × {rule}: no: {reason}"));
+        text.push(format!("  {count} × {rule}: no: {reason}"));
     }
-    plain_lines(&lines)
+    plain_lines(&text)
 }
 
 /// Who or what waits, in one line.

@@ -173,26 +173,26 @@ fn show_signal(heard: &ExplainedSignal, output: Output, links: &Links) -> Result
         }
         return Ok(());
     }
-    let mut lines = vec![
+    let mut text = vec![
         String::new(),
         beside(
             &format!("{}: {}", heard.signal.kind, heard.about),
             page.as_deref(),
         ),
     ];
-    lines.extend(heard.settled.iter().map(|settled| format!("  {settled}")));
+    text.extend(heard.settled.iter().map(|settled| format!("  {settled}")));
     for fact in &heard.cut {
-        lines.push(format!(
+        text.push(format!(
             "  {fact} is long: conditions see its first entries only"
         ));
     }
     if heard.rules.is_empty() {
-        lines.push("  no rule is on this signal".to_owned());
+        text.push("  no rule is on this signal".to_owned());
     }
     for rule in &heard.rules {
-        push_rule(rule, &mut lines);
+        push_rule(rule, &mut text);
     }
-    output.data(&plain_lines(&lines), &())?;
+    output.data(&plain_lines(&text), &())?;
     Ok(())
 }
 
@@ -330,20 +330,20 @@ fn show_rest(explained: &Explained, output: Output, links: &Links) -> Result<(),
         }
         return Ok(());
     }
-    let mut lines = Vec::new();
+    let mut text = Vec::new();
     if !explained.elsewhere.is_empty() {
-        lines.extend([String::new(), "rules on other signals:".to_owned()]);
+        text.extend([String::new(), "rules on other signals:".to_owned()]);
         let elsewhere = explained.elsewhere.iter();
-        lines.extend(elsewhere.map(|(rule, on)| format!("  {rule}: on {on}{}", none_told(on))));
+        text.extend(elsewhere.map(|(rule, on)| format!("  {rule}: on {on}{}", none_told(on))));
     }
     let count = counted(explained.past.len(), "action");
-    lines.extend([String::new(), format!("{count} so far")]);
+    text.extend([String::new(), format!("{count} so far")]);
     let past = explained.past.iter().map(|action| {
         let page = links.action(action.id);
         format!("  {}", beside(&past(action), page.as_deref()))
     });
-    lines.extend(past);
-    output.data(&plain_lines(&lines), &())?;
+    text.extend(past);
+    output.data(&plain_lines(&text), &())?;
     Ok(())
 }
 

@@ -163,7 +163,7 @@ mod tests {
     fn names_are_escaped_and_linked() {
         let (portal, id) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let (application_id, owner) = (Uuid::from_u128(3), Uuid::from_u128(4));
-        let named = Named {
+        let target_names = Named {
             subject: Subject {
                 email: Some("ada@example.com".to_owned()),
                 full_name: None,
@@ -174,7 +174,7 @@ mod tests {
             ..Named::default()
         };
         let names = Names {
-            named: BTreeMap::from([((portal, id), named)]),
+            named: BTreeMap::from([((portal, id), target_names)]),
             portals: BTreeMap::new(),
         };
         let target = Target::Registration { id, application_id };

@@ -96,7 +96,7 @@ pub(super) async fn show(
     parameters.finish()?;
     let now = console.clock.now();
     let span = Span::of(days, now);
-    let answers = questions::ask(&console, portal, span, now).await;
+    let answers = Box::pin(questions::ask(&console, portal, span, now)).await;
     let (condition, parts) = console.health.shown();
     let spans = SPANS.map(|(known, name)| SpanLink {
         name,

@@ -185,17 +185,17 @@ pub(super) fn tiles(
         pending.of(&answers.pending, |tile, counts| {
             tile.value = number(counts.iter().map(|one| one.count).sum::<i64>());
             let oldest = counts.iter().map(|one| one.oldest).min();
-            tile.note = oldest
+            oldest
                 .map_or("nobody waits", |_| "the oldest came")
-                .to_owned();
+                .clone_into(&mut tile.note);
             tile.oldest = oldest.map(|at| Ago { at, now });
         }),
         parked.of(&answers.tally, |tile, tally| {
             tile.value = number(tally.parked);
             let oldest = tally.parked_since;
-            tile.note = oldest
+            oldest
                 .map_or("none waits for a person", |_| "the oldest was decided")
-                .to_owned();
+                .clone_into(&mut tile.note);
             tile.oldest = oldest.map(|at| Ago { at, now });
         }),
         failed.of(&answers.tally, |tile, tally| {
@@ -284,16 +284,13 @@ fn fill_owed(tile: &mut Tile, readers: &[ReaderStatus], now: DateTime<Utc>) {
     let behind = readers
         .iter()
         .filter_map(|reader| Some((reader.oldest?, reader)));
-    match behind.min_by_key(|(oldest, _)| *oldest) {
-        Some((at, reader)) => {
-            tile.value.clone_from(&reader.reader);
-            "owes what was received".clone_into(&mut tile.note);
-            tile.oldest = Some(Ago { at, now });
-        }
-        None => {
-            "none".clone_into(&mut tile.value);
-            "every reader has read all".clone_into(&mut tile.note);
-        }
+    if let Some((at, reader)) = behind.min_by_key(|(oldest, _)| *oldest) {
+        tile.value.clone_from(&reader.reader);
+        "owes what was received".clone_into(&mut tile.note);
+        tile.oldest = Some(Ago { at, now });
+    } else {
+        "none".clone_into(&mut tile.value);
+        "every reader has read all".clone_into(&mut tile.note);
     }
 }
 

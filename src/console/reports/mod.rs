@@ -159,8 +159,10 @@ fn asked_in_words(name: ReportName, question: &Question, portals: &[Portal]) -> 
     if !name.takes().contains(&Parameter::From) {
         return format!("About {portal}.");
     }
-    let from = question.from.map_or("the beginning".to_owned(), exact);
-    let to = question.to.map_or("now".to_owned(), exact);
+    let from = question
+        .from
+        .map_or_else(|| "the beginning".to_owned(), exact);
+    let to = question.to.map_or_else(|| "now".to_owned(), exact);
     format!("About {portal}, from {from} to {to}.")
 }
 

@@ -82,12 +82,11 @@ impl Asked {
                 found.extend(portals.into_iter().map(|portal| (portal.0, *id)));
             }
             (Self::Address(address), portal) => {
-                let portals = match portal {
-                    Some(portal) => vec![portal],
-                    None => {
-                        let all = directory.portals().await?;
-                        all.iter().map(|portal| portal.id.0).take(PORTALS).collect()
-                    }
+                let portals = if let Some(portal) = portal {
+                    vec![portal]
+                } else {
+                    let all = directory.portals().await?;
+                    all.iter().map(|portal| portal.id.0).take(PORTALS).collect()
                 };
                 for portal in portals {
                     let ids = directory.find_developers_by_email(portal.into(), address);

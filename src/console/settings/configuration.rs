@@ -422,7 +422,7 @@ fn span(span: Duration) -> String {
     ];
     let unit = units
         .iter()
-        .find(|(unit, _)| millis > 0 && millis % unit == 0);
+        .find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
     unit.map_or_else(
         || format!("{millis}ms"),
         |(unit, name)| format!("{}{name}", millis / unit),

@@ -110,8 +110,9 @@ struct KeyRow {
 impl From<ServedKey> for KeyRow {
     fn from(served: ServedKey) -> Self {
         let first = served.key.iter().take(8);
+        let first = first.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         Self {
-            key: first.map(|byte| format!("{byte:02x}")).collect(),
+            key: format!("{first:016x}"),
             kid: served.kid.unwrap_or_default(),
             first_seen: served.first_seen,
             last_seen: served.last_seen,

@@ -206,7 +206,7 @@ impl Crowd {
         let mut config = config(&signer.serve(&Lifecycle::new()).await);
         config.rules.path = Some(path);
         let mut auditor = config.console.tokens[0].clone();
-        auditor.name = "auditor".to_owned();
+        "auditor".clone_into(&mut auditor.name);
         auditor.role = Role::Reader;
         auditor.token = Secret::new("reader-token".to_owned());
         config.console.tokens.push(auditor);

@@ -316,12 +316,16 @@ async fn what_is_asked_for_by_hand_is_done_also_when_the_session_ends_meanwhile(
     page.sees("dl.facts", "revoke_developer").await;
     assert_eq!(place.status(zoe).await, "approved");
     page.follow("form.stack button.primary").await;
+    // What is cut off is shown before it is.
+    page.sees(".lead", "Nothing is done yet").await;
+    assert_eq!(place.status(zoe).await, "approved");
+    page.follow("form.stack button.danger").await;
     page.sees(".notice.ok", "usher does it now").await;
     place.becomes(zoe, "revoked").await;
 
     // The newest stands first.
     let newest = "section[aria-labelledby=actions-title] tbody a";
-    comes_to_show(&page, newest, "revoke_developer").await;
+    comes_to_show(&page, newest, "revoke developer").await;
     page.follow(newest).await;
     comes_to_show(&page, "h1", "revoke_developer done").await;
     page.sees("li.person", "ask by test").await;

@@ -16,7 +16,7 @@ const READER_TOKEN: &str = "reader-token";
 fn with_reader() -> Config {
     let mut config = config("http://127.0.0.1:9");
     let mut reader = config.console.tokens[0].clone();
-    reader.name = "auditor".to_owned();
+    "auditor".clone_into(&mut reader.name);
     reader.role = Role::Reader;
     reader.token = Secret::new(READER_TOKEN.to_owned());
     config.console.tokens.push(reader);

@@ -26,16 +26,16 @@ pub(crate) fn wings(sources: &[Source]) -> Vec<Violation> {
     let mut found = Vec::new();
     for (from, targets) in all.graph().iter().enumerate() {
         let source = all.files[from].source;
-        let Some(user) = wing(&source.path) else {
+        let Some(own) = wing(&source.path) else {
             continue;
         };
         for (to, at) in targets {
             let target = &all.files[*to].source.path;
-            let Some(used) = wing(target).filter(|used| !may_use(user, used)) else {
+            let Some(used) = wing(target).filter(|used| !may_use(own, used)) else {
                 continue;
             };
             let message = format!(
-                "{user} uses `{target}`, and may not know `{used}`: arrows go one way, as the table in tests/it/tidy/wings.rs says"
+                "{own} uses `{target}`, and may not know `{used}`: arrows go one way, as the table in tests/it/tidy/wings.rs says"
             );
             found.push(Violation::new(&source.path, source.line(*at), message));
         }
@@ -53,9 +53,9 @@ fn wing(path: &str) -> Option<&str> {
     )
 }
 
-fn may_use(user: &str, used: &str) -> bool {
-    let row = WINGS.iter().find(|(wing, _)| *wing == user);
-    used == user || used == GROUND_FLOOR || row.is_some_and(|(_, row)| row.contains(&used))
+fn may_use(own: &str, used: &str) -> bool {
+    let row = WINGS.iter().find(|(wing, _)| *wing == own);
+    used == own || used == GROUND_FLOOR || row.is_some_and(|(_, row)| row.contains(&used))
 }
 
 #[cfg(test)]
