@@ -25,6 +25,7 @@ mod node;
 mod offsets;
 mod operations;
 mod reader;
+mod receivers;
 mod schema;
 mod trace;
 mod values;
@@ -46,6 +47,7 @@ pub use facts::{
 };
 pub use load::load;
 pub use mistake::Mistake;
+pub use receivers::receivers;
 pub use trace::{NamedValue, Trace};
 
 /// What stands for a rule's name where a person asked for a deed. No rule can have this name.

@@ -9,6 +9,7 @@ mod hits;
 mod list;
 mod mask;
 mod recent;
+mod scalars;
 mod source;
 mod tally;
 

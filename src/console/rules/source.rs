@@ -3,7 +3,7 @@
 
 use crate::console::rules::mask;
 use crate::console::show::cut;
-use crate::rules::Mistake;
+use crate::rules::{Mistake, receivers};
 
 /// Lines that a page shows.
 const LINES: usize = 200;
@@ -60,7 +60,7 @@ pub(super) struct Line {
 impl Source {
     /// The lines of `text` from line `from` on, or else those around the first mistake.
     pub(super) fn new(text: &str, mistakes: &[Mistake], from: Option<usize>) -> Self {
-        let shown = mask::lines(text);
+        let shown = mask::lines(text, &receivers(text));
         let total = shown.len();
         let first_mistake = mistakes.first().map(|first| place(first.line));
         let from = from
@@ -136,7 +136,7 @@ impl Finding {
         Self {
             line: mistake.line,
             column: mistake.column,
-            message: cut(&mask::one_line(&mistake.message), LETTERS_OF_MESSAGE),
+            message: cut(&mask::message(&mistake.message), LETTERS_OF_MESSAGE),
         }
     }
 }
