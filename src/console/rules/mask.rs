@@ -51,6 +51,14 @@ pub(super) fn lines(text: &str, known: &[String]) -> Vec<String> {
             Kept::Nothing => *shown = blank(line),
         }
     }
+    let mut is_behind_hidden = false;
+    for shown in &mut masked {
+        if is_behind_hidden && !is_apart(shown) {
+            *shown = blank(shown);
+        }
+        is_behind_hidden =
+            shown.contains(LEFT_OUT) || (is_behind_hidden && shown.trim().is_empty());
+    }
     let secrets = hidden.secrets.iter().chain(known);
     let parts: Vec<&str> = secrets.flat_map(|secret| telling_parts(secret)).collect();
     for shown in &mut masked {
@@ -87,6 +95,9 @@ fn line_by_line(text: &str) -> Vec<String> {
 
 /// A line of which nothing but its place is shown.
 fn blank(line: &str) -> String {
+    if line.trim().is_empty() {
+        return String::new();
+    }
     let indent = line.len() - line.trim_start().len();
     format!("{}{LEFT_OUT}", &line[..indent])
 }
@@ -123,15 +134,19 @@ impl Hidden {
                 let address = scalar.text[at..].split([' ', '\n', '"', '\'']).next();
                 secrets.extend(address.map(str::to_owned));
             }
-            if is_simple(&text[scalar.span.clone()], scalar.is_value) {
+            let first = line_of(scalar.span.start);
+            let is_simple = is_simple(&text[scalar.span.clone()], scalar.is_value);
+            if is_simple && is_closed(&text[scalar.span.end..]) {
                 continue;
             }
-            let first = line_of(scalar.span.start);
-            let column = scalar.span.start - starts[first];
-            kept[first] = match kept[first] {
-                Kept::All => Kept::Start(column),
-                other => other,
+            let from = if is_simple {
+                scalar.span.end
+            } else {
+                scalar.span.start
             };
+            if kept[first] == Kept::All {
+                kept[first] = Kept::Start(from - starts[first]);
+            }
             let last = line_of(scalar.span.end.saturating_sub(1));
             for kept in &mut kept[first + 1..=last.max(first)] {
                 *kept = Kept::Nothing;
@@ -149,6 +164,25 @@ fn is_simple(written: &str, is_value: bool) -> bool {
     let scheme = bare.split("://").next().unwrap_or_default();
     let is_address = scheme.len() < bare.len() && scheme.chars().all(|c| c.is_ascii_alphabetic());
     !bare.contains(is_odd) && (is_address || (is_value && bare.starts_with(FILE)))
+}
+
+/// Whether a value ends where `rest` begins: else it is broken, and may go on.
+fn is_closed(rest: &str) -> bool {
+    let rest = rest.trim_start_matches([' ', '\t']);
+    let is_end = rest.is_empty() || rest.starts_with("\r\n");
+    is_end || rest.starts_with(['\n', ',', '}', ']', ':', '#'])
+}
+
+/// Whether a line begins something of its own, and does not go on with what a broken text has
+/// before it.
+fn is_apart(line: &str) -> bool {
+    let line = line.trim();
+    let name = line.trim_start_matches(['-', '?', ' ', '{', '[', ',', '"', '\'']);
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let after = name[end.unwrap_or(name.len())..].trim_start_matches(['"', '\'']);
+    let is_key = end != Some(0) && (after == ":" || after.starts_with(": "));
+    let brackets = line.trim_matches(['}', ']', ',', ' ']);
+    is_key || line.starts_with("- ") || line.starts_with('#') || brackets.is_empty()
 }
 
 /// The parts of an address behind its host, or of a secret, that would tell something.
@@ -421,6 +455,19 @@ mod tests {
         assert_eq!(lines(text, &[]), ["url: https://h.example/…", "…"]);
         let known = ["file:/run/secrets/receiver".to_owned()];
         assert_eq!(lines("# receiver", &known), ["# receiver"]);
+    }
+
+    #[test]
+    fn of_a_broken_text_too_much_is_left_out() {
+        for text in [
+            "url: \"https://hooks.example.com/\"? T0SECRET",
+            "url: \"https://hooks.example.com/\"\r? T0SECRET",
+            "url: {https://hooks.example.com/{\n}T0SECRET",
+            "url: >-\n    https://hooks.example.com/\n\n/T0SECRET{}\nT0SECRET",
+            "url: \"https://hooks.example.com/\" #\n\nT0SECRET",
+        ] {
+            holds(&format!("  {text}\nmode: live"), &["mode: live"]);
+        }
     }
 
     #[test]
