@@ -1,5 +1,5 @@
-//! What usher opens before it can serve: files, the database and its addresses. Fails early, with the
-//! key that is wrong.
+//! What usher opens before it can serve: files, the database and its addresses. Fails early, with
+//! the key that is wrong.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;

@@ -68,7 +68,13 @@ async fn the_demo_says_a_command_that_asks_it_for_three_weeks_of_one_piece() {
 async fn it_says_a_command_that_shows_its_funnel(demo: &Demo) {
     let history = "in the record: the last three weeks, in which 60 people came";
     assert!(demo.told[1].starts_with(history), "{:?}", demo.told);
-    let ask = demo.told[2].strip_prefix("ask: ").unwrap();
+    let ask = demo.told.iter().find_map(|line| line.strip_prefix("ask: "));
+    let ask = ask.unwrap_or_else(|| panic!("{:?}", demo.told));
+    let links = demo
+        .told
+        .iter()
+        .filter(|line| line.contains("/sign-in?once="));
+    assert_eq!(links.count(), 1, "{:?}", demo.told);
     let [program, arguments @ ..] = &ask.split(' ').collect::<Vec<_>>()[..] else {
         panic!("{ask}");
     };

@@ -1,8 +1,8 @@
 //! What Konnect's names for the end of a sign-in mean. Only what its API description names; of the
 //! others the page says nothing.
 
-/// What an event of this name says, in a sentence. `is_of_portal` says whether somebody signed in to
-/// a developer portal, and not to the organization.
+/// What an event of this name says, in a sentence. `is_of_portal` says whether somebody signed in
+/// to a developer portal, and not to the organization.
 pub(super) fn meaning(name: &str, is_of_portal: bool) -> Option<&'static str> {
     Some(match name.strip_prefix("AUTHENTICATION_OUTCOME_")? {
         "SUCCESS" => "The sign-in succeeded.",

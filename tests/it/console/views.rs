@@ -47,7 +47,7 @@ pub(crate) const TOO_WIDE: &str = "(() => {
     const by = document.documentElement.scrollWidth - innerWidth;
     if (by <= 0) return null;
     const out = [...document.body.querySelectorAll('*')].filter(it =>
-        it.getBoundingClientRect().right > innerWidth + 0.5 && !it.parentElement.closest('.scroll, pre'));
+        it.getBoundingClientRect().right > innerWidth + 0.5 && !it.parentElement.closest('.scroll, pre, nav.pages'));
     const tags = out.slice(0, 4).map(it => it.cloneNode(false).outerHTML.slice(0, 120));
     return `${by} px wider than the window: ${tags.join(' ')}`;
 })()";
@@ -173,7 +173,8 @@ impl Visit<'_> {
         for other in others {
             let path = other.url.strip_prefix(self.url()).map(without_query);
             let is_own = path.is_some_and(|path| ASSETS.contains(&path) || path == TAIL);
-            if !is_own {
+            // A busy browser may ask for the page itself once more.
+            if !is_own && other.url != document.url {
                 faults.push(format!("it asks for {}", other.url));
             }
         }
