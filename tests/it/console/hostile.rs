@@ -325,7 +325,9 @@ async fn faults(page: &Page, url: &str, path: &str, is_question: bool) -> Vec<St
     page.open(&format!("{url}{path}")).await;
     let requests = page.requests().await;
     let mut faults = page.errors().await;
-    let document = requests.first().cloned().unwrap_or_default();
+    // What the page before still asked for may be told here.
+    let document = requests.iter().find(|it| !it.url.contains("/assets/"));
+    let document = document.cloned().unwrap_or_default();
     match document.status {
         Some(200) => {}
         // The browser tells of an answer that is none.
