@@ -11,6 +11,9 @@ use crate::event::{Kind, Verdict};
 use crate::journal::{EventFilter, Outcome};
 use crate::report::{By, Question, ReportError, ReportName, Reports, Row};
 
+/// Bytes of a link at most, where each bar has one.
+const LONGEST_LINK: usize = 800;
+
 /// The window of bars where none is asked for.
 const DEFAULT: TimeDelta = TimeDelta::hours(24);
 /// A shorter window is one bar or two.
@@ -151,8 +154,10 @@ impl Span {
         let path = |from: DateTime<Utc>, to: DateTime<Utc>| {
             paths::between(filter, Some(from.max(self.from)), Some(to.min(self.to)))
         };
-        bars.linked(path)
-            .draw("No event is counted in this time. Widen it, or leave a field out.")
+        // Every link repeats the filter: with a long one the page would be mostly that.
+        let is_short = path(self.from, self.to).len() <= LONGEST_LINK;
+        let bars = if is_short { bars.linked(path) } else { bars };
+        bars.draw("No event is counted in this time. Widen it, or leave a field out.")
     }
 }
 
