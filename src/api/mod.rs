@@ -74,7 +74,7 @@ pub struct Api {
 /// takes and answers, and name it in the list. Path and method are those of the annotation; the
 /// name of the function is the operation's id, so that it is unique. What several operations take
 /// or refuse has types to name: `Paging`, `Window`, `directory::Scope`; `Refused`, `OfTheRecord`,
-/// `Missing`, `Conflicting`, `OfOperators`. What a handler asks [`page::Parameters`] for and what
+/// `Missing`, `Conflicting`, `OfOperators`. What a handler asks `Parameters` for and what
 /// its annotation lists must be the same; `tests/it/api/document.rs` checks that, by itself for
 /// what is new.
 macro_rules! operations {

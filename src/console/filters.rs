@@ -1,5 +1,5 @@
 //! How values look on a page, as filters of templates: `{{ event.at|when }}`, `{{ state|chip }}`.
-//! What each prints is in [`show`](crate::console::show).
+//! What each prints is in `show`.
 
 #![expect(
     unreachable_pub,

@@ -2,7 +2,7 @@
 //! server and works without script. It computes nothing and names no SQL.
 //!
 //! **To add a page** write a file with its handler and its template beside the others, add a route
-//! to [`pages`] and, where it belongs to the menu, a line to `layout::MENU`.
+//! to `pages` and, where it belongs to the menu, a line to `layout::MENU`.
 
 mod about;
 mod absent;
