@@ -320,7 +320,7 @@ mod tests {
             (
                 "[http]\nlisten = \"127.0.0.1:1\"\nport = 1\n",
                 &[][..],
-                "usher.toml:3: http.port: unknown field `port`, expected `listen` or `tls`",
+                "usher.toml:3: http.port: unknown field `port`, expected one of `listen`, `tls`, `trusted_proxies`",
             ),
             (
                 "[ingest]\n\nmax_body_bytes = \"many\"\n",
