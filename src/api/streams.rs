@@ -277,31 +277,8 @@ impl Tailing {
             if let Some(event) = event {
                 return Some((Ok(event), self));
             }
-            let stopping = self.stopping.clone();
-            let found = tokio::select! {
-                biased;
-                () = stopping.cancelled() => return None,
-                found = self.follow.next() => found,
-            };
-            match found {
-                Ok(events) if !events.is_empty() => {
-                    self.waiting.extend(events);
-                    continue;
-                }
-                Ok(_) => {}
-                Err(error) if error.is_transient() => {
-                    tracing::debug!(error = error.chain(), "a tail waits for the record");
-                }
-                Err(error) => {
-                    tracing::warn!(error = error.chain(), "a tail was broken off");
-                    return None;
-                }
-            }
-            tokio::select! {
-                biased;
-                () = stopping.cancelled() => return None,
-                () = tokio::time::sleep(Follow::EVERY) => {}
-            }
+            let events = self.follow.wait(&self.stopping).await?;
+            self.waiting.extend(events);
         }
     }
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::event::EventId;
@@ -130,6 +132,27 @@ impl Follow {
                 return Ok(found.events);
             }
         }
+    }
+
+    /// What [`next`](Self::next) found, for a client that goes on asking: nothing found is told
+    /// after a while, and so is trouble that passes. None ends the client's stream: usher stops, or
+    /// the record cannot be read.
+    pub async fn wait(&mut self, stopping: &CancellationToken) -> Option<Vec<StoredEvent>> {
+        let found = stopping.run_until_cancelled(self.next()).await?;
+        match found {
+            Ok(events) if !events.is_empty() => return Some(events),
+            Ok(_) => {}
+            Err(error) if error.is_transient() => {
+                debug!(error = error.chain(), "a tail waits for the record");
+            }
+            Err(error) => {
+                warn!(error = error.chain(), "a tail was broken off");
+                return None;
+            }
+        }
+        let pause = tokio::time::sleep(Self::EVERY);
+        stopping.run_until_cancelled(pause).await?;
+        Some(Vec::new())
     }
 
     async fn poll(&mut self) -> Result<(), JournalError> {
