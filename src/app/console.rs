@@ -57,6 +57,7 @@ impl ConsoleParts<'_> {
             unsendable: &KEPT_REASONS,
             lifecycle: self.lifecycle,
             clock: clock.clone(),
+            url: self.config.console.url.clone(),
             trusted_proxies: self.config.http.trusted_proxies.clone(),
             is_secure: self.config.is_console_secure(),
             webhook_path: self.config.ingest.path.clone(),

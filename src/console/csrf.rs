@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -41,27 +43,30 @@ pub(super) fn fits(secret: &str, given: &str) -> bool {
     token(secret).as_bytes().ct_eq(given.as_bytes()).into()
 }
 
-/// Whether the browser says that the request comes from a page of this host, or does not say it.
-pub(super) fn is_own(headers: &HeaderMap) -> bool {
+/// Whether the browser says that the request comes from a page of the console, or does not say it:
+/// of `console`, where people reach it, or of the host that the request names. A proxy in between
+/// may name another host than people see.
+pub(super) fn is_own(request: &Request, console: Option<&Url>) -> bool {
+    let headers = request.headers();
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let origin = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| Url::parse(origin).ok());
-    let Some((host, origin)) = host.zip(origin) else {
+    let origin = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+    let Some(origin) = origin else {
         return false;
     };
+    if console.is_some_and(|console| console.origin() == origin.origin()) {
+        return true;
+    }
     let port = origin.port().map(|port| format!(":{port}"));
     let named = origin.host_str().unwrap_or_default().to_owned() + &port.unwrap_or_default();
-    named == host
+    // HTTP/2 has the host in the address alone.
+    let host = headers.get(header::HOST).map(|host| host.to_str().ok());
+    let host = host.unwrap_or_else(|| request.uri().authority().map(Authority::as_str));
+    host.is_some_and(|host| host.eq_ignore_ascii_case(&named))
 }
 
 /// The answer to a form that is of another page or session.
@@ -108,7 +113,8 @@ impl StrangersForms {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderMap, HeaderValue};
+    use axum::body::Body;
+    use axum::extract::Request;
 
     use super::{fits, is_own, token};
 
@@ -132,11 +138,30 @@ mod tests {
             (&[("sec-fetch-site", "cross-site")], false),
             (&[("sec-fetch-site", "same-site")], false),
         ] {
-            let headers: HeaderMap = headers
-                .iter()
-                .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
-                .collect();
-            assert_eq!(is_own(&headers), own, "{headers:?}");
+            let mut request = Request::builder();
+            for &(name, value) in headers {
+                request = request.header(name, value);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(is_own(&request, None), own, "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_console_behind_a_proxy_and_over_http_2_knows_its_own_pages() {
+        let console = "https://usher.example/".parse().unwrap();
+        let request = |uri: &str, origin: &str| {
+            let request = Request::builder().uri(uri).header("origin", origin);
+            request.body(Body::empty()).unwrap()
+        };
+        let mut proxied = request("/pause", "https://usher.example");
+        let host = "10.0.0.7:8088".parse().unwrap();
+        proxied.headers_mut().insert("host", host);
+        assert!(is_own(&proxied, Some(&console)));
+        assert!(!is_own(&proxied, None));
+        let second = request("https://usher.example/pause", "https://usher.example");
+        assert!(is_own(&second, None));
+        let foreign = request("https://usher.example/pause", "https://evil.example");
+        assert!(!is_own(&foreign, Some(&console)));
     }
 }

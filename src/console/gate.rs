@@ -16,6 +16,20 @@ use crate::console::{Console, Shared, csrf, problem_page};
 use crate::http::Problem;
 use crate::journal::journal_problem;
 
+/// Lets a write through only from a page of the console, whoever is signed in; reads pass. It comes
+/// first, so that nothing of a form from elsewhere is read.
+pub(super) async fn require_own_page(
+    State(shared): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_read || csrf::is_own(&request, shared.console.url.as_ref()) {
+        return next.run(request).await;
+    }
+    problem_page::of(csrf::refused(), None)
+}
+
 /// Lets a request through to its page when somebody is signed in; else shows the form, which leads
 /// back to the page, or to what was about to be sent.
 pub(super) async fn require_session(
@@ -48,9 +62,6 @@ pub(super) async fn require_form(
 ) -> Result<Response, Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(next.run(request).await);
-    }
-    if !csrf::is_own(request.headers()) {
-        return Err(csrf::refused());
     }
     let (parts, body) = request.into_parts();
     let body = csrf::read_form(body).await?;

@@ -48,6 +48,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use ipnet::IpNet;
 use tokio::sync::watch;
+use url::Url;
 
 use crate::act::Queue;
 use crate::clock::Clock;
@@ -106,6 +107,8 @@ pub struct Console {
     pub trusted_proxies: Vec<IpNet>,
     /// The path to which Konnect delivers.
     pub webhook_path: String,
+    /// Where people reach the console, where that is configured.
+    pub url: Option<Url>,
     /// Whether browsers reach the console by TLS, so that its cookies are for TLS alone.
     pub is_secure: bool,
 }
@@ -145,6 +148,10 @@ pub fn router(console: Console) -> Router {
             gate::require_session,
         ))
         .merge(sign_in::router())
+        .layer(middleware::from_fn_with_state(
+            shared.clone(),
+            gate::require_own_page,
+        ))
         .layer(middleware::map_response(layout::secure))
         .merge(assets::router())
         .with_state(shared)

@@ -47,8 +47,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What `request` asks for. A form that another site sent is not kept: it would come back as
-    /// one of ours.
+    /// What `request` asks for.
     pub(super) async fn of(request: Request, forms: &StrangersForms) -> Result<Self, Problem> {
         let page = request
             .uri()
@@ -57,9 +56,6 @@ impl Wanted {
             .to_owned();
         if request.method() != Method::POST {
             return Ok(Self { page, kept: None });
-        }
-        if !csrf::is_own(request.headers()) {
-            return Err(csrf::refused());
         }
         let body = forms.read(request.into_body()).await?;
         let mut kept = form_urlencoded::Serializer::new(String::new());
@@ -156,7 +152,7 @@ async fn sign_in(
     };
     let secret = session::cookie(&headers, FORM_COOKIE);
     let is_own_form = secret.is_some_and(|secret| csrf::fits(secret, &given.csrf));
-    if !is_own_form || !csrf::is_own(&headers) {
+    if !is_own_form {
         let mistake = "This form was too old, or your browser keeps no cookies. Try once more.";
         return form(&console, &wanted, Some(mistake), StatusCode::FORBIDDEN);
     }
@@ -295,7 +291,7 @@ async fn sign_out(State(shared): State<Shared>, request: Request) -> Response {
         let has = |field: &str, wanted: &str| {
             form_urlencoded::parse(&body).any(|(name, value)| name == field && value == wanted)
         };
-        if !csrf::is_own(&headers) || !has(csrf::FIELD, &visitor.csrf) {
+        if !has(csrf::FIELD, &visitor.csrf) {
             let problem = bad_request("this form is not of this session: load the page again");
             return problem_page::of(problem, Some(visitor));
         }
