@@ -52,7 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Put there by `require`, without which no page is reached.
+        // Put there by the gate, without which no page is reached.
         parts
             .extensions
             .get()
