@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Classes of callers.
-const CLASSES: usize = 4;
+const CLASSES: usize = 5;
 /// What each class that waits is guaranteed of the calls.
 const SHARE: f64 = 0.1;
 /// No timer is finer.
@@ -47,6 +47,8 @@ pub enum Class {
     Refresh,
     /// Short lists.
     Pending,
+    /// How webhooks and replay jobs fare.
+    AuditLogs,
     /// Everything.
     Sweep,
 }
@@ -264,11 +266,17 @@ mod tests {
     async fn calls_of_each(budget: &Arc<Budget>, lasts: Duration) -> [u32; CLASSES] {
         let end = Instant::now() + lasts;
         let calls: [AtomicU32; CLASSES] = Default::default();
-        let classes = [Class::Deed, Class::Refresh, Class::Pending, Class::Sweep];
+        let classes = [
+            Class::Deed,
+            Class::Refresh,
+            Class::Pending,
+            Class::AuditLogs,
+            Class::Sweep,
+        ];
         let call = |class: Class| call_until(budget.class(class), end, &calls[class as usize]);
         let both = |class: Class| async move { tokio::join!(call(class), call(class)) };
-        let [deed, refresh, pending, sweep] = classes.map(both);
-        tokio::join!(deed, refresh, pending, sweep);
+        let [deed, refresh, pending, logs, sweep] = classes.map(both);
+        tokio::join!(deed, refresh, pending, logs, sweep);
         calls.map(AtomicU32::into_inner)
     }
 

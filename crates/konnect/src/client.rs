@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::redirect;
 use secrecy::SecretString;
@@ -64,6 +64,12 @@ impl Client {
     pub fn set_token(&self, token: &SecretString) -> Result<(), Error> {
         self.transport.set_authorization(auth::bearer(token)?);
         Ok(())
+    }
+
+    /// What the API's clock shows: the `Date` of the latest answer and the time since then; none
+    /// before the first answer. It is right to about a second.
+    pub fn server_time(&self) -> Option<SystemTime> {
+        self.transport.server_time()
     }
 
     /// The same client, whose calls wait for another rate limit.
@@ -271,6 +277,7 @@ impl ClientBuilder {
             pace,
             retries,
             observer,
+            dated: Arc::default(),
         };
         Ok(Client {
             transport: Arc::new(transport),

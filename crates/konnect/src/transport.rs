@@ -4,7 +4,7 @@
 //! but method, path template, status and duration.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -26,6 +26,8 @@ const MAX_FAILURE_BYTES: usize = 64 * 1024;
 const MAX_SUCCESS_BYTES: usize = 16 * 1024 * 1024;
 /// How long a 429 that does not say so holds the others.
 const HELD_UNASKED: Duration = Duration::from_secs(1);
+/// A `Date` has whole seconds, and shows half a second too little on average.
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
 /// Headers in which Kong's gateway, or a proxy before it, names the call.
 const TRACE_HEADERS: [&str; 2] = ["x-kong-request-id", "x-request-id"];
 
@@ -91,6 +93,8 @@ pub(crate) struct Transport {
     pub(crate) pace: Option<Arc<dyn RateLimit>>,
     pub(crate) retries: RetryPolicy,
     pub(crate) observer: Option<Observer>,
+    /// The `Date` of the latest answer, and when it came.
+    pub(crate) dated: Arc<Mutex<Option<(SystemTime, Instant)>>>,
 }
 
 impl fmt::Debug for Transport {
@@ -110,6 +114,21 @@ impl Transport {
     fn authorization(&self) -> Option<HeaderValue> {
         let held = self.authorization.read();
         held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the API's clock shows: the `Date` of its latest answer and the time since then.
+    pub(crate) fn server_time(&self) -> Option<SystemTime> {
+        let dated = *self.dated.lock().unwrap_or_else(PoisonError::into_inner);
+        let (date, at) = dated?;
+        Some(date + HALF_A_SECOND + at.elapsed())
+    }
+
+    fn note_date(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
+        if let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) {
+            *self.dated.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((date, Instant::now()));
+        }
     }
 
     pub(crate) fn set_authorization(&self, value: HeaderValue) {
@@ -231,6 +250,7 @@ impl Transport {
             .send()
             .await
             .map_err(|error| failure(operation, error))?;
+        self.note_date(response.headers());
         let code = response.status();
         *status = Some(code.as_u16());
         if code.is_success() {
