@@ -18,18 +18,30 @@ pub fn build(config: &KonnectConfig) -> Result<konnect::Client, AppError> {
     Ok(client(config)?.with_rate_limit(budget(config)?.class(Class::Deed)))
 }
 
-/// The client for deeds, and those for sweeps of each scope, in the order of their priority.
-pub(super) fn build_all(
-    config: &KonnectConfig,
-) -> Result<(konnect::Client, [(Scope, konnect::Client); 3]), AppError> {
+/// A client for each class of callers.
+pub(super) struct Clients {
+    /// For deeds.
+    pub(super) deeds: konnect::Client,
+    /// For sweeps of each scope, in the order of their priority.
+    pub(super) sweeps: [(Scope, konnect::Client); 3],
+    /// For webhooks, replay jobs and logs.
+    pub(super) audit_logs: konnect::Client,
+}
+
+/// The clients of every class, with one budget.
+pub(super) fn build_all(config: &KonnectConfig) -> Result<Clients, AppError> {
     let (client, budget) = (client(config)?, budget(config)?);
     let of = |class| client.with_rate_limit(budget.class(class));
-    let looks = [
+    let sweeps = [
         (Scope::Direct, of(Class::Refresh)),
         (Scope::Pending, of(Class::Pending)),
         (Scope::All, of(Class::Sweep)),
     ];
-    Ok((of(Class::Deed), looks))
+    Ok(Clients {
+        deeds: of(Class::Deed),
+        sweeps,
+        audit_logs: of(Class::AuditLogs),
+    })
 }
 
 fn budget(config: &KonnectConfig) -> Result<Arc<Budget>, AppError> {

@@ -4,6 +4,7 @@ mod api;
 mod backlog;
 mod clocks;
 mod console;
+mod coverage;
 mod database;
 mod konnect_client;
 mod opened;
@@ -162,8 +163,9 @@ impl App {
         let opened = Opened::open(&config, &search_path, &lifecycle).await?;
         let ids = Ids::new(clock.clone());
         let journal = opened.database.journal().clone();
-        let (client, sweep_clients) = konnect_client::build_all(&config.konnect)?;
-        let keys = Arc::new(KeyRing::new(client.clone(), journal.clone(), clock.clone()));
+        let clients = konnect_client::build_all(&config.konnect)?;
+        let deeds = clients.deeds.clone();
+        let keys = Arc::new(KeyRing::new(deeds, journal.clone(), clock.clone()));
         let intake = Intake::new(
             journal.clone(),
             Arc::clone(&keys),
@@ -210,8 +212,7 @@ impl App {
             spool: opened.spool,
             intake,
             keys,
-            client,
-            sweep_clients,
+            clients,
             rules,
             health: opened.health,
             clock,

@@ -12,14 +12,16 @@ use tracing::{info, warn};
 use crate::act::{self, Queue, Worker};
 use crate::app::backlog::Backlog;
 use crate::app::clocks;
+use crate::app::coverage;
 use crate::app::database;
+use crate::app::konnect_client::Clients;
 use crate::app::readers::Readers;
 use crate::app::switch;
 use crate::app::token;
 use crate::app::upkeep::Upkeep;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Secret};
-use crate::directory::{Directory, Scope};
+use crate::directory::Directory;
 use crate::http::health::{Condition, Health};
 use crate::ingest::{self, IngestState, Spool};
 use crate::intake::{Intake, KeyRing, recheck_until_stopped};
@@ -44,9 +46,7 @@ pub(super) struct Parts {
     pub(super) spool: Option<Spool>,
     pub(super) intake: Intake,
     pub(super) keys: Arc<KeyRing>,
-    pub(super) client: konnect::Client,
-    /// The clients for sweeps, which have a lower priority than deeds.
-    pub(super) sweep_clients: [(Scope, konnect::Client); 3],
+    pub(super) clients: Clients,
     pub(super) rules: watch::Sender<Arc<RuleSet>>,
     pub(super) publisher: Option<Publisher>,
     pub(super) forwards: Forwards,
@@ -100,6 +100,7 @@ impl Parts {
         lifecycle.spawn("upkeep", upkeep.run(stopping.clone()));
         let switch = switch::watch(self.actions.clone(), self.health.clone(), stopping.clone());
         lifecycle.spawn("switch", switch);
+        coverage::start(&self, &lifecycle);
         self.start_keys(&lifecycle).await;
         if self.config.konnect.token.is_some() {
             self.start_onboarding(&lifecycle).await;
@@ -164,13 +165,13 @@ impl Parts {
         let observer = Observer::new(observe::Parts {
             journal: self.journal.clone(),
             directory: self.directory.clone(),
-            client: self.client.clone(),
+            client: self.clients.deeds.clone(),
             config: self.config.observe.clone(),
             portals: portals.map(Into::into).collect(),
             clock: self.clock.clone(),
             holder: self.ids.next(),
         })
-        .with_clients(self.sweep_clients.clone());
+        .with_clients(self.clients.sweeps.clone());
         let reactor = Reactor::new(
             self.journal.clone(),
             self.directory.clone(),
@@ -186,7 +187,7 @@ impl Parts {
         let worker = Worker::new(
             self.actions.clone(),
             self.directory.clone(),
-            self.client.clone(),
+            self.clients.deeds.clone(),
             act::Timings::default(),
         )
         .with_rules(self.rules.subscribe())
@@ -195,7 +196,7 @@ impl Parts {
         .with_rate(self.config.konnect.requests_per_second);
         let stopping = lifecycle.stopping();
         if let Some(token) = self.config.konnect.token.clone().filter(Secret::is_of_file) {
-            let client = self.client.clone();
+            let client = self.clients.deeds.clone();
             lifecycle.spawn("token", token::watch(token, client, stopping.clone()));
         }
         // The rules may have changed while no instance ran: before any of their actions is claimed.

@@ -1,10 +1,15 @@
-//! Asking Konnect for missed time: replay jobs.
+//! Time that was missed: which it is, and how it is had again.
 //!
-//! Nothing here reads or writes the journal: what a job sends again comes in through the ingest
-//! endpoint like everything else, and is recognised there.
+//! What a replay job sends again comes in through the ingest endpoint like everything else, and is
+//! recognised there.
 
+mod coverage;
 mod replay;
 mod window;
 
+pub use coverage::{
+    AcknowledgeError, Coverage, Heartbeat, Keeper, KeeperParts, KonnectClock, SourceCoverage,
+    Stretch, StretchState, Timings as CoverageTimings,
+};
 pub use replay::{Progress, ReplayError, ReplayTimings, Replays};
 pub use window::{REACH, Window, WindowError};

@@ -301,7 +301,7 @@ impl Replays {
 ///
 /// Konnect answers 409 only while a job runs. One that has not begun would be replaced, and its
 /// window lost to the one who asked for it.
-fn is_in_the_way(job: &ReplayJob, now: DateTime<Utc>) -> bool {
+pub(super) fn is_in_the_way(job: &ReplayJob, now: DateTime<Utc>) -> bool {
     match job.status {
         ReplayStatus::Running => true,
         ReplayStatus::Accepted | ReplayStatus::Pending => job
@@ -364,7 +364,7 @@ fn give_up(portal: PortalId, error: konnect::Error) -> ReplayError {
 }
 
 /// What Konnect says about the parameters, else about the call.
-fn refusal(error: &konnect::Error) -> String {
+pub(super) fn refusal(error: &konnect::Error) -> String {
     let parameters = error
         .problem()
         .map(|problem| problem.invalid_parameters.as_slice())

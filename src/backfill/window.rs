@@ -71,6 +71,13 @@ impl Window {
         Ok(Self { start_at, end_at })
     }
 
+    /// A window that was in order when it was planned, and whose beginning may have become too old;
+    /// none where there is no time between its ends.
+    pub(super) fn of_rest(start_at: DateTime<Utc>, end_at: DateTime<Utc>) -> Option<Self> {
+        let (start_at, end_at) = (start_at.trunc_subsecs(3), end_at.trunc_subsecs(3));
+        (start_at < end_at).then_some(Self { start_at, end_at })
+    }
+
     /// First time whose entries are wanted.
     pub fn start_at(&self) -> DateTime<Utc> {
         self.start_at

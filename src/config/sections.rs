@@ -312,13 +312,13 @@ pub struct BackfillConfig {
     /// Between signs of life.
     #[serde(deserialize_with = "span::deserialize")]
     pub heartbeat_every: Duration,
-    /// Silence that counts as a gap.
+    /// Gaps that are nearer to each other are asked for together.
     #[serde(deserialize_with = "span::deserialize")]
     pub gap_after: Duration,
     /// How long entries may be under way.
     #[serde(deserialize_with = "span::deserialize")]
     pub settle: Duration,
-    /// A daily replay as proof.
+    /// Has every day sent again once, as proof.
     pub audit: bool,
     /// Source of the organisation's log.
     pub org_logs: OrgLogs,
@@ -328,7 +328,7 @@ impl Default for BackfillConfig {
     fn default() -> Self {
         Self {
             auto: true,
-            heartbeat_every: Duration::from_secs(30),
+            heartbeat_every: Duration::from_secs(5),
             gap_after: Duration::from_mins(2),
             settle: Duration::from_mins(2),
             audit: false,

@@ -37,7 +37,7 @@ use crate::ingest::bounds::{Body as BoundedBody, BudgetShare, MemoryBudget};
 use crate::intake::{
     CheckError, Intake, IntakeError, MAX_ENTRIES, REASON_BODY_INCOMPLETE,
     REASON_BODY_INFLATES_TOO_FAR, REASON_BODY_TOO_LARGE, REASON_TOO_MANY_ENTRIES, Received,
-    Refused, has_too_many_entries,
+    Refusals, Refused, has_too_many_entries,
 };
 use crate::lifecycle::Lifecycle;
 
@@ -60,6 +60,7 @@ pub struct IngestState {
     clock: Clock,
     ids: Ids,
     budget: MemoryBudget,
+    refusals: Refusals,
     lifecycle: Lifecycle,
 }
 
@@ -83,8 +84,14 @@ impl IngestState {
             clock,
             ids,
             budget: MemoryBudget::new(),
+            refusals: Refusals::default(),
             lifecycle,
         }
+    }
+
+    /// Deliveries of authorised senders that were not taken.
+    pub fn refusals(&self) -> Refusals {
+        self.refusals.clone()
     }
 }
 
@@ -108,6 +115,7 @@ async fn post_delivery(
     if !state.accepted.accepts(headers.get(header::AUTHORIZATION)) {
         return answer::send(Answer::Unauthorized);
     }
+    let delivery = state.refusals.delivery();
     let request = Request {
         id: state.ids.next(),
         received_at: state.clock.now(),
@@ -117,6 +125,7 @@ async fn post_delivery(
     let answer = state.take_to_the_end(request, body).await;
     let too_slow = matches!(answer, Answer::TooSlow { .. });
     let response = answer::send(answer);
+    delivery.answered(response.status().as_u16());
     if too_slow {
         connection.cut().await;
     }

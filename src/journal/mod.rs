@@ -2,8 +2,9 @@
 //!
 //! Owns all SQL about what was recorded. Callers get domain types and [`JournalError`] only.
 //!
-//! Four wings stand on a ground floor. Each may use those on its right, and the ground floor:
-//! `retention` → `append` → `outbox` → `read`. `tests/it/tidy/wings.rs` permits no more.
+//! Five wings stand on a ground floor. Each may use those on its right, and the ground floor:
+//! `retention` → `append` → `outbox` → `read`. `coverage` stands alone. `tests/it/tidy/wings.rs`
+//! permits no more.
 
 // The ground floor: what several wings need. None of it knows a wing.
 mod batch;
@@ -20,6 +21,7 @@ mod sessions;
 
 // The wings.
 mod append;
+mod coverage;
 mod outbox;
 mod read;
 mod retention;
@@ -42,6 +44,11 @@ pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
 };
 pub use connection::{Connection, Pool, Transaction};
+pub use coverage::{
+    Acknowledgement, Gap, GapReason, JobFilter, JobOrigin, JobState, LogSource, NewGap,
+    NewReplayJob, Readiness, Refusal, ReplayJobRow, SignOfLife, SourceState, SourceStatus,
+    WindowCounts,
+};
 pub use error::JournalError;
 pub use inventory::{LeaseHolder, SchemaState, Server};
 pub use keys::{KeyFetch, ServedKey, SigningKey};

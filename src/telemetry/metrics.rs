@@ -76,6 +76,12 @@ pub const ACTIONS_PAUSED: &str = "usher_actions_paused";
 pub const ACTIONS_FORBIDDEN: &str = "usher_actions_forbidden";
 /// 1 while a person has paused all actions.
 pub const ACTIONS_PAUSED_BY_HAND: &str = "usher_actions_paused_by_hand";
+/// Time that may have been missed; label `state`: missing, replaying, lost.
+pub const COVERAGE_SECONDS: &str = "usher_coverage_seconds";
+/// Replay jobs that ended; label `state`.
+pub const REPLAY_JOBS: &str = "usher_replay_jobs_total";
+/// Entries that replay jobs brought and that were not known; label `origin`.
+pub const REPLAYED_ENTRIES: &str = "usher_replayed_entries_total";
 /// Calls to the management API; labels `method` and `status`.
 pub const KONNECT_CALLS: &str = "usher_konnect_calls_total";
 /// Months after the present one that have a partition.
@@ -164,6 +170,11 @@ pub fn describe() {
             KONNECT_CALLS,
             "calls to the management API by method and status",
         ),
+        (REPLAY_JOBS, "replay jobs by the state they ended in"),
+        (
+            REPLAYED_ENTRIES,
+            "entries that replay jobs brought and that were not known, by origin",
+        ),
     ] {
         describe_counter!(name, Unit::Count, text);
     }
@@ -229,6 +240,11 @@ fn describe_gauges() {
         ACTIONS_FORBIDDEN,
         Unit::Count,
         "1 while konnect forbids deeds of a kind"
+    );
+    describe_gauge!(
+        COVERAGE_SECONDS,
+        Unit::Seconds,
+        "time that may have been missed, by state"
     );
     describe_gauge!(ACTIONS_PAUSED, Unit::Count, "1 while the token is refused");
 }

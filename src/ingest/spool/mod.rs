@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -126,6 +127,13 @@ impl Spool {
         }));
         spool.0.probe(PROBE_BYTES);
         Ok(spool)
+    }
+
+    /// When the oldest request that waits was received, by this machine's clock.
+    pub fn oldest_received_at(&self) -> Option<DateTime<Utc>> {
+        let oldest = self.0.index().next_after(None)?;
+        let (seconds, nanos) = oldest.get_timestamp()?.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
     }
 
     /// Lets another process take the folder. Call it when nothing writes any more.

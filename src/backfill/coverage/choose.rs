@@ -1,0 +1,351 @@
+//! Which window a replay job is asked for next. Pure.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
+use crate::backfill::window::REACH;
+use crate::journal::{JobOrigin, JobState, ReplayJobRow, SourceState};
+use crate::lifecycle::backoff;
+
+/// A job asks for no more time than this.
+const SLICE: TimeDelta = TimeDelta::hours(6);
+/// A window that cannot finish is halved down to this.
+const SMALLEST_SLICE: TimeDelta = TimeDelta::minutes(1);
+/// Failures of one window before it is halved, and halved again.
+const TRIES_OF_A_SIZE: u32 = 2;
+/// A window is not tried again sooner than this at last.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// The daily proof asks for so much at once, as soon as that much is due.
+const AUDITED_AT_ONCE: TimeDelta = TimeDelta::days(1);
+/// While deliveries fail, so much must be missing before it is asked for.
+const AT_LEAST_WHILE_FAILING: TimeDelta = TimeDelta::hours(1);
+/// The way to Konnect takes a moment, in which its oldest entries are dropped.
+const MARGIN: TimeDelta = TimeDelta::seconds(5);
+
+/// What the chooser is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    /// Gaps that are nearer to each other are asked for together.
+    pub(super) gap_after: TimeDelta,
+    /// How long a window waits after its first failure.
+    pub(super) first_wait: Duration,
+    /// Whether gaps are asked for.
+    pub(super) auto: bool,
+    /// How old covered time must be before it is proved; none: never.
+    pub(super) audit_after: Option<TimeDelta>,
+}
+
+/// A window to be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chosen {
+    pub(super) from: DateTime<Utc>,
+    pub(super) to: DateTime<Utc>,
+    pub(super) origin: JobOrigin,
+}
+
+impl Choice {
+    /// The window that expires first among those that need not wait, else one that is to be
+    /// proved.
+    pub(super) fn next(&self, facts: &Facts) -> Option<Chosen> {
+        let reach = (facts.now - REACH + MARGIN, facts.now - facts.settle);
+        let stretches = facts.stretches(reach);
+        let is_good = matches!(
+            facts.status.state,
+            SourceState::Active | SourceState::Unknown
+        );
+        // While deliveries fail, more time is missing at each look.
+        let may_be_asked = |window: &(DateTime<Utc>, DateTime<Utc>)| {
+            is_good || window.1 < reach.1 || window.1 - window.0 >= AT_LEAST_WHILE_FAILING
+        };
+        let gap = self
+            .auto
+            .then(|| self.missing(&stretches))
+            .into_iter()
+            .flatten()
+            .filter(may_be_asked)
+            .find_map(|(from, to)| self.slice(facts, (from, to), SLICE));
+        if let Some((from, to)) = gap {
+            let origin = JobOrigin::Gap;
+            return Some(Chosen { from, to, origin });
+        }
+        let (from, to) = self.unproved(facts, &stretches)?;
+        let (from, to) = self.slice(facts, (from, to), AUDITED_AT_ONCE)?;
+        let origin = JobOrigin::Audit;
+        Some(Chosen { from, to, origin })
+    }
+
+    /// What is missing, the earliest first, with neighbours joined.
+    fn missing(&self, stretches: &[Stretch]) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let mut windows: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
+        let missing = |part: &&Stretch| part.state == StretchState::Missing;
+        for part in stretches.iter().filter(missing) {
+            match windows.last_mut() {
+                Some(last) if part.from - last.1 <= self.gap_after => last.1 = part.to,
+                _ => windows.push((part.from, part.to)),
+            }
+        }
+        windows
+    }
+
+    /// The first part of a window that need not wait, as small as its failures ask for.
+    fn slice(
+        &self,
+        facts: &Facts,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        largest: TimeDelta,
+    ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let mut from = from;
+        while from < to {
+            let (failures, last) = failures(&facts.jobs, from);
+            let halvings = (failures / TRIES_OF_A_SIZE).min(16);
+            let size = (largest / 2_i32.pow(halvings)).max(SMALLEST_SLICE);
+            let end = to.min(from + size);
+            if !self.must_wait(facts, from, failures, last) {
+                return Some((from, end));
+            }
+            from = end;
+        }
+        None
+    }
+
+    /// Whether a window that failed is to be left alone for now: longer each time, but never until
+    /// it has expired.
+    fn must_wait(
+        &self,
+        facts: &Facts,
+        from: DateTime<Utc>,
+        failures: u32,
+        last: Option<DateTime<Utc>>,
+    ) -> bool {
+        let Some(last) = last.filter(|_| failures > 0) else {
+            return false;
+        };
+        let wait = backoff(self.first_wait, failures, LONGEST_WAIT);
+        let left = (from + REACH - last) / 4;
+        let wait = TimeDelta::from_std(wait).unwrap_or(left).min(left);
+        facts.now - last < wait
+    }
+
+    /// The earliest covered time that is old enough and that no job has proved.
+    fn unproved(
+        &self,
+        facts: &Facts,
+        stretches: &[Stretch],
+    ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let due = facts.now - self.audit_after?;
+        let proofs = facts.jobs.iter().filter(|job| is_proof(job, facts.settle));
+        let mut proofs: Vec<_> = proofs.map(|job| (job.from, job.to)).collect();
+        proofs.sort_unstable();
+        let covered = |part: &&Stretch| part.state == StretchState::Covered;
+        let rests = stretches.iter().filter(covered).map(|part| {
+            let (mut from, mut to) = (part.from, part.to);
+            for (start, end) in proofs.iter().filter(|(_, end)| *end > part.from) {
+                if *start > from {
+                    to = to.min(*start);
+                    break;
+                }
+                from = from.max(*end);
+            }
+            (from, to)
+        });
+        let mut due_ones = rests.filter(|(from, to)| *from < (*to).min(due));
+        due_ones.next()
+    }
+}
+
+/// Whether a job was asked for after its window had settled, and has brought it again.
+fn is_proof(job: &ReplayJobRow, settle: TimeDelta) -> bool {
+    let asked_at = job.asked_at;
+    job.state == JobState::Closed && asked_at.is_some_and(|asked_at| asked_at >= job.to + settle)
+}
+
+/// How often in a row jobs for this time have failed, and when the last one did.
+fn failures(jobs: &[ReplayJobRow], time: DateTime<Utc>) -> (u32, Option<DateTime<Utc>>) {
+    let of_it = jobs.iter().filter(|job| job.from <= time && job.to > time);
+    let mut over: Vec<&ReplayJobRow> = of_it.filter(|job| job.ended_at.is_some()).collect();
+    over.sort_by_key(|job| job.ended_at);
+    let failed = over
+        .iter()
+        .rev()
+        .take_while(|job| job.state != JobState::Closed);
+    let count = u32::try_from(failed.count()).unwrap_or(u32::MAX);
+    (count, over.last().and_then(|job| job.ended_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::journal::{Gap, GapReason, LogSource, SourceStatus, WindowCounts};
+
+    const WEEK: i64 = 7 * 24 * 60;
+
+    /// So many minutes after a fixed time.
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::minutes(minutes)
+    }
+
+    /// A week and a day after the account began, with nothing amiss but `gaps`.
+    fn facts(gaps: &[(i64, i64)]) -> Facts {
+        let now = at(WEEK + 24 * 60);
+        let gap = |(from, to): &(i64, i64)| Gap {
+            reason: GapReason::Down,
+            from: at(*from),
+            to: at(*to),
+            detail: String::new(),
+            noted_at: at(*to),
+        };
+        Facts {
+            status: SourceStatus {
+                source: LogSource::Org,
+                since: at(0),
+                state: SourceState::Active,
+                detail: String::new(),
+                good_to: now,
+                polled_at: now,
+                last_attempt_at: None,
+            },
+            ready_to: Some(now),
+            spooled_from: None,
+            gaps: gaps.iter().map(gap).collect(),
+            jobs: Vec::new(),
+            acknowledged: Vec::new(),
+            now,
+            settle: TimeDelta::minutes(2),
+            silent_after: TimeDelta::seconds(20),
+            unpolled_after: TimeDelta::minutes(10),
+        }
+    }
+
+    /// A job that ended so many minutes before now.
+    fn ended(from: i64, to: i64, minutes_ago: i64, state: JobState) -> ReplayJobRow {
+        let ended_at = at(WEEK + 24 * 60 - minutes_ago);
+        ReplayJobRow {
+            id: Uuid::nil(),
+            source: LogSource::Org,
+            from: at(from),
+            to: at(to),
+            origin: JobOrigin::Gap,
+            who: String::new(),
+            state,
+            konnect_status: String::new(),
+            detail: String::new(),
+            before: WindowCounts::default(),
+            new_entries: 0,
+            repeated_entries: 0,
+            created_at: ended_at,
+            asked_at: Some(ended_at),
+            completed_at: None,
+            ended_at: Some(ended_at),
+        }
+    }
+
+    fn choice() -> Choice {
+        Choice {
+            gap_after: TimeDelta::minutes(2),
+            first_wait: Duration::from_mins(1),
+            auto: true,
+            audit_after: None,
+        }
+    }
+
+    /// What is chosen, in minutes.
+    fn chosen(choice: Choice, facts: &Facts) -> Option<(i64, i64)> {
+        let minutes = |time: DateTime<Utc>| (time - at(0)).num_minutes();
+        let chosen = choice.next(facts)?;
+        Some((minutes(chosen.from), minutes(chosen.to)))
+    }
+
+    #[test]
+    fn asks_first_for_what_expires_first_and_not_for_too_much() {
+        assert_eq!(chosen(choice(), &facts(&[])), None);
+        assert_eq!(
+            chosen(choice(), &facts(&[(3_000, 3_010)])),
+            Some((3_000, 3_010))
+        );
+        let two = facts(&[(3_000, 3_010), (2_000, 2_010)]);
+        assert_eq!(chosen(choice(), &two), Some((2_000, 2_010)));
+        let neighbours = facts(&[(2_000, 2_010), (2_012, 2_020), (2_023, 2_030)]);
+        assert_eq!(chosen(choice(), &neighbours), Some((2_000, 2_020)));
+        let long = facts(&[(2_000, 4_000)]);
+        assert_eq!(chosen(choice(), &long), Some((2_000, 2_360)));
+        let half_gone = facts(&[(1_000, 2_000)]);
+        assert_eq!(chosen(choice(), &half_gone), Some((1_440, 1_800)));
+        let gone = facts(&[(1_000, 1_400)]);
+        assert_eq!(chosen(choice(), &gone), None);
+        let off = Choice {
+            auto: false,
+            ..choice()
+        };
+        assert_eq!(chosen(off, &long), None);
+    }
+
+    #[test]
+    fn what_failed_waits_longer_each_time_is_halved_and_holds_nobody_up() {
+        let mut facts = facts(&[(2_000, 2_200), (3_000, 3_100)]);
+        facts.jobs = vec![ended(2_000, 2_200, 0, JobState::Failed)];
+        assert_eq!(chosen(choice(), &facts), Some((3_000, 3_100)));
+        facts.jobs = vec![ended(2_000, 2_200, 2, JobState::Failed)];
+        assert_eq!(chosen(choice(), &facts), Some((2_000, 2_200)));
+        facts
+            .jobs
+            .push(ended(2_000, 2_200, 1, JobState::Incomplete));
+        assert_eq!(chosen(choice(), &facts), Some((3_000, 3_100)));
+        let later = |minutes: i64| {
+            let mut later = facts.clone();
+            later.jobs = vec![
+                ended(2_000, 2_200, minutes + 1, JobState::Failed),
+                ended(2_000, 2_200, minutes, JobState::Replaced),
+            ];
+            chosen(choice(), &later)
+        };
+        assert_eq!(later(3), Some((2_000, 2_180)));
+        facts.jobs = (0..40)
+            .map(|one| ended(2_000, 2_200, 61 + one, JobState::Failed))
+            .collect();
+        assert_eq!(chosen(choice(), &facts), Some((2_000, 2_001)));
+    }
+
+    #[test]
+    fn a_window_that_is_about_to_expire_does_not_wait_for_an_hour() {
+        let mut facts = facts(&[(1_450, 1_500)]);
+        facts.jobs = (0..9)
+            .map(|one| ended(1_450, 1_500, 4 + one, JobState::Failed))
+            .collect();
+        assert!(chosen(choice(), &facts).is_some());
+    }
+
+    #[test]
+    fn proves_a_day_once_when_nothing_is_missing() {
+        let audits = Choice {
+            audit_after: Some(TimeDelta::days(1)),
+            ..choice()
+        };
+        let mut facts = facts(&[]);
+        let day = 24 * 60;
+        // The first minutes are dropped while the job is asked for.
+        assert_eq!(chosen(audits, &facts), Some((day, 2 * day)));
+        facts.jobs.push(ended(day, 2 * day, 10, JobState::Closed));
+        facts
+            .jobs
+            .push(ended(3 * day, 4 * day, 10, JobState::Closed));
+        assert_eq!(chosen(audits, &facts), Some((2 * day, 3 * day)));
+        facts
+            .jobs
+            .push(ended(2 * day, 3 * day, 10, JobState::Closed));
+        assert_eq!(chosen(audits, &facts), Some((4 * day, 5 * day)));
+        facts
+            .jobs
+            .push(ended(4 * day, 7 * day, 10, JobState::Closed));
+        assert_eq!(chosen(audits, &facts), None);
+        let early = ReplayJobRow {
+            asked_at: Some(at(day + 1)),
+            ..ended(day, 2 * day, 10, JobState::Closed)
+        };
+        facts.jobs[0] = early;
+        assert_eq!(chosen(audits, &facts), Some((day, 2 * day)));
+    }
+}

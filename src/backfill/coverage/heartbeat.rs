@@ -1,0 +1,148 @@
+//! Signs of life of this instance: that it can take deliveries, and which it did not take.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::backfill::coverage::konnect_clock::KonnectClock;
+use crate::backfill::coverage::timings::{Timings, delta};
+use crate::clock::Ids;
+use crate::http::health::Health;
+use crate::intake::{Refusals, RefusedDeliveries};
+use crate::journal::{Journal, JournalError, Refusal, SignOfLife};
+use crate::lifecycle::pause;
+
+/// A sign of life that is not written by then is written with the next one.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
+/// Konnect writes its `Date` in whole seconds, and an answer may be under way: within one process,
+/// signs that are no further apart by Konnect's clock follow each other.
+const JITTER: TimeDelta = TimeDelta::seconds(5);
+
+/// The oldest request in the spool, by this machine's clock.
+type Spooled = Box<dyn Fn() -> Option<DateTime<Utc>> + Send + Sync>;
+
+/// What a heartbeat needs.
+#[expect(
+    missing_debug_implementations,
+    reason = "it holds a closure and is only run"
+)]
+pub struct Heartbeat {
+    /// Where signs are written.
+    pub journal: Journal,
+    /// Whether deliveries can be taken.
+    pub health: Health,
+    /// Deliveries that were not.
+    pub refusals: Refusals,
+    /// The oldest request in the spool.
+    pub spooled: Spooled,
+    /// What Konnect's clock shows.
+    pub konnect: KonnectClock,
+    /// How often.
+    pub timings: Timings,
+    /// Makes ids of gaps.
+    pub ids: Ids,
+    /// Names this instance.
+    pub instance: Uuid,
+}
+
+/// Deliveries could be taken from one moment to another.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from: Instant,
+    to: Instant,
+    /// Whether its beginning is on record.
+    is_noted: bool,
+}
+
+impl Heartbeat {
+    /// Writes a sign of life again and again, and a last one at the end.
+    pub async fn run(self, cancel: CancellationToken) {
+        let every = self.timings.heartbeat_every;
+        let mut span: Option<Span> = None;
+        let mut refused: Option<RefusedDeliveries> = None;
+        loop {
+            let is_over = pause(every, &cancel).await;
+            span = self.extend(span);
+            let lately = self.refusals.take();
+            refused = match (refused, lately) {
+                (Some(earlier), Some(later)) => Some(earlier.and(later)),
+                (earlier, later) => earlier.or(later),
+            };
+            // Another instance may be ready without having said so: it has twice the time.
+            let may_begin = |span: &Span| span.is_noted || span.to - span.from >= every * 2;
+            if let Some(ready) = span.filter(may_begin)
+                && let Some(sign) = self.sign(ready, refused.as_ref())
+            {
+                match timeout(WRITE_WITHIN, self.write(&sign)).await {
+                    Ok(Ok(())) => {
+                        refused = None;
+                        span = Some(Span {
+                            from: ready.to,
+                            is_noted: true,
+                            ..ready
+                        });
+                    }
+                    Ok(Err(error)) => {
+                        debug!(error = error.chain(), "a sign of life comes later");
+                    }
+                    Err(_) => debug!("a sign of life comes later: the database is slow"),
+                }
+            }
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// The span up to now; none while deliveries cannot be taken.
+    fn extend(&self, span: Option<Span>) -> Option<Span> {
+        let to = Instant::now();
+        self.health.is_ready().then(|| match span {
+            Some(span) => Span { to, ..span },
+            None => Span {
+                from: to,
+                to,
+                is_noted: false,
+            },
+        })
+    }
+
+    /// The sign by Konnect's clock; none while that is not known.
+    fn sign(&self, span: Span, refused: Option<&RefusedDeliveries>) -> Option<SignOfLife> {
+        let now = self.konnect.now()?;
+        let ago = |moment: Instant| now - delta(moment.elapsed());
+        let jitter = if span.is_noted {
+            JITTER
+        } else {
+            TimeDelta::zero()
+        };
+        let spooled_from = (self.spooled)();
+        let refusal = refused.map(|refused| Refusal {
+            from: ago(refused.first),
+            to: ago(refused.last),
+            times: i32::try_from(refused.times).unwrap_or(i32::MAX),
+            answer: match refused.status {
+                Some(status) => status.to_string(),
+                None => "by the end of the connection".to_owned(),
+            },
+        });
+        Some(SignOfLife {
+            from: ago(span.from) - jitter,
+            to: ago(span.to),
+            spooled_from: spooled_from.and_then(|time| self.konnect.translate(time)),
+            instance: self.instance,
+            refusals: refusal.into_iter().collect(),
+        })
+    }
+
+    async fn write(&self, sign: &SignOfLife) -> Result<(), JournalError> {
+        let settle = self.timings.settle;
+        self.journal
+            .note_sign_of_life(sign, settle, || self.ids.next())
+            .await
+    }
+}

@@ -1,0 +1,458 @@
+//! Keeps the account of time, in one instance at a time: asks how webhooks fare, and has Konnect
+//! send again what was missed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use konnect::{Client, ListPortals};
+use metrics::gauge;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::backfill::coverage::choose::Choice;
+use crate::backfill::coverage::job::{StepError, Steps};
+use crate::backfill::coverage::konnect_clock::KonnectClock;
+use crate::backfill::coverage::map::{Facts, StretchState};
+use crate::backfill::coverage::poll::{self, FoundGap, Polled};
+use crate::backfill::coverage::record::{Coverage, SourceCoverage};
+use crate::backfill::coverage::timings::{Timings, delta};
+use crate::backfill::window::REACH;
+use crate::clock::Ids;
+use crate::config::{BackfillConfig, KonnectConfig, OrgLogs};
+use crate::http::health::{Condition, Health};
+use crate::journal::{
+    GapReason, JobState, Journal, JournalError, Lease, LogSource, NewGap, NewReplayJob,
+    SourceState, WindowCounts,
+};
+use crate::lifecycle::{backoff, pause};
+use crate::telemetry::metrics as names;
+
+/// How long the lease lasts without renewal.
+const LEASE: Duration = Duration::from_secs(30);
+/// Between renewals.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// The portals are listed so often.
+const LIST_EVERY: Duration = Duration::from_mins(10);
+/// Whose the destination of a webhook is, is asked so often.
+const SLOT_EVERY: Duration = Duration::from_mins(10);
+/// Of the calls to the API, at most this part is for polls.
+const POLLED_PART: f64 = 0.1;
+/// After an error, the longest wait.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// The first account of a log begins so much later than Konnect's oldest entry: those are dropped
+/// while it is asked for.
+const AT_FIRST: TimeDelta = TimeDelta::minutes(1);
+/// How far back the account is looked at for jobs: entries older than Konnect's are settled.
+const LOOKS_BACK: TimeDelta = TimeDelta::days(8);
+
+/// Keeps the account of every log.
+#[derive(Debug)]
+pub struct Keeper {
+    journal: Journal,
+    client: Client,
+    coverage: Coverage,
+    konnect: KonnectClock,
+    timings: Timings,
+    config: KonnectConfig,
+    org_logs: bool,
+    ingest_path: String,
+    health: Health,
+    ids: Ids,
+    lease: Lease,
+    /// What was last polled, and when whose slot it is was asked.
+    polled: BTreeMap<LogSource, Attempt>,
+    listed: Option<(Instant, Vec<LogSource>)>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Attempt {
+    at: Option<Instant>,
+    slot_at: Option<Instant>,
+    failures: u32,
+    wait: Duration,
+}
+
+/// What a keeper is made of.
+#[derive(Debug)]
+pub struct KeeperParts {
+    /// Where the account is.
+    pub journal: Journal,
+    /// How Konnect is asked.
+    pub client: Client,
+    /// What Konnect's clock shows.
+    pub konnect: KonnectClock,
+    /// Where Konnect is.
+    pub config: KonnectConfig,
+    /// Where deliveries come in.
+    pub ingest_path: String,
+    /// Where its condition is shown.
+    pub health: Health,
+    /// Makes ids.
+    pub ids: Ids,
+}
+
+impl Keeper {
+    /// A keeper that does as `backfill` says.
+    pub fn new(parts: KeeperParts, backfill: &BackfillConfig) -> Self {
+        let holder = parts.ids.next();
+        Self {
+            coverage: Coverage::new(parts.journal.clone(), backfill),
+            timings: Timings::of(backfill),
+            org_logs: backfill.org_logs == OrgLogs::Webhook,
+            journal: parts.journal,
+            client: parts.client,
+            konnect: parts.konnect,
+            config: parts.config,
+            ingest_path: parts.ingest_path,
+            health: parts.health,
+            ids: parts.ids,
+            lease: Lease {
+                name: "coverage".to_owned(),
+                holder,
+                ttl: LEASE,
+            },
+            polled: BTreeMap::new(),
+            listed: None,
+        }
+    }
+
+    /// Replaces the waits, for tests.
+    #[must_use]
+    pub fn with_timings(mut self, timings: Timings) -> Self {
+        self.timings = timings;
+        self
+    }
+
+    /// Keeps the account while it has the lease, until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut failures = 0;
+        let mut wait = self.timings.round_every;
+        while !pause(wait, &cancel).await {
+            let done = tokio::select! {
+                () = cancel.cancelled() => break,
+                done = self.round_under_lease() => done,
+            };
+            wait = match done {
+                Ok(()) => {
+                    failures = 0;
+                    self.timings.round_every
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.tell(failures == 1, &error);
+                    let wait = backoff(self.timings.round_every, failures, LONGEST_WAIT);
+                    match &error {
+                        StepError::Konnect(error) => wait.max(error.retry_after().unwrap_or(wait)),
+                        StepError::Journal(_) => wait,
+                    }
+                }
+            };
+        }
+        if let Err(error) = self.journal.release_lease(&self.lease).await {
+            debug!(
+                error = error.chain(),
+                "the lease of coverage ends by itself"
+            );
+        }
+    }
+
+    fn tell(&self, is_first: bool, error: &StepError) {
+        let error = error as &dyn std::error::Error;
+        if is_first {
+            warn!(
+                error,
+                "a look at coverage was cut short, another one follows"
+            );
+        } else {
+            debug!(error, "a look at coverage was cut short again");
+        }
+        self.health.set(
+            "backfill",
+            Condition::Degraded,
+            crate::telemetry::chain(error),
+        );
+    }
+
+    async fn round_under_lease(&mut self) -> Result<(), StepError> {
+        if !self.journal.take_lease(&self.lease).await? {
+            return Ok(());
+        }
+        let (journal, lease) = (self.journal.clone(), self.lease.clone());
+        tokio::select! {
+            done = self.round() => done,
+            lost = keep(&journal, &lease) => Err(lost.into()),
+        }
+    }
+
+    /// Looks once at every source, and makes the next step for each.
+    ///
+    /// # Errors
+    /// The first one of a source; the others were looked at all the same.
+    pub(super) async fn round(&mut self) -> Result<(), StepError> {
+        let mut first_error = None;
+        for source in self.sources().await? {
+            if let Err(error) = self.poll_when_due(source).await {
+                let is_of_all = matches!(
+                    &error,
+                    StepError::Konnect(error) if error.status() == Some(401)
+                );
+                first_error.get_or_insert(error);
+                if is_of_all {
+                    break;
+                }
+            }
+        }
+        let readiness = self.journal.readiness().await?;
+        let mut all = Vec::new();
+        for status in self.journal.coverage_sources().await? {
+            let window = (readiness.now - LOOKS_BACK, readiness.now);
+            let facts = self.coverage.facts(status, readiness, window).await?;
+            if let Err(error) = self.step(&facts).await {
+                first_error.get_or_insert(error);
+            }
+            all.push(SourceCoverage {
+                stretches: facts.stretches(window),
+                now: facts.now,
+                status: facts.status,
+            });
+        }
+        show(&all);
+        match first_error {
+            Some(error) => Err(error),
+            None => {
+                self.report(&all);
+                Ok(())
+            }
+        }
+    }
+
+    /// The logs that may be sent to usher: of each portal, and of the organisation.
+    async fn sources(&mut self) -> Result<Vec<LogSource>, StepError> {
+        if let Some((at, listed)) = &self.listed
+            && at.elapsed() < LIST_EVERY
+        {
+            return Ok(listed.clone());
+        }
+        let mut portals = self.config.portals.clone();
+        if portals.is_empty() {
+            let found = self.client.portals().list(&ListPortals::default()).await?;
+            portals = found.into_iter().map(|portal| portal.id.0).collect();
+        }
+        // What was heard of stays in the account.
+        let known = self.journal.coverage_sources().await?;
+        let known = known
+            .into_iter()
+            .filter(|status| status.state != SourceState::Gone);
+        let mut sources: Vec<LogSource> = portals.into_iter().map(LogSource::Portal).collect();
+        sources.extend(self.org_logs.then_some(LogSource::Org));
+        sources.extend(known.map(|status| status.source));
+        sources.sort_unstable();
+        sources.dedup();
+        self.listed = Some((Instant::now(), sources.clone()));
+        Ok(sources)
+    }
+
+    async fn poll_when_due(&mut self, source: LogSource) -> Result<(), StepError> {
+        let last = self.polled.get(&source).copied().unwrap_or_default();
+        let every = self.poll_every().max(last.wait);
+        if last.at.is_some_and(|at| at.elapsed() < every) {
+            return Ok(());
+        }
+        let polled = self.poll(source, last.slot_at).await;
+        let mut attempt = Attempt {
+            at: Some(Instant::now()),
+            ..last
+        };
+        match &polled {
+            Ok(has_asked_for_slot) => {
+                (attempt.failures, attempt.wait) = (0, Duration::ZERO);
+                if *has_asked_for_slot {
+                    attempt.slot_at = attempt.at;
+                }
+            }
+            Err(error) => {
+                attempt.failures += 1;
+                let wait = backoff(self.timings.poll_every, attempt.failures, LONGEST_WAIT);
+                let asked = match error {
+                    StepError::Konnect(error) => error.retry_after(),
+                    StepError::Journal(_) => None,
+                };
+                attempt.wait = wait.max(asked.unwrap_or(wait));
+            }
+        }
+        self.polled.insert(source, attempt);
+        polled.map(drop)
+    }
+
+    /// Between polls of one source: seldom enough that all of them leave the API to others.
+    fn poll_every(&self) -> Duration {
+        let sources = self.listed.as_ref().map_or(1, |(_, listed)| listed.len());
+        let sources = u32::try_from(sources).unwrap_or(u32::MAX);
+        let per_second = f64::from(self.config.requests_per_second) * POLLED_PART;
+        let least = Duration::from_secs_f64(f64::from(sources) / per_second.max(0.1));
+        let is_few = least <= Duration::from_secs(10);
+        if is_few {
+            self.timings.poll_every
+        } else {
+            self.timings.poll_every.max(least)
+        }
+    }
+
+    /// Asks how a webhook fares, and writes it down; whether its destination was asked for, too.
+    async fn poll(&self, source: LogSource, slot_at: Option<Instant>) -> Result<bool, StepError> {
+        let known = self.journal.coverage_sources().await?;
+        let before = known.into_iter().find(|status| status.source == source);
+        let is_elsewhere = before
+            .as_ref()
+            .is_some_and(|before| before.state == SourceState::Elsewhere);
+        let is_due = slot_at.is_none_or(|at| at.elapsed() >= SLOT_EVERY);
+        let asks_for_slot = before.is_none() || is_elsewhere || is_due;
+        let path = asks_for_slot.then_some(self.ingest_path.as_str());
+        let poll = poll::ask(&self.client, source, path).await?;
+        let Some(now) = self.konnect.now() else {
+            return Ok(false);
+        };
+        let since = if self.timings.auto {
+            now - REACH + AT_FIRST
+        } else {
+            now
+        };
+        let unpolled_after = delta(self.timings.unpolled_after.max(self.poll_every() * 4));
+        let polled = Polled::of(before.as_ref(), source, poll, (now, since), unpolled_after);
+        if let Some(polled) = polled {
+            let gap = polled.gap.as_ref().map(|gap| self.gap(source, gap, now));
+            self.journal.note_poll(&polled.status, gap.as_ref()).await?;
+        }
+        Ok(asks_for_slot)
+    }
+
+    /// A gap that a poll found, to be written down.
+    fn gap(&self, source: LogSource, found: &FoundGap, now: DateTime<Utc>) -> NewGap {
+        // What was made a little earlier may have been under way.
+        let under_way = match found.reason {
+            GapReason::Before => TimeDelta::zero(),
+            _ => delta(self.timings.settle),
+        };
+        NewGap {
+            id: self.ids.next(),
+            source: Some(source),
+            reason: found.reason,
+            from: found.from - under_way,
+            to: now,
+            times: i32::from(found.is_certain),
+            detail: found.detail.clone(),
+            noted_at: found.noted_at,
+            joins: found.is_certain,
+        }
+    }
+
+    /// Makes the next step for one source.
+    async fn step(&self, facts: &Facts) -> Result<(), StepError> {
+        let steps = Steps {
+            journal: self.journal.clone(),
+            client: self.client.clone(),
+            timings: self.timings.clone(),
+        };
+        let now = facts.now;
+        let of = |state| facts.jobs.iter().filter(move |job| job.state == state);
+        for job in of(JobState::Settling) {
+            steps.settle(&mut job.clone(), now).await?;
+        }
+        if let Some(job) = of(JobState::Asked).next() {
+            return steps.follow(&mut job.clone(), now).await;
+        }
+        if let Some(job) = of(JobState::Planned).next() {
+            return steps.ask(&mut job.clone(), now).await;
+        }
+        if matches!(
+            facts.status.state,
+            SourceState::Disabled | SourceState::Elsewhere | SourceState::Gone
+        ) {
+            return Ok(());
+        }
+        if let Some(queued) = of(JobState::Queued).next() {
+            let mut job = queued.clone();
+            job.state = JobState::Planned;
+            return Ok(self.journal.update_replay_job(&job).await?);
+        }
+        let choice = Choice {
+            gap_after: delta(self.timings.gap_after),
+            first_wait: self.timings.first_wait,
+            auto: self.timings.auto,
+            audit_after: self.timings.audit_after.map(delta),
+        };
+        let Some(chosen) = choice.next(facts) else {
+            return Ok(());
+        };
+        let job = NewReplayJob {
+            id: self.ids.next(),
+            source: facts.status.source,
+            from: chosen.from,
+            to: chosen.to,
+            origin: chosen.origin,
+            who: String::new(),
+            state: JobState::Planned,
+            created_at: now,
+        };
+        self.journal
+            .add_replay_job(&job, WindowCounts::default())
+            .await?;
+        Ok(())
+    }
+
+    /// Reports to `/readyz` what is missing, and writes down what is covered for other tools.
+    fn report(&self, all: &[SourceCoverage]) {
+        let missing = all.iter().filter_map(|source| {
+            let expires_at = source.expires_at()?;
+            let missing = source.length_of(StretchState::Missing);
+            let lasts = (expires_at - source.now).num_hours();
+            (missing > TimeDelta::zero()).then(|| {
+                let name = source.status.source;
+                let minutes = missing.num_minutes();
+                format!("{minutes} min of {name} are missing, the first is dropped in {lasts} h")
+            })
+        });
+        let failing = all.iter().filter(|source| {
+            !matches!(
+                source.status.state,
+                SourceState::Active | SourceState::Unknown | SourceState::Gone
+            )
+        });
+        let failing =
+            failing.map(|source| format!("{}: {}", source.status.source, source.status.detail));
+        let problems: Vec<String> = failing.chain(missing).collect();
+        let condition = if problems.is_empty() {
+            Condition::Ok
+        } else {
+            Condition::Degraded
+        };
+        self.health.set("backfill", condition, problems.join("; "));
+    }
+}
+
+/// Renews the lease until that fails.
+async fn keep(journal: &Journal, lease: &Lease) -> JournalError {
+    loop {
+        tokio::time::sleep(RENEW_EVERY).await;
+        match journal.take_lease(lease).await {
+            Ok(true) => {}
+            Ok(false) => return JournalError::LeaseLost,
+            Err(error) => return error,
+        }
+    }
+}
+
+/// Counts time by its state for whoever reads metrics.
+fn show(all: &[SourceCoverage]) {
+    for state in [
+        StretchState::Missing,
+        StretchState::Replaying,
+        StretchState::Lost,
+    ] {
+        let of_it = all
+            .iter()
+            .map(|source| source.length_of(state).as_seconds_f64());
+        gauge!(names::COVERAGE_SECONDS, "state" => state.as_str()).set(of_it.sum::<f64>());
+    }
+}

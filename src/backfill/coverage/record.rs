@@ -1,0 +1,152 @@
+//! Coverage as it is on record: for the map, the API and the commands, and for the keeper itself.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
+use crate::backfill::coverage::timings::{Timings, delta};
+use crate::config::BackfillConfig;
+use crate::journal::{
+    Acknowledgement, Journal, JournalError, LogSource, NoWindow, Readiness, SourceStatus,
+};
+
+/// What is known of the time of every log. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Coverage {
+    journal: Journal,
+    timings: Timings,
+}
+
+/// What is known of the time of one log.
+#[derive(Debug, Clone)]
+pub struct SourceCoverage {
+    /// The log, and how its webhook fares.
+    pub status: SourceStatus,
+    /// Its time, the earliest first.
+    pub stretches: Vec<Stretch>,
+    /// Konnect's present.
+    pub now: DateTime<Utc>,
+}
+
+impl SourceCoverage {
+    /// The worst that is known of its time. What is settling, and a loss that somebody has taken
+    /// note of, count as nothing amiss.
+    pub fn verdict(&self) -> StretchState {
+        let counts = |part: &&Stretch| {
+            part.state != StretchState::Settling
+                && (part.state != StretchState::Lost || part.is_open_loss())
+        };
+        let states = self.stretches.iter().filter(counts).map(|part| part.state);
+        states.max().unwrap_or(StretchState::Covered)
+    }
+
+    /// How much of its time has a state.
+    pub fn length_of(&self, state: StretchState) -> TimeDelta {
+        let of_it = self.stretches.iter().filter(|part| part.state == state);
+        of_it.map(Stretch::length).sum()
+    }
+
+    /// When Konnect begins to drop the first of what is missing.
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        let missing = self.stretches.iter();
+        missing.filter_map(Stretch::expires_at).min()
+    }
+}
+
+/// Why a loss was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum AcknowledgeError {
+    /// There is no time between its ends.
+    #[error(transparent)]
+    NoWindow(#[from] NoWindow),
+    /// Nothing of the window is lost.
+    #[error("nothing of that time is lost")]
+    NothingLost,
+    /// usher hears of no such log.
+    #[error("usher hears of no such log")]
+    UnknownSource,
+    /// There is no reason.
+    #[error("a reason is needed")]
+    NoReason,
+    /// The database.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Coverage {
+    /// Reads from `journal`, by the times that `config` sets.
+    pub fn new(journal: Journal, config: &BackfillConfig) -> Self {
+        Self {
+            journal,
+            timings: Timings::of(config),
+        }
+    }
+
+    /// Every log that may be seen, with its stretches in a window: all of its time where there is
+    /// none.
+    pub async fn of_all(
+        &self,
+        may_be_seen: impl Fn(LogSource) -> bool,
+        window: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    ) -> Result<Vec<SourceCoverage>, JournalError> {
+        let readiness = self.journal.readiness().await?;
+        let from = window.0.unwrap_or(DateTime::UNIX_EPOCH);
+        let to = window.1.unwrap_or(readiness.now);
+        let mut all = Vec::new();
+        for status in self.journal.coverage_sources().await? {
+            if may_be_seen(status.source) {
+                let facts = self.facts(status, readiness, (from, to)).await?;
+                all.push(SourceCoverage {
+                    stretches: facts.stretches((from, to)),
+                    now: facts.now,
+                    status: facts.status,
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// What is on record about a source in a window.
+    pub(super) async fn facts(
+        &self,
+        status: SourceStatus,
+        readiness: Readiness,
+        window: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Facts, JournalError> {
+        let source = status.source;
+        Ok(Facts {
+            gaps: self.journal.gaps(source, window).await?,
+            jobs: self.journal.replay_jobs_of(source, window).await?,
+            acknowledged: self.journal.acknowledgements(source, window).await?,
+            status,
+            ready_to: readiness.ready_to,
+            spooled_from: readiness.spooled_from,
+            now: readiness.now,
+            settle: delta(self.timings.settle),
+            silent_after: delta(self.timings.silent_after),
+            unpolled_after: delta(self.timings.unpolled_after),
+        })
+    }
+
+    /// Notes that somebody knows of the losses in a window; they stay visible.
+    pub async fn acknowledge(
+        &self,
+        id: Uuid,
+        source: LogSource,
+        loss: Acknowledgement,
+    ) -> Result<(), AcknowledgeError> {
+        NoWindow::check_order(Some(loss.from), Some(loss.to))?;
+        NoWindow::check_time_between(loss.from, loss.to)?;
+        if loss.reason.trim().is_empty() {
+            return Err(AcknowledgeError::NoReason);
+        }
+        let window = (Some(loss.from), Some(loss.to));
+        let found = self.of_all(|one| one == source, window).await?;
+        let found = found.first().ok_or(AcknowledgeError::UnknownSource)?;
+        let is_lost = |part: &Stretch| part.state == StretchState::Lost;
+        if !found.stretches.iter().any(is_lost) {
+            return Err(AcknowledgeError::NothingLost);
+        }
+        Ok(self.journal.acknowledge_loss(id, source, &loss).await?)
+    }
+}

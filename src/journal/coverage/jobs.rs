@@ -1,0 +1,354 @@
+//! Replay jobs on record, and what they brought.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::journal::coverage::{LogSource, words};
+use crate::journal::{Journal, JournalError};
+
+/// Entries this near to an end of a window may or may not be in a job: Konnect's times are finer
+/// than those of an entry's header.
+const EDGE: TimeDelta = TimeDelta::seconds(1);
+
+words! {
+    /// What a job is for.
+    JobOrigin {
+        /// To close a gap.
+        Gap = "gap",
+        /// The daily proof.
+        Audit = "audit",
+        /// Somebody asked for it.
+        Person = "person",
+    }
+}
+
+words! {
+    /// How far a job is.
+    JobState {
+        /// Somebody wants it.
+        Queued = "queued",
+        /// Its turn: it is being asked for.
+        Planned = "planned",
+        /// Konnect has it.
+        Asked = "asked",
+        /// Completed; late deliveries are waited for.
+        Settling = "settling",
+        /// Everything that is known came again.
+        Closed = "closed",
+        /// Less came, or a delivery was refused meanwhile.
+        Incomplete = "incomplete",
+        /// Konnect gave it up.
+        Failed = "failed",
+        /// Somebody else's took its place.
+        Replaced = "replaced",
+        /// Konnect did not take it.
+        Refused = "refused",
+    }
+}
+
+impl JobState {
+    /// Whether nothing more happens to it.
+    pub fn is_over(self) -> bool {
+        !matches!(
+            self,
+            Self::Queued | Self::Planned | Self::Asked | Self::Settling
+        )
+    }
+}
+
+/// A job to be put on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewReplayJob {
+    /// Identifier.
+    pub id: Uuid,
+    /// Whose log.
+    pub source: LogSource,
+    /// First time whose entries are wanted.
+    pub from: DateTime<Utc>,
+    /// Last time whose entries are wanted.
+    pub to: DateTime<Utc>,
+    /// What it is for.
+    pub origin: JobOrigin,
+    /// Who asked; empty for usher itself.
+    pub who: String,
+    /// How far it is: queued, planned, or asked for already.
+    pub state: JobState,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A job on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayJobRow {
+    /// Identifier.
+    pub id: Uuid,
+    /// Whose log.
+    pub source: LogSource,
+    /// First time whose entries are wanted.
+    pub from: DateTime<Utc>,
+    /// Last time whose entries are wanted.
+    pub to: DateTime<Utc>,
+    /// What it is for.
+    pub origin: JobOrigin,
+    /// Who asked; empty for usher itself.
+    pub who: String,
+    /// How far it is.
+    pub state: JobState,
+    /// What Konnect said last.
+    pub konnect_status: String,
+    /// Why it ended as it did, for a person.
+    pub detail: String,
+    /// What was known and what had arrived of its window when it was asked for.
+    pub before: WindowCounts,
+    /// Events of its window that came since and were not known.
+    pub new_entries: i64,
+    /// Entries of its window that came since and were known.
+    pub repeated_entries: i64,
+    /// When it was put on record.
+    pub created_at: DateTime<Utc>,
+    /// When Konnect took it.
+    pub asked_at: Option<DateTime<Utc>>,
+    /// When Konnect was first seen to have completed it.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// What is stored of a window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WindowCounts {
+    /// Events that are inside of it for certain.
+    pub known: i64,
+    /// Entries that arrived, repetitions included.
+    pub arrivals: i64,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// Only those of this source.
+    pub source: Option<LogSource>,
+    /// Only those of these portals; none: all.
+    pub portals: Option<Vec<Uuid>>,
+    /// Time and id that the page before ended with.
+    pub after: Option<(DateTime<Utc>, Uuid)>,
+}
+
+impl Journal {
+    /// Puts a job on record; `false` where the source has one that is not over yet.
+    pub async fn add_replay_job(
+        &self,
+        job: &NewReplayJob,
+        counts: WindowCounts,
+    ) -> Result<bool, JournalError> {
+        let asked_at = (job.state == JobState::Asked).then_some(job.created_at);
+        let added = sqlx::query!(
+            r"
+            INSERT INTO replay_jobs
+                (id, source, starts_at, ends_at, origin, who, state, known, arrivals_before,
+                 created_at, asked_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            ON CONFLICT DO NOTHING
+            ",
+            job.id,
+            job.source.to_string(),
+            job.from,
+            job.to,
+            job.origin.as_str(),
+            job.who,
+            job.state.as_str(),
+            counts.known,
+            counts.arrivals,
+            job.created_at,
+            asked_at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(added.rows_affected() == 1)
+    }
+
+    /// Writes down how far a job is.
+    pub async fn update_replay_job(&self, job: &ReplayJobRow) -> Result<(), JournalError> {
+        sqlx::query!(
+            r"
+            UPDATE replay_jobs
+            SET starts_at = $2, state = $3, konnect_status = $4, detail = $5, known = $6,
+                arrivals_before = $7, new_entries = $8, repeated_entries = $9, asked_at = $10,
+                completed_at = $11, ended_at = $12
+            WHERE id = $1
+            ",
+            job.id,
+            job.from,
+            job.state.as_str(),
+            job.konnect_status,
+            job.detail,
+            job.before.known,
+            job.before.arrivals,
+            job.new_entries,
+            job.repeated_entries,
+            job.asked_at,
+            job.completed_at,
+            job.ended_at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Up to `limit` jobs, the latest first.
+    pub async fn replay_jobs(
+        &self,
+        filter: &JobFilter,
+        limit: i64,
+    ) -> Result<Vec<ReplayJobRow>, JournalError> {
+        let portals = filter.portals.as_ref().map(|portals| {
+            let texts: Vec<String> = portals.iter().map(Uuid::to_string).collect();
+            texts
+        });
+        let rows = sqlx::query_as!(
+            Row,
+            r"
+            SELECT
+                id, source, starts_at, ends_at, origin, who, state, konnect_status, detail, known,
+                arrivals_before, new_entries, repeated_entries, created_at, asked_at, completed_at,
+                ended_at
+            FROM replay_jobs
+            WHERE ($1::text IS NULL OR source = $1)
+                AND ($2::text[] IS NULL OR source = ANY ($2))
+                AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
+            ORDER BY created_at DESC, id DESC
+            LIMIT $5
+            ",
+            filter.source.map(|source| source.to_string()),
+            portals as Option<Vec<String>>,
+            filter.after.map(|(at, _)| at),
+            filter.after.map_or(Uuid::nil(), |(_, id)| id),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().filter_map(Row::job).collect())
+    }
+
+    /// One job.
+    pub async fn replay_job(&self, id: Uuid) -> Result<Option<ReplayJobRow>, JournalError> {
+        let row = sqlx::query_as!(
+            Row,
+            r"
+            SELECT
+                id, source, starts_at, ends_at, origin, who, state, konnect_status, detail, known,
+                arrivals_before, new_entries, repeated_entries, created_at, asked_at, completed_at,
+                ended_at
+            FROM replay_jobs
+            WHERE id = $1
+            ",
+            id,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.and_then(Row::job))
+    }
+
+    /// Jobs of a source whose window touches a time or that are not over, the earliest first.
+    pub async fn replay_jobs_of(
+        &self,
+        source: LogSource,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Vec<ReplayJobRow>, JournalError> {
+        let rows = sqlx::query_as!(
+            Row,
+            r"
+            SELECT
+                id, source, starts_at, ends_at, origin, who, state, konnect_status, detail, known,
+                arrivals_before, new_entries, repeated_entries, created_at, asked_at, completed_at,
+                ended_at
+            FROM replay_jobs
+            WHERE source = $1 AND ((ends_at >= $2 AND starts_at <= $3) OR ended_at IS NULL)
+            ORDER BY created_at, id
+            ",
+            source.to_string(),
+            from,
+            to,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().filter_map(Row::job).collect())
+    }
+
+    /// What is stored of a window of a source.
+    pub async fn window_counts(
+        &self,
+        source: LogSource,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<WindowCounts, JournalError> {
+        Ok(sqlx::query_as!(
+            WindowCounts,
+            r#"
+            SELECT
+                count(*) FILTER (WHERE e.event_ts BETWEEN $4 AND $5) AS "known!",
+                coalesce(sum(e.copies + coalesce(r.copies, 0)), 0)::bigint AS "arrivals!"
+            FROM events e
+            LEFT JOIN repeats r ON r.event_ts = e.event_ts AND r.id = e.id
+            WHERE e.event_ts BETWEEN $2 AND $3
+                AND CASE
+                    WHEN $1::text IS NULL THEN lower(e.product) = 'konnect'
+                    ELSE lower(e.product) = 'dev-portal' AND e.portal_id = $1
+                END
+            "#,
+            source.portal().map(|portal| portal.to_string()),
+            from - EDGE,
+            to + EDGE,
+            from + EDGE,
+            to - EDGE,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+}
+
+struct Row {
+    id: Uuid,
+    source: String,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    origin: String,
+    who: String,
+    state: String,
+    konnect_status: String,
+    detail: String,
+    known: i64,
+    arrivals_before: i64,
+    new_entries: i64,
+    repeated_entries: i64,
+    created_at: DateTime<Utc>,
+    asked_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+impl Row {
+    /// None of a row that a newer usher wrote.
+    fn job(self) -> Option<ReplayJobRow> {
+        Some(ReplayJobRow {
+            id: self.id,
+            source: LogSource::parse(&self.source)?,
+            from: self.starts_at,
+            to: self.ends_at,
+            origin: JobOrigin::parse(&self.origin)?,
+            who: self.who,
+            state: JobState::parse(&self.state)?,
+            konnect_status: self.konnect_status,
+            detail: self.detail,
+            before: WindowCounts {
+                known: self.known,
+                arrivals: self.arrivals_before,
+            },
+            new_entries: self.new_entries,
+            repeated_entries: self.repeated_entries,
+            created_at: self.created_at,
+            asked_at: self.asked_at,
+            completed_at: self.completed_at,
+            ended_at: self.ended_at,
+        })
+    }
+}
