@@ -1,93 +1,34 @@
 //! The audit-log service's state: per source (the organisation or a portal) its webhook, its queue
-//! and its replay job; the entries of the last seven days; the attempts made. It sends nothing,
-//! `delivery` does.
+//! and its replay job; the entries made; the attempts made; what goes wrong on purpose. It sends
+//! nothing, `delivery` does.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use tokio::sync::Notify;
+use chrono::{DateTime, Utc};
+use rand::seq::SliceRandom as _;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::{
     clock::timestamp,
+    delivery_faults::DeliveryFault,
     entry::{Entry, Format},
+    history::{History, Kept, Source},
+    replay_faults::{Course, ReplayFault},
+    rule::Rules,
+    settings::DeliverySettings,
     signing::{Keys, Signer},
     state::Row,
 };
 
-/// Konnect keeps entries for seven days.
-pub(crate) const RETENTION: TimeDelta = TimeDelta::days(7);
-
 /// Bounds of what is kept in memory, whatever its age.
-const MAX_HISTORY: usize = 200_000;
 const MAX_QUEUE: usize = 200_000;
 const MAX_ATTEMPTS: usize = 20_000;
-
-/// Whose entries: a portal's, or the organisation's.
-pub(crate) type Source = Option<Uuid>;
-
-/// How deliveries are made. Konnect documents neither batch size nor interval, and its content
-/// coding only in passing, so that all of it can be varied.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeliverySettings {
-    /// The `Content-Encoding` to send with gzip: `application/gzip` (as documented) or `gzip`;
-    /// `none` sends plain text.
-    pub content_encoding: String,
-    /// Whether entries carry `sig`.
-    pub signing: bool,
-    /// How many entries a request holds at most.
-    pub batch_size: usize,
-    /// How long entries are gathered before a request is made, in milliseconds.
-    pub flush_every_ms: u64,
-    /// Whether the last entry of a request ends with a line feed too.
-    pub trailing_newline: bool,
-    /// What every wait between attempts is multiplied with, `Retry-After` included; 1 is Konnect's
-    /// own pace.
-    pub retry_scale: f64,
-    /// How long one attempt may take, in milliseconds.
-    pub timeout_ms: u64,
-}
-
-impl Default for DeliverySettings {
-    fn default() -> Self {
-        Self {
-            content_encoding: "application/gzip".to_owned(),
-            signing: true,
-            batch_size: 100,
-            flush_every_ms: 200,
-            trailing_newline: false,
-            retry_scale: 1.0,
-            timeout_ms: 30_000,
-        }
-    }
-}
-
-impl DeliverySettings {
-    /// Returns the settings with the given members replaced, or what is wrong with them.
-    pub(crate) fn merged(&self, change: &Map<String, Value>) -> Result<Self, String> {
-        let mut merged = json!(self);
-        for (name, value) in change {
-            merged[name] = value.clone();
-        }
-        let settings: Self = serde_json::from_value(merged).map_err(|error| error.to_string())?;
-        if !matches!(
-            settings.content_encoding.as_str(),
-            "application/gzip" | "gzip" | "none"
-        ) {
-            return Err("content_encoding is one of application/gzip, gzip, none".to_owned());
-        }
-        if settings.batch_size == 0 || !(0.0..=1_000.0).contains(&settings.retry_scale) {
-            return Err("batch_size is at least 1 and retry_scale between 0 and 1000".to_owned());
-        }
-        Ok(settings)
-    }
-}
 
 /// One attempt at a delivery.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -134,10 +75,12 @@ pub(crate) struct Stream {
     pub(crate) enabled: bool,
     pub(crate) job: Option<Job>,
     last: Option<LastAttempt>,
-    queue: VecDeque<Arc<Entry>>,
+    queue: VecDeque<Arc<Kept>>,
     has_worker: bool,
     /// Wakes the worker when a full batch is waiting.
     pub(crate) full: Arc<Notify>,
+    /// How many batches were sent on time, for those that wait to be overtaken.
+    sent: watch::Sender<u64>,
 }
 
 impl Stream {
@@ -183,12 +126,22 @@ pub(crate) struct Audit {
     pub(crate) keys: Keys,
     pub(crate) settings: DeliverySettings,
     streams: HashMap<Source, Stream>,
-    history: VecDeque<(Source, Arc<Entry>)>,
+    pub(crate) history: History,
+    pub(crate) delivery_faults: Rules<DeliveryFault>,
+    pub(crate) replay_faults: Rules<ReplayFault>,
     attempts: VecDeque<DeliveryAttempt>,
     jobs_made: u64,
     /// Sources that wait for a worker, and jobs that wait for their task.
     idle: Vec<Source>,
-    new_jobs: Vec<(Source, u64)>,
+    new_jobs: Vec<NewJob>,
+}
+
+/// A replay job that waits for its task.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    pub(crate) source: Source,
+    pub(crate) number: u64,
+    pub(crate) course: Course,
 }
 
 impl Audit {
@@ -198,7 +151,9 @@ impl Audit {
             keys: Keys::new(),
             settings: DeliverySettings::default(),
             streams: HashMap::new(),
-            history: VecDeque::new(),
+            history: History::default(),
+            delivery_faults: Rules::default(),
+            replay_faults: Rules::default(),
             attempts: VecDeque::new(),
             jobs_made: 0,
             idle: Vec::new(),
@@ -214,7 +169,7 @@ impl Audit {
     /// Forgets a portal's webhook and entries.
     pub(crate) fn forget(&mut self, portal: Uuid) {
         if self.streams.remove(&Some(portal)).is_some() {
-            self.history.retain(|(source, _)| *source != Some(portal));
+            self.history.forget(portal);
         }
     }
 
@@ -227,16 +182,7 @@ impl Audit {
 
     /// Keeps an entry, and queues it where the source's webhook is enabled.
     pub(crate) fn record(&mut self, source: Source, entry: Entry, now: DateTime<Utc>) {
-        let entry = Arc::new(entry);
-        while self.history.len() >= MAX_HISTORY
-            || self
-                .history
-                .front()
-                .is_some_and(|(_, oldest)| oldest.at < now - RETENTION)
-        {
-            self.history.pop_front();
-        }
-        self.history.push_back((source, Arc::clone(&entry)));
+        let kept = self.history.keep(source, entry, now);
         let batch_size = self.settings.batch_size;
         let stream = self.stream(source);
         if !stream.enabled || stream.destination.is_none() {
@@ -245,7 +191,7 @@ impl Audit {
         if stream.queue.len() == MAX_QUEUE {
             stream.queue.pop_front();
         }
-        stream.queue.push_back(entry);
+        stream.queue.push_back(kept);
         if stream.queue.len() >= batch_size {
             stream.full.notify_one();
         }
@@ -257,14 +203,14 @@ impl Audit {
 
     /// Takes the next batch of a source. `None` ends its worker: the queue is empty or the webhook
     /// is off.
-    pub(crate) fn take_batch(&mut self, source: Source) -> Option<(Uuid, Vec<Arc<Entry>>)> {
+    pub(crate) fn take_batch(&mut self, source: Source) -> Option<(Uuid, Vec<Arc<Kept>>)> {
         let batch_size = self.settings.batch_size;
         let stream = self.streams.get_mut(&source)?;
         if !stream.enabled {
             stream.queue.clear();
         }
         let size = stream.queue.len().min(batch_size);
-        let entries: Vec<Arc<Entry>> = stream.queue.drain(..size).collect();
+        let entries: Vec<Arc<Kept>> = stream.queue.drain(..size).collect();
         match stream.destination {
             Some(destination) if !entries.is_empty() => Some((destination, entries)),
             _ => {
@@ -319,7 +265,7 @@ impl Audit {
         self.attempts.clear();
     }
 
-    /// Puts a replay job in place of the one before.
+    /// Puts a replay job in place of the one before. It meets the faults of replay jobs.
     pub(crate) fn start_job(
         &mut self,
         source: Source,
@@ -327,17 +273,38 @@ impl Audit {
         end_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) {
+        let fault = self.replay_faults.take(source, |_| true);
+        let course = fault.map(|(fault, _)| Course::from(&fault));
+        self.start_course(source, (start_at, end_at), course.unwrap_or_default(), now);
+    }
+
+    /// Puts a replay job in place of the one before; how it goes is given.
+    pub(crate) fn start_course(
+        &mut self,
+        source: Source,
+        (start_at, end_at): (DateTime<Utc>, DateTime<Utc>),
+        course: Course,
+        now: DateTime<Utc>,
+    ) {
         self.jobs_made += 1;
         let number = self.jobs_made;
         let job = Job {
             start_at,
             end_at,
-            status: "accepted",
+            status: if course.runs_at_once {
+                "running"
+            } else {
+                "accepted"
+            },
             updated_at: now,
             number,
         };
         self.stream(source).job = Some(job);
-        self.new_jobs.push((source, number));
+        self.new_jobs.push(NewJob {
+            source,
+            number,
+            course,
+        });
     }
 
     /// Moves a job on; `None` if another has replaced it.
@@ -359,22 +326,37 @@ impl Audit {
         Some(job.clone())
     }
 
-    /// Lists a source's kept entries of a window, both ends included.
-    pub(crate) fn window(
-        &self,
+    /// Takes the fault that a batch meets. What the fault leaves to chance is done to the batch:
+    /// its entries are shuffled.
+    pub(crate) fn take_delivery_fault(
+        &mut self,
         source: Source,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-    ) -> Vec<Arc<Entry>> {
-        self.history
-            .iter()
-            .filter(|(of, entry)| *of == source && (from..=to).contains(&entry.at))
-            .map(|(_, entry)| Arc::clone(entry))
-            .collect()
+        replay: bool,
+        batch: &mut [Arc<Kept>],
+    ) -> Option<DeliveryFault> {
+        let (fault, chance) = self
+            .delivery_faults
+            .take(source, |fault| fault.replays || !replay)?;
+        if fault.shuffle {
+            batch.shuffle(chance);
+        }
+        Some(fault)
+    }
+
+    /// Tells those who wait for it that a batch of the source was sent on time.
+    pub(crate) fn tell_sent(&self, source: Source) {
+        if let Some(stream) = self.streams.get(&source) {
+            stream.sent.send_modify(|sent| *sent += 1);
+        }
+    }
+
+    /// Hears of the batches of a source that are sent on time from now on.
+    pub(crate) fn hear_sent(&mut self, source: Source) -> watch::Receiver<u64> {
+        self.stream(source).sent.subscribe()
     }
 
     /// Takes what needs a task of its own: sources with entries to send, and new replay jobs.
-    pub(crate) fn take_work(&mut self) -> (Vec<Source>, Vec<(Source, u64)>) {
+    pub(crate) fn take_work(&mut self) -> (Vec<Source>, Vec<NewJob>) {
         (
             std::mem::take(&mut self.idle),
             std::mem::take(&mut self.new_jobs),

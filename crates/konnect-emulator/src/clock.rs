@@ -1,15 +1,20 @@
 //! The emulator's time and randomness: the only place that asks the system for either. The clock
 //! can be moved, so that a test sees what seven days of retention do without waiting for them.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// The system's clock plus an offset that `POST /emulator/clock` sets.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     offset_seconds: AtomicI64,
+    moved: Notify,
 }
 
 impl Clock {
@@ -34,6 +39,38 @@ impl Clock {
     /// Moves the clock to `offset_seconds` away from the system's.
     pub(crate) fn set_offset(&self, offset_seconds: i64) {
         self.offset_seconds.store(offset_seconds, Ordering::Relaxed);
+        self.moved.notify_waiters();
+    }
+
+    /// Moves the clock by `seconds` from where it is.
+    pub(crate) fn advance(&self, seconds: i64) {
+        let add = |offset: i64| Some(offset.saturating_add(seconds));
+        // The closure never declines.
+        let _before = self
+            .offset_seconds
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        self.moved.notify_waiters();
+    }
+
+    /// Waits so long by this clock: it ends at once when the clock is moved beyond. A clock that is
+    /// moved back makes no wait longer.
+    pub(crate) async fn wait(&self, time: Duration) {
+        let due = TimeDelta::from_std(time)
+            .ok()
+            .and_then(|time| self.now().checked_add_signed(time));
+        let moved_beyond = async {
+            loop {
+                let moved = self.moved.notified();
+                if due.is_some_and(|due| self.now() >= due) {
+                    return;
+                }
+                moved.await;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = moved_beyond => {}
+        }
     }
 }
 

@@ -3,16 +3,28 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{Shared, answer::Answer, faults::Fault, gateway::Incoming};
+use crate::{
+    Shared,
+    answer::Answer,
+    delivery_faults::DeliveryFault,
+    faults::Fault,
+    gateway::Incoming,
+    replay_faults::{ForeignJob, ReplayFault},
+    rule::{Rule, Rules, Scope},
+    state::World,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClockBody {
-    offset_seconds: i64,
+    /// How far from the system's clock.
+    offset_seconds: Option<i64>,
+    /// How far from where the clock is.
+    advance_seconds: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,14 +75,25 @@ pub(crate) fn answer(shared: &Arc<Shared>, incoming: &Incoming, path: &str) -> A
             let identity = json!({"org_id": world.org_id, "principal_id": world.principal_id});
             Ok(Answer::json(200, &identity))
         }
+        ("GET", "clock") => Ok(show_clock(shared)),
         ("POST", "clock") => set_clock(shared, incoming),
+        ("GET", "entries") => list_entries(shared, incoming),
         ("POST", "entries") => inject(shared, incoming),
+        ("POST", "replay/foreign") => {
+            read::<ForeignJob>(incoming).and_then(|job| start_foreign_job(shared, &job))
+        }
+        (_, "delivery/faults") => {
+            rules::<DeliveryFault>(shared, incoming, |world| &mut world.audit.delivery_faults)
+        }
+        (_, "replay/faults") => {
+            rules::<ReplayFault>(shared, incoming, |world| &mut world.audit.replay_faults)
+        }
         ("POST", "keys/rotate") => rotate(shared, incoming),
         ("GET", "mailbox") => Ok(Answer::json(
             200,
             &shared.world().accounts.mails(incoming.query.get("email")),
         )),
-        _ => Ok(Answer::json(404, &json!({"message": "no such control"}))),
+        _ => Ok(no_such_control()),
     };
     reply.unwrap_or_else(|message| Answer::json(400, &json!({"message": message})))
 }
@@ -84,17 +107,51 @@ fn seed(shared: &Shared, incoming: &Incoming) -> Reply {
     Ok(Answer::json(200, &shared.seed(&read::<Value>(incoming)?)?))
 }
 
-fn add_faults(shared: &Shared, incoming: &Incoming) -> Reply {
+/// Reads a list, or the one item that stands alone.
+fn read_list<T: DeserializeOwned>(incoming: &Incoming) -> Result<Vec<T>, String> {
     let body: Value = read(incoming)?;
-    // One fault may stand alone; an untagged enum would hide which member is unknown.
-    let faults: Vec<Fault> = if body.is_array() {
-        serde_json::from_value(body).map_err(|error| error.to_string())?
+    // An untagged enum would hide which member is unknown.
+    let list = if body.is_array() {
+        serde_json::from_value(body)
     } else {
-        vec![serde_json::from_value(body).map_err(|error| error.to_string())?]
+        serde_json::from_value(body).map(|item| vec![item])
     };
+    list.map_err(|error| error.to_string())
+}
+
+fn add_faults(shared: &Shared, incoming: &Incoming) -> Reply {
+    let faults: Vec<Fault> = read_list(incoming)?;
     let mut all = shared.faults();
     all.add(faults);
     Ok(Answer::json(200, &all.all()))
+}
+
+/// Lists, adds or takes back rules of one kind.
+fn rules<R: Rule + Serialize + DeserializeOwned>(
+    shared: &Shared,
+    incoming: &Incoming,
+    of: fn(&mut World) -> &mut Rules<R>,
+) -> Reply {
+    match incoming.method.as_str() {
+        "GET" => Ok(Answer::json(200, &of(&mut shared.world()).all())),
+        "POST" => {
+            let all = shared.add_rules(of, false, read_list(incoming)?)?;
+            Ok(Answer::json(200, &all))
+        }
+        "DELETE" => {
+            of(&mut shared.world()).clear();
+            Ok(Answer::empty(204))
+        }
+        _ => Ok(no_such_control()),
+    }
+}
+
+fn start_foreign_job(shared: &Shared, job: &ForeignJob) -> Reply {
+    Ok(Answer::json(200, &shared.start_foreign_job(job)?))
+}
+
+fn no_such_control() -> Answer {
+    Answer::json(404, &json!({"message": "no such control"}))
 }
 
 fn set_delivery(shared: &Shared, incoming: &Incoming) -> Reply {
@@ -106,10 +163,39 @@ fn set_delivery(shared: &Shared, incoming: &Incoming) -> Reply {
 
 fn set_clock(shared: &Shared, incoming: &Incoming) -> Reply {
     let body: ClockBody = read(incoming)?;
-    shared.clock.set_offset(body.offset_seconds);
+    match (body.offset_seconds, body.advance_seconds) {
+        (Some(offset), None) => shared.clock.set_offset(offset),
+        (None, Some(seconds)) => shared.clock.advance(seconds),
+        _ => return Err("give one of offset_seconds and advance_seconds".to_owned()),
+    }
+    Ok(show_clock(shared))
+}
+
+fn show_clock(shared: &Shared) -> Answer {
+    let now = crate::clock::timestamp(shared.clock.now());
+    Answer::json(200, &json!({ "now": now }))
+}
+
+/// Lists what was made: of the source `portal`, after the number `after`.
+fn list_entries(shared: &Shared, incoming: &Incoming) -> Reply {
+    let unknown = incoming
+        .query
+        .names()
+        .find(|name| !["portal", "after"].contains(name));
+    if let Some(name) = unknown {
+        return Err(format!("`{name}` is no parameter: portal and after are"));
+    }
+    let portal: Option<Scope> = incoming.query.get("portal").map(str::parse).transpose()?;
+    let after = incoming.query.get("after").map_or(Ok(0), str::parse);
+    let after: u64 = after.map_err(|_| "after is the number of an entry".to_owned())?;
+    let world = shared.world();
+    let history = &world.audit.history;
     Ok(Answer::json(
         200,
-        &json!({"now": crate::clock::timestamp(shared.clock.now())}),
+        &json!({
+            "entries": history.made(portal.map(Scope::portal_id), after),
+            "forgotten": history.forgotten(),
+        }),
     ))
 }
 

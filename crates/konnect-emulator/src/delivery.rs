@@ -1,6 +1,6 @@
-//! Sends entries to destinations as Konnect does: gathered, compressed, signed, and tried again by
-//! the rules of Go's retryablehttp (the documented minimum, maximum and number of its retries are
-//! that library's defaults).
+//! Sends a batch to a destination as Konnect does: compressed, signed, and tried again by the rules
+//! of Go's retryablehttp (the documented minimum, maximum and number of its retries are that
+//! library's defaults).
 
 use std::{
     io::Write as _,
@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 use crate::{
     EmulatorError, Shared,
-    audit::{DeliveryAttempt, RETENTION, Source, Target},
+    audit::{DeliveryAttempt, Target},
     clock::{Clock, timestamp},
-    entry::Entry,
+    history::{Kept, Source},
     state::Kind,
 };
 
@@ -53,106 +53,19 @@ impl Senders {
     }
 }
 
-/// Starts the tasks that new entries and new jobs need. To be called after every change of the
-/// world.
-pub(crate) fn start_work(shared: &Arc<Shared>) {
-    let (idle, jobs) = shared.world().audit.take_work();
-    for source in idle {
-        shared.tracker.spawn(send_queue(Arc::clone(shared), source));
-    }
-    for (source, number) in jobs {
-        shared
-            .tracker
-            .spawn(run_job(Arc::clone(shared), source, number));
-    }
-}
-
-/// Sends a source's queue until it is empty.
-async fn send_queue(shared: Arc<Shared>, source: Source) {
-    loop {
-        let (pause, full) = {
-            let mut world = shared.world();
-            let pause = Duration::from_millis(world.audit.settings.flush_every_ms);
-            let pause = if world.audit.has_full_batch(source) {
-                Duration::ZERO
-            } else {
-                pause
-            };
-            (pause, Arc::clone(&world.audit.stream(source).full))
-        };
-        tokio::select! {
-            () = shared.end.cancelled() => return,
-            () = full.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-        let Some((destination, entries)) = shared.world().audit.take_batch(source) else {
-            return;
-        };
-        if send(&shared, source, destination, &entries, false).await == Sent::GivenUp {
-            tracing::debug!(entries = entries.len(), "gave up a delivery");
-        }
-    }
-}
-
-/// Carries a replay job from accepted to completed or failed.
-async fn run_job(shared: Arc<Shared>, source: Source, number: u64) {
-    for status in ["pending", "running"] {
-        let pause = Duration::from_millis(shared.world().audit.settings.flush_every_ms);
-        tokio::select! {
-            () = shared.end.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-        if shared
-            .world()
-            .audit
-            .advance_job(source, number, status, shared.clock.now())
-            .is_none()
-        {
-            return;
-        }
-    }
-    let (entries, batch_size) = {
-        let mut world = shared.world();
-        let now = shared.clock.now();
-        let Some(job) = world.audit.advance_job(source, number, "running", now) else {
-            return;
-        };
-        let from = job.start_at.max(now - RETENTION);
-        (
-            world.audit.window(source, from, job.end_at),
-            world.audit.settings.batch_size,
-        )
-    };
-    let mut status = "completed";
-    for batch in entries.chunks(batch_size) {
-        let destination = shared.world().audit.stream(source).destination;
-        let sent = match destination {
-            Some(destination) => send(&shared, source, destination, batch, true).await,
-            None => Sent::GivenUp,
-        };
-        if sent == Sent::GivenUp {
-            status = "failed";
-            break;
-        }
-    }
-    shared
-        .world()
-        .audit
-        .advance_job(source, number, status, shared.clock.now());
-}
-
+/// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sent {
+pub(crate) enum Sent {
     Accepted,
     GivenUp,
 }
 
 /// Sends one batch with all its retries.
-async fn send(
+pub(crate) async fn send(
     shared: &Arc<Shared>,
     source: Source,
     destination: Uuid,
-    entries: &[Arc<Entry>],
+    entries: &[Arc<Kept>],
     replay: bool,
 ) -> Sent {
     let target = {
@@ -166,6 +79,7 @@ async fn send(
     };
     let body = write_body(entries, &target);
     for attempt in 0..=MAX_RETRIES {
+        entries.iter().for_each(|kept| kept.count_attempt());
         let outcome = tokio::select! {
             () = shared.end.cancelled() => return Sent::GivenUp,
             outcome = post(&shared.senders, &target, body.clone()) => outcome,
@@ -182,6 +96,7 @@ async fn send(
         };
         shared.world().audit.note(note, outcome.message(), now);
         if outcome.status.is_some_and(|status| status.is_success()) {
+            entries.iter().for_each(|kept| kept.count_accepted());
             return Sent::Accepted;
         }
         if attempt == MAX_RETRIES || !outcome.may_be_retried() {
@@ -199,10 +114,13 @@ async fn send(
 }
 
 /// Writes a batch: one entry a line, compressed if the settings say so.
-fn write_body(entries: &[Arc<Entry>], target: &Target) -> Vec<u8> {
+fn write_body(entries: &[Arc<Kept>], target: &Target) -> Vec<u8> {
     let lines: Vec<String> = entries
         .iter()
-        .map(|entry| entry.write(target.format, target.signer.as_deref()))
+        .map(|kept| {
+            let signer = target.signer.as_deref();
+            kept.entry.write(target.format, signer)
+        })
         .collect();
     let mut text = lines.join("\n");
     if target.settings.trailing_newline {

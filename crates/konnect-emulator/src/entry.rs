@@ -294,6 +294,18 @@ impl Entry {
         self.get(name).map(plain).unwrap_or_default()
     }
 
+    /// Returns what the entry is about, in the pull API's words.
+    pub(crate) fn kind(&self) -> &'static str {
+        let name = self.text("name");
+        if name.starts_with("AUTHENTICATION_OUTCOME_") {
+            "authentication"
+        } else if name == "Ingress" {
+            "gateway_access"
+        } else {
+            "authorization"
+        }
+    }
+
     /// Returns the time as the pull API prints it.
     pub(crate) fn ts(&self) -> String {
         timestamp(self.at)

@@ -18,7 +18,7 @@ use crate::{
     answer::Answer,
     call::{Call, Operation},
     clock::{new_trace_id, timestamp},
-    control, delivery,
+    control,
     entry::{Entry, Origin},
     faults::Fault,
     listener::Peer,
@@ -29,6 +29,7 @@ use crate::{
     routes::{self, Route},
     special::jwks,
     state::Kind,
+    workers,
 };
 
 /// Larger bodies are refused; the specification's largest member has a million characters.
@@ -130,7 +131,7 @@ pub(crate) async fn handle(
     };
     if let Some(path) = incoming.path.strip_prefix("/emulator/") {
         let answer = control::answer(&shared, &incoming, path);
-        delivery::start_work(&shared);
+        workers::start_work(&shared);
         return answer.into_response();
     }
     let fault = shared.faults().take(&incoming.method, &incoming.path);
@@ -153,7 +154,7 @@ pub(crate) async fn handle(
     if let Some(fault) = fault {
         answer = spoil(&shared, &incoming, &fault, answer);
     }
-    delivery::start_work(&shared);
+    workers::start_work(&shared);
     keep(&shared, &incoming, answer.status);
     answer.into_response()
 }

@@ -7,7 +7,8 @@
 //! of developers alike, `{"crowds": [{"portal_id": "…", "count": 10000, "email":
 //! "p{n}@arsenal.com"}]}`. `POST /emulator/faults` (or [`Emulator::set_faults`]) says which calls
 //! go wrong, by method, path, count and share, and how: another answer, a slow, broken or cut one,
-//! or something new that is not found yet; see [`Fault`].
+//! or something new that is not found yet; see [`Fault`]. [`DeliveryFault`] does the same for the
+//! batches of deliveries, [`ReplayFault`] for replay jobs.
 
 mod answer;
 mod audit;
@@ -15,22 +16,28 @@ mod call;
 mod clock;
 mod control;
 mod delivery;
+mod delivery_faults;
 mod entry;
 mod faults;
 mod gateway;
+mod history;
 mod listener;
 mod operations;
 mod portal_api;
 mod problem;
 mod query;
+mod replay_faults;
 mod request_log;
 mod resources;
 mod routes;
+mod rule;
 mod seed;
+mod settings;
 mod signing;
 mod special;
 mod state;
 mod validate;
+mod workers;
 
 use std::{
     io,
@@ -40,24 +47,32 @@ use std::{
 };
 
 use axum::Router;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub use crate::{
-    audit::{DeliveryAttempt, DeliverySettings},
+    audit::DeliveryAttempt,
+    delivery_faults::DeliveryFault,
     faults::Fault,
+    history::MadeEntry,
+    replay_faults::{FailAt, ForeignJob, ReplayFault},
     request_log::LoggedRequest,
+    rule::Scope,
+    settings::DeliverySettings,
 };
 use crate::{
     clock::{Clock, new_trace_id},
     delivery::Senders,
     entry::{Entry, Origin},
     faults::Faults,
+    history::RETENTION,
     listener::{CuttableListener, Peer},
     request_log::RequestLog,
-    state::{Kind, World},
+    rule::{Rule, Rules},
+    state::World,
 };
 
 /// How long `stop` lets requests in flight end by themselves.
@@ -150,9 +165,7 @@ impl Shared {
 
     fn inject(&self, portal: Option<Uuid>, entries: &[Map<String, Value>]) -> Result<(), String> {
         let mut world = self.world();
-        if let Some(id) = portal.filter(|id| world.find(Kind::Portal, *id).is_none()) {
-            return Err(format!("portal {id} does not exist"));
-        }
+        world.expect_scope(portal.map(Scope::Portal))?;
         let origin = self.origin(world.org_id);
         for members in entries {
             world
@@ -160,6 +173,59 @@ impl Shared {
                 .record(portal, Entry::injected(members, &origin, portal), origin.at);
         }
         Ok(())
+    }
+
+    /// Checks rules and puts all of them in force, or none.
+    fn add_rules<R: Rule>(
+        &self,
+        of: fn(&mut World) -> &mut Rules<R>,
+        replace: bool,
+        rules: impl IntoIterator<Item = R>,
+    ) -> Result<Vec<R>, String> {
+        let mut world = self.world();
+        let rules: Vec<R> = rules.into_iter().collect();
+        for rule in &rules {
+            rule.check()?;
+            world.expect_scope(rule.when().portal)?;
+        }
+        let all = of(&mut world);
+        if replace {
+            all.clear();
+        }
+        all.add(rules);
+        Ok(all.all())
+    }
+
+    /// Starts a job as if somebody else had asked for it, and shows it.
+    fn start_foreign_job(&self, job: &ForeignJob) -> Result<Value, String> {
+        let mut world = self.world();
+        world.expect_scope(Some(job.portal))?;
+        let now = self.clock.now();
+        let end_at = job.end_at.unwrap_or(now);
+        let start_at = job.start_at.unwrap_or(end_at - TimeDelta::hours(1));
+        if start_at > end_at || end_at > now {
+            return Err("start_at comes before end_at, and end_at is not in the future".to_owned());
+        }
+        if start_at < now - RETENTION {
+            return Err("start_at is within the last 7 days".to_owned());
+        }
+        let source = job.portal.portal_id();
+        let stream = world.audit.stream(source);
+        if stream.destination.is_none() {
+            return Err(format!("the webhook of {} is not configured", job.portal));
+        }
+        if stream
+            .job
+            .as_ref()
+            .is_some_and(|job| job.status == "running")
+        {
+            return Err(format!("a replay job of {} is running", job.portal));
+        }
+        let window = (start_at, end_at);
+        world.audit.start_course(source, window, job.into(), now);
+        Ok(special::replay::view(
+            world.audit.stream(source).job.as_ref(),
+        ))
     }
 
     fn rotate_keys(&self, drop_old: bool) -> String {
@@ -289,6 +355,55 @@ impl Emulator {
         self.shared.world().audit.attempts()
     }
 
+    /// Puts these faults of deliveries in place of those in force.
+    pub fn set_delivery_faults(
+        &self,
+        faults: impl IntoIterator<Item = DeliveryFault>,
+    ) -> Result<(), EmulatorError> {
+        self.shared
+            .add_rules(|world| &mut world.audit.delivery_faults, true, faults)
+            .map(drop)
+            .map_err(EmulatorError::Control)
+    }
+
+    /// Returns the faults of deliveries in force, with what is left of their `times`.
+    pub fn delivery_faults(&self) -> Vec<DeliveryFault> {
+        self.shared.world().audit.delivery_faults.all()
+    }
+
+    /// Puts these faults of replay jobs in place of those in force.
+    pub fn set_replay_faults(
+        &self,
+        faults: impl IntoIterator<Item = ReplayFault>,
+    ) -> Result<(), EmulatorError> {
+        self.shared
+            .add_rules(|world| &mut world.audit.replay_faults, true, faults)
+            .map(drop)
+            .map_err(EmulatorError::Control)
+    }
+
+    /// Returns the faults of replay jobs in force, with what is left of their `times`.
+    pub fn replay_faults(&self) -> Vec<ReplayFault> {
+        self.shared.world().audit.replay_faults.all()
+    }
+
+    /// Starts a replay job as if somebody else had asked for it. Needs a webhook with a destination
+    /// and no running job.
+    pub fn start_foreign_job(&self, job: &ForeignJob) -> Result<(), EmulatorError> {
+        self.shared
+            .start_foreign_job(job)
+            .map_err(EmulatorError::Control)?;
+        workers::start_work(&self.shared);
+        Ok(())
+    }
+
+    /// Lists the entries that were ever made, oldest first: all, or those of one source. The
+    /// latest million is kept.
+    pub fn entries(&self, portal: Option<Scope>) -> Vec<MadeEntry> {
+        let source = portal.map(Scope::portal_id);
+        self.shared.world().audit.history.made(source, 0)
+    }
+
     /// Adds entries of a portal (or of the organisation), as if something had happened there.
     /// Members that a header needs are filled in; `rt` decides the time.
     pub fn inject(
@@ -299,7 +414,7 @@ impl Emulator {
         self.shared
             .inject(portal, entries)
             .map_err(EmulatorError::Control)?;
-        delivery::start_work(&self.shared);
+        workers::start_work(&self.shared);
         Ok(())
     }
 
@@ -316,6 +431,16 @@ impl Emulator {
     /// Moves the emulator's clock to `offset_seconds` away from the system's.
     pub fn set_clock_offset(&self, offset_seconds: i64) {
         self.shared.clock.set_offset(offset_seconds);
+    }
+
+    /// Moves the emulator's clock by `seconds` from where it is.
+    pub fn advance_clock(&self, seconds: i64) {
+        self.shared.clock.advance(seconds);
+    }
+
+    /// Returns the emulator's present.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.shared.clock.now()
     }
 }
 

@@ -93,6 +93,11 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Returns the names of all parameters.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Returns all parameters as one flat JSON object.
     pub(crate) fn to_json(&self) -> Value {
         self.0

@@ -11,6 +11,7 @@ use crate::{
     audit::Audit,
     clock::{new_id, timestamp},
     portal_api::Accounts,
+    rule::Scope,
 };
 
 /// The kinds of rows.
@@ -174,6 +175,16 @@ impl World {
     /// Returns the row of a kind.
     pub(crate) fn find(&self, kind: Kind, id: Uuid) -> Option<&Row> {
         self.rows.get(&id).filter(|row| row.kind == kind)
+    }
+
+    /// Refuses a portal that does not exist.
+    pub(crate) fn expect_scope(&self, scope: Option<Scope>) -> Result<(), String> {
+        match scope {
+            Some(Scope::Portal(id)) if self.find(Kind::Portal, id).is_none() => {
+                Err(format!("portal {id} does not exist"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns whether any row has this id.

@@ -4,26 +4,15 @@
 use serde_json::{Value, json};
 
 use crate::{
-    audit::RETENTION,
     call::Call,
     entry::{Entry, Format},
+    history::RETENTION,
     problem::{InvalidParameter, Problem},
     validate::parse_time,
 };
 
 const DEFAULT_PAGE: usize = 20;
 const MAX_PAGE: usize = 1_000;
-
-fn type_of(entry: &Entry) -> &'static str {
-    let name = entry.text("name");
-    if name.starts_with("AUTHENTICATION_OUTCOME_") {
-        "authentication"
-    } else if name == "Ingress" {
-        "gateway_access"
-    } else {
-        "authorization"
-    }
-}
 
 fn refuse(field: &str, rule: &'static str, reason: &str) -> Problem {
     Problem::invalid(vec![InvalidParameter::query(field, rule, reason)])
@@ -52,9 +41,10 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Value, Problem> {
     let mut entries = call
         .world
         .audit
+        .history
         .window(None, from.max(call.now - RETENTION), to);
-    entries.retain(|entry| wanted.is_none_or(|wanted| wanted == type_of(entry)));
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+    entries.retain(|kept| wanted.is_none_or(|wanted| wanted == kept.entry.kind()));
+    entries.sort_by_key(|kept| std::cmp::Reverse(kept.entry.at));
     let position = |name: &str| {
         let cursor = call.query.get(name).filter(|cursor| !cursor.is_empty());
         cursor
@@ -83,13 +73,13 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Value, Problem> {
     let previous = (start > 0).then(|| link("before", start));
     let data: Vec<Value> = entries[start..end]
         .iter()
-        .map(|entry| view(call, entry))
+        .map(|kept| view(call, &kept.entry))
         .collect();
     Ok(json!({"data": data, "meta": {"page": {"next": next, "previous": previous, "size": size}}}))
 }
 
 fn view(call: &Call<'_>, entry: &Entry) -> Value {
-    let kind = type_of(entry);
+    let kind = entry.kind();
     let signed = entry.write(Format::Json, None);
     let mut shown = json!({
         "type": kind,

@@ -4,10 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::{
-    audit::{Job, RETENTION},
-    call::Call,
-    clock::timestamp,
-    problem::Problem,
+    audit::Job, call::Call, clock::timestamp, history::RETENTION, problem::Problem,
     validate::parse_time,
 };
 
@@ -17,7 +14,8 @@ const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 /// A caller's clock may run ahead of the emulator's by this much.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(60);
 
-fn view(job: Option<&Job>) -> Value {
+/// Shows a job, `unconfigured` if there was none.
+pub(crate) fn view(job: Option<&Job>) -> Value {
     match job {
         Some(job) => json!({
             "start_at": timestamp(job.start_at),

@@ -8,6 +8,7 @@
 mod control;
 mod delivery;
 mod management;
+mod on_purpose;
 mod replay;
 mod self_service;
 mod support;

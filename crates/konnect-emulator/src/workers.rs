@@ -1,0 +1,199 @@
+//! The tasks behind the audit-log service: one for each source with entries to send, one for each
+//! replay job, and one for each batch that is late on purpose.
+
+use std::{sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use crate::{
+    Shared,
+    audit::NewJob,
+    delivery::{Sent, send},
+    history::{Kept, RETENTION, Source},
+    replay_faults::FailAt,
+};
+
+/// One batch on its way.
+#[derive(Debug)]
+struct Batch {
+    source: Source,
+    destination: Uuid,
+    entries: Vec<Arc<Kept>>,
+    /// Whether a replay job sends it.
+    replay: bool,
+}
+
+/// Starts the tasks that new entries and new jobs need. To be called after every change of the
+/// world.
+pub(crate) fn start_work(shared: &Arc<Shared>) {
+    let (idle, jobs) = shared.world().audit.take_work();
+    for source in idle {
+        shared.tracker.spawn(send_queue(Arc::clone(shared), source));
+    }
+    for job in jobs {
+        shared.tracker.spawn(run_job(Arc::clone(shared), job));
+    }
+}
+
+/// Sends a source's queue until it is empty.
+async fn send_queue(shared: Arc<Shared>, source: Source) {
+    loop {
+        let (pause, full) = {
+            let mut world = shared.world();
+            let pause = Duration::from_millis(world.audit.settings.flush_every_ms);
+            let pause = if world.audit.has_full_batch(source) {
+                Duration::ZERO
+            } else {
+                pause
+            };
+            (pause, Arc::clone(&world.audit.stream(source).full))
+        };
+        tokio::select! {
+            () = shared.end.cancelled() => return,
+            () = full.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        let Some((destination, entries)) = shared.world().audit.take_batch(source) else {
+            return;
+        };
+        let batch = Batch {
+            source,
+            destination,
+            entries,
+            replay: false,
+        };
+        ship(&shared, batch).await;
+    }
+}
+
+/// Sends a batch, or does to it what its fault asks for. A batch that is lost or late counts as
+/// accepted.
+async fn ship(shared: &Arc<Shared>, mut batch: Batch) -> Sent {
+    let (fault, mut others) = {
+        let audit = &mut shared.world().audit;
+        let fault = audit.take_delivery_fault(batch.source, batch.replay, &mut batch.entries);
+        (fault, audit.hear_sent(batch.source))
+    };
+    let fault = fault.unwrap_or_default();
+    if fault.lose {
+        batch.entries.iter().for_each(|kept| kept.count_lost());
+        return Sent::Accepted;
+    }
+    let wait = Duration::from_millis(fault.wait_ms());
+    if wait.is_zero() {
+        let sent = deliver(shared, &batch, fault.repeat).await;
+        shared.world().audit.tell_sent(batch.source);
+        return sent;
+    }
+    let late = Arc::clone(shared);
+    shared.tracker.spawn(async move {
+        let overtaken = async {
+            if !fault.overtaken || others.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = late.end.cancelled() => return,
+            () = late.clock.wait(wait) => {}
+            () = overtaken => {}
+        }
+        deliver(&late, &batch, fault.repeat).await;
+    });
+    Sent::Accepted
+}
+
+/// Delivers a batch, twice if it is to be repeated and was accepted.
+async fn deliver(shared: &Arc<Shared>, batch: &Batch, repeat: bool) -> Sent {
+    for _ in 0..=u8::from(repeat) {
+        let sent = send(
+            shared,
+            batch.source,
+            batch.destination,
+            &batch.entries,
+            batch.replay,
+        );
+        if sent.await == Sent::GivenUp {
+            tracing::debug!(entries = batch.entries.len(), "gave up a delivery");
+            return Sent::GivenUp;
+        }
+    }
+    Sent::Accepted
+}
+
+/// Carries a replay job from accepted to completed or failed.
+async fn run_job(shared: Arc<Shared>, job: NewJob) {
+    let NewJob {
+        source,
+        number,
+        course,
+    } = job;
+    let advance = |status: &'static str| {
+        let now = shared.clock.now();
+        shared
+            .world()
+            .audit
+            .advance_job(source, number, status, now)
+    };
+    let steps = [("pending", course.pending_ms), ("running", course.slow_ms)];
+    for &(status, stay_ms) in &steps[usize::from(course.runs_at_once)..] {
+        if !course.runs_at_once {
+            let pause = Duration::from_millis(shared.world().audit.settings.flush_every_ms);
+            tokio::select! {
+                () = shared.end.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        if advance(status).is_none() {
+            return;
+        }
+        if stay_ms > 0 {
+            tokio::select! {
+                () = shared.end.cancelled() => return,
+                () = shared.clock.wait(Duration::from_millis(stay_ms)) => {}
+            }
+        }
+    }
+    let Some(job) = advance("running") else {
+        return;
+    };
+    let (mut entries, batch_size) = {
+        let world = shared.world();
+        let from = job.start_at.max(shared.clock.now() - RETENTION);
+        let mut entries = world.audit.history.window(source, from, job.end_at);
+        entries.retain(|kept| world.audit.settings.replay_lost || kept.was_attempted());
+        (entries, world.audit.settings.batch_size)
+    };
+    match course.fail {
+        Some(FailAt::Before) => entries.clear(),
+        Some(FailAt::Half) => entries.truncate(entries.len() / 2),
+        None => {}
+    }
+    let sent = send_again(&shared, source, &entries, batch_size).await;
+    let failed = course.fail.is_some() || sent == Sent::GivenUp;
+    advance(if failed { "failed" } else { "completed" });
+}
+
+/// Sends a replay job's entries until a batch is given up.
+async fn send_again(
+    shared: &Arc<Shared>,
+    source: Source,
+    entries: &[Arc<Kept>],
+    batch_size: usize,
+) -> Sent {
+    for entries in entries.chunks(batch_size) {
+        let destination = shared.world().audit.stream(source).destination;
+        let Some(destination) = destination else {
+            return Sent::GivenUp;
+        };
+        let batch = Batch {
+            source,
+            destination,
+            entries: entries.to_vec(),
+            replay: true,
+        };
+        if ship(shared, batch).await == Sent::GivenUp {
+            return Sent::GivenUp;
+        }
+    }
+    Sent::Accepted
+}
