@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt as _, Full};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -119,8 +120,9 @@ impl Answer {
         self
     }
 
-    /// Makes the HTTP response. A fault's header that HTTP does not allow is left out.
-    pub(crate) fn into_response(self) -> Response {
+    /// Makes the HTTP response, dated by the emulator's clock unless a fault has a `Date` of its
+    /// own. A fault's header that HTTP does not allow is left out.
+    pub(crate) fn into_response(self, now: DateTime<Utc>) -> Response {
         let length = self.body.len();
         let mut response = Response::new(match self.cut_after {
             None => Body::from(self.body),
@@ -142,6 +144,10 @@ impl Answer {
             ) {
                 response.headers_mut().append(name, value);
             }
+        }
+        let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        if let Ok(date) = HeaderValue::try_from(date) {
+            response.headers_mut().entry(header::DATE).or_insert(date);
         }
         response
     }

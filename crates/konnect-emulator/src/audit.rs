@@ -21,7 +21,7 @@ use crate::{
     history::{History, Kept, Source},
     replay_faults::{Course, ReplayFault},
     rule::Rules,
-    settings::DeliverySettings,
+    settings::{DeliverySettings, PullSettings},
     signing::{Keys, Signer},
     state::Row,
 };
@@ -74,6 +74,8 @@ pub(crate) struct Stream {
     pub(crate) destination: Option<Uuid>,
     pub(crate) enabled: bool,
     pub(crate) job: Option<Job>,
+    /// Whether nothing is shipped since a delivery was given up.
+    pub(crate) is_paused: bool,
     last: Option<LastAttempt>,
     queue: VecDeque<Arc<Kept>>,
     has_worker: bool,
@@ -84,14 +86,17 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Returns whether the latest attempt failed.
+    fn has_failed(&self) -> bool {
+        self.last
+            .as_ref()
+            .is_some_and(|last| !last.code.is_some_and(|code| (200..300).contains(&code)))
+    }
+
     /// Shows the webhook's status. `unconfigured` is in Konnect's documentation though not in its
     /// schema.
     pub(crate) fn status(&self) -> Value {
-        let failed = self
-            .last
-            .as_ref()
-            .is_some_and(|last| !last.code.is_some_and(|code| (200..300).contains(&code)));
-        let word = match (self.destination, failed) {
+        let word = match (self.destination, self.has_failed()) {
             (None, _) => "unconfigured",
             (Some(_), true) => "inactive",
             (Some(_), false) => "active",
@@ -125,6 +130,7 @@ pub(crate) struct Target {
 pub(crate) struct Audit {
     pub(crate) keys: Keys,
     pub(crate) settings: DeliverySettings,
+    pub(crate) pull: PullSettings,
     streams: HashMap<Source, Stream>,
     pub(crate) history: History,
     pub(crate) delivery_faults: Rules<DeliveryFault>,
@@ -150,6 +156,7 @@ impl Audit {
         Self {
             keys: Keys::new(),
             settings: DeliverySettings::default(),
+            pull: PullSettings::default(),
             streams: HashMap::new(),
             history: History::default(),
             delivery_faults: Rules::default(),
@@ -185,7 +192,7 @@ impl Audit {
         let kept = self.history.keep(source, entry, now);
         let batch_size = self.settings.batch_size;
         let stream = self.stream(source);
-        if !stream.enabled || stream.destination.is_none() {
+        if !stream.enabled || stream.is_paused || stream.destination.is_none() {
             return;
         }
         if stream.queue.len() == MAX_QUEUE {
@@ -206,7 +213,7 @@ impl Audit {
     pub(crate) fn take_batch(&mut self, source: Source) -> Option<(Uuid, Vec<Arc<Kept>>)> {
         let batch_size = self.settings.batch_size;
         let stream = self.streams.get_mut(&source)?;
-        if !stream.enabled {
+        if !stream.enabled || stream.is_paused {
             stream.queue.clear();
         }
         let size = stream.queue.len().min(batch_size);
@@ -240,14 +247,23 @@ impl Audit {
         }
     }
 
-    /// Notes an attempt and what the webhook's status says from now on.
-    pub(crate) fn note(&mut self, attempt: DeliveryAttempt, message: String, now: DateTime<Utc>) {
+    /// Notes an attempt and what the webhook's status says from now on. The last attempt of a
+    /// delivery that is given up pauses the webhook if the settings say so.
+    pub(crate) fn note(
+        &mut self,
+        attempt: DeliveryAttempt,
+        message: String,
+        given_up: bool,
+        now: DateTime<Utc>,
+    ) {
+        let pauses = given_up && self.settings.pauses_when_inactive;
         if let Some(stream) = self.streams.get_mut(&attempt.portal_id) {
             stream.last = Some(LastAttempt {
                 at: now,
                 code: attempt.status,
                 message,
             });
+            stream.is_paused = pauses || (stream.is_paused && stream.has_failed());
         }
         if self.attempts.len() == MAX_ATTEMPTS {
             self.attempts.pop_front();

@@ -23,6 +23,8 @@ pub(crate) struct Call<'a> {
     pub(crate) now: DateTime<Utc>,
     /// The path as sent, for links.
     pub(crate) path: &'a str,
+    /// The host and port that were called, for links; empty if not said.
+    pub(crate) host: &'a str,
     /// The ids in the path, in order.
     pub(crate) ids: Vec<Uuid>,
     pub(crate) query: &'a Query,

@@ -65,6 +65,8 @@ pub(crate) fn answer(shared: &Arc<Shared>, incoming: &Incoming, path: &str) -> A
         }
         ("GET", "delivery") => Ok(Answer::json(200, &shared.world().audit.settings)),
         ("PUT", "delivery") => set_delivery(shared, incoming),
+        ("GET", "pull") => Ok(Answer::json(200, &shared.world().audit.pull)),
+        ("PUT", "pull") => set_pull(shared, incoming),
         ("GET", "deliveries") => Ok(Answer::json(200, &shared.world().audit.attempts())),
         ("DELETE", "deliveries") => {
             shared.world().audit.clear_attempts();
@@ -159,6 +161,13 @@ fn set_delivery(shared: &Shared, incoming: &Incoming) -> Reply {
     let mut world = shared.world();
     world.audit.settings = world.audit.settings.merged(&change)?;
     Ok(Answer::json(200, &world.audit.settings))
+}
+
+fn set_pull(shared: &Shared, incoming: &Incoming) -> Reply {
+    let change: Map<String, Value> = read(incoming)?;
+    let mut world = shared.world();
+    world.audit.pull = world.audit.pull.merged(&change)?;
+    Ok(Answer::json(200, &world.audit.pull))
 }
 
 fn set_clock(shared: &Shared, incoming: &Incoming) -> Reply {

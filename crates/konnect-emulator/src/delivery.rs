@@ -94,12 +94,17 @@ pub(crate) async fn send(
             replay,
             at: timestamp(now),
         };
-        shared.world().audit.note(note, outcome.message(), now);
-        if outcome.status.is_some_and(|status| status.is_success()) {
+        let accepted = outcome.status.is_some_and(|status| status.is_success());
+        let given_up = !accepted && (attempt == MAX_RETRIES || !outcome.may_be_retried());
+        shared
+            .world()
+            .audit
+            .note(note, outcome.message(), given_up, now);
+        if accepted {
             entries.iter().for_each(|kept| kept.count_accepted());
             return Sent::Accepted;
         }
-        if attempt == MAX_RETRIES || !outcome.may_be_retried() {
+        if given_up {
             return Sent::GivenUp;
         }
         let wait = outcome

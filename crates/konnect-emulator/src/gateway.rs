@@ -127,12 +127,12 @@ pub(crate) async fn handle(
 ) -> Response {
     let incoming = match Incoming::read(peer, request).await {
         Ok(incoming) => incoming,
-        Err(answer) => return answer.into_response(),
+        Err(answer) => return answer.into_response(shared.clock.now()),
     };
     if let Some(path) = incoming.path.strip_prefix("/emulator/") {
         let answer = control::answer(&shared, &incoming, path);
         workers::start_work(&shared);
-        return answer.into_response();
+        return answer.into_response(shared.clock.now());
     }
     let fault = shared.faults().take(&incoming.method, &incoming.path);
     if let Some(fault) = &fault {
@@ -156,7 +156,7 @@ pub(crate) async fn handle(
     }
     workers::start_work(&shared);
     keep(&shared, &incoming, answer.status);
-    answer.into_response()
+    answer.into_response(shared.clock.now())
 }
 
 /// Makes of an answer what its fault asks for.
@@ -229,6 +229,7 @@ fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
                 world: &mut world,
                 now: origin.at,
                 path: &incoming.path,
+                host: incoming.header(header::HOST),
                 ids,
                 query: &incoming.query,
                 body,
@@ -299,6 +300,7 @@ fn answer_portal(shared: &Arc<Shared>, incoming: &Incoming, portal: &str, path: 
         world: &mut world,
         now: origin.at,
         path: &incoming.path,
+        host: incoming.header(header::HOST),
         ids,
         query: &incoming.query,
         body,

@@ -61,7 +61,7 @@ pub use crate::{
     replay_faults::{FailAt, ForeignJob, ReplayFault},
     request_log::LoggedRequest,
     rule::Scope,
-    settings::DeliverySettings,
+    settings::{CursorForm, DeliverySettings, PullSettings},
 };
 use crate::{
     clock::{Clock, new_trace_id},
@@ -347,6 +347,15 @@ impl Emulator {
             .merged(&Map::new())
             .map_err(EmulatorError::Control)?;
         self.shared.world().audit.settings = settings;
+        Ok(())
+    }
+
+    /// Changes how the pull API pages.
+    pub fn set_pull_settings(&self, settings: &PullSettings) -> Result<(), EmulatorError> {
+        let settings = settings
+            .merged(&Map::new())
+            .map_err(EmulatorError::Control)?;
+        self.shared.world().audit.pull = settings;
         Ok(())
     }
 

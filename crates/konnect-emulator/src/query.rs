@@ -109,7 +109,8 @@ impl Query {
     /// Prints the parameters that are not about paging, each after an `&`, to go on in links.
     pub(crate) fn without_paging(&self) -> String {
         let mut serializer = form_urlencoded::Serializer::new(String::new());
-        for (key, value) in self.0.iter().filter(|(key, _)| !key.starts_with("page[")) {
+        let is_paging = |key: &str| key.starts_with("page[") || key == "cursor";
+        for (key, value) in self.0.iter().filter(|(key, _)| !is_paging(key)) {
             serializer.append_pair(key, value);
         }
         let printed = serializer.finish();

@@ -139,6 +139,7 @@ fn call<'a>(
         world,
         now: origin.at,
         path: "",
+        host: "",
         ids,
         query: &NO_QUERY,
         body,

@@ -105,6 +105,10 @@ async fn ship(shared: &Arc<Shared>, mut batch: Batch) -> Sent {
 /// Delivers a batch, twice if it is to be repeated and was accepted.
 async fn deliver(shared: &Arc<Shared>, batch: &Batch, repeat: bool) -> Sent {
     for _ in 0..=u8::from(repeat) {
+        let is_paused = shared.world().audit.stream(batch.source).is_paused;
+        if is_paused && !batch.replay {
+            return Sent::GivenUp;
+        }
         let sent = send(
             shared,
             batch.source,

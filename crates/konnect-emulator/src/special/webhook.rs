@@ -40,6 +40,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Value, Problem> {
     let stream = call.world.audit.stream(source);
     stream.destination = destination;
     stream.enabled = enabled.unwrap_or(stream.enabled);
+    stream.is_paused = false;
     let mut shown = json!({"enabled": stream.enabled});
     if let Some(id) = destination {
         shown[FIELD] = json!(id);

@@ -9,6 +9,7 @@ mod control;
 mod delivery;
 mod management;
 mod on_purpose;
+mod pull;
 mod replay;
 mod self_service;
 mod support;

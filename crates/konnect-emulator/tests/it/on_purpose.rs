@@ -323,6 +323,58 @@ async fn a_foreign_job_is_in_the_way_while_it_runs() {
 }
 
 #[tokio::test]
+async fn a_webhook_may_pause_when_a_delivery_was_given_up_until_it_is_patched() {
+    let stage = Stage::one_by_one().await;
+    stage.set(json!({"pauses_when_inactive": true})).await;
+    let webhook = format!("/v3/portals/{}/audit-log-webhook", stage.portal);
+    let status_path = format!("{webhook}/status");
+    let status = async || {
+        let shown = stage
+            .konnect
+            .expect(200, "GET", &status_path, Value::Null)
+            .await;
+        json!([shown["webhook_enabled"], shown["webhook_status"]])
+    };
+    let emulator = &stage.konnect.emulator;
+    // One refusal that ends well pauses nothing.
+    stage.receiver.answer_next([(500, "")]);
+    stage.make(0..1).await;
+    wait_until("it is accepted", async || stage.made()[0].accepted == 1).await;
+    stage.receiver.answer_next([(401, "")]);
+    stage.make(1..2).await;
+    wait_until("it is refused", async || emulator.deliveries().len() == 3).await;
+    wait_until("it is inactive", async || {
+        status().await == json!([true, "inactive"])
+    })
+    .await;
+    stage.make(2..4).await;
+    let patch = json!({"enabled": true});
+    stage.konnect.expect(200, "PATCH", &webhook, patch).await;
+    assert_eq!(status().await, json!([true, "inactive"]));
+    stage.make(4..5).await;
+    assert_eq!(stage.principals(4).await, ["p0", "p0", "p1", "p4"]);
+    wait_until("it is active", async || {
+        status().await == json!([true, "active"])
+    })
+    .await;
+    let tried: Vec<u32> = stage.made().iter().map(|entry| entry.attempts).collect();
+    assert_eq!(tried, [2, 1, 0, 0, 1]);
+    // A job's delivery that is accepted makes it active as well.
+    stage.receiver.answer_next([(401, "")]);
+    stage.make(5..6).await;
+    wait_until("it is inactive", async || {
+        status().await == json!([true, "inactive"])
+    })
+    .await;
+    stage.ask(202).await;
+    stage.wait_for("completed").await;
+    assert_eq!(status().await, json!([true, "active"]));
+    let so_far = stage.receiver.lines().len();
+    stage.make(6..7).await;
+    assert_eq!(stage.principals(so_far + 1).await[so_far], "p6");
+}
+
+#[tokio::test]
 async fn controls_say_what_is_wrong_with_them() {
     let stage = Stage::start().await;
     let stranger = "11111111-2222-4333-8444-555555555555";
