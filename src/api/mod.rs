@@ -5,6 +5,7 @@ mod access_log;
 mod actions;
 mod ask;
 mod by_hand;
+mod coverage;
 mod deliveries;
 mod directory;
 mod document;
@@ -16,6 +17,7 @@ mod quarantine;
 mod read_databases;
 mod readers;
 pub mod render;
+mod replay_jobs;
 mod reports;
 mod rules;
 mod streams;
@@ -36,7 +38,8 @@ use crate::act::Queue;
 use crate::api::directory::{applications, developers, memberships, portals, registrations, teams};
 use crate::api::document::Shared;
 use crate::api::read_databases::ReadDatabases;
-use crate::clock::Clock;
+use crate::backfill::Coverage;
+use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
 use crate::http::Problem;
 use crate::http::tokens::{self, Tokens};
@@ -62,6 +65,10 @@ pub struct Api {
     pub rules: watch::Receiver<Arc<RuleSet>>,
     /// What was decided and done.
     pub actions: Queue,
+    /// Which time was seen.
+    pub coverage: Coverage,
+    /// Makes ids.
+    pub ids: Ids,
     /// Answers that go on.
     pub streams: Streams,
     /// Who read rows about people.
@@ -121,6 +128,11 @@ operations! {
     vetoes::list_vetoes,
     vetoes::lift_veto,
     readers::list_readers,
+    coverage::list_coverage,
+    coverage::acknowledge_loss,
+    replay_jobs::list_replay_jobs,
+    replay_jobs::get_replay_job,
+    replay_jobs::create_replay_job,
     reports::list_reports,
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::act::Queue;
 use crate::api::{self, Api, Replica, Streams};
 use crate::app::Database;
+use crate::backfill::Coverage;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
 use crate::http::health::Health;
@@ -22,6 +23,7 @@ pub(super) struct ApiParts<'a> {
     pub(super) clock: &'a Clock,
     pub(super) rules: watch::Receiver<Arc<RuleSet>>,
     pub(super) actions: Queue,
+    pub(super) coverage: Coverage,
 }
 
 impl ApiParts<'_> {
@@ -53,9 +55,11 @@ impl ApiParts<'_> {
             reading: reading.clone(),
             listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
             reports: Reports::new(reading.clone()),
-            directory: Directory::new(reading.clone(), clock.clone(), ids),
+            directory: Directory::new(reading.clone(), clock.clone(), ids.clone()),
             rules: self.rules.clone(),
             actions: self.actions.clone(),
+            coverage: self.coverage.clone(),
+            ids,
             streams: streams.clone(),
             reads: reads.clone(),
         }

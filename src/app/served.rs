@@ -13,6 +13,7 @@ use crate::act::Queue;
 use crate::app::api::ApiParts;
 use crate::app::console::ConsoleParts;
 use crate::app::{Database, Reload};
+use crate::backfill::Coverage;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::console::SignInLinks;
@@ -68,6 +69,7 @@ impl Served<'_> {
             clock: self.clock,
             rules: self.rules.subscribe(),
             actions: self.actions.clone(),
+            coverage: Coverage::new(self.database.journal().clone(), &self.config.backfill),
         };
         api.router(self.database, self.lifecycle, self.tokens, self.health)
     }

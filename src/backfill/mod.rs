@@ -8,8 +8,9 @@ mod replay;
 mod window;
 
 pub use coverage::{
-    AcknowledgeError, Coverage, Heartbeat, Keeper, KeeperParts, KonnectClock, SourceCoverage,
-    Stretch, StretchState, Timings as CoverageTimings,
+    AcknowledgeError, AcknowledgedBody, Coverage, CoverageBody, Heartbeat, Keeper, KeeperParts,
+    KonnectClock, ReplayJobBody, ReplayRefused, SourceCoverage, Stretch, StretchBody, StretchState,
+    Timings as CoverageTimings,
 };
 pub use replay::{Progress, ReplayError, ReplayTimings, Replays};
 pub use window::{REACH, Window, WindowError};

@@ -4,6 +4,7 @@
 
 mod actions;
 mod completions;
+mod coverage;
 mod deliveries;
 mod demo;
 mod emulate;
@@ -72,6 +73,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Have Konnect send a window of a portal's entries again
     Replay(replay::ReplayArgs),
+    /// Show which time was seen, which was missed, and what was done about it
+    Coverage(Box<coverage::CoverageArgs>),
     /// Sweep once, and do what the rules decide about everybody who waits
     Reconcile(reconcile::ReconcileArgs),
     /// Empty what usher has about a person
@@ -238,6 +241,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Replay(args) => replay::run(args, &environment).await,
+            Command::Coverage(args) => coverage::run(*args, &environment).await,
             Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
             Command::Forget(args) => forget::run(args, &environment).await,
             Command::Report(args) => Box::pin(report::run(args, &environment)).await,

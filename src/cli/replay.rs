@@ -1,6 +1,7 @@
 //! `usher replay`: has Konnect send a window of a portal's entries again.
 //!
-//! Needs Konnect only, no database: the entries come to the ingest endpoint of `serve`, if it runs.
+//! Needs Konnect only: the entries come to the ingest endpoint of `serve`, if it runs. Where a
+//! database is configured, the job is put on record there, so that it closes gaps.
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -16,10 +17,13 @@ use uuid::Uuid;
 
 use crate::app::build_client;
 use crate::backfill::{Progress, ReplayError, ReplayTimings, Replays, Window};
+use crate::cli::person::system_user;
+use crate::cli::record::Record;
 use crate::cli::times::Moment;
 use crate::cli::{CliError, Common, Output};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, KonnectConfig};
+use crate::journal::{JobOrigin, JobState, LogSource, NewReplayJob, WindowCounts};
 use crate::lifecycle::Lifecycle;
 
 /// A line is printed at least this often.
@@ -58,16 +62,18 @@ pub(super) async fn run(args: ReplayArgs, environment: &Environment) -> Result<E
         }));
     }
     let lifecycle = Lifecycle::new();
+    let client = build_client(&config)?;
     let replays = Replays::new(
-        build_client(&config)?,
+        client.clone(),
         portal,
         clock,
         ReplayTimings::default(),
         lifecycle.stopping(),
     );
+    let onto = JobRecord::open(&args.common, environment, portal, window).await;
     let output = Output::new(args.common.json);
     tokio::select! {
-        done = replay(&replays, portal, window, args.wait, output) => done?,
+        done = replay(&replays, portal, window, (args.wait, output), onto) => done?,
         signalled = Lifecycle::signalled() => {
             signalled.map_err(anyhow::Error::from)?;
             return Err(failed(ReplayError::Stopped));
@@ -81,13 +87,16 @@ async fn replay(
     replays: &Replays,
     portal: PortalId,
     window: Window,
-    wait: bool,
-    output: Output,
+    (wait, output): (bool, Output),
+    onto: Option<JobRecord>,
 ) -> Result<(), CliError> {
     let told = ReportedProgress::default();
     let mut report = |progress: &Progress| told.report(progress);
     let accepted = told.remind(replays.start(window, &mut report)).await;
     let accepted = accepted.map_err(failed)?;
+    if let Some(onto) = onto {
+        onto.put(portal, &accepted).await;
+    }
     if !wait {
         return show(output, portal, window, &accepted, accepted.status.as_str());
     }
@@ -100,6 +109,70 @@ async fn replay(
     };
     ended.map_err(failed)?;
     shown
+}
+
+/// Where the job is put on record.
+struct JobRecord {
+    record: Record,
+    window: Window,
+    before: WindowCounts,
+}
+
+impl JobRecord {
+    /// Opens the database, where one is configured, and counts what is known of the window. A
+    /// database that is away holds nothing up.
+    async fn open(
+        common: &Common,
+        environment: &Environment,
+        portal: PortalId,
+        window: Window,
+    ) -> Option<Self> {
+        let config = common.load(environment).ok()?;
+        config.database.url.as_ref()?;
+        let opened = async {
+            let record = Record::open(common, environment).await?;
+            let ends = (window.start_at(), window.end_at());
+            let source = LogSource::Portal(portal.0);
+            let counted = record.journal().window_counts(source, ends).await;
+            let before = counted.map_err(|error| CliError::Failed(error.into()))?;
+            Ok::<_, CliError>(Self {
+                record,
+                window,
+                before,
+            })
+        };
+        match opened.await {
+            Ok(this) => Some(this),
+            Err(error) => {
+                Output::progress(&format!("the job will not be on record: {error}"));
+                None
+            }
+        }
+    }
+
+    async fn put(self, portal: PortalId, accepted: &ReplayJob) {
+        let (journal, ids) = (self.record.journal().clone(), self.record.ids());
+        let window = self.window;
+        let before = self.before;
+        let start_at = accepted.start_at.unwrap_or_else(|| window.start_at());
+        let work = async move {
+            let job = NewReplayJob {
+                id: ids.next(),
+                source: LogSource::Portal(portal.0),
+                from: start_at,
+                to: window.end_at(),
+                origin: JobOrigin::Person,
+                who: system_user(),
+                state: JobState::Asked,
+                created_at: journal.readiness().await.map_err(anyhow::Error::from)?.now,
+            };
+            let added = journal.add_replay_job(&job, before).await;
+            Ok(added.map_err(anyhow::Error::from)?)
+        };
+        if let Err(error) = self.record.finish(work).await {
+            Output::progress(&format!("the job is not on record: {error}"));
+        }
+    }
 }
 
 fn failed(error: ReplayError) -> CliError {

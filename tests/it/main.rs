@@ -67,6 +67,7 @@ mod bounds;
 mod by_hand;
 mod cli;
 mod console;
+mod coverage;
 mod dead_sockets;
 mod deeds;
 mod demo;

@@ -10,15 +10,13 @@ use crate::journal::{JobOrigin, JobState, ReplayJobRow, SourceState};
 use crate::lifecycle::backoff;
 
 /// A job asks for no more time than this.
-const SLICE: TimeDelta = TimeDelta::hours(6);
+const SLICE: TimeDelta = TimeDelta::days(1);
 /// A window that cannot finish is halved down to this.
 const SMALLEST_SLICE: TimeDelta = TimeDelta::minutes(1);
 /// Failures of one window before it is halved, and halved again.
 const TRIES_OF_A_SIZE: u32 = 2;
 /// A window is not tried again sooner than this at last.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
-/// The daily proof asks for so much at once, as soon as that much is due.
-const AUDITED_AT_ONCE: TimeDelta = TimeDelta::days(1);
 /// While deliveries fail, so much must be missing before it is asked for.
 const AT_LEAST_WHILE_FAILING: TimeDelta = TimeDelta::hours(1);
 /// The way to Konnect takes a moment, in which its oldest entries are dropped.
@@ -65,13 +63,13 @@ impl Choice {
             .into_iter()
             .flatten()
             .filter(may_be_asked)
-            .find_map(|(from, to)| self.slice(facts, (from, to), SLICE));
+            .find_map(|(from, to)| self.slice(facts, (from, to)));
         if let Some((from, to)) = gap {
             let origin = JobOrigin::Gap;
             return Some(Chosen { from, to, origin });
         }
         let (from, to) = self.unproved(facts, &stretches)?;
-        let (from, to) = self.slice(facts, (from, to), AUDITED_AT_ONCE)?;
+        let (from, to) = self.slice(facts, (from, to))?;
         let origin = JobOrigin::Audit;
         Some(Chosen { from, to, origin })
     }
@@ -94,8 +92,8 @@ impl Choice {
         &self,
         facts: &Facts,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
-        largest: TimeDelta,
     ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let largest = (to - from).min(SLICE);
         let mut from = from;
         while from < to {
             let (failures, last) = failures(&facts.jobs, from);
@@ -271,9 +269,9 @@ mod tests {
         let neighbours = facts(&[(2_000, 2_010), (2_012, 2_020), (2_023, 2_030)]);
         assert_eq!(chosen(choice(), &neighbours), Some((2_000, 2_020)));
         let long = facts(&[(2_000, 4_000)]);
-        assert_eq!(chosen(choice(), &long), Some((2_000, 2_360)));
+        assert_eq!(chosen(choice(), &long), Some((2_000, 3_440)));
         let half_gone = facts(&[(1_000, 2_000)]);
-        assert_eq!(chosen(choice(), &half_gone), Some((1_440, 1_800)));
+        assert_eq!(chosen(choice(), &half_gone), Some((1_440, 2_000)));
         let gone = facts(&[(1_000, 1_400)]);
         assert_eq!(chosen(choice(), &gone), None);
         let off = Choice {
@@ -302,7 +300,7 @@ mod tests {
             ];
             chosen(choice(), &later)
         };
-        assert_eq!(later(3), Some((2_000, 2_180)));
+        assert_eq!(later(3), Some((2_000, 2_100)));
         facts.jobs = (0..40)
             .map(|one| ended(2_000, 2_200, 61 + one, JobState::Failed))
             .collect();

@@ -11,11 +11,13 @@ mod konnect_clock;
 mod map;
 mod poll;
 mod record;
+mod shown;
 mod timings;
 
 pub use heartbeat::Heartbeat;
 pub use keeper::{Keeper, KeeperParts};
 pub use konnect_clock::KonnectClock;
 pub use map::{Stretch, StretchState};
-pub use record::{AcknowledgeError, Coverage, SourceCoverage};
+pub use record::{AcknowledgeError, Coverage, ReplayRefused, SourceCoverage};
+pub use shown::{AcknowledgedBody, CoverageBody, ReplayJobBody, StretchBody};
 pub use timings::Timings;

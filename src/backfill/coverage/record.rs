@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
 use crate::backfill::coverage::timings::{Timings, delta};
+use crate::backfill::window::{Window, WindowError};
 use crate::config::BackfillConfig;
 use crate::journal::{
-    Acknowledgement, Journal, JournalError, LogSource, NoWindow, Readiness, SourceStatus,
+    Acknowledgement, JobOrigin, JobState, Journal, JournalError, LogSource, NewReplayJob, NoWindow,
+    Readiness, ReplayJobRow, SourceStatus, WindowCounts,
 };
 
 /// What is known of the time of every log. Cheap to clone.
@@ -73,6 +75,20 @@ pub enum AcknowledgeError {
     Journal(#[from] JournalError),
 }
 
+/// Why a replay job was not put on record.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayRefused {
+    /// The window cannot be asked for.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// usher hears of no such log.
+    #[error("usher hears of no such log")]
+    UnknownSource,
+    /// The database.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
 impl Coverage {
     /// Reads from `journal`, by the times that `config` sets.
     pub fn new(journal: Journal, config: &BackfillConfig) -> Self {
@@ -126,6 +142,37 @@ impl Coverage {
             silent_after: delta(self.timings.silent_after),
             unpolled_after: delta(self.timings.unpolled_after),
         })
+    }
+
+    /// Puts a job on record that somebody wants; the keeper asks Konnect for it in its turn.
+    pub async fn want_replay(
+        &self,
+        id: Uuid,
+        source: LogSource,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        who: &str,
+    ) -> Result<ReplayJobRow, ReplayRefused> {
+        let now = self.journal.readiness().await?.now;
+        let window = Window::new(from, to, now)?;
+        let known = self.journal.coverage_sources().await?;
+        if !known.iter().any(|status| status.source == source) {
+            return Err(ReplayRefused::UnknownSource);
+        }
+        let job = NewReplayJob {
+            id,
+            source,
+            from: window.start_at(),
+            to: window.end_at(),
+            origin: JobOrigin::Person,
+            who: who.to_owned(),
+            state: JobState::Queued,
+            created_at: now,
+        };
+        self.journal
+            .add_replay_job(&job, WindowCounts::default())
+            .await?;
+        let stored = self.journal.replay_job(id).await?;
+        stored.ok_or(ReplayRefused::UnknownSource)
     }
 
     /// Notes that somebody knows of the losses in a window; they stay visible.

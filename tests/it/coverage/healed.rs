@@ -1,0 +1,93 @@
+//! Gaps that are found and closed, however it goes.
+
+use chrono::TimeDelta;
+use konnect_emulator::{FailAt, ForeignJob, ReplayFault, Scope};
+use usher::journal::{GapReason, JobState};
+
+use crate::coverage::{PORTAL, Stage, coverage, healed, jobs};
+use crate::support::eventually;
+use std::time::Duration;
+
+#[tokio::test]
+async fn three_hours_down_are_found_replayed_and_closed() {
+    let mut stage = Stage::new().await;
+    stage.begin_account().await;
+    let app = stage.start().await;
+    stage.happens(30);
+    healed(&app, &stage.config).await;
+    stage.stop(app).await;
+    for _ in 0..18 {
+        stage.pass(600);
+        stage.happens(5);
+    }
+    // Konnect gives deliveries up.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let app = stage.start().await;
+    let url = app.database.url();
+    assert!(!stage.not_stored_once(&url).await.is_empty());
+    eventually("a gap is found", Duration::from_secs(20), async || {
+        let known = coverage(&app, &stage.config).await;
+        known.is_some_and(|known| {
+            let mut reasons = known.stretches.iter().flat_map(|part| &part.reasons);
+            reasons.any(|(reason, _)| *reason == GapReason::Down)
+        })
+    })
+    .await;
+    let known = healed(&app, &stage.config).await;
+    assert!(known.now - known.status.since > TimeDelta::hours(3));
+    let jobs = jobs(&app).await;
+    let brought: i64 = jobs.iter().map(|job| job.new_entries).sum();
+    assert!(brought >= 80, "{jobs:?}");
+    assert_eq!(stage.not_stored_once(&url).await, Vec::<String>::new());
+    app.finish().await;
+}
+
+/// The job fails twice, another's is in the way, usher starts again in the middle, and the gap is
+/// nearly a week old. Late and shuffled deliveries come in between.
+#[tokio::test]
+async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
+    let mut stage = Stage::new().await;
+    stage.begin_account().await;
+    let app = stage.start().await;
+    stage.happens(10);
+    healed(&app, &stage.config).await;
+    stage.stop(app).await;
+    stage.pass(600);
+    stage.happens(40);
+    stage.pass(6 * 24 * 3_600 + 23 * 3_600 - 600);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stage
+        .emulator
+        .set_replay_faults([ReplayFault {
+            times: Some(2),
+            fail: Some(FailAt::Half),
+            ..ReplayFault::default()
+        }])
+        .unwrap();
+    stage
+        .emulator
+        .start_foreign_job(&ForeignJob::new(Scope::Portal(PORTAL), 3_000))
+        .unwrap();
+    let app = stage.start().await;
+    eventually("a job has failed", Duration::from_secs(60), async || {
+        jobs(&app)
+            .await
+            .iter()
+            .any(|job| job.state == JobState::Failed)
+    })
+    .await;
+    stage.stop(app).await;
+    let app = stage.start().await;
+    healed(&app, &stage.config).await;
+    assert_eq!(
+        stage.not_stored_once(&app.database.url()).await,
+        Vec::<String>::new()
+    );
+    let jobs = jobs(&app).await;
+    let failed = jobs
+        .iter()
+        .filter(|job| job.state == JobState::Failed)
+        .count();
+    assert!(failed >= 2, "{jobs:?}");
+    app.finish().await;
+}
