@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod healed;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -13,7 +14,6 @@ use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig, Scope};
 use serde_json::json;
 use sqlx::PgPool;
 use usher::backfill::{Coverage, SourceCoverage, StretchState};
-use usher::clock::Clock;
 use usher::config::{Config, OrgLogs, Secret};
 use usher::journal::{JobFilter, Journal, ReplayJobRow};
 use uuid::Uuid;
@@ -30,6 +30,7 @@ struct Stage {
     emulator: Emulator,
     config: Config,
     database: Option<TestDatabase>,
+    destination: String,
     offset: i64,
 }
 
@@ -77,6 +78,7 @@ impl Stage {
             emulator,
             config,
             database: Some(database),
+            destination: made["destinations"][0]["id"].as_str().unwrap().to_owned(),
             offset: 0,
         }
     }
@@ -117,6 +119,23 @@ impl Stage {
 
     async fn stop(&mut self, app: TestApp) {
         self.database = Some(app.stop().await);
+    }
+
+    /// What the destination sends as `Authorization` from now on.
+    async fn authorize(&self, value: &str) {
+        let url = format!(
+            "{}/v3/audit-log-destinations/{}",
+            self.emulator.url(),
+            self.destination
+        );
+        let answer = reqwest::Client::new()
+            .patch(url)
+            .bearer_auth(self.emulator.token())
+            .json(&json!({ "authorization": value }))
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
     }
 
     /// Somebody signs in so many times.
@@ -182,9 +201,4 @@ async fn healed(app: &TestApp, config: &Config) -> SourceCoverage {
     })
     .await;
     coverage(app, config).await.unwrap()
-}
-
-/// Time by the machine's clock.
-fn now() -> chrono::DateTime<chrono::Utc> {
-    Clock::system().now()
 }
