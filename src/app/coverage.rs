@@ -1,37 +1,59 @@
-//! Starts what keeps the account of time: signs of life of this instance, and the keeper where there
-//! is a token.
+//! Starts what keeps the account of time: signs of life of this instance, and the keeper where
+//! there is a token.
 
-use crate::app::parts::Parts;
+use konnect::Client;
+
 use crate::backfill::{CoverageTimings, Heartbeat, Keeper, KeeperParts, KonnectClock};
+use crate::clock::{Clock, Ids};
+use crate::config::Config;
+use crate::http::health::Health;
+use crate::ingest::Spool;
+use crate::intake::Refusals;
+use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
 
-pub(super) fn start(parts: &Parts, lifecycle: &Lifecycle) {
-    let has_token = parts.config.konnect.token.is_some();
-    let client = parts.clients.audit_logs.clone();
-    let konnect = KonnectClock::new(has_token.then(|| client.clone()), parts.clock.clone());
-    let spool = parts.spool.clone();
-    let heartbeat = Heartbeat {
-        journal: parts.journal.clone(),
-        health: parts.health.clone(),
-        refusals: parts.ingest.refusals(),
-        spooled: Box::new(move || spool.as_ref()?.oldest_received_at()),
-        konnect: konnect.clone(),
-        timings: CoverageTimings::of(&parts.config.backfill),
-        ids: parts.ids.clone(),
-        instance: parts.ids.next(),
-    };
-    lifecycle.spawn("heartbeat", heartbeat.run(lifecycle.stopping()));
-    if has_token {
-        let keeper = KeeperParts {
-            journal: parts.journal.clone(),
-            client,
-            konnect,
-            config: parts.config.konnect.clone(),
-            ingest_path: parts.config.ingest.path.clone(),
-            health: parts.health.clone(),
-            ids: parts.ids.clone(),
+/// What the account is kept with.
+pub(super) struct CoverageParts<'a> {
+    pub(super) config: &'a Config,
+    pub(super) journal: &'a Journal,
+    pub(super) client: &'a Client,
+    pub(super) refusals: Refusals,
+    pub(super) spool: Option<Spool>,
+    pub(super) health: &'a Health,
+    pub(super) clock: &'a Clock,
+    pub(super) ids: &'a Ids,
+}
+
+impl CoverageParts<'_> {
+    pub(super) fn start(self, lifecycle: &Lifecycle) {
+        let has_token = self.config.konnect.token.is_some();
+        let asked = has_token.then(|| self.client.clone());
+        let konnect = KonnectClock::new(asked, self.clock.clone());
+        let spool = self.spool;
+        let heartbeat = Heartbeat {
+            journal: self.journal.clone(),
+            health: self.health.clone(),
+            refusals: self.refusals,
+            spooled: Box::new(move || spool.as_ref()?.oldest_received_at()),
+            konnect: konnect.clone(),
+            timings: CoverageTimings::of(&self.config.backfill),
+            ids: self.ids.clone(),
+            instance: self.ids.next(),
         };
-        let keeper = Keeper::new(keeper, &parts.config.backfill);
+        lifecycle.spawn("heartbeat", heartbeat.run(lifecycle.stopping()));
+        if !has_token {
+            return;
+        }
+        let keeper = KeeperParts {
+            journal: self.journal.clone(),
+            client: self.client.clone(),
+            konnect,
+            config: self.config.konnect.clone(),
+            ingest_path: self.config.ingest.path.clone(),
+            health: self.health.clone(),
+            ids: self.ids.clone(),
+        };
+        let keeper = Keeper::new(keeper, &self.config.backfill);
         lifecycle.spawn("coverage", keeper.run(lifecycle.stopping()));
     }
 }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::act::{self, Queue, Worker};
 use crate::app::backlog::Backlog;
 use crate::app::clocks;
-use crate::app::coverage;
+use crate::app::coverage::CoverageParts;
 use crate::app::database;
 use crate::app::konnect_client::Clients;
 use crate::app::readers::Readers;
@@ -100,7 +100,17 @@ impl Parts {
         lifecycle.spawn("upkeep", upkeep.run(stopping.clone()));
         let switch = switch::watch(self.actions.clone(), self.health.clone(), stopping.clone());
         lifecycle.spawn("switch", switch);
-        coverage::start(&self, &lifecycle);
+        let coverage = CoverageParts {
+            config: &self.config,
+            journal: &self.journal,
+            client: &self.clients.audit_logs,
+            refusals: self.ingest.refusals(),
+            spool: self.spool.clone(),
+            health: &self.health,
+            clock: &self.clock,
+            ids: &self.ids,
+        };
+        coverage.start(&lifecycle);
         self.start_keys(&lifecycle).await;
         if self.config.konnect.token.is_some() {
             self.start_onboarding(&lifecycle).await;

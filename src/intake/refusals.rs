@@ -35,7 +35,8 @@ impl RefusedDeliveries {
 }
 
 impl Refusals {
-    /// A delivery is being taken. Unless it is [`answered`](Delivery::answered) with 2xx, it was not.
+    /// A delivery is being taken. Unless it is [`answered`](Delivery::answered) with 2xx, it was
+    /// not.
     pub fn delivery(&self) -> Delivery {
         Delivery {
             refusals: self.clone(),

@@ -1,5 +1,5 @@
-//! How the webhook of a source fares: asks Konnect, and decides what that says of the time since the
-//! poll before.
+//! How the webhook of a source fares: asks Konnect, and decides what that says of the time since
+//! the poll before.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{Client, DeliveryState, PortalId, WebhookStatus};
@@ -34,8 +34,8 @@ pub(super) struct FoundGap {
     pub(super) is_certain: bool,
 }
 
-/// Asks for the status of a webhook, and whose destination has it where an `endpoint_path` is given.
-/// What the token may not read is an answer, too.
+/// Asks for the status of a webhook, and whose destination has it where an `endpoint_path` is
+/// given. What the token may not read is an answer, too.
 ///
 /// # Errors
 /// When there was no answer: nothing is known then.

@@ -85,6 +85,20 @@ impl Filled {
             "INSERT INTO attempts (action, number, started_at, ended_at, outcome)
                 SELECT id, 1, now(), now(), 'ok' FROM actions"
                 .to_owned(),
+            format!(
+                "INSERT INTO coverage_sources (source, since, state, detail, good_to, polled_at)
+                VALUES ('{PORTAL}', now() - interval '9 days', 'active', '', now(), now())"
+            ),
+            "INSERT INTO coverage_gaps
+                (id, reason, starts_at, ends_at, detail, times, noted_at)
+                VALUES (gen_random_uuid(), 'down', now() - interval '8 days', now(), 'x', 1, now())"
+                .to_owned(),
+            format!(
+                "INSERT INTO replay_jobs
+                    (id, source, starts_at, ends_at, origin, who, state, created_at, ended_at)
+                VALUES (gen_random_uuid(), '{PORTAL}', now() - interval '1 day', now(), 'gap', '',
+                    'failed', now(), now())"
+            ),
         ] {
             sqlx::query(&statement).execute(&pool).await.unwrap();
         }

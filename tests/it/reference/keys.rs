@@ -332,5 +332,5 @@ fn keys_have_what_the_code_says_of_them() {
     }
     assert_eq!(find("forward[].url").section(), "forward");
     assert_eq!(find("ingest.verify").words.len(), 3);
-    assert!(not_yet().contains(&"backfill.auto"));
+    assert!(not_yet().contains(&"telemetry.otlp_endpoint"));
 }

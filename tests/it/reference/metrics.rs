@@ -19,7 +19,7 @@ use crate::tidy::tree;
 const SOURCE: &str = include_str!("../../../src/telemetry/metrics.rs");
 
 /// The sections of the page.
-const SECTIONS: [(&str, &[&str]); 6] = [
+const SECTIONS: [(&str, &[&str]); 7] = [
     (
         "Ingest",
         &[
@@ -67,6 +67,14 @@ const SECTIONS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("Konnect", &[names::SWEEPS, names::KONNECT_CALLS]),
+    (
+        "Coverage",
+        &[
+            names::COVERAGE_SECONDS,
+            names::REPLAY_JOBS,
+            names::REPLAYED_ENTRIES,
+        ],
+    ),
     (
         "Rules and deeds",
         &[

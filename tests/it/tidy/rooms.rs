@@ -39,9 +39,12 @@ const ROOMS: [Row; 19] = [
         &["rules", "act", "directory", "journal", "konnect"],
     ),
     ("publish", &["journal"]),
-    ("backfill", &["journal", "konnect"]),
+    ("backfill", &["intake", "journal", "konnect"]),
     ("report", &["journal"]),
-    ("api", &["report", "rules", "act", "directory", "journal"]),
+    (
+        "api",
+        &["report", "rules", "act", "backfill", "directory", "journal"],
+    ),
     (
         "console",
         &[
