@@ -15,7 +15,7 @@ impl Queue {
         (portal_id, targets): (Uuid, &[Uuid]),
         limit: i64,
     ) -> Result<Vec<Action>, JournalError> {
-        if targets.is_empty() {
+        if targets.is_empty() || !self.portals().has(portal_id) {
             return Ok(Vec::new());
         }
         let rows = sqlx::query_as!(

@@ -84,9 +84,10 @@ impl Queue {
                 id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
                 reason, report, portal_id, created_at, updated_at
             FROM actions
-            WHERE id = $1
+            WHERE id = $1 AND ($2::uuid[] IS NULL OR portal_id = ANY($2))
             ",
             id,
+            self.portals().ids(),
         )
         .fetch_optional(self.pool())
         .await?;

@@ -15,6 +15,7 @@ use crate::act::outcome::TRIES;
 use crate::act::person::Person;
 use crate::act::vetoes;
 use crate::act::{ActionState, Queue, Target, UnknownState};
+use crate::http::PortalScope;
 use crate::journal::JournalError;
 use crate::rules::Deed;
 
@@ -173,7 +174,7 @@ impl Queue {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
-        let Some(standing) = lock(&mut tx, id).await? else {
+        let Some(standing) = lock(&mut tx, id, self.portals()).await? else {
             return Ok(Intervened::Unknown);
         };
         if !verb.starting_states().contains(&standing.state) {
@@ -341,8 +342,12 @@ fn by_hand(verb: Verb, person: &Person) -> String {
     }
 }
 
-/// Locks the action, so that no worker claims it meanwhile.
-async fn lock(tx: &mut Connection, id: Uuid) -> Result<Option<LockedAction>, JournalError> {
+/// Locks the action, so that no worker claims it meanwhile; none where it is of another portal.
+async fn lock(
+    tx: &mut Connection,
+    id: Uuid,
+    portals: &PortalScope,
+) -> Result<Option<LockedAction>, JournalError> {
     let row = sqlx::query!(
         r#"
         SELECT
@@ -351,10 +356,11 @@ async fn lock(tx: &mut Connection, id: Uuid) -> Result<Option<LockedAction>, Jou
                 AND NOT usher_lets_go_on(before.state, before.deed) AS "waits_in_vain!"
         FROM actions a
         LEFT JOIN actions before ON before.id = a.waits_for
-        WHERE a.id = $1
+        WHERE a.id = $1 AND ($2::uuid[] IS NULL OR a.portal_id = ANY($2))
         FOR UPDATE OF a
         "#,
         id,
+        portals.ids(),
     )
     .fetch_optional(tx)
     .await?;

@@ -95,6 +95,7 @@ impl Queue {
         after: Option<ActionPosition>,
         limit: i64,
     ) -> Result<Vec<Action>, JournalError> {
+        let portals = self.portals().narrowed(filter.portal_id);
         let rows = sqlx::query_as!(
             ActionRow,
             r"
@@ -111,17 +112,19 @@ impl Queue {
                     $6::timestamptz IS NULL
                     OR (created_at, id) < ($6::timestamptz, $7::uuid)
                 )
+                AND ($9::uuid[] IS NULL OR portal_id = ANY($9))
             ORDER BY created_at DESC, id DESC
             LIMIT $8
             ",
             filter.state.map(ActionState::as_str),
             filter.rule,
             filter.deed,
-            filter.portal_id,
+            portals.one(),
             filter.target_id,
             after.map(|position| position.created_at),
             after.map(|position| position.id),
             limit,
+            portals.others(),
         )
         .fetch_all(self.pool())
         .await?;
@@ -136,6 +139,9 @@ impl Queue {
         targets: &[Uuid],
         limit: i64,
     ) -> Result<Vec<Action>, JournalError> {
+        if !self.portals().has(portal_id) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query_as!(
             ActionRow,
             r"

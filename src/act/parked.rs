@@ -28,6 +28,7 @@ impl Queue {
         after: Option<ActionPosition>,
         limit: i64,
     ) -> Result<Vec<Parked>, JournalError> {
+        let portals = self.portals().narrowed(filter.portal_id);
         let rows = sqlx::query!(
             r"
             SELECT
@@ -44,16 +45,18 @@ impl Queue {
                     $5::timestamptz IS NULL
                     OR (created_at, id) > ($5::timestamptz, $6::uuid)
                 )
+                AND ($8::uuid[] IS NULL OR portal_id = ANY($8))
             ORDER BY created_at, id
             LIMIT $7
             ",
             filter.rule,
             filter.deed,
-            filter.portal_id,
+            portals.one(),
             filter.target_id,
             after.map(|position| position.created_at),
             after.map(|position| position.id),
             limit,
+            portals.others(),
         )
         .fetch_all(self.pool())
         .await?;
@@ -89,6 +92,7 @@ impl Queue {
         filter: &ActionFilter,
         limit: i64,
     ) -> Result<Vec<Action>, JournalError> {
+        let portals = self.portals().narrowed(filter.portal_id);
         let rows = sqlx::query_as!(
             ActionRow,
             r"
@@ -101,15 +105,17 @@ impl Queue {
                 AND ($3::text IS NULL OR deed = $3)
                 AND ($4::uuid IS NULL OR portal_id = $4)
                 AND ($5::uuid IS NULL OR target_id = $5)
+                AND ($7::uuid[] IS NULL OR portal_id = ANY($7))
             ORDER BY created_at, id
             LIMIT $6
             ",
             filter.state.map(ActionState::as_str),
             filter.rule,
             filter.deed,
-            filter.portal_id,
+            portals.one(),
             filter.target_id,
             limit,
+            portals.others(),
         )
         .fetch_all(self.pool())
         .await?;
@@ -125,10 +131,11 @@ impl Queue {
                 id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
                 reason, report, portal_id, created_at, updated_at
             FROM actions
-            WHERE id = ANY($1)
+            WHERE id = ANY($1) AND ($2::uuid[] IS NULL OR portal_id = ANY($2))
             ORDER BY created_at, id
             ",
             ids,
+            self.portals().ids(),
         )
         .fetch_all(self.pool())
         .await?;

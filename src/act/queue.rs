@@ -8,6 +8,7 @@ use crate::journal::Pool;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Ids};
+use crate::http::PortalScope;
 use crate::journal::Journal;
 
 /// The actions in Postgres. Cheap to clone.
@@ -28,6 +29,20 @@ impl Queue {
             ids,
             woken: Arc::new(Notify::new()),
         }
+    }
+
+    /// The same, for somebody who may see these portals only.
+    #[must_use]
+    pub fn seen_by(&self, portals: &PortalScope) -> Self {
+        Self {
+            journal: self.journal.seen_by(portals),
+            ..self.clone()
+        }
+    }
+
+    /// The portals that may be seen by this handle.
+    pub(super) fn portals(&self) -> &PortalScope {
+        self.journal.portals()
     }
 
     /// Wakes the workers of this process: to be called after a transaction that enqueued.

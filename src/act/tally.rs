@@ -27,6 +27,7 @@ impl Queue {
         portal: Option<Uuid>,
         from: DateTime<Utc>,
     ) -> Result<ActionTally, JournalError> {
+        let portals = self.portals().narrowed(portal);
         Ok(sqlx::query_as!(
             ActionTally,
             r#"
@@ -39,14 +40,17 @@ impl Queue {
                     WHERE state = 'failed'
                         AND updated_at >= $2
                         AND ($1::uuid IS NULL OR portal_id = $1)
+                        AND ($3::uuid[] IS NULL OR portal_id = ANY($3))
                 ) AS "failed!",
                 count(*) FILTER (WHERE state <> 'parked') AS "open!"
             FROM actions
             WHERE state IN ('planned', 'running', 'parked')
                 AND ($1::uuid IS NULL OR portal_id = $1)
+                AND ($3::uuid[] IS NULL OR portal_id = ANY($3))
             "#,
-            portal,
+            portals.one(),
             from,
+            portals.others(),
         )
         .fetch_one(self.pool())
         .await?)

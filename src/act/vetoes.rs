@@ -88,11 +88,13 @@ impl Queue {
                 reason, action, created_at
             FROM vetoes
             WHERE lifted_at IS NULL AND ($1::uuid IS NULL OR id < $1)
+                AND ($3::uuid[] IS NULL OR portal_id = ANY($3))
             ORDER BY id DESC
             LIMIT $2
             ",
             after,
             limit,
+            self.portals().ids(),
         )
         .fetch_all(self.pool())
         .await?;
@@ -106,6 +108,9 @@ impl Queue {
         targets: &[Uuid],
         limit: i64,
     ) -> Result<Vec<Veto>, JournalError> {
+        if !self.portals().has(portal_id) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query_as!(
             VetoRow,
             r"
@@ -134,6 +139,7 @@ impl Queue {
             UPDATE vetoes
             SET lifted_at = now(), lifted_by = $2, lift_reason = $3
             WHERE id = $1 AND lifted_at IS NULL
+                AND ($4::uuid[] IS NULL OR portal_id = ANY($4))
             RETURNING
                 id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
                 reason, action, created_at
@@ -141,6 +147,7 @@ impl Queue {
             id,
             person.name,
             person.reason,
+            self.portals().ids(),
         )
         .fetch_optional(self.pool())
         .await?;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use uuid::Uuid;
 
 use crate::config::secret::Secret;
 
@@ -85,6 +86,19 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
             network.ok_or_else(|| D::Error::custom(expected))
         })
         .collect()
+}
+
+/// Portals by id: an empty list would allow nothing, and was meant otherwise.
+pub(super) fn some_portals<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<Uuid>>, D::Error> {
+    let portals = Vec::<Uuid>::deserialize(deserializer)?;
+    if portals.is_empty() {
+        return Err(D::Error::custom(
+            "portals allows none; leave it out to allow all",
+        ));
+    }
+    Ok(Some(portals))
 }
 
 /// A level, or a filter of `tracing-subscriber`.

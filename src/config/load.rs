@@ -335,6 +335,11 @@ mod tests {
                 "usher.toml:2: console.tokens: tokens[1].token: is that of tokens[0] too: a token must identify who asks",
             ),
             (
+                "[console]\ntokens = [{ name = \"a\", token = \"s3cret\", portals = [] }]\n",
+                &[],
+                "usher.toml:2: console.tokens: portals allows none; leave it out to allow all",
+            ),
+            (
                 "[retention]\nevents = \"7d\"\n",
                 &[],
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",

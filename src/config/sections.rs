@@ -403,6 +403,9 @@ pub struct ConsoleToken {
     /// What it may do.
     #[serde(default)]
     pub role: Role,
+    /// The portals that it is for, by id; without them all, and what belongs to no portal.
+    #[serde(default, deserialize_with = "checked::some_portals")]
+    pub portals: Option<Vec<Uuid>>,
     /// The secret.
     pub token: Secret,
 }

@@ -17,6 +17,9 @@ use crate::journal::JournalError;
 impl Directory {
     /// Finds a portal.
     pub async fn portal(&self, id: PortalId) -> Result<Option<Portal>, JournalError> {
+        if !self.sees(id) {
+            return Ok(None);
+        }
         let row = sqlx::query_as!(
             PortalRow,
             r"
@@ -94,6 +97,9 @@ impl Directory {
 
     /// Finds a team.
     pub async fn team(&self, portal: PortalId, id: TeamId) -> Result<Option<Team>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(None);
+        }
         let row = sqlx::query_as!(
             TeamRow,
             r"
@@ -172,6 +178,9 @@ impl Directory {
         portal: PortalId,
         id: DeveloperId,
     ) -> Result<Option<Developer>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(None);
+        }
         let row = sqlx::query_as!(
             DeveloperRow,
             r"
@@ -196,6 +205,9 @@ impl Directory {
         portal: PortalId,
         id: ApplicationId,
     ) -> Result<Option<Application>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(None);
+        }
         let row = sqlx::query_as!(
             ApplicationRow,
             r"
@@ -221,6 +233,9 @@ impl Directory {
         portal: PortalId,
         id: RegistrationId,
     ) -> Result<Option<Registration>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(None);
+        }
         let row = sqlx::query_as!(
             RegistrationRow,
             r"
@@ -246,6 +261,9 @@ impl Directory {
         portal: PortalId,
         developer: DeveloperId,
     ) -> Result<Subject, JournalError> {
+        if !self.sees(portal) {
+            return Ok(Subject::default());
+        }
         let subject = sqlx::query_as!(
             Subject,
             r"

@@ -18,9 +18,10 @@ impl Directory {
                 api_created_at, api_updated_at,
                 look, revision, first_seen_at, last_seen_at, gone_at
             FROM directory_portals
-            WHERE gone_at IS NULL
+            WHERE gone_at IS NULL AND ($1::uuid[] IS NULL OR portal_id = ANY($1))
             ORDER BY name, portal_id
             ",
+            self.journal.portals().ids(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -32,6 +33,9 @@ impl Directory {
         &self,
         portal: PortalId,
     ) -> Result<Vec<Developer>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query_as!(
             DeveloperRow,
             r"
@@ -56,6 +60,9 @@ impl Directory {
         &self,
         portal: PortalId,
     ) -> Result<Vec<Registration>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query_as!(
             RegistrationRow,
             r"
@@ -78,6 +85,9 @@ impl Directory {
 
     /// Lists the teams that are there, by name.
     pub async fn teams(&self, portal: PortalId) -> Result<Vec<Team>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query_as!(
             TeamRow,
             r"
@@ -160,6 +170,9 @@ impl Directory {
         portal: PortalId,
         developer: DeveloperId,
     ) -> Result<Vec<Registration>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query_as!(
             RegistrationRow,
             r"

@@ -34,8 +34,10 @@ mod write;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::clock::{Clock, Ids};
+use crate::http::PortalScope;
 use crate::journal::Journal;
 
 pub use ended::MembershipEnd;
@@ -76,5 +78,26 @@ impl Directory {
             ids,
             hinted: Arc::new(Notify::new()),
         }
+    }
+
+    /// The same, for somebody who may see these portals only.
+    #[must_use]
+    pub fn seen_by(&self, portals: &PortalScope) -> Self {
+        Self {
+            journal: self.journal.seen_by(portals),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a portal may be seen by this handle. What is asked for by portal and id looks here
+    /// first.
+    fn sees(&self, portal: impl Into<Uuid>) -> bool {
+        self.journal.portals().has(portal.into())
+    }
+
+    /// Those of some ids, each with its portal, that may be seen.
+    fn seen_of(&self, ids: &[(Uuid, Uuid)]) -> (Vec<Uuid>, Vec<Uuid>) {
+        let seen = ids.iter().copied();
+        seen.filter(|(portal, _)| self.sees(*portal)).unzip()
     }
 }

@@ -38,7 +38,7 @@ impl Directory {
         if objects.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let (portals, ids): (Vec<Uuid>, Vec<Uuid>) = objects.iter().copied().unzip();
+        let (portals, ids) = self.seen_of(objects);
         let rows = sqlx::query!(
             r#"
             SELECT

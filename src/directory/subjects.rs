@@ -253,9 +253,11 @@ impl Directory {
             SELECT EXISTS (
                 SELECT FROM subjects
                 WHERE developer_id = $1 AND told_at IS NOT NULL
+                    AND ($2::uuid[] IS NULL OR portal_id = ANY($2))
             ) AS "is_told!"
             "#,
             id,
+            self.journal.portals().ids(),
         )
         .fetch_one(self.journal.pool())
         .await?;
@@ -268,10 +270,11 @@ impl Directory {
             r"
             SELECT portal_id
             FROM subjects
-            WHERE developer_id = $1
+            WHERE developer_id = $1 AND ($2::uuid[] IS NULL OR portal_id = ANY($2))
             ORDER BY portal_id
             ",
             developer.0,
+            self.journal.portals().ids(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -287,6 +290,9 @@ impl Directory {
         portal: PortalId,
         email: &str,
     ) -> Result<Vec<DeveloperId>, JournalError> {
+        if !self.sees(portal) {
+            return Ok(Vec::new());
+        }
         let ids = sqlx::query_scalar!(
             r#"
             SELECT s.developer_id

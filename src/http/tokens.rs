@@ -1,5 +1,5 @@
-//! Console tokens: who may read, and who may act. The API takes them as bearer tokens, the console
-//! for a session.
+//! Console tokens: who may read, who may act, and for which portals. The API takes them as bearer
+//! tokens, the console for a session.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 use crate::config::{ConsoleToken, Role};
-use crate::http::Problem;
+use crate::http::{PortalScope, Problem};
 
 /// The hash of a token, which says whose it is and cannot be used instead of it.
 pub type TokenHash = [u8; 32];
@@ -40,6 +40,7 @@ struct LastUse(AtomicU64);
 pub struct Caller {
     name: String,
     role: Role,
+    portals: PortalScope,
 }
 
 impl Caller {
@@ -51,6 +52,11 @@ impl Caller {
     /// What the token may do.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The portals that it is for.
+    pub fn portals(&self) -> &PortalScope {
+        &self.portals
     }
 
     /// Whether it may change something.
@@ -66,6 +72,7 @@ impl Tokens {
             let caller = Caller {
                 name: token.name.clone(),
                 role: token.role,
+                portals: PortalScope::of(token.portals.as_deref()),
             };
             (hash(token.token.expose()), caller, LastUse::default())
         });
@@ -164,6 +171,7 @@ mod tests {
         let token = |name: &str| ConsoleToken {
             name: name.to_owned(),
             role: Role::Reader,
+            portals: None,
             token: Secret::new(format!("secret of {name}")),
         };
         let tokens = Tokens::new(&[token("ada"), token("bob")]);

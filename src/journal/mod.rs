@@ -36,6 +36,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::sync::Notify;
 use tracing::warn;
 
+use crate::http::PortalScope;
+
 pub use append::{
     Access, AccessLog, AccessPath, CheckFilter, CustomRequestCounts, Fingerprint, KeptFilter,
     NewCustomEvent, NewCustomRequest, NewVerdict, ReleaseByHand, Released, StoredCopies, append_in,
@@ -101,6 +103,7 @@ pub struct Journal {
     appended: Arc<Notify>,
     write_health: Arc<append::WriteHealth>,
     recent: Arc<read::Recent>,
+    portals: PortalScope,
 }
 
 impl Journal {
@@ -132,7 +135,23 @@ impl Journal {
             appended: Arc::new(Notify::new()),
             write_health: Arc::default(),
             recent: Arc::default(),
+            portals: PortalScope::All,
         }
+    }
+
+    /// The same, for somebody who may see these portals only. What bounds a query is the handle: a
+    /// caller cannot leave it out.
+    #[must_use]
+    pub fn seen_by(&self, portals: &PortalScope) -> Self {
+        Self {
+            portals: portals.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The portals that may be seen by this handle.
+    pub fn portals(&self) -> &PortalScope {
+        &self.portals
     }
 
     /// Up to when everything that was committed is here, as far as a replica can say: none where it

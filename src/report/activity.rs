@@ -61,6 +61,7 @@ impl Parts {
 pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>, JournalError> {
     let parts = Parts::of(asked.from, asked.to);
     let hours = if asked.by == Some(By::Hour) { 1 } else { 24 };
+    let others = asked.others_as_text();
     Ok(sqlx::query_as!(
         Row,
         r#"
@@ -93,12 +94,13 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             verdict AS "verification!",
             sum(events)::bigint AS "count!"
         FROM counts
-        WHERE $1::text IS NULL OR portal_id = $1
+        WHERE ($1::text IS NULL OR portal_id = $1)
+            AND ($10::text[] IS NULL OR portal_id = ANY($10))
         GROUP BY 1, counts.portal_id, kind, counts.name, outcome, verdict
         ORDER BY 1 DESC, counts.portal_id, kind, counts.name, outcome, verdict
         LIMIT $9
         "#,
-        asked.portal.map(|portal| portal.to_string()),
+        asked.one_as_text(),
         parts.whole.0,
         parts.whole.1,
         parts.before.0,
@@ -107,6 +109,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         parts.after.1,
         hours,
         asked.one_more,
+        others.as_deref(),
     )
     .fetch_all(tx)
     .await?)

@@ -36,6 +36,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             count(*) AS "count!", min(created_at) AS "first_at!", max(created_at) AS "last_at!"
         FROM actions
         WHERE created_at >= $2 AND created_at < $3 AND ($1::uuid IS NULL OR portal_id = $1)
+            AND ($4::uuid[] IS NULL OR portal_id = ANY($4))
             -- What a person asked for is theirs alone.
             AND rule <> '(by hand)'
         GROUP BY rule, deed, state
@@ -45,12 +46,14 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         FROM interventions i
         JOIN actions a ON a.id = i.action
         WHERE i.created_at >= $2 AND i.created_at < $3 AND ($1::uuid IS NULL OR a.portal_id = $1)
+            AND ($4::uuid[] IS NULL OR a.portal_id = ANY($4))
         GROUP BY i.by_whom, a.deed, i.verb
         ORDER BY 1 DESC, 2, 3, 4
         "#,
-        asked.portal,
+        asked.portals.one(),
         asked.from,
         asked.to,
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

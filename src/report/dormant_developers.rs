@@ -62,13 +62,15 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             AND d.gone_at IS NULL
             AND p.gone_at IS NULL
             AND ($1::uuid IS NULL OR d.portal_id = $1)
+            AND ($4::uuid[] IS NULL OR d.portal_id = ANY($4))
             AND t.seen_at <= now() - make_interval(days => $2)
         ORDER BY t.seen_at, d.developer_id
         LIMIT $3
         "#,
-        asked.portal,
+        asked.portals.one(),
         asked.days,
         asked.one_more,
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

@@ -45,16 +45,18 @@ columns! {
 }
 
 pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>, JournalError> {
+    let others = asked.others_as_text();
     Ok(sqlx::query_file_as!(
         Row,
         "src/report/failed_logins.sql",
-        asked.portal.map(|portal| portal.to_string()),
+        asked.one_as_text(),
         asked.from,
         asked.to,
         GUESSES,
         ACCOUNTS,
         STUFFED,
         asked.one_more,
+        others.as_deref(),
     )
     .fetch_all(tx)
     .await?)

@@ -45,7 +45,8 @@ WITH span AS (
         min(first_at) AS first_at,
         max(last_at) AS last_at
     FROM parts
-    WHERE $1::text IS NULL OR portal_id = $1
+    WHERE ($1::text IS NULL OR portal_id = $1)
+        AND ($8::text[] IS NULL OR portal_id = ANY($8))
     GROUP BY portal_id, principal_id, src
 ), weighed AS (
     SELECT

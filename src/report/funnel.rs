@@ -38,11 +38,12 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
     Ok(sqlx::query_file_as!(
         Row,
         "src/report/funnel.sql",
-        asked.portal,
+        asked.portals.one(),
         asked.from,
         asked.to,
         asked.within,
         asked.by == Some(By::Week),
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

@@ -9,6 +9,7 @@ WITH people AS (
     WHERE signed_up_at >= $2
         AND signed_up_at < $3
         AND ($1::uuid IS NULL OR portal_id = $1)
+        AND ($6::uuid[] IS NULL OR portal_id = ANY($6))
 ), reached AS (
     SELECT
         *,

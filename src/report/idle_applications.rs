@@ -50,6 +50,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         WHERE a.gone_at IS NULL
             AND p.gone_at IS NULL
             AND ($1::uuid IS NULL OR a.portal_id = $1)
+            AND ($4::uuid[] IS NULL OR a.portal_id = ANY($4))
             AND t.since <= now() - make_interval(days => $2)
             AND NOT EXISTS (
                 SELECT
@@ -61,9 +62,10 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         ORDER BY t.since, a.application_id
         LIMIT $3
         "#,
-        asked.portal,
+        asked.portals.one(),
         asked.days,
         asked.one_more,
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

@@ -43,6 +43,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             AND d.gone_at IS NULL
             AND p.gone_at IS NULL
             AND ($1::uuid IS NULL OR d.portal_id = $1)
+            AND ($4::uuid[] IS NULL OR d.portal_id = ANY($4))
             AND t.since <= now() - make_interval(days => $2)
             AND NOT EXISTS (
                 SELECT
@@ -54,9 +55,10 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         ORDER BY t.since, d.developer_id
         LIMIT $3
         "#,
-        asked.portal,
+        asked.portals.one(),
         asked.days,
         asked.one_more,
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

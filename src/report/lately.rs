@@ -58,6 +58,7 @@ impl Reports {
         by: By,
     ) -> Result<Vec<EventCount>, JournalError> {
         let hours = if by == By::Hour { 1 } else { 24 };
+        let portals = self.journal.portals().narrowed(portal).texts();
         let mut tx = self.begin().await?;
         Ok(sqlx::query_as!(
             EventCount,
@@ -70,11 +71,11 @@ impl Reports {
             FROM report_hours
             WHERE hour >= date_bin('1 hour', $2, 'epoch')
                 AND hour < $3
-                AND ($1::text IS NULL OR portal_id = $1)
+                AND ($1::text[] IS NULL OR portal_id = ANY($1))
             GROUP BY 1, outcome, verdict
             ORDER BY 1, outcome, verdict
             "#,
-            portal.map(|portal| portal.to_string()),
+            portals.as_deref(),
             from.unwrap_or(DateTime::UNIX_EPOCH),
             to.unwrap_or_else(far_future),
             hours,
@@ -107,6 +108,7 @@ impl Reports {
         portal: Option<Uuid>,
         from: DateTime<Utc>,
     ) -> Result<Vec<ActivePeople>, JournalError> {
+        let portals = self.journal.portals().narrowed(portal).texts();
         let mut tx = self.begin().await?;
         Ok(sqlx::query_as!(
             ActivePeople,
@@ -122,7 +124,7 @@ impl Reports {
                     -- The organisation's own people have no portal.
                     AND portal_id <> ''
                     AND principal_id <> ''
-                    AND ($1::text IS NULL OR portal_id = $1)
+                    AND ($1::text[] IS NULL OR portal_id = ANY($1))
             )
             SELECT NULL::timestamptz AS day, count(*) AS "people!"
             FROM (SELECT DISTINCT portal_id, principal_id FROM people) AS once
@@ -132,7 +134,7 @@ impl Reports {
             GROUP BY day
             ORDER BY day NULLS FIRST
             "#,
-            portal.map(|portal| portal.to_string()),
+            portals.as_deref(),
             from,
         )
         .fetch_all(&mut *tx)
@@ -144,6 +146,7 @@ impl Reports {
         &self,
         portal: Option<Uuid>,
     ) -> Result<Vec<PendingCount>, JournalError> {
+        let portals = self.journal.portals().narrowed(portal);
         let mut tx = self.begin().await?;
         Ok(sqlx::query_as!(
             PendingCount,
@@ -163,6 +166,7 @@ impl Reports {
                 FROM waiting w
                 JOIN directory_portals p USING (portal_id)
                 WHERE p.gone_at IS NULL AND ($1::uuid IS NULL OR portal_id = $1)
+                    AND ($2::uuid[] IS NULL OR portal_id = ANY($2))
             )
             SELECT
                 what AS "what!",
@@ -176,7 +180,8 @@ impl Reports {
             GROUP BY what
             ORDER BY what
             "#,
-            portal,
+            portals.one(),
+            portals.others(),
         )
         .fetch_all(&mut *tx)
         .await?)

@@ -34,6 +34,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use crate::event::UnknownWord;
+use crate::http::PortalScope;
 use crate::journal::{Connection, Journal, JournalError, Transaction};
 use crate::report::question::Asked;
 use crate::report::row::Columns;
@@ -100,6 +101,12 @@ macro_rules! reports {
             pub fn is_about_people(self) -> bool {
                 let names = ["developer_id", "principal_id"];
                 self.columns().iter().any(|column| names.contains(&column.name))
+            }
+
+            /// Whether it is about what belongs to no portal: whoever may see some portals only
+            /// cannot ask it.
+            pub fn is_of_no_portal(self) -> bool {
+                !self.takes().contains(&Portal)
             }
 
             /// The columns of its rows.
@@ -212,6 +219,15 @@ impl Reports {
         }
     }
 
+    /// The same, for somebody who may see these portals only.
+    #[must_use]
+    pub fn seen_by(&self, portals: &PortalScope) -> Self {
+        Self {
+            journal: self.journal.seen_by(portals),
+            ..self.clone()
+        }
+    }
+
     /// The same, for whoever does not wait so long for an answer.
     #[must_use]
     pub fn within(&self, within: Duration) -> Self {
@@ -238,7 +254,7 @@ impl Reports {
         most: usize,
     ) -> Result<Answer, ReportError> {
         let most = most.min(report.most_rows());
-        let mut asked = question.check(report).map_err(ReportError::Question)?;
+        let mut asked = self.check(report, question)?;
         asked.one_more = i64::try_from(most + 1).unwrap_or(i64::MAX);
         // Never closed, so that a place is free in the end.
         let _place = self.places.acquire().await;
@@ -254,6 +270,12 @@ impl Reports {
             is_complete: moment.is_complete,
             is_cut,
         })
+    }
+
+    /// What is asked, of the portals that may be seen.
+    fn check(&self, report: ReportName, question: &Question) -> Result<Asked, ReportError> {
+        let asked = question.check(report, self.journal.portals());
+        asked.map_err(ReportError::Question)
     }
 
     /// A transaction that sees one moment and writes nothing.

@@ -45,6 +45,7 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
                 AND p.gone_at IS NULL
                 AND s.email LIKE '%@%'
                 AND ($1::uuid IS NULL OR d.portal_id = $1)
+                AND ($5::uuid[] IS NULL OR d.portal_id = ANY($5))
         ), owned AS (
             SELECT
                 a.portal_id, a.owner_id AS developer_id,
@@ -87,10 +88,11 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         ORDER BY count(*) DESC, domain
         LIMIT $4
         "#,
-        asked.portal,
+        asked.portals.one(),
         asked.from,
         asked.to,
         asked.one_more,
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

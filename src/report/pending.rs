@@ -82,13 +82,15 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         ) AS open ON true
         WHERE p.gone_at IS NULL
             AND ($1::uuid IS NULL OR w.portal_id = $1)
+            AND ($4::uuid[] IS NULL OR w.portal_id = ANY($4))
             AND w.since <= now() - make_interval(days => $2)
         ORDER BY w.since, w.target_id
         LIMIT $3
         "#,
-        asked.portal,
+        asked.portals.one(),
         asked.days,
         asked.one_more,
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

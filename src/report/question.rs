@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use crate::event::UnknownWord;
+use crate::http::PortalScope;
 use crate::journal::{NoWindow, far_future};
 use crate::report::ReportName;
 
@@ -187,7 +188,10 @@ impl fmt::Display for BadQuestion {
 /// A question that its report can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
-    pub(super) portal: Option<Uuid>,
+    /// Those of the portals that may be seen which are asked for.
+    pub(super) portals: PortalScope,
+    /// Whether also what belongs to no portal may be seen.
+    pub(super) sees_all: bool,
     pub(super) from: DateTime<Utc>,
     pub(super) to: DateTime<Utc>,
     pub(super) by: Option<By>,
@@ -199,13 +203,25 @@ pub(super) struct Asked {
     pub(super) one_more: i64,
 }
 
+impl Asked {
+    /// The only portal, as the text that entries name it by.
+    pub(super) fn one_as_text(&self) -> Option<String> {
+        self.portals.one().map(|portal| portal.to_string())
+    }
+
+    /// All portals as such texts, where they are not exactly one.
+    pub(super) fn others_as_text(&self) -> Option<Vec<String>> {
+        self.portals.others().and(self.portals.texts())
+    }
+}
+
 impl Question {
     /// Checks that `report` can be asked this.
     ///
     /// # Errors
     /// [`BadQuestion`] that names what it does not take, or lacks.
     pub fn check_for(&self, report: ReportName) -> Result<(), BadQuestion> {
-        self.check(report).map(drop)
+        self.check(report, &PortalScope::All).map(drop)
     }
 
     /// What is asked, word by word.
@@ -224,8 +240,13 @@ impl Question {
         format!("usher report {report}{}", flags.collect::<String>())
     }
 
-    /// The question, with the report's defaults for what is absent.
-    pub(super) fn check(&self, report: ReportName) -> Result<Asked, BadQuestion> {
+    /// The question of somebody who may see these portals, with the report's defaults for what is
+    /// absent.
+    pub(super) fn check(
+        &self,
+        report: ReportName,
+        seen: &PortalScope,
+    ) -> Result<Asked, BadQuestion> {
         let takes = report.takes();
         let known = |parameter: &Parameter| takes.iter().find(|it| it.name() == parameter.name());
         for parameter in PARAMETERS {
@@ -249,7 +270,8 @@ impl Question {
         };
         let days = |days: u32| i32::try_from(days.min(MOST_DAYS)).unwrap_or(0);
         Ok(Asked {
-            portal: self.portal,
+            portals: seen.narrowed(self.portal),
+            sees_all: seen.is_all(),
             from: self.from.unwrap_or(DateTime::UNIX_EPOCH),
             to: self.to.unwrap_or_else(far_future),
             by: self.by,

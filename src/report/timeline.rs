@@ -166,8 +166,7 @@ impl Reports {
         question: &Question,
         part: &TimelinePart,
     ) -> Result<Vec<TimelineRow>, ReportError> {
-        let asked = question.check(ReportName::Timeline);
-        let asked = asked.map_err(ReportError::Question)?;
+        let asked = self.check(ReportName::Timeline, question)?;
         let mut tx = self.begin().await?;
         let found = find(&mut tx, &asked, part).await?;
         Ok(found.into_iter().map(TimelineRow::from).collect())
@@ -192,7 +191,7 @@ async fn find(
     Ok(sqlx::query_file_as!(
         Found,
         "src/report/timeline.sql",
-        asked.portal,
+        asked.portals.one(),
         asked.from,
         asked.to,
         asked.developer,
@@ -202,6 +201,7 @@ async fn find(
         after.map(|position| position.at),
         after.map(|position| position.kind.as_str()),
         after.map(|position| position.id),
+        asked.portals.others(),
     )
     .fetch_all(tx)
     .await?)

@@ -3,11 +3,13 @@ WITH whom AS (
     SELECT d.portal_id, d.developer_id, NULL::uuid AS application_id
     FROM directory_developers d
     WHERE d.developer_id = $4 AND ($1::uuid IS NULL OR d.portal_id = $1)
+        AND ($11::uuid[] IS NULL OR d.portal_id = ANY($11))
     UNION ALL
     SELECT
         a.portal_id, CASE WHEN a.owner_type = 'developer' THEN a.owner_id END, a.application_id
     FROM directory_applications a
     WHERE a.application_id = $5 AND ($1::uuid IS NULL OR a.portal_id = $1)
+        AND ($11::uuid[] IS NULL OR a.portal_id = ANY($11))
 ), targets AS (
     SELECT whom.portal_id, $4 AS target_id
     FROM whom
@@ -60,6 +62,7 @@ WITH whom AS (
                 -- What actions tell is told by their own rows.
                 AND kind <> 'action'
                 AND ($1::uuid IS NULL OR portal_id = $1::text)
+                AND ($11::uuid[] IS NULL OR portal_id = ANY($11::text[]))
                 AND ($5::uuid IS NULL OR position(convert_to($5::text, 'UTF8') IN raw) > 0)
         ) AS placed
         WHERE ($7::text IS NULL OR what = $7)

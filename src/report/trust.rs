@@ -23,12 +23,13 @@ columns! {
         not_applicable: i64,
         /// Events with a value that reads as another member
         ambiguous: i64,
-        /// Entries and bodies that were quarantined; of all portals
+        /// Entries and bodies that were quarantined; of all portals, and 0 for a token of some
         quarantined: i64,
     }
 }
 
 pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>, JournalError> {
+    let others = asked.others_as_text();
     Ok(sqlx::query_as!(
         Row,
         r#"
@@ -39,10 +40,11 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
             WHERE hour >= date_bin('1 hour', $2, 'epoch')
                 AND hour < $3
                 AND ($1::text IS NULL OR portal_id = $1)
+                AND ($5::text[] IS NULL OR portal_id = ANY($5))
             UNION ALL
             SELECT date_bin('1 day', received_at, 'epoch'), NULL, 0, 0, 1
             FROM quarantine
-            WHERE received_at >= $2 AND received_at < $3
+            WHERE received_at >= $2 AND received_at < $3 AND $6
         )
         SELECT
             day AS "day!",
@@ -60,10 +62,12 @@ pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>,
         ORDER BY day DESC
         LIMIT $4
         "#,
-        asked.portal.map(|portal| portal.to_string()),
+        asked.one_as_text(),
         asked.from,
         asked.to,
         asked.one_more,
+        others.as_deref(),
+        asked.sees_all,
     )
     .fetch_all(tx)
     .await?)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::directory::objects::{Application, Owner, Registration};
-use crate::directory::pages::ListPage;
+use crate::directory::pages::{ListPage, last_portal};
 use crate::directory::rows::{ApplicationRow, RegistrationRow};
 use crate::journal::JournalError;
 
@@ -50,7 +50,8 @@ impl Directory {
         filter: &ApplicationFilter,
         page: &ListPage<(Uuid, Uuid)>,
     ) -> Result<Vec<Application>, JournalError> {
-        let (portal, application) = page.start(|portal| (portal, Uuid::nil()));
+        let portals = self.journal.portals().narrowed(page.portal_id);
+        let (portal, application) = page.start(&portals, |portal| (portal, Uuid::nil()));
         let rows = sqlx::query_as!(
             ApplicationRow,
             r#"
@@ -67,16 +68,18 @@ impl Directory {
                     $6::text IS NULL
                     OR starts_with(lower(name COLLATE "C"), lower($6::text COLLATE "C"))
                 )
+                AND ($8::uuid[] IS NULL OR portal_id = ANY($8))
             ORDER BY portal_id, application_id
             LIMIT $7
             "#,
             portal,
             application,
-            page.last_portal(),
+            last_portal(&portals),
             filter.owner_id,
             page.gone.wanted(),
             filter.name,
             page.limit,
+            portals.others(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -89,7 +92,8 @@ impl Directory {
         filter: &RegistrationFilter,
         page: &ListPage<(Uuid, Uuid)>,
     ) -> Result<Vec<Registration>, JournalError> {
-        let (portal, registration) = page.start(|portal| (portal, Uuid::nil()));
+        let portals = self.journal.portals().narrowed(page.portal_id);
+        let (portal, registration) = page.start(&portals, |portal| (portal, Uuid::nil()));
         let rows = sqlx::query_as!(
             RegistrationRow,
             r"
@@ -112,17 +116,19 @@ impl Directory {
                     ))
                 )
                 AND ($7::boolean IS NULL OR (gone_at IS NOT NULL) = $7)
+                AND ($9::uuid[] IS NULL OR portal_id = ANY($9))
             ORDER BY portal_id, registration_id
             LIMIT $8
             ",
             portal,
             registration,
-            page.last_portal(),
+            last_portal(&portals),
             filter.status,
             filter.application_id,
             filter.developer_id,
             page.gone.wanted(),
             page.limit,
+            portals.others(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -138,7 +144,7 @@ impl Directory {
         if applications.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let (portals, ids): (Vec<Uuid>, Vec<Uuid>) = applications.iter().copied().unzip();
+        let (portals, ids) = self.seen_of(applications);
         let rows = sqlx::query!(
             r#"
             SELECT DISTINCT a.portal_id, a.application_id, a.owner_type, a.owner_id
@@ -163,9 +169,11 @@ impl Directory {
             SELECT p.portal_id
             FROM directory_portals p
             JOIN directory_applications a ON a.portal_id = p.portal_id AND a.application_id = $1
+            WHERE $2::uuid[] IS NULL OR p.portal_id = ANY($2)
             ORDER BY p.portal_id
             ",
             id,
+            self.journal.portals().ids(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -181,7 +189,7 @@ impl Directory {
         if applications.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let (portals, ids): (Vec<Uuid>, Vec<Uuid>) = applications.iter().copied().unzip();
+        let (portals, ids) = self.seen_of(applications);
         let rows = sqlx::query!(
             r#"
             SELECT

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::directory::objects::Developer;
-use crate::directory::pages::ListPage;
+use crate::directory::pages::{ListPage, last_portal};
 use crate::directory::rows::DeveloperRow;
 use crate::journal::JournalError;
 
@@ -22,7 +22,8 @@ impl Directory {
         filter: &DeveloperFilter,
         page: &ListPage<(Uuid, Uuid)>,
     ) -> Result<Vec<Developer>, JournalError> {
-        let (portal, developer) = page.start(|portal| (portal, Uuid::nil()));
+        let portals = self.journal.portals().narrowed(page.portal_id);
+        let (portal, developer) = page.start(&portals, |portal| (portal, Uuid::nil()));
         let rows = sqlx::query_as!(
             DeveloperRow,
             r"
@@ -34,15 +35,17 @@ impl Directory {
                 AND portal_id <= $3
                 AND ($4::text IS NULL OR status = $4)
                 AND ($5::boolean IS NULL OR (gone_at IS NOT NULL) = $5)
+                AND ($7::uuid[] IS NULL OR portal_id = ANY($7))
             ORDER BY portal_id, developer_id
             LIMIT $6
             ",
             portal,
             developer,
-            page.last_portal(),
+            last_portal(&portals),
             filter.status,
             page.gone.wanted(),
             page.limit,
+            portals.others(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -58,7 +61,8 @@ impl Directory {
         page: &ListPage<(Uuid, String, Uuid)>,
     ) -> Result<Vec<Developer>, JournalError> {
         let before = |portal| (portal, String::new(), Uuid::nil());
-        let (portal, address, developer) = page.start(before);
+        let portals = self.journal.portals().narrowed(page.portal_id);
+        let (portal, address, developer) = page.start(&portals, before);
         let rows = sqlx::query_as!(
             DeveloperRow,
             r#"
@@ -74,17 +78,19 @@ impl Directory {
                 AND s.portal_id <= $4
                 AND ($6::text IS NULL OR d.status = $6)
                 AND ($7::boolean IS NULL OR (d.gone_at IS NOT NULL) = $7)
+                AND ($9::uuid[] IS NULL OR s.portal_id = ANY($9))
             ORDER BY s.portal_id, lower(s.email COLLATE "C"), s.developer_id
             LIMIT $8
             "#,
             portal,
             address,
             developer,
-            page.last_portal(),
+            last_portal(&portals),
             prefix,
             filter.status,
             page.gone.wanted(),
             page.limit,
+            portals.others(),
         )
         .fetch_all(self.journal.pool())
         .await?;

@@ -13,6 +13,7 @@ use crate::directory::Directory;
 use crate::directory::objects::Portal;
 use crate::directory::rows::PortalRow;
 use crate::directory::subjects::Subject;
+use crate::http::PortalScope;
 use crate::journal::JournalError;
 
 pub use applications::{ApplicationFilter, MOST_COUNTED, RegistrationCount, RegistrationFilter};
@@ -57,24 +58,27 @@ impl Gone {
 
 impl<K: Ord + Clone> ListPage<K> {
     /// The position before the first wanted row. Never in another portal, whatever `after` says.
-    fn start(&self, before_portal: impl FnOnce(Uuid) -> K) -> K {
-        let first = before_portal(self.portal_id.unwrap_or(Uuid::nil()));
+    fn start(&self, portals: &PortalScope, before_portal: impl FnOnce(Uuid) -> K) -> K {
+        let first = portals.ids().and_then(|ids| ids.first());
+        let first = before_portal(first.copied().unwrap_or(Uuid::nil()));
         match &self.after {
             Some(after) => after.clone().max(first),
             None => first,
         }
     }
+}
 
-    /// The last portal wanted. A range of portals, unlike "any or this one", is read along the
-    /// index.
-    fn last_portal(&self) -> Uuid {
-        self.portal_id.unwrap_or(Uuid::max())
-    }
+/// The last portal wanted. A range of portals, unlike "any or this one", is read along the index.
+fn last_portal(portals: &PortalScope) -> Uuid {
+    portals.ids().map_or(Uuid::max(), |ids| {
+        ids.last().copied().unwrap_or(Uuid::nil())
+    })
 }
 
 impl Directory {
     /// Lists portals by their ids.
     pub async fn list_portals(&self, page: &ListPage<Uuid>) -> Result<Vec<Portal>, JournalError> {
+        let portals = self.journal.portals().narrowed(page.portal_id);
         let rows = sqlx::query_as!(
             PortalRow,
             r"
@@ -84,13 +88,13 @@ impl Directory {
                 look, revision, first_seen_at, last_seen_at, gone_at
             FROM directory_portals
             WHERE ($1::uuid IS NULL OR portal_id > $1)
-                AND ($2::uuid IS NULL OR portal_id = $2)
+                AND ($2::uuid[] IS NULL OR portal_id = ANY($2))
                 AND ($3::boolean IS NULL OR (gone_at IS NOT NULL) = $3)
             ORDER BY portal_id
             LIMIT $4
             ",
             page.after,
-            page.portal_id,
+            portals.ids(),
             page.gone.wanted(),
             page.limit,
         )
@@ -108,7 +112,7 @@ impl Directory {
         if people.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let (portals, developers): (Vec<Uuid>, Vec<Uuid>) = people.iter().copied().unzip();
+        let (portals, developers) = self.seen_of(people);
         let rows = sqlx::query!(
             r#"
             SELECT s.portal_id, s.developer_id, s.email, s.full_name

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::directory::Directory;
 use crate::directory::objects::{Membership, Team};
-use crate::directory::pages::ListPage;
+use crate::directory::pages::{ListPage, last_portal};
 use crate::directory::rows::{MembershipRow, TeamRow};
 use crate::journal::JournalError;
 
@@ -25,7 +25,8 @@ impl Directory {
         &self,
         page: &ListPage<(Uuid, Uuid)>,
     ) -> Result<Vec<Team>, JournalError> {
-        let (portal, team) = page.start(|portal| (portal, Uuid::nil()));
+        let portals = self.journal.portals().narrowed(page.portal_id);
+        let (portal, team) = page.start(&portals, |portal| (portal, Uuid::nil()));
         let rows = sqlx::query_as!(
             TeamRow,
             r"
@@ -36,14 +37,16 @@ impl Directory {
             WHERE (portal_id, team_id) > ($1, $2)
                 AND portal_id <= $3
                 AND ($4::boolean IS NULL OR (gone_at IS NOT NULL) = $4)
+                AND ($6::uuid[] IS NULL OR portal_id = ANY($6))
             ORDER BY portal_id, team_id
             LIMIT $5
             ",
             portal,
             team,
-            page.last_portal(),
+            last_portal(&portals),
             page.gone.wanted(),
             page.limit,
+            portals.others(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -57,7 +60,8 @@ impl Directory {
         page: &ListPage<(Uuid, Uuid, Uuid)>,
     ) -> Result<Vec<Membership>, JournalError> {
         let before = |portal| (portal, Uuid::nil(), Uuid::nil());
-        let (portal, team, developer) = page.start(before);
+        let portals = self.journal.portals().narrowed(page.portal_id);
+        let (portal, team, developer) = page.start(&portals, before);
         let rows = sqlx::query_as!(
             MembershipRow,
             r"
@@ -70,17 +74,19 @@ impl Directory {
                 AND ($5::uuid IS NULL OR team_id = $5)
                 AND ($6::uuid IS NULL OR developer_id = $6)
                 AND ($7::boolean IS NULL OR (gone_at IS NOT NULL) = $7)
+                AND ($9::uuid[] IS NULL OR portal_id = ANY($9))
             ORDER BY portal_id, team_id, developer_id
             LIMIT $8
             ",
             portal,
             team,
             developer,
-            page.last_portal(),
+            last_portal(&portals),
             filter.team_id,
             filter.developer_id,
             page.gone.wanted(),
             page.limit,
+            portals.others(),
         )
         .fetch_all(self.journal.pool())
         .await?;
@@ -94,7 +100,7 @@ impl Directory {
         if teams.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let (portals, ids): (Vec<Uuid>, Vec<Uuid>) = teams.iter().copied().unzip();
+        let (portals, ids) = self.seen_of(teams);
         let rows = sqlx::query!(
             r#"
             SELECT DISTINCT t.portal_id, t.team_id, t.name

@@ -103,6 +103,7 @@ impl Journal {
         limit: i64,
     ) -> Result<Vec<StoredEvent>, JournalError> {
         let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+        let portals = self.portals.texts();
         let rows = sqlx::query_as!(
             EventRow,
             r#"
@@ -115,6 +116,7 @@ impl Journal {
                 -- Bounds of the key's first column let the planner leave partitions out.
                 AND event_ts >= $2
                 AND event_ts < $4
+                AND ($6::text[] IS NULL OR portal_id = ANY($6))
             ORDER BY event_ts, id
             LIMIT $5
             "#,
@@ -123,6 +125,7 @@ impl Journal {
             after.id.as_uuid(),
             to,
             limit,
+            portals.as_deref(),
         )
         .fetch_all(&self.pool)
         .await?;
@@ -131,6 +134,7 @@ impl Journal {
 
     /// The event with this identity, if it is stored.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, JournalError> {
+        let portals = self.portals.texts();
         let row = sqlx::query_as!(
             EventRow,
             r#"
@@ -146,9 +150,11 @@ impl Journal {
             LEFT JOIN batches b ON b.id = e.batch
             -- The id starts with its event_ts, so only one partition is read.
             WHERE e.event_ts = $1 AND e.id = $2
+                AND ($3::text[] IS NULL OR e.portal_id = ANY($3))
             "#,
             id.event_ts(),
             id.as_uuid(),
+            portals.as_deref(),
         )
         .fetch_optional(&self.pool)
         .await?;

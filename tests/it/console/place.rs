@@ -145,6 +145,7 @@ fn token(name: &str, role: Role, token: &str) -> ConsoleToken {
     ConsoleToken {
         name: name.to_owned(),
         role,
+        portals: None,
         token: Secret::new(token.to_owned()),
     }
 }

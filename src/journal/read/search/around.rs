@@ -32,7 +32,7 @@ impl Journal {
     ) -> Result<Around, JournalError> {
         let mut tx = self.pool.begin().await?;
         limit_statements(&mut tx, SEARCH_TIMEOUT).await?;
-        let people = people::people(&mut tx, filter).await?;
+        let people = people::people(&mut tx, filter, &self.portals).await?;
         let stretch = Stretch {
             after: Some(position),
             until: None,
@@ -45,6 +45,7 @@ impl Journal {
             let aim = SearchTarget {
                 filter,
                 people: people.as_deref(),
+                portals: &self.portals,
                 order,
             };
             *side = read_page(&mut tx, aim, stretch, limit, BYTES).await?.events;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use crate::event::EventId;
+use crate::http::PortalScope;
 use crate::journal::read::search::select::{SearchTarget, Stretch};
 use crate::journal::read::search::{
     EventFilter, Order, PAGE_BUDGET, Position, SEARCH_TIMEOUT, limit_statements, read_key, walk,
@@ -117,6 +118,8 @@ impl Journal {
         let aim = |order| SearchTarget {
             filter: &within,
             people: None,
+            // Nobody is shown them.
+            portals: &PortalScope::All,
             order,
         };
         let stretch = Stretch { after, until: None };

@@ -201,15 +201,18 @@ impl Journal {
     /// Batches with events that may have been committed after the one with this event was, the
     /// oldest first.
     async fn begun_since(&self, id: EventId) -> Result<Option<Vec<Uuid>>, JournalError> {
+        let portals = self.portals.texts();
         let began = sqlx::query_scalar!(
             r"
             SELECT b.created_at
             FROM events e
             JOIN batches b ON b.id = e.batch
             WHERE e.event_ts = $1 AND e.id = $2 AND b.created_at >= now() - interval '1 hour'
+                AND ($3::text[] IS NULL OR e.portal_id = ANY($3))
             ",
             id.event_ts(),
             id.as_uuid(),
+            portals.as_deref(),
         )
         .fetch_optional(&self.pool)
         .await?;

@@ -98,10 +98,11 @@ impl Journal {
     ) -> Result<Vec<StoredEvent>, JournalError> {
         let mut tx = self.pool.begin().await?;
         limit_statements(&mut tx, SEARCH_TIMEOUT).await?;
-        let people = people::people(&mut tx, filter).await?;
+        let people = people::people(&mut tx, filter, &self.portals).await?;
         let aim = SearchTarget {
             filter,
             people: people.as_deref(),
+            portals: &self.portals,
             order: Order::Newest,
         };
         let stretch = Stretch { after, until: None };

@@ -1,5 +1,6 @@
 //! From a person, as people write them, to the ids that events name them by.
 
+use crate::http::PortalScope;
 use crate::journal::read::search::EventFilter;
 use crate::journal::{Connection, Journal, JournalError};
 
@@ -10,7 +11,8 @@ impl Journal {
     /// Whether the people of a filter can be searched for. It is checked before anything is shown.
     pub(super) async fn check_people(&self, filter: &EventFilter) -> Result<(), JournalError> {
         if filter.person.is_some() {
-            people(&mut self.pool.acquire().await?, filter).await?;
+            let mut connection = self.pool.acquire().await?;
+            people(&mut connection, filter, &self.portals).await?;
         }
         Ok(())
     }
@@ -23,6 +25,7 @@ impl Journal {
 pub(super) async fn people(
     connection: &mut Connection,
     filter: &EventFilter,
+    portals: &PortalScope,
 ) -> Result<Option<Vec<String>>, JournalError> {
     let Some(person) = &filter.person else {
         return Ok(None);
@@ -38,11 +41,13 @@ pub(super) async fn people(
                 OR starts_with(lower(full_name COLLATE "C"), lower($1::text COLLATE "C"))
             )
             AND ($2::text IS NULL OR portal_id::text = $2)
+            AND ($4::uuid[] IS NULL OR portal_id = ANY($4))
         LIMIT $3
         "#,
         person,
         filter.portal_id.as_ref(),
         limit,
+        portals.ids(),
     )
     .fetch_all(&mut *connection)
     .await?;

@@ -6,7 +6,10 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
 
+use crate::event::EventId;
+use crate::http::PortalScope;
 use crate::journal::read::search::{EventFilter, Order, Position};
 
 type Query = QueryBuilder<'static, Postgres>;
@@ -17,6 +20,8 @@ pub(super) struct SearchTarget<'a> {
     pub(super) filter: &'a EventFilter,
     /// Ids of those whom `filter.person` means.
     pub(super) people: Option<&'a [String]>,
+    /// Whose events may be seen.
+    pub(super) portals: &'a PortalScope,
     pub(super) order: Order,
 }
 
@@ -37,10 +42,35 @@ enum ScanPlan<'a> {
     /// By the index on principals, in the order of the key for each.
     OfPrincipals(&'a [String]),
     /// By the index on their batch.
-    OfBatches(&'a [uuid::Uuid]),
+    OfBatches(&'a [Uuid]),
 }
 
 impl<'a> SearchTarget<'a> {
+    /// Whether rows must be examined for more than their time, and no index finds the ones that
+    /// match.
+    pub(super) fn is_looked_for(self) -> bool {
+        let is_bounded = !self.portals.is_all() && self.filter.batches.is_none();
+        is_bounded || self.filter.is_looked_for()
+    }
+
+    /// The end of a stretch, the last row that was examined, as whoever searches may know it: they
+    /// may not see that row, so that half of its id is left out. A few more rows are examined.
+    pub(super) fn edge(self, at: Position) -> Position {
+        if self.portals.is_all() {
+            return at;
+        }
+        let rest = u128::from(u64::MAX);
+        let id = at.id.as_uuid().as_u128();
+        let id = match self.order {
+            Order::Newest => id & !rest,
+            Order::Oldest => id | rest,
+        };
+        Position {
+            id: EventId::from_uuid(Uuid::from_u128(id)),
+            ..at
+        }
+    }
+
     fn way(self) -> ScanPlan<'a> {
         if let Some(batches) = &self.filter.batches {
             ScanPlan::OfBatches(batches)
@@ -213,6 +243,10 @@ impl<'a> SearchTarget<'a> {
                 query.push(" AND ").push(column).push(" = ");
                 query.push_bind(value.clone());
             }
+        }
+        if let Some(portals) = self.portals.texts() {
+            query.push(" AND e.portal_id = ANY(");
+            query.push_bind(portals).push(")");
         }
         if filter.kind.is_none() {
             query.push(" AND e.kind <> 'read'");

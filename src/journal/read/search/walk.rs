@@ -41,10 +41,11 @@ impl Journal {
         let began = Instant::now();
         let mut tx = self.pool.begin().await?;
         limit_statements(&mut tx, SEARCH_TIMEOUT).await?;
-        let people = people::people(&mut tx, ask.filter).await?;
+        let people = people::people(&mut tx, ask.filter, &self.portals).await?;
         let aim = SearchTarget {
             filter: ask.filter,
             people: people.as_deref(),
+            portals: &self.portals,
             order: ask.order,
         };
         let mut found = Found::default();
@@ -105,8 +106,9 @@ async fn step(
     rows: i64,
 ) -> Result<(Page, Option<Position>), JournalError> {
     // What an index finds takes no longer, however much there is.
-    let edge = if aim.filter.is_looked_for() {
-        read_key(connection, aim, stretch, rows).await?
+    let edge = if aim.is_looked_for() {
+        let last = read_key(connection, aim, stretch, rows).await?;
+        last.map(|last| aim.edge(last))
     } else {
         None
     };
