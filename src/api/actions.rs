@@ -1,7 +1,6 @@
 //! `/api/v1/actions`.
 
 use axum::Json;
-use axum::extract::State;
 
 use crate::act::{Action, ActionFilter, ActionPosition, ActionState};
 use crate::api::Api;
@@ -45,7 +44,7 @@ impl Parameters {
     responses((status = 200, description = "A page of them", body = Page<Action>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_actions(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<Action>>, Problem> {
     let filter = ActionFilter {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,7 +61,7 @@ pub(super) struct AskBody {
     ),
 )]
 pub(super) async fn create_action(
-    State(api): State<Api>,
+    api: Api,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,

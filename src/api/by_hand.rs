@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub(super) struct WhyBody {
     ),
 )]
 pub(super) async fn get_action(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Json<One<ActionDetail>>, Problem> {
@@ -71,7 +71,7 @@ pub(super) async fn get_action(
     ),
 )]
 pub(super) async fn intervene(
-    State(api): State<Api>,
+    api: Api,
     Path((id, verb)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
@@ -104,7 +104,7 @@ pub(super) async fn intervene(
     responses((status = 200, description = "Whether they are paused", body = One<PauseBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn get_pause(
-    State(api): State<Api>,
+    api: Api,
     parameters: Parameters,
 ) -> Result<Json<One<PauseBody>>, Problem> {
     parameters.finish()?;
@@ -122,7 +122,7 @@ pub(super) async fn get_pause(
     responses((status = 200, description = "Whether they are paused", body = One<PauseBody>), Refused, OfOperators, OfTheRecord),
 )]
 pub(super) async fn pause_actions(
-    State(api): State<Api>,
+    api: Api,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,
@@ -146,7 +146,7 @@ pub(super) async fn pause_actions(
     responses((status = 200, description = "Whether they are paused", body = One<PauseBody>), Refused, OfOperators, OfTheRecord),
 )]
 pub(super) async fn resume_actions(
-    State(api): State<Api>,
+    api: Api,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,

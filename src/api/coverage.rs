@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -49,7 +49,7 @@ pub(super) struct AcknowledgeBody {
     responses((status = 200, description = "A page of them", body = Page<CoverageBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_coverage(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<CoverageBody>>, Problem> {
     let portal: Option<Uuid> = parameters.read("portal_id", "the id of a portal")?;
@@ -83,7 +83,7 @@ pub(super) async fn list_coverage(
     ),
 )]
 pub(super) async fn acknowledge_loss(
-    State(api): State<Api>,
+    api: Api,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,

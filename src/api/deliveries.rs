@@ -1,7 +1,6 @@
 //! `/api/v1/deliveries`.
 
 use axum::Json;
-use axum::extract::State;
 use chrono::DateTime;
 
 use crate::api::Api;
@@ -22,7 +21,7 @@ use crate::journal::{Delivery, DeliveryFilter, far_future};
     responses((status = 200, description = "A page of them", body = Page<DeliveryBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_deliveries(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<DeliveryBody>>, Problem> {
     let limit = parameters.limit()?;

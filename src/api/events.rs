@@ -1,6 +1,6 @@
 //! `/api/v1/events`.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ use crate::journal::journal_problem;
     responses((status = 200, description = "A page of them", body = Page<EventBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_events(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<AboutPeople<Page<Box<RawValue>>>, Problem> {
     let filter = parameters.event_filter()?;
@@ -66,7 +66,7 @@ pub(super) async fn list_events(
     ),
 )]
 pub(super) async fn get_event(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<AboutPeople<One<Value>>, Problem> {

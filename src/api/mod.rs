@@ -20,6 +20,7 @@ pub mod render;
 mod replay_jobs;
 mod reports;
 mod rules;
+mod scoped;
 mod streams;
 mod vetoes;
 
@@ -38,6 +39,7 @@ use crate::act::Queue;
 use crate::api::directory::{applications, developers, memberships, portals, registrations, teams};
 use crate::api::document::Shared;
 use crate::api::read_databases::ReadDatabases;
+use crate::api::scoped::{Whole, for_all_portals};
 use crate::backfill::Coverage;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
@@ -79,13 +81,16 @@ pub struct Api {
 ///
 /// **To add an operation** write its handler, annotate it by `#[utoipa::path(…)]` with what it
 /// takes and answers, and name it in the list. Path and method are those of the annotation; the
-/// name of the function is the operation's id, so that it is unique. What several operations take
+/// name of the function is the operation's id, so that it is unique. The handler takes an [`Api`],
+/// which is what its caller may see. Only what is marked `by_portal` is for tokens of some portals
+/// too: mark it if all that it reads and changes is bounded by the portals of these handles;
+/// `tests/it/scopes` looks at the answers. What several operations take
 /// or refuse has types to name: `Paging`, `Window`, `directory::Scope`; `Refused`, `OfTheRecord`,
 /// `Missing`, `Conflicting`, `OfOperators`. What a handler asks `Parameters` for and what
 /// its annotation lists must be the same; `tests/it/api/document.rs` checks that, by itself for
 /// what is new.
 macro_rules! operations {
-    ($($room:ident::$handler:ident),+ $(,)?) => {
+    ($($room:ident::$handler:ident $(=> $reach:ident)?),+ $(,)?) => {
         #[derive(OpenApi)]
         #[openapi(
             paths($($room::$handler),+),
@@ -95,50 +100,74 @@ macro_rules! operations {
         struct Operations;
 
         /// Every operation, where its document says that it is.
-        fn routes(document: &utoipa::openapi::OpenApi) -> Router<Api> {
+        fn routes(document: &utoipa::openapi::OpenApi) -> Router<Whole> {
+            let one = |id: &str, router| {
+                if is_by_portal(id) { router } else { for_all_portals(router) }
+            };
             Router::new()
-                $(.merge(document::serve(document, stringify!($handler), $room::$handler)))+
+                $(.merge(one(
+                    stringify!($handler),
+                    document::serve(document, stringify!($handler), $room::$handler),
+                )))+
+        }
+
+        /// Whether an operation is for tokens of some portals too.
+        fn is_by_portal(id: &str) -> bool {
+            let all = [$((stringify!($handler), by_portal!($($reach)?))),+];
+            all.contains(&(id, true))
         }
     };
 }
 
+/// Whether an operation is marked.
+macro_rules! by_portal {
+    () => {
+        false
+    };
+    (by_portal) => {
+        true
+    };
+}
+
 operations! {
-    events::list_events,
-    events::get_event,
-    streams::export_events,
-    streams::tail_events,
+    events::list_events => by_portal,
+    events::get_event => by_portal,
+    streams::export_events => by_portal,
+    streams::tail_events => by_portal,
     deliveries::list_deliveries,
     quarantine::list_quarantine,
     quarantine::get_quarantine,
-    portals::list_portals,
-    developers::list_developers,
-    developers::get_developer,
-    teams::list_teams,
-    memberships::list_memberships,
-    applications::list_applications,
-    registrations::list_registrations,
-    rules::list_rules,
-    actions::list_actions,
-    ask::create_action,
-    by_hand::get_action,
-    by_hand::intervene,
-    by_hand::get_pause,
+    portals::list_portals => by_portal,
+    developers::list_developers => by_portal,
+    developers::get_developer => by_portal,
+    teams::list_teams => by_portal,
+    memberships::list_memberships => by_portal,
+    applications::list_applications => by_portal,
+    registrations::list_registrations => by_portal,
+    rules::list_rules => by_portal,
+    actions::list_actions => by_portal,
+    ask::create_action => by_portal,
+    by_hand::get_action => by_portal,
+    by_hand::intervene => by_portal,
+    by_hand::get_pause => by_portal,
     by_hand::pause_actions,
     by_hand::resume_actions,
-    vetoes::list_vetoes,
-    vetoes::lift_veto,
+    vetoes::list_vetoes => by_portal,
+    vetoes::lift_veto => by_portal,
     readers::list_readers,
-    coverage::list_coverage,
-    coverage::acknowledge_loss,
-    replay_jobs::list_replay_jobs,
-    replay_jobs::get_replay_job,
-    replay_jobs::create_replay_job,
-    reports::list_reports,
+    coverage::list_coverage => by_portal,
+    coverage::acknowledge_loss => by_portal,
+    replay_jobs::list_replay_jobs => by_portal,
+    replay_jobs::get_replay_job => by_portal,
+    replay_jobs::create_replay_job => by_portal,
+    reports::list_reports => by_portal,
 }
 
 /// The OpenAPI document of every operation, as `/openapi.json` serves it.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Operations::openapi()
+    let mut document = Operations::openapi();
+    document::refuse_some(&mut document, is_by_portal);
+    document
 }
 
 /// Every path of the API; a request without one of `tokens` is 401, but for the document. `replica`
@@ -163,7 +192,7 @@ pub fn router(
                 tokens.clone(),
                 tokens::require,
             ))
-            .with_state(api)
+            .with_state(Whole::new(api))
     };
     let places = ReadDatabases {
         replica: replica.map(|(replica, api)| (replica, of(api))),

@@ -1,6 +1,6 @@
 //! `/api/v1/quarantine`.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use chrono::DateTime;
 
@@ -25,7 +25,7 @@ use crate::journal::{QuarantineFilter, Quarantined, far_future};
     responses((status = 200, description = "A page of them", body = Page<QuarantinedBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_quarantine(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<AboutPeople<Page<QuarantinedBody>>, Problem> {
     let limit = parameters.limit()?;
@@ -61,7 +61,7 @@ pub(super) async fn list_quarantine(
     ),
 )]
 pub(super) async fn get_quarantine(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<AboutPeople<One<QuarantinedBody>>, Problem> {

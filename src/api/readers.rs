@@ -1,7 +1,6 @@
 //! `/api/v1/readers`.
 
 use axum::Json;
-use axum::extract::State;
 
 use crate::api::Api;
 use crate::api::document::{OfTheRecord, Refused};
@@ -21,7 +20,7 @@ use crate::journal::journal_problem;
     responses((status = 200, description = "A page of them", body = Page<ReaderBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_readers(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<ReaderBody>>, Problem> {
     let limit = parameters.limit()?;

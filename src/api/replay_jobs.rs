@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -45,7 +45,7 @@ pub(super) struct WantedBody {
     responses((status = 200, description = "A page of them", body = Page<ReplayJobBody>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_replay_jobs(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<ReplayJobBody>>, Problem> {
     let portal: Option<Uuid> = parameters.read("portal_id", "the id of a portal")?;
@@ -78,7 +78,7 @@ pub(super) async fn list_replay_jobs(
     ),
 )]
 pub(super) async fn get_replay_job(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Json<One<ReplayJobBody>>, Problem> {
@@ -105,7 +105,7 @@ pub(super) async fn get_replay_job(
     ),
 )]
 pub(super) async fn create_replay_job(
-    State(api): State<Api>,
+    api: Api,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,
     body: Bytes,

@@ -2,7 +2,7 @@
 //! report by what the report says of itself.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -44,7 +44,7 @@ struct ColumnBody {
     about: &'static str,
 }
 
-/// The reports there are.
+/// The reports there are, for this token.
 #[utoipa::path(
     get,
     path = "/api/v1/reports",
@@ -52,10 +52,12 @@ struct ColumnBody {
     responses((status = 200, description = "All of them", body = Page<ReportBody>), Refused),
 )]
 pub(super) async fn list_reports(
+    api: Api,
     parameters: Parameters,
 ) -> Result<Json<Page<ReportBody>>, Problem> {
     let pager = parameters.finish()?;
-    let names = ReportName::ALL.to_vec();
+    let mut names = ReportName::ALL.to_vec();
+    names.retain(|name| api.portals().is_all() || !name.is_of_no_portal());
     Ok(Json(pager.page_to(names, None, described)))
 }
 
@@ -76,7 +78,7 @@ fn described(name: ReportName) -> ReportBody {
 
 /// The rows of one report.
 pub(super) async fn get_report(
-    State(api): State<Api>,
+    api: Api,
     Path(name): Path<String>,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -84,6 +86,9 @@ pub(super) async fn get_report(
         let detail = format!("there is no report {name:?}: GET /api/v1/reports lists them");
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
+    if name.is_of_no_portal() {
+        api.portals().require_all()?;
+    }
     let question = Question::read(name, &mut parameters)?;
     let is_file = match parameters.text("format").as_deref() {
         None | Some("json") => false,
@@ -130,7 +135,7 @@ pub(super) fn document(document: &mut OpenApi) {
             .content("application/json", Content::new(Some(rows_schema(&row))))
             .content("text/csv", Content::new(Some(csv)));
         let operation = OperationBuilder::new()
-            .operation_id(Some(format!("report_{}", name.as_str().replace('-', "_"))))
+            .operation_id(Some(operation_id(name)))
             .tag("reports")
             .summary(Some(name.about()))
             .parameters(Some(parameters(name)))
@@ -144,6 +149,21 @@ pub(super) fn document(document: &mut OpenApi) {
         let item = PathItem::new(HttpMethod::Get, operation);
         document.paths.paths.insert(path, item);
     }
+}
+
+fn operation_id(name: ReportName) -> String {
+    format!("report_{}", name.as_str().replace('-', "_"))
+}
+
+/// Whether an operation is a report that is for tokens of some portals too.
+pub(super) fn is_by_portal(id: &str) -> bool {
+    let by_portal = ReportName::ALL
+        .iter()
+        .filter(|name| !name.is_of_no_portal());
+    by_portal
+        .copied()
+        .map(operation_id)
+        .any(|known| known == id)
 }
 
 fn parameters(name: ReportName) -> Vec<Documented> {

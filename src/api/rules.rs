@@ -1,7 +1,6 @@
 //! `/api/v1/rules`.
 
 use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -9,8 +8,8 @@ use uuid::Uuid;
 use crate::api::Api;
 use crate::api::document::Refused;
 use crate::api::page::{Page, Paging};
-use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
+use crate::http::{PortalScope, Problem};
 use crate::rules::{Condition, Deed, Rule};
 
 /// A rule as it is loaded in this instance.
@@ -53,8 +52,9 @@ struct DeedBody {
     text: String,
 }
 
-impl From<&Rule> for RuleBody {
-    fn from(rule: &Rule) -> Self {
+impl RuleBody {
+    /// A rule, with those of its portals that may be seen.
+    fn new(rule: &Rule, seen: &PortalScope) -> Self {
         let deed = |deed: &Deed| DeedBody {
             deed: deed.name(),
             text: deed.to_string(),
@@ -69,7 +69,7 @@ impl From<&Rule> for RuleBody {
             on_limit: rule.on_limit.name(),
             max_age_seconds: rule.max_age.as_secs(),
             priority: rule.priority,
-            portals: rule.portals.clone(),
+            portals: seen.listed(rule.portals.as_deref()),
             include_own: rule.include_own,
         }
     }
@@ -77,7 +77,8 @@ impl From<&Rule> for RuleBody {
 
 /// The rules that are loaded in this instance now, in the order in which they decide.
 ///
-/// Other instances may have others, in a rolling restart for instance.
+/// For a token of some portals those that may decide there. Other instances may have others, in a
+/// rolling restart for instance.
 #[utoipa::path(
     get,
     path = "/api/v1/rules",
@@ -86,7 +87,7 @@ impl From<&Rule> for RuleBody {
     responses((status = 200, description = "A page of them", body = Page<RuleBody>), Refused),
 )]
 pub(super) async fn list_rules(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<RuleBody>>, Problem> {
     let limit = parameters.limit()?;
@@ -96,10 +97,13 @@ pub(super) async fn list_rules(
     let shown = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
-    let placed = (1_usize..).zip(rules.rules());
+    let seen = api.portals();
+    let of_portals = rules.rules().iter();
+    let of_portals = of_portals.filter(|rule| seen.meets(rule.portals.as_deref()));
+    let placed = (1_usize..).zip(of_portals);
     let rows: Vec<_> = placed.skip(skipped.unwrap_or(0)).take(shown).collect();
     let position = |(place, _): &(usize, &Rule)| place.to_string();
-    Ok(Json(
-        pager.page(rows, limit, position, |(_, rule)| rule.into()),
-    ))
+    Ok(Json(pager.page(rows, limit, position, |(_, rule)| {
+        RuleBody::new(rule, seen)
+    })))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -101,7 +101,7 @@ impl Place {
     ),
 )]
 pub(super) async fn export_events(
-    State(api): State<Api>,
+    api: Api,
     Extension(caller): Extension<Caller>,
     connection: Option<Extension<Connection>>,
     uri: Uri,
@@ -211,7 +211,7 @@ impl Exporting {
     ),
 )]
 pub(super) async fn tail_events(
-    State(api): State<Api>,
+    api: Api,
     Extension(caller): Extension<Caller>,
     connection: Option<Extension<Connection>>,
     uri: Uri,

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path};
 use axum::http::StatusCode;
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ use crate::journal::journal_problem;
     responses((status = 200, description = "A page of them", body = Page<Veto>), Refused, OfTheRecord),
 )]
 pub(super) async fn list_vetoes(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<Veto>>, Problem> {
     let limit = parameters.limit()?;
@@ -50,7 +50,7 @@ pub(super) async fn list_vetoes(
     ),
 )]
 pub(super) async fn lift_veto(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
     parameters: Parameters,

@@ -273,11 +273,12 @@ impl App {
         }
     }
 
-    /// Path and query of a page that signs the first operator in, once and from this machine only;
-    /// none where there is no operator.
+    /// Path and query of a page that signs the first operator of all portals in, once and from this
+    /// machine only; none where there is no such operator.
     pub fn sign_in_link(&self) -> Option<String> {
         let mut callers = self.tokens.callers();
-        let (token_hash, _) = callers.find(|(_, caller)| caller.is_operator())?;
+        let (token_hash, _) =
+            callers.find(|(_, caller)| caller.is_operator() && caller.portals().is_all())?;
         Some(self.links.make(*token_hash))
     }
 
@@ -374,6 +375,7 @@ fn console_tokens(config: &Config) -> (Tokens, Option<Secret>) {
     let made = ConsoleToken {
         name: "start".to_owned(),
         role: Role::Operator,
+        portals: None,
         token: token.clone(),
     };
     (Tokens::new(&[made]), Some(token))

@@ -1,6 +1,5 @@
 //! `/api/v1/directory/applications`.
 
-use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -85,7 +84,7 @@ impl ApplicationBody {
     responses((status = 200, description = "A page of them", body = Page<ApplicationBody>), Refused, OfTheRecord),
 )]
 pub(in crate::api) async fn list_applications(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<AboutPeople<Page<ApplicationBody>>, Problem> {
     let filter = ApplicationFilter {

@@ -1,7 +1,7 @@
 //! `/api/v1/directory/developers`: all of them, those of an address, and one with their teams and
 //! applications.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -95,7 +95,7 @@ impl From<DeveloperRecord> for DetailBody {
     responses((status = 200, description = "A page of them", body = Page<DeveloperBody>), Refused, OfTheRecord),
 )]
 pub(in crate::api) async fn list_developers(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<AboutPeople<Page<DeveloperBody>>, Problem> {
     let filter = DeveloperFilter {
@@ -177,7 +177,7 @@ async fn people(
     ),
 )]
 pub(in crate::api) async fn get_developer(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     mut parameters: Parameters,
 ) -> Result<AboutPeople<One<DetailBody>>, Problem> {

@@ -1,6 +1,5 @@
 //! `/api/v1/directory/memberships`.
 
-use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -45,7 +44,7 @@ pub(in crate::api) struct MembershipBody {
     responses((status = 200, description = "A page of them", body = Page<MembershipBody>), Refused, OfTheRecord),
 )]
 pub(in crate::api) async fn list_memberships(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<AboutPeople<Page<MembershipBody>>, Problem> {
     let filter = MembershipFilter {

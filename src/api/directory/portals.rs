@@ -1,7 +1,6 @@
 //! `/api/v1/directory/portals`.
 
 use axum::Json;
-use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -57,7 +56,7 @@ impl From<Portal> for PortalBody {
     responses((status = 200, description = "A page of them", body = Page<PortalBody>), Refused, OfTheRecord),
 )]
 pub(in crate::api) async fn list_portals(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<PortalBody>>, Problem> {
     let page = parameters.list_page(|[id]: [String; 1]| part(&id))?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -120,7 +119,7 @@ fn application(row: &Registration) -> (Uuid, Uuid) {
     responses((status = 200, description = "A page of them", body = Page<RegistrationBody>), Refused, OfTheRecord),
 )]
 pub(in crate::api) async fn list_registrations(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<AboutPeople<Page<RegistrationBody>>, Problem> {
     let filter = RegistrationFilter {

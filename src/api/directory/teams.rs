@@ -1,7 +1,6 @@
 //! `/api/v1/directory/teams`.
 
 use axum::Json;
-use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -57,7 +56,7 @@ impl From<Team> for TeamBody {
     responses((status = 200, description = "A page of them", body = Page<TeamBody>), Refused, OfTheRecord),
 )]
 pub(in crate::api) async fn list_teams(
-    State(api): State<Api>,
+    api: Api,
     mut parameters: Parameters,
 ) -> Result<Json<Page<TeamBody>>, Problem> {
     let page = parameters.page_by_id()?;

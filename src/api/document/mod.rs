@@ -12,15 +12,17 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::routing::{MethodFilter, get, on};
-use utoipa::Modify;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Info, OpenApi, RefOr};
+use utoipa::{IntoResponses, Modify};
 
-use crate::api::{Api, reports};
+use crate::api::reports;
+use crate::api::scoped::Whole;
 use crate::http::Problem;
 
+use refusals::OfSomePortals;
 pub(super) use refusals::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
 pub(super) use words::{AskedDeedName, DeedName, EventBody, EventWords, StatusName};
 
@@ -28,7 +30,8 @@ const ABOUT: &str = "What usher recorded, saw and did, as JSON. Lists are `{\"da
     first unless they say otherwise: `next` is the path and query of the next page, and null at the last one. Query \
     parameters that are not known are refused, empty ones count as absent. Errors are `application/problem+json` (RFC 9457); a path that is not \
     served is 404, another method than those described here 405.";
-const TOKEN: &str = "A token of `console.tokens`; one with the role `reader` may only read";
+const TOKEN: &str = "A token of `console.tokens`; one with the role `reader` may only read, and one with `portals` \
+    sees and does only what belongs to these";
 /// The name of the security scheme.
 const BEARER: &str = "token";
 
@@ -67,6 +70,19 @@ fn let_be_empty(parameter: &mut RefOr<Parameter>) {
     }
 }
 
+/// Says of each operation but those which `is_by_portal` that tokens of some portals are refused.
+pub(super) fn refuse_some(document: &mut OpenApi, is_by_portal: impl Fn(&str) -> bool) {
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            let id = operation.operation_id.as_deref().unwrap_or_default();
+            if !is_by_portal(id) && !reports::is_by_portal(id) {
+                let refusals = OfSomePortals::responses();
+                operation.responses.responses.extend(refusals);
+            }
+        }
+    }
+}
+
 /// The operations of a path, each with the method that asks for it.
 fn operations(item: &PathItem) -> impl Iterator<Item = (MethodFilter, &Operation)> {
     let both = [
@@ -78,9 +94,9 @@ fn operations(item: &PathItem) -> impl Iterator<Item = (MethodFilter, &Operation
 }
 
 /// The handler of the operation `id`, at the path and method that the document gives it.
-pub(super) fn serve<H, T>(document: &OpenApi, id: &str, handler: H) -> Router<Api>
+pub(super) fn serve<H, T>(document: &OpenApi, id: &str, handler: H) -> Router<Whole>
 where
-    H: Handler<T, Api>,
+    H: Handler<T, Whole>,
     T: 'static,
 {
     let found = document.paths.paths.iter().find_map(|(path, item)| {

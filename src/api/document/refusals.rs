@@ -19,7 +19,7 @@ const UNAUTHORIZED: Kind = ("401", "Unauthorized", "No token of the console was 
 const FORBIDDEN: Kind = (
     "403",
     "Forbidden",
-    "The token may only read: this takes one with role operator",
+    "The token may only read, or is for some portals and this is about all; `detail` says which",
 );
 const MISSING: Kind = ("404", "NotFound", "There is nothing with this id");
 const CONFLICT: Kind = (
@@ -59,6 +59,8 @@ refusing! {
     OfTheRecord: [BROKEN, BUSY];
     /// What those may answer that change something.
     OfOperators: [FORBIDDEN, TOO_LARGE];
+    /// What those may answer that are about no portal.
+    OfSomePortals: [FORBIDDEN];
     /// What those may answer that are about one thing.
     Missing: [MISSING];
     /// What those may answer that depend on a state.

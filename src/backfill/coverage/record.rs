@@ -7,6 +7,7 @@ use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
 use crate::backfill::coverage::timings::{Timings, delta};
 use crate::backfill::window::{Window, WindowError};
 use crate::config::BackfillConfig;
+use crate::http::PortalScope;
 use crate::journal::{
     Acknowledgement, JobOrigin, JobState, Journal, JournalError, LogSource, NewReplayJob, NoWindow,
     Readiness, ReplayJobRow, SourceStatus, WindowCounts,
@@ -98,11 +99,20 @@ impl Coverage {
         }
     }
 
-    /// Every log that may be seen, with its stretches in a window: all of its time where there is
+    /// The same, for somebody who may see these portals only.
+    #[must_use]
+    pub fn seen_by(&self, portals: &PortalScope) -> Self {
+        Self {
+            journal: self.journal.seen_by(portals),
+            timings: self.timings.clone(),
+        }
+    }
+
+    /// Every log that may be seen and is wanted, with its stretches in a window: all of its time where there is
     /// none.
     pub async fn of_all(
         &self,
-        may_be_seen: impl Fn(LogSource) -> bool,
+        is_wanted: impl Fn(LogSource) -> bool,
         window: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     ) -> Result<Vec<SourceCoverage>, JournalError> {
         let readiness = self.journal.readiness().await?;
@@ -110,7 +120,7 @@ impl Coverage {
         let to = window.1.unwrap_or(readiness.now);
         let mut all = Vec::new();
         for status in self.journal.coverage_sources().await? {
-            if may_be_seen(status.source) {
+            if is_wanted(status.source) {
                 let facts = self.facts(status, readiness, (from, to)).await?;
                 all.push(SourceCoverage {
                     stretches: facts.stretches((from, to)),

@@ -128,8 +128,6 @@ pub struct WindowCounts {
 pub struct JobFilter {
     /// Only those of this source.
     pub source: Option<LogSource>,
-    /// Only those of these portals; none: all.
-    pub portals: Option<Vec<Uuid>>,
     /// Time and id that the page before ended with.
     pub after: Option<(DateTime<Utc>, Uuid)>,
 }
@@ -201,10 +199,6 @@ impl Journal {
         filter: &JobFilter,
         limit: i64,
     ) -> Result<Vec<ReplayJobRow>, JournalError> {
-        let portals = filter.portals.as_ref().map(|portals| {
-            let texts: Vec<String> = portals.iter().map(Uuid::to_string).collect();
-            texts
-        });
         let rows = sqlx::query_as!(
             Row,
             r"
@@ -220,7 +214,7 @@ impl Journal {
             LIMIT $5
             ",
             filter.source.map(|source| source.to_string()),
-            portals as Option<Vec<String>>,
+            self.portals.texts() as Option<Vec<String>>,
             filter.after.map(|(at, _)| at),
             filter.after.map_or(Uuid::nil(), |(_, id)| id),
             limit,
@@ -240,9 +234,10 @@ impl Journal {
                 arrivals_before, new_entries, repeated_entries, created_at, asked_at, completed_at,
                 ended_at
             FROM replay_jobs
-            WHERE id = $1
+            WHERE id = $1 AND ($2::text[] IS NULL OR source = ANY ($2))
             ",
             id,
+            self.portals.texts() as Option<Vec<String>>,
         )
         .fetch_optional(&self.pool)
         .await?;

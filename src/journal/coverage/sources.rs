@@ -51,8 +51,10 @@ impl Journal {
             r"
             SELECT source, since, state, detail, good_to, polled_at, last_attempt_at
             FROM coverage_sources
+            WHERE $1::text[] IS NULL OR source = ANY ($1)
             ORDER BY source <> 'org', source
-            "
+            ",
+            self.portals.texts() as Option<Vec<String>>,
         )
         .fetch_all(&self.pool)
         .await?;
