@@ -1,10 +1,7 @@
 //! The requests that delivered entries.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,10 +10,11 @@ use uuid::Uuid;
 use crate::console::events;
 use crate::console::layout::{self, Layout};
 use crate::console::quarantine;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::show::Tone;
 use crate::console::window::{command, told};
-use crate::console::{Console, Shared, filters};
+use crate::console::{Shared, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, time_part};
 use crate::journal::{Delivery, DeliveryFilter, far_future, journal_problem};
@@ -104,7 +102,7 @@ fn tone(status: u16) -> Tone {
 
 /// The list.
 async fn list(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<impl IntoResponse, Problem> {

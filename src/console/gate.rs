@@ -24,7 +24,7 @@ pub(super) async fn require_own_page(
     next: Next,
 ) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_read || csrf::is_own(&request, shared.console.url.as_ref()) {
+    if is_read || csrf::is_own(&request, shared.whole.url.as_ref()) {
         return next.run(request).await;
     }
     problem_page::of(csrf::refused(), None)
@@ -37,7 +37,7 @@ pub(super) async fn require_session(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let console: Arc<Console> = Arc::clone(&shared.console);
+    let console: Arc<Console> = Arc::clone(&shared.whole);
     let visitor = match visitor(&console, request.headers()).await {
         Ok(visitor) => visitor,
         Err(error) => return problem_page::of(journal_problem(&error), None),

@@ -13,19 +13,19 @@ use crate::http::Problem;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The pages of the menu: path and name.
-pub(super) const MENU: [(&str, &str); 11] = [
-    ("/", "Overview"),
-    ("/events", "Events"),
-    ("/people", "People"),
-    ("/applications", "Applications"),
-    ("/approvals", "Approvals"),
-    ("/actions", "Actions"),
-    ("/rules", "Rules"),
-    ("/deliveries", "Deliveries"),
-    ("/quarantine", "Quarantine"),
-    ("/reports", "Reports"),
-    ("/settings", "Settings"),
+/// The pages of the menu: path, name, and whether whoever may see some portals only has it too.
+const MENU: [(&str, &str, bool); 11] = [
+    ("/", "Overview", true),
+    ("/events", "Events", true),
+    ("/people", "People", true),
+    ("/applications", "Applications", true),
+    ("/approvals", "Approvals", true),
+    ("/actions", "Actions", true),
+    ("/rules", "Rules", true),
+    ("/deliveries", "Deliveries", false),
+    ("/quarantine", "Quarantine", false),
+    ("/reports", "Reports", true),
+    ("/settings", "Settings", false),
 ];
 
 /// What every page has around it.
@@ -57,10 +57,18 @@ impl Layout {
         }
     }
 
-    /// The pages of the menu, each with whether it is this one.
+    /// The pages of the menu that the visitor may open, each with whether it is this one.
     pub(super) fn menu(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-        MENU.iter()
-            .map(|&(path, name)| (path, name, path == self.active))
+        let sees_all = self.sees_all();
+        let shown = MENU
+            .iter()
+            .filter(move |(.., by_portal)| sees_all || *by_portal);
+        shown.map(|&(path, name, _)| (path, name, path == self.active))
+    }
+
+    /// Whether the visitor may see what belongs to no portal.
+    pub(super) fn sees_all(&self) -> bool {
+        self.visitor.as_ref().is_some_and(Visitor::sees_all)
     }
 
     /// Changes with style and script.

@@ -2,7 +2,9 @@
 //! server and works without script. It computes nothing and names no SQL.
 //!
 //! **To add a page** write a file with its handler and its template beside the others, add a route
-//! to `pages` and, where it belongs to the menu, a line to `layout::MENU`.
+//! to `pages` and, where it belongs to the menu, a line to `layout::MENU`. Its handler takes `Seen`,
+//! the console as the visitor may see it. A page whose rows belong to no portal goes to
+//! `pages_of_no_portal`.
 
 mod about;
 mod absent;
@@ -32,6 +34,7 @@ mod reads;
 mod reports;
 mod rules;
 mod scope;
+mod seen;
 mod session;
 mod settings;
 mod show;
@@ -116,7 +119,8 @@ pub struct Console {
 /// What every page has besides the [`Console`].
 #[derive(Clone, Debug)]
 struct Shared {
-    console: Arc<Console>,
+    /// For what lets people in; pages take `Seen`.
+    whole: Arc<Console>,
     limit: SignInLimit,
     forms: csrf::StrangersForms,
     tails: events::Tails,
@@ -124,9 +128,15 @@ struct Shared {
     hits: rules::RecentHits,
 }
 
-impl FromRef<Shared> for Arc<Console> {
+impl FromRef<Shared> for rules::BacktestPlace {
     fn from_ref(shared: &Shared) -> Self {
-        Arc::clone(&shared.console)
+        shared.backtest.clone()
+    }
+}
+
+impl FromRef<Shared> for rules::RecentHits {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.hits.clone()
     }
 }
 
@@ -138,7 +148,7 @@ pub fn router(console: Console) -> Router {
         tails: events::Tails::default(),
         backtest: rules::BacktestPlace::default(),
         hits: rules::RecentHits::default(),
-        console: Arc::new(console),
+        whole: Arc::new(console),
     };
     pages()
         .route_layer(middleware::from_fn_with_state(shared.clone(), reads::note))
@@ -163,12 +173,8 @@ fn pages() -> Router<Shared> {
         .route("/", get(overview::show))
         .route("/reports", get(reports::list))
         .route("/reports/{name}", get(reports::show))
-        .route("/pause", post(pause::pause))
-        .route("/resume", post(pause::resume))
         .merge(actions::router())
         .merge(events::pages())
-        .merge(deliveries::pages())
-        .merge(quarantine::pages())
         .route("/people", get(people::list))
         .route("/people/{id}", get(people::show))
         .route("/people/{id}/ask", post(people::ask))
@@ -178,5 +184,15 @@ fn pages() -> Router<Shared> {
         .route("/rules", get(rules::list))
         .route("/rules/explain", get(rules::explain))
         .route("/rules/test", get(rules::test).post(rules::run_test))
+        .merge(seen::for_all_portals(pages_of_no_portal()))
+}
+
+/// Those of what belongs to no portal, or to many at once.
+fn pages_of_no_portal() -> Router<Shared> {
+    Router::new()
+        .route("/pause", post(pause::pause))
+        .route("/resume", post(pause::resume))
         .route("/settings", get(settings::show))
+        .merge(deliveries::pages())
+        .merge(quarantine::pages())
 }

@@ -1,13 +1,12 @@
 //! The switch that lets no action be carried out: a part of pages, `pause.html`, and what its form
 //! sends. A page that has it has the fields `pause`, `visitor` and `now`.
 
-use std::sync::Arc;
-
-use axum::extract::{Form, State};
+use axum::extract::Form;
 use axum::response::Redirect;
 use serde::Deserialize;
 
 use crate::act::Paused;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::sign_in::Wanted;
 use crate::console::{Console, done};
@@ -44,7 +43,7 @@ pub(super) struct SwitchForm {
 
 /// Pauses all actions.
 pub(super) async fn pause(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Form(form): Form<SwitchForm>,
 ) -> Result<Redirect, Problem> {
@@ -56,7 +55,7 @@ pub(super) async fn pause(
 
 /// Lets them be carried out again.
 pub(super) async fn resume(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Form(form): Form<SwitchForm>,
 ) -> Result<Redirect, Problem> {

@@ -66,7 +66,7 @@ pub(super) async fn note(
         rows: u64::try_from(rows).ok(),
         is_complete: true,
     };
-    let noted = shared.console.reads.note(&access).await;
+    let noted = shared.whole.reads.note(&access).await;
     noted.map_err(|error| journal_problem(&error))?;
     Ok(response)
 }

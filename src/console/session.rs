@@ -11,9 +11,9 @@ use crate::act::Person;
 use crate::clock::Ids;
 use crate::config::Role;
 use crate::console::{Console, csrf};
-use crate::http::Problem;
 use crate::http::parameters::bad_request;
 use crate::http::tokens::{Caller, TokenHash};
+use crate::http::{PortalScope, Problem};
 use crate::journal::JournalError;
 
 /// Whoever looks at a page.
@@ -23,6 +23,8 @@ pub(super) struct Visitor {
     pub(super) name: String,
     /// What it may do.
     pub(super) role: Role,
+    /// The portals that it is for.
+    pub(super) portals: PortalScope,
     /// The token of the forms on their pages.
     pub(super) csrf: String,
     /// Their console token.
@@ -33,6 +35,11 @@ impl Visitor {
     /// Whether they may act.
     pub(super) fn is_operator(&self) -> bool {
         self.role == Role::Operator
+    }
+
+    /// Whether they may see every portal, and what belongs to none.
+    pub(super) fn sees_all(&self) -> bool {
+        self.portals.is_all()
     }
 
     /// Them as a person who acts, with the reason that they typed, if any.
@@ -142,6 +149,7 @@ pub(super) async fn visitor(
     Ok(owner.map(|caller| Visitor {
         name: caller.name().to_owned(),
         role: caller.role(),
+        portals: caller.portals().clone(),
         csrf: csrf::token(secret),
         token_hash,
     }))

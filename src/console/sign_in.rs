@@ -141,7 +141,7 @@ async fn sign_in(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let console: Arc<Console> = Arc::clone(&shared.console);
+    let console: Arc<Console> = Arc::clone(&shared.whole);
     let given = match shared.forms.read(request.into_body()).await {
         Ok(body) => read_fields(&body),
         Err(problem) => return problem_page::of(problem, None),
@@ -247,7 +247,7 @@ async fn by_link(
     headers: HeaderMap,
     Query(link): Query<Link>,
 ) -> Response {
-    let console: Arc<Console> = Arc::clone(&shared.console);
+    let console: Arc<Console> = Arc::clone(&shared.whole);
     let wanted = Wanted {
         page: "/".to_owned(),
         kept: None,
@@ -272,7 +272,7 @@ async fn by_link(
 
 /// Ends the session, with `everywhere=1` all of its token.
 async fn sign_out(State(shared): State<Shared>, request: Request) -> Response {
-    let console: Arc<Console> = Arc::clone(&shared.console);
+    let console: Arc<Console> = Arc::clone(&shared.whole);
     let headers = request.headers().clone();
     let visitor: Option<Visitor> = match session::visitor(&console, &headers).await {
         Ok(visitor) => visitor,

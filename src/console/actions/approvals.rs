@@ -1,9 +1,6 @@
 //! What rules left to a person, whoever waits longest first: approve or reject each, or many.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -17,6 +14,7 @@ use crate::console::actions::{facts, vetoes};
 use crate::console::layout::{self, Layout};
 use crate::console::pause::PauseSwitch;
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::{Console, done, filters};
 use crate::http::Problem;
@@ -99,7 +97,7 @@ fn told(verb: Verb, action: &Action) -> String {
 
 /// The list, or the vetoes.
 pub(super) async fn list(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     uri: Uri,
     mut parameters: Parameters,

@@ -1,13 +1,10 @@
 //! The same done to many actions: first they are shown, then it is done to those that were shown,
 //! or to none.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::act::{Action, ActionFilter, ActionState, Intervened, Person, Queue, Verb};
@@ -16,6 +13,7 @@ use crate::console::actions::whom::Names;
 use crate::console::actions::{filter, frozen, label, lets};
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::sign_in::Wanted;
 use crate::console::{Console, done, filters};
@@ -205,7 +203,7 @@ fn page_of(uri: &Uri) -> &'static str {
 
 /// Shows what would be done.
 pub(super) async fn preview(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     uri: Uri,
     fields: Fields,
@@ -237,7 +235,7 @@ pub(super) async fn preview(
 
 /// Does it to those that were shown, or to none if they are not the same any more.
 pub(super) async fn confirm(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     uri: Uri,
     fields: Fields,

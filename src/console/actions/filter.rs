@@ -101,7 +101,8 @@ impl FilterForm {
         let missing = asked.filter(|asked| portals.iter().all(|(id, _)| id != asked));
         portals.extend(missing.map(|id| (id.clone(), id)));
         let in_force = console.rules.borrow().clone();
-        let rules = in_force.rules().iter().take(MOST_NAMES);
+        let rules = console.rules_seen(&in_force);
+        let rules = rules.into_iter().take(MOST_NAMES);
         Ok(Self {
             words,
             rules: rules.map(|rule| rule.name.clone()).collect(),

@@ -1,9 +1,6 @@
 //! The list of actions: what was decided and done, the newest first.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::State;
 use axum::http::Uri;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
@@ -14,8 +11,9 @@ use crate::console::actions::whom::{Names, Whom};
 use crate::console::layout::{self, Layout};
 use crate::console::pause::PauseSwitch;
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
-use crate::console::{Console, done, filters};
+use crate::console::{done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
 use crate::journal::journal_problem;
@@ -69,7 +67,7 @@ impl Row {
 
 /// The list.
 pub(super) async fn list(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     uri: Uri,
     mut parameters: Parameters,

@@ -1,9 +1,7 @@
 //! One action, whole, and what a person does about it.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use chrono::{DateTime, Utc};
@@ -15,9 +13,10 @@ use crate::console::actions::whom::{Names, Whom};
 use crate::console::actions::{facts, label, lets};
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::sign_in::Wanted;
-use crate::console::{Console, done, filters};
+use crate::console::{done, filters};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
 use crate::journal::journal_problem;
@@ -126,7 +125,7 @@ impl ActionPage {
 
 /// One action.
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     mut parameters: Parameters,
@@ -145,7 +144,7 @@ pub(super) async fn show(
 
 /// Does to one action what the path's last part says.
 pub(super) async fn intervene(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path((id, verb)): Path<(String, String)>,
     fields: Fields,

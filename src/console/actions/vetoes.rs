@@ -1,9 +1,7 @@
 //! The vetoes in force, and lifting one.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
@@ -14,6 +12,7 @@ use crate::console::actions::fields::Fields;
 use crate::console::actions::whom::{Names, Whom};
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::sign_in::Wanted;
 use crate::console::{Console, done, filters};
@@ -101,7 +100,7 @@ pub(super) async fn list(
 
 /// Lifts a veto.
 pub(super) async fn lift(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     fields: Fields,

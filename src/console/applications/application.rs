@@ -1,10 +1,8 @@
 //! The page of one application: whose it is, what it asks for, and all that happened.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -19,6 +17,7 @@ use crate::console::layout::{self, Layout};
 use crate::console::objects::{self, RegistrationRow, Rows};
 use crate::console::reads::AboutPeople;
 use crate::console::scope::Portals;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::timeline::{Timeline, Wanted};
 use crate::console::{Console, done, filters};
@@ -140,7 +139,7 @@ fn owner(record: &ApplicationRecord) -> OwnerLink {
 
 /// The page.
 pub(in crate::console) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     mut parameters: Parameters,
@@ -192,7 +191,7 @@ pub(in crate::console) async fn show(
 /// Asks for what the form of the page says, and leads back to it. What takes something away is
 /// shown first.
 pub(in crate::console) async fn ask(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     form: Result<Form<AskForm>, FormRejection>,

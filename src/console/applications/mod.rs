@@ -2,18 +2,16 @@
 
 mod application;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
 use crate::console::scope::{Portals, Scope, last_shown};
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::show::short;
 use crate::console::{Console, filters, objects};
@@ -160,7 +158,7 @@ impl Line {
 
 /// The list.
 pub(super) async fn list(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<impl IntoResponse, Problem> {

@@ -9,11 +9,8 @@ mod row;
 mod signature;
 mod tail;
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,8 +20,9 @@ use crate::console::events::histogram::Histogram;
 use crate::console::events::row::{EventRow, add_emails};
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
-use crate::console::{Console, Shared, filters};
+use crate::console::{Shared, filters};
 use crate::event::{Kind, Verdict};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
@@ -117,7 +115,7 @@ impl Preset {
 
 /// The search.
 async fn list(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<impl IntoResponse, Problem> {

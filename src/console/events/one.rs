@@ -1,15 +1,13 @@
 //! One event: its members, its bytes, how its signature is checked, what it came with and what it
 //! led to.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::act::Action;
@@ -20,6 +18,7 @@ use crate::console::events::signature::SignatureView;
 use crate::console::layout::{self, Layout};
 use crate::console::raw_view::{RawView, download, escaped_bytes, visible};
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::show::cut;
 use crate::console::{Console, done, filters};
@@ -86,7 +85,7 @@ struct Stored {
 
 /// One event.
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -144,7 +143,7 @@ pub(super) async fn show(
 
 /// The bytes of one event, as a file.
 pub(super) async fn raw(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<AboutPeople<Response>, Problem> {
@@ -339,6 +338,7 @@ mod tests {
     use crate::console::session::Visitor;
     use crate::event::signature::locate;
     use crate::event::{Format, Verdict, parse};
+    use crate::http::PortalScope;
     use crate::intake::{Examined, TriedKey};
     use crate::journal::{ServedKey, StoredEvent};
 
@@ -375,6 +375,7 @@ mod tests {
         let visitor = Visitor {
             name: "<ada>".to_owned(),
             role: Role::Operator,
+            portals: PortalScope::All,
             csrf: "token".to_owned(),
             token_hash: [0; 32],
         };

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::console::events::row::EventRow;
+use crate::console::seen::Seen;
 use crate::console::session::{self, Visitor};
 use crate::console::{Console, Shared};
 use crate::event::EventId;
@@ -87,7 +88,7 @@ struct Place {
 
 /// The events that match, as they are stored.
 pub(super) async fn tail(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     State(tails): State<Tails>,
     visitor: Visitor,
     connection: Option<Extension<Connection>>,

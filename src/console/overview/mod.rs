@@ -5,10 +5,7 @@ mod advice;
 mod questions;
 mod view;
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::State;
 use axum::response::Html;
 
 use crate::console::chart::Chart;
@@ -18,6 +15,7 @@ use crate::console::overview::questions::{Answers, Read, Span};
 use crate::console::overview::view::{PartRow, PendingRow, ReaderRow, Tile};
 use crate::console::pause::PauseSwitch;
 use crate::console::reports::charts;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::{Console, done, filters};
 use crate::http::Problem;
@@ -68,6 +66,14 @@ struct NextSteps {
 
 impl NextSteps {
     fn of(console: &Console, answers: &Answers) -> Self {
+        if !console.portals().is_all() {
+            // They are for whoever installs usher.
+            return Self {
+                webhook: None,
+                no_portal: false,
+                no_rules: false,
+            };
+        }
         let is_silent = matches!(answers.first_delivered, Ok(None));
         Self {
             webhook: is_silent.then(|| console.webhook_path.clone()),
@@ -82,7 +88,7 @@ impl NextSteps {
 }
 
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<Html<String>, Problem> {
@@ -120,7 +126,7 @@ pub(super) async fn show(
         days,
         spans: spans.into(),
         next_steps: NextSteps::of(&console, &answers),
-        tiles: view::tiles(&answers, span, portal, now),
+        tiles: view::tiles(&answers, span, (portal, visitor.sees_all()), now),
         pause: PauseSwitch {
             paused: answers.paused.ok().flatten(),
             back,
@@ -131,7 +137,12 @@ pub(super) async fn show(
         funnel_title: view::funnel_title(),
         funnel: answers.funnel.map(|answer| charts::funnel(&answer.rows)),
         pending: answers.pending.map(|counts| view::pending(&counts, now)),
-        parts: view::parts(parts),
+        // They tell of every portal.
+        parts: if visitor.sees_all() {
+            view::parts(parts)
+        } else {
+            Vec::new()
+        },
         readers: answers.readers.map(|readers| view::readers(&readers, now)),
         reasons: answers.quarantine.map(|counts| view::reasons(&counts)),
         visitor,

@@ -88,6 +88,7 @@ pub(super) struct Answers {
     pub(super) pending: Read<Vec<PendingCount>>,
     pub(super) tally: Read<ActionTally>,
     pub(super) paused: Read<Option<Paused>>,
+    /// Nothing for whoever may see some portals only, as are the readers.
     pub(super) quarantine: Read<Vec<QuarantineCount>>,
     pub(super) readers: Read<Vec<ReaderStatus>>,
     pub(super) funnel: Read<Answer>,
@@ -114,6 +115,7 @@ pub(super) async fn ask(
         })
     };
     let window = (Some(span.from), Some(span.to));
+    let sees_all = console.portals().is_all();
     let day_ago = now - TimeDelta::days(1);
     let (
         portals,
@@ -137,8 +139,20 @@ pub(super) async fn ask(
         in_time("pending", reports.pending_counts(portal)),
         in_time("actions", console.listed.tally(portal, span.from)),
         in_time("pause", console.listed.paused()),
-        in_time("quarantine", console.reading.quarantine_counts(day_ago)),
-        in_time("readers", console.reading.readers()),
+        in_time("quarantine", async {
+            if sees_all {
+                console.reading.quarantine_counts(day_ago).await
+            } else {
+                Ok(Vec::new())
+            }
+        }),
+        in_time("readers", async {
+            if sees_all {
+                console.reading.readers().await
+            } else {
+                Ok(Vec::new())
+            }
+        }),
         tokio::time::timeout(WAIT, funnel),
     );
     Answers {

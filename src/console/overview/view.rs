@@ -149,7 +149,7 @@ pub(super) fn events(counts: &[EventCount], span: Span, portal: Option<Uuid>) ->
 pub(super) fn tiles(
     answers: &Answers,
     span: Span,
-    portal: Option<Uuid>,
+    (portal, sees_all): (Option<Uuid>, bool),
     now: DateTime<Utc>,
 ) -> Vec<Tile> {
     let of_portal = portal.map_or_else(String::new, |id| format!("portal_id={id}"));
@@ -171,7 +171,7 @@ pub(super) fn tiles(
     );
     let quarantine = Tile::new("Quarantined", "/quarantine");
     let owed = Tile::new("Oldest row owed", "#readers");
-    vec![
+    let mut tiles = vec![
         events.of(&answers.events, |tile, counts| {
             tile.value = number(counts.iter().map(|one| one.count).sum::<i64>());
             lately.clone_into(&mut tile.note);
@@ -202,6 +202,11 @@ pub(super) fn tiles(
             tile.value = number(tally.failed);
             tile.note = format!("{lately}; {} planned or running", number(tally.open));
         }),
+    ];
+    if !sees_all {
+        return tiles;
+    }
+    tiles.extend([
         quarantine.of(&answers.quarantine, |tile, counts| {
             let all = counts.iter().map(|one| one.count).sum();
             tile.value = or_more(all, QUARANTINE_COUNTED);
@@ -210,7 +215,8 @@ pub(super) fn tiles(
         owed.of(&answers.readers, |tile, readers| {
             fill_owed(tile, readers, now);
         }),
-    ]
+    ]);
+    tiles
 }
 
 /// The time of the page, and its portal, as the query of another page.

@@ -1,17 +1,16 @@
 //! What an operator may ask for on the page of a person.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path};
 use axum::response::{IntoResponse, Response};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::act::AskRefusal;
 use crate::console::ask::{AskForm, Button, buttons, refused};
 use crate::console::confirm::{ConfirmPage, Part};
 use crate::console::objects::name;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::{Console, done};
 use crate::directory::{DeveloperRecord, Team};
@@ -119,7 +118,7 @@ fn join(teams: &[Team], theirs: &[Team]) -> Join {
 /// Asks for what a form of the page says, and leads back to it. What takes something away is shown
 /// first.
 pub(in crate::console) async fn ask(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     form: Result<Form<AskForm>, FormRejection>,

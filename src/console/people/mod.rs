@@ -3,10 +3,7 @@
 mod deeds;
 mod person;
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,6 +11,7 @@ use uuid::Uuid;
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
 use crate::console::scope::{Portals, Scope, last_shown};
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::show::short;
 use crate::console::{Console, filters};
@@ -106,7 +104,7 @@ type Found = (Vec<(Developer, Subject)>, Option<String>);
 
 /// The list.
 pub(super) async fn list(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<impl IntoResponse, Problem> {

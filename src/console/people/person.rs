@@ -1,12 +1,10 @@
 //! The page of one person: who they are, what is theirs, and all that happened.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::console::about::{About, Topic};
@@ -16,6 +14,7 @@ use crate::console::objects::{ApplicationRow, RegistrationRow, Rows, name};
 use crate::console::people::deeds::{Deeds, Join};
 use crate::console::reads::AboutPeople;
 use crate::console::scope::Portals;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::timeline::{Timeline, Wanted};
 use crate::console::{Console, done, filters};
@@ -99,7 +98,7 @@ impl Person {
 
 /// The page.
 pub(in crate::console) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     mut parameters: Parameters,

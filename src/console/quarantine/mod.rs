@@ -6,11 +6,8 @@ mod paths;
 mod reasons;
 mod release;
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
@@ -21,10 +18,11 @@ use crate::console::quarantine::paths::Narrowed;
 use crate::console::quarantine::reasons::REASONS;
 use crate::console::raw_view::visible;
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::show::cut;
 use crate::console::window::{command, told};
-use crate::console::{Console, Shared, done, filters};
+use crate::console::{Shared, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
 use crate::journal::{QuarantineFilter, Quarantined, far_future, journal_problem};
@@ -97,7 +95,7 @@ impl Row {
 
 /// The list.
 async fn list(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<impl IntoResponse, Problem> {

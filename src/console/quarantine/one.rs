@@ -1,9 +1,7 @@
 //! One row of the quarantine: why it is there, its bytes, and what can be done.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,9 +12,10 @@ use crate::console::quarantine::paths::of_delivery;
 use crate::console::quarantine::reasons::{Explained, Way, explain, way};
 use crate::console::raw_view::{RawView, download, visible};
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::window::told;
-use crate::console::{Console, done, filters};
+use crate::console::{done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, path_id};
 use crate::journal::{Journal, Quarantined, journal_problem};
@@ -66,7 +65,7 @@ impl QuarantinedPage {
 
 /// One row.
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
     mut parameters: Parameters,
@@ -99,7 +98,7 @@ pub(super) async fn show(
 
 /// The bytes of one row, as a file.
 pub(super) async fn raw(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<AboutPeople<Response>, Problem> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use chrono::{DateTime, Utc};
@@ -19,6 +19,7 @@ use crate::console::quarantine::one::find;
 use crate::console::quarantine::paths::Narrowed;
 use crate::console::quarantine::reasons::explain;
 use crate::console::reads::AboutPeople;
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::{Console, done, filters};
 use crate::http::Problem;
@@ -101,7 +102,7 @@ pub(super) struct AllForm {
 
 /// What a release of all that match would do, with their number.
 pub(super) async fn preview(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<impl IntoResponse, Problem> {
@@ -140,7 +141,7 @@ pub(super) async fn preview(
 
 /// Releases all that were shown.
 pub(super) async fn all(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Form(form): Form<AllForm>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -171,7 +172,7 @@ pub(super) async fn all(
 
 /// Releases one row.
 pub(super) async fn one(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Redirect, Problem> {

@@ -5,11 +5,10 @@ mod cells;
 pub(super) mod charts;
 mod form;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -19,6 +18,7 @@ use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
 use crate::console::reports::cells::Cell;
 use crate::console::reports::form::{Asked, Field};
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::show::{cut, exact, number};
 use crate::console::{Console, filters};
@@ -53,6 +53,7 @@ pub(super) async fn list(
         layout: Layout::of("Reports", "/reports", &visitor),
         reports: ReportName::ALL
             .iter()
+            .filter(|name| visitor.sees_all() || !name.is_of_no_portal())
             .map(|&name| (name, takes(name)))
             .collect(),
     })
@@ -145,9 +146,14 @@ fn fitting(rows: &[Row], columns: &[Column], room: usize) -> Vec<Vec<Cell>> {
 }
 
 /// The time and the portal that a report was asked about.
-fn asked_in_words(name: ReportName, question: &Question, portals: &[Portal]) -> String {
+fn asked_in_words(
+    name: ReportName,
+    question: &Question,
+    (portals, sees_all): (&[Portal], bool),
+) -> String {
     let portal = match question.portal {
-        None => "all portals".to_owned(),
+        None if sees_all => "all portals".to_owned(),
+        None => "the portals of this token".to_owned(),
         Some(id) => {
             let known = portals.iter().find(|known| known.id.0 == id);
             known.map_or_else(
@@ -188,7 +194,7 @@ fn told(shown: usize, read: usize, is_cut: bool) -> String {
 
 /// One report.
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     Path(name): Path<String>,
     parameters: Parameters,
@@ -197,6 +203,9 @@ pub(super) async fn show(
         let detail = "there is no report of this name: the page of reports lists all of them";
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
+    if name.is_of_no_portal() {
+        visitor.portals.require_all()?;
+    }
     let usual_from = form::usual_from(name, &parameters, console.clock.now());
     // A form without the list of portals is of use all the same.
     let portals = console.directory.portals().await.ok();
@@ -222,7 +231,11 @@ pub(super) async fn show(
     page.same = Some(Same {
         file: form::file(name, &question),
         command: question.command(name),
-        told: asked_in_words(name, &question, portals.as_deref().unwrap_or_default()),
+        told: asked_in_words(
+            name,
+            &question,
+            (portals.as_deref().unwrap_or_default(), visitor.sees_all()),
+        ),
     });
     let (answer, chart) = match ask(&console, name, &question).await {
         Ok(answered) => answered,

@@ -23,8 +23,9 @@ use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
 use crate::console::rules::source::{Finding, Source};
 use crate::console::rules::tally::{About, Tally};
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
-use crate::console::{Console, Shared, filters};
+use crate::console::{Console, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
 use crate::journal::{JournalError, journal_problem, read_time};
@@ -174,7 +175,7 @@ fn moment(
 
 /// The form.
 pub(in crate::console) async fn test(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<Html<String>, Problem> {
@@ -191,14 +192,14 @@ pub(in crate::console) async fn test(
 
 /// Tries what was typed, and shows what that would have done.
 pub(in crate::console) async fn run_test(
-    State(shared): State<Shared>,
+    Seen(console): Seen,
+    State(place): State<BacktestPlace>,
     visitor: Visitor,
     form: Result<Form<Typed>, FormRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let unreadable = |_| bad_request("the form cannot be read: load the page again");
     let Form(typed) = form.map_err(unreadable)?;
-    let console = &shared.console;
-    let mut page = TestPage::new(console, &visitor, typed);
+    let mut page = TestPage::new(&console, &visitor, typed);
     let asked = match page.typed.read(console.clock.now()) {
         Ok(asked) => asked,
         Err(mistake) => {
@@ -209,7 +210,7 @@ pub(in crate::console) async fn run_test(
             ));
         }
     };
-    let Ok(_place) = shared.backtest.0.try_acquire() else {
+    let Ok(_place) = place.0.try_acquire() else {
         let busy = "somebody runs a back-test just now, and one runs at a time: go back by your \
                     browser, and try again in 20 seconds";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy);
@@ -232,7 +233,7 @@ pub(in crate::console) async fn run_test(
         Some(pasted) => vec![&*in_force, pasted],
         None => vec![&*in_force],
     };
-    let result = Box::pin(run(console, &sets, &asked)).await;
+    let result = Box::pin(run(&console, &sets, &asked)).await;
     let result = result.map_err(|error| journal_problem(&error))?;
     let people = result.tally.rows.len() + result.tally.differences.len();
     page.result = Some(result);
@@ -317,7 +318,7 @@ impl TestPage {
             layout: Layout::of("Back-test", "/rules", visitor),
             csrf: visitor.csrf.clone(),
             command: format!("usher rules test --from {from} --to {to}{against}"),
-            has_rules: !console.rules.borrow().rules().is_empty(),
+            has_rules: !console.rules_seen(&console.rules.borrow()).is_empty(),
             typed,
             mistake: None,
             source: None,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
 use axum::response::IntoResponse;
 use uuid::Uuid;
 
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
 use crate::console::rules::explained::{ConditionView, ExplainedView, path};
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::{Console, filters};
 use crate::http::Problem;
@@ -117,7 +117,7 @@ impl Asked {
 
 /// The page of an explanation; without a person, its form.
 pub(in crate::console) async fn explain(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<impl IntoResponse, Problem> {
@@ -161,7 +161,11 @@ async fn fill(
         let who = (portal.into(), developer.into());
         let explained = react::explain(rooms, &rules, who, console.clock.now());
         let explained = Box::pin(explained).await?;
-        page.explained = explained.map(|all| ExplainedView::new(all, page.rule.as_deref()));
+        page.explained = explained.map(|all| {
+            let seen = console.rules_seen(&rules);
+            let is_seen = |name: &str| seen.iter().any(|rule| rule.name == name);
+            ExplainedView::new(all, page.rule.as_deref(), is_seen)
+        });
         page.command = format!("usher rules explain --developer {developer} --portal {portal}");
     }
     match &page.explained {

@@ -92,8 +92,13 @@ pub(super) struct PartView {
 impl HtmlSafe for PartView {}
 
 impl ExplainedView {
-    /// What is shown of an explanation; of one rule alone where it is named.
-    pub(super) fn new(explained: Explained, rule: Option<&str>) -> Self {
+    /// What is shown of an explanation; of one rule alone where it is named, and of those that the
+    /// visitor may see.
+    pub(super) fn new(
+        explained: Explained,
+        rule: Option<&str>,
+        is_seen: impl Fn(&str) -> bool,
+    ) -> Self {
         let known = &explained.developer.developer;
         let mut view = Self {
             developer_id: known.id.to_string(),
@@ -106,7 +111,11 @@ impl ExplainedView {
             teams: names(&explained),
             signals: Vec::new(),
             left_out: 0,
-            elsewhere: explained.elsewhere.into_iter().take(RULES).collect(),
+            elsewhere: {
+                let elsewhere = explained.elsewhere.into_iter();
+                let seen = elsewhere.filter(|(name, _)| is_seen(name));
+                seen.take(RULES).collect()
+            },
             past: explained.past.into_iter().take(PAST).collect(),
         };
         let mut space = Space {
@@ -115,8 +124,10 @@ impl ExplainedView {
             who: (explained.portal.id.0, known.id.0),
         };
         for signal in &explained.signals {
-            let wanted =
-                |one: &&ExplainedRule| rule.is_none_or(|name| one.explanation.rule == name);
+            let wanted = |one: &&ExplainedRule| {
+                let name = &one.explanation.rule;
+                is_seen(name) && rule.is_none_or(|wanted| name == wanted)
+            };
             let rules: Vec<&ExplainedRule> = signal.rules.iter().filter(wanted).collect();
             if rule.is_some() && rules.is_empty() {
                 continue;

@@ -1,6 +1,7 @@
 //! Decisions of rules, counted at most so often: many people look at the rules, and a month of
-//! decisions takes a while to count.
+//! decisions takes a while to count. For each set of portals that somebody may see apart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::console::Console;
 use crate::console::rules::hits::AllHits;
-use crate::http::Problem;
+use crate::http::{PortalScope, Problem};
 use crate::report::{Question, ReportName};
 
 /// Days of which decisions are counted.
@@ -16,9 +17,9 @@ pub(super) const DAYS: i64 = 30;
 /// How long a count is good.
 const GOOD_FOR: TimeDelta = TimeDelta::seconds(30);
 
-/// The last count. Cheap to clone.
+/// The last counts, by the portals that they are of: no more than there are tokens. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(in crate::console) struct RecentHits(Arc<Mutex<Option<Counted>>>);
+pub(in crate::console) struct RecentHits(Arc<Mutex<BTreeMap<PortalScope, Counted>>>);
 
 /// Decisions, and when they were counted.
 #[derive(Debug, Clone)]
@@ -32,7 +33,8 @@ impl RecentHits {
     pub(super) async fn get(&self, console: &Console) -> Result<Counted, Problem> {
         let mut last = self.0.lock().await;
         let now = console.clock.now();
-        if let Some(counted) = last.as_ref().filter(|counted| counted.is_good(now)) {
+        let known = last.get(console.portals());
+        if let Some(counted) = known.filter(|counted| counted.is_good(now)) {
             return Ok(counted.clone());
         }
         let question = Question {
@@ -45,7 +47,8 @@ impl RecentHits {
             at: now,
             hits: Arc::new(AllHits::of(&answer.rows)),
         };
-        Ok(last.insert(counted).clone())
+        last.insert(console.portals().clone(), counted.clone());
+        Ok(counted)
     }
 }
 

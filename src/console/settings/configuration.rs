@@ -467,6 +467,7 @@ mod tests {
         config.console.tokens = vec![ConsoleToken {
             name: "ada".to_owned(),
             role: Role::Operator,
+            portals: None,
             token: secret(),
         }];
         config

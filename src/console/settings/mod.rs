@@ -6,13 +6,13 @@ mod configuration;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
 use axum::response::Html;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::config::{Config, Role};
 use crate::console::layout::{self, Layout};
+use crate::console::seen::Seen;
 use crate::console::session::Visitor;
 use crate::console::settings::configuration::{Section, sections};
 use crate::console::{Console, filters};
@@ -64,6 +64,8 @@ struct SettingsPage {
 struct TokenRow {
     name: String,
     role: &'static str,
+    /// The portals that it is for; none where it is for all.
+    portals: Option<Vec<String>>,
     /// Whether it is the visitor's own.
     is_own: bool,
     sessions: i64,
@@ -88,6 +90,7 @@ impl TokenRow {
                     Role::Reader => "reader",
                     Role::Operator => "operator",
                 },
+                portals: caller.portals().texts(),
                 is_own: *hash == visitor.token_hash,
                 sessions: own.map_or(0, |own| own.sessions),
                 seen_at: own.and_then(|own| own.seen_at),
@@ -138,7 +141,7 @@ impl From<ReaderStatus> for ReaderRow {
 
 /// The page.
 pub(super) async fn show(
-    State(console): State<Arc<Console>>,
+    Seen(console): Seen,
     visitor: Visitor,
     parameters: Parameters,
 ) -> Result<Html<String>, Problem> {

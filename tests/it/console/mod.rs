@@ -1,6 +1,6 @@
 //! Tests of pages in a real browser, and of the browser's harness itself.
 
-mod crowd;
+pub(crate) mod crowd;
 mod events;
 mod flows;
 mod harness;
@@ -9,7 +9,7 @@ mod keyboard;
 mod people;
 mod place;
 mod quarantine;
-mod reader;
+pub(crate) mod reader;
 mod rules;
 mod sessions;
 mod views;
