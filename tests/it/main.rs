@@ -113,6 +113,7 @@ mod reverify;
 mod rolling;
 mod rules;
 mod rules_check;
+mod scopes;
 mod search;
 mod searches;
 mod seeing;

@@ -58,7 +58,11 @@ fn plausible(key: &Key) -> String {
         ("notify.allow_private", _) => r#"["hooks.corp.example"]"#,
         ("kafka.options", _) => r#"{"linger.ms":"5"}"#,
         ("forward", _) => r#"[{"url":"https://siem.example/x","authorization":"s3cret"}]"#,
-        ("console.tokens", _) => r#"[{"name":"ada","role":"operator","token":"s3cret"}]"#,
+        ("console.tokens", _) => {
+            return format!(
+                r#"[{{"name":"ada","role":"operator","portals":["{ID}"],"token":"s3cret"}}]"#
+            );
+        }
         ("hooks.senders", _) => {
             return format!(
                 r#"[{{"name":"hr","secret":"{SIGNING_KEY}","types":["com.example.*"],"portals":["{ID}"]}}]"#
