@@ -1,6 +1,7 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
 mod api;
+mod authorization;
 mod backlog;
 mod clocks;
 mod console;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::{self, Queue, Worker};
+use crate::app::authorization;
 use crate::app::backlog::Backlog;
 use crate::app::clocks;
 use crate::app::coverage::CoverageParts;
@@ -64,10 +65,7 @@ impl Parts {
     pub(super) async fn start(self, lifecycle: Lifecycle) -> Result<(), JournalError> {
         let stopping = lifecycle.stopping();
         let readers = self.readers();
-        if let Some(spool) = self.spool.clone() {
-            let probe = ingest::probe_until_stopped(spool, stopping.clone());
-            lifecycle.spawn("spool disk", probe);
-        }
+        self.start_without_database(&lifecycle);
         let ready = database::prepare(&self.journal, &readers, &self.health, &stopping).await?;
         if !ready {
             return Ok(());
@@ -140,6 +138,19 @@ impl Parts {
             info!("kafka.brokers is not set: nothing is published");
         }
         Ok(())
+    }
+
+    /// Starts what deliveries need while the database is away too.
+    fn start_without_database(&self, lifecycle: &Lifecycle) {
+        if let Some(spool) = self.spool.clone() {
+            let probe = ingest::probe_until_stopped(spool, lifecycle.stopping());
+            lifecycle.spawn("spool disk", probe);
+        }
+        let values = self.config.ingest.authorization.clone();
+        if values.iter().any(Secret::is_of_file) {
+            let watch = authorization::watch(values, self.ingest.clone(), lifecycle.stopping());
+            lifecycle.spawn("authorization", watch);
+        }
     }
 
     /// The readers of the outbox.

@@ -27,7 +27,9 @@ mod release;
 mod replay;
 mod report;
 mod rules;
+mod secret_file;
 mod serve;
+mod setup;
 mod table;
 mod times;
 
@@ -71,6 +73,8 @@ enum Command {
     Emulate(emulate::EmulateArgs),
     /// Bring the database's schema up to date
     Migrate(migrate::MigrateArgs),
+    /// Point Konnect's webhook at this usher
+    Setup(Box<setup::SetupArgs>),
     /// Have Konnect send a window of a portal's entries again
     Replay(replay::ReplayArgs),
     /// Show which time was seen, which was missed, and what was done about it
@@ -240,6 +244,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Demo(args) => Box::pin(demo::run(args, &environment)).await,
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
+            Command::Setup(args) => Box::pin(setup::run(*args, &environment)).await,
             Command::Replay(args) => replay::run(args, &environment).await,
             Command::Coverage(args) => coverage::run(*args, &environment).await,
             Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,

@@ -96,6 +96,22 @@ impl Output {
         Self::meter("");
     }
 
+    /// Whether somebody can be [asked](Self::ask): both ends are a terminal.
+    pub(super) fn can_ask() -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks on standard error, and returns whether the answer is yes; no is the default.
+    pub(super) fn ask(question: &str) -> bool {
+        let mut err = io::stderr().lock();
+        let asked = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
+        let mut answer = String::new();
+        asked
+            .and_then(|()| io::stdin().read_line(&mut answer))
+            .is_ok()
+            && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+    }
+
     /// Shows a line of progress on standard error.
     pub fn progress(text: &str) {
         line_err(text);

@@ -50,6 +50,18 @@ impl Secret {
         self.file.is_some()
     }
 
+    /// The file that it came from; none where it was given in place.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Its values where several may stand in one file: one a line, without white space at the end
+    /// and without empty lines.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        let lines = self.expose().lines().map(str::trim_end);
+        lines.filter(|line| !line.is_empty())
+    }
+
     /// What its file contains now, if that is another one; a secret that was given in place stays.
     ///
     /// # Errors

@@ -71,8 +71,8 @@ pub struct IngestConfig {
     /// Path of the webhook.
     #[serde(deserialize_with = "checked::webhook_path")]
     pub path: String,
-    /// Every accepted value of the `Authorization` header; several during a rotation. `usher serve`
-    /// needs one.
+    /// Every accepted value of the `Authorization` header; several during a rotation. A file may
+    /// have several, one a line, and is read again within 10 s. `usher serve` needs one.
     pub authorization: Vec<Secret>,
     /// What an entry without a verified signature becomes.
     pub verify: VerifyPolicy,

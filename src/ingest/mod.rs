@@ -14,9 +14,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Extension, Router};
@@ -28,7 +28,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Ids};
-use crate::config::IngestConfig;
+use crate::config::{IngestConfig, Secret};
 use crate::event::delivery::{self, Inflated, inflate};
 use crate::http::{Connection, Problem};
 use crate::ingest::answer::Answer;
@@ -48,6 +48,9 @@ pub use spool::{Spool, SpoolError, drain_until_stopped, probe_until_stopped};
 const INFLATED_AT_ONCE: usize = 64 * 1024;
 /// A delivery goes to the spool when the journal needs longer, so that it is answered within 10 s.
 const STORE_WITHIN: Duration = Duration::from_secs(6);
+/// In the answer to an empty body: for how many milliseconds its `Authorization` has not been used
+/// to deliver. Absent where that did not happen since usher was started.
+pub const USED_AGO_HEADER: &str = "x-usher-authorization-used-ms";
 
 /// What the ingest endpoint needs.
 #[derive(Clone, Debug)]
@@ -93,6 +96,11 @@ impl IngestState {
     pub fn refusals(&self) -> Refusals {
         self.refusals.clone()
     }
+
+    /// Accepts these values from now on, and no others.
+    pub fn accept(&self, authorization: &[Secret]) {
+        self.accepted.replace(authorization);
+    }
 }
 
 /// `POST {path}`: the webhook of Konnect's audit logs.
@@ -112,20 +120,33 @@ async fn post_delivery(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if !state.accepted.accepts(headers.get(header::AUTHORIZATION)) {
+    let Some(value) = state.accepted.find(headers.get(header::AUTHORIZATION)) else {
         return answer::send(Answer::Unauthorized);
+    };
+    let received_at = state.clock.now();
+    // Whoever sends nothing only asks, as `usher setup --rotate` does.
+    let only_asks = body.is_end_stream();
+    let used_at = value.used_at();
+    if !only_asks {
+        value.note_use(received_at);
     }
     let delivery = state.refusals.delivery();
     let request = Request {
         id: state.ids.next(),
-        received_at: state.clock.now(),
+        received_at,
         peer: peer.ip().to_string(),
         encoding: answer::declared_encoding(&headers),
     };
     let answer = state.take_to_the_end(request, body).await;
     let too_slow = matches!(answer, Answer::TooSlow { .. });
-    let response = answer::send(answer);
+    let mut response = answer::send(answer);
     delivery.answered(response.status().as_u16());
+    if let Some(used_at) = used_at.filter(|_| only_asks) {
+        let ago = (received_at - used_at).num_milliseconds().max(0);
+        response
+            .headers_mut()
+            .insert(USED_AGO_HEADER, HeaderValue::from(ago));
+    }
     if too_slow {
         connection.cut().await;
     }

@@ -62,9 +62,9 @@ pub use outbox::{
 pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
 pub use read::{
-    About, Around, Delivery, DeliveryFilter, EventFilter, Export, Follow, Found, Network, NoFilter,
-    NoNetwork, NoWindow, Order, Outcome, Position, QUARANTINE_COUNTED, QuarantineCount,
-    QuarantineFilter, Quarantined, StoredEvent, far_future, read_time, shell_word,
+    About, Around, Delivery, DeliveryFilter, EventFilter, Export, FirstDelivery, Follow, Found,
+    Network, NoFilter, NoNetwork, NoWindow, Order, Outcome, Position, QUARANTINE_COUNTED,
+    QuarantineCount, QuarantineFilter, Quarantined, StoredEvent, far_future, read_time, shell_word,
 };
 pub use recounts::{count_alone, try_count_alone};
 pub use retention::{Retention, UpkeepRun, before};

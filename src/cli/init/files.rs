@@ -3,15 +3,15 @@
 //! Nothing that exists is replaced unless that was asked for, and a secret never is: Konnect may
 //! already be sending it.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use konnect::Portal;
 use toml::Value;
 use url::Url;
 
+use crate::cli::secret_file::keep_or_make;
 use crate::event::plain;
 
 const CONFIG: &str = "usher.toml";
@@ -19,8 +19,6 @@ const RULES: &str = "rules.yaml";
 const AUTHORIZATION: &str = "usher-authorization";
 const CONSOLE_TOKEN: &str = "usher-console-token";
 
-/// Only the owner reads and writes.
-const OWNER_ONLY: u32 = 0o600;
 const CONFIG_TEMPLATE: &str = include_str!("usher.toml");
 const RULES_TEMPLATE: &str = include_str!("rules.yaml");
 
@@ -114,19 +112,7 @@ impl Folder {
         make: impl FnOnce() -> String,
     ) -> Result<PathBuf, WriteError> {
         let file = self.path.join(name);
-        let is_there = fs::read_to_string(&file).is_ok_and(|text| !text.trim().is_empty());
-        if is_there {
-            let permissions = Permissions::from_mode(OWNER_ONLY);
-            fs::set_permissions(&file, permissions).map_err(failed(&file))?;
-            return Ok(file);
-        }
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(OWNER_ONLY)
-            .open(&file)
-            .and_then(|mut open| writeln!(open, "{}", make()))
-            .map_err(failed(&file))?;
+        keep_or_make(&file, make).map_err(failed(&file))?;
         Ok(file)
     }
 }

@@ -1,5 +1,7 @@
 //! The HTTP requests that delivered entries.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,6 +19,15 @@ pub struct Delivery {
     pub place: i64,
     /// The request itself.
     pub request: RequestRecord,
+}
+
+/// One delivery, with how many of the events that it brought have which verdict.
+#[derive(Debug, Clone)]
+pub struct FirstDelivery {
+    /// The request itself.
+    pub request: RequestRecord,
+    /// Events by verdict.
+    pub verdicts: BTreeMap<String, i64>,
 }
 
 /// What to list.
@@ -124,6 +135,53 @@ impl Journal {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The first delivery since a time that brought a new event of the portal, or of no portal.
+    pub async fn first_delivery(
+        &self,
+        portal: Option<Uuid>,
+        since: DateTime<Utc>,
+    ) -> Result<Option<FirstDelivery>, JournalError> {
+        let rows = sqlx::query!(
+            r#"
+            WITH delivered AS (
+                SELECT b.received_at, b.id AS batch, e.request,
+                    b.requests -> e.request::integer AS record, e.verdict
+                FROM batches b
+                -- Bounds let the planner read only the partitions that hold the batch.
+                JOIN events e ON e.batch = b.id
+                    AND e.event_ts BETWEEN b.first_event_ts AND b.last_event_ts
+                WHERE b.received_at >= $1
+                    AND b.source = 'webhook'
+                    AND e.request IS NOT NULL
+                    AND e.portal_id IS NOT DISTINCT FROM $2
+            ),
+            first AS (
+                SELECT batch, request FROM delivered ORDER BY received_at, batch, request LIMIT 1
+            )
+            SELECT d.record AS "record!", d.verdict AS "verdict!", count(*) AS "count!"
+            FROM delivered d
+            JOIN first f ON f.batch = d.batch AND f.request = d.request
+            GROUP BY d.record, d.verdict
+            "#,
+            since,
+            portal.map(|portal| portal.to_string()),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let Some(record) = rows.first().map(|row| row.record.clone()) else {
+            return Ok(None);
+        };
+        let request = serde_json::from_value(record).map_err(|_| JournalError::Inconsistent {
+            table: "batches",
+            column: "requests",
+        })?;
+        let verdicts = rows.into_iter().map(|row| (row.verdict, row.count));
+        Ok(Some(FirstDelivery {
+            request,
+            verdicts: verdicts.collect(),
+        }))
     }
 
     /// How many events were stored, over all batches.

@@ -11,7 +11,7 @@ mod search;
 mod stored_event;
 mod window;
 
-pub use deliveries::{Delivery, DeliveryFilter};
+pub use deliveries::{Delivery, DeliveryFilter, FirstDelivery};
 pub use events::About;
 pub use quarantine::{QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined};
 pub(in crate::journal) use search::Recent;
