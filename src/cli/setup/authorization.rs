@@ -58,6 +58,14 @@ impl Authorization {
         matches!(self, Self::Missing { .. })
     }
 
+    /// Whether its file has former values too.
+    pub(super) fn is_being_rotated(&self) -> bool {
+        match self {
+            Self::Configured(secret) => secret.values().count() > 1,
+            Self::Missing { .. } => false,
+        }
+    }
+
     /// What [`make`](Self::make) would change.
     pub(super) fn changes(&self) -> Vec<Change> {
         let Self::Missing { config, file } = self else {

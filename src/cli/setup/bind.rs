@@ -39,6 +39,9 @@ pub(super) async fn run(
         Output::progress(&format!("warning: {warning}"));
     }
     let authorization = Authorization::of(config, &args.common)?;
+    if authorization.is_being_rotated() {
+        Output::progress("a rotation of the secret is under way: `usher setup --rotate` ends it");
+    }
     let found = calls.look().await?;
     let wanted = Wanted {
         whose: &calls.whose,

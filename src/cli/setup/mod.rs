@@ -12,7 +12,10 @@ mod first_delivery;
 mod plan;
 mod probe;
 mod remove;
+mod rotate;
+mod rotation;
 mod show;
+mod value_file;
 
 use std::process::ExitCode;
 
@@ -40,6 +43,7 @@ pub(super) async fn run(args: SetupArgs, environment: &Environment) -> Result<Ex
     };
     match &args.public_url {
         _ if args.remove => remove::run(&args, &calls).await,
+        _ if args.rotate => rotate::run(&args, &config, &calls).await,
         Some(public) => bind::run(&args, public, &config, environment, &calls).await,
         None => Err(CliError::Usage("name --public-url".to_owned())),
     }
