@@ -118,6 +118,7 @@ mod search;
 mod searches;
 mod seeing;
 mod seen;
+mod setup;
 mod spool;
 mod support;
 mod tidy;

@@ -97,7 +97,8 @@ fn show(
     )?;
     Output::progress(
         "next: fill in the lists of rules.yaml, see what they would do by `usher reconcile --dry-run`, \
-         then choose a database in usher.toml",
+         choose a database in usher.toml, start `usher serve`, \
+         and point the webhook at it by `usher setup --public-url https://YOUR-HOST`",
     );
     Ok(())
 }

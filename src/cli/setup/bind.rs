@@ -167,15 +167,21 @@ async fn wait(
         ));
     }
     Output::progress("waiting for a delivery: sign in to the portal, also with a wrong password");
-    let before = found.status.as_ref().and_then(|it| it.last_attempt_at);
     let is_changed = !plan.steps.is_empty();
+    let status = if is_changed {
+        // What was delivered as it was before the change shows nothing.
+        calls.status().await?
+    } else {
+        found.status.clone()
+    };
+    let latest = status.and_then(|status| status.last_attempt_at);
     let waiting = Waiting {
         calls,
-        not_this: before.filter(|_| is_changed),
+        not_this: latest.filter(|_| is_changed),
         patience,
     };
     let status = waiting.for_delivery().await?;
-    let of_before = before.filter(|_| !is_changed);
+    let of_before = latest.filter(|_| !is_changed);
     Ok(Delivered {
         status,
         since: of_before.map_or(began, |before| before.min(began)),

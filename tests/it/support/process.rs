@@ -107,6 +107,11 @@ impl Installation {
         path
     }
 
+    /// Where the configuration is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Another command of usher's with the same configuration, not yet begun.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.usher);
