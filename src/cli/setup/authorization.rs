@@ -1,5 +1,5 @@
-//! The value that Konnect is to send as `Authorization`: the first one of `ingest.authorization`. One
-//! that is missing is made and written where `usher serve` reads it. It is never shown.
+//! The value that Konnect is to send as `Authorization`: the first one of `ingest.authorization`.
+//! One that is missing is made and written where `usher serve` reads it. It is never shown.
 
 use std::fs;
 use std::path::{self, Path, PathBuf};

@@ -61,7 +61,7 @@ fn is_taken(status: &WebhookStatus) -> bool {
 
 /// What the latest attempt means, and what to do about it.
 pub(super) fn meaning(status: Option<&WebhookStatus>) -> String {
-    let Some(status) = status else {
+    let Some(status) = status.filter(|status| status.last_attempt_at.is_some()) else {
         return "Konnect has tried no delivery: nothing happened that it logs. Sign in to the portal, also with a wrong password, and allow it a minute".to_owned();
     };
     let message = status.last_response_message.as_deref().unwrap_or_default();
@@ -196,6 +196,7 @@ mod tests {
             (json!(null), "not public"),
         ] {
             let status = json!({
+                "last_attempt_at": "2026-11-21T00:00:00Z",
                 "last_response_code": code, "last_response_message": "x\u{1b}[0m",
             });
             let status: WebhookStatus = serde_json::from_value(status).unwrap();
@@ -203,6 +204,9 @@ mod tests {
             assert!(told.contains(expected), "{code}: {told}");
             assert!(!told.contains('\u{1b}'));
         }
-        assert!(meaning(None).contains("nothing happened"));
+        let untried: WebhookStatus = serde_json::from_value(json!({})).unwrap();
+        for status in [None, Some(&untried)] {
+            assert!(meaning(status).contains("nothing happened"));
+        }
     }
 }

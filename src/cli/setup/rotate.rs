@@ -1,6 +1,6 @@
-//! `usher setup --rotate`: another secret for Konnect, without a moment in which a delivery could be
-//! refused. What is true decides each step ([`rotation`](crate::cli::setup::rotation)), so that a
-//! run which was cut off is gone on with by the next.
+//! `usher setup --rotate`: another secret for Konnect, without a moment in which a delivery could
+//! be refused. What is true decides each step ([`rotation`](crate::cli::setup::rotation)), so that
+//! a run which was cut off is gone on with by the next.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

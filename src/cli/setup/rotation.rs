@@ -1,5 +1,5 @@
-//! How far a rotation is, from what is true: the values of the file, what Konnect was given, and when
-//! usher last saw each value used. Pure.
+//! How far a rotation is, from what is true: the values of the file, what Konnect was given, and
+//! when usher last saw each value used. Pure.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The file whose first line Konnect sends as `Authorization`, and all of whose lines usher accepts.
+//! The file whose first line Konnect sends as `Authorization`; usher accepts all of its lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};

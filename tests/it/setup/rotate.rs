@@ -1,5 +1,5 @@
-//! `usher setup --rotate`, with deliveries all the time: none is refused, and the former secret is in
-//! the end.
+//! `usher setup --rotate`, with deliveries all the time: none is refused, and the former secret is
+//! in the end.
 
 use std::fs;
 use std::time::Duration;
