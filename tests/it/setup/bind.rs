@@ -14,7 +14,7 @@ fn name() -> String {
 }
 
 #[tokio::test]
-async fn makes_what_is_missing_once_and_mends_what_differs() {
+async fn makes_what_is_missing_once() {
     let konnect = Konnect::start().await;
     let installation = Installation::new(&konnect.settings());
     let portal = PORTAL.to_string();
@@ -90,8 +90,16 @@ async fn makes_what_is_missing_once_and_mends_what_differs() {
     assert_eq!(again["changes"], json!([]));
     assert!(konnect.writes().is_empty());
     assert_eq!(fs::read_to_string(&file).unwrap(), secret);
+}
 
-    // Each difference is one call, with no more than it takes.
+#[tokio::test]
+async fn mends_what_differs_and_no_more() {
+    let konnect = Konnect::start().await;
+    let installation = with_authorization(konnect.settings(), "Bearer mine\n");
+    let portal = PORTAL.to_string();
+    let arguments = of_portal(&portal, &["--public-url", PUBLIC]);
+    let planned = of_portal(&portal, &["--public-url", PUBLIC, "--dry-run", "--json"]);
+    assert_eq!(installation.run(&arguments).await.code, Some(0));
     let own = konnect.client.destinations();
     let listed = own.list(&ListDestinations::default()).await.unwrap();
     let update = DestinationUpdate {
@@ -113,7 +121,7 @@ async fn makes_what_is_missing_once_and_mends_what_differs() {
         .map(|line| line["is"].clone())
         .collect();
     assert_eq!(differ, [json!("cef"), json!("false")]);
-    installation.run(&arguments).await.lines(0);
+    assert_eq!(installation.run(&arguments).await.code, Some(0));
     let writes: Vec<Value> = konnect
         .writes()
         .into_iter()
