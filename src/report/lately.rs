@@ -101,8 +101,8 @@ impl Reports {
         .await?)
     }
 
-    /// The people of portals who signed in since `from`, by a log-in whose signature is not false:
-    /// of all days together, then of each day.
+    /// The people of portals who signed in since `from` and until today, by a log-in whose
+    /// signature is not false: of all days together, then of each day.
     pub async fn active_people(
         &self,
         portal: Option<Uuid>,
@@ -114,14 +114,31 @@ impl Reports {
             ActivePeople,
             r#"
             WITH people AS (
+                -- Of the first day only those who came after its part that is not asked for.
                 SELECT DISTINCT since AS day, portal_id, principal_id
                 FROM report_principals
-                WHERE since >= date_bin('1 day', $2, 'epoch')
+                WHERE since = date_bin('1 day', $2, 'epoch')
                     AND last_at >= $2
                     AND kind = 'authentication'
                     AND outcome = 'success'
                     AND verdict <> 'failed'
                     -- The organisation's own people have no portal.
+                    AND portal_id <> ''
+                    AND principal_id <> ''
+                    AND ($1::text[] IS NULL OR portal_id = ANY($1))
+                UNION ALL
+                -- Of whole days the key tells it all. Not a range of days: between two there are
+                -- the hours of everybody who failed.
+                SELECT DISTINCT since, portal_id, principal_id
+                FROM report_principals
+                WHERE since = ANY(ARRAY(
+                        SELECT generate_series(
+                            date_bin('1 day', $2, 'epoch') + interval '1 day', now(), '1 day'
+                        )
+                    ))
+                    AND kind = 'authentication'
+                    AND outcome = 'success'
+                    AND verdict <> 'failed'
                     AND portal_id <> ''
                     AND principal_id <> ''
                     AND ($1::text[] IS NULL OR portal_id = ANY($1))

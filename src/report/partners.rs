@@ -31,63 +31,9 @@ columns! {
 }
 
 pub(super) async fn rows(tx: &mut Connection, asked: &Asked) -> Result<Vec<Row>, JournalError> {
-    Ok(sqlx::query_as!(
+    Ok(sqlx::query_file_as!(
         Row,
-        r#"
-        WITH people AS (
-            SELECT
-                d.portal_id, d.developer_id, d.status,
-                lower(substring(s.email FROM '[^@]*$')) AS domain
-            FROM directory_developers d
-            JOIN directory_portals p USING (portal_id)
-            JOIN subjects s USING (portal_id, developer_id)
-            WHERE d.gone_at IS NULL
-                AND p.gone_at IS NULL
-                AND s.email LIKE '%@%'
-                AND ($1::uuid IS NULL OR d.portal_id = $1)
-                AND ($5::uuid[] IS NULL OR d.portal_id = ANY($5))
-        ), owned AS (
-            SELECT
-                a.portal_id, a.owner_id AS developer_id,
-                count(DISTINCT a.application_id) AS applications,
-                count(r.registration_id) AS registrations,
-                count(r.registration_id) FILTER (WHERE r.status = 'approved') AS approved
-            FROM directory_applications a
-            LEFT JOIN directory_registrations r
-                ON r.portal_id = a.portal_id
-                AND r.application_id = a.application_id
-                AND r.gone_at IS NULL
-            WHERE a.gone_at IS NULL
-            GROUP BY a.portal_id, a.owner_id
-        ), logins AS (
-            SELECT portal_id, principal_id, sum(events) AS logins, max(last_at) AS last_at
-            FROM report_principals
-            WHERE kind = 'authentication'
-                AND outcome = 'success'
-                AND verdict <> 'failed'
-                AND since >= date_bin('1 day', $2, 'epoch')
-                AND since < $3
-            GROUP BY portal_id, principal_id
-        )
-        SELECT
-            domain AS "domain!",
-            count(*) AS "people!",
-            count(*) FILTER (WHERE status = 'approved') AS "approved!",
-            count(*) FILTER (WHERE status = 'pending') AS "pending!",
-            COALESCE(sum(owned.applications), 0)::bigint AS "applications!",
-            COALESCE(sum(owned.registrations), 0)::bigint AS "registrations!",
-            COALESCE(sum(owned.approved), 0)::bigint AS "approved_registrations!",
-            COALESCE(sum(logins.logins), 0)::bigint AS "logins!",
-            max(logins.last_at) AS last_login_at
-        FROM people
-        LEFT JOIN owned USING (portal_id, developer_id)
-        LEFT JOIN logins
-            ON logins.portal_id = people.portal_id::text
-            AND logins.principal_id = people.developer_id::text
-        GROUP BY domain
-        ORDER BY count(*) DESC, domain
-        LIMIT $4
-        "#,
+        "src/report/partners.sql",
         asked.portals.one(),
         asked.from,
         asked.to,

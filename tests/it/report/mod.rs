@@ -6,4 +6,5 @@ mod rollups;
 mod scene;
 mod soon;
 mod ways;
+mod weeks;
 mod world;

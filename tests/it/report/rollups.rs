@@ -57,6 +57,13 @@ const DIFFERENCES: &str = "
         FROM report_weeks w
         JOIN logins l ON l.since >= w.week AND l.since < w.week + interval '7 days'
         WHERE l.outcome = 'failure' GROUP BY 1, 2, 3, 4
+    ), login_weeks AS (
+        SELECT
+            w.week, l.portal_id, l.principal_id, sum(l.events)::bigint AS logins,
+            min(l.first_at) AS first_at, max(l.last_at) AS last_at
+        FROM report_login_weeks w
+        JOIN logins l ON l.since >= w.week AND l.since < w.week + interval '7 days'
+        WHERE l.outcome = 'success' AND l.verdict <> 'failed' GROUP BY 1, 2, 3
     )
     SELECT
         (SELECT count(*) FROM ((TABLE hours EXCEPT TABLE kept_hours)
@@ -64,7 +71,9 @@ const DIFFERENCES: &str = "
         + (SELECT count(*) FROM ((TABLE logins EXCEPT TABLE kept_logins)
             UNION ALL (TABLE kept_logins EXCEPT TABLE logins)) AS b)
         + (SELECT count(*) FROM ((TABLE weeks EXCEPT TABLE report_failures)
-            UNION ALL (TABLE report_failures EXCEPT TABLE weeks)) AS c)";
+            UNION ALL (TABLE report_failures EXCEPT TABLE weeks)) AS c)
+        + (SELECT count(*) FROM ((TABLE login_weeks EXCEPT TABLE report_logins)
+            UNION ALL (TABLE report_logins EXCEPT TABLE login_weeks)) AS d)";
 
 const VERDICTS: [Verdict; 5] = [
     Verdict::Verified,
@@ -181,7 +190,8 @@ async fn what_is_counted_is_what_is_stored_whatever_comes_again_changes_or_is_cu
     eventually("everything is counted", PATIENCE, async || {
         let left = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM recounts)
             + (SELECT count(*) FROM report_progress WHERE counted_to IS NOT NULL)
-            + (SELECT (count(*) = 0)::integer FROM report_weeks)";
+            + (SELECT (count(*) = 0)::integer FROM report_weeks)
+            + (SELECT (count(*) = 0)::integer FROM report_login_weeks)";
         number(&scene.pool, left).await == 0
     })
     .await;
