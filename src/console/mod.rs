@@ -31,6 +31,7 @@ mod problem_page;
 mod quarantine;
 mod raw_view;
 mod reads;
+mod recent;
 mod reports;
 mod rules;
 mod scope;
@@ -126,6 +127,7 @@ struct Shared {
     tails: events::Tails,
     backtest: rules::BacktestPlace,
     hits: rules::RecentHits,
+    counts: overview::RecentCounts,
 }
 
 impl FromRef<Shared> for rules::BacktestPlace {
@@ -140,6 +142,12 @@ impl FromRef<Shared> for rules::RecentHits {
     }
 }
 
+impl FromRef<Shared> for overview::RecentCounts {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.counts.clone()
+    }
+}
+
 /// Every page; a request without a session is shown the sign-in form instead.
 pub fn router(console: Console) -> Router {
     let shared = Shared {
@@ -148,6 +156,7 @@ pub fn router(console: Console) -> Router {
         tails: events::Tails::default(),
         backtest: rules::BacktestPlace::default(),
         hits: rules::RecentHits::default(),
+        counts: overview::RecentCounts::default(),
         whole: Arc::new(console),
     };
     pages()

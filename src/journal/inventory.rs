@@ -86,7 +86,7 @@ impl Journal {
 
     /// Which migrations were applied, compared with those of this usher.
     pub async fn schema_state(&self) -> Result<SchemaState, JournalError> {
-        let (pending, newer) = match self.pending_migrations().await {
+        let (pending, newer) = match self.pending_in_pool().await {
             Ok(pending) => (pending, None),
             Err(JournalError::SchemaNewer { found, .. }) => (Vec::new(), Some(found)),
             Err(error) => return Err(error),

@@ -107,6 +107,16 @@ impl Journal {
         let pending = pending(&mut connection).await?;
         Ok(pending)
     }
+
+    /// The same by a connection of the pool, for whoever looks often: of a server that cannot be
+    /// reached it says only that it waited.
+    ///
+    /// # Errors
+    /// As [`Journal::pending_migrations`].
+    pub(super) async fn pending_in_pool(&self) -> Result<Vec<PendingMigration>, JournalError> {
+        let mut connection = self.pool.acquire().await?;
+        pending(&mut connection).await
+    }
 }
 
 /// Drops the indexes that `migration` makes and whose making was interrupted. They are there but

@@ -5,7 +5,10 @@ mod advice;
 mod questions;
 mod view;
 
+pub(super) use questions::RecentCounts;
+
 use askama::Template;
+use axum::extract::State;
 use axum::response::Html;
 
 use crate::console::chart::Chart;
@@ -17,6 +20,7 @@ use crate::console::pause::PauseSwitch;
 use crate::console::reports::charts;
 use crate::console::seen::Seen;
 use crate::console::session::Visitor;
+use crate::console::show::Ago;
 use crate::console::{Console, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
@@ -41,6 +45,7 @@ struct OverviewPage {
     tiles: Vec<Tile>,
     funnel_title: String,
     funnel: Read<Chart>,
+    funnel_counted: Option<Ago>,
     pending: Read<Vec<PendingRow>>,
     parts: Vec<PartRow>,
     readers: Read<Vec<ReaderRow>>,
@@ -89,6 +94,7 @@ impl NextSteps {
 
 pub(super) async fn show(
     Seen(console): Seen,
+    State(recent): State<RecentCounts>,
     visitor: Visitor,
     mut parameters: Parameters,
 ) -> Result<Html<String>, Problem> {
@@ -102,7 +108,8 @@ pub(super) async fn show(
     parameters.finish()?;
     let now = console.clock.now();
     let span = Span::of(days, now);
-    let answers = Box::pin(questions::ask(&console, portal, span, now)).await;
+    let asked = questions::ask(&console, &recent, portal, span, now);
+    let answers = Box::pin(asked).await;
     let (condition, parts) = console.health.shown();
     let spans = SPANS.map(|(known, name)| SpanLink {
         name,
@@ -135,7 +142,12 @@ pub(super) async fn show(
             .events
             .map(|counts| view::events(&counts, span, portal)),
         funnel_title: view::funnel_title(),
-        funnel: answers.funnel.map(|answer| charts::funnel(&answer.rows)),
+        funnel_counted: answers
+            .funnel
+            .as_ref()
+            .ok()
+            .map(|it| Ago { at: it.at, now }),
+        funnel: answers.funnel.map(|it| charts::funnel(&it.answer.rows)),
         pending: answers.pending.map(|counts| view::pending(&counts, now)),
         // They tell of every portal.
         parts: if visitor.sees_all() {

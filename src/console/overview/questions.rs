@@ -1,5 +1,6 @@
 //! What the first page asks, all of it at once. A question that is not answered in time leaves its
-//! own card without numbers, and the rest of the page as it is.
+//! own card without numbers, and the rest of the page as it is. What takes longest to count is asked
+//! once for all who look.
 
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use uuid::Uuid;
 
 use crate::act::{ActionTally, Paused};
 use crate::console::Console;
+use crate::console::recent::{Counted, Recent};
 use crate::directory::Portal;
+use crate::http::PortalScope;
 use crate::journal::{JournalError, QuarantineCount, ReaderStatus};
 use crate::report::{
     ActivePeople, Answer, By, EventCount, PendingCount, Question, ReportError, ReportName,
@@ -23,6 +26,9 @@ const WAIT: Duration = Duration::from_secs(2);
 const PEOPLE_DAYS: i64 = 7;
 /// Days of people whom the funnel shows.
 pub(super) const FUNNEL_DAYS: i64 = 30;
+
+/// How long a count is good that many people share.
+const GOOD_FOR: TimeDelta = TimeDelta::seconds(10);
 
 /// What was read, or in a few words why it was not.
 pub(super) type Read<T> = Result<T, String>;
@@ -84,19 +90,37 @@ pub(super) struct Answers {
     pub(super) portals: Read<Vec<Portal>>,
     pub(super) first_delivered: Read<Option<DateTime<Utc>>>,
     pub(super) events: Read<Vec<EventCount>>,
-    pub(super) active: Read<Vec<ActivePeople>>,
+    pub(super) active: Read<Counted<Vec<ActivePeople>>>,
     pub(super) pending: Read<Vec<PendingCount>>,
     pub(super) tally: Read<ActionTally>,
     pub(super) paused: Read<Option<Paused>>,
     /// Nothing for whoever may see some portals only, as are the readers.
     pub(super) quarantine: Read<Vec<QuarantineCount>>,
     pub(super) readers: Read<Vec<ReaderStatus>>,
-    pub(super) funnel: Read<Answer>,
+    pub(super) funnel: Read<Counted<Answer>>,
+}
+
+/// The last counts that take long, by the portals that they are of. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(in crate::console) struct RecentCounts {
+    /// Those of a time are others than those of another.
+    active: Recent<(PortalScope, DateTime<Utc>), Vec<ActivePeople>>,
+    funnel: Recent<PortalScope, Answer>,
+}
+
+impl Default for RecentCounts {
+    fn default() -> Self {
+        Self {
+            active: Recent::new(GOOD_FOR),
+            funnel: Recent::new(GOOD_FOR),
+        }
+    }
 }
 
 /// Asks everything.
 pub(super) async fn ask(
     console: &Console,
+    recent: &RecentCounts,
     portal: Option<Uuid>,
     span: Span,
     now: DateTime<Utc>,
@@ -107,13 +131,18 @@ pub(super) async fn ask(
         from: Some(now - TimeDelta::days(FUNNEL_DAYS)),
         ..Question::default()
     };
+    let counted = console.portals().narrowed(portal);
     let funnel = async {
-        let answer = reports.ask(ReportName::Funnel, &funnel).await;
+        let ask = reports.ask(ReportName::Funnel, &funnel);
+        let answer = recent.funnel.get(counted.clone(), &console.clock, ask).await;
         answer.map_err(|error| match error {
             ReportError::Question(error) => error.to_string(),
             ReportError::Journal(error) => reason("funnel", &error),
         })
     };
+    let since = span.of_people().from;
+    let active = reports.active_people(portal, since);
+    let active = recent.active.get((counted.clone(), since), &console.clock, active);
     let window = (Some(span.from), Some(span.to));
     let sees_all = console.portals().is_all();
     let day_ago = now - TimeDelta::days(1);
@@ -132,10 +161,7 @@ pub(super) async fn ask(
         in_time("portals", console.directory.portals()),
         in_time("deliveries", reports.first_delivered()),
         in_time("events", reports.event_counts(portal, window, span.by)),
-        in_time(
-            "active people",
-            reports.active_people(portal, span.of_people().from)
-        ),
+        in_time("active people", active),
         in_time("pending", reports.pending_counts(portal)),
         in_time("actions", console.listed.tally(portal, span.from)),
         in_time("pause", console.listed.paused()),

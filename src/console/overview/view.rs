@@ -180,7 +180,7 @@ pub(super) fn tiles(
             (tile.value, tile.note) = proven(counts);
         }),
         active.of(&answers.active, |tile, people| {
-            fill_active(tile, people, of_people);
+            fill_active(tile, &people.answer, of_people);
         }),
         pending.of(&answers.pending, |tile, counts| {
             tile.value = number(counts.iter().map(|one| one.count).sum::<i64>());

@@ -146,7 +146,7 @@ pub(in crate::console) async fn list(
     let skipped = parameters.after(|[place]: [String; 1]| part::<usize>(&place))?;
     let pager = parameters.finish()?;
     let counted = recent.get(&console).await?;
-    let hits = &counted.hits;
+    let hits = &counted.answer;
     let pause = PauseSwitch::new(&console, "/rules").await?;
     let in_force = Arc::clone(&console.rules.borrow());
     let rules = console.rules_seen(&in_force);
