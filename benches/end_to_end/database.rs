@@ -15,6 +15,8 @@ use crate::{process, progress};
 const ROWS_A_FILL: usize = 250_000;
 /// Rows of one COPY, which is one transaction: about as many as one group commit of usher has.
 const ROWS_A_COPY: usize = 1_000;
+/// The lock that whoever counts for reports takes, as `src/journal/recounts.rs` has it.
+const COUNT_ALONE: i64 = 0x7573_6865_7210;
 /// Every column, so that the baseline writes what usher writes.
 const COLUMNS: &str = "event_ts, id, occurred_at, received_at, batch, request, position, kind, \
     format, verdict, ambiguous, time_known, copies, product, name, event_class_id, org_id, \
@@ -117,6 +119,49 @@ impl Database {
             .execute(&mut self.connection)
             .await?;
         self.settle().await
+    }
+
+    /// The same, with all that is counted for reports.
+    pub(crate) async fn empty_counts(&mut self) -> Result<()> {
+        sqlx::raw_sql(
+            "TRUNCATE report_hours, report_principals, report_weeks, report_failures,
+                report_login_weeks, report_logins, recounts",
+        )
+        .execute(&mut self.connection)
+        .await?;
+        self.empty().await
+    }
+
+    /// A connection as long as which lives nothing is counted for reports, where that is wanted.
+    pub(crate) async fn hold_counting(&self, is_wanted: bool) -> Result<Option<PgConnection>> {
+        if !is_wanted {
+            return Ok(None);
+        }
+        let options = self.socket_url.parse::<PgConnectOptions>()?;
+        let mut connection = options.connect().await?;
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(COUNT_ALONE)
+            .execute(&mut connection)
+            .await?;
+        Ok(Some(connection))
+    }
+
+    /// The age of the oldest batch that the reader `report` owes, in seconds.
+    pub(crate) async fn owed_seconds(&mut self) -> Result<f64> {
+        let seconds = sqlx::query_scalar(
+            "SELECT COALESCE(extract(epoch FROM now() - min(owed_at)), 0)::float8
+            FROM outbox WHERE reader = 'report'",
+        );
+        Ok(seconds.fetch_one(&mut self.connection).await?)
+    }
+
+    /// How many events are counted for reports.
+    pub(crate) async fn counted(&mut self) -> Result<usize> {
+        let events: i64 =
+            sqlx::query_scalar("SELECT COALESCE(sum(events), 0)::bigint FROM report_hours")
+                .fetch_one(&mut self.connection)
+                .await?;
+        Ok(usize::try_from(events)?)
     }
 
     /// Writes everything out, so that no run pays for another.

@@ -29,6 +29,9 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// No request is begun after this; those under way are answered.
     pub(crate) at_most: Duration,
+    /// Between the beginnings of two requests, of all connections together; none to send the next one
+    /// as soon as the one before it is answered.
+    pub(crate) every: Option<Duration>,
     /// Index of the first request to send.
     pub(crate) first: usize,
     /// Index behind the last one.
@@ -125,6 +128,10 @@ impl Load {
             else {
                 break;
             };
+            if let Some(every) = self.every {
+                let before = u32::try_from(index - self.first)?;
+                tokio::time::sleep_until((started + every * before).into()).await;
+            }
             let sent = Instant::now();
             let answer = async {
                 stream.write_all(request).await?;

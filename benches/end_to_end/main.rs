@@ -1,14 +1,18 @@
 //! The end-to-end bench: a release usher on a durable Postgres under load, against COPY of the same
 //! rows. It checks that what was answered is stored, or it has no figure to show.
 
+mod counting;
 mod database;
 mod entries;
 mod load;
 mod network;
 mod options;
+#[path = "../common/process.rs"]
 mod process;
 mod report;
 mod scenario;
+#[path = "../common/served.rs"]
+mod served;
 mod usher;
 
 use std::io::Write as _;
@@ -26,7 +30,7 @@ use crate::load::{Answers, Load};
 use crate::options::Options;
 use crate::report::{Cpu, Measured, Run, Setting};
 use crate::scenario::{ALL, Record, Scenario, Shape, WHEN_EMPTY};
-use crate::usher::{BUILT, Usher};
+use crate::served::{BUILT, Served};
 
 /// Requests before the clock starts: connections, keys and plans are there then.
 const WARM_UP: usize = 4;
@@ -41,6 +45,12 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let lifecycle = Lifecycle::new();
     let mut bench = Bench::prepare(options, &lifecycle).await?;
+    if bench.options.counting_only {
+        let object = json!({ "counting": bench.counting().await? });
+        writeln!(std::io::stdout(), "{object}")?;
+        lifecycle.shut_down().await;
+        return Ok(());
+    }
     let mut network = network::Table::of(&bench.options);
     let mut all = Vec::new();
     if !bench.options.network_only {
@@ -106,7 +116,7 @@ impl<'a> Bench<'a> {
         let first_at = now - TimeDelta::hours(1);
         let lines = signer.sign(0..options.entries, first_at);
         let mut full = None;
-        if options.stored > 0 && !options.network_only {
+        if options.stored > 0 && !options.network_only && !options.counting_only {
             let mut database = Database::create(&options.postgres, "usher_bench_full").await?;
             database.fill(options.stored, now).await?;
             full = Some(database);
@@ -150,7 +160,7 @@ impl<'a> Bench<'a> {
 
     /// Lets usher store every entry once, and takes the rows: the baseline copies just these.
     async fn rows_of_the_baseline(&mut self) -> Result<Copies> {
-        let usher = Usher::start(
+        let usher = usher::start(
             Path::new(BUILT),
             self.database.url(),
             &self.konnect,
@@ -260,7 +270,7 @@ impl<'a> Bench<'a> {
     ) -> Result<Run> {
         let held = self.record(scenario).held().await?;
         let url = self.record(scenario).url().to_owned();
-        let usher = Usher::start(
+        let usher = usher::start(
             Path::new(BUILT),
             &url,
             &self.konnect,
@@ -306,7 +316,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn load(&self, usher: &Usher, requests: &Requests, shape: Shape) -> Load {
+    fn load(&self, usher: &Served, requests: &Requests, shape: Shape) -> Load {
         Load {
             address: usher.address,
             first: 0,
@@ -314,10 +324,11 @@ impl<'a> Bench<'a> {
             requests: requests.clone(),
             connections: shape.connections(),
             at_most: self.options.at_most,
+            every: None,
         }
     }
 
-    fn cpu(&self, usher: &Usher) -> Result<Cpu> {
+    fn cpu(&self, usher: &Served) -> Result<Cpu> {
         Ok(Cpu {
             usher: process::cpu(usher.pid)?,
             postgres: self.database.cpu()?,

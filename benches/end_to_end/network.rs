@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::load::Load;
 use crate::options::Options;
 use crate::report::{median, rounded};
-use crate::usher::{BUILT, Usher};
-use crate::{Bench, WARM_UP, progress};
+use crate::served::BUILT;
+use crate::{Bench, WARM_UP, progress, usher};
 
 /// The longest load of one row: there are many.
 const AT_MOST: Duration = Duration::from_millis(1_500);
@@ -183,7 +183,7 @@ impl Bench<'_> {
             Way::Socket => database.socket_url(),
         }
         .to_owned();
-        let usher = Usher::start(binary, &url, &self.konnect, row.verify, self.lifecycle).await?;
+        let usher = usher::start(binary, &url, &self.konnect, row.verify, self.lifecycle).await?;
         database.empty().await?;
         let load = Load {
             address: usher.address,
@@ -192,6 +192,7 @@ impl Bench<'_> {
             requests,
             connections: row.connections,
             at_most: self.options.at_most.min(AT_MOST),
+            every: None,
         };
         let warm_up = Load {
             first: 0,

@@ -7,6 +7,7 @@ use clap::Parser;
 
 /// Measures a release usher against COPY. Run it by `make bench`, which brings the Postgres.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
     /// One short round: does it run, are the counts right; its figures mean little
     #[arg(long)]
@@ -27,6 +28,9 @@ struct Arguments {
     /// Only the network's table
     #[arg(long)]
     network: bool,
+    /// Only what counting for reports costs the endpoint: the load with and without it
+    #[arg(long, conflicts_with = "network")]
+    counting: bool,
     /// URL of a throw-away server that syncs to disk; a database is made on it
     #[arg(long)]
     postgres: String,
@@ -49,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) before: Option<PathBuf>,
     /// Whether only the network's table is wanted.
     pub(crate) network_only: bool,
+    /// Whether only the cost of counting is wanted.
+    pub(crate) counting_only: bool,
 }
 
 impl Options {
@@ -67,6 +73,7 @@ impl Options {
             postgres: arguments.postgres,
             before: arguments.before,
             network_only: arguments.network,
+            counting_only: arguments.counting,
         }
     }
 }

@@ -2,16 +2,23 @@
 //! has twenty million events over ninety days with twenty thousand people.
 
 mod measure;
+mod overview;
+mod pages;
+#[expect(dead_code, reason = "the end-to-end bench needs all of it")]
+#[path = "../common/process.rs"]
+mod process;
 mod scene;
 mod search;
+#[path = "../common/served.rs"]
+mod served;
 
 use std::io::Write as _;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use serde_json::{Value, json};
 
-use measure::{Extent, measure};
+use measure::{Extent, Part, measure};
 use scene::Scene;
 
 const EXTENT: Extent = Extent {
@@ -35,6 +42,9 @@ struct Arguments {
     /// Database that is made and left there, or, if it is there, taken as an earlier run filled it
     #[arg(long, value_name = "NAME")]
     keep: Option<String>,
+    /// Only this, and not all of it; may be given again
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
     /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -49,8 +59,17 @@ async fn main() -> Result<()> {
         (20_000_000, 20_000)
     };
     let events = arguments.events.unwrap_or(events);
+    let parts = if arguments.only.is_empty() {
+        Part::value_variants().to_vec()
+    } else {
+        arguments.only
+    };
     let scene = Scene::set(&arguments.postgres, arguments.keep, events, people).await?;
-    let mut measured = measure(&scene, EXTENT).await?;
+    let mut measured = measure(&scene, EXTENT, &parts).await?;
+    if parts.contains(&Part::Pages) {
+        let pages = pages::measure(&scene, EXTENT).await?;
+        measured.insert("pages".to_owned(), pages);
+    }
     measured.insert("people".to_owned(), json!(people));
     writeln!(std::io::stdout(), "{}", Value::Object(measured))?;
     scene.strike().await

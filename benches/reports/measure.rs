@@ -5,13 +5,30 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::try_join_all;
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use usher::report::rollup::Rebuild;
-use usher::report::{By, Question, ReportName, Reports};
+use usher::report::{Question, ReportName, Reports};
 
 use super::scene::{Scene, somebody};
-use super::search;
+use super::{overview, search};
+
+/// What can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Count everything anew
+    Rebuild,
+    /// Each report, of three months
+    Reports,
+    /// What the console's first page asks, all of it at once
+    Overview,
+    /// Searches, by filter, text and person
+    Searches,
+    /// An export as NDJSON
+    Export,
+    /// The console's pages, from a process of their own: alone, and with 50 readers
+    Pages,
+}
 
 /// How much is asked.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +41,51 @@ pub(crate) struct Extent {
     pub(crate) exported: usize,
 }
 
-/// Counts everything again, asks every report and search, and exports.
-pub(crate) async fn measure(scene: &Scene, extent: Extent) -> Result<Map<String, Value>> {
+/// Measures `parts`, but for the pages.
+pub(crate) async fn measure(
+    scene: &Scene,
+    extent: Extent,
+    parts: &[Part],
+) -> Result<Map<String, Value>> {
+    let mut measured = Map::new();
+    if parts.contains(&Part::Rebuild) {
+        let rate = rebuild(scene).await?;
+        measured.insert("rebuild_events_per_second".to_owned(), json!(rate));
+    } else {
+        scene.settle().await?;
+    }
+    measured.insert("events".to_owned(), json!(scene.events().await?));
+    let mut all = Map::new();
+    if parts.contains(&Part::Reports) {
+        let reports = Reports::new(scene.journal.clone());
+        for &name in ReportName::ALL {
+            progress(name.as_str());
+            let took = ask(&reports, name, &question(name, scene.now), extent.times).await?;
+            all.insert(name.as_str().to_owned(), took);
+        }
+    }
+    if parts.contains(&Part::Overview) {
+        all.extend(overview::measure(scene, extent.times).await?);
+    }
+    if !all.is_empty() {
+        measured.insert("reports".to_owned(), Value::Object(all));
+    }
+    let mut searches = Map::new();
+    if parts.contains(&Part::Searches) {
+        searches = search::measure(scene, extent).await?;
+    }
+    if parts.contains(&Part::Export) {
+        let rate = search::export(scene, extent.exported).await?;
+        searches.insert("export_rows_per_second".to_owned(), json!(rate));
+    }
+    if !searches.is_empty() {
+        measured.insert("searches".to_owned(), Value::Object(searches));
+    }
+    Ok(measured)
+}
+
+/// Counts everything anew; returns how many events a second that is.
+async fn rebuild(scene: &Scene) -> Result<i64> {
     progress("counting everything anew");
     let began = Instant::now();
     let mut rebuild = Rebuild::begin(&scene.journal).await?;
@@ -37,23 +97,7 @@ pub(crate) async fn measure(scene: &Scene, extent: Extent) -> Result<Map<String,
     };
     let rate = per_second(counted, began.elapsed());
     scene.analyze().await?;
-    let reports = Reports::new(scene.journal.clone());
-    let mut all = Map::new();
-    for &name in ReportName::ALL {
-        progress(name.as_str());
-        let asked = [(name, question(name, scene.now))];
-        let took = ask(&reports, &asked, extent.times).await?;
-        all.insert(name.as_str().to_owned(), took);
-    }
-    progress("overview");
-    let overview = ask(&reports, &overview(scene.now), extent.times).await?;
-    all.insert("overview".to_owned(), overview);
-    let mut measured = Map::new();
-    measured.insert("events".to_owned(), json!(counted));
-    measured.insert("rebuild_events_per_second".to_owned(), json!(rate));
-    measured.insert("reports".to_owned(), Value::Object(all));
-    measured.insert("searches".to_owned(), search::measure(scene, extent).await?);
-    Ok(measured)
+    Ok(rate)
 }
 
 /// Three months, as far as the report takes a time.
@@ -68,40 +112,15 @@ fn question(name: ReportName, now: DateTime<Utc>) -> Question {
     }
 }
 
-/// What a first page shows: events over time, what share is verified, who waits, and the funnel.
-fn overview(now: DateTime<Utc>) -> Vec<(ReportName, Question)> {
-    let activity = |days: i64, by: By| Question {
-        by: Some(by),
-        ..since(now, days)
-    };
-    vec![
-        (ReportName::Activity, activity(1, By::Hour)),
-        (ReportName::Activity, activity(30, By::Day)),
-        (ReportName::Trust, since(now, 30)),
-        (ReportName::Pending, Question::default()),
-        (ReportName::Funnel, since(now, 30)),
-    ]
-}
-
-fn since(now: DateTime<Utc>, days: i64) -> Question {
-    Question {
-        from: Some(now - TimeDelta::days(days)),
-        to: Some(now),
-        ..Question::default()
-    }
-}
-
-/// How long the questions take, asked at once as a page does.
+/// How long the question takes.
 async fn ask(
     reports: &Reports,
-    questions: &[(ReportName, Question)],
+    name: ReportName,
+    question: &Question,
     times: usize,
 ) -> Result<Value> {
     timed(times, async || {
-        let asked = questions.iter();
-        let asked = asked.map(|(name, question)| reports.ask(*name, question));
-        let answers = try_join_all(asked).await?;
-        Ok(answers.iter().map(|answer| answer.rows.len()).sum())
+        Ok(reports.ask(name, question).await?.rows.len())
     })
     .await
 }

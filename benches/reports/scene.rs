@@ -1,15 +1,41 @@
 //! A journal of three months: people who came over half a year, their applications and
 //! registrations, their log-ins, and what an organisation's own log contains.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool};
+use tokio_util::sync::CancellationToken;
 use usher::clock::Clock;
+use usher::http::health::Health;
 use usher::journal::{Journal, ReaderName};
+use usher::report::rollup::Keeper;
 use uuid::Uuid;
 
 use super::measure::progress;
+
+/// What is noted of a database that was filled to its end.
+const FILLED: &str = "filled by the bench of reports";
+
+/// Whether all is counted, and every week that is over summed up.
+const SETTLED: &str = "
+    SELECT EXISTS (
+            SELECT FROM readers r JOIN report_progress p ON p.reader_created_at = r.created_at
+            WHERE r.name = 'report' AND p.counted_to IS NULL
+        )
+        AND NOT EXISTS (SELECT FROM outbox WHERE reader = 'report')
+        AND NOT EXISTS (SELECT FROM recounts)
+        AND NOT EXISTS (
+            SELECT
+            FROM generate_series(
+                (SELECT date_bin('7 days', min(since), '1970-01-05T00:00:00Z') FROM report_principals),
+                now() - interval '9 days', '7 days'
+            ) AS t (week)
+            WHERE t.week NOT IN (SELECT week FROM report_weeks)
+                OR t.week NOT IN (SELECT week FROM report_login_weeks)
+        )";
 
 /// Rows of one statement, so that progress shows.
 const ROWS_A_STEP: i64 = 500_000;
@@ -61,7 +87,11 @@ const EVENTS: &str = "
         verdict, ambiguous, time_known, copies, product, name, event_class_id, org_id, portal_id,
         principal_id, trace_id, src, path, act, status, action, granted, success, raw)
     SELECT
-        date_trunc('second', at), gen_random_uuid(), at, at, pg_temp.id(7, n / 500), 0,
+        date_trunc('second', at),
+        -- It begins with the time, as ids of usher do.
+        (lpad(to_hex(extract(epoch FROM date_trunc('second', at))::bigint * 1000), 12, '0')
+            || '8' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
+        at, at, pg_temp.id(7, n / 500), 0,
         (n % 500)::integer, kind, 'json',
         CASE WHEN n % 997 = 0 THEN 'unsigned' ELSE 'verified' END, n % 9973 = 0, true, 1,
         CASE WHEN n % 100 < 65 THEN 'Dev-Portal' ELSE 'Konnect' END,
@@ -102,6 +132,7 @@ pub(crate) struct Scene {
     pub(crate) now: DateTime<Utc>,
     pool: PgPool,
     server: String,
+    url: String,
     name: String,
     kept: bool,
 }
@@ -154,10 +185,13 @@ impl Scene {
             now: Clock::system().now(),
             pool,
             server: server.to_owned(),
+            url: url.into(),
             name,
             kept,
         };
-        if !filled {
+        if filled {
+            this.check_filled().await?;
+        } else {
             this.fill(events, people).await?;
         }
         this.now = sqlx::query_scalar("SELECT max(received_at) FROM events")
@@ -192,7 +226,55 @@ impl Scene {
             done = to;
             progress(&format!("{done} events stored"));
         }
-        self.analyze().await
+        self.analyze().await?;
+        let mark = format!("COMMENT ON DATABASE {} IS '{FILLED}'", self.name);
+        sqlx::raw_sql(&mark).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// A database whose fill was cut short has other figures.
+    async fn check_filled(&self) -> Result<()> {
+        let mark: Option<String> = sqlx::query_scalar(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database
+            WHERE datname = current_database()",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        ensure!(
+            mark.as_deref() == Some(FILLED),
+            "the database {} is there and was not filled to its end: drop it, or keep another",
+            self.name
+        );
+        Ok(())
+    }
+
+    /// Where the database is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many events it has, by what is counted.
+    pub(crate) async fn events(&self) -> Result<i64> {
+        let events = "SELECT COALESCE(sum(events), 0)::bigint FROM report_hours";
+        Ok(sqlx::query_scalar(events).fetch_one(&self.pool).await?)
+    }
+
+    /// Counts what is not counted yet, and sums up the weeks that are over, as an usher does that
+    /// runs for a while.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        progress("counting what is not counted");
+        let stop = CancellationToken::new();
+        let keeper = Keeper::new(self.journal.clone(), Health::default());
+        let settled = async {
+            while !sqlx::query_scalar(SETTLED).fetch_one(&self.pool).await? {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            () = keeper.run(stop) => Ok(()),
+            settled = settled => settled,
+        }
     }
 
     /// What autovacuum would have done by then.
