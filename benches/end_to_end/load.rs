@@ -29,8 +29,8 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// No request is begun after this; those under way are answered.
     pub(crate) at_most: Duration,
-    /// Between the beginnings of two requests, of all connections together; none to send the next one
-    /// as soon as the one before it is answered.
+    /// Between the beginnings of two requests, of all connections together; none to send the next
+    /// one as soon as the one before it is answered.
     pub(crate) every: Option<Duration>,
     /// Index of the first request to send.
     pub(crate) first: usize,

@@ -1,6 +1,6 @@
 //! What the first page asks, all of it at once. A question that is not answered in time leaves its
-//! own card without numbers, and the rest of the page as it is. What takes longest to count is asked
-//! once for all who look.
+//! own card without numbers, and the rest of the page as it is. What takes longest to count is
+//! asked once for all who look.
 
 use std::time::Duration;
 
