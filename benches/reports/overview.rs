@@ -26,7 +26,7 @@ pub(super) async fn measure(scene: &Scene, times: usize) -> Result<Map<String, V
     for (name, days, people_days) in SPANS {
         progress(name);
         let took = timed(times, async || {
-            ask(scene, &reading, days, people_days).await
+            Box::pin(ask(scene, &reading, days, people_days)).await
         })
         .await?;
         all.insert(name.to_owned(), took);
