@@ -134,7 +134,10 @@ pub(super) async fn ask(
     let counted = console.portals().narrowed(portal);
     let funnel = async {
         let ask = reports.ask(ReportName::Funnel, &funnel);
-        let answer = recent.funnel.get(counted.clone(), &console.clock, ask).await;
+        let answer = recent
+            .funnel
+            .get(counted.clone(), &console.clock, ask)
+            .await;
         answer.map_err(|error| match error {
             ReportError::Question(error) => error.to_string(),
             ReportError::Journal(error) => reason("funnel", &error),
@@ -142,7 +145,9 @@ pub(super) async fn ask(
     };
     let since = span.of_people().from;
     let active = reports.active_people(portal, since);
-    let active = recent.active.get((counted.clone(), since), &console.clock, active);
+    let active = recent
+        .active
+        .get((counted.clone(), since), &console.clock, active);
     let window = (Some(span.from), Some(span.to));
     let sees_all = console.portals().is_all();
     let day_ago = now - TimeDelta::days(1);
