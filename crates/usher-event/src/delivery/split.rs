@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 /// One entry's bytes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// The bytes, cut at the bound; they keep the body in memory.
     pub bytes: Bytes,
