@@ -1,9 +1,11 @@
-//! Time that was missed: which it is, and how it is had again.
+//! Time that was missed: which it is, and how it is had again: by replay jobs of Konnect, and from
+//! files that have the entries.
 //!
-//! What a replay job sends again comes in through the ingest endpoint like everything else, and is
-//! recognised there.
+//! A replay job writes nothing into the journal itself: what it sends again comes in through the
+//! ingest endpoint like everything else, and is recognised there.
 
 mod coverage;
+mod import;
 mod replay;
 mod window;
 
@@ -12,5 +14,6 @@ pub use coverage::{
     KonnectClock, ReplayJobBody, ReplayRefused, SourceCoverage, Stretch, StretchBody, StretchState,
     Timings as CoverageTimings,
 };
+pub use import::{Ended, ImportError, ImportProgress, Imported, Importer, Input, InputError};
 pub use replay::{Progress, ReplayError, ReplayTimings, Replays};
 pub use window::{REACH, Window, WindowError};

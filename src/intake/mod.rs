@@ -3,6 +3,7 @@
 //! Knows nothing of HTTP. The ingest endpoint and every other source of entries share it.
 
 mod batch_writer;
+mod bulk;
 mod examine;
 mod group_commit;
 mod keys;
@@ -35,6 +36,7 @@ use crate::journal::{Journal, JournalError, NewEvent, NewQuarantine, RequestReco
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::metrics as names;
 
+pub use bulk::{BulkSlice, TakenSlice};
 pub use examine::{Examined, TriedKey, examine};
 pub use keys::{KeyRing, KeysError};
 pub use recheck::{Recheck, recheck_until_stopped};
@@ -301,29 +303,7 @@ impl Intake {
         verdict: Verdict,
         known: Option<AuditEvent>,
     ) -> Result<NewEvent, Box<NewQuarantine>> {
-        let aside = |reason: &'static str, detail: String, event_id: Option<EventId>| {
-            Box::new(NewQuarantine {
-                id: self.ids.next(),
-                request: 0,
-                reason,
-                detail,
-                raw: line.bytes.clone(),
-                raw_bytes: line.whole_bytes,
-                event_id,
-            })
-        };
-        if line.whole_bytes > line.bytes.len() {
-            let detail = format!("{} bytes, over ingest.max_line_bytes", line.whole_bytes);
-            return Err(aside("line_too_long", detail, None));
-        }
-        let event = known
-            .map_or_else(|| event::parse(&line.bytes), Ok)
-            .map_err(|error| aside(error.reason(), error.to_string(), None))?;
-        if event.claims_own_product() {
-            // No entry from outside may pass for an own event of usher.
-            let detail = "event_product is usher".to_owned();
-            return Err(aside("claims_own_product", detail, Some(event.id)));
-        }
+        let event = self.read(line, known)?;
         if self.policy == VerifyPolicy::Require && verdict != Verdict::Verified {
             let (reason, detail) = match verdict {
                 Verdict::KeyUnknown => (REASON_KEY_UNKNOWN, "no key fits yet"),
@@ -332,13 +312,53 @@ impl Intake {
                     ("signature_missing", "the entry is not signed")
                 }
             };
-            return Err(aside(reason, detail.to_owned(), Some(event.id)));
+            return Err(self.set_aside(line, reason, detail.to_owned(), Some(event.id)));
         }
         Ok(NewEvent {
             event,
             raw: line.bytes.clone(),
             verdict,
             request: Some(0),
+        })
+    }
+
+    /// The event of an entry, whatever its signature is worth; else why there is none. `known` is
+    /// the event where it was read before.
+    fn read(
+        &self,
+        line: &Line,
+        known: Option<AuditEvent>,
+    ) -> Result<AuditEvent, Box<NewQuarantine>> {
+        if line.whole_bytes > line.bytes.len() {
+            let detail = format!("{} bytes, over ingest.max_line_bytes", line.whole_bytes);
+            return Err(self.set_aside(line, "line_too_long", detail, None));
+        }
+        let event = known
+            .map_or_else(|| event::parse(&line.bytes), Ok)
+            .map_err(|error| self.set_aside(line, error.reason(), error.to_string(), None))?;
+        if event.claims_own_product() {
+            // No entry from outside may pass for an own event of usher.
+            let detail = "event_product is usher".to_owned();
+            return Err(self.set_aside(line, "claims_own_product", detail, Some(event.id)));
+        }
+        Ok(event)
+    }
+
+    fn set_aside(
+        &self,
+        line: &Line,
+        reason: &'static str,
+        detail: String,
+        event_id: Option<EventId>,
+    ) -> Box<NewQuarantine> {
+        Box::new(NewQuarantine {
+            id: self.ids.next(),
+            request: 0,
+            reason,
+            detail,
+            raw: line.bytes.clone(),
+            raw_bytes: line.whole_bytes,
+            event_id,
         })
     }
 }

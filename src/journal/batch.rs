@@ -22,6 +22,8 @@ pub enum Source {
     Act,
     /// The access log.
     Read,
+    /// A file that was imported.
+    Import,
 }
 
 impl Source {
@@ -33,6 +35,7 @@ impl Source {
             Self::Observe => "observe",
             Self::Act => "act",
             Self::Read => "read",
+            Self::Import => "import",
         }
     }
 }
@@ -95,14 +98,14 @@ pub struct NewQuarantine {
     pub event_id: Option<EventId>,
 }
 
-/// One HTTP delivery, as the journal stores it in `batches.requests`.
+/// One HTTP delivery, or one slice of a file, as the journal stores it in `batches.requests`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// The delivery id that the sender is answered with.
     pub id: Uuid,
     /// When its first byte arrived.
     pub received_at: DateTime<Utc>,
-    /// Who sent it.
+    /// Who sent it: an address, or the name of the file.
     pub peer: String,
     /// Content coding as declared; empty for none.
     pub encoding: String,

@@ -10,6 +10,7 @@
 mod batch;
 mod connection;
 mod error;
+mod imports;
 mod inventory;
 mod keys;
 mod leases;
@@ -52,6 +53,7 @@ pub use coverage::{
     WindowCounts,
 };
 pub use error::JournalError;
+pub use imports::{ImportCounts, ImportRun};
 pub use inventory::{LeaseHolder, SchemaState, Server};
 pub use keys::{KeyFetch, ServedKey, SigningKey};
 pub use leases::Lease;

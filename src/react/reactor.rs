@@ -349,9 +349,9 @@ impl Reactor {
     ) -> Result<(), JournalError> {
         let mut findings = BatchResult::default();
         // Own deeds give no signal: a difference reports what they changed.
-        if !row.is_of_deeds {
+        if !row.is_of_deeds() {
             for stored in &self.journal.events_of(row).await? {
-                self.understand(stored, listened, &mut findings);
+                self.understand(stored, row.is_imported(), listened, &mut findings);
             }
         }
         self.give(&findings.hints).await?;
@@ -397,6 +397,7 @@ impl Reactor {
     fn understand(
         &self,
         stored: &StoredEvent,
+        is_imported: bool,
         listened: &SignalSubscriptions,
         findings: &mut BatchResult,
     ) {
@@ -419,7 +420,8 @@ impl Reactor {
                 cause,
             });
         };
-        if let Some(signal) = meaning.signal
+        // What a file contains happened before it was imported: at most a reason to read early.
+        if let Some(signal) = meaning.signal.filter(|_| !is_imported)
             && listened.includes(&signal.kind.as_str())
         {
             let kind = signal.kind.as_str().into_owned();

@@ -78,8 +78,8 @@ pub struct OutboxRow {
     pub last_event_ts: DateTime<Utc>,
     /// When it was received.
     pub created_at: DateTime<Utc>,
-    /// Whether it contains only what usher did itself.
-    pub is_of_deeds: bool,
+    /// Where it came from, as it is stored; none where its row is gone.
+    pub source: Option<String>,
 }
 
 impl OutboxRow {
@@ -89,6 +89,20 @@ impl OutboxRow {
             batch: self.batch,
             owed_at: self.owed_at,
         }
+    }
+
+    /// Whether it contains only what usher did itself.
+    pub fn is_of_deeds(&self) -> bool {
+        self.is_of(Source::Act)
+    }
+
+    /// Whether it is of a file that was imported.
+    pub fn is_imported(&self) -> bool {
+        self.is_of(Source::Import)
+    }
+
+    fn is_of(&self, source: Source) -> bool {
+        self.source.as_deref() == Some(source.as_str())
     }
 }
 
@@ -147,11 +161,11 @@ impl Journal {
             ))
             RETURNING
                 batch, owed_at, first_event_ts, last_event_ts, created_at,
-                EXISTS (
-                    SELECT
+                (
+                    SELECT b.source
                     FROM batches b
-                    WHERE b.id = outbox.batch AND b.source = 'act'
-                ) AS "is_of_deeds!"
+                    WHERE b.id = outbox.batch
+                ) AS source
             "#,
             reader.to_string(),
             limit,
@@ -226,11 +240,11 @@ impl Journal {
             r#"
             SELECT
                 batch, owed_at, first_event_ts, last_event_ts, created_at,
-                EXISTS (
-                    SELECT
+                (
+                    SELECT b.source
                     FROM batches b
-                    WHERE b.id = outbox.batch AND b.source = 'act'
-                ) AS "is_of_deeds!"
+                    WHERE b.id = outbox.batch
+                ) AS source
             FROM outbox
             WHERE reader = $1
                 AND (claimed_until IS NULL OR claimed_until < now())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use crate::journal::retention::cutoffs::Cutoffs;
-use crate::journal::{Connection, JournalError, SLICE, append, partitions};
+use crate::journal::{Connection, JournalError, SLICE, append, imports, partitions};
 
 /// Between two slices, so that the disk has time for others.
 const BREATH: Duration = Duration::from_millis(20);
@@ -21,12 +21,13 @@ pub(super) enum RetentionTask {
     CustomIds,
     ToldSubjects,
     Leases,
+    Imports,
     Repeats,
 }
 
 impl RetentionTask {
     /// All but [`RetentionTask::Repeats`], which follows the months that are dropped.
-    pub(super) const BEFORE_MONTHS: [Self; 8] = [
+    pub(super) const BEFORE_MONTHS: [Self; 9] = [
         Self::Quarantine,
         Self::Requests,
         Self::EventsBeforeMonths,
@@ -35,6 +36,7 @@ impl RetentionTask {
         Self::CustomIds,
         Self::ToldSubjects,
         Self::Leases,
+        Self::Imports,
     ];
 
     /// Label of the metric.
@@ -47,6 +49,7 @@ impl RetentionTask {
             Self::CustomIds => "custom_ids",
             Self::ToldSubjects => "subjects",
             Self::Leases => "leases",
+            Self::Imports => "imports",
             Self::Repeats => "repeats",
         }
     }
@@ -93,6 +96,7 @@ async fn slice(
             append::delete_custom_subjects(connection, cutoffs.told).await
         }
         RetentionTask::Leases => delete_leases(connection).await,
+        RetentionTask::Imports => imports::delete_abandoned(connection, cutoffs.batches).await,
         RetentionTask::Repeats => {
             append::delete_orphaned_counts(connection, cutoffs.events, tomorrow(cutoffs)).await
         }
