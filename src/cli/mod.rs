@@ -10,6 +10,7 @@ mod demo;
 mod emulate;
 mod events;
 mod forget;
+mod import;
 mod init;
 mod konnect_args;
 mod links;
@@ -79,6 +80,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Show which time was seen, which was missed, and what was done about it
     Coverage(Box<coverage::CoverageArgs>),
+    /// Store the entries of files, in any of the formats, plain or gzip
+    Import(import::ImportArgs),
     /// Sweep once, and do what the rules decide about everybody who waits
     Reconcile(reconcile::ReconcileArgs),
     /// Empty what usher has about a person
@@ -247,6 +250,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Setup(args) => Box::pin(setup::run(*args, &environment)).await,
             Command::Replay(args) => replay::run(args, &environment).await,
             Command::Coverage(args) => coverage::run(*args, &environment).await,
+            Command::Import(args) => Box::pin(import::run(args, &environment)).await,
             Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
             Command::Forget(args) => forget::run(args, &environment).await,
             Command::Report(args) => Box::pin(report::run(args, &environment)).await,

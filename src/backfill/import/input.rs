@@ -204,6 +204,11 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// Bytes of the input, as it is stored, that were read so far.
+    pub(super) fn packed(&self) -> u64 {
+        self.stream.packed()
+    }
+
     /// The next slice; none at the end. Blocks.
     pub(super) fn next_slice(&mut self) -> Result<Option<Slice>, StreamError> {
         match self.first.pop_front() {

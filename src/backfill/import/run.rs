@@ -46,7 +46,12 @@ pub enum ImportError {
 #[derive(Debug)]
 pub enum ImportProgress<'a> {
     /// It goes on where another run of it ended.
-    Resumed(ImportCounts),
+    Resumed {
+        /// What earlier runs did.
+        counts: ImportCounts,
+        /// Bytes of it, as it is stored.
+        bytes: u64,
+    },
     /// So much is in the record.
     Done {
         /// Of the whole input.
@@ -155,7 +160,10 @@ impl Importer {
             }
         };
         if run.bytes_done > 0 {
-            report(&ImportProgress::Resumed(run.counts));
+            report(&ImportProgress::Resumed {
+                counts: run.counts,
+                bytes: reading.packed(),
+            });
         }
         let whole = Whole {
             importer: self,

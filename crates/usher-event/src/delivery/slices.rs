@@ -1,6 +1,7 @@
 //! Entries of a stream of any length, plain or gzip, in slices of bounded size. The same stream is
 //! cut at the same places however often it is read. Opens nothing: it reads what it is given.
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 use std::mem;
 use std::ops::Range;
@@ -49,7 +50,6 @@ pub enum StreamError {
 }
 
 /// Reads slices one after the other.
-#[derive(Debug)]
 pub struct Slices<R: Read> {
     stream: Inflating<R>,
     buffer: Box<[u8]>,
@@ -60,6 +60,12 @@ pub struct Slices<R: Read> {
     max_line_bytes: usize,
     /// What ended the stream, until it was returned.
     failed: Option<StreamError>,
+}
+
+impl<R: Read> fmt::Debug for Slices<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slices(at byte {})", self.offset)
+    }
 }
 
 impl<R: Read> Slices<R> {
@@ -133,9 +139,14 @@ impl<R: Read> Slices<R> {
         Ok((end > start).then(|| Slice {
             start,
             end,
-            packed: self.stream.packed(),
+            packed: self.packed(),
             lines: entries.into_lines(),
         }))
+    }
+
+    /// Bytes of the stream as it is stored that were read so far.
+    pub fn packed(&self) -> u64 {
+        self.stream.packed()
     }
 
     /// Reads on; `false` at the end.
@@ -218,7 +229,6 @@ impl Entries {
 type Stored<R> = Counted<Chain<Cursor<Vec<u8>>, R>>;
 
 /// A stream, inflated if it is gzip: all of its members.
-#[derive(Debug)]
 enum Inflating<R: Read> {
     Plain(Stored<R>),
     Member(Box<GzDecoder<Stored<R>>>),
@@ -313,7 +323,6 @@ impl<R: Read> Inflating<R> {
 }
 
 /// Counts the bytes that are used, and remembers whether the stream itself failed.
-#[derive(Debug)]
 struct Counted<R> {
     inner: BufReader<R>,
     at: u64,
