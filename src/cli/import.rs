@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
@@ -78,7 +79,7 @@ struct Unready {
     importer: Importer,
     keys: Arc<KeyRing>,
     verifies: bool,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 }
 
 fn importer(record: &Record, config: &Config) -> Result<Unready, CliError> {
@@ -144,8 +145,9 @@ async fn import(
             lines: total.lines,
             bytes: bytes_before,
         };
-        let done = importer.import(input, &|progress| shown.report(progress));
-        let done = done.await.with_context(|| {
+        let report = |progress: &ImportProgress<'_>| shown.report(progress);
+        let done = importer.import(input, &report).await;
+        let done = done.with_context(|| {
             format!("{name} is not imported to its end: run it again, and it goes on there")
         })?;
         Output::end_meter();

@@ -80,6 +80,7 @@ mod forward;
 mod guides;
 mod health;
 mod hooks;
+mod import;
 mod init;
 mod installed;
 mod instances;

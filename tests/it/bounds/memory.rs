@@ -17,7 +17,7 @@ use crate::support::app::AUTHORIZATION;
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
 use crate::support::luck::tell;
-use crate::support::process::{Installation, Process, settings};
+use crate::support::process::{Installation, Process, peak_memory_of, settings};
 use crate::support::record::Record;
 use crate::support::signer::{Entry, Signer};
 
@@ -40,13 +40,7 @@ fn bomb(count: usize) -> Vec<u8> {
 /// The most memory that a process ever had, in bytes, without what it maps of its own file: a debug
 /// build is large.
 fn peak_memory(process: &Process) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let bytes = |member: &str| {
-        let found = status.lines().find_map(|line| line.strip_prefix(member));
-        let kilobytes = found.unwrap().trim().strip_suffix(" kB").unwrap();
-        kilobytes.parse::<usize>().unwrap() * 1024
-    };
-    bytes("VmHWM:") - bytes("RssFile:")
+    peak_memory_of(process.id())
 }
 
 /// As many slow connections as this machine lets a test open, at most 10,000; most with a part of a

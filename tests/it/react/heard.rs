@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use usher::clock::Clock;
 use usher::event::Verdict;
-use usher::journal::{MIGRATOR, NewEvent, ReaderName};
+use usher::journal::{MIGRATOR, NewEvent, ReaderName, Source};
 use uuid::Uuid;
 
 use crate::support::konnect::RULES;
@@ -45,16 +45,39 @@ async fn an_unknown_login_is_a_hint_if_it_is_fresh(pool: PgPool) {
         .await;
 }
 
-#[sqlx::test(migrator = "MIGRATOR")]
-async fn only_a_verified_login_is_a_signal(pool: PgPool) {
-    let rules = r"
+const GREET: &str = r"
 version: 1
 rules:
   - name: greet
     on: developer.authenticated
     then: [{add_to_team: Partners}]
 ";
-    let scene = Scene::new(pool, rules).await;
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_a_file_brings_is_no_signal_and_a_hint_if_it_is_fresh(pool: PgPool) {
+    let scene = Scene::new(pool, GREET).await;
+    scene.look().await;
+    let nobody = Uuid::from_u128(0xbad);
+    scene
+        .during(async {
+            let old = login(&scene, nobody, 2, Verdict::Verified);
+            let fresh = login(&scene, KEVIN, 0, Verdict::Verified);
+            scene.append_from(Source::Import, vec![old, fresh]).await;
+            scene.settled().await;
+            assert!(scene.stage.actions().await.is_empty());
+            assert!(!scene.is_hinted().await);
+            let fresh = login(&scene, nobody, 0, Verdict::Verified);
+            scene.append_from(Source::Import, vec![fresh]).await;
+            eventually("a look is asked for", async || scene.is_hinted().await).await;
+            scene.settled().await;
+            assert!(scene.stage.actions().await.is_empty());
+        })
+        .await;
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn only_a_verified_login_is_a_signal(pool: PgPool) {
+    let scene = Scene::new(pool, GREET).await;
     scene.look().await;
     scene
         .during(async {

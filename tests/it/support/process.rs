@@ -334,6 +334,18 @@ impl Process {
     }
 }
 
+/// The most memory that a process had so far, in bytes, without the pages of files.
+pub(crate) fn peak_memory_of(process: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let bytes = |member: &str| {
+        let found = status.lines().find_map(|line| line.strip_prefix(member));
+        let kilobytes = found.and_then(|text| text.trim().strip_suffix(" kB"));
+        let kilobytes: usize = kilobytes.expect("a size").parse().expect("a number");
+        kilobytes * 1024
+    };
+    bytes("VmHWM:") - bytes("RssFile:")
+}
+
 /// Delivers as Konnect does, but for the body's coding; the status, if there is an answer.
 pub(crate) async fn deliver(http: &Client, url: &str, lines: &[String]) -> Option<StatusCode> {
     let request = http

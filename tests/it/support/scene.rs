@@ -130,9 +130,13 @@ impl Scene {
     }
 
     pub(crate) async fn append(&self, events: Vec<NewEvent>) {
+        self.append_from(Source::Webhook, events).await;
+    }
+
+    pub(crate) async fn append_from(&self, source: Source, events: Vec<NewEvent>) {
         let batch = NewBatch {
             id: Ids::new(self.stage.clock.clone()).next(),
-            source: Source::Webhook,
+            source,
             lane: Lane::Live,
             part_of: None,
             received_at: self.stage.clock.now(),
