@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use metrics::counter;
+use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -126,9 +127,14 @@ impl Intake {
                     verdict,
                     request: Some(0),
                 }),
-                Err(aside) => quarantined.push(*aside),
+                Err(aside) => quarantined.push(NewQuarantine {
+                    id: quarantine_id(&aside),
+                    ..*aside
+                }),
             }
         }
+        // The same order in all slices, so that none waits for another in a circle.
+        quarantined.sort_unstable_by_key(|aside| aside.id);
         let request = RequestRecord {
             id: slice.id,
             received_at: slice.received_at,
@@ -154,6 +160,18 @@ impl Intake {
         };
         (batch, too_old)
     }
+}
+
+/// Made of what is quarantined: whoever reads the same file again quarantines nothing twice.
+fn quarantine_id(aside: &NewQuarantine) -> Uuid {
+    let hash = Sha256::new()
+        .chain_update(aside.reason)
+        .chain_update(aside.raw_bytes.to_be_bytes())
+        .chain_update(&aside.raw)
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Whether an event is known to be of before `time`. One whose time is not known stands at the

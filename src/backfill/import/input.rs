@@ -16,7 +16,7 @@ use crate::event::delivery::{Slice, Slices, StreamError};
 const STDIN: &str = "-";
 /// Bytes at either end of a file by which it is known.
 const END_BYTES: u64 = 64 * 1024;
-/// Characters of a first line, or of a name, that are shown.
+/// Characters of a first line that are shown, and of a name that are stored.
 const SHOWN: usize = 80;
 /// Other packings by their first bytes, with the command that unpacks them.
 const PACKINGS: [(&[u8], &str); 4] = [
@@ -84,7 +84,7 @@ impl Input {
     /// # Errors
     /// When it cannot be read or none of its first entries can be parsed.
     pub fn open(path: &Path, max_line_bytes: usize) -> Result<Self, InputError> {
-        let name = shown(&path.to_string_lossy());
+        let name = printable(&path.to_string_lossy());
         let unreadable = |reason| InputError::Unreadable {
             name: name.clone(),
             reason,
@@ -111,7 +111,7 @@ impl Input {
             && !lines().any(|line| event::parse(&line.bytes).is_ok())
         {
             return Err(InputError::NoFormat {
-                begins: shown(&String::from_utf8_lossy(&line.bytes)),
+                begins: beginning(&String::from_utf8_lossy(&line.bytes)),
                 hint: hint(&line.bytes, &name),
                 name,
             });
@@ -128,7 +128,7 @@ impl Input {
         })
     }
 
-    /// As it was named, cut.
+    /// As it was named, without characters that a terminal would act on.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -136,7 +136,10 @@ impl Input {
     /// The last part of its name, by which deliveries name it.
     pub(super) fn file_name(&self) -> String {
         let last = self.path.file_name();
-        last.map_or_else(|| self.name.clone(), |last| shown(&last.to_string_lossy()))
+        last.map_or_else(
+            || self.name.clone(),
+            |last| beginning(&last.to_string_lossy()),
+        )
     }
 
     /// Its bytes as they are stored; none of a pipe.
@@ -232,11 +235,16 @@ fn first_entries(stream: &mut Stream) -> Result<VecDeque<Slice>, StreamError> {
 }
 
 /// The beginning of a text, safe to print.
-fn shown(text: &str) -> String {
+fn beginning(text: &str) -> String {
     let mut start: String = text.chars().take(SHOWN).collect();
     if start.len() < text.len() {
         start.push('…');
     }
+    printable(&start)
+}
+
+/// A text without characters that a terminal would act on.
+fn printable(text: &str) -> String {
     let escaped = |character: char| -> String {
         if character.is_control() {
             character.escape_default().collect()
@@ -244,7 +252,7 @@ fn shown(text: &str) -> String {
             character.into()
         }
     };
-    start.chars().map(escaped).collect()
+    text.chars().map(escaped).collect()
 }
 
 /// What would help with a file that begins like this.
@@ -261,13 +269,13 @@ fn hint(line: &[u8], name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{hint, shown};
+    use super::{beginning, hint};
 
     #[test]
     fn what_is_shown_is_short_and_safe() {
-        assert_eq!(shown("a\u{1b}[31m\tb"), "a\\u{1b}[31m\\tb");
+        assert_eq!(beginning("a\u{1b}[31m\tb"), "a\\u{1b}[31m\\tb");
         let long = "x".repeat(100);
-        assert_eq!(shown(&long), format!("{}…", "x".repeat(80)));
+        assert_eq!(beginning(&long), format!("{}…", "x".repeat(80)));
         assert!(hint(b"BZh91AY", "a.log").ends_with("bzip2 -dc a.log | usher import -"));
         assert_eq!(hint(b"time,name", "a.log"), "");
     }

@@ -314,12 +314,8 @@ fn slice_id(whole: Uuid, start: u64, end: u64) -> Uuid {
     bits[5..].copy_from_slice(&hash[..5]);
     // The version takes the upper half of the first byte, the variant a quarter of the third.
     let place = (start / APART).min((1 << 34) - 1);
-    let [.., low] = place.to_be_bytes();
-    let upper = (place >> 22) as u16;
-    bits[..2].copy_from_slice(&upper.to_be_bytes());
-    bits[2] = ((place >> 16) & 0x3f) as u8;
-    bits[3] = ((place >> 8) & 0xff) as u8;
-    bits[4] = low;
+    let spread = ((place >> 22) << 24) | (((place >> 16) & 0x3f) << 16) | (place & 0xffff);
+    bits[..5].copy_from_slice(&spread.to_be_bytes()[3..]);
     uuid::Builder::from_unix_timestamp_millis(millis, &bits).into_uuid()
 }
 

@@ -99,6 +99,7 @@ async fn every_format_is_stored_once_whatever_the_files_are_called() {
         (Some("-"), [3, 0, 3, 0, 0])
     );
     assert_eq!(record.event_ids().await.len(), 14);
+    assert_eq!(record.rows_of("quarantine").await, 2, "none twice");
     let text = scene.usher.run(&["import", files[0]]).await;
     assert!(
         text.out.contains(": 3 lines, 0 stored, 3 stored before; "),
