@@ -225,7 +225,7 @@ impl Whole<'_> {
                     run.bytes_done = end;
                     add(&mut run.counts, taken);
                     if let Some(digest) = digest {
-                        self.importer.journal.note_import(digest, run).await?;
+                        self.note(digest, run).await?;
                     }
                     (self.report)(&ImportProgress::Done { counts: run.counts, bytes: packed });
                 }
@@ -233,6 +233,18 @@ impl Whole<'_> {
             }
         }
         Ok(ended.unwrap_or(Ended::Whole))
+    }
+
+    /// Notes how far it is. The next note says it too, and a slice that is stored and not noted is
+    /// recognised.
+    async fn note(&self, digest: &[u8; 32], run: &ImportRun) -> Result<(), JournalError> {
+        match self.importer.journal.note_import(digest, run).await {
+            Err(error) if error.is_transient() => {
+                warn!(error = error.chain(), "how far an import is was not noted");
+                Ok(())
+            }
+            noted => noted,
+        }
     }
 
     /// Stores one slice, again where the database does not answer. Returns where it ends, in the

@@ -46,18 +46,22 @@ async fn rows_go_when_they_are_old_and_nobody_needs_them() {
                  generate_series(1, rows);
              INSERT INTO leases (name, holder, expires_at)
              VALUES ('old', gen_random_uuid(), now() - interval '3 days'),
-                 ('held', gen_random_uuid(), now() + interval '1 min')",
+                 ('held', gen_random_uuid(), now() + interval '1 min');
+             INSERT INTO imports (digest, id, updated_at)
+             VALUES ('left', gen_random_uuid(), '2026-04-01'),
+                 ('going on', gen_random_uuid(), '2026-11-01')",
         )
         .await;
     let round = archive.journal.tidy_up(&retention(), now()).await.unwrap();
-    // 12,345 of quarantine, 3 events, their batch, the requests of two batches, a lease.
-    assert_eq!(round.rows, 12_345 + 3 + 1 + 2 + 1, "{round:?}");
+    // 12,345 of quarantine, 3 events, their batch, the requests of two batches, a lease, an import.
+    assert_eq!(round.rows, 12_345 + 3 + 1 + 2 + 1 + 1, "{round:?}");
     assert!(
         round.rows > 2 * SLICE.unsigned_abs(),
         "it took several slices"
     );
     assert_eq!(archive.number("SELECT count(*) FROM quarantine").await, 7);
     assert_eq!(archive.number("SELECT count(*) FROM leases").await, 1);
+    assert_eq!(archive.number("SELECT count(*) FROM imports").await, 1);
     assert_eq!(archive.number("SELECT count(*) FROM events").await, 7);
     let rows: Vec<(Uuid, bool)> =
         sqlx::query_as("SELECT id, requests <> '[]' FROM batches ORDER BY id")
