@@ -27,7 +27,7 @@ ci: ## run what CI runs: lint, fresh offline data, fuzzing, all tests
 fmt: ## format the code
 	@cargo fmt --all
 
-lint: ## check form, lints, documentation, dependencies and the book's links
+lint: ## check form, lints, documentation, dependencies, alerts for Prometheus and the book's links
 	@scripts/lint
 
 prepare: ## check every query against the migrations and rewrite .sqlx
