@@ -40,6 +40,18 @@ pub enum Target {
         /// The portal's id in Konnect.
         id: Uuid,
     },
+    /// usher itself, where it is about no portal.
+    Usher,
+}
+
+/// Its kind and its id, for people.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usher => f.write_str(self.kind()),
+            _ => write!(f, "{} {}", self.kind(), self.id()),
+        }
+    }
 }
 
 /// The state of an action.
@@ -88,7 +100,7 @@ pub struct Action {
     /// What it cut off or made, by id, where the deed keeps an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<Value>,
-    /// The portal of the target.
+    /// The portal of the target; nil where it is usher itself.
     pub portal_id: Uuid,
     /// When it was decided.
     pub created_at: DateTime<Utc>,
@@ -110,10 +122,11 @@ impl Target {
             Self::Registration { .. } => "registration",
             Self::Invitee { .. } => "invitee",
             Self::Portal { .. } => "portal",
+            Self::Usher => "usher",
         }
     }
 
-    /// Its id in Konnect.
+    /// Its id in Konnect; nil for usher itself.
     pub fn id(&self) -> Uuid {
         match self {
             Self::Developer { id }
@@ -121,6 +134,7 @@ impl Target {
             | Self::Registration { id, .. }
             | Self::Invitee { id }
             | Self::Portal { id } => *id,
+            Self::Usher => Uuid::nil(),
         }
     }
 
@@ -131,7 +145,8 @@ impl Target {
             Self::Developer { .. }
             | Self::Application { .. }
             | Self::Invitee { .. }
-            | Self::Portal { .. } => None,
+            | Self::Portal { .. }
+            | Self::Usher => None,
         }
     }
 
@@ -142,6 +157,7 @@ impl Target {
             ("application", _) => Some(Self::Application { id }),
             ("invitee", _) => Some(Self::Invitee { id }),
             ("portal", _) => Some(Self::Portal { id }),
+            ("usher", _) => Some(Self::Usher),
             ("registration", Some(application_id)) => {
                 Some(Self::Registration { id, application_id })
             }
@@ -220,6 +236,7 @@ mod tests {
             Target::Registration { id, application_id },
             Target::Invitee { id },
             Target::Portal { id },
+            Target::Usher,
         ];
         for target in targets {
             let back = Target::from_columns(target.kind(), target.id(), target.parent());

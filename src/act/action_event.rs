@@ -92,11 +92,13 @@ impl ActionEvent {
             Target::Application { .. }
             | Target::Registration { .. }
             | Target::Invitee { .. }
-            | Target::Portal { .. } => None,
+            | Target::Portal { .. }
+            | Target::Usher => None,
         };
+        let portal = Some(self.portal_id).filter(|id| !id.is_nil());
         let own = OwnEvent {
             name: format!("action.{}", self.state),
-            portal_id: self.portal_id.to_string(),
+            portal_id: portal.map(|id| id.to_string()).unwrap_or_default(),
             principal_id: developer,
             object: format!("action/{}", self.id),
             revision: self.revision,

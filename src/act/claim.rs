@@ -42,6 +42,8 @@ pub(super) enum Kinds<'a> {
     Only(&'a Kind),
     /// All but these.
     AllBut(&'a [Kind]),
+    /// Notices about usher itself alone: they need no token.
+    OfOperation,
 }
 
 impl Claimed {
@@ -124,9 +126,11 @@ impl Queue {
     ) -> Result<Vec<Claimed>, JournalError> {
         let since = Instant::now();
         let (names, portals) = rules.map(columns).unzip();
+        let of_operation = matches!(kinds, Kinds::OfOperation);
         let (kinds, is_among) = match kinds {
             Kinds::Only(kind) => (std::slice::from_ref(kind), true),
             Kinds::AllBut(kinds) => (kinds, false),
+            Kinds::OfOperation => (&[][..], false),
         };
         let mut tx = self.pool().begin().await?;
         // The planner cannot know how many are due: it would sort all of them where the index has
@@ -148,6 +152,7 @@ impl Queue {
             names.as_deref(),
             ALIVE.as_secs_f64(),
             portals.as_deref() as Option<&[Option<Uuid>]>,
+            of_operation,
         )
         .fetch_all(&mut *tx)
         .await?;

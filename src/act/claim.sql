@@ -12,6 +12,8 @@ WITH due AS MATERIALIZED (
             FROM UNNEST($3::text[], $4::uuid[]) AS kind (deed, portal_id)
             WHERE kind.deed = a.deed AND kind.portal_id = a.portal_id
         )
+        -- The token is refused: only notices about usher itself go on.
+        AND (NOT $9 OR (a.deed = 'notify' AND a.signal LIKE 'usher.%'))
         AND (
             $6::text[] IS NULL
             OR EXISTS (

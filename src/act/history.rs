@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::act::notify::Before;
+use crate::event::{AuditEvent, EventId};
 use crate::journal::JournalError;
 
 /// What is stored about an action besides what a worker has.
@@ -28,6 +29,12 @@ impl Queue {
         )
         .fetch_one(self.pool())
         .await?)
+    }
+
+    /// The event that led to an action; none where it is gone.
+    pub(super) async fn event(&self, cause: Uuid) -> Result<Option<AuditEvent>, JournalError> {
+        let stored = self.journal.event(EventId::from_uuid(cause)).await?;
+        Ok(stored.and_then(|stored| stored.parse().ok()))
     }
 
     /// The deeds that this one waited for, in their order.

@@ -75,7 +75,10 @@ impl Verb {
             (Self::Reject, Target::Registration { .. }) => Some(Deed::RejectRegistration),
             (
                 Self::Approve | Self::Reject,
-                Target::Application { .. } | Target::Invitee { .. } | Target::Portal { .. },
+                Target::Application { .. }
+                | Target::Invitee { .. }
+                | Target::Portal { .. }
+                | Target::Usher,
             )
             | (Self::Retry | Self::Cancel, _) => None,
         }

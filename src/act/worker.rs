@@ -214,20 +214,24 @@ impl Worker {
     ) {
         let mut paused = self.pause.watch();
         while !stop.is_cancelled() {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                // The sender lives as long as the worker.
-                _ = paused.wait_for(|paused| !paused) => {}
-            }
+            let is_paused = *paused.borrow_and_update();
             let place = stop.run_until_cancelled(room.acquire()).await;
             let Some(Ok(mut places)) = place else { return };
             self.collect_places(room, &mut places).await;
             // Begun before the claim, so that nothing enqueued in between is missed.
             let woken = self.queue.woken();
-            match self.claim(places.num_permits()).await {
+            match self.claim(places.num_permits(), is_paused).await {
                 Ok((claimed, is_left)) if claimed.is_empty() => {
                     drop(places);
-                    if !is_left {
+                    if is_paused {
+                        // What is due waits, so that the time of the next one says nothing.
+                        tokio::select! {
+                            () = stop.cancelled() => return,
+                            () = woken => {}
+                            _ = paused.changed() => {}
+                            () = tokio::time::sleep(self.timings.poll) => {}
+                        }
+                    } else if !is_left {
                         self.rest(woken, stop).await;
                     }
                 }
@@ -247,9 +251,17 @@ impl Worker {
         }
     }
 
-    /// Claims due actions, and one of each forbidden kind where it is time to try it. Returns
-    /// whether more actions lack the reason why they wait.
-    async fn claim(&self, at_most: usize) -> Result<(Vec<Claimed>, bool), JournalError> {
+    /// Claims due actions, and one of each forbidden kind where it is time to try it. While the
+    /// token is refused (`is_paused`), it claims only notices about usher itself. Returns whether
+    /// more actions lack the reason why they wait.
+    async fn claim(
+        &self,
+        at_most: usize,
+        is_paused: bool,
+    ) -> Result<(Vec<Claimed>, bool), JournalError> {
+        if is_paused {
+            return Ok((self.claim_notices(at_most).await?, false));
+        }
         let lease = self.timings.lease;
         let rules = self.live_rules();
         let rules = rules.as_deref();
@@ -283,6 +295,22 @@ impl Worker {
             Err(error) => return Err(error),
         }
         Ok((claimed, is_left))
+    }
+
+    /// Claims notices about usher itself, which need no token.
+    async fn claim_notices(&self, at_most: usize) -> Result<Vec<Claimed>, JournalError> {
+        let Some(rules) = &self.rules else {
+            return Ok(Vec::new());
+        };
+        let rules = Arc::clone(&rules.borrow());
+        let mut live = decide::live_at(&rules);
+        live.retain(|rule| rules.is_about_usher(&rule.name));
+        if live.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.queue.let_start(Some(&live), &[]).await?;
+        let (lease, kinds) = (self.timings.lease, Kinds::OfOperation);
+        self.queue.claim(lease, at_most, kinds, Some(&live)).await
     }
 
     /// The rules whose deeds it may do, and their portals; none means all rules.
@@ -332,7 +360,8 @@ impl Worker {
     /// Begins a sweep of each portal before the reads, so that sweeps begun earlier do not
     /// overwrite what will be read.
     async fn begin_sweeps(&self, claimed: &[Claimed]) -> BTreeMap<Uuid, Sweep> {
-        let portals: BTreeSet<Uuid> = claimed.iter().map(|one| one.row.portal_id).collect();
+        let portals = claimed.iter().map(|one| one.row.portal_id);
+        let portals: BTreeSet<Uuid> = portals.filter(|portal| !portal.is_nil()).collect();
         let mut sweeps = BTreeMap::new();
         for portal in portals {
             match self.directory.begin(PortalId(portal)).await {

@@ -43,11 +43,13 @@ impl Backlog {
             let mut gone = std::mem::take(&mut shown);
             for of in readers {
                 show(&of.reader, of.batches, of.oldest, self.clock.now());
+                show_live(&of.reader, of.live_seconds, of.unwanted_seconds);
                 gone.remove(&of.reader);
                 shown.insert(of.reader);
             }
             for reader in gone {
                 show(&reader, 0, None, self.clock.now());
+                show_live(&reader, None, 0.0);
             }
         }
     }
@@ -61,6 +63,15 @@ fn show(reader: &str, batches: i64, oldest: Option<DateTime<Utc>>, now: DateTime
         gauge!(names::OUTBOX_DEPTH, "reader" => reader.clone()).set(batches as f64);
         gauge!(names::OUTBOX_AGE, "reader" => reader).set(age as f64);
     }
+}
+
+/// What is live, and for how long no instance has the reader configured.
+fn show_live(reader: &str, live_seconds: Option<i64>, unwanted_seconds: f64) {
+    let reader = reader.to_owned();
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a double")]
+    let age = live_seconds.unwrap_or_default().max(0) as f64;
+    gauge!(names::OUTBOX_LIVE_AGE, "reader" => reader.clone()).set(age);
+    gauge!(names::READERS_UNWANTED, "reader" => reader).set(unwanted_seconds.max(0.0));
 }
 
 /// The parts that are behind, with how far. What comes in bulk, as the slices of a sweep do, may

@@ -1,5 +1,7 @@
 //! The composition root: a [`Config`] becomes running parts. Wiring only, no logic.
 
+mod alert_sources;
+mod alerts;
 mod api;
 mod authorization;
 mod backlog;
@@ -51,6 +53,7 @@ use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::{Forwards, PublishError, Published, Publisher};
 use crate::rules::Mistake;
+pub use alerts::{Alerts, Source};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use readers::Readers;

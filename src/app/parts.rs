@@ -11,6 +11,8 @@ use tracing::{info, warn};
 
 use crate::act::{self, Queue, Worker};
 use crate::app::authorization;
+use crate::app::alert_sources as sources;
+use crate::app::alerts::Alerts;
 use crate::app::backlog::Backlog;
 use crate::app::clocks;
 use crate::app::coverage::CoverageParts;
@@ -110,11 +112,14 @@ impl Parts {
         };
         coverage.start(&lifecycle);
         self.start_keys(&lifecycle).await;
+        let mut alerts = self.alerts();
         if self.config.konnect.token.is_some() {
-            self.start_onboarding(&lifecycle).await;
+            let (observed, paused) = self.start_onboarding(&lifecycle).await;
+            alerts = alerts.with_own(sources::token(observed, paused));
         } else {
             info!("konnect.token is not set: events are recorded, nobody is let in");
         }
+        lifecycle.spawn("alerts", alerts.run(stopping.clone()));
         let backlog = Backlog {
             journal: self.journal.clone(),
             wanted: readers.clone(),
@@ -180,8 +185,30 @@ impl Parts {
         lifecycle.spawn("recheck", recheck);
     }
 
-    /// Starts observing, reacting and acting.
-    async fn start_onboarding(&self, lifecycle: &Lifecycle) {
+    /// What is compared with what an operator was told, apart from the token.
+    fn alerts(&self) -> Alerts {
+        let mut alerts = Alerts::new(self.journal.clone(), self.ids.clone())
+            .with(sources::outbox(self.journal.clone()))
+            .with(sources::signatures(self.journal.clone()));
+        if let Some(after) = self.config.backfill.silence_after {
+            alerts = alerts.with(sources::silence(
+                (self.journal.clone(), self.directory.clone()),
+                self.config.konnect.portals.clone(),
+                self.clock.clone(),
+                after,
+            ));
+        }
+        match self.spool.clone() {
+            Some(spool) => alerts.with_own(sources::spool(spool)),
+            None => alerts,
+        }
+    }
+
+    /// Starts observing, reacting and acting; returns what shows whether the token is refused.
+    async fn start_onboarding(
+        &self,
+        lifecycle: &Lifecycle,
+    ) -> (observe::Health, watch::Receiver<bool>) {
         let portals = self.config.konnect.portals.iter().copied();
         let observer = Observer::new(observe::Parts {
             journal: self.journal.clone(),
@@ -222,6 +249,7 @@ impl Parts {
         }
         // The rules may have changed while no instance ran: before any of their actions is claimed.
         reactor.call_off(&stopping).await;
+        let refused = (observer.health(), worker.paused());
         let report = report(
             observer.health(),
             reactor.trouble(),
@@ -234,6 +262,7 @@ impl Parts {
         let stop = stopping.clone();
         lifecycle.spawn("react", async move { reactor.run(stop).await });
         lifecycle.spawn("act", async move { worker.run(stopping).await });
+        refused
     }
 }
 

@@ -78,7 +78,7 @@ impl Links {
             Target::Developer { id } => self.person(*id),
             Target::Application { id } => self.application(*id),
             Target::Registration { application_id, .. } => self.application(*application_id),
-            Target::Invitee { .. } | Target::Portal { .. } => None,
+            Target::Invitee { .. } | Target::Portal { .. } | Target::Usher => None,
         }
     }
 

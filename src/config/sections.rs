@@ -315,6 +315,9 @@ pub struct BackfillConfig {
     /// Gaps that are nearer to each other are asked for together.
     #[serde(deserialize_with = "span::deserialize")]
     pub gap_after: Duration,
+    /// Nothing logged in a portal for longer raises the alert `usher.silence`; without it none.
+    #[serde(deserialize_with = "span::optional")]
+    pub silence_after: Option<Duration>,
     /// How long entries may be under way.
     #[serde(deserialize_with = "span::deserialize")]
     pub settle: Duration,
@@ -330,6 +333,7 @@ impl Default for BackfillConfig {
             auto: true,
             heartbeat_every: Duration::from_secs(5),
             gap_after: Duration::from_mins(2),
+            silence_after: None,
             settle: Duration::from_mins(2),
             audit: false,
             org_logs: OrgLogs::Off,

@@ -35,6 +35,19 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     parse_span(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+/// The same where the key may be left out; a time of nothing at all would never be quiet.
+pub(super) fn optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    let span = deserialize(deserializer)?;
+    if span.is_zero() {
+        return Err(D::Error::custom(
+            "expected a duration above 0; leave the key out to switch it off",
+        ));
+    }
+    Ok(Some(span))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,8 @@ pub enum Source {
     Read,
     /// A file that was imported.
     Import,
+    /// What began or ended about usher itself.
+    Operation,
 }
 
 impl Source {
@@ -36,6 +38,7 @@ impl Source {
             Self::Act => "act",
             Self::Read => "read",
             Self::Import => "import",
+            Self::Operation => "operation",
         }
     }
 }

@@ -40,8 +40,9 @@ use tracing::warn;
 use crate::http::PortalScope;
 
 pub use append::{
-    Access, AccessLog, AccessPath, CheckFilter, CustomRequestCounts, Fingerprint, KeptFilter,
-    NewCustomEvent, NewCustomRequest, NewVerdict, ReleaseByHand, Released, StoredCopies, append_in,
+    Access, AccessLog, AccessPath, AlertChanges, CheckFilter, CustomRequestCounts, Fingerprint,
+    KeptFilter, NewCustomEvent, NewCustomRequest, NewVerdict, ReleaseByHand, Released,
+    StoredCopies, append_in,
 };
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
@@ -65,8 +66,9 @@ pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
 pub use read::{
     About, Around, Delivery, DeliveryFilter, EventFilter, Export, FirstDelivery, Follow, Found,
-    Network, NoFilter, NoNetwork, NoWindow, Order, Outcome, Position, QUARANTINE_COUNTED,
-    QuarantineCount, QuarantineFilter, Quarantined, StoredEvent, far_future, read_time, shell_word,
+    FoundAlert, Network, NoFilter, NoNetwork, NoWindow, OpenAlert, Order, Outcome, Position,
+    QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined, SignatureFailures,
+    StoredEvent, far_future, read_time, shell_word,
 };
 pub use recounts::{count_alone, try_count_alone};
 pub use retention::{Retention, UpkeepRun, before};

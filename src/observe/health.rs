@@ -20,6 +20,17 @@ pub struct PortalHealth {
     pub error: Option<String>,
     /// When it failed.
     pub failed_at: Option<DateTime<Utc>>,
+    /// Whether it failed since Konnect refuses the token.
+    pub is_refused: bool,
+}
+
+/// Why something failed, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// In words.
+    pub(super) told: String,
+    /// Whether Konnect refuses the token.
+    pub(super) is_refused: bool,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +40,7 @@ struct State {
     /// What the last sweeps of each kind could not read, or withheld.
     notes: BTreeMap<PortalId, BTreeMap<Scope, BTreeSet<String>>>,
     /// Why the portals could not be listed.
-    discovery: Option<String>,
+    discovery: Option<Failure>,
 }
 
 /// The health of the sweeps of all portals. Cheap to clone; clones share the state.
@@ -53,7 +64,8 @@ impl Health {
                 .into_iter()
                 .map(move |line| format!("portal {portal}: {line}"))
         });
-        let problems = state.discovery.iter().cloned().chain(loops).chain(notes);
+        let discovery = state.discovery.iter().map(|failure| failure.told.clone());
+        let problems = discovery.chain(loops).chain(notes);
         let mut problems: Vec<String> = problems.collect();
         if problems.len() > MAX_TOLD {
             let more = format!("and {} more", problems.len() - MAX_TOLD);
@@ -61,6 +73,14 @@ impl Health {
             problems.push(more);
         }
         (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    /// Whether Konnect refused the token the last time that something was asked with it.
+    pub fn is_token_refused(&self) -> bool {
+        let state = self.lock();
+        let mut loops = state.portals.values().flat_map(BTreeMap::values);
+        let listing = state.discovery.as_ref();
+        listing.is_some_and(|failure| failure.is_refused) || loops.any(|health| health.is_refused)
     }
 
     /// What the last sweeps of each portal could not read, or withheld, where there is anything.
@@ -99,18 +119,22 @@ impl Health {
         &self,
         portal: PortalId,
         name: &'static str,
-        error: String,
+        failure: Failure,
         at: DateTime<Utc>,
     ) {
         self.of(portal, name, |health| {
-            health.error = Some(error);
+            health.error = Some(failure.told);
+            health.is_refused = failure.is_refused;
             health.failed_at = Some(at);
         });
     }
 
     /// What failed at the portal works again.
     pub(super) fn mended(&self, portal: PortalId, name: &'static str) {
-        self.of(portal, name, |health| health.error = None);
+        self.of(portal, name, |health| {
+            health.error = None;
+            health.is_refused = false;
+        });
     }
 
     /// Another instance sweeps the portal now and reports by itself, or none has to any more.
@@ -155,7 +179,7 @@ impl Health {
         );
     }
 
-    pub(super) fn discovered(&self, outcome: Result<(), String>) {
+    pub(super) fn discovered(&self, outcome: Result<(), Failure>) {
         self.lock().discovery = outcome.err();
     }
 
@@ -170,14 +194,18 @@ mod tests {
     use konnect::PortalId;
     use uuid::Uuid;
 
-    use super::Health;
+    use super::{Failure, Health};
 
     #[test]
     fn names_what_fails_until_it_succeeds() {
         let (health, portal) = (Health::default(), PortalId(Uuid::from_u128(7)));
         let at = DateTime::UNIX_EPOCH;
         assert_eq!(health.problem(), None);
-        health.failed(portal, "sweep", "no answer".to_owned(), at);
+        let failure = |told: &str, is_refused| Failure {
+            told: told.to_owned(),
+            is_refused,
+        };
+        health.failed(portal, "sweep", failure("no answer", false), at);
         health.succeeded(portal, "pending", at);
         let problem = Some(format!("portal {portal}, sweep: no answer"));
         assert_eq!(
@@ -190,8 +218,15 @@ mod tests {
         assert_eq!(told.succeeded_at, Some(at));
         health.succeeded(portal, "sweep", at);
         assert_eq!(health.problem(), None);
-        health.discovered(Err("token refused".to_owned()));
+        assert!(!health.is_token_refused());
+        health.discovered(Err(failure("token refused", true)));
         assert_eq!(health.problem().as_deref(), Some("token refused"));
+        assert!(health.is_token_refused());
+        health.discovered(Ok(()));
+        health.failed(portal, "sweep", failure("token refused", true), at);
+        assert!(health.is_token_refused());
+        health.succeeded(portal, "sweep", at);
+        assert!(!health.is_token_refused());
     }
 
     #[test]
@@ -202,7 +237,10 @@ mod tests {
             health.failed(
                 portal,
                 "sweep",
-                "no answer".to_owned(),
+                Failure {
+                    told: "no answer".to_owned(),
+                    is_refused: false,
+                },
                 DateTime::UNIX_EPOCH,
             );
         }

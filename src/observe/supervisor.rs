@@ -12,6 +12,7 @@ use tracing::debug;
 
 use crate::journal::{JournalError, Lease};
 use crate::lifecycle::{Lifecycle, pause};
+use crate::observe::health::Failure;
 use crate::observe::sweep_kind::SweepKind;
 use crate::observe::sweep_loop::{SweepLoop, report};
 use crate::observe::{ObserveError, Observer, schedule};
@@ -58,8 +59,10 @@ impl Observer {
                     failures += 1;
                     let plain = error.plain();
                     report(failures == 1, &error, "could not list the portals");
-                    self.health
-                        .discovered(Err(format!("could not list the portals: {plain}")));
+                    self.health.discovered(Err(Failure {
+                        told: format!("could not list the portals: {plain}"),
+                        is_refused: error.is_refused(),
+                    }));
                     schedule::backoff(failures, error.retry_after())
                 }
             };
@@ -185,10 +188,13 @@ impl PortalSupervisor {
             &error,
             &format!("could not renew the lease of portal {}", self.portal),
         );
+        let failure = Failure {
+            told: error.plain(),
+            is_refused: false,
+        };
         let now = self.observer.parts.clock.now();
-        self.observer
-            .health
-            .failed(self.portal, LEASE, error.plain(), now);
+        let health = &self.observer.health;
+        health.failed(self.portal, LEASE, failure, now);
     }
 }
 

@@ -7,6 +7,7 @@ use konnect::PortalId;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
+use crate::observe::health::Failure;
 use crate::observe::pending::Extent;
 use crate::observe::sweep_kind::SweepKind;
 use crate::observe::{ObserveError, Observer, Parts, schedule};
@@ -127,9 +128,12 @@ impl SweepLoop {
         let Parts {
             directory, clock, ..
         } = &*self.observer.parts;
-        self.observer
-            .health
-            .failed(self.portal, work, error.plain(), clock.now());
+        let failure = Failure {
+            told: error.plain(),
+            is_refused: error.is_refused(),
+        };
+        let health = &self.observer.health;
+        health.failed(self.portal, work, failure, clock.now());
         let chain = error.chain();
         let kept = directory.sweep_failed(self.portal, self.work.scope(), &chain);
         if let Err(unsaid) = kept.await {

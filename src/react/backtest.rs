@@ -315,6 +315,7 @@ fn kinds(sets: &[&RuleSet]) -> Vec<Kind> {
                 SignalKind::DeveloperAuthenticated
                     | SignalKind::DeveloperLoginFailed
                     | SignalKind::AccessDenied
+                    | SignalKind::Operation(_)
                     | SignalKind::Custom(_)
             )
         })
@@ -332,6 +333,7 @@ fn kinds(sets: &[&RuleSet]) -> Vec<Kind> {
         Kind::Authorization,
         Kind::Access,
         Kind::Custom,
+        Kind::Operation,
     ]
 }
 
@@ -358,7 +360,8 @@ fn set_status(facts: &mut Facts, signal: &Signal, status: Option<&str>) {
         | SignalKind::DeveloperLoginFailed
         | SignalKind::ApplicationCreated
         | SignalKind::MembershipChanged
-        | SignalKind::AccessDenied => {}
+        | SignalKind::AccessDenied
+        | SignalKind::Operation(_) => {}
     }
 }
 

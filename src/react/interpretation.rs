@@ -5,7 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::event::{AuditEvent, Kind, MembershipChange, Signal, SignalKind, Verdict, render};
+use crate::event::{
+    Alert, AuditEvent, Kind, MembershipChange, Signal, SignalKind, Verdict, render,
+};
 use crate::react::paths::{self, ChangedObject};
 
 /// Events older than this give no hint: the sweeps cover what they are about.
@@ -154,6 +156,12 @@ fn of_own(event: &AuditEvent) -> Interpretation {
     if event.kind == Kind::Custom {
         return of_custom_event(event).unwrap_or_default();
     }
+    if event.kind == Kind::Operation {
+        return Interpretation {
+            signal: of_alert(event),
+            ..Interpretation::default()
+        };
+    }
     let signal = observed(event);
     // The signal itself has a new person decided about.
     let is_new = signal.as_ref().is_some_and(|signal| {
@@ -171,6 +179,23 @@ fn of_own(event: &AuditEvent) -> Interpretation {
         touched,
         ..Interpretation::default()
     }
+}
+
+/// What began or ended about usher itself; not all of it has a portal.
+fn of_alert(event: &AuditEvent) -> Option<Signal> {
+    let alert: Alert = event.name()?.parse().ok()?;
+    Some(Signal {
+        kind: SignalKind::Operation(alert),
+        portal_id: event.portal_uuid().unwrap_or_default(),
+        developer_id: None,
+        application_id: None,
+        registration_id: None,
+        key: Signal::key_of_event(event.id),
+        cause: event.id,
+        occurred_at: event.occurred_at,
+        from_status: None,
+        membership: None,
+    })
 }
 
 /// What a trusted sender reported. It is about one subject: the most exact that it names.
@@ -233,6 +258,7 @@ fn observed(event: &AuditEvent) -> Option<Signal> {
         SignalKind::DeveloperAuthenticated
         | SignalKind::DeveloperLoginFailed
         | SignalKind::AccessDenied
+        | SignalKind::Operation(_)
         | SignalKind::Custom(_) => return None,
     };
     Some(Signal {

@@ -39,10 +39,16 @@ pub const SPOOL_FILES: &str = "usher_spool_files";
 pub const SPOOL_ASIDE: &str = "usher_spool_files_aside";
 /// What the spool takes on disk, in whole blocks; files that were moved aside included.
 pub const SPOOL_BYTES: &str = "usher_spool_bytes";
+/// What the spool may take on disk.
+pub const SPOOL_MAX_BYTES: &str = "usher_spool_max_bytes";
 /// Batches that a reader still owes; label `reader`.
 pub const OUTBOX_DEPTH: &str = "usher_outbox_batches";
 /// Age of the oldest batch that a reader still owes; label `reader`.
 pub const OUTBOX_AGE: &str = "usher_outbox_oldest_seconds";
+/// Age of the oldest live batch that a reader still owes, 0 where it owes none; label `reader`.
+pub const OUTBOX_LIVE_AGE: &str = "usher_outbox_live_seconds";
+/// Time since an instance last reported that it is configured with a reader; label `reader`.
+pub const READERS_UNWANTED: &str = "usher_readers_unwanted_seconds";
 /// Readers that were retired since no instance is configured with them; label `reader`.
 pub const READERS_RETIRED: &str = "usher_readers_retired_total";
 /// Batches in the outbox of readers when they were retired; label `reader`.
@@ -84,6 +90,8 @@ pub const REPLAY_JOBS: &str = "usher_replay_jobs_total";
 pub const REPLAYED_ENTRIES: &str = "usher_replayed_entries_total";
 /// Calls to the management API; labels `method` and `status`.
 pub const KONNECT_CALLS: &str = "usher_konnect_calls_total";
+/// Alerts that hold now, whichever instance found them; label `alert`.
+pub const ALERTS: &str = "usher_alerts";
 /// Months after the present one that have a partition.
 pub const PARTITIONS_AHEAD: &str = "usher_partitions_ahead_months";
 /// Old months that were dropped.
@@ -211,6 +219,11 @@ fn describe_gauges() {
     );
     describe_gauge!(SPOOL_BYTES, Unit::Bytes, "what the spool takes on disk");
     describe_gauge!(
+        SPOOL_MAX_BYTES,
+        Unit::Bytes,
+        "what the spool may take on disk"
+    );
+    describe_gauge!(
         OUTBOX_DEPTH,
         Unit::Count,
         "batches that a reader still owes"
@@ -220,6 +233,17 @@ fn describe_gauges() {
         Unit::Seconds,
         "age of the oldest batch a reader owes"
     );
+    describe_gauge!(
+        OUTBOX_LIVE_AGE,
+        Unit::Seconds,
+        "age of the oldest live batch a reader owes"
+    );
+    describe_gauge!(
+        READERS_UNWANTED,
+        Unit::Seconds,
+        "time since an instance was configured with a reader"
+    );
+    describe_gauge!(ALERTS, Unit::Count, "alerts that hold now");
     describe_gauge!(
         PARTITIONS_AHEAD,
         Unit::Count,

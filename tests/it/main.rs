@@ -61,6 +61,7 @@
 
 mod act;
 mod again;
+mod alerts;
 mod alike;
 mod api;
 mod bounds;

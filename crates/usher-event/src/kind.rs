@@ -25,6 +25,8 @@ pub enum Kind {
     Custom,
     /// Somebody read rows about people, or exported events.
     Read,
+    /// Something about usher itself that an operator should know began or ended.
+    Operation,
     /// A name that is not described yet; stored like any other.
     Unknown,
 }
@@ -51,7 +53,7 @@ impl UnknownWord {
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Authentication,
         Self::Authorization,
         Self::Access,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Action,
         Self::Custom,
         Self::Read,
+        Self::Operation,
         Self::Unknown,
     ];
 
@@ -83,6 +86,7 @@ impl Kind {
             Some(("action" | "quarantine", _)) => Self::Action,
             Some(("custom", _)) => Self::Custom,
             Some(("read", _)) => Self::Read,
+            Some(("usher", _)) => Self::Operation,
             _ => Self::Observation,
         }
     }
@@ -107,6 +111,7 @@ impl Kind {
             Self::Action => "action",
             Self::Custom => "custom",
             Self::Read => "read",
+            Self::Operation => "operation",
             Self::Unknown => "unknown",
         }
     }
@@ -202,6 +207,7 @@ mod tests {
             ("quarantine.released", Kind::Action),
             ("custom.hr.joined", Kind::Custom),
             ("read.events", Kind::Read),
+            ("usher.silence", Kind::Operation),
             ("actions", Kind::Observation),
         ];
         for (name, kind) in table {

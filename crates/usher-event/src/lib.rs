@@ -4,6 +4,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod alert;
 mod custom;
 pub mod delivery;
 mod id;
@@ -27,6 +28,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use alert::{Alert, AlertState};
 pub use custom::{CustomEvent, Person, place_of, replaced};
 pub use id::EventId;
 pub use identity::{IDENTITY_VERSION, event_id};

@@ -9,18 +9,19 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::AuditEvent;
+use crate::alert::Alert;
 use crate::id::EventId;
 use crate::kind::{Kind, UnknownWord};
 
 /// What comes before the type of a custom event in the name of its signal.
 const CUSTOM: &str = "custom.";
 
-/// Something that happened to a subject of a portal and that rules may be on.
+/// Something that happened to a subject of a portal, or to usher itself, and that rules may be on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {
     /// What happened.
     pub kind: SignalKind,
-    /// The portal in which it happened.
+    /// The portal in which it happened; nil where it is about usher itself and no portal.
     pub portal_id: Uuid,
     /// The developer that it is about.
     pub developer_id: Option<Uuid>,
@@ -70,12 +71,14 @@ pub enum SignalKind {
     MembershipChanged,
     /// Somebody was refused something.
     AccessDenied,
+    /// Something about usher itself began or ended.
+    Operation(Alert),
     /// A trusted sender reported something of this type.
     Custom(String),
 }
 
 impl SignalKind {
-    /// Every kind whose name is fixed.
+    /// Every kind whose name is fixed, apart from those of [`Alert`].
     pub const FIXED: [Self; 9] = [
         Self::DeveloperSignedUp,
         Self::DeveloperAuthenticated,
@@ -100,6 +103,7 @@ impl SignalKind {
             Self::RegistrationStatusChanged => "registration.status_changed",
             Self::MembershipChanged => "membership.changed",
             Self::AccessDenied => "access.denied",
+            Self::Operation(alert) => alert.as_str(),
             Self::Custom(custom_type) => return Cow::Owned(format!("{CUSTOM}{custom_type}")),
         })
     }
@@ -168,6 +172,9 @@ impl FromStr for SignalKind {
         if let Some(custom_type) = word.strip_prefix(CUSTOM).filter(|rest| !rest.is_empty()) {
             return Ok(Self::Custom(custom_type.into()));
         }
+        if let Ok(alert) = word.parse() {
+            return Ok(Self::Operation(alert));
+        }
         Self::FIXED
             .into_iter()
             .find(|kind| kind.as_str() == word)
@@ -179,7 +186,7 @@ impl FromStr for SignalKind {
 mod tests {
     use uuid::Uuid;
 
-    use super::{Signal, SignalKind};
+    use super::{Alert, Signal, SignalKind};
     use crate::{EventId, parse};
 
     #[test]
@@ -187,10 +194,14 @@ mod tests {
         for kind in SignalKind::FIXED {
             assert_eq!(kind.as_str().parse(), Ok(kind.clone()));
         }
+        for alert in Alert::ALL {
+            let kind = SignalKind::Operation(alert);
+            assert_eq!(kind.as_str().parse(), Ok(kind.clone()));
+        }
         let custom = SignalKind::Custom("hr.joined".into());
         assert_eq!(custom.to_string(), "custom.hr.joined");
         assert_eq!("custom.hr.joined".parse(), Ok(custom));
-        for word in ["custom.", "custom", "developer.", ""] {
+        for word in ["custom.", "custom", "developer.", "usher.", ""] {
             assert!(word.parse::<SignalKind>().is_err(), "{word}");
         }
     }

@@ -581,6 +581,11 @@ mod tests {
         ] {
             assert_eq!(findings(signal, text), expected, "{signal}");
         }
+        let of_nobody = "developer == null && portal == null && event.data.state == 'began'";
+        assert_eq!(
+            findings("usher.outbox_old", of_nobody),
+            "0: developer is always null for usher.outbox_old"
+        );
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
         if let Some(signal) = signal
             && deed.target() == TargetKind::Registration
             && !schema::has_root(signal, "registration")
+            && !schema::is_operation(signal)
         {
             let name = deed.name();
             reader.report(
@@ -55,11 +56,22 @@ pub(crate) fn read(reader: &mut Reader<'_>, then: &Node, signal: Option<&str>) -
         if let Some(signal) = signal
             && deed.target() == TargetKind::Invitee
             && !signal.starts_with("custom.")
+            && !schema::is_operation(signal)
         {
             let name = deed.name();
             reader.report(
                 item.place,
                 format!("{name} needs event.data.email, which {signal} does not have; expected custom.<type> in on"),
+            );
+        }
+        if let Some(signal) = signal
+            && schema::is_operation(signal)
+            && !matches!(deed, Deed::Notify { .. })
+        {
+            let name = deed.name();
+            reader.report(
+                item.place,
+                format!("{name} has nobody to be done to: {signal} is about usher itself; expected notify"),
             );
         }
         if deeds.contains(&deed) {

@@ -98,7 +98,8 @@ pub struct SignalFacts {
 /// A portal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PortalFacts {
-    /// The portal's id in Konnect.
+    /// The portal's id in Konnect. Nil where a signal is about usher itself and no portal:
+    /// conditions see null for the portal then.
     pub id: Uuid,
     /// The portal's name.
     pub name: String,

@@ -160,6 +160,12 @@ impl RuleSet {
         heard.map(|rule| rule.on.as_str())
     }
 
+    /// Whether the rule of this name is on a signal about usher itself.
+    pub fn is_about_usher(&self, name: &str) -> bool {
+        let mut named = self.rules.iter().filter(|rule| rule.name == name);
+        named.any(|rule| schema::is_operation(&rule.on))
+    }
+
     /// The rules on a kind of signal that are not off, in decision order.
     pub fn listening_to<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Rule> {
         self.rules

@@ -451,7 +451,7 @@ extra: 1
         rules.yaml:4:30: expected a text, this is empty
         rules.yaml:5:3: "no-name" cannot be named in a condition; expected letters, digits and _
         rules.yaml:6:3: partners is given twice
-        rules.yaml:9:9: there is no signal "developer.singed_up"; expected developer.signed_up, developer.authenticated, developer.login_failed, application.created, registration.requested, developer.status_changed, registration.status_changed, membership.changed, access.denied or custom.<type>
+        rules.yaml:9:9: there is no signal "developer.singed_up"; expected developer.signed_up, developer.authenticated, developer.login_failed, application.created, registration.requested, developer.status_changed, registration.status_changed, membership.changed, access.denied, usher.webhook_inactive, usher.gap_found, usher.gap_expires, usher.token_refused, usher.signatures_failing, usher.spool_filling, usher.outbox_old, usher.reader_abandoned, usher.silence or custom.<type>
         rules.yaml:10:12: there is no deed "aprove_developer"; expected approve_developer, reject_developer, revoke_developer, invite_developer, approve_registration, reject_registration, revoke_registration, add_to_team, remove_from_team, notify or park
         rules.yaml:11:11: expected live, shadow or off, this is "on"
         rules.yaml:12:5: a rule has no "colour"; expected name, on, when, then, mode, limit_per_hour, on_limit, max_age, priority, portals or include_own
@@ -479,6 +479,35 @@ extra: 1
         assert_eq!(rule("(by hand)"), expected);
         assert_eq!(rule(" (by hand) "), expected);
         assert_eq!(rule("by hand"), "");
+    }
+
+    #[test]
+    fn what_is_about_usher_itself_can_only_be_notified_of() {
+        let notify = r#"{notify: {url: "https://hooks.example/x"}}"#;
+        let rule = |deed: &str| rule_mistakes(&format!("on: usher.spool_filling\nthen: [{deed}]"));
+        assert_eq!(rule(notify), "");
+        for deed in [
+            "approve_developer",
+            "approve_registration",
+            "invite_developer",
+            "{park: why}",
+        ] {
+            let name = deed
+                .trim_start_matches('{')
+                .split(':')
+                .next()
+                .unwrap_or_default();
+            let both = format!("{notify}, {deed}");
+            let expected = format!(
+                "rules.yaml:5:56: {name} has nobody to be done to: usher.spool_filling is about usher itself; expected notify"
+            );
+            assert_eq!(rule(&both), expected);
+        }
+        let unknown = rule_mistakes(&format!("on: usher.everything\nthen: [{notify}]"));
+        assert!(
+            unknown.starts_with("rules.yaml:4:9: there is no signal"),
+            "{unknown}"
+        );
     }
 
     #[test]

@@ -141,6 +141,7 @@ pub(crate) fn root(name: &str) -> Option<Kind> {
 pub(crate) fn has_root(signal: &str, root: &str) -> bool {
     let about = signal.split('.').next().unwrap_or_default();
     match root {
+        "developer" => !is_operation(signal),
         "application" => matches!(about, "application" | "registration" | "custom"),
         "registration" => matches!(about, "registration" | "custom"),
         _ => true,
@@ -298,7 +299,21 @@ pub(crate) const SIGNALS: &[&str] = &[
     "registration.status_changed",
     "membership.changed",
     "access.denied",
+    "usher.webhook_inactive",
+    "usher.gap_found",
+    "usher.gap_expires",
+    "usher.token_refused",
+    "usher.signatures_failing",
+    "usher.spool_filling",
+    "usher.outbox_old",
+    "usher.reader_abandoned",
+    "usher.silence",
 ];
+
+/// Whether a signal is about usher itself, and nobody: an operator is told, and nothing else.
+pub(crate) fn is_operation(signal: &str) -> bool {
+    signal.starts_with("usher.")
+}
 
 /// Whether there are signals of this kind. A custom one is named exactly, without wildcards.
 pub(crate) fn is_signal(kind: &str) -> bool {
@@ -315,4 +330,5 @@ pub(crate) fn is_event_alone(signal: &str) -> bool {
         signal,
         "developer.authenticated" | "developer.login_failed" | "access.denied"
     ) || signal.starts_with("custom.")
+        || is_operation(signal)
 }

@@ -14,6 +14,7 @@ use crate::facts::{
     ApplicationFacts, DeveloperFacts, Facts, MAX_FACT_MEMBERS, OwnerFacts, PortalFacts,
     RegistrationFacts, SignalFacts,
 };
+use crate::schema;
 
 /// Members of an event nested deeper than this are null.
 const MAX_EVENT_DEPTH: usize = 16;
@@ -21,7 +22,9 @@ const MAX_EVENT_DEPTH: usize = 16;
 /// Binds the roots that conditions may name, apart from `lists`.
 pub(crate) fn bind(context: &mut Context<'_, 'static>, facts: &Facts) {
     context.add_variable_from_value("signal", signal(&facts.signal));
-    context.add_variable_from_value("portal", portal(&facts.portal));
+    let of_no_portal = facts.portal.id.is_nil() && schema::is_operation(&facts.signal.kind);
+    let known = Some(&facts.portal).filter(|_| !of_no_portal);
+    context.add_variable_from_value("portal", optional(known, portal));
     context.add_variable_from_value("developer", optional(facts.developer.as_ref(), developer));
     context.add_variable_from_value(
         "application",

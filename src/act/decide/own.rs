@@ -76,6 +76,7 @@ pub async fn is_own(
         | SignalKind::ApplicationCreated
         | SignalKind::RegistrationRequested
         | SignalKind::AccessDenied
+        | SignalKind::Operation(_)
         | SignalKind::Custom(_) => Ok(false),
     }
 }

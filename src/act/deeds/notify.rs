@@ -1,13 +1,17 @@
 //! Sends the decision to a receiver outside. At least once: the id stays the same over attempts.
 
 use konnect::{ApplicationId, DeveloperId, RegistrationId};
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::act::Target;
 use crate::act::calls;
 use crate::act::deeds::{Completion, DeedContext, Outcome};
-use crate::act::notify::{Key, Message, Person, SignedRequest};
+use crate::act::notify::{AlertNotice, Key, Message, Person, SignedRequest};
 use crate::act::trouble::Trouble;
 use crate::directory::{ApplicationRecord, DeveloperRecord, OwnerRecord, Subject};
+use crate::event::{Alert, render};
+use crate::journal::JournalError;
 use crate::rules::NoticeFormat;
 
 pub(super) async fn carry_out(
@@ -53,17 +57,21 @@ async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
         action_id: context.claimed.row.id,
         rule: context.claimed.row.rule.clone(),
         signal: history.signal,
-        portal_id: portal.0,
+        portal_id: Some(portal.0).filter(|id| !id.is_nil()),
         portal: name,
         target,
         developer: None,
         application: None,
         api: None,
         deeds: context.queue.before(context.claimed.row.id).await?,
+        alert: None,
         causes: history.causes,
         page: None,
         decided_at: history.created_at,
     };
+    if let Ok(alert) = message.signal.parse() {
+        message.alert = Some(notice_of(context, alert, message.causes.first()).await?);
+    }
     message.name_page(context.notifier.console());
     match target {
         Target::Developer { id } => {
@@ -85,9 +93,33 @@ async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
             let subject = directory.subject(portal, DeveloperId(id)).await?;
             message.developer = Some(person(DeveloperId(id), subject, "invited"));
         }
-        Target::Portal { .. } => {}
+        Target::Portal { .. } | Target::Usher => {}
     }
     Ok(message)
+}
+
+/// What the event says that led here. Retention may have deleted it.
+async fn notice_of(
+    context: &DeedContext<'_>,
+    alert: Alert,
+    cause: Option<&Uuid>,
+) -> Result<AlertNotice, JournalError> {
+    let stored = match cause {
+        Some(cause) => context.queue.event(*cause).await?,
+        None => None,
+    };
+    let event = stored.map(|event| render(&event)).unwrap_or_default();
+    let text = |member: &str| {
+        let value = event.get("data").and_then(|data| data.get(member));
+        value.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    Ok(AlertNotice {
+        state: text("state"),
+        subject: text("subject"),
+        detail: text("detail"),
+        since: text("since"),
+        advice: alert.advice(),
+    })
 }
 
 impl Message {

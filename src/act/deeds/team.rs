@@ -70,7 +70,8 @@ pub(super) fn developer(context: &DeedContext<'_>) -> Result<DeveloperId, Troubl
         Target::Application { .. }
         | Target::Registration { .. }
         | Target::Invitee { .. }
-        | Target::Portal { .. } => Err(Trouble::WrongTarget(context.claimed.target.kind())),
+        | Target::Portal { .. }
+        | Target::Usher => Err(Trouble::WrongTarget(context.claimed.target.kind())),
     }
 }
 

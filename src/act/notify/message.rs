@@ -19,8 +19,8 @@ pub(in crate::act) struct Message {
     pub(in crate::act) rule: String,
     /// The signal that the rule answered.
     pub(in crate::act) signal: String,
-    /// The portal.
-    pub(in crate::act) portal_id: Uuid,
+    /// The portal; none where it is about usher itself.
+    pub(in crate::act) portal_id: Option<Uuid>,
     /// Its name, where the directory knows it.
     pub(in crate::act) portal: Option<String>,
     /// The target.
@@ -33,6 +33,9 @@ pub(in crate::act) struct Message {
     pub(in crate::act) api: Option<String>,
     /// What the rule did before the notice.
     pub(in crate::act) deeds: Vec<Before>,
+    /// What it says about usher itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::act) alert: Option<AlertNotice>,
     /// The events that led here.
     pub(in crate::act) causes: Vec<Uuid>,
     /// The page of the console where it is answered or looked at, where `console.url` is set.
@@ -41,6 +44,21 @@ pub(in crate::act) struct Message {
     /// When it was decided.
     #[serde(skip)]
     pub(in crate::act) decided_at: DateTime<Utc>,
+}
+
+/// What began or ended about usher itself.
+#[derive(Serialize)]
+pub(in crate::act) struct AlertNotice {
+    /// `began` or `ended`.
+    pub(in crate::act) state: String,
+    /// What it is about, such as a reader; often empty.
+    pub(in crate::act) subject: String,
+    /// What was found last.
+    pub(in crate::act) detail: String,
+    /// When it began.
+    pub(in crate::act) since: String,
+    /// What to do about it.
+    pub(in crate::act) advice: &'static str,
 }
 
 /// A person, with name and address.
@@ -65,11 +83,19 @@ impl Message {
     /// The payload as Standard Webhooks recommends it: type, time and data.
     pub(in crate::act) fn standard(&self) -> String {
         json!({
-            "type": format!("usher.{}", self.signal),
+            "type": self.kind(),
             "timestamp": self.decided_at,
             "data": self,
         })
         .to_string()
+    }
+
+    /// The signal's name, which begins with `usher.` whatever it is about.
+    fn kind(&self) -> String {
+        match &self.alert {
+            Some(_) => self.signal.clone(),
+            None => format!("usher.{}", self.signal),
+        }
     }
 
     /// The payload of an incoming webhook of Slack.
@@ -77,14 +103,18 @@ impl Message {
         json!({ "text": self.text() }).to_string()
     }
 
-    /// Names the page of the action that waits for a person, else of the one that sends this.
+    /// Names the page of the action that waits for a person, else of the one that sends this; the
+    /// first page where it is about usher itself.
     pub(in crate::act) fn name_page(&mut self, console: Option<&Url>) {
         let action = self
             .waiting()
             .map_or(self.action_id, |before| before.action_id);
         let page = |console: &Url| {
             let console = console.as_str().trim_end_matches('/');
-            format!("{console}/actions/{action}")
+            match &self.alert {
+                Some(_) => format!("{console}/#alerts"),
+                None => format!("{console}/actions/{action}"),
+            }
         };
         self.page = console.map(page);
     }
@@ -95,14 +125,25 @@ impl Message {
         self.deeds.iter().find(|before| before.state == parked)
     }
 
+    fn heading(&self) -> String {
+        let mut heading = format!("*{}*", plain(&self.signal));
+        if let Some(alert) = &self.alert {
+            heading = format!("{heading} {} {}", alert.state, plain(&alert.subject));
+        }
+        let id = || self.portal_id.map(|id| id.to_string());
+        let portal = self.portal.as_deref().map(plain).or_else(id);
+        match portal {
+            Some(portal) => format!("{} in {portal}", heading.trim_end()),
+            None => heading.trim_end().to_owned(),
+        }
+    }
+
     fn text(&self) -> String {
-        let mut lines = vec![format!(
-            "*{}* in {}",
-            plain(&self.signal),
-            self.portal
-                .as_deref()
-                .map_or_else(|| self.portal_id.to_string(), plain),
-        )];
+        let mut lines = vec![self.heading()];
+        if let Some(alert) = &self.alert {
+            lines.push(plain(&alert.detail));
+            lines.push(alert.advice.to_owned());
+        }
         if let Some(person) = &self.developer {
             let name = person.full_name.as_deref().map(plain).unwrap_or_default();
             let email = person.email.as_deref().map(plain).unwrap_or_default();
@@ -120,11 +161,9 @@ impl Message {
             let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
             lines.push(format!("{} {}{reason}", before.deed, before.state));
         }
+        let (rule, target) = (plain(&self.rule), self.target);
         lines.push(format!(
-            "rule {} · {} {} · action {}",
-            plain(&self.rule),
-            self.target.kind(),
-            self.target.id(),
+            "rule {rule} · {target} · action {}",
             self.action_id
         ));
         if let Some(page) = &self.page {
@@ -150,7 +189,7 @@ mod tests {
     use serde_json::{Value, json};
     use uuid::Uuid;
 
-    use super::{Before, Message, Person};
+    use super::{AlertNotice, Before, Message, Person};
     use crate::act::Target;
 
     fn message() -> Message {
@@ -159,7 +198,7 @@ mod tests {
             action_id: Uuid::from_u128(1),
             rule: "tell-us".to_owned(),
             signal: "developer.signed_up".to_owned(),
-            portal_id: Uuid::from_u128(3),
+            portal_id: Some(Uuid::from_u128(3)),
             portal: Some("Football".to_owned()),
             target: Target::Developer { id },
             developer: Some(Person {
@@ -176,6 +215,7 @@ mod tests {
                 state: "parked".to_owned(),
                 reason: Some("freemail".to_owned()),
             }],
+            alert: None,
             causes: vec![Uuid::from_u128(4)],
             page: None,
             decided_at: DateTime::UNIX_EPOCH,
@@ -203,6 +243,40 @@ mod tests {
             "rule tell-us · developer 00000000-0000-0000-0000-000000000002 · action 00000000-0000-0000-0000-000000000001",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_usher_itself_and_what_to_do() {
+        let mut message = Message {
+            signal: "usher.outbox_old".to_owned(),
+            portal_id: None,
+            portal: None,
+            target: Target::Usher,
+            developer: None,
+            deeds: Vec::new(),
+            alert: Some(AlertNotice {
+                state: "began".to_owned(),
+                subject: "kafka".to_owned(),
+                detail: "14 min behind".to_owned(),
+                since: "1970-01-01T00:00:00Z".to_owned(),
+                advice: "Mend it.",
+            }),
+            ..message()
+        };
+        message.name_page(Some(&"https://usher.example/".parse().unwrap()));
+        let told: Value = serde_json::from_str(&message.standard()).unwrap();
+        assert_eq!(told["type"], "usher.outbox_old");
+        assert_eq!(told["data"]["portal_id"], Value::Null);
+        assert_eq!(told["data"]["target"], json!({ "kind": "usher" }));
+        assert_eq!(told["data"]["alert"]["state"], "began");
+        let expected = [
+            "*usher.outbox_old* began kafka",
+            "14 min behind",
+            "Mend it.",
+            "rule tell-us · usher · action 00000000-0000-0000-0000-000000000001",
+            "see: https://usher.example/#alerts",
+        ];
+        assert_eq!(message.text().lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

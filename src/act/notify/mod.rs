@@ -11,6 +11,6 @@ mod post;
 mod signed_request;
 
 pub(super) use error::NoticeError;
-pub(super) use message::{Before, Message, Person};
+pub(super) use message::{AlertNotice, Before, Message, Person};
 pub(super) use post::Notifier;
 pub(super) use signed_request::{Key, SignedRequest};

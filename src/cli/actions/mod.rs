@@ -220,7 +220,7 @@ fn cells(action: &Action, now: DateTime<Utc>) -> [String; 7] {
         action.state.to_string(),
         age(now - action.created_at),
         action.deed.clone(),
-        format!("{} {}", action.target.kind(), action.target.id()),
+        action.target.to_string(),
         action.rule.clone(),
         action.reason.clone().unwrap_or_default(),
     ]
@@ -251,10 +251,7 @@ fn whole(detail: &ActionDetail) -> String {
         field("state", action.state.as_str()),
         field("reason", action.reason.as_deref().unwrap_or("-")),
         field("deed", &detail.spec.to_string()),
-        field(
-            "target",
-            &format!("{} {}", action.target.kind(), action.target.id()),
-        ),
+        field("target", &action.target.to_string()),
         field("portal", &action.portal_id.to_string()),
         field("rule", &action.rule),
         field("signal", &detail.signal),

@@ -242,7 +242,10 @@ impl Story {
         let portal = PortalId::from(action.portal_id);
         let developer = match action.target {
             Target::Developer { id } => Some(DeveloperId::from(id)),
-            Target::Application { .. } | Target::Invitee { .. } | Target::Portal { .. } => None,
+            Target::Application { .. }
+            | Target::Invitee { .. }
+            | Target::Portal { .. }
+            | Target::Usher => None,
             Target::Registration { application_id, .. } => {
                 let application = self
                     .parts

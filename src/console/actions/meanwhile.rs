@@ -28,7 +28,10 @@ pub(super) fn meanwhile(action: &Action, facts: &Value, whom: &Whom) -> Option<M
     let object = match action.target {
         Target::Developer { .. } => "developer",
         Target::Registration { .. } => "registration",
-        Target::Application { .. } | Target::Invitee { .. } | Target::Portal { .. } => return None,
+        Target::Application { .. }
+        | Target::Invitee { .. }
+        | Target::Portal { .. }
+        | Target::Usher => return None,
     };
     let before = facts.get(object)?.get("status")?.as_str()?;
     answered(&action.deed, before, whom.status.as_deref()?)

@@ -70,6 +70,7 @@ impl Names {
                 named.developer_id.zip(person),
             ),
             Target::Portal { id } => (self.portals.get(&id).cloned(), None, None),
+            Target::Usher => (Some("itself".to_owned()), None, None),
         };
         Whom {
             kind: target.kind(),
@@ -86,7 +87,7 @@ impl Names {
 /// Whom or what an action is about. Prints as markup of its own.
 #[derive(Debug, Clone)]
 pub(super) struct Whom {
-    /// Developer, application, registration, invitee or portal.
+    /// Developer, application, registration, invitee, portal or usher.
     pub(super) kind: &'static str,
     /// What people know it by; the beginning of its id where nothing is known.
     pub(super) name: String,

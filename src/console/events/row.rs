@@ -74,10 +74,16 @@ impl EventRow {
             let value = event?.text(name).map(Cow::into_owned)?;
             Some(visible(&cut(&value, LETTERS)))
         };
+        let mut name = member("name");
+        if let (Some(name), Some(event)) = (&mut name, event)
+            && event.kind == Kind::Operation
+        {
+            name.push_str(&moment(event));
+        }
         Self {
             id: stored.id.to_string(),
             occurred_at: event.map_or(stored.event_ts, |event| event.occurred_at),
-            name: member("name").unwrap_or_else(|| "(no name)".to_owned()),
+            name: name.unwrap_or_else(|| "(no name)".to_owned()),
             kind: event.map_or("unknown", |event| event.kind.as_str()),
             outcome: event.map_or("unknown", |event| Outcome::of(event).as_str()),
             verdict: stored.verdict.as_str(),
@@ -107,6 +113,16 @@ impl EventRow {
             "src": self.src,
         })
     }
+}
+
+/// Whether something about usher itself began or ended, and what it is about.
+fn moment(event: &AuditEvent) -> String {
+    let event = render(event);
+    let words = ["state", "subject"].into_iter().filter_map(|member| {
+        let text = event.get("data")?.get(member)?.as_str()?;
+        (!text.is_empty()).then(|| format!(" {}", visible(&cut(text, LETTERS))))
+    });
+    words.collect()
 }
 
 /// Adds the addresses that the directory knows.

@@ -15,7 +15,7 @@ use crate::console::chart::Chart;
 use crate::console::choice::{self, Choice};
 use crate::console::layout::{self, Layout};
 use crate::console::overview::questions::{Answers, Read, Span};
-use crate::console::overview::view::{PartRow, PendingRow, ReaderRow, Tile};
+use crate::console::overview::view::{AlertRow, PartRow, PendingRow, ReaderRow, Tile};
 use crate::console::pause::PauseSwitch;
 use crate::console::reports::charts;
 use crate::console::seen::Seen;
@@ -41,6 +41,7 @@ struct OverviewPage {
     next_steps: NextSteps,
     visitor: Visitor,
     pause: PauseSwitch,
+    alerts: Read<Vec<AlertRow>>,
     events: Read<Chart>,
     tiles: Vec<Tile>,
     funnel_title: String,
@@ -138,6 +139,7 @@ pub(super) async fn show(
             paused: answers.paused.ok().flatten(),
             back,
         },
+        alerts: answers.alerts.map(|open| view::alerts(&open, now)),
         events: answers
             .events
             .map(|counts| view::events(&counts, span, portal)),

@@ -13,7 +13,7 @@ use crate::console::Console;
 use crate::console::recent::{Counted, Recent};
 use crate::directory::Portal;
 use crate::http::PortalScope;
-use crate::journal::{JournalError, QuarantineCount, ReaderStatus};
+use crate::journal::{JournalError, OpenAlert, QuarantineCount, ReaderStatus};
 use crate::report::{
     ActivePeople, Answer, By, EventCount, PendingCount, Question, ReportError, ReportName,
 };
@@ -97,6 +97,7 @@ pub(super) struct Answers {
     /// Nothing for whoever may see some portals only, as are the readers.
     pub(super) quarantine: Read<Vec<QuarantineCount>>,
     pub(super) readers: Read<Vec<ReaderStatus>>,
+    pub(super) alerts: Read<Vec<OpenAlert>>,
     pub(super) funnel: Read<Counted<Answer>>,
 }
 
@@ -161,6 +162,7 @@ pub(super) async fn ask(
         paused,
         quarantine,
         readers,
+        alerts,
         funnel,
     ) = tokio::join!(
         in_time("portals", console.directory.portals()),
@@ -184,6 +186,13 @@ pub(super) async fn ask(
                 Ok(Vec::new())
             }
         }),
+        in_time("alerts", async {
+            if sees_all {
+                console.reading.open_alerts().await
+            } else {
+                Ok(Vec::new())
+            }
+        }),
         tokio::time::timeout(WAIT, funnel),
     );
     Answers {
@@ -196,6 +205,7 @@ pub(super) async fn ask(
         paused,
         quarantine,
         readers,
+        alerts,
         funnel: funnel.unwrap_or_else(|_| Err(late())),
     }
 }

@@ -9,7 +9,7 @@ use crate::console::overview::questions::{Answers, FUNNEL_DAYS, Read, Span};
 use crate::console::reports::charts;
 use crate::console::show::{Ago, exact, number};
 use crate::http::health::{Condition, PartShown};
-use crate::journal::{COUNTED, QUARANTINE_COUNTED, QuarantineCount, ReaderStatus};
+use crate::journal::{COUNTED, OpenAlert, QUARANTINE_COUNTED, QuarantineCount, ReaderStatus};
 use crate::report::{ActivePeople, EventCount, PendingCount};
 
 /// Reasons of quarantine that are named at most.
@@ -91,6 +91,32 @@ pub(super) fn condition(condition: Condition) -> &'static str {
             "No delivery can be accepted: neither the database nor a spool takes one."
         }
     }
+}
+
+/// Something that is wrong with usher itself, and what to do about it.
+pub(super) struct AlertRow {
+    pub(super) name: &'static str,
+    pub(super) detail: String,
+    pub(super) since: Ago,
+    pub(super) advice: &'static str,
+}
+
+/// What is wrong now.
+pub(super) fn alerts(open: &[OpenAlert], now: DateTime<Utc>) -> Vec<AlertRow> {
+    let row = |open: &OpenAlert| AlertRow {
+        name: open.found.alert.as_str(),
+        // The detail of an alert about a portal has the portal's name.
+        detail: match (open.found.subject.as_str(), open.found.portal_id) {
+            ("", _) | (_, Some(_)) => open.found.detail.clone(),
+            (subject, None) => format!("{subject}: {}", open.found.detail),
+        },
+        since: Ago {
+            at: open.since,
+            now,
+        },
+        advice: open.found.alert.advice(),
+    };
+    open.iter().map(row).collect()
 }
 
 /// How far a reader of the outbox is behind.

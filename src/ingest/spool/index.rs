@@ -60,6 +60,11 @@ impl SpoolIndex {
         self.waiting.len()
     }
 
+    /// The bytes that it takes on disk, and those that it may take.
+    pub(super) fn usage(&self) -> (u64, u64) {
+        (self.bytes(), self.max_bytes)
+    }
+
     /// Bytes of the last file, if the disk refused it.
     pub(super) fn refused_bytes(&self) -> Option<usize> {
         match self.trouble {
@@ -148,6 +153,7 @@ impl SpoolIndex {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         let set = |name, value: u64| gauge!(name).set(value as f64);
         set(names::SPOOL_BYTES, self.bytes());
+        set(names::SPOOL_MAX_BYTES, self.max_bytes);
         set(names::SPOOL_FILES, self.waiting.len() as u64);
         set(names::SPOOL_ASIDE, self.aside_files as u64);
     }

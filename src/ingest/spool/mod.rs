@@ -146,6 +146,11 @@ impl Spool {
         }
     }
 
+    /// The bytes that it takes on disk, and those that it may take.
+    pub fn usage(&self) -> (u64, u64) {
+        self.0.index().usage()
+    }
+
     /// Whether the database was away and has not answered since.
     pub(super) fn record_is_away(&self) -> bool {
         self.0.record_away.load(Ordering::Relaxed)

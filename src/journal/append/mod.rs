@@ -6,6 +6,7 @@
 //! delete its own rows are called by `retention`.
 
 mod access_log;
+mod alerts;
 mod closed_months;
 mod copies;
 mod custom;
@@ -19,6 +20,7 @@ mod verdicts;
 mod write_health;
 
 pub use access_log::{Access, AccessLog, AccessPath, ReleaseByHand};
+pub use alerts::AlertChanges;
 pub(in crate::journal) use copies::delete_orphaned_counts;
 pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};
 pub(in crate::journal) use custom::{delete_custom_ids, delete_custom_subjects};

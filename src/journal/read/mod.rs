@@ -4,6 +4,7 @@
 //! Must not write, nor know who reads: appends, readers and retention look at this wing, and it at
 //! none of them.
 
+mod alerts;
 mod deliveries;
 mod events;
 mod quarantine;
@@ -11,6 +12,8 @@ mod search;
 mod stored_event;
 mod window;
 
+pub(in crate::journal) use alerts::AlertRow;
+pub use alerts::{FoundAlert, OpenAlert, SignatureFailures};
 pub use deliveries::{Delivery, DeliveryFilter, FirstDelivery};
 pub use events::About;
 pub use quarantine::{QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined};

@@ -49,13 +49,20 @@ const SECTIONS: [(&str, &[&str]); 7] = [
     ),
     (
         "The spool",
-        &[names::SPOOL_FILES, names::SPOOL_BYTES, names::SPOOL_ASIDE],
+        &[
+            names::SPOOL_FILES,
+            names::SPOOL_BYTES,
+            names::SPOOL_MAX_BYTES,
+            names::SPOOL_ASIDE,
+        ],
     ),
     (
         "The outbox and its readers",
         &[
             names::OUTBOX_DEPTH,
             names::OUTBOX_AGE,
+            names::OUTBOX_LIVE_AGE,
+            names::READERS_UNWANTED,
             names::READERS_RETIRED,
             names::READERS_DROPPED,
             names::KAFKA_PUBLISHED,
@@ -67,6 +74,7 @@ const SECTIONS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("Konnect", &[names::SWEEPS, names::KONNECT_CALLS]),
+    ("Alerts", &[names::ALERTS]),
     (
         "Coverage",
         &[
@@ -209,7 +217,12 @@ fn without_labels(about: &str) -> String {
 
 /// The labels that each constant is counted with, in the order of the code.
 fn labels() -> BTreeMap<String, Vec<String>> {
-    const SPOOL: [&str; 3] = ["SPOOL_FILES", "SPOOL_ASIDE", "SPOOL_BYTES"];
+    const SPOOL: [&str; 4] = [
+        "SPOOL_FILES",
+        "SPOOL_ASIDE",
+        "SPOOL_BYTES",
+        "SPOOL_MAX_BYTES",
+    ];
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // These are set through a function of the spool.
     for constant in SPOOL {

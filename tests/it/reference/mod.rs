@@ -6,6 +6,7 @@
 //! the prose around it is people's. The page on exit codes has no such part, since the code has no
 //! list of them.
 
+mod alerts;
 pub(crate) mod commands;
 mod configuration;
 mod contract;

@@ -162,7 +162,12 @@ fn foreign_keys(name: &str) -> &'static [&'static str] {
         Kind::Access => &["success", "granted", "action"],
         Kind::Authentication => &["granted", "action", "act", "status"],
         Kind::Authorization => &["success", "act", "status"],
-        Kind::Observation | Kind::Action | Kind::Custom | Kind::Read | Kind::Unknown => &[],
+        Kind::Observation
+        | Kind::Action
+        | Kind::Custom
+        | Kind::Read
+        | Kind::Operation
+        | Kind::Unknown => &[],
     }
 }
 
