@@ -10,11 +10,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::alerts::Source;
+use crate::backfill::{Coverage, SourceCoverage, Stretch, StretchState};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event::Alert;
 use crate::ingest::Spool;
-use crate::journal::{COUNTED, FoundAlert, Journal, JournalError, ReaderStatus, SignatureFailures};
+use crate::journal::{
+    COUNTED, FoundAlert, GapReason, Journal, JournalError, LogSource, ReaderStatus,
+    SignatureFailures, SourceState,
+};
 use crate::observe;
 
 /// A spool that takes more of `spool.max_bytes`, in percent, is nearly full.
@@ -29,6 +33,10 @@ const SIGNATURES_WITHIN: Duration = Duration::from_mins(10);
 /// More of them than this share, in percent, and than this number fail.
 const FAILING_PERCENT: i64 = 5;
 const FAILING_ENTRIES: i64 = 10;
+/// Time that is missing is looked for so far back: Konnect drops it after seven days.
+const LOOKED_BACK: TimeDelta = TimeDelta::days(8);
+/// Missing time is about to leave the window of a replay.
+const EXPIRES_SOON: TimeDelta = TimeDelta::days(1);
 /// Between searches for silent portals: each reads the time in which nothing may be.
 const SILENCE_EVERY: Duration = Duration::from_mins(1);
 
@@ -100,6 +108,62 @@ pub(super) fn signatures(journal: Journal) -> Source {
             Ok(failing(counts).into_iter().collect())
         }
     })
+}
+
+/// Webhooks that do not deliver, and time that was missed.
+pub(super) fn coverage(coverage: Coverage, clock: Clock) -> Source {
+    let alerts = &[Alert::WebhookInactive, Alert::GapFound, Alert::GapExpires];
+    Source::new(alerts, move || {
+        let coverage = coverage.clone();
+        let since = clock.now() - LOOKED_BACK;
+        async move {
+            let known = coverage.of_all(|_| true, (Some(since), None)).await?;
+            Ok(known.iter().flat_map(missed).collect())
+        }
+    })
+}
+
+fn missed(known: &SourceCoverage) -> Vec<FoundAlert> {
+    let of = |alert, detail: String| match known.status.source {
+        LogSource::Org => FoundAlert::new(alert, "org", detail),
+        LogSource::Portal(id) => FoundAlert::of_portal(alert, id, detail),
+    };
+    let is_inactive = matches!(
+        known.status.state,
+        SourceState::Failing | SourceState::Disabled | SourceState::Elsewhere
+    );
+    let inactive = is_inactive.then(|| of(Alert::WebhookInactive, known.status.detail.clone()));
+    // That usher did not run before its first day is no news.
+    let is_news = |part: &&Stretch| {
+        let reasons = part.reasons.iter();
+        reasons
+            .filter(|(reason, _)| *reason != GapReason::Before)
+            .count()
+            > 0
+    };
+    let gaps: Vec<&Stretch> = known.stretches.iter().filter(is_news).collect();
+    let open = gaps.iter().filter(|part| {
+        matches!(part.state, StretchState::Missing | StretchState::Replaying) || part.is_open_loss()
+    });
+    let length: TimeDelta = open.map(|part| part.length()).sum();
+    let found = (length > TimeDelta::zero()).then(|| {
+        let minutes = length.num_minutes().max(1);
+        of(
+            Alert::GapFound,
+            format!("{minutes} min may have been missed"),
+        )
+    });
+    let expires_at = gaps.iter().filter_map(|part| part.expires_at()).min();
+    let expires = expires_at
+        .filter(|at| *at - known.now < EXPIRES_SOON)
+        .map(|at| {
+            let hours = (at - known.now).num_hours();
+            of(
+                Alert::GapExpires,
+                format!("Konnect drops the first of it in {hours} h"),
+            )
+        });
+    inactive.into_iter().chain(found).chain(expires).collect()
 }
 
 fn failing(SignatureFailures { failing, entries }: SignatureFailures) -> Option<FoundAlert> {

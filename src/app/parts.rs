@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::act::{self, Queue, Worker};
-use crate::app::authorization;
 use crate::app::alert_sources as sources;
 use crate::app::alerts::Alerts;
+use crate::app::authorization;
 use crate::app::backlog::Backlog;
 use crate::app::clocks;
 use crate::app::coverage::CoverageParts;
@@ -22,6 +22,7 @@ use crate::app::readers::Readers;
 use crate::app::switch;
 use crate::app::token;
 use crate::app::upkeep::Upkeep;
+use crate::backfill::Coverage;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, Secret};
 use crate::directory::Directory;
@@ -189,7 +190,11 @@ impl Parts {
     fn alerts(&self) -> Alerts {
         let mut alerts = Alerts::new(self.journal.clone(), self.ids.clone())
             .with(sources::outbox(self.journal.clone()))
-            .with(sources::signatures(self.journal.clone()));
+            .with(sources::signatures(self.journal.clone()))
+            .with(sources::coverage(
+                Coverage::new(self.journal.clone(), &self.config.backfill),
+                self.clock.clone(),
+            ));
         if let Some(after) = self.config.backfill.silence_after {
             alerts = alerts.with(sources::silence(
                 (self.journal.clone(), self.directory.clone()),

@@ -19,7 +19,7 @@ use crate::tidy::tree;
 const SOURCE: &str = include_str!("../../../src/telemetry/metrics.rs");
 
 /// The sections of the page.
-const SECTIONS: [(&str, &[&str]); 7] = [
+const SECTIONS: [(&str, &[&str]); 8] = [
     (
         "Ingest",
         &[
