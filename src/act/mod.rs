@@ -72,7 +72,7 @@ pub use queue::Queue;
 pub use refusals::Kind;
 pub use standing::OWN_WITHIN;
 pub use subscriptions::SignalSubscriptions;
-pub use tally::ActionTally;
+pub use tally::{ActionTally, StateCount};
 pub use timings::Timings;
 pub use vetoes::Veto;
 pub use work::{JudgingRuleSet, NewWork, Work, WorkScope, WorkSubject};

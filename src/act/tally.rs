@@ -19,7 +19,26 @@ pub struct ActionTally {
     pub open: i64,
 }
 
+/// How many actions are in a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateCount {
+    /// The state as it is stored.
+    pub state: String,
+    /// Actions in it.
+    pub actions: i64,
+}
+
 impl Queue {
+    /// Counts all actions by their state. Reads the whole table.
+    pub async fn by_state(&self) -> Result<Vec<StateCount>, JournalError> {
+        Ok(sqlx::query_as!(
+            StateCount,
+            r#"SELECT state, count(*) AS "actions!" FROM actions GROUP BY state ORDER BY state"#
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
     /// Counts the actions that want a person: those that are parked, and those that failed since
     /// `from`.
     pub async fn tally(

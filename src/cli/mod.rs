@@ -7,6 +7,7 @@ mod completions;
 mod coverage;
 mod deliveries;
 mod demo;
+mod doctor;
 mod emulate;
 mod events;
 mod forget;
@@ -76,6 +77,10 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Point Konnect's webhook at this usher
     Setup(Box<setup::SetupArgs>),
+    /// Check everything that usher needs, and say what is wrong and what mends it
+    Doctor(doctor::DoctorArgs),
+    /// Write what helps whoever is asked for help into one file, without secrets
+    SupportBundle(doctor::bundle::BundleArgs),
     /// Have Konnect send a window of a portal's entries again
     Replay(replay::ReplayArgs),
     /// Show which time was seen, which was missed, and what was done about it
@@ -211,14 +216,16 @@ impl Common {
         self.config.is_some() || Path::new(DEFAULT_CONFIG).exists()
     }
 
-    /// The configuration of `--config` or of the current folder, with the environment over it.
-    pub fn load(&self, environment: &Environment) -> Result<Config, CliError> {
+    /// The file of `--config` or of the current folder, where there is one.
+    fn file(&self) -> Option<PathBuf> {
         let default = Path::new(DEFAULT_CONFIG);
-        let file = self
-            .config
-            .as_deref()
-            .or_else(|| default.exists().then_some(default));
-        Ok(config::load(file, environment)?)
+        let found = || default.exists().then(|| default.to_owned());
+        self.config.clone().or_else(found)
+    }
+
+    /// The configuration of that file, with the environment over it.
+    pub fn load(&self, environment: &Environment) -> Result<Config, CliError> {
+        Ok(config::load(self.file().as_deref(), environment)?)
     }
 }
 
@@ -248,6 +255,8 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Emulate(args) => emulate::run(args).await,
             Command::Migrate(args) => migrate::run(args, &environment).await,
             Command::Setup(args) => Box::pin(setup::run(*args, &environment)).await,
+            Command::Doctor(args) => Box::pin(doctor::run(args, &environment)).await,
+            Command::SupportBundle(args) => Box::pin(doctor::bundle::run(args, &environment)).await,
             Command::Replay(args) => replay::run(args, &environment).await,
             Command::Coverage(args) => coverage::run(*args, &environment).await,
             Command::Import(args) => Box::pin(import::run(args, &environment)).await,

@@ -59,6 +59,12 @@ impl Environment {
         &self.ignored
     }
 
+    /// Variables that are settings, each with its text.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        let variables = self.variables.iter();
+        variables.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Where temporary files belong.
     pub fn temp_dir(&self) -> &Path {
         &self.temp_dir

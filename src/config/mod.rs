@@ -8,7 +8,9 @@ mod checked;
 mod forward;
 mod hooks;
 mod load;
+mod masks;
 mod secret;
+mod secret_places;
 mod sections;
 mod span;
 
@@ -16,7 +18,9 @@ pub use base_url::parse_base_url;
 pub use forward::ForwardConfig;
 pub use hooks::{HookSecret, HookSender, HooksConfig, TypePattern};
 pub use load::{ConfigError, Environment, load};
+pub use masks::Masks;
 pub use secret::Secret;
+pub use secret_places::{SecretFile, SecretPlaces, secret_places};
 pub use sections::{
     BackfillConfig, ConsoleConfig, ConsoleToken, DatabaseConfig, HttpConfig, IngestConfig,
     KafkaConfig, KonnectConfig, LogFormat, NotifyConfig, ObserveConfig, OrgLogs, RetentionConfig,

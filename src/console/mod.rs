@@ -68,7 +68,7 @@ use crate::rules::RuleSet;
 
 pub use links::SignInLinks;
 pub use rules::RulesFile;
-pub use settings::Settings;
+pub use settings::{Section, Setting, Settings, sections};
 
 /// What the pages read, and let operators change. Cheap to clone.
 #[derive(Clone, Debug)]

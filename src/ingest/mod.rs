@@ -41,7 +41,9 @@ use crate::intake::{
 };
 use crate::lifecycle::Lifecycle;
 
-pub use spool::{Spool, SpoolError, drain_until_stopped, probe_until_stopped};
+pub use spool::{
+    Spool, SpoolError, SpoolInventory, drain_until_stopped, probe_until_stopped, spool_inventory,
+};
 
 /// A body of at most so many bytes is inflated in the task that reads it: passing it to another
 /// thread takes longer.

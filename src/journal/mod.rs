@@ -11,6 +11,7 @@ mod batch;
 mod connection;
 mod error;
 mod imports;
+mod inspect;
 mod inventory;
 mod keys;
 mod leases;
@@ -55,6 +56,7 @@ pub use coverage::{
 };
 pub use error::JournalError;
 pub use imports::{ImportCounts, ImportRun};
+pub use inspect::{MissingRight, ReaderClaim, RowCounts, ServerFacts};
 pub use inventory::{LeaseHolder, SchemaState, Server};
 pub use keys::{KeyFetch, ServedKey, SigningKey};
 pub use leases::Lease;

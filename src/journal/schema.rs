@@ -78,7 +78,7 @@ impl Journal {
     }
 
     /// Whether two connections are two sessions, and stay so.
-    async fn check_session(&self) -> Result<(), JournalError> {
+    pub(super) async fn check_session(&self) -> Result<(), JournalError> {
         let mut connections = [
             self.own_connection(ANSWER_WITHIN).await?,
             self.own_connection(ANSWER_WITHIN).await?,

@@ -22,8 +22,8 @@ use std::time::Duration;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
-pub use forward::Forwards;
-pub use kafka::InProcessBroker;
+pub use forward::{Forwards, forward_reader};
+pub use kafka::{InProcessBroker, KafkaInspectError, TopicFacts, inspect_topic};
 
 use crate::clock::Ids;
 use crate::config::KafkaConfig;

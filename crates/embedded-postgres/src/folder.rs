@@ -50,7 +50,7 @@ impl Folder {
         };
         let text = text.to_owned();
         let folder = Self { root, text };
-        let socket = folder.run().join(format!(".s.PGSQL.{PORT}"));
+        let socket = folder.socket();
         let length = folder.text.len();
         let added = socket.as_os_str().len() - length;
         if length + added > SOCKET_PATH_LIMIT {
@@ -78,6 +78,11 @@ impl Folder {
 
     pub(super) fn run(&self) -> PathBuf {
         self.root.join("run")
+    }
+
+    /// What clients connect to.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.run().join(format!(".s.PGSQL.{PORT}"))
     }
 
     /// Where `initdb` works; it becomes `data` only when complete.

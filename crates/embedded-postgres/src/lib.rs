@@ -118,6 +118,14 @@ impl EmbeddedPostgres {
     }
 }
 
+/// Where the server of `data_dir` answers, if one runs there. Starts, makes and changes nothing.
+pub fn running(data_dir: &Path) -> Option<String> {
+    // `open` would make a missing folder.
+    let folder = Folder::open(data_dir.is_dir().then_some(data_dir)?).ok()?;
+    let has_socket = folder.socket().exists();
+    has_socket.then(|| folder.url())
+}
+
 /// Takes the folder's lock, or joins the server of the process that has it (`None`).
 ///
 /// The server process itself has the lock. So a server that still shuts down after its usher was

@@ -22,22 +22,26 @@ const ABSENT: &str = "not set";
 
 /// One section.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Section {
-    pub(super) name: &'static str,
-    pub(super) settings: Vec<Setting>,
+pub struct Section {
+    /// Its name.
+    pub name: &'static str,
+    /// Its keys.
+    pub settings: Vec<Setting>,
 }
 
 /// One key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub(super) key: String,
-    pub(super) value: String,
+pub struct Setting {
+    /// Its name within the section.
+    pub key: String,
+    /// What may be shown of its value.
+    pub value: String,
     /// Whether it is other than without a configuration.
-    pub(super) is_changed: bool,
+    pub is_changed: bool,
 }
 
-/// Every section of `config`.
-pub(super) fn sections(config: &Config) -> Vec<Section> {
+/// Every section of `config`, without secrets.
+pub fn sections(config: &Config) -> Vec<Section> {
     let mut shown = all(config);
     let defaults = all(&Config::default());
     for section in &mut shown {

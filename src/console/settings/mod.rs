@@ -14,7 +14,6 @@ use crate::config::{Config, Role};
 use crate::console::layout::{self, Layout};
 use crate::console::seen::Seen;
 use crate::console::session::Visitor;
-use crate::console::settings::configuration::{Section, sections};
 use crate::console::{Console, filters};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
@@ -22,6 +21,8 @@ use crate::journal::{
     COUNTED, JournalError, LeaseHolder, ReaderStatus, SchemaState, ServedKey, Server,
     TokenSessions, journal_problem,
 };
+
+pub use configuration::{Section, Setting, sections};
 
 /// What is configured, as the console needs it; no secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 mod drain;
 mod file;
 mod index;
+mod inventory;
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -30,6 +31,7 @@ use crate::ingest::spool::index::{SpoolIndex, Trouble};
 use crate::lifecycle::pause;
 
 pub use drain::{drain_until_stopped, probe_until_stopped};
+pub use inventory::{SpoolInventory, spool_inventory};
 
 /// Locked by the process that owns the folder.
 const LOCK: &str = "lock";

@@ -224,7 +224,7 @@ impl Endpoint {
 }
 
 /// The same for the same URL, whatever its place in the list.
-fn reader_of(url: &Url) -> ReaderName {
+pub(super) fn reader_of(url: &Url) -> ReaderName {
     let hash = Sha256::digest(url.as_str().as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hash[..8]);

@@ -103,6 +103,11 @@ impl ForwardError {
     }
 }
 
+/// The reader that works for an endpoint.
+pub fn forward_reader(config: &ForwardConfig) -> ReaderName {
+    endpoint::reader_of(&config.url)
+}
+
 impl Forwards {
     /// Prepares one reader for each endpoint. Nothing is connected before [`Forwards::start`].
     ///

@@ -3,9 +3,11 @@
 
 mod admin;
 mod in_process;
+mod inspect;
 mod listener;
 
 pub use in_process::InProcessBroker;
+pub use inspect::{KafkaInspectError, TopicFacts, inspect_topic};
 
 use std::fmt;
 use std::time::Duration;
