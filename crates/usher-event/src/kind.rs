@@ -143,18 +143,21 @@ pub enum Format {
     Json,
     /// The JSON object wrapped as `{"event":{…}}`.
     Cps,
+    /// One flat JSON object in the schema of the pull API.
+    Pull,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Cef, Self::Json, Self::Cps];
+    pub const ALL: [Self; 4] = [Self::Cef, Self::Json, Self::Cps, Self::Pull];
 
-    /// Returns Konnect's own word for the format (`log_format` of a destination).
+    /// Returns Konnect's own word for the format (`log_format` of a destination), or `pull`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cef => "cef",
             Self::Json => "json",
             Self::Cps => "cps",
+            Self::Pull => "pull",
         }
     }
 }

@@ -73,7 +73,8 @@ pub fn locate(line: &[u8]) -> Signed {
         Ok(Shape::Json { text, object }) => locate_json(text, &object),
         Ok(Shape::Cps { text, outer, inner }) => locate_cps(text, &outer, &inner),
         Ok(Shape::Cef { text }) => locate_cef(text),
-        Err(_) => Signed::Unsigned,
+        // Konnect does not document which bytes the `signature` of the pull API covers.
+        Ok(Shape::Pull { .. }) | Err(_) => Signed::Unsigned,
     }
 }
 

@@ -125,10 +125,16 @@ impl KeyView {
 
 /// What stands in the entry, in words.
 fn found(signed: &Signed, format: Format, raw: &[u8]) -> String {
+    if format == Format::Pull {
+        return "The entry was pulled. Konnect does not document which bytes the member signature \
+                covers, so it is not checked."
+            .to_owned();
+    }
     let place = match format {
         Format::Cef => "the last sig= of the line",
         Format::Json => "the member sig",
         Format::Cps => "the member sig of the wrapped object or of the wrapper",
+        Format::Pull => "the member signature",
     };
     match signed {
         Signed::Unsigned => format!("There is no signature: {place} is absent."),

@@ -16,17 +16,22 @@ pub(super) fn is_entry(object: &Object<'_>) -> bool {
 
 /// Reads an entry in JSON.
 pub(super) fn event(text: &str, object: &Object<'_>) -> Result<AuditEvent, ParseError> {
-    // The scanner tolerates a trailing comma in a member `event`, which would make that value
-    // invalid JSON.
+    refuse_odd_values(object)?;
+    let (members, repeated) = members(text, object);
+    Ok(AuditEvent::from_members(Format::Json, repeated, members))
+}
+
+/// Refuses a member `event` with a trailing comma: the scanner tolerates it, and it would make that
+/// value invalid JSON.
+pub(super) fn refuse_odd_values(object: &Object<'_>) -> Result<(), ParseError> {
     let odd = object
         .members
         .iter()
         .find(|m| m.object.as_ref().is_some_and(|o| o.trailing_comma));
-    if let Some(member) = odd {
-        return Err(ParseError::BadJson(member.value.end - 1));
+    match odd {
+        Some(member) => Err(ParseError::BadJson(member.value.end - 1)),
+        None => Ok(()),
     }
-    let (members, repeated) = members(text, object);
-    Ok(AuditEvent::from_members(Format::Json, repeated, members))
 }
 
 /// Copies the members out of the text; also returns whether a name was there twice.

@@ -4,6 +4,7 @@
 mod cef;
 mod cps;
 mod json;
+mod pull;
 pub(crate) mod scan;
 
 use thiserror::Error;
@@ -22,7 +23,7 @@ pub enum ParseError {
     /// The bytes are no UTF-8 from this offset on.
     #[error("invalid utf-8 at byte {0}")]
     InvalidUtf8(usize),
-    /// Neither CEF, nor an object that has any member of an entry's header.
+    /// Neither CEF, nor an object that has any member of an entry's header, nor one of the pull API.
     #[error("neither cef nor a json object with members of an audit entry")]
     NotAnEntry,
     /// A JSON object was begun, but the byte at this offset does not fit.
@@ -77,6 +78,7 @@ pub fn parse(line: &[u8]) -> Result<AuditEvent, ParseError> {
     match Shape::of(line)? {
         Shape::Json { text, object } => json::event(text, &object),
         Shape::Cps { text, outer, inner } => Ok(cps::event(text, &outer, &inner)),
+        Shape::Pull { text, object } => pull::event(text, &object),
         Shape::Cef { text } => cef::event(text),
     }
 }
@@ -92,6 +94,10 @@ pub(crate) enum Shape<'a> {
         text: &'a str,
         outer: Object<'a>,
         inner: Object<'a>,
+    },
+    Pull {
+        text: &'a str,
+        object: Object<'a>,
     },
     Cef {
         text: &'a str,
@@ -126,6 +132,7 @@ impl<'a> Shape<'a> {
                 outer: object,
                 inner,
             }),
+            None if pull::is_entry(&object) => Ok(Self::Pull { text, object }),
             None => Err(ParseError::NotAnEntry),
         }
     }
