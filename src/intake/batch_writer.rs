@@ -25,7 +25,7 @@ pub(super) struct Part {
     pub(super) request: RequestRecord,
     /// Its entries, their index of the request 0.
     pub(super) events: Vec<NewEvent>,
-    /// Its quarantined entries, the index of the request 0.
+    /// Its quarantined entries, their index of the request 0.
     pub(super) quarantined: Vec<NewQuarantine>,
     /// Its events that are stored as they are.
     pub(super) stored_copies: StoredCopies,
@@ -152,7 +152,7 @@ impl BatchWriter {
             }
             let aside = part.quarantined.into_iter();
             batch.quarantined.extend(aside.map(|kept| NewQuarantine {
-                request: index,
+                request: Some(index),
                 ..kept
             }));
         }
@@ -245,7 +245,9 @@ fn apart(batch: NewBatch) -> Vec<Part> {
         }
     }
     for kept in batch.quarantined {
-        parts[kept.request].quarantined.push(kept);
+        if let Some(index) = kept.request {
+            parts[index].quarantined.push(kept);
+        }
     }
     parts
 }

@@ -222,7 +222,7 @@ impl Intake {
         };
         let whole = refused.map(|refused| NewQuarantine {
             id: self.ids.next(),
-            request: 0,
+            request: Some(0),
             reason: refused.reason,
             detail: refused.detail,
             raw_bytes: received.body_bytes,
@@ -353,7 +353,7 @@ impl Intake {
     ) -> Box<NewQuarantine> {
         Box::new(NewQuarantine {
             id: self.ids.next(),
-            request: 0,
+            request: Some(0),
             reason,
             detail,
             raw: line.bytes.clone(),

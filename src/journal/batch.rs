@@ -26,6 +26,8 @@ pub enum Source {
     Import,
     /// What began or ended about usher itself.
     Operation,
+    /// The pull API.
+    Pull,
 }
 
 impl Source {
@@ -39,6 +41,7 @@ impl Source {
             Self::Read => "read",
             Self::Import => "import",
             Self::Operation => "operation",
+            Self::Pull => "pull",
         }
     }
 }
@@ -78,7 +81,7 @@ pub struct NewEvent {
     pub raw: Bytes,
     /// What its signature proves.
     pub verdict: Verdict,
-    /// Index of its request in [`NewBatch::requests`]; none for own events.
+    /// Index of its request in [`NewBatch::requests`]; none for own events and pulled ones.
     pub request: Option<usize>,
 }
 
@@ -87,8 +90,8 @@ pub struct NewEvent {
 pub struct NewQuarantine {
     /// Identifier of the row.
     pub id: Uuid,
-    /// Index of its request in [`NewBatch::requests`].
-    pub request: usize,
+    /// Index of its request in [`NewBatch::requests`]; none for what no request brought.
+    pub request: Option<usize>,
     /// Stable code.
     pub reason: &'static str,
     /// What was found, for a person.

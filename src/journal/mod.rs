@@ -17,6 +17,7 @@ mod keys;
 mod leases;
 mod partitions;
 mod problem;
+mod pull_checkpoints;
 mod recounts;
 mod schema;
 mod sessions;
@@ -43,7 +44,7 @@ use crate::http::PortalScope;
 pub use append::{
     Access, AccessLog, AccessPath, AlertChanges, CheckFilter, CustomRequestCounts, Fingerprint,
     KeptFilter, NewCustomEvent, NewCustomRequest, NewVerdict, ReleaseByHand, Released,
-    StoredCopies, append_in,
+    StoredCopies, Twin, append_in,
 };
 pub use batch::{
     Appended, Lane, NewBatch, NewEvent, NewQuarantine, RequestCounts, RequestRecord, Source,
@@ -66,6 +67,7 @@ pub use outbox::{
 };
 pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
+pub use pull_checkpoints::{PullCheckpoint, PullLoss};
 pub use read::{
     About, Around, Delivery, DeliveryFilter, EventFilter, Export, FirstDelivery, Follow, Found,
     FoundAlert, Network, NoFilter, NoNetwork, NoWindow, OpenAlert, Order, Outcome, Position,

@@ -16,20 +16,18 @@ pub(super) fn set_aside<'a>(batch: &'a NewBatch, closed: &Closed) -> Cow<'a, New
     let mut kept = batch.clone();
     kept.events.clear();
     for new in &batch.events {
-        match new.request {
-            Some(request) if closed.holds(new.event.event_ts) => {
-                kept.quarantined.push(NewQuarantine {
-                    id: quarantine_id(batch.id, new.event.id.as_uuid()),
-                    request,
-                    reason: "month_dropped",
-                    detail: "its month is older than retention.events and is being dropped"
-                        .to_owned(),
-                    raw_bytes: new.raw.len(),
-                    raw: new.raw.clone(),
-                    event_id: Some(new.event.id),
-                });
-            }
-            _ => kept.events.push(new.clone()),
+        if closed.holds(new.event.event_ts) {
+            kept.quarantined.push(NewQuarantine {
+                id: quarantine_id(batch.id, new.event.id.as_uuid()),
+                request: new.request,
+                reason: "month_dropped",
+                detail: "its month is older than retention.events and is being dropped".to_owned(),
+                raw_bytes: new.raw.len(),
+                raw: new.raw.clone(),
+                event_id: Some(new.event.id),
+            });
+        } else {
+            kept.events.push(new.clone());
         }
     }
     Cow::Owned(kept)

@@ -16,6 +16,7 @@ mod replay_detector;
 mod row;
 mod stored_copies;
 mod transaction;
+mod twins;
 mod verdicts;
 mod write_health;
 
@@ -28,5 +29,6 @@ pub use release::{KeptFilter, Released};
 pub(in crate::journal) use replay_detector::ReplayDetector;
 pub use stored_copies::{Fingerprint, StoredCopies};
 pub use transaction::append_in;
+pub use twins::Twin;
 pub use verdicts::{CheckFilter, NewVerdict};
 pub(in crate::journal) use write_health::WriteHealth;

@@ -29,7 +29,12 @@ pub struct StoredCopies(HashSet<Key>);
 impl StoredCopies {
     /// Adds an event that [`Journal::has_copies`](crate::journal::Journal::has_copies) found.
     pub fn insert(&mut self, entry: &Fingerprint) {
-        self.0.insert((entry.event_ts, entry.id));
+        self.insert_key(entry.event_ts, entry.id);
+    }
+
+    /// Adds an event by its key.
+    pub fn insert_key(&mut self, event_ts: DateTime<Utc>, id: EventId) {
+        self.0.insert((event_ts, id));
     }
 
     /// Adds what `other` has.

@@ -16,7 +16,7 @@ use crate::journal::append::row::{Row, Rows, rows};
 use crate::journal::append::stored_copies::{Key, StoredCopies};
 use crate::journal::append::{closed_months, copies};
 use crate::journal::batch::{Appended, NewBatch, NewEvent, RequestCounts};
-use crate::journal::{Connection, Journal, JournalError, RequestRecord, recounts};
+use crate::journal::{Connection, Journal, JournalError, RequestRecord, Source, recounts};
 use crate::telemetry::metrics as names;
 
 /// Tries of one batch before the caller gets an error that asks for a repetition.
@@ -154,8 +154,11 @@ impl Journal {
             tx.commit().await?;
             count(batch, &appended);
             let known = rows.stored_copies.len() + rows.fresh.len().saturating_sub(appended.stored);
-            self.replay_detector
-                .note_batch(rows.stored_copies.len() + rows.fresh.len(), known);
+            // Others say nothing about the next deliveries.
+            if batch.source == Source::Webhook {
+                self.replay_detector
+                    .note_batch(rows.stored_copies.len() + rows.fresh.len(), known);
+            }
             return Ok(appended);
         }
         tx.rollback().await?;
@@ -301,8 +304,8 @@ fn counted(
             requests[index].duplicates -= 1;
         }
     }
-    for quarantined in &batch.quarantined {
-        requests[quarantined.request].quarantined += 1;
+    for index in batch.quarantined.iter().filter_map(|kept| kept.request) {
+        requests[index].quarantined += 1;
     }
     requests
 }
@@ -321,15 +324,18 @@ struct Aside<'a> {
 
 /// What a batch quarantines, with the entries that the database refused.
 fn aside<'a>(batch: &'a NewBatch, refused: &HashMap<Key, &str>) -> Vec<Aside<'a>> {
-    let known = batch.quarantined.iter().map(|kept| Aside {
-        id: kept.id,
-        received_at: batch.requests[kept.request].received_at,
-        request: Some(batch.requests[kept.request].id),
-        reason: kept.reason,
-        detail: kept.detail.replace('\0', "\u{fffd}"),
-        raw: &kept.raw,
-        raw_bytes: kept.raw_bytes,
-        event_id: kept.event_id,
+    let known = batch.quarantined.iter().map(|kept| {
+        let request = kept.request.map(|index| &batch.requests[index]);
+        Aside {
+            id: kept.id,
+            received_at: request.map_or(batch.received_at, |request| request.received_at),
+            request: request.map(|request| request.id),
+            reason: kept.reason,
+            detail: kept.detail.replace('\0', "\u{fffd}"),
+            raw: &kept.raw,
+            raw_bytes: kept.raw_bytes,
+            event_id: kept.event_id,
+        }
     });
     let found = (1_u128..).zip(&batch.events).filter_map(|(place, new)| {
         let code = refused.get(&key(new))?;

@@ -164,6 +164,8 @@ impl Journal {
                         AND ($5::text IS NULL OR verdict = $5)
                         -- What usher wrote itself was never signed.
                         AND product IS DISTINCT FROM 'usher'
+                        -- What the pull API signs is not documented.
+                        AND format <> 'pull'
                     ORDER BY event_ts, id
                     LIMIT $6
                 ) AS next

@@ -140,7 +140,7 @@ fn probe_batch(received_at: DateTime<Utc>) -> NewBatch {
         }],
         quarantined: vec![NewQuarantine {
             id: Uuid::nil(),
-            request: 0,
+            request: Some(0),
             reason: "trial",
             detail: String::new(),
             raw: Bytes::new(),
