@@ -12,6 +12,7 @@ mod database;
 mod konnect_client;
 mod opened;
 mod parts;
+mod pull;
 mod readers;
 mod reconcile;
 mod rules;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 
-use crate::app::{AppError, Database, open_database, rules};
+use crate::app::{AppError, Database, open_database, pull, rules};
 use crate::config::{Config, ConfigError, SpoolConfig, TlsConfig};
 use crate::http::Certificates;
 use crate::http::health::{Condition, Health};
@@ -34,6 +34,7 @@ impl Opened {
         lifecycle: &Lifecycle,
     ) -> Result<Self, AppError> {
         require_authorization(config)?;
+        pull::require_token(config)?;
         let loaded = rules::open(&config.rules)?;
         let health = Health::default();
         // Set before anybody can ask: a part that is not known to work is not ready.

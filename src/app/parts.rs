@@ -18,6 +18,7 @@ use crate::app::clocks;
 use crate::app::coverage::CoverageParts;
 use crate::app::database;
 use crate::app::konnect_client::Clients;
+use crate::app::pull;
 use crate::app::readers::Readers;
 use crate::app::switch;
 use crate::app::token;
@@ -117,6 +118,7 @@ impl Parts {
         if self.config.konnect.token.is_some() {
             let (observed, paused) = self.start_onboarding(&lifecycle).await;
             alerts = alerts.with_own(sources::token(observed, paused));
+            self.start_pull(&lifecycle);
         } else {
             info!("konnect.token is not set: events are recorded, nobody is let in");
         }
@@ -184,6 +186,22 @@ impl Parts {
         }
         let recheck = recheck_until_stopped(self.intake.clone(), lifecycle.stopping());
         lifecycle.spawn("recheck", recheck);
+    }
+
+    /// Starts to pull the organisation's log, where that is asked for.
+    fn start_pull(&self, lifecycle: &Lifecycle) {
+        let client = &self.clients.audit_logs;
+        let follower = pull::follower(
+            &self.config.backfill,
+            client.clone(),
+            (self.journal.clone(), self.clock.clone()),
+            self.health.clone(),
+            self.ids.next(),
+            lifecycle.stopping(),
+        );
+        if let Some(follower) = follower {
+            lifecycle.spawn("pull", follower.run(lifecycle.stopping()));
+        }
     }
 
     /// What is compared with what an operator was told, apart from the token.

@@ -21,6 +21,7 @@ mod meter;
 mod migrate;
 mod output;
 mod person;
+mod pull;
 mod quarantine;
 mod readers;
 mod reconcile;
@@ -87,6 +88,8 @@ enum Command {
     Coverage(Box<coverage::CoverageArgs>),
     /// Store the entries of files, in any of the formats, plain or gzip
     Import(import::ImportArgs),
+    /// Pull a window of the organisation's log into the journal
+    Pull(pull::PullArgs),
     /// Sweep once, and do what the rules decide about everybody who waits
     Reconcile(reconcile::ReconcileArgs),
     /// Empty what usher has about a person
@@ -260,6 +263,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Replay(args) => replay::run(args, &environment).await,
             Command::Coverage(args) => coverage::run(*args, &environment).await,
             Command::Import(args) => Box::pin(import::run(args, &environment)).await,
+            Command::Pull(args) => Box::pin(pull::run(args, &environment)).await,
             Command::Reconcile(args) => Box::pin(reconcile::run(args, &environment)).await,
             Command::Forget(args) => forget::run(args, &environment).await,
             Command::Report(args) => Box::pin(report::run(args, &environment)).await,

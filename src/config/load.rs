@@ -9,7 +9,7 @@ use crate::config::Config;
 
 /// Keys that are announced but have no effect in this version. They are refused, since an operator
 /// who sets them would rely on them.
-const NOT_YET: [&str; 2] = ["telemetry.otlp_endpoint", "backfill.org_logs"];
+const NOT_YET: [&str; 1] = ["telemetry.otlp_endpoint"];
 
 /// Variables of keys that are in no section.
 const WITHOUT_SECTION: [&str; 1] = ["USHER_FORWARD"];

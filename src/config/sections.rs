@@ -297,7 +297,7 @@ pub enum OrgLogs {
     /// Not read.
     #[default]
     Off,
-    /// Sent by a webhook.
+    /// Sent by a webhook; pulled a second time, to find what it did not bring.
     Webhook,
     /// Pulled from the API.
     Pull,

@@ -92,6 +92,12 @@ pub const REPLAYED_ENTRIES: &str = "usher_replayed_entries_total";
 pub const KONNECT_CALLS: &str = "usher_konnect_calls_total";
 /// Alerts that hold now, whichever instance found them; label `alert`.
 pub const ALERTS: &str = "usher_alerts";
+/// Entries of the pull API; label `outcome`: stored, duplicate, matched, quarantined.
+pub const PULL_ENTRIES: &str = "usher_pull_entries_total";
+/// Entries that a second look at the organisation's log found, and that had not come before.
+pub const PULL_MISSING: &str = "usher_pull_missing_total";
+/// Time from which on the organisation's log is not pulled yet, up to now.
+pub const PULL_LAG: &str = "usher_pull_lag_seconds";
 /// Months after the present one that have a partition.
 pub const PARTITIONS_AHEAD: &str = "usher_partitions_ahead_months";
 /// Old months that were dropped.
@@ -183,6 +189,11 @@ pub fn describe() {
             REPLAYED_ENTRIES,
             "entries that replay jobs brought and that were not known, by origin",
         ),
+        (PULL_ENTRIES, "entries of the pull api by outcome"),
+        (
+            PULL_MISSING,
+            "entries that a second look found and that had not come before",
+        ),
     ] {
         describe_counter!(name, Unit::Count, text);
     }
@@ -244,6 +255,11 @@ fn describe_gauges() {
         "time since an instance was configured with a reader"
     );
     describe_gauge!(ALERTS, Unit::Count, "alerts that hold now");
+    describe_gauge!(
+        PULL_LAG,
+        Unit::Seconds,
+        "time since the last entry that was pulled"
+    );
     describe_gauge!(
         PARTITIONS_AHEAD,
         Unit::Count,
