@@ -105,6 +105,7 @@ mod output;
 mod own_trouble;
 mod pooler;
 mod publish;
+mod pull;
 mod react;
 mod readers;
 mod reconcile;
