@@ -55,6 +55,8 @@
 //! | many changes in a minute | `observe::short::many_changes_in_a_minute_lead_to_no_look_at_everything`, `observe::short::what_a_short_look_left_is_read_by_the_next_ones_within_seconds` |
 //! | 404s of what is there, lists that lack it | `observe::gone::three_404s_at_once_retire_nothing_and_two_a_minute_apart_do`, `observe::gone::who_is_seen_again_begins_to_be_missed_anew`, `observe::gone::a_portal_is_gone_after_ten_minutes_and_not_if_it_was_there_meanwhile` |
 //! | anything of this that somebody must find | `doctor::konnect::each_fault_of_the_api_is_told_by_its_own_line`, `doctor::konnect::each_fault_of_a_webhook_is_told_by_its_own_line`, `doctor::database::each_fault_of_the_server_is_told_by_its_own_line`, `doctor::database::each_fault_of_the_rows_is_told_by_its_own_line`, `doctor::folder::each_fault_of_a_file_is_told_by_its_own_line`, `doctor::onward::each_fault_of_kafka_is_told_by_its_own_line`, `doctor::onward::what_hangs_is_over_in_ten_seconds` |
+//! | a pull that ends early, an instance that dies while it pulls, a checkpoint that is too old | `pull::follower::goes_on_after_a_restart_where_it_was`, `pull::follower::a_checkpoint_that_is_too_old_is_said_and_it_goes_on` |
+//! | entries that a webhook does not bring | `pull::follower::beside_a_webhook_it_finds_what_did_not_come` |
 //! | a token that was narrowed | `observe::gone::many_that_are_missing_at_once_are_held_back_and_told` |
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]

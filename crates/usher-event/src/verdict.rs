@@ -18,7 +18,7 @@ pub enum Verdict {
     KeyUnknown,
     /// The entry carries no signature.
     Unsigned,
-    /// usher wrote the entry itself.
+    /// There is nothing to check: usher wrote the entry itself, or it came by the pull API.
     NotApplicable,
 }
 

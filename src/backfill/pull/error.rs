@@ -50,6 +50,25 @@ pub enum PullError {
 }
 
 impl PullError {
+    /// The error for a question about usher's health: without what others wrote, which may contain
+    /// addresses.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Refused { .. } => "konnect refused the window, see the log".to_owned(),
+            Self::Unreachable { attempts, .. } => {
+                format!("konnect gave no useful answer in {attempts} attempts, see the log")
+            }
+            Self::Call(_) => "the audit logs could not be pulled, see the log".to_owned(),
+            Self::TokenRefused
+            | Self::Forbidden
+            | Self::NotThere
+            | Self::Circle
+            | Self::TooLate
+            | Self::Journal(_)
+            | Self::Stopped => self.to_string(),
+        }
+    }
+
     /// The error for a call that is not worth repeating.
     pub(super) fn of(error: konnect::Error) -> Self {
         match error.status() {

@@ -156,9 +156,7 @@ impl Follower {
                 .health
                 .set(PART, Condition::Ok, "another instance pulls"),
             Err(PullError::Stopped) => {}
-            Err(error) => self
-                .health
-                .set(PART, Condition::Degraded, error.to_string()),
+            Err(error) => self.health.set(PART, Condition::Degraded, error.plain()),
         }
         done.map(drop)
     }

@@ -10,7 +10,7 @@ mod windows;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use konnect::Client;
+use konnect::{Client, RetryPolicy};
 use konnect_emulator::{Emulator, EmulatorConfig};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
@@ -68,10 +68,10 @@ impl Scene {
         puller(self.client(), &self.journal)
     }
 
-    /// The last `minutes`.
+    /// The last `minutes`, without the calls of the test itself, which are in the log as well.
     fn window(&self, minutes: i64) -> Window {
-        let now = Clock::system().now();
-        Window::new(self.now - TimeDelta::minutes(minutes), now, now).unwrap()
+        let (from, to) = (self.ago(minutes * 60), self.ago(1));
+        Window::new(from, to, self.now).unwrap()
     }
 
     async fn number(&self, question: &'static str) -> i64 {
@@ -88,6 +88,8 @@ impl Scene {
 fn client(url: &str, token: &str) -> Client {
     Client::builder(Url::parse(url).unwrap())
         .token(token.to_owned().into())
+        // What repeats is usher.
+        .retries(RetryPolicy::none())
         .build()
         .unwrap()
 }

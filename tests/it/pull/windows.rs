@@ -71,7 +71,7 @@ async fn a_window_is_pulled_page_by_page_and_each_entry_is_stored_once(pool: PgP
     let outage = Fault {
         path: "/v3/audit-logs".to_owned(),
         status: Some(503),
-        times: Some(4),
+        times: Some(3),
         ..Fault::default()
     };
     scene.emulator.set_faults([outage]);
