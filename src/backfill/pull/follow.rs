@@ -296,20 +296,17 @@ impl Follower {
         let shown = checkpoint
             .lost
             .filter(|lost| now - lost.found_at < LOSS_SHOWN);
-        match shown {
+        let pulled = format!("pulled up to {}", rfc3339(up_to));
+        let (condition, detail) = match shown {
             Some(lost) => {
                 let (from, to) = (rfc3339(lost.from), rfc3339(lost.to));
-                let detail = format!(
-                    "{from} to {to} was over 7 days ago and could not be pulled any more; pulled up to {}",
-                    rfc3339(up_to)
-                );
-                self.health.set(PART, Condition::Degraded, detail);
+                let lost =
+                    format!("{from} to {to} was over 7 days ago and could not be pulled any more");
+                (Condition::Degraded, format!("{lost}; {pulled}"))
             }
-            None => {
-                let detail = format!("pulled up to {}", rfc3339(up_to));
-                self.health.set(PART, Condition::Ok, detail);
-            }
-        }
+            None => (Condition::Ok, pulled),
+        };
+        self.health.set(PART, condition, detail);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The organisation's log by the pull API: a window on demand, and what is new by itself.
 //!
-//! A pulled entry becomes the event that the webhook would give. One that the journal has already is
-//! counted and not stored again, so that any window may be pulled twice.
+//! A pulled entry becomes the event that the webhook would give. One that the journal has already
+//! is counted and not stored again, so that any window may be pulled twice.
 
 mod error;
 mod follow;

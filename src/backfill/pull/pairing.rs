@@ -1,9 +1,9 @@
 //! Which pulled entries are stored already. Pure.
 //!
-//! An entry with the id of a stored event is that event. Else it may be one that the webhook brought
-//! in other words: then kind, trace, principal, outcome and second are the same. One request leaves
-//! several such entries, so each stored event stands for one pulled entry only, first for one of its
-//! own name and path.
+//! An entry with the id of a stored event is that event. Else it may be one that the webhook
+//! brought in other words: then kind, trace, principal, outcome and second are the same. One
+//! request leaves several such entries, so each stored event stands for one pulled entry only,
+//! first for one of its own name and path.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -69,6 +69,28 @@ async fn a_window_is_pulled_and_summed_up_and_what_cannot_be_is_refused() {
         "{again:?}"
     );
 
+    refuse_windows(&usher, &konnect).await;
+    settings["konnect"]["token"] = json!("kpat_wrong");
+    usher.configure(&settings);
+    let refused = usher.run(&window).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.err.contains("does not accept the token (401)"),
+        "{refused:?}"
+    );
+    settings["konnect"].as_object_mut().unwrap().remove("token");
+    settings["backfill"] = json!({ "org_logs": "pull" });
+    usher.configure(&settings);
+    for command in [&window[..], &["serve"]] {
+        let refused = usher.run(command).await;
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains("konnect.token"), "{refused:?}");
+    }
+    database.drop().await;
+}
+
+/// Asserts that what cannot be pulled is refused before any call.
+async fn refuse_windows(usher: &Installation, konnect: &TestKonnect) {
     let cases: [(&[&str], &str); 6] = [
         (&["--from", "1h", "--to", "2h"], "before it starts at"),
         (&["--from", "1h", "--to", "1h"], "the window is empty"),
@@ -91,23 +113,6 @@ async fn a_window_is_pulled_and_summed_up_and_what_cannot_be_is_refused() {
         assert!(refused.out.is_empty(), "{arguments:?}");
     }
     assert_eq!(konnect.emulator.requests().len(), 0);
-    settings["konnect"]["token"] = json!("kpat_wrong");
-    usher.configure(&settings);
-    let refused = usher.run(&window).await;
-    assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(
-        refused.err.contains("does not accept the token (401)"),
-        "{refused:?}"
-    );
-    settings["konnect"].as_object_mut().unwrap().remove("token");
-    settings["backfill"] = json!({ "org_logs": "pull" });
-    usher.configure(&settings);
-    for command in [&window[..], &["serve"]] {
-        let refused = usher.run(command).await;
-        assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.err.contains("konnect.token"), "{refused:?}");
-    }
-    database.drop().await;
 }
 
 #[tokio::test]

@@ -220,7 +220,8 @@ async fn a_refusal_ends_the_pull_with_its_reason(pool: PgPool) {
             repeats += usize::from(matches!(news, PullProgress::Retrying { .. }));
         };
         let window = scene.window(60);
-        let refused = scene.puller().pull(window, None, Lane::Bulk, &mut report);
+        let puller = scene.puller();
+        let refused = puller.pull(window, None, Lane::Bulk, &mut report);
         let refused = refused.await.unwrap_err().to_string();
         assert!(refused.contains(expected), "{status}: {refused}");
         let is_server = StatusCode::from_u16(status).unwrap().is_server_error();

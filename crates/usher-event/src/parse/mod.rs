@@ -23,7 +23,8 @@ pub enum ParseError {
     /// The bytes are no UTF-8 from this offset on.
     #[error("invalid utf-8 at byte {0}")]
     InvalidUtf8(usize),
-    /// Neither CEF, nor an object that has any member of an entry's header, nor one of the pull API.
+    /// Neither CEF, nor an object that has any member of an entry's header, nor one of the pull
+    /// API.
     #[error("neither cef nor a json object with members of an audit entry")]
     NotAnEntry,
     /// A JSON object was begun, but the byte at this offset does not fit.
