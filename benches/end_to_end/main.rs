@@ -7,11 +7,11 @@ mod entries;
 mod load;
 mod network;
 mod options;
-#[path = "../common/process.rs"]
+#[path = "../serving/process.rs"]
 mod process;
 mod report;
 mod scenario;
-#[path = "../common/served.rs"]
+#[path = "../serving/served.rs"]
 mod served;
 mod usher;
 

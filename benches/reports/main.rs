@@ -5,11 +5,11 @@ mod measure;
 mod overview;
 mod pages;
 #[expect(dead_code, reason = "the end-to-end bench needs all of it")]
-#[path = "../common/process.rs"]
+#[path = "../serving/process.rs"]
 mod process;
 mod scene;
 mod search;
-#[path = "../common/served.rs"]
+#[path = "../serving/served.rs"]
 mod served;
 
 use std::io::Write as _;

@@ -1,9 +1,9 @@
 //! The console: pages that show what the API knows and let a person act. Every page is made on the
 //! server and works without script. It computes nothing and names no SQL.
 //!
-//! **To add a page** write a file with its handler and its template beside the others, add a route
-//! to `pages` and, where it belongs to the menu, a line to `layout::MENU`. Its handler takes `Seen`,
-//! the console as the visitor may see it. A page whose rows belong to no portal goes to
+//! **To add a page** write a file with its handler and its template beside the others, add a
+//! route to `pages` and, where it belongs to the menu, a line to `layout::MENU`. Its handler takes
+//! `Seen`, the console as the visitor may see it. A page whose rows belong to no portal goes to
 //! `pages_of_no_portal`.
 
 mod about;

@@ -108,8 +108,8 @@ impl Coverage {
         }
     }
 
-    /// Every log that may be seen and is wanted, with its stretches in a window: all of its time where there is
-    /// none.
+    /// Every log that may be seen and is wanted, with its stretches in a window: all of its time
+    /// where there is none.
     pub async fn of_all(
         &self,
         is_wanted: impl Fn(LogSource) -> bool,

@@ -15,10 +15,12 @@ use crate::backfill::pull::error::PullError;
 use crate::backfill::pull::store::Pulled;
 use crate::backfill::pull::window::{PullProgress, Puller};
 use crate::backfill::window::{REACH, Window, rfc3339};
-use crate::clock::Clock;
+use crate::clock::{Clock, Ids};
 use crate::config::OrgLogs;
 use crate::http::health::{Condition, Health};
-use crate::journal::{Journal, JournalError, Lane, Lease, PullCheckpoint};
+use crate::journal::{
+    GapReason, Journal, JournalError, Lane, Lease, LogSource, NewGap, PullCheckpoint,
+};
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
@@ -227,7 +229,7 @@ impl Follower {
             let mut report = |progress: &PullProgress| debug!(%progress, "pulling");
             let pulled = self.puller.pull(window, None, lane, &mut report).await?;
             if course == Course::Check && pulled.stored > 0 {
-                self.note_missing(window, pulled);
+                self.note_missing(window, pulled).await?;
             }
             let course = course.as_str();
             self.journal.move_pull_checkpoint(course, to).await?;
@@ -261,8 +263,9 @@ impl Follower {
         Ok(earliest)
     }
 
-    /// Says that a second look found what had not come.
-    fn note_missing(&self, window: Window, pulled: Pulled) {
+    /// Says that a second look found what had not come. Beside a webhook, that is a gap: what was
+    /// pulled has no signature that can be checked, and a replay brings it with one.
+    async fn note_missing(&self, window: Window, pulled: Pulled) -> Result<(), PullError> {
         counter!(names::PULL_MISSING).increment(pulled.stored);
         let (from, to) = (rfc3339(window.start_at()), rfc3339(window.end_at()));
         let entries = pulled.stored;
@@ -271,12 +274,27 @@ impl Follower {
                 entries,
                 from, to, "the webhook did not bring entries that konnect has, so they were pulled"
             );
+            let gap = NewGap {
+                id: Ids::new(self.clock.clone()).next(),
+                source: Some(LogSource::Org),
+                reason: GapReason::Unbrought,
+                from: window.start_at(),
+                to: window.end_at(),
+                times: i32::try_from(entries).unwrap_or(i32::MAX),
+                detail: format!(
+                    "the pull API had {entries} entries that the webhook did not bring"
+                ),
+                noted_at: self.journal.readiness().await?.now,
+                joins: true,
+            };
+            self.journal.note_gap(&gap).await?;
         } else {
             info!(
                 entries,
                 from, to, "entries came later than they were pulled"
             );
         }
+        Ok(())
     }
 
     /// Reports how far the courses are, and for a day what was lost.

@@ -95,8 +95,8 @@ fn operation(method: &str, path: &str, of: &Value) -> Operation {
             (_, None) => {}
         }
     }
-    // Only what changes something takes a body that may be too large; 403 is also for tokens of some
-    // portals.
+    // Only what changes something takes a body that may be too large; 403 is also for tokens of
+    // some portals.
     let role = if statuses.iter().any(|status| status == "413") {
         "operator"
     } else {

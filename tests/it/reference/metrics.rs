@@ -81,6 +81,9 @@ const SECTIONS: [(&str, &[&str]); 8] = [
             names::COVERAGE_SECONDS,
             names::REPLAY_JOBS,
             names::REPLAYED_ENTRIES,
+            names::PULL_ENTRIES,
+            names::PULL_MISSING,
+            names::PULL_LAG,
         ],
     ),
     (

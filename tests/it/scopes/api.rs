@@ -135,7 +135,8 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// The other portal is there, and in the answers of whoever may see it: else this test is blind.
+    /// The other portal is there, and in the answers of whoever may see it: else this test is
+    /// blind.
     pub(crate) async fn shows_everything(&self, made: &Made) {
         let answers = self.lists().await;
         let leaking = answers

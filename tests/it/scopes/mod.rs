@@ -1,6 +1,6 @@
-//! Tokens of some portals: whoever has one sees and does only what belongs to these. Every operation
-//! of the API's document and every page is asked, before there is anything of another portal and
-//! after, by every id of the other portal, and by every filter that names one.
+//! Tokens of some portals: whoever has one sees and does only what belongs to these. Every
+//! operation of the API's document and every page is asked, before there is anything of another
+//! portal and after, by every id of the other portal, and by every filter that names one.
 
 mod api;
 mod pages;

@@ -1,4 +1,5 @@
-//! Answers without what differs from one moment or session to the next, so that they can be compared.
+//! Answers without what differs from one moment or session to the next, so that they can be
+//! compared.
 
 use uuid::Uuid;
 

@@ -1,5 +1,5 @@
-//! One usher's record of two portals, of which the second comes later: whatever a token of the first
-//! is shown must be the same before and after.
+//! One usher's record of two portals, of which the second comes later: whatever a token of the
+//! first is shown must be the same before and after.
 
 use serde_json::json;
 use sqlx::PgPool;

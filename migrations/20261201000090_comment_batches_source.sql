@@ -1,0 +1,2 @@
+-- Where entries may come from by now.
+COMMENT ON COLUMN batches.source IS 'webhook, hook, pull, import, observe, act, read or operation';
