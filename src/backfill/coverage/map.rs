@@ -1,11 +1,14 @@
 //! Which time of a log is covered, and which is not. Pure: from what is on record and the present
 //! to stretches of time. The map, the chooser of replays, the API and the commands all use it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::backfill::window::REACH;
 use crate::journal::{Acknowledgement, Gap, GapReason, JobState, ReplayJobRow, SourceStatus};
+
+/// How long a person may take to ask for what Konnect is about to drop.
+const TIME_TO_ASK: TimeDelta = TimeDelta::minutes(5);
 
 /// What is on record about a source.
 #[derive(Debug, Clone)]
@@ -92,6 +95,29 @@ impl Stretch {
     /// A loss that nobody has taken note of.
     pub fn is_open_loss(&self) -> bool {
         self.state == StretchState::Lost && self.acknowledged.is_none()
+    }
+
+    /// What a person may ask Konnect for within the next minutes, in whole seconds; none where
+    /// nothing of it is missing.
+    pub fn to_ask_for(&self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let from = self.from.max(now - REACH + TIME_TO_ASK).trunc_subsecs(0);
+        let to = self.to.trunc_subsecs(0);
+        let to = if to < self.to {
+            to + TimeDelta::seconds(1)
+        } else {
+            to
+        };
+        (self.state == StretchState::Missing && from < to).then_some((from, to))
+    }
+
+    /// The part of it that lies in a window; none where they do not touch.
+    pub(super) fn within(&self, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Option<Self> {
+        let (from, to) = (self.from.max(from), self.to.min(to));
+        (from < to).then(|| Self {
+            from,
+            to,
+            ..self.clone()
+        })
     }
 
     fn continues(&self, next: &Self) -> bool {
@@ -408,5 +434,30 @@ mod tests {
             ]
         );
         assert!(now.stretches((at(1_001), at(1_100))).is_empty());
+    }
+
+    #[test]
+    fn a_person_asks_for_what_konnect_will_still_have_in_whole_seconds() {
+        let now = at(20_000);
+        let stretch = |state, from, to| Stretch {
+            from,
+            to,
+            state,
+            reasons: Vec::new(),
+            job: None,
+            acknowledged: None,
+        };
+        let half = TimeDelta::milliseconds(500);
+        let recent = stretch(StretchState::Missing, at(19_000) + half, at(19_010) + half);
+        let seconds = TimeDelta::seconds(1);
+        let expected = Some((at(19_000), at(19_010) + seconds));
+        assert_eq!(recent.to_ask_for(now), expected);
+        let expiring = stretch(StretchState::Missing, now - REACH, at(19_010));
+        let earliest = now - REACH + TIME_TO_ASK;
+        assert_eq!(expiring.to_ask_for(now), Some((earliest, at(19_010))));
+        let gone = stretch(StretchState::Missing, now - REACH, now - REACH + seconds);
+        assert_eq!(gone.to_ask_for(now), None);
+        let lost = stretch(StretchState::Lost, at(1), at(2));
+        assert_eq!(lost.to_ask_for(now), None);
     }
 }

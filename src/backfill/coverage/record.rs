@@ -43,6 +43,17 @@ impl SourceCoverage {
         states.max().unwrap_or(StretchState::Covered)
     }
 
+    /// The same, with only that of its stretches that lies in a window.
+    #[must_use]
+    pub fn within(&self, window: (DateTime<Utc>, DateTime<Utc>)) -> Self {
+        let stretches = self.stretches.iter();
+        Self {
+            stretches: stretches.filter_map(|part| part.within(window)).collect(),
+            status: self.status.clone(),
+            now: self.now,
+        }
+    }
+
     /// How much of its time has a state.
     pub fn length_of(&self, state: StretchState) -> TimeDelta {
         let of_it = self.stretches.iter().filter(|part| part.state == state);
@@ -97,6 +108,16 @@ impl Coverage {
             journal,
             timings: Timings::of(config),
         }
+    }
+
+    /// Whether gaps are asked for without a person.
+    pub fn asks_by_itself(&self) -> bool {
+        self.timings.auto
+    }
+
+    /// Konnect's present, as far as usher knows its clock.
+    pub async fn now(&self) -> Result<DateTime<Utc>, JournalError> {
+        Ok(self.journal.readiness().await?.now)
     }
 
     /// The same, for somebody who may see these portals only.
@@ -162,7 +183,7 @@ impl Coverage {
         (from, to): (DateTime<Utc>, DateTime<Utc>),
         who: &str,
     ) -> Result<ReplayJobRow, ReplayRefused> {
-        let now = self.journal.readiness().await?.now;
+        let now = self.now().await?;
         let window = Window::new(from, to, now)?;
         let known = self.journal.coverage_sources().await?;
         if !known.iter().any(|status| status.source == source) {
