@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::act::Queue;
 use crate::app::Database;
+use crate::backfill::Coverage;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::console::{self, Console, RulesFile, Settings, SignInLinks};
@@ -44,8 +45,9 @@ impl ConsoleParts<'_> {
             reading: reading.clone(),
             listed: Queue::new(reading.clone(), clock.clone(), ids.clone()),
             actions: self.actions,
+            coverage: Coverage::new(database.journal().clone(), &self.config.backfill),
             reports: Reports::new(reading.clone()),
-            directory: Directory::new(reading.clone(), clock.clone(), ids),
+            directory: Directory::new(reading.clone(), clock.clone(), ids.clone()),
             rules: self.rules,
             rules_file: self.rules_file,
             settings: Arc::new(Settings::of(self.config)),
@@ -57,6 +59,7 @@ impl ConsoleParts<'_> {
             unsendable: &KEPT_REASONS,
             lifecycle: self.lifecycle,
             clock: clock.clone(),
+            ids,
             url: self.config.console.url.clone(),
             trusted_proxies: self.config.http.trusted_proxies.clone(),
             is_secure: self.config.is_console_secure(),

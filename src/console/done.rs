@@ -18,7 +18,7 @@ const ACTION: &str = "done_action";
 const COUNT: &str = "done_count";
 
 /// What can be said, by its word in the query. A text there could be anybody's; a word is ours.
-const DONE: [(&str, &str); 14] = [
+const DONE: [(&str, &str); 16] = [
     (
         "approved",
         "Approved. usher does it now, and the page of the action shows how it goes.",
@@ -49,6 +49,14 @@ const DONE: [(&str, &str); 14] = [
     (
         "asked",
         "usher does it now, and the action below shows how it goes.",
+    ),
+    (
+        "acknowledged",
+        "Acknowledged. The loss stays visible, and raises no alarm any more.",
+    ),
+    (
+        "replay_wanted",
+        "On record. usher asks Konnect for it once no other job of this log runs.",
     ),
     ("nothing", "Nothing was there to be done."),
 ];

@@ -14,7 +14,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages of the menu: path, name, and whether whoever may see some portals only has it too.
-const MENU: [(&str, &str, bool); 11] = [
+const MENU: [(&str, &str, bool); 13] = [
     ("/", "Overview", true),
     ("/events", "Events", true),
     ("/people", "People", true),
@@ -23,6 +23,8 @@ const MENU: [(&str, &str, bool); 11] = [
     ("/actions", "Actions", true),
     ("/rules", "Rules", true),
     ("/deliveries", "Deliveries", false),
+    ("/coverage", "Coverage", true),
+    ("/replay", "Replay", true),
     ("/quarantine", "Quarantine", false),
     ("/reports", "Reports", true),
     ("/settings", "Settings", false),

@@ -15,6 +15,7 @@ mod assets;
 mod chart;
 mod choice;
 mod confirm;
+mod coverage;
 mod csrf;
 mod deliveries;
 mod done;
@@ -32,6 +33,7 @@ mod quarantine;
 mod raw_view;
 mod reads;
 mod recent;
+mod replay;
 mod reports;
 mod rules;
 mod scope;
@@ -55,7 +57,8 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::act::Queue;
-use crate::clock::Clock;
+use crate::backfill::Coverage;
+use crate::clock::{Clock, Ids};
 use crate::console::sign_in_limit::SignInLimit;
 use crate::directory::Directory;
 use crate::http::health::Health;
@@ -81,6 +84,8 @@ pub struct Console {
     pub listed: Queue,
     /// What was decided and done.
     pub actions: Queue,
+    /// Which time of each log is covered.
+    pub coverage: Coverage,
     /// What happened, in numbers.
     pub reports: Reports,
     /// What Konnect's API last returned.
@@ -107,6 +112,8 @@ pub struct Console {
     pub lifecycle: Lifecycle,
     /// Time.
     pub clock: Clock,
+    /// Ids of what people put on record.
+    pub ids: Ids,
     /// Proxies that say who a client is.
     pub trusted_proxies: Vec<IpNet>,
     /// The path to which Konnect delivers.
@@ -184,6 +191,8 @@ fn pages() -> Router<Shared> {
         .route("/reports/{name}", get(reports::show))
         .merge(actions::router())
         .merge(events::pages())
+        .merge(coverage::pages())
+        .merge(replay::pages())
         .route("/people", get(people::list))
         .route("/people/{id}", get(people::show))
         .route("/people/{id}/ask", post(people::ask))

@@ -85,6 +85,11 @@ pub(super) fn last_shown<T>(rows: &mut Vec<T>) -> Option<&T> {
 pub(super) struct Portals(BTreeMap<Uuid, String>);
 
 impl Portals {
+    /// Those with these names.
+    pub(super) fn of(names: BTreeMap<Uuid, String>) -> Self {
+        Self(names)
+    }
+
     /// Reads them.
     pub(super) async fn load(console: &Console) -> Result<Self, Problem> {
         let page = ListPage {

@@ -64,6 +64,45 @@ fn span(span: TimeDelta) -> String {
     }
 }
 
+/// A length of time in its two largest units: `2 d 3 h`, `12 min`, `0 s`.
+pub(super) fn length(span: TimeDelta) -> String {
+    let seconds = span.num_seconds().max(0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let first = units.iter().position(|(unit, _)| seconds >= *unit);
+    let Some(first) = first else {
+        return "0 s".to_owned();
+    };
+    let mut left = seconds;
+    let mut words = Vec::new();
+    for (unit, name) in units.iter().skip(first).take(2) {
+        if left >= *unit {
+            words.push(format!("{} {name}", left / unit));
+        }
+        left %= unit;
+    }
+    words.join(" ")
+}
+
+/// How long it is until a time, in its two largest units; exact in its title.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    pub(super) at: DateTime<Utc>,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = self.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let left = length(self.at - self.now);
+        write!(
+            f,
+            "<time class=\"left\" datetime=\"{exact}\" title=\"{exact}\">{left}</time>"
+        )
+    }
+}
+
+impl HtmlSafe for Left {}
+
 /// A length of time in seconds as people say it: `850 ms`, `12 s`, `3 h`.
 pub(super) fn seconds(seconds: f64) -> String {
     #[expect(
@@ -177,7 +216,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 mod tests {
     use chrono::{TimeDelta, Utc};
 
-    use super::{Ago, chip, cut, number, seconds, short};
+    use super::{Ago, Left, chip, cut, length, number, seconds, short};
 
     #[test]
     fn times_are_told_in_their_largest_unit() {
@@ -197,6 +236,29 @@ mod tests {
         }
         assert_eq!(seconds(0.25), "250 ms");
         assert_eq!(seconds(90.0), "1 min");
+    }
+
+    #[test]
+    fn lengths_have_two_units_at_most() {
+        for (seconds, words) in [
+            (-5, "0 s"),
+            (0, "0 s"),
+            (59, "59 s"),
+            (125, "2 min 5 s"),
+            (3_600, "1 h"),
+            (3_601, "1 h"),
+            (2 * 86_400 + 3 * 3_600 + 59, "2 d 3 h"),
+            (7 * 86_400, "7 d"),
+        ] {
+            assert_eq!(length(TimeDelta::seconds(seconds)), words, "{seconds}");
+        }
+        let now = chrono::DateTime::<Utc>::UNIX_EPOCH;
+        let at = now + TimeDelta::hours(51);
+        let shown = Left { at, now }.to_string();
+        assert!(
+            shown.contains("title=\"1970-01-03T03:00:00.000Z\">2 d 3 h<"),
+            "{shown}"
+        );
     }
 
     #[test]

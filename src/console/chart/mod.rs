@@ -11,10 +11,12 @@ mod markup;
 mod ranking;
 mod sparkline;
 mod stacked_bars;
+mod strip;
 
 pub(crate) use ranking::{Rank, Ranking, Share};
 pub(crate) use sparkline::Sparkline;
 pub(crate) use stacked_bars::{Series, StackedBars};
+pub(crate) use strip::{Fill, Strip, StripPiece, StripState};
 
 /// A picture and the table behind it, both ready to be put into a page as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! condition. `docs/operations/health.md` says more.
 
 /// Each part, or the beginning of the names of several, with what to do about it.
-const ADVICE: [(&str, &str); 12] = [
+const ADVICE: [(&str, &str); 13] = [
     (
         "database",
         "Start or mend the Postgres that database.url names; deliveries are spooled or refused until it answers.",
@@ -22,6 +22,10 @@ const ADVICE: [(&str, &str); 12] = [
     (
         "konnect",
         "Give usher a token with the roles that the reason names, or wait where Konnect is away; usher tries again by itself.",
+    ),
+    (
+        "backfill",
+        "See the page of coverage: which webhook does not deliver, what is missing, and until when Konnect still has it.",
     ),
     (
         "react",

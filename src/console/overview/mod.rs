@@ -3,6 +3,7 @@
 
 mod advice;
 mod questions;
+mod strips;
 mod view;
 
 pub(super) use questions::RecentCounts;
@@ -15,6 +16,7 @@ use crate::console::chart::Chart;
 use crate::console::choice::{self, Choice};
 use crate::console::layout::{self, Layout};
 use crate::console::overview::questions::{Answers, Read, Span};
+use crate::console::overview::strips::Strips;
 use crate::console::overview::view::{AlertRow, PartRow, PendingRow, ReaderRow, Tile};
 use crate::console::pause::PauseSwitch;
 use crate::console::reports::charts;
@@ -43,6 +45,8 @@ struct OverviewPage {
     pause: PauseSwitch,
     alerts: Read<Vec<AlertRow>>,
     events: Read<Chart>,
+    coverage: Read<Strips>,
+    asks_konnect: bool,
     tiles: Vec<Tile>,
     funnel_title: String,
     funnel: Read<Chart>,
@@ -135,6 +139,11 @@ pub(super) async fn show(
         spans: spans.into(),
         next_steps: NextSteps::of(&console, &answers),
         tiles: view::tiles(&answers, span, (portal, visitor.sees_all()), now),
+        coverage: answers.coverage.map(|known| {
+            let portals = answers.portals.as_deref().unwrap_or_default();
+            Strips::new(&console, &known, portals)
+        }),
+        asks_konnect: console.settings.asks_konnect,
         pause: PauseSwitch {
             paused: answers.paused.ok().flatten(),
             back,

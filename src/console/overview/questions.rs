@@ -9,11 +9,13 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::act::{ActionTally, Paused};
+use crate::backfill::SourceCoverage;
 use crate::console::Console;
+use crate::console::coverage::logs;
 use crate::console::recent::{Counted, Recent};
 use crate::directory::Portal;
 use crate::http::PortalScope;
-use crate::journal::{JournalError, OpenAlert, QuarantineCount, ReaderStatus};
+use crate::journal::{JournalError, LogSource, OpenAlert, QuarantineCount, ReaderStatus};
 use crate::report::{
     ActivePeople, Answer, By, EventCount, PendingCount, Question, ReportError, ReportName,
 };
@@ -99,6 +101,7 @@ pub(super) struct Answers {
     pub(super) readers: Read<Vec<ReaderStatus>>,
     pub(super) alerts: Read<Vec<OpenAlert>>,
     pub(super) funnel: Read<Counted<Answer>>,
+    pub(super) coverage: Read<Vec<SourceCoverage>>,
 }
 
 /// The last counts that take long, by the portals that they are of. Cheap to clone.
@@ -164,6 +167,7 @@ pub(super) async fn ask(
         readers,
         alerts,
         funnel,
+        coverage,
     ) = tokio::join!(
         in_time("portals", console.directory.portals()),
         in_time("deliveries", reports.first_delivered()),
@@ -172,28 +176,17 @@ pub(super) async fn ask(
         in_time("pending", reports.pending_counts(portal)),
         in_time("actions", console.listed.tally(portal, span.from)),
         in_time("pause", console.listed.paused()),
-        in_time("quarantine", async {
-            if sees_all {
-                console.reading.quarantine_counts(day_ago).await
-            } else {
-                Ok(Vec::new())
-            }
-        }),
-        in_time("readers", async {
-            if sees_all {
-                console.reading.readers().await
-            } else {
-                Ok(Vec::new())
-            }
-        }),
-        in_time("alerts", async {
-            if sees_all {
-                console.reading.open_alerts().await
-            } else {
-                Ok(Vec::new())
-            }
-        }),
+        in_time(
+            "quarantine",
+            if_all(sees_all, console.reading.quarantine_counts(day_ago))
+        ),
+        in_time("readers", if_all(sees_all, console.reading.readers())),
+        in_time("alerts", if_all(sees_all, console.reading.open_alerts())),
         tokio::time::timeout(WAIT, funnel),
+        in_time(
+            "coverage",
+            logs::known(console, portal.map(LogSource::Portal))
+        ),
     );
     Answers {
         portals,
@@ -207,7 +200,16 @@ pub(super) async fn ask(
         readers,
         alerts,
         funnel: funnel.unwrap_or_else(|_| Err(late())),
+        coverage,
     }
+}
+
+/// What belongs to no portal: nothing for whoever may see some portals only.
+async fn if_all<T>(
+    sees_all: bool,
+    ask: impl Future<Output = Result<Vec<T>, JournalError>>,
+) -> Result<Vec<T>, JournalError> {
+    if sees_all { ask.await } else { Ok(Vec::new()) }
 }
 
 async fn in_time<T>(

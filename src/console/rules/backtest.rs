@@ -10,7 +10,7 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -18,17 +18,17 @@ use tokio::time::timeout;
 use tracing::error;
 use uuid::Uuid;
 
-use crate::config::parse_span;
 use crate::console::layout::{self, Layout};
 use crate::console::reads::AboutPeople;
 use crate::console::rules::source::{Finding, Source};
 use crate::console::rules::tally::{About, Tally};
 use crate::console::seen::Seen;
 use crate::console::session::Visitor;
+use crate::console::window::moment;
 use crate::console::{Console, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
-use crate::journal::{JournalError, journal_problem, read_time};
+use crate::journal::{JournalError, journal_problem};
 use crate::react::{Backtest, BacktestWindow};
 use crate::rules::{Mistake, RuleSet, load};
 
@@ -146,31 +146,6 @@ impl Typed {
             with_skipped: !self.skipped.is_empty(),
         })
     }
-}
-
-/// A time as people type it: RFC 3339, or how long ago.
-fn moment(
-    field: &str,
-    typed: &str,
-    default: &str,
-    now: DateTime<Utc>,
-) -> Result<DateTime<Utc>, String> {
-    let typed = match typed.trim() {
-        "" => default,
-        typed => typed,
-    };
-    if let Some(time) = read_time(typed) {
-        return Ok(time);
-    }
-    let ago = parse_span(typed)
-        .ok()
-        .and_then(|span| TimeDelta::from_std(span).ok());
-    let time = ago.and_then(|ago| now.checked_sub_signed(ago));
-    time.ok_or_else(|| {
-        format!(
-            "{field}: expected a time such as 2026-01-31T12:00:00Z, or how long ago, such as 7d"
-        )
-    })
 }
 
 /// The form.

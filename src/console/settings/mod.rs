@@ -30,6 +30,8 @@ pub struct Settings {
     sections: Vec<Section>,
     /// The principal of usher's own calls, by which a back-test recognises them.
     pub(in crate::console) own_principal: Option<Uuid>,
+    /// Whether there is a token, by which Konnect is asked how webhooks fare and for replay jobs.
+    pub(in crate::console) asks_konnect: bool,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
         Self {
             sections: sections(config),
             own_principal: config.konnect.principal_id,
+            asks_konnect: config.konnect.token.is_some(),
         }
     }
 }

@@ -43,7 +43,7 @@
     const hasZone = at.getTimezoneOffset() !== 0;
     time.title = at.toISOString() + (hasZone ? ` · ${local(at)}` : "");
     if (time.classList.contains("relative")) time.textContent = relative(at);
-    else if (hasZone) time.append(make("span", { class: "zone" }, ` ${local(at)}`));
+    else if (hasZone && !time.classList.contains("left")) time.append(make("span", { class: "zone" }, ` ${local(at)}`));
   };
 
   const refresh = () => {
@@ -55,7 +55,7 @@
 
   // Keys.
 
-  const PLACES = { o: "overview", e: "events", p: "people", a: "approvals", r: "rules", d: "deliveries" };
+  const PLACES = { o: "overview", e: "events", p: "people", a: "approvals", r: "rules", d: "deliveries", c: "coverage" };
   const KEYS = [
     ["/", "search"],
     ["j", "next row"],

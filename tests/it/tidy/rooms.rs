@@ -52,6 +52,7 @@ const ROOMS: [Row; 19] = [
             "rules",
             "react",
             "act",
+            "backfill",
             "directory",
             "intake",
             "journal",
