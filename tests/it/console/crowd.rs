@@ -20,6 +20,7 @@ use usher::report::{Question, ReportName, Reports};
 use usher::rules::Deed;
 use uuid::Uuid;
 
+use crate::console::missed::{self, Missed};
 use crate::support::app::{TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::eventually;
@@ -175,6 +176,8 @@ pub(crate) struct Crowd {
     /// Actions by state, one of each.
     pub(crate) actions: BTreeMap<&'static str, String>,
     pub(crate) quarantined: String,
+    /// Replay jobs.
+    pub(crate) missed: Missed,
     _folder: TempDir,
 }
 
@@ -198,6 +201,8 @@ impl Crowd {
         let pool = PgPool::connect(&database.url()).await.unwrap();
         MIGRATOR.run(&pool).await.unwrap();
         Box::pin(fill(&pool)).await;
+        let journal = Journal::from_pool(pool.clone());
+        let missed = missed::fill(&journal, PORTAL, "deliveries were answered 503").await;
         pool.close().await;
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("rules.yaml");
@@ -252,6 +257,7 @@ impl Crowd {
             unproven: id_of(&lines[13]),
             actions,
             quarantined,
+            missed,
             _folder: folder,
         }
     }

@@ -76,6 +76,9 @@ fn pages(crowd: &Crowd) -> Vec<(String, u64)> {
         ("/rules/explain", 200),
         ("/rules/test", 200),
         ("/deliveries", 200),
+        ("/coverage", 200),
+        ("/coverage?from=2026-01-01T00:00:00Z", 200),
+        ("/replay", 200),
         ("/quarantine", 200),
         ("/quarantine/release", 200),
         ("/reports", 200),
@@ -95,6 +98,9 @@ fn pages(crowd: &Crowd) -> Vec<(String, u64)> {
         (format!("/applications/{theirs}"), 200),
         (format!("/rules/explain?developer_id={somebody}"), 200),
         (format!("/quarantine/{quarantined}"), 200),
+        (format!("/replay/{}", crowd.missed.under_way), 200),
+        (format!("/replay/{}", crowd.missed.closed), 200),
+        (format!("/replay/{nobody}"), 404),
         (format!("/reports/timeline?developer_id={somebody}"), 200),
     ]);
     let actions = crowd.actions.values();

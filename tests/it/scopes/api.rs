@@ -150,6 +150,8 @@ impl<'a> Asker<'a> {
             "vetoes",
             "rules",
             "quarantine",
+            "coverage",
+            "replay-jobs",
             "directory/portals",
             "directory/developers",
             "directory/teams",

@@ -131,6 +131,9 @@ impl Walk {
             ("/actions?target_id=ID", BOBS_REGISTRATION),
             ("/rules/explain?developer_id=ID", BOB),
             ("/rules/explain?person=ID", BOB),
+            ("/coverage?portal_id=ID", BRAVO),
+            ("/replay?portal_id=ID", BRAVO),
+            ("/replay/ID", made.jobs[0]),
             ("/reports/activity?portal_id=ID", BRAVO),
             ("/reports/pending?portal_id=ID", BRAVO),
             ("/reports/timeline?developer_id=ID", BOB),
@@ -199,6 +202,17 @@ impl Walk {
             ("/actions/ID/cancel", vec![], action),
             ("/actions/ID/approve", vec![], made.actions[1]),
             ("/vetoes/ID/lift", vec![], veto),
+            ("/replay", vec![of_portal, ("from", "3h")], BRAVO),
+            (
+                "/coverage/acknowledge",
+                vec![
+                    of_portal,
+                    ("from", "2020-01-01T00:00:00Z"),
+                    ("to", "2030-01-01T00:00:00Z"),
+                    ("reason", "known"),
+                ],
+                BRAVO,
+            ),
         ] {
             let page = self.alike(path, &fields, id).await;
             assert_eq!(page.status.as_u16(), 404, "{path}: {}", page.body);

@@ -12,6 +12,7 @@ use usher::rules::{Deed, TeamRef};
 use uuid::Uuid;
 
 use crate::console::crowd::counted;
+use crate::console::missed;
 use crate::support::app::{TestApp, config};
 use crate::support::database::TestDatabase;
 use crate::support::scene::Scene;
@@ -90,7 +91,8 @@ const BRAVO_HALF: Half = Half {
     src: "198.51.100.9",
 };
 
-/// Ids of the second portal that usher made: of events, actions, vetoes, batches, quarantine.
+/// Ids of the second portal that usher made: of events, actions, vetoes, batches, quarantine,
+/// replay jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Made {
     pub(crate) events: Vec<Uuid>,
@@ -98,20 +100,30 @@ pub(crate) struct Made {
     pub(crate) vetoes: Vec<Uuid>,
     pub(crate) batches: Vec<Uuid>,
     pub(crate) quarantined: Vec<Uuid>,
+    pub(crate) jobs: Vec<Uuid>,
 }
 
 impl Made {
     pub(crate) fn all(&self) -> impl Iterator<Item = Uuid> {
-        let of_portal = [&self.events, &self.actions, &self.vetoes, &self.quarantined];
-        of_portal.into_iter().flatten().copied()
+        self.by_kind().into_iter().flatten().copied()
     }
 }
 
 impl Made {
     /// Some of each.
     pub(crate) fn some(&self) -> impl Iterator<Item = Uuid> {
-        let some = [&self.events, &self.actions, &self.vetoes, &self.quarantined];
-        some.into_iter().flat_map(|ids| ids.iter().take(2)).copied()
+        let some = self.by_kind().into_iter();
+        some.flat_map(|ids| ids.iter().take(2)).copied()
+    }
+
+    fn by_kind(&self) -> [&Vec<Uuid>; 5] {
+        [
+            &self.events,
+            &self.actions,
+            &self.vetoes,
+            &self.quarantined,
+            &self.jobs,
+        ]
     }
 }
 
@@ -169,6 +181,7 @@ impl World {
             }))
             .unwrap();
         self.fill(&BRAVO_HALF).await;
+        missed::fill(&self.scene.stage.journal, BRAVO, "bravo was missed").await;
         let app = self.start(database).await;
         self.deliver(&app, &BRAVO_HALF).await;
         self.made = self.made().await;
@@ -291,6 +304,7 @@ impl World {
             vetoes: ids("SELECT id FROM vetoes WHERE portal_id::text = $1").await,
             batches: ids("SELECT DISTINCT batch FROM events WHERE portal_id = $1").await,
             quarantined: ids("SELECT id FROM quarantine WHERE $1 <> ''").await,
+            jobs: ids("SELECT id FROM replay_jobs WHERE source = $1").await,
         };
         let sizes = [
             made.events.len(),
@@ -298,16 +312,22 @@ impl World {
             made.vetoes.len(),
             made.batches.len(),
             made.quarantined.len(),
+            made.jobs.len(),
         ];
         assert!(sizes.iter().all(|size| *size > 0), "{sizes:?}");
         made
     }
 
-    /// The states of the actions and vetoes of the second portal.
+    /// The states of the actions, vetoes and replay jobs of the second portal, and what was
+    /// acknowledged there.
     pub(crate) async fn state(&self) -> Vec<String> {
         let all = "SELECT id || state FROM actions WHERE portal_id = $1
             UNION ALL
             SELECT id || COALESCE(lifted_by, 'in force') FROM vetoes WHERE portal_id = $1
+            UNION ALL
+            SELECT id || state FROM replay_jobs WHERE source = $1::text
+            UNION ALL
+            SELECT id || reason FROM coverage_acknowledgements WHERE source = $1::text
             ORDER BY 1";
         let all = sqlx::query_scalar(all).bind(BRAVO);
         all.fetch_all(&self.pool).await.unwrap()
