@@ -56,7 +56,6 @@ pub(super) async fn list_replay_jobs(
     let filter = JobFilter {
         source: portal.map(LogSource::Portal),
         after,
-        ..JobFilter::default()
     };
     let jobs = api.reading.replay_jobs(&filter, limit + 1).await;
     let jobs = jobs.map_err(|error| journal_problem(&error))?;

@@ -181,7 +181,7 @@ pub(super) fn silence(
     clock: Clock,
     after: Duration,
 ) -> Source {
-    let last: Arc<Mutex<Option<(Instant, Vec<FoundAlert>)>>> = Arc::default();
+    let last = Arc::new(Mutex::new(None::<(Instant, Vec<FoundAlert>)>));
     Source::new(&[Alert::Silence], move || {
         let (journal, directory, last) = (journal.clone(), directory.clone(), Arc::clone(&last));
         let (configured, now) = (configured.clone(), clock.now());

@@ -102,17 +102,7 @@ impl Parts {
         lifecycle.spawn("upkeep", upkeep.run(stopping.clone()));
         let switch = switch::watch(self.actions.clone(), self.health.clone(), stopping.clone());
         lifecycle.spawn("switch", switch);
-        let coverage = CoverageParts {
-            config: &self.config,
-            journal: &self.journal,
-            client: &self.clients.audit_logs,
-            refusals: self.ingest.refusals(),
-            spool: self.spool.clone(),
-            health: &self.health,
-            clock: &self.clock,
-            ids: &self.ids,
-        };
-        coverage.start(&lifecycle);
+        self.start_coverage(&lifecycle);
         self.start_keys(&lifecycle).await;
         let mut alerts = self.alerts();
         if self.config.konnect.token.is_some() {
@@ -186,6 +176,21 @@ impl Parts {
         }
         let recheck = recheck_until_stopped(self.intake.clone(), lifecycle.stopping());
         lifecycle.spawn("recheck", recheck);
+    }
+
+    /// Starts to keep the account of the time that was seen.
+    fn start_coverage(&self, lifecycle: &Lifecycle) {
+        let coverage = CoverageParts {
+            config: &self.config,
+            journal: &self.journal,
+            client: &self.clients.audit_logs,
+            refusals: self.ingest.refusals(),
+            spool: self.spool.clone(),
+            health: &self.health,
+            clock: &self.clock,
+            ids: &self.ids,
+        };
+        coverage.start(lifecycle);
     }
 
     /// Starts to pull the organisation's log, where that is asked for.

@@ -1,9 +1,8 @@
 //! `usher import`: stores the entries of files and of standard input.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -132,7 +131,7 @@ async fn import(
 ) -> Result<Vec<String>, CliError> {
     let began = Instant::now();
     let bytes: Option<u64> = inputs.iter().map(Input::bytes).sum();
-    let meter = RefCell::new(RateMeter::new(bytes));
+    let meter = Mutex::new(RateMeter::new(bytes));
     let files = inputs.len();
     let (mut total, mut bytes_before) = (ImportCounts::default(), 0);
     let mut cut_short = Vec::new();
@@ -177,7 +176,7 @@ async fn import(
 /// Shows how far the import of one input is.
 struct Shown<'a> {
     name: &'a str,
-    meter: &'a RefCell<RateMeter>,
+    meter: &'a Mutex<RateMeter>,
     /// Lines and bytes of the inputs before it.
     lines: u64,
     bytes: u64,
@@ -186,7 +185,7 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn report(&self, progress: &ImportProgress<'_>) {
         let name = self.name;
-        let mut meter = self.meter.borrow_mut();
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
         match progress {
             ImportProgress::Resumed { counts, bytes } => {
                 meter.leave_out(counts.lines, *bytes);
@@ -232,7 +231,8 @@ fn add(total: &mut ImportCounts, counts: ImportCounts) {
 /// One file in JSON.
 #[derive(Serialize)]
 struct File<'a> {
-    file: &'a str,
+    #[serde(rename = "file")]
+    name: &'a str,
     #[serde(flatten)]
     counts: Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -278,7 +278,7 @@ fn show(
     output: Output,
 ) -> Result<(), CliError> {
     let row = File {
-        file: name,
+        name,
         counts: Counts::of(&done.counts, took),
         error,
     };
@@ -291,21 +291,21 @@ fn told(counts: &ImportCounts, took: Duration) -> String {
     if counts.lines == 0 {
         return "no entries, nothing to store".to_owned();
     }
-    let mut text = format!(
+    let text = format!(
         "{}, {} stored",
         counted(counts.lines, "line"),
         counts.stored
     );
-    for (count, words) in [
+    let others = [
         (counts.duplicates, "stored before"),
         (counts.quarantined, "quarantined"),
         (counts.too_old, "older than retention.events and refused"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {words}"));
-        }
-    }
-    format!("{text}; {:.1} s", took.as_secs_f64())
+    ];
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    let others: Vec<String> = others
+        .map(|(count, words)| format!(", {count} {words}"))
+        .collect();
+    format!("{text}{}; {:.1} s", others.concat(), took.as_secs_f64())
 }
 
 #[cfg(test)]

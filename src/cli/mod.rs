@@ -260,7 +260,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Setup(args) => Box::pin(setup::run(*args, &environment)).await,
             Command::Doctor(args) => Box::pin(doctor::run(args, &environment)).await,
             Command::SupportBundle(args) => Box::pin(doctor::bundle::run(args, &environment)).await,
-            Command::Replay(args) => replay::run(args, &environment).await,
+            Command::Replay(args) => Box::pin(replay::run(args, &environment)).await,
             Command::Coverage(args) => coverage::run(*args, &environment).await,
             Command::Import(args) => Box::pin(import::run(args, &environment)).await,
             Command::Pull(args) => Box::pin(pull::run(args, &environment)).await,

@@ -79,12 +79,12 @@ pub(super) async fn run(args: PullArgs, environment: &Environment) -> Result<Exi
     let work = async {
         let mut progress = Progress::new(window);
         let mut report = |news: &PullProgress| progress.report(news);
-        let pulled = puller.pull(window, kind, Lane::Bulk, &mut report).await;
+        let done = puller.pull(window, kind, Lane::Bulk, &mut report).await;
         Output::end_meter();
-        pulled.map_err(|error| CliError::Failed(anyhow!(error)))
+        done.map_err(|error| CliError::Failed(anyhow!(error)))
     };
-    let pulled = or_stopped(record.finish(work).await?)?;
-    show(Output::new(args.common.json), window, pulled)?;
+    let done = or_stopped(record.finish(work).await?)?;
+    show(Output::new(args.common.json), window, done)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,7 +25,7 @@ impl FromRequestParts<Shared> for Seen {
         let visitor = Visitor::from_request_parts(parts, shared).await?;
         Ok(Self(match &visitor.portals {
             PortalScope::All => Arc::clone(&shared.whole),
-            some => Arc::new(shared.whole.seen_by(some)),
+            some @ PortalScope::Only(_) => Arc::new(shared.whole.seen_by(some)),
         }))
     }
 }

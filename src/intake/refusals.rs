@@ -9,7 +9,7 @@ use std::time::Instant;
 pub struct Refusals(Arc<Mutex<Option<RefusedDeliveries>>>);
 
 /// Deliveries that were not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefusedDeliveries {
     /// The first of them.
     pub first: Instant,

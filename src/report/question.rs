@@ -211,7 +211,7 @@ impl Asked {
 
     /// All portals as such texts, where they are not exactly one.
     pub(super) fn others_as_text(&self) -> Option<Vec<String>> {
-        self.portals.others().and(self.portals.texts())
+        self.portals.others().and_then(|_| self.portals.texts())
     }
 }
 

@@ -79,7 +79,9 @@ pub(crate) async fn send(
     };
     let body = write_body(entries, &target);
     for attempt in 0..=MAX_RETRIES {
-        entries.iter().for_each(|kept| kept.count_attempt());
+        for kept in entries {
+            kept.count_attempt();
+        }
         let outcome = tokio::select! {
             () = shared.end.cancelled() => return Sent::GivenUp,
             outcome = post(&shared.senders, &target, body.clone()) => outcome,
@@ -101,7 +103,9 @@ pub(crate) async fn send(
             .audit
             .note(note, outcome.message(), given_up, now);
         if accepted {
-            entries.iter().for_each(|kept| kept.count_accepted());
+            for kept in entries {
+                kept.count_accepted();
+            }
             return Sent::Accepted;
         }
         if given_up {

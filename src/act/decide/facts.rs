@@ -180,10 +180,12 @@ impl GatheredFacts {
             TargetKind::Developer => developer(),
             TargetKind::Registration => self.registration,
             TargetKind::Subject => subject(),
-            TargetKind::Anything => subject().or(Some(match self.facts.portal.id {
-                id if id.is_nil() => Target::Usher,
-                id => Target::Portal { id },
-            })),
+            TargetKind::Anything => subject().or_else(|| {
+                Some(match self.facts.portal.id {
+                    id if id.is_nil() => Target::Usher,
+                    id => Target::Portal { id },
+                })
+            }),
             TargetKind::Invitee => self.invitee,
         }
     }

@@ -101,14 +101,13 @@ impl Heartbeat {
     /// The span up to now; none while deliveries cannot be taken.
     fn extend(&self, span: Option<Span>) -> Option<Span> {
         let to = Instant::now();
-        self.health.is_ready().then(|| match span {
-            Some(span) => Span { to, ..span },
-            None => Span {
-                from: to,
-                to,
-                is_noted: false,
-            },
-        })
+        let new = Span {
+            from: to,
+            to,
+            is_noted: false,
+        };
+        let span = span.map_or(new, |span| Span { to, ..span });
+        self.health.is_ready().then_some(span)
     }
 
     /// The sign by Konnect's clock; none while that is not known.

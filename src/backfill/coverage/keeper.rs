@@ -218,13 +218,11 @@ impl Keeper {
             });
         }
         show(&all);
-        match first_error {
-            Some(error) => Err(error),
-            None => {
-                self.report(&all);
-                Ok(())
-            }
+        if let Some(error) = first_error {
+            return Err(error);
         }
+        self.report(&all);
+        Ok(())
     }
 
     /// The logs that may be sent to usher: of each portal, and of the organisation.

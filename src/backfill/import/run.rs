@@ -125,7 +125,7 @@ impl Importer {
     pub async fn import(
         &self,
         mut input: Input,
-        report: &dyn Fn(&ImportProgress<'_>),
+        report: &(dyn Fn(&ImportProgress<'_>) + Send + Sync),
     ) -> Result<Imported, ImportError> {
         let sender = input.file_name();
         let kept_from = before(self.journal.now().await?, self.retention);
@@ -198,7 +198,7 @@ struct Whole<'a> {
     importer: &'a Importer,
     sender: String,
     kept_from: DateTime<Utc>,
-    report: &'a dyn Fn(&ImportProgress<'_>),
+    report: &'a (dyn Fn(&ImportProgress<'_>) + Send + Sync),
 }
 
 impl Whole<'_> {

@@ -214,7 +214,7 @@ async fn examine(
     let lines = checks.iter().zip(found);
     Examined {
         lines: lines
-            .map(|(check, found)| Line::new(check.name, found, &masks))
+            .map(|(check, found)| Line::new(check.name, &found, &masks))
             .collect(),
         subject,
         masks,
@@ -263,7 +263,7 @@ async fn load(common: &Common, environment: &Environment) -> Result<(Subject, Fi
 }
 
 impl Line {
-    fn new(name: &'static str, found: Finding, masks: &Masks) -> Self {
+    fn new(name: &'static str, found: &Finding, masks: &Masks) -> Self {
         let shown = |text: &str| masks.mask(&plain(text));
         Self {
             name,
@@ -355,7 +355,7 @@ mod tests {
         let mut config = Config::default();
         config.konnect.token = Some(Secret::new("kpat_4711".to_owned()));
         let found = Finding::failed("kpat_4711\u{1b}[2J", "use kpat_4711");
-        let line = Line::new("rules", found, &Masks::of(&config));
+        let line = Line::new("rules", &found, &Masks::of(&config));
         assert_eq!(line.detail, "…\\u{1b}[2J");
         let text = line.text();
         assert!(

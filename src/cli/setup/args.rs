@@ -12,6 +12,10 @@ use crate::cli::setup::endpoint::parse_public_url;
 use crate::config::parse_span;
 
 /// Arguments of `usher setup`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SetupArgs {
     /// The portal [default: the one of `konnect.portals`, or that the token sees]

@@ -35,7 +35,7 @@ impl Authorization {
             return Ok(Self::Configured(first.clone()));
         }
         let named = common.config.as_deref();
-        let config = named.unwrap_or(Path::new(DEFAULT_CONFIG));
+        let config = named.unwrap_or_else(|| Path::new(DEFAULT_CONFIG));
         if !config.exists() {
             return Err(CliError::Usage(format!(
                 "ingest.authorization is not set, and there is no {} to write it to: `usher init` writes one, or set USHER_INGEST__AUTHORIZATION to a JSON list such as [\"file:/etc/usher/usher-authorization\"]",

@@ -8,7 +8,7 @@ use crate::journal::{GapReason, JobOrigin, JobState, ReplayJobRow, SourceState};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::console) struct Word {
     /// The word of the API.
-    pub(in crate::console) word: &'static str,
+    pub(in crate::console) name: &'static str,
     /// The class of its chip.
     pub(in crate::console) tone: &'static str,
     /// A sentence.
@@ -16,9 +16,9 @@ pub(in crate::console) struct Word {
 }
 
 impl Word {
-    const fn new(word: &'static str, tone: Tone, meaning: &'static str) -> Self {
+    const fn new(name: &'static str, tone: Tone, meaning: &'static str) -> Self {
         Self {
-            word,
+            name,
             tone: tone.class(),
             meaning,
         }

@@ -56,7 +56,7 @@ impl Journal {
         &self,
         sign: &SignOfLife,
         settle: Duration,
-        id: impl Fn() -> Uuid + Send,
+        id: impl Fn() -> Uuid + Send + Sync,
     ) -> Result<(), JournalError> {
         let settle = TimeDelta::from_std(settle).unwrap_or(TimeDelta::zero());
         let mut transaction = self.pool.begin().await?;

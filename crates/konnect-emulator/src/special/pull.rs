@@ -101,10 +101,11 @@ impl Cursor {
     }
 }
 
-/// Reads the filters: from when to when, and which type.
-fn filters<'a>(
-    call: &'a Call<'_>,
-) -> Result<(DateTime<Utc>, DateTime<Utc>, Option<&'a str>), Problem> {
+/// From when to when, and of which type.
+type Filters<'a> = (DateTime<Utc>, DateTime<Utc>, Option<&'a str>);
+
+/// Reads the filters.
+fn filters<'a>(call: &'a Call<'_>) -> Result<Filters<'a>, Problem> {
     const FROM: &str = "filter[ts][gte]";
     const TO: &str = "filter[ts][lte]";
     const TYPE: &str = "filter[type]";

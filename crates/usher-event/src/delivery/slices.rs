@@ -130,7 +130,7 @@ impl<R: Read> Slices<R> {
             let open = &self.buffer[self.open.clone()];
             let feed = open.iter().position(|byte| *byte == b'\n');
             entries.add(&open[..feed.unwrap_or(open.len())]);
-            self.consume(feed.map_or(self.open.len(), |feed| feed + 1));
+            self.consume(feed.map_or_else(|| self.open.len(), |feed| feed + 1));
             if feed.is_some() {
                 entries.end_line();
                 end = self.offset;

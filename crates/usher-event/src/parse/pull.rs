@@ -192,7 +192,7 @@ mod tests {
             assert_eq!(times(&pull), times(&webhook), "{pulled}");
             assert_eq!(pull.severity(), webhook.severity(), "{pulled}");
             let text =
-                |event: &AuditEvent, member| event.text(member).map(|text| text.into_owned());
+                |event: &AuditEvent, member| event.text(member).map(std::borrow::Cow::into_owned);
             for member in [
                 "src",
                 "request",
