@@ -28,7 +28,7 @@ pub(crate) async fn fill(journal: &Journal, portal: Uuid, words: &str) -> Missed
         instance: ids.next(),
         refusals: Vec::new(),
     };
-    let settle = Duration::from_secs(120);
+    let settle = Duration::from_mins(2);
     let noted = journal.note_sign_of_life(&sign, settle, || ids.next());
     noted.await.unwrap();
     let portal = LogSource::Portal(portal);

@@ -69,7 +69,7 @@ async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
         .start_foreign_job(&ForeignJob::new(Scope::Portal(PORTAL), 3_000))
         .unwrap();
     let app = stage.start().await;
-    eventually("a job has failed", Duration::from_secs(60), async || {
+    eventually("a job has failed", Duration::from_mins(1), async || {
         jobs(&app)
             .await
             .iter()

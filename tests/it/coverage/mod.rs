@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig, Scope};
+use reqwest::Client;
 use serde_json::json;
 use sqlx::PgPool;
 use usher::backfill::{Coverage, SourceCoverage, StretchState};
@@ -23,7 +24,7 @@ use crate::support::database::TestDatabase;
 use crate::support::eventually;
 
 const PORTAL: Uuid = Uuid::from_u128(0xa0);
-const HEALED_WITHIN: Duration = Duration::from_secs(60);
+const HEALED_WITHIN: Duration = Duration::from_mins(1);
 
 /// A local Konnect that delivers to one address, whether usher is there or not.
 struct Stage {
@@ -128,7 +129,10 @@ impl Stage {
             self.emulator.url(),
             self.destination
         );
-        let answer = reqwest::Client::new()
+        let answer = Client::builder()
+            .timeout(HEALED_WITHIN)
+            .build()
+            .unwrap()
             .patch(url)
             .bearer_auth(self.emulator.token())
             .json(&json!({ "authorization": value }))

@@ -93,7 +93,7 @@ impl Walk {
         let database = stage.database.as_ref().unwrap();
         let admin = PgPool::connect(&environment::database_url()).await.unwrap();
         let mut set = settings(database, &stage.emulator.url());
-        let audits = seed % 2 == 0;
+        let audits = seed.is_multiple_of(2);
         set["http"]["listen"] = json!(stage.config.http.listen);
         set["ingest"]["authorization"] = json!([AUTHORIZATION, FORMER]);
         set["konnect"]["token"] = json!(stage.emulator.token());

@@ -50,6 +50,8 @@ async fn what_hangs_is_over_in_ten_seconds() {
         let mut held = Vec::new();
         while let Ok((connection, _)) = silent.accept().await {
             held.push(connection);
+            // None of them is dropped.
+            assert!(!held.is_empty());
         }
     });
     let mut settings = world.settings.clone();

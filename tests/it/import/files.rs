@@ -71,7 +71,12 @@ async fn every_format_is_stored_once_whatever_the_files_are_called() {
         "{}",
         ran.err
     );
+    is_on_record(&scene).await;
+    again_under_other_names(scene, &joined(&json, "\n"), &members.concat(), &files).await;
+}
 
+/// What is stored, quarantined and noted of the files.
+async fn is_on_record(scene: &Scene) {
     let mut record = scene.record().await;
     let verdicts = [("verified", 12), ("key_unknown", 1), ("unsigned", 1)];
     let verdicts = BTreeMap::from(verdicts.map(|(verdict, count)| (verdict.to_owned(), count)));
@@ -85,15 +90,17 @@ async fn every_format_is_stored_once_whatever_the_files_are_called() {
     assert_eq!(record.rows_of("imports").await, 0, "no import is open");
     let of_kongctl = "SELECT count(*) FROM batches WHERE requests #>> '{0,peer}' = 'events.jsonl'";
     assert_eq!(record.number(of_kongctl).await, 1);
+}
 
-    // The same again, under other names and by a pipe, while usher serves.
-    let mut scene = scene;
+/// The same again, under other names and by a pipe, while usher serves.
+async fn again_under_other_names(mut scene: Scene, json: &[u8], members: &[u8], files: &[&str]) {
+    let mut record = scene.record().await;
     let serving = scene.usher.start().await;
-    let again = scene.file("other", &gzip(&joined(&json, "\n")));
+    let again = scene.file("other", &gzip(json));
     let rows = scene.import(&[&again, files[4]]).await.lines(0);
     assert_eq!(counts(&rows[0]), [3, 0, 3, 0, 0]);
     assert_eq!(counts(&rows[1]), [5, 0, 3, 2, 0]);
-    let rows = scene.import_piped(&members.concat()).await.lines(0);
+    let rows = scene.import_piped(members).await.lines(0);
     assert_eq!(
         (rows[0]["file"].as_str(), counts(&rows[0])),
         (Some("-"), [3, 0, 3, 0, 0])

@@ -23,7 +23,7 @@ use crate::support::process::{Installation, Ran, settings};
 use crate::support::record::Record;
 use crate::support::signer::{Entry, Signer};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A migrated database, a Konnect that serves keys, and a folder for files.
 struct Scene {

@@ -18,7 +18,7 @@ use crate::pull::{client, puller};
 /// Answers each call with the next page, and keeps what was asked.
 #[derive(Clone)]
 struct Pages {
-    pages: Arc<Mutex<VecDeque<String>>>,
+    left: Arc<Mutex<VecDeque<String>>>,
     asked: Arc<Mutex<Vec<String>>>,
     url: String,
 }
@@ -27,14 +27,14 @@ impl Pages {
     async fn serve(pages: impl IntoIterator<Item = String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let this = Self {
-            pages: Arc::new(Mutex::new(pages.into_iter().collect())),
+            left: Arc::new(Mutex::new(pages.into_iter().collect())),
             asked: Arc::default(),
             url: format!("http://{}", listener.local_addr().unwrap()),
         };
         let own = this.clone();
         let router = Router::new().fallback(move |request: Request| {
             own.asked.lock().unwrap().push(request.uri().to_string());
-            let page = own.pages.lock().unwrap().pop_front().unwrap_or_default();
+            let page = own.left.lock().unwrap().pop_front().unwrap_or_default();
             async move { page }
         });
         TaskTracker::new().spawn(async move { axum::serve(listener, router).await });

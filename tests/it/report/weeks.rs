@@ -82,10 +82,11 @@ fn entry(rng: &mut StdRng, now: DateTime<Utc>) -> Entry {
 /// The log-ins of each domain and the last of them, as the report says and as events do.
 async fn logins_add_up(scene: &Scene, window: (Option<DateTime<Utc>>, Option<DateTime<Utc>>)) {
     let (from, to) = window;
-    let ends = (from.unwrap_or(DateTime::UNIX_EPOCH), to);
+    let latest: DateTime<Utc> = "9999-12-31T00:00:00Z".parse().unwrap();
+    let ends = (from.unwrap_or(DateTime::UNIX_EPOCH), to.unwrap_or(latest));
     let expected: Vec<(String, i64, Option<DateTime<Utc>>)> = sqlx::query_as(LOGINS)
         .bind(ends.0)
-        .bind(ends.1.unwrap_or("9999-12-31T00:00:00Z".parse().unwrap()))
+        .bind(ends.1)
         .fetch_all(&scene.pool)
         .await
         .unwrap();

@@ -215,11 +215,10 @@ impl<'a> Asker<'a> {
         for operation in lists.filter(|it| !it.is_of_no_portal) {
             for parameter in &operation.takes {
                 let values = match parameter.as_str() {
-                    "portal_id" => vec![id(BRAVO)],
+                    "portal_id" | "team_id" => vec![id(BRAVO)],
                     "principal_id" | "developer_id" | "owner_id" => vec![id(BOB)],
                     "target_id" => vec![id(BOB), id(BOBS_REGISTRATION)],
                     "application_id" => vec![id(BOBS_APP)],
-                    "team_id" => vec![id(BRAVO)],
                     "after" => vec![id(made.events[0])],
                     "person" | "q" | "trace_id" => vec![word("bravo")],
                     "email" => vec![word("bob@bravo")],

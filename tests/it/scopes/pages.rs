@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Timelike, Utc};
@@ -33,7 +34,7 @@ pub(crate) struct Walk {
     /// Answers by path and query.
     pages: BTreeMap<String, String>,
     /// What was asked for besides, without the query.
-    asked: std::cell::RefCell<BTreeSet<String>>,
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl Walk {
@@ -43,7 +44,7 @@ impl Walk {
             reader: Reader::signed_in(&app.url, token).await,
             at: Clock::system().now(),
             pages: BTreeMap::new(),
-            asked: std::cell::RefCell::default(),
+            asked: Mutex::default(),
         };
         let mut ahead: VecDeque<String> = [
             "/",
@@ -282,7 +283,7 @@ impl Walk {
 
     /// Every route of the console was asked for.
     pub(crate) fn went_everywhere(&self) {
-        let asked = self.asked.borrow();
+        let asked = self.asked.lock().unwrap();
         let walked = self.pages.keys().map(|path| without_query(path));
         let been: BTreeSet<&str> = walked.chain(asked.iter().map(String::as_str)).collect();
         let routes = routes();
@@ -349,7 +350,7 @@ impl Walk {
 
     fn note(&self, path: &str) {
         let path = without_query(path).to_owned();
-        self.asked.borrow_mut().insert(path);
+        self.asked.lock().unwrap().insert(path);
     }
 }
 

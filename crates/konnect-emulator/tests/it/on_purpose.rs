@@ -223,7 +223,9 @@ async fn a_shuffled_batch_has_its_entries_in_an_order_that_the_seed_decides() {
         orders.push(stage.principals(40).await);
     }
     let mut sorted = orders.clone();
-    sorted.iter_mut().for_each(|order| order.sort_unstable());
+    for order in &mut sorted {
+        order.sort_unstable();
+    }
     assert!(sorted.iter().all(|order| *order == sorted[0]));
     assert_eq!(orders[0], orders[1]);
     assert_ne!(orders[0], orders[2]);
