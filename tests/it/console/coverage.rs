@@ -320,7 +320,7 @@ async fn empty_pages_say_what_to_do_next_and_full_ones_go_on() {
     let database = app.stop().await;
 
     let mut with_token = quiet();
-    with_token.konnect.token = Some(Secret::new("a token".to_owned()));
+    with_token.konnect.token = Some(Secret::new("a-token".to_owned()));
     let app = TestApp::start_on(with_token, database).await;
     let mut reader = Reader::signed_in(&app.url, CONSOLE_TOKEN).await;
     for path in ["/coverage", "/"] {

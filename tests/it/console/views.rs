@@ -98,7 +98,8 @@ fn pages(crowd: &Crowd) -> Vec<(String, u64)> {
         (format!("/applications/{theirs}"), 200),
         (format!("/rules/explain?developer_id={somebody}"), 200),
         (format!("/quarantine/{quarantined}"), 200),
-        (format!("/replay/{}", crowd.missed.under_way), 200),
+        // Without `still` it comes again by itself, in the middle of the look.
+        (format!("/replay/{}?still=1", crowd.missed.under_way), 200),
         (format!("/replay/{}", crowd.missed.closed), 200),
         (format!("/replay/{nobody}"), 404),
         (format!("/reports/timeline?developer_id={somebody}"), 200),

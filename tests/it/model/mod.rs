@@ -52,7 +52,7 @@ use crate::support::environment;
 use crate::support::luck::tell;
 
 /// Walks of one run, where nobody asks for more.
-const WALKS: usize = 20;
+const WALKS: usize = 12;
 /// Walks at the same time.
 const BESIDE: usize = 4;
 const STEPS: usize = 50;

@@ -322,14 +322,25 @@ impl Walk {
 
     /// The answer about `id` is the one about an id that nothing has.
     async fn alike(&self, path: &str, fields: &[(&str, &str)], id: Uuid) -> Page {
+        let named = id.to_string();
         let of = async |id: Uuid| {
-            let path = path.replace("ID", &id.to_string());
+            let id = id.to_string();
+            let path = path.replace("ID", &id);
+            let put = |(name, value): &(&str, &str)| {
+                let value = if *value == named { id.as_str() } else { *value };
+                ((*name).to_owned(), value.to_owned())
+            };
+            let fields: Vec<(String, String)> = fields.iter().map(put).collect();
+            let fields: Vec<(&str, &str)> = fields
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
             let page = if fields.is_empty() && !is_write(&path) {
                 self.get(&path).await
             } else {
-                self.post(&path, fields).await
+                self.post(&path, &fields).await
             };
-            let text = without_word(&page.body, &id.to_string());
+            let text = without_word(&page.body, &id);
             (page, text)
         };
         let (page, text) = of(id).await;
