@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::alerts::Source;
-use crate::backfill::{Coverage, SourceCoverage, Stretch, StretchState};
+use crate::backfill::{Coverage, SourceCoverage, Stretch, StretchState, dropped, span};
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::event::Alert;
 use crate::ingest::Spool;
 use crate::journal::{
-    COUNTED, FoundAlert, GapReason, Journal, JournalError, LogSource, ReaderStatus,
-    SignatureFailures, SourceState,
+    COUNTED, FoundAlert, Journal, JournalError, LogSource, ReaderStatus, SignatureFailures,
+    SourceState,
 };
 use crate::observe;
 
@@ -134,35 +134,20 @@ fn missed(known: &SourceCoverage) -> Vec<FoundAlert> {
     );
     let inactive = is_inactive.then(|| of(Alert::WebhookInactive, known.status.detail.clone()));
     // That usher did not run before its first day is no news.
-    let is_news = |part: &&Stretch| {
-        let reasons = part.reasons.iter();
-        reasons
-            .filter(|(reason, _)| *reason != GapReason::Before)
-            .count()
-            > 0
-    };
-    let gaps: Vec<&Stretch> = known.stretches.iter().filter(is_news).collect();
+    let parts = known.stretches.iter();
+    let gaps: Vec<&Stretch> = parts.filter(|part| part.is_news()).collect();
     let open = gaps.iter().filter(|part| {
         matches!(part.state, StretchState::Missing | StretchState::Replaying) || part.is_open_loss()
     });
     let length: TimeDelta = open.map(|part| part.length()).sum();
     let found = (length > TimeDelta::zero()).then(|| {
-        let minutes = length.num_minutes().max(1);
-        of(
-            Alert::GapFound,
-            format!("{minutes} min may have been missed"),
-        )
+        let length = span(length);
+        of(Alert::GapFound, format!("{length} may have been missed"))
     });
     let expires_at = gaps.iter().filter_map(|part| part.expires_at()).min();
     let expires = expires_at
         .filter(|at| *at - known.now < EXPIRES_SOON)
-        .map(|at| {
-            let hours = (at - known.now).num_hours();
-            of(
-                Alert::GapExpires,
-                format!("Konnect drops the first of it in {hours} h"),
-            )
-        });
+        .map(|at| of(Alert::GapExpires, dropped(at, known.now)));
     inactive.into_iter().chain(found).chain(expires).collect()
 }
 

@@ -13,7 +13,7 @@ mod window;
 pub use coverage::{
     AcknowledgeError, AcknowledgedBody, Coverage, CoverageBody, Heartbeat, Keeper, KeeperParts,
     KonnectClock, ReplayJobBody, ReplayRefused, SourceCoverage, Stretch, StretchBody, StretchState,
-    Timings as CoverageTimings,
+    Timings as CoverageTimings, dropped, span,
 };
 pub use import::{Ended, ImportError, ImportProgress, Imported, Importer, Input, InputError};
 pub use pull::{

@@ -67,10 +67,10 @@ impl Alert {
                 "Enable the audit-log webhook in Konnect again, once its destination can be reached."
             }
             Self::GapFound => {
-                "Ask Konnect for that time with usher replay; what is found is stored once."
+                "See usher coverage: with backfill.auto usher has that time sent again by itself, else usher replay does."
             }
             Self::GapExpires => {
-                "Ask Konnect for that time with usher replay today: it forgets after seven days."
+                "See usher coverage, and why no replay job has closed it; usher replay asks for it today: Konnect forgets after seven days."
             }
             Self::TokenRefused => {
                 "Give usher another token in konnect.token; what waits goes on by itself."

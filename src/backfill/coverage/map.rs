@@ -92,6 +92,12 @@ impl Stretch {
         self.to - self.from
     }
 
+    /// Whether it says more than that usher did not receive the log before its first day.
+    pub fn is_news(&self) -> bool {
+        let mut reasons = self.reasons.iter();
+        reasons.any(|(reason, _)| *reason != GapReason::Before)
+    }
+
     /// A loss that nobody has taken note of.
     pub fn is_open_loss(&self) -> bool {
         self.state == StretchState::Lost && self.acknowledged.is_none()
@@ -216,7 +222,8 @@ impl Facts {
                 noted_at: self.now,
             });
         };
-        let ready_to = self.ready_to.unwrap_or(self.status.since);
+        // Before the first sign of life somebody polls already: the account begins long before.
+        let ready_to = self.ready_to.unwrap_or(self.status.good_to);
         if self.now - ready_to > self.silent_after {
             add(GapReason::Down, ready_to, "no instance takes deliveries");
         }
@@ -415,6 +422,23 @@ mod tests {
             shown(&unpolled),
             "0 covered, 978 missing, 998 settling, 1000"
         );
+    }
+
+    #[test]
+    fn before_the_first_sign_of_life_nobody_is_said_to_be_away() {
+        let mut first = facts();
+        first.ready_to = None;
+        first.gaps = vec![Gap {
+            reason: GapReason::Before,
+            ..gap(0, 1_000, 1_000)
+        }];
+        let all = first.stretches((at(0), at(100_000)));
+        assert_eq!(shown(&first), "0 missing, 998 settling, 1000");
+        assert!(!all.iter().any(Stretch::is_news), "{all:?}");
+        first.now = at(1_001);
+        first.status.polled_at = at(1_001);
+        let all = first.stretches((at(0), at(100_000)));
+        assert!(all.iter().any(Stretch::is_news), "{all:?}");
     }
 
     #[test]

@@ -19,5 +19,5 @@ pub use keeper::{Keeper, KeeperParts};
 pub use konnect_clock::KonnectClock;
 pub use map::{Stretch, StretchState};
 pub use record::{AcknowledgeError, Coverage, ReplayRefused, SourceCoverage};
-pub use shown::{AcknowledgedBody, CoverageBody, ReplayJobBody, StretchBody};
+pub use shown::{AcknowledgedBody, CoverageBody, ReplayJobBody, StretchBody, dropped, span};
 pub use timings::Timings;

@@ -150,6 +150,27 @@ pub struct ReplayJobBody {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+/// A length of time in its two largest units, such as `6d 21h`; `0s` of none.
+pub fn span(span: TimeDelta) -> String {
+    let span = span.max(TimeDelta::zero());
+    let (days, hours) = (span.num_days(), span.num_hours() % 24);
+    let (minutes, seconds) = (span.num_minutes() % 60, span.num_seconds() % 60);
+    match (days, hours, minutes, seconds) {
+        (0, 0, 0, seconds) => format!("{seconds}s"),
+        (0, 0, minutes, seconds) => format!("{minutes}m {seconds}s"),
+        (0, hours, minutes, _) => format!("{hours}h {minutes}m"),
+        (days, hours, ..) => format!("{days}d {hours}h"),
+    }
+}
+
+/// Until Konnect begins to drop the first of what is missing, in words.
+pub fn dropped(expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    if expires_at <= now {
+        return "Konnect has begun to drop it".to_owned();
+    }
+    format!("Konnect begins to drop it in {}", span(expires_at - now))
+}
+
 impl From<&SourceCoverage> for CoverageBody {
     fn from(known: &SourceCoverage) -> Self {
         let seconds = |state| {
