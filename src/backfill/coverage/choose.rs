@@ -17,7 +17,7 @@ const SMALLEST_SLICE: TimeDelta = TimeDelta::minutes(1);
 const TRIES_OF_A_SIZE: u32 = 2;
 /// A window is not tried again sooner than this at last.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
-/// While deliveries fail, so much must be missing before it is asked for.
+/// While a gap grows, so much must be missing before it is asked for.
 const AT_LEAST_WHILE_FAILING: TimeDelta = TimeDelta::hours(1);
 /// The way to Konnect takes a moment, in which its oldest entries are dropped.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
@@ -49,13 +49,17 @@ impl Choice {
     pub(super) fn next(&self, facts: &Facts) -> Option<Chosen> {
         let reach = (facts.now - REACH + MARGIN, facts.now - facts.settle);
         let stretches = facts.stretches(reach);
+        // The rest of a gap that goes on settles within moments, and is asked for with it.
+        let goes_on = facts.stretches((reach.1, facts.now));
+        let goes_on = goes_on.first().is_some_and(|next| !next.reasons.is_empty());
         let is_good = matches!(
             facts.status.state,
             SourceState::Active | SourceState::Unknown
         );
-        // While deliveries fail, more time is missing at each look.
+        // While deliveries fail or a gap settles, more time is missing at each look.
         let may_be_asked = |window: &(DateTime<Utc>, DateTime<Utc>)| {
-            is_good || window.1 < reach.1 || window.1 - window.0 >= AT_LEAST_WHILE_FAILING
+            let is_whole = window.1 < reach.1 || (is_good && !goes_on);
+            is_whole || window.1 - window.0 >= AT_LEAST_WHILE_FAILING
         };
         let gap = self
             .auto
@@ -279,6 +283,28 @@ mod tests {
             ..choice()
         };
         assert_eq!(chosen(off, &long), None);
+    }
+
+    #[test]
+    fn a_gap_is_asked_for_as_a_whole_once_its_end_has_settled() {
+        let present = WEEK + 24 * 60;
+        let ended_ago = |minutes, length| {
+            let end = present - minutes;
+            facts(&[(end - length, end)])
+        };
+        assert_eq!(chosen(choice(), &ended_ago(1, 10)), None);
+        assert_eq!(
+            chosen(choice(), &ended_ago(2, 10)),
+            Some((present - 12, present - 2))
+        );
+        // What is long is begun with: its first day may be about to expire.
+        assert_eq!(
+            chosen(choice(), &ended_ago(1, 90)),
+            Some((present - 91, present - 2))
+        );
+        // Another gap does not wait for it.
+        let two = facts(&[(2_000, 2_010), (present - 10, present - 1)]);
+        assert_eq!(chosen(choice(), &two), Some((2_000, 2_010)));
     }
 
     #[test]
