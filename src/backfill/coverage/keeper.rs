@@ -13,9 +13,10 @@ use tracing::{debug, warn};
 use crate::backfill::coverage::choose::Choice;
 use crate::backfill::coverage::job::{StepError, Steps};
 use crate::backfill::coverage::konnect_clock::KonnectClock;
-use crate::backfill::coverage::map::{Facts, StretchState};
+use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
 use crate::backfill::coverage::poll::{self, FoundGap, Polled};
 use crate::backfill::coverage::record::{Coverage, SourceCoverage};
+use crate::backfill::coverage::shown::{dropped, span};
 use crate::backfill::coverage::timings::{Timings, delta};
 use crate::backfill::window::REACH;
 use crate::clock::Ids;
@@ -402,14 +403,15 @@ impl Keeper {
     /// Reports to `/readyz` what is missing, and writes down what is covered for other tools.
     fn report(&self, all: &[SourceCoverage]) {
         let missing = all.iter().filter_map(|source| {
-            let expires_at = source.expires_at()?;
-            let missing = source.length_of(StretchState::Missing);
-            let lasts = (expires_at - source.now).num_hours();
-            (missing > TimeDelta::zero()).then(|| {
-                let name = source.status.source;
-                let minutes = missing.num_minutes();
-                format!("{minutes} min of {name} are missing, the first is dropped in {lasts} h")
-            })
+            // That usher did not run before its first day is no fault of a part.
+            let missing = |part: &&Stretch| part.state == StretchState::Missing && part.is_news();
+            let missing = || source.stretches.iter().filter(missing);
+            let expires_at = missing().filter_map(Stretch::expires_at).min()?;
+            let length = span(missing().map(Stretch::length).sum());
+            let (name, dropped) = (source.status.source, dropped(expires_at, source.now));
+            Some(format!(
+                "entries of {length} of {name} may be missing, and {dropped}"
+            ))
         });
         let failing = all.iter().filter(|source| {
             !matches!(

@@ -178,7 +178,7 @@ impl Polled {
         let gap = (since < now).then(|| FoundGap {
             from: since,
             reason: GapReason::Before,
-            detail: "usher did not hear of this log yet".to_owned(),
+            detail: "usher did not receive this log yet".to_owned(),
             noted_at: now,
             is_certain: true,
         });
