@@ -9,18 +9,23 @@ use uuid::Uuid;
 
 use crate::backfill::{
     AcknowledgeError, AcknowledgedBody, Coverage, CoverageBody, ReplayJobBody, SourceCoverage,
-    Stretch, StretchState,
+    Stretch, StretchState, span,
 };
+use crate::cli::ids::id;
 use crate::cli::listing::{Listing, Page};
 use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
 use crate::cli::table::Table;
-use crate::cli::times::{Ends, Moment, ends};
+use crate::cli::times::{Ends, Moment, ends, no_window};
 use crate::cli::{CliError, Common, Output, Reader};
 use crate::config::Environment;
 use crate::journal::{Acknowledgement, JobFilter, LogSource, ReplayJobRow};
 
+/// How Konnect said that a webhook fares is told as the present for so long.
+const TOLD_AS_PRESENT: TimeDelta = TimeDelta::minutes(3);
 const HEADING: [&str; 5] = ["FROM", "TO", "STATE", "LASTS", "WHY"];
+/// No log is known, whichever is asked for.
+const NONE_KNOWN: &str = "no log is known yet: `usher setup` has a webhook lead here, and `usher serve`, which needs konnect.token, finds it";
 const JOBS_HEADING: [&str; 8] = [
     "CREATED", "LOG", "FROM", "TO", "FOR", "STATE", "NEW", "DETAIL",
 ];
@@ -48,7 +53,7 @@ enum CoverageCommand {
 #[derive(Debug, Args)]
 struct ShowArgs {
     /// Only the log of this portal
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// Earliest time: RFC 3339, or how long ago [default: where the account begins]
     #[arg(long, value_name = "T")]
@@ -63,7 +68,7 @@ struct ShowArgs {
 #[derive(Debug, Args)]
 struct JobsArgs {
     /// Only those of this portal
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// How many, the latest
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
@@ -75,7 +80,7 @@ struct JobsArgs {
 #[derive(Debug, Args)]
 struct AcknowledgeArgs {
     /// The portal [default: the organisation's log]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// Where the time begins: RFC 3339, or how long ago
     #[arg(long, value_name = "T")]
@@ -105,18 +110,20 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     let record = Record::open(&args.common, environment).await?;
     let window: Ends = ends(args.from, args.to, record.clock.now())?;
     let coverage = Coverage::new(record.journal().clone(), &record.config.backfill);
-    let portal = args.portal;
+    let wanted = args.portal.map(LogSource::Portal);
     let known = async move {
-        let wanted = |source: LogSource| portal.is_none_or(|id| source == LogSource::Portal(id));
-        let known = coverage.of_all(wanted, window).await;
-        Ok(known.context("could not read the coverage")?)
+        let is_wanted = |source| wanted.is_none_or(|wanted| source == wanted);
+        let known = coverage.of_all(is_wanted, window).await;
+        let known = known.context("could not read the coverage")?;
+        if let Some(wanted) = wanted.filter(|_| known.is_empty()) {
+            check_known(&coverage, wanted).await?;
+        }
+        Ok(known)
     };
     let known = or_stopped(record.finish(known).await?)?;
     let output = Output::new(args.common.json);
     if known.is_empty() && !output.is_json() {
-        Output::progress(
-            "no log is known yet: `usher serve` needs konnect.token, and a webhook that leads to it",
-        );
+        Output::progress(NONE_KNOWN);
     }
     for source in &known {
         if output.is_json() {
@@ -128,6 +135,9 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
         if Output::lines(&[title(source)])? == Reader::Gone {
             break;
         }
+        if source.stretches.is_empty() {
+            continue;
+        }
         let mut table = Table::new(HEADING);
         for stretch in &source.stretches {
             table.push(cells(stretch, source.now));
@@ -137,12 +147,34 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is known of a log, in one line.
-fn title(source: &SourceCoverage) -> String {
-    let name = match source.status.source {
+/// Refuses a log that is not among those that are known, and names these.
+async fn check_known(coverage: &Coverage, wanted: LogSource) -> Result<(), CliError> {
+    let known = coverage.logs().await;
+    let known = known.context("could not read the coverage")?;
+    if known.is_empty() || known.contains(&wanted) {
+        return Ok(());
+    }
+    let names: Vec<String> = known.into_iter().map(name).collect();
+    let (wanted, names) = (name(wanted), names.join(", "));
+    Err(CliError::Usage(format!(
+        "usher receives no log of {wanted}; it receives those of {names}"
+    )))
+}
+
+fn name(source: LogSource) -> String {
+    match source {
         LogSource::Org => "the organisation".to_owned(),
         LogSource::Portal(id) => format!("portal {id}"),
-    };
+    }
+}
+
+/// What is known of a log, in one line.
+fn title(source: &SourceCoverage) -> String {
+    let name = name(source.status.source);
+    if source.stretches.is_empty() {
+        let since = time(source.status.since);
+        return format!("{name}: nothing is known of that time, the account begins {since}");
+    }
     let verdict = match source.verdict() {
         StretchState::Covered | StretchState::Settling => "no loss is known",
         StretchState::Replaying => "a replay job is under way",
@@ -150,14 +182,20 @@ fn title(source: &SourceCoverage) -> String {
         StretchState::Lost => "entries may be lost",
     };
     let left = source.expires_at().map_or_else(String::new, |at| {
-        format!("; the first are dropped in {}", span(at - source.now))
+        format!("; the first are {}", dropped(at - source.now))
     });
     let state = source.status.state.as_str();
+    let unasked = source.now - source.status.polled_at;
+    let webhook = if unasked < TOLD_AS_PRESENT {
+        format!("its webhook is {state}")
+    } else {
+        format!("{} ago its webhook was {state}", span(unasked))
+    };
     let detail = match source.status.detail.as_str() {
         "" => String::new(),
         detail => format!(" ({detail})"),
     };
-    format!("{name}: {verdict}{left}; its webhook is {state}{detail}")
+    format!("{name}: {verdict}{left}; {webhook}{detail}")
 }
 
 fn cells(stretch: &Stretch, now: DateTime<Utc>) -> [String; 5] {
@@ -166,11 +204,7 @@ fn cells(stretch: &Stretch, now: DateTime<Utc>) -> [String; 5] {
         .iter()
         .map(|(reason, detail)| format!("{}: {detail}", reason.as_str()))
         .collect();
-    why.extend(
-        stretch
-            .expires_at()
-            .map(|at| format!("dropped in {}", span(at - now))),
-    );
+    why.extend(stretch.expires_at().map(|at| dropped(at - now)));
     why.extend(
         stretch
             .acknowledged
@@ -249,13 +283,22 @@ async fn acknowledge(
     };
     let id = record.ids().next();
     let noted = async move {
-        coverage
-            .acknowledge(id, source, loss)
-            .await
-            .map_err(|error| match error {
-                AcknowledgeError::Journal(error) => CliError::Failed(error.into()),
-                other => CliError::Usage(other.to_string()),
-            })
+        let ends = (Some(loss.from), Some(loss.to));
+        let noted = coverage.acknowledge(id, source, loss).await;
+        match noted {
+            Ok(()) => Ok(()),
+            Err(AcknowledgeError::Journal(error)) => Err(CliError::Failed(error.into())),
+            Err(AcknowledgeError::NoWindow(error)) => Err(no_window(&error, ends)),
+            Err(AcknowledgeError::UnknownSource) => {
+                check_known(&coverage, source).await?;
+                Err(CliError::Usage(NONE_KNOWN.to_owned()))
+            }
+            Err(AcknowledgeError::NothingLost) => Err(CliError::Usage(format!(
+                "--from, --to: nothing of that time is lost in the log of {}; `usher coverage` shows what is",
+                name(source)
+            ))),
+            Err(other) => Err(CliError::Usage(other.to_string())),
+        }
     };
     or_stopped(record.finish(noted).await?)?;
     let data = AcknowledgedBody {
@@ -270,14 +313,65 @@ fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// A length of time in its two largest units.
-fn span(span: TimeDelta) -> String {
-    let (days, hours) = (span.num_days(), span.num_hours() % 24);
-    let (minutes, seconds) = (span.num_minutes() % 60, span.num_seconds() % 60);
-    match (days, hours, minutes, seconds) {
-        (0, 0, 0, seconds) => format!("{seconds}s"),
-        (0, 0, minutes, seconds) => format!("{minutes}m {seconds}s"),
-        (0, hours, minutes, _) => format!("{hours}h {minutes}m"),
-        (days, hours, ..) => format!("{days}d {hours}h"),
+/// That Konnect drops entries when so much time has passed.
+fn dropped(left: TimeDelta) -> String {
+    if left <= TimeDelta::zero() {
+        return "being dropped".to_owned();
+    }
+    format!("dropped in {}", span(left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{SourceState, SourceStatus};
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+    }
+
+    /// What the line says of a log that Konnect was asked about so long ago, in minutes, of which
+    /// everything is missing since a minute of the account.
+    fn told(asked_ago: i64, missing_since: Option<i64>) -> String {
+        let now = at(7 * 24 * 60 + 10);
+        let stretch = |from| Stretch {
+            from: at(from),
+            to: now,
+            state: StretchState::Missing,
+            reasons: Vec::new(),
+            job: None,
+            acknowledged: None,
+        };
+        title(&SourceCoverage {
+            status: SourceStatus {
+                source: LogSource::Org,
+                since: at(0),
+                state: SourceState::Active,
+                detail: String::new(),
+                good_to: now,
+                polled_at: now - TimeDelta::minutes(asked_ago),
+                last_attempt_at: None,
+            },
+            stretches: missing_since.map(stretch).into_iter().collect(),
+            now,
+        })
+    }
+
+    #[test]
+    fn a_line_says_what_is_known_and_as_of_when() {
+        let of = "the organisation: entries may be missing; the first are";
+        for (asked_ago, missing_since, expected) in [
+            (0, Some(30), format!("{of} dropped in 20m 0s; its webhook is active")),
+            (0, Some(10), format!("{of} being dropped; its webhook is active")),
+            (0, Some(5), format!("{of} being dropped; its webhook is active")),
+            (90, Some(30), format!("{of} dropped in 20m 0s; 1h 30m ago its webhook was active")),
+            (
+                0,
+                None,
+                "the organisation: nothing is known of that time, the account begins 1970-01-01T00:00:00Z".to_owned(),
+            ),
+        ] {
+            assert_eq!(told(asked_ago, missing_since), expected);
+        }
     }
 }

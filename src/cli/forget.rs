@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::act::Queue;
 use crate::app::open_database;
+use crate::cli::ids::id;
 use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::{CliError, Common, Output, counted};
 use crate::clock::{Clock, Ids};
@@ -30,10 +31,10 @@ const REST: &str = "entries and custom events stay as they were sent, but for pe
 #[derive(Debug, Args)]
 pub(super) struct ForgetArgs {
     /// The developer, by their id in Konnect
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     developer: Uuid,
     /// Only in this portal [default: wherever they were seen]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     #[command(flatten)]
     links: LinksArgs,

@@ -11,6 +11,7 @@ mod doctor;
 mod emulate;
 mod events;
 mod forget;
+mod ids;
 mod import;
 mod init;
 mod konnect_args;
@@ -149,7 +150,7 @@ impl From<AppError> for CliError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::Rules(mistakes) => Self::Rules(mistakes),
-            other if other.is_configuration() => Self::Usage(other.to_string()),
+            other if other.is_configuration() => Self::Usage(causes(&other.into())),
             other => Self::Failed(other.into()),
         }
     }

@@ -21,8 +21,9 @@ pub(super) struct PersonArgs {
 impl PersonArgs {
     pub(super) fn person(&self) -> Result<Person, CliError> {
         let name = self.by.clone().unwrap_or_else(system_user);
-        Person::new(&name, self.reason.as_deref())
-            .map_err(|error| CliError::Usage(format!("--by, --reason: {error}")))
+        let of = |option: &str, error| CliError::Usage(format!("{option}: {error}"));
+        Person::new(&name, None).map_err(|error| of("--by", error))?;
+        Person::new(&name, self.reason.as_deref()).map_err(|error| of("--reason", error))
     }
 }
 

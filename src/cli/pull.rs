@@ -14,7 +14,7 @@ use crate::app::build_client;
 use crate::backfill::{PullProgress, PullTimings, Pulled, Puller, Window};
 use crate::cli::meter::ProgressMeter;
 use crate::cli::record::{Record, or_stopped};
-use crate::cli::times::Moment;
+use crate::cli::times::{Moment, no_window};
 use crate::cli::{CliError, Common, Output, counted};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment};
@@ -90,14 +90,7 @@ pub(super) async fn run(args: PullArgs, environment: &Environment) -> Result<Exi
 
 /// The window that can be pulled.
 fn window(from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> Result<Window, CliError> {
-    Window::new(from, to, now).map_err(|error| {
-        let hint = if to <= from {
-            "; give --from the earlier time, and --to the later one"
-        } else {
-            ""
-        };
-        CliError::Usage(format!("--from, --to: {error}{hint}"))
-    })
+    Window::new(from, to, now).map_err(|error| no_window(&error, (Some(from), Some(to))))
 }
 
 /// What is reported on the way.

@@ -10,6 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::build_client;
+use crate::cli::ids::id;
 use crate::cli::listing::PAGE;
 use crate::cli::person::system_user;
 use crate::cli::record::{Record, or_stopped};
@@ -24,7 +25,7 @@ use crate::publish::KEPT_REASONS;
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArgs {
     /// The rows' ids
-    #[arg(value_name = "ID", conflicts_with_all = ["reason", "from", "to", "all"])]
+    #[arg(value_name = "ID", value_parser = id, conflicts_with_all = ["reason", "from", "to", "all"])]
     ids: Vec<Uuid>,
     /// Only entries quarantined for this reason, such as `refused_by_database`
     #[arg(long, value_name = "REASON")]

@@ -17,9 +17,10 @@ use uuid::Uuid;
 
 use crate::app::build_client;
 use crate::backfill::{Progress, ReplayError, ReplayTimings, Replays, Window};
+use crate::cli::ids::id;
 use crate::cli::person::system_user;
 use crate::cli::record::Record;
-use crate::cli::times::Moment;
+use crate::cli::times::{Moment, no_window};
 use crate::cli::{CliError, Common, Output};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, KonnectConfig};
@@ -33,7 +34,7 @@ const REMIND_EVERY: Duration = Duration::from_secs(30);
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     /// The portal [default: the one of `konnect.portals`, where there is one]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// Start of the window, at most 7 days ago: RFC 3339, or how long ago (2h)
     #[arg(long, value_name = "T")]
@@ -51,8 +52,9 @@ pub(super) struct ReplayArgs {
 pub(super) async fn run(args: ReplayArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let clock = Clock::system();
     let now = clock.now();
-    let window = Window::new(args.from.resolve(now), args.to.resolve(now), now)
-        .map_err(|error| CliError::Usage(error.to_string()))?;
+    let (from, to) = (args.from.resolve(now), args.to.resolve(now));
+    let window =
+        Window::new(from, to, now).map_err(|error| no_window(&error, (Some(from), Some(to))))?;
     let config = args.common.load(environment)?.konnect;
     let portal = portal_of(&config, args.portal)?;
     if config.token.is_none() {
@@ -169,8 +171,12 @@ impl JobRecord {
             let added = journal.add_replay_job(&job, before).await;
             Ok(added.map_err(anyhow::Error::from)?)
         };
-        if let Err(error) = self.record.finish(work).await {
-            Output::progress(&format!("the job is not on record: {error}"));
+        match self.record.finish(work).await {
+            Ok(Some(false)) => Output::progress(
+                "the job is not on record, and closes no gap: another one of this log is under way there, see `usher coverage jobs`",
+            ),
+            Ok(_) => {}
+            Err(error) => Output::progress(&format!("the job is not on record: {error}")),
         }
     }
 }

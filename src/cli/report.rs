@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::cli::ids::id;
 use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::meter::ProgressMeter;
 use crate::cli::record::{Record, or_stopped};
@@ -49,7 +50,7 @@ struct AskArgs {
     #[arg(value_name = "NAME", value_parser = names(), required = true)]
     name: Option<ReportName>,
     /// Only this portal
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// From this time on: RFC 3339, or how long ago (7d)
     #[arg(long, value_name = "T")]
@@ -67,10 +68,10 @@ struct AskArgs {
     #[arg(long, value_name = "DAYS", value_parser = days())]
     within: Option<u32>,
     /// About this developer
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     developer: Option<Uuid>,
     /// About this application
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     application: Option<Uuid>,
     /// Print CSV
     #[arg(long, conflicts_with_all = ["json", "links"])]

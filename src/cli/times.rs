@@ -1,5 +1,6 @@
 //! Times as people give them to a command: RFC 3339, or how long ago.
 
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -34,9 +35,18 @@ pub(super) fn ends(
 ) -> Result<Ends, CliError> {
     let time = |moment: Option<Moment>| moment.map(|moment| moment.resolve(now));
     let (from, to) = (time(from), time(to));
-    NoWindow::check_order(from, to)
-        .map_err(|error| CliError::Usage(format!("--from, --to: {error}")))?;
+    NoWindow::check_order(from, to).map_err(|error| no_window(&error, (from, to)))?;
     Ok((from, to))
+}
+
+/// That the window of `--from` and `--to` cannot be taken, for this reason, and what can.
+pub(super) fn no_window(why: &impl Display, (from, to): Ends) -> CliError {
+    let hint = if from.zip(to).is_some_and(|(from, to)| to <= from) {
+        "; give --from the earlier time, and --to the later one"
+    } else {
+        ""
+    };
+    CliError::Usage(format!("--from, --to: {why}{hint}"))
 }
 
 impl Moment {
@@ -96,6 +106,20 @@ mod tests {
         for text in ["", "yesterday", "2h ago", "-2h", "2026-06-23", "14:00"] {
             assert!(text.parse::<Moment>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn ends_that_are_the_wrong_way_round_are_told_which_is_which() {
+        let now = "2026-06-23T14:00:00Z".parse().unwrap();
+        let ago = |hours| Some(Moment::Ago(Duration::from_hours(hours)));
+        for (from, to) in [(ago(2), ago(1)), (ago(1), ago(1)), (None, ago(1))] {
+            assert!(ends(from, to, now).is_ok(), "{from:?} {to:?}");
+        }
+        let refused = ends(ago(1), ago(2), now).unwrap_err();
+        assert_eq!(refused.code(), 2);
+        let refused = refused.to_string();
+        assert!(refused.starts_with("--from, --to: the window ends at 2026-06-23T12:"));
+        assert!(refused.ends_with("give --from the earlier time, and --to the later one"));
     }
 
     #[test]

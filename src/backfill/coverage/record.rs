@@ -153,6 +153,12 @@ impl Coverage {
         Ok(all)
     }
 
+    /// The logs of which something is known.
+    pub async fn logs(&self) -> Result<Vec<LogSource>, JournalError> {
+        let known = self.journal.coverage_sources().await?;
+        Ok(known.into_iter().map(|status| status.source).collect())
+    }
+
     /// What is on record about a source in a window.
     pub(super) async fn facts(
         &self,

@@ -7,6 +7,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::act::{Ask, Asked};
+use crate::cli::ids::id;
 use crate::cli::links::{Linked, LinksArgs};
 use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
@@ -22,16 +23,16 @@ pub(super) struct AskArgs {
     #[arg(long, value_name = "DEED", value_parser = Ask::DEEDS)]
     deed: String,
     /// The developer, by id
-    #[arg(long, value_name = "ID", required_unless_present = "registration")]
+    #[arg(long, value_name = "ID", value_parser = id, required_unless_present = "registration")]
     developer: Option<Uuid>,
     /// The registration, by id
-    #[arg(long, value_name = "ID", conflicts_with = "developer")]
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "developer")]
     registration: Option<Uuid>,
     /// The team to join or to leave, by name or id
     #[arg(long, value_name = "TEAM")]
     team: Option<String>,
     /// Their portal; needed only where the id is in several
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     #[command(flatten)]
     person: PersonArgs,

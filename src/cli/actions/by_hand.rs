@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::act::{Action, Intervened, Person, Queue, Verb};
 use crate::api::render;
 use crate::cli::actions::{FilterArgs, describe, matching, print};
+use crate::cli::ids::id;
 use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::person::PersonArgs;
 use crate::cli::record::{Record, or_stopped};
@@ -23,7 +24,7 @@ const MOST: i64 = 10_000;
 #[derive(Debug, Args)]
 pub(super) struct ByHandArgs {
     /// The actions, by id
-    #[arg(value_name = "ID", conflicts_with_all = ["state", "rule", "deed", "portal", "target"])]
+    #[arg(value_name = "ID", value_parser = id, conflicts_with_all = ["state", "rule", "deed", "portal", "target"])]
     ids: Vec<Uuid>,
     #[command(flatten)]
     filter: FilterArgs,

@@ -16,6 +16,7 @@ use crate::act::{
     Action, ActionDetail, ActionFilter, ActionPosition, ActionState, Paused, Queue, Verb,
 };
 use crate::cli::actions::by_hand::{Switch, switch};
+use crate::cli::ids::id;
 use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::listing::{Listing, PAGE};
 use crate::cli::record::{Record, or_stopped};
@@ -84,10 +85,10 @@ struct FilterArgs {
     #[arg(long, value_name = "DEED", value_parser = Deed::NAMES)]
     deed: Option<String>,
     /// Only those of this portal
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// Only those done to this developer, application or registration
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     target: Option<Uuid>,
 }
 

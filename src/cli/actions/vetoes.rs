@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use crate::act::Veto;
+use crate::cli::ids::id;
 use crate::cli::links::{Linked, Links, LinksArgs};
 use crate::cli::listing::{Listing, PAGE};
 use crate::cli::person::PersonArgs;
@@ -46,7 +47,7 @@ struct ListArgs {
 #[derive(Debug, Args)]
 struct LiftArgs {
     /// The vetoes, by id
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", value_parser = id, required = true)]
     ids: Vec<Uuid>,
     #[command(flatten)]
     person: PersonArgs,

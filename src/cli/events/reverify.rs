@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::app::build_client;
 use crate::cli::events::verdicts;
+use crate::cli::ids::id;
 use crate::cli::links::{Links, LinksArgs, beside};
 use crate::cli::meter::REMIND_EVERY;
 use crate::cli::record::{Record, or_stopped};
@@ -32,7 +33,7 @@ pub(super) struct ReverifyArgs {
     #[arg(long, value_name = "T")]
     to: Option<Moment>,
     /// Only events of this portal
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// Only events with this verdict so far
     #[arg(long, value_name = "VERDICT", value_parser = verdicts())]

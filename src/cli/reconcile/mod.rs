@@ -11,6 +11,7 @@ use clap::Args;
 use konnect::PortalId;
 use uuid::Uuid;
 
+use crate::cli::ids::id;
 use crate::cli::konnect_args::KonnectArgs;
 use crate::cli::links::{Links, LinksArgs};
 use crate::cli::rules::rules_of;
@@ -25,7 +26,7 @@ pub(super) struct ReconcileArgs {
     #[arg(long)]
     dry_run: bool,
     /// The portal [default: those of `konnect.portals`, else all that the token sees]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// Rules file [default: rules.path of the configuration]
     #[arg(long, value_name = "FILE")]

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::act::{Action, Queue};
 use crate::app::Database;
+use crate::cli::ids::id;
 use crate::cli::links::{Linked, Links, LinksArgs, beside};
 use crate::cli::rules::{file_of, open, rules_of};
 use crate::cli::table::plain_lines;
@@ -34,10 +35,10 @@ const MAX_LIST: usize = 2_000;
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// The developer
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     developer: Uuid,
     /// The portal [default: every one where the developer is known]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
     /// The rules [default: rules.path of the configuration]
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::cli::Common;
+use crate::cli::ids::id;
 use crate::cli::konnect_args::KonnectArgs;
 use crate::cli::setup::endpoint::parse_public_url;
 use crate::config::parse_span;
@@ -19,7 +20,7 @@ use crate::config::parse_span;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SetupArgs {
     /// The portal [default: the one of `konnect.portals`, or that the token sees]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(super) portal: Option<Uuid>,
     /// The organisation's own log of this region, instead of a portal's
     #[arg(long, conflicts_with = "portal")]
