@@ -127,7 +127,14 @@ fn judge(answered: &Answered, listen: SocketAddr) -> Finding {
         "usher serve runs on {listen} and is {status}: {}",
         unwell.join(", ")
     );
-    let mend = "see the other lines, and /readyz with a console token for each reason";
+    let mend = if parts
+        .get("backfill")
+        .is_some_and(|part| part.status != "ok")
+    {
+        "`usher coverage` shows which time may be missing; for other parts see the other lines, and /readyz with a console token"
+    } else {
+        "see the other lines, and /readyz with a console token for each reason"
+    };
     match status.as_str() {
         "down" => Finding::failed(told, mend),
         _ if !unwell.is_empty() => Finding::warning(told, mend),

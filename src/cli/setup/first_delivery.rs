@@ -132,12 +132,17 @@ pub(super) fn described(status: &WebhookStatus, stored: Option<&FirstDelivery>) 
         return taken;
     };
     let request = &stored.request;
+    let entries = if request.received == 1 {
+        "entry"
+    } else {
+        "entries"
+    };
     let verdicts = stored.verdicts.iter();
     let verdicts: Vec<String> = verdicts
         .map(|(verdict, count)| format!("{count} {verdict}"))
         .collect();
     format!(
-        "{taken}\ndelivery {}: {} entries, {} stored, {} known, {} quarantined; verdicts: {}",
+        "{taken}\ndelivery {}: {} {entries}, {} stored, {} known, {} quarantined; verdicts: {}",
         request.id,
         request.received,
         request.stored,
