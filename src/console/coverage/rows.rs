@@ -56,9 +56,7 @@ impl Head {
 fn advice(verdict: StretchState, asks: bool) -> &'static str {
     match verdict {
         StretchState::Covered | StretchState::Settling | StretchState::Replaying => "",
-        StretchState::Missing if asks => {
-            "usher asks Konnect for it by itself; have it sent again where that is not to wait."
-        }
+        StretchState::Missing if asks => "usher has it sent again by itself, one job at a time.",
         StretchState::Missing => {
             "Nobody asks Konnect for it: have it sent again before Konnect drops it."
         }
@@ -99,7 +97,18 @@ impl Row {
             length: length(stretch.length()),
             state: words::state(stretch.state),
             reasons: reasons
-                .map(|(reason, detail)| (words::reason(*reason), detail.clone()))
+                .map(|(reason, detail)| {
+                    let reason = words::reason(*reason);
+                    let is_said = detail == reason;
+                    (
+                        reason,
+                        if is_said {
+                            String::new()
+                        } else {
+                            detail.clone()
+                        },
+                    )
+                })
                 .collect(),
             more_reasons: stretch.reasons.len().saturating_sub(MOST_REASONS),
             expires: stretch.expires_at().map(|at| Left { at, now }),

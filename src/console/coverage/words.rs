@@ -72,7 +72,7 @@ pub(in crate::console) const fn webhook(state: SourceState) -> Word {
 pub(in crate::console) const fn reason(reason: GapReason) -> &'static str {
     match reason {
         GapReason::Before => "usher did not receive this log yet",
-        GapReason::Down => "no usher was there to take deliveries",
+        GapReason::Down => "no instance could take deliveries",
         GapReason::Refused => "usher did not take a delivery",
         GapReason::Webhook => "the webhook did not deliver, or it is not known whether it did",
         GapReason::Unbrought => "Konnect's API has entries that the webhook did not bring",

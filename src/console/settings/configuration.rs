@@ -11,10 +11,10 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::{
-    Config, ConsoleConfig, DatabaseConfig, ForwardConfig, HookSender, HooksConfig, HttpConfig,
-    IngestConfig, KafkaConfig, KonnectConfig, LogFormat, NotifyConfig, ObserveConfig,
-    RetentionConfig, RulesConfig, Secret, SpoolConfig, TelemetryConfig, TlsConfig, TypePattern,
-    VerifyPolicy,
+    BackfillConfig, Config, ConsoleConfig, DatabaseConfig, ForwardConfig, HookSender, HooksConfig,
+    HttpConfig, IngestConfig, KafkaConfig, KonnectConfig, LogFormat, NotifyConfig, ObserveConfig,
+    OrgLogs, RetentionConfig, RulesConfig, Secret, SpoolConfig, TelemetryConfig, TlsConfig,
+    TypePattern, VerifyPolicy,
 };
 
 /// What is shown of a value that is absent.
@@ -68,8 +68,7 @@ fn all(config: &Config) -> Vec<Section> {
         rules,
         notify,
         hooks,
-        // No key of it has an effect in this version.
-        backfill: _,
+        backfill,
         retention,
         console,
         telemetry,
@@ -86,6 +85,7 @@ fn all(config: &Config) -> Vec<Section> {
         of_rules(rules),
         of_notify(notify),
         of_hooks(hooks),
+        of_backfill(backfill),
         of_retention(retention),
         of_console(console),
         of_telemetry(telemetry),
@@ -316,6 +316,36 @@ fn of_hooks(hooks: &HooksConfig) -> Section {
         }
     }
     shown
+}
+
+fn of_backfill(backfill: &BackfillConfig) -> Section {
+    let BackfillConfig {
+        auto,
+        heartbeat_every,
+        gap_after,
+        silence_after,
+        settle,
+        audit,
+        org_logs,
+    } = backfill;
+    let org_logs = match org_logs {
+        OrgLogs::Off => "off",
+        OrgLogs::Webhook => "webhook",
+        OrgLogs::Pull => "pull",
+    };
+    let silence_after = silence_after.map(span);
+    section(
+        "backfill",
+        [
+            ("auto", auto.to_string()),
+            ("heartbeat_every", span(*heartbeat_every)),
+            ("gap_after", span(*gap_after)),
+            ("silence_after", text(silence_after.as_ref())),
+            ("settle", span(*settle)),
+            ("audit", audit.to_string()),
+            ("org_logs", org_logs.to_owned()),
+        ],
+    )
 }
 
 fn of_retention(retention: &RetentionConfig) -> Section {

@@ -89,7 +89,7 @@ async fn every_state_has_a_shape_of_its_own_and_says_why_and_what_is_done() {
             "class=\"tone-ok low\"",
             "lost, acknowledged, 2 h",
             "<span class=\"chip bad\">failing</span>",
-            "no usher was there to take deliveries",
+            "no instance could take deliveries",
             "answered 503 &#38; &#60;b&#62;more",
             "expires in <time class=\"left\"",
             &format!("<a href=\"/replay/{}\">A replay job</a>", missed.under_way),
