@@ -57,7 +57,7 @@ async fn a_window_that_ends_before_it_starts_is_named_by_both_ends() {
         assert_eq!(
             said,
             "usher: --from, --to: the window ends at 2026-06-23T12:00:00.000Z, before it starts at \
-             2026-06-23T14:00:00.000Z\n",
+             2026-06-23T14:00:00.000Z; give --from the earlier time, and --to the later one\n",
             "{command:?}"
         );
     }
