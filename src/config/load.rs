@@ -65,6 +65,12 @@ impl Environment {
         variables.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Whether a setting is given by this variable. One that is empty counts as absent.
+    pub fn has(&self, variable: &str) -> bool {
+        let mut settings = self.settings();
+        settings.any(|(name, value)| name == variable && !value.is_empty())
+    }
+
     /// Where temporary files belong.
     pub fn temp_dir(&self) -> &Path {
         &self.temp_dir
@@ -235,13 +241,21 @@ fn in_file(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     }
 }
 
-/// Serde quotes the value that it did not expect, and that may be a secret in the wrong place.
+/// Serde quotes the value that it did not expect, a number without quotes as well, and that may be
+/// a secret. Which key or word there is not is no value.
 fn without_value(message: &str) -> String {
-    match (message.find(" \""), message.find("\", expected")) {
-        (Some(start), Some(end)) if start < end => {
-            format!("{}{}", &message[..start], &message[end + 1..])
-        }
-        _ => message.to_owned(),
+    let is_of_value = ["invalid type: ", "invalid value: "]
+        .iter()
+        .any(|start| message.starts_with(start));
+    let quotes = if is_of_value { "\"`" } else { "\"" };
+    let value = quotes.chars().find_map(|quote| {
+        let start = message.find(&format!(" {quote}"))?;
+        let end = message.rfind(&format!("{quote}, expected"))?;
+        (start < end).then_some((start, end + 1))
+    });
+    match value {
+        Some((start, end)) => format!("{}{}", &message[..start], &message[end..]),
+        None => message.to_owned(),
     }
 }
 
@@ -351,9 +365,9 @@ mod tests {
                 "usher.toml:2: retention.events: must be at least 8d: Konnect replays up to 7 days",
             ),
             (
-                "[backfill]\nauto = true\n",
+                "[telemetry]\notlp_endpoint = \"http://127.0.0.1:4317\"\n",
                 &[],
-                "usher.toml:2: backfill.auto: this version of usher cannot do that yet",
+                "usher.toml:2: telemetry.otlp_endpoint: this version of usher cannot do that yet",
             ),
             (
                 "",
@@ -386,6 +400,26 @@ mod tests {
                 Some(expected),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn shows_no_value_that_may_be_a_secret_in_the_wrong_place() {
+        for (text, expected) in [
+            (
+                "[konnect]\ntoken = 47114711\n",
+                "usher.toml:2: konnect.token: invalid type: integer, expected a string",
+            ),
+            (
+                "[kafka]\noptions = { \"sasl.password\" = 4711.25 }\n",
+                "usher.toml:2: kafka.options: invalid type: floating point, expected a string",
+            ),
+            (
+                "[ingest]\nmax_body_bytes = \"a\\\", expected b\"\n",
+                "usher.toml:2: ingest.max_body_bytes: invalid type: string, expected usize",
+            ),
+        ] {
+            assert_eq!(load_text(text, &[]).err().as_deref(), Some(expected));
         }
     }
 

@@ -57,6 +57,8 @@ impl Masks {
                 found.push(value.expose().to_owned());
             }
         }
+        let written_in_json: Vec<String> = found.iter().filter_map(|it| in_json(it)).collect();
+        found.extend(written_in_json);
         let hooks = config.hooks.senders.iter().map(|sender| &sender.secret);
         found.extend(hooks.chain(&config.notify.secret).map(written));
         found.retain(|secret| secret.chars().count() >= SHORTEST);
@@ -100,13 +102,24 @@ fn with_parts(secret: &str, found: &mut Vec<String>) {
     found.extend(parts.map(str::to_owned));
 }
 
+/// A secret as a log in JSON has it, where that is another text.
+fn in_json(secret: &str) -> Option<String> {
+    let written = serde_json::to_string(secret).ok()?;
+    let inner = written.strip_prefix('"')?.strip_suffix('"')?;
+    (inner != secret).then(|| inner.to_owned())
+}
+
 /// What of an endpoint's URL may be a secret: it as a whole, long parts of its path, and the values
-/// in its query.
+/// in its query, as written and as meant.
 fn parts_of(url: &Url) -> Vec<String> {
     let segments = url.path_segments().into_iter().flatten();
     let segments = segments.filter(|it| it.chars().count() >= SHORTEST_SEGMENT);
     let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    let values = values.filter(|it| it.chars().count() >= SHORTEST_PART);
+    let raw = url.query().into_iter().flat_map(|query| query.split('&'));
+    let raw = raw.filter_map(|pair| Some(pair.split_once('=')?.1.to_owned()));
+    let values = values
+        .chain(raw)
+        .filter(|it| it.chars().count() >= SHORTEST_PART);
     segments
         .map(str::to_owned)
         .chain(values)
@@ -147,14 +160,18 @@ mod tests {
     fn no_secret_is_left_in_a_text() {
         let secret = |text: &str| Secret::new(text.to_owned());
         let mut config = Config::default();
-        config.ingest.authorization = vec![secret("Bearer door-4711"), secret("abc")];
+        config.ingest.authorization = vec![
+            secret("Bearer door-4711"),
+            secret("abc"),
+            secret(r#"Basic quo"te\4711"#),
+        ];
         config.database.url = Some(secret(
             "postgres://usher:p%40ss-word@db/usher?password=other1",
         ));
         config.kafka.options = [("sasl.password".to_owned(), secret("kafka-4711"))].into();
         config.konnect.token = Some(secret("kpat_4711"));
         config.forward = vec![ForwardConfig {
-            url: "https://siem.example/audit/0123456789abcdef?key=query-4711"
+            url: "https://siem.example/audit/0123456789abcdef?key=query-4711&b=per%2Bcent"
                 .parse()
                 .expect("a URL"),
             authorization: None,
@@ -170,7 +187,12 @@ mod tests {
             ("whsec_SElEREVOSElEREVOSElEREVOSElEREVO", "whsec_…"),
             ("postgres://usher:p%40ss-word@db/usher?password=other1", "…"),
             ("/audit-logs and 0123456789abcdef", "/audit-logs and …"),
-            ("query-4711", "…"),
+            ("query-4711, per%2Bcent or per+cent", "…, … or …"),
+            (
+                r#"{"message":"got Basic quo\"te\\4711"}"#,
+                r#"{"message":"got …"}"#,
+            ),
+            (r#"quo"te\4711"#, "…"),
             ("nothing", "nothing"),
         ] {
             assert_eq!(masks.mask(text), masked);

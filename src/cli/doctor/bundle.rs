@@ -31,6 +31,9 @@ use crate::journal::{JournalError, RowCounts};
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 /// Of a log its end is taken.
 const LOG_BYTES: usize = 4 * 1024 * 1024;
+/// Why there is no log.
+const UNMASKED: &str =
+    "the configuration does not load, so that its secrets are not known and could not be hidden";
 
 /// Arguments of `usher support-bundle`.
 #[derive(Debug, Args)]
@@ -123,8 +126,13 @@ async fn gather(
         }
         subject.database.close().await;
     }
-    if let Some(log) = log {
-        part(&mut text, "log", &log);
+    match log {
+        Some(log) if subject.is_some() => part(&mut text, "log", &log),
+        Some(_) => {
+            Output::progress(&format!("the log is left out: {UNMASKED}"));
+            part(&mut text, "log", &format!("(left out: {UNMASKED})"));
+        }
+        None => {}
     }
     let counts = (
         count(&lines, Status::Failed),

@@ -91,10 +91,10 @@ pub(super) fn judge_authorization(config: &Config) -> Finding {
             "`usher init` makes one, or set ingest.authorization = [\"file:PATH\"]",
         );
     }
-    let is_short = |value: &&str| value.trim_end().chars().count() < SHORT;
-    // A file may have one a line.
-    let lines = values.iter().flat_map(|it| it.expose().lines());
-    let short = lines.filter(is_short).count();
+    // A file may have one a line, as during a rotation.
+    let values: Vec<&str> = values.iter().flat_map(|it| it.values()).collect();
+    let is_short = |value: &&&str| value.chars().count() < SHORT;
+    let short = values.iter().filter(is_short).count();
     if short > 0 {
         return Finding::warning(
             format!(
@@ -438,6 +438,9 @@ mod tests {
         tells(&judge_authorization(&config), Status::Warning, "shorter");
         config.ingest.authorization = vec![Secret::new("Bearer 0123456789abcdef".to_owned())];
         tells(&judge_authorization(&config), Status::Ok, "1 value");
+        let lines = "Bearer 0123456789abcdef\n\nBearer fedcba9876543210\n";
+        config.ingest.authorization = vec![Secret::new(lines.to_owned())];
+        tells(&judge_authorization(&config), Status::Ok, "2 values");
         tells(&judge_console(&config), Status::Ok, "at each start");
         config.http.listen = "0.0.0.0:8088".parse().unwrap();
         tells(

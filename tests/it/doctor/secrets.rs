@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::doctor::{NOBODY, World};
+use crate::support::process::Installation;
 
 /// Part of every secret of these tests.
 const MARKER: &str = "M4RKER";
@@ -141,4 +142,23 @@ async fn a_bundle_has_what_is_there_and_replaces_nothing() {
     assert!(!world.folder.join("c.gz").exists(), "half a bundle is left");
     usher.kill().await;
     world.end().await;
+}
+
+#[tokio::test]
+async fn no_log_goes_along_while_the_secrets_are_not_known() {
+    let token = format!("kpat-{MARKER}-0123456789");
+    let settings = json!({ "konnect": { "token": token, "base": "no key has this name" } });
+    let installation = Installation::new(&settings);
+    let log = installation.write("usher.log", &format!("WARN refused {token}\n"));
+    let log = log.to_str().unwrap();
+    let arguments = ["support-bundle", "--output", "b.gz", "--log", log];
+    let ran = installation.run(&arguments).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("the log is left out"), "{ran:?}");
+    let text = bundle(&installation.folder().join("b.gz"));
+    assert!(
+        text.contains("==== log ====\n(left out: the configuration does not load"),
+        "{text}"
+    );
+    assert!(!format!("{text}{ran:?}").contains(MARKER), "{text}");
 }
