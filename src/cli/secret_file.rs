@@ -4,25 +4,39 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 /// Only the owner reads and writes.
 const OWNER_ONLY: u32 = 0o600;
+/// What neither the owner nor the group may do.
+const OF_OTHERS: u32 = 0o007;
 
-/// Keeps the secret of a file that is there, else makes one that only its owner can read.
+/// Keeps the secret of a file that is there, and takes it from everybody outside of its group;
+/// else makes one that only the owner can read. An empty file, as a run that was cut off may leave
+/// one, is none.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file cannot be read or written; it is as it was then.
 pub(super) fn keep_or_make(file: &Path, make: impl FnOnce() -> String) -> io::Result<()> {
-    if fs::read_to_string(file).is_ok_and(|text| !text.trim().is_empty()) {
-        return fs::set_permissions(file, Permissions::from_mode(OWNER_ONLY));
+    // A link stays, and what it leads to gets the secret.
+    let file = fs::canonicalize(file).or_else(|_| path::absolute(file))?;
+    let owner = match fs::read_to_string(&file) {
+        Ok(text) if !text.trim().is_empty() => return hide_from_others(&file),
+        Ok(_) => Some(fs::metadata(&file)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let mode = Permissions::from_mode(OWNER_ONLY);
+    put(&file, &format!("{}\n", make()), owner.as_ref(), mode)
+}
+
+/// The group keeps its rights: usher may run as another user than whoever sets it up.
+fn hide_from_others(file: &Path) -> io::Result<()> {
+    let mode = fs::metadata(file)?.permissions().mode();
+    if mode & OF_OTHERS == 0 {
+        return Ok(());
     }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(OWNER_ONLY)
-        .open(file)
-        .and_then(|mut open| writeln!(open, "{}", make()))
+    fs::set_permissions(file, Permissions::from_mode(mode & !OF_OTHERS))
 }
 
 /// Replaces what is in a file, with its owner and its mode: whoever reads it meanwhile reads all of
@@ -34,8 +48,13 @@ pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
     // A link stays, and what it leads to is replaced.
     let file = fs::canonicalize(file)?;
     let was = fs::metadata(&file)?;
-    let new = beside(&file);
-    let written = write_new(&new, text, &was).and_then(|()| fs::rename(&new, &file));
+    put(&file, text, Some(&was), was.permissions())
+}
+
+/// Writes a text beside the file and gives it the file's name, once all of it is on the disk.
+fn put(file: &Path, text: &str, owner: Option<&fs::Metadata>, mode: Permissions) -> io::Result<()> {
+    let new = beside(file);
+    let written = write_new(&new, text, owner, mode).and_then(|()| fs::rename(&new, file));
     if written.is_err() {
         // It has a secret in it.
         drop(fs::remove_file(&new));
@@ -47,7 +66,12 @@ pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-fn write_new(new: &Path, text: &str, was: &fs::Metadata) -> io::Result<()> {
+fn write_new(
+    new: &Path,
+    text: &str,
+    owner: Option<&fs::Metadata>,
+    mode: Permissions,
+) -> io::Result<()> {
     // What a run that was cut off left may have another mode.
     match fs::remove_file(new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -60,10 +84,12 @@ fn write_new(new: &Path, text: &str, was: &fs::Metadata) -> io::Result<()> {
         .open(new)?;
     open.write_all(text.as_bytes())?;
     let is = open.metadata()?;
-    if (is.uid(), is.gid()) != (was.uid(), was.gid()) {
+    if let Some(was) = owner
+        && (is.uid(), is.gid()) != (was.uid(), was.gid())
+    {
         chown(new, Some(was.uid()), Some(was.gid()))?;
     }
-    open.set_permissions(was.permissions())?;
+    open.set_permissions(mode)?;
     open.sync_all()
 }
 
@@ -96,13 +122,36 @@ mod tests {
     }
 
     #[test]
-    fn keeps_a_secret_that_is_there() {
+    fn keeps_a_secret_that_is_there_and_takes_it_from_others_alone() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("secret");
+        let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
         keep_or_make(&file, || "first".to_owned()).unwrap();
-        keep_or_make(&file, || "second".to_owned()).unwrap();
-        assert_eq!(fs::read_to_string(&file).unwrap(), "first\n");
+        assert_eq!(mode(), OWNER_ONLY);
+        // What a mounted secret has, and what everybody may read.
+        for (before, after) in [(0o600, 0o600), (0o640, 0o640), (0o644, 0o640)] {
+            fs::set_permissions(&file, Permissions::from_mode(before)).unwrap();
+            keep_or_make(&file, || "second".to_owned()).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), "first\n");
+            assert_eq!(mode(), after, "{before:o}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_what_a_run_that_was_cut_off_left() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("secret");
+        fs::write(&file, "\n").unwrap();
+        keep_or_make(&file, || "made".to_owned()).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "made\n");
         let mode = fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, OWNER_ONLY);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+
+        // What cannot be read is no reason to make another secret.
+        fs::write(&file, b"Bearer \xff\n").unwrap();
+        let error = keep_or_make(&file, || "other".to_owned()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(fs::read(&file).unwrap(), b"Bearer \xff\n");
     }
 }

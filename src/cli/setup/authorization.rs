@@ -1,5 +1,6 @@
 //! The value that Konnect is to send as `Authorization`: the first one of `ingest.authorization`.
-//! One that is missing is made and written where `usher serve` reads it. It is never shown.
+//! One that is missing is made, and named where `usher serve` reads it once Konnect has it. It is
+//! never shown.
 
 use std::fs;
 use std::path::{self, Path, PathBuf};
@@ -17,6 +18,8 @@ use crate::config::{Config, Environment, Secret};
 /// Beside the configuration, as `usher init` names it.
 const FILE: &str = "usher-authorization";
 const HEADING: &str = "[ingest]";
+/// What is set by it counts instead of what the file says.
+const VARIABLE: &str = "USHER_INGEST__AUTHORIZATION";
 
 /// Where the value is, or is to be.
 #[derive(Debug)]
@@ -93,39 +96,78 @@ impl Authorization {
     ///
     /// # Errors
     /// If it cannot be written, or the configuration cannot be changed by a line.
-    pub(super) fn make(
-        self,
-        common: &Common,
-        environment: &Environment,
-    ) -> Result<SecretString, CliError> {
+    pub(super) fn make(self, environment: &Environment) -> Result<Made, CliError> {
         let (config, file) = match self {
-            Self::Configured(secret) => return first_of(&secret),
+            Self::Configured(secret) => {
+                let value = first_of(&secret)?;
+                return Ok(Made {
+                    value,
+                    unnamed: None,
+                });
+            }
             Self::Missing { config, file } => (config, file),
         };
+        if environment.has(VARIABLE) {
+            return Err(CliError::Usage(format!(
+                "{VARIABLE} is an empty list, which hides ingest.authorization: take it out"
+            )));
+        }
         keep_or_make(&file, || format!("Bearer {}", Ids::secret()))
             .with_context(|| format!("could not write {}", file.display()))?;
-        let text = fs::read_to_string(&config)
-            .with_context(|| format!("could not read {}", config.display()))?;
-        let text = with_authorization(&text, &file);
-        let by_hand = || {
-            CliError::Usage(format!(
-                "could not add the secret to {}: set authorization = {} under {HEADING} by hand",
+        let (_, secret) = named(&config, &file)?;
+        Ok(Made {
+            value: first_of(&secret)?,
+            unnamed: Some((config, file)),
+        })
+    }
+}
+
+/// A value that Konnect can be given.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) value: SecretString,
+    /// The configuration that does not name its file yet, and that file.
+    unnamed: Option<(PathBuf, PathBuf)>,
+}
+
+impl Made {
+    /// Has the configuration name the file. To be done once Konnect has the value: as long as it is
+    /// not, the next run gives it to Konnect again.
+    ///
+    /// # Errors
+    /// If the configuration cannot be written.
+    pub(super) fn name(self) -> Result<(), CliError> {
+        let Some((config, file)) = self.unnamed else {
+            return Ok(());
+        };
+        let (text, _) = named(&config, &file)?;
+        let written = replace(&config, &text);
+        written.with_context(|| {
+            format!(
+                "Konnect has the secret of {}, and {} could not be written: run this again, or set authorization = {} under {HEADING}",
+                file.display(),
                 config.display(),
                 list_of(&file)
-            ))
-        };
-        let parsed: Config = toml::from_str(&text).map_err(|_| by_hand())?;
-        if parsed.ingest.authorization.len() != 1 {
-            return Err(by_hand());
-        }
-        replace(&config, &text).with_context(|| format!("could not write {}", config.display()))?;
-        match common.load(environment)?.ingest.authorization.first() {
-            Some(first) => first_of(first),
-            None => Err(CliError::Usage(
-                "USHER_INGEST__AUTHORIZATION is an empty list, which hides ingest.authorization: take it out"
-                    .to_owned(),
-            )),
-        }
+            )
+        })?;
+        Ok(())
+    }
+}
+
+/// The text of the configuration with the key that names the file, and the value that it gives.
+fn named(config: &Path, file: &Path) -> Result<(String, Secret), CliError> {
+    let text = fs::read_to_string(config)
+        .with_context(|| format!("could not read {}", config.display()))?;
+    let text = with_authorization(&text, file);
+    let parsed: Option<Config> = toml::from_str(&text).ok();
+    let values = parsed.map(|parsed| parsed.ingest.authorization);
+    match values.as_deref() {
+        Some([only]) => Ok((text, only.clone())),
+        _ => Err(CliError::Usage(format!(
+            "could not add the secret to {}: set authorization = {} under {HEADING} by hand",
+            config.display(),
+            list_of(file)
+        ))),
     }
 }
 
@@ -220,7 +262,7 @@ mod tests {
         let loaded = common.load(&environment).unwrap();
         let found = Authorization::of(&loaded, &common).unwrap();
         assert!(found.is_missing());
-        let told = found.make(&common, &environment).unwrap_err().to_string();
+        let told = found.make(&environment).unwrap_err().to_string();
         assert!(told.contains("by hand"), "{told}");
         assert_eq!(fs::read_to_string(&config).unwrap(), text);
     }

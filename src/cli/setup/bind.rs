@@ -60,14 +60,15 @@ pub(super) async fn run(
         return Err(CliError::Failed(anyhow!("nothing was changed")));
     }
     let began = Clock::system().now();
-    let authorization = authorization.make(&args.common, environment)?;
+    let authorization = authorization.make(environment)?;
     let name = calls.whose.destination();
     let mut own = found.named(&name).first().map(|own| own.id);
     for step in &plan.steps {
         calls
-            .carry_out(step, &mut own, url.as_str(), &authorization)
+            .carry_out(step, &mut own, url.as_str(), &authorization.value)
             .await?;
     }
+    authorization.name()?;
     let done = Done {
         own,
         endpoint: &url,

@@ -26,6 +26,8 @@ use crate::lifecycle::backoff;
 
 /// Every usher reads its files again within this time.
 const READ_WITHIN: Duration = Duration::from_secs(10);
+/// Konnect waits at most so long between two attempts, each with the secret of the first.
+const TRIES_AGAIN_WITHIN: Duration = Duration::from_secs(30);
 /// How long usher may take to accept what is in the file.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(30);
 /// How long the first delivery with the new value is waited for where nobody says so.
@@ -62,6 +64,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     let output = Output::new(args.common.json);
     let file = ValueFile::of(config)?;
+    let _lock = if args.dry_run { None } else { file.lock()? };
     let values = file.read()?;
     let found = calls.look().await?;
     let name = calls.whose.destination();
@@ -76,6 +79,12 @@ pub(super) async fn run(
     if args.dry_run {
         differences(output, &changes(&file, values.len(), &ours))?;
         return Ok(ExitCode::from(DIFFERENCES));
+    }
+    if args.drop_after < TRIES_AGAIN_WITHIN {
+        Output::progress(&format!(
+            "warning: --drop-after is shorter than the {} s that Konnect waits between two attempts, and than other instances may take to read the file: a delivery may be refused",
+            TRIES_AGAIN_WITHIN.as_secs()
+        ));
     }
     let public = match args.wait {
         Some(_) => {

@@ -1,6 +1,6 @@
 //! The file whose first line Konnect sends as `Authorization`; usher accepts all of its lines.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,6 +39,29 @@ impl ValueFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps other runs from changing it, until what is returned is dropped or the process ends.
+    ///
+    /// # Errors
+    /// If another run has it: each would drop the secret that the other one gave to Konnect.
+    pub(super) fn lock(&self) -> Result<Option<File>, CliError> {
+        // The folder's, since the file is another one after each change.
+        let path = fs::canonicalize(&self.path);
+        let folder = path.ok().and_then(|path| File::open(path.parent()?).ok());
+        let Some(folder) = folder else {
+            // What is wrong with it is said by whoever reads it.
+            return Ok(None);
+        };
+        match folder.try_lock() {
+            Ok(()) => Ok(Some(folder)),
+            Err(TryLockError::WouldBlock) => Err(CliError::Failed(anyhow!(
+                "another run of `usher setup --rotate` changes {}: wait for its end, and run this again if it was cut off",
+                self.path.display()
+            ))),
+            // Some file systems know no locks.
+            Err(TryLockError::Error(_)) => Ok(None),
+        }
     }
 
     /// Its values, the one for Konnect first.
@@ -110,5 +133,19 @@ mod tests {
         assert!(told.contains("changed meanwhile") && !told.contains("Bearer"));
         file.keep_only("Bearer new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "Bearer new\n");
+    }
+
+    #[test]
+    fn one_run_at_a_time_changes_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("secret");
+        fs::write(&path, "Bearer old\n").unwrap();
+        let file = ValueFile { path };
+        let lock = file.lock().unwrap();
+        assert!(lock.is_some());
+        let told = file.lock().unwrap_err().to_string();
+        assert!(told.contains("another run"), "{told}");
+        drop(lock);
+        assert!(file.lock().is_ok());
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use konnect::{DestinationUpdate, ListDestinations, LogFormat, WebhookUpdate};
+use konnect_emulator::Fault;
 use serde_json::{Value, json};
 
 use crate::setup::{Konnect, PORTAL, PUBLIC, SIEM, of_portal, with_authorization};
@@ -90,6 +91,44 @@ async fn makes_what_is_missing_once() {
     assert_eq!(again["changes"], json!([]));
     assert!(konnect.writes().is_empty());
     assert_eq!(fs::read_to_string(&file).unwrap(), secret);
+}
+
+#[tokio::test]
+async fn a_secret_that_konnect_did_not_get_is_given_by_the_next_run() {
+    let konnect = Konnect::start().await;
+    let installation = Installation::new(&konnect.settings());
+    let seed = json!({
+        "destinations": [{
+            "id": SIEM, "name": name(), "endpoint": format!("{PUBLIC}/audit-logs"),
+            "authorization": "Bearer of-an-installation-that-is-gone", "log_format": "json",
+        }],
+        "webhooks": [{ "portal_id": PORTAL, "audit_log_destination_id": SIEM, "enabled": true }],
+    });
+    konnect.emulator.seed(&seed).unwrap();
+    konnect.emulator.set_faults([Fault {
+        method: Some("PATCH".to_owned()),
+        path: "/v3/audit-log-destinations/".to_owned(),
+        status: Some(500),
+        ..Fault::default()
+    }]);
+    let portal = PORTAL.to_string();
+    let arguments = of_portal(&portal, &["--public-url", PUBLIC, "--json"]);
+    let cut = installation.run(&arguments).await;
+    assert_eq!(cut.code, Some(1), "{cut:?}");
+    let file = installation.folder().join("usher-authorization");
+    let secret = fs::read_to_string(&file).unwrap();
+    konnect.emulator.set_faults([]);
+    konnect.writes();
+
+    let gone_on = installation.run(&arguments).await;
+    assert_eq!(gone_on.code, Some(0), "{gone_on:?}");
+    let writes: Vec<_> = konnect.writes().into_iter().map(|it| it.2).collect();
+    assert_eq!(writes, [json!({ "authorization": secret.trim_end() })]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), secret);
+    let config = fs::read_to_string(installation.folder().join("usher.toml")).unwrap();
+    assert!(config.contains(&format!("[\"file:{}\"]", file.display())));
+    let again = installation.run(&arguments).await.lines(0).remove(0);
+    assert_eq!(again["changes"], json!([]));
 }
 
 #[tokio::test]
