@@ -157,6 +157,12 @@ impl Steps {
             let detail = format!("while it ran: {seen}");
             return self.end(job, JobState::Incomplete, detail, now).await;
         }
+        if self.journal.was_imported_since(asked_at).await? {
+            let detail =
+                "while it ran: files were imported, which cannot be told from what it brought"
+                    .to_owned();
+            return self.end(job, JobState::Incomplete, detail, now).await;
+        }
         let arrived = job.new_entries + job.repeated_entries;
         if arrived < job.before.known {
             let detail = format!(

@@ -270,6 +270,25 @@ impl Journal {
         Ok(rows.into_iter().filter_map(Row::job).collect())
     }
 
+    /// Whether files were imported since a time: their entries would count as what a job brought.
+    pub async fn was_imported_since(&self, since: DateTime<Utc>) -> Result<bool, JournalError> {
+        Ok(sqlx::query_scalar!(
+            r#"
+            SELECT EXISTS (
+                SELECT
+                FROM batches
+                WHERE source = 'import'
+                    -- The database's clock; a transaction takes a moment.
+                    AND created_at >= $1::timestamptz - interval '10 seconds'
+                        - coalesce((SELECT ahead FROM readiness), interval '0')
+            ) AS "exists!"
+            "#,
+            since,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// What is stored of a window of a source.
     pub async fn window_counts(
         &self,

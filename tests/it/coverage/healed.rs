@@ -2,10 +2,12 @@
 
 use chrono::TimeDelta;
 use konnect_emulator::{FailAt, ForeignJob, ReplayFault, Scope};
+use serde_json::json;
 use usher::journal::{GapReason, JobState};
 
 use crate::coverage::{PORTAL, Stage, coverage, healed, jobs};
 use crate::support::eventually;
+use crate::support::process::Installation;
 use std::time::Duration;
 
 #[tokio::test]
@@ -39,6 +41,55 @@ async fn three_hours_down_are_found_replayed_and_closed() {
     let brought: i64 = jobs.iter().map(|job| job.new_entries).sum();
     assert!(brought >= 80, "{jobs:?}");
     assert_eq!(stage.not_stored_once(&url).await, Vec::<String>::new());
+    app.finish().await;
+}
+
+/// What somebody reads in from a file meanwhile is no proof that Konnect sent it.
+#[tokio::test]
+async fn a_job_beside_an_import_closes_nothing() {
+    let mut stage = Stage::new().await;
+    stage.begin_account().await;
+    let app = stage.start().await;
+    stage.happens(5);
+    healed(&app, &stage.config).await;
+    stage.stop(app).await;
+    stage.pass(600);
+    stage.happens(5);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stage
+        .emulator
+        .set_replay_faults([ReplayFault {
+            times: Some(1),
+            slow_ms: 4_000,
+            ..ReplayFault::default()
+        }])
+        .unwrap();
+    let app = stage.start().await;
+    let is = async |state| jobs(&app).await.iter().any(|job| job.state == state);
+    eventually("a job runs", Duration::from_secs(20), async || {
+        is(JobState::Asked).await
+    })
+    .await;
+    let installation = Installation::new(&json!({
+        "database": { "url": app.database.url() },
+        "konnect": { "base_url": stage.emulator.url() },
+    }));
+    let entry = json!({
+        "name": "x", "portal_id": PORTAL, "event_ts": stage.emulator.now(), "trace_id": "imported",
+    });
+    let file = installation.write("events.jsonl", &entry.to_string());
+    let imported = installation.run(&["import", file.to_str().unwrap()]).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    eventually("it closes nothing", Duration::from_secs(30), async || {
+        is(JobState::Incomplete).await
+    })
+    .await;
+    let jobs = jobs(&app).await;
+    let ended = jobs.iter().find(|job| job.state == JobState::Incomplete);
+    assert!(
+        ended.is_some_and(|job| job.detail.contains("imported")),
+        "{jobs:?}"
+    );
     app.finish().await;
 }
 
