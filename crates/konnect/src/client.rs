@@ -67,7 +67,8 @@ impl Client {
     }
 
     /// What the API's clock shows: the `Date` of the latest answer and the time since then; none
-    /// before the first answer. It is right to about a second.
+    /// before the first answer. It is right to about a second. A `Date` that is over a minute off
+    /// what the answers before led to expect counts once a second answer agrees with it.
     pub fn server_time(&self) -> Option<SystemTime> {
         self.transport.server_time()
     }
@@ -277,7 +278,7 @@ impl ClientBuilder {
             pace,
             retries,
             observer,
-            dated: Arc::default(),
+            clock: Arc::default(),
         };
         Ok(Client {
             transport: Arc::new(transport),

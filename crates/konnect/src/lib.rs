@@ -31,6 +31,7 @@ mod portals;
 mod registrations;
 mod replay;
 mod request;
+mod server_clock;
 mod teams;
 mod transport;
 mod webhook;

@@ -19,6 +19,7 @@ use url::Url;
 use crate::budget::RateLimit;
 use crate::error::{Error, is_transient_status, read_failure, without_values};
 use crate::request::{Host, Operation, Request};
+use crate::server_clock::ServerClock;
 
 /// Bytes read of an answer that reports a failure; more of it is not worth having.
 const MAX_FAILURE_BYTES: usize = 64 * 1024;
@@ -93,8 +94,8 @@ pub(crate) struct Transport {
     pub(crate) pace: Option<Arc<dyn RateLimit>>,
     pub(crate) retries: RetryPolicy,
     pub(crate) observer: Option<Observer>,
-    /// The `Date` of the latest answer, and when it came.
-    pub(crate) dated: Arc<Mutex<Option<(SystemTime, Instant)>>>,
+    /// What the API's clock shows.
+    pub(crate) clock: Arc<Mutex<ServerClock>>,
 }
 
 impl fmt::Debug for Transport {
@@ -118,16 +119,15 @@ impl Transport {
 
     /// What the API's clock shows: the `Date` of its latest answer and the time since then.
     pub(crate) fn server_time(&self) -> Option<SystemTime> {
-        let dated = *self.dated.lock().unwrap_or_else(PoisonError::into_inner);
-        let (date, at) = dated?;
-        Some(date + HALF_A_SECOND + at.elapsed())
+        let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.now(Instant::now())?.checked_add(HALF_A_SECOND)
     }
 
     fn note_date(&self, headers: &HeaderMap) {
         let date = headers.get(DATE).and_then(|value| value.to_str().ok());
         if let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) {
-            *self.dated.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some((date, Instant::now()));
+            let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            clock.note(date, Instant::now());
         }
     }
 
