@@ -1,12 +1,19 @@
 //! Deliveries of authorised senders that got no 2xx: what they brought may be missing. They are
 //! kept here until somebody writes them down.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Deliveries that were not taken, since they were last asked for. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Refusals(Arc<Mutex<Option<RefusedDeliveries>>>);
+pub struct Refusals(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    refused: Option<RefusedDeliveries>,
+    /// How many are being taken.
+    under_way: usize,
+}
 
 /// Deliveries that were not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +45,7 @@ impl Refusals {
     /// A delivery is being taken. Unless it is [`answered`](Delivery::answered) with 2xx, it was
     /// not.
     pub fn delivery(&self) -> Delivery {
+        self.noted().under_way += 1;
         Delivery {
             refusals: self.clone(),
             status: None,
@@ -46,19 +54,33 @@ impl Refusals {
 
     /// Those since the last call.
     pub fn take(&self) -> Option<RefusedDeliveries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.noted().refused.take()
     }
 
-    fn note(&self, status: Option<u16>) {
+    /// Whether a delivery is being taken.
+    pub fn is_any_under_way(&self) -> bool {
+        self.noted().under_way > 0
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A delivery is over; with its status, or without, where it was not taken.
+    fn note_end(&self, not_taken: Option<Option<u16>>) {
         let now = Instant::now();
+        let mut noted = self.noted();
+        noted.under_way = noted.under_way.saturating_sub(1);
+        let Some(status) = not_taken else {
+            return;
+        };
         let one = RefusedDeliveries {
             first: now,
             last: now,
             times: 1,
             status,
         };
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = Some(match held.take() {
+        noted.refused = Some(match noted.refused.take() {
             Some(earlier) => earlier.and(one),
             None => one,
         });
@@ -84,9 +106,7 @@ impl Drop for Delivery {
         let is_taken = self
             .status
             .is_some_and(|status| (200..300).contains(&status));
-        if !is_taken {
-            self.refusals.note(self.status);
-        }
+        self.refusals.note_end((!is_taken).then_some(self.status));
     }
 }
 
@@ -105,6 +125,11 @@ mod tests {
         refusals.delivery().answered(500);
         let refused = refusals.take().unwrap();
         assert_eq!((refused.times, refused.status), (3, Some(500)));
+        assert!(!refusals.is_any_under_way());
+        let delivery = refusals.delivery();
+        assert!(refusals.is_any_under_way());
+        delivery.answered(200);
+        assert!(!refusals.is_any_under_way());
         assert_eq!(refusals.take(), None);
     }
 }

@@ -21,6 +21,10 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// Konnect writes its `Date` in whole seconds, and an answer may be under way: within one process,
 /// signs that are no further apart by Konnect's clock follow each other.
 const JITTER: TimeDelta = TimeDelta::seconds(5);
+/// At the end, deliveries under way may take so long: less than the process may.
+const LAST_DELIVERIES_WITHIN: Duration = Duration::from_secs(8);
+/// Between looks whether they are over.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The oldest request in the spool, by this machine's clock.
 type Spooled = Box<dyn Fn() -> Option<DateTime<Utc>> + Send + Sync>;
@@ -58,6 +62,22 @@ struct Span {
     is_noted: bool,
 }
 
+impl Span {
+    /// The span up to `to`. One that was not looked at for longer than `longest` is over: the
+    /// process was stopped, and took nothing.
+    fn up_to(to: Instant, span: Option<Self>, longest: Duration) -> Self {
+        let is_current = |span: &Self| to.saturating_duration_since(span.to) <= longest;
+        match span.filter(is_current) {
+            Some(span) => Self { to, ..span },
+            None => Self {
+                from: to,
+                to,
+                is_noted: false,
+            },
+        }
+    }
+}
+
 impl Heartbeat {
     /// Writes a sign of life again and again, and a last one at the end.
     pub async fn run(self, cancel: CancellationToken) {
@@ -66,6 +86,9 @@ impl Heartbeat {
         let mut refused: Option<RefusedDeliveries> = None;
         loop {
             let is_over = pause(every, &cancel).await;
+            if is_over {
+                self.last_deliveries().await;
+            }
             span = self.extend(span);
             let lately = self.refusals.take();
             refused = match (refused, lately) {
@@ -98,16 +121,28 @@ impl Heartbeat {
         }
     }
 
+    /// Waits for the deliveries that are under way: what is not taken belongs to the last sign.
+    async fn last_deliveries(&self) {
+        let all_answered = async {
+            while self.refusals.is_any_under_way() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if timeout(LAST_DELIVERIES_WITHIN, all_answered).await.is_err() {
+            debug!("deliveries are still under way at the last sign of life");
+        }
+    }
+
     /// The span up to now; none while deliveries cannot be taken.
     fn extend(&self, span: Option<Span>) -> Option<Span> {
-        let to = Instant::now();
-        let new = Span {
-            from: to,
-            to,
-            is_noted: false,
-        };
-        let span = span.map_or(new, |span| Span { to, ..span });
-        self.health.is_ready().then_some(span)
+        let is_ready = self.health.is_ready();
+        is_ready.then(|| Span::up_to(Instant::now(), span, self.longest_step()))
+    }
+
+    /// A step that takes longer was not made by a process that runs.
+    fn longest_step(&self) -> Duration {
+        let step = self.timings.heartbeat_every + WRITE_WITHIN;
+        self.timings.silent_after.max(step * 2)
     }
 
     /// The sign by Konnect's clock; none while that is not known.
@@ -143,5 +178,30 @@ impl Heartbeat {
         self.journal
             .note_sign_of_life(sign, settle, || self.ids.next())
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_was_stopped_was_not_there() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let longest = Duration::from_secs(20);
+        let first = Span::up_to(begin, None, longest);
+        assert_eq!((first.from, first.is_noted), (begin, false));
+        let noted = Span {
+            is_noted: true,
+            ..first
+        };
+        let next = Span::up_to(after(20), Some(noted), longest);
+        assert_eq!(
+            (next.from, next.to, next.is_noted),
+            (begin, after(20), true)
+        );
+        let stopped = Span::up_to(after(3_620), Some(next), longest);
+        assert_eq!((stopped.from, stopped.is_noted), (after(3_620), false));
     }
 }

@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{Client, ListPortals};
-use metrics::gauge;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::backfill::coverage::choose::Choice;
-use crate::backfill::coverage::job::{StepError, Steps};
+use crate::backfill::coverage::job::{Counted, StepError, Steps};
 use crate::backfill::coverage::konnect_clock::KonnectClock;
-use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
-use crate::backfill::coverage::poll::{self, FoundGap, Polled};
+use crate::backfill::coverage::map::{Facts, StretchState};
+use crate::backfill::coverage::poll::{self, FoundGap, Poll, Polled, SLOT_EVERY};
 use crate::backfill::coverage::record::{Coverage, SourceCoverage};
-use crate::backfill::coverage::shown::{dropped, span};
+use crate::backfill::coverage::reported::{PART, report, show};
 use crate::backfill::coverage::timings::{Timings, delta};
 use crate::backfill::window::REACH;
 use crate::clock::Ids;
@@ -27,7 +26,6 @@ use crate::journal::{
     SourceState, WindowCounts,
 };
 use crate::lifecycle::{backoff, pause};
-use crate::telemetry::metrics as names;
 
 /// How long the lease lasts without renewal.
 const LEASE: Duration = Duration::from_secs(30);
@@ -35,8 +33,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// The portals are listed so often.
 const LIST_EVERY: Duration = Duration::from_mins(10);
-/// Whose the destination of a webhook is, is asked so often.
-const SLOT_EVERY: Duration = Duration::from_mins(10);
+/// Covered time is written down for other tools so often.
+const SHOWN_EVERY: Duration = Duration::from_mins(1);
 /// Of the calls to the API, at most this part is for polls.
 const POLLED_PART: f64 = 0.1;
 /// After an error, the longest wait.
@@ -64,6 +62,9 @@ pub struct Keeper {
     /// What was last polled, and when whose slot it is was asked.
     polled: BTreeMap<LogSource, Attempt>,
     listed: Option<(Instant, Vec<LogSource>)>,
+    counted: Counted,
+    /// When covered time was last written down for other tools.
+    shown_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,6 +116,8 @@ impl Keeper {
             },
             polled: BTreeMap::new(),
             listed: None,
+            counted: Counted::default(),
+            shown_at: None,
         }
     }
 
@@ -168,15 +171,16 @@ impl Keeper {
         } else {
             debug!(error, "a look at coverage was cut short again");
         }
-        self.health.set(
-            "backfill",
-            Condition::Degraded,
-            crate::telemetry::chain(error),
-        );
+        self.health
+            .set(PART, Condition::Degraded, crate::telemetry::chain(error));
     }
 
     async fn round_under_lease(&mut self) -> Result<(), StepError> {
         if !self.journal.take_lease(&self.lease).await? {
+            // What this one reported while it had the lease is old.
+            self.health
+                .set(PART, Condition::Ok, "another instance keeps it");
+            show(&[]);
             return Ok(());
         }
         let (journal, lease) = (self.journal.clone(), self.lease.clone());
@@ -191,8 +195,8 @@ impl Keeper {
     /// # Errors
     /// The first one of a source; the others were looked at all the same.
     pub(super) async fn round(&mut self) -> Result<(), StepError> {
-        let mut first_error = None;
-        for source in self.sources().await? {
+        let (sources, mut first_error) = self.sources().await?;
+        for source in sources {
             if let Err(error) = self.poll_when_due(source).await {
                 let is_of_all = matches!(
                     &error,
@@ -219,24 +223,29 @@ impl Keeper {
             });
         }
         show(&all);
+        self.write_down(&all, readiness.now - LOOKS_BACK).await?;
         if let Some(error) = first_error {
             return Err(error);
         }
-        self.report(&all);
+        report(&self.health, &all);
         Ok(())
     }
 
-    /// The logs that may be sent to usher: of each portal, and of the organisation.
-    async fn sources(&mut self) -> Result<Vec<LogSource>, StepError> {
+    /// The logs that may be sent to usher: of each portal, and of the organisation. Where portals
+    /// cannot be listed, those that are known, and why.
+    async fn sources(&mut self) -> Result<(Vec<LogSource>, Option<StepError>), StepError> {
         if let Some((at, listed)) = &self.listed
             && at.elapsed() < LIST_EVERY
         {
-            return Ok(listed.clone());
+            return Ok((listed.clone(), None));
         }
         let mut portals = self.config.portals.clone();
+        let mut unlisted = None;
         if portals.is_empty() {
-            let found = self.client.portals().list(&ListPortals::default()).await?;
-            portals = found.into_iter().map(|portal| portal.id.0).collect();
+            match self.client.portals().list(&ListPortals::default()).await {
+                Ok(found) => portals = found.into_iter().map(|portal| portal.id.0).collect(),
+                Err(error) => unlisted = Some(StepError::from(error)),
+            }
         }
         // What was heard of stays in the account.
         let known = self.journal.coverage_sources().await?;
@@ -246,10 +255,15 @@ impl Keeper {
         let mut sources: Vec<LogSource> = portals.into_iter().map(LogSource::Portal).collect();
         sources.extend(self.org_logs.then_some(LogSource::Org));
         sources.extend(known.map(|status| status.source));
+        if let (Some(_), Some((_, listed))) = (&unlisted, &self.listed) {
+            sources.extend(listed);
+        }
         sources.sort_unstable();
         sources.dedup();
-        self.listed = Some((Instant::now(), sources.clone()));
-        Ok(sources)
+        if unlisted.is_none() || !sources.is_empty() {
+            self.listed = Some((Instant::now(), sources.clone()));
+        }
+        Ok((sources, unlisted))
     }
 
     async fn poll_when_due(&mut self, source: LogSource) -> Result<(), StepError> {
@@ -302,13 +316,19 @@ impl Keeper {
     async fn poll(&self, source: LogSource, slot_at: Option<Instant>) -> Result<bool, StepError> {
         let known = self.journal.coverage_sources().await?;
         let before = known.into_iter().find(|status| status.source == source);
-        let is_elsewhere = before
-            .as_ref()
-            .is_some_and(|before| before.state == SourceState::Elsewhere);
+        // One that was switched off may be another destination's afterwards.
+        let is_elsewhere = before.as_ref().is_some_and(|before| {
+            let state = before.state;
+            matches!(state, SourceState::Elsewhere | SourceState::Disabled)
+        });
         let is_due = slot_at.is_none_or(|at| at.elapsed() >= SLOT_EVERY);
         let asks_for_slot = before.is_none() || is_elsewhere || is_due;
         let path = asks_for_slot.then_some(self.ingest_path.as_str());
-        let poll = poll::ask(&self.client, source, path).await?;
+        let poll = if source == LogSource::Org && !self.org_logs {
+            Poll::gone("backfill.org_logs is not webhook")
+        } else {
+            poll::ask(&self.client, source, path).await?
+        };
         let Some(now) = self.konnect.now() else {
             return Ok(false);
         };
@@ -337,7 +357,7 @@ impl Keeper {
             id: self.ids.next(),
             source: Some(source),
             reason: found.reason,
-            from: found.from - under_way,
+            from: (found.from - under_way).min(now),
             to: now,
             times: i32::from(found.is_certain),
             detail: found.detail.clone(),
@@ -352,11 +372,13 @@ impl Keeper {
             journal: self.journal.clone(),
             client: self.client.clone(),
             timings: self.timings.clone(),
+            ingest_path: self.ingest_path.clone(),
+            counted: self.counted.clone(),
         };
         let now = facts.now;
         let of = |state| facts.jobs.iter().filter(move |job| job.state == state);
         for job in of(JobState::Settling) {
-            steps.settle(&mut job.clone(), now).await?;
+            steps.settle(&mut job.clone(), facts).await?;
         }
         if let Some(job) = of(JobState::Asked).next() {
             return steps.follow(&mut job.clone(), now).await;
@@ -400,34 +422,24 @@ impl Keeper {
         Ok(())
     }
 
-    /// Reports to `/readyz` what is missing, and writes down what is covered for other tools.
-    fn report(&self, all: &[SourceCoverage]) {
-        let missing = all.iter().filter_map(|source| {
-            // That usher did not run before its first day is no fault of a part.
-            let missing = |part: &&Stretch| part.state == StretchState::Missing && part.is_news();
-            let missing = || source.stretches.iter().filter(missing);
-            let expires_at = missing().filter_map(Stretch::expires_at).min()?;
-            let length = span(missing().map(Stretch::length).sum());
-            let (name, dropped) = (source.status.source, dropped(expires_at, source.now));
-            Some(format!(
-                "entries of {length} of {name} may be missing, and {dropped}"
-            ))
-        });
-        let failing = all.iter().filter(|source| {
-            !matches!(
-                source.status.state,
-                SourceState::Active | SourceState::Unknown | SourceState::Gone
-            )
-        });
-        let failing =
-            failing.map(|source| format!("{}: {}", source.status.source, source.status.detail));
-        let problems: Vec<String> = failing.chain(missing).collect();
-        let condition = if problems.is_empty() {
-            Condition::Ok
-        } else {
-            Condition::Degraded
-        };
-        self.health.set("backfill", condition, problems.join("; "));
+    /// Writes down now and then what is covered since a time, for other tools.
+    async fn write_down(
+        &mut self,
+        all: &[SourceCoverage],
+        since: DateTime<Utc>,
+    ) -> Result<(), StepError> {
+        if self.shown_at.is_some_and(|at| at.elapsed() < SHOWN_EVERY) {
+            return Ok(());
+        }
+        for known in all {
+            let covered = known.stretches.iter();
+            let covered = covered.filter(|part| part.state == StretchState::Covered);
+            let covered: Vec<_> = covered.map(|part| (part.from, part.to)).collect();
+            let source = known.status.source;
+            self.journal.show_covered(source, &covered, since).await?;
+        }
+        self.shown_at = Some(Instant::now());
+        Ok(())
     }
 }
 
@@ -440,19 +452,5 @@ async fn keep(journal: &Journal, lease: &Lease) -> JournalError {
             Ok(false) => return JournalError::LeaseLost,
             Err(error) => return error,
         }
-    }
-}
-
-/// Counts time by its state for whoever reads metrics.
-fn show(all: &[SourceCoverage]) {
-    for state in [
-        StretchState::Missing,
-        StretchState::Replaying,
-        StretchState::Lost,
-    ] {
-        let of_it = all
-            .iter()
-            .map(|source| source.length_of(state).as_seconds_f64());
-        gauge!(names::COVERAGE_SECONDS, "state" => state.as_str()).set(of_it.sum::<f64>());
     }
 }

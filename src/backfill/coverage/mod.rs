@@ -11,6 +11,7 @@ mod konnect_clock;
 mod map;
 mod poll;
 mod record;
+mod reported;
 mod shown;
 mod timings;
 

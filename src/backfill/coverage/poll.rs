@@ -1,10 +1,17 @@
 //! How the webhook of a source fares: asks Konnect, and decides what that says of the time since
 //! the poll before.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{Client, DeliveryState, PortalId, WebhookStatus};
 
+use crate::backfill::coverage::timings::delta;
 use crate::journal::{GapReason, LogSource, SourceState, SourceStatus};
+
+/// Whose the destination of a webhook is, is asked so often. What was delivered since may have gone
+/// to another.
+pub(super) const SLOT_EVERY: Duration = Duration::from_mins(10);
 
 /// What one poll showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +19,17 @@ pub(super) struct Poll {
     pub(super) state: SourceState,
     pub(super) detail: String,
     pub(super) last_attempt_at: Option<DateTime<Utc>>,
+}
+
+impl Poll {
+    /// That there is no such log.
+    pub(super) fn gone(detail: &str) -> Self {
+        Self {
+            state: SourceState::Gone,
+            detail: detail.to_owned(),
+            last_attempt_at: None,
+        }
+    }
 }
 
 /// What a poll means: the source as it is now, and the time in which entries may have been missed.
@@ -53,7 +71,9 @@ pub(super) async fn ask(
         Err(error) => return unreadable(source, error),
     };
     let poll = read(&status);
-    let Some(endpoint_path) = endpoint_path.filter(|_| poll.state == SourceState::Active) else {
+    // One that fails may be another destination's, too.
+    let delivers = matches!(poll.state, SourceState::Active | SourceState::Failing);
+    let Some(endpoint_path) = endpoint_path.filter(|_| delivers) else {
         return Ok(poll);
     };
     // Only a destination that leads here says anything of what came here.
@@ -148,11 +168,15 @@ impl Polled {
             good_to: if is_good(poll.state) {
                 now
             } else {
-                before.good_to
+                before.good_to.min(now)
+            },
+            // The account of what is gone ends at the first poll that showed it.
+            polled_at: match (before.state, poll.state) {
+                (SourceState::Gone, SourceState::Gone) => before.polled_at.min(now),
+                _ => now,
             },
             state: poll.state,
             detail: poll.detail,
-            polled_at: now,
             last_attempt_at: poll.last_attempt_at.or(before.last_attempt_at),
             ..before.clone()
         };
@@ -205,8 +229,12 @@ impl FoundGap {
             // Nothing is lost by a delivery that is not tried: only attempts count.
             (_, SourceState::Failing) => {
                 let latest = poll.last_attempt_at.map(|at| at.min(now));
-                let noted_at = latest.unwrap_or(now).max(before.good_to);
+                let noted_at = latest.unwrap_or(now).max(before.good_to).min(now);
                 Some(since(before.good_to, noted_at, &poll.detail))
+            }
+            (_, SourceState::Elsewhere) => {
+                let ours_to = before.good_to - delta(SLOT_EVERY);
+                Some(since(ours_to, now, &poll.detail))
             }
             (_, bad) if !is_good(bad) => Some(since(before.good_to, now, &poll.detail)),
             // Which attempts failed since the last poll is not known.
@@ -355,10 +383,17 @@ mod tests {
         assert_eq!(gap(&off), Some((205, 206, true)));
         let on = of(Some(&off.status), SourceState::Active, 207).unwrap();
         assert_eq!(gap(&on), Some((205, 207, true)));
+        // Whose it was is not asked each time.
+        let taken = of(Some(&on.status), SourceState::Elsewhere, 209).unwrap();
+        assert_eq!(gap(&taken), Some((197, 209, true)));
         let late = of(Some(&on.status), SourceState::Active, 218).unwrap();
         assert_eq!(gap(&late), Some((207, 218, true)));
         let gone = of(Some(&late.status), SourceState::Gone, 219).unwrap();
         assert_eq!(gap(&gone), None);
+        let still_gone = of(Some(&gone.status), SourceState::Gone, 300).unwrap();
+        assert_eq!(still_gone.status.polled_at, at(219));
+        let again = of(Some(&still_gone.status), SourceState::Active, 310).unwrap();
+        assert_eq!(gap(&again), Some((218, 310, true)));
     }
 
     #[test]

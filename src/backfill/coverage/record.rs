@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
 use crate::backfill::coverage::timings::{Timings, delta};
-use crate::backfill::window::{Window, WindowError};
+use crate::backfill::window::{REACH, Window, WindowError};
 use crate::config::BackfillConfig;
 use crate::http::PortalScope;
 use crate::journal::{
@@ -212,7 +212,8 @@ impl Coverage {
         stored.ok_or(ReplayRefused::UnknownSource)
     }
 
-    /// Notes that somebody knows of the losses in a window; they stay visible.
+    /// Notes that somebody knows of the losses in a window; they stay visible. Nobody can know of
+    /// what is yet to be lost: of a window that lasts longer, that part is left out.
     pub async fn acknowledge(
         &self,
         id: Uuid,
@@ -231,6 +232,10 @@ impl Coverage {
         if !found.stretches.iter().any(is_lost) {
             return Err(AcknowledgeError::NothingLost);
         }
+        let loss = Acknowledgement {
+            to: loss.to.min(found.now - REACH),
+            ..loss
+        };
         Ok(self.journal.acknowledge_loss(id, source, &loss).await?)
     }
 }

@@ -9,6 +9,9 @@ use crate::journal::{Journal, JournalError};
 /// Entries this near to an end of a window may or may not be in a job: Konnect's times are finer
 /// than those of an entry's header.
 const EDGE: TimeDelta = TimeDelta::seconds(1);
+/// A statement counts no more time than this: a busy day has millions of events, and the server
+/// bounds each statement.
+const COUNTED_AT_ONCE: TimeDelta = TimeDelta::hours(1);
 
 words! {
     /// What a job is for.
@@ -165,7 +168,8 @@ impl Journal {
         Ok(added.rows_affected() == 1)
     }
 
-    /// Writes down how far a job is.
+    /// Writes down how far a job is. One that is over stays as it ended, whoever still has an older
+    /// view of it.
     pub async fn update_replay_job(&self, job: &ReplayJobRow) -> Result<(), JournalError> {
         sqlx::query!(
             r"
@@ -173,7 +177,7 @@ impl Journal {
             SET starts_at = $2, state = $3, konnect_status = $4, detail = $5, known = $6,
                 arrivals_before = $7, new_entries = $8, repeated_entries = $9, asked_at = $10,
                 completed_at = $11, ended_at = $12
-            WHERE id = $1
+            WHERE id = $1 AND ended_at IS NULL
             ",
             job.id,
             job.from,
@@ -289,10 +293,31 @@ impl Journal {
         .await?)
     }
 
-    /// What is stored of a window of a source.
+    /// What is stored of a window of a source. Reads all of its events, an hour at a time.
     pub async fn window_counts(
         &self,
         source: LogSource,
+        window: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<WindowCounts, JournalError> {
+        let mut counts = WindowCounts::default();
+        let (mut from, last) = (window.0 - EDGE, window.1 + EDGE);
+        while from <= last {
+            let to = from + COUNTED_AT_ONCE;
+            // Ends are exclusive, and those of a window are not.
+            let end = to.min(last + TimeDelta::microseconds(1));
+            let part = self.counts_between(source, window, (from, end)).await?;
+            counts.known += part.known;
+            counts.arrivals += part.arrivals;
+            from = to;
+        }
+        Ok(counts)
+    }
+
+    /// What is stored of a part of a window; the end of the part is exclusive.
+    async fn counts_between(
+        &self,
+        source: LogSource,
+        window: (DateTime<Utc>, DateTime<Utc>),
         (from, to): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<WindowCounts, JournalError> {
         Ok(sqlx::query_as!(
@@ -302,18 +327,21 @@ impl Journal {
                 count(*) FILTER (WHERE e.event_ts BETWEEN $4 AND $5) AS "known!",
                 coalesce(sum(e.copies + coalesce(r.copies, 0)), 0)::bigint AS "arrivals!"
             FROM events e
-            LEFT JOIN repeats r ON r.event_ts = e.event_ts AND r.id = e.id
-            WHERE e.event_ts BETWEEN $2 AND $3
+            -- The range once more: the planner does not infer it, and would read all repeats.
+            LEFT JOIN repeats r
+                ON r.event_ts = e.event_ts AND r.id = e.id
+                AND r.event_ts >= $2 AND r.event_ts < $3
+            WHERE e.event_ts >= $2 AND e.event_ts < $3
                 AND CASE
                     WHEN $1::text IS NULL THEN lower(e.product) = 'konnect'
                     ELSE lower(e.product) = 'dev-portal' AND e.portal_id = $1
                 END
             "#,
             source.portal().map(|portal| portal.to_string()),
-            from - EDGE,
-            to + EDGE,
-            from + EDGE,
-            to - EDGE,
+            from,
+            to,
+            window.0 + EDGE,
+            window.1 - EDGE,
         )
         .fetch_one(&self.pool)
         .await?)

@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::journal::coverage::gaps::note_gap;
 use crate::journal::coverage::{GapReason, NewGap};
 use crate::journal::{Journal, JournalError};
+
+/// A sign of life that is so much earlier than the latest one shows that the clock was set back.
+const SET_BACK: TimeDelta = TimeDelta::minutes(10);
 
 /// That an instance could take deliveries all along for some time, by Konnect's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,59 @@ pub struct Readiness {
     pub now: DateTime<Utc>,
 }
 
+/// What a sign of life shows to be amiss: time since `ready_to` that it does not join, deliveries
+/// that were refused, and those that are in a spool since `abandoned` of an instance that is gone.
+fn gaps(
+    sign: &SignOfLife,
+    (ready_to, abandoned): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    settle: TimeDelta,
+    id: impl Fn() -> Uuid,
+) -> Vec<NewGap> {
+    let gap = |reason, (from, to): (DateTime<Utc>, _), times, detail| NewGap {
+        id: id(),
+        source: None,
+        reason,
+        from: from - settle,
+        to,
+        times,
+        detail,
+        noted_at: sign.to,
+        joins: true,
+    };
+    let was_down = ready_to.filter(|ready_to| *ready_to < sign.from);
+    let down = was_down.map(|ready_to| {
+        let detail = "no instance could take deliveries".to_owned();
+        gap(GapReason::Down, (ready_to, sign.from), 1, detail)
+    });
+    let refused = sign.refusals.iter().map(|refusal| {
+        let detail = format!("deliveries were answered {}", refusal.answer);
+        let window = (refusal.from, refusal.to);
+        gap(GapReason::Refused, window, refusal.times, detail)
+    });
+    let unstored = abandoned.map(|spooled_from| {
+        let detail = "an instance went away with deliveries in its spool".to_owned();
+        let window = (spooled_from.min(sign.to), sign.to);
+        gap(GapReason::Refused, window, 1, detail)
+    });
+    down.into_iter().chain(refused).chain(unstored).collect()
+}
+
+/// Brings what was noted while the clock was ahead back to `now`: no job could close it.
+async fn set_back(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<(), JournalError> {
+    sqlx::query!(
+        r"
+        UPDATE coverage_gaps
+        SET starts_at = least(starts_at, $1), ends_at = least(ends_at, $1),
+            noted_at = least(noted_at, $1)
+        WHERE ends_at > $1 OR noted_at > $1
+        ",
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 impl Journal {
     /// Notes a sign of life, and as gaps what it does not join and what was refused. A gap begins
     /// `settle` earlier: what was made then may have been under way.
@@ -60,33 +117,31 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let settle = TimeDelta::from_std(settle).unwrap_or(TimeDelta::zero());
         let mut transaction = self.pool.begin().await?;
-        let ready_to = sqlx::query_scalar!("SELECT ready_to FROM readiness FOR UPDATE")
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let was_down = ready_to.filter(|ready_to| *ready_to < sign.from);
-        let down = was_down.map(|ready_to| NewGap {
-            id: id(),
-            source: None,
-            reason: GapReason::Down,
-            from: ready_to - settle,
-            to: sign.from,
-            times: 1,
-            detail: "no instance could take deliveries".to_owned(),
-            noted_at: sign.to,
-            joins: true,
-        });
-        let refused = sign.refusals.iter().map(|refusal| NewGap {
-            id: id(),
-            source: None,
-            reason: GapReason::Refused,
-            from: refusal.from - settle,
-            to: refusal.to,
-            times: refusal.times,
-            detail: format!("deliveries were answered {}", refusal.answer),
-            noted_at: sign.to,
-            joins: true,
-        });
-        for gap in down.into_iter().chain(refused) {
+        let before = sqlx::query!(
+            r#"
+            SELECT
+                ready_to, spooled_from,
+                coalesce(
+                    spooled_by <> $1 AND spooled_noted_at < now() - interval '1 minute',
+                    false
+                ) AS "is_abandoned!"
+            FROM readiness
+            FOR UPDATE
+            "#,
+            sign.instance,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let ready_to = before.as_ref().map(|before| before.ready_to);
+        let is_set_back = ready_to.is_some_and(|ready_to| ready_to - sign.to > SET_BACK);
+        if is_set_back {
+            set_back(&mut transaction, sign.to).await?;
+        }
+        // The instance that had deliveries in its spool went away before they were stored.
+        let abandoned = before.filter(|before| before.is_abandoned);
+        let abandoned = abandoned.and_then(|before| before.spooled_from);
+        let is_abandoned = abandoned.is_some();
+        for gap in gaps(sign, (ready_to, abandoned), settle, id) {
             note_gap(&mut transaction, &gap).await?;
         }
         sqlx::query!(
@@ -95,10 +150,15 @@ impl Journal {
                 (ready_to, ahead, spooled_from, spooled_by, spooled_noted_at)
             VALUES ($1, $1::timestamptz - clock_timestamp(), $2, $3, now())
             ON CONFLICT (single) DO UPDATE
-            SET ready_to = greatest(r.ready_to, EXCLUDED.ready_to), ahead = EXCLUDED.ahead,
+            SET ready_to = CASE
+                    WHEN $4 THEN EXCLUDED.ready_to
+                    ELSE greatest(r.ready_to, EXCLUDED.ready_to)
+                END,
+                ahead = EXCLUDED.ahead,
                 (spooled_from, spooled_by, spooled_noted_at) = (
                     SELECT EXCLUDED.spooled_from, EXCLUDED.spooled_by, EXCLUDED.spooled_noted_at
                     WHERE EXCLUDED.spooled_from IS NOT NULL OR r.spooled_by = EXCLUDED.spooled_by
+                        OR $5
                     UNION ALL
                     SELECT r.spooled_from, r.spooled_by, r.spooled_noted_at
                     LIMIT 1
@@ -107,6 +167,8 @@ impl Journal {
             sign.to,
             sign.spooled_from,
             sign.instance,
+            is_set_back,
+            is_abandoned,
         )
         .execute(&mut *transaction)
         .await?;

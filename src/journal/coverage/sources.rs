@@ -105,11 +105,13 @@ impl Journal {
         Ok(())
     }
 
-    /// Stores which time of a source is covered, for other tools: usher itself does not read it.
+    /// Stores which time of a source is covered since a time, for other tools: usher itself does not
+    /// read it. What was covered before stays.
     pub async fn show_covered(
         &self,
         source: LogSource,
         covered: &[(DateTime<Utc>, DateTime<Utc>)],
+        since: DateTime<Utc>,
     ) -> Result<(), JournalError> {
         let ranges: Vec<PgRange<DateTime<Utc>>> = covered
             .iter()
@@ -121,11 +123,12 @@ impl Journal {
             SET covered = coalesce(
                 (SELECT range_agg(stretch) FROM unnest($2::tstzrange[]) AS stretch),
                 '{}'
-            )
+            ) + covered * tstzmultirange(tstzrange(NULL, $3))
             WHERE source = $1
             ",
             source.to_string(),
             &ranges as &[PgRange<DateTime<Utc>>],
+            since,
         )
         .execute(&self.pool)
         .await?;
