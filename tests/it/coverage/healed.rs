@@ -142,3 +142,54 @@ async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
     assert!(failed >= 2, "{jobs:?}");
     app.finish().await;
 }
+
+/// One portal was deleted while its job was under way, and an instance that lost the lease left a
+/// job whose answer never came.
+#[tokio::test]
+async fn a_portal_that_is_gone_holds_no_other_up() {
+    const GONE: &str = "00000000-0000-0000-0000-0000000000b0";
+    let mut stage = Stage::new().await;
+    stage.config.konnect.portals.push(GONE.parse().unwrap());
+    stage.begin_account().await;
+    let app = stage.start().await;
+    stage.happens(10);
+    healed(&app, &stage.config).await;
+    stage.stop(app).await;
+    for state in ["asked", "settling"] {
+        stage
+            .sql(&format!(
+                "WITH konnect AS (SELECT clock_timestamp() + ($1 || ' seconds')::interval AS now)
+                INSERT INTO replay_jobs
+                    (id, source, starts_at, ends_at, origin, who, state, created_at, asked_at,
+                     completed_at)
+                SELECT gen_random_uuid(), '{GONE}', now - interval '2 hours', now - interval '1 hour',
+                    'gap', '', '{state}', now, now, now
+                FROM konnect"
+            ))
+            .await;
+    }
+    stage
+        .sql(&format!(
+            "INSERT INTO coverage_sources (source, since, state, detail, good_to, polled_at)
+            SELECT '{GONE}', now - interval '3 hours', 'active', '', now, now
+            FROM (SELECT clock_timestamp() + ($1 || ' seconds')::interval AS now) AS konnect"
+        ))
+        .await;
+    stage.pass(600);
+    stage.happens(20);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let app = stage.start().await;
+    eventually(
+        "the other log is whole",
+        Duration::from_secs(40),
+        async || stage.not_stored_once(&app.database.url()).await.is_empty(),
+    )
+    .await;
+    eventually("its jobs are over", Duration::from_secs(20), async || {
+        let mut jobs = jobs(&app).await;
+        jobs.retain(|job| job.source.to_string() == GONE);
+        jobs.len() == 2 && jobs.iter().all(|job| job.state.is_over())
+    })
+    .await;
+    app.finish().await;
+}

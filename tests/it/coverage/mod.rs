@@ -2,6 +2,7 @@
 //! and closed, and every entry that was ever made is stored once.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod account;
 mod healed;
 mod walk;
 
