@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A `Date` that differs by more from what the answers before led to expect may be that of a proxy,
 /// or a mistake: another answer must agree with it.
-const BELIEVED_WITHIN: Duration = Duration::from_secs(60);
+const BELIEVED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The API's clock.
 #[derive(Debug, Default)]

@@ -339,7 +339,7 @@ mod tests {
         let counted = Counted::default();
         let source = LogSource::Org;
         assert!(counted.is_due(source));
-        counted.note(source, Instant::now() - Duration::from_secs(60));
+        counted.note(source, Instant::now() - Duration::from_mins(1));
         assert!(!counted.is_due(source));
         assert!(counted.is_due(LogSource::Portal(uuid::Uuid::nil())));
     }

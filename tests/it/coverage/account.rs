@@ -18,7 +18,9 @@ use uuid::Uuid;
 use crate::support::database::TestDatabase;
 use crate::support::signer::Entry;
 
-const SETTLE: Duration = Duration::from_secs(120);
+const SETTLE: Duration = Duration::from_mins(2);
+/// Seconds.
+const MONTH: i64 = 30 * 24 * 3_600;
 
 struct Scene {
     database: TestDatabase,
@@ -89,7 +91,6 @@ impl Scene {
 #[tokio::test]
 async fn a_clock_that_was_ahead_hides_no_downtime_and_leaves_no_gap_that_nothing_closes() {
     let scene = Scene::create().await;
-    const MONTH: i64 = 30 * 24 * 3_600;
     scene.lives(1, (0, 10), None).await;
     scene.lives(1, (MONTH, MONTH + 10), None).await;
     scene.lives(1, (20, 30), None).await;
