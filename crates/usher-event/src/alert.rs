@@ -67,10 +67,10 @@ impl Alert {
                 "Enable the audit-log webhook in Konnect again, once its destination can be reached."
             }
             Self::GapFound => {
-                "See usher coverage: with backfill.auto usher has that time sent again by itself, else usher replay does."
+                "See usher coverage: with backfill.auto that time is sent again by itself, else by usher replay."
             }
             Self::GapExpires => {
-                "See usher coverage, and why no replay job has closed it; usher replay asks for it today: Konnect forgets after seven days."
+                "See why usher coverage jobs closed nothing, and run usher replay today: Konnect forgets after seven days."
             }
             Self::TokenRefused => {
                 "Give usher another token in konnect.token; what waits goes on by itself."
