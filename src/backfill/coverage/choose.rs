@@ -17,8 +17,11 @@ const SMALLEST_SLICE: TimeDelta = TimeDelta::minutes(1);
 const TRIES_OF_A_SIZE: u32 = 2;
 /// A window is not tried again sooner than this at last.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
-/// While a gap grows, so much must be missing before it is asked for.
-const AT_LEAST_WHILE_FAILING: TimeDelta = TimeDelta::hours(1);
+/// Of a gap whose end settles, so much must be missing before it is asked for.
+const AT_LEAST_WHILE_SETTLING: TimeDelta = TimeDelta::hours(1);
+/// The same while deliveries fail. A log without traffic does so until something is delivered, which
+/// a replay job may do.
+const AT_LEAST_WHILE_FAILING: TimeDelta = TimeDelta::minutes(10);
 /// The way to Konnect takes a moment, in which its oldest entries are dropped.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);
 
@@ -59,7 +62,12 @@ impl Choice {
         // While deliveries fail or a gap settles, more time is missing at each look.
         let may_be_asked = |window: &(DateTime<Utc>, DateTime<Utc>)| {
             let is_whole = window.1 < reach.1 || (is_good && !goes_on);
-            is_whole || window.1 - window.0 >= AT_LEAST_WHILE_FAILING
+            let least = if is_good {
+                AT_LEAST_WHILE_SETTLING
+            } else {
+                AT_LEAST_WHILE_FAILING
+            };
+            is_whole || window.1 - window.0 >= least
         };
         let gap = self
             .auto
@@ -301,6 +309,12 @@ mod tests {
         assert_eq!(
             chosen(choice(), &ended_ago(1, 90)),
             Some((present - 91, present - 2))
+        );
+        let mut failing = ended_ago(1, 15);
+        failing.status.state = SourceState::Failing;
+        assert_eq!(
+            chosen(choice(), &failing),
+            Some((present - 16, present - 2))
         );
         // Another gap does not wait for it.
         let two = facts(&[(2_000, 2_010), (present - 10, present - 1)]);

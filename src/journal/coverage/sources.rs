@@ -105,8 +105,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Stores which time of a source is covered since a time, for other tools: usher itself does not
-    /// read it. What was covered before stays.
+    /// Stores which time of a source is covered since a time, for other tools: usher itself does
+    /// not read it. What was covered before stays.
     pub async fn show_covered(
         &self,
         source: LogSource,

@@ -138,7 +138,7 @@ impl Visit<'_> {
 
     /// What is wrong with the page that is open.
     async fn look(&self, page: &Page, name: &str, status: u64) -> Vec<String> {
-        let mut faults = self.loading_faults(page, status).await;
+        let mut faults = self.loading_faults(page, name, status).await;
         for (width, scheme, by_axe) in LOOKS {
             page.resize(width, 900).await;
             page.scheme(scheme).await;
@@ -160,9 +160,13 @@ impl Visit<'_> {
     }
 
     /// What went wrong while the page came.
-    async fn loading_faults(&self, page: &Page, status: u64) -> Vec<String> {
+    async fn loading_faults(&self, page: &Page, name: &str, status: u64) -> Vec<String> {
         let requests = page.requests().await;
         let mut faults = page.errors().await;
+        // What a page before this one still asked for as it was left is not of this one.
+        let own = format!("{}{name}", self.url());
+        let begin = requests.iter().position(|it| it.url == own);
+        let requests = &requests[begin.unwrap_or(0)..];
         if status >= 400 {
             // The browser tells of the page itself, which is what was asked for.
             let is_of_page = |it: &String| it.starts_with("network: ") && !it.contains("/assets/");
