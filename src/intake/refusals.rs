@@ -66,14 +66,14 @@ impl Refusals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A delivery is over; with its status, or without, where it was not taken.
-    fn note_end(&self, not_taken: Option<Option<u16>>) {
+    /// A delivery is over, with its status where it was answered.
+    fn note_end(&self, status: Option<u16>) {
         let now = Instant::now();
         let mut noted = self.noted();
         noted.under_way = noted.under_way.saturating_sub(1);
-        let Some(status) = not_taken else {
+        if status.is_some_and(|status| (200..300).contains(&status)) {
             return;
-        };
+        }
         let one = RefusedDeliveries {
             first: now,
             last: now,
@@ -103,10 +103,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        let is_taken = self
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
-        self.refusals.note_end((!is_taken).then_some(self.status));
+        self.refusals.note_end(self.status);
     }
 }
 

@@ -19,8 +19,8 @@ const TRIES_OF_A_SIZE: u32 = 2;
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// Of a gap whose end settles, so much must be missing before it is asked for.
 const AT_LEAST_WHILE_SETTLING: TimeDelta = TimeDelta::hours(1);
-/// The same while deliveries fail. A log without traffic does so until something is delivered, which
-/// a replay job may do.
+/// The same while deliveries fail. A log without traffic does so until something is delivered,
+/// which a replay job may do.
 const AT_LEAST_WHILE_FAILING: TimeDelta = TimeDelta::minutes(10);
 /// The way to Konnect takes a moment, in which its oldest entries are dropped.
 const MARGIN: TimeDelta = TimeDelta::seconds(5);

@@ -10,7 +10,7 @@ use rustix::fs::{Access, access, statvfs};
 use crate::cli::counted;
 use crate::cli::doctor::finding::{Finding, Findings};
 use crate::cli::doctor::subject::{Subject, blocking};
-use crate::config::{Config, SecretPlaces};
+use crate::config::{Config, Secret, SecretPlaces};
 use crate::ingest::{SpoolInventory, spool_inventory};
 use crate::rules::{Mistake, Mode, RuleSet, load as load_rules};
 
@@ -92,7 +92,7 @@ pub(super) fn judge_authorization(config: &Config) -> Finding {
         );
     }
     // A file may have one a line, as during a rotation.
-    let values: Vec<&str> = values.iter().flat_map(|it| it.values()).collect();
+    let values: Vec<&str> = values.iter().flat_map(Secret::values).collect();
     let is_short = |value: &&&str| value.chars().count() < SHORT;
     let short = values.iter().filter(is_short).count();
     if short > 0 {

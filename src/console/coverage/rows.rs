@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_says_who_asks_for_it() {
-        assert!(advice(StretchState::Missing, true).starts_with("usher asks"));
+        assert!(advice(StretchState::Missing, true).starts_with("usher has it"));
         assert!(advice(StretchState::Missing, false).starts_with("Nobody asks"));
         assert!(advice(StretchState::Lost, true).starts_with("No replay"));
         assert_eq!(advice(StretchState::Replaying, true), "");
