@@ -50,11 +50,29 @@ enum CoverageCommand {
     Acknowledge(AcknowledgeArgs),
 }
 
+/// Which log.
 #[derive(Debug, Args)]
-struct ShowArgs {
-    /// Only the log of this portal
+struct LogArgs {
+    /// The log of this portal
     #[arg(long, value_name = "ID", value_parser = id)]
     portal: Option<Uuid>,
+    /// The organisation's own log of this region
+    #[arg(long, conflicts_with = "portal")]
+    org: bool,
+}
+
+impl LogArgs {
+    /// The log; none where none is named.
+    fn source(&self) -> Option<LogSource> {
+        let org = self.org.then_some(LogSource::Org);
+        self.portal.map(LogSource::Portal).or(org)
+    }
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    log: LogArgs,
     /// Earliest time: RFC 3339, or how long ago [default: where the account begins]
     #[arg(long, value_name = "T")]
     from: Option<Moment>,
@@ -67,9 +85,8 @@ struct ShowArgs {
 
 #[derive(Debug, Args)]
 struct JobsArgs {
-    /// Only those of this portal
-    #[arg(long, value_name = "ID", value_parser = id)]
-    portal: Option<Uuid>,
+    #[command(flatten)]
+    log: LogArgs,
     /// How many, the latest
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -79,9 +96,8 @@ struct JobsArgs {
 
 #[derive(Debug, Args)]
 struct AcknowledgeArgs {
-    /// The portal [default: the organisation's log]
-    #[arg(long, value_name = "ID", value_parser = id)]
-    portal: Option<Uuid>,
+    #[command(flatten)]
+    log: LogArgs,
     /// Where the time begins: RFC 3339, or how long ago
     #[arg(long, value_name = "T")]
     from: Moment,
@@ -110,7 +126,7 @@ async fn show(args: ShowArgs, environment: &Environment) -> Result<ExitCode, Cli
     let record = Record::open(&args.common, environment).await?;
     let window: Ends = ends(args.from, args.to, record.clock.now())?;
     let coverage = Coverage::new(record.journal().clone(), &record.config.backfill);
-    let wanted = args.portal.map(LogSource::Portal);
+    let wanted = args.log.source();
     let known = async move {
         let is_wanted = |source| wanted.is_none_or(|wanted| source == wanted);
         let known = coverage.of_all(is_wanted, window).await;
@@ -223,7 +239,7 @@ fn cells(stretch: &Stretch, now: DateTime<Utc>) -> [String; 5] {
 async fn jobs(args: JobsArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let record = Record::open(&args.common, environment).await?;
     let journal = record.journal().clone();
-    let source = args.portal.map(LogSource::Portal);
+    let source = args.log.source();
     let listing = Listing::new(JOBS_HEADING, Output::new(args.common.json));
     let page = async |after: Option<&ReplayJobRow>, limit| {
         let filter = JobFilter {
@@ -271,10 +287,13 @@ async fn acknowledge(
         let text = "--reason is needed: who reads of the loss later wants to know it";
         return Err(CliError::Usage(text.to_owned()));
     };
+    let Some(source) = args.log.source() else {
+        let text = "name the log: --portal ID, or --org for the organisation's; `usher coverage` shows them";
+        return Err(CliError::Usage(text.to_owned()));
+    };
     let record = Record::open(&args.common, environment).await?;
     let now = record.clock.now();
     let coverage = Coverage::new(record.journal().clone(), &record.config.backfill);
-    let source = args.portal.map_or(LogSource::Org, LogSource::Portal);
     let loss = Acknowledgement {
         from: args.from.resolve(now),
         to: args.to.resolve(now),

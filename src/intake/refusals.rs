@@ -42,8 +42,7 @@ impl RefusedDeliveries {
 }
 
 impl Refusals {
-    /// A delivery is being taken. Unless it is [`answered`](Delivery::answered) with 2xx, it was
-    /// not.
+    /// A delivery is being taken. Unless it is answered with 2xx, it was not.
     pub fn delivery(&self) -> Delivery {
         self.noted().under_way += 1;
         Delivery {

@@ -1,14 +1,16 @@
 //! Gaps that are found and closed, however it goes.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use konnect_emulator::{FailAt, ForeignJob, ReplayFault, Scope};
+use konnect_emulator::{DeliveryFault, FailAt, ForeignJob, ReplayFault, Scope};
 use serde_json::json;
+use usher::clock::Clock;
 use usher::journal::{GapReason, JobState};
 
 use crate::coverage::{PORTAL, Stage, coverage, healed, jobs};
 use crate::support::eventually;
 use crate::support::process::Installation;
-use std::time::Duration;
 
 #[tokio::test]
 async fn three_hours_down_are_found_replayed_and_closed() {
@@ -93,13 +95,24 @@ async fn a_job_beside_an_import_closes_nothing() {
     app.finish().await;
 }
 
-/// The job fails twice, another's is in the way, usher starts again in the middle, and the gap is
-/// nearly a week old. Late and shuffled deliveries come in between.
+/// The job fails twice, another's is in the way, usher starts again in the middle, on a machine
+/// whose clock is ten minutes off, and the gap is nearly a week old. Before it, entries came a minute
+/// late and in another order.
 #[tokio::test]
 async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
     let mut stage = Stage::new().await;
     stage.begin_account().await;
+    let slow = Clock::from_fn(|| Clock::system().now() - TimeDelta::minutes(10));
     let app = stage.start().await;
+    let late = DeliveryFault {
+        times: Some(1),
+        delay_ms: 60_000,
+        shuffle: true,
+        ..DeliveryFault::default()
+    };
+    stage.emulator.set_delivery_faults([late]).unwrap();
+    stage.happens(5);
+    stage.pass(60);
     stage.happens(10);
     healed(&app, &stage.config).await;
     stage.stop(app).await;
@@ -119,7 +132,7 @@ async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
         .emulator
         .start_foreign_job(&ForeignJob::new(Scope::Portal(PORTAL), 3_000))
         .unwrap();
-    let app = stage.start().await;
+    let app = stage.start_by(slow.clone()).await;
     eventually("a job has failed", Duration::from_mins(1), async || {
         jobs(&app)
             .await
@@ -128,7 +141,7 @@ async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
     })
     .await;
     stage.stop(app).await;
-    let app = stage.start().await;
+    let app = stage.start_by(slow).await;
     healed(&app, &stage.config).await;
     assert_eq!(
         stage.not_stored_once(&app.database.url()).await,

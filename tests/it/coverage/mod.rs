@@ -16,6 +16,7 @@ use reqwest::Client;
 use serde_json::json;
 use sqlx::PgPool;
 use usher::backfill::{Coverage, SourceCoverage, StretchState};
+use usher::clock::Clock;
 use usher::config::{Config, OrgLogs, Secret};
 use usher::journal::{JobFilter, Journal, ReplayJobRow};
 use uuid::Uuid;
@@ -112,9 +113,14 @@ impl Stage {
     }
 
     async fn start(&mut self) -> TestApp {
+        self.start_by(Clock::system()).await
+    }
+
+    /// Starts usher on a machine whose clock is `clock`.
+    async fn start_by(&mut self, clock: Clock) -> TestApp {
         let database = self.database.take().unwrap();
         let url = database.url();
-        let app = TestApp::start_on(self.config.clone(), database).await;
+        let app = TestApp::start_by(self.config.clone(), database, clock).await;
         self.config.database.url = Some(Secret::new(url));
         app
     }

@@ -90,14 +90,19 @@ impl TestApp {
     }
 
     /// Starts usher on `database` and waits until it accepts deliveries.
-    pub async fn start_on(mut config: Config, database: TestDatabase) -> Self {
+    pub async fn start_on(config: Config, database: TestDatabase) -> Self {
+        Self::start_by(config, database, Clock::system()).await
+    }
+
+    /// The same on a machine whose clock is `clock`.
+    pub async fn start_by(mut config: Config, database: TestDatabase, clock: Clock) -> Self {
         config.database.url = Some(Secret::new(database.url()));
         let Serving {
             url,
             end,
             lifecycle,
             sign_in_link,
-        } = serve(config, Clock::system(), None).await;
+        } = serve(config, clock, None).await;
         let http = Client::builder()
             .timeout(Duration::from_secs(20))
             .build()
