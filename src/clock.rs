@@ -44,6 +44,8 @@ impl fmt::Debug for Clock {
     }
 }
 
+const NANOS_IN_MILLI: u32 = 1_000_000;
+
 /// Makes identifiers that sort by the time of their making (`UUIDv7`, RFC 9562).
 ///
 /// New batches therefore land at the right edge of their index.
@@ -58,11 +60,18 @@ impl Ids {
         Self { clock }
     }
 
-    /// A new identifier, unique across instances.
+    /// A new identifier, unique across instances. Of two that one instance makes, the later one
+    /// sorts behind the earlier one if a quarter of a microsecond lies between them.
     pub fn next(&self) -> Uuid {
-        let millis = u64::try_from(self.clock.now().timestamp_millis()).unwrap_or(0);
+        let now = self.clock.now();
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         let mut random = [0_u8; 10];
         rand::rng().fill_bytes(&mut random);
+        // Twelve bits of the millisecond's fraction in place of random ones (RFC 9562, 6.2, method
+        // 3); the version takes the upper half of the first byte.
+        let nanos = now.timestamp_subsec_nanos() % NANOS_IN_MILLI;
+        let fraction = u64::from(nanos) * 4_096 / u64::from(NANOS_IN_MILLI);
+        [random[0], random[1]] = u16::try_from(fraction).unwrap_or(0).to_be_bytes();
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
@@ -71,5 +80,25 @@ impl Ids {
         let mut random = [0_u8; 24];
         rand::rng().fill_bytes(&mut random);
         URL_SAFE_NO_PAD.encode(random)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn ids_of_one_millisecond_sort_by_their_time() {
+        let micros = AtomicI64::new(1_700_000_000_000_000);
+        let clock = Clock::from_fn(move || {
+            let micros = micros.fetch_add(1, Ordering::Relaxed);
+            DateTime::from_timestamp_micros(micros).unwrap_or_default()
+        });
+        let ids = Ids::new(clock);
+        let made: Vec<Uuid> = (0..2_500).map(|_| ids.next()).collect();
+        assert!(made.is_sorted());
+        assert!(made.iter().all(|id| id.get_version_num() == 7));
     }
 }

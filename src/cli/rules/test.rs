@@ -14,7 +14,7 @@ use crate::act::Queue;
 use crate::cli::links::{Linked, Links, LinksArgs, beside};
 use crate::cli::rules::{file_of, open, rules_of};
 use crate::cli::table::plain_lines;
-use crate::cli::times::Moment;
+use crate::cli::times::{Moment, no_window};
 use crate::cli::{CliError, Common, Output, Reader, counted};
 use crate::clock::{Clock, Ids};
 use crate::config::Environment;
@@ -56,8 +56,9 @@ pub(super) struct TestArgs {
 pub(super) async fn run(args: TestArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     let clock = Clock::system();
     let now = clock.now();
-    let window = BacktestWindow::new(args.from.resolve(now), args.to.resolve(now), now)
-        .map_err(|error| CliError::Usage(format!("--from, --to: {error}")))?;
+    let (from, to) = (args.from.resolve(now), args.to.resolve(now));
+    let window = BacktestWindow::new(from, to, now)
+        .map_err(|error| no_window(&error, (Some(from), Some(to))))?;
     let config = args.common.load(environment)?;
     let mut files = vec![file_of(args.rules.clone(), &config)?];
     files.extend(args.against.clone());

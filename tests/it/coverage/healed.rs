@@ -96,8 +96,8 @@ async fn a_job_beside_an_import_closes_nothing() {
 }
 
 /// The job fails twice, another's is in the way, usher starts again in the middle, on a machine
-/// whose clock is ten minutes off, and the gap is nearly a week old. Before it, entries came a minute
-/// late and in another order.
+/// whose clock is ten minutes off, and the gap is nearly a week old. Before it, entries came a
+/// minute late and in another order.
 #[tokio::test]
 async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
     let mut stage = Stage::new().await;
