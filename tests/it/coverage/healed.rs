@@ -112,8 +112,20 @@ async fn a_gap_of_six_days_is_closed_whatever_goes_wrong() {
     };
     stage.emulator.set_delivery_faults([late]).unwrap();
     stage.happens(5);
-    stage.pass(60);
+    eventually("its delay has begun", Duration::from_secs(5), async || {
+        let faults = stage.emulator.delivery_faults();
+        faults.iter().all(|fault| fault.times == Some(0))
+    })
+    .await;
+    stage.pass(61);
     stage.happens(10);
+    let url = app.database.url();
+    eventually(
+        "what is late is stored",
+        Duration::from_secs(20),
+        async || stage.not_stored_once(&url).await.is_empty(),
+    )
+    .await;
     healed(&app, &stage.config).await;
     stage.stop(app).await;
     stage.pass(600);
