@@ -5,12 +5,12 @@ use axum::body::Bytes;
 use axum::extract::Extension;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::act::{ActionDetail, Ask, AskRefusal, Asked, Person};
 use crate::api::Api;
+use crate::api::body;
 use crate::api::by_hand::{detail, require_operator};
 use crate::api::document::{
     AskedDeedName, Conflicting, Missing, OfOperators, OfTheRecord, Refused,
@@ -20,6 +20,9 @@ use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
 use crate::http::tokens::Caller;
 use crate::journal::journal_problem;
+
+/// How a body looks.
+const FORM: &str = "{\"portal_id\": \"…\", \"deed\": \"…\", \"target_id\": \"…\"}";
 
 /// What is asked for.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -68,7 +71,7 @@ pub(super) async fn create_action(
 ) -> Result<(StatusCode, Json<One<ActionDetail>>), Problem> {
     parameters.finish()?;
     require_operator(&caller)?;
-    let body = read(&body)?;
+    let body: AskBody = body::read(&body, FORM)?;
     let person = Person::new(caller.name(), body.reason.as_deref())
         .map_err(|error| bad_request(format!("reason: {error}")))?;
     let team = body.team.as_deref();
@@ -82,16 +85,6 @@ pub(super) async fn create_action(
     };
     let data = detail(&api.actions, id).await?;
     Ok((status, Json(One { data })))
-}
-
-/// The content of a request. Serde would take a list for an object too.
-fn read(body: &[u8]) -> Result<AskBody, Problem> {
-    let Ok(object @ Value::Object(_)) = serde_json::from_slice(body) else {
-        return Err(bad_request(
-            "the body is {\"portal_id\": \"…\", \"deed\": \"…\", \"target_id\": \"…\"}",
-        ));
-    };
-    serde_json::from_value(object).map_err(|error| bad_request(format!("the body: {error}")))
 }
 
 fn refused(why: &AskRefusal) -> Problem {

@@ -6,12 +6,12 @@ use axum::extract::Extension;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::act::Person;
 use crate::api::Api;
+use crate::api::body;
 use crate::api::by_hand::require_operator;
 use crate::api::document::{Conflicting, Missing, OfOperators, OfTheRecord, Refused};
 use crate::api::page::{One, Page, Paging, Window};
@@ -20,6 +20,9 @@ use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
 use crate::http::tokens::Caller;
 use crate::journal::{Acknowledgement, LogSource, NoWindow, journal_problem};
+
+/// How a body looks.
+const FORM: &str = "{\"portal_id\": \"…\", \"from\": \"…\", \"to\": \"…\", \"reason\": \"…\"}";
 
 /// A loss to be acknowledged.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -90,7 +93,7 @@ pub(super) async fn acknowledge_loss(
 ) -> Result<(StatusCode, Json<One<AcknowledgedBody>>), Problem> {
     parameters.finish()?;
     require_operator(&caller)?;
-    let body = read(&body)?;
+    let body: AcknowledgeBody = body::read(&body, FORM)?;
     let person = Person::new(caller.name(), Some(&body.reason))
         .map_err(|error| bad_request(format!("reason: {error}")))?;
     let source = body.portal_id.map_or(LogSource::Org, LogSource::Portal);
@@ -122,14 +125,4 @@ pub(super) async fn acknowledge_loss(
 
 fn window_problem(error: &NoWindow) -> Problem {
     bad_request(format!("from, to: {error}"))
-}
-
-/// The content of a request. Serde would take a list for an object too.
-fn read(body: &[u8]) -> Result<AcknowledgeBody, Problem> {
-    let Ok(object @ Value::Object(_)) = serde_json::from_slice(body) else {
-        return Err(bad_request(
-            "the body is {\"portal_id\": \"…\", \"from\": \"…\", \"to\": \"…\", \"reason\": \"…\"}",
-        ));
-    };
-    serde_json::from_value(object).map_err(|error| bad_request(format!("the body: {error}")))
 }

@@ -4,6 +4,7 @@
 mod access_log;
 mod actions;
 mod ask;
+mod body;
 mod by_hand;
 mod coverage;
 mod deliveries;

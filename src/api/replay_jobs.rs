@@ -6,11 +6,11 @@ use axum::extract::{Extension, Path};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::Api;
+use crate::api::body;
 use crate::api::by_hand::require_operator;
 use crate::api::document::{Missing, OfOperators, OfTheRecord, Refused};
 use crate::api::page::{One, Page, Paging};
@@ -19,6 +19,9 @@ use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, path_id, time_part};
 use crate::http::tokens::Caller;
 use crate::journal::{JobFilter, LogSource, ReplayJobRow, journal_problem};
+
+/// How a body looks.
+const FORM: &str = "{\"portal_id\": \"…\", \"from\": \"…\", \"to\": \"…\"}";
 
 /// A replay job that is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,6 +59,7 @@ pub(super) async fn list_replay_jobs(
     let filter = JobFilter {
         source: portal.map(LogSource::Portal),
         after,
+        ..JobFilter::default()
     };
     let jobs = api.reading.replay_jobs(&filter, limit + 1).await;
     let jobs = jobs.map_err(|error| journal_problem(&error))?;
@@ -111,7 +115,7 @@ pub(super) async fn create_replay_job(
 ) -> Result<(StatusCode, Json<One<ReplayJobBody>>), Problem> {
     parameters.finish()?;
     require_operator(&caller)?;
-    let body = read(&body)?;
+    let body: WantedBody = body::read(&body, FORM)?;
     let source = body.portal_id.map_or(LogSource::Org, LogSource::Portal);
     let window = (body.from, body.to);
     let id = api.ids.next();
@@ -128,14 +132,4 @@ pub(super) async fn create_replay_job(
     })?;
     let data = ReplayJobBody::from(&job);
     Ok((StatusCode::CREATED, Json(One { data })))
-}
-
-/// The content of a request. Serde would take a list for an object too.
-fn read(body: &[u8]) -> Result<WantedBody, Problem> {
-    let Ok(object @ Value::Object(_)) = serde_json::from_slice(body) else {
-        return Err(bad_request(
-            "the body is {\"portal_id\": \"…\", \"from\": \"…\", \"to\": \"…\"}",
-        ));
-    };
-    serde_json::from_value(object).map_err(|error| bad_request(format!("the body: {error}")))
 }

@@ -17,7 +17,6 @@ use crate::event::Alert;
 use crate::ingest::Spool;
 use crate::journal::{
     COUNTED, FoundAlert, Journal, JournalError, LogSource, ReaderStatus, SignatureFailures,
-    SourceState,
 };
 use crate::observe;
 
@@ -128,10 +127,7 @@ fn missed(known: &SourceCoverage) -> Vec<FoundAlert> {
         LogSource::Org => FoundAlert::new(alert, "org", detail),
         LogSource::Portal(id) => FoundAlert::of_portal(alert, id, detail),
     };
-    let is_inactive = matches!(
-        known.status.state,
-        SourceState::Failing | SourceState::Disabled | SourceState::Elsewhere
-    );
+    let is_inactive = known.status.state.is_amiss();
     let inactive = is_inactive.then(|| of(Alert::WebhookInactive, known.status.detail.clone()));
     // That usher did not run before its first day is no news.
     let parts = known.stretches.iter();

@@ -22,7 +22,6 @@ const EVERY: Duration = Duration::from_hours(1);
 const SOON: Duration = Duration::from_mins(1);
 /// The lease is renewed three times before it ends.
 const LEASE: Duration = Duration::from_mins(1);
-const RENEW_EVERY: Duration = Duration::from_secs(20);
 
 /// What upkeep works on.
 #[derive(Debug)]
@@ -88,7 +87,7 @@ impl Upkeep {
         }
         let upkeep_run = tokio::select! {
             upkeep_run = self.tidy_up() => upkeep_run,
-            lost = self.keep(&lease) => Err(lost),
+            lost = self.journal.keep_lease(&lease) => Err(lost),
         };
         self.journal.release_lease(&lease).await?;
         upkeep_run.map(Some)
@@ -99,18 +98,6 @@ impl Upkeep {
             name: "upkeep".to_owned(),
             holder: self.holder,
             ttl: LEASE,
-        }
-    }
-
-    /// Renews the lease until that fails.
-    async fn keep(&self, lease: &Lease) -> JournalError {
-        loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            match self.journal.take_lease(lease).await {
-                Ok(true) => {}
-                Ok(false) => return JournalError::LeaseLost,
-                Err(error) => return error,
-            }
         }
     }
 

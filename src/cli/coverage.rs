@@ -245,6 +245,7 @@ async fn jobs(args: JobsArgs, environment: &Environment) -> Result<ExitCode, Cli
         let filter = JobFilter {
             source,
             after: after.map(|job| (job.created_at, job.id)),
+            ..JobFilter::default()
         };
         let rows = journal.replay_jobs(&filter, limit).await;
         Ok(Page::of(

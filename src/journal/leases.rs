@@ -38,6 +38,19 @@ impl Journal {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Renews a lease three times before it would end, until that fails; to be raced against the
+    /// work that it is for.
+    pub async fn keep_lease(&self, lease: &Lease) -> JournalError {
+        loop {
+            tokio::time::sleep(lease.ttl / 3).await;
+            match self.take_lease(lease).await {
+                Ok(true) => {}
+                Ok(false) => return JournalError::LeaseLost,
+                Err(error) => return error,
+            }
+        }
+    }
+
     /// Releases the lease, so that another instance need not wait until it expires.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), JournalError> {
         sqlx::query!(

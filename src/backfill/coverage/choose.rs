@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::backfill::coverage::map::{Facts, Stretch, StretchState};
 use crate::backfill::window::REACH;
-use crate::journal::{JobOrigin, JobState, ReplayJobRow, SourceState};
+use crate::journal::{JobOrigin, JobState, ReplayJobRow};
 use crate::lifecycle::backoff;
 
 /// A job asks for no more time than this.
@@ -55,10 +55,7 @@ impl Choice {
         // The rest of a gap that goes on settles within moments, and is asked for with it.
         let goes_on = facts.stretches((reach.1, facts.now));
         let goes_on = goes_on.first().is_some_and(|next| !next.reasons.is_empty());
-        let is_good = matches!(
-            facts.status.state,
-            SourceState::Active | SourceState::Unknown
-        );
+        let is_good = facts.status.state.is_good();
         // While deliveries fail or a gap settles, more time is missing at each look.
         let may_be_asked = |window: &(DateTime<Utc>, DateTime<Utc>)| {
             let is_whole = window.1 < reach.1 || (is_good && !goes_on);
@@ -145,7 +142,9 @@ impl Choice {
         stretches: &[Stretch],
     ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         let due = facts.now - self.audit_after?;
-        let proofs = facts.jobs.iter().filter(|job| is_proof(job, facts.settle));
+        // One that is under way may become one.
+        let proofs = facts.jobs.iter();
+        let proofs = proofs.filter(|job| !job.state.is_over() || is_proof(job, facts.settle));
         let mut proofs: Vec<_> = proofs.map(|job| (job.from, job.to)).collect();
         proofs.sort_unstable();
         let covered = |part: &&Stretch| part.state == StretchState::Covered;
@@ -189,7 +188,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::journal::{Gap, GapReason, LogSource, SourceStatus, WindowCounts};
+    use crate::journal::{Gap, GapReason, LogSource, SourceState, SourceStatus, WindowCounts};
 
     const WEEK: i64 = 7 * 24 * 60;
 
@@ -379,6 +378,11 @@ mod tests {
             .jobs
             .push(ended(4 * day, 7 * day, 10, JobState::Closed));
         assert_eq!(chosen(audits, &facts), None);
+        for under_way in [JobState::Planned, JobState::Asked, JobState::Settling] {
+            let mut beside = facts.clone();
+            beside.jobs[0] = ended(day, 2 * day, 10, under_way);
+            assert_eq!(chosen(audits, &beside), None, "{under_way:?}");
+        }
         let early = ReplayJobRow {
             asked_at: Some(at(day + 1)),
             ..ended(day, 2 * day, 10, JobState::Closed)

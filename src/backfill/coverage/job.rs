@@ -242,7 +242,7 @@ impl Steps {
     async fn count(&self, job: &mut ReplayJobRow) -> Result<(), StepError> {
         let stored = self.counts(job).await?;
         let arrived = (stored.arrivals - job.before.arrivals).max(0);
-        job.new_entries = (stored.known - job.before.known).clamp(0, arrived);
+        job.new_entries = (stored.stored - job.before.stored).clamp(0, arrived);
         job.repeated_entries = arrived - job.new_entries;
         Ok(())
     }

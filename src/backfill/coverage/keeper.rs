@@ -22,15 +22,12 @@ use crate::clock::Ids;
 use crate::config::{BackfillConfig, KonnectConfig, OrgLogs};
 use crate::http::health::{Condition, Health};
 use crate::journal::{
-    GapReason, JobState, Journal, JournalError, Lease, LogSource, NewGap, NewReplayJob,
-    SourceState, WindowCounts,
+    GapReason, JobState, Journal, Lease, LogSource, NewGap, NewReplayJob, SourceState, WindowCounts,
 };
 use crate::lifecycle::{backoff, pause};
 
 /// How long the lease lasts without renewal.
 const LEASE: Duration = Duration::from_secs(30);
-/// Between renewals.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// The portals are listed so often.
 const LIST_EVERY: Duration = Duration::from_mins(10);
 /// Covered time is written down for other tools so often.
@@ -186,7 +183,7 @@ impl Keeper {
         let (journal, lease) = (self.journal.clone(), self.lease.clone());
         tokio::select! {
             done = self.round() => done,
-            lost = keep(&journal, &lease) => Err(lost.into()),
+            lost = journal.keep_lease(&lease) => Err(lost.into()),
         }
     }
 
@@ -440,17 +437,5 @@ impl Keeper {
         }
         self.shown_at = Some(Instant::now());
         Ok(())
-    }
-}
-
-/// Renews the lease until that fails.
-async fn keep(journal: &Journal, lease: &Lease) -> JournalError {
-    loop {
-        tokio::time::sleep(RENEW_EVERY).await;
-        match journal.take_lease(lease).await {
-            Ok(true) => {}
-            Ok(false) => return JournalError::LeaseLost,
-            Err(error) => return error,
-        }
     }
 }

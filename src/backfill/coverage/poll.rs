@@ -165,7 +165,7 @@ impl Polled {
             .then(|| FoundGap::between(before, &poll, now, unpolled_after))
             .flatten();
         let status = SourceStatus {
-            good_to: if is_good(poll.state) {
+            good_to: if poll.state.is_good() {
                 now
             } else {
                 before.good_to.min(now)
@@ -236,13 +236,13 @@ impl FoundGap {
                 let ours_to = before.good_to - delta(SLOT_EVERY);
                 Some(since(ours_to, now, &poll.detail))
             }
-            (_, bad) if !is_good(bad) => Some(since(before.good_to, now, &poll.detail)),
+            (_, bad) if !bad.is_good() => Some(since(before.good_to, now, &poll.detail)),
             // Which attempts failed since the last poll is not known.
             (SourceState::Failing, _) => Some(Self {
                 is_certain: false,
                 ..since(before.polled_at, now, &before.detail)
             }),
-            (bad, _) if !is_good(bad) => Some(since(before.good_to, now, &before.detail)),
+            (bad, _) if !bad.is_good() => Some(since(before.good_to, now, &before.detail)),
             _ if now - before.polled_at > unpolled_after => {
                 let detail = "the status of the webhook was not known";
                 Some(since(before.good_to, now, detail))
@@ -250,11 +250,6 @@ impl FoundGap {
             _ => None,
         }
     }
-}
-
-/// Whether deliveries come through, as far as the token may know.
-pub(super) fn is_good(state: SourceState) -> bool {
-    matches!(state, SourceState::Active | SourceState::Unknown)
 }
 
 #[cfg(test)]

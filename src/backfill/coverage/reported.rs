@@ -6,7 +6,6 @@ use crate::backfill::coverage::map::{Stretch, StretchState};
 use crate::backfill::coverage::record::SourceCoverage;
 use crate::backfill::coverage::shown::{dropped, span};
 use crate::http::health::{Condition, Health};
-use crate::journal::SourceState;
 use crate::telemetry::metrics as names;
 
 /// The part of `/readyz`.
@@ -25,12 +24,7 @@ pub(super) fn report(health: &Health, all: &[SourceCoverage]) {
             "entries of {length} of {name} may be missing, and {dropped}"
         ))
     });
-    let failing = all.iter().filter(|source| {
-        !matches!(
-            source.status.state,
-            SourceState::Active | SourceState::Unknown | SourceState::Gone
-        )
-    });
+    let failing = all.iter().filter(|source| source.status.state.is_amiss());
     let failing =
         failing.map(|source| format!("{}: {}", source.status.source, source.status.detail));
     let problems: Vec<String> = failing.chain(missing).collect();

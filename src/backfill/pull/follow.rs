@@ -18,9 +18,7 @@ use crate::backfill::window::{REACH, Window, rfc3339};
 use crate::clock::{Clock, Ids};
 use crate::config::OrgLogs;
 use crate::http::health::{Condition, Health};
-use crate::journal::{
-    GapReason, Journal, JournalError, Lane, Lease, LogSource, NewGap, PullCheckpoint,
-};
+use crate::journal::{GapReason, Journal, Lane, Lease, LogSource, NewGap, PullCheckpoint};
 use crate::lifecycle::pause;
 use crate::telemetry::metrics as names;
 
@@ -28,7 +26,6 @@ use crate::telemetry::metrics as names;
 const PART: &str = "pull";
 /// The lease is renewed three times before it ends.
 const LEASE: Duration = Duration::from_mins(1);
-const RENEW_EVERY: Duration = Duration::from_secs(20);
 /// What is about to become too old is left out, so that no window is refused on its way.
 const REACH_MARGIN: TimeDelta = TimeDelta::minutes(1);
 /// The first second look goes back so far.
@@ -171,7 +168,7 @@ impl Follower {
         }
         tokio::select! {
             done = self.advance_all() => done?,
-            lost = self.keep(&lease) => return Err(lost.into()),
+            lost = self.journal.keep_lease(&lease) => return Err(lost.into()),
         }
         Ok(true)
     }
@@ -181,18 +178,6 @@ impl Follower {
             name: PART.to_owned(),
             holder: self.holder,
             ttl: LEASE,
-        }
-    }
-
-    /// Renews the lease until that fails.
-    async fn keep(&self, lease: &Lease) -> JournalError {
-        loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            match self.journal.take_lease(lease).await {
-                Ok(true) => {}
-                Ok(false) => return JournalError::LeaseLost,
-                Err(error) => return error,
-            }
         }
     }
 

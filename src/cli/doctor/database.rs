@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cli::counted;
-use crate::cli::doctor::database_facts::{Reached, Unreached, open};
+use crate::cli::doctor::database_facts::{Reached, UNSET, Unreached, open};
 use crate::cli::doctor::finding::{Finding, Findings};
 use crate::cli::doctor::subject::Subject;
 use crate::journal::{
@@ -50,6 +50,10 @@ pub(super) async fn database(subject: &Subject) -> Finding {
 fn judge_unreached(unreached: &Unreached) -> Finding {
     match unreached {
         Unreached::None(why) => Finding::skipped(why.clone()),
+        Unreached::Unset => Finding::warning(
+            format!("{UNSET}: usher serve does not start"),
+            "set database.url, or database.embedded = true with database.data_dir",
+        ),
         Unreached::Wrong(why) => Finding::failed(why.clone(), "correct [database] in usher.toml"),
         Unreached::Away(why) => Finding::failed(
             why.clone(),
@@ -79,6 +83,7 @@ pub(super) async fn session(subject: &Subject) -> Finding {
             "set pool_mode = session in the pooler, or point database.url at Postgres itself",
         ),
         Err(Unreached::None(why)) => Finding::skipped(why.clone()),
+        Err(Unreached::Unset) => Finding::skipped(UNSET),
         Err(_) => Finding::skipped("the database does not answer, see database"),
     }
 }

@@ -11,6 +11,9 @@ use crate::cli::doctor::finding::Finding;
 use crate::config::DatabaseConfig;
 use crate::journal::{Journal, JournalError, SchemaState};
 
+/// That there is nothing to look at.
+pub(super) const UNSET: &str = "neither database.url nor database.embedded is set";
+
 /// To reach it.
 const REACH_WITHIN: Duration = Duration::from_secs(4);
 /// For connections to close. One that hangs is dropped.
@@ -49,6 +52,8 @@ pub(super) struct Reached {
 pub(super) enum Unreached {
     /// There is none to look at, for this reason.
     None(String),
+    /// None is configured.
+    Unset,
     /// The configuration is wrong.
     Wrong(String),
     /// It does not answer.
@@ -95,6 +100,7 @@ impl DatabaseFacts {
                 "a pooler is in the way, see database-session",
             )),
             Err(Unreached::None(why)) => Err(Finding::skipped(why.clone())),
+            Err(Unreached::Unset) => Err(Finding::skipped(UNSET)),
             Err(_) => Err(Finding::skipped(
                 "the database does not answer, see database",
             )),
@@ -116,8 +122,7 @@ impl DatabaseFacts {
     async fn reach(&self) -> Result<Reached, Unreached> {
         let journal = match &self.source {
             Source::Absent => {
-                let why = "neither database.url nor database.embedded is set";
-                return Err(Unreached::None(why.to_owned()));
+                return Err(Unreached::Unset);
             }
             Source::Wrong(why) => return Err(Unreached::Wrong(format!("database.url {why}"))),
             Source::Url(journal) => journal.clone(),

@@ -138,6 +138,26 @@ pub(crate) fn open_table(label: &str, heads: &[(&str, bool)]) -> String {
 /// What closes [`open_table`].
 pub(crate) const CLOSE_TABLE: &str = "</tbody></table></div>";
 
+/// Adds a mark below an axis of time at `y`, so far along it. Every second one gives way on a
+/// narrow page.
+pub(crate) fn push_mark(svg: &mut String, (x, y): (Milli, u64), place: usize, label: &str) {
+    let minor = if place % 2 == 1 {
+        " class=\"minor\""
+    } else {
+        ""
+    };
+    push(
+        svg,
+        format_args!(
+            "<g{minor}><line class=\"mark\" x1=\"{x}%\" x2=\"{x}%\" y1=\"{y}\" y2=\"{}\"/>\
+             <text x=\"{x}%\" y=\"{}\" text-anchor=\"middle\">{}</text></g>",
+            y + 4,
+            y + 18,
+            Escaped(label)
+        ),
+    );
+}
+
 /// Appends formatted text.
 pub(crate) fn push(to: &mut String, what: fmt::Arguments<'_>) {
     // Writing to a `String` cannot fail.

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::console::chart::axis;
 use crate::console::chart::markup::{
-    CLOSE_TABLE, Escaped, Grouped, Milli, Short, open_table, push,
+    CLOSE_TABLE, Escaped, Grouped, Milli, Short, open_table, push, push_mark,
 };
 use crate::console::chart::{Chart, Tone};
 
@@ -185,21 +185,7 @@ impl StackedBars {
             if x > LAST_MARK {
                 break;
             }
-            let minor = if place % 2 == 1 {
-                " class=\"minor\""
-            } else {
-                ""
-            };
-            push(
-                svg,
-                format_args!(
-                    "<g{minor}><line class=\"mark\" x1=\"{x}%\" x2=\"{x}%\" y1=\"{base}\" y2=\"{}\"/>\
-                     <text x=\"{x}%\" y=\"{}\" text-anchor=\"middle\">{}</text></g>",
-                    base + 4,
-                    base + 18,
-                    Escaped(&mark.label)
-                ),
-            );
+            push_mark(svg, (x, base), place, &mark.label);
         }
     }
 

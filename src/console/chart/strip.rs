@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::console::chart::axis;
-use crate::console::chart::markup::{CLOSE_TABLE, Escaped, Milli, open_table, push};
+use crate::console::chart::markup::{CLOSE_TABLE, Escaped, Milli, open_table, push, push_mark};
 use crate::console::chart::{Chart, Tone};
 
 /// Pixels of the band, and below it for the labels.
@@ -210,21 +210,7 @@ impl Strip {
             if !(FIRST_MARK..=LAST_MARK).contains(&x) {
                 continue;
             }
-            let minor = if place % 2 == 1 {
-                " class=\"minor\""
-            } else {
-                ""
-            };
-            push(
-                svg,
-                format_args!(
-                    "<g{minor}><line class=\"mark\" x1=\"{x}%\" x2=\"{x}%\" y1=\"{HEIGHT}\" y2=\"{}\"/>\
-                     <text x=\"{x}%\" y=\"{}\" text-anchor=\"middle\">{}</text></g>",
-                    HEIGHT + 4,
-                    HEIGHT + 18,
-                    Escaped(&mark.label)
-                ),
-            );
+            push_mark(svg, (x, HEIGHT), place, &mark.label);
         }
     }
 

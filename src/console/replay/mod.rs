@@ -113,6 +113,7 @@ impl ReplayPage {
         let filter = JobFilter {
             source: wanted.portal.map(LogSource::Portal),
             after: wanted.after,
+            ..JobFilter::default()
         };
         let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
         let jobs = console.reading.replay_jobs(&filter, limit).await;

@@ -122,6 +122,8 @@ pub struct ReplayJobRow {
 pub struct WindowCounts {
     /// Events that are inside of it for certain.
     pub known: i64,
+    /// Events in it, and a second before and after.
+    pub stored: i64,
     /// Entries that arrived, repetitions included.
     pub arrivals: i64,
 }
@@ -129,6 +131,8 @@ pub struct WindowCounts {
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
+    /// Only this one.
+    pub id: Option<Uuid>,
     /// Only those of this source.
     pub source: Option<LogSource>,
     /// Time and id that the page before ended with.
@@ -146,9 +150,9 @@ impl Journal {
         let added = sqlx::query!(
             r"
             INSERT INTO replay_jobs
-                (id, source, starts_at, ends_at, origin, who, state, known, arrivals_before,
-                 created_at, asked_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                (id, source, starts_at, ends_at, origin, who, state, known, stored_before,
+                 arrivals_before, created_at, asked_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $12, $9, $10, $11)
             ON CONFLICT DO NOTHING
             ",
             job.id,
@@ -162,6 +166,7 @@ impl Journal {
             counts.arrivals,
             job.created_at,
             asked_at,
+            counts.stored,
         )
         .execute(&self.pool)
         .await?;
@@ -176,7 +181,7 @@ impl Journal {
             UPDATE replay_jobs
             SET starts_at = $2, state = $3, konnect_status = $4, detail = $5, known = $6,
                 arrivals_before = $7, new_entries = $8, repeated_entries = $9, asked_at = $10,
-                completed_at = $11, ended_at = $12
+                completed_at = $11, ended_at = $12, stored_before = $13
             WHERE id = $1 AND ended_at IS NULL
             ",
             job.id,
@@ -191,6 +196,7 @@ impl Journal {
             job.asked_at,
             job.completed_at,
             job.ended_at,
+            job.before.stored,
         )
         .execute(&self.pool)
         .await?;
@@ -208,12 +214,13 @@ impl Journal {
             r"
             SELECT
                 id, source, starts_at, ends_at, origin, who, state, konnect_status, detail, known,
-                arrivals_before, new_entries, repeated_entries, created_at, asked_at, completed_at,
-                ended_at
+                stored_before, arrivals_before, new_entries, repeated_entries, created_at, asked_at,
+                completed_at, ended_at
             FROM replay_jobs
             WHERE ($1::text IS NULL OR source = $1)
                 AND ($2::text[] IS NULL OR source = ANY ($2))
                 AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
+                AND ($6::uuid IS NULL OR id = $6)
             ORDER BY created_at DESC, id DESC
             LIMIT $5
             ",
@@ -222,6 +229,7 @@ impl Journal {
             filter.after.map(|(at, _)| at),
             filter.after.map_or(Uuid::nil(), |(_, id)| id),
             limit,
+            filter.id,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -230,22 +238,11 @@ impl Journal {
 
     /// One job.
     pub async fn replay_job(&self, id: Uuid) -> Result<Option<ReplayJobRow>, JournalError> {
-        let row = sqlx::query_as!(
-            Row,
-            r"
-            SELECT
-                id, source, starts_at, ends_at, origin, who, state, konnect_status, detail, known,
-                arrivals_before, new_entries, repeated_entries, created_at, asked_at, completed_at,
-                ended_at
-            FROM replay_jobs
-            WHERE id = $1 AND ($2::text[] IS NULL OR source = ANY ($2))
-            ",
-            id,
-            self.portals.texts() as Option<Vec<String>>,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.and_then(Row::job))
+        let only = JobFilter {
+            id: Some(id),
+            ..JobFilter::default()
+        };
+        Ok(self.replay_jobs(&only, 1).await?.pop())
     }
 
     /// Jobs of a source whose window touches a time or that are not over, the earliest first.
@@ -259,8 +256,8 @@ impl Journal {
             r"
             SELECT
                 id, source, starts_at, ends_at, origin, who, state, konnect_status, detail, known,
-                arrivals_before, new_entries, repeated_entries, created_at, asked_at, completed_at,
-                ended_at
+                stored_before, arrivals_before, new_entries, repeated_entries, created_at, asked_at,
+                completed_at, ended_at
             FROM replay_jobs
             WHERE source = $1 AND ((ends_at >= $2 AND starts_at <= $3) OR ended_at IS NULL)
             ORDER BY created_at, id
@@ -307,6 +304,7 @@ impl Journal {
             let end = to.min(last + TimeDelta::microseconds(1));
             let part = self.counts_between(source, window, (from, end)).await?;
             counts.known += part.known;
+            counts.stored += part.stored;
             counts.arrivals += part.arrivals;
             from = to;
         }
@@ -325,6 +323,7 @@ impl Journal {
             r#"
             SELECT
                 count(*) FILTER (WHERE e.event_ts BETWEEN $4 AND $5) AS "known!",
+                count(*) AS "stored!",
                 coalesce(sum(e.copies + coalesce(r.copies, 0)), 0)::bigint AS "arrivals!"
             FROM events e
             -- The range once more: the planner does not infer it, and would read all repeats.
@@ -359,6 +358,7 @@ struct Row {
     konnect_status: String,
     detail: String,
     known: i64,
+    stored_before: i64,
     arrivals_before: i64,
     new_entries: i64,
     repeated_entries: i64,
@@ -383,6 +383,7 @@ impl Row {
             detail: self.detail,
             before: WindowCounts {
                 known: self.known,
+                stored: self.stored_before,
                 arrivals: self.arrivals_before,
             },
             new_entries: self.new_entries,

@@ -25,6 +25,18 @@ words! {
     }
 }
 
+impl SourceState {
+    /// Whether deliveries come through, as far as the token may know.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Active | Self::Unknown)
+    }
+
+    /// Whether there is a log that should come and does not.
+    pub fn is_amiss(self) -> bool {
+        !self.is_good() && self != Self::Gone
+    }
+}
+
 /// What is known of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStatus {

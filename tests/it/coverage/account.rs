@@ -182,6 +182,7 @@ async fn a_window_is_counted_whole_and_a_job_that_is_over_stays_so() {
         let counts = scene.journal.window_counts(scene.log, (from, to)).await;
         let expected = WindowCounts {
             known: 10,
+            stored: 14,
             arrivals: 14 * (repeats + 1),
         };
         assert_eq!(counts.unwrap(), expected);

@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use konnect::Client;
 use konnect_emulator::{DeliveryFault, FailAt, ForeignJob, ReplayFault, Scope};
 use serde_json::json;
-use usher::clock::Clock;
-use usher::journal::{GapReason, JobState};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use usher::backfill::{CoverageTimings, Keeper, KeeperParts, KonnectClock};
+use usher::clock::{Clock, Ids};
+use usher::http::health::Health;
+use usher::journal::{GapReason, JobOrigin, JobState, Journal, ReplayJobRow};
+use usher::lifecycle::Lifecycle;
 
 use crate::coverage::{PORTAL, Stage, coverage, healed, jobs};
 use crate::support::eventually;
@@ -216,5 +222,77 @@ async fn a_portal_that_is_gone_holds_no_other_up() {
         jobs.len() == 2 && jobs.iter().all(|job| job.state.is_over())
     })
     .await;
+    app.finish().await;
+}
+
+/// A batch that Konnect lost before it tried to deliver leaves no trace in any status. With the
+/// audit, it is had all the same.
+#[tokio::test]
+async fn a_batch_lost_between_two_polls_is_found_by_the_audit() {
+    let mut stage = Stage::new().await;
+    stage.begin_account().await;
+    // This one has no token, so that the keeper below is the only one.
+    let token = stage.config.konnect.token.take();
+    let app = stage.start().await;
+    let journal = Journal::open(&app.database.url()).unwrap();
+    let client = Client::builder(Url::parse(&stage.emulator.url()).unwrap())
+        .token(token.unwrap().expose().to_owned().into())
+        .build()
+        .unwrap();
+    let clock = Clock::system();
+    let parts = KeeperParts {
+        journal: journal.clone(),
+        client: client.clone(),
+        konnect: KonnectClock::new(Some(client), clock.clone()),
+        config: stage.config.konnect.clone(),
+        ingest_path: stage.config.ingest.path.clone(),
+        health: Health::default(),
+        ids: Ids::new(clock),
+    };
+    let timings = CoverageTimings {
+        audit_after: Some(Duration::from_secs(6)),
+        ..CoverageTimings::of(&stage.config.backfill)
+    };
+    let end = CancellationToken::new();
+    let keeper = Keeper::new(parts, &stage.config.backfill).with_timings(timings);
+    let keeping = Lifecycle::new().spawn("keeper", keeper.run(end.clone()));
+    stage.happens(5);
+    let url = app.database.url();
+    eventually("the first come", Duration::from_secs(5), async || {
+        stage.not_stored_once(&url).await.is_empty()
+    })
+    .await;
+    let lost = DeliveryFault {
+        times: Some(1),
+        lose: true,
+        ..DeliveryFault::default()
+    };
+    stage.emulator.set_delivery_faults([lost]).unwrap();
+    stage.happens(3);
+    eventually("a batch is lost", Duration::from_secs(5), async || {
+        let made = stage.emulator.entries(Some(Scope::Portal(PORTAL)));
+        made.iter().any(|entry| entry.lost > 0)
+    })
+    .await;
+    stage.happens(5);
+    assert!(!stage.not_stored_once(&url).await.is_empty());
+    eventually("the audit brings it", Duration::from_mins(1), async || {
+        stage.not_stored_once(&url).await.is_empty()
+    })
+    .await;
+    eventually("it is told", Duration::from_mins(1), async || {
+        let proofs = jobs(&app).await;
+        proofs.iter().any(|job| job.new_entries > 0)
+    })
+    .await;
+    assert_eq!(stage.not_stored_once(&url).await, Vec::<String>::new());
+    let proofs: Vec<ReplayJobRow> = jobs(&app).await;
+    assert!(
+        proofs.iter().all(|job| job.origin == JobOrigin::Audit),
+        "{proofs:?}"
+    );
+    end.cancel();
+    keeping.await.unwrap();
+    journal.close().await;
     app.finish().await;
 }

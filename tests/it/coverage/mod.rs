@@ -165,21 +165,26 @@ impl Stage {
 
     /// Everything that was made and is not stored once, by time and trace.
     async fn not_stored_once(&self, url: &str) -> Vec<String> {
-        let pool = PgPool::connect(url).await.unwrap();
-        let stored: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT trace_id, count(*) FROM events WHERE product = 'Dev-Portal' GROUP BY 1",
-        )
-        .fetch_all(&pool)
-        .await
-        .unwrap();
-        pool.close().await;
-        let stored: BTreeMap<String, i64> = stored.into_iter().collect();
+        let stored = stored(url).await;
         let made = self.emulator.entries(Some(Scope::Portal(PORTAL)));
         made.iter()
             .filter(|entry| stored.get(&entry.trace_id) != Some(&1))
             .map(|entry| format!("{} {} {}", entry.rt, entry.trace_id, entry.attempts))
             .collect()
     }
+}
+
+/// How often each trace is stored.
+async fn stored(url: &str) -> BTreeMap<String, i64> {
+    let pool = PgPool::connect(url).await.unwrap();
+    let stored: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT trace_id, count(*) FROM events WHERE product = 'Dev-Portal' GROUP BY 1",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    pool.close().await;
+    stored.into_iter().collect()
 }
 
 /// What an usher knows of its only log.

@@ -1,7 +1,6 @@
 //! Random walks: whatever happens to deliveries, to usher and to Konnect's jobs, in the end every
 //! entry is stored once where days are proved, and no loss that could be noticed shows as covered.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use usher::backfill::{Coverage, SourceCoverage, StretchState};
 use usher::config::BackfillConfig;
 use usher::journal::Journal;
 
-use crate::coverage::{PORTAL, Stage};
+use crate::coverage::{PORTAL, Stage, stored};
 use crate::support::app::AUTHORIZATION;
 use crate::support::environment;
 use crate::support::luck::tell;
@@ -24,10 +23,9 @@ use crate::support::process::{Installation, Process, settings};
 
 /// Walks of one run, where nobody asks for more.
 const WALKS: usize = 5;
-/// Steps of a walk: fewer in the short form.
 const STEPS: usize = 500;
-const SHORT_STEPS: usize = 100;
-const BESIDE: usize = 3;
+/// Walks at the same time.
+const BESIDE: usize = 5;
 /// The other value that usher accepts.
 const FORMER: &str = "Bearer old";
 const DAY: i64 = 24 * 3_600;
@@ -38,15 +36,10 @@ async fn whatever_happens_no_loss_is_hidden_and_every_entry_is_had_in_the_end() 
     let given = environment::seed();
     let walks = environment::rounds(if given.is_some() { 1 } else { WALKS });
     let first: u64 = given.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
-    let steps = if walks > WALKS || given.is_some() {
-        STEPS
-    } else {
-        SHORT_STEPS
-    };
     tell(&format!(
         "{walks} walks, the first with USHER_TEST_SEED={first}"
     ));
-    let seeds = (first..).take(walks).map(|seed| walk(seed, steps));
+    let seeds = (first..).take(walks).map(walk);
     let mut outcomes = stream::iter(seeds).buffer_unordered(BESIDE);
     let mut failed = 0;
     while let Some((seed, outcome)) = outcomes.next().await {
@@ -59,9 +52,9 @@ async fn whatever_happens_no_loss_is_hidden_and_every_entry_is_had_in_the_end() 
 }
 
 /// Takes one walk; why it failed, with its story. Every other seed proves its days.
-async fn walk(seed: u64, steps: usize) -> (u64, Result<(), String>) {
+async fn walk(seed: u64) -> (u64, Result<(), String>) {
     let mut walk = Walk::new(seed).await;
-    for _ in 0..steps {
+    for _ in 0..STEPS {
         walk.step().await;
     }
     let found = walk.come_to_rest().await;
@@ -297,18 +290,10 @@ impl Walk {
 
     /// Entries that are not stored; one that is stored twice is an error.
     async fn missing(&self, url: &str) -> Result<Vec<MadeEntry>, String> {
-        let pool = PgPool::connect(url).await.unwrap();
-        let stored: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT trace_id, count(*) FROM events WHERE product = 'Dev-Portal' GROUP BY 1",
-        )
-        .fetch_all(&pool)
-        .await
-        .unwrap();
-        pool.close().await;
-        if let Some((trace, times)) = stored.iter().find(|(_, times)| *times > 1) {
+        let stored = stored(url).await;
+        if let Some((trace, times)) = stored.iter().find(|(_, times)| **times > 1) {
             return Err(format!("trace {trace} is stored {times} times"));
         }
-        let stored: BTreeMap<String, i64> = stored.into_iter().collect();
         let mut made = self.stage.emulator.entries(Some(Scope::Portal(PORTAL)));
         made.retain(|entry| !stored.contains_key(&entry.trace_id));
         Ok(made)

@@ -156,6 +156,11 @@ async fn without_anything_all_is_skipped_or_well() {
         line["status"] == "skipped" && line["detail"].as_str().is_some_and(|it| !it.is_empty())
     });
     assert!(skipped.count() > 20, "{told}");
+    let unset = told.lines().find(|line| line.contains("\"database\""));
+    assert!(
+        unset.is_some_and(|line| line.contains("usher serve does not start")),
+        "{told}"
+    );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
