@@ -138,6 +138,11 @@ impl Connection {
         Self::new(Origin::Apart(connection), patience)
     }
 
+    /// Lets what is asked from now on take so long. The server must have the same limit.
+    pub fn allow(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// A transaction, or a savepoint of the one that is under way.
     pub async fn begin(&mut self) -> Result<Transaction<'_>, sqlx::Error> {
         Transaction::begin(On::Lent(self)).await

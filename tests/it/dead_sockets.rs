@@ -16,6 +16,7 @@ use usher::http::health::Health;
 use usher::journal::{Journal, Lane, NewBatch, NewEvent, ReaderName, Source};
 use usher::lifecycle::Lifecycle;
 use usher::publish::Publisher;
+use usher::report::rollup::Keeper;
 
 use crate::support::database::TestDatabase;
 use crate::support::environment::dead_for;
@@ -31,6 +32,8 @@ const GOES_ON: Duration = Duration::from_secs(100);
 /// usher asks a sender to wait after eight seconds; the rest is for a busy machine.
 const ANSWERED: Duration = Duration::from_secs(20);
 const STOPS: Duration = Duration::from_secs(20);
+/// A little longer than a statement may wait for its answer.
+const GIVEN_UP: Duration = Duration::from_secs(45);
 /// Longer than a lease, shorter than a statement may take; `USHER_TEST_DEAD_FOR` is for a longer
 /// look.
 const DEAD_FOR: Duration = Duration::from_secs(15);
@@ -51,8 +54,12 @@ async fn send(url: &str, first: u64, enough: &AtomicBool) -> Vec<StatusCode> {
     statuses
 }
 
+/// Batches that no reader is owed any more.
+const TAKEN: &str = "SELECT count(*) FROM batches b
+    WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.batch = b.id)";
+
 async fn owes_nothing(record: &mut Record) {
-    eventually("kafka and react are owed nothing", GOES_ON, async || {
+    eventually("no reader is owed anything", GOES_ON, async || {
         record.number("SELECT count(*) FROM outbox").await == 0
     })
     .await;
@@ -86,7 +93,10 @@ async fn connections_that_die_without_a_word_hold_nobody_up() {
     let mut record = Record::of(&database).await;
     let enough = AtomicBool::new(false);
     let trouble = async {
-        owes_nothing(&mut record).await;
+        eventually("each reader took something", GOES_ON, async || {
+            record.number(TAKEN).await > 0
+        })
+        .await;
         network.go_dead();
         tokio::time::sleep(dead_for(DEAD_FOR)).await;
         let stored = record.number("SELECT count(*) FROM events").await;
@@ -213,6 +223,46 @@ async fn a_round_that_waits_for_a_dead_connection_is_given_up_though_others_live
     database.drop().await;
 }
 
+#[tokio::test]
+async fn a_count_that_waits_for_a_dead_connection_is_given_up() {
+    let database = TestDatabase::create().await;
+    let network = Network::to(&database).await;
+    let journal = Journal::open(&database.url()).unwrap();
+    journal.migrate().await.unwrap();
+    let mut record = Record::of(&database).await;
+    record
+        .run(
+            "INSERT INTO recounts (hour, created_at)
+            SELECT date_trunc('hour', now()), now() - interval '1 hour'",
+        )
+        .await;
+    let mut holder = journal.pool().begin().await.unwrap();
+    sqlx::query("SELECT FROM recounts FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let over_network = Journal::open(network.url()).unwrap();
+    let lifecycle = Lifecycle::new();
+    let keeper = Keeper::new(over_network, Health::default());
+    lifecycle.spawn("report", keeper.run(lifecycle.stopping()));
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the count waits", GOES_ON, async || {
+        record.number(waiting).await == 1
+    })
+    .await;
+    network.go_dead();
+    network.mend();
+    holder.rollback().await.unwrap();
+    eventually("the day is counted", GIVEN_UP, async || {
+        record.rows_of("recounts").await == 0
+    })
+    .await;
+    lifecycle.shut_down().await;
+    journal.close().await;
+    database.drop().await;
+}
+
 /// Lets everybody in and answers nothing.
 async fn silent_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -241,9 +291,6 @@ async fn a_connection_that_dies_once_it_is_made_holds_no_start_up() {
     let error = migrated.expect("it ends").unwrap_err();
     assert!(error.is_outage(), "{error}");
 }
-
-/// A little longer than a statement may wait for its answer.
-const GIVEN_UP: Duration = Duration::from_secs(45);
 
 #[tokio::test]
 async fn an_instance_that_waits_to_migrate_gives_a_dead_connection_up() {

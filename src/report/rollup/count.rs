@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::journal::{Connection, Journal, JournalError, Kept, Transaction, is_kept};
+use crate::journal::{Connection, JournalError, Kept, is_kept};
 
 /// A day may have very many events.
 const DAY_WITHIN: Duration = Duration::from_mins(5);
@@ -93,12 +93,8 @@ pub(super) async fn doubt(
     Ok(())
 }
 
-/// A transaction that may count a day.
-pub(super) async fn begin(journal: &Journal) -> Result<Transaction<'static>, JournalError> {
-    Ok(journal.pool().begin_within(ANSWER_WITHIN).await?)
-}
-
-/// Gives the statements of a transaction as much time as a day may take.
+/// Gives the statements of a transaction as much time as a day may take. Those before it have the
+/// time that others have: on a connection that died meanwhile they wait in vain.
 pub(super) async fn take_time(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query!(
         r"
@@ -111,8 +107,9 @@ pub(super) async fn take_time(tx: &mut Connection) -> Result<(), JournalError> {
         ",
         DAY_WITHIN.as_millis().to_string(),
     )
-    .fetch_one(tx)
+    .fetch_one(&mut *tx)
     .await?;
+    tx.allow(ANSWER_WITHIN);
     Ok(())
 }
 

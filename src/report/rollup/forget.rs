@@ -8,7 +8,7 @@ use crate::report::rollup::count;
 /// Removes the counts by the id of a forgotten developer, who is not counted again; returns how
 /// many rows that were.
 pub async fn forget(journal: &Journal, developer: Uuid) -> Result<u64, JournalError> {
-    let mut tx = count::begin(journal).await?;
+    let mut tx = journal.pool().begin().await?;
     // A count that runs at this moment may not have read that they are forgotten.
     count_alone(&mut tx).await?;
     // No index finds all that somebody did.

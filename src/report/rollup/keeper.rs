@@ -239,7 +239,7 @@ impl Keeper {
 
     /// Counts one day again; does nothing where its month is not there for now.
     async fn day_anew(&self, day: Window) -> Result<Step, JournalError> {
-        let mut tx = count::begin(&self.journal).await?;
+        let mut tx = self.journal.pool().begin().await?;
         if !try_count_alone(&mut tx).await? {
             return Ok(Step::Taken);
         }

@@ -57,7 +57,7 @@ impl Rebuild {
 
     /// Counts the next day, after waiting for a count beside it. Returns how far it came.
     pub async fn next(&mut self) -> Result<Rebuilt, JournalError> {
-        let mut tx = count::begin(&self.journal).await?;
+        let mut tx = self.journal.pool().begin().await?;
         count_alone(&mut tx).await?;
         self.step(&mut tx).await?;
         let to = sqlx::query_scalar!("SELECT counted_to FROM report_progress")
@@ -84,7 +84,7 @@ impl Rebuild {
         if !self.is_due().await? {
             return Ok(Step::Nothing);
         }
-        let mut tx = count::begin(&self.journal).await?;
+        let mut tx = self.journal.pool().begin().await?;
         if !try_count_alone(&mut tx).await? {
             return Ok(Step::Taken);
         }

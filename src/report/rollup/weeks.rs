@@ -22,7 +22,7 @@ pub(super) async fn step(journal: &Journal) -> Result<Step, JournalError> {
     let Some((week, sums)) = next(journal).await? else {
         return Ok(Step::Nothing);
     };
-    let mut tx = count::begin(journal).await?;
+    let mut tx = journal.pool().begin().await?;
     if !try_count_alone(&mut tx).await? {
         return Ok(Step::Taken);
     }
