@@ -60,13 +60,14 @@ pub(crate) enum Sent {
     GivenUp,
 }
 
-/// Sends one batch with all its retries.
+/// Sends one batch with all its retries; a garbled one lacks the second half of its body.
 pub(crate) async fn send(
     shared: &Arc<Shared>,
     source: Source,
     destination: Uuid,
     entries: &[Arc<Kept>],
     replay: bool,
+    garble: bool,
 ) -> Sent {
     let target = {
         let world = shared.world();
@@ -77,7 +78,10 @@ pub(crate) async fn send(
     let Some(target) = target else {
         return Sent::GivenUp;
     };
-    let body = write_body(entries, &target);
+    let mut body = write_body(entries, &target);
+    if garble {
+        body.truncate(body.len() / 2);
+    }
     for attempt in 0..=MAX_RETRIES {
         for kept in entries {
             kept.count_attempt();

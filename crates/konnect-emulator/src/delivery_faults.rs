@@ -1,4 +1,5 @@
-//! What goes wrong with deliveries on purpose: batches that are lost, repeated, late or shuffled.
+//! What goes wrong with deliveries on purpose: batches that are lost, repeated, late,
+//! shuffled or garbled.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ const OVERTAKEN_WITHIN_MS: u64 = 1_000;
 /// One rule for coming batches. The first rule that fits a batch is used; `times` counts down and a
 /// rule at zero is out.
 ///
-/// A batch is lost, or it is any of repeated, late and shuffled.
+/// A batch is lost, or it is any of repeated, late, shuffled and garbled.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own in the control"
@@ -42,6 +43,9 @@ pub struct DeliveryFault {
     /// Sends the batch after the next one of its source that is not late itself; where none comes,
     /// after `delay_ms`, or 1 s without it.
     pub overtaken: bool,
+    /// Cuts the batch's body in the middle, so that a compressed one cannot be read, in every
+    /// attempt.
+    pub garble: bool,
 }
 
 impl DeliveryFault {
@@ -73,15 +77,17 @@ impl Rule for DeliveryFault {
     }
 
     fn check_effect(&self) -> Result<(), String> {
-        let others = self.repeat || self.delay_ms > 0 || self.shuffle || self.overtaken;
+        let others =
+            self.repeat || self.delay_ms > 0 || self.shuffle || self.overtaken || self.garble;
         match (self.lose, others) {
             (true, true) => Err(
                 "a batch that is lost is not sent: lose goes with none of repeat, \
-                                 delay_ms, shuffle and overtaken"
+                                 delay_ms, shuffle, overtaken and garble"
                     .to_owned(),
             ),
             (false, false) => Err(
-                "say what happens: one of lose, repeat, delay_ms, shuffle and overtaken".to_owned(),
+                "say what happens: one of lose, repeat, delay_ms, shuffle, overtaken and garble"
+                    .to_owned(),
             ),
             _ => Ok(()),
         }

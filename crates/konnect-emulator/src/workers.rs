@@ -9,6 +9,7 @@ use crate::{
     Shared,
     audit::NewJob,
     delivery::{Sent, send},
+    delivery_faults::DeliveryFault,
     history::{Kept, RETENTION, Source},
     replay_faults::FailAt,
 };
@@ -81,7 +82,7 @@ async fn ship(shared: &Arc<Shared>, mut batch: Batch) -> Sent {
     }
     let wait = Duration::from_millis(fault.wait_ms());
     if wait.is_zero() {
-        let sent = deliver(shared, &batch, fault.repeat).await;
+        let sent = deliver(shared, &batch, &fault).await;
         shared.world().audit.tell_sent(batch.source);
         return sent;
     }
@@ -97,14 +98,14 @@ async fn ship(shared: &Arc<Shared>, mut batch: Batch) -> Sent {
             () = late.clock.wait(wait) => {}
             () = overtaken => {}
         }
-        deliver(&late, &batch, fault.repeat).await;
+        deliver(&late, &batch, &fault).await;
     });
     Sent::Accepted
 }
 
 /// Delivers a batch, twice if it is to be repeated and was accepted.
-async fn deliver(shared: &Arc<Shared>, batch: &Batch, repeat: bool) -> Sent {
-    for _ in 0..=u8::from(repeat) {
+async fn deliver(shared: &Arc<Shared>, batch: &Batch, fault: &DeliveryFault) -> Sent {
+    for _ in 0..=u8::from(fault.repeat) {
         let is_paused = shared.world().audit.stream(batch.source).is_paused;
         if is_paused && !batch.replay {
             return Sent::GivenUp;
@@ -115,6 +116,7 @@ async fn deliver(shared: &Arc<Shared>, batch: &Batch, repeat: bool) -> Sent {
             batch.destination,
             &batch.entries,
             batch.replay,
+            fault.garble,
         );
         if sent.await == Sent::GivenUp {
             tracing::debug!(entries = batch.entries.len(), "gave up a delivery");

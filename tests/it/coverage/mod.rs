@@ -44,7 +44,8 @@ impl Stage {
         let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
         let settings = DeliverySettings {
             flush_every_ms: 20,
-            retry_scale: 0.02,
+            // So soon that most polls do not see it.
+            retry_scale: 0.002,
             batch_size: 20,
             ..DeliverySettings::default()
         };

@@ -210,6 +210,18 @@ async fn an_overtaken_batch_comes_after_the_next_or_after_a_while() {
 }
 
 #[tokio::test]
+async fn a_garbled_batch_cannot_be_read() {
+    let stage = Stage::one_by_one().await;
+    stage.deliver_with(DeliveryFault {
+        garble: true,
+        times: Some(1),
+        ..DeliveryFault::default()
+    });
+    stage.make(0..2).await;
+    assert_eq!(stage.principals(1).await, ["p1"]);
+}
+
+#[tokio::test]
 async fn a_shuffled_batch_has_its_entries_in_an_order_that_the_seed_decides() {
     let mut orders = Vec::new();
     for seed in [7, 7, 8] {
