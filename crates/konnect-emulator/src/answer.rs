@@ -26,7 +26,7 @@ const PROBLEM: &str = "application/problem+json";
 pub(crate) struct Answer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    body: String,
+    body: Vec<u8>,
     /// After how many bytes of the body the connection is cut.
     cut_after: Option<usize>,
 }
@@ -37,33 +37,37 @@ impl Answer {
         Self {
             status,
             headers: Vec::new(),
-            body: String::new(),
+            body: Vec::new(),
             cut_after: None,
         }
     }
 
     /// The id of what it shows, where it shows one thing.
     pub(crate) fn id(&self) -> Option<String> {
-        let shown: Value = serde_json::from_str(&self.body).ok()?;
+        let shown: Value = serde_json::from_slice(&self.body).ok()?;
         Some(shown.get("id")?.as_str()?.to_owned())
     }
 
     /// Spoils it as a fault asks for.
     pub(crate) fn spoilt(mut self, fault: &Fault) -> Self {
         if fault.broken {
-            let half = self.body.floor_char_boundary(self.body.len() / 2);
+            let mut half = self.body.len() / 2;
+            // No character is cut in two.
+            while half > 0 && self.body.get(half).is_some_and(|byte| byte & 0xC0 == 0x80) {
+                half -= 1;
+            }
             self.body.truncate(half);
         }
         self.cut_after = fault.cut_after;
         self
     }
 
-    fn typed(status: u16, media_type: &str, body: String) -> Self {
+    fn typed(status: u16, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![(header::CONTENT_TYPE.to_string(), media_type.to_owned())];
         Self {
             status,
             headers,
-            body,
+            body: body.into(),
             cut_after: None,
         }
     }
@@ -74,6 +78,11 @@ impl Answer {
             Value::Null => Self::empty(status),
             body => Self::typed(status, JSON, body.to_string()),
         }
+    }
+
+    /// A status with bytes of any media type.
+    pub(crate) fn raw(status: u16, media_type: &str, body: Vec<u8>) -> Self {
+        Self::typed(status, media_type, body)
     }
 
     /// A problem in a service's words.
@@ -154,7 +163,7 @@ impl Answer {
 }
 
 /// A body that breaks off: its start, then an error, on which the server cuts the connection.
-fn torn(body: String, after: usize) -> Body {
+fn torn(body: Vec<u8>, after: usize) -> Body {
     let mut start = Bytes::from(body);
     start.truncate(after);
     let error = io::Error::from(io::ErrorKind::ConnectionReset);

@@ -20,10 +20,10 @@ use crate::{
     entry::{Entry, Format},
     history::{History, Kept, Source},
     replay_faults::{Course, ReplayFault},
+    row::Row,
     rule::Rules,
     settings::{DeliverySettings, PullSettings},
     signing::{Keys, Signer},
-    state::Row,
 };
 
 /// Bounds of what is kept in memory, whatever its age.

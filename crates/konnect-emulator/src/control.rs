@@ -12,7 +12,7 @@ use crate::{
     answer::Answer,
     delivery_faults::DeliveryFault,
     faults::Fault,
-    gateway::Incoming,
+    incoming::Incoming,
     replay_faults::{ForeignJob, ReplayFault},
     rule::{Rule, Rules, Scope},
     state::World,

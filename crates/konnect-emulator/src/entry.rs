@@ -9,9 +9,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    clock::{new_trace_id, timestamp},
+    clock::{new_trace_id, parse_time, timestamp},
     signing::Signer,
-    validate::parse_time,
 };
 
 /// The format that a destination asked for.

@@ -5,9 +5,9 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, header},
+    http::header,
     response::Response,
 };
 use serde_json::{Map, Value};
@@ -16,108 +16,22 @@ use uuid::Uuid;
 use crate::{
     Shared,
     answer::Answer,
-    call::{Call, Operation},
+    call::Call,
     clock::{new_trace_id, timestamp},
     control,
     entry::{Entry, Origin},
     faults::Fault,
+    incoming::Incoming,
     listener::Peer,
-    operations, portal_api,
+    operation::{Operation, Reply},
+    portal_api,
     problem::{Dialect, Problem},
-    query::Query,
     request_log::LoggedRequest,
+    resources,
     routes::{self, Route},
-    special::jwks,
     state::Kind,
     workers,
 };
-
-/// Larger bodies are refused; the specification's largest member has a million characters.
-const MAX_BODY: usize = 8 * 1024 * 1024;
-
-/// A request with its body read.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: Query,
-    raw_query: String,
-    headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-    peer: Peer,
-}
-
-impl Incoming {
-    async fn read(peer: Peer, request: Request) -> Result<Self, Answer> {
-        let (parts, body) = request.into_parts();
-        let raw_query = parts.uri.query().unwrap_or_default().to_owned();
-        let body = to_bytes(body, MAX_BODY)
-            .await
-            .map_err(|_| Answer::empty(400))?;
-        Ok(Self {
-            method: parts.method.to_string(),
-            path: parts.uri.path().to_owned(),
-            query: Query::parse(&raw_query),
-            raw_query,
-            headers: parts.headers,
-            body: body.to_vec(),
-            peer,
-        })
-    }
-
-    fn header(&self, name: header::HeaderName) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    }
-
-    fn cookie(&self, name: &str) -> Option<&str> {
-        self.header(header::COOKIE)
-            .split(';')
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    }
-
-    /// Parses the body as an object; an empty one counts as `{}` so that missing members are named.
-    fn object(&self) -> Result<Map<String, Value>, Problem> {
-        if self.body.is_empty() {
-            return Ok(Map::new());
-        }
-        let media_type = self
-            .header(header::CONTENT_TYPE)
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::unsupported_media_type());
-        }
-        match serde_json::from_slice(&self.body) {
-            Ok(Value::Object(object)) => Ok(object),
-            _ => Err(Problem::invalid_body(
-                "body",
-                "invalid",
-                "request format is invalid",
-            )),
-        }
-    }
-
-    /// Who calls: the first forwarded address, else the peer's.
-    fn src(&self) -> String {
-        let forwarded = self
-            .headers
-            .get("x-forwarded-for")
-            .and_then(|value| value.to_str().ok());
-        forwarded
-            .and_then(|value| value.split(',').next())
-            .map_or_else(
-                || self.peer.address.ip().to_string(),
-                |first| first.trim().to_owned(),
-            )
-    }
-}
 
 /// Answers any request.
 pub(crate) async fn handle(
@@ -207,13 +121,14 @@ fn answer_api(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
 }
 
 fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
-    let route = routes::find(operations::OPERATIONS, &incoming.method, &incoming.path);
+    let route = routes::find(resources::operations(), &incoming.method, &incoming.path);
     let expected = format!("Bearer {}", shared.token);
-    let authorized =
-        incoming.path == jwks::PATH || incoming.header(header::AUTHORIZATION) == expected;
+    let has_token = incoming.header(header::AUTHORIZATION) == expected;
     let (operation, parameters) = match route {
         Route::Unknown => return Answer::no_route(),
-        Route::Found(operation, _) | Route::WrongMethod(operation, _) if !authorized => {
+        Route::Found(operation, _) | Route::WrongMethod(operation, _)
+            if !has_token && !operation.is_open =>
+        {
             return Answer::problem(&Problem::unauthorized(), operation.dialect());
         }
         Route::WrongMethod(operation, methods) => return wrong_method(operation, &methods),
@@ -221,7 +136,7 @@ fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
     };
     let mut world = shared.world();
     let origin = origin(shared, incoming, world.org_id);
-    let outcome = routes::resolve(&world, None, &parameters)
+    let outcome = routes::resolve(&world, None, operation, &parameters)
         .ok_or_else(Problem::not_found)
         .and_then(|ids| {
             let body = read_body(operation, incoming)?;
@@ -231,6 +146,7 @@ fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
                 path: &incoming.path,
                 host: incoming.header(header::HOST),
                 ids,
+                parameters: &parameters,
                 query: &incoming.query,
                 body,
                 origin: &origin,
@@ -241,7 +157,7 @@ fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
             operation.act.run(&mut call)
         });
     let answer = finish(operation, outcome);
-    if incoming.path != jwks::PATH {
+    if !operation.is_open {
         let principal = world.principal_id;
         let (name, action) = permission(&incoming.method, operation);
         world.audit.record(
@@ -263,8 +179,8 @@ fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
 }
 
 fn answer_portal(shared: &Arc<Shared>, incoming: &Incoming, portal: &str, path: &str) -> Answer {
-    let (operation, parameters) = match routes::find(portal_api::OPERATIONS, &incoming.method, path)
-    {
+    let route = routes::find(portal_api::OPERATIONS.iter(), &incoming.method, path);
+    let (operation, parameters) = match route {
         Route::Unknown => return Answer::no_route(),
         Route::WrongMethod(operation, methods) => return wrong_method(operation, &methods),
         Route::Found(operation, parameters) => (operation, parameters),
@@ -288,7 +204,7 @@ fn answer_portal(shared: &Arc<Shared>, incoming: &Incoming, portal: &str, path: 
         return Answer::problem(&Problem::unauthorized(), Dialect::Plain);
     }
     let origin = origin(shared, incoming, world.org_id);
-    let resolved = routes::resolve(&world, Some(portal), &parameters);
+    let resolved = routes::resolve(&world, Some(portal), operation, &parameters);
     let Some(ids) = resolved else {
         return Answer::problem(&Problem::not_found(), Dialect::Plain);
     };
@@ -302,6 +218,7 @@ fn answer_portal(shared: &Arc<Shared>, incoming: &Incoming, portal: &str, path: 
         path: &incoming.path,
         host: incoming.header(header::HOST),
         ids,
+        parameters: &parameters,
         query: &incoming.query,
         body,
         origin: &origin,
@@ -337,12 +254,13 @@ fn read_body(operation: &Operation, incoming: &Incoming) -> Result<Map<String, V
     if operation.act.body().is_none() {
         return Ok(Map::new());
     }
-    operation.check_body(&incoming.object()?)
+    operation.check_body(incoming.object()?.as_ref())
 }
 
-fn finish(operation: &Operation, outcome: Result<Value, Problem>) -> Answer {
+fn finish(operation: &Operation, outcome: Result<Reply, Problem>) -> Answer {
     let answer = match outcome {
-        Ok(body) => Answer::json(operation.success, &body),
+        Ok(Reply::Json(body)) => Answer::json(operation.success, &body),
+        Ok(Reply::Raw { media_type, body }) => Answer::raw(operation.success, &media_type, body),
         Err(problem) => Answer::problem(&problem, operation.dialect()),
     };
     debug_assert!(

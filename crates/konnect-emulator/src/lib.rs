@@ -19,22 +19,28 @@ mod delivery;
 mod delivery_faults;
 mod entry;
 mod faults;
+mod fields;
+mod forms;
 mod gateway;
 mod history;
+mod incoming;
+mod kind;
 mod listener;
-mod operations;
+mod operation;
 mod portal_api;
 mod problem;
 mod query;
 mod replay_faults;
 mod request_log;
+mod resource;
 mod resources;
 mod routes;
+mod row;
 mod rule;
 mod seed;
 mod settings;
 mod signing;
-mod special;
+mod singleton;
 mod state;
 mod validate;
 mod workers;
@@ -223,7 +229,7 @@ impl Shared {
         }
         let window = (start_at, end_at);
         world.audit.start_course(source, window, job.into(), now);
-        Ok(special::replay::view(
+        Ok(resources::replay_jobs::view(
             world.audit.stream(source).job.as_ref(),
         ))
     }

@@ -1,11 +1,14 @@
 //! Finds the operation that a method and a path mean. Pure: it looks at the tables and nothing
 //! else.
 
+use std::cmp::Ordering;
+
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use crate::{
-    call::Operation,
-    state::{Kind, World},
+    operation::{Operation, Param},
+    state::World,
 };
 
 /// What a path means.
@@ -19,30 +22,50 @@ pub(crate) enum Route {
     Unknown,
 }
 
-/// Matches a path against the templates of a table.
-pub(crate) fn find(table: &'static [Operation], method: &str, path: &str) -> Route {
-    let matching: Vec<(&Operation, Vec<(&str, String)>)> = table
-        .iter()
-        .filter_map(|operation| match_template(operation.path, path).map(|ids| (operation, ids)))
-        .collect();
-    let Some((first, _)) = matching.first() else {
+/// Matches a path against the templates of the tables. Where more than one fits, a word in the
+/// template wins over a parameter, from the left.
+pub(crate) fn find(
+    operations: impl Iterator<Item = &'static Operation>,
+    method: &str,
+    path: &str,
+) -> Route {
+    let mut best: Vec<(&Operation, Vec<(&str, String)>)> = Vec::new();
+    for operation in operations {
+        let Some(parameters) = match_template(operation.path, path) else {
+            continue;
+        };
+        if let Some((known, _)) = best.first() {
+            match rank(operation.path).cmp(&rank(known.path)) {
+                Ordering::Less => best.clear(),
+                Ordering::Equal => {}
+                Ordering::Greater => continue,
+            }
+        }
+        best.push((operation, parameters));
+    }
+    let Some((first, _)) = best.first() else {
         return Route::Unknown;
     };
-    let methods = matching
-        .iter()
-        .map(|(operation, _)| operation.method)
-        .collect();
     let first = *first;
-    matching
-        .into_iter()
+    let methods = best.iter().map(|(operation, _)| operation.method).collect();
+    best.into_iter()
         .find(|(operation, _)| operation.method == method)
-        .map_or(Route::WrongMethod(first, methods), |(operation, ids)| {
-            Route::Found(operation, ids)
-        })
+        .map_or(
+            Route::WrongMethod(first, methods),
+            |(operation, parameters)| Route::Found(operation, parameters),
+        )
+}
+
+/// Orders templates that fit the same path: words before parameters.
+fn rank(template: &str) -> Vec<bool> {
+    template
+        .split('/')
+        .map(|segment| segment.starts_with('{'))
+        .collect()
 }
 
 fn match_template(template: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
-    let mut ids = Vec::new();
+    let mut parameters = Vec::new();
     let mut given = path.split('/');
     for segment in template.split('/') {
         let value = given.next()?;
@@ -51,44 +74,53 @@ fn match_template(template: &'static str, path: &str) -> Option<Vec<(&'static st
             .and_then(|segment| segment.strip_suffix('}'))
         {
             Some(_) if value.is_empty() => return None,
-            Some(name) => ids.push((name, value.to_owned())),
+            Some(name) => parameters.push((name, value)),
             None if segment != value => return None,
             None => {}
         }
     }
-    given.next().is_none().then_some(ids)
+    let decode = |(name, value)| (name, decoded(value));
+    given
+        .next()
+        .is_none()
+        .then(|| parameters.into_iter().map(decode).collect())
+}
+
+/// Decodes a segment of a path, in which a plus is a plus.
+fn decoded(segment: &str) -> String {
+    let form = segment
+        .replace('+', "%2B")
+        .replace('&', "%26")
+        .replace('=', "%3D");
+    form_urlencoded::parse(form.as_bytes())
+        .next()
+        .map(|(name, _)| name.into_owned())
+        .unwrap_or_default()
 }
 
 /// Resolves the parameters of a path to rows that exist and belong to each other; `None` is a 404.
 pub(crate) fn resolve(
     world: &World,
     before: Option<Uuid>,
+    operation: &Operation,
     parameters: &[(&'static str, String)],
 ) -> Option<Vec<Uuid>> {
     let mut ids: Vec<Uuid> = before.into_iter().collect();
     for (name, text) in parameters {
-        let id = Uuid::try_parse(text).ok()?;
-        let row = world.find(kind_of(name)?, id)?;
+        let row = match operation.parameter(name)? {
+            Param::Row(kind) => world.find(kind, Uuid::try_parse(text).ok()?)?,
+            Param::Named(kind, member) => {
+                world.find_named(kind, ids.last().copied(), member, text)?
+            }
+            Param::Text => continue,
+        };
         let belongs = ids.is_empty() || row.parent.is_none_or(|parent| ids.contains(&parent));
         if !belongs {
             return None;
         }
-        ids.push(id);
+        ids.push(row.id);
     }
     Some(ids)
-}
-
-fn kind_of(parameter: &str) -> Option<Kind> {
-    Some(match parameter {
-        "portalId" => Kind::Portal,
-        "developerId" => Kind::Developer,
-        "teamId" => Kind::Team,
-        "roleId" => Kind::Role,
-        "applicationId" => Kind::Application,
-        "registrationId" => Kind::Registration,
-        "auditLogDestinationId" => Kind::Destination,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -96,7 +128,10 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     use super::*;
-    use crate::{operations, portal_api};
+    use crate::{
+        operation::{Act, op},
+        portal_api, resources,
+    };
 
     /// Method, path, success and error statuses of every operation that Konnect's specifications
     /// declare.
@@ -121,7 +156,7 @@ mod tests {
     }
 
     fn served() -> impl Iterator<Item = &'static Operation> {
-        operations::OPERATIONS.iter().chain(portal_api::OPERATIONS)
+        resources::operations().chain(portal_api::OPERATIONS)
     }
 
     #[test]
@@ -169,7 +204,7 @@ mod tests {
                 .filter_map(|segment| segment.strip_prefix('{'))
             {
                 assert!(
-                    kind_of(segment.trim_end_matches('}')).is_some(),
+                    operation.parameter(segment.trim_end_matches('}')).is_some(),
                     "{}",
                     operation.path
                 );
@@ -179,7 +214,7 @@ mod tests {
 
     #[test]
     fn tells_a_wrong_method_from_an_unknown_path() {
-        let found = |method, path| find(operations::OPERATIONS, method, path);
+        let found = |method, path| find(resources::operations(), method, path);
         assert!(matches!(found("GET", "/v3/portals"), Route::Found(..)));
         assert!(matches!(
             found("PUT", "/v3/portals"),
@@ -190,5 +225,58 @@ mod tests {
             found("GET", "/v3/portals/x/developers/y/z"),
             Route::Unknown
         ));
+    }
+
+    #[test]
+    fn a_word_in_a_template_wins_over_a_parameter() {
+        const ACT: Act = Act::Special(None, |_| Ok(serde_json::Value::Null));
+        static TABLE: &[Operation] = &[
+            op("GET", "/v3/portals/{portalId}", 200, ACT),
+            op("DELETE", "/v3/portals/{portalId}", 204, ACT),
+            op("GET", "/v3/portals/email-domains", 200, ACT),
+            op("GET", "/v3/portals/{portalId}/pages", 200, ACT),
+            op("GET", "/v3/portals/email-domains/{emailDomain}", 200, ACT),
+        ];
+        let template = |method, path| match find(TABLE.iter(), method, path) {
+            Route::Found(operation, _) => operation.path,
+            Route::WrongMethod(operation, methods) => {
+                assert_eq!(methods, ["GET"]);
+                operation.path
+            }
+            Route::Unknown => "",
+        };
+        for (method, path, expected) in [
+            ("GET", "/v3/portals/x", "/v3/portals/{portalId}"),
+            (
+                "GET",
+                "/v3/portals/email-domains",
+                "/v3/portals/email-domains",
+            ),
+            (
+                "DELETE",
+                "/v3/portals/email-domains",
+                "/v3/portals/email-domains",
+            ),
+            (
+                "GET",
+                "/v3/portals/email-domains/pages",
+                "/v3/portals/email-domains/{emailDomain}",
+            ),
+            ("GET", "/v3/portals/x/pages", "/v3/portals/{portalId}/pages"),
+        ] {
+            assert_eq!(template(method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn decodes_the_segments_of_a_path() {
+        for (sent, meant) in [
+            ("a%20b", "a b"),
+            ("a+b", "a+b"),
+            ("a=b&c", "a=b&c"),
+            ("ü", "ü"),
+        ] {
+            assert_eq!(decoded(sent), meant);
+        }
     }
 }

@@ -5,15 +5,18 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    call::{Call, Resource},
+    call::Call,
     clock::new_id,
     entry::Origin,
+    fields::Unknown,
     problem::{Dialect, Problem},
-    query::Query,
-    resources::{APPLICATION, DESTINATION, DEVELOPER, PORTAL, REGISTRATION, TEAM},
-    special::webhook,
+    resource::Resource,
+    resources::{
+        applications::APPLICATION, audit_log_webhooks, destinations::DESTINATION,
+        developers::DEVELOPER, portals::PORTAL, registrations::REGISTRATION, teams::TEAM,
+    },
     state::{Kind, World},
-    validate::{self, Unknown},
+    validate,
 };
 
 /// What can be seeded, in the order it is made, with the member that names the parent.
@@ -72,7 +75,7 @@ fn plant_one(
     origin: &Origin,
 ) -> Outcome {
     let id = take_id(&mut item, "id")?.unwrap_or_else(new_id);
-    if world.knows(id) {
+    if world.any(id).is_some() {
         return Err(format!("{id} is in use"));
     }
     let parent = match parent {
@@ -120,34 +123,12 @@ fn create(
     let body = validate::check(item, resource.create, Unknown::Refuse, Dialect::Portal)
         .map_err(|mistakes| words(Problem::invalid(mistakes)))?;
     let ids = ancestry(world, parent)?;
-    let mut call = call(world, ids, body, origin);
+    let mut call = Call::internal(world, ids, body, origin);
     (resource.before_create)(&mut call).map_err(words)?;
     let body = std::mem::take(&mut call.body);
     world.insert_with_id(id, resource.kind, parent, body, origin.at);
     let row = world.find(resource.kind, id).ok_or("the object vanished")?;
     Ok((resource.listing.view)(world, row))
-}
-
-fn call<'a>(
-    world: &'a mut World,
-    ids: Vec<Uuid>,
-    body: Map<String, Value>,
-    origin: &'a Origin,
-) -> Call<'a> {
-    static NO_QUERY: Query = Query::empty();
-    Call {
-        world,
-        now: origin.at,
-        path: "",
-        host: "",
-        ids,
-        query: &NO_QUERY,
-        body,
-        origin,
-        developer: None,
-        session: None,
-        cookies: Vec::new(),
-    }
 }
 
 /// Lists a parent with those above it, as a path would.
@@ -257,6 +238,7 @@ fn plant_api(
 fn plant_webhook(world: &mut World, mut item: Map<String, Value>, origin: &Origin) -> Outcome {
     let portal = take_id(&mut item, "portal_id")?;
     let ids = ancestry(world, portal)?;
-    let mut call = call(world, ids, item, origin);
-    webhook::update(&mut call).map_err(|problem| problem.to_json(Dialect::Plain).to_string())
+    let mut call = Call::internal(world, ids, item, origin);
+    audit_log_webhooks::update(&mut call)
+        .map_err(|problem| problem.to_json(Dialect::Plain).to_string())
 }

@@ -4,95 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{
-    audit::Audit,
-    clock::{new_id, timestamp},
-    portal_api::Accounts,
-    rule::Scope,
-};
-
-/// The kinds of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Portal,
-    Developer,
-    Team,
-    Role,
-    Application,
-    Registration,
-    Credential,
-    Api,
-    Destination,
-}
-
-impl Kind {
-    /// The kinds whose rows end with another.
-    const WITH_PARENT: [Self; 6] = [
-        Self::Developer,
-        Self::Team,
-        Self::Role,
-        Self::Application,
-        Self::Registration,
-        Self::Credential,
-    ];
-}
-
-/// One object: what the API shows and what only the emulator needs, in `value`.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) id: Uuid,
-    pub(crate) kind: Kind,
-    /// The row whose end is also the end of this one.
-    pub(crate) parent: Option<Uuid>,
-    pub(crate) created_at: DateTime<Utc>,
-    pub(crate) updated_at: DateTime<Utc>,
-    pub(crate) value: Map<String, Value>,
-    sequence: u64,
-}
-
-impl Row {
-    /// Returns a member, null when absent.
-    pub(crate) fn get(&self, name: &str) -> &Value {
-        self.value.get(name).unwrap_or(&Value::Null)
-    }
-
-    /// Returns a text member, empty when absent.
-    pub(crate) fn text(&self, name: &str) -> &str {
-        self.get(name).as_str().unwrap_or_default()
-    }
-
-    /// Returns the place in creation order.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// Returns whether a member is `true`.
-    pub(crate) fn is(&self, name: &str) -> bool {
-        self.get(name) == &Value::Bool(true)
-    }
-
-    /// Returns a member that holds a row's id.
-    pub(crate) fn reference(&self, name: &str) -> Option<Uuid> {
-        self.get(name)
-            .as_str()
-            .and_then(|text| Uuid::try_parse(text).ok())
-    }
-
-    /// Shows id, times and the named members.
-    pub(crate) fn show(&self, members: &[&str]) -> Map<String, Value> {
-        let mut shown = Map::new();
-        shown.insert("id".to_owned(), json!(self.id));
-        shown.insert("created_at".to_owned(), json!(timestamp(self.created_at)));
-        shown.insert("updated_at".to_owned(), json!(timestamp(self.updated_at)));
-        for member in members {
-            shown.insert((*member).to_owned(), self.get(member).clone());
-        }
-        shown
-    }
-}
+use crate::{audit::Audit, clock::new_id, portal_api::Accounts, rule::Scope};
+pub(crate) use crate::{kind::Kind, row::Row};
 
 /// Everything the emulator knows, behind one lock.
 #[derive(Debug)]
@@ -177,6 +93,11 @@ impl World {
         self.rows.get(&id).filter(|row| row.kind == kind)
     }
 
+    /// Returns the row of any kind.
+    pub(crate) fn any(&self, id: Uuid) -> Option<&Row> {
+        self.rows.get(&id)
+    }
+
     /// Refuses a portal that does not exist.
     pub(crate) fn expect_scope(&self, scope: Option<Scope>) -> Result<(), String> {
         match scope {
@@ -187,11 +108,6 @@ impl World {
         }
     }
 
-    /// Returns whether any row has this id.
-    pub(crate) fn knows(&self, id: Uuid) -> bool {
-        self.rows.contains_key(&id)
-    }
-
     /// Merges members into a row and marks it updated.
     pub(crate) fn update(&mut self, id: Uuid, members: Map<String, Value>, now: DateTime<Utc>) {
         if let Some(row) = self.rows.get_mut(&id) {
@@ -200,8 +116,27 @@ impl World {
         }
     }
 
-    /// Removes a row with all rows below it and its memberships.
+    /// Puts members in place of all those of a row and marks it updated.
+    pub(crate) fn replace(&mut self, id: Uuid, members: Map<String, Value>, now: DateTime<Utc>) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.value = members;
+            row.updated_at = now;
+        }
+    }
+
+    /// Removes a row with all rows below it, its memberships, and what its kind says ends with it.
     pub(crate) fn remove(&mut self, id: Uuid) {
+        let Some(kind) = self.rows.get(&id).map(|row| row.kind) else {
+            return;
+        };
+        self.remove_tree(id);
+        for other in self.referring_to(kind, id) {
+            self.remove(other);
+        }
+    }
+
+    /// Whoever refers to a row below this one hangs below this one too.
+    fn remove_tree(&mut self, id: Uuid) {
         let Some(row) = self.rows.remove(&id) else {
             return;
         };
@@ -212,16 +147,48 @@ impl World {
         if row.kind == Kind::Developer {
             self.addresses.remove(&address_key(&row));
         }
-        let below: Vec<Uuid> = Kind::WITH_PARENT
+        let below: Vec<Uuid> = Kind::ALL
             .iter()
+            .filter(|kind| kind.parents().contains(&row.kind))
             .flat_map(|kind| self.children(*kind, Some(id)))
             .map(|row| row.id)
             .collect();
         for child in below {
-            self.remove(child);
+            self.remove_tree(child);
         }
         self.accounts.forget(id);
         self.audit.forget(id);
+    }
+
+    /// Lists the rows that end with a row to which they refer.
+    fn referring_to(&self, kind: Kind, id: Uuid) -> Vec<Uuid> {
+        let mut found = Vec::new();
+        for other in Kind::ALL {
+            for (_, pointer) in other.ends_with().iter().filter(|(of, _)| *of == kind) {
+                let rows = self.all(*other).filter(|row| row.refers_to(pointer, id));
+                found.extend(rows.map(|row| row.id));
+            }
+        }
+        found
+    }
+
+    /// Lists the rows of a kind below all parents.
+    pub(crate) fn all(&self, kind: Kind) -> impl Iterator<Item = &Row> {
+        self.order
+            .range((kind, Uuid::nil(), 0)..=(kind, Uuid::max(), u64::MAX))
+            .filter_map(|(_, id)| self.rows.get(id))
+    }
+
+    /// Finds a row below a parent by a text member.
+    pub(crate) fn find_named(
+        &self,
+        kind: Kind,
+        parent: Option<Uuid>,
+        member: &str,
+        text: &str,
+    ) -> Option<&Row> {
+        self.children(kind, parent)
+            .find(|row| row.text(member) == text)
     }
 
     /// Finds a developer by address; case does not count.
@@ -284,4 +251,47 @@ fn address_key(developer: &Row) -> (Uuid, String) {
         developer.parent.unwrap_or_default(),
         developer.text("email").to_lowercase(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn what_ends_takes_along_what_is_below_and_what_refers_to_it() {
+        let now = Clock::system_now();
+        let mut world = World::new();
+        let mut add = |kind, parent, value: Value| {
+            let value = value.as_object().cloned().unwrap_or_default();
+            world.insert(kind, parent, value, now)
+        };
+        let portal = add(Kind::Portal, None, Value::Null);
+        let team = add(Kind::Team, Some(portal), Value::Null);
+        let role = add(Kind::Role, Some(team), Value::Null);
+        let owned = json!({"owner": {"type": "team", "id": team}});
+        let application = add(Kind::Application, Some(portal), owned);
+        let registration = add(Kind::Registration, Some(application), Value::Null);
+        let page = add(Kind::Page, Some(portal), Value::Null);
+        let below = add(Kind::Page, Some(portal), json!({"parent_page_id": page}));
+        let leaf = add(Kind::Page, Some(portal), json!({"parent_page_id": below}));
+        let api = add(Kind::Api, None, Value::Null);
+        let published = add(
+            Kind::ApiPublication,
+            Some(api),
+            json!({"portal_id": portal}),
+        );
+        for (ends, gone) in [
+            (team, vec![team, role, application, registration]),
+            (page, vec![page, below, leaf]),
+            (portal, vec![portal, published]),
+        ] {
+            assert!(gone.iter().all(|id| world.any(*id).is_some()));
+            world.remove(ends);
+            assert!(gone.iter().all(|id| world.any(*id).is_none()));
+        }
+        assert!(world.any(api).is_some(), "an API outlives its publications");
+    }
 }

@@ -1,100 +1,19 @@
 //! What a request body may hold: fields as data, checked by one function, with every mistake
 //! reported at once.
 
-use chrono::{DateTime, Utc};
+use std::fmt::Display;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use crate::problem::{Dialect, InvalidParameter};
-
-/// The form of a member's value.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Rule {
-    /// Text of between `min` and `max` characters.
-    Text { min: usize, max: usize },
-    /// An address of at most `max` characters with a local part, `@` and a domain.
-    Email { max: usize },
-    /// A UUID as text.
-    Uuid,
-    /// `true` or `false`, no text.
-    Boolean,
-    /// One of a list of texts.
-    Choice(&'static [&'static str]),
-    /// An absolute `http` or `https` URL.
-    Url,
-    /// An RFC 3339 date and time.
-    DateTime,
-    /// A list of texts.
-    Texts,
-    /// An object with members of its own.
-    Object(&'static [Field]),
-    /// Konnect's labels: at most 50 short keys with values of limited form, null to remove one.
-    Labels,
-}
-
-/// Whether a member must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
-    Required,
-    Optional,
-    /// Accepted and dropped: declared read-only in a schema that forbids other members.
-    ReadOnly,
-}
-
-/// A member of a request body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Field {
-    pub(crate) name: &'static str,
-    pub(crate) rule: Rule,
-    pub(crate) need: Need,
-    pub(crate) nullable: bool,
-}
-
-impl Field {
-    /// Declares a member that must be there.
-    pub(crate) const fn required(name: &'static str, rule: Rule) -> Self {
-        Self {
-            name,
-            rule,
-            need: Need::Required,
-            nullable: false,
-        }
-    }
-
-    /// Declares a member that may be absent.
-    pub(crate) const fn optional(name: &'static str, rule: Rule) -> Self {
-        Self {
-            name,
-            rule,
-            need: Need::Optional,
-            nullable: false,
-        }
-    }
-
-    /// Declares a member that is accepted and dropped.
-    pub(crate) const fn read_only(name: &'static str) -> Self {
-        Self {
-            name,
-            rule: Rule::Texts,
-            need: Need::ReadOnly,
-            nullable: true,
-        }
-    }
-
-    /// Lets the member be null.
-    pub(crate) const fn or_null(mut self) -> Self {
-        self.nullable = true;
-        self
-    }
-}
-
-/// Whether members outside the schema are refused or dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    Refuse,
-    Drop,
-}
+use crate::{
+    clock::parse_time,
+    fields::{Field, Form, Need, Rule, Unknown},
+    forms::{image, is_email, is_hostname, is_ip_or_block, is_label_value, is_uri},
+    problem::{Dialect, InvalidParameter},
+};
 
 /// Checks a body against its fields and returns the declared members of it.
 pub(crate) fn check(
@@ -103,56 +22,192 @@ pub(crate) fn check(
     unknown: Unknown,
     dialect: Dialect,
 ) -> Result<Map<String, Value>, Vec<InvalidParameter>> {
-    let mut mistakes = Vec::new();
-    let kept = check_object(body, fields, unknown, dialect, "", &mut mistakes);
-    if mistakes.is_empty() {
+    let mut checker = Checker {
+        dialect,
+        mistakes: Vec::new(),
+    };
+    let kept = checker.members(body, fields, unknown, "");
+    if checker.mistakes.is_empty() {
         Ok(kept)
     } else {
-        Err(mistakes)
+        Err(checker.mistakes)
     }
 }
 
-fn check_object(
-    body: &Map<String, Value>,
-    fields: &[Field],
-    unknown: Unknown,
+/// Goes through a body and gathers its mistakes.
+struct Checker {
     dialect: Dialect,
-    prefix: &str,
-    mistakes: &mut Vec<InvalidParameter>,
-) -> Map<String, Value> {
-    let mut kept = Map::new();
-    for field in fields {
-        let name = format!("{prefix}{}", field.name);
-        match body.get(field.name) {
-            None if field.need == Need::Required => mistakes.push(missing(&name, dialect)),
-            None => {}
-            Some(_) if field.need == Need::ReadOnly => {}
-            Some(Value::Null) if field.nullable => {
-                kept.insert(field.name.to_owned(), Value::Null);
-            }
-            Some(value) => {
-                let before = mistakes.len();
-                check_value(value, field.rule, &name, dialect, mistakes);
-                if mistakes.len() == before {
-                    kept.insert(field.name.to_owned(), value.clone());
+    mistakes: Vec<InvalidParameter>,
+}
+
+impl Checker {
+    /// Checks the members of an object and returns those to keep.
+    fn members(
+        &mut self,
+        body: &Map<String, Value>,
+        fields: &[Field],
+        unknown: Unknown,
+        prefix: &str,
+    ) -> Map<String, Value> {
+        let mut kept = Map::new();
+        for field in fields {
+            let name = format!("{prefix}{}", field.name);
+            match body.get(field.name) {
+                None if field.need == Need::Required => {
+                    self.mistakes.push(missing(&name, self.dialect));
+                }
+                None => {}
+                Some(_) if field.need == Need::ReadOnly => {}
+                Some(Value::Null) if field.nullable => {
+                    kept.insert(field.name.to_owned(), Value::Null);
+                }
+                Some(value) => {
+                    let value = self.value(value, field.rule, &name, body);
+                    kept.insert(field.name.to_owned(), value);
                 }
             }
         }
+        if unknown == Unknown::Refuse {
+            let is_known = |name: &str| fields.iter().any(|field| field.name == name);
+            for name in body.keys().filter(|name| !is_known(name)) {
+                let name = format!("{prefix}{name}");
+                let reason = format!("\"{name}\" is not allowed");
+                let mistake = InvalidParameter::body(&name, "unknown_property", reason);
+                self.mistakes.push(mistake);
+            }
+        }
+        kept
     }
-    if unknown == Unknown::Refuse {
-        for name in body
-            .keys()
-            .filter(|name| !fields.iter().any(|field| field.name == name.as_str()))
-        {
-            let name = format!("{prefix}{name}");
-            mistakes.push(InvalidParameter::body(
-                &name,
-                "unknown_property",
-                format!("\"{name}\" is not allowed"),
-            ));
+
+    /// Checks a value and returns what to keep of it. `around` is the object that has it.
+    fn value(
+        &mut self,
+        value: &Value,
+        rule: Rule,
+        name: &str,
+        around: &Map<String, Value>,
+    ) -> Value {
+        let prefix = format!("{name}.");
+        match (rule, value) {
+            (Rule::Object(fields), Value::Object(object)) => {
+                Value::Object(self.members(object, fields, Unknown::Refuse, &prefix))
+            }
+            (Rule::Open(fields), Value::Object(object)) => {
+                Value::Object(self.members(object, fields, Unknown::Drop, &prefix))
+            }
+            (Rule::OneOf { by, forms }, Value::Object(object)) => {
+                Value::Object(self.one_of(object, object, (by, forms), &prefix, &prefix))
+            }
+            (Rule::Beside { by, forms }, Value::Object(object)) if around.contains_key(by) => {
+                let outer = name.rsplit_once('.').map_or("", |(outer, _)| outer);
+                let outer = if outer.is_empty() {
+                    String::new()
+                } else {
+                    format!("{outer}.")
+                };
+                Value::Object(self.one_of(object, around, (by, forms), &prefix, &outer))
+            }
+            (Rule::Beside { forms, .. }, Value::Object(object)) => {
+                Value::Object(self.any_of(object, forms, &prefix))
+            }
+            (
+                Rule::List {
+                    item,
+                    min,
+                    max,
+                    unique,
+                },
+                Value::Array(items),
+            ) => {
+                let mistake = check_count(items.len(), min, max, name);
+                self.mistakes.extend(mistake);
+                let repeats = |(index, item): (usize, &Value)| items[..index].contains(item);
+                if unique && items.iter().enumerate().any(repeats) {
+                    let mistake = mistake_of(name, "invalid", "must not hold an item twice");
+                    self.mistakes.push(mistake);
+                }
+                let kept = items.iter().enumerate().map(|(index, value)| {
+                    self.value(value, *item, &format!("{name}[{index}]"), &Map::new())
+                });
+                Value::Array(kept.collect())
+            }
+            (
+                Rule::Map {
+                    max,
+                    is_key,
+                    value: of_value,
+                },
+                Value::Object(object),
+            ) => {
+                self.mistakes
+                    .extend(check_count(object.len(), 0, max, name));
+                let kept = object.iter().map(|(key, value)| {
+                    let path = format!("{prefix}{key}");
+                    if !is_key(key) {
+                        let mistake = mistake_of(&path, "invalid", "is not a valid key");
+                        self.mistakes.push(mistake);
+                    }
+                    (key.clone(), self.value(value, *of_value, &path, object))
+                });
+                Value::Object(kept.collect())
+            }
+            _ => {
+                let mistake = check_single(value, rule, name, self.dialect);
+                self.mistakes.extend(mistake);
+                value.clone()
+            }
         }
     }
-    kept
+
+    /// Checks an object against the form that a member names, in itself or in the object around.
+    fn one_of(
+        &mut self,
+        object: &Map<String, Value>,
+        teller: &Map<String, Value>,
+        (by, forms): (&str, &[Form]),
+        prefix: &str,
+        teller_prefix: &str,
+    ) -> Map<String, Value> {
+        let told = teller.get(by).and_then(Value::as_str);
+        let form = forms.iter().find(|(name, _)| Some(*name) == told);
+        if let Some((_, fields)) = form {
+            return self.members(object, fields, Unknown::Refuse, prefix);
+        }
+        let name = format!("{teller_prefix}{by}");
+        let mistake = if teller.contains_key(by) {
+            let choices: Vec<&str> = forms.iter().map(|(name, _)| *name).collect();
+            not_a_choice(&name, &choices)
+        } else {
+            missing(&name, self.dialect)
+        };
+        self.mistakes.push(mistake);
+        object.clone()
+    }
+
+    /// Checks an object against all forms; where none fits, the mistakes are those of the first.
+    fn any_of(
+        &mut self,
+        object: &Map<String, Value>,
+        forms: &[Form],
+        prefix: &str,
+    ) -> Map<String, Value> {
+        let tries = forms.iter().map(|(_, fields)| {
+            let mut checker = Self {
+                dialect: self.dialect,
+                mistakes: Vec::new(),
+            };
+            let kept = checker.members(object, fields, Unknown::Refuse, prefix);
+            (checker.mistakes, kept)
+        });
+        let mut tries: Vec<_> = tries.collect();
+        let fitting = tries.iter().position(|(mistakes, _)| mistakes.is_empty());
+        if tries.is_empty() {
+            return Map::new();
+        }
+        let (mistakes, kept) = tries.swap_remove(fitting.unwrap_or(0));
+        self.mistakes.extend(mistakes);
+        kept
+    }
 }
 
 fn missing(name: &str, dialect: Dialect) -> InvalidParameter {
@@ -163,65 +218,124 @@ fn missing(name: &str, dialect: Dialect) -> InvalidParameter {
     InvalidParameter::body(name, "required", reason)
 }
 
-fn check_value(
+/// Checks a value without parts, or one that has not even the shape of its rule.
+fn check_single(
     value: &Value,
     rule: Rule,
     name: &str,
     dialect: Dialect,
-    mistakes: &mut Vec<InvalidParameter>,
-) {
-    let mistake = match rule {
+) -> Option<InvalidParameter> {
+    let text = |is: fn(&str) -> bool, rule: &'static str, words: &str| {
+        let valid = value.as_str().is_some_and(is);
+        (!valid).then(|| mistake_of(name, rule, words))
+    };
+    match rule {
         Rule::Text { min, max } => check_text(value, min, max, name, dialect),
-        Rule::Email { max } => check_text(value, 1, max, name, dialect).or_else(|| {
-            let valid = value.as_str().is_some_and(is_email);
-            (!valid).then(|| mistake(name, "invalid", "must be a valid email address"))
-        }),
-        Rule::Uuid => {
-            let valid = value
-                .as_str()
-                .is_some_and(|text| Uuid::try_parse(text).is_ok());
-            (!valid).then(|| mistake(name, "is_uuid", "must be a valid UUID"))
+        Rule::Email { max } => check_text(value, 1, max, name, dialect)
+            .or_else(|| text(is_email, "invalid", "must be a valid email address")),
+        Rule::Pattern {
+            min,
+            max,
+            is,
+            words,
+        } => {
+            check_text(value, min, max, name, dialect).or_else(|| text(is, "matches_regex", words))
         }
+        Rule::Uuid => text(
+            |text| Uuid::try_parse(text).is_ok(),
+            "is_uuid",
+            "must be a valid UUID",
+        ),
         Rule::Boolean => (!value.is_boolean()).then(|| {
             let reason = format!("value of \"{name}\" must be true or false");
             InvalidParameter::body(name, "is_boolean", reason)
         }),
         Rule::Choice(choices) => {
             let valid = value.as_str().is_some_and(|text| choices.contains(&text));
-            (!valid).then(|| {
-                let reason = format!("must be one of [{}]", choices.join(", "));
-                InvalidParameter::body(name, "enum", reason).with("choices", json!(choices))
-            })
+            (!valid).then(|| not_a_choice(name, choices))
         }
         Rule::Url => check_url(value, name),
-        Rule::DateTime => {
-            let valid = value
-                .as_str()
-                .is_some_and(|text| parse_time(text).is_some());
-            (!valid).then(|| mistake(name, "is_date_time", "must be a valid RFC 3339 date-time"))
-        }
+        Rule::Uri => text(is_uri, "invalid", "must be a valid URI"),
+        Rule::IpOrBlock => text(
+            is_ip_or_block,
+            "invalid",
+            "must be an IP address or a CIDR block",
+        ),
+        Rule::Hostname => text(is_hostname, "is_fqdn", "must be a valid host name"),
+        Rule::Image => text(
+            |text| image(text).is_some(),
+            "matches_regex",
+            "must be an image as a data URL",
+        ),
+        Rule::DateTime => text(
+            |text| parse_time(text).is_some(),
+            "is_date_time",
+            "must be a valid RFC 3339 date-time",
+        ),
         Rule::Texts => {
             let valid = value
                 .as_array()
                 .is_some_and(|items| items.iter().all(Value::is_string));
-            (!valid).then(|| mistake(name, "is_array", "must be an array of strings"))
+            (!valid).then(|| mistake_of(name, "is_array", "must be an array of strings"))
         }
+        Rule::Integer { min, max } => check_integer(value, min, max, name),
+        Rule::Number { min, max } => check_number(value, min, max, name),
         Rule::Labels => check_labels(value, name),
-        Rule::Object(fields) => {
-            if let Some(object) = value.as_object() {
-                let prefix = format!("{name}.");
-                check_object(object, fields, Unknown::Refuse, dialect, &prefix, mistakes);
-                None
-            } else {
-                Some(mistake(name, "is_object", "must be an object"))
-            }
-        }
-    };
-    mistakes.extend(mistake);
+        Rule::List { .. } => Some(mistake_of(name, "is_array", "must be an array")),
+        Rule::AnyObject if value.is_object() => None,
+        Rule::Any => None,
+        Rule::Object(_)
+        | Rule::Open(_)
+        | Rule::AnyObject
+        | Rule::Map { .. }
+        | Rule::OneOf { .. }
+        | Rule::Beside { .. } => Some(mistake_of(name, "is_object", "must be an object")),
+    }
 }
 
-fn mistake(name: &str, rule: &'static str, words: &str) -> InvalidParameter {
+fn mistake_of(name: &str, rule: &'static str, words: &str) -> InvalidParameter {
     InvalidParameter::body(name, rule, format!("\"{name}\" {words}"))
+}
+
+fn not_a_choice(name: &str, choices: &[&str]) -> InvalidParameter {
+    let reason = format!("must be one of [{}]", choices.join(", "));
+    InvalidParameter::body(name, "enum", reason).with("choices", json!(choices))
+}
+
+fn check_integer(value: &Value, min: i32, max: i32, name: &str) -> Option<InvalidParameter> {
+    // JSON does not tell 1.0 from 1.
+    match value.as_f64().filter(|number| number.fract() == 0.0) {
+        None => Some(mistake_of(name, "is_integer", "must be an integer")),
+        Some(number) if number < f64::from(min) => Some(too_small(name, min)),
+        Some(number) => (number > f64::from(max)).then(|| too_large(name, max)),
+    }
+}
+
+fn check_number(value: &Value, min: f64, max: f64, name: &str) -> Option<InvalidParameter> {
+    match value.as_f64() {
+        None => Some(mistake_of(name, "is_number", "must be a number")),
+        Some(number) if number < min => Some(too_small(name, min)),
+        Some(number) => (number > max).then(|| too_large(name, max)),
+    }
+}
+
+fn too_small(name: &str, min: impl Display + Serialize) -> InvalidParameter {
+    mistake_of(name, "min", &format!("must be at least {min}")).with("minimum", json!(min))
+}
+
+fn too_large(name: &str, max: impl Display + Serialize) -> InvalidParameter {
+    mistake_of(name, "max", &format!("must not exceed {max}")).with("maximum", json!(max))
+}
+
+fn check_count(count: usize, min: usize, max: usize, name: &str) -> Option<InvalidParameter> {
+    if count < min {
+        let reason = format!("must have at least {min} items");
+        return Some(mistake_of(name, "min_items", &reason).with("minimum", json!(min)));
+    }
+    (count > max).then(|| {
+        let reason = format!("must not have more than {max} items");
+        mistake_of(name, "max_items", &reason).with("maximum", json!(max))
+    })
 }
 
 fn check_text(
@@ -264,48 +378,17 @@ fn check_url(value: &Value, name: &str) -> Option<InvalidParameter> {
 fn check_labels(value: &Value, name: &str) -> Option<InvalidParameter> {
     const RESERVED: [&str; 5] = ["kong", "konnect", "mesh", "kic", "_"];
     let Some(labels) = value.as_object() else {
-        return (!value.is_null()).then(|| mistake(name, "is_object", "must be an object"));
+        return (!value.is_null()).then(|| mistake_of(name, "is_object", "must be an object"));
     };
-    if labels.len() > 50 {
-        let reason = format!("\"{name}\" must not have more than 50 items");
-        return Some(InvalidParameter::body(name, "max_items", reason).with("maximum", json!(50)));
+    if let Some(mistake) = check_count(labels.len(), 0, 50, name) {
+        return Some(mistake);
     }
     let valid = labels.iter().all(|(key, value)| {
         (1..=63).contains(&key.len())
             && !RESERVED.iter().any(|reserved| key.starts_with(reserved))
             && (value.is_null() || value.as_str().is_some_and(is_label_value))
     });
-    (!valid).then(|| mistake(name, "is_label", "must hold valid labels"))
-}
-
-/// The pattern of the specification: `^[a-z0-9A-Z]{1}([a-z0-9A-Z-._]*[a-z0-9A-Z]+)?$`, 1 to 63
-/// characters.
-fn is_label_value(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let edges = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    (1..=63).contains(&bytes.len())
-        && edges(bytes.first())
-        && edges(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
-}
-
-/// Konnect's check of an address is not documented; this one asks for what any mail server needs.
-fn is_email(text: &str) -> bool {
-    text.rsplit_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty()
-            && domain.contains('.')
-            && domain.split('.').all(|label| !label.is_empty())
-            && !text.chars().any(char::is_whitespace)
-    })
-}
-
-/// Parses an RFC 3339 time.
-pub(crate) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(|at| at.with_timezone(&Utc))
+    (!valid).then(|| mistake_of(name, "is_label", "must hold valid labels"))
 }
 
 #[cfg(test)]
@@ -324,6 +407,55 @@ mod tests {
         Field::optional("owner", Rule::Object(OWNER)),
         Field::optional("labels", Rule::Labels).or_null(),
         Field::read_only("id"),
+        Field::optional("age", Rule::Integer { min: 1, max: 9 }),
+        Field::optional("share", Rule::Number { min: 0.0, max: 1.0 }),
+        Field::optional("ips", IPS),
+        Field::optional("names", NAMES).or_null(),
+        Field::optional("shade", SHADE),
+        Field::optional(
+            "key",
+            Rule::OneOf {
+                by: "type",
+                forms: FORMS,
+            },
+        ),
+        Field::optional("kind", Rule::Choice(&["one", "two"])),
+        Field::optional(
+            "config",
+            Rule::Beside {
+                by: "kind",
+                forms: FORMS,
+            },
+        ),
+    ];
+    const IPS: Rule = Rule::List {
+        item: &Rule::IpOrBlock,
+        min: 1,
+        max: 2,
+        unique: true,
+    };
+    const NAMES: Rule = Rule::Map {
+        max: 1,
+        is_key: |key| key.len() < 3,
+        value: &Rule::Text { min: 1, max: 5 },
+    };
+    const SHADE: Rule = Rule::Pattern {
+        min: 0,
+        max: 7,
+        is: crate::forms::is_colour,
+        words: "must be a colour",
+    };
+    const TYPE: Field = Field::optional("type", Rule::Choice(&["one", "two"]));
+    const FORMS: &[Form] = &[
+        ("one", &[TYPE, Field::required("a", Rule::Boolean)]),
+        (
+            "two",
+            &[
+                TYPE,
+                Field::required("b", Rule::Boolean),
+                Field::read_only("c"),
+            ],
+        ),
     ];
 
     #[test]
@@ -379,8 +511,58 @@ mod tests {
     }
 
     #[test]
+    fn names_the_rule_that_a_part_breaks() {
+        let cases = [
+            (json!({"age": 0}), "age", "min"),
+            (json!({"age": 10}), "age", "max"),
+            (json!({"age": 1e30}), "age", "max"),
+            (json!({"age": 1.5}), "age", "is_integer"),
+            (json!({"share": 1.5}), "share", "max"),
+            (json!({"share": "1"}), "share", "is_number"),
+            (json!({"ips": []}), "ips", "min_items"),
+            (json!({"ips": ["::1", "::2", "::3"]}), "ips", "max_items"),
+            (json!({"ips": ["::1", "::1"]}), "ips", "invalid"),
+            (json!({"ips": ["::1", "x"]}), "ips[1]", "invalid"),
+            (json!({"ips": {}}), "ips", "is_array"),
+            (json!({"names": {"a": "y", "b": "x"}}), "names", "max_items"),
+            (json!({"names": {"long": "x"}}), "names.long", "invalid"),
+            (json!({"names": {"a": 1}}), "names.a", "is_string"),
+            (json!({"shade": "red"}), "shade", "matches_regex"),
+            (json!({"key": {"a": true}}), "key.type", "required"),
+            (json!({"key": {"type": "six"}}), "key.type", "enum"),
+            (json!({"key": {"type": "two"}}), "key.b", "required"),
+            (
+                json!({"key": {"type": "one", "a": true, "b": true}}),
+                "key.b",
+                "unknown_property",
+            ),
+            (json!({"key": []}), "key", "is_object"),
+            (
+                json!({"kind": "two", "config": {"a": true}}),
+                "config.b",
+                "required",
+            ),
+            (json!({"config": {"x": true}}), "config.a", "required"),
+        ];
+        for (mut body, field, rule) in cases {
+            body["name"] = json!("a");
+            let body = body.as_object().unwrap();
+            let mistakes = check(body, FIELDS, Unknown::Refuse, Dialect::Portal).unwrap_err();
+            let first = &mistakes[0];
+            assert_eq!(
+                (first.field.as_str(), first.rule),
+                (field, rule),
+                "{body:?}"
+            );
+        }
+    }
+
+    #[test]
     fn keeps_declared_members_and_drops_read_only_ones() {
-        let body = json!({"name": "ünïcö", "note": null, "id": "x", "labels": {"env": "test-1"}});
+        let body = json!({
+            "name": "ünïcö", "note": null, "id": "x", "labels": {"env": "test-1"}, "age": 2.0,
+            "config": {"b": true, "c": 1}, "ips": ["10.0.0.0/8"], "names": null,
+        });
         let kept = check(
             body.as_object().unwrap(),
             FIELDS,
@@ -390,7 +572,10 @@ mod tests {
         .unwrap();
         assert_eq!(
             Value::Object(kept),
-            json!({"name": "ünïcö", "note": null, "labels": {"env": "test-1"}})
+            json!({
+                "name": "ünïcö", "note": null, "labels": {"env": "test-1"}, "age": 2.0,
+                "config": {"b": true}, "ips": ["10.0.0.0/8"], "names": null,
+            })
         );
     }
 

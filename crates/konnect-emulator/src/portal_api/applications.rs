@@ -8,9 +8,9 @@ use crate::{
     clock::new_id,
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
-    special::{
-        application::{auth_strategy, credential_view, is_usable_by, owner_of},
-        registration::{check_conflict, first_status, published},
+    resources::{
+        applications::{auth_strategy, credential_view, is_usable_by, owner_of},
+        registrations::{check_conflict, first_status, published},
     },
     state::{Kind, Row, World},
 };

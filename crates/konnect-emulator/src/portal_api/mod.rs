@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 pub(crate) use accounts::{Accounts, MailKind};
 
 use crate::{
-    call::{Act, Call, Operation},
+    call::Call,
+    fields::{Field, Rule},
+    operation::{Act, Operation, op},
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
-    resources::CREATED_AT,
+    resources::shared::CREATED_AT,
     state::{Kind, Row, World},
-    validate::{Field, Rule},
 };
 
 const TOKEN: Field = Field::required("token", Rule::Uuid);
@@ -76,10 +77,6 @@ static TEAMS: Listing = Listing {
     paging: Paging::Number,
     view: |_, row| Value::Object(row.show(&["name", "description"])),
 };
-
-const fn op(method: &'static str, path: &'static str, success: u16, act: Act) -> Operation {
-    Operation::new(method, path, success, act)
-}
 
 /// The operations of the self-service API that the emulator serves.
 #[rustfmt::skip]

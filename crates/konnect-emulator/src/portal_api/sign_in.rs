@@ -8,7 +8,7 @@ use crate::{
     entry::{Entry, Outcome},
     portal_api::{MailKind, accounts::TokenFault},
     problem::Problem,
-    special::developer::first_status,
+    resources::developers::first_status,
     state::Kind,
 };
 

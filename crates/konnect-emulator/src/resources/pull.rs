@@ -9,12 +9,19 @@ use serde_json::{Value, json};
 
 use crate::{
     call::Call,
+    clock::parse_time,
     entry::{Entry, Format},
     history::{Kept, RETENTION},
+    operation::{Act, Operation, op},
     problem::{InvalidParameter, Problem},
     settings::{CursorForm, MAX_PAGE},
-    validate::parse_time,
 };
+
+/// The operations.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    op("GET",    "/v3/audit-logs", 200, Act::Special(None, list)),
+];
 
 const DEFAULT_PAGE: usize = 20;
 

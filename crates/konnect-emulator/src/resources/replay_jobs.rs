@@ -4,9 +4,28 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::{
-    audit::Job, call::Call, clock::timestamp, history::RETENTION, problem::Problem,
-    validate::parse_time,
+    audit::Job,
+    call::Call,
+    clock::{parse_time, timestamp},
+    fields::{Field, Rule},
+    history::RETENTION,
+    operation::{Act, Operation, op},
+    problem::Problem,
 };
+
+/// The operations.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    op("GET",    "/v3/portals/{portalId}/audit-log-replay-job", 200, Act::Special(None, get)),
+    op("PUT",    "/v3/portals/{portalId}/audit-log-replay-job", 202, Act::Special(Some(JOB), put)).also(&[409]),
+    op("GET",    "/v3/audit-log-replay-job", 200, Act::Special(None, get)),
+    op("PUT",    "/v3/audit-log-replay-job", 202, Act::Special(Some(JOB), put)).also(&[409]),
+];
+
+const JOB: &[Field] = &[
+    Field::required("start_at", Rule::DateTime),
+    Field::required("end_at", Rule::DateTime),
+];
 
 /// What Go prints for a time that was never set.
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";

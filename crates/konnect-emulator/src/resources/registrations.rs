@@ -6,10 +6,58 @@ use uuid::Uuid;
 use crate::{
     call::Call,
     clock::new_id,
+    fields::{Field, Rule},
+    operation::{Act, Operation, op},
     problem::Problem,
-    resources::PORTAL_REGISTRATIONS,
-    special::application::owner_of,
+    query::{Listing, Paging},
+    resource::Resource,
+    resources::{
+        applications::owner_of,
+        shared::{CREATED_AT, STATUSES, UPDATED_AT, by, member, text_filter, uuid_filter},
+    },
     state::{Kind, Row, World},
+};
+
+/// The operations.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    op("GET",    "/v3/portals/{portalId}/application-registrations", 200, Act::Special(None, list_of_portal)),
+    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/registrations", 200, Act::List(&REGISTRATION)),
+    op("POST",   "/v3/portals/{portalId}/applications/{applicationId}/registrations", 201, Act::Create(&REGISTRATION)).also(&[409]),
+    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}", 200, Act::Get(&REGISTRATION)),
+    op("PATCH",  "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}", 200, Act::Update(&REGISTRATION)).with_body(),
+    op("DELETE", "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}", 204, Act::Delete(&REGISTRATION)),
+    op("PUT",    "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}/consumer", 204, Act::Special(Some(CONSUMER), set_consumer)),
+    op("DELETE", "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}/consumer", 204, Act::Special(None, unset_consumer)),
+];
+
+const CONSUMER: &[Field] = &[Field::required("id", Rule::Uuid)];
+
+pub(crate) static REGISTRATION: Resource = Resource::new(Kind::Registration, view)
+    .create(&[
+        Field::required("api_id", Rule::Uuid),
+        Field::optional("status", Rule::Choice(&["approved", "pending"])),
+    ])
+    .update(&[Field::optional("status", STATUSES)])
+    .filters(&[text_filter("status", member!("status"))])
+    .sorts(&[CREATED_AT, UPDATED_AT, by("status", member!("status"))])
+    .before_create(before_create);
+
+/// The registrations of a whole portal have filters of their own.
+static PORTAL_REGISTRATIONS: Listing = Listing {
+    filters: &[
+        uuid_filter("developer_id", developer_of),
+        text_filter("application_name", application_name),
+        text_filter("status", member!("status")),
+    ],
+    sorts: &[
+        CREATED_AT,
+        UPDATED_AT,
+        by("developer_id", developer_of),
+        by("status", member!("status")),
+    ],
+    paging: Paging::Number,
+    view,
 };
 
 fn application_of<'a>(world: &'a World, row: &Row) -> Option<&'a Row> {
@@ -110,7 +158,7 @@ pub(crate) fn list_of_portal(call: &mut Call<'_>) -> Result<Value, Problem> {
         .children(Kind::Application, Some(call.last_id()))
         .flat_map(|application| world.children(Kind::Registration, Some(application.id)))
         .collect();
-    rows.sort_by_key(|row| row.sequence());
+    rows.sort_by_key(|row| row.sequence);
     call.list(rows, &PORTAL_REGISTRATIONS)
 }
 

@@ -4,9 +4,33 @@ use serde_json::{Value, json};
 
 use crate::{
     call::Call,
+    fields::{Field, Rule},
+    operation::{Act, Operation, op},
     problem::Problem,
+    resource::Resource,
     state::{Kind, Row, World},
 };
+
+/// The operations.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    op("GET",    "/v3/portals/{portalId}/teams/{teamId}/assigned-roles", 200, Act::List(&ROLE)),
+    op("POST",   "/v3/portals/{portalId}/teams/{teamId}/assigned-roles", 201, Act::Create(&ROLE)).also(&[409]),
+    op("DELETE", "/v3/portals/{portalId}/teams/{teamId}/assigned-roles/{roleId}", 204, Act::Delete(&ROLE)),
+    op("GET",    "/v3/portal-roles", 200, Act::Special(None, catalogue)),
+];
+
+pub(crate) static ROLE: Resource = Resource::new(Kind::Role, view)
+    .create(&[
+        Field::required("role_name", Rule::Choice(&["API Viewer", "API Consumer"])),
+        Field::required("entity_id", Rule::Uuid),
+        Field::required("entity_type_name", Rule::Choice(&["Services"])),
+        Field::required(
+            "entity_region",
+            Rule::Choice(&["us", "eu", "au", "me", "in", "sg", "*"]),
+        ),
+    ])
+    .before_create(before_create);
 
 /// Shows an assignment, which has no times.
 pub(crate) fn view(_: &World, row: &Row) -> Value {

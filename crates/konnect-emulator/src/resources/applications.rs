@@ -6,11 +6,66 @@ use uuid::Uuid;
 use crate::{
     call::Call,
     clock::timestamp,
+    fields::{Field, Rule},
+    operation::{Act, Operation, op},
     problem::Problem,
     query::{Listing, Paging},
-    resources::APPLICATION_DEVELOPERS,
-    special::merge_labels,
+    resource::Resource,
+    resources::{
+        developers,
+        shared::{CREATED_AT, NAME, by, member, merge_labels, text_filter, uuid_filter},
+    },
     state::{Kind, Row, World},
+};
+
+/// The operations.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    op("GET",    "/v3/portals/{portalId}/applications", 200, Act::List(&APPLICATION)),
+    op("POST",   "/v3/portals/{portalId}/applications", 201, Act::Create(&APPLICATION)),
+    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}", 200, Act::Get(&APPLICATION)),
+    op("PATCH",  "/v3/portals/{portalId}/applications/{applicationId}", 200, Act::Update(&APPLICATION)).with_body(),
+    op("DELETE", "/v3/portals/{portalId}/applications/{applicationId}", 204, Act::Delete(&APPLICATION)),
+    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/developers", 200, Act::Special(None, list_developers)),
+    op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/credentials", 200, Act::Special(None, list_credentials)),
+    op("GET",    "/v3/applications/{applicationId}", 200, Act::Get(&APPLICATION)),
+];
+
+const OWNER: &[Field] = &[
+    Field::required("type", Rule::Choice(&["developer", "team"])),
+    Field::required("id", Rule::Uuid),
+];
+
+pub(crate) static APPLICATION: Resource = Resource::new(Kind::Application, view)
+    .create(&[
+        Field::required("name", NAME),
+        Field::optional("description", Rule::Text { min: 0, max: 255 }),
+        Field::optional("labels", Rule::Labels).or_null(),
+        Field::optional("dcr_client_id", Rule::Text { min: 0, max: 255 }),
+        Field::optional("client_id", Rule::Text { min: 0, max: 255 }),
+        Field::optional("auth_strategy_id", Rule::Uuid),
+        Field::required("owner", Rule::Object(OWNER)),
+    ])
+    .update(&[Field::optional("owner", Rule::Object(OWNER))])
+    .filters(&[
+        uuid_filter("developer_id", |_, row| owner_of(row, "developer")),
+        text_filter("name", member!("name")),
+        uuid_filter("team_id", |_, row| owner_of(row, "team")),
+    ])
+    .sorts(&[
+        CREATED_AT,
+        by("developer_id", |_, row| owner_of(row, "developer")),
+        by("name", member!("name")),
+    ])
+    .before_create(before_create)
+    .before_update(before_update);
+
+/// The developers who may use an application.
+static DEVELOPERS: Listing = Listing {
+    filters: &[text_filter("id", |_, row| json!(row.id))],
+    sorts: &[by("id", |_, row| json!(row.id))],
+    paging: Paging::Number,
+    view: developers::application_view,
 };
 
 /// The credentials of an application, never with their secret.
@@ -127,7 +182,7 @@ pub(crate) fn list_developers(call: &mut Call<'_>) -> Result<Value, Problem> {
         .children(Kind::Developer, Some(portal))
         .filter(|developer| is_usable_by(call.world, application, developer.id))
         .collect();
-    call.list(rows, &APPLICATION_DEVELOPERS)
+    call.list(rows, &DEVELOPERS)
 }
 
 /// Lists the credentials of an application.

@@ -4,7 +4,34 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{call::Call, problem::Problem, state::Kind};
+use crate::{
+    call::Call,
+    fields::{Field, Rule},
+    operation::{Act, Operation, op},
+    problem::Problem,
+    resources::shared::ANY_TEXT,
+    state::Kind,
+};
+
+/// The operations.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    op("GET",    "/v3/portals/{portalId}/audit-log-webhook", 200, Act::Special(None, get)),
+    op("PATCH",  "/v3/portals/{portalId}/audit-log-webhook", 200, Act::Special(Some(WEBHOOK), update)),
+    op("DELETE", "/v3/portals/{portalId}/audit-log-webhook", 204, Act::Special(None, delete)),
+    op("GET",    "/v3/portals/{portalId}/audit-log-webhook/status", 200, Act::Special(None, status)),
+    op("GET",    "/v3/audit-log-webhook", 200, Act::Special(None, get)),
+    op("PATCH",  "/v3/audit-log-webhook", 200, Act::Special(Some(WEBHOOK), update)),
+    op("DELETE", "/v3/audit-log-webhook", 204, Act::Special(None, delete)),
+    op("GET",    "/v3/audit-log-webhook/status", 200, Act::Special(None, status)),
+    op("GET",    "/v2/audit-log-webhook", 200, Act::Special(None, get_v2)),
+    op("GET",    "/v2/audit-log-webhook/status", 200, Act::Special(None, status)),
+];
+
+const WEBHOOK: &[Field] = &[
+    Field::optional("audit_log_destination_id", ANY_TEXT),
+    Field::optional("enabled", Rule::Boolean),
+];
 
 /// Shows a webhook. The organisation's requires a destination in its schema and is not found
 /// without one; a portal's does not.

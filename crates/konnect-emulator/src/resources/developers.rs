@@ -1,15 +1,49 @@
-//! Developers: unique addresses within a portal, the status they start with, and what ends with
-//! them.
+//! Developers: unique addresses within a portal and the status they start with.
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::{
     call::Call,
+    fields::{Field, Rule},
+    operation::{Act, Operation, op},
     portal_api::MailKind,
     problem::Problem,
+    resource::Resource,
+    resources::shared::{CREATED_AT, STATUSES, UPDATED_AT, by, member, text_filter},
     state::{Kind, Row, World},
 };
+
+/// The operations.
+#[rustfmt::skip]
+pub(crate) static OPERATIONS: &[Operation] = &[
+    op("GET",    "/v3/portals/{portalId}/developers", 200, Act::List(&DEVELOPER)),
+    op("POST",   "/v3/portals/{portalId}/developers", 201, Act::Create(&DEVELOPER)).also(&[409]),
+    op("GET",    "/v3/portals/{portalId}/developers/{developerId}", 200, Act::Get(&DEVELOPER)),
+    op("PATCH",  "/v3/portals/{portalId}/developers/{developerId}", 200, Act::Update(&DEVELOPER)).with_body(),
+    op("DELETE", "/v3/portals/{portalId}/developers/{developerId}", 204, Act::Delete(&DEVELOPER)),
+];
+
+pub(crate) static DEVELOPER: Resource = Resource::new(Kind::Developer, view)
+    .create(&[
+        Field::required("email", Rule::Email { max: 255 }),
+        Field::required("full_name", Rule::Text { min: 0, max: 255 }),
+        Field::optional("status", STATUSES),
+        Field::optional("send_invitation_email", Rule::Boolean),
+    ])
+    .update(&[Field::optional("status", STATUSES)])
+    .filters(&[
+        text_filter("name", member!("full_name")),
+        text_filter("status", member!("status")),
+        text_filter("email", member!("email")),
+    ])
+    .sorts(&[
+        CREATED_AT,
+        UPDATED_AT,
+        by("email", member!("email")),
+        by("name", member!("full_name")),
+        by("status", member!("status")),
+    ])
+    .before_create(before_create);
 
 /// Shows a developer.
 pub(crate) fn view(_: &World, row: &Row) -> Value {
@@ -53,21 +87,6 @@ pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
         call.world
             .accounts
             .send_mail(portal, &email, MailKind::ResetPassword, at);
-    }
-    Ok(())
-}
-
-/// The applications of a developer end with them.
-pub(crate) fn before_delete(call: &mut Call<'_>) -> Result<(), Problem> {
-    let (portal, developer) = (call.ids[0], call.last_id());
-    let owned: Vec<Uuid> = call
-        .world
-        .children(Kind::Application, Some(portal))
-        .filter(|row| row.get("owner") == &json!({"type": "developer", "id": developer}))
-        .map(|row| row.id)
-        .collect();
-    for application in owned {
-        call.world.remove(application);
     }
     Ok(())
 }
