@@ -1,5 +1,5 @@
-//! What is declared of a kind of object that has a list: its fields, its list, its view, and the few
-//! checks that look at more than one field. The generic acts on it.
+//! What is declared of a kind of object that has a list: its fields, its list, its view, and the
+//! few checks that look at more than one field. The generic acts on it.
 #![allow(dead_code, reason = "what nouns to come use")]
 
 use serde_json::{Map, Value};

@@ -20,7 +20,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
-    resources::shared::CREATED_AT,
+    resources::members::CREATED_AT,
     state::{Kind, Row, World},
 };
 

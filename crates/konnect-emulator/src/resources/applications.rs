@@ -13,7 +13,7 @@ use crate::{
     resource::Resource,
     resources::{
         developers,
-        shared::{CREATED_AT, NAME, by, member, merge_labels, text_filter, uuid_filter},
+        members::{CREATED_AT, NAME, by, member, merge_labels, text_filter, uuid_filter},
     },
     state::{Kind, Row, World},
 };

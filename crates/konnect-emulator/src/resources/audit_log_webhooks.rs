@@ -9,7 +9,7 @@ use crate::{
     fields::{Field, Rule},
     operation::{Act, Operation, op},
     problem::Problem,
-    resources::shared::ANY_TEXT,
+    resources::members::ANY_TEXT,
     state::Kind,
 };
 

@@ -9,7 +9,7 @@ use crate::{
     problem::Problem,
     query::{Filter, Operators, Paging},
     resource::Resource,
-    resources::shared::{ANY_TEXT, member},
+    resources::members::{ANY_TEXT, member},
     state::{Kind, Row, World},
 };
 

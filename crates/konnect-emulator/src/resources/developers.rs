@@ -9,7 +9,7 @@ use crate::{
     portal_api::MailKind,
     problem::Problem,
     resource::Resource,
-    resources::shared::{CREATED_AT, STATUSES, UPDATED_AT, by, member, text_filter},
+    resources::members::{CREATED_AT, STATUSES, UPDATED_AT, by, member, text_filter},
     state::{Kind, Row, World},
 };
 

@@ -6,7 +6,7 @@
 //! list) or a [`Singleton`] (one per parent) with its fields, filters, sorts and view; its checks
 //! below. Only what no act can say is `Act::Special`, a function in the same file.
 //!
-//! ```ignore
+//! ```text
 //! pub(crate) static OPERATIONS: &[Operation] = &[
 //!     op("GET",    "/v3/portals/{portalId}/snippets", 200, Act::List(&SNIPPET)),
 //!     op("PATCH",  "/v3/portals/{portalId}/snippets/{id}", 200, Act::Update(&SNIPPET))
@@ -34,12 +34,12 @@ pub(crate) mod audit_log_webhooks;
 pub(crate) mod destinations;
 pub(crate) mod developers;
 pub(crate) mod jwks;
+pub(crate) mod members;
 pub(crate) mod portals;
 pub(crate) mod pull;
 pub(crate) mod registrations;
 pub(crate) mod replay_jobs;
 pub(crate) mod roles;
-pub(crate) mod shared;
 pub(crate) mod team_members;
 pub(crate) mod teams;
 

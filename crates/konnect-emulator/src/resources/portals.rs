@@ -10,7 +10,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     resource::Resource,
-    resources::shared::{
+    resources::members::{
         CREATED_AT, NAME, UPDATED_AT, boolean_filter, by, member, merge_labels, text_filter,
         uuid_filter,
     },

@@ -13,7 +13,7 @@ use crate::{
     resource::Resource,
     resources::{
         applications::owner_of,
-        shared::{CREATED_AT, STATUSES, UPDATED_AT, by, member, text_filter, uuid_filter},
+        members::{CREATED_AT, STATUSES, UPDATED_AT, by, member, text_filter, uuid_filter},
     },
     state::{Kind, Row, World},
 };

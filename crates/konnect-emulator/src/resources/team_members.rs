@@ -10,7 +10,7 @@ use crate::{
     query::{Listing, Paging},
     resources::{
         developers,
-        shared::{boolean_filter, member, text_filter},
+        members::{boolean_filter, member, text_filter},
         teams,
     },
     state::Kind,

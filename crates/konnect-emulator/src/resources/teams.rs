@@ -9,7 +9,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     resource::Resource,
-    resources::shared::{boolean_filter, member, text_filter},
+    resources::members::{boolean_filter, member, text_filter},
     state::{Kind, Row, World},
 };
 
