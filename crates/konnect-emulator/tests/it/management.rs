@@ -465,3 +465,19 @@ async fn destinations_are_paged_by_cursor_and_keep_their_authorization() {
     let legacy = one.replace("/v3/", "/v2/");
     konnect.expect(204, "DELETE", &legacy, Value::Null).await;
 }
+
+#[tokio::test]
+async fn a_required_body_must_be_sent_and_a_page_below_one_counts_as_left_out() {
+    let (konnect, portal) = Konnect::with_portal(json!({})).await;
+    let path = format!("/v3/portals/{portal}");
+    let refused = konnect.expect(400, "PATCH", &path, Value::Null).await;
+    assert_eq!(refused["invalid_parameters"][0]["field"], "body");
+    konnect.expect(200, "PATCH", &path, json!({})).await;
+    for query in ["page[size]=0&page[number]=-1", "page[size]=&page[number]="] {
+        let path = format!("/v3/portals?{query}");
+        let list = konnect.expect(200, "GET", &path, Value::Null).await;
+        let page = json!({"number": 1, "size": 10, "total": 1});
+        assert_eq!(list["meta"]["page"], page, "{query}");
+        assert_eq!(list["data"][0]["id"], *portal, "{query}");
+    }
+}
