@@ -5,6 +5,7 @@
     reason = "a test ends at the first thing that is not as expected"
 )]
 
+mod conformance;
 mod control;
 mod delivery;
 mod management;
