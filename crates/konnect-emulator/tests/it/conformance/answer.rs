@@ -20,6 +20,8 @@ pub(super) struct Answer {
     pub(super) bytes: Vec<u8>,
     /// The body if it is JSON, else null.
     pub(super) body: Value,
+    /// The cookie that it sets, without its attributes.
+    pub(super) cookie: Option<String>,
 }
 
 impl Answer {
@@ -28,6 +30,9 @@ impl Answer {
         let status = response.status().as_u16();
         let media = response.headers().get("content-type");
         let media = media.map_or("", |media| media.to_str().unwrap()).to_owned();
+        let cookie = response.headers().get("set-cookie");
+        let cookie = cookie.and_then(|cookie| cookie.to_str().ok()?.split(';').next());
+        let cookie = cookie.map(str::to_owned);
         let bytes = response.bytes().await.unwrap().to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
         Self {
@@ -35,6 +40,7 @@ impl Answer {
             media,
             bytes,
             body,
+            cookie,
         }
     }
 
@@ -158,6 +164,7 @@ fn judges_as_strictly_as_an_sdk() {
             body.to_string().into_bytes()
         },
         body: body.clone(),
+        cookie: None,
     };
     let role = json!({
         "id": "11111111-2222-4333-8444-555555555555", "role_name": "API Viewer",

@@ -9,23 +9,23 @@ mod fidelity;
 mod make;
 mod patterns;
 mod query;
+mod real;
 mod run;
 mod scene;
 mod schema;
 mod seed;
+mod target;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use crate::{
-    conformance::{
-        answer::GAPS,
-        facts::{FACTS, NOT_YET, Operation},
-        run::{Report, is_served, run},
-    },
-    support::Konnect,
+use crate::conformance::{
+    answer::GAPS,
+    facts::{FACTS, NOT_YET, Operation},
+    run::{Report, is_served, run},
+    target::Target,
 };
 
 /// A violation that is meant to be, or that is known.
@@ -48,8 +48,8 @@ fn exceptions() -> Vec<Exception> {
 
 /// Calls an operation if the emulator serves it and returns its violations without the exceptions;
 /// an exception that does not occur is one too.
-async fn conform(operation: &'static Operation, konnect: &Konnect) -> Option<Report> {
-    let served = is_served(konnect, operation).await;
+async fn conform(operation: &'static Operation, target: &Target) -> Option<Report> {
+    let served = is_served(target, operation).await;
     let waits = NOT_YET.contains(operation.id.as_str());
     assert_ne!(
         served, waits,
@@ -59,7 +59,7 @@ async fn conform(operation: &'static Operation, konnect: &Konnect) -> Option<Rep
     if !served {
         return None;
     }
-    let mut report = run(operation, konnect).await;
+    let mut report = run(operation, target).await;
     for exception in exceptions()
         .iter()
         .filter(|exception| exception.operation == operation.id)
@@ -83,8 +83,8 @@ async fn conform_by_name(test: &str) {
     let id = test.replace('_', "-");
     let operation = facts::find(&id).unwrap_or_else(|| panic!("{id} is no operation"));
     assert!(operation.in_seed, "{id} is not of the 74");
-    let konnect = Konnect::start().await;
-    if let Some(report) = conform(operation, &konnect).await {
+    let target = Target::emulated().await;
+    if let Some(report) = conform(operation, &target).await {
         assert_eq!(report.violations, Vec::<String>::new(), "{id}");
         assert!(report.calls >= 3, "{id} was called {} times", report.calls);
     }
@@ -97,7 +97,7 @@ async fn conform_by_name(test: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_operation_answers_as_declared() {
     let mut running = JoinSet::new();
-    let shared = Arc::new(Konnect::start().await);
+    let shared = Arc::new(Target::emulated().await);
     for operation in &*FACTS {
         // What the whole organisation has once would be changed by another's calls.
         let is_alone =
@@ -105,7 +105,7 @@ async fn every_operation_answers_as_declared() {
         let shared = Arc::clone(&shared);
         running.spawn(async move {
             let report = if is_alone {
-                conform(operation, &Konnect::start().await).await
+                conform(operation, &Target::emulated().await).await
             } else {
                 conform(operation, &shared).await
             };
@@ -114,6 +114,7 @@ async fn every_operation_answers_as_declared() {
     }
     let (mut calls, mut served) = (0, BTreeMap::new());
     let mut gaps: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut observed = BTreeMap::new();
     let mut violations = Vec::new();
     while let Some(done) = running.join_next().await {
         let (operation, report) = done.unwrap();
@@ -123,6 +124,7 @@ async fn every_operation_answers_as_declared() {
         for (status, count) in report.gaps {
             *gaps.entry(status).or_default() += count;
         }
+        observed.insert(operation.id.as_str(), report.observed);
         let named = report
             .violations
             .into_iter()
@@ -146,6 +148,12 @@ async fn every_operation_answers_as_declared() {
         exceptions().len(),
         NOT_YET.len()
     );
+    let fidelity = fidelity::compare(&observed);
+    println!(
+        "lines of fidelity.jsonl that were seen: {}",
+        fidelity.seen.len()
+    );
+    violations.extend(fidelity.refuted);
     violations.sort();
     assert!(
         violations.is_empty(),

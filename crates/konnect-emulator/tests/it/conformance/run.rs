@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{
-    conformance::{
-        answer::{Answer, Gap, judge},
-        echo::unlike,
-        facts::{Body, Operation},
-        make::{Invalid, Maker, Size, picks, spoil},
-        query,
-        scene::{Scene, next_number, parameters, setup_of},
-        schema::{Way, check},
-    },
-    support::Konnect,
+use crate::conformance::{
+    answer::{Answer, Gap, judge},
+    echo::unlike,
+    facts::{Body, Operation},
+    make::{Invalid, Maker, Size, picks, spoil},
+    query,
+    scene::{Scene, next_number, parameters, setup_of},
+    schema::{Way, check},
+    target::Target,
 };
 
 /// An id that nothing has.
@@ -25,19 +23,20 @@ const NOBODY: &str = "99999999-2222-4333-8444-555555555555";
 pub(super) struct Report {
     pub(super) calls: usize,
     pub(super) violations: Vec<String>,
+    /// The status that each call was answered with.
+    pub(super) observed: Vec<(String, u16)>,
     /// How often each gap of the documents was met, by its status.
     pub(super) gaps: BTreeMap<u16, usize>,
 }
 
 /// Returns whether the emulator serves an operation: its path leads somewhere.
-pub(super) async fn is_served(konnect: &Konnect, operation: &Operation) -> bool {
+pub(super) async fn is_served(target: &Target, operation: &Operation) -> bool {
     let values: Vec<(String, String)> = parameters(&operation.path)
         .into_iter()
         .map(|(name, _)| (name, NOBODY.to_owned()))
         .collect();
     let path = path_with(operation, &values);
-    let request = konnect.request(&operation.method, &path);
-    let answer = Answer::read(request.send().await.unwrap()).await;
+    let answer = target.send(target.request(&operation.method, &path)).await;
     // `/v3/portals/email-domains` is found as a portal of that name, which there is not.
     let is_mistaken =
         answer.status == 404 && values.is_empty() && operation.path.starts_with("/v3/portals/");
@@ -53,10 +52,10 @@ fn path_with(operation: &Operation, values: &[(String, String)]) -> String {
 }
 
 /// Calls an operation in every way.
-pub(super) async fn run(operation: &'static Operation, konnect: &Konnect) -> Report {
+pub(super) async fn run(operation: &'static Operation, target: &Target) -> Report {
     let mut run = Run {
         operation,
-        konnect,
+        target,
         report: Report::default(),
     };
     match &operation.body {
@@ -70,7 +69,7 @@ pub(super) async fn run(operation: &'static Operation, konnect: &Konnect) -> Rep
 
 struct Run<'a> {
     operation: &'static Operation,
-    konnect: &'a Konnect,
+    target: &'a Target,
     report: Report,
 }
 
@@ -83,14 +82,15 @@ impl Run<'_> {
 
     fn request(&self, path: &Path, query: &str) -> reqwest::RequestBuilder {
         let path = path_with(self.operation, path);
-        self.konnect
+        self.target
             .request(&self.operation.method, &format!("{path}{query}"))
     }
 
     /// Sends a request and judges the answer by the operation's facts.
     async fn send(&mut self, what: &str, request: reqwest::RequestBuilder) -> Answer {
-        let answer = Answer::read(request.send().await.unwrap()).await;
+        let answer = self.target.send(request).await;
         self.report.calls += 1;
+        self.report.observed.push((what.to_owned(), answer.status));
         let (wrong, gap) = judge(self.operation, &answer);
         for wrong in wrong {
             self.blame(what, wrong);
@@ -123,11 +123,11 @@ impl Run<'_> {
     /// Calls an operation without a body, with its parameters too.
     async fn call_plainly(&mut self) {
         let deletes = self.operation.method == "DELETE";
-        let (mut path, _) = self.any_call(&mut Scene::new(self.konnect)).await;
+        let (mut path, _) = self.any_call(&mut Scene::new(self.target)).await;
         for case in query::cases(self.operation) {
             self.call_query(&path, case).await;
             if deletes {
-                (path, _) = self.any_call(&mut Scene::new(self.konnect)).await;
+                (path, _) = self.any_call(&mut Scene::new(self.target)).await;
             }
         }
         let success = self.operation.success_status();
@@ -196,16 +196,17 @@ impl Run<'_> {
         sizes.extend((0..picks(&body.schema)).map(|pick| (Size::Full, pick)));
         for (size, pick) in sizes {
             let own;
-            let konnect = if setup_of(self.operation).fresh {
-                own = Konnect::start().await;
+            let is_fresh = setup_of(self.operation).fresh && self.target.portal.is_none();
+            let target = if is_fresh {
+                own = Target::emulated().await;
                 &own
             } else {
-                self.konnect
+                self.target
             };
-            let mut scene = Scene::new(konnect);
+            let mut scene = Scene::new(target);
             let (path, made) = self.compose(&mut scene, body, size, pick).await;
             let what = format!("{size:?} {pick}").to_lowercase();
-            let request = konnect
+            let request = target
                 .request(&self.operation.method, &path_with(self.operation, &path))
                 .json(&made);
             let answer = self.expect(&[success], &what, request).await;
@@ -248,7 +249,7 @@ impl Run<'_> {
         let alternatives = body.schema.members.values().map(|inner| inner.one_of.len());
         let mut tried: Vec<String> = Vec::new();
         for pick in 0..alternatives.max().unwrap_or_default().clamp(1, 2) {
-            let mut scene = Scene::new(self.konnect);
+            let mut scene = Scene::new(self.target);
             let (path, valid) = self.compose(&mut scene, body, Size::Full, pick).await;
             for Invalid { at, mistake, body } in spoil(&body.schema, &valid) {
                 let size = body.to_string().len();
@@ -273,7 +274,7 @@ impl Run<'_> {
 
     /// Calls with no body, with one that is no JSON, and with one of another media type.
     async fn call_with_no_bodies(&mut self, body: &Body) {
-        let mut scene = Scene::new(self.konnect);
+        let mut scene = Scene::new(self.target);
         let (path, valid) = self.compose(&mut scene, body, Size::Minimal, 0).await;
         let json = "application/json";
         let broken = self
@@ -296,7 +297,7 @@ impl Run<'_> {
 
     /// Calls with what nothing has in each parameter of the path, and with what is no id.
     async fn call_wrong_paths(&mut self) {
-        let mut scene = Scene::new(self.konnect);
+        let mut scene = Scene::new(self.target);
         let (path, body) = self.any_call(&mut scene).await;
         for index in 0..path.len() {
             let name = path[index].0.clone();
@@ -315,28 +316,26 @@ impl Run<'_> {
             }
         }
         let is_portal = path.first().is_some_and(|(name, _)| name == "portalId");
-        if is_portal && path.iter().skip(1).any(|(name, _)| name != "templateName") {
+        let makes_portals = self.target.portal.is_none();
+        if makes_portals && is_portal && path.iter().skip(1).any(|(name, _)| name != "templateName")
+        {
             let mut path = path.clone();
-            path[0].1 = Scene::new(self.konnect).id("portalId").await;
+            path[0].1 = Scene::new(self.target).id("portalId").await;
             let request = with(self.request(&path, ""), body.as_ref());
             self.expect(&[404], "below another portal", request).await;
         }
     }
 
     async fn call_without_right(&mut self) {
-        let mut scene = Scene::new(self.konnect);
+        let mut scene = Scene::new(self.target);
         let (path, body) = self.any_call(&mut scene).await;
-        let url = format!(
-            "{}{}",
-            self.konnect.emulator.url(),
-            path_with(self.operation, &path)
-        );
+        let path = path_with(self.operation, &path);
         let is_open = setup_of(self.operation).open;
         let success = self.operation.success_status();
         let status = if is_open { success } else { 401 };
         for token in [None, Some("kpat_wrong")] {
-            let method = self.operation.method.parse().unwrap();
-            let mut request = self.konnect.client.request(method, &url);
+            let method = &self.operation.method;
+            let mut request = self.target.request_without_token(method, &path);
             if let Some(token) = token {
                 request = request.bearer_auth(token);
             }

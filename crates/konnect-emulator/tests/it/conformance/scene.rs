@@ -15,7 +15,7 @@ use chrono::{SecondsFormat, TimeDelta};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{conformance::facts::Operation, support::Konnect};
+use crate::conformance::{facts::Operation, target::Target};
 
 /// An object that a path or a body can name.
 #[derive(Debug, Deserialize)]
@@ -95,7 +95,7 @@ pub(super) fn parameters(path: &str) -> Vec<(String, String)> {
 
 /// The objects that one call needs.
 pub(super) struct Scene<'a> {
-    konnect: &'a Konnect,
+    target: &'a Target,
     ids: HashMap<String, String>,
     /// The cookie of a developer who signed in at the portal.
     session: String,
@@ -105,9 +105,9 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl<'a> Scene<'a> {
     /// Begins with nothing.
-    pub(super) fn new(konnect: &'a Konnect) -> Self {
+    pub(super) fn new(target: &'a Target) -> Self {
         Self {
-            konnect,
+            target,
             ids: HashMap::new(),
             session: String::new(),
         }
@@ -127,23 +127,20 @@ impl<'a> Scene<'a> {
     }
 
     async fn send(&mut self, method: &str, path: &str, body: &Value) -> Value {
-        let mut request = self.konnect.request(method, path).json(body);
+        let mut request = self.target.request(method, path).json(body);
         if path.starts_with("/portal/") {
             request = request.header("cookie", &self.session);
         }
-        let response = request.send().await.unwrap();
-        let status = response.status();
-        if let Some(cookie) = response.headers().get("set-cookie") {
-            let cookie = cookie.to_str().unwrap();
-            let cookie = cookie.split(';').next().unwrap();
-            cookie.clone_into(&mut self.session);
+        let answer = self.target.send(request).await;
+        if let Some(cookie) = answer.cookie {
+            self.session = cookie;
         }
-        let text = response.text().await.unwrap();
+        let (status, shown) = (answer.status, answer.body);
         assert!(
-            status.is_success(),
-            "a setup failed: {method} {path}: {status} {text}"
+            (200..300).contains(&status),
+            "a setup failed: {method} {path}: {status} {shown}"
         );
-        serde_json::from_str(&text).unwrap_or_default()
+        shown
     }
 
     /// Returns the id of an object, which it makes unless it is there.
@@ -156,9 +153,15 @@ impl<'a> Scene<'a> {
                 .objects
                 .get(name)
                 .unwrap_or_else(|| panic!("setups.json has no object {name}"));
-            let id = if let Some(value) = &object.value {
+            let used_up = self.target.portal.as_ref().filter(|_| name == "portalId");
+            let id = if let Some(value) = used_up.or(object.value.as_ref()) {
                 value.clone()
             } else {
+                let at = object.at.as_deref().unwrap();
+                assert!(
+                    self.target.portal.is_none() || at.contains("{portalId}"),
+                    "{name} is not of the portal to use up"
+                );
                 let path = self.fill(object.at.as_deref().unwrap()).await;
                 let body = self.fill_all(&object.body).await;
                 let shown = self.send("POST", &path, &body).await;
@@ -174,7 +177,7 @@ impl<'a> Scene<'a> {
 
     /// Puts ids, times and a number in the places of a text that name them.
     async fn fill(&mut self, text: &str) -> String {
-        let now = self.konnect.emulator.now();
+        let now = self.target.now();
         let mut filled = String::new();
         let mut rest = text;
         while let Some((start, after)) = rest.split_once('{') {
