@@ -199,7 +199,7 @@ pub(super) async fn judge(
     // A developer who gives an application away, or deletes it, loses their access all the same.
     let application = case.signal.application_id.map(ApplicationId);
     if let Some(id) = application.filter(|_| !claimed.deed.takes_away()) {
-        let applications = context.client.applications(portal);
+        let applications = context.client.portal(portal).applications();
         let read = applications.get(id).await;
         let read = read.map_err(Trouble::on_read("application"))?;
         let owner = read.owner.as_ref().map(|owner| owner.id);

@@ -239,7 +239,7 @@ impl Replays {
             }
             self.pause(look_after).await?;
             look_after = (look_after * 2).min(self.pace.look_at_most);
-            match self.client.portal_replay(self.portal).get().await {
+            match self.client.portal(self.portal).replay().get().await {
                 // A replica that lags behind may still show the earlier job; an answer without a
                 // time says nothing of that.
                 Ok(seen) if seen.updated_at.is_some() && seen.updated_at < job.updated_at => {
@@ -266,7 +266,7 @@ impl Replays {
         window: Window,
         unclear: &mut Option<ReplayJob>,
     ) -> Result<StartAttempt, konnect::Error> {
-        let jobs = self.client.portal_replay(self.portal);
+        let jobs = self.client.portal(self.portal).replay();
         let current = jobs.get().await?;
         let was_taken_in = unclear
             .as_ref()

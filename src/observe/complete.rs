@@ -66,7 +66,7 @@ impl Observer {
         let Parts { client, .. } = &*self.parts;
         let portal = snapshot.portal_id;
         for id in &missing.developers {
-            let read = client.developers(portal).get(*id).await;
+            let read = client.portal(portal).developers().get(*id).await;
             match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
                 DirectRead::There(developer) => snapshot.developers.push(developer),
                 DirectRead::Absent => snapshot.missed.developers.push(*id),
@@ -74,7 +74,11 @@ impl Observer {
             }
         }
         for (application, id) in &missing.registrations {
-            let read = client.registrations(portal).get(*application, *id).await;
+            let read = client
+                .portal(portal)
+                .registrations()
+                .get(*application, *id)
+                .await;
             match one(read, Part::Registration, id.0, &mut snapshot.unread)? {
                 DirectRead::There(registration) => snapshot.registrations.push(registration),
                 DirectRead::Absent => snapshot.missed.registrations.push((*application, *id)),
@@ -93,11 +97,12 @@ impl Observer {
         } = &*self.parts;
         let portal = snapshot.portal_id;
         if directory.portal(portal).await?.is_none() {
-            snapshot.portal = Some(client.portals().get(portal).await?);
+            snapshot.portal = Some(client.portal(portal).get().await?);
         }
         if directory.teams(portal).await?.is_empty() {
             let teams = client
-                .teams(portal)
+                .portal(portal)
+                .teams()
                 .list_lenient(&ListTeams::default())
                 .await?;
             snapshot.teams = readable(teams, Part::Team, &mut snapshot.unread);
@@ -109,7 +114,7 @@ impl Observer {
         people.extend(self.read_addressed(snapshot).await?);
         for application in unseen {
             // The owner of an application can change, so it is read even when it is stored.
-            let read = client.applications(portal).get(application).await;
+            let read = client.portal(portal).applications().get(application).await;
             let read = one(read, Part::Application, application.0, &mut snapshot.unread)?;
             let read = match read {
                 DirectRead::There(read) => read,
@@ -131,7 +136,7 @@ impl Observer {
         }
         for person in people {
             if !snapshot.developers.iter().any(|read| read.id == person) {
-                let read = client.developers(portal).get(person).await;
+                let read = client.portal(portal).developers().get(person).await;
                 match one(read, Part::Developer, person.0, &mut snapshot.unread)? {
                     DirectRead::There(developer) => snapshot.developers.push(developer),
                     DirectRead::Absent => continue,
@@ -152,7 +157,7 @@ impl Observer {
         let Parts { client, .. } = &*self.parts;
         let portal = snapshot.portal_id;
         for id in snapshot.touched.applications.clone() {
-            let read = client.applications(portal).get(id).await;
+            let read = client.portal(portal).applications().get(id).await;
             let read = match one(read, Part::Application, id.0, &mut snapshot.unread)? {
                 DirectRead::There(read) => read,
                 DirectRead::Absent => continue,
@@ -162,7 +167,11 @@ impl Observer {
                 }
             };
             snapshot.applications.push(read);
-            let read = client.registrations(portal).of_application(id).await;
+            let read = client
+                .portal(portal)
+                .registrations()
+                .of_application(id)
+                .await;
             let part = Part::RegistrationsOfApplication;
             match one(read, part, id.0, &mut snapshot.unread)? {
                 DirectRead::There(registrations) => snapshot.registrations.extend(registrations),
@@ -189,10 +198,14 @@ impl Observer {
                 continue;
             };
             let options = ListDevelopers {
-                email: Some(email.clone()),
+                email: Some(email.into()),
                 ..ListDevelopers::default()
             };
-            let read = client.developers(portal).list_lenient(&options).await;
+            let read = client
+                .portal(portal)
+                .developers()
+                .list_lenient(&options)
+                .await;
             let read = match one(read, Part::Address, subject, &mut snapshot.unread)? {
                 DirectRead::There(read) => readable(read, Part::Developer, &mut snapshot.unread),
                 DirectRead::Absent => continue,
@@ -230,7 +243,7 @@ impl Observer {
         let portal = snapshot.portal_id;
         let mut newcomers = BTreeSet::new();
         for team in snapshot.touched.teams.clone() {
-            let read = client.teams(portal).members_lenient(team).await;
+            let read = client.portal(portal).teams().members_lenient(team).await;
             let members = match one(read, Part::Members, team.0, &mut snapshot.unread)? {
                 DirectRead::There(members) => members_of(team, members, &mut snapshot.unread),
                 DirectRead::Absent => continue,
@@ -261,7 +274,7 @@ impl Observer {
             client, directory, ..
         } = &*self.parts;
         let portal = snapshot.portal_id;
-        let read = client.teams(portal).of_developer(developer).await;
+        let read = client.portal(portal).teams().of_developer(developer).await;
         let part = Part::TeamsOfDeveloper;
         let teams = match one(read, part, developer.0, &mut snapshot.unread)? {
             DirectRead::There(teams) => teams,

@@ -81,7 +81,7 @@ impl Observer {
         let Parts {
             client, directory, ..
         } = &*self.parts;
-        if present(client.portals().get(portal).await)?.is_some() {
+        if present(client.portal(portal).get().await)?.is_some() {
             directory.portal_is_there(portal).await?;
             return Err(error.into());
         }
@@ -161,7 +161,7 @@ async fn read_missing(
     let portal = snapshot.portal_id;
     let mut absent = Unlisted::default();
     for id in missing.registrations {
-        let read = client.registrations(portal).get(id.0, id.1).await;
+        let read = client.portal(portal).registrations().get(id.0, id.1).await;
         match one(read, Part::Registration, id.1.0, &mut snapshot.unread)? {
             DirectRead::There(read) => snapshot.registrations.push(read),
             DirectRead::Absent => absent.registrations.push(id),
@@ -169,7 +169,7 @@ async fn read_missing(
         }
     }
     for id in missing.applications {
-        let read = client.applications(portal).get(id).await;
+        let read = client.portal(portal).applications().get(id).await;
         match one(read, Part::Application, id.0, &mut snapshot.unread)? {
             DirectRead::There(read) => snapshot.applications.push(read),
             DirectRead::Absent => absent.applications.push(id),
@@ -177,7 +177,7 @@ async fn read_missing(
         }
     }
     for id in missing.developers {
-        let read = client.developers(portal).get(id).await;
+        let read = client.portal(portal).developers().get(id).await;
         match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
             DirectRead::There(read) => snapshot.developers.push(read),
             DirectRead::Absent => absent.developers.push(id),
@@ -185,7 +185,7 @@ async fn read_missing(
         }
     }
     for id in missing.teams {
-        let read = client.teams(portal).get(id).await;
+        let read = client.portal(portal).teams().get(id).await;
         match one(read, Part::Team, id.0, &mut snapshot.unread)? {
             DirectRead::There(read) => snapshot.teams.push(read),
             DirectRead::Absent => absent.teams.push(id),
@@ -209,7 +209,7 @@ async fn read_memberships(
     }
     let mut absent = Vec::new();
     for (developer, teams) in by_developer {
-        let of_developer = client.teams(snapshot.portal_id);
+        let of_developer = client.portal(snapshot.portal_id).teams();
         let read = of_developer.of_developer(developer).await;
         let part = Part::TeamsOfDeveloper;
         let there: BTreeSet<TeamId> = match one(read, part, developer.0, &mut snapshot.unread)? {

@@ -46,18 +46,26 @@ async fn newest(
 ) -> Result<Option<Snapshot>, ObserveError> {
     let mut snapshot = Snapshot::empty(portal, Scope::Pending);
     let requests = ListRegistrations {
-        status: Some(RegistrationStatus::Pending),
+        status: Some(RegistrationStatus::Pending.into()),
         ..ListRegistrations::default()
     };
     let people = ListDevelopers {
-        status: Some(DeveloperStatus::Pending),
+        status: Some(DeveloperStatus::Pending.into()),
         ..ListDevelopers::default()
     };
-    let pages = client.registrations(portal).newest_first(&requests).await?;
+    let pages = client
+        .portal(portal)
+        .registrations()
+        .newest_first(&requests)
+        .await?;
     let Some((registrations, all)) = newest_of(pages, directory, &mut snapshot).await? else {
         return Ok(None);
     };
-    let pages = client.developers(portal).newest_first(&people).await?;
+    let pages = client
+        .portal(portal)
+        .developers()
+        .newest_first(&people)
+        .await?;
     let Some((developers, too)) = newest_of(pages, directory, &mut snapshot).await? else {
         return Ok(None);
     };

@@ -26,17 +26,21 @@ pub async fn read(client: &Client, portal: PortalId, scope: Scope) -> Result<Sna
         Scope::Direct => {}
         Scope::Pending => {
             let registrations = ListRegistrations {
-                status: Some(RegistrationStatus::Pending),
+                status: Some(RegistrationStatus::Pending.into()),
                 ..ListRegistrations::default()
             };
             let developers = ListDevelopers {
-                status: Some(DeveloperStatus::Pending),
+                status: Some(DeveloperStatus::Pending.into()),
                 ..ListDevelopers::default()
             };
-            let of = client.registrations(portal);
+            let of = client.portal(portal).registrations();
             let listing = of.list_lenient(&registrations).await?;
             snapshot.registrations = readable(listing, Part::Registration, &mut snapshot.unread);
-            let listing = client.developers(portal).list_lenient(&developers).await?;
+            let listing = client
+                .portal(portal)
+                .developers()
+                .list_lenient(&developers)
+                .await?;
             snapshot.developers = readable(listing, Part::Developer, &mut snapshot.unread);
         }
         Scope::All => read_all(client, portal, &mut snapshot).await?,
@@ -80,21 +84,21 @@ pub(super) async fn read_all<K: PageSink>(
 ) -> Result<(), K::Error> {
     let empty = || Snapshot::empty(portal, Scope::All);
     let options = ListRegistrations::default();
-    let mut pages = client.registrations(portal).pages(&options);
+    let mut pages = client.portal(portal).registrations().pages(&options);
     while let Some(page) = pages.next().await? {
         let mut read = empty();
         read.registrations = readable(page, Part::Registration, keeper.unread());
         keeper.keep(read).await?;
     }
     let options = ListApplications::default();
-    let mut pages = client.applications(portal).pages(&options);
+    let mut pages = client.portal(portal).applications().pages(&options);
     while let Some(page) = pages.next().await? {
         let mut read = empty();
         read.applications = readable(page, Part::Application, keeper.unread());
         keeper.keep(read).await?;
     }
     let options = ListTeams::default();
-    let mut pages = client.teams(portal).pages(&options);
+    let mut pages = client.portal(portal).teams().pages(&options);
     let mut teams = BTreeSet::new();
     while let Some(page) = pages.next().await? {
         let mut read = empty();
@@ -106,14 +110,14 @@ pub(super) async fn read_all<K: PageSink>(
         memberships(client, portal, team, keeper).await?;
     }
     let options = ListDevelopers::default();
-    let mut pages = client.developers(portal).pages(&options);
+    let mut pages = client.portal(portal).developers().pages(&options);
     while let Some(page) = pages.next().await? {
         let mut read = empty();
         read.developers = readable(page, Part::Developer, keeper.unread());
         keeper.keep(read).await?;
     }
     let mut read = empty();
-    read.portal = Some(client.portals().get(portal).await?);
+    read.portal = Some(client.portal(portal).get().await?);
     keeper.keep(read).await
 }
 
@@ -124,7 +128,7 @@ async fn memberships<K: PageSink>(
     keeper: &mut K,
 ) -> Result<(), K::Error> {
     let options = ListTeamMembers::default();
-    let mut pages = client.teams(portal).member_pages(team, &options);
+    let mut pages = client.portal(portal).teams().member_pages(team, &options);
     // A team that was deleted since it was listed has no members.
     while let DirectRead::There(Some(members)) =
         one(pages.next().await, Part::Members, team.0, keeper.unread())?

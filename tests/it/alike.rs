@@ -44,7 +44,7 @@ async fn all_that_tell_what_rules_would_do_say_what_is_then_done(pool: PgPool) {
         let rules = rules(&mut luck.rng, world);
         let (seed, memberships) = people(&mut luck.rng, world);
         scene.stage.emulator.seed(&seed).unwrap();
-        let teams = scene.stage.client.teams(PORTAL.into());
+        let teams = scene.stage.client.portal(PORTAL.into()).teams();
         for (team, member) in memberships {
             teams.add_member(team.into(), member.into()).await.unwrap();
         }

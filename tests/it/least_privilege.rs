@@ -89,17 +89,17 @@ fn template(path: &str) -> String {
 
 /// Kevin is approved, in the team, and granted an API.
 async fn let_in(stage: &Stage) {
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"approved".into())
         .await
         .unwrap();
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     teams
         .add_member(PARTNERS.into(), KEVIN.into())
         .await
         .unwrap();
-    let registrations = stage.client.registrations(PORTAL.into());
+    let registrations = stage.client.portal(PORTAL.into()).registrations();
     registrations
         .set_status(APP.into(), REGISTRATION.into(), &"approved".into())
         .await

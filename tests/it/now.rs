@@ -58,7 +58,7 @@ fn ada() -> Person {
 async fn a_partner_asks(pool: PgPool, rules: &str) -> Scene {
     let scene = Scene::new(pool, rules).await;
     set_by_hand(&scene, KEVIN, "approved").await;
-    let teams = scene.stage.client.teams(PORTAL.into());
+    let teams = scene.stage.client.portal(PORTAL.into()).teams();
     teams
         .add_member(PARTNERS.into(), KEVIN.into())
         .await
@@ -85,7 +85,7 @@ async fn until(scene: &Scene, deed: &str, state: ActionState) -> Action {
 }
 
 async fn registration_is(scene: &Scene) -> String {
-    let registrations = scene.stage.client.registrations(PORTAL.into());
+    let registrations = scene.stage.client.portal(PORTAL.into()).registrations();
     let read = registrations.get(APP.into(), REGISTRATION.into()).await;
     read.unwrap().status.to_string()
 }
@@ -109,7 +109,7 @@ async fn while_it_waits(scene: &Scene, meanwhile: impl AsyncFnOnce()) -> String 
 async fn whoever_left_the_team_meanwhile_is_not_given_what_its_members_get(pool: PgPool) {
     let scene = a_partner_asks(pool, FIXTURES).await;
     let reason = while_it_waits(&scene, async || {
-        let teams = scene.stage.client.teams(PORTAL.into());
+        let teams = scene.stage.client.portal(PORTAL.into()).teams();
         let left = teams.remove_member(PARTNERS.into(), KEVIN.into());
         left.await.unwrap();
     });
@@ -273,7 +273,7 @@ async fn a_leaver_waits(pool: PgPool, meanwhile: impl AsyncFnOnce(&Scene)) -> Sc
     set_by_hand(&scene, KEVIN, "approved").await;
     scene.look().await;
     scene.activate().await;
-    let teams = scene.stage.client.teams(PORTAL.into());
+    let teams = scene.stage.client.portal(PORTAL.into()).teams();
     teams
         .add_member(PARTNERS.into(), KEVIN.into())
         .await
@@ -338,7 +338,7 @@ async fn one_answer_of_not_found_after_an_outage_ends_no_deed(pool: PgPool) {
 async fn what_is_not_wanted_in_the_end_uses_up_no_place_of_its_rule(pool: PgPool) {
     let scene = a_partner_asks(pool, FIXTURES).await;
     while_it_waits(&scene, async || {
-        let teams = scene.stage.client.teams(PORTAL.into());
+        let teams = scene.stage.client.portal(PORTAL.into()).teams();
         let left = teams.remove_member(PARTNERS.into(), KEVIN.into());
         left.await.unwrap();
     })

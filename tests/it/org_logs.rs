@@ -87,7 +87,7 @@ async fn what_is_changed_by_hand_is_a_signal_within_seconds() {
         })
         .await;
     };
-    let teams = admin.teams(PORTAL.into());
+    let teams = admin.portal(PORTAL.into()).teams();
     teams
         .add_member(PARTNERS.into(), KEVIN.into())
         .await
@@ -105,14 +105,14 @@ async fn what_is_changed_by_hand_is_a_signal_within_seconds() {
         .run("UPDATE missed_objects SET missed_at = missed_at - interval '1 minute'")
         .await;
     heard("somebody left a team", event, "memberships", 2).await;
-    let registrations = admin.registrations(PORTAL.into());
+    let registrations = admin.portal(PORTAL.into()).registrations();
     registrations
         .set_status(APP.into(), REGISTRATION.into(), &"revoked".into())
         .await
         .unwrap();
     let event = "registration.status_changed";
     heard("a registration is revoked", event, "registrations", 1).await;
-    let developers = admin.developers(PORTAL.into());
+    let developers = admin.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"revoked".into())
         .await

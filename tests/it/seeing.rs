@@ -31,12 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NO_RULES: &str = "version: 1\nrules: []\n";
 
 async fn join_by_hand(stage: &Stage, team: Uuid) {
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     teams.add_member(team.into(), KEVIN.into()).await.unwrap();
 }
 
 async fn leave_by_hand(stage: &Stage, team: Uuid) {
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     let left = teams.remove_member(team.into(), KEVIN.into());
     left.await.unwrap();
 }
@@ -111,7 +111,7 @@ async fn another_team_or_the_other_direction_is_somebody_elses_doing(pool: PgPoo
 async fn what_revoking_cuts_off_explains_the_teams_it_left_alone(pool: PgPool) {
     use MembershipChange::{Joined, Left};
     let stage = Stage::new(pool).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"approved".into())
         .await

@@ -76,7 +76,7 @@ async fn a_sweep_that_began_before_a_deed_and_ends_after_it_undoes_nothing(pool:
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_a_human_decided_meanwhile_is_known_at_once_and_so_is_a_registration(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     let rejected = developers.set_status(KEVIN.into(), &DeveloperStatus::Rejected);
     rejected.await.unwrap();
     let mut answer = chain(vec![Deed::ApproveRegistration]);

@@ -11,7 +11,9 @@ use crate::error::Error;
 use crate::numbered_page::{SORT, numbered_page};
 use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
+use crate::scope::PortalScope;
 use crate::transport::Transport;
+use crate::wire::filter::{TextFilter, ValueFilter};
 use crate::wire::ids::{ApplicationId, DeveloperId, PortalId, TeamId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
@@ -120,11 +122,11 @@ impl Identified for Application {
 #[derive(Debug, Clone, Default)]
 pub struct ListApplications {
     /// Only applications of this developer.
-    pub developer_id: Option<DeveloperId>,
+    pub developer_id: Option<ValueFilter<DeveloperId>>,
     /// Only applications of this team.
-    pub team_id: Option<TeamId>,
+    pub team_id: Option<ValueFilter<TeamId>>,
     /// Only applications of this name.
-    pub name: Option<String>,
+    pub name: Option<TextFilter>,
     /// Attribute to sort by; by creation if none.
     pub sort: Option<String>,
     /// Entries a page.
@@ -149,8 +151,18 @@ pub struct NewApplication {
 /// Applications of a portal.
 #[derive(Debug, Clone, Copy)]
 pub struct Applications<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) portal: PortalId,
+    transport: &'a Transport,
+    portal: PortalId,
+}
+
+impl<'a> PortalScope<'a> {
+    /// Applications of the portal.
+    pub fn applications(self) -> Applications<'a> {
+        Applications {
+            transport: self.transport,
+            portal: self.id,
+        }
+    }
 }
 
 impl<'a> Applications<'a> {
@@ -188,26 +200,25 @@ impl<'a> Applications<'a> {
         options: &ListApplications,
         number: u32,
     ) -> Result<Page<T>, Error> {
-        // Ids have no short form of the filter: their schema is an object of operators.
-        let request = Request::new(LIST, &[self.portal.0])
+        let request = Request::new(LIST, &[&self.portal])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
-            .query_if("filter[developer_id][eq]", options.developer_id)
-            .query_if("filter[team_id][eq]", options.team_id)
-            .query_if("filter[name]", options.name.as_deref());
+            .filter("developer_id", options.developer_id.as_ref())
+            .filter("team_id", options.team_id.as_ref())
+            .filter("name", options.name.as_ref());
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
     /// Reads an application.
     pub async fn get(&self, id: ApplicationId) -> Result<Application, Error> {
         self.transport
-            .fetch(Request::new(GET, &[self.portal.0, id.0]))
+            .fetch(Request::new(GET, &[&self.portal, &id]))
             .await
     }
 
     /// Creates an application for a developer or a team.
     pub async fn create(&self, application: &NewApplication) -> Result<Application, Error> {
         self.transport
-            .fetch(Request::new(CREATE, &[self.portal.0]).json(application)?)
+            .fetch(Request::new(CREATE, &[&self.portal]).json(application)?)
             .await
     }
 }

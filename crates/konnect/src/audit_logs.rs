@@ -1,12 +1,14 @@
 //! The organisation's audit logs, to be pulled.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::page::{Cursor, CursorBody, CursorPage};
 use crate::request::Request;
 use crate::transport::Transport;
+use crate::wire::filter::written_time;
 use crate::wire::open_enum::open_enum;
 
 const LIST: &str = "GET /v3/audit-logs";
@@ -41,7 +43,16 @@ pub struct PullAuditLogs {
 /// Audit logs of the organisation in a region, of the last seven days.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditLogs<'a> {
-    pub(crate) transport: &'a Transport,
+    transport: &'a Transport,
+}
+
+impl Client {
+    /// Audit logs of the organisation, to be pulled.
+    pub fn audit_logs(&self) -> AuditLogs<'_> {
+        AuditLogs {
+            transport: &self.transport,
+        }
+    }
 }
 
 impl AuditLogs<'_> {
@@ -53,15 +64,14 @@ impl AuditLogs<'_> {
         options: &PullAuditLogs,
         cursor: Option<Cursor>,
     ) -> Result<CursorPage<Box<RawValue>>, Error> {
-        let time = |time: &DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let size = options
             .page_size
             .unwrap_or(MAX_PAGE_SIZE)
             .min(MAX_PAGE_SIZE);
         let request = Request::new(LIST, &[])
             .query("page[size]", size)
-            .query_if("filter[ts][gte]", options.since.as_ref().map(time))
-            .query_if("filter[ts][lte]", options.until.as_ref().map(time))
+            .query_if("filter[ts][gte]", options.since.as_ref().map(written_time))
+            .query_if("filter[ts][lte]", options.until.as_ref().map(written_time))
             .query_if("filter[type]", options.kind.as_ref())
             .with_query(|query| {
                 if let Some(cursor) = cursor {

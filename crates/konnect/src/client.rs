@@ -1,6 +1,7 @@
 //! The client and how it is built.
 //!
-//! Only this file decides on hosts, TLS and timeouts; what a call is made of is in `transport`.
+//! Only this file decides on hosts, TLS and timeouts; what a call is made of is in `transport`. It
+//! knows no resource: the way from a [`Client`] to a resource stands in the resource's own file.
 
 use std::fmt;
 use std::sync::{Arc, RwLock};
@@ -10,21 +11,10 @@ use reqwest::redirect;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::applications::Applications;
-use crate::audit_logs::AuditLogs;
 use crate::auth;
 use crate::budget::RateLimit;
-use crate::destinations::Destinations;
-use crate::developers::Developers;
 use crate::error::Error;
-use crate::jwks::JwksResource;
-use crate::portals::Portals;
-use crate::registrations::Registrations;
-use crate::replay::Replay;
-use crate::teams::Teams;
 use crate::transport::{Attempt, Observer, RetryPolicy, Transport};
-use crate::webhook::WebhookResource;
-use crate::wire::ids::PortalId;
 
 /// Longest a call may take unless the caller says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -80,98 +70,6 @@ impl Client {
         transport.pace = Some(pace);
         Self {
             transport: Arc::new(transport),
-        }
-    }
-
-    /// Portals of the organisation in this region.
-    pub fn portals(&self) -> Portals<'_> {
-        Portals {
-            transport: &self.transport,
-        }
-    }
-
-    /// Developers of a portal.
-    pub fn developers(&self, portal: PortalId) -> Developers<'_> {
-        Developers {
-            transport: &self.transport,
-            portal,
-        }
-    }
-
-    /// Teams of a portal.
-    pub fn teams(&self, portal: PortalId) -> Teams<'_> {
-        Teams {
-            transport: &self.transport,
-            portal,
-        }
-    }
-
-    /// Applications of a portal.
-    pub fn applications(&self, portal: PortalId) -> Applications<'_> {
-        Applications {
-            transport: &self.transport,
-            portal,
-        }
-    }
-
-    /// Registrations of a portal's applications.
-    pub fn registrations(&self, portal: PortalId) -> Registrations<'_> {
-        Registrations {
-            transport: &self.transport,
-            portal,
-        }
-    }
-
-    /// Audit-log destinations of the organisation, on the global host.
-    pub fn destinations(&self) -> Destinations<'_> {
-        Destinations {
-            transport: &self.transport,
-        }
-    }
-
-    /// Audit-log webhook of a portal.
-    pub fn portal_webhook(&self, portal: PortalId) -> WebhookResource<'_> {
-        WebhookResource {
-            transport: &self.transport,
-            portal: Some(portal),
-        }
-    }
-
-    /// Audit-log webhook of the organisation in this region.
-    pub fn org_webhook(&self) -> WebhookResource<'_> {
-        WebhookResource {
-            transport: &self.transport,
-            portal: None,
-        }
-    }
-
-    /// Replay job of a portal.
-    pub fn portal_replay(&self, portal: PortalId) -> Replay<'_> {
-        Replay {
-            transport: &self.transport,
-            portal: Some(portal),
-        }
-    }
-
-    /// Replay job of the organisation in this region.
-    pub fn org_replay(&self) -> Replay<'_> {
-        Replay {
-            transport: &self.transport,
-            portal: None,
-        }
-    }
-
-    /// Audit logs of the organisation, to be pulled.
-    pub fn audit_logs(&self) -> AuditLogs<'_> {
-        AuditLogs {
-            transport: &self.transport,
-        }
-    }
-
-    /// Keys that audit-log entries are signed with.
-    pub fn jwks(&self) -> JwksResource<'_> {
-        JwksResource {
-            transport: &self.transport,
         }
     }
 }

@@ -5,10 +5,12 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::page::{Cursor, CursorBody, CursorPage, Identified, PAGE_SIZE, collect_cursor};
 use crate::request::Request;
 use crate::transport::Transport;
+use crate::wire::filter::TextFilter;
 use crate::wire::ids::DestinationId;
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
@@ -67,8 +69,8 @@ impl Identified for Destination {
 /// Which destinations to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListDestinations {
-    /// Only the destination of this name.
-    pub name: Option<String>,
+    /// Only destinations of this name; the API knows `Eq` and `Contains` here.
+    pub name: Option<TextFilter>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -115,7 +117,16 @@ pub struct DestinationUpdate {
 /// Audit-log destinations of the organisation.
 #[derive(Debug, Clone, Copy)]
 pub struct Destinations<'a> {
-    pub(crate) transport: &'a Transport,
+    transport: &'a Transport,
+}
+
+impl Client {
+    /// Audit-log destinations of the organisation, on the global host.
+    pub fn destinations(&self) -> Destinations<'_> {
+        Destinations {
+            transport: &self.transport,
+        }
+    }
 }
 
 impl Destinations<'_> {
@@ -133,7 +144,7 @@ impl Destinations<'_> {
         let request = Request::new(LIST, &[])
             .global()
             .query("page[size]", options.page_size.unwrap_or(PAGE_SIZE))
-            .query_if("filter[name][eq]", options.name.as_deref())
+            .filter("name", options.name.as_ref())
             .with_query(|query| {
                 if let Some(cursor) = cursor {
                     cursor.apply(query);
@@ -149,7 +160,7 @@ impl Destinations<'_> {
     /// Reads a destination.
     pub async fn get(&self, id: DestinationId) -> Result<Destination, Error> {
         self.transport
-            .fetch(Request::new(GET, &[id.0]).global())
+            .fetch(Request::new(GET, &[&id]).global())
             .await
     }
 
@@ -167,14 +178,14 @@ impl Destinations<'_> {
         update: &DestinationUpdate,
     ) -> Result<Destination, Error> {
         self.transport
-            .fetch(Request::new(UPDATE, &[id.0]).global().json(update)?)
+            .fetch(Request::new(UPDATE, &[&id]).global().json(update)?)
             .await
     }
 
     /// Deletes a destination; 409 while a webhook uses it.
     pub async fn delete(&self, id: DestinationId) -> Result<(), Error> {
         self.transport
-            .call(Request::new(DELETE, &[id.0]).global())
+            .call(Request::new(DELETE, &[&id]).global())
             .await
     }
 }

@@ -9,7 +9,9 @@ use crate::newest::NewestFirst;
 use crate::numbered_page::{SORT, numbered_page};
 use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
+use crate::scope::PortalScope;
 use crate::transport::Transport;
+use crate::wire::filter::{TextFilter, ValueFilter};
 use crate::wire::ids::{DeveloperId, PortalId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
@@ -69,9 +71,11 @@ impl Identified for Developer {
 #[derive(Debug, Clone, Default)]
 pub struct ListDevelopers {
     /// Only developers of this status.
-    pub status: Option<DeveloperStatus>,
-    /// Only the developer of this e-mail address.
-    pub email: Option<String>,
+    pub status: Option<ValueFilter<DeveloperStatus>>,
+    /// Only developers of this e-mail address.
+    pub email: Option<TextFilter>,
+    /// Only developers of this name.
+    pub name: Option<TextFilter>,
     /// Attribute to sort by; by creation if none.
     pub sort: Option<String>,
     /// Entries a page.
@@ -95,8 +99,18 @@ pub struct NewDeveloper {
 /// Developers of a portal.
 #[derive(Debug, Clone, Copy)]
 pub struct Developers<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) portal: PortalId,
+    transport: &'a Transport,
+    portal: PortalId,
+}
+
+impl<'a> PortalScope<'a> {
+    /// Developers of the portal.
+    pub fn developers(self) -> Developers<'a> {
+        Developers {
+            transport: self.transport,
+            portal: self.id,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -148,24 +162,25 @@ impl<'a> Developers<'a> {
         options: &ListDevelopers,
         number: u32,
     ) -> Result<Page<T>, Error> {
-        let request = Request::new(LIST, &[self.portal.0])
+        let request = Request::new(LIST, &[&self.portal])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
-            .query_if("filter[status]", options.status.as_ref())
-            .query_if("filter[email]", options.email.as_deref());
+            .filter("status", options.status.as_ref())
+            .filter("email", options.email.as_ref())
+            .filter("name", options.name.as_ref());
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
     /// Reads a developer.
     pub async fn get(&self, id: DeveloperId) -> Result<Developer, Error> {
         self.transport
-            .fetch(Request::new(GET, &[self.portal.0, id.0]))
+            .fetch(Request::new(GET, &[&self.portal, &id]))
             .await
     }
 
     /// Creates a developer; 409 if the e-mail address is taken.
     pub async fn create(&self, developer: &NewDeveloper) -> Result<Developer, Error> {
         self.transport
-            .fetch(Request::new(CREATE, &[self.portal.0]).json(developer)?)
+            .fetch(Request::new(CREATE, &[&self.portal]).json(developer)?)
             .await
     }
 
@@ -175,14 +190,14 @@ impl<'a> Developers<'a> {
         id: DeveloperId,
         status: &DeveloperStatus,
     ) -> Result<Developer, Error> {
-        let request = Request::new(UPDATE, &[self.portal.0, id.0]).json(&StatusBody { status })?;
+        let request = Request::new(UPDATE, &[&self.portal, &id]).json(&StatusBody { status })?;
         self.transport.fetch(request).await
     }
 
     /// Deletes a developer and the applications it owns; 404 if there is none.
     pub async fn delete(&self, id: DeveloperId) -> Result<(), Error> {
         self.transport
-            .call(Request::new(DELETE, &[self.portal.0, id.0]))
+            .call(Request::new(DELETE, &[&self.portal, &id]))
             .await
     }
 }

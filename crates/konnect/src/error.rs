@@ -62,6 +62,14 @@ pub enum Error {
         /// Bytes that are read at most.
         limit: usize,
     },
+    /// A call was not made, because it would have been another one with what it was given.
+    #[error("{route} was not called: {message}")]
+    Parameter {
+        /// Method and path template of the call.
+        route: &'static str,
+        /// What is wrong with what it was given.
+        message: &'static str,
+    },
     /// A list repeats its pages, so that reading on would never end.
     #[error("{route} repeats its pages")]
     Paging {
@@ -98,6 +106,7 @@ impl Error {
             Self::Transport { .. } | Self::Timeout { .. } => true,
             Self::Decode { .. }
             | Self::TooLarge { .. }
+            | Self::Parameter { .. }
             | Self::Paging { .. }
             | Self::Encode { .. }
             | Self::Url { .. }

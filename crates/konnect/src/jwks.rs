@@ -5,6 +5,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::request::Request;
 use crate::transport::Transport;
@@ -63,7 +64,16 @@ impl Jwk {
 /// The keys that audit-log entries of the region are signed with.
 #[derive(Debug, Clone, Copy)]
 pub struct JwksResource<'a> {
-    pub(crate) transport: &'a Transport,
+    transport: &'a Transport,
+}
+
+impl Client {
+    /// Keys that audit-log entries are signed with.
+    pub fn jwks(&self) -> JwksResource<'_> {
+        JwksResource {
+            transport: &self.transport,
+        }
+    }
 }
 
 impl JwksResource<'_> {

@@ -1,7 +1,7 @@
 //! Typed client of Kong Konnect: Portal Management V3, Audit Logs and JWKS.
 //!
 //! A [`Client`] is made once from the base URL of a region and shared by cloning. Resources are
-//! thin: `client.developers(portal).list(&ListDevelopers::default())`. Models accept what the API
+//! thin: `client.portal(id).developers().list(&ListDevelopers::default())`. Models accept what the API
 //! adds later: unknown members are ignored and every enum has an `Other` variant.
 //!
 //! A thing of the API has one file: what the API says of it and is told, and its operations, which
@@ -31,11 +31,25 @@ mod portals;
 mod registrations;
 mod replay;
 mod request;
+mod scope;
 mod server_clock;
 mod teams;
 mod transport;
 mod webhook;
 mod wire;
+
+#[cfg(feature = "catalog")]
+pub mod catalog;
+#[cfg(feature = "content")]
+pub mod content;
+#[cfg(feature = "customization")]
+pub mod customization;
+#[cfg(feature = "email")]
+pub mod email;
+#[cfg(feature = "identity")]
+pub mod identity;
+#[cfg(feature = "ip-allow-list")]
+pub mod ip_allow_list;
 
 pub use applications::{
     Application, ApplicationOwner, Applications, AuthStrategy, ListApplications, NewApplication,
@@ -52,15 +66,18 @@ pub use error::{Error, InvalidParameter, Problem};
 pub use jwks::{Jwk, Jwks, JwksResource};
 pub use newest::NewestFirst;
 pub use page::{Cursor, CursorPage, Identified, Listing, Page, Pages, Unreadable};
-pub use portals::{ListPortals, Portal, Portals, Visibility};
+pub use portals::{ListPortals, NewPortal, Portal, PortalUpdate, Portals, Visibility};
 pub use registrations::{
     ListRegistrations, NewRegistration, RegisteredApi, RegisteredApplication, Registration,
     RegistrationConsumer, RegistrationStatus, Registrations,
 };
 pub use replay::{Replay, ReplayJob, ReplayStatus};
+pub use scope::PortalScope;
 pub use teams::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember, Teams};
-pub use transport::{Attempt, RetryPolicy};
+pub use transport::{Attempt, RawBody, RetryPolicy};
 pub use webhook::{DeliveryState, Webhook, WebhookResource, WebhookStatus, WebhookUpdate};
+pub use wire::filter::{TextFilter, TimeFilter, ValueFilter};
 pub use wire::ids::{
     ApiId, ApplicationId, DestinationId, DeveloperId, PortalId, RegistrationId, TeamId,
 };
+pub use wire::patch::Patch;

@@ -12,7 +12,9 @@ use crate::newest::NewestFirst;
 use crate::numbered_page::{SORT, numbered_page};
 use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
+use crate::scope::PortalScope;
 use crate::transport::Transport;
+use crate::wire::filter::{TextFilter, ValueFilter};
 use crate::wire::ids::{ApiId, ApplicationId, DeveloperId, PortalId, RegistrationId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
@@ -116,11 +118,11 @@ impl Identified for Registration {
 #[derive(Debug, Clone, Default)]
 pub struct ListRegistrations {
     /// Only registrations of this status.
-    pub status: Option<RegistrationStatus>,
+    pub status: Option<ValueFilter<RegistrationStatus>>,
     /// Only registrations of this developer's applications.
-    pub developer_id: Option<DeveloperId>,
+    pub developer_id: Option<ValueFilter<DeveloperId>>,
     /// Only registrations of applications of this name.
-    pub application_name: Option<String>,
+    pub application_name: Option<TextFilter>,
     /// Attribute to sort by; by creation if none.
     pub sort: Option<String>,
     /// Entries a page.
@@ -140,8 +142,18 @@ pub struct NewRegistration {
 /// Registrations of a portal's applications.
 #[derive(Debug, Clone, Copy)]
 pub struct Registrations<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) portal: PortalId,
+    transport: &'a Transport,
+    portal: PortalId,
+}
+
+impl<'a> PortalScope<'a> {
+    /// Registrations of the portal's applications.
+    pub fn registrations(self) -> Registrations<'a> {
+        Registrations {
+            transport: self.transport,
+            portal: self.id,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -193,14 +205,11 @@ impl<'a> Registrations<'a> {
         options: &ListRegistrations,
         number: u32,
     ) -> Result<Page<T>, Error> {
-        let request = Request::new(LIST, &[self.portal.0])
+        let request = Request::new(LIST, &[&self.portal])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
-            .query_if("filter[status]", options.status.as_ref())
-            .query_if("filter[developer_id][eq]", options.developer_id)
-            .query_if(
-                "filter[application_name]",
-                options.application_name.as_deref(),
-            );
+            .filter("status", options.status.as_ref())
+            .filter("developer_id", options.developer_id.as_ref())
+            .filter("application_name", options.application_name.as_ref());
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
@@ -211,7 +220,7 @@ impl<'a> Registrations<'a> {
     ) -> Result<Vec<Registration>, Error> {
         collect_numbered(OF_APPLICATION, |number| {
             let request =
-                Request::new(OF_APPLICATION, &[self.portal.0, application.0]).query("sort", SORT);
+                Request::new(OF_APPLICATION, &[&self.portal, &application]).query("sort", SORT);
             numbered_page(self.transport, request, None, number)
         })
         .await
@@ -224,7 +233,7 @@ impl<'a> Registrations<'a> {
         id: RegistrationId,
     ) -> Result<Registration, Error> {
         self.transport
-            .fetch(Request::new(GET, &[self.portal.0, application.0, id.0]))
+            .fetch(Request::new(GET, &[&self.portal, &application, &id]))
             .await
     }
 
@@ -234,7 +243,7 @@ impl<'a> Registrations<'a> {
         application: ApplicationId,
         registration: &NewRegistration,
     ) -> Result<Registration, Error> {
-        let request = Request::new(CREATE, &[self.portal.0, application.0]).json(registration)?;
+        let request = Request::new(CREATE, &[&self.portal, &application]).json(registration)?;
         self.transport.fetch(request).await
     }
 
@@ -245,7 +254,7 @@ impl<'a> Registrations<'a> {
         id: RegistrationId,
         status: &RegistrationStatus,
     ) -> Result<Registration, Error> {
-        let request = Request::new(UPDATE, &[self.portal.0, application.0, id.0])
+        let request = Request::new(UPDATE, &[&self.portal, &application, &id])
             .json(&StatusBody { status })?;
         self.transport.fetch(request).await
     }

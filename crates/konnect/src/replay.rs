@@ -4,8 +4,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::request::Request;
+use crate::scope::PortalScope;
 use crate::transport::Transport;
 use crate::wire::ids::PortalId;
 use crate::wire::lenient;
@@ -74,15 +76,35 @@ struct ReplayWindow {
 /// The one replay job of a portal, or of the organisation in a region.
 #[derive(Debug, Clone, Copy)]
 pub struct Replay<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) portal: Option<PortalId>,
+    transport: &'a Transport,
+    portal: Option<PortalId>,
+}
+
+impl<'a> PortalScope<'a> {
+    /// Replay job of the portal.
+    pub fn replay(self) -> Replay<'a> {
+        Replay {
+            transport: self.transport,
+            portal: Some(self.id),
+        }
+    }
+}
+
+impl Client {
+    /// Replay job of the organisation in this region.
+    pub fn org_replay(&self) -> Replay<'_> {
+        Replay {
+            transport: &self.transport,
+            portal: None,
+        }
+    }
 }
 
 impl Replay<'_> {
     /// Reads the job; its status is `unconfigured` before any was started.
     pub async fn get(&self) -> Result<ReplayJob, Error> {
         let request = match &self.portal {
-            Some(portal) => Request::new(GET_PORTAL, &[portal.0]),
+            Some(portal) => Request::new(GET_PORTAL, &[portal]),
             None => Request::new(GET_ORGANISATION, &[]),
         };
         self.transport.fetch(request).await
@@ -97,7 +119,7 @@ impl Replay<'_> {
         end_at: DateTime<Utc>,
     ) -> Result<ReplayJob, Error> {
         let request = match &self.portal {
-            Some(portal) => Request::new(PUT_PORTAL, &[portal.0]),
+            Some(portal) => Request::new(PUT_PORTAL, &[portal]),
             None => Request::new(PUT_ORGANISATION, &[]),
         };
         self.transport

@@ -1,14 +1,17 @@
 //! What a call is made of: method, path, query and body.
 //!
 //! The path template stays beside the filled path, so that errors, traces and metrics can name a
-//! call without its ids. Only ids go into a path, so nothing in it needs escaping.
+//! call without its ids. What goes into a path is percent-encoded, and refused where it would make
+//! the path another one.
 
 use std::fmt;
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::error::Error;
+use crate::wire::filter::Filter;
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Which of Konnect's hosts a call goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +30,11 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
+    /// Media types of an answer that are understood.
+    pub(crate) accept: &'static str,
     pub(crate) anonymous: bool,
+    /// Why it cannot be sent.
+    pub(crate) refused: Option<&'static str>,
 }
 
 /// Method and path template, as one text for errors: `GET /v3/portals`.
@@ -45,31 +52,42 @@ impl Operation {
 }
 
 impl Request {
-    /// Makes a request to the region; each `{…}` of the path template takes the next id.
-    pub(crate) fn new(operation: &'static str, ids: &[Uuid]) -> Self {
+    /// Makes a request to the region; each `{…}` of the path template takes the next of `values`,
+    /// which are ids or texts.
+    pub(crate) fn new(operation: &'static str, values: &[&(dyn fmt::Display + Sync)]) -> Self {
         let operation = Operation(operation);
-        let mut rest = ids.iter();
+        let mut rest = values.iter();
         let mut path = String::with_capacity(160);
+        let mut refused = None;
         for segment in operation.route().split('/').skip(1) {
             path.push('/');
             if segment.starts_with('{') {
-                let id = rest
+                let value = rest
                     .next()
-                    .expect("every operation is given its template's ids");
-                path.push_str(&id.to_string());
+                    .expect("every operation is given its template's values")
+                    .to_string();
+                if matches!(value.as_str(), "" | "." | "..") {
+                    refused = Some("a name in the path is empty or made of dots");
+                }
+                encode(&value, &mut path);
             } else {
                 path.push_str(segment);
             }
         }
-        debug_assert!(rest.next().is_none(), "more ids than {} has", operation.0);
-        let host = Host::Region;
+        debug_assert!(
+            rest.next().is_none(),
+            "more values than {} has",
+            operation.0
+        );
         Self {
             operation,
-            host,
+            host: Host::Region,
             path,
             query: Vec::new(),
             body: None,
+            accept: "application/json",
             anonymous: false,
+            refused,
         }
     }
 
@@ -99,6 +117,23 @@ impl Request {
         }
     }
 
+    /// Adds `filter[field][operator]` if there is a filter.
+    pub(crate) fn filter(self, field: &str, filter: Option<&impl Filter>) -> Self {
+        match filter.map(Filter::operation) {
+            Some((operator, operand)) => {
+                self.query(&format!("filter[{field}][{operator}]"), operand)
+            }
+            None => self,
+        }
+    }
+
+    /// Asks for an answer of other media types than JSON.
+    #[expect(dead_code, reason = "for the assets: only those are no JSON")]
+    pub(crate) fn accept(mut self, media_types: &'static str) -> Self {
+        self.accept = media_types;
+        self
+    }
+
     /// Lets `change` rewrite the whole query.
     pub(crate) fn with_query(mut self, change: impl FnOnce(&mut Vec<(String, String)>)) -> Self {
         change(&mut self.query);
@@ -111,5 +146,47 @@ impl Request {
         let route = self.operation.0;
         self.body = Some(bytes.map_err(|source| Error::Encode { route, source })?);
         Ok(self)
+    }
+}
+
+/// Writes a path segment with everything escaped that could be taken for something else.
+fn encode(value: &str, path: &mut String) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push('%');
+            path.push(char::from(HEX[usize::from(byte >> 4)]));
+            path.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_texts_in_the_path_and_refuses_those_that_would_change_it() {
+        const GET: &str = "GET /v3/portals/{portalId}/email-templates/{templateName}";
+        for (name, path) in [
+            ("reset-password.v1", "reset-password.v1"),
+            ("a/b", "a%2Fb"),
+            ("a?b#c%", "a%3Fb%23c%25"),
+            ("müller.example", "m%C3%BCller.example"),
+        ] {
+            let request = Request::new(GET, &[&7, &name]);
+            assert_eq!(
+                request.path,
+                format!("/v3/portals/7/email-templates/{path}")
+            );
+            assert_eq!(request.refused, None, "{name}");
+        }
+        for name in ["", ".", ".."] {
+            assert!(
+                Request::new(GET, &[&7, &name]).refused.is_some(),
+                "{name:?}"
+            );
+        }
     }
 }

@@ -8,7 +8,9 @@ use crate::error::Error;
 use crate::numbered_page::numbered_page;
 use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
 use crate::request::Request;
+use crate::scope::PortalScope;
 use crate::transport::Transport;
+use crate::wire::filter::TextFilter;
 use crate::wire::ids::{DeveloperId, PortalId, TeamId};
 use crate::wire::lenient;
 
@@ -52,8 +54,8 @@ impl Identified for Team {
 /// Which teams to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListTeams {
-    /// Only the team of this name.
-    pub name: Option<String>,
+    /// Only teams of this name.
+    pub name: Option<TextFilter>,
     /// Only teams that may, or may not, own applications.
     pub can_own_applications: Option<bool>,
     /// Entries a page.
@@ -106,8 +108,12 @@ impl Identified for TeamMember {
 /// Which members of a team to list.
 #[derive(Debug, Clone, Default)]
 pub struct ListTeamMembers {
-    /// Only the member of this e-mail address.
-    pub email: Option<String>,
+    /// Only members of this e-mail address.
+    pub email: Option<TextFilter>,
+    /// Only members of this name.
+    pub full_name: Option<TextFilter>,
+    /// Only members who may, or may not, sign in.
+    pub active: Option<bool>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -124,8 +130,18 @@ pub enum Membership {
 /// Teams of a portal.
 #[derive(Debug, Clone, Copy)]
 pub struct Teams<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) portal: PortalId,
+    transport: &'a Transport,
+    portal: PortalId,
+}
+
+impl<'a> PortalScope<'a> {
+    /// Teams of the portal.
+    pub fn teams(self) -> Teams<'a> {
+        Teams {
+            transport: self.transport,
+            portal: self.id,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -161,8 +177,8 @@ impl<'a> Teams<'a> {
         options: &ListTeams,
         number: u32,
     ) -> Result<Page<T>, Error> {
-        let request = Request::new(LIST, &[self.portal.0])
-            .query_if("filter[name]", options.name.as_deref())
+        let request = Request::new(LIST, &[&self.portal])
+            .filter("name", options.name.as_ref())
             .query_if("filter[can_own_applications]", options.can_own_applications);
         numbered_page(self.transport, request, options.page_size, number).await
     }
@@ -170,14 +186,14 @@ impl<'a> Teams<'a> {
     /// Reads a team.
     pub async fn get(&self, id: TeamId) -> Result<Team, Error> {
         self.transport
-            .fetch(Request::new(GET, &[self.portal.0, id.0]))
+            .fetch(Request::new(GET, &[&self.portal, &id]))
             .await
     }
 
     /// Creates a team; names need not be unique.
     pub async fn create(&self, team: &NewTeam) -> Result<Team, Error> {
         self.transport
-            .fetch(Request::new(CREATE, &[self.portal.0]).json(team)?)
+            .fetch(Request::new(CREATE, &[&self.portal]).json(team)?)
             .await
     }
 
@@ -219,15 +235,17 @@ impl<'a> Teams<'a> {
         options: &ListTeamMembers,
         number: u32,
     ) -> Result<Page<T>, Error> {
-        let request = Request::new(MEMBERS, &[self.portal.0, team.0])
-            .query_if("filter[email]", options.email.as_deref());
+        let request = Request::new(MEMBERS, &[&self.portal, &team])
+            .filter("email", options.email.as_ref())
+            .filter("full_name", options.full_name.as_ref())
+            .query_if("filter[active]", options.active);
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
     /// Lists all teams a developer is a member of.
     pub async fn of_developer(&self, developer: DeveloperId) -> Result<Vec<Team>, Error> {
         collect_numbered(OF_DEVELOPER, |number| {
-            let request = Request::new(OF_DEVELOPER, &[self.portal.0, developer.0]);
+            let request = Request::new(OF_DEVELOPER, &[&self.portal, &developer]);
             numbered_page(self.transport, request, None, number)
         })
         .await
@@ -240,7 +258,7 @@ impl<'a> Teams<'a> {
         developer: DeveloperId,
     ) -> Result<Membership, Error> {
         let request =
-            Request::new(ADD, &[self.portal.0, team.0]).json(&MemberBody { id: developer })?;
+            Request::new(ADD, &[&self.portal, &team]).json(&MemberBody { id: developer })?;
         match self.transport.call(request).await {
             Ok(()) => Ok(Membership::Added),
             Err(error) if error.is_conflict() => Ok(Membership::AlreadyMember),
@@ -251,7 +269,7 @@ impl<'a> Teams<'a> {
     /// Removes a developer from a team; 404 if it is no member, or if there is no such team.
     pub async fn remove_member(&self, team: TeamId, developer: DeveloperId) -> Result<(), Error> {
         self.transport
-            .call(Request::new(REMOVE, &[self.portal.0, team.0, developer.0]))
+            .call(Request::new(REMOVE, &[&self.portal, &team, &developer]))
             .await
     }
 }

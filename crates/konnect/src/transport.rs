@@ -81,6 +81,27 @@ pub struct Attempt {
     pub number: usize,
 }
 
+/// The body of an answer as it was sent, such as the bytes of an image; at most 16 MiB.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RawBody {
+    /// Its media type, such as `image/png`, if the answer has one.
+    pub media_type: Option<String>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for RawBody {
+    /// Shows how much there is, not what.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RawBody")
+            .field("media_type", &self.media_type)
+            .field("length", &self.bytes.len())
+            .finish()
+    }
+}
+
 pub(crate) type Observer = Arc<dyn Fn(&Attempt) + Send + Sync>;
 
 /// What all calls of a client have in common.
@@ -139,11 +160,30 @@ impl Transport {
     /// Sends a request and reads the answer as JSON.
     pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
         let route = request.operation.0;
-        let body = self.send(request).await?;
-        serde_json::from_slice(&body).map_err(|error| Error::Decode {
+        let answer = self.send(request).await?;
+        serde_json::from_slice(&answer.bytes).map_err(|error| Error::Decode {
             route,
             message: without_values(&error),
         })
+    }
+
+    /// Sends a request and reads the answer as JSON; none where the API answers 404, as it does for
+    /// a thing of which there is at most one and that was never set up.
+    pub(crate) async fn fetch_if_found<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<Option<T>, Error> {
+        match self.fetch(request).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a request and returns the body of a success as it is.
+    #[expect(dead_code, reason = "for the assets: only those are no JSON")]
+    pub(crate) async fn fetch_raw(&self, request: Request) -> Result<RawBody, Error> {
+        self.send(request).await
     }
 
     /// Sends a request and takes any success, whatever its body.
@@ -152,8 +192,12 @@ impl Transport {
     }
 
     /// Sends a request, repeating reads as the policy says, and returns the body of a success.
-    async fn send(&self, request: Request) -> Result<Vec<u8>, Error> {
+    async fn send(&self, request: Request) -> Result<RawBody, Error> {
         let operation = request.operation;
+        if let Some(message) = request.refused {
+            let route = operation.0;
+            return Err(Error::Parameter { route, message });
+        }
         let span = tracing::debug_span!(
             "konnect",
             http.method = operation.method(),
@@ -162,7 +206,7 @@ impl Transport {
         self.send_until_final(&request).instrument(span).await
     }
 
-    async fn send_until_final(&self, request: &Request) -> Result<Vec<u8>, Error> {
+    async fn send_until_final(&self, request: &Request) -> Result<RawBody, Error> {
         let repeats = if request.operation.method() == "GET" {
             self.retries.attempts.saturating_sub(1)
         } else {
@@ -196,7 +240,7 @@ impl Transport {
     }
 
     /// Makes one attempt, once the rate limit allows it, and reports it to the observer.
-    async fn send_once(&self, request: &Request, number: usize) -> Result<Vec<u8>, Error> {
+    async fn send_once(&self, request: &Request, number: usize) -> Result<RawBody, Error> {
         if let Some(pace) = &self.pace {
             pace.ready().await;
         }
@@ -231,13 +275,13 @@ impl Transport {
         &self,
         request: &Request,
         status: &mut Option<u16>,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<RawBody, Error> {
         let operation = request.operation;
         let method = Method::try_from(operation.method()).unwrap_or_default();
         let mut builder = self
             .http
             .request(method, self.url(request))
-            .header(ACCEPT, "application/json");
+            .header(ACCEPT, request.accept);
         if let Some(value) = self.authorization().filter(|_| !request.anonymous) {
             builder = builder.header(AUTHORIZATION, value);
         }
@@ -274,22 +318,25 @@ impl Transport {
 }
 
 /// Reads the body of a success, or none of it if it is larger than is read.
-async fn read_success(operation: Operation, mut response: Response) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
+async fn read_success(operation: Operation, mut response: Response) -> Result<RawBody, Error> {
+    let media_type = response.headers().get(CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let media_type = media_type.map(str::to_owned);
+    let mut bytes = Vec::new();
     while let Some(chunk) = response
         .chunk()
         .await
         .map_err(|error| failure(operation, error))?
     {
-        if body.len() + chunk.len() > MAX_SUCCESS_BYTES {
+        if bytes.len() + chunk.len() > MAX_SUCCESS_BYTES {
             return Err(Error::TooLarge {
                 route: operation.0,
                 limit: MAX_SUCCESS_BYTES,
             });
         }
-        body.extend_from_slice(&chunk);
+        bytes.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(RawBody { media_type, bytes })
 }
 
 /// Reads what the API says about a failure; a body that breaks off does not hide the status.

@@ -4,8 +4,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::request::Request;
+use crate::scope::PortalScope;
 use crate::transport::Transport;
 use crate::wire::ids::{DestinationId, PortalId};
 use crate::wire::lenient;
@@ -92,18 +94,34 @@ pub struct WebhookStatus {
 /// The one audit-log webhook of a portal, or of the organisation in a region.
 #[derive(Debug, Clone, Copy)]
 pub struct WebhookResource<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) portal: Option<PortalId>,
+    transport: &'a Transport,
+    portal: Option<PortalId>,
+}
+
+impl<'a> PortalScope<'a> {
+    /// Audit-log webhook of the portal.
+    pub fn webhook(self) -> WebhookResource<'a> {
+        WebhookResource {
+            transport: self.transport,
+            portal: Some(self.id),
+        }
+    }
+}
+
+impl Client {
+    /// Audit-log webhook of the organisation in this region.
+    pub fn org_webhook(&self) -> WebhookResource<'_> {
+        WebhookResource {
+            transport: &self.transport,
+            portal: None,
+        }
+    }
 }
 
 impl WebhookResource<'_> {
     /// Reads the webhook; none if nothing was ever configured, or if there is no such portal.
     pub async fn get(&self) -> Result<Option<Webhook>, Error> {
-        match self.transport.fetch(self.request(GET)).await {
-            Ok(webhook) => Ok(Some(webhook)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.transport.fetch_if_found(self.request(GET)).await
     }
 
     /// Changes the webhook; members of `update` that are none stay as they are.
@@ -125,7 +143,7 @@ impl WebhookResource<'_> {
 
     fn request(&self, (of_portal, of_organisation): Pair) -> Request {
         match &self.portal {
-            Some(portal) => Request::new(of_portal, &[portal.0]),
+            Some(portal) => Request::new(of_portal, &[portal]),
             None => Request::new(of_organisation, &[]),
         }
     }

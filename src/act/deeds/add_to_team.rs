@@ -53,7 +53,7 @@ pub(super) async fn carry_out(
         ));
     }
     context.note_write_with(&report).await?;
-    let teams = context.client.teams(context.portal());
+    let teams = context.client.portal(context.portal()).teams();
     let added = teams.add_member(id, developer).await;
     let added = added.map_err(Trouble::Api)?;
     joined();
@@ -79,7 +79,13 @@ async fn make(context: &DeedContext<'_>, name: &str) -> Result<TeamId, Trouble> 
         name: name.to_owned(),
         ..NewTeam::default()
     };
-    match context.client.teams(context.portal()).create(&team).await {
+    match context
+        .client
+        .portal(context.portal())
+        .teams()
+        .create(&team)
+        .await
+    {
         Ok(made) => {
             let id = made.id;
             context.read_back(|read_back| read_back.teams.push(made));

@@ -40,7 +40,8 @@ pub(super) async fn carry_out(
     };
     match context
         .client
-        .developers(context.portal())
+        .portal(context.portal())
+        .developers()
         .create(&new)
         .await
     {
@@ -60,10 +61,10 @@ pub(super) async fn carry_out(
 /// The developer of exactly this address: a filter may match more than was asked for.
 async fn find(context: &DeedContext<'_>, email: &str) -> Result<Option<Developer>, Trouble> {
     let options = ListDevelopers {
-        email: Some(email.to_owned()),
+        email: Some(email.into()),
         ..ListDevelopers::default()
     };
-    let developers = context.client.developers(context.portal());
+    let developers = context.client.portal(context.portal()).developers();
     let found = developers.list(&options).await.map_err(on_list)?;
     let same = |one: &Developer| one.email.eq_ignore_ascii_case(email);
     Ok(found.into_iter().find(same))

@@ -25,7 +25,7 @@ pub(super) async fn carry_out(
         return Ok(context.already_true("no member"));
     }
     context.note_write_with(&json!({ "team_id": id })).await?;
-    let teams = context.client.teams(context.portal());
+    let teams = context.client.portal(context.portal()).teams();
     teams
         .remove_member(id, developer)
         .await

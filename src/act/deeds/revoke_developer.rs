@@ -93,10 +93,10 @@ impl Cascade<'_> {
     async fn list(&self) -> Result<BTreeMap<Uuid, Uuid>, Trouble> {
         let (client, portal) = (self.context.client, self.context.portal());
         let own = ListApplications {
-            developer_id: Some(self.developer),
+            developer_id: Some(self.developer.into()),
             ..ListApplications::default()
         };
-        let applications = client.applications(portal).list(&own).await;
+        let applications = client.portal(portal).applications().list(&own).await;
         let own: Vec<ApplicationId> = applications
             .map_err(Trouble::on_read("portal"))?
             .into_iter()
@@ -111,10 +111,10 @@ impl Cascade<'_> {
             return Ok(BTreeMap::new());
         }
         let theirs = ListRegistrations {
-            developer_id: Some(self.developer),
+            developer_id: Some(self.developer.into()),
             ..ListRegistrations::default()
         };
-        let registrations = client.registrations(portal).list(&theirs).await;
+        let registrations = client.portal(portal).registrations().list(&theirs).await;
         Ok(registrations
             .map_err(Trouble::on_read("portal"))?
             .into_iter()
@@ -128,7 +128,11 @@ impl Cascade<'_> {
         (application, id): (Uuid, Uuid),
         is_listed: bool,
     ) -> Result<(), Trouble> {
-        let registrations = self.context.client.registrations(self.context.portal());
+        let registrations = self
+            .context
+            .client
+            .portal(self.context.portal())
+            .registrations();
         let (application_id, registration_id) = (ApplicationId(application), RegistrationId(id));
         let now = match registrations.get(application_id, registration_id).await {
             Ok(found) => found.status,
@@ -158,7 +162,7 @@ impl Cascade<'_> {
 
     /// Leaves every team.
     async fn teams(&mut self) -> Result<(), Trouble> {
-        let teams = self.context.client.teams(self.context.portal());
+        let teams = self.context.client.portal(self.context.portal()).teams();
         let listed = teams.of_developer(self.developer).await;
         let listed: Vec<Uuid> = listed
             .map_err(Trouble::on_read("developer"))?

@@ -34,7 +34,12 @@ pub(in crate::act) async fn developer(
     if let Some(status) = context.known(read) {
         return Ok(status);
     }
-    let found = context.client.developers(context.portal()).get(id).await;
+    let found = context
+        .client
+        .portal(context.portal())
+        .developers()
+        .get(id)
+        .await;
     let found = found.map_err(Trouble::on_read("developer"))?;
     let status = found.status.clone();
     context.read_back(|read_back| read_back.developers.push(found));
@@ -52,7 +57,7 @@ pub(super) async fn answer_developer(
         GoalState::Status => Ok(refused(context, "developer", now.as_str())),
         GoalState::Work => {
             context.note_write().await?;
-            let developers = context.client.developers(context.portal());
+            let developers = context.client.portal(context.portal()).developers();
             let after = developers
                 .set_status(team::developer(context)?, wanted)
                 .await
@@ -73,7 +78,7 @@ pub(in crate::act) async fn registration(
     if let Some(status) = context.known(read) {
         return Ok(status);
     }
-    let registrations = context.client.registrations(context.portal());
+    let registrations = context.client.portal(context.portal()).registrations();
     let now = registrations.get(application, id).await;
     let now = now.map_err(Trouble::on_read("registration"))?;
     let status = now.status.clone();
@@ -97,7 +102,7 @@ pub(super) async fn set_registration(
 ) -> Result<Outcome, Trouble> {
     let (application, id) = registration_of(context)?;
     let status = registration(context).await?;
-    let registrations = context.client.registrations(context.portal());
+    let registrations = context.client.portal(context.portal()).registrations();
     match of_status(&context.claimed.deed, status.as_str()) {
         GoalState::Goal => Ok(context.already_true(status.as_str())),
         GoalState::Status => Ok(refused(context, "registration", status.as_str())),

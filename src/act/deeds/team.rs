@@ -37,12 +37,13 @@ pub(super) async fn find(context: &DeedContext<'_>, team: &TeamRef) -> Result<Fo
         TeamRef::Name(name) => name,
     };
     let options = ListTeams {
-        name: Some(name.clone()),
+        name: Some(name.into()),
         ..ListTeams::default()
     };
     let teams = context
         .client
-        .teams(context.portal())
+        .portal(context.portal())
+        .teams()
         .list(&options)
         .await
         .map_err(Trouble::on_read("portal"))?;
@@ -85,7 +86,8 @@ pub(in crate::act) async fn teams(
     }
     let teams = context
         .client
-        .teams(context.portal())
+        .portal(context.portal())
+        .teams()
         .of_developer(id)
         .await;
     let teams = teams.map_err(Trouble::on_read("developer"))?;

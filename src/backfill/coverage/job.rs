@@ -123,7 +123,7 @@ impl Steps {
     fn jobs_of(&self, source: LogSource) -> Replay<'_> {
         match source {
             LogSource::Org => self.client.org_replay(),
-            LogSource::Portal(id) => self.client.portal_replay(PortalId(id)),
+            LogSource::Portal(id) => self.client.portal(PortalId(id)).replay(),
         }
     }
 

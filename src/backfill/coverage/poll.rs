@@ -64,7 +64,7 @@ pub(super) async fn ask(
 ) -> Result<Poll, konnect::Error> {
     let webhook = match source {
         LogSource::Org => client.org_webhook(),
-        LogSource::Portal(id) => client.portal_webhook(PortalId(id)),
+        LogSource::Portal(id) => client.portal(PortalId(id)).webhook(),
     };
     let status = match webhook.status().await {
         Ok(status) => status,

@@ -222,21 +222,31 @@ async fn lists_of(client: &Client, portal: &SeenPortal) -> Vec<AskedList> {
             page_size: one,
             ..ListDevelopers::default()
         };
-        client.developers(id).list_page(&options, 1).await.map(drop)
+        client
+            .portal(id)
+            .developers()
+            .list_page(&options, 1)
+            .await
+            .map(drop)
     };
     let teams = async {
         let options = ListTeams {
             page_size: one,
             ..ListTeams::default()
         };
-        client.teams(id).list_page(&options, 1).await.map(drop)
+        client
+            .portal(id)
+            .teams()
+            .list_page(&options, 1)
+            .await
+            .map(drop)
     };
     let applications = async {
         let options = ListApplications {
             page_size: one,
             ..ListApplications::default()
         };
-        let applications = client.applications(id);
+        let applications = client.portal(id).applications();
         applications.list_page(&options, 1).await.map(drop)
     };
     let registrations = async {
@@ -244,7 +254,7 @@ async fn lists_of(client: &Client, portal: &SeenPortal) -> Vec<AskedList> {
             page_size: one,
             ..ListRegistrations::default()
         };
-        let registrations = client.registrations(id);
+        let registrations = client.portal(id).registrations();
         registrations.list_page(&options, 1).await.map(drop)
     };
     let (developers, teams, applications, registrations) =
@@ -265,7 +275,7 @@ async fn lists_of(client: &Client, portal: &SeenPortal) -> Vec<AskedList> {
 }
 
 async fn slot(client: &Client, portal: &SeenPortal) -> Slot {
-    let resource = client.portal_webhook(portal.id.into());
+    let resource = client.portal(portal.id.into()).webhook();
     let webhook = resource.get().await.map_err(Refused::from);
     let bound = match &webhook {
         Ok(Some(webhook)) => webhook.audit_log_destination_id,

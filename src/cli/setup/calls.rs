@@ -153,7 +153,7 @@ impl Calls {
 
     fn webhook(&self) -> WebhookResource<'_> {
         match self.whose.portal() {
-            Some(portal) => self.client.portal_webhook(portal),
+            Some(portal) => self.client.portal(portal).webhook(),
             None => self.client.org_webhook(),
         }
     }

@@ -80,14 +80,15 @@ async fn answers_a_registration(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn what_holds_already_is_done_without_a_write(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"approved".into())
         .await
         .unwrap();
     stage
         .client
-        .teams(PORTAL.into())
+        .portal(PORTAL.into())
+        .teams()
         .add_member(PARTNERS.into(), KEVIN.into())
         .await
         .unwrap();
@@ -104,7 +105,7 @@ async fn what_holds_already_is_done_without_a_write(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_humans_decision_wins_and_what_follows_is_cancelled(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"rejected".into())
         .await

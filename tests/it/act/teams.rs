@@ -23,7 +23,7 @@ fn join_by_id() -> Deed {
 }
 
 async fn end_by_hand(stage: &Stage) {
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     let ended = teams.remove_member(PARTNERS.into(), KEVIN.into());
     ended.await.unwrap();
 }
@@ -45,7 +45,8 @@ async fn being_a_member_already_is_done(pool: PgPool) {
     let stage = Stage::new(pool).await;
     stage
         .client
-        .teams(PORTAL.into())
+        .portal(PORTAL.into())
+        .teams()
         .add_member(PARTNERS.into(), KEVIN.into())
         .await
         .unwrap();
@@ -143,7 +144,7 @@ async fn by_id_and_then_by_name_is_the_same_team(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_membership_that_was_there_already_counts_by_either_name(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     let joined = teams.add_member(PARTNERS.into(), KEVIN.into());
     joined.await.unwrap();
     let held = after(&stage, join_by_id(), "first").await;
@@ -173,7 +174,7 @@ async fn leaving_another_team_by_a_rule_does_not_undo_it(pool: PgPool) {
         team: TeamRef::Id(team),
     };
     after(&stage, join_partners(), "first").await;
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     let joined = teams.add_member(GUESTS.into(), KEVIN.into());
     joined.await.unwrap();
     let left = after(&stage, leave(GUESTS), "out").await;

@@ -106,7 +106,8 @@ async fn who_is_gone_fails_the_action_with_that_reason(pool: PgPool) {
     let stage = Stage::new(pool).await;
     stage
         .client
-        .developers(PORTAL.into())
+        .portal(PORTAL.into())
+        .developers()
         .delete(KEVIN.into())
         .await
         .unwrap();
@@ -252,7 +253,7 @@ async fn two_workers_write_once(pool: PgPool) {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn a_long_outage_costs_no_deed_that_is_done_once(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     let approved = "approved".into();
     let approving = developers.set_status(KEVIN.into(), &approved);
     approving.await.unwrap();

@@ -68,7 +68,7 @@ async fn a_persons_no_lasts_until_somebody_asks_for_another_try(pool: PgPool) {
 async fn what_was_refused_is_tried_again_by_hand(pool: PgPool) {
     let play = Play::new(pool, PARTNERS).await;
     let stage = play.stage();
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     let set = async |status: &str| {
         let set = developers.set_status(KEVIN.into(), &status.into()).await;
         set.unwrap();

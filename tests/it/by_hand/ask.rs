@@ -153,7 +153,7 @@ async fn only_who_is_known_and_has_the_right_status_is_changed(pool: PgPool) {
 
     // Somebody else decides before the worker does.
     let approve = new(stage, "approve_developer", KEVIN, None).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     let rejected = developers.set_status(KEVIN.into(), &DeveloperStatus::Rejected);
     rejected.await.unwrap();
     scene.during(scene.settled()).await;

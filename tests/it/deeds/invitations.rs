@@ -25,7 +25,7 @@ async fn invitation(stage: &Stage, email: &str, key: &str) -> NewChain {
 }
 
 async fn by_email(stage: &Stage, email: &str) -> Vec<konnect::Developer> {
-    let all = stage.client.developers(PORTAL.into());
+    let all = stage.client.portal(PORTAL.into()).developers();
     let all = all.list(&konnect::ListDevelopers::default()).await.unwrap();
     let is_them = |one: &konnect::Developer| one.email.eq_ignore_ascii_case(email);
     all.into_iter().filter(is_them).collect()

@@ -50,7 +50,7 @@ async fn who_made_the_team_meanwhile_made_what_was_wanted(pool: PgPool) {
         };
         stage.enqueue(&chain(vec![join])).await;
         stage.work_until(quick(), all_are(ActionState::Done)).await;
-        let teams = stage.client.teams(PORTAL.into());
+        let teams = stage.client.portal(PORTAL.into()).teams();
         let members = teams.members(team.into()).await.unwrap();
         assert_eq!(members.len(), 1, "{name}");
     }
@@ -106,7 +106,7 @@ async fn count(stage: &Stage, condition: &str) -> i64 {
 #[sqlx::test(migrator = "MIGRATOR")]
 async fn nothing_waits_for_what_a_human_refused(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"rejected".into())
         .await

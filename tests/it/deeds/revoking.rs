@@ -54,12 +54,12 @@ async fn approved(stage: &Stage, applications: u128) {
             }],
         }))
         .unwrap();
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"approved".into())
         .await
         .unwrap();
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     for team in [PARTNERS, GUESTS] {
         teams.add_member(team.into(), KEVIN.into()).await.unwrap();
     }
@@ -68,7 +68,7 @@ async fn approved(stage: &Stage, applications: u128) {
 
 /// The statuses of all registrations of the portal, by id.
 async fn registrations(stage: &Stage) -> BTreeMap<Uuid, String> {
-    let list = stage.client.registrations(PORTAL.into());
+    let list = stage.client.portal(PORTAL.into()).registrations();
     let found = list.list(&konnect::ListRegistrations::default()).await;
     let found = found.unwrap().into_iter();
     found
@@ -126,7 +126,7 @@ async fn revoking_a_developer_cuts_off_what_they_hold_and_accounts_for_it(pool: 
 async fn only_who_is_approved_is_revoked(pool: PgPool) {
     for status in ["pending", "rejected"] {
         let stage = Stage::new(pool.clone()).await;
-        let developers = stage.client.developers(PORTAL.into());
+        let developers = stage.client.portal(PORTAL.into()).developers();
         developers
             .set_status(KEVIN.into(), &status.into())
             .await
@@ -150,7 +150,7 @@ async fn only_who_is_approved_is_revoked(pool: PgPool) {
 async fn whoever_was_revoked_by_hand_is_cut_off_all_the_same(pool: PgPool) {
     let stage = Stage::new(pool).await;
     approved(&stage, 1).await;
-    let developers = stage.client.developers(PORTAL.into());
+    let developers = stage.client.portal(PORTAL.into()).developers();
     developers
         .set_status(KEVIN.into(), &"revoked".into())
         .await
@@ -183,7 +183,7 @@ async fn who_is_approved_again_meanwhile_stays_approved(pool: PgPool) {
         })
         .await;
         assert_eq!(stage.status().await, "revoked");
-        let developers = stage.client.developers(PORTAL.into());
+        let developers = stage.client.portal(PORTAL.into()).developers();
         developers
             .set_status(KEVIN.into(), &"approved".into())
             .await
@@ -292,7 +292,7 @@ async fn only_what_was_granted_is_taken_back(pool: PgPool) {
         .work_until(quick(), all_are(ActionState::Refused))
         .await;
     assert!(stage.writes().is_empty());
-    let registrations = stage.client.registrations(PORTAL.into());
+    let registrations = stage.client.portal(PORTAL.into()).registrations();
     registrations
         .set_status(APP.into(), REGISTRATION.into(), &"approved".into())
         .await

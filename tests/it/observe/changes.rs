@@ -8,21 +8,23 @@ async fn changes_by_hand_are_found_and_told_without_personal_data(pool: PgPool) 
     let ann = world.sign_up("ann", DeveloperStatus::Pending).await;
     let team = world.team("Partners").await;
     world.sweep(Scope::All).await;
-    let developers = world.client.developers(world.portal);
+    let developers = world.client.portal(world.portal).developers();
     developers
         .set_status(ann, &DeveloperStatus::Approved)
         .await
         .unwrap();
     world
         .client
-        .teams(world.portal)
+        .portal(world.portal)
+        .teams()
         .add_member(team, ann)
         .await
         .unwrap();
     world.sweep(Scope::All).await;
     world
         .client
-        .teams(world.portal)
+        .portal(world.portal)
+        .teams()
         .remove_member(team, ann)
         .await
         .unwrap();
@@ -82,7 +84,8 @@ async fn many_differences_are_slices_of_one_whole(pool: PgPool) {
     let template = world.sign_up("ann", DeveloperStatus::Pending).await;
     let template = world
         .client
-        .developers(world.portal)
+        .portal(world.portal)
+        .developers()
         .get(template)
         .await
         .unwrap();
@@ -139,7 +142,7 @@ async fn an_older_look_does_not_undo_what_a_newer_one_saw(pool: PgPool) {
     let seen = usher::observe::read(&world.client, world.portal, Scope::All)
         .await
         .unwrap();
-    let developers = world.client.developers(world.portal);
+    let developers = world.client.portal(world.portal).developers();
     developers
         .set_status(ann, &DeveloperStatus::Approved)
         .await

@@ -52,14 +52,14 @@ impl World {
     async fn somebody(&self) -> (DeveloperId, TeamId) {
         let ann = self.sign_up("ann", DeveloperStatus::Approved).await;
         let team = self.team("Partners").await;
-        let teams = self.client.teams(self.portal);
+        let teams = self.client.portal(self.portal).teams();
         teams.add_member(team, ann).await.unwrap();
         let application = self.application(ann).await;
         let request = NewRegistration {
             api_id: self.api,
             status: Some(RegistrationStatus::Pending),
         };
-        let registrations = self.client.registrations(self.portal);
+        let registrations = self.client.portal(self.portal).registrations();
         registrations.create(application, &request).await.unwrap();
         (ann, team)
     }
@@ -77,7 +77,8 @@ async fn three_404s_at_once_retire_nothing_and_two_a_minute_apart_do(pool: PgPoo
     sweep().await;
     world
         .client
-        .developers(world.portal)
+        .portal(world.portal)
+        .developers()
         .delete(ann)
         .await
         .unwrap();
@@ -155,7 +156,8 @@ async fn the_second_read_waits_for_no_second_sweep(pool: PgPool) {
     world.sweep(Scope::All).await;
     world
         .client
-        .developers(world.portal)
+        .portal(world.portal)
+        .developers()
         .delete(ann)
         .await
         .unwrap();
@@ -334,7 +336,7 @@ async fn who_is_gone_for_long_is_emptied_by_itself_and_filled_in_on_return(pool:
         };
         assert!(upkeep.round().await.unwrap().is_some());
     };
-    let developers = world.client.developers(world.portal);
+    let developers = world.client.portal(world.portal).developers();
     developers.delete(ann).await.unwrap();
     world.sweep(Scope::All).await;
     run("UPDATE directory_developers SET gone_at = gone_at - interval '29 days'").await;

@@ -102,7 +102,8 @@ impl World {
             send_invitation_email: false,
         };
         self.client
-            .developers(self.portal)
+            .portal(self.portal)
+            .developers()
             .create(&developer)
             .await
             .unwrap()
@@ -120,7 +121,8 @@ impl World {
             },
         };
         self.client
-            .applications(self.portal)
+            .portal(self.portal)
+            .applications()
             .create(&application)
             .await
             .unwrap()
@@ -133,7 +135,8 @@ impl World {
             ..NewTeam::default()
         };
         self.client
-            .teams(self.portal)
+            .portal(self.portal)
+            .teams()
             .create(&team)
             .await
             .unwrap()
@@ -220,7 +223,8 @@ async fn the_first_complete_sweep_finds_whoever_waits_and_nobody_else(pool: PgPo
     let team = world.team("Partners").await;
     world
         .client
-        .teams(world.portal)
+        .portal(world.portal)
+        .teams()
         .add_member(team, settled)
         .await
         .unwrap();
@@ -263,7 +267,8 @@ async fn a_pending_look_finds_a_request_with_application_owner_and_teams(pool: P
     let team = world.team("Partners").await;
     world
         .client
-        .teams(world.portal)
+        .portal(world.portal)
+        .teams()
         .add_member(team, ann)
         .await
         .unwrap();
@@ -272,7 +277,7 @@ async fn a_pending_look_finds_a_request_with_application_owner_and_teams(pool: P
         api_id: world.api,
         status: Some(RegistrationStatus::Pending),
     };
-    let registrations = world.client.registrations(world.portal);
+    let registrations = world.client.portal(world.portal).registrations();
     let request = registrations
         .create(application, &request)
         .await

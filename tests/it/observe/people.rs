@@ -8,7 +8,7 @@ async fn whom_a_deed_changed_is_read_again_by_id_until_a_look_has(pool: PgPool) 
     let team = world.team("Partners").await;
     let ann = world.sign_up("ann", DeveloperStatus::Approved).await;
     world.sweep(Scope::All).await;
-    let teams = world.client.teams(world.portal);
+    let teams = world.client.portal(world.portal).teams();
     teams.add_member(team, ann).await.unwrap();
     // Somebody whom only the deed knows: invited, approved, in no list of pending ones.
     let bob = world.sign_up("bob", DeveloperStatus::Approved).await;
@@ -50,7 +50,7 @@ async fn whoever_is_no_longer_pending_is_read_directly(pool: PgPool) {
     let world = World::new(pool).await;
     let approved = world.sign_up("approved", DeveloperStatus::Pending).await;
     world.sweep(Scope::All).await;
-    let developers = world.client.developers(world.portal);
+    let developers = world.client.portal(world.portal).developers();
     developers
         .set_status(approved, &DeveloperStatus::Approved)
         .await

@@ -9,14 +9,14 @@ async fn what_cannot_be_read_is_set_aside_and_told_and_the_rest_is_stored(pool: 
     let world = World::new(pool).await;
     let ann = world.sign_up("ann", DeveloperStatus::Approved).await;
     let (partners, guests) = (world.team("Partners").await, world.team("Guests").await);
-    let teams = world.client.teams(world.portal);
+    let teams = world.client.portal(world.portal).teams();
     teams.add_member(partners, ann).await.unwrap();
     let broken = world.application(ann).await;
     world.sweep(Scope::All).await;
 
     teams.add_member(guests, ann).await.unwrap();
     let whole = world.application(ann).await;
-    let list = world.client.applications(world.portal);
+    let list = world.client.portal(world.portal).applications();
     let read = list.get(whole).await.unwrap();
     let list = format!("/v3/portals/{}/applications", world.portal);
     let wrong = json!({

@@ -16,7 +16,7 @@ async fn many_changes_in_a_minute_lead_to_no_look_at_everything(pool: PgPool) {
         people.push(world.sign_up(&name, DeveloperStatus::Pending).await);
     }
     world.sweep(Scope::All).await;
-    let developers = world.client.developers(world.portal);
+    let developers = world.client.portal(world.portal).developers();
     for id in &people {
         let approved = developers.set_status(*id, &DeveloperStatus::Approved);
         approved.await.unwrap();
@@ -39,7 +39,7 @@ async fn many_changes_in_a_minute_lead_to_no_look_at_everything(pool: PgPool) {
     assert!(requests.iter().all(|request| request.path != teams));
 
     // As many requests of applications that nobody has seen.
-    let registrations = world.client.registrations(world.portal);
+    let registrations = world.client.portal(world.portal).registrations();
     for ann in &people {
         let application = world.application(*ann).await;
         let request = NewRegistration {
@@ -86,8 +86,8 @@ async fn what_a_short_look_left_is_read_by_the_next_ones_within_seconds(pool: Pg
     // The first look of the loop is over.
     world.sweep(Scope::Pending).await;
     lifecycle.spawn("observer", Observer::new(parts).run(lifecycle.clone()));
-    let developers = world.client.developers(world.portal);
-    let teams = world.client.teams(world.portal);
+    let developers = world.client.portal(world.portal).developers();
+    let teams = world.client.portal(world.portal).teams();
     for id in &people {
         let approved = developers.set_status(*id, &DeveloperStatus::Approved);
         approved.await.unwrap();
@@ -160,7 +160,7 @@ async fn however_many_wait_newcomers_are_found_in_a_few_calls_and_who_was_answer
         world.newcomer_is_seen("ann").await;
         let answered = world.directory.pending_developers(world.portal).await;
         let answered = answered.unwrap()[0].id;
-        let developers = world.client.developers(world.portal);
+        let developers = world.client.portal(world.portal).developers();
         let approved = developers.set_status(answered, &DeveloperStatus::Approved);
         approved.await.unwrap();
         let is_told = async || {

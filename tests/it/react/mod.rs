@@ -41,7 +41,7 @@ async fn lets_partners_in_and_nobody_who_only_looks_like_one(pool: PgPool) {
         })
         .await;
     assert_eq!(scene.stage.status().await, "approved");
-    let developers = scene.stage.client.developers(PORTAL.into());
+    let developers = scene.stage.client.portal(PORTAL.into()).developers();
     let eve = developers.get(stranger.into()).await.unwrap();
     assert_eq!(eve.status.as_str(), "pending");
     assert!(!scene.stage.is_partner(stranger).await);

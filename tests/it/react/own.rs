@@ -93,12 +93,12 @@ rules:
     let seed = json!({ "developers": [developer(ann, "ann@arsenal.com", "pending")] });
     scene.stage.emulator.seed(&seed).unwrap();
     set_by_hand(&scene, KEVIN, "approved").await;
-    let registrations = scene.stage.client.registrations(PORTAL.into());
+    let registrations = scene.stage.client.portal(PORTAL.into()).registrations();
     registrations
         .set_status(APP.into(), REGISTRATION.into(), &"approved".into())
         .await
         .unwrap();
-    let teams = scene.stage.client.teams(PORTAL.into());
+    let teams = scene.stage.client.portal(PORTAL.into()).teams();
     teams
         .add_member(PARTNERS.into(), KEVIN.into())
         .await

@@ -177,7 +177,7 @@ async fn what_comes_while_a_worker_decides_is_decided_about(pool: PgPool) {
     let scene = Scene::new(pool, RULES).await;
     let stage = &scene.stage;
     set_by_hand(&scene, KEVIN, "approved").await;
-    let teams = stage.client.teams(PORTAL.into());
+    let teams = stage.client.portal(PORTAL.into()).teams();
     let join = || teams.add_member(PARTNERS.into(), KEVIN.into());
     join().await.unwrap();
     let ada = Person::new("ada", None).unwrap();
@@ -271,7 +271,7 @@ async fn what_changes_about_people_is_looked_at_where_somebody_waits_for_an_answ
     let pool = scene.stage.journal.pool();
     sqlx::raw_sql(remember).execute(pool).await.unwrap();
     scene.activate().await;
-    let teams = scene.stage.client.teams(PORTAL.into());
+    let teams = scene.stage.client.portal(PORTAL.into()).teams();
     for member in [ann, bob, KEVIN] {
         teams
             .add_member(PARTNERS.into(), member.into())

@@ -146,7 +146,7 @@ async fn mends_what_differs_and_no_more() {
         ..DestinationUpdate::default()
     };
     own.update(listed[0].id, &update).await.unwrap();
-    let webhook = konnect.client.portal_webhook(PORTAL.into());
+    let webhook = konnect.client.portal(PORTAL.into()).webhook();
     let update = WebhookUpdate {
         enabled: Some(false),
         ..WebhookUpdate::default()

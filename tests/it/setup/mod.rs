@@ -100,7 +100,7 @@ impl Konnect {
 
     async fn webhook(&self) -> Webhook {
         let portal = PortalId(PORTAL);
-        let webhook = self.client.portal_webhook(portal).get().await;
+        let webhook = self.client.portal(portal).webhook().get().await;
         webhook.unwrap().unwrap()
     }
 

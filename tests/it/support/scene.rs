@@ -210,7 +210,7 @@ pub(crate) fn effects(scene: &Scene) -> BTreeMap<String, usize> {
 
 /// What a portal admin does in Konnect.
 pub(crate) async fn set_by_hand(scene: &Scene, developer: Uuid, status: &str) {
-    let developers = scene.stage.client.developers(PORTAL.into());
+    let developers = scene.stage.client.portal(PORTAL.into()).developers();
     let status = status.into();
     developers
         .set_status(developer.into(), &status)

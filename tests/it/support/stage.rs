@@ -179,7 +179,7 @@ impl Stage {
     }
 
     pub(crate) async fn status(&self) -> String {
-        let developers = self.client.developers(PORTAL.into());
+        let developers = self.client.portal(PORTAL.into()).developers();
         developers
             .get(KEVIN.into())
             .await
@@ -189,7 +189,7 @@ impl Stage {
     }
 
     pub(crate) async fn is_partner(&self, developer: Uuid) -> bool {
-        let teams = self.client.teams(PORTAL.into());
+        let teams = self.client.portal(PORTAL.into()).teams();
         let teams = teams.of_developer(developer.into()).await.unwrap();
         teams.iter().any(|team| team.id.0 == PARTNERS)
     }

@@ -144,7 +144,8 @@ async fn reads_teams_and_their_members() {
     fake.will_answer(200, body);
     let members = fake
         .client()
-        .teams(PORTAL)
+        .portal(PORTAL)
+        .teams()
         .members(TeamId(id(1)))
         .await
         .unwrap();

@@ -12,7 +12,11 @@ use serde_json::json;
 use crate::support::{Answer, Fake, PORTAL, TOKEN, developer, id};
 
 async fn read(client: &Client) -> Result<Developer, Error> {
-    client.developers(PORTAL).get(DeveloperId(id(1))).await
+    client
+        .portal(PORTAL)
+        .developers()
+        .get(DeveloperId(id(1)))
+        .await
 }
 
 #[tokio::test]
@@ -145,7 +149,7 @@ async fn tells_the_trace_of_a_refusal() {
 async fn shows_neither_token_nor_addresses_in_errors() {
     let email = "ann@example.com";
     let options = ListDevelopers {
-        email: Some(email.to_owned()),
+        email: Some(email.into()),
         ..ListDevelopers::default()
     };
     let answers = [
@@ -163,7 +167,12 @@ async fn shows_neither_token_nor_addresses_in_errors() {
         fake.state().answers.push_back(answer);
         let builder = fake.builder().timeout(Duration::from_millis(200));
         let client = builder.retries(RetryPolicy::none()).build().unwrap();
-        let error = client.developers(PORTAL).list(&options).await.unwrap_err();
+        let error = client
+            .portal(PORTAL)
+            .developers()
+            .list(&options)
+            .await
+            .unwrap_err();
         let mut text = format!("{client:?} {error:?} {error}");
         let mut source = error.source();
         while let Some(cause) = source {

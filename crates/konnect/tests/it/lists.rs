@@ -16,7 +16,8 @@ fn pages_of(size: u32) -> ListDevelopers {
 async fn listed(fake: &Fake, size: u32) -> Vec<Uuid> {
     let developers = fake
         .client()
-        .developers(PORTAL)
+        .portal(PORTAL)
+        .developers()
         .list(&pages_of(size))
         .await
         .unwrap();
@@ -77,7 +78,8 @@ async fn gives_up_on_a_list_that_repeats_its_pages() {
     fake.state().ignores_page_number = true;
     let error = fake
         .client()
-        .developers(PORTAL)
+        .portal(PORTAL)
+        .developers()
         .list(&pages_of(3))
         .await
         .unwrap_err();
@@ -102,7 +104,11 @@ async fn sets_aside_the_entries_of_a_list_that_cannot_be_read() {
         fake.will_answer(200, page.clone());
     }
     let client = fake.client();
-    let listing = client.developers(PORTAL).list_lenient(&pages_of(2)).await;
+    let listing = client
+        .portal(PORTAL)
+        .developers()
+        .list_lenient(&pages_of(2))
+        .await;
     let listing = listing.unwrap();
     let read: Vec<Uuid> = listing.items.iter().map(|entry| entry.id.0).collect();
     assert_eq!(read, [id(0), id(2)]);
@@ -117,7 +123,7 @@ async fn sets_aside_the_entries_of_a_list_that_cannot_be_read() {
 
     // Whoever reads the list as it is documented is told that it is not.
     fake.will_answer(200, page(&[nameless]));
-    let error = client.developers(PORTAL).list(&pages_of(2)).await;
+    let error = client.portal(PORTAL).developers().list(&pages_of(2)).await;
     assert!(matches!(error, Err(Error::Decode { .. })), "{error:?}");
 }
 
@@ -126,12 +132,13 @@ async fn asks_with_filters_order_and_token() {
     let fake = Fake::start().await;
     let client = fake.builder().user_agent("usher/1").build().unwrap();
     let options = ListDevelopers {
-        status: Some(DeveloperStatus::Pending),
-        email: Some("ann+x@example.com".to_owned()),
+        status: Some(DeveloperStatus::Pending.into()),
+        email: Some("ann+x@example.com".into()),
         ..ListDevelopers::default()
     };
     let page: Page<_> = client
-        .developers(PORTAL)
+        .portal(PORTAL)
+        .developers()
         .list_page(&options, 2)
         .await
         .unwrap();
@@ -139,8 +146,8 @@ async fn asks_with_filters_order_and_token() {
 
     let asked = fake.asked().remove(0);
     assert_eq!(asked.path, format!("/v3/portals/{PORTAL}/developers"));
-    assert_eq!(asked.query["filter[status]"], "pending");
-    assert_eq!(asked.query["filter[email]"], "ann+x@example.com");
+    assert_eq!(asked.query["filter[status][eq]"], "pending");
+    assert_eq!(asked.query["filter[email][eq]"], "ann+x@example.com");
     assert_eq!(asked.query["sort"], "created_at");
     assert_eq!(asked.query["page[number]"], "2");
     assert_eq!(asked.headers["authorization"], format!("Bearer {TOKEN}"));
@@ -183,7 +190,7 @@ async fn reads_a_list_page_by_page_and_again_when_it_shrinks() {
         fake.state().changes = change.map(Change::Remove).into_iter().collect();
         let client = fake.client();
         let options = pages_of(3);
-        let mut list = client.developers(PORTAL).pages(&options);
+        let mut list = client.portal(PORTAL).developers().pages(&options);
         let mut read = Vec::new();
         let mut sizes = Vec::new();
         while let Some(page) = list.next().await.unwrap() {
@@ -204,7 +211,11 @@ async fn reads_the_first_page_and_then_the_newest_one_on() {
     fake.state().developers = (0..7).map(id).collect();
     let client = fake.client();
     let options = pages_of(3);
-    let list = client.developers(PORTAL).newest_first(&options).await;
+    let list = client
+        .portal(PORTAL)
+        .developers()
+        .newest_first(&options)
+        .await;
     let mut list = list.unwrap().unwrap();
     for expected in [vec![0, 1, 2], vec![6], vec![3, 4, 5]] {
         assert!(!list.is_whole());
@@ -217,7 +228,11 @@ async fn reads_the_first_page_and_then_the_newest_one_on() {
     assert_eq!(fake.asked().len(), 3, "the first page is not read again");
 
     fake.state().developers.truncate(2);
-    let list = client.developers(PORTAL).newest_first(&options).await;
+    let list = client
+        .portal(PORTAL)
+        .developers()
+        .newest_first(&options)
+        .await;
     let mut list = list.unwrap().unwrap();
     assert_eq!(list.next().await.unwrap().unwrap().items.len(), 2);
     assert!(list.is_whole());

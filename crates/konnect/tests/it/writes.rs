@@ -13,7 +13,8 @@ async fn sets_the_status_of_a_developer() {
     let client = fake.client();
     let developer = DeveloperId(id(1));
     let changed = client
-        .developers(PORTAL)
+        .portal(PORTAL)
+        .developers()
         .set_status(developer, &DeveloperStatus::Approved)
         .await
         .unwrap();
@@ -25,7 +26,11 @@ async fn sets_the_status_of_a_developer() {
 async fn takes_a_second_membership_for_the_first_one() {
     let fake = Fake::start().await;
     let client = fake.client();
-    let (teams, team, developer) = (client.teams(PORTAL), TeamId(id(1)), DeveloperId(id(2)));
+    let (teams, team, developer) = (
+        client.portal(PORTAL).teams(),
+        TeamId(id(1)),
+        DeveloperId(id(2)),
+    );
     assert_eq!(
         teams.add_member(team, developer).await.unwrap(),
         Membership::Added
@@ -51,7 +56,8 @@ async fn sends_a_write_once_even_if_it_fails_in_passing() {
         fake.will_answer(status, "");
         let client = fake.client();
         let outcome = client
-            .developers(PORTAL)
+            .portal(PORTAL)
+            .developers()
             .set_status(DeveloperId(id(1)), &DeveloperStatus::Approved)
             .await;
         let error = outcome.unwrap_err();
@@ -106,7 +112,8 @@ async fn changes_only_the_given_members_of_a_webhook() {
     };
     let webhook = fake
         .client()
-        .portal_webhook(PORTAL)
+        .portal(PORTAL)
+        .webhook()
         .update(&update)
         .await
         .unwrap();
@@ -131,7 +138,7 @@ async fn asks_for_a_replay_of_a_window() {
         409,
         json!({"status": 409, "title": "Resource Conflict", "detail": "A replay job is currently running"}).to_string());
     let client = fake.client();
-    let replay = client.portal_replay(PORTAL);
+    let replay = client.portal(PORTAL).replay();
     let job = replay
         .start(begin.parse().unwrap(), end.parse().unwrap())
         .await

@@ -1,0 +1,1 @@
+//! What a portal offers: APIs, their publications, and how applications authenticate.

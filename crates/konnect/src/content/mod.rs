@@ -1,0 +1,1 @@
+//! What a portal shows: pages, snippets, default content and assets.

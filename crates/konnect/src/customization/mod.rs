@@ -1,0 +1,1 @@
+//! How a portal looks and where it is: customization, custom domains and integrations.

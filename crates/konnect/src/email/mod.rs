@@ -1,0 +1,1 @@
+//! The e-mails of a portal: domains, delivery, configuration and templates.

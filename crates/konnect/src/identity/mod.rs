@@ -1,0 +1,1 @@
+//! How developers sign in: authentication settings, identity providers and their mappings.
