@@ -198,7 +198,7 @@ impl Observer {
                 continue;
             };
             let options = ListDevelopers {
-                email: Some(email.into()),
+                email: Some((&email).into()),
                 ..ListDevelopers::default()
             };
             let read = client

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::numbered_page::{SORT, numbered_page};
-use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
+use crate::paging::{
+    Identified, Listing, Page, Pages, SORT, collect_lenient, collect_numbered, numbered_page,
+};
 use crate::request::Request;
 use crate::scope::PortalScope;
 use crate::transport::Transport;
@@ -91,7 +92,7 @@ pub struct Application {
     #[serde(default)]
     pub client_id: Option<String>,
     /// Registrations the application has.
-    #[serde(default, deserialize_with = "crate::page::count")]
+    #[serde(default, deserialize_with = "lenient::count")]
     pub registration_count: Option<u64>,
     /// How the application proves itself.
     #[serde(default)]

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::page::{Cursor, CursorBody, CursorPage};
+use crate::paging::{Cursor, CursorPage, cursor_page};
 use crate::request::Request;
 use crate::transport::Transport;
 use crate::wire::filter::written_time;
@@ -69,19 +69,9 @@ impl AuditLogs<'_> {
             .unwrap_or(MAX_PAGE_SIZE)
             .min(MAX_PAGE_SIZE);
         let request = Request::new(LIST, &[])
-            .query("page[size]", size)
             .query_if("filter[ts][gte]", options.since.as_ref().map(written_time))
             .query_if("filter[ts][lte]", options.until.as_ref().map(written_time))
-            .query_if("filter[type]", options.kind.as_ref())
-            .with_query(|query| {
-                if let Some(cursor) = cursor {
-                    cursor.apply(query);
-                }
-            });
-        Ok(self
-            .transport
-            .fetch::<CursorBody<Box<RawValue>>>(request)
-            .await?
-            .into())
+            .query_if("filter[type]", options.kind.as_ref());
+        cursor_page(self.transport, request, Some(size), cursor).await
     }
 }

@@ -3,11 +3,12 @@
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::page::{Cursor, CursorBody, CursorPage, Identified, PAGE_SIZE, collect_cursor};
+use crate::paging::{Cursor, CursorPage, Identified, Pages, collect_cursor, cursor_page};
 use crate::request::Request;
 use crate::transport::Transport;
 use crate::wire::filter::TextFilter;
@@ -129,10 +130,17 @@ impl Client {
     }
 }
 
-impl Destinations<'_> {
+impl<'a> Destinations<'a> {
     /// Lists all destinations that match.
     pub async fn list(&self, options: &ListDestinations) -> Result<Vec<Destination>, Error> {
         collect_cursor(LIST, |cursor| self.list_page(options, cursor)).await
+    }
+
+    /// Lists all destinations that match page by page, without those that cannot be read.
+    pub fn pages(self, options: &'a ListDestinations) -> Pages<'a, Destination> {
+        Pages::by_cursor(LIST, move |cursor| async move {
+            self.page(options, cursor).await
+        })
     }
 
     /// Reads one page of the list, the first one without a cursor.
@@ -141,20 +149,18 @@ impl Destinations<'_> {
         options: &ListDestinations,
         cursor: Option<Cursor>,
     ) -> Result<CursorPage<Destination>, Error> {
+        self.page(options, cursor).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        options: &ListDestinations,
+        cursor: Option<Cursor>,
+    ) -> Result<CursorPage<T>, Error> {
         let request = Request::new(LIST, &[])
             .global()
-            .query("page[size]", options.page_size.unwrap_or(PAGE_SIZE))
-            .filter("name", options.name.as_ref())
-            .with_query(|query| {
-                if let Some(cursor) = cursor {
-                    cursor.apply(query);
-                }
-            });
-        Ok(self
-            .transport
-            .fetch::<CursorBody<Destination>>(request)
-            .await?
-            .into())
+            .filter("name", options.name.as_ref());
+        cursor_page(self.transport, request, options.page_size, cursor).await
     }
 
     /// Reads a destination.

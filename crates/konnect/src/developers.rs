@@ -5,9 +5,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::newest::NewestFirst;
-use crate::numbered_page::{SORT, numbered_page};
-use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
+use crate::paging::{
+    Identified, Listing, NewestFirst, Page, Pages, SORT, collect_lenient, collect_numbered,
+    numbered_page,
+};
 use crate::request::Request;
 use crate::scope::PortalScope;
 use crate::transport::Transport;
@@ -49,7 +50,7 @@ pub struct Developer {
     /// Whether the developer may use the portal.
     pub status: DeveloperStatus,
     /// Applications the developer has; only older versions of the API say so.
-    #[serde(default, deserialize_with = "crate::page::count")]
+    #[serde(default, deserialize_with = "lenient::count")]
     pub application_count: Option<u64>,
     /// When the developer signed up.
     #[serde(default, deserialize_with = "lenient::time")]

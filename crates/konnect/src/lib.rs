@@ -24,9 +24,7 @@ mod destinations;
 mod developers;
 mod error;
 mod jwks;
-mod newest;
-mod numbered_page;
-mod page;
+mod paging;
 mod portals;
 mod registrations;
 mod replay;
@@ -64,8 +62,9 @@ pub use destinations::{
 pub use developers::{Developer, DeveloperStatus, Developers, ListDevelopers, NewDeveloper};
 pub use error::{Error, InvalidParameter, Problem};
 pub use jwks::{Jwk, Jwks, JwksResource};
-pub use newest::NewestFirst;
-pub use page::{Cursor, CursorPage, Identified, Listing, Page, Pages, Unreadable};
+pub use paging::{
+    Cursor, CursorPage, Identified, Items, ListError, Listing, NewestFirst, Page, Pages, Unreadable,
+};
 pub use portals::{ListPortals, NewPortal, Portal, PortalUpdate, Portals, Visibility};
 pub use registrations::{
     ListRegistrations, NewRegistration, RegisteredApi, RegisteredApplication, Registration,

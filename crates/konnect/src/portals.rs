@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::numbered_page::{SORT, numbered_page};
-use crate::page::{Identified, Page, collect_numbered};
+use crate::paging::{Identified, Page, Pages, SORT, collect_numbered, numbered_page};
 use crate::request::Request;
 use crate::scope::PortalScope;
 use crate::transport::Transport;
@@ -235,10 +235,17 @@ impl Client {
     }
 }
 
-impl Portals<'_> {
+impl<'a> Portals<'a> {
     /// Lists all portals that match.
     pub async fn list(&self, options: &ListPortals) -> Result<Vec<Portal>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
+    }
+
+    /// Lists all portals that match page by page, without those that cannot be read.
+    pub fn pages(self, options: &'a ListPortals) -> Pages<'a, Portal> {
+        Pages::new(LIST, move |number| async move {
+            self.page(options, number).await
+        })
     }
 
     /// Reads one page of the list, from 1.
@@ -247,6 +254,14 @@ impl Portals<'_> {
         options: &ListPortals,
         number: u32,
     ) -> Result<Page<Portal>, Error> {
+        self.page(options, number).await
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        options: &ListPortals,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[])
             .query("sort", options.sort.as_deref().unwrap_or(SORT))
             .filter("id", options.id.as_ref())

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::newest::NewestFirst;
-use crate::numbered_page::{SORT, numbered_page};
-use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
+use crate::paging::{
+    Identified, Listing, NewestFirst, Page, Pages, SORT, collect_lenient, collect_numbered,
+    numbered_page,
+};
 use crate::request::Request;
 use crate::scope::PortalScope;
 use crate::transport::Transport;

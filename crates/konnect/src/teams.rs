@@ -5,8 +5,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::numbered_page::numbered_page;
-use crate::page::{Identified, Listing, Page, Pages, collect_lenient, collect_numbered};
+use crate::paging::{
+    Identified, Listing, Page, Pages, collect_lenient, collect_numbered, numbered_page,
+};
 use crate::request::Request;
 use crate::scope::PortalScope;
 use crate::transport::Transport;

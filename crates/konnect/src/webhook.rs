@@ -84,7 +84,7 @@ pub struct WebhookStatus {
     #[serde(default, deserialize_with = "lenient::time")]
     pub last_attempt_at: Option<DateTime<Utc>>,
     /// Status the receiver answered with.
-    #[serde(default, deserialize_with = "crate::page::count")]
+    #[serde(default, deserialize_with = "lenient::count")]
     pub last_response_code: Option<u64>,
     /// What the receiver answered.
     #[serde(default)]

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike as _, Utc};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// Reads an RFC 3339 time; none where the API means "never" or writes something else.
 ///
@@ -41,4 +42,19 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a count that the API types as `number`, so that `12.0` is as good as `12`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count is far below 2^53, and a negative one is cut to zero by the cast"
+)]
+pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    Ok(value.and_then(|value| {
+        value
+            .as_u64()
+            .or_else(|| value.as_f64().map(|number| number as u64))
+    }))
 }

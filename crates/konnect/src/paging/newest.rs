@@ -1,9 +1,13 @@
 //! Lists of which the newest entries are read first.
 
 use std::fmt;
+use std::pin::Pin;
 
 use crate::error::Error;
-use crate::page::{Entry, Fetched, Identified, Listing, Page};
+use crate::paging::listing::{Entry, Identified, Listing};
+use crate::paging::page::Page;
+
+type Fetched<'a, T> = Pin<Box<dyn Future<Output = Result<Page<Entry<T>>, Error>> + Send + 'a>>;
 
 /// A list whose last pages are read before those in the middle, for whoever knows the earlier ones:
 /// lists are sorted by creation, so that what is new is there. The first page comes before them:
