@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::wire::lenient;
+
 /// Longest message taken from an answer, in characters.
 const MAX_MESSAGE: usize = 300;
 
@@ -138,6 +140,35 @@ impl Error {
         }
     }
 
+    /// Parameters that the API refused; only a 400 names any.
+    pub fn invalid_parameters(&self) -> &[InvalidParameter] {
+        self.problem()
+            .map_or(&[], |problem| &problem.invalid_parameters)
+    }
+
+    /// Trace of the call at Konnect, such as `kong:trace:123`, if the answer names one.
+    pub fn trace(&self) -> Option<&str> {
+        match self {
+            Self::Api { trace, .. } => trace.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Method and path template of the call; none if there was no call.
+    pub fn route(&self) -> Option<&'static str> {
+        match self {
+            Self::Api { route, .. }
+            | Self::Transport { route, .. }
+            | Self::Timeout { route }
+            | Self::Decode { route, .. }
+            | Self::TooLarge { route, .. }
+            | Self::Parameter { route, .. }
+            | Self::Paging { route }
+            | Self::Encode { route, .. } => Some(route),
+            Self::Url { .. } | Self::Configuration { .. } => None,
+        }
+    }
+
     /// Whether the object does not exist (404).
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(404)
@@ -181,6 +212,7 @@ pub struct Problem {
     /// Trace of the call, `kong:trace:…` or `konnect:trace:…`.
     pub instance: Option<String>,
     /// Parameters that were refused; only a 400 has them.
+    #[serde(deserialize_with = "lenient::or_default")]
     pub invalid_parameters: Vec<InvalidParameter>,
 }
 
@@ -190,8 +222,10 @@ pub struct Problem {
 #[serde(default)]
 pub struct InvalidParameter {
     /// Name of the member or query parameter.
+    #[serde(deserialize_with = "lenient::or_default")]
     pub field: String,
     /// Why it was refused.
+    #[serde(deserialize_with = "lenient::or_default")]
     pub reason: String,
     /// Rule that was broken, such as `required` or `unknown_property`.
     pub rule: Option<String>,
@@ -286,7 +320,7 @@ mod tests {
     fn finds_a_message_in_every_kind_of_body() {
         let problem = br#"{"status":409,"title":"Conflict","instance":"kong:trace:1","detail":"Developer with the given email already exists"}"#;
         let refused = br#"{"status":400,"title":"Invalid Request","instance":"kong:trace:1","detail":"Invalid Parameters","invalid_parameters":[{"field":"data","rule":"is_array","reason":"must be an array","source":"body"}]}"#;
-        let cases: [(u16, &[u8], &str); 7] = [
+        let cases: [(u16, &[u8], &str); 8] = [
             (
                 409,
                 problem,
@@ -307,6 +341,7 @@ mod tests {
                 br#"{"message":"API rate limit exceeded"}"#,
                 "API rate limit exceeded",
             ),
+            (400, br#"{"title":"Bad","invalid_parameters":null}"#, "Bad"),
             (502, b"<html><h1>Bad Gateway</h1></html>", "Bad Gateway"),
             (500, b"", "Internal Server Error"),
             (599, b"[1]", "no explanation"),

@@ -118,10 +118,10 @@ pub(crate) fn is_word(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
-/// Whether the whole of a file is tests or benchmarks.
+/// Whether the whole of a file is tests, benchmarks or examples.
 pub(crate) fn is_test_file(path: &str) -> bool {
     path.split('/')
-        .any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
+        .any(|part| matches!(part, "tests" | "tests.rs" | "benches" | "examples"))
 }
 
 /// What only tests see: the whole of a test file, else each `#[cfg(test)]` and its item.

@@ -6,7 +6,11 @@
 )]
 
 mod documented;
+mod examples;
 mod failures;
+mod future;
 mod lists;
+mod public_api;
+mod source;
 mod support;
 mod writes;

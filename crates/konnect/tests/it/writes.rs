@@ -1,7 +1,8 @@
 //! Writes are sent once, to the right host, with the documented bodies.
 
 use konnect::{
-    DeveloperId, DeveloperStatus, LogFormat, Membership, NewDestination, TeamId, WebhookUpdate,
+    DeveloperId, DeveloperStatus, LogFormat, Membership, NewDestination, Patch, PortalUpdate,
+    TeamId, WebhookUpdate,
 };
 use serde_json::json;
 
@@ -170,4 +171,29 @@ async fn asks_for_keys_without_the_token_first() {
             .collect();
         assert_eq!(tokens, [false, true][..attempts]);
     }
+}
+
+#[tokio::test]
+async fn tells_what_a_portal_keeps_from_what_it_loses() {
+    let fake = Fake::start().await;
+    fake.will_answer(200, json!({"id": id(1), "name": "P"}).to_string());
+    for _ in 0..2 {
+        fake.will_answer(204, "");
+    }
+    let client = fake.client();
+    let portal = client.portal(PORTAL);
+    let update = PortalUpdate {
+        rbac_enabled: Some(false),
+        description: Patch::Null,
+        labels: Patch::Set([("old".to_owned(), None)].into()),
+        ..PortalUpdate::default()
+    };
+    portal.update(&update).await.unwrap();
+    portal.delete(false).await.unwrap();
+    portal.delete(true).await.unwrap();
+    let asked = fake.asked();
+    let body = json!({"rbac_enabled": false, "description": null, "labels": {"old": null}});
+    assert_eq!((asked[0].method.as_str(), &asked[0].body), ("PATCH", &body));
+    assert!(asked[1].query.is_empty());
+    assert_eq!(asked[2].query["force"], "true");
 }

@@ -1,0 +1,184 @@
+//! Answers of a later API are read: every answer with members added in all places and with words
+//! that no enum knows yet. A new kind of answer has its row in the table of its noun.
+
+use std::fmt::Debug;
+
+use konnect::{
+    Application, ApplicationOwner, AuthStrategy, Destination, Developer, InvalidParameter, Jwk,
+    Jwks, Portal, PortalReference, Problem, RegisteredApi, RegisteredApplication, Registration,
+    RegistrationConsumer, ReplayJob, Team, TeamMember, Webhook, WebhookStatus,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::source;
+
+const ID: &str = "7cd9feff-b4da-4a9f-ba49-cbe83c75ff22";
+const TIME: &str = "2026-01-01T00:00:00Z";
+/// A word that no enum knows.
+const WORD: &str = "word-of-the-future";
+/// Members that are maps of the caller's own: what is added there is no unknown member.
+const MAPS: [&str; 1] = ["labels"];
+
+/// Holds a kind of answer to the future: `sample` has every member, `words` are the JSON pointers
+/// of those that are an enum.
+#[expect(clippy::needless_pass_by_value, reason = "rows read better so")]
+fn row<T>(sample: Value, words: &[&str])
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let name = std::any::type_name::<T>();
+    let read = |value: &Value| T::deserialize(value).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let known = read(&sample);
+    let mut grown = sample.clone();
+    grow(&mut grown);
+    assert_ne!(grown, sample, "{name}: nothing was added");
+    assert_eq!(read(&grown), known, "{name}");
+    for word in words {
+        *grown.pointer_mut(word).expect("a member of the sample") = json!(WORD);
+    }
+    let written = serde_json::to_value(read(&grown)).unwrap();
+    for word in words {
+        assert_eq!(written.pointer(word), Some(&json!(WORD)), "{name}{word}");
+    }
+}
+
+/// Adds members of every kind to every object.
+fn grow(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let own = members.iter_mut();
+            own.filter(|(name, _)| !MAPS.contains(&name.as_str()))
+                .for_each(|(_, value)| grow(value));
+            for (number, added) in [json!(null), json!([{}]), json!({"id": 1}), json!(1e300)]
+                .into_iter()
+                .enumerate()
+            {
+                members.insert(format!("future_{number}"), added);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(grow),
+        _ => {}
+    }
+}
+
+#[test]
+fn answers_about_portals_may_grow() {
+    let portal = json!({
+        "id": ID, "name": "P", "display_name": "P", "description": null, "labels": {"a": "b"},
+        "authentication_enabled": true, "rbac_enabled": true, "sipr_enabled": false,
+        "auto_approve_developers": true, "auto_approve_applications": false,
+        "default_api_visibility": "public", "default_page_visibility": "private",
+        "default_application_auth_strategy_id": ID, "default_domain": "d", "canonical_domain": "c",
+        "notifications_developer_pii_visibility_enabled": false,
+        "created_at": TIME, "updated_at": TIME,
+    });
+    let words = ["/default_api_visibility", "/default_page_visibility"];
+    row::<Portal>(portal, &words);
+}
+
+#[test]
+fn answers_about_people_may_grow() {
+    let times = json!({ "id": ID, "created_at": TIME, "updated_at": TIME });
+    let with = |members: Value| {
+        let mut all = times.clone();
+        let members = members.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(members);
+        all
+    };
+    let developer = with(json!({ "email": "a@b.example", "full_name": "A", "status": "pending" }));
+    row::<Developer>(developer, &["/status"]);
+    let team = with(json!({ "name": "T", "description": "d", "can_own_applications": true }));
+    row::<Team>(team, &[]);
+    let member = with(json!({ "email": "a@b.example", "full_name": "A", "active": true }));
+    row::<TeamMember>(member, &[]);
+
+    let owner = json!({ "type": "team", "id": ID });
+    row::<ApplicationOwner>(owner.clone(), &["/type"]);
+    let strategy = json!({ "id": ID, "name": "S", "credential_type": "key_auth" });
+    row::<AuthStrategy>(strategy.clone(), &["/credential_type"]);
+    row::<PortalReference>(json!({ "id": ID }), &[]);
+    let application = with(json!({
+        "name": "A", "description": "d", "owner": owner, "client_id": "c", "labels": {"a": null},
+        "registration_count": 1, "auth_strategy": strategy, "portal": { "id": ID },
+    }));
+    let words = ["/owner/type", "/auth_strategy/credential_type"];
+    row::<Application>(application, &words);
+
+    let api = json!({ "id": ID, "name": "A", "version": "1", "entity_type": "api" });
+    row::<RegisteredApi>(api.clone(), &["/entity_type"]);
+    let of = json!({ "id": ID, "name": "A" });
+    row::<RegisteredApplication>(of.clone(), &[]);
+    let consumer = json!({ "id": ID, "custom_id": "c", "username": "u", "control_plane_id": ID });
+    row::<RegistrationConsumer>(consumer.clone(), &[]);
+    let registration =
+        with(json!({ "status": "approved", "api": api, "application": of, "consumer": consumer }));
+    row::<Registration>(registration, &["/status", "/api/entity_type"]);
+}
+
+#[test]
+fn answers_about_audit_logs_may_grow() {
+    let destination = json!({
+        "id": ID, "name": "D", "endpoint": "https://e.example", "log_format": "cef",
+        "skip_ssl_verification": false, "created_at": TIME, "updated_at": TIME,
+    });
+    row::<Destination>(destination, &["/log_format"]);
+    let webhook = json!({ "enabled": true, "audit_log_destination_id": ID });
+    row::<Webhook>(webhook, &[]);
+    let status = json!({
+        "webhook_status": "active", "webhook_enabled": true, "last_attempt_at": TIME,
+        "last_response_code": 200, "last_response_message": "OK",
+    });
+    row::<WebhookStatus>(status, &["/webhook_status"]);
+    let job = json!({ "status": "running", "start_at": TIME, "end_at": TIME, "updated_at": TIME });
+    row::<ReplayJob>(job, &["/status"]);
+    let key = json!({ "kty": "OKP", "alg": "EdDSA", "kid": "k", "crv": "Ed25519", "x": "x" });
+    row::<Jwk>(key.clone(), &[]);
+    row::<Jwks>(json!({ "keys": [key] }), &[]);
+}
+
+/// Problems are read only, so they have no row: what is added must not hide what is known.
+#[test]
+fn problems_may_grow() {
+    let parameter = json!({ "field": "email", "reason": "taken", "rule": "r", "source": "body" });
+    let _: InvalidParameter = serde_json::from_value(parameter.clone()).unwrap();
+    let sample = json!({
+        "type": "t", "status": 400, "title": "T", "detail": "d", "instance": "kong:trace:1",
+        "invalid_parameters": [parameter],
+    });
+    let known: Problem = serde_json::from_value(sample.clone()).unwrap();
+    let mut grown = sample;
+    grow(&mut grown);
+    let grown: Problem = serde_json::from_value(grown).unwrap();
+    assert_eq!(grown, known);
+}
+
+#[test]
+fn every_answer_has_its_row_and_every_enum_is_open() {
+    let table = include_str!("future.rs");
+    let mut missing = Vec::new();
+    for (path, text) in source::files() {
+        for part in text.split("#[derive(").skip(1) {
+            let (traits, rest) = part.split_once(")]").unwrap();
+            let item = rest.lines().find(|line| line.starts_with("pub "));
+            if !traits.contains("Deserialize") || !rest.trim_start().starts_with(['#', 'p']) {
+                continue;
+            }
+            let mut words = item.unwrap_or_default().split([' ', '<', '(']).skip(1);
+            match (words.next(), words.next()) {
+                (Some("enum"), Some(name)) => missing.push(format!(
+                    "{path}: {name} is closed: declare it by open_enum!"
+                )),
+                (Some("struct"), Some(name)) => {
+                    let rows = [format!("row::<{name}>("), format!(": {name} = ")];
+                    if !rows.iter().any(|row| table.contains(row)) {
+                        missing.push(format!("{path}: {name} has no row in tests/it/future.rs"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(missing.is_empty(), "\n{}\n", missing.join("\n"));
+}
