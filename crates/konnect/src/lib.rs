@@ -68,8 +68,8 @@
 //    API is told has `Option` for what may be left out, and `Patch` where null says something else.
 // 2. The way to it stands in the same file: `impl PortalScope<'_> { pub fn pages(self) -> … }`, or
 //    `impl Client` for what belongs to the whole organisation. Nothing else need know of it.
-// 3. Path values go by reference, `Request::new(GET, &[&self.portal, &name])`, and are escaped there;
-//    filters by `.filter("name", options.name.as_ref())`, a yes or no by `.query_if`. One page is
+// 3. Path values go by reference, `Request::new(GET, &[&self.portal, &name])`, and are escaped
+//    there; filters by `.filter("name", options.name.as_ref())`, a yes or no by `.query_if`. One page is
 //    asked for by `numbered_page` or `cursor_page`, and `Pages::new` or `Pages::by_cursor` read on.
 //    `fetch_if_found` is for what there may be none of, `fetch_raw` for what is no JSON.
 // 4. A row a kind of answer in `tests/it/future.rs`, a test of what is sent, and the list of the

@@ -1,5 +1,5 @@
-//! The two styles of paging that Konnect has, and how a whole list is read in each: at once, page by
-//! page, as a stream, or from the newest page on.
+//! The two styles of paging that Konnect has, and how a whole list is read in each: at once, page
+//! by page, as a stream, or from the newest page on.
 //!
 //! Lists change while they are read: an insertion moves entries to a later page, where they show up
 //! again, so entries are kept once by id. A total that shrinks moves entries to an earlier page,
