@@ -33,6 +33,10 @@ pub(crate) mod applications;
 pub(crate) mod audit_log_webhooks;
 pub(crate) mod destinations;
 pub(crate) mod developers;
+pub(crate) mod email_config;
+pub(crate) mod email_domains;
+pub(crate) mod email_templates;
+pub(crate) mod email_texts;
 pub(crate) mod jwks;
 pub(crate) mod members;
 pub(crate) mod portals;
@@ -59,6 +63,9 @@ static TABLES: &[&[Operation]] = &[
     destinations::OPERATIONS,
     pull::OPERATIONS,
     jwks::OPERATIONS,
+    email_domains::OPERATIONS,
+    email_config::OPERATIONS,
+    email_templates::OPERATIONS,
 ];
 
 /// Lists all operations.

@@ -8,6 +8,7 @@
 mod conformance;
 mod control;
 mod delivery;
+mod email;
 mod management;
 mod on_purpose;
 mod pull;

@@ -138,6 +138,52 @@ fn answers_about_audit_logs_may_grow() {
     row::<Jwks>(json!({ "keys": [key] }), &[]);
 }
 
+#[cfg(feature = "email")]
+#[test]
+fn answers_about_emails_may_grow() {
+    use konnect::email::{
+        DefaultEmailTemplate, DnsRecord, EmailConfig, EmailContent, EmailDelivery, EmailDomain,
+        EmailDomainVerification, EmailTemplate, EmailTemplateVariable,
+    };
+    let verification =
+        json!({ "status": "failed", "last_time_checked": TIME, "last_time_success": TIME });
+    row::<EmailDomainVerification>(verification.clone(), &["/status"]);
+    let record = json!({ "type": "CNAME", "name": "n", "value": "v" });
+    row::<DnsRecord>(record.clone(), &[]);
+    let domain = json!({
+        "domain": "d", "verification": verification, "dns_validation_records": [record],
+        "created_at": TIME, "updated_at": TIME,
+    });
+    row::<EmailDomain>(domain, &["/verification/status"]);
+    let config = json!({
+        "id": ID, "domain_name": "d", "from_name": "n", "from_email": "a@b.example",
+        "reply_to_email": null, "created_at": TIME, "updated_at": TIME,
+    });
+    row::<EmailConfig>(config, &[]);
+    let delivery = json!({
+        "enabled": true, "from_email": "a@b.example", "reply_to_email": null,
+        "created_at": TIME, "updated_at": TIME,
+    });
+    row::<EmailDelivery>(delivery, &[]);
+    let content = json!({ "subject": "s", "title": "t", "body": "b", "button_label": "l" });
+    row::<EmailContent>(content.clone(), &[]);
+    let template = json!({
+        "name": "reset-password", "label": "l", "default_content": content,
+        "variables": ["api_name"],
+    });
+    row::<DefaultEmailTemplate>(template.clone(), &["/name", "/variables/0"]);
+    let mut custom = template;
+    custom["content"] = content;
+    custom["enabled"] = json!(true);
+    custom["created_at"] = json!(TIME);
+    custom["updated_at"] = json!(TIME);
+    row::<EmailTemplate>(custom, &["/name", "/variables/0"]);
+    let variable = json!({
+        "name": "api_name", "description": "d", "scope": ["reset-password"], "example": "e",
+    });
+    row::<EmailTemplateVariable>(variable, &["/name", "/scope/0"]);
+}
+
 /// Problems are read only, so they have no row: what is added must not hide what is known.
 #[test]
 fn problems_may_grow() {

@@ -6,6 +6,8 @@
 )]
 
 mod documented;
+#[cfg(feature = "email")]
+mod email;
 mod examples;
 mod failures;
 mod future;

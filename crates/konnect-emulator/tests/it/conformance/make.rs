@@ -39,8 +39,12 @@ impl Maker<'_> {
         if self.size == Size::Null && schema.nullable && !at.is_empty() {
             return Value::Null;
         }
-        if let Some(value) = (self.instead)(at) {
-            return value;
+        match (self.instead)(at) {
+            Some(Value::String(text)) => {
+                return json!(text.replace("{n}", &self.number.to_string()));
+            }
+            Some(value) => return value,
+            None => {}
         }
         if !schema.one_of.is_empty() {
             return self.make(&schema.one_of[self.pick % schema.one_of.len()], at);
