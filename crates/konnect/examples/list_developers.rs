@@ -25,7 +25,7 @@ pub(crate) async fn approve_all() -> Result<Vec<String>, Box<dyn Error>> {
         { "portal_id": portal, "count": 3, "email": "p{n}@example.com", "status": "pending" },
     ] }))?;
 
-    // Against Konnect itself: `https://eu.api.konghq.com` or another region, and a token of its own.
+    // Against Konnect itself: `https://eu.api.konghq.com` or another region, and its token.
     let client = Client::builder(emulator.url().parse()?)
         .token(emulator.token().into())
         .build()?;

@@ -128,7 +128,7 @@ impl Request {
     }
 
     /// Asks for an answer of other media types than JSON.
-    #[expect(dead_code, reason = "for the assets: only those are no JSON")]
+    #[cfg(feature = "content")]
     pub(crate) fn accept(mut self, media_types: &'static str) -> Self {
         self.accept = media_types;
         self

@@ -181,7 +181,7 @@ impl Transport {
     }
 
     /// Sends a request and returns the body of a success as it is.
-    #[expect(dead_code, reason = "for the assets: only those are no JSON")]
+    #[cfg(feature = "content")]
     pub(crate) async fn fetch_raw(&self, request: Request) -> Result<RawBody, Error> {
         self.send(request).await
     }

@@ -30,7 +30,10 @@
 )]
 
 pub(crate) mod applications;
+pub(crate) mod assets;
 pub(crate) mod audit_log_webhooks;
+pub(crate) mod content;
+pub(crate) mod default_content;
 pub(crate) mod destinations;
 pub(crate) mod developers;
 pub(crate) mod email_config;
@@ -39,11 +42,13 @@ pub(crate) mod email_templates;
 pub(crate) mod email_texts;
 pub(crate) mod jwks;
 pub(crate) mod members;
+pub(crate) mod pages;
 pub(crate) mod portals;
 pub(crate) mod pull;
 pub(crate) mod registrations;
 pub(crate) mod replay_jobs;
 pub(crate) mod roles;
+pub(crate) mod snippets;
 pub(crate) mod team_members;
 pub(crate) mod teams;
 
@@ -58,6 +63,10 @@ static TABLES: &[&[Operation]] = &[
     roles::OPERATIONS,
     applications::OPERATIONS,
     registrations::OPERATIONS,
+    pages::OPERATIONS,
+    snippets::OPERATIONS,
+    default_content::OPERATIONS,
+    assets::OPERATIONS,
     audit_log_webhooks::OPERATIONS,
     replay_jobs::OPERATIONS,
     destinations::OPERATIONS,

@@ -6,6 +6,7 @@
 )]
 
 mod conformance;
+mod content;
 mod control;
 mod delivery;
 mod email;

@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use konnect::content::{Asset, DefaultContent, PageNode, PortalPage, Snippet, SnippetInfo};
 use konnect::{
     Application, ApplicationOwner, AuthStrategy, Destination, Developer, InvalidParameter, Jwk,
     Jwks, Portal, PortalReference, Problem, RegisteredApi, RegisteredApplication, Registration,
@@ -115,6 +116,30 @@ fn answers_about_people_may_grow() {
     let registration =
         with(json!({ "status": "approved", "api": api, "application": of, "consumer": consumer }));
     row::<Registration>(registration, &["/status", "/api/entity_type"]);
+}
+
+#[test]
+fn answers_about_content_may_grow() {
+    let words = ["/visibility", "/status"];
+    let with = |members: Value| {
+        let mut all = json!({
+            "id": ID, "title": "T", "description": "d", "visibility": "public",
+            "status": "published", "created_at": TIME, "updated_at": TIME,
+        });
+        let members = members.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(members);
+        all
+    };
+    let page = with(json!({ "slug": "/a", "content": "# A", "parent_page_id": ID }));
+    row::<PortalPage>(page, &words);
+    let leaf = with(json!({ "slug": "/b", "parent_page_id": ID, "children": [] }));
+    let node = with(json!({ "slug": "/a", "parent_page_id": null, "children": [leaf] }));
+    row::<PageNode>(node, &["/visibility", "/children/0/status"]);
+    row::<Snippet>(with(json!({ "name": "s", "content": "# S" })), &words);
+    row::<SnippetInfo>(with(json!({ "name": "s" })), &words);
+    let made = json!({ "pages": ["/home"], "snippets": ["s"] });
+    row::<DefaultContent>(made, &[]);
+    row::<Asset>(json!({ "data": "data:image/png;base64,AAAA" }), &[]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod content;
 mod documented;
 #[cfg(feature = "email")]
 mod email;
