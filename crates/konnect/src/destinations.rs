@@ -2,9 +2,9 @@
 //! the global host.
 
 use chrono::{DateTime, Utc};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::error::Error;
@@ -15,6 +15,7 @@ use crate::wire::filter::TextFilter;
 use crate::wire::ids::DestinationId;
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
+use crate::wire::secret::{expose, expose_optional};
 
 const LIST: &str = "GET /v3/audit-log-destinations";
 const CREATE: &str = "POST /v3/audit-log-destinations";
@@ -194,19 +195,4 @@ impl<'a> Destinations<'a> {
             .call(Request::new(DELETE, &[&id]).global())
             .await
     }
-}
-
-fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose_secret())
-}
-
-#[expect(clippy::ref_option, reason = "serde passes the member by reference")]
-fn expose_optional<S: Serializer>(
-    secret: &Option<SecretString>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    secret
-        .as_ref()
-        .map(ExposeSecret::expose_secret)
-        .serialize(serializer)
 }

@@ -33,6 +33,8 @@ pub(crate) mod applications;
 pub(crate) mod assets;
 pub(crate) mod audit_log_webhooks;
 pub(crate) mod content;
+pub(crate) mod custom_domains;
+pub(crate) mod customizations;
 pub(crate) mod default_content;
 pub(crate) mod destinations;
 pub(crate) mod developers;
@@ -40,6 +42,8 @@ pub(crate) mod email_config;
 pub(crate) mod email_domains;
 pub(crate) mod email_templates;
 pub(crate) mod email_texts;
+pub(crate) mod integrations;
+pub(crate) mod ip_allow_lists;
 pub(crate) mod jwks;
 pub(crate) mod members;
 pub(crate) mod pages;
@@ -57,6 +61,10 @@ use crate::operation::Operation;
 /// The tables of all nouns.
 static TABLES: &[&[Operation]] = &[
     portals::OPERATIONS,
+    customizations::OPERATIONS,
+    custom_domains::OPERATIONS,
+    integrations::OPERATIONS,
+    ip_allow_lists::OPERATIONS,
     developers::OPERATIONS,
     teams::OPERATIONS,
     team_members::OPERATIONS,

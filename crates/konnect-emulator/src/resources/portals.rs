@@ -90,7 +90,7 @@ pub(crate) static PORTAL: Resource = Resource::new(Kind::Portal, view)
             member!("auto_approve_applications"),
         ),
         text_filter("default_domain", member!("default_domain")),
-        text_filter("canonical_domain", member!("canonical_domain")),
+        text_filter("canonical_domain", canonical_domain),
     ])
     .sorts(&[
         by("name", member!("name")),
@@ -106,7 +106,7 @@ pub(crate) static PORTAL: Resource = Resource::new(Kind::Portal, view)
             member!("auto_approve_developers"),
         ),
         by("default_domain", member!("default_domain")),
-        by("canonical_domain", member!("canonical_domain")),
+        by("canonical_domain", canonical_domain),
         CREATED_AT,
         UPDATED_AT,
     ])
@@ -115,8 +115,8 @@ pub(crate) static PORTAL: Resource = Resource::new(Kind::Portal, view)
     .before_delete(before_delete);
 
 /// Shows a portal.
-pub(crate) fn view(_: &World, row: &Row) -> Value {
-    Value::Object(row.show(&[
+pub(crate) fn view(world: &World, row: &Row) -> Value {
+    let mut shown = row.show(&[
         "name",
         "display_name",
         "description",
@@ -129,10 +129,20 @@ pub(crate) fn view(_: &World, row: &Row) -> Value {
         "auto_approve_developers",
         "auto_approve_applications",
         "default_domain",
-        "canonical_domain",
         "labels",
         "notifications_developer_pii_visibility_enabled",
-    ]))
+    ]);
+    shown.insert("canonical_domain".to_owned(), canonical_domain(world, row));
+    Value::Object(shown)
+}
+
+/// The custom domain while it is enabled, and the domain that Konnect gave otherwise.
+fn canonical_domain(world: &World, row: &Row) -> Value {
+    let custom = world.children(Kind::CustomDomain, Some(row.id)).next();
+    match custom.filter(|domain| domain.is("enabled")) {
+        Some(domain) => domain.get("hostname").clone(),
+        None => row.get("canonical_domain").clone(),
+    }
 }
 
 fn name_is_taken(call: &Call<'_>, except: Option<Uuid>) -> bool {

@@ -8,8 +8,10 @@
 mod conformance;
 mod content;
 mod control;
+mod customization;
 mod delivery;
 mod email;
+mod ip_allow_list;
 mod management;
 mod on_purpose;
 mod pull;

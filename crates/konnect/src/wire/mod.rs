@@ -1,8 +1,9 @@
-//! How the API writes what many things have: ids, words that it may add to, times, filters, and
-//! members of a change.
+//! How the API writes what many things have: ids, words that it may add to, times, filters,
+//! secrets, and members of a change.
 
 pub(crate) mod filter;
 pub(crate) mod ids;
 pub(crate) mod lenient;
 pub(crate) mod open_enum;
 pub(crate) mod patch;
+pub(crate) mod secret;

@@ -20,7 +20,7 @@ const TIME: &str = "2026-01-01T00:00:00Z";
 /// A word that no enum knows.
 const WORD: &str = "word-of-the-future";
 /// Members that are maps of the caller's own: what is added there is no unknown member.
-const MAPS: [&str; 1] = ["labels"];
+const MAPS: [&str; 2] = ["labels", "widget_config"];
 
 /// Holds a kind of answer to the future: `sample` has every member, `words` are the JSON pointers
 /// of those that are an enum.
@@ -207,6 +207,75 @@ fn answers_about_emails_may_grow() {
         "name": "api_name", "description": "d", "scope": ["reset-password"], "example": "e",
     });
     row::<EmailTemplateVariable>(variable, &["/name", "/scope/0"]);
+}
+
+#[cfg(feature = "customization")]
+#[test]
+fn answers_about_customization_may_grow() {
+    use konnect::customization::{
+        CustomDomain, CustomDomainSsl, Customization, EqualWeb, EqualWebConfig, GoogleAnalytics4,
+        GoogleAnalytics4Config, GoogleTagManager, GoogleTagManagerConfig, Integrations, Menu,
+        MenuItem, MenuSection, SpecRenderer, Theme, ThemeColors,
+    };
+    let colors = json!({ "primary": "#fff" });
+    row::<ThemeColors>(colors.clone(), &[]);
+    let theme = json!({ "name": "n", "mode": "dark", "colors": colors });
+    row::<Theme>(theme.clone(), &["/mode"]);
+    let item = json!({ "path": "/a", "title": "A", "visibility": "public", "external": true });
+    row::<MenuItem>(item.clone(), &["/visibility"]);
+    let section = json!({ "title": "S", "items": [item] });
+    row::<MenuSection>(section.clone(), &["/items/0/visibility"]);
+    let menu = json!({ "main": [item], "footer_sections": [section], "footer_bottom": [] });
+    row::<Menu>(menu.clone(), &["/main/0/visibility"]);
+    let renderer = json!({
+        "try_it_ui": true, "try_it_insomnia": true, "infinite_scroll": true, "show_schemas": true,
+        "hide_internal": false, "hide_deprecated": false, "allow_custom_server_urls": true,
+    });
+    row::<SpecRenderer>(renderer.clone(), &[]);
+    let customization = json!({
+        "theme": theme, "layout": "topnav", "css": "c", "menu": menu, "spec_renderer": renderer,
+        "robots": "r",
+    });
+    row::<Customization>(customization, &["/theme/mode", "/menu/main/0/visibility"]);
+
+    let ssl = json!({
+        "domain_verification_method": "custom_certificate", "verification_status": "error",
+        "validation_errors": ["e"], "uploaded_at": TIME, "expires_at": TIME, "skip_ca_check": true,
+    });
+    let words = ["/domain_verification_method", "/verification_status"];
+    row::<CustomDomainSsl>(ssl.clone(), &words);
+    let domain = json!({
+        "hostname": "h", "enabled": true, "ssl": ssl, "cname_status": "pending",
+        "created_at": TIME, "updated_at": TIME,
+    });
+    row::<CustomDomain>(domain, &["/cname_status", "/ssl/verification_status"]);
+
+    let tags = json!({
+        "id": "GTM-1", "l": "l", "preview": "p", "cookies_win": true, "debug": true, "npa": true,
+        "data_layer": "d", "env_name": "e", "auth_referrer_policy": "a",
+    });
+    row::<GoogleTagManagerConfig>(tags.clone(), &[]);
+    let tag_manager = json!({ "enabled": true, "type": "tracking", "config_data": tags });
+    row::<GoogleTagManager>(tag_manager.clone(), &["/type"]);
+    let measures = json!({ "id": "G-123", "l": "l" });
+    row::<GoogleAnalytics4Config>(measures.clone(), &[]);
+    let analytics = json!({ "enabled": true, "type": "analytics", "config_data": measures });
+    row::<GoogleAnalytics4>(analytics.clone(), &["/type"]);
+    let site = json!({ "site_key": "k", "widget_config": { "a": [1] } });
+    row::<EqualWebConfig>(site.clone(), &[]);
+    let equal_web = json!({ "enabled": true, "type": "accessibility", "config_data": site });
+    row::<EqualWeb>(equal_web.clone(), &["/type"]);
+    let integrations = json!({
+        "google_tag_manager": tag_manager, "google_analytics_4": analytics, "equal_web": equal_web,
+    });
+    row::<Integrations>(integrations, &["/equal_web/type"]);
+}
+
+#[cfg(feature = "ip-allow-list")]
+#[test]
+fn answers_about_ip_allow_lists_may_grow() {
+    use konnect::ip_allow_list::IpAllowList;
+    row::<IpAllowList>(json!({ "id": ID, "allowed_ips": ["::1"] }), &[]);
 }
 
 /// Problems are read only, so they have no row: what is added must not hide what is known.

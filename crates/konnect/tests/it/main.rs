@@ -6,12 +6,16 @@
 )]
 
 mod content;
+#[cfg(feature = "customization")]
+mod customization;
 mod documented;
 #[cfg(feature = "email")]
 mod email;
 mod examples;
 mod failures;
 mod future;
+#[cfg(feature = "ip-allow-list")]
+mod ip_allow_list;
 mod lists;
 mod public_api;
 mod source;
