@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -75,7 +75,7 @@ pub(crate) struct Flooded {
 impl Scene {
     /// Starts usher before a portal where `newcomers` wait already.
     pub(crate) async fn set(database: &str, newcomers: usize) -> Result<Self> {
-        let emulator = Emulator::start(EmulatorConfig::default()).await?;
+        let emulator = Emulator::start().await?;
         let clock = Clock::system();
         let people: Vec<Value> = (0..newcomers as u128).map(person).collect();
         let seed = json!({

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use konnect_emulator::{Emulator, EmulatorConfig, Fault};
+use konnect_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -17,7 +17,7 @@ use usher::rules::{self, Mode};
 const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn konnect(portals: &[&str]) -> Emulator {
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let portals: Vec<Value> = portals.iter().map(|name| json!({ "name": name })).collect();
     emulator.seed(&json!({ "portals": portals })).unwrap();
     emulator

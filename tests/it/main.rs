@@ -78,6 +78,7 @@ mod demo;
 mod doctor;
 mod door;
 mod embedded;
+mod emulate;
 mod end_to_end;
 mod faults;
 mod forgery;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -57,7 +57,7 @@ async fn usher(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) ->
 
 #[tokio::test]
 async fn a_full_disk_fails_commands_that_need_no_database() {
-    let konnect = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let konnect = Emulator::start().await.unwrap();
     let seed = json!({ "portals": [{ "id": Uuid::from_u128(1), "name": "Main" }] });
     konnect.seed(&seed).unwrap();
     let url = konnect.url();

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ fn shadow() -> String {
 
 /// A Konnect in which James waits for an answer, and what usher is told of it.
 async fn konnect(database: &TestDatabase, rules: &Path) -> (Emulator, Value) {
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let seed = json!({
         "portals": [{ "id": PORTAL, "name": "Football" }],
         "teams": [{ "id": PARTNERS, "portal_id": PORTAL, "name": "Partners" }],
@@ -284,7 +284,7 @@ async fn two_instances_see_a_config_map_change_by_its_link() {
 #[tokio::test]
 async fn without_rules_a_hangup_does_not_end_usher() {
     let database = TestDatabase::create().await;
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let mut installation = Installation::new(&settings(&database, &emulator.url()));
     let usher = installation.start().await;
     usher.hang_up().await;

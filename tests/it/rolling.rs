@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use konnect_emulator::{Emulator, EmulatorConfig, Fault};
+use konnect_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ fn writes(emulator: &Emulator) -> BTreeMap<String, usize> {
 #[tokio::test]
 async fn what_one_usher_has_begun_another_ends_and_does_nothing_twice() {
     let first = environment::older_usher().unwrap_or_else(|| USHER.into());
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     emulator.seed(&konnect()).unwrap();
     // Writes that take their time are under way when their usher is killed.
     emulator.set_faults([Fault {

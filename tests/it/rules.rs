@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -64,7 +64,7 @@ struct Filled {
 impl Filled {
     async fn new() -> Self {
         let database = TestDatabase::create().await;
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         let person = |id: Uuid, email: &str| {
             json!({
                 "id": id, "portal_id": PORTAL, "email": email, "full_name": "Somebody",

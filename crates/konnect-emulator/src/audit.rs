@@ -17,13 +17,12 @@ use uuid::Uuid;
 use crate::{
     clock::timestamp,
     delivery_faults::DeliveryFault,
-    entry::{Entry, Format},
+    entry::Entry,
     history::{History, Kept, Source},
     replay_faults::{Course, ReplayFault},
-    row::Row,
     rule::Rules,
     settings::{DeliverySettings, PullSettings},
-    signing::{Keys, Signer},
+    signing::Keys,
 };
 
 /// Bounds of what is kept in memory, whatever its age.
@@ -58,6 +57,7 @@ pub(crate) struct Job {
     pub(crate) updated_at: DateTime<Utc>,
     /// Tells a job from the one that replaced it.
     pub(crate) number: u64,
+    course: Course,
 }
 
 /// How the latest attempt ended.
@@ -113,16 +113,24 @@ impl Stream {
     }
 }
 
-/// Where and how a batch goes, fixed when it is taken.
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    pub(crate) destination: Uuid,
-    pub(crate) endpoint: String,
-    pub(crate) authorization: String,
-    pub(crate) format: Format,
-    pub(crate) skip_ssl_verification: bool,
-    pub(crate) signer: Option<Arc<Signer>>,
-    pub(crate) settings: DeliverySettings,
+impl Stream {
+    /// Copies it without what belongs to its tasks.
+    fn copy(&self, waiting: &HashMap<u64, Arc<Kept>>) -> Self {
+        let queue = self.queue.iter();
+        Self {
+            destination: self.destination,
+            enabled: self.enabled,
+            job: self.job.clone(),
+            is_paused: self.is_paused,
+            last: self.last.clone(),
+            queue: queue
+                .filter_map(|kept| waiting.get(&kept.number()).cloned())
+                .collect(),
+            has_worker: false,
+            full: Arc::default(),
+            sent: watch::Sender::default(),
+        }
+    }
 }
 
 /// All sources together.
@@ -165,6 +173,35 @@ impl Audit {
             jobs_made: 0,
             idle: Vec::new(),
             new_jobs: Vec::new(),
+        }
+    }
+
+    /// Takes over from what was in force: its tasks go on with this state, and what no task does
+    /// any more is begun anew.
+    pub(crate) fn take_over(&mut self, before: &mut Self) {
+        self.jobs_made = self.jobs_made.max(before.jobs_made);
+        for (source, stream) in &mut self.streams {
+            if let Some(old) = before.streams.get_mut(source) {
+                stream.has_worker = old.has_worker;
+                stream.full = Arc::clone(&old.full);
+                stream.sent = std::mem::take(&mut old.sent);
+            }
+            if !stream.queue.is_empty() && !stream.has_worker {
+                stream.has_worker = true;
+                self.idle.push(*source);
+            }
+            let unfinished =
+                |job: &&mut Job| matches!(job.status, "accepted" | "pending" | "running");
+            if let Some(job) = stream.job.as_mut().filter(unfinished) {
+                self.jobs_made += 1;
+                job.number = self.jobs_made;
+                job.course.runs_at_once |= job.status == "running";
+                self.new_jobs.push(NewJob {
+                    source: *source,
+                    number: job.number,
+                    course: job.course,
+                });
+            }
         }
     }
 
@@ -234,19 +271,6 @@ impl Audit {
             .is_some_and(|stream| stream.queue.len() >= self.settings.batch_size)
     }
 
-    /// Describes how a destination is reached now.
-    pub(crate) fn target(&self, destination: &Row) -> Target {
-        Target {
-            destination: destination.id,
-            endpoint: destination.text("endpoint").to_owned(),
-            authorization: destination.text("authorization").to_owned(),
-            format: Format::from_name(destination.text("log_format")),
-            skip_ssl_verification: destination.is("skip_ssl_verification"),
-            signer: self.settings.signing.then(|| self.keys.current()),
-            settings: self.settings.clone(),
-        }
-    }
-
     /// Notes an attempt and what the webhook's status says from now on. The last attempt of a
     /// delivery that is given up pauses the webhook if the settings say so.
     pub(crate) fn note(
@@ -314,6 +338,7 @@ impl Audit {
             },
             updated_at: now,
             number,
+            course,
         };
         self.stream(source).job = Some(job);
         self.new_jobs.push(NewJob {
@@ -377,5 +402,33 @@ impl Audit {
             std::mem::take(&mut self.idle),
             std::mem::take(&mut self.new_jobs),
         )
+    }
+}
+
+/// A copy shares nothing with the original: neither counts of entries nor tasks.
+impl Clone for Audit {
+    fn clone(&self) -> Self {
+        let queued: Vec<Arc<Kept>> = self
+            .streams
+            .values()
+            .flat_map(|stream| stream.queue.iter().cloned())
+            .collect();
+        let (history, waiting) = self.history.copy(&queued);
+        let streams = self.streams.iter();
+        Self {
+            keys: self.keys.clone(),
+            settings: self.settings.clone(),
+            pull: self.pull.clone(),
+            streams: streams
+                .map(|(source, stream)| (*source, stream.copy(&waiting)))
+                .collect(),
+            history,
+            delivery_faults: self.delivery_faults.clone(),
+            replay_faults: self.replay_faults.clone(),
+            attempts: self.attempts.clone(),
+            jobs_made: self.jobs_made,
+            idle: Vec::new(),
+            new_jobs: Vec::new(),
+        }
     }
 }

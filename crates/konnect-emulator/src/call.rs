@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     entry::Origin,
     problem::Problem,
-    query::{self, Listing, Query},
+    query::{self, Listing, Query, Rows},
     state::{Kind, Row, World},
 };
 
@@ -102,6 +102,18 @@ impl<'a> Call<'a> {
 
     /// Filters, sorts and pages rows.
     pub(crate) fn list(&self, rows: Vec<&Row>, listing: &Listing) -> Result<Value, Problem> {
+        query::list(
+            self.world,
+            Rows::Given(rows),
+            self.query,
+            listing,
+            self.path,
+        )
+    }
+
+    /// Filters, sorts and pages the rows of a kind below the last row of the path.
+    pub(crate) fn list_children(&self, kind: Kind, listing: &Listing) -> Result<Value, Problem> {
+        let rows = Rows::Children(kind, self.ids.last().copied());
         query::list(self.world, rows, self.query, listing, self.path)
     }
 

@@ -16,11 +16,15 @@ use reqwest::{
 use uuid::Uuid;
 
 use crate::{
-    EmulatorError, Shared,
-    audit::{DeliveryAttempt, Target},
+    audit::{Audit, DeliveryAttempt},
     clock::{Clock, timestamp},
+    engine::Engine,
+    entry::Format,
     history::{Kept, Source},
-    state::Kind,
+    senders::Senders,
+    settings::DeliverySettings,
+    signing::Signer,
+    state::{Kind, Row},
 };
 
 /// `RetryMax`, `RetryWaitMin` and `RetryWaitMax`: four retries, one second doubling up to thirty.
@@ -28,28 +32,30 @@ const MAX_RETRIES: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The two clients that deliveries need.
+/// Where and how a batch goes, fixed when it is taken.
 #[derive(Debug, Clone)]
-pub(crate) struct Senders {
-    strict: reqwest::Client,
-    lenient: reqwest::Client,
+struct Target {
+    destination: Uuid,
+    endpoint: String,
+    authorization: String,
+    format: Format,
+    skip_ssl_verification: bool,
+    signer: Option<Arc<Signer>>,
+    settings: DeliverySettings,
 }
 
-impl Senders {
-    /// Makes a client that checks certificates and one that does not, for `skip_ssl_verification`.
-    pub(crate) fn new() -> Result<Self, EmulatorError> {
-        let make = |lenient: bool| {
-            reqwest::Client::builder()
-                .connect_timeout(Duration::from_secs(10))
-                .tls_danger_accept_invalid_certs(lenient)
-                .no_proxy()
-                .build()
-                .map_err(EmulatorError::Client)
-        };
-        Ok(Self {
-            strict: make(false)?,
-            lenient: make(true)?,
-        })
+impl Target {
+    /// Describes how a destination is reached now.
+    fn of(destination: &Row, audit: &Audit) -> Self {
+        Self {
+            destination: destination.id,
+            endpoint: destination.text("endpoint").to_owned(),
+            authorization: destination.text("authorization").to_owned(),
+            format: Format::from_name(destination.text("log_format")),
+            skip_ssl_verification: destination.is("skip_ssl_verification"),
+            signer: audit.settings.signing.then(|| audit.keys.current()),
+            settings: audit.settings.clone(),
+        }
     }
 }
 
@@ -62,7 +68,7 @@ pub(crate) enum Sent {
 
 /// Sends one batch with all its retries; a garbled one lacks the second half of its body.
 pub(crate) async fn send(
-    shared: &Arc<Shared>,
+    engine: &Arc<Engine>,
     source: Source,
     destination: Uuid,
     entries: &[Arc<Kept>],
@@ -70,10 +76,10 @@ pub(crate) async fn send(
     garble: bool,
 ) -> Sent {
     let target = {
-        let world = shared.world();
+        let world = engine.world();
         world
             .find(Kind::Destination, destination)
-            .map(|row| world.audit.target(row))
+            .map(|row| Target::of(row, &world.audit))
     };
     let Some(target) = target else {
         return Sent::GivenUp;
@@ -87,10 +93,10 @@ pub(crate) async fn send(
             kept.count_attempt();
         }
         let outcome = tokio::select! {
-            () = shared.end.cancelled() => return Sent::GivenUp,
-            outcome = post(&shared.senders, &target, body.clone()) => outcome,
+            () = engine.end.cancelled() => return Sent::GivenUp,
+            outcome = post(&engine.senders, &target, body.clone()) => outcome,
         };
-        let now = shared.clock.now();
+        let now = engine.clock.now();
         let note = DeliveryAttempt {
             destination: target.destination,
             portal_id: source,
@@ -102,7 +108,7 @@ pub(crate) async fn send(
         };
         let accepted = outcome.status.is_some_and(|status| status.is_success());
         let given_up = !accepted && (attempt == MAX_RETRIES || !outcome.may_be_retried());
-        shared
+        engine
             .world()
             .audit
             .note(note, outcome.message(), given_up, now);
@@ -119,7 +125,7 @@ pub(crate) async fn send(
             .wait(attempt, Clock::system_now().into())
             .mul_f64(target.settings.retry_scale);
         tokio::select! {
-            () = shared.end.cancelled() => return Sent::GivenUp,
+            () = engine.end.cancelled() => return Sent::GivenUp,
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -158,10 +164,12 @@ struct Outcome {
 }
 
 async fn post(senders: &Senders, target: &Target, body: Vec<u8>) -> Outcome {
-    let client = if target.skip_ssl_verification {
-        &senders.lenient
-    } else {
-        &senders.strict
+    let Some(client) = senders.client(target.skip_ssl_verification) else {
+        return Outcome {
+            status: None,
+            retry_after: None,
+            error: None,
+        };
     };
     let mut request = client
         .post(&target.endpoint)

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::http::{HeaderName, HeaderValue};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,8 +15,8 @@ use crate::clock;
 /// One rule. The first rule that fits a call is used; `times` counts down and a rule at zero is
 /// out.
 ///
-/// `status` and `cut` replace the answer; `broken` and `cut_after` spoil the real one, after the
-/// call took effect; `stale_reads` and `stale_ms` let it be, and hide what it created.
+/// `status`, `limit` and `cut` replace the answer; `broken` and `cut_after` spoil the real one,
+/// after the call took effect; `stale_reads` and `stale_ms` let it be, and hide what it created.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
@@ -24,6 +26,9 @@ pub struct Fault {
     pub path: String,
     /// The status to answer with; without it (and without `cut`) the call only takes `latency_ms`.
     pub status: Option<u16>,
+    /// Lets so many calls through, and refuses the others: with 429, unless `status` says
+    /// otherwise. A call that is let through meets the next rule that fits, and does not count.
+    pub limit: Option<RateLimit>,
     /// The body: text is sent as it is, anything else as JSON. Without it the gateway's 429 or a
     /// problem is sent.
     pub body: Option<Value>,
@@ -52,7 +57,56 @@ pub struct Fault {
     pub after: bool,
 }
 
+/// How many calls a rule lets through in a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// How many calls of a window are let through.
+    pub calls: u64,
+    /// How long a window is, in milliseconds by the emulator's clock; it begins with a call.
+    pub per_ms: u64,
+    /// Whether a refusal says in `Retry-After` how many seconds are left of the window, rounded
+    /// up.
+    #[serde(default = "yes")]
+    pub retry_after: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
 impl Fault {
+    /// Returns what is wrong with a rule.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self
+            .share
+            .is_some_and(|share| !(0.0..=1.0).contains(&share))
+        {
+            return Err("share is between 0 and 1".to_owned());
+        }
+        if self.times == Some(0) {
+            return Err("times is at least 1; leave it out for a rule without end".to_owned());
+        }
+        let is_status = |status: u16| (200..=599).contains(&status);
+        if self.status.is_some_and(|status| !is_status(status)) {
+            return Err("status is between 200 and 599".to_owned());
+        }
+        let longest = 7 * 24 * 60 * 60 * 1_000;
+        if let Some(limit) = &self.limit
+            && !(1..=longest).contains(&limit.per_ms)
+        {
+            return Err("per_ms is between 1 and the milliseconds of a week".to_owned());
+        }
+        let is_header = |(name, value): (&String, &String)| {
+            HeaderName::try_from(name.as_str()).is_ok()
+                && HeaderValue::try_from(value.as_str()).is_ok()
+        };
+        match self.headers.iter().find(|header| !is_header(*header)) {
+            Some((name, _)) => Err(format!("`{name}` is no header with a value")),
+            None => Ok(()),
+        }
+    }
+
     fn fits(&self, method: &str, path: &str) -> bool {
         self.times != Some(0)
             && self.share.is_none_or(|share| clock::chance() < share)
@@ -75,14 +129,62 @@ impl Fault {
 }
 
 /// The rules in force, and what they hide.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
-    rules: Vec<Fault>,
+    rules: Vec<InForce>,
     hidden: HashMap<String, Hidden>,
 }
 
+/// A rule with the window of its limit.
+#[derive(Debug, Clone)]
+struct InForce {
+    fault: Fault,
+    window: Option<Window>,
+}
+
+/// Since when calls are counted, and how many there were.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    since: DateTime<Utc>,
+    calls: u64,
+}
+
+impl InForce {
+    /// Returns what becomes of a call that fits: nothing where a limit lets it through.
+    fn meet(&mut self, now: DateTime<Utc>) -> Option<Fault> {
+        let mut fault = self.fault.clone();
+        if let Some(limit) = &self.fault.limit {
+            let length = TimeDelta::milliseconds(i64::try_from(limit.per_ms).unwrap_or(i64::MAX));
+            let is_open =
+                |window: &Window| (TimeDelta::zero()..length).contains(&(now - window.since));
+            let fresh = Window {
+                since: now,
+                calls: 0,
+            };
+            let mut window = self.window.filter(is_open).unwrap_or(fresh);
+            window.calls += 1;
+            self.window = Some(window);
+            if window.calls <= limit.calls {
+                return None;
+            }
+            fault.status.get_or_insert(429);
+            if limit.retry_after {
+                let left = (length - (now - window.since)).num_milliseconds();
+                let seconds = (left + 999) / 1_000;
+                fault
+                    .headers
+                    .insert("Retry-After".to_owned(), seconds.to_string());
+            }
+        }
+        if let Some(times) = &mut self.fault.times {
+            *times -= 1;
+        }
+        Some(fault)
+    }
+}
+
 /// Something that was created and is not found yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Hidden {
     reads: Option<u64>,
     until: Option<Instant>,
@@ -91,7 +193,11 @@ struct Hidden {
 impl Faults {
     /// Adds rules after those in force.
     pub(crate) fn add(&mut self, faults: impl IntoIterator<Item = Fault>) {
-        self.rules.extend(faults);
+        let faults = faults.into_iter();
+        self.rules.extend(faults.map(|fault| InForce {
+            fault,
+            window: None,
+        }));
     }
 
     /// Removes all rules, and shows what they hid.
@@ -101,20 +207,16 @@ impl Faults {
     }
 
     /// Returns the rules with what is left of their `times`.
-    pub(crate) fn all(&self) -> &[Fault] {
-        &self.rules
+    pub(crate) fn all(&self) -> Vec<&Fault> {
+        self.rules.iter().map(|rule| &rule.fault).collect()
     }
 
     /// Takes the fault of a call, counting it.
-    pub(crate) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
-        let fault = self
-            .rules
+    pub(crate) fn take(&mut self, method: &str, path: &str, now: DateTime<Utc>) -> Option<Fault> {
+        self.rules
             .iter_mut()
-            .find(|fault| fault.fits(method, path))?;
-        if let Some(times) = &mut fault.times {
-            *times -= 1;
-        }
-        Some(fault.clone())
+            .filter(|rule| rule.fault.fits(method, path))
+            .find_map(|rule| rule.meet(now))
     }
 
     /// Hides what a call created as its fault asks for.
@@ -173,6 +275,50 @@ pub(crate) fn path_fits(pattern: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn a_limit_refuses_what_is_too_much_for_a_window_and_says_when_it_ends() {
+        let mut faults = Faults::default();
+        let limited = Fault {
+            limit: Some(RateLimit {
+                calls: 2,
+                per_ms: 2_500,
+                retry_after: true,
+            }),
+            times: Some(3),
+            ..Fault::default()
+        };
+        let next = Fault {
+            latency_ms: 1,
+            ..Fault::default()
+        };
+        faults.add([limited, next]);
+        // Two windows, the second from 2500 ms on; then the clock was moved back.
+        let cases = [
+            (0, None),
+            (0, None),
+            (0, Some("3")),
+            (1_600, Some("1")),
+            (2_500, None),
+            (2_600, None),
+            (100, None),
+            (100, None),
+            (100, Some("3")),
+            (100, None),
+        ];
+        for (number, (millis, expected)) in cases.into_iter().enumerate() {
+            let at = now() + TimeDelta::milliseconds(millis);
+            let met = faults.take("GET", "/v3", at).unwrap();
+            let told = met.headers.get("Retry-After").map(String::as_str);
+            assert_eq!(told, expected, "call {number}");
+            let status = expected.map(|_| 429);
+            assert_eq!(met.status, status, "call {number}");
+        }
+    }
+
     #[test]
     fn matches_prefixes_and_patterns() {
         let cases = [
@@ -220,12 +366,12 @@ mod tests {
         let statuses: Vec<_> = (0..4)
             .map(|_| {
                 faults
-                    .take("GET", "/v3/portals")
+                    .take("GET", "/v3/portals", now())
                     .and_then(|fault| fault.status)
             })
             .collect();
         assert_eq!(statuses, [Some(429), Some(429), Some(500), Some(500)]);
-        assert!(faults.take("POST", "/v3/portals").is_none());
+        assert!(faults.take("POST", "/v3/portals", now()).is_none());
     }
 
     #[test]
@@ -235,7 +381,7 @@ mod tests {
             share: Some(0.25),
             ..Fault::default()
         }]);
-        let taken = (0..4_000).filter(|_| faults.take("GET", "/v3").is_some());
+        let taken = (0..4_000).filter(|_| faults.take("GET", "/v3", now()).is_some());
         let taken = taken.count();
         assert!((700..1_300).contains(&taken), "{taken} of 4000");
         for (share, expected) in [(0.0, 0), (1.0, 100)] {
@@ -244,7 +390,7 @@ mod tests {
                 share: Some(share),
                 ..Fault::default()
             }]);
-            let taken = (0..100).filter(|_| faults.take("GET", "/v3").is_some());
+            let taken = (0..100).filter(|_| faults.take("GET", "/v3", now()).is_some());
             assert_eq!(taken.count(), expected);
         }
     }

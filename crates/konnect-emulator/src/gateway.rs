@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    Shared,
     answer::Answer,
     call::Call,
     clock::{new_trace_id, timestamp},
     control,
+    engine::Engine,
     entry::{Entry, Origin},
     faults::Fault,
     incoming::Incoming,
@@ -35,23 +35,24 @@ use crate::{
 
 /// Answers any request.
 pub(crate) async fn handle(
-    State(shared): State<Arc<Shared>>,
+    State(engine): State<Arc<Engine>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request<Body>,
 ) -> Response {
     let incoming = match Incoming::read(peer, request).await {
         Ok(incoming) => incoming,
-        Err(answer) => return answer.into_response(shared.clock.now()),
+        Err(answer) => return answer.into_response(engine.clock.now()),
     };
     if let Some(path) = incoming.path.strip_prefix("/emulator/") {
-        let answer = control::answer(&shared, &incoming, path);
-        workers::start_work(&shared);
-        return answer.into_response(shared.clock.now());
+        let answer = control::answer(&engine, &incoming, path);
+        workers::start_work(&engine);
+        return answer.into_response(engine.clock.now());
     }
-    let fault = shared.faults().take(&incoming.method, &incoming.path);
+    let now = engine.clock.now();
+    let fault = engine.faults().take(&incoming.method, &incoming.path, now);
     if let Some(fault) = &fault {
         tokio::select! {
-            () = shared.end.cancelled() => {}
+            () = engine.end.cancelled() => {}
             () = tokio::time::sleep(Duration::from_millis(fault.latency_ms)) => {}
         }
     }
@@ -60,26 +61,26 @@ pub(crate) async fn handle(
         .is_some_and(|fault| fault.replaces_answer() && !fault.after);
     let mut answer = if replaces {
         Answer::empty(500)
-    } else if shared.faults().hides(&incoming.path) {
+    } else if engine.faults().hides(&incoming.path) {
         Answer::problem(&Problem::not_found(), Dialect::Portal)
     } else {
-        answer_api(&shared, &incoming)
+        answer_api(&engine, &incoming)
     };
     if let Some(fault) = fault {
-        answer = spoil(&shared, &incoming, &fault, answer);
+        answer = spoil(&engine, &incoming, &fault, answer);
     }
-    workers::start_work(&shared);
-    keep(&shared, &incoming, answer.status);
-    answer.into_response(shared.clock.now())
+    workers::start_work(&engine);
+    keep(&engine, &incoming, answer.status);
+    answer.into_response(engine.clock.now())
 }
 
 /// Makes of an answer what its fault asks for.
-fn spoil(shared: &Shared, incoming: &Incoming, fault: &Fault, answer: Answer) -> Answer {
+fn spoil(engine: &Engine, incoming: &Incoming, fault: &Fault, answer: Answer) -> Answer {
     if let Some(id) = answer
         .id()
         .filter(|_| fault.hides() && answer.status == 201)
     {
-        shared.faults().hide(fault, &id);
+        engine.faults().hide(fault, &id);
     }
     if !fault.replaces_answer() {
         return answer.spoilt(fault);
@@ -92,37 +93,37 @@ fn spoil(shared: &Shared, incoming: &Incoming, fault: &Fault, answer: Answer) ->
     answer
 }
 
-fn keep(shared: &Shared, incoming: &Incoming, status: u16) {
+fn keep(engine: &Engine, incoming: &Incoming, status: u16) {
     let body = match serde_json::from_slice(&incoming.body) {
         Ok(body) => body,
         Err(_) if incoming.body.is_empty() => Value::Null,
         Err(_) => Value::String(String::from_utf8_lossy(&incoming.body).into_owned()),
     };
-    shared.log().push(LoggedRequest {
+    engine.log().push(LoggedRequest {
         method: incoming.method.clone(),
         path: incoming.path.clone(),
         query: incoming.raw_query.clone(),
         status,
         body,
         user_agent: incoming.header(header::USER_AGENT).to_owned(),
-        at: timestamp(shared.clock.now()),
+        at: timestamp(engine.clock.now()),
     });
 }
 
-fn answer_api(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
+fn answer_api(engine: &Arc<Engine>, incoming: &Incoming) -> Answer {
     match incoming
         .path
         .strip_prefix("/portal/")
         .and_then(|rest| rest.split_once('/'))
     {
-        Some((portal, rest)) => answer_portal(shared, incoming, portal, &format!("/{rest}")),
-        None => answer_management(shared, incoming),
+        Some((portal, rest)) => answer_portal(engine, incoming, portal, &format!("/{rest}")),
+        None => answer_management(engine, incoming),
     }
 }
 
-fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
+fn answer_management(engine: &Arc<Engine>, incoming: &Incoming) -> Answer {
     let route = routes::find(resources::operations(), &incoming.method, &incoming.path);
-    let expected = format!("Bearer {}", shared.token);
+    let expected = format!("Bearer {}", engine.token);
     let has_token = incoming.header(header::AUTHORIZATION) == expected;
     let (operation, parameters) = match route {
         Route::Unknown => return Answer::no_route(),
@@ -134,8 +135,8 @@ fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
         Route::WrongMethod(operation, methods) => return wrong_method(operation, &methods),
         Route::Found(operation, parameters) => (operation, parameters),
     };
-    let mut world = shared.world();
-    let origin = origin(shared, incoming, world.org_id);
+    let mut world = engine.world();
+    let origin = origin(engine, incoming, world.org_id);
     let outcome = routes::resolve(&world, None, operation, &parameters)
         .ok_or_else(Problem::not_found)
         .and_then(|ids| {
@@ -178,14 +179,14 @@ fn answer_management(shared: &Arc<Shared>, incoming: &Incoming) -> Answer {
     answer
 }
 
-fn answer_portal(shared: &Arc<Shared>, incoming: &Incoming, portal: &str, path: &str) -> Answer {
+fn answer_portal(engine: &Arc<Engine>, incoming: &Incoming, portal: &str, path: &str) -> Answer {
     let route = routes::find(portal_api::OPERATIONS.iter(), &incoming.method, path);
     let (operation, parameters) = match route {
         Route::Unknown => return Answer::no_route(),
         Route::WrongMethod(operation, methods) => return wrong_method(operation, &methods),
         Route::Found(operation, parameters) => (operation, parameters),
     };
-    let mut world = shared.world();
+    let mut world = engine.world();
     let portal = Uuid::try_parse(portal)
         .ok()
         .filter(|id| world.find(Kind::Portal, *id).is_some());
@@ -203,7 +204,7 @@ fn answer_portal(shared: &Arc<Shared>, incoming: &Incoming, portal: &str, path: 
     if portal_api::needs_session(operation) && developer.is_none() {
         return Answer::problem(&Problem::unauthorized(), Dialect::Plain);
     }
-    let origin = origin(shared, incoming, world.org_id);
+    let origin = origin(engine, incoming, world.org_id);
     let resolved = routes::resolve(&world, Some(portal), operation, &parameters);
     let Some(ids) = resolved else {
         return Answer::problem(&Problem::not_found(), Dialect::Plain);
@@ -240,9 +241,9 @@ fn wrong_method(operation: &Operation, methods: &[&str]) -> Answer {
         .with_header("allow", methods.join(", "))
 }
 
-fn origin(shared: &Shared, incoming: &Incoming, org_id: Uuid) -> Origin {
+fn origin(engine: &Engine, incoming: &Incoming, org_id: Uuid) -> Origin {
     Origin {
-        at: shared.clock.now(),
+        at: engine.clock.now(),
         org_id,
         src: incoming.src(),
         user_agent: incoming.header(header::USER_AGENT).to_owned(),

@@ -2,7 +2,7 @@
 //! that a test can compare what was made with what was stored.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -67,6 +67,23 @@ struct Short {
 }
 
 impl Short {
+    /// Copies it with counts of its own.
+    fn copy(&self) -> Self {
+        let count = |of: &AtomicU32| AtomicU32::new(of.load(Ordering::Relaxed));
+        Self {
+            number: self.number,
+            source: self.source,
+            kind: self.kind,
+            name: self.name.clone(),
+            rt: self.rt.clone(),
+            trace_id: self.trace_id.clone(),
+            principal_id: self.principal_id.clone(),
+            attempts: count(&self.attempts),
+            accepted: count(&self.accepted),
+            lost: count(&self.lost),
+        }
+    }
+
     fn show(&self) -> MadeEntry {
         MadeEntry {
             number: self.number,
@@ -86,7 +103,7 @@ impl Short {
 /// An entry with what became of it.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) entry: Entry,
+    pub(crate) entry: Arc<Entry>,
     short: Arc<Short>,
 }
 
@@ -126,6 +143,39 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// Copies all entries, with counts of their own. What waits in a queue is found in the copy
+    /// again by its number; what is no longer kept whole is copied along.
+    pub(crate) fn copy(&self, queued: &[Arc<Kept>]) -> (Self, HashMap<u64, Arc<Kept>>) {
+        let short: VecDeque<Arc<Short>> = self.short.iter().map(|one| one.copy().into()).collect();
+        let first = short.front().map_or(0, |short| short.number);
+        let copy = |kept: &Kept| {
+            let place = usize::try_from(kept.number().wrapping_sub(first)).ok();
+            let listed = place.and_then(|place| short.get(place));
+            Arc::new(Kept {
+                entry: Arc::clone(&kept.entry),
+                short: listed.map_or_else(|| kept.short.copy().into(), Arc::clone),
+            })
+        };
+        let whole: VecDeque<(Source, Arc<Kept>)> = self
+            .whole
+            .iter()
+            .map(|(source, kept)| (*source, copy(kept)))
+            .collect();
+        let mut waiting = HashMap::new();
+        if !queued.is_empty() {
+            waiting.extend(
+                whole
+                    .iter()
+                    .map(|(_, kept)| (kept.number(), Arc::clone(kept))),
+            );
+            for kept in queued {
+                waiting.entry(kept.number()).or_insert_with(|| copy(kept));
+            }
+        }
+        let made = self.made;
+        (Self { whole, short, made }, waiting)
+    }
+
     /// Keeps an entry, and forgets what is older than seven days.
     pub(crate) fn keep(&mut self, source: Source, entry: Entry, now: DateTime<Utc>) -> Arc<Kept> {
         self.made += 1;
@@ -154,6 +204,7 @@ impl History {
         {
             self.whole.pop_front();
         }
+        let entry = Arc::new(entry);
         let kept = Arc::new(Kept { entry, short });
         self.whole.push_back((source, Arc::clone(&kept)));
         kept

@@ -1,5 +1,6 @@
-//! A TCP listener whose connections can be cut: by a fault (the answer is never written) and by the
-//! emulator's end (an idle or stalled client cannot keep it alive). It knows nothing of HTTP.
+//! A listener whose connections can be cut: by a fault (the answer is never written) and by the
+//! emulator's end (an idle or stalled client cannot keep it alive). Connections are TCP, or TLS
+//! over it. It knows nothing of HTTP.
 
 use std::{
     io,
@@ -23,34 +24,68 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+#[cfg(feature = "tls")]
+use crate::tls::LazyTls;
+
 /// The pause after a failed accept, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections that end with `end`.
-#[derive(Debug)]
 pub(crate) struct CuttableListener {
     inner: TcpListener,
     end: CancellationToken,
+    #[cfg(feature = "tls")]
+    tls: Option<tokio_rustls::TlsAcceptor>,
 }
 
 impl CuttableListener {
     /// Wraps a bound listener.
     pub(crate) fn new(inner: TcpListener, end: CancellationToken) -> Self {
-        Self { inner, end }
+        Self {
+            inner,
+            end,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Speaks TLS from now on.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, acceptor: tokio_rustls::TlsAcceptor) -> Self {
+        self.tls = Some(acceptor);
+        self
+    }
+
+    fn connection(&self, stream: TcpStream) -> Connection {
+        let cut = CutSwitch::default();
+        let stream = CuttableStream {
+            stream,
+            cut: cut.clone(),
+            end: Box::pin(self.end.clone().cancelled_owned()),
+        };
+        #[cfg(feature = "tls")]
+        if let Some(acceptor) = &self.tls {
+            let io = Io::Tls(LazyTls::new(acceptor, stream));
+            return Connection { cut, io };
+        }
+        let io = Io::Plain(stream);
+        Connection { cut, io }
     }
 }
 
 impl Listener for CuttableListener {
-    type Io = CuttableStream;
+    type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             match self.inner.accept().await {
                 Ok((stream, peer)) => {
-                    let cut = CutSwitch::default();
-                    let end = Box::pin(self.end.clone().cancelled_owned());
-                    return (CuttableStream { stream, cut, end }, peer);
+                    // Answers are small, and a client waits for each.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "could not switch off Nagle's algorithm");
+                    }
+                    return (self.connection(stream), peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
@@ -99,9 +134,66 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Peer {
     }
 }
 
+/// A connection that was accepted.
+pub(crate) struct Connection {
+    cut: CutSwitch,
+    io: Io,
+}
+
+enum Io {
+    Plain(CuttableStream),
+    #[cfg(feature = "tls")]
+    Tls(LazyTls<CuttableStream>),
+}
+
+/// Calls a method of whatever stream a connection has.
+macro_rules! on_stream {
+    ($connection:ident, $context:ident, $stream:ident => $call:expr) => {
+        match &mut $connection.get_mut().io {
+            Io::Plain(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            #[cfg(feature = "tls")]
+            Io::Tls(stream) => {
+                let $stream = std::task::ready!(stream.poll_open($context))?;
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_stream!(self, context, stream => stream.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(self, context, stream => stream.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, context, stream => stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, context, stream => stream.poll_shutdown(context))
+    }
+}
+
 /// A TCP stream with a switch.
 #[derive(Debug)]
-pub(crate) struct CuttableStream {
+struct CuttableStream {
     stream: TcpStream,
     cut: CutSwitch,
     end: Pin<Box<WaitForCancellationFutureOwned>>,

@@ -2,7 +2,10 @@
 //! on rows it is given and on the declarations of a noun.
 #![allow(dead_code, reason = "what nouns to come use")]
 
-use std::cmp::{Ordering, Reverse};
+use std::{
+    borrow::Cow,
+    cmp::{Ordering, Reverse},
+};
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -11,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     clock::parse_time,
     problem::{InvalidParameter, Problem},
-    state::{Row, World},
+    state::{Kind, Row, World},
 };
 
 /// Konnect documents neither a default nor a maximum for page numbers; its examples and clients use
@@ -147,14 +150,33 @@ impl Query {
     }
 }
 
+/// What a list is made of, in creation order.
+#[derive(Debug)]
+pub(crate) enum Rows<'a> {
+    /// All of a kind below a parent.
+    Children(Kind, Option<Uuid>),
+    /// Some that the caller has chosen.
+    Given(Vec<&'a Row>),
+}
+
 /// Filters, sorts, pages and shows rows.
 pub(crate) fn list(
     world: &World,
-    rows: Vec<&Row>,
+    rows: Rows<'_>,
     query: &Query,
     listing: &Listing,
     path: &str,
 ) -> Result<Value, Problem> {
+    let rows = match rows {
+        Rows::Children(kind, parent) if is_as_made(world, kind, parent, query, listing) => {
+            let (number, size) = page(query)?;
+            let start = size.saturating_mul(number - 1);
+            let (rows, total) = world.page(kind, parent, start, size);
+            return Ok(numbered(world, &rows, listing, [number, size, total]));
+        }
+        Rows::Children(kind, parent) => world.children(kind, parent).collect(),
+        Rows::Given(rows) => rows,
+    };
     let mut rows = filter(world, rows, query, listing.filters)?;
     sort(world, &mut rows, query, listing.sorts)?;
     match listing.paging {
@@ -172,6 +194,27 @@ pub(crate) fn list(
             Ok(json!({"data": shown.collect::<Vec<Value>>()}))
         }
     }
+}
+
+/// Returns whether a list is all of its rows as they were made, so that no more than a page of it
+/// must be looked at. Clients that read whole lists ask for this.
+fn is_as_made(
+    world: &World,
+    kind: Kind,
+    parent: Option<Uuid>,
+    query: &Query,
+    listing: &Listing,
+) -> bool {
+    let has_filter = query.names().any(|name| name.starts_with("filter["));
+    let is_sorted = match query.get("sort") {
+        None | Some("") => true,
+        Some("created_at" | "created_at asc") => {
+            let has_sort = listing.sorts.iter().any(|sort| sort.name == "created_at");
+            has_sort && world.is_by_time(kind, parent)
+        }
+        Some(_) => listing.sorts.is_empty(),
+    };
+    listing.paging == Paging::Number && !has_filter && is_sorted
 }
 
 fn filter<'a>(
@@ -277,11 +320,11 @@ fn time_matcher(operator: &str, wanted: &str) -> Result<Matcher, &'static str> {
     }))
 }
 
-fn as_text(value: &Value) -> String {
+fn as_text(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Null => Cow::Borrowed(""),
+        other => Cow::Owned(other.to_string()),
     }
 }
 
@@ -303,13 +346,31 @@ fn sort(world: &World, rows: &mut [&Row], query: &Query, sorts: &[Sort]) -> Resu
             InvalidParameter::query("sort", "enum", reason).with("choices", json!(choices));
         return Err(Problem::invalid(vec![mistake]));
     };
-    let key = |row: &&Row| as_text(&(sort.read)(world, row));
+    match name {
+        // As they are shown, without showing them all.
+        "created_at" => put_in_order(rows, direction, |row| row.created_at.timestamp_millis()),
+        "updated_at" => put_in_order(rows, direction, |row| row.updated_at.timestamp_millis()),
+        _ => put_in_order(rows, direction, |row| match (sort.read)(world, row) {
+            Value::String(text) => text,
+            other => as_text(&other).into_owned(),
+        }),
+    }
+    Ok(())
+}
+
+fn put_in_order<K: Ord>(rows: &mut [&Row], direction: &str, key: impl Fn(&Row) -> K) {
     if direction == "desc" {
         rows.sort_by_cached_key(|row| Reverse(key(row)));
     } else {
-        rows.sort_by_cached_key(key);
+        rows.sort_by_cached_key(|row| key(row));
     }
-    Ok(())
+}
+
+/// Returns the number and the size of the page that is asked for.
+fn page(query: &Query) -> Result<(usize, usize), Problem> {
+    let size = query.number("page[size]")?.unwrap_or(DEFAULT_PAGE);
+    let number = query.number("page[number]")?.unwrap_or(1);
+    Ok((number, size.min(MAX_PAGE)))
 }
 
 fn page_by_number(
@@ -318,22 +379,29 @@ fn page_by_number(
     query: &Query,
     listing: &Listing,
 ) -> Result<Value, Problem> {
-    let size = query
-        .number("page[size]")?
-        .unwrap_or(DEFAULT_PAGE)
-        .min(MAX_PAGE);
-    let number = query.number("page[number]")?.unwrap_or(1);
-    let start = size.saturating_mul(number - 1);
-    let data: Vec<Value> = rows
-        .iter()
-        .skip(start)
-        .take(size)
-        .map(|row| (listing.view)(world, row))
-        .collect();
-    Ok(json!({
-        "data": data,
-        "meta": {"page": {"number": number, "size": size, "total": rows.len()}},
-    }))
+    let (number, size) = page(query)?;
+    let start = size.saturating_mul(number - 1).min(rows.len());
+    let end = rows.len().min(start + size);
+    let total = rows.len();
+    Ok(numbered(
+        world,
+        &rows[start..end],
+        listing,
+        [number, size, total],
+    ))
+}
+
+fn numbered(
+    world: &World,
+    page: &[&Row],
+    listing: &Listing,
+    [number, size, total]: [usize; 3],
+) -> Value {
+    let data = page.iter().map(|row| (listing.view)(world, row));
+    json!({
+        "data": data.collect::<Vec<Value>>(),
+        "meta": {"page": {"number": number, "size": size, "total": total}},
+    })
 }
 
 /// Pages by the id of the last row seen. `next` and `previous` are paths, as the specification

@@ -1,7 +1,7 @@
 //! The journal of requests that reached the emulated API, for tests to assert on. Credentials are
 //! not kept; bodies are.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -30,6 +30,44 @@ pub struct LoggedRequest {
     pub at: String,
 }
 
+/// Which requests of the journal are wanted; every part that is absent wants all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestFilter {
+    /// The method, in any case.
+    pub method: Option<String>,
+    /// A prefix of the path, or a pattern in which `*` stands for anything.
+    pub path: Option<String>,
+    /// The status of the answer; 0 is a connection that was cut.
+    pub status: Option<RangeInclusive<u16>>,
+}
+
+impl RequestFilter {
+    fn wants(&self, request: &LoggedRequest) -> bool {
+        let is_method = |wanted: &str| wanted.eq_ignore_ascii_case(&request.method);
+        self.method.as_deref().is_none_or(is_method)
+            && self
+                .path
+                .as_deref()
+                .is_none_or(|wanted| path_fits(wanted, &request.path))
+            && self
+                .status
+                .as_ref()
+                .is_none_or(|wanted| wanted.contains(&request.status))
+    }
+}
+
+/// Reads a status as `404`, or all of a class as `4xx`.
+pub(crate) fn read_status(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let class = text.strip_suffix("xx").and_then(|class| class.parse().ok());
+    if let Some(class @ 1..=5_u16) = class {
+        return Ok(class * 100..=class * 100 + 99);
+    }
+    let exact = text.parse::<u16>();
+    exact
+        .map(|status| status..=status)
+        .map_err(|_| format!("status is a number or a class such as 4xx, not `{text}`"))
+}
+
 /// The journal.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog(VecDeque<LoggedRequest>);
@@ -43,17 +81,29 @@ impl RequestLog {
         self.0.push_back(request);
     }
 
-    /// Returns requests, oldest first, of a method and a path (a prefix or a pattern with `*`).
-    pub(crate) fn find(&self, method: Option<&str>, path: Option<&str>) -> Vec<LoggedRequest> {
-        let fits = |request: &&LoggedRequest| {
-            method.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&request.method))
-                && path.is_none_or(|wanted| path_fits(wanted, &request.path))
-        };
-        self.0.iter().filter(fits).cloned().collect()
+    /// Returns the requests that a filter wants, oldest first.
+    pub(crate) fn find(&self, filter: &RequestFilter) -> Vec<LoggedRequest> {
+        let wanted = self.0.iter().filter(|request| filter.wants(request));
+        wanted.cloned().collect()
     }
 
     /// Forgets all requests.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_status_or_a_class_of_them() {
+        assert_eq!(read_status("404"), Ok(404..=404));
+        assert_eq!(read_status("4xx"), Ok(400..=499));
+        assert_eq!(read_status("0"), Ok(0..=0));
+        for text in ["", "xx", "9xx", "4x", "ok"] {
+            assert!(read_status(text).is_err(), "{text}");
+        }
     }
 }

@@ -159,8 +159,7 @@ impl Resource {
 
     /// Lists the rows below the last row of the path.
     pub(crate) fn list_rows(&self, call: &Call<'_>) -> Result<Value, Problem> {
-        let rows = call.world.children(self.kind, call.ids.last().copied());
-        call.list(rows.collect(), &self.listing)
+        call.list_children(self.kind, &self.listing)
     }
 
     /// Makes a row of the body.

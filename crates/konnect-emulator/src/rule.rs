@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus as Chance};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -112,14 +112,14 @@ pub(crate) trait Rule: Clone {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct InForce<R> {
     rule: R,
-    chance: StdRng,
+    chance: Chance,
 }
 
 /// The rules in force, oldest first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules<R>(Vec<InForce<R>>);
 
 impl<R> Default for Rules<R> {
@@ -135,7 +135,7 @@ impl<R: Rule> Rules<R> {
             let seed = rule.when().seed.unwrap_or_else(rand::random);
             InForce {
                 rule,
-                chance: StdRng::seed_from_u64(seed),
+                chance: Chance::seed_from_u64(seed),
             }
         }));
     }
@@ -156,7 +156,7 @@ impl<R: Rule> Rules<R> {
         &mut self,
         source: Option<Uuid>,
         fits: impl Fn(&R) -> bool,
-    ) -> Option<(R, &mut StdRng)> {
+    ) -> Option<(R, &mut Chance)> {
         let held = self.0.iter_mut().find_map(|held| {
             let when = held.rule.when();
             let holds = when.times != Some(0)

@@ -95,7 +95,16 @@ fn plant_one(
     };
     let password = item.remove("password");
     let teams = item.remove("teams");
-    let shown = create(world, resource, id, parent, &item, origin)?;
+    // Registrations are made pending or approved; the other statuses come later.
+    let later = if section == "registrations" && !may_begin(&item) {
+        item.remove("status")
+    } else {
+        None
+    };
+    let mut shown = create(world, resource, id, parent, &item, origin)?;
+    if let Some(status) = later {
+        shown = update(world, resource, id, &json!({"status": status}), origin)?;
+    }
     if let Some(password) = password.as_ref().and_then(Value::as_str) {
         world.accounts.set_password(id, password);
     }
@@ -119,16 +128,40 @@ fn create(
     item: &Map<String, Value>,
     origin: &Origin,
 ) -> Outcome {
-    let words = |problem: Problem| problem.to_json(Dialect::Portal).to_string();
     let body = validate::check(item, resource.create, Unknown::Refuse, Dialect::Portal)
-        .map_err(|mistakes| words(Problem::invalid(mistakes)))?;
+        .map_err(|mistakes| in_words(&Problem::invalid(mistakes)))?;
     let ids = ancestry(world, parent)?;
     let mut call = Call::internal(world, ids, body, origin);
-    (resource.before_create)(&mut call).map_err(words)?;
+    (resource.before_create)(&mut call).map_err(|problem| in_words(&problem))?;
     let body = std::mem::take(&mut call.body);
     world.insert_with_id(id, resource.kind, parent, body, origin.at);
     let row = world.find(resource.kind, id).ok_or("the object vanished")?;
     Ok((resource.listing.view)(world, row))
+}
+
+fn may_begin(registration: &Map<String, Value>) -> bool {
+    let status = registration.get("status");
+    status.is_none_or(|status| status == "approved" || status == "pending")
+}
+
+/// Changes what was made, by the rules of a change, and shows it.
+fn update(
+    world: &mut World,
+    resource: &'static Resource,
+    id: Uuid,
+    change: &Value,
+    origin: &Origin,
+) -> Outcome {
+    let change = change.as_object().cloned().unwrap_or_default();
+    let change = validate::check(&change, resource.update, Unknown::Refuse, Dialect::Portal)
+        .map_err(|mistakes| in_words(&Problem::invalid(mistakes)))?;
+    world.update(id, change, origin.at);
+    let row = world.find(resource.kind, id).ok_or("the object vanished")?;
+    Ok((resource.listing.view)(world, row))
+}
+
+fn in_words(problem: &Problem) -> String {
+    problem.to_json(Dialect::Portal).to_string()
 }
 
 /// Lists a parent with those above it, as a path would.

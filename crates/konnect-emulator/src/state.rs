@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{audit::Audit, clock::new_id, portal_api::Accounts, rule::Scope};
+use crate::{audit::Audit, clock::new_id, order::Order, portal_api::Accounts, rule::Scope};
 pub(crate) use crate::{kind::Kind, row::Row};
 
 /// Everything the emulator knows, behind one lock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct World {
     /// The organisation that the audit entries name.
     pub(crate) org_id: Uuid,
@@ -22,8 +22,7 @@ pub(crate) struct World {
     pub(crate) audit: Audit,
     pub(crate) accounts: Accounts,
     rows: HashMap<Uuid, Row>,
-    /// Children in creation order; rows without parent have the nil id here.
-    order: BTreeMap<(Kind, Uuid, u64), Uuid>,
+    order: Order,
     /// (team, developer) in the order they were added.
     members: BTreeMap<(Uuid, Uuid), u64>,
     /// (portal, address in lower case) of every developer.
@@ -41,7 +40,7 @@ impl World {
             audit: Audit::new(),
             accounts: Accounts::default(),
             rows: HashMap::new(),
-            order: BTreeMap::new(),
+            order: Order::default(),
             members: BTreeMap::new(),
             addresses: HashMap::new(),
             sequence: 0,
@@ -80,8 +79,7 @@ impl World {
             value,
             sequence: self.sequence,
         };
-        self.order
-            .insert((kind, parent.unwrap_or_default(), row.sequence), id);
+        self.order.push(&row);
         if kind == Kind::Developer {
             self.addresses.insert(address_key(&row), id);
         }
@@ -106,6 +104,11 @@ impl World {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns how many rows there are, of all kinds.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// Merges members into a row and marks it updated.
@@ -140,8 +143,7 @@ impl World {
         let Some(row) = self.rows.remove(&id) else {
             return;
         };
-        self.order
-            .remove(&(row.kind, row.parent.unwrap_or_default(), row.sequence));
+        self.order.remove(&row);
         self.members
             .retain(|(team, developer), _| *team != id && *developer != id);
         if row.kind == Kind::Developer {
@@ -174,9 +176,8 @@ impl World {
 
     /// Lists the rows of a kind below all parents.
     pub(crate) fn all(&self, kind: Kind) -> impl Iterator<Item = &Row> {
-        self.order
-            .range((kind, Uuid::nil(), 0)..=(kind, Uuid::max(), u64::MAX))
-            .filter_map(|(_, id)| self.rows.get(id))
+        let ids = self.order.all(kind);
+        ids.filter_map(|id| self.rows.get(&id))
     }
 
     /// Finds a row below a parent by a text member.
@@ -198,10 +199,30 @@ impl World {
 
     /// Lists the rows of a kind below a parent in creation order.
     pub(crate) fn children(&self, kind: Kind, parent: Option<Uuid>) -> impl Iterator<Item = &Row> {
-        let parent = parent.unwrap_or_default();
-        self.order
-            .range((kind, parent, 0)..=(kind, parent, u64::MAX))
-            .filter_map(|(_, id)| self.rows.get(id))
+        let children = self.order.children(kind, parent).iter();
+        children.filter_map(|(_, id)| self.rows.get(id))
+    }
+
+    /// Returns whether the rows of a kind below a parent are in the order of their times too: a
+    /// clock that is moved back mixes them.
+    pub(crate) fn is_by_time(&self, kind: Kind, parent: Option<Uuid>) -> bool {
+        self.order.is_by_time(kind, parent)
+    }
+
+    /// Lists so many rows of a kind below a parent from a place on, and counts them all.
+    pub(crate) fn page(
+        &self,
+        kind: Kind,
+        parent: Option<Uuid>,
+        start: usize,
+        size: usize,
+    ) -> (Vec<&Row>, usize) {
+        let children = self.order.children(kind, parent);
+        let start = start.min(children.len());
+        let end = start.saturating_add(size).min(children.len());
+        let rows = children[start..end].iter();
+        let rows = rows.filter_map(|(_, id)| self.rows.get(id));
+        (rows.collect(), children.len())
     }
 
     /// Puts a developer into a team; `false` if they are in it.
@@ -255,10 +276,42 @@ fn address_key(developer: &Row) -> (Uuid, String) {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use serde_json::json;
 
     use super::*;
     use crate::clock::Clock;
+
+    #[test]
+    fn a_page_is_a_part_of_the_list_of_siblings_in_the_order_they_were_made() {
+        let now = Clock::system_now();
+        let mut world = World::new();
+        let [first, second] = [0, 1].map(|_| world.insert(Kind::Portal, None, Map::new(), now));
+        let mut made = Vec::new();
+        for number in 0..6_i32 {
+            let at = now + TimeDelta::seconds(number.into());
+            let portal = if number == 2 { second } else { first };
+            made.push(world.insert(Kind::Developer, Some(portal), Map::new(), at));
+        }
+        world.remove(made.remove(3));
+        made.remove(2);
+        let ids = |world: &World, start, size| {
+            let (rows, total) = world.page(Kind::Developer, Some(first), start, size);
+            (rows.iter().map(|row| row.id).collect::<Vec<_>>(), total)
+        };
+        assert_eq!(ids(&world, 0, 10), (made.clone(), 4));
+        assert_eq!(ids(&world, 1, 2), (made[1..3].to_vec(), 4));
+        assert_eq!(ids(&world, 3, usize::MAX), (made[3..].to_vec(), 4));
+        assert_eq!(ids(&world, 9, 2), (Vec::new(), 4));
+        assert!(world.is_by_time(Kind::Developer, Some(first)));
+        world.insert(Kind::Developer, Some(first), Map::new(), now);
+        assert!(
+            !world.is_by_time(Kind::Developer, Some(first)),
+            "moved back"
+        );
+        world.remove(first);
+        assert_eq!(ids(&world, 0, 1), (Vec::new(), 0));
+    }
 
     #[test]
     fn what_ends_takes_along_what_is_below_and_what_refers_to_it() {

@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    Shared,
     audit::NewJob,
     delivery::{Sent, send},
     delivery_faults::DeliveryFault,
+    engine::Engine,
     history::{Kept, RETENTION, Source},
     replay_faults::FailAt,
 };
@@ -26,21 +26,21 @@ struct Batch {
 
 /// Starts the tasks that new entries and new jobs need. To be called after every change of the
 /// world.
-pub(crate) fn start_work(shared: &Arc<Shared>) {
-    let (idle, jobs) = shared.world().audit.take_work();
+pub(crate) fn start_work(engine: &Arc<Engine>) {
+    let (idle, jobs) = engine.world().audit.take_work();
     for source in idle {
-        shared.tracker.spawn(send_queue(Arc::clone(shared), source));
+        engine.tracker.spawn(send_queue(Arc::clone(engine), source));
     }
     for job in jobs {
-        shared.tracker.spawn(run_job(Arc::clone(shared), job));
+        engine.tracker.spawn(run_job(Arc::clone(engine), job));
     }
 }
 
 /// Sends a source's queue until it is empty.
-async fn send_queue(shared: Arc<Shared>, source: Source) {
+async fn send_queue(engine: Arc<Engine>, source: Source) {
     loop {
         let (pause, full) = {
-            let mut world = shared.world();
+            let mut world = engine.world();
             let pause = Duration::from_millis(world.audit.settings.flush_every_ms);
             let pause = if world.audit.has_full_batch(source) {
                 Duration::ZERO
@@ -50,11 +50,11 @@ async fn send_queue(shared: Arc<Shared>, source: Source) {
             (pause, Arc::clone(&world.audit.stream(source).full))
         };
         tokio::select! {
-            () = shared.end.cancelled() => return,
+            () = engine.end.cancelled() => return,
             () = full.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        let Some((destination, entries)) = shared.world().audit.take_batch(source) else {
+        let Some((destination, entries)) = engine.world().audit.take_batch(source) else {
             return;
         };
         let batch = Batch {
@@ -63,15 +63,15 @@ async fn send_queue(shared: Arc<Shared>, source: Source) {
             entries,
             replay: false,
         };
-        ship(&shared, batch).await;
+        ship(&engine, batch).await;
     }
 }
 
 /// Sends a batch, or does to it what its fault asks for. A batch that is lost or late counts as
 /// accepted.
-async fn ship(shared: &Arc<Shared>, mut batch: Batch) -> Sent {
+async fn ship(engine: &Arc<Engine>, mut batch: Batch) -> Sent {
     let (fault, mut others) = {
-        let audit = &mut shared.world().audit;
+        let audit = &mut engine.world().audit;
         let fault = audit.take_delivery_fault(batch.source, batch.replay, &mut batch.entries);
         (fault, audit.hear_sent(batch.source))
     };
@@ -82,12 +82,12 @@ async fn ship(shared: &Arc<Shared>, mut batch: Batch) -> Sent {
     }
     let wait = Duration::from_millis(fault.wait_ms());
     if wait.is_zero() {
-        let sent = deliver(shared, &batch, &fault).await;
-        shared.world().audit.tell_sent(batch.source);
+        let sent = deliver(engine, &batch, &fault).await;
+        engine.world().audit.tell_sent(batch.source);
         return sent;
     }
-    let late = Arc::clone(shared);
-    shared.tracker.spawn(async move {
+    let late = Arc::clone(engine);
+    engine.tracker.spawn(async move {
         let overtaken = async {
             if !fault.overtaken || others.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -104,14 +104,14 @@ async fn ship(shared: &Arc<Shared>, mut batch: Batch) -> Sent {
 }
 
 /// Delivers a batch, twice if it is to be repeated and was accepted.
-async fn deliver(shared: &Arc<Shared>, batch: &Batch, fault: &DeliveryFault) -> Sent {
+async fn deliver(engine: &Arc<Engine>, batch: &Batch, fault: &DeliveryFault) -> Sent {
     for _ in 0..=u8::from(fault.repeat) {
-        let is_paused = shared.world().audit.stream(batch.source).is_paused;
+        let is_paused = engine.world().audit.stream(batch.source).is_paused;
         if is_paused && !batch.replay {
             return Sent::GivenUp;
         }
         let sent = send(
-            shared,
+            engine,
             batch.source,
             batch.destination,
             &batch.entries,
@@ -127,15 +127,15 @@ async fn deliver(shared: &Arc<Shared>, batch: &Batch, fault: &DeliveryFault) -> 
 }
 
 /// Carries a replay job from accepted to completed or failed.
-async fn run_job(shared: Arc<Shared>, job: NewJob) {
+async fn run_job(engine: Arc<Engine>, job: NewJob) {
     let NewJob {
         source,
         number,
         course,
     } = job;
     let advance = |status: &'static str| {
-        let now = shared.clock.now();
-        shared
+        let now = engine.clock.now();
+        engine
             .world()
             .audit
             .advance_job(source, number, status, now)
@@ -143,9 +143,9 @@ async fn run_job(shared: Arc<Shared>, job: NewJob) {
     let steps = [("pending", course.pending_ms), ("running", course.slow_ms)];
     for &(status, stay_ms) in &steps[usize::from(course.runs_at_once)..] {
         if !course.runs_at_once {
-            let pause = Duration::from_millis(shared.world().audit.settings.flush_every_ms);
+            let pause = Duration::from_millis(engine.world().audit.settings.flush_every_ms);
             tokio::select! {
-                () = shared.end.cancelled() => return,
+                () = engine.end.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -154,8 +154,8 @@ async fn run_job(shared: Arc<Shared>, job: NewJob) {
         }
         if stay_ms > 0 {
             tokio::select! {
-                () = shared.end.cancelled() => return,
-                () = shared.clock.wait(Duration::from_millis(stay_ms)) => {}
+                () = engine.end.cancelled() => return,
+                () = engine.clock.wait(Duration::from_millis(stay_ms)) => {}
             }
         }
     }
@@ -163,8 +163,8 @@ async fn run_job(shared: Arc<Shared>, job: NewJob) {
         return;
     };
     let (mut entries, batch_size) = {
-        let world = shared.world();
-        let from = job.start_at.max(shared.clock.now() - RETENTION);
+        let world = engine.world();
+        let from = job.start_at.max(engine.clock.now() - RETENTION);
         let mut entries = world.audit.history.window(source, from, job.end_at);
         entries.retain(|kept| world.audit.settings.replay_lost || kept.was_attempted());
         (entries, world.audit.settings.batch_size)
@@ -174,20 +174,20 @@ async fn run_job(shared: Arc<Shared>, job: NewJob) {
         Some(FailAt::Half) => entries.truncate(entries.len() / 2),
         None => {}
     }
-    let sent = send_again(&shared, source, &entries, batch_size).await;
+    let sent = send_again(&engine, source, &entries, batch_size).await;
     let failed = course.fail.is_some() || sent == Sent::GivenUp;
     advance(if failed { "failed" } else { "completed" });
 }
 
 /// Sends a replay job's entries until a batch is given up.
 async fn send_again(
-    shared: &Arc<Shared>,
+    engine: &Arc<Engine>,
     source: Source,
     entries: &[Arc<Kept>],
     batch_size: usize,
 ) -> Sent {
     for entries in entries.chunks(batch_size) {
-        let destination = shared.world().audit.stream(source).destination;
+        let destination = engine.world().audit.stream(source).destination;
         let Some(destination) = destination else {
             return Sent::GivenUp;
         };
@@ -197,7 +197,7 @@ async fn send_again(
             entries: entries.to_vec(),
             replay: true,
         };
-        if ship(shared, batch).await == Sent::GivenUp {
+        if ship(engine, batch).await == Sent::GivenUp {
             return Sent::GivenUp;
         }
     }

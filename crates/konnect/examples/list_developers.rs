@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use konnect::{Client, DeveloperStatus, ListDevelopers, PortalId};
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::json;
 
 #[tokio::main]
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Approves all who wait and returns their addresses.
 pub(crate) async fn approve_all() -> Result<Vec<String>, Box<dyn Error>> {
-    let emulator = Emulator::start(EmulatorConfig::default()).await?;
+    let emulator = Emulator::start().await?;
     let made = emulator.seed(&json!({ "portals": [{ "name": "Portal" }] }))?;
     let portal: PortalId = serde_json::from_value(made["portals"][0]["id"].clone())?;
     emulator.seed(&json!({ "crowds": [

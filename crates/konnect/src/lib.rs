@@ -6,11 +6,11 @@
 //!
 //! ```
 //! use konnect::{Client, ListDevelopers, NewDeveloper, NewPortal, Patch, PortalUpdate, TextFilter};
-//! use konnect_emulator::{Emulator, EmulatorConfig};
+//! use konnect_emulator::Emulator;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let konnect = Emulator::start(EmulatorConfig::default()).await?;
+//! let konnect = Emulator::start().await?;
 //! let client = Client::builder(konnect.url().parse()?)
 //!     .token(konnect.token().into())
 //!     .build()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use embedded_postgres::{EmbeddedConfig, EmbeddedPostgres};
-use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig};
+use konnect_emulator::{DeliverySettings, Emulator};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
@@ -234,11 +234,9 @@ impl DemoServices {
         journal.migrate().await.context(could_not)?;
         let ids = Ids::new(Clock::system());
         let token = format!("kpat_{}", Ids::secret());
-        let config = EmulatorConfig {
-            token: token.clone(),
-            ..EmulatorConfig::default()
-        };
-        let emulator = Emulator::start(config)
+        let emulator = Emulator::builder()
+            .token(token.clone())
+            .start()
             .await
             .context("could not start the emulator")?;
         let broker = InProcessBroker::start(TOPIC, 3)

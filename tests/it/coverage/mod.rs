@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig, Scope};
+use konnect_emulator::{DeliverySettings, Emulator, Scope};
 use reqwest::Client;
 use serde_json::json;
 use sqlx::PgPool;
@@ -41,7 +41,7 @@ impl Stage {
     /// Entries settle within a second or two; the account begins now, so that nothing but what a
     /// test does is missing.
     async fn new() -> Self {
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         let settings = DeliverySettings {
             flush_every_ms: 20,
             // So soon that most polls do not see it.

@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::{Value, json};
 use usher::clock::Clock;
 use usher::journal::Journal;
@@ -52,7 +52,7 @@ impl World {
     /// One whose database is reached by another URL.
     pub(crate) async fn on(database: TestDatabase, url: &str) -> Self {
         migrate(url).await;
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         let seed = json!({ "portals": [{ "id": PORTAL, "name": "Football" }] });
         emulator.seed(&seed).unwrap();
         // Somebody answers there, if only that there is no such path.

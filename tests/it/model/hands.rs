@@ -1,6 +1,6 @@
 //! What people do: who signs up, portal admins in Konnect, operators of usher.
 
-use konnect_emulator::{Emulator, EmulatorConfig, Fault};
+use konnect_emulator::{Emulator, Fault};
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
@@ -40,7 +40,7 @@ pub(super) struct Hands {
 
 impl Hands {
     pub(super) async fn new(database: &TestDatabase) -> Self {
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         let seed = json!({
             "portals": [{ "id": PORTAL, "name": "Football APIs" }],
             "apis": [

@@ -24,7 +24,7 @@ use konnect::{
     NewDeveloper, NewRegistration, NewTeam, OwnerType, PortalId, RegistrationStatus, RetryPolicy,
     TeamId,
 };
-use konnect_emulator::{Emulator, EmulatorConfig, Fault};
+use konnect_emulator::{Emulator, Fault};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -53,7 +53,7 @@ struct World {
 
 impl World {
     async fn new(pool: PgPool) -> Self {
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         let made = emulator
             .seed(&json!({ "portals": [{ "name": "Main" }] }))
             .unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{Client, RetryPolicy};
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,7 @@ struct Scene {
 impl Scene {
     async fn new(pool: PgPool) -> Self {
         Self {
-            emulator: Emulator::start(EmulatorConfig::default()).await.unwrap(),
+            emulator: Emulator::start().await.unwrap(),
             journal: Journal::from_pool(pool),
             now: Clock::system().now(),
         }

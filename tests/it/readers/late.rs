@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta};
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::json;
 use usher::app::Readers;
 use usher::http::health::Health;
@@ -171,7 +171,7 @@ async fn a_change_of_readers_that_waits_for_a_long_append_holds_up_no_other() {
 #[tokio::test]
 async fn trouble_with_a_past_is_logged_once_until_it_is_another() {
     let database = TestDatabase::create().await;
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let mut settings = settings(&database, &emulator.url());
     settings["konnect"]["token"] = json!(emulator.token());
     let mut installation = Installation::new(&settings);

@@ -14,7 +14,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use konnect::{Client, PortalId};
-use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig};
+use konnect_emulator::{DeliverySettings, Emulator};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -84,7 +84,7 @@ impl Konnect {
     /// The webhook is bound after `entries` (minutes ago) have happened, so that they were missed.
     async fn with_missed(entries: &[i64]) -> Self {
         let receiver = Receiver::start().await;
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         emulator
             .set_delivery_settings(&DeliverySettings {
                 content_encoding: "none".to_owned(),

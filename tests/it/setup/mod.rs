@@ -10,7 +10,7 @@ mod wait;
 use std::time::Duration;
 
 use konnect::{Client, ListDestinations, PortalId, Webhook};
-use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig};
+use konnect_emulator::{DeliverySettings, Emulator};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -30,7 +30,7 @@ struct Konnect {
 
 impl Konnect {
     async fn start() -> Self {
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         let portals = json!([
             { "id": PORTAL, "name": "Main" }, { "id": PARTNERS, "name": "Partners" },
         ]);

@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, header};
 use axum::response::Response;
-use konnect_emulator::{DeliverySettings, Emulator, EmulatorConfig};
+use konnect_emulator::{DeliverySettings, Emulator};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -81,9 +81,7 @@ struct Gate {
 
 impl TestKonnect {
     pub(crate) async fn start() -> Self {
-        let emulator = Emulator::start(EmulatorConfig::default())
-            .await
-            .expect("the emulator starts");
+        let emulator = Emulator::start().await.expect("the emulator starts");
         let seed = json!({
             "portals": [{ "id": PORTAL, "name": "Football APIs" }],
             "apis": [{ "id": FIXTURES, "name": "Fixtures", "portal_id": PORTAL }],

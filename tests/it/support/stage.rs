@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use konnect_emulator::{Emulator, EmulatorConfig, Fault};
+use konnect_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::time::Instant;
@@ -55,7 +55,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new(pool: PgPool) -> Self {
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         emulator
             .seed(&json!({
                 "portals": [{ "id": PORTAL, "name": "fixtures" }],

@@ -47,7 +47,7 @@ pub(crate) enum TokenFault {
 }
 
 /// Passwords, sessions, mails.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Accounts {
     passwords: HashMap<Uuid, String>,
     sessions: HashMap<String, Uuid>,

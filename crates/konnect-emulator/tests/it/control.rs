@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use konnect_emulator::{Emulator, EmulatorConfig, Fault};
+use konnect_emulator::{Emulator, Fault, RequestFilter, Seed};
 use serde_json::{Value, json};
 
 use crate::support::Konnect;
@@ -34,9 +34,16 @@ async fn faults_come_in_order_and_run_out() {
         (200, "<html>")
     );
     konnect.expect(200, "GET", "/v3/portals", Value::Null).await;
-    konnect
-        .expect(400, "POST", "/emulator/faults", json!([{"statuss": 1}]))
-        .await;
+    for wrong in [
+        json!([{"statuss": 1}]),
+        json!({"status": 99}),
+        json!({"share": 1.5}),
+        json!({"times": 0}),
+        json!({"limit": {"calls": 1, "per_ms": 0}}),
+        json!({"headers": {"not a header": "x"}}),
+    ] {
+        konnect.expect(400, "POST", "/emulator/faults", wrong).await;
+    }
 }
 
 #[tokio::test]
@@ -99,6 +106,20 @@ async fn the_journal_holds_what_was_asked_and_answered() {
         )
         .await;
     assert_eq!(found.as_array().unwrap().len(), 1);
+    for (query, expected) in [("status=404", 1), ("status=2xx", 1), ("status=5xx", 0)] {
+        let path = format!("/emulator/requests?{query}");
+        let found = konnect.expect(200, "GET", &path, Value::Null).await;
+        assert_eq!(found.as_array().unwrap().len(), expected, "{query}");
+    }
+    for query in ["status=bad", "statuss=404"] {
+        let path = format!("/emulator/requests?{query}");
+        konnect.expect(400, "GET", &path, Value::Null).await;
+    }
+    let filter = RequestFilter {
+        status: Some(400..=499),
+        ..RequestFilter::default()
+    };
+    assert_eq!(konnect.emulator.requests_where(&filter), logged[1..]);
     konnect
         .expect(204, "DELETE", "/emulator/requests", Value::Null)
         .await;
@@ -138,8 +159,35 @@ async fn a_seed_takes_ids_and_says_where_it_is_wrong() {
 }
 
 #[tokio::test]
+async fn the_demo_seed_has_everyone_in_every_status() {
+    let konnect = Konnect::start().await;
+    let made = konnect
+        .expect(200, "POST", "/emulator/seed/demo", Value::Null)
+        .await;
+    let count = |section: &str, status: &str| {
+        let all = made[section].as_array().unwrap().iter();
+        all.filter(|one| one["status"] == status).count()
+    };
+    let statuses = ["approved", "pending", "rejected", "revoked"];
+    assert_eq!(
+        statuses.map(|status| count("developers", status)),
+        [6, 3, 2, 1]
+    );
+    assert_eq!(
+        statuses.map(|status| count("registrations", status)),
+        [5, 2, 1, 1]
+    );
+    let again = konnect.emulator.seed(Seed::demo().as_json()).unwrap_err();
+    assert!(again.to_string().contains("in use"));
+    let refused = konnect
+        .expect(400, "POST", "/emulator/seed/demi", Value::Null)
+        .await;
+    assert!(refused["message"].as_str().unwrap().contains("demo, large"));
+}
+
+#[tokio::test]
 async fn stops_in_time_although_a_client_stays_connected() {
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let address = emulator.url().trim_start_matches("http://").to_owned();
     let mut half = tokio::net::TcpStream::connect(&address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut half, b"POST /v3/portals HTTP/1.1\r\nhost: x\r\n")

@@ -5,6 +5,7 @@
     reason = "a test ends at the first thing that is not as expected"
 )]
 
+mod clock;
 mod conformance;
 mod content;
 mod control;
@@ -15,6 +16,10 @@ mod ip_allow_list;
 mod management;
 mod on_purpose;
 mod pull;
+mod readme;
 mod replay;
 mod self_service;
+mod snapshots;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;

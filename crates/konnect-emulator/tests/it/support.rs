@@ -17,7 +17,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use flate2::read::GzDecoder;
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
@@ -33,7 +33,7 @@ pub(crate) struct Konnect {
 impl Konnect {
     /// Starts an emulator whose waits are short.
     pub(crate) async fn start() -> Self {
-        let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+        let emulator = Emulator::start().await.unwrap();
         let client = reqwest::Client::builder()
             .timeout(DEADLINE)
             .build()

@@ -10,12 +10,12 @@ use konnect::{
     Client, NewPortal, Patch, PortalId, PortalUpdate, TextFilter, TimeFilter, ValueFilter,
     Visibility,
 };
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use uuid::Uuid;
 
 /// A local Konnect with a portal that shows its pages to all.
 async fn portal() -> (Emulator, Client, PortalId) {
-    let konnect = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let konnect = Emulator::start().await.unwrap();
     let client = Client::builder(konnect.url().parse().unwrap());
     let client = client.token(konnect.token().into()).build().unwrap();
     let new = NewPortal {

@@ -10,14 +10,14 @@ use konnect::customization::{
     NewCustomDomainSsl, SpecRenderer, Theme, ThemeColors, ThemeMode,
 };
 use konnect::{Client, Patch, PortalId, Visibility};
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::json;
 
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----";
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAA\n-----END PRIVATE KEY-----";
 
 async fn konnect() -> (Emulator, Client, PortalId) {
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let made = emulator
         .seed(&json!({"portals": [{"name": "Portal"}, {"name": "Other"}]}))
         .unwrap();

@@ -7,11 +7,11 @@ use konnect::email::{
     NewEmailConfig, NewEmailDomain, TestEmail,
 };
 use konnect::{Client, Patch, PortalId, TextFilter};
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 use serde_json::json;
 
 async fn konnect() -> (Emulator, Client, PortalId) {
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let made = emulator
         .seed(&json!({"portals": [{"name": "Portal"}]}))
         .unwrap();

@@ -2,7 +2,7 @@
 
 use konnect::ip_allow_list::{IpAllowListUpdate, ListIpAllowLists, NewIpAllowList};
 use konnect::{Client, NewPortal};
-use konnect_emulator::{Emulator, EmulatorConfig};
+use konnect_emulator::Emulator;
 
 fn of(addresses: &[&str]) -> NewIpAllowList {
     NewIpAllowList {
@@ -12,7 +12,7 @@ fn of(addresses: &[&str]) -> NewIpAllowList {
 
 #[tokio::test]
 async fn allow_lists_are_made_listed_replaced_changed_and_deleted() {
-    let emulator = Emulator::start(EmulatorConfig::default()).await.unwrap();
+    let emulator = Emulator::start().await.unwrap();
     let client = Client::builder(emulator.url().parse().unwrap())
         .token(emulator.token().into())
         .build()
