@@ -44,11 +44,11 @@ fn view(_: &World, row: &Row) -> Value {
     json!({"id": row.id, "allowed_ips": row.get("allowed_ips")})
 }
 
-/// A change must change something.
+/// A change must change something, and there is one member only.
 fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
     if call.body.is_empty() {
-        let reason = "\"body\" must have at least 1 member";
-        return Err(Problem::invalid_body("body", "min_properties", reason));
+        let reason = "\"allowed_ips\" is required";
+        return Err(Problem::invalid_body("allowed_ips", "required", reason));
     }
     Ok(())
 }

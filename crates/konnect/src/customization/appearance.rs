@@ -136,10 +136,6 @@ pub struct MenuItem {
 }
 
 /// How specifications of APIs are shown. The API chooses what is none.
-#[expect(
-    clippy::struct_field_names,
-    reason = "members are named as the API names them"
-)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpecRenderer {
     /// Whether operations can be tried out in the browser; they can if none. The gateways must

@@ -13,7 +13,7 @@ open_enum! {
         Tracking = "tracking",
         /// It counts readers: Google Analytics 4.
         Analytics = "analytics",
-        /// It helps readers with disabilities: EqualWeb.
+        /// It helps readers with disabilities: `EqualWeb`.
         Accessibility = "accessibility",
     }
 }
@@ -28,7 +28,7 @@ pub struct Integrations {
     /// Google Analytics 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub google_analytics_4: Option<GoogleAnalytics4>,
-    /// EqualWeb.
+    /// `EqualWeb`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equal_web: Option<EqualWeb>,
 }
@@ -122,7 +122,7 @@ pub struct GoogleAnalytics4Config {
     pub l: Option<String>,
 }
 
-/// EqualWeb in the pages of a portal.
+/// `EqualWeb` in the pages of a portal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EqualWeb {
     /// Whether the pages load it.
@@ -146,7 +146,7 @@ impl EqualWeb {
     }
 }
 
-/// How EqualWeb is set up.
+/// How `EqualWeb` is set up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EqualWebConfig {
     /// Site key: 32 letters or digits.

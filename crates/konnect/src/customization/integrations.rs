@@ -25,7 +25,7 @@ pub struct IntegrationsUpdate {
     /// Google Analytics 4; null takes it away.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub google_analytics_4: Patch<GoogleAnalytics4Update>,
-    /// EqualWeb; null takes it away.
+    /// `EqualWeb`; null takes it away.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub equal_web: Patch<EqualWebUpdate>,
 }
@@ -101,7 +101,7 @@ pub struct GoogleAnalytics4ConfigUpdate {
     pub l: Patch<String>,
 }
 
-/// What to change of EqualWeb. Where there is none yet, all members are needed.
+/// What to change of `EqualWeb`. Where there is none yet, all members are needed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EqualWebUpdate {
     /// Whether the pages load it.
@@ -115,7 +115,7 @@ pub struct EqualWebUpdate {
     pub config_data: Option<EqualWebConfigUpdate>,
 }
 
-/// What to change of the setup of EqualWeb.
+/// What to change of the setup of `EqualWeb`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EqualWebConfigUpdate {
     /// Site key: 32 letters or digits.
