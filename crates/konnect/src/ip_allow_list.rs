@@ -8,7 +8,7 @@ use crate::paging::{Cursor, CursorPage, Identified, Pages, collect_cursor, curso
 use crate::request::Request;
 use crate::scope::PortalScope;
 use crate::transport::Transport;
-use crate::wire::ids::{IpAllowListId, PortalId};
+use crate::wire::ids::{PortalId, ids};
 use crate::wire::lenient;
 
 const LIST: &str = "GET /v3/portals/{portalId}/ip-allow-list";
@@ -17,6 +17,11 @@ const GET: &str = "GET /v3/portals/{portalId}/ip-allow-list/{id}";
 const REPLACE: &str = "PUT /v3/portals/{portalId}/ip-allow-list/{id}";
 const UPDATE: &str = "PATCH /v3/portals/{portalId}/ip-allow-list/{id}";
 const DELETE: &str = "DELETE /v3/portals/{portalId}/ip-allow-list/{id}";
+
+ids! {
+    /// Id of an IP allow list of a portal.
+    IpAllowListId,
+}
 
 /// An IP allow list of a portal. It takes effect while the portal's `sipr_enabled` is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

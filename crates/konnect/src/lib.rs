@@ -138,7 +138,6 @@ pub use teams::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMembe
 pub use transport::{Attempt, RawBody, RetryPolicy};
 pub use webhook::{DeliveryState, Webhook, WebhookResource, WebhookStatus, WebhookUpdate};
 pub use wire::filter::{TextFilter, TimeFilter, ValueFilter};
-pub use wire::ids::IpAllowListId;
 pub use wire::ids::{
     ApiId, ApplicationId, DestinationId, DeveloperId, PortalId, RegistrationId, TeamId,
 };

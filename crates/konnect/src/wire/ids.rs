@@ -57,8 +57,6 @@ ids! {
     DeveloperId,
     /// Id of a team of a portal.
     TeamId,
-    /// Id of an IP allow list of a portal.
-    IpAllowListId,
     /// Id of an application of a portal.
     ApplicationId,
     /// Id of an application's registration for an API.
