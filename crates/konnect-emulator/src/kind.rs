@@ -49,8 +49,7 @@ kinds! {
     Snippet: below [Portal], ends with [];
     AuthSettings: below [Portal], ends with [];
     IdentityProvider: below [Portal], ends with [];
-    /// Below an identity provider, or below the portal in the older form.
-    TeamGroupMapping: below [IdentityProvider, Portal], ends with [(Team, "/team_id")];
+    TeamGroupMapping: below [IdentityProvider], ends with [(Team, "/team_id")];
     /// Of the organisation, found by its name.
     EmailDomain: below [], ends with [];
     EmailDelivery: below [Portal], ends with [];

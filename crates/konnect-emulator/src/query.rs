@@ -35,6 +35,10 @@ pub(crate) enum Operators {
     Legacy,
     /// `DateTimeFieldFilter`.
     DateTime,
+    /// `StringFieldEqualsFilter`.
+    Equals,
+    /// `StringFieldEqualsFilter` of an id.
+    EqualsUuid,
 }
 
 /// Reads the value that a filter or a sort looks at.
@@ -274,6 +278,7 @@ fn matcher(
         Operators::Uuid => &["eq", "oeq", "neq"],
         Operators::Legacy => &["eq", "contains"],
         Operators::DateTime => &["eq", "lt", "lte", "gt", "gte"],
+        Operators::Equals | Operators::EqualsUuid => &["eq"],
         Operators::Boolean => &[],
     };
     if operator.is_some_and(|operator| !allowed.contains(&operator)) {
@@ -284,6 +289,7 @@ fn matcher(
     }
     match operators {
         Operators::Uuid if operator.is_none() => return Some(Err("is_object")),
+        Operators::EqualsUuid if Uuid::try_parse(&wanted).is_err() => return Some(Err("is_uuid")),
         Operators::Uuid if texts.iter().any(|text| Uuid::try_parse(text).is_err()) => {
             return Some(Err("is_uuid"));
         }

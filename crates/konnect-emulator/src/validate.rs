@@ -180,11 +180,15 @@ impl Checker {
         } else {
             missing(&name, self.dialect)
         };
-        self.mistakes.push(mistake);
+        // The teller may have said it of itself.
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
         object.clone()
     }
 
-    /// Checks an object against all forms; where none fits, the mistakes are those of the first.
+    /// Checks an object against all forms; where none fits, the mistakes are those of the form that
+    /// has the fewest.
     fn any_of(
         &mut self,
         object: &Map<String, Value>,
@@ -199,12 +203,8 @@ impl Checker {
             let kept = checker.members(object, fields, Unknown::Refuse, prefix);
             (checker.mistakes, kept)
         });
-        let mut tries: Vec<_> = tries.collect();
-        let fitting = tries.iter().position(|(mistakes, _)| mistakes.is_empty());
-        if tries.is_empty() {
-            return Map::new();
-        }
-        let (mistakes, kept) = tries.swap_remove(fitting.unwrap_or(0));
+        let fewest = tries.min_by_key(|(mistakes, _)| mistakes.len());
+        let (mistakes, kept) = fewest.unwrap_or_default();
         self.mistakes.extend(mistakes);
         kept
     }

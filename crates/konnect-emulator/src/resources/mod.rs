@@ -32,6 +32,7 @@
 pub(crate) mod applications;
 pub(crate) mod assets;
 pub(crate) mod audit_log_webhooks;
+pub(crate) mod authentication_settings;
 pub(crate) mod content;
 pub(crate) mod custom_domains;
 pub(crate) mod customizations;
@@ -42,6 +43,8 @@ pub(crate) mod email_config;
 pub(crate) mod email_domains;
 pub(crate) mod email_templates;
 pub(crate) mod email_texts;
+pub(crate) mod group_mappings;
+pub(crate) mod identity_providers;
 pub(crate) mod integrations;
 pub(crate) mod ip_allow_lists;
 pub(crate) mod jwks;
@@ -53,6 +56,7 @@ pub(crate) mod registrations;
 pub(crate) mod replay_jobs;
 pub(crate) mod roles;
 pub(crate) mod snippets;
+pub(crate) mod team_groups;
 pub(crate) mod team_members;
 pub(crate) mod teams;
 
@@ -69,6 +73,10 @@ static TABLES: &[&[Operation]] = &[
     teams::OPERATIONS,
     team_members::OPERATIONS,
     roles::OPERATIONS,
+    authentication_settings::OPERATIONS,
+    identity_providers::OPERATIONS,
+    group_mappings::OPERATIONS,
+    team_groups::OPERATIONS,
     applications::OPERATIONS,
     registrations::OPERATIONS,
     pages::OPERATIONS,

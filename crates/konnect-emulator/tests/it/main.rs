@@ -12,6 +12,7 @@ mod control;
 mod customization;
 mod delivery;
 mod email;
+mod identity;
 mod ip_allow_list;
 mod management;
 mod on_purpose;

@@ -278,6 +278,51 @@ fn answers_about_ip_allow_lists_may_grow() {
     row::<IpAllowList>(json!({ "id": ID, "allowed_ips": ["::1"] }), &[]);
 }
 
+#[cfg(feature = "identity")]
+#[test]
+fn answers_about_sign_in_may_grow() {
+    use konnect::identity::{
+        AuthenticationSettings, ClaimMappings, GroupMapping, IdentityProvider, OidcConfig,
+        OidcSettings, SamlConfig, TeamGroups,
+    };
+    let claims = json!({ "name": "n", "email": "e", "groups": "g" });
+    row::<ClaimMappings>(claims.clone(), &[]);
+    let older = json!({
+        "issuer": "https://i.example", "client_id": "c", "scopes": ["openid"],
+        "claim_mappings": claims,
+    });
+    row::<OidcSettings>(older.clone(), &[]);
+    let settings = json!({
+        "basic_auth_enabled": true, "konnect_mapping_enabled": true, "idp_mapping_enabled": false,
+        "oidc_auth_enabled": true, "saml_auth_enabled": false, "oidc_team_mapping_enabled": false,
+        "oidc_config": older,
+    });
+    row::<AuthenticationSettings>(settings, &[]);
+
+    let oidc = json!({
+        "issuer_url": "https://i.example", "client_id": "c", "scopes": ["openid"],
+        "claim_mappings": claims,
+    });
+    row::<OidcConfig>(oidc.clone(), &[]);
+    let saml = json!({
+        "idp_metadata_url": "https://i.example", "idp_metadata_xml": "<x/>",
+        "sp_metadata_url": "/m", "sp_entity_id": "e", "callback_url": "/c",
+    });
+    row::<SamlConfig>(saml.clone(), &[]);
+    for config in [oidc, saml] {
+        let provider = json!({
+            "id": ID, "type": "oidc", "enabled": true, "config": config,
+            "created_at": TIME, "updated_at": TIME,
+        });
+        row::<IdentityProvider>(provider, &["/type"]);
+    }
+    let mapping = json!({
+        "id": ID, "team_id": ID, "group": "g", "created_at": TIME, "updated_at": TIME,
+    });
+    row::<GroupMapping>(mapping, &[]);
+    row::<TeamGroups>(json!({ "team_id": ID, "groups": ["g"] }), &[]);
+}
+
 /// Problems are read only, so they have no row: what is added must not hide what is known.
 #[test]
 fn problems_may_grow() {

@@ -14,6 +14,8 @@ mod email;
 mod examples;
 mod failures;
 mod future;
+#[cfg(feature = "identity")]
+mod identity;
 #[cfg(feature = "ip-allow-list")]
 mod ip_allow_list;
 mod lists;
