@@ -93,15 +93,14 @@ impl Stream {
             .is_some_and(|last| !last.code.is_some_and(|code| (200..300).contains(&code)))
     }
 
-    /// Shows the webhook's status. `unconfigured` is in Konnect's documentation though not in its
-    /// schema.
+    /// Shows the webhook's status. Without a destination there is no word for it: Konnect's page
+    /// says `unconfigured`, which the schema's enum does not have, and the member may be absent.
     pub(crate) fn status(&self) -> Value {
-        let word = match (self.destination, self.has_failed()) {
-            (None, _) => "unconfigured",
-            (Some(_), true) => "inactive",
-            (Some(_), false) => "active",
-        };
-        let mut status = json!({"webhook_enabled": self.enabled, "webhook_status": word});
+        let mut status = json!({"webhook_enabled": self.enabled});
+        if self.destination.is_some() {
+            let is_active = !self.has_failed();
+            status["webhook_status"] = json!(if is_active { "active" } else { "inactive" });
+        }
         if let Some(last) = &self.last {
             status["last_attempt_at"] = json!(timestamp(last.at));
             status["last_response_message"] = json!(last.message);

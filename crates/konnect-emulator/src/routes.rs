@@ -137,6 +137,9 @@ mod tests {
     /// declare.
     const DECLARED: &str = include_str!("../spec/operations.tsv");
 
+    /// What no specification has and is served all the same; `fidelity.jsonl` says why.
+    const BEYOND: &[(&str, &str)] = &[("DELETE", "/v2/audit-log-webhook")];
+
     fn declared() -> HashMap<(&'static str, &'static str), (u16, HashSet<u16>)> {
         DECLARED
             .lines()
@@ -162,7 +165,9 @@ mod tests {
     #[test]
     fn every_operation_of_the_tables_is_declared_with_its_statuses() {
         let declared = declared();
-        for operation in served() {
+        let is_beyond =
+            |operation: &&Operation| BEYOND.contains(&(operation.method, operation.path));
+        for operation in served().filter(|operation| !is_beyond(operation)) {
             let (success, errors) = declared
                 .get(&(operation.method, operation.path))
                 .unwrap_or_else(|| {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::paging::{
     Identified, Listing, Page, Pages, SORT, collect_lenient, collect_numbered, numbered_page,
@@ -22,6 +23,10 @@ use crate::wire::open_enum::open_enum;
 const LIST: &str = "GET /v3/portals/{portalId}/applications";
 const CREATE: &str = "POST /v3/portals/{portalId}/applications";
 const GET: &str = "GET /v3/portals/{portalId}/applications/{applicationId}";
+const UPDATE: &str = "PATCH /v3/portals/{portalId}/applications/{applicationId}";
+const DELETE: &str = "DELETE /v3/portals/{portalId}/applications/{applicationId}";
+const DEVELOPERS: &str = "GET /v3/portals/{portalId}/applications/{applicationId}/developers";
+const UNSCOPED: &str = "GET /v3/applications/{applicationId}";
 
 open_enum! {
     /// What kind of owner an application has.
@@ -66,6 +71,46 @@ pub struct AuthStrategy {
     /// Kind of credentials, such as `key_auth` or `client_credentials`.
     #[serde(default)]
     pub credential_type: Option<String>,
+    /// Headers or parameters that carry the key, where the kind is `key_auth`.
+    #[serde(default)]
+    pub key_names: Option<Vec<String>>,
+    /// How long a key is good, where the kind is `key_auth`; for ever if none.
+    #[serde(default)]
+    pub ttl: Option<KeyLifetime>,
+    /// Ways to ask for a token, where there is an identity provider.
+    #[serde(default)]
+    pub auth_methods: Option<Vec<String>>,
+    /// Scopes that can be asked for, where there is an identity provider.
+    #[serde(default)]
+    pub available_scopes: Option<Vec<String>>,
+}
+
+open_enum! {
+    /// Unit of how long a key is good.
+    LifetimeUnit {
+        /// Days.
+        Days = "days",
+        /// Weeks.
+        Weeks = "weeks",
+        /// Years.
+        Years = "years",
+    }
+}
+
+/// How long a key is good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLifetime {
+    /// How many of `unit`.
+    pub value: u64,
+    /// What `value` counts.
+    pub unit: LifetimeUnit,
+}
+
+/// The provider that makes clients for an application at its identity provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DcrProviderReference {
+    /// Id of the provider.
+    pub id: Uuid,
 }
 
 /// The portal that an application belongs to.
@@ -100,6 +145,12 @@ pub struct Application {
     /// Labels of the application.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub labels: BTreeMap<String, Option<String>>,
+    /// What made the application's client, where there is an identity provider.
+    #[serde(default)]
+    pub dcr_provider: Option<DcrProviderReference>,
+    /// Scopes that the application was granted, where there is an identity provider.
+    #[serde(default)]
+    pub granted_scopes: Option<Vec<String>>,
     /// The portal the application belongs to.
     #[serde(default)]
     pub portal: Option<PortalReference>,
@@ -134,6 +185,38 @@ pub struct ListApplications {
     pub page_size: Option<u32>,
 }
 
+/// A developer who may use an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplicationDeveloper {
+    /// Id of the developer.
+    pub id: DeveloperId,
+    /// E-mail address.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// Name the developer gave.
+    #[serde(default)]
+    pub full_name: Option<String>,
+}
+
+impl Identified for ApplicationDeveloper {
+    type Id = DeveloperId;
+
+    fn id(&self) -> DeveloperId {
+        self.id
+    }
+}
+
+/// Which developers of an application to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListApplicationDevelopers {
+    /// Only developers of this id.
+    pub id: Option<TextFilter>,
+    /// Attribute to sort by; in the API's order if none.
+    pub sort: Option<String>,
+    /// Entries a page.
+    pub page_size: Option<u32>,
+}
+
 /// An application to create for a developer or a team.
 #[derive(Debug, Clone, Serialize)]
 pub struct NewApplication {
@@ -142,6 +225,15 @@ pub struct NewApplication {
     /// What the application does, at most 255 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Labels, at most 50.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Client id at the identity provider, at most 255 characters, if it is already known there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dcr_client_id: Option<String>,
+    /// Client id, at most 255 characters, where the application brings its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
     /// How the application proves itself; the portal's default if none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_strategy_id: Option<Uuid>,
@@ -166,8 +258,20 @@ impl<'a> PortalScope<'a> {
     }
 }
 
+impl Client {
+    /// Reads an application of any portal (`get-application-unscoped`).
+    pub async fn application(&self, id: ApplicationId) -> Result<Application, Error> {
+        self.transport.fetch(Request::new(UNSCOPED, &[&id])).await
+    }
+}
+
+#[derive(Serialize)]
+struct OwnerBody<'a> {
+    owner: &'a ApplicationOwner,
+}
+
 impl<'a> Applications<'a> {
-    /// Lists all applications that match.
+    /// Lists all applications that match (`list-applications`).
     pub async fn list(&self, options: &ListApplications) -> Result<Vec<Application>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
@@ -209,17 +313,69 @@ impl<'a> Applications<'a> {
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
-    /// Reads an application.
+    /// Reads an application (`get-application`).
     pub async fn get(&self, id: ApplicationId) -> Result<Application, Error> {
         self.transport
             .fetch(Request::new(GET, &[&self.portal, &id]))
             .await
     }
 
-    /// Creates an application for a developer or a team.
+    /// Creates an application for a developer or a team (`create-application`).
     pub async fn create(&self, application: &NewApplication) -> Result<Application, Error> {
         self.transport
             .fetch(Request::new(CREATE, &[&self.portal]).json(application)?)
             .await
+    }
+
+    /// Hands an application to another owner (`update-application`), all that can be changed.
+    pub async fn set_owner(
+        &self,
+        id: ApplicationId,
+        owner: &ApplicationOwner,
+    ) -> Result<Application, Error> {
+        let request = Request::new(UPDATE, &[&self.portal, &id]).json(&OwnerBody { owner })?;
+        self.transport.fetch(request).await
+    }
+
+    /// Deletes an application with its registrations and credentials (`delete-application`); 404 if
+    /// there is none.
+    pub async fn delete(&self, id: ApplicationId) -> Result<(), Error> {
+        self.transport
+            .call(Request::new(DELETE, &[&self.portal, &id]))
+            .await
+    }
+
+    /// Lists all developers who may use an application (`list-developers-by-application`): its
+    /// owner, or the members of the team that owns it.
+    pub async fn developers(&self, id: ApplicationId) -> Result<Vec<ApplicationDeveloper>, Error> {
+        let options = ListApplicationDevelopers::default();
+        collect_numbered(DEVELOPERS, |number| {
+            self.page_of_developers(id, &options, number)
+        })
+        .await
+    }
+
+    /// Lists all developers who may use an application and match page by page, without those that
+    /// cannot be read.
+    pub fn developer_pages(
+        self,
+        id: ApplicationId,
+        options: &'a ListApplicationDevelopers,
+    ) -> Pages<'a, ApplicationDeveloper> {
+        Pages::new(DEVELOPERS, move |number| async move {
+            self.page_of_developers(id, options, number).await
+        })
+    }
+
+    async fn page_of_developers<T: DeserializeOwned>(
+        &self,
+        id: ApplicationId,
+        options: &ListApplicationDevelopers,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
+        let request = Request::new(DEVELOPERS, &[&self.portal, &id])
+            .query_if("sort", options.sort.as_deref())
+            .filter("id", options.id.as_ref());
+        numbered_page(self.transport, request, options.page_size, number).await
     }
 }

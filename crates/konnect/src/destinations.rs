@@ -17,11 +17,29 @@ use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
 use crate::wire::secret::{expose, expose_optional};
 
-const LIST: &str = "GET /v3/audit-log-destinations";
-const CREATE: &str = "POST /v3/audit-log-destinations";
-const GET: &str = "GET /v3/audit-log-destinations/{auditLogDestinationId}";
-const UPDATE: &str = "PATCH /v3/audit-log-destinations/{auditLogDestinationId}";
-const DELETE: &str = "DELETE /v3/audit-log-destinations/{auditLogDestinationId}";
+/// An operation of version 3 of the audit-log API, then the same of version 2.
+type Pair = (&'static str, &'static str);
+
+const LIST: Pair = (
+    "GET /v3/audit-log-destinations",
+    "GET /v2/audit-log-destinations",
+);
+const CREATE: Pair = (
+    "POST /v3/audit-log-destinations",
+    "POST /v2/audit-log-destinations",
+);
+const GET: Pair = (
+    "GET /v3/audit-log-destinations/{auditLogDestinationId}",
+    "GET /v2/audit-log-destinations/{auditLogDestinationId}",
+);
+const UPDATE: Pair = (
+    "PATCH /v3/audit-log-destinations/{auditLogDestinationId}",
+    "PATCH /v2/audit-log-destinations/{auditLogDestinationId}",
+);
+const DELETE: Pair = (
+    "DELETE /v3/audit-log-destinations/{auditLogDestinationId}",
+    "DELETE /v2/audit-log-destinations/{auditLogDestinationId}",
+);
 
 open_enum! {
     /// How audit-log entries are written.
@@ -120,6 +138,7 @@ pub struct DestinationUpdate {
 #[derive(Debug, Clone, Copy)]
 pub struct Destinations<'a> {
     transport: &'a Transport,
+    is_v2: bool,
 }
 
 impl Client {
@@ -127,19 +146,33 @@ impl Client {
     pub fn destinations(&self) -> Destinations<'_> {
         Destinations {
             transport: &self.transport,
+            is_v2: false,
+        }
+    }
+
+    /// The same destinations by version 2 of the audit-log API, which Kong's own programs use;
+    /// operationIds are those of version 3.
+    pub fn destinations_v2(&self) -> Destinations<'_> {
+        Destinations {
+            transport: &self.transport,
+            is_v2: true,
         }
     }
 }
 
 impl<'a> Destinations<'a> {
-    /// Lists all destinations that match.
+    fn route(&self, (v3, v2): Pair) -> &'static str {
+        if self.is_v2 { v2 } else { v3 }
+    }
+
+    /// Lists all destinations that match (`get-audit-log-destinations`).
     pub async fn list(&self, options: &ListDestinations) -> Result<Vec<Destination>, Error> {
-        collect_cursor(LIST, |cursor| self.list_page(options, cursor)).await
+        collect_cursor(self.route(LIST), |cursor| self.list_page(options, cursor)).await
     }
 
     /// Lists all destinations that match page by page, without those that cannot be read.
     pub fn pages(self, options: &'a ListDestinations) -> Pages<'a, Destination> {
-        Pages::by_cursor(LIST, move |cursor| async move {
+        Pages::by_cursor(self.route(LIST), move |cursor| async move {
             self.page(options, cursor).await
         })
     }
@@ -158,41 +191,38 @@ impl<'a> Destinations<'a> {
         options: &ListDestinations,
         cursor: Option<Cursor>,
     ) -> Result<CursorPage<T>, Error> {
-        let request = Request::new(LIST, &[])
+        let request = Request::new(self.route(LIST), &[])
             .global()
             .filter("name", options.name.as_ref());
         cursor_page(self.transport, request, options.page_size, cursor).await
     }
 
-    /// Reads a destination.
+    /// Reads a destination (`get-audit-log-destination`).
     pub async fn get(&self, id: DestinationId) -> Result<Destination, Error> {
-        self.transport
-            .fetch(Request::new(GET, &[&id]).global())
-            .await
+        let request = Request::new(self.route(GET), &[&id]).global();
+        self.transport.fetch(request).await
     }
 
-    /// Creates a destination.
+    /// Creates a destination (`create-audit-log-destination`).
     pub async fn create(&self, destination: &NewDestination) -> Result<Destination, Error> {
-        self.transport
-            .fetch(Request::new(CREATE, &[]).global().json(destination)?)
-            .await
+        let request = Request::new(self.route(CREATE), &[]).global();
+        self.transport.fetch(request.json(destination)?).await
     }
 
-    /// Changes a destination; members of `update` that are none stay as they are.
+    /// Changes a destination (`update-audit-log-destination`); members of `update` that are none
+    /// stay as they are.
     pub async fn update(
         &self,
         id: DestinationId,
         update: &DestinationUpdate,
     ) -> Result<Destination, Error> {
-        self.transport
-            .fetch(Request::new(UPDATE, &[&id]).global().json(update)?)
-            .await
+        let request = Request::new(self.route(UPDATE), &[&id]).global();
+        self.transport.fetch(request.json(update)?).await
     }
 
-    /// Deletes a destination; 409 while a webhook uses it.
+    /// Deletes a destination (`delete-audit-log-destination`); 409 while a webhook uses it.
     pub async fn delete(&self, id: DestinationId) -> Result<(), Error> {
-        self.transport
-            .call(Request::new(DELETE, &[&id]).global())
-            .await
+        let request = Request::new(self.route(DELETE), &[&id]).global();
+        self.transport.call(request).await
     }
 }

@@ -120,7 +120,7 @@ struct StatusBody<'a> {
 }
 
 impl<'a> Developers<'a> {
-    /// Lists all developers that match.
+    /// Lists all developers that match (`list-portal-developers`).
     pub async fn list(&self, options: &ListDevelopers) -> Result<Vec<Developer>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
@@ -171,21 +171,22 @@ impl<'a> Developers<'a> {
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
-    /// Reads a developer.
+    /// Reads a developer (`get-developer`).
     pub async fn get(&self, id: DeveloperId) -> Result<Developer, Error> {
         self.transport
             .fetch(Request::new(GET, &[&self.portal, &id]))
             .await
     }
 
-    /// Creates a developer; 409 if the e-mail address is taken.
+    /// Creates a developer (`create-developer`); 409 if the e-mail address is taken.
     pub async fn create(&self, developer: &NewDeveloper) -> Result<Developer, Error> {
         self.transport
             .fetch(Request::new(CREATE, &[&self.portal]).json(developer)?)
             .await
     }
 
-    /// Sets the status of a developer; setting the one it has changes nothing.
+    /// Sets the status of a developer (`update-developer`), all that can be changed; setting the
+    /// one it has changes nothing.
     pub async fn set_status(
         &self,
         id: DeveloperId,
@@ -195,7 +196,7 @@ impl<'a> Developers<'a> {
         self.transport.fetch(request).await
     }
 
-    /// Deletes a developer and the applications it owns; 404 if there is none.
+    /// Deletes a developer and the applications it owns (`delete-developer`); 404 if there is none.
     pub async fn delete(&self, id: DeveloperId) -> Result<(), Error> {
         self.transport
             .call(Request::new(DELETE, &[&self.portal, &id]))

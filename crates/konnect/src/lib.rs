@@ -68,8 +68,8 @@
 //    API is told has `Option` for what may be left out, and `Patch` where null says something else.
 // 2. The way to it stands in the same file: `impl PortalScope<'_> { pub fn pages(self) -> … }`, or
 //    `impl Client` for what belongs to the whole organisation. Nothing else need know of it.
-// 3. Path values go by reference, `Request::new(GET, &[&self.portal, &name])`, and are escaped
-//    there; filters by `.filter("name", options.name.as_ref())`, a yes or no by `.query_if`. One page is
+// 3. Path values go by reference, `Request::new(GET, &[&self.portal, &name])`, and are escaped;
+//    filters by `.filter("name", options.name.as_ref())`, a yes or no by `.query_if`. One page is
 //    asked for by `numbered_page` or `cursor_page`, and `Pages::new` or `Pages::by_cursor` read on.
 //    `fetch_if_found` is for what there may be none of, `fetch_raw` for what is no JSON.
 // 4. A row a kind of answer in `tests/it/future.rs`, a test of what is sent, and the list of the
@@ -82,6 +82,7 @@ mod audit_logs;
 mod auth;
 mod budget;
 mod client;
+mod credentials;
 mod destinations;
 mod developers;
 mod error;
@@ -91,11 +92,13 @@ mod portals;
 mod registrations;
 mod replay;
 mod request;
+mod roles;
 mod scope;
 mod server_clock;
 mod teams;
 mod transport;
 mod webhook;
+mod webhook_v2;
 mod wire;
 
 #[cfg(feature = "catalog")]
@@ -112,12 +115,14 @@ pub mod identity;
 pub mod ip_allow_list;
 
 pub use applications::{
-    Application, ApplicationOwner, Applications, AuthStrategy, ListApplications, NewApplication,
-    OwnerType, PortalReference,
+    Application, ApplicationDeveloper, ApplicationOwner, Applications, AuthStrategy,
+    DcrProviderReference, KeyLifetime, LifetimeUnit, ListApplicationDevelopers, ListApplications,
+    NewApplication, OwnerType, PortalReference,
 };
 pub use audit_logs::{AuditLogKind, AuditLogs, PullAuditLogs};
 pub use budget::{Budget, Class, RateLimit};
 pub use client::{Client, ClientBuilder};
+pub use credentials::{Credential, CredentialKind, CredentialStatus, Credentials};
 pub use destinations::{
     Destination, DestinationUpdate, Destinations, ListDestinations, LogFormat, NewDestination,
 };
@@ -129,16 +134,23 @@ pub use paging::{
 };
 pub use portals::{ListPortals, NewPortal, Portal, PortalUpdate, Portals, Visibility};
 pub use registrations::{
-    ListRegistrations, NewRegistration, RegisteredApi, RegisteredApplication, Registration,
-    RegistrationConsumer, RegistrationStatus, Registrations,
+    ListApplicationRegistrations, ListRegistrations, NewRegistration, RegisteredApi,
+    RegisteredApplication, Registration, RegistrationConsumer, RegistrationStatus, Registrations,
 };
 pub use replay::{Replay, ReplayJob, ReplayStatus};
+pub use roles::{
+    AssignedRole, EntityRegion, EntityRoles, NewRole, RoleCatalogue, RoleDescription, Roles,
+};
 pub use scope::PortalScope;
-pub use teams::{ListTeamMembers, ListTeams, Membership, NewTeam, Team, TeamMember, Teams};
+pub use teams::{
+    ListTeamMembers, ListTeams, ListTeamsOfDeveloper, Membership, NewTeam, Team, TeamMember,
+    TeamUpdate, Teams,
+};
 pub use transport::{Attempt, RawBody, RetryPolicy};
 pub use webhook::{DeliveryState, Webhook, WebhookResource, WebhookStatus, WebhookUpdate};
+pub use webhook_v2::{WebhookV2, WebhookV2Resource, WebhookV2Update};
 pub use wire::filter::{TextFilter, TimeFilter, ValueFilter};
 pub use wire::ids::{
-    ApiId, ApplicationId, DestinationId, DeveloperId, PortalId, RegistrationId, TeamId,
+    ApiId, ApplicationId, DestinationId, DeveloperId, PortalId, RegistrationId, RoleId, TeamId,
 };
 pub use wire::patch::Patch;

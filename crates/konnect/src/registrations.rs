@@ -28,6 +28,10 @@ const GET: &str =
     "GET /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
 const UPDATE: &str =
     "PATCH /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
+const DELETE: &str =
+    "DELETE /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}";
+const SET_CONSUMER: &str = "PUT /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}/consumer";
+const UNSET_CONSUMER: &str = "DELETE /v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}/consumer";
 
 open_enum! {
     /// Whether an application may call an API.
@@ -130,6 +134,17 @@ pub struct ListRegistrations {
     pub page_size: Option<u32>,
 }
 
+/// Which registrations of one application to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListApplicationRegistrations {
+    /// Only registrations of this status.
+    pub status: Option<ValueFilter<RegistrationStatus>>,
+    /// Attribute to sort by; by creation if none.
+    pub sort: Option<String>,
+    /// Entries a page.
+    pub page_size: Option<u32>,
+}
+
 /// A registration to create.
 #[derive(Debug, Clone, Serialize)]
 pub struct NewRegistration {
@@ -158,12 +173,17 @@ impl<'a> PortalScope<'a> {
 }
 
 #[derive(Serialize)]
+struct ConsumerBody {
+    id: Uuid,
+}
+
+#[derive(Serialize)]
 struct StatusBody<'a> {
     status: &'a RegistrationStatus,
 }
 
 impl<'a> Registrations<'a> {
-    /// Lists all registrations of the portal that match.
+    /// Lists all registrations of the portal that match (`list-registrations`).
     pub async fn list(&self, options: &ListRegistrations) -> Result<Vec<Registration>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
@@ -214,20 +234,44 @@ impl<'a> Registrations<'a> {
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
-    /// Lists all registrations of one application, whatever their status.
+    /// Lists all registrations of one application, whatever their status
+    /// (`list-registrations-by-application`).
     pub async fn of_application(
         &self,
         application: ApplicationId,
     ) -> Result<Vec<Registration>, Error> {
+        let options = ListApplicationRegistrations::default();
         collect_numbered(OF_APPLICATION, |number| {
-            let request =
-                Request::new(OF_APPLICATION, &[&self.portal, &application]).query("sort", SORT);
-            numbered_page(self.transport, request, None, number)
+            self.page_of_application(application, &options, number)
         })
         .await
     }
 
-    /// Reads a registration.
+    /// Lists all registrations of one application that match page by page, without those that
+    /// cannot be read.
+    pub fn pages_of_application(
+        self,
+        application: ApplicationId,
+        options: &'a ListApplicationRegistrations,
+    ) -> Pages<'a, Registration> {
+        Pages::new(OF_APPLICATION, move |number| async move {
+            self.page_of_application(application, options, number).await
+        })
+    }
+
+    async fn page_of_application<T: DeserializeOwned>(
+        &self,
+        application: ApplicationId,
+        options: &ListApplicationRegistrations,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
+        let request = Request::new(OF_APPLICATION, &[&self.portal, &application])
+            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .filter("status", options.status.as_ref());
+        numbered_page(self.transport, request, options.page_size, number).await
+    }
+
+    /// Reads a registration (`get-application-registration`).
     pub async fn get(
         &self,
         application: ApplicationId,
@@ -238,7 +282,8 @@ impl<'a> Registrations<'a> {
             .await
     }
 
-    /// Registers an application for an API; 409 if it is registered already.
+    /// Registers an application for an API (`create-application-registration`); 409 if it is
+    /// registered already.
     pub async fn create(
         &self,
         application: ApplicationId,
@@ -248,7 +293,8 @@ impl<'a> Registrations<'a> {
         self.transport.fetch(request).await
     }
 
-    /// Sets the status of a registration; setting the one it has changes nothing.
+    /// Sets the status of a registration (`update-application-registration`), all that can be
+    /// changed; setting the one it has changes nothing.
     pub async fn set_status(
         &self,
         application: ApplicationId,
@@ -258,5 +304,40 @@ impl<'a> Registrations<'a> {
         let request = Request::new(UPDATE, &[&self.portal, &application, &id])
             .json(&StatusBody { status })?;
         self.transport.fetch(request).await
+    }
+
+    /// Deletes a registration (`delete-application-registration`); 404 if there is none.
+    pub async fn delete(
+        &self,
+        application: ApplicationId,
+        id: RegistrationId,
+    ) -> Result<(), Error> {
+        self.transport
+            .call(Request::new(DELETE, &[&self.portal, &application, &id]))
+            .await
+    }
+
+    /// Maps a registration to a gateway consumer (`update-application-registration-consumer`), in
+    /// place of the one it was mapped to.
+    pub async fn set_consumer(
+        &self,
+        application: ApplicationId,
+        id: RegistrationId,
+        consumer: Uuid,
+    ) -> Result<(), Error> {
+        let request = Request::new(SET_CONSUMER, &[&self.portal, &application, &id])
+            .json(&ConsumerBody { id: consumer })?;
+        self.transport.call(request).await
+    }
+
+    /// Ends the mapping to a gateway consumer (`delete-application-registration-consumer`); 404 if
+    /// there is none.
+    pub async fn unset_consumer(
+        &self,
+        application: ApplicationId,
+        id: RegistrationId,
+    ) -> Result<(), Error> {
+        let request = Request::new(UNSET_CONSUMER, &[&self.portal, &application, &id]);
+        self.transport.call(request).await
     }
 }

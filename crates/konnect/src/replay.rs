@@ -13,10 +13,19 @@ use crate::wire::ids::PortalId;
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
 
-const GET_PORTAL: &str = "GET /v3/portals/{portalId}/audit-log-replay-job";
-const GET_ORGANISATION: &str = "GET /v3/audit-log-replay-job";
-const PUT_PORTAL: &str = "PUT /v3/portals/{portalId}/audit-log-replay-job";
-const PUT_ORGANISATION: &str = "PUT /v3/audit-log-replay-job";
+/// The operation on a portal's job, on the organisation's, and on that by version 2 of the API.
+type Routes = [&'static str; 3];
+
+const GET: Routes = [
+    "GET /v3/portals/{portalId}/audit-log-replay-job",
+    "GET /v3/audit-log-replay-job",
+    "GET /v2/audit-log-replay-job",
+];
+const PUT: Routes = [
+    "PUT /v3/portals/{portalId}/audit-log-replay-job",
+    "PUT /v3/audit-log-replay-job",
+    "PUT /v2/audit-log-replay-job",
+];
 
 open_enum! {
     /// How far a replay job is.
@@ -77,7 +86,14 @@ struct ReplayWindow {
 #[derive(Debug, Clone, Copy)]
 pub struct Replay<'a> {
     transport: &'a Transport,
-    portal: Option<PortalId>,
+    whose: Whose,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    Portal(PortalId),
+    Organisation,
+    OrganisationV2,
 }
 
 impl<'a> PortalScope<'a> {
@@ -85,7 +101,7 @@ impl<'a> PortalScope<'a> {
     pub fn replay(self) -> Replay<'a> {
         Replay {
             transport: self.transport,
-            portal: Some(self.id),
+            whose: Whose::Portal(self.id),
         }
     }
 }
@@ -95,22 +111,28 @@ impl Client {
     pub fn org_replay(&self) -> Replay<'_> {
         Replay {
             transport: &self.transport,
-            portal: None,
+            whose: Whose::Organisation,
+        }
+    }
+
+    /// The same job by version 2 of the audit-log API; operationIds are those of version 3.
+    pub fn org_replay_v2(&self) -> Replay<'_> {
+        Replay {
+            transport: &self.transport,
+            whose: Whose::OrganisationV2,
         }
     }
 }
 
 impl Replay<'_> {
-    /// Reads the job; its status is `unconfigured` before any was started.
+    /// Reads the job; its status is `unconfigured` before any was started
+    /// (`get-portal-audit-log-replay-job`, `get-audit-log-replay-job`).
     pub async fn get(&self) -> Result<ReplayJob, Error> {
-        let request = match &self.portal {
-            Some(portal) => Request::new(GET_PORTAL, &[portal]),
-            None => Request::new(GET_ORGANISATION, &[]),
-        };
-        self.transport.fetch(request).await
+        self.transport.fetch(self.request(GET)).await
     }
 
-    /// Asks for the entries of a window within the last seven days to be sent again.
+    /// Asks for the entries of a window within the last seven days to be sent again
+    /// (`update-portal-audit-log-replay-job`, `update-audit-log-replay-job`).
     ///
     /// The job replaces the one before; 409 while that one is running.
     pub async fn start(
@@ -118,12 +140,17 @@ impl Replay<'_> {
         start_at: DateTime<Utc>,
         end_at: DateTime<Utc>,
     ) -> Result<ReplayJob, Error> {
-        let request = match &self.portal {
-            Some(portal) => Request::new(PUT_PORTAL, &[portal]),
-            None => Request::new(PUT_ORGANISATION, &[]),
-        };
+        let request = self.request(PUT);
         self.transport
             .fetch(request.json(&ReplayWindow { start_at, end_at })?)
             .await
+    }
+
+    fn request(&self, [of_portal, of_organisation, v2]: Routes) -> Request {
+        match &self.whose {
+            Whose::Portal(portal) => Request::new(of_portal, &[portal]),
+            Whose::Organisation => Request::new(of_organisation, &[]),
+            Whose::OrganisationV2 => Request::new(v2, &[]),
+        }
     }
 }

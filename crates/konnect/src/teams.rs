@@ -14,10 +14,13 @@ use crate::transport::Transport;
 use crate::wire::filter::TextFilter;
 use crate::wire::ids::{DeveloperId, PortalId, TeamId};
 use crate::wire::lenient;
+use crate::wire::patch::Patch;
 
 const LIST: &str = "GET /v3/portals/{portalId}/teams";
 const CREATE: &str = "POST /v3/portals/{portalId}/teams";
 const GET: &str = "GET /v3/portals/{portalId}/teams/{teamId}";
+const UPDATE: &str = "PATCH /v3/portals/{portalId}/teams/{teamId}";
+const DELETE: &str = "DELETE /v3/portals/{portalId}/teams/{teamId}";
 const MEMBERS: &str = "GET /v3/portals/{portalId}/teams/{teamId}/developers";
 const ADD: &str = "POST /v3/portals/{portalId}/teams/{teamId}/developers";
 const REMOVE: &str = "DELETE /v3/portals/{portalId}/teams/{teamId}/developers/{developerId}";
@@ -76,6 +79,21 @@ pub struct NewTeam {
     pub can_own_applications: Option<bool>,
 }
 
+/// What to change of a team; members that are none or `Keep` stay as they are.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TeamUpdate {
+    /// New name, 1 to 250 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the team is for, 1 to 250 characters; the API refuses an empty one. The documents do
+    /// not allow null, which Kong's Terraform provider sends for none.
+    #[serde(skip_serializing_if = "Patch::is_keep")]
+    pub description: Patch<String>,
+    /// Whether applications may belong to the team.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_own_applications: Option<bool>,
+}
+
 /// A developer as the list of a team's members shows them: with `active` in place of a status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TeamMember {
@@ -113,8 +131,19 @@ pub struct ListTeamMembers {
     pub email: Option<TextFilter>,
     /// Only members of this name.
     pub full_name: Option<TextFilter>,
+    /// Only members whose attributes are these.
+    pub attributes: Option<TextFilter>,
     /// Only members who may, or may not, sign in.
     pub active: Option<bool>,
+    /// Entries a page.
+    pub page_size: Option<u32>,
+}
+
+/// Which teams of a developer to list.
+#[derive(Debug, Clone, Default)]
+pub struct ListTeamsOfDeveloper {
+    /// Only teams that may, or may not, own applications.
+    pub can_own_applications: Option<bool>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -151,7 +180,7 @@ struct MemberBody {
 }
 
 impl<'a> Teams<'a> {
-    /// Lists all teams that match.
+    /// Lists all teams that match (`list-portal-teams`).
     pub async fn list(&self, options: &ListTeams) -> Result<Vec<Team>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }
@@ -184,21 +213,35 @@ impl<'a> Teams<'a> {
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
-    /// Reads a team.
+    /// Reads a team (`get-portal-team`).
     pub async fn get(&self, id: TeamId) -> Result<Team, Error> {
         self.transport
             .fetch(Request::new(GET, &[&self.portal, &id]))
             .await
     }
 
-    /// Creates a team; names need not be unique.
+    /// Creates a team (`create-portal-team`). The documents name no conflict of names.
     pub async fn create(&self, team: &NewTeam) -> Result<Team, Error> {
         self.transport
             .fetch(Request::new(CREATE, &[&self.portal]).json(team)?)
             .await
     }
 
-    /// Lists all members of a team.
+    /// Changes a team (`update-portal-team`).
+    pub async fn update(&self, id: TeamId, update: &TeamUpdate) -> Result<Team, Error> {
+        let request = Request::new(UPDATE, &[&self.portal, &id]).json(update)?;
+        self.transport.fetch(request).await
+    }
+
+    /// Deletes a team with its roles (`delete-portal-team`); its members stay. 404 if there is no
+    /// such team.
+    pub async fn delete(&self, id: TeamId) -> Result<(), Error> {
+        self.transport
+            .call(Request::new(DELETE, &[&self.portal, &id]))
+            .await
+    }
+
+    /// Lists all members of a team (`list-portal-team-developers`).
     pub async fn members(&self, team: TeamId) -> Result<Vec<TeamMember>, Error> {
         let options = ListTeamMembers::default();
         collect_numbered(MEMBERS, |number| self.members_page(team, &options, number)).await
@@ -239,20 +282,44 @@ impl<'a> Teams<'a> {
         let request = Request::new(MEMBERS, &[&self.portal, &team])
             .filter("email", options.email.as_ref())
             .filter("full_name", options.full_name.as_ref())
+            .filter("attributes", options.attributes.as_ref())
             .query_if("filter[active]", options.active);
         numbered_page(self.transport, request, options.page_size, number).await
     }
 
-    /// Lists all teams a developer is a member of.
+    /// Lists all teams a developer is a member of (`list-portal-developer-teams`).
     pub async fn of_developer(&self, developer: DeveloperId) -> Result<Vec<Team>, Error> {
+        let options = ListTeamsOfDeveloper::default();
         collect_numbered(OF_DEVELOPER, |number| {
-            let request = Request::new(OF_DEVELOPER, &[&self.portal, &developer]);
-            numbered_page(self.transport, request, None, number)
+            self.page_of_developer(developer, &options, number)
         })
         .await
     }
 
-    /// Adds a developer to a team; having been a member before is no error.
+    /// Lists all teams of a developer that match page by page, without those that cannot be read.
+    pub fn pages_of_developer(
+        self,
+        developer: DeveloperId,
+        options: &'a ListTeamsOfDeveloper,
+    ) -> Pages<'a, Team> {
+        Pages::new(OF_DEVELOPER, move |number| async move {
+            self.page_of_developer(developer, options, number).await
+        })
+    }
+
+    async fn page_of_developer<T: DeserializeOwned>(
+        &self,
+        developer: DeveloperId,
+        options: &ListTeamsOfDeveloper,
+        number: u32,
+    ) -> Result<Page<T>, Error> {
+        let request = Request::new(OF_DEVELOPER, &[&self.portal, &developer])
+            .query_if("filter[can_own_applications]", options.can_own_applications);
+        numbered_page(self.transport, request, options.page_size, number).await
+    }
+
+    /// Adds a developer to a team (`add-developer-to-portal-team`); having been a member before is
+    /// no error.
     pub async fn add_member(
         &self,
         team: TeamId,
@@ -267,7 +334,8 @@ impl<'a> Teams<'a> {
         }
     }
 
-    /// Removes a developer from a team; 404 if it is no member, or if there is no such team.
+    /// Removes a developer from a team (`remove-developer-from-portal-team`); 404 if it is no
+    /// member, or if there is no such team.
     pub async fn remove_member(&self, team: TeamId, developer: DeveloperId) -> Result<(), Error> {
         self.transport
             .call(Request::new(REMOVE, &[&self.portal, &team, &developer]))

@@ -119,24 +119,28 @@ impl Client {
 }
 
 impl WebhookResource<'_> {
-    /// Reads the webhook; none if nothing was ever configured, or if there is no such portal.
+    /// Reads the webhook (`get-portal-audit-log-webhook`, `get-audit-logs-webhook`); none if
+    /// nothing was ever configured, or if there is no such portal.
     pub async fn get(&self) -> Result<Option<Webhook>, Error> {
         self.transport.fetch_if_found(self.request(GET)).await
     }
 
-    /// Changes the webhook; members of `update` that are none stay as they are.
+    /// Changes the webhook (`update-portal-audit-log-webhook`, `update-audit-logs-webhook`);
+    /// members of `update` that are none stay as they are.
     pub async fn update(&self, update: &WebhookUpdate) -> Result<Webhook, Error> {
         self.transport
             .fetch(self.request(UPDATE).json(update)?)
             .await
     }
 
-    /// Turns the webhook off and forgets its destination.
+    /// Turns the webhook off and forgets its destination (`delete-portal-audit-log-webhook`,
+    /// `delete-audit-logs-webhook`); 404 if it has none.
     pub async fn delete(&self) -> Result<(), Error> {
         self.transport.call(self.request(DELETE)).await
     }
 
-    /// Reads how the webhook fares.
+    /// Reads how the webhook fares (`get-portal-audit-log-webhook-status`,
+    /// `get-audit-logs-webhook-status`).
     pub async fn status(&self) -> Result<WebhookStatus, Error> {
         self.transport.fetch(self.request(STATUS)).await
     }

@@ -338,6 +338,8 @@ fn a_request_names_the_developer_whom_its_application_belongs_to() {
         registration_count: None,
         auth_strategy: None,
         labels: BTreeMap::new(),
+        dcr_provider: None,
+        granted_scopes: None,
         portal: None,
         created_at: None,
         updated_at: None,

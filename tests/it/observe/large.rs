@@ -43,6 +43,8 @@ fn application(number: u128) -> Application {
         registration_count: None,
         auth_strategy: None,
         labels: BTreeMap::new(),
+        dcr_provider: None,
+        granted_scopes: None,
         portal: None,
         created_at: None,
         updated_at: None,

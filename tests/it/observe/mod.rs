@@ -17,6 +17,7 @@ mod set_aside;
 mod short;
 mod vast;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use konnect::{
@@ -114,6 +115,9 @@ impl World {
         let application = NewApplication {
             name: "App".to_owned(),
             description: None,
+            labels: BTreeMap::new(),
+            dcr_client_id: None,
+            client_id: None,
             auth_strategy_id: None,
             owner: ApplicationOwner {
                 kind: OwnerType::Developer,

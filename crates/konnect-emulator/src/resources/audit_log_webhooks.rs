@@ -1,15 +1,15 @@
 //! The webhook of the organisation and of each portal: which destination, and whether it is on. The
 //! first id of the path, if there is one, is the portal.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
     call::Call,
     fields::{Field, Rule},
     operation::{Act, Operation, op},
-    problem::Problem,
-    resources::members::ANY_TEXT,
+    problem::{InvalidParameter, Problem},
+    resources::{destinations, members::ANY_TEXT},
     state::Kind,
 };
 
@@ -25,6 +25,9 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     op("DELETE", "/v3/audit-log-webhook", 204, Act::Special(None, delete)),
     op("GET",    "/v3/audit-log-webhook/status", 200, Act::Special(None, status)),
     op("GET",    "/v2/audit-log-webhook", 200, Act::Special(None, get_v2)),
+    op("PATCH",  "/v2/audit-log-webhook", 200, Act::Special(Some(WEBHOOK_V2), update_v2)),
+    // In no document, but with the newer one of the same name there it has an obvious meaning.
+    op("DELETE", "/v2/audit-log-webhook", 204, Act::Special(None, delete)),
     op("GET",    "/v2/audit-log-webhook/status", 200, Act::Special(None, status)),
 ];
 
@@ -32,6 +35,17 @@ const WEBHOOK: &[Field] = &[
     Field::optional("audit_log_destination_id", ANY_TEXT),
     Field::optional("enabled", Rule::Boolean),
 ];
+
+/// What the older form may hold: the members of the destination, and the switch.
+const WEBHOOK_V2: &[Field] = &[
+    Field::optional(ENDPOINT, Rule::Url),
+    Field::optional("authorization", ANY_TEXT),
+    Field::optional("log_format", Rule::Choice(&["cef", "json", "cps"])),
+    Field::optional("skip_ssl_verification", Rule::Boolean),
+    Field::optional("enabled", Rule::Boolean),
+];
+
+const ENDPOINT: &str = "endpoint";
 
 /// Shows a webhook. The organisation's requires a destination in its schema and is not found
 /// without one; a portal's does not.
@@ -104,4 +118,44 @@ pub(crate) fn get_v2(call: &mut Call<'_>) -> Result<Value, Problem> {
     shown.retain(|name, _| name != "id" && name != "created_at");
     shown.insert("enabled".to_owned(), json!(enabled));
     Ok(Value::Object(shown))
+}
+
+/// Changes the organisation's webhook in the older form. What it says of the destination goes into
+/// the one the webhook has; without one a destination is made of it, which needs an endpoint and an
+/// authorization.
+pub(crate) fn update_v2(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let mut members = std::mem::take(&mut call.body);
+    let enabled = members.remove("enabled").map(|value| value == json!(true));
+    let mut destination = call.world.audit.stream(None).destination;
+    if destination.is_none() && (!members.is_empty() || enabled == Some(true)) {
+        let blank = [ENDPOINT, "authorization"]
+            .into_iter()
+            .filter(|name| !members.contains_key(*name));
+        let mistakes: Vec<_> = blank
+            .map(|name| InvalidParameter::body(name, "required", "cannot be blank"))
+            .collect();
+        if !mistakes.is_empty() {
+            return Err(Problem::invalid(mistakes));
+        }
+    }
+    if !members.is_empty() {
+        match destination {
+            Some(id) => call.world.update(id, members, call.now),
+            None => destination = Some(make_destination(call, members)?),
+        }
+    }
+    let stream = call.world.audit.stream(None);
+    stream.destination = destination;
+    stream.enabled = enabled.unwrap_or(stream.enabled);
+    stream.is_paused = false;
+    get_v2(call)
+}
+
+fn make_destination(call: &mut Call<'_>, mut members: Map<String, Value>) -> Result<Uuid, Problem> {
+    members.insert("name".to_owned(), json!("Audit log webhook"));
+    call.body = members;
+    destinations::before_create(call)?;
+    let members = std::mem::take(&mut call.body);
+    let now = call.now;
+    Ok(call.world.insert(Kind::Destination, None, members, now))
 }

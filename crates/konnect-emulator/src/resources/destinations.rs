@@ -1,4 +1,4 @@
-//! Destinations: defaults, and that one in use stays.
+//! Destinations, by both versions of the API: defaults, and that one in use stays.
 
 use serde_json::{Value, json};
 
@@ -21,6 +21,10 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     op("GET",    "/v3/audit-log-destinations/{auditLogDestinationId}", 200, Act::Get(&DESTINATION)),
     op("PATCH",  "/v3/audit-log-destinations/{auditLogDestinationId}", 200, Act::Update(&DESTINATION)),
     op("DELETE", "/v3/audit-log-destinations/{auditLogDestinationId}", 204, Act::Delete(&DESTINATION)).also(&[409]),
+    op("GET",    "/v2/audit-log-destinations", 200, Act::List(&DESTINATION)),
+    op("POST",   "/v2/audit-log-destinations", 201, Act::Create(&DESTINATION)),
+    op("GET",    "/v2/audit-log-destinations/{auditLogDestinationId}", 200, Act::Get(&DESTINATION)),
+    op("PATCH",  "/v2/audit-log-destinations/{auditLogDestinationId}", 200, Act::Update(&DESTINATION)),
     op("DELETE", "/v2/audit-log-destinations/{auditLogDestinationId}", 204, Act::Delete(&DESTINATION)).also(&[409]),
 ];
 

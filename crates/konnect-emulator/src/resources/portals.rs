@@ -8,7 +8,7 @@ use crate::{
     clock::new_id,
     fields::{Field, Rule},
     operation::{Act, Operation, op},
-    problem::Problem,
+    problem::{InvalidParameter, Problem},
     resource::Resource,
     resources::members::{
         CREATED_AT, NAME, UPDATED_AT, boolean_filter, by, member, merge_labels, text_filter,
@@ -209,17 +209,25 @@ pub(crate) fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The status of this refusal is not declared; 400 says that `force` is missing.
+/// The status of this refusal is not declared; 400 says that `force` is missing, which is where
+/// Kong's own client looks for it.
 pub(crate) fn before_delete(call: &mut Call<'_>) -> Result<(), Problem> {
+    let refuse = |mistake| Err(Problem::invalid(vec![mistake]));
+    let force = call.query.get("force").unwrap_or("false");
+    if !matches!(force, "true" | "false") {
+        let reason = "must be one of [true, false]";
+        let choices = json!(["true", "false"]);
+        return refuse(InvalidParameter::query("force", "enum", reason).with("choices", choices));
+    }
     let portal = call.last_id();
     let publishes = call.world.children(Kind::Api, None).any(|api| {
         api.get("portals")
             .as_array()
             .is_some_and(|ids| ids.contains(&json!(portal)))
     });
-    if publishes && call.query.get("force") != Some("true") {
+    if publishes && force == "false" {
         let reason = "the portal has published APIs; use force to delete it";
-        return Err(Problem::invalid_body("force", "invalid", reason));
+        return refuse(InvalidParameter::query("force", "invalid", reason));
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     op("PUT",    "/v3/portals/{portalId}/audit-log-replay-job", 202, Act::Special(Some(JOB), put)).also(&[409]),
     op("GET",    "/v3/audit-log-replay-job", 200, Act::Special(None, get)),
     op("PUT",    "/v3/audit-log-replay-job", 202, Act::Special(Some(JOB), put)).also(&[409]),
+    op("GET",    "/v2/audit-log-replay-job", 200, Act::Special(None, get)),
+    op("PUT",    "/v2/audit-log-replay-job", 202, Act::Special(Some(JOB), put)).also(&[409]),
 ];
 
 const JOB: &[Field] = &[

@@ -25,15 +25,19 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 
 const TEXT: Rule = Rule::Text { min: 1, max: 250 };
 
+/// Kong's own Terraform provider sends null for a team without a description; the schema does not
+/// say so.
+const DESCRIPTION: Field = Field::optional("description", TEXT).or_null();
+
 pub(crate) static TEAM: Resource = Resource::new(Kind::Team, view)
     .create(&[
         Field::required("name", TEXT),
-        Field::optional("description", TEXT),
+        DESCRIPTION,
         Field::optional("can_own_applications", Rule::Boolean),
     ])
     .update(&[
         Field::optional("name", TEXT),
-        Field::optional("description", TEXT),
+        DESCRIPTION,
         Field::optional("can_own_applications", Rule::Boolean),
     ])
     .filters(&[
@@ -43,9 +47,14 @@ pub(crate) static TEAM: Resource = Resource::new(Kind::Team, view)
     .before_create(before_create)
     .before_update(before_update);
 
-/// Shows a team.
+/// Shows a team. The answer requires a description of at least one character: a team without one
+/// shows its name there.
 pub(crate) fn view(_: &World, row: &Row) -> Value {
-    Value::Object(row.show(&["name", "description", "can_own_applications"]))
+    let mut shown = row.show(&["name", "description", "can_own_applications"]);
+    if row.text("description").is_empty() {
+        shown.insert("description".to_owned(), row.get("name").clone());
+    }
+    Value::Object(shown)
 }
 
 fn check_name(call: &Call<'_>, portal: Uuid, except: Option<Uuid>) -> Result<(), Problem> {
@@ -65,11 +74,9 @@ fn check_name(call: &Call<'_>, portal: Uuid, except: Option<Uuid>) -> Result<(),
     Ok(())
 }
 
-/// Refuses a name in use and fills in defaults. The response requires a description; without one it
-/// is empty.
+/// Refuses a name in use and fills in defaults.
 pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     check_name(call, call.last_id(), None)?;
-    call.fill("description", json!(""));
     call.fill("can_own_applications", json!(false));
     Ok(())
 }

@@ -5,6 +5,8 @@
     reason = "a test ends at the first thing that is not as expected"
 )]
 
+mod audit_log_v2;
+mod cascades;
 mod clock;
 mod conformance;
 mod content;
@@ -22,5 +24,6 @@ mod replay;
 mod self_service;
 mod snapshots;
 mod support;
+mod terraform;
 #[cfg(feature = "tls")]
 mod tls;

@@ -63,6 +63,8 @@ ids! {
     RegistrationId,
     /// Id of an API, or of an API package, that applications register for.
     ApiId,
+    /// Id of a role that was assigned to a team.
+    RoleId,
     /// Id of an audit-log destination.
     DestinationId,
 }

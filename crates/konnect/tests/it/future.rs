@@ -5,9 +5,11 @@ use std::fmt::Debug;
 
 use konnect::content::{Asset, DefaultContent, PageNode, PortalPage, Snippet, SnippetInfo};
 use konnect::{
-    Application, ApplicationOwner, AuthStrategy, Destination, Developer, InvalidParameter, Jwk,
-    Jwks, Portal, PortalReference, Problem, RegisteredApi, RegisteredApplication, Registration,
-    RegistrationConsumer, ReplayJob, Team, TeamMember, Webhook, WebhookStatus,
+    Application, ApplicationDeveloper, ApplicationOwner, AssignedRole, AuthStrategy, Credential,
+    DcrProviderReference, Destination, Developer, EntityRoles, InvalidParameter, Jwk, Jwks,
+    KeyLifetime, Portal, PortalReference, Problem, RegisteredApi, RegisteredApplication,
+    Registration, RegistrationConsumer, ReplayJob, RoleCatalogue, RoleDescription, Team,
+    TeamMember, Webhook, WebhookStatus, WebhookV2,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -95,16 +97,56 @@ fn answers_about_people_may_grow() {
     let member = with(json!({ "email": "a@b.example", "full_name": "A", "active": true }));
     row::<TeamMember>(member, &[]);
 
+    let role = json!({ "name": "API Viewer", "description": "d" });
+    row::<RoleDescription>(role.clone(), &[]);
+    let roles = json!({ "name": "Services", "roles": { "apiviewer": role } });
+    row::<EntityRoles>(roles.clone(), &[]);
+    row::<RoleCatalogue>(json!({ "services": roles }), &[]);
+    let assigned = json!({
+        "id": ID, "role_name": "API Viewer", "entity_id": ID, "entity_type_name": "Services",
+        "entity_region": "*",
+    });
+    row::<AssignedRole>(assigned, &["/entity_region", "/entity_type_name"]);
+}
+
+#[test]
+fn answers_about_applications_may_grow() {
+    let times = json!({ "id": ID, "created_at": TIME, "updated_at": TIME });
+    let with = |members: Value| {
+        let mut all = times.clone();
+        let members = members.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(members);
+        all
+    };
+
     let owner = json!({ "type": "team", "id": ID });
     row::<ApplicationOwner>(owner.clone(), &["/type"]);
-    let strategy = json!({ "id": ID, "name": "S", "credential_type": "key_auth" });
+    let lifetime = json!({ "value": 2, "unit": "weeks" });
+    row::<KeyLifetime>(lifetime.clone(), &["/unit"]);
+    let strategy = json!({
+        "id": ID, "name": "S", "credential_type": "key_auth", "key_names": ["apikey"],
+        "ttl": lifetime, "auth_methods": ["bearer"], "available_scopes": ["openid"],
+    });
     row::<AuthStrategy>(strategy.clone(), &["/credential_type"]);
     row::<PortalReference>(json!({ "id": ID }), &[]);
+    row::<DcrProviderReference>(json!({ "id": ID }), &[]);
+    let user = json!({ "id": ID, "email": "a@b.example", "full_name": "A" });
+    row::<ApplicationDeveloper>(user, &[]);
+    let credential = json!({
+        "id": ID, "type": "api_key", "display_name": "K", "status": "active", "client_id": "c",
+        "expires_at": TIME, "created_at": TIME,
+    });
+    row::<Credential>(credential, &["/type", "/status"]);
     let application = with(json!({
         "name": "A", "description": "d", "owner": owner, "client_id": "c", "labels": {"a": null},
         "registration_count": 1, "auth_strategy": strategy, "portal": { "id": ID },
+        "dcr_provider": { "id": ID }, "granted_scopes": ["openid"],
     }));
-    let words = ["/owner/type", "/auth_strategy/credential_type"];
+    let words = [
+        "/owner/type",
+        "/auth_strategy/credential_type",
+        "/auth_strategy/ttl/unit",
+    ];
     row::<Application>(application, &words);
 
     let api = json!({ "id": ID, "name": "A", "version": "1", "entity_type": "api" });
@@ -151,6 +193,11 @@ fn answers_about_audit_logs_may_grow() {
     row::<Destination>(destination, &["/log_format"]);
     let webhook = json!({ "enabled": true, "audit_log_destination_id": ID });
     row::<Webhook>(webhook, &[]);
+    let webhook = json!({
+        "endpoint": "https://e.example", "enabled": true, "log_format": "cps",
+        "skip_ssl_verification": true, "updated_at": TIME,
+    });
+    row::<WebhookV2>(webhook, &["/log_format"]);
     let status = json!({
         "webhook_status": "active", "webhook_enabled": true, "last_attempt_at": TIME,
         "last_response_code": 200, "last_response_message": "OK",

@@ -5,6 +5,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod audit_logs;
 mod content;
 #[cfg(feature = "customization")]
 mod customization;
@@ -19,6 +20,8 @@ mod identity;
 #[cfg(feature = "ip-allow-list")]
 mod ip_allow_list;
 mod lists;
+mod nouns;
+mod operations;
 mod public_api;
 mod source;
 mod support;

@@ -1,0 +1,80 @@
+//! Every operation of Konnect's documents has a method of the client, which sends no other.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::source;
+
+/// Operations of the documents, one a line.
+const FACTS: &str = include_str!("../../../konnect-emulator/spec/facts.jsonl");
+/// Operations without a method yet.
+const NOT_YET: &str = include_str!("operations_not_yet.txt");
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// Operations that the source sends: its texts of the form `GET /v3/…`.
+fn sent() -> BTreeSet<String> {
+    let mut sent = BTreeSet::new();
+    for (path, text) in source::files() {
+        for text in text.lines().filter(|line| !is_comment(line)) {
+            for text in text.split('"').skip(1).step_by(2) {
+                let Some((method, route)) = text.split_once(' ') else {
+                    continue;
+                };
+                let is_versioned = route.starts_with("/v2/") || route.starts_with("/v3/");
+                if METHODS.contains(&method) && is_versioned {
+                    assert!(sent.insert(text.to_owned()), "{path} has {text} once more");
+                }
+            }
+        }
+    }
+    sent
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "what is covered is for whoever runs the test"
+)]
+#[test]
+fn every_operation_has_a_typed_method() {
+    let declared: BTreeSet<String> = FACTS
+        .lines()
+        .map(|line| {
+            let fact: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| fact[name].as_str().unwrap().to_owned();
+            format!("{} {}", text("method"), text("path"))
+        })
+        .collect();
+    assert!(declared.len() > 130, "the facts were not found");
+    let waiting: BTreeSet<String> = NOT_YET
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    let sent: BTreeSet<String> = sent()
+        .into_iter()
+        .filter(|operation| !is_of_the_catalogue(operation))
+        .collect();
+    let missing: BTreeSet<String> = declared.difference(&sent).cloned().collect();
+    let unknown: Vec<_> = sent.difference(&declared).collect();
+    println!("{} of {} operations", sent.len(), declared.len());
+    assert!(unknown.is_empty(), "in no document: {unknown:#?}");
+    let forgotten: Vec<_> = missing.difference(&waiting).collect();
+    assert!(forgotten.is_empty(), "without a method: {forgotten:#?}");
+    let done: Vec<_> = waiting.difference(&missing).collect();
+    assert!(
+        done.is_empty(),
+        "operations_not_yet.txt must not have: {done:#?}"
+    );
+}
+
+/// The catalogue of APIs has documents of its own, which the facts do not hold.
+fn is_of_the_catalogue(operation: &str) -> bool {
+    ["/v3/apis", "/v2/application-auth-strategies"]
+        .iter()
+        .any(|path| operation.contains(path))
+}
