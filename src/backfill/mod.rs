@@ -12,8 +12,8 @@ mod window;
 
 pub use coverage::{
     AcknowledgeError, AcknowledgedBody, Coverage, CoverageBody, Heartbeat, Keeper, KeeperParts,
-    KonnectClock, ReplayJobBody, ReplayRefused, SourceCoverage, Stretch, StretchBody, StretchState,
-    Timings as CoverageTimings, dropped, span,
+    KonnectClock, NotAsked, ReplayJobBody, ReplayRefused, SourceCoverage, Stretch, StretchBody,
+    StretchState, Timings as CoverageTimings, dropped, span,
 };
 pub use import::{Ended, ImportError, ImportProgress, Imported, Importer, Input, InputError};
 pub use pull::{

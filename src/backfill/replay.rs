@@ -1,6 +1,6 @@
-//! One replay job of a portal, from the request to its end.
+//! One replay job of a log, from the request to its end.
 //!
-//! A portal has one job at a time, and a new request replaces one that has not begun. A job of
+//! A log has one job at a time, and a new request replaces one that has not begun. A job of
 //! somebody else is therefore waited for first. Everything here may be repeated: a window asked for
 //! twice sends the same entries twice, which the journal recognises.
 
@@ -8,11 +8,12 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use konnect::{Client, PortalId, ReplayJob, ReplayStatus};
+use konnect::{Client, PortalId, Replay, ReplayJob, ReplayStatus};
 use tokio_util::sync::CancellationToken;
 
 use crate::backfill::window::{Window, rfc3339};
 use crate::clock::Clock;
+use crate::journal::LogSource;
 use crate::lifecycle::{backoff, pause};
 use crate::telemetry;
 
@@ -102,16 +103,16 @@ pub enum ReplayError {
     #[error("konnect does not accept the token (401): it is wrong, expired or revoked")]
     TokenRefused,
     /// 403: the token lacks a role.
-    #[error("the token may not start replay jobs of portal {portal} (403)")]
+    #[error("the token may not start replay jobs of {} (403)", described(*log))]
     Forbidden {
-        /// The portal.
-        portal: PortalId,
+        /// Whose log.
+        log: LogSource,
     },
-    /// 404: not a portal of this organisation and region.
-    #[error("konnect knows no portal {portal} at this konnect.base_url (404)")]
-    UnknownPortal {
-        /// The portal asked for.
-        portal: PortalId,
+    /// 404: not a log of this organisation and region.
+    #[error("konnect knows no {} at this konnect.base_url (404)", sought(*log))]
+    UnknownLog {
+        /// The log asked for.
+        log: LogSource,
     },
     /// Konnect does not take the job as it was asked for.
     #[error("konnect refused the replay job: {reason}")]
@@ -144,11 +145,11 @@ pub enum ReplayError {
     Stopped,
 }
 
-/// Asks for replay jobs of one portal.
+/// Asks for replay jobs of one log.
 #[derive(Debug, Clone)]
 pub struct Replays {
     client: Client,
-    portal: PortalId,
+    log: LogSource,
     clock: Clock,
     pace: ReplayTimings,
     stopping: CancellationToken,
@@ -167,17 +168,29 @@ impl Replays {
     /// Asks through `client`, which needs a token; every wait ends when `stopping` fires.
     pub fn new(
         client: Client,
-        portal: PortalId,
+        log: LogSource,
         clock: Clock,
         pace: ReplayTimings,
         stopping: CancellationToken,
     ) -> Self {
         Self {
             client,
-            portal,
+            log,
             clock,
             pace,
             stopping,
+        }
+    }
+
+    /// Asks once whether the token may ask for jobs of the log, and starts none. That Konnect does
+    /// not answer for now is no refusal.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start) that do not go away by themselves.
+    pub async fn check(&self) -> Result<(), ReplayError> {
+        match jobs_of(&self.client, self.log).get().await {
+            Err(error) if !error.is_transient() => Err(give_up(self.log, error)),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
@@ -211,7 +224,7 @@ impl Replays {
                     news.report(Progress::Busy(status));
                     self.pace.busy
                 }
-                Err(error) => patience.wait_after(self.portal, error, &mut news)?,
+                Err(error) => patience.wait_after(self.log, error, &mut news)?,
             };
             self.pause(wait).await?;
         }
@@ -239,7 +252,7 @@ impl Replays {
             }
             self.pause(look_after).await?;
             look_after = (look_after * 2).min(self.pace.look_at_most);
-            match self.client.portal(self.portal).replay().get().await {
+            match jobs_of(&self.client, self.log).get().await {
                 // A replica that lags behind may still show the earlier job; an answer without a
                 // time says nothing of that.
                 Ok(seen) if seen.updated_at.is_some() && seen.updated_at < job.updated_at => {
@@ -254,7 +267,7 @@ impl Replays {
                     latest = seen;
                 }
                 Err(error) => {
-                    look_after = patience.wait_after(self.portal, error, &mut news)?;
+                    look_after = patience.wait_after(self.log, error, &mut news)?;
                 }
             }
         }
@@ -266,7 +279,7 @@ impl Replays {
         window: Window,
         unclear: &mut Option<ReplayJob>,
     ) -> Result<StartAttempt, konnect::Error> {
-        let jobs = self.client.portal(self.portal).replay();
+        let jobs = jobs_of(&self.client, self.log);
         let current = jobs.get().await?;
         let was_taken_in = unclear
             .as_ref()
@@ -329,12 +342,12 @@ impl FailureBackoff {
     /// How long to wait before the next attempt, or why there is none.
     fn wait_after(
         &mut self,
-        portal: PortalId,
+        log: LogSource,
         error: konnect::Error,
         news: &mut News<'_>,
     ) -> Result<Duration, ReplayError> {
         if !error.is_transient() {
-            return Err(give_up(portal, error));
+            return Err(give_up(log, error));
         }
         self.failures += 1;
         let reason = telemetry::chain(&error);
@@ -350,12 +363,36 @@ impl FailureBackoff {
     }
 }
 
+/// The replay jobs of a log.
+pub(super) fn jobs_of(client: &Client, log: LogSource) -> Replay<'_> {
+    match log {
+        LogSource::Org => client.org_replay(),
+        LogSource::Portal(id) => client.portal(PortalId(id)).replay(),
+    }
+}
+
+/// Whose log it is.
+fn described(log: LogSource) -> String {
+    match log {
+        LogSource::Org => "this organisation".to_owned(),
+        LogSource::Portal(id) => format!("portal {id}"),
+    }
+}
+
+/// What is not there where Konnect does not know a log.
+fn sought(log: LogSource) -> String {
+    match log {
+        LogSource::Org => "audit log of this organisation".to_owned(),
+        LogSource::Portal(id) => format!("portal {id}"),
+    }
+}
+
 /// Says why a call that is not worth repeating ends the whole.
-fn give_up(portal: PortalId, error: konnect::Error) -> ReplayError {
+fn give_up(log: LogSource, error: konnect::Error) -> ReplayError {
     match error.status() {
         Some(401) => ReplayError::TokenRefused,
-        Some(403) => ReplayError::Forbidden { portal },
-        Some(404) => ReplayError::UnknownPortal { portal },
+        Some(403) => ReplayError::Forbidden { log },
+        Some(404) => ReplayError::UnknownLog { log },
         Some(400 | 422) => ReplayError::Refused {
             reason: refusal(&error),
         },

@@ -83,7 +83,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Write what helps whoever is asked for help into one file, without secrets
     SupportBundle(doctor::bundle::BundleArgs),
-    /// Have Konnect send a window of a portal's entries again
+    /// Have Konnect send a window of a log's entries again
     Replay(replay::ReplayArgs),
     /// Show which time was seen, which was missed, and what was done about it
     Coverage(Box<coverage::CoverageArgs>),

@@ -69,6 +69,19 @@ impl Record {
         }
     }
 
+    /// The same where a database is configured and runs; an embedded one is not started for it.
+    pub(super) async fn open_if_there(
+        common: &Common,
+        environment: &Environment,
+    ) -> Result<Option<Self>, CliError> {
+        let config = common.load(environment)?.database;
+        let folder = config.data_dir.as_deref().filter(|_| config.embedded);
+        if config.url.is_none() && folder.and_then(embedded_postgres::running).is_none() {
+            return Ok(None);
+        }
+        Self::open(common, environment).await.map(Some)
+    }
+
     async fn check_schema(&self) -> Result<(), CliError> {
         let pending = self.journal().pending_migrations().await;
         let pending = pending.context("could not open the database")?;

@@ -43,7 +43,7 @@ use crate::http::PortalScope;
 
 pub use append::{
     Access, AccessLog, AccessPath, AlertChanges, CheckFilter, CustomRequestCounts, Fingerprint,
-    KeptFilter, NewCustomEvent, NewCustomRequest, NewVerdict, ReleaseByHand, Released,
+    KeptFilter, NewCustomEvent, NewCustomRequest, NewVerdict, ReleaseByHand, Released, SetupStep,
     StoredCopies, Twin, append_in,
 };
 pub use batch::{

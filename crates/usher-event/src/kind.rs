@@ -19,7 +19,8 @@ pub enum Kind {
     Access,
     /// usher found a difference at the API.
     Observation,
-    /// usher did something, or decided not to; or a person released entries from quarantine.
+    /// usher did something, or decided not to; or a person released entries from quarantine, or
+    /// changed what Konnect sends here and with which secret.
     Action,
     /// A trusted sender reported something.
     Custom,
@@ -83,7 +84,7 @@ impl Kind {
     /// Returns the kind of an own event by its name.
     pub fn from_own_name(name: &str) -> Self {
         match name.split_once('.') {
-            Some(("action" | "quarantine", _)) => Self::Action,
+            Some(("action" | "quarantine" | "setup", _)) => Self::Action,
             Some(("custom", _)) => Self::Custom,
             Some(("read", _)) => Self::Read,
             Some(("usher", _)) => Self::Operation,
@@ -208,6 +209,7 @@ mod tests {
             ("registration.status_changed", Kind::Observation),
             ("action.done", Kind::Action),
             ("quarantine.released", Kind::Action),
+            ("setup.secret_given", Kind::Action),
             ("custom.hr.joined", Kind::Custom),
             ("read.events", Kind::Read),
             ("usher.silence", Kind::Operation),

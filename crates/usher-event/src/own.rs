@@ -12,8 +12,8 @@ use crate::parse::parse;
 /// An own event, to be built.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnEvent {
-    /// What happened. `action.`, `quarantine.`, `custom.`, `read.` and `usher.` at its start decide
-    /// the kind; anything else is an observation.
+    /// What happened. `action.`, `quarantine.`, `setup.`, `custom.`, `read.` and `usher.` at its
+    /// start decide the kind; anything else is an observation.
     pub name: String,
     /// The portal in which it happened; empty where there is none, and then left out.
     pub portal_id: String,

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use konnect::{Client, PortalId, Replay, ReplayJob, ReplayStatus};
+use konnect::{Client, ReplayJob, ReplayStatus};
 use metrics::counter;
 use tracing::{info, warn};
 
 use crate::backfill::coverage::map::Facts;
 use crate::backfill::coverage::poll::{self, Poll};
 use crate::backfill::coverage::timings::{Timings, delta};
-use crate::backfill::replay::{is_in_the_way, refusal};
+use crate::backfill::replay::{is_in_the_way, jobs_of, refusal};
 use crate::backfill::window::Window;
 use crate::journal::{
     JobOrigin, JobState, Journal, JournalError, LogSource, ReplayJobRow, SourceState, WindowCounts,
@@ -79,7 +79,7 @@ impl Steps {
             let detail = "konnect has dropped the entries of that time".to_owned();
             return self.end(job, JobState::Refused, detail, now).await;
         };
-        let jobs = self.jobs_of(job.source);
+        let jobs = jobs_of(&self.client, job.source);
         let current = match jobs.get().await {
             Ok(current) => Some(current),
             // There may be no job, or no log: the start says which.
@@ -120,13 +120,6 @@ impl Steps {
         }
     }
 
-    fn jobs_of(&self, source: LogSource) -> Replay<'_> {
-        match source {
-            LogSource::Org => self.client.org_replay(),
-            LogSource::Portal(id) => self.client.portal(PortalId(id)).replay(),
-        }
-    }
-
     async fn begin(&self, job: &mut ReplayJobRow, taken: &ReplayJob) -> Result<(), StepError> {
         job.state = JobState::Asked;
         taken.status.as_str().clone_into(&mut job.konnect_status);
@@ -145,7 +138,7 @@ impl Steps {
     ) -> Result<(), StepError> {
         let asked_at = job.asked_at.unwrap_or(job.created_at);
         let is_stuck = now - asked_at > STUCK_AFTER;
-        let seen = match self.jobs_of(job.source).get().await {
+        let seen = match jobs_of(&self.client, job.source).get().await {
             Ok(seen) => seen,
             Err(error) if is_stuck || error.status() == Some(404) => {
                 let detail = format!(

@@ -14,7 +14,7 @@ use crate::backfill::coverage::job::{Counted, StepError, Steps};
 use crate::backfill::coverage::konnect_clock::KonnectClock;
 use crate::backfill::coverage::map::{Facts, StretchState};
 use crate::backfill::coverage::poll::{self, FoundGap, Poll, Polled, SLOT_EVERY};
-use crate::backfill::coverage::record::{Coverage, SourceCoverage};
+use crate::backfill::coverage::record::{Coverage, LEASE_NAME, SourceCoverage};
 use crate::backfill::coverage::reported::{PART, report, show};
 use crate::backfill::coverage::timings::{Timings, delta};
 use crate::backfill::window::REACH;
@@ -107,7 +107,7 @@ impl Keeper {
             health: parts.health,
             ids: parts.ids,
             lease: Lease {
-                name: "coverage".to_owned(),
+                name: LEASE_NAME.to_owned(),
                 holder,
                 ttl: LEASE,
             },
@@ -383,10 +383,7 @@ impl Keeper {
         if let Some(job) = of(JobState::Planned).next() {
             return steps.ask(&mut job.clone(), now).await;
         }
-        if matches!(
-            facts.status.state,
-            SourceState::Disabled | SourceState::Elsewhere | SourceState::Gone
-        ) {
+        if !facts.status.state.may_lead_here() {
             return Ok(());
         }
         if let Some(queued) = of(JobState::Queued).next() {

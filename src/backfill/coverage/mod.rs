@@ -19,6 +19,6 @@ pub use heartbeat::Heartbeat;
 pub use keeper::{Keeper, KeeperParts};
 pub use konnect_clock::KonnectClock;
 pub use map::{Stretch, StretchState};
-pub use record::{AcknowledgeError, Coverage, ReplayRefused, SourceCoverage};
+pub use record::{AcknowledgeError, Coverage, NotAsked, ReplayRefused, SourceCoverage};
 pub use shown::{AcknowledgedBody, CoverageBody, ReplayJobBody, StretchBody, dropped, span};
 pub use timings::Timings;

@@ -13,6 +13,9 @@ use crate::journal::{
     Readiness, ReplayJobRow, SourceStatus, WindowCounts,
 };
 
+/// The lease of the instance that keeps the account, and asks Konnect for replay jobs.
+pub(super) const LEASE_NAME: &str = "coverage";
+
 /// What is known of the time of every log. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Coverage {
@@ -101,6 +104,20 @@ pub enum ReplayRefused {
     Journal(#[from] JournalError),
 }
 
+/// Why no instance asks Konnect for a job that is put on record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAsked {
+    /// None runs that has a token.
+    #[error("no instance of usher runs that asks Konnect")]
+    NoInstance,
+    /// usher hears of no such log.
+    #[error("usher does not receive this log")]
+    UnknownSource,
+    /// The log is sent to nobody, or to somebody else.
+    #[error("the webhook of this log does not lead to usher: {0}")]
+    Elsewhere(String),
+}
+
 impl Coverage {
     /// Reads from `journal`, by the times that `config` sets.
     pub fn new(journal: Journal, config: &BackfillConfig) -> Self {
@@ -181,6 +198,26 @@ impl Coverage {
         })
     }
 
+    /// Whether some instance keeps the account now, by the database's clock.
+    pub async fn is_kept(&self) -> Result<bool, JournalError> {
+        let leases = self.journal.leases().await?;
+        let mut leases = leases.iter();
+        Ok(leases.any(|lease| lease.name == LEASE_NAME && lease.is_held))
+    }
+
+    /// Why no instance would ask Konnect for a job of a log; none where one does.
+    pub async fn why_not_asked(&self, source: LogSource) -> Result<Option<NotAsked>, JournalError> {
+        if !self.is_kept().await? {
+            return Ok(Some(NotAsked::NoInstance));
+        }
+        let known = self.journal.coverage_sources().await?;
+        let Some(status) = known.into_iter().find(|status| status.source == source) else {
+            return Ok(Some(NotAsked::UnknownSource));
+        };
+        let is_elsewhere = !status.state.may_lead_here();
+        Ok(is_elsewhere.then_some(NotAsked::Elsewhere(status.detail)))
+    }
+
     /// Puts a job on record that somebody wants; the keeper asks Konnect for it in its turn.
     pub async fn want_replay(
         &self,
@@ -191,6 +228,19 @@ impl Coverage {
     ) -> Result<ReplayJobRow, ReplayRefused> {
         let now = self.now().await?;
         let window = Window::new(from, to, now)?;
+        self.want_window(id, source, window, who).await
+    }
+
+    /// The same for a window that was in order when it was checked: what becomes too old until its
+    /// turn is left out then.
+    pub async fn want_window(
+        &self,
+        id: Uuid,
+        source: LogSource,
+        window: Window,
+        who: &str,
+    ) -> Result<ReplayJobRow, ReplayRefused> {
+        let now = self.now().await?;
         let known = self.journal.coverage_sources().await?;
         if !known.iter().any(|status| status.source == source) {
             return Err(ReplayRefused::UnknownSource);

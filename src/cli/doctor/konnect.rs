@@ -18,7 +18,8 @@ const CLOCKS_WRONG: TimeDelta = TimeDelta::minutes(5);
 /// A token that expires sooner is told.
 const EXPIRES_SOON: TimeDelta = TimeDelta::days(14);
 const NO_TOKEN: &str = "konnect.token is not set: usher records and publishes only";
-const GUIDE: &str = "give the token the role that may: see docs/guides/least-privilege.md";
+pub(super) const GUIDE: &str =
+    "give the token the role that may: see docs/guides/least-privilege.md";
 
 /// Whether the API answers at all.
 pub(super) async fn reachable(subject: &Subject) -> Finding {
@@ -51,7 +52,7 @@ pub(super) async fn reachable(subject: &Subject) -> Finding {
 }
 
 /// Why nothing can be asked with the token; none where something can.
-async fn left_out(subject: &Subject) -> Option<Finding> {
+pub(super) async fn left_out(subject: &Subject) -> Option<Finding> {
     let facts = &subject.konnect;
     if !facts.has_token() {
         return Some(Finding::skipped(NO_TOKEN));
@@ -243,7 +244,7 @@ fn judge_permissions(lists: &[AskedList], slots: &[Slot]) -> Finding {
         ];
         for (what, refused) in refused {
             if refused.is_some_and(|it| it.status == Some(403)) {
-                let name = &slot.portal.name;
+                let name = slot.log.name();
                 found.push(Finding::warning(
                     format!("it may not read the {what} of {name} (403), which only set-up needs"),
                     GUIDE,
@@ -324,7 +325,9 @@ mod tests {
 
     use super::{expiry, judge_clock, judge_keys, judge_permissions, judge_portals, judge_token};
     use crate::cli::doctor::finding::{Finding, Status};
-    use crate::cli::doctor::konnect_facts::{AskedList, Refused, SeenPortal, SeenPortals, Slot};
+    use crate::cli::doctor::konnect_facts::{
+        AskedList, Refused, SeenLog, SeenPortal, SeenPortals, Slot,
+    };
     use crate::config::VerifyPolicy;
 
     fn refused(status: Option<u16>) -> Refused {
@@ -390,7 +393,7 @@ mod tests {
             answer: status.map_or(Ok(()), |status| Err(refused(status))),
         };
         let slot = |status| Slot {
-            portal: portal(),
+            log: SeenLog::Portal(portal()),
             webhook: Err(refused(Some(status))),
             destination: None,
             status: None,

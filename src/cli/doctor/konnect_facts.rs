@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::config::KonnectConfig;
+use crate::config::{Config, KonnectConfig, OrgLogs};
 
 /// For one call.
 const CALL_WITHIN: Duration = Duration::from_secs(3);
@@ -25,6 +25,8 @@ const CALLS_A_PORTAL: u32 = 7;
 const CALLING_SECONDS: u32 = 4;
 /// Calls that are about no portal.
 const OTHER_CALLS: u32 = 2;
+/// Calls about the organisation's log: its webhook with the status, and the destination.
+const CALLS_OF_THE_ORGANISATION: u32 = 3;
 
 /// A call that was not answered as it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,43 @@ pub(super) struct SeenPortal {
     pub(super) name: String,
 }
 
+/// A log that has a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SeenLog {
+    /// That of a portal.
+    Portal(SeenPortal),
+    /// The organisation's.
+    Organisation,
+}
+
+impl SeenLog {
+    /// Whose it is, for people.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Portal(portal) => &portal.name,
+            Self::Organisation => "the organisation",
+        }
+    }
+
+    /// The command that has its webhook lead to usher.
+    pub(super) fn setup(&self) -> String {
+        match self {
+            Self::Portal(SeenPortal { id, .. }) => {
+                format!("`usher setup --portal {id} --public-url URL`")
+            }
+            Self::Organisation => "`usher setup --org --public-url URL`".to_owned(),
+        }
+    }
+
+    /// The name that `usher setup` gives to its destination.
+    pub(super) fn destination(&self) -> String {
+        match self {
+            Self::Portal(portal) => format!("usher-{}", portal.id),
+            Self::Organisation => "usher-org".to_owned(),
+        }
+    }
+}
+
 /// The portals that usher is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SeenPortals {
@@ -70,10 +109,10 @@ pub(super) struct AskedList {
     pub(super) answer: Result<(), Refused>,
 }
 
-/// The webhook of a portal.
+/// The webhook of a log.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
-    pub(super) portal: SeenPortal,
+    pub(super) log: SeenLog,
     pub(super) webhook: Result<Option<Webhook>, Refused>,
     /// Where the webhook leads; none where it leads nowhere.
     pub(super) destination: Option<Result<Destination, Refused>>,
@@ -95,11 +134,16 @@ pub(super) struct KonnectFacts {
 }
 
 impl KonnectFacts {
-    pub(super) fn of(config: &KonnectConfig, clock: &Clock) -> Self {
+    pub(super) fn of(config: &Config, clock: &Clock) -> Self {
+        let of_organisation = match config.backfill.org_logs {
+            OrgLogs::Webhook => CALLS_OF_THE_ORGANISATION,
+            OrgLogs::Off | OrgLogs::Pull => 0,
+        };
+        let config = &config.konnect;
         let rate = config.requests_per_second;
         // The bucket is full at first.
         let calls = rate.saturating_mul(CALLING_SECONDS + 1);
-        let calls = calls.saturating_sub(OTHER_CALLS);
+        let calls = calls.saturating_sub(OTHER_CALLS + of_organisation);
         Self {
             client: client(config),
             has_token: config.token.is_some(),
@@ -172,7 +216,14 @@ impl KonnectFacts {
         let Ok(client) = self.client() else {
             return Vec::new();
         };
-        join_all(portals.iter().map(|portal| slot(client, portal))).await
+        let logs = portals.iter().cloned().map(SeenLog::Portal);
+        join_all(logs.map(|log| slot(client, log))).await
+    }
+
+    /// The webhook of the organisation's log; none where no call can be made.
+    pub(super) async fn organisation(&self) -> Option<Slot> {
+        let client = self.client().ok()?;
+        Some(slot(client, SeenLog::Organisation).await)
     }
 
     fn client(&self) -> Result<&Client, Refused> {
@@ -274,8 +325,11 @@ async fn lists_of(client: &Client, portal: &SeenPortal) -> Vec<AskedList> {
     .collect()
 }
 
-async fn slot(client: &Client, portal: &SeenPortal) -> Slot {
-    let resource = client.portal(portal.id.into()).webhook();
+async fn slot(client: &Client, log: SeenLog) -> Slot {
+    let resource = match &log {
+        SeenLog::Portal(portal) => client.portal(portal.id.into()).webhook(),
+        SeenLog::Organisation => client.org_webhook(),
+    };
     let webhook = resource.get().await.map_err(Refused::from);
     let bound = match &webhook {
         Ok(Some(webhook)) => webhook.audit_log_destination_id,
@@ -293,7 +347,7 @@ async fn slot(client: &Client, portal: &SeenPortal) -> Slot {
         None => (None, None),
     };
     Slot {
-        portal: portal.clone(),
+        log,
         webhook,
         destination,
         status,

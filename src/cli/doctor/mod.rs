@@ -13,6 +13,7 @@ mod finding;
 mod konnect;
 mod konnect_facts;
 mod onward;
+mod organisation;
 mod serve;
 mod subject;
 mod tls;
@@ -79,7 +80,7 @@ const fn check(name: &'static str, ask: Ask) -> Check {
 }
 
 /// Every check, in the order in which they are shown.
-const CHECKS: [Check; 35] = [
+const CHECKS: [Check; 36] = [
     before(CONFIGURATION),
     before(VARIABLES),
     check("secrets", |it| Box::pin(files::secrets(it))),
@@ -121,6 +122,9 @@ const CHECKS: [Check; 35] = [
     }),
     check("webhook-status", |it| Box::pin(webhook::status(it))),
     check("webhook-reachable", |it| Box::pin(webhook::reachable(it))),
+    check("webhook-organisation", |it| {
+        Box::pin(organisation::webhook(it))
+    }),
     check("kafka", |it| Box::pin(onward::kafka(it))),
     check("kafka-topic", |it| Box::pin(onward::topic(it))),
     check("kafka-size", |it| Box::pin(onward::size(it))),

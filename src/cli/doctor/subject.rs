@@ -38,7 +38,7 @@ impl Subject {
     ) -> Self {
         Self {
             database: DatabaseFacts::of(&config.database),
-            konnect: KonnectFacts::of(&config.konnect, &clock),
+            konnect: KonnectFacts::of(&config, &clock),
             kafka: OnceCell::new(),
             config,
             file,

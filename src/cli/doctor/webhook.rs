@@ -9,10 +9,10 @@ use url::Url;
 
 use crate::cli::doctor::finding::{Finding, Findings};
 use crate::cli::doctor::konnect::portals_of;
-use crate::cli::doctor::konnect_facts::Slot;
+use crate::cli::doctor::konnect_facts::{SeenLog, Slot};
 use crate::cli::doctor::subject::Subject;
 
-/// A destination of usher's has this name, or it and a hyphen before the portal's id.
+/// A destination of usher's has this name, or that which `usher setup` gives.
 const NAME: &str = "usher";
 /// For the question whether somebody answers at the public address.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -20,7 +20,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const SHOWN: usize = 120;
 
 /// Where a webhook leads.
-enum Leads<'a> {
+pub(super) enum Leads<'a> {
     /// To a destination that is usher's.
     Here(&'a Destination),
     /// To one that is not.
@@ -30,12 +30,11 @@ enum Leads<'a> {
 }
 
 /// Whether a destination is usher's: by its name, or since it leads to the configured path.
-fn leads<'a>(slot: &'a Slot, path: &str) -> Leads<'a> {
+pub(super) fn leads<'a>(slot: &'a Slot, path: &str) -> Leads<'a> {
     let Some(Ok(destination)) = &slot.destination else {
         return Leads::Unknown;
     };
-    let of_portal = format!("{NAME}-{}", slot.portal.id);
-    let is_named = destination.name == NAME || destination.name == of_portal;
+    let is_named = destination.name == NAME || destination.name == slot.log.destination();
     if is_named || fits(&destination.endpoint, path) {
         Leads::Here(destination)
     } else {
@@ -80,12 +79,11 @@ pub(super) async fn slot(subject: &Subject) -> Finding {
     }
 }
 
-fn judge_slots(slots: &[Slot], path: &str) -> Finding {
+pub(super) fn judge_slots(slots: &[Slot], path: &str) -> Finding {
     let mut found = Findings::default();
     let mut unread = 0;
     for slot in slots {
-        let (name, id) = (&slot.portal.name, slot.portal.id);
-        let setup = format!("`usher setup --portal {id} --public-url URL`");
+        let (name, setup) = (slot.log.name(), slot.log.setup());
         let webhook = match &slot.webhook {
             Ok(Some(webhook)) => webhook,
             Ok(None) => {
@@ -144,10 +142,10 @@ pub(super) async fn destination(subject: &Subject) -> Finding {
     }
 }
 
-fn judge_destinations(ours: &[(&Slot, &Destination)], path: &str) -> Finding {
+pub(super) fn judge_destinations(ours: &[(&Slot, &Destination)], path: &str) -> Finding {
     let mut found = Findings::default();
     for (slot, destination) in ours {
-        let setup = format!("`usher setup --portal {} --public-url URL`", slot.portal.id);
+        let setup = slot.log.setup();
         let name = &destination.name;
         if !fits(&destination.endpoint, path) {
             let theirs = Url::parse(&destination.endpoint);
@@ -185,19 +183,22 @@ fn judge_destinations(ours: &[(&Slot, &Destination)], path: &str) -> Finding {
 /// How the last delivery went.
 pub(super) async fn status(subject: &Subject) -> Finding {
     match ours(subject).await {
-        Ok(ours) => judge_status(&ours, &subject.config.ingest.path),
+        Ok(ours) => {
+            let slots: Vec<&Slot> = ours.into_iter().map(|(slot, _)| slot).collect();
+            judge_status(&slots, &subject.config.ingest.path)
+        }
         Err(left_out) => left_out,
     }
 }
 
-fn judge_status(ours: &[(&Slot, &Destination)], path: &str) -> Finding {
+pub(super) fn judge_status(slots: &[&Slot], path: &str) -> Finding {
     let mut found = Findings::default();
     let mut well = Vec::new();
-    for (slot, _) in ours {
-        let name = &slot.portal.name;
+    for slot in slots {
+        let name = slot.log.name();
         match &slot.status {
             Some(Ok(status)) if status.webhook_status == Some(DeliveryState::Inactive) => {
-                found.push(judge_inactive(name, status, path));
+                found.push(judge_inactive(&slot.log, status, path));
             }
             Some(Ok(status)) => well.push(status.last_attempt_at.map_or_else(
                 || format!("{name}: nothing was sent yet"),
@@ -214,7 +215,8 @@ fn judge_status(ours: &[(&Slot, &Destination)], path: &str) -> Finding {
 }
 
 /// What the last answer that Konnect got means.
-fn judge_inactive(name: &str, status: &WebhookStatus, path: &str) -> Finding {
+fn judge_inactive(log: &SeenLog, status: &WebhookStatus, path: &str) -> Finding {
+    let (name, setup) = (log.name(), log.setup());
     let (meaning, mend) = match status.last_response_code {
         None | Some(0) => (
             "Konnect did not reach it".to_owned(),
@@ -223,7 +225,7 @@ fn judge_inactive(name: &str, status: &WebhookStatus, path: &str) -> Finding {
         Some(code @ (401 | 403)) => (
             format!("answered {code}: its Authorization is none of ingest.authorization"),
             format!(
-                "`usher setup --portal ID --public-url URL` sets it, or add it to ingest.authorization ({code} comes from usher or a proxy before it)"
+                "{setup} sets it, or add it to ingest.authorization ({code} comes from usher or a proxy before it)"
             ),
         ),
         Some(404 | 405) => (
@@ -339,7 +341,7 @@ mod tests {
 
     use super::{health_url, judge_answer, judge_destinations, judge_slots, judge_status};
     use crate::cli::doctor::finding::{Finding, Status};
-    use crate::cli::doctor::konnect_facts::{Refused, SeenPortal, Slot};
+    use crate::cli::doctor::konnect_facts::{Refused, SeenLog, SeenPortal, Slot};
 
     const PATH: &str = "/audit-logs";
 
@@ -357,10 +359,10 @@ mod tests {
 
     fn slot(destination: Destination) -> Slot {
         Slot {
-            portal: SeenPortal {
+            log: SeenLog::Portal(SeenPortal {
                 id: Uuid::nil(),
                 name: "Football".to_owned(),
-            },
+            }),
             webhook: Ok(Some(Webhook {
                 enabled: true,
                 audit_log_destination_id: Some(destination.id),
@@ -465,15 +467,12 @@ mod tests {
                 last_response_code: code,
                 last_response_message: Some("Nope".to_owned()),
             }));
-            let destination = destination("usher", "https://in.example/audit-logs");
-            let told = judge_status(&[(&slot, &destination)], PATH);
+            let told = judge_status(&[&slot], PATH);
             tells(&told, Status::Failed, word);
             tells(&told, Status::Failed, "(Nope)");
         }
-        let slot = ours();
-        let destination = destination("usher", "https://in.example/audit-logs");
         tells(
-            &judge_status(&[(&slot, &destination)], PATH),
+            &judge_status(&[&ours()], PATH),
             Status::Ok,
             "nothing was sent",
         );

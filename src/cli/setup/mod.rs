@@ -9,6 +9,7 @@ mod bind;
 mod calls;
 mod endpoint;
 mod first_delivery;
+mod on_record;
 mod plan;
 mod probe;
 mod remove;
@@ -42,8 +43,8 @@ pub(super) async fn run(args: SetupArgs, environment: &Environment) -> Result<Ex
         whose,
     };
     match &args.public_url {
-        _ if args.remove => remove::run(&args, &calls).await,
-        _ if args.rotate => rotate::run(&args, &config, &calls).await,
+        _ if args.remove => remove::run(&args, environment, &calls).await,
+        _ if args.rotate => rotate::run(&args, &config, environment, &calls).await,
         Some(public) => bind::run(&args, public, &config, environment, &calls).await,
         None => Err(CliError::Usage("name --public-url".to_owned())),
     }

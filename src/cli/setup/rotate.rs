@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use konnect::{Destination, DestinationUpdate};
+use konnect::{Destination, DestinationUpdate, WebhookStatus};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::sleep;
@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::cli::setup::args::SetupArgs;
 use crate::cli::setup::calls::Calls;
 use crate::cli::setup::first_delivery::meaning;
+use crate::cli::setup::on_record::OnRecord;
 use crate::cli::setup::plan::Change;
 use crate::cli::setup::probe::{Probe, Reply};
 use crate::cli::setup::rotation::{Next, next};
@@ -21,7 +22,7 @@ use crate::cli::setup::show::differences;
 use crate::cli::setup::value_file::ValueFile;
 use crate::cli::{CliError, DIFFERENCES, Output, counted};
 use crate::clock::Ids;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::lifecycle::backoff;
 
 /// Every usher reads its files again within this time.
@@ -60,6 +61,7 @@ impl Ended {
 pub(super) async fn run(
     args: &SetupArgs,
     config: &Config,
+    environment: &Environment,
     calls: &Calls,
 ) -> Result<ExitCode, CliError> {
     let output = Output::new(args.common.json);
@@ -105,8 +107,11 @@ pub(super) async fn run(
         public,
         used_within: args.wait.unwrap_or(USED_WITHIN),
         drop_after: args.drop_after,
+        on_record: OnRecord::open(&args.common, environment, &calls.whose).await,
     };
-    let ended = rotation.run(values).await?;
+    let ended = rotation.run(values).await;
+    rotation.on_record.close().await;
+    let ended = ended?;
     let further = config.ingest.authorization.len() - 1;
     if further > 0 {
         Output::progress(&format!(
@@ -119,14 +124,7 @@ pub(super) async fn run(
     } else {
         None
     };
-    let text = match ended {
-        Ended::Done => "the secret was rotated: only the new one is accepted".to_owned(),
-        Ended::Unused => format!(
-            "both secrets are accepted, and no delivery has come with the new one; {}. Run this again later: it goes on from here",
-            meaning(status.as_ref())
-        ),
-        Ended::StillUsed => "both secrets are accepted, since somebody still uses the former one: see which destination or proxy sends it, and run this again".to_owned(),
-    };
+    let text = told(ended, status.as_ref());
     let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
     let shown = json!({
         "portal_id": calls.whose.portal(),
@@ -136,6 +134,18 @@ pub(super) async fn run(
     });
     output.data(&text, &shown)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How it ended, for people; `status` is how the webhook fares.
+fn told(ended: Ended, status: Option<&WebhookStatus>) -> String {
+    match ended {
+        Ended::Done => "the secret was rotated: only the new one is accepted".to_owned(),
+        Ended::Unused => format!(
+            "both secrets are accepted, and no delivery has come with the new one; {}. Run this again later: it goes on from here",
+            meaning(status)
+        ),
+        Ended::StillUsed => "both secrets are accepted, since somebody still uses the former one: see which destination or proxy sends it, and run this again".to_owned(),
+    }
 }
 
 /// What a rotation changes in the end.
@@ -171,6 +181,7 @@ struct Rotation<'a> {
     public: Option<Probe>,
     used_within: Duration,
     drop_after: Duration,
+    on_record: OnRecord,
 }
 
 /// When this run came to each of its steps.
@@ -219,6 +230,7 @@ impl Rotation<'_> {
                 Next::Rest(left) => {
                     if since.rest.is_none() {
                         Output::progress("the new secret is used; the former one is waited out");
+                        self.note("secret_used").await;
                     }
                     let began = since.rest.get_or_insert_with(Instant::now);
                     if began.elapsed() >= self.drop_after + self.used_within {
@@ -226,7 +238,12 @@ impl Rotation<'_> {
                     }
                     wait = left.min(LONGEST_WAIT);
                 }
-                Next::Drop => return self.drop_former(first, former).await,
+                Next::Drop => {
+                    if since.rest.is_none() {
+                        self.note("secret_used").await;
+                    }
+                    return self.drop_former(first, former).await;
+                }
             }
             sleep(wait).await;
         }
@@ -244,7 +261,14 @@ impl Rotation<'_> {
         }
         let values = self.file.put_first(format!("Bearer {}", Ids::secret()))?;
         Output::progress("the file has a new secret before the former one");
+        self.note("secret_added").await;
         Ok(values)
+    }
+
+    /// Notes a step that is about every destination.
+    async fn note(&self, what: &'static str) {
+        let names: Vec<&str> = self.ours.iter().map(|one| one.name.as_str()).collect();
+        self.on_record.note(what, &names).await;
     }
 
     /// What usher says of each value.
@@ -287,6 +311,7 @@ impl Rotation<'_> {
         for one in self.ours {
             self.calls.update(one.id, &update).await?;
             Output::progress(&format!("Konnect has the new secret for {}", one.name));
+            self.on_record.note("secret_given", &[&one.name]).await;
         }
         Output::progress("waiting for a delivery with it: sign in to the portal");
         Ok(())
@@ -296,6 +321,7 @@ impl Rotation<'_> {
     async fn drop_former(&self, first: &str, former: &[String]) -> Result<Ended, CliError> {
         self.file.keep_only(first)?;
         Output::progress("the former secret was dropped");
+        self.note("secret_dropped").await;
         let began = Instant::now();
         loop {
             let replies = self.ask(former).await;

@@ -1,6 +1,7 @@
 //! The access log: reading rows about people, or exporting events, makes an own event of kind
 //! `read`. One a query, never one a row. Auditors ask for it (PCI DSS 4.0, 10.2.1.3; 10.2.3 of
-//! 3.2.1). A release from quarantine by a person makes one of kind `action`.
+//! 3.2.1). A release from quarantine by a person makes one of kind `action`, and so does each step
+//! by which a person changes what Konnect sends to usher.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +52,22 @@ pub struct ReleaseByHand {
     pub is_complete: bool,
 }
 
-/// How a person reads or releases.
+/// One step by which a person changes what Konnect sends to usher, or with which secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupStep {
+    /// What was done: `secret_given` becomes the event's name `setup.secret_given`.
+    pub what: &'static str,
+    /// Who did it: the user of the system.
+    pub who: String,
+    /// The way of access.
+    pub way: AccessPath,
+    /// Whose log is set up; none for the organisation's.
+    pub portal_id: Option<Uuid>,
+    /// The destinations or webhooks that it was done to. Never a secret.
+    pub names: Vec<String>,
+}
+
+/// How a person reads, releases or sets up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessPath {
     /// By the JSON API.
@@ -62,7 +78,7 @@ pub enum AccessPath {
     CommandLine,
 }
 
-/// Stores what was read or released by whom. Cheap to clone.
+/// Stores what was read, released or set up by whom. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     journal: Journal,
@@ -124,6 +140,24 @@ impl AccessLog {
             revision: 1,
             occurred_at: self.clock.now(),
             data: release.data(),
+        };
+        self.store(id, Source::Act, own).await
+    }
+
+    /// Stores one step of a set-up.
+    pub async fn note_setup(&self, step: &SetupStep) -> Result<(), JournalError> {
+        let id = self.ids.next();
+        let own = OwnEvent {
+            name: format!("setup.{}", step.what),
+            portal_id: step.portal_id.map(|id| id.to_string()).unwrap_or_default(),
+            principal_id: Some(step.who.clone()),
+            object: format!("setup/{id}"),
+            revision: 1,
+            occurred_at: self.clock.now(),
+            data: Map::from_iter([
+                ("way".to_owned(), json!(step.way.as_str())),
+                ("names".to_owned(), json!(step.names)),
+            ]),
         };
         self.store(id, Source::Act, own).await
     }

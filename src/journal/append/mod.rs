@@ -20,7 +20,7 @@ mod twins;
 mod verdicts;
 mod write_health;
 
-pub use access_log::{Access, AccessLog, AccessPath, ReleaseByHand};
+pub use access_log::{Access, AccessLog, AccessPath, ReleaseByHand, SetupStep};
 pub use alerts::AlertChanges;
 pub(in crate::journal) use copies::delete_orphaned_counts;
 pub use custom::{CustomRequestCounts, NewCustomEvent, NewCustomRequest};

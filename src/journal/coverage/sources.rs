@@ -31,6 +31,11 @@ impl SourceState {
         matches!(self, Self::Active | Self::Unknown)
     }
 
+    /// Whether what Konnect sends again may come here.
+    pub fn may_lead_here(self) -> bool {
+        !matches!(self, Self::Disabled | Self::Elsewhere | Self::Gone)
+    }
+
     /// Whether there is a log that should come and does not.
     pub fn is_amiss(self) -> bool {
         !self.is_good() && self != Self::Gone

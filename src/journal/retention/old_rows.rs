@@ -22,12 +22,14 @@ pub(super) enum RetentionTask {
     ToldSubjects,
     Leases,
     Imports,
+    Gaps,
+    ReplayJobs,
     Repeats,
 }
 
 impl RetentionTask {
     /// All but [`RetentionTask::Repeats`], which follows the months that are dropped.
-    pub(super) const BEFORE_MONTHS: [Self; 9] = [
+    pub(super) const BEFORE_MONTHS: [Self; 11] = [
         Self::Quarantine,
         Self::Requests,
         Self::EventsBeforeMonths,
@@ -37,6 +39,9 @@ impl RetentionTask {
         Self::ToldSubjects,
         Self::Leases,
         Self::Imports,
+        // A gap whose jobs went first would be open again.
+        Self::Gaps,
+        Self::ReplayJobs,
     ];
 
     /// Label of the metric.
@@ -50,6 +55,8 @@ impl RetentionTask {
             Self::ToldSubjects => "subjects",
             Self::Leases => "leases",
             Self::Imports => "imports",
+            Self::Gaps => "coverage_gaps",
+            Self::ReplayJobs => "replay_jobs",
             Self::Repeats => "repeats",
         }
     }
@@ -97,6 +104,8 @@ async fn slice(
         }
         RetentionTask::Leases => delete_leases(connection).await,
         RetentionTask::Imports => imports::delete_abandoned(connection, cutoffs.batches).await,
+        RetentionTask::Gaps => delete_closed_gaps(connection, cutoffs.batches).await,
+        RetentionTask::ReplayJobs => delete_ended_jobs(connection, cutoffs.batches).await,
         RetentionTask::Repeats => {
             append::delete_orphaned_counts(connection, cutoffs.events, tomorrow(cutoffs)).await
         }
@@ -242,6 +251,96 @@ async fn delete_leases(connection: &mut Connection) -> Result<u64, JournalError>
         DELETE FROM leases
         WHERE expires_at < now() - interval '1 day'
         ",
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes gaps that replay jobs have closed for every log. All time of an account counts as covered
+/// unless a gap says otherwise, so that nothing looks different without them. One that is open says
+/// which time is lost, and stays. What is asked for next depends on no more than eight days, and no
+/// retention of batches is shorter.
+async fn delete_closed_gaps(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM coverage_gaps
+        WHERE id IN (
+            SELECT g.id
+            FROM coverage_gaps g
+            WHERE g.ends_at < $1
+                AND g.noted_at < $1
+                AND NOT EXISTS (
+                    SELECT
+                    FROM coverage_sources s
+                    CROSS JOIN LATERAL (
+                        SELECT
+                            greatest(g.starts_at, s.since) AS starts_at,
+                            -- What is gone has no later account; its return notes a gap.
+                            CASE
+                                WHEN s.state = 'gone' THEN least(g.ends_at, s.polled_at)
+                                ELSE g.ends_at
+                            END AS ends_at
+                    ) AS part
+                    WHERE (g.source IS NULL OR g.source = s.source)
+                        AND part.starts_at < part.ends_at
+                        AND NOT EXISTS (
+                            SELECT
+                            FROM replay_jobs j
+                            WHERE j.source = s.source
+                                AND j.state = 'closed'
+                                AND j.asked_at >= g.noted_at
+                                AND j.ends_at > part.starts_at
+                                AND j.starts_at < part.ends_at
+                            HAVING range_agg(tstzrange(j.starts_at, j.ends_at))
+                                @> tstzrange(part.starts_at, part.ends_at)
+                        )
+                )
+            ORDER BY g.ends_at
+            LIMIT $2
+            FOR UPDATE OF g SKIP LOCKED
+        )
+        ",
+        before,
+        SLICE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes replay jobs that ended, but none that has closed a part of a gap that is still there.
+async fn delete_ended_jobs(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+) -> Result<u64, JournalError> {
+    let done = sqlx::query!(
+        r"
+        DELETE FROM replay_jobs
+        WHERE id IN (
+            SELECT j.id
+            FROM replay_jobs j
+            WHERE j.ended_at < $1
+                AND NOT (
+                    j.state = 'closed'
+                    AND EXISTS (
+                        SELECT
+                        FROM coverage_gaps g
+                        WHERE (g.source IS NULL OR g.source = j.source)
+                            AND g.ends_at > j.starts_at
+                            AND g.starts_at < j.ends_at
+                    )
+                )
+            ORDER BY j.ended_at
+            LIMIT $2
+            FOR UPDATE OF j SKIP LOCKED
+        )
+        ",
+        before,
+        SLICE,
     )
     .execute(connection)
     .await?;

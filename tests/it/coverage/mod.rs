@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod account;
+mod by_command;
 mod healed;
 mod walk;
 

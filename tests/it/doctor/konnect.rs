@@ -4,7 +4,7 @@ use konnect_emulator::Fault;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::doctor::{DESTINATION, NOBODY, PORTAL, World, assert_only, bind, turn};
+use crate::doctor::{DESTINATION, NOBODY, PORTAL, World, assert_only, bind, lines, turn};
 
 const ELSEWHERE: Uuid = Uuid::from_u128(0x2d);
 const WRONG_PATH: Uuid = Uuid::from_u128(0x3d);
@@ -141,5 +141,58 @@ async fn each_fault_of_a_webhook_is_told_by_its_own_line() {
         "does not answer from this machine",
     );
     assert_only("an endpoint that is away", &healthy, &ran, expected);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn each_fault_of_the_organisation_s_webhook_is_told_by_its_own_line() {
+    let world = World::new().await;
+    let line = async |settings: &serde_json::Value| {
+        let mut lines = lines(&world.run(settings).await);
+        lines.remove("webhook-organisation").unwrap()
+    };
+    let (status, detail) = line(&world.settings).await;
+    assert_eq!(status, "skipped");
+    assert!(detail.contains("backfill.org_logs is off"), "{detail}");
+    let mut settings = world.settings.clone();
+    settings["backfill"] = json!({ "org_logs": "webhook" });
+    let (status, detail) = line(&settings).await;
+    assert_eq!(status, "failed", "{detail}");
+    assert!(detail.contains("sends its log to nobody"), "{detail}");
+
+    let send_to = |destination: Uuid, enabled: bool| {
+        let webhook = json!({ "audit_log_destination_id": destination, "enabled": enabled });
+        let seed = json!({ "webhooks": [webhook] });
+        world.emulator.seed(&seed).unwrap();
+    };
+    send_to(DESTINATION, true);
+    let healthy = lines(&world.run(&settings).await);
+    assert_eq!(healthy["webhook-organisation"].0, "ok", "{healthy:?}");
+    let name = "webhook-organisation";
+
+    send_to(DESTINATION, false);
+    let ran = world.run(&settings).await;
+    let expected = (name, "failed", "the webhook of the organisation is off");
+    assert_only("a webhook that is off", &healthy, &ran, expected);
+    send_to(DESTINATION, true);
+    world
+        .emulator
+        .set_faults([answered("/v3/audit-log-webhook", 403, None)]);
+    let ran = world.run(&settings).await;
+    let expected = (name, "warning", "may not read the webhook");
+    assert_only("a token that may not read it", &healthy, &ran, expected);
+    world.emulator.set_faults([]);
+
+    let splunk = json!({
+        "destinations": [{
+            "id": ELSEWHERE, "name": "splunk", "endpoint": "http://127.0.0.1:9/hec",
+            "authorization": "Bearer x", "log_format": "json",
+        }],
+    });
+    world.emulator.seed(&splunk).unwrap();
+    send_to(ELSEWHERE, true);
+    let ran = world.run(&settings).await;
+    let expected = (name, "failed", "destination splunk");
+    assert_only("a webhook of somebody else", &healthy, &ran, expected);
     world.end().await;
 }

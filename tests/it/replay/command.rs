@@ -44,6 +44,28 @@ async fn missed_entries_come_in_again() {
 }
 
 #[tokio::test]
+async fn the_log_of_the_organisation_comes_in_again() {
+    let konnect = Konnect::with_missed(&[60]).await;
+    konnect.bind_organisation();
+    let arguments = ["--org", "--from", "3h", "--to", "0s", "--wait"];
+    let ended = konnect.usher(&[&arguments[..], &["--json"]].concat()).await;
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let shown: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(shown["portal_id"], Value::Null);
+    assert_eq!(shown["job_id"], Value::Null, "there is no database");
+    assert_eq!(shown["status"], json!("completed"));
+    let lines = konnect.receiver.lines();
+    assert!(
+        lines.len() == 1 && lines[0].contains("missed-org"),
+        "{lines:?}"
+    );
+
+    let portal = konnect.portal.to_string();
+    let both = [&arguments[..], &["--portal", &portal]].concat();
+    assert_eq!(konnect.usher(&both).await.status.code(), Some(2));
+}
+
+#[tokio::test]
 async fn without_wait_it_ends_when_konnect_has_accepted() {
     let konnect = Konnect::with_missed(&[]).await;
     let portal = konnect.portal.to_string();

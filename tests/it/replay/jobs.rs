@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use konnect::{PortalId, ReplayStatus};
+use konnect::ReplayStatus;
 use konnect_emulator::Fault;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use usher::backfill::{Progress, ReplayError, ReplayTimings, Replays};
 use usher::clock::Clock;
+use usher::journal::LogSource;
 
 use crate::replay::Konnect;
 
@@ -189,7 +190,7 @@ async fn waiting_ends_when_asked_to() {
     let stopping = CancellationToken::new();
     let replays = Replays::new(
         konnect.client(),
-        PortalId(konnect.portal),
+        LogSource::Portal(konnect.portal),
         Clock::system(),
         ReplayTimings::default(),
         stopping.clone(),

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use konnect::{Client, PortalId};
+use konnect::Client;
 use konnect_emulator::{DeliverySettings, Emulator};
 use serde_json::json;
 use tempfile::TempDir;
@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use usher::backfill::{ReplayTimings, Replays, Window};
 use usher::clock::Clock;
+use usher::journal::LogSource;
 use uuid::Uuid;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -76,6 +77,7 @@ impl Receiver {
 struct Konnect {
     emulator: Emulator,
     portal: Uuid,
+    destination: Uuid,
     receiver: Receiver,
     now: DateTime<Utc>,
 }
@@ -118,12 +120,26 @@ impl Konnect {
             "enabled": true,
         });
         emulator.seed(&json!({"webhooks": [webhook]})).unwrap();
+        let destination = made["destinations"][0]["id"].as_str().unwrap();
         Self {
             emulator,
             portal,
+            destination: destination.parse().unwrap(),
             receiver,
             now,
         }
+    }
+
+    /// Sends the organisation's log to the receiver from now on; an entry before was missed.
+    fn bind_organisation(&self) {
+        let rt = (self.now - TimeDelta::minutes(60)).timestamp_millis();
+        let entry = json!({ "rt": rt.to_string(), "principal_id": "missed-org" });
+        let entry = entry.as_object().unwrap().clone();
+        self.emulator.inject(None, &[entry]).unwrap();
+        let webhook = json!({ "audit_log_destination_id": self.destination, "enabled": true });
+        self.emulator
+            .seed(&json!({ "webhooks": [webhook] }))
+            .unwrap();
     }
 
     fn client(&self) -> Client {
@@ -143,7 +159,7 @@ impl Konnect {
             retry_at_most: Duration::from_millis(20),
             attempts: 4,
         };
-        let portal = PortalId(self.portal);
+        let portal = LogSource::Portal(self.portal);
         let never = CancellationToken::new();
         Replays::new(self.client(), portal, Clock::system(), pace, never)
     }

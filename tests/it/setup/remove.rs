@@ -1,8 +1,47 @@
 //! What `usher setup --remove` leaves: nothing of usher's, and everything else.
 
 use konnect_emulator::Fault;
+use serde_json::json;
 
 use crate::setup::{Konnect, PORTAL, PUBLIC, SIEM, of_portal, with_authorization};
+use crate::support::database::TestDatabase;
+
+/// What was done is on record, and nothing is where nothing was to be done.
+#[tokio::test]
+async fn notes_who_took_usher_out_of_konnect() {
+    let konnect = Konnect::start().await;
+    let database = TestDatabase::create().await;
+    let mut settings = konnect.settings();
+    settings["database"] = json!({ "url": database.url() });
+    let installation = with_authorization(settings, "Bearer mine\n");
+    assert_eq!(installation.run(&["migrate"]).await.code, Some(0));
+    let portal = PORTAL.to_string();
+    let setup = of_portal(&portal, &["--public-url", PUBLIC]);
+    let remove = of_portal(&portal, &["--remove"]);
+    assert_eq!(installation.run(&setup).await.code, Some(0));
+    for _ in 0..2 {
+        let removed = installation.run(&remove).await;
+        assert_eq!(removed.code, Some(0), "{removed:?}");
+        assert!(!removed.err.contains("warning"), "{removed:?}");
+    }
+    let listing = ["events", "--portal", &portal, "--kind", "action", "--json"];
+    let mut steps = installation.run(&listing).await.lines(0);
+    steps.sort_by_key(|step| step["occurred_at"].to_string());
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| (step["name"].as_str().unwrap(), &step["data"]["names"]))
+        .collect();
+    let webhook = json!([format!("portal {PORTAL} (Main)")]);
+    let destination = json!([format!("usher-{PORTAL}")]);
+    assert_eq!(
+        steps,
+        [
+            ("setup.webhook_unbound", &webhook),
+            ("setup.destination_deleted", &destination),
+        ]
+    );
+    database.drop().await;
+}
 
 #[tokio::test]
 async fn leaves_nothing_can_be_repeated_and_touches_nobody_else() {

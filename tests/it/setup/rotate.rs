@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use konnect_emulator::Fault;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::setup::{Konnect, PORTAL, free_address, of_portal, with_authorization};
 use crate::support::database::TestDatabase;
@@ -42,6 +42,23 @@ async fn asked(usher: &Process, value: &str) -> StatusCode {
     let url = format!("{}/audit-logs", usher.url);
     let request = usher.http.post(url).header("Authorization", value);
     request.send().await.unwrap().status()
+}
+
+/// The steps that the journal has of the portal, the earliest first, and to what they were done.
+async fn on_record(installation: &Installation) -> Vec<(String, Vec<Value>)> {
+    let portal = PORTAL.to_string();
+    let listing = ["events", "--portal", &portal, "--kind", "action", "--json"];
+    let shown = installation.run(&listing).await;
+    assert!(!shown.out.contains("Bearer"), "{shown:?}");
+    let mut steps = shown.lines(0);
+    steps.sort_by_key(|step| step["occurred_at"].to_string());
+    let steps = steps.into_iter().map(|step| {
+        assert!(step["principal_id"].is_string(), "{step}");
+        assert_eq!(step["data"]["way"], "command line", "{step}");
+        let name = step["name"].as_str().unwrap().to_owned();
+        (name, step["data"]["names"].as_array().unwrap().clone())
+    });
+    steps.collect()
 }
 
 /// Every entry was taken at once and is stored once, and the former secret is refused.
@@ -107,6 +124,17 @@ async fn loses_no_delivery_under_traffic_and_refuses_the_former_secret_at_the_en
         .collect();
     assert_eq!(writes, [secret.clone(), secret]);
     assert!(!format!("{rotated:?}").contains(&values(&installation)[0]));
+    let steps = on_record(&installation).await;
+    let done: Vec<&str> = steps.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = ["added", "given", "given", "used", "dropped"];
+    assert_eq!(done, expected.map(|step| format!("setup.secret_{step}")));
+    let given: Vec<&Value> = steps[1..3].iter().flat_map(|(_, names)| names).collect();
+    let mine = json!(format!("usher-{PORTAL}"));
+    assert!(given.contains(&&mine) && given.contains(&&json!("usher-twin")));
+    assert!(steps.iter().all(|(name, names)| {
+        let of_one = name == "setup.secret_given";
+        names.len() == if of_one { 1 } else { 2 }
+    }));
     usher.terminate().await;
     drop(usher);
     database.drop().await;

@@ -2,6 +2,7 @@
 //! several instances. Real Postgres, real transactions in the way.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod gaps;
 mod months;
 mod rows;
 mod schema;
