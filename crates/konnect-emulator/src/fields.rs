@@ -24,6 +24,10 @@ pub(crate) enum Rule {
     Object(&'static [Field]),
     /// An object with members of its own; others are dropped.
     Open(&'static [Field]),
+    /// An object with members of its own; others are kept as they are.
+    Keeping(&'static [Field]),
+    /// A value that may be null.
+    OrNull(&'static Rule),
     /// An object of which nothing is said.
     AnyObject,
     /// Any value at all.
@@ -136,9 +140,10 @@ impl Field {
     }
 }
 
-/// Whether members outside the schema are refused or dropped.
+/// What becomes of members outside the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
     Refuse,
     Drop,
+    Keep,
 }

@@ -7,6 +7,12 @@ use std::net::IpAddr;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::Url;
 
+/// 1 to 63 characters that do not begin as Konnect's own keys do.
+pub(crate) fn is_label_key(text: &str) -> bool {
+    const RESERVED: [&str; 5] = ["kong", "konnect", "mesh", "kic", "_"];
+    (1..=63).contains(&text.len()) && !RESERVED.iter().any(|reserved| text.starts_with(reserved))
+}
+
 /// The pattern of the specification: `^[a-z0-9A-Z]{1}([a-z0-9A-Z-._]*[a-z0-9A-Z]+)?$`, 1 to 63
 /// characters.
 pub(crate) fn is_label_value(text: &str) -> bool {

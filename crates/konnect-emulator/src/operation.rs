@@ -116,6 +116,7 @@ impl Param {
             "snippetId" => Kind::Snippet,
             "mappingId" => Kind::TeamGroupMapping,
             "apiId" => Kind::Api,
+            "authStrategyId" => Kind::AuthStrategy,
             _ => return None,
         }))
     }

@@ -39,6 +39,8 @@ pub(crate) enum Operators {
     Equals,
     /// `StringFieldEqualsFilter` of an id.
     EqualsUuid,
+    /// `LabelsFieldFilter` and `AttributesFieldFilter`: texts of an object, by the key after a dot.
+    Keyed,
 }
 
 /// Reads the value that a filter or a sort looks at.
@@ -231,13 +233,31 @@ fn filter<'a>(
         let Some((name, operator)) = split_filter(key) else {
             continue;
         };
-        let Some(filter) = filters.iter().find(|filter| filter.name == name) else {
+        let (member, part) = match name.split_once('.') {
+            Some((member, part)) => (member, Some(part)),
+            None => (name, None),
+        };
+        let found = filters.iter().find(|filter| {
+            filter.name == member && (part.is_none() || filter.operators == Operators::Keyed)
+        });
+        let Some(filter) = found else {
             return Err(refused(&format!("filter[{name}]"), "unknown_property"));
         };
         let matches = matcher(filter.operators, operator, wanted)
             .ok_or_else(|| refused(key, "unknown_property"))?
             .map_err(|rule| refused(key, rule))?;
-        rows.retain(|row| matches(&(filter.read)(world, row)));
+        rows.retain(|row| {
+            let mut value = (filter.read)(world, row);
+            if let Some(part) = part {
+                value = value.get(part).cloned().unwrap_or_default();
+            }
+            match &value {
+                // Of several values all differ, or one fits.
+                Value::Array(items) if operator == Some("neq") => items.iter().all(&matches),
+                Value::Array(items) => items.iter().any(&matches),
+                value => matches(value),
+            }
+        });
     }
     Ok(rows)
 }
@@ -274,7 +294,7 @@ fn matcher(
     let texts: Vec<String> = wanted.split(',').map(str::to_owned).collect();
     let wanted = wanted.to_owned();
     let allowed: &[&str] = match operators {
-        Operators::Text => &["eq", "contains", "ocontains", "oeq", "neq"],
+        Operators::Text | Operators::Keyed => &["eq", "contains", "ocontains", "oeq", "neq"],
         Operators::Uuid => &["eq", "oeq", "neq"],
         Operators::Legacy => &["eq", "contains"],
         Operators::DateTime => &["eq", "lt", "lte", "gt", "gte"],
@@ -532,6 +552,43 @@ mod tests {
             let outcome = matcher(operators, operator, wanted)
                 .map(|made| made.map(|matches| matches(&json!(value))));
             assert_eq!(outcome, expected, "{operators:?} {operator:?} {wanted}");
+        }
+    }
+
+    #[test]
+    fn filters_by_a_key_and_by_each_of_several_values() {
+        let mut world = World::new();
+        let values = json!({"labels": {"env": "test"}, "ids": ["a", "b"]});
+        let value = values.as_object().cloned().unwrap();
+        let now = crate::clock::Clock::system_now();
+        let id = world.insert(crate::state::Kind::Api, None, value, now);
+        let filters = [
+            Filter {
+                name: "labels",
+                operators: Operators::Keyed,
+                read: |_, row| row.get("labels").clone(),
+            },
+            Filter {
+                name: "ids",
+                operators: Operators::Text,
+                read: |_, row| row.get("ids").clone(),
+            },
+        ];
+        for (query, found) in [
+            ("filter[labels.env]=test", Some(1)),
+            ("filter[labels.env][oeq]=dev,test", Some(1)),
+            ("filter[labels.env][neq]=test", Some(0)),
+            ("filter[labels.owner]=ann", Some(0)),
+            ("filter[labels.owner][neq]=ann", Some(1)),
+            ("filter[ids]=b", Some(1)),
+            ("filter[ids][neq]=b", Some(0)),
+            ("filter[ids][neq]=c", Some(1)),
+            ("filter[ids.a]=b", None),
+            ("filter[names.a]=b", None),
+        ] {
+            let rows = world.any(id).into_iter().collect();
+            let rows = filter(&world, rows, &Query::parse(query), &filters);
+            assert_eq!(rows.ok().map(|rows| rows.len()), found, "{query}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     problem::{Dialect, Problem},
     resource::Resource,
     resources::{
-        applications::APPLICATION, audit_log_webhooks, destinations::DESTINATION,
+        api_publications, applications::APPLICATION, audit_log_webhooks, destinations::DESTINATION,
         developers::DEVELOPER, portals::PORTAL, registrations::REGISTRATION, teams::TEAM,
     },
     state::{Kind, World},
@@ -227,8 +227,9 @@ fn plant_crowd(
     Ok(json!({ "portal_id": portal, "count": count }))
 }
 
-/// APIs have no operation in the specifications served here, so they are made here only:
-/// `portal_id` or `portals` says where they are published.
+/// Makes an API and publishes it: `portal_id` or `portals` says where, `visibility` and
+/// `auto_approve_registrations` how. Nothing else of it is checked, so that a world can hold names
+/// that Konnect would refuse today.
 fn plant_api(
     world: &mut World,
     id: Uuid,
@@ -240,11 +241,7 @@ fn plant_api(
         .and_then(Value::as_str)
         .ok_or("name is missing")?
         .to_owned();
-    let portal = take_id(&mut item, "portal_id")?;
-    if let Some(portal) = portal {
-        world
-            .find(Kind::Portal, portal)
-            .ok_or_else(|| format!("{portal} does not exist"))?;
+    if let Some(portal) = take_id(&mut item, "portal_id")? {
         item.insert("portals".to_owned(), json!([portal]));
     }
     let slug = name
@@ -263,8 +260,33 @@ fn plant_api(
     }
     let mut shown = item.clone();
     shown.insert("id".to_owned(), json!(id));
+    let portals = take_portals(world, &mut item)?;
+    let settings: Map<String, Value> = ["visibility", "auto_approve_registrations"]
+        .into_iter()
+        .filter_map(|member| item.remove_entry(member))
+        .collect();
+    for member in ["labels", "attributes"] {
+        item.entry(member.to_owned()).or_insert(json!({}));
+    }
     world.insert_with_id(id, Kind::Api, None, item, origin.at);
+    for portal in portals {
+        let mut call = Call::internal(world, vec![id, portal], settings.clone(), origin);
+        api_publications::publish(&mut call)
+            .map_err(|problem| problem.to_json(Dialect::Portal).to_string())?;
+    }
     Ok(Value::Object(shown))
+}
+
+/// Takes the portals that an API is to be published in.
+fn take_portals(world: &World, item: &mut Map<String, Value>) -> Result<Vec<Uuid>, String> {
+    let portals = item.remove("portals").unwrap_or_default();
+    let portals = portals.as_array().ok_or("portals is no list")?;
+    let find = |portal: &Value| {
+        let id = portal.as_str().and_then(|text| Uuid::try_parse(text).ok());
+        id.filter(|id| world.find(Kind::Portal, *id).is_some())
+            .ok_or_else(|| format!("portal {portal} does not exist"))
+    };
+    portals.iter().map(find).collect()
 }
 
 /// Binds a destination: `portal_id` is absent for the organisation's webhook.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     clock::parse_time,
     fields::{Field, Form, Need, Rule, Unknown},
-    forms::{image, is_email, is_hostname, is_ip_or_block, is_label_value, is_uri},
+    forms::{image, is_email, is_hostname, is_ip_or_block, is_label_key, is_label_value, is_uri},
     problem::{Dialect, InvalidParameter},
 };
 
@@ -67,13 +67,17 @@ impl Checker {
                 }
             }
         }
-        if unknown == Unknown::Refuse {
-            let is_known = |name: &str| fields.iter().any(|field| field.name == name);
-            for name in body.keys().filter(|name| !is_known(name)) {
-                let name = format!("{prefix}{name}");
-                let reason = format!("\"{name}\" is not allowed");
-                let mistake = InvalidParameter::body(&name, "unknown_property", reason);
-                self.mistakes.push(mistake);
+        let is_known = |name: &str| fields.iter().any(|field| field.name == name);
+        for (name, value) in body.iter().filter(|(name, _)| !is_known(name)) {
+            match unknown {
+                Unknown::Refuse => {
+                    let name = format!("{prefix}{name}");
+                    let reason = format!("\"{name}\" is not allowed");
+                    let mistake = InvalidParameter::body(&name, "unknown_property", reason);
+                    self.mistakes.push(mistake);
+                }
+                Unknown::Drop => {}
+                Unknown::Keep => drop(kept.insert(name.clone(), value.clone())),
             }
         }
         kept
@@ -95,6 +99,11 @@ impl Checker {
             (Rule::Open(fields), Value::Object(object)) => {
                 Value::Object(self.members(object, fields, Unknown::Drop, &prefix))
             }
+            (Rule::Keeping(fields), Value::Object(object)) => {
+                Value::Object(self.members(object, fields, Unknown::Keep, &prefix))
+            }
+            (Rule::OrNull(_), Value::Null) => Value::Null,
+            (Rule::OrNull(rule), value) => self.value(value, *rule, name, around),
             (Rule::OneOf { by, forms }, Value::Object(object)) => {
                 Value::Object(self.one_of(object, object, (by, forms), &prefix, &prefix))
             }
@@ -283,9 +292,11 @@ fn check_single(
         Rule::Labels => check_labels(value, name),
         Rule::List { .. } => Some(mistake_of(name, "is_array", "must be an array")),
         Rule::AnyObject if value.is_object() => None,
-        Rule::Any => None,
+        // The value of the second has been checked by the rule within.
+        Rule::Any | Rule::OrNull(_) => None,
         Rule::Object(_)
         | Rule::Open(_)
+        | Rule::Keeping(_)
         | Rule::AnyObject
         | Rule::Map { .. }
         | Rule::OneOf { .. }
@@ -376,7 +387,6 @@ fn check_url(value: &Value, name: &str) -> Option<InvalidParameter> {
 }
 
 fn check_labels(value: &Value, name: &str) -> Option<InvalidParameter> {
-    const RESERVED: [&str; 5] = ["kong", "konnect", "mesh", "kic", "_"];
     let Some(labels) = value.as_object() else {
         return (!value.is_null()).then(|| mistake_of(name, "is_object", "must be an object"));
     };
@@ -384,9 +394,7 @@ fn check_labels(value: &Value, name: &str) -> Option<InvalidParameter> {
         return Some(mistake);
     }
     let valid = labels.iter().all(|(key, value)| {
-        (1..=63).contains(&key.len())
-            && !RESERVED.iter().any(|reserved| key.starts_with(reserved))
-            && (value.is_null() || value.as_str().is_some_and(is_label_value))
+        is_label_key(key) && (value.is_null() || value.as_str().is_some_and(is_label_value))
     });
     (!valid).then(|| mistake_of(name, "is_label", "must hold valid labels"))
 }

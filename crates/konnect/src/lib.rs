@@ -151,6 +151,7 @@ pub use webhook::{DeliveryState, Webhook, WebhookResource, WebhookStatus, Webhoo
 pub use webhook_v2::{WebhookV2, WebhookV2Resource, WebhookV2Update};
 pub use wire::filter::{TextFilter, TimeFilter, ValueFilter};
 pub use wire::ids::{
-    ApiId, ApplicationId, DestinationId, DeveloperId, PortalId, RegistrationId, RoleId, TeamId,
+    ApiId, ApplicationId, AuthStrategyId, DestinationId, DeveloperId, PortalId, RegistrationId,
+    RoleId, TeamId,
 };
 pub use wire::patch::Patch;

@@ -9,8 +9,9 @@ use crate::{
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
     resources::{
-        applications::{auth_strategy, credential_view, is_usable_by, owner_of},
-        registrations::{check_conflict, first_status, published},
+        api_publications::publication,
+        applications::{auth_strategy, credential_view, fill_strategy, is_usable_by, owner_of},
+        registrations::{check_conflict, first_status},
     },
     state::{Kind, Row, World},
 };
@@ -150,6 +151,7 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Value, Problem> {
     let owner = owner(call, call.developer.unwrap_or_default())?;
     check_name(call, &owner, None)?;
     call.fill("description", Value::Null);
+    fill_strategy(call, portal)?;
     let mut body = std::mem::take(&mut call.body);
     body.remove("team_id");
     body.insert("owner".to_owned(), owner);
@@ -218,7 +220,7 @@ pub(crate) fn list_registrations(call: &mut Call<'_>) -> Result<Value, Problem> 
 pub(crate) fn register(call: &mut Call<'_>) -> Result<Value, Problem> {
     let application = own(call)?.id;
     let api = call.reference("api_id").unwrap_or_default();
-    let row = published(call.world, call.ids[0], api).ok_or_else(Problem::not_found)?;
+    let row = publication(call.world, api, call.ids[0]).ok_or_else(Problem::not_found)?;
     check_conflict(call.world, application, api)?;
     let status = first_status(call.row(Kind::Portal, call.ids[0])?, row);
     let body: Map<String, Value> = [

@@ -16,11 +16,15 @@ pub(crate) use accounts::{Accounts, MailKind};
 
 use crate::{
     call::Call,
+    clock::timestamp,
     fields::{Field, Rule},
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
-    resources::members::CREATED_AT,
+    resources::{
+        api_publications::{api_name, api_of, publication},
+        members::by,
+    },
     state::{Kind, Row, World},
 };
 
@@ -58,14 +62,16 @@ const APPLICATION_CHANGE: &[Field] = &[
     Field::optional("team_id", Rule::Uuid).or_null(),
 ];
 
-/// The APIs of a portal as its developers see them.
+/// The publications of a portal as its developers see them: as APIs.
 static APIS: Listing = Listing {
     filters: &[Filter {
         name: "name",
         operators: Operators::Text,
-        read: |_, row| row.get("name").clone(),
+        read: api_name,
     }],
-    sorts: &[CREATED_AT],
+    sorts: &[by("created_at", |world, row| {
+        json!(api_of(world, row).map(|api| timestamp(api.created_at)))
+    })],
     paging: Paging::Number,
     view: api_view,
 };
@@ -117,8 +123,11 @@ pub(crate) fn needs_session(operation: &Operation) -> bool {
     !OPEN.contains(&operation.path)
 }
 
-fn api_view(_: &World, row: &Row) -> Value {
-    let mut shown = row.show(&["name", "version", "description", "visibility", "slug"]);
+fn api_view(world: &World, row: &Row) -> Value {
+    let mut shown = api_of(world, row)
+        .map(|api| api.show(&["name", "version", "description", "slug"]))
+        .unwrap_or_default();
+    shown.insert("visibility".to_owned(), row.get("visibility").clone());
     shown.insert("specifications".to_owned(), json!([]));
     shown.insert("attributes".to_owned(), json!({}));
     Value::Object(shown)
@@ -138,15 +147,11 @@ fn list_teams(call: &mut Call<'_>) -> Result<Value, Problem> {
 }
 
 fn list_apis(call: &mut Call<'_>) -> Result<Value, Problem> {
-    let portal = json!(call.ids[0]);
+    let portal = call.ids[0];
     let rows = call
         .world
         .children(Kind::Api, None)
-        .filter(|api| {
-            api.get("portals")
-                .as_array()
-                .is_some_and(|ids| ids.contains(&portal))
-        })
+        .filter_map(|api| publication(call.world, api.id, portal))
         .collect();
     call.list(rows, &APIS)
 }

@@ -12,6 +12,7 @@ use crate::{
     query::{Listing, Paging},
     resource::Resource,
     resources::{
+        auth_strategies::{is_by_token, view_of_application},
         developers,
         members::{CREATED_AT, NAME, by, member, merge_labels, text_filter, uuid_filter},
     },
@@ -76,19 +77,32 @@ static CREDENTIALS: Listing = Listing {
     view: credential_view,
 };
 
-/// Shows an application, always of the key-auth variant.
+/// Shows an application, in the variant of its strategy.
 pub(crate) fn view(world: &World, row: &Row) -> Value {
     let mut shown = row.show(&["name", "description", "labels", "owner"]);
     let registrations = world.children(Kind::Registration, Some(row.id)).count();
     shown.insert("registration_count".to_owned(), json!(registrations));
     shown.insert("portal".to_owned(), json!({"id": row.parent}));
     shown.insert("auth_strategy".to_owned(), auth_strategy(world, row));
+    if strategy_of(world, row).is_some_and(is_by_token) {
+        shown.insert("client_id".to_owned(), json!(row.text("client_id")));
+        shown.insert("dcr_provider".to_owned(), Value::Null);
+        shown.insert("granted_scopes".to_owned(), Value::Null);
+    }
     Value::Object(shown)
 }
 
-/// Shows the strategy of an application: the one it was made with, else the organisation's only
-/// one.
+fn strategy_of<'a>(world: &'a World, row: &Row) -> Option<&'a Row> {
+    let id = row.reference("auth_strategy_id")?;
+    world.find(Kind::AuthStrategy, id)
+}
+
+/// Shows the strategy of an application: the one it was made with, else the one that is built in.
+/// One that is unknown is shown as the built-in one with its id.
 pub(crate) fn auth_strategy(world: &World, row: &Row) -> Value {
+    if let Some(strategy) = strategy_of(world, row) {
+        return view_of_application(strategy);
+    }
     let id = row
         .reference("auth_strategy_id")
         .unwrap_or(world.auth_strategy_id);
@@ -156,9 +170,20 @@ fn check_owner(call: &Call<'_>, portal: Uuid) -> Result<(), Problem> {
     }
 }
 
+/// Gives an application to be made the portal's default strategy, where it has none of its own.
+pub(crate) fn fill_strategy(call: &mut Call<'_>, portal: Uuid) -> Result<(), Problem> {
+    if call.reference("auth_strategy_id").is_none() {
+        let portal = call.row(Kind::Portal, portal)?;
+        let strategy = portal.get("default_application_auth_strategy_id").clone();
+        call.body.insert("auth_strategy_id".to_owned(), strategy);
+    }
+    Ok(())
+}
+
 /// Checks the owner and fills in defaults.
 pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     check_owner(call, call.last_id())?;
+    fill_strategy(call, call.last_id())?;
     let labels = merge_labels(
         &Value::Null,
         call.body.get("labels").unwrap_or(&Value::Null),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     clock::timestamp,
     fields::Rule,
+    forms::{is_label_key, is_label_value},
     query::{Filter, Operators, Read, Sort},
 };
 
@@ -21,6 +22,17 @@ pub(crate) use member;
 pub(crate) const STATUSES: Rule = Rule::Choice(&["approved", "pending", "revoked", "rejected"]);
 pub(crate) const NAME: Rule = Rule::Text { min: 1, max: 255 };
 pub(crate) const ANY_TEXT: Rule = Rule::Text { min: 1, max: 4096 };
+/// Labels of what is made, where null stands for nothing.
+pub(crate) const NEW_LABELS: Rule = Rule::Map {
+    max: 50,
+    is_key: is_label_key,
+    value: &Rule::Pattern {
+        min: 1,
+        max: 63,
+        is: is_label_value,
+        words: "must be a valid label",
+    },
+};
 
 pub(crate) const CREATED_AT: Sort = by("created_at", |_, row| json!(timestamp(row.created_at)));
 pub(crate) const UPDATED_AT: Sort = by("updated_at", |_, row| json!(timestamp(row.updated_at)));

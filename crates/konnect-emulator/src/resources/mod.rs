@@ -29,9 +29,12 @@
     reason = "the tables call all handlers by one signature"
 )]
 
+pub(crate) mod api_publications;
+pub(crate) mod apis;
 pub(crate) mod applications;
 pub(crate) mod assets;
 pub(crate) mod audit_log_webhooks;
+pub(crate) mod auth_strategies;
 pub(crate) mod authentication_settings;
 pub(crate) mod content;
 pub(crate) mod custom_domains;
@@ -91,6 +94,9 @@ static TABLES: &[&[Operation]] = &[
     email_domains::OPERATIONS,
     email_config::OPERATIONS,
     email_templates::OPERATIONS,
+    apis::OPERATIONS,
+    api_publications::OPERATIONS,
+    auth_strategies::OPERATIONS,
 ];
 
 /// Lists all operations.

@@ -10,9 +10,12 @@ use crate::{
     operation::{Act, Operation, op},
     problem::{InvalidParameter, Problem},
     resource::Resource,
-    resources::members::{
-        CREATED_AT, NAME, UPDATED_AT, boolean_filter, by, member, merge_labels, text_filter,
-        uuid_filter,
+    resources::{
+        api_publications::publishes,
+        members::{
+            CREATED_AT, NAME, UPDATED_AT, boolean_filter, by, member, merge_labels, text_filter,
+            uuid_filter,
+        },
     },
     state::{Kind, Row, World},
 };
@@ -219,13 +222,7 @@ pub(crate) fn before_delete(call: &mut Call<'_>) -> Result<(), Problem> {
         let choices = json!(["true", "false"]);
         return refuse(InvalidParameter::query("force", "enum", reason).with("choices", choices));
     }
-    let portal = call.last_id();
-    let publishes = call.world.children(Kind::Api, None).any(|api| {
-        api.get("portals")
-            .as_array()
-            .is_some_and(|ids| ids.contains(&json!(portal)))
-    });
-    if publishes && force == "false" {
+    if publishes(call.world, call.last_id()) && force == "false" {
         let reason = "the portal has published APIs; use force to delete it";
         return refuse(InvalidParameter::query("force", "invalid", reason));
     }

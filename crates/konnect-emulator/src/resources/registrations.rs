@@ -12,6 +12,7 @@ use crate::{
     query::{Listing, Paging},
     resource::Resource,
     resources::{
+        api_publications::publication,
         applications::owner_of,
         members::{CREATED_AT, STATUSES, UPDATED_AT, by, member, text_filter, uuid_filter},
     },
@@ -106,15 +107,6 @@ pub(crate) fn application_name(world: &World, row: &Row) -> Value {
         .unwrap_or_default()
 }
 
-/// Finds an API that a portal publishes.
-pub(crate) fn published(world: &World, portal: Uuid, api: Uuid) -> Option<&Row> {
-    world.find(Kind::Api, api).filter(|row| {
-        row.get("portals")
-            .as_array()
-            .is_some_and(|ids| ids.contains(&json!(portal)))
-    })
-}
-
 /// Refuses a second registration for the same API.
 pub(crate) fn check_conflict(world: &World, application: Uuid, api: Uuid) -> Result<(), Problem> {
     let taken = world
@@ -129,8 +121,9 @@ pub(crate) fn check_conflict(world: &World, application: Uuid, api: Uuid) -> Res
 }
 
 /// Returns the status of a registration that nobody has decided on.
-pub(crate) fn first_status(portal: &Row, api: &Row) -> Value {
-    let approved = portal.is("auto_approve_applications") || api.is("auto_approve_registrations");
+pub(crate) fn first_status(portal: &Row, publication: &Row) -> Value {
+    let approved =
+        portal.is("auto_approve_applications") || publication.is("auto_approve_registrations");
     json!(if approved { "approved" } else { "pending" })
 }
 
@@ -138,7 +131,7 @@ pub(crate) fn first_status(portal: &Row, api: &Row) -> Value {
 pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     let (portal, application) = (call.ids[0], call.last_id());
     let api = call.reference("api_id").unwrap_or_default();
-    let Some(row) = published(call.world, portal, api) else {
+    let Some(row) = publication(call.world, api, portal) else {
         return Err(Problem::invalid_body(
             "api_id",
             "missing_reference",

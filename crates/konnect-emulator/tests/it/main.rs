@@ -7,6 +7,7 @@
 
 mod audit_log_v2;
 mod cascades;
+mod catalog;
 mod clock;
 mod conformance;
 mod content;

@@ -67,4 +67,6 @@ ids! {
     RoleId,
     /// Id of an audit-log destination.
     DestinationId,
+    /// Id of a strategy by which applications authenticate.
+    AuthStrategyId,
 }

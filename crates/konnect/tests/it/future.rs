@@ -3,6 +3,11 @@
 
 use std::fmt::Debug;
 
+use konnect::catalog::{
+    Api, ApiPortal, ApiPublication, ApiSpecSummary, ApiVersionSummary, AppAuthStrategy,
+    DcrProvider, KeyAuthConfig, KeyTtl, ListedPublication, OpenIdConnectConfig, Principals,
+    StrategyConfigs,
+};
 use konnect::content::{Asset, DefaultContent, PageNode, PortalPage, Snippet, SnippetInfo};
 use konnect::{
     Application, ApplicationDeveloper, ApplicationOwner, AssignedRole, AuthStrategy, Credential,
@@ -22,7 +27,7 @@ const TIME: &str = "2026-01-01T00:00:00Z";
 /// A word that no enum knows.
 const WORD: &str = "word-of-the-future";
 /// Members that are maps of the caller's own: what is added there is no unknown member.
-const MAPS: [&str; 2] = ["labels", "widget_config"];
+const MAPS: [&str; 4] = ["labels", "attributes", "openid-connect", "widget_config"];
 
 /// Holds a kind of answer to the future: `sample` has every member, `words` are the JSON pointers
 /// of those that are an enum.
@@ -368,6 +373,68 @@ fn answers_about_sign_in_may_grow() {
     });
     row::<GroupMapping>(mapping, &[]);
     row::<TeamGroups>(json!({ "team_id": ID, "groups": ["g"] }), &[]);
+}
+
+#[test]
+fn answers_about_the_catalog_may_grow() {
+    let spec = json!({ "type": "oas3" });
+    row::<ApiSpecSummary>(spec.clone(), &["/type"]);
+    let version = json!({
+        "id": ID, "version": "v1", "spec": spec, "created_at": TIME, "updated_at": TIME,
+    });
+    row::<ApiVersionSummary>(version.clone(), &["/spec/type"]);
+    let portal = json!({ "id": ID, "name": "P", "display_name": "P" });
+    row::<ApiPortal>(portal.clone(), &[]);
+    let api = json!({
+        "id": ID, "name": "A", "description": "d", "version": "v1", "slug": "a-v1",
+        "current_version_summary": version, "api_spec_ids": [ID], "portals": [portal],
+        "labels": {"a": "b"}, "implementation_mode": "gateway_entity_binding",
+        "attributes": {"env": ["x"], "gone": null}, "created_at": TIME, "updated_at": TIME,
+    });
+    row::<Api>(
+        api,
+        &["/implementation_mode", "/current_version_summary/spec/type"],
+    );
+
+    let publication = json!({
+        "auto_approve_registrations": true, "auth_strategy_ids": [ID], "visibility": "public",
+        "warnings": ["w"], "created_at": TIME, "updated_at": TIME,
+    });
+    row::<ApiPublication>(publication.clone(), &["/visibility"]);
+    let mut listed = publication;
+    for (name, value) in [("api_id", ID), ("portal_id", ID), ("entity_type", "api")] {
+        listed[name] = json!(value);
+    }
+    row::<ListedPublication>(listed, &["/visibility", "/entity_type"]);
+
+    let ttl = json!({ "value": 2, "unit": "weeks" });
+    row::<KeyTtl>(ttl.clone(), &["/unit"]);
+    let by_key = json!({ "key_names": ["apikey"], "ttl": ttl });
+    row::<KeyAuthConfig>(by_key.clone(), &["/ttl/unit"]);
+    let by_token = json!({
+        "issuer": "https://idp.example", "credential_claim": ["sub"], "scopes": ["openid"],
+        "auth_methods": ["bearer"], "hide_credentials": true,
+    });
+    let configs = json!({ "key-auth": by_key, "openid-connect": by_token });
+    row::<StrategyConfigs>(configs.clone(), &["/key-auth/ttl/unit"]);
+    let provider = json!({ "id": ID, "name": "D", "display_name": "D", "provider_type": "okta" });
+    row::<DcrProvider>(provider.clone(), &["/provider_type"]);
+    row::<Principals>(json!({ "enabled": true }), &[]);
+    let strategy = json!({
+        "id": ID, "name": "S", "display_name": "S", "strategy_type": "key_auth",
+        "configs": configs, "active": true, "dcr_provider": provider, "labels": {"a": "b"},
+        "supports_multiple_credentials": true, "principals": { "enabled": false },
+        "created_at": TIME, "updated_at": TIME,
+    });
+    let words = [
+        "/strategy_type",
+        "/configs/key-auth/ttl/unit",
+        "/dcr_provider/provider_type",
+    ];
+    row::<AppAuthStrategy>(strategy, &words);
+    // Its unknown members are settings of the plugin, which are kept as they came.
+    let read: OpenIdConnectConfig = serde_json::from_value(by_token.clone()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), by_token);
 }
 
 /// Problems are read only, so they have no row: what is added must not hide what is known.

@@ -6,6 +6,7 @@
 )]
 
 mod audit_logs;
+mod catalog;
 mod content;
 #[cfg(feature = "customization")]
 mod customization;

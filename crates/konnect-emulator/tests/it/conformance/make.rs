@@ -128,7 +128,7 @@ impl Maker<'_> {
             None => padded(format!("text-{number}")),
             Some("uuid") => format!("11111111-2222-4333-8444-{number:012x}"),
             Some("date-time") => "2026-01-02T03:04:05Z".to_owned(),
-            Some("uri") => format!("https://host-{number}.example/path"),
+            Some("uri" | "url") => format!("https://host-{number}.example/path"),
             Some("hostname") => format!("host-{number}.example"),
             Some("email") => match length {
                 Some(length) => {

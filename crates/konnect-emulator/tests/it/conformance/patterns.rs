@@ -59,6 +59,19 @@ const PATTERNS: &[Pattern] = &[
         start: "",
         fixed: false,
     },
+    Pattern {
+        words: r"^[\w-]+$",
+        fits: |text| is_code(text, "", b"_-"),
+        start: "",
+        fixed: false,
+    },
+    Pattern {
+        words: "^[^,<>]*$",
+        // An empty text would match, but is too short wherever the pattern stands.
+        fits: |text| !text.is_empty() && !text.contains([',', '<', '>']),
+        start: "",
+        fixed: false,
+    },
     image("png", "^data:image/png", |text| is_image(text, &["png"])),
     image("jpeg", "^data:image/jpeg", |text| is_image(text, &["jpeg"])),
     image("gif", "^data:image/gif", |text| is_image(text, &["gif"])),

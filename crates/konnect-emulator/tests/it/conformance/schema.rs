@@ -221,7 +221,7 @@ pub(super) fn has_format(text: &str, format: &str) -> bool {
     match format {
         "uuid" => text.len() == 36 && Uuid::try_parse(text).is_ok(),
         "date-time" => DateTime::parse_from_rfc3339(text).is_ok(),
-        "uri" => Url::parse(text).is_ok(),
+        "uri" | "url" => Url::parse(text).is_ok(),
         "path" => text.starts_with('/'),
         "email" => text
             .rsplit_once('@')
