@@ -257,10 +257,10 @@ async fn delete_leases(connection: &mut Connection) -> Result<u64, JournalError>
     Ok(done.rows_affected())
 }
 
-/// Deletes gaps that replay jobs have closed for every log. All time of an account counts as covered
-/// unless a gap says otherwise, so that nothing looks different without them. One that is open says
-/// which time is lost, and stays. What is asked for next depends on no more than eight days, and no
-/// retention of batches is shorter.
+/// Deletes gaps that replay jobs have closed for every log. All time of an account counts as
+/// covered unless a gap says otherwise, so that nothing looks different without them. One that is
+/// open says which time is lost, and stays. What is asked for next depends on no more than eight
+/// days, and no retention of batches is shorter.
 async fn delete_closed_gaps(
     connection: &mut Connection,
     before: DateTime<Utc>,

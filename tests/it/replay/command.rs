@@ -54,7 +54,9 @@ async fn the_log_of_the_organisation_comes_in_again() {
     assert_eq!(shown["portal_id"], Value::Null);
     assert_eq!(shown["job_id"], Value::Null, "there is no database");
     assert_eq!(shown["status"], json!("completed"));
-    let lines = konnect.receiver.lines();
+    // What usher itself asked of Konnect is in the organisation's log, too.
+    let mut lines = konnect.receiver.lines();
+    lines.retain(|line| line.contains("missed-"));
     assert!(
         lines.len() == 1 && lines[0].contains("missed-org"),
         "{lines:?}"
