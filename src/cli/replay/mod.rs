@@ -97,7 +97,7 @@ pub(super) async fn run(args: ReplayArgs, environment: &Environment) -> Result<E
             wanted.window = args.window(now)?;
             queued::run(record, &coverage, &wanted).await?;
         }
-        (record, _) => direct::run(&replays, &wanted, record).await?,
+        (record, _) => Box::pin(direct::run(&replays, &wanted, record)).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
