@@ -168,14 +168,15 @@ impl Transport {
     }
 
     /// Sends a request and reads the answer as JSON; none where the API answers 404, as it does for
-    /// a thing of which there is at most one and that was never set up.
+    /// a thing of which there is at most one and that was never set up. A 404 without problem
+    /// details is not the API's: a gateway or a proxy does not know the path.
     pub(crate) async fn fetch_if_found<T: DeserializeOwned>(
         &self,
         request: Request,
     ) -> Result<Option<T>, Error> {
         match self.fetch(request).await {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.is_not_found() && error.problem().is_some() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -18,7 +18,9 @@ impl Cursor {
     /// Reads the `next` of an answer, or what `Display` wrote of a cursor.
     pub fn parse(next: &str) -> Self {
         let lower = next.to_ascii_lowercase();
-        let is_uri = next.starts_with(['/', '?']) || lower.starts_with("http");
+        // A value may begin as a path does, for `/` is a digit of base64; `?` is none.
+        let may_be_uri = next.starts_with(['/', '?']) || lower.starts_with("http");
+        let is_uri = may_be_uri && next.contains('?');
         let has_after = lower.contains("page[after]=") || lower.contains("page%5bafter%5d=");
         if !is_uri && !has_after {
             return Self(vec![(AFTER.to_owned(), next.to_owned())]);
@@ -60,6 +62,8 @@ mod tests {
     fn takes_a_cursor_as_uri_and_as_value() {
         let cases = [
             ("abc==", "abc=="),
+            ("/abc==", "/abc=="),
+            ("http", "http"),
             (
                 "/api/v2/audit-log-destinations?page%5Bafter%5D=a%3D%3D&page%5Bsize%5=1",
                 "a==",

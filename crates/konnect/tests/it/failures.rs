@@ -123,6 +123,18 @@ async fn reads_no_more_than_its_bounds() {
 }
 
 #[tokio::test]
+async fn takes_only_a_404_of_the_api_for_what_was_never_set_up() {
+    let fake = Fake::start().await;
+    let webhook = async || fake.client().portal(PORTAL).webhook().get().await;
+    assert_eq!(webhook().await.unwrap(), None);
+    for body in [r#"{"message":"no Route matched with those values"}"#, ""] {
+        fake.will_answer(404, body);
+        let error = webhook().await.unwrap_err();
+        assert!(error.is_not_found(), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn tells_the_trace_of_a_refusal() {
     let fake = Fake::start().await;
     let error = read(&fake.client()).await.unwrap_err();
