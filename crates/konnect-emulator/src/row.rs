@@ -39,13 +39,12 @@ impl Row {
         }
     }
 
-    /// Returns whether the member at a JSON pointer, at most two names deep, holds an id.
-    pub(crate) fn refers_to(&self, pointer: &str, id: Uuid) -> bool {
+    /// Returns the id that the member at a JSON pointer, at most two names deep, holds.
+    pub(crate) fn reference_at(&self, pointer: &str) -> Option<Uuid> {
         let mut names = pointer.split('/').skip(1);
         let member = self.get(names.next().unwrap_or_default());
         let value = names.next().map_or(member, |name| &member[name]);
-        let held = value.as_str().and_then(|text| Uuid::try_parse(text).ok());
-        held == Some(id)
+        value.as_str().and_then(|text| Uuid::try_parse(text).ok())
     }
 
     /// Returns a member, null when absent.

@@ -1,7 +1,10 @@
 //! What a portal knows of its developers beyond their row: passwords, sessions and the mails it
 //! sent them. Everything is in memory and ends with the emulator; `Debug` shows no secret.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -167,9 +170,9 @@ impl Accounts {
         self.sessions.remove(token);
     }
 
-    /// Forgets a developer who was deleted.
-    pub(crate) fn forget(&mut self, developer: Uuid) {
-        self.passwords.remove(&developer);
-        self.sessions.retain(|_, of| *of != developer);
+    /// Forgets the developers who were deleted, among other rows.
+    pub(crate) fn forget(&mut self, ended: &HashSet<Uuid>) {
+        self.passwords.retain(|of, _| !ended.contains(of));
+        self.sessions.retain(|_, of| !ended.contains(of));
     }
 }
