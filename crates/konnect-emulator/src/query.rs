@@ -1,6 +1,5 @@
 //! Lists as Konnect serves them: deepObject filters, sorting, and the two ways of paging. It works
 //! on rows it is given and on the declarations of a noun.
-#![allow(dead_code, reason = "what nouns to come use")]
 
 use std::{
     borrow::Cow,
@@ -291,8 +290,14 @@ fn matcher(
     operator: Option<&str>,
     wanted: &str,
 ) -> Option<Result<Matcher, &'static str>> {
-    let texts: Vec<String> = wanted.split(',').map(str::to_owned).collect();
-    let wanted = wanted.to_owned();
+    let is_id = matches!(operators, Operators::Uuid | Operators::EqualsUuid);
+    // An id can be written in more than one way; rows have it in one.
+    let written = |text: &str| match Uuid::try_parse(text) {
+        Ok(id) if is_id => id.to_string(),
+        _ => text.to_owned(),
+    };
+    let texts: Vec<String> = wanted.split(',').map(written).collect();
+    let wanted = written(wanted);
     let allowed: &[&str] = match operators {
         Operators::Text | Operators::Keyed => &["eq", "contains", "ocontains", "oeq", "neq"],
         Operators::Uuid => &["eq", "oeq", "neq"],
@@ -430,7 +435,8 @@ fn numbered(
     })
 }
 
-/// Pages by the id of the last row seen. `next` and `previous` are paths, as the specification
+/// Pages by the place of a row in creation order, which such lists are in: they have no sorts, and
+/// a cursor stays good when its row goes. `next` and `previous` are paths, as the specification
 /// types them.
 fn page_by_cursor(
     world: &World,
@@ -443,34 +449,37 @@ fn page_by_cursor(
         .number("page[size]")?
         .unwrap_or(DEFAULT_PAGE)
         .min(MAX_PAGE);
-    let position = |name: &str| -> Result<Option<usize>, Problem> {
+    let cursor = |name: &str| -> Result<Option<u64>, Problem> {
         let Some(cursor) = query.get(name).filter(|cursor| !cursor.is_empty()) else {
             return Ok(None);
         };
-        let found = rows
-            .iter()
-            .position(|row| row.id.simple().to_string() == cursor);
-        found.map(Some).ok_or_else(|| {
+        u64::from_str_radix(cursor, 16).map(Some).map_err(|_| {
             let reason = format!("\"{name}\" is not a valid cursor");
             Problem::invalid(vec![InvalidParameter::query(name, "invalid", reason)])
         })
     };
-    let start = match (position("page[after]")?, position("page[before]")?) {
-        (Some(after), _) => after + 1,
-        (None, Some(before)) => before.saturating_sub(size),
-        (None, None) => 0,
+    let (start, end) = match (cursor("page[after]")?, cursor("page[before]")?) {
+        (Some(after), _) => {
+            let start = rows.partition_point(|row| row.sequence <= after);
+            (start, start + size)
+        }
+        (None, Some(before)) => {
+            let end = rows.partition_point(|row| row.sequence < before);
+            (end.saturating_sub(size), end)
+        }
+        (None, None) => (0, size),
     };
-    let end = rows.len().min(start + size);
+    let end = end.min(rows.len());
     let filters = query.without_paging();
     let link = |name: &str, index: usize| {
         format!(
-            "{path}?page%5B{name}%5D={}&page%5Bsize%5D={size}{filters}",
-            rows[index].id.simple()
+            "{path}?page%5B{name}%5D={:016x}&page%5Bsize%5D={size}{filters}",
+            rows[index].sequence
         )
     };
     let next = (end < rows.len() && end > start).then(|| link("after", end - 1));
     let previous = (start > 0 && start < rows.len()).then(|| link("before", start));
-    let data: Vec<Value> = rows[start.min(end)..end]
+    let data: Vec<Value> = rows[start..end]
         .iter()
         .map(|row| (listing.view)(world, row))
         .collect();
@@ -523,6 +532,13 @@ mod tests {
                 "zero",
                 "",
                 Some(Err("is_uuid")),
+            ),
+            (
+                Operators::Uuid,
+                Some("oeq"),
+                "ABCDEF00-0000-4000-8000-000000000000",
+                "abcdef00-0000-4000-8000-000000000000",
+                Some(Ok(true)),
             ),
             (Operators::Boolean, Some("eq"), "true", "", None),
             (
@@ -597,5 +613,41 @@ mod tests {
         assert_eq!(split_filter("filter[name]"), Some(("name", None)));
         assert_eq!(split_filter("filter[name][eq]"), Some(("name", Some("eq"))));
         assert_eq!(split_filter("page[size]"), None);
+    }
+
+    #[test]
+    fn a_cursor_stays_good_when_its_row_goes() {
+        let now = crate::clock::Clock::system_now();
+        let mut world = World::new();
+        let mut add = || world.insert(Kind::Destination, None, serde_json::Map::new(), now);
+        let ids: Vec<Uuid> = (0..5).map(|_| add()).collect();
+        let listing = Listing {
+            filters: &[],
+            sorts: &[],
+            paging: Paging::Cursor,
+            view: |_, row| json!(row.id),
+        };
+        let page = |world: &World, link: &str| {
+            let query = Query::parse(link.trim_start_matches('?'));
+            let rows = Rows::Children(Kind::Destination, None);
+            list(world, rows, &query, &listing, "").unwrap()
+        };
+        let link = |page: &Value, name: &str| page["meta"][name].as_str().unwrap().to_owned();
+        let first = page(&world, "?page[size]=2");
+        assert_eq!(first["data"], json!(ids[..2]));
+        assert_eq!(first["meta"]["previous"], Value::Null);
+        world.remove(ids[1]);
+        let second = page(&world, &link(&first, "next"));
+        assert_eq!(second["data"], json!(ids[2..4]));
+        world.remove(ids[2]);
+        let before = page(&world, &link(&second, "previous"));
+        assert_eq!(
+            before["data"],
+            json!(ids[..1]),
+            "nothing that comes after it"
+        );
+        let last = page(&world, &link(&second, "next"));
+        assert_eq!(last["data"], json!(ids[4..]));
+        assert_eq!(last["meta"]["next"], Value::Null);
     }
 }

@@ -37,6 +37,10 @@ const SLUG: Rule = Rule::Text {
     max: SLUG_LENGTH,
 };
 
+/// How many pages may be above one another. The list shows the whole tree, and parsers of JSON bear
+/// no depth at will.
+const MAX_DEPTH: usize = 50;
+
 /// The member that holds a page's place among its siblings, from 0; no two have the same.
 const ORDER: &str = "order";
 
@@ -181,11 +185,40 @@ fn is_within(world: &World, page: Uuid, other: Uuid) -> bool {
         if id == other {
             return true;
         }
-        at = world
-            .find(Kind::Page, id)
-            .and_then(|row| row.reference("parent_page_id"));
+        at = parent_of(world, id);
     }
     false
+}
+
+fn parent_of(world: &World, page: Uuid) -> Option<Uuid> {
+    let row = world.find(Kind::Page, page)?;
+    row.reference("parent_page_id")
+}
+
+/// Returns whether a page, with what is below it, would be too deep below a parent. One that is yet
+/// to be made has nothing below it.
+fn is_too_deep(world: &World, portal: Uuid, page: Option<Uuid>, parent: Option<Uuid>) -> bool {
+    let above = std::iter::successors(parent, |page| parent_of(world, *page)).count();
+    let mut height = 1;
+    let mut level: HashSet<Uuid> = page.into_iter().collect();
+    while above + height <= MAX_DEPTH {
+        let is_below = |row: &&Row| {
+            let parent = row.reference("parent_page_id");
+            parent.is_some_and(|parent| level.contains(&parent))
+        };
+        let below = world.children(Kind::Page, Some(portal)).filter(is_below);
+        level = below.map(|row| row.id).collect();
+        if level.is_empty() {
+            return false;
+        }
+        height += 1;
+    }
+    true
+}
+
+fn too_deep() -> Problem {
+    let reason = format!("there cannot be more than {MAX_DEPTH} pages above one another");
+    Problem::invalid_body("parent_page_id", "invalid", reason)
 }
 
 /// Returns whether a page may be the parent of one of a portal.
@@ -231,6 +264,9 @@ pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     if has_slug(&siblings, &slug) {
         return Err(slug_in_use());
     }
+    if is_too_deep(call.world, portal, None, parent) {
+        return Err(too_deep());
+    }
     let order = last_place(&siblings);
     fill_defaults(call)?;
     let title = slug.strip_prefix('/').filter(|rest| !rest.is_empty());
@@ -262,6 +298,9 @@ fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
         return Err(slug_in_use());
     }
     if parent != before {
+        if is_too_deep(call.world, portal, Some(page), parent) {
+            return Err(too_deep());
+        }
         let order = last_place(&siblings);
         call.body.insert(ORDER.to_owned(), json!(order));
     }
@@ -278,6 +317,9 @@ fn move_page(call: &mut Call<'_>) -> Result<Value, Problem> {
     }
     if parent.is_some_and(|parent| is_within(call.world, parent, page)) {
         return Err(Problem::conflict("A page cannot be moved below itself"));
+    }
+    if is_too_deep(call.world, portal, Some(page), parent) {
+        return Err(too_deep());
     }
     let row = call.row(Kind::Page, page)?;
     let siblings = siblings(call.world, portal, parent, Some(page));

@@ -145,3 +145,36 @@ async fn shows_pages_and_assets_as_konnect_does() {
     let problem = konnect.expect(404, "GET", &path, Value::Null).await;
     assert_eq!(problem["title"], "Not Found");
 }
+
+#[tokio::test]
+async fn a_tree_of_pages_has_a_greatest_depth() {
+    const DEEPEST: usize = 50;
+    let (konnect, portal) = Konnect::with_portal(json!({})).await;
+    let pages = format!("/v3/portals/{portal}/pages");
+    let add = async |status, parent: &Value| {
+        let body = json!({"slug": "/a", "content": "", "parent_page_id": parent});
+        konnect.expect(status, "POST", &pages, body).await["id"].clone()
+    };
+    let mut chain = vec![add(201, &Value::Null).await];
+    while chain.len() < DEEPEST {
+        chain.push(add(201, &chain[chain.len() - 1]).await);
+    }
+    add(400, &chain[DEEPEST - 1]).await;
+    // Two pages fit below the last but two, and not below the last but one.
+    let body = json!({"slug": "/b", "content": ""});
+    let two = konnect.expect(201, "POST", &pages, body).await["id"].clone();
+    add(201, &two).await;
+    let two = format!("{pages}/{}", two.as_str().unwrap());
+    for (status, from_end) in [(400, 2), (200, 3)] {
+        let body = json!({"parent_page_id": chain[DEEPEST - from_end]});
+        konnect.expect(status, "PATCH", &two, body.clone()).await;
+        let status = if status == 200 { 201 } else { status };
+        let path = format!("{two}/move");
+        konnect.expect(status, "POST", &path, body).await;
+    }
+    konnect.expect(200, "GET", &pages, Value::Null).await;
+    let first = format!("{pages}/{}", chain[0].as_str().unwrap());
+    konnect.expect(204, "DELETE", &first, Value::Null).await;
+    let tree = konnect.expect(200, "GET", &pages, Value::Null).await;
+    assert_eq!(tree["data"], json!([]));
+}
