@@ -1,5 +1,4 @@
 //! What a request body may hold, as data: fields and the rules of their values. `validate` checks.
-#![allow(dead_code, reason = "rules that nouns to come use")]
 
 /// The form of a member's value.
 #[derive(Debug, Clone, Copy)]
@@ -30,12 +29,8 @@ pub(crate) enum Rule {
     OrNull(&'static Rule),
     /// An object of which nothing is said.
     AnyObject,
-    /// Any value at all.
-    Any,
     /// A whole number.
     Integer { min: i32, max: i32 },
-    /// Any number.
-    Number { min: f64, max: f64 },
     /// Text of between `min` and `max` characters that passes a test; `words` follow the member's
     /// name in the reason: `"must be …"`.
     Pattern {

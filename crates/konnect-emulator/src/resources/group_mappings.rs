@@ -67,9 +67,6 @@ pub(crate) fn check_team(
 fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     let team = call.reference("team_id").unwrap_or_default();
     check_team(call.world, call.ids[0], team, "team_id")?;
-    // An id can be written in more than one way.
-    call.body
-        .insert("team_id".to_owned(), team.to_string().into());
     let mut others = call
         .world
         .children(Kind::TeamGroupMapping, Some(call.last_id()));
