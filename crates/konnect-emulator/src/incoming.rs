@@ -5,12 +5,13 @@ use axum::{
     extract::Request,
     http::{HeaderMap, header},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{answer::Answer, listener::Peer, problem::Problem, query::Query};
 
-/// Larger bodies are refused; the specification's largest member has a million characters.
-const MAX_BODY: usize = 8 * 1024 * 1024;
+/// Larger bodies are refused; the specification's largest member has a million characters, each of
+/// which takes twelve bytes where everything beyond ASCII is escaped.
+const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// A request with its body read.
 #[derive(Debug)]
@@ -25,13 +26,13 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    /// Reads the body.
+    /// Reads the body. One that is too large is refused as Kong's gateway does.
     pub(crate) async fn read(peer: Peer, request: Request) -> Result<Self, Answer> {
         let (parts, body) = request.into_parts();
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         let body = to_bytes(body, MAX_BODY)
             .await
-            .map_err(|_| Answer::empty(400))?;
+            .map_err(|_| Answer::json(413, &json!({"message": "Payload too large"})))?;
         Ok(Self {
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
