@@ -1,6 +1,5 @@
 //! One call of an operation: what a handler may look at and change. It knows no HTTP; the gateway
 //! does.
-#![allow(dead_code, reason = "what nouns to come use")]
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};

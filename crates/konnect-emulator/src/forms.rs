@@ -1,6 +1,5 @@
 //! The forms that a text can have: labels, addresses, hosts, images. Each is a plain function, for
 //! the rules of `validate` and for patterns of a noun's own.
-#![allow(dead_code, reason = "forms that nouns to come use")]
 
 use std::net::IpAddr;
 

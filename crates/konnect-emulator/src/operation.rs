@@ -1,6 +1,5 @@
 //! An operation as a table declares it: method, path and what its parameters are, statuses, body,
 //! and the act that serves it.
-#![allow(dead_code, reason = "what nouns to come use")]
 
 use serde_json::{Map, Value};
 

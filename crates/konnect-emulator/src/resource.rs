@@ -1,6 +1,5 @@
 //! What is declared of a kind of object that has a list: its fields, its list, its view, and the
 //! few checks that look at more than one field. The generic acts on it.
-#![allow(dead_code, reason = "what nouns to come use")]
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -53,9 +52,7 @@ pub(crate) struct Resource {
     /// What a PATCH may hold.
     pub(crate) update: &'static [Field],
     pub(crate) listing: Listing,
-    merge: Merge,
     pub(crate) before_create: Check,
-    before_replace: Check,
     before_update: Check,
     before_delete: Check,
 }
@@ -83,9 +80,7 @@ impl Resource {
                 paging: Paging::Number,
                 view,
             },
-            merge: Merge::Members,
             before_create: nothing,
-            before_replace: nothing,
             before_update: nothing,
             before_delete: nothing,
         }
@@ -127,21 +122,9 @@ impl Resource {
         self
     }
 
-    /// Sets how a PATCH goes into the row.
-    pub(crate) const fn merge(mut self, merge: Merge) -> Self {
-        self.merge = merge;
-        self
-    }
-
     /// Completes and checks a body before it becomes a row.
     pub(crate) const fn before_create(mut self, check: Check) -> Self {
         self.before_create = check;
-        self
-    }
-
-    /// Completes and checks a body before it takes the place of a row's members.
-    pub(crate) const fn before_replace(mut self, check: Check) -> Self {
-        self.before_replace = check;
         self
     }
 
@@ -178,7 +161,6 @@ impl Resource {
 
     /// Puts the body in place of the members of the last row of the path.
     pub(crate) fn replace_row(&self, call: &mut Call<'_>) -> Result<Value, Problem> {
-        (self.before_replace)(call)?;
         let body = std::mem::take(&mut call.body);
         call.world.replace(call.last_id(), body, call.now);
         self.show(call, call.last_id())
@@ -188,7 +170,7 @@ impl Resource {
     pub(crate) fn update_row(&self, call: &mut Call<'_>) -> Result<Value, Problem> {
         (self.before_update)(call)?;
         let mut value = call.row(self.kind, call.last_id())?.value.clone();
-        self.merge.apply(&mut value, std::mem::take(&mut call.body));
+        Merge::Members.apply(&mut value, std::mem::take(&mut call.body));
         call.world.replace(call.last_id(), value, call.now);
         self.show(call, call.last_id())
     }

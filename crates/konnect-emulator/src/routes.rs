@@ -127,35 +127,46 @@ pub(crate) fn resolve(
 mod tests {
     use std::collections::{HashMap, HashSet};
 
+    use serde_json::Value;
+
     use super::*;
     use crate::{
         operation::{Act, op},
         portal_api, resources,
     };
 
-    /// Method, path, success and error statuses of every operation that Konnect's specifications
-    /// declare.
-    const DECLARED: &str = include_str!("../spec/operations.tsv");
+    /// Every operation of the management API that Konnect's specifications declare.
+    const MANAGEMENT: &str = include_str!("../spec/facts.jsonl");
+
+    /// Method, path, success and error statuses of the portal's self-service.
+    const SELF_SERVICE: &str = include_str!("../spec/self_service.tsv");
 
     /// What no specification has and is served all the same; `fidelity.jsonl` says why.
     const BEYOND: &[(&str, &str)] = &[("DELETE", "/v2/audit-log-webhook")];
 
-    fn declared() -> HashMap<(&'static str, &'static str), (u16, HashSet<u16>)> {
-        DECLARED
-            .lines()
-            .skip(1)
-            .map(|line| {
-                let columns: Vec<&str> = line.split('\t').collect();
-                let errors = columns[3]
-                    .split(',')
-                    .filter_map(|status| status.parse().ok())
-                    .collect();
-                (
-                    (columns[0], columns[1]),
-                    (columns[2].parse().unwrap(), errors),
-                )
-            })
-            .collect()
+    /// The success and the errors of each operation, by method and path.
+    type Declared = HashMap<(String, String), (u16, HashSet<u16>)>;
+
+    fn declared() -> Declared {
+        let management = MANAGEMENT.lines().map(|line| {
+            let facts: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| facts[name].as_str().unwrap().to_owned();
+            let statuses = |name: &str| -> Vec<u16> {
+                let statuses = facts[name].as_object().unwrap().keys();
+                statuses.map(|status| status.parse().unwrap()).collect()
+            };
+            let success = statuses("success");
+            let errors = statuses("errors").into_iter().collect();
+            ((text("method"), text("path")), (success[0], errors))
+        });
+        let self_service = SELF_SERVICE.lines().skip(1).map(|line| {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let errors = columns[3].split(',').filter_map(|text| text.parse().ok());
+            let success = columns[2].parse().unwrap();
+            let operation = (columns[0].to_owned(), columns[1].to_owned());
+            (operation, (success, errors.collect()))
+        });
+        management.chain(self_service).collect()
     }
 
     fn served() -> impl Iterator<Item = &'static Operation> {
@@ -169,7 +180,7 @@ mod tests {
             |operation: &&Operation| BEYOND.contains(&(operation.method, operation.path));
         for operation in served().filter(|operation| !is_beyond(operation)) {
             let (success, errors) = declared
-                .get(&(operation.method, operation.path))
+                .get(&(operation.method.to_owned(), operation.path.to_owned()))
                 .unwrap_or_else(|| {
                     panic!("{} {} is not declared", operation.method, operation.path)
                 });
@@ -234,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_word_in_a_template_wins_over_a_parameter() {
-        const ACT: Act = Act::Special(None, |_| Ok(serde_json::Value::Null));
+        const ACT: Act = Act::Special(None, |_| Ok(Value::Null));
         static TABLE: &[Operation] = &[
             op("GET", "/v3/portals/{portalId}", 200, ACT),
             op("DELETE", "/v3/portals/{portalId}", 204, ACT),

@@ -1,6 +1,5 @@
 //! Objects of which a parent has at most one, without an id in their path: what a noun declares of
 //! them, and the generic acts on them.
-#![allow(dead_code, reason = "what nouns to come use")]
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -57,9 +56,7 @@ pub(crate) struct Singleton {
     view: View,
     exists: fn() -> Problem,
     before_create: Check,
-    before_replace: Check,
     before_update: Check,
-    before_delete: Check,
 }
 
 impl Singleton {
@@ -76,9 +73,7 @@ impl Singleton {
             view,
             exists: already_exists,
             before_create: nothing,
-            before_replace: nothing,
             before_update: nothing,
-            before_delete: nothing,
         }
     }
 
@@ -130,21 +125,9 @@ impl Singleton {
         self
     }
 
-    /// Completes and checks a body before a PUT takes effect.
-    pub(crate) const fn before_replace(mut self, check: Check) -> Self {
-        self.before_replace = check;
-        self
-    }
-
     /// Checks a body before a PATCH takes effect.
     pub(crate) const fn before_update(mut self, check: Check) -> Self {
         self.before_update = check;
-        self
-    }
-
-    /// Decides whether it may go.
-    pub(crate) const fn before_delete(mut self, check: Check) -> Self {
-        self.before_delete = check;
         self
     }
 
@@ -186,7 +169,6 @@ impl Singleton {
 
     /// Puts the body in place of what there is, or makes it.
     pub(crate) fn put_one(&self, call: &mut Call<'_>) -> Result<Value, Problem> {
-        (self.before_replace)(call)?;
         let body = std::mem::take(&mut call.body);
         self.keep(call, body);
         self.get(call)
@@ -208,7 +190,6 @@ impl Singleton {
     /// Removes it. What has a default can be removed without having been configured.
     pub(crate) fn delete_one(&self, call: &mut Call<'_>) -> Result<Value, Problem> {
         let id = self.read(call)?.id;
-        (self.before_delete)(call)?;
         call.world.remove(id);
         Ok(Value::Null)
     }

@@ -110,14 +110,6 @@ pub(super) static PLAIN_PROBLEM: LazyLock<Schema> = LazyLock::new(|| {
     plain
 });
 
-/// The operations that the emulator does not serve yet.
-pub(super) static NOT_YET: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
-    include_str!("not_yet.txt")
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect()
-});
-
 /// Finds an operation by its id.
 pub(super) fn find(id: &str) -> Option<&'static Operation> {
     FACTS.iter().find(|operation| operation.id == id)
@@ -145,30 +137,5 @@ fn the_facts_are_of_all_operations() {
     assert_eq!(seed, 74);
     for operation in &*FACTS {
         assert_eq!(operation.success.len(), 1, "{}", operation.id);
-    }
-    for id in &*NOT_YET {
-        assert!(
-            ids.contains(id),
-            "not_yet.txt names {id}, which is no operation"
-        );
-    }
-}
-
-#[test]
-fn the_facts_are_those_of_the_table_of_statuses() {
-    let declared = include_str!("../../../spec/operations.tsv");
-    for line in declared
-        .lines()
-        .skip(1)
-        .filter(|line| !line.contains("\t/api/"))
-    {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let operation = FACTS
-            .iter()
-            .find(|operation| operation.method == columns[0] && operation.path == columns[1])
-            .unwrap_or_else(|| panic!("{line}"));
-        let errors: Vec<String> = operation.errors.keys().map(u16::to_string).collect();
-        assert_eq!(columns[2], operation.success_status().to_string(), "{line}");
-        assert_eq!(columns[3], errors.join(","), "{line}");
     }
 }

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::conformance::{
     answer::GAPS,
-    facts::{FACTS, NOT_YET, Operation},
+    facts::{FACTS, Operation},
     run::{Report, is_served, run},
     target::Target,
 };
@@ -46,19 +46,15 @@ fn exceptions() -> Vec<Exception> {
         .collect()
 }
 
-/// Calls an operation if the emulator serves it and returns its violations without the exceptions;
-/// an exception that does not occur is one too.
-async fn conform(operation: &'static Operation, target: &Target) -> Option<Report> {
-    let served = is_served(target, operation).await;
-    let waits = NOT_YET.contains(operation.id.as_str());
-    assert_ne!(
-        served, waits,
-        "{} {}: if it is served, not_yet.txt must not have {}",
-        operation.method, operation.path, operation.id
+/// Calls an operation and returns its violations without the exceptions; an exception that does not
+/// occur is one too.
+async fn conform(operation: &'static Operation, target: &Target) -> Report {
+    assert!(
+        is_served(target, operation).await,
+        "{} {} is not served",
+        operation.method,
+        operation.path
     );
-    if !served {
-        return None;
-    }
     let mut report = run(operation, target).await;
     for exception in exceptions()
         .iter()
@@ -75,7 +71,7 @@ async fn conform(operation: &'static Operation, target: &Target) -> Option<Repor
                 .push(format!("{exception:?} does not occur"));
         }
     }
-    Some(report)
+    report
 }
 
 /// Calls an operation of the reference of 74, by the name of its test.
@@ -84,10 +80,9 @@ async fn conform_by_name(test: &str) {
     let operation = facts::find(&id).unwrap_or_else(|| panic!("{id} is no operation"));
     assert!(operation.in_seed, "{id} is not of the 74");
     let target = Target::emulated().await;
-    if let Some(report) = conform(operation, &target).await {
-        assert_eq!(report.violations, Vec::<String>::new(), "{id}");
-        assert!(report.calls >= 3, "{id} was called {} times", report.calls);
-    }
+    let report = conform(operation, &target).await;
+    assert_eq!(report.violations, Vec::<String>::new(), "{id}");
+    assert!(report.calls >= 3, "{id} was called {} times", report.calls);
 }
 
 #[expect(
@@ -118,7 +113,6 @@ async fn every_operation_answers_as_declared() {
     let mut violations = Vec::new();
     while let Some(done) = running.join_next().await {
         let (operation, report) = done.unwrap();
-        let Some(report) = report else { continue };
         *served.entry(operation.spec.as_str()).or_insert(0) += 1;
         calls += report.calls;
         for (status, count) in report.gaps {
@@ -143,11 +137,7 @@ async fn every_operation_answers_as_declared() {
             gap.status, gap.reason
         );
     }
-    println!(
-        "exceptions: {}; not served yet: {}",
-        exceptions().len(),
-        NOT_YET.len()
-    );
+    println!("exceptions: {}", exceptions().len());
     let fidelity = fidelity::compare(&observed);
     println!(
         "lines of fidelity.jsonl that were seen: {}",
@@ -161,5 +151,5 @@ async fn every_operation_answers_as_declared() {
         violations.len(),
         violations.join("\n")
     );
-    assert_eq!(total + NOT_YET.len(), FACTS.len());
+    assert_eq!(total, FACTS.len());
 }
