@@ -121,15 +121,19 @@ pub(crate) async fn send(
         if given_up {
             return Sent::GivenUp;
         }
-        let wait = outcome
-            .wait(attempt, Clock::system_now().into())
-            .mul_f64(target.settings.retry_scale);
+        let wait = outcome.wait(attempt, Clock::system_now().into());
+        let wait = scaled(wait, target.settings.retry_scale);
         tokio::select! {
             () = engine.end.cancelled() => return Sent::GivenUp,
             () = tokio::time::sleep(wait) => {}
         }
     }
     Sent::GivenUp
+}
+
+/// Scales a wait. A receiver may ask for one that lasts longer than can be told.
+fn scaled(wait: Duration, scale: f64) -> Duration {
+    Duration::try_from_secs_f64(wait.as_secs_f64() * scale).unwrap_or(Duration::MAX)
 }
 
 /// Writes a batch: one entry a line, compressed if the settings say so.
@@ -294,6 +298,7 @@ mod tests {
             (429, Some("30"), 0, 30),
             (503, Some("120"), 2, 120),
             (429, Some("-1"), 1, 2),
+            (429, Some("18446744073709551615"), 0, u64::MAX),
             (429, Some("Sun, 06 Nov 1994 08:49:57 GMT"), 0, 20),
             (429, Some("Sun, 06 Nov 1994 08:00:00 GMT"), 2, 0),
         ];
@@ -304,6 +309,14 @@ mod tests {
                 Duration::from_secs(seconds),
                 "{status} {retry_after:?} {attempt}"
             );
+        }
+        for (seconds, scale, expected) in [
+            (8, 0.5, Duration::from_secs(4)),
+            (8, 0.0, Duration::ZERO),
+            (u64::MAX, 1.0, Duration::MAX),
+            (u64::MAX, 1_000.0, Duration::MAX),
+        ] {
+            assert_eq!(scaled(Duration::from_secs(seconds), scale), expected);
         }
     }
 }
