@@ -206,6 +206,7 @@ impl<'a> PortalScope<'a> {
 /// The tree as the API sends it: not in pages of a list.
 #[derive(Deserialize)]
 struct Tree {
+    #[serde(deserialize_with = "lenient::or_default")]
     data: Vec<PageNode>,
 }
 

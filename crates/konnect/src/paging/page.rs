@@ -25,10 +25,12 @@ pub struct CursorPage<T> {
     pub next: Option<Cursor>,
 }
 
-/// A list with page numbers as it is sent.
+/// A list with page numbers as it is sent. No entries may be null, but what has no `data` is no
+/// list: read as an empty one it would say that everything is gone.
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(crate) struct NumberedBody<T> {
-    #[serde(default = "Vec::new")]
+    #[serde(deserialize_with = "lenient::or_default")]
     data: Vec<T>,
     #[serde(default)]
     meta: Option<NumberedMeta>,
@@ -59,12 +61,13 @@ impl<T> From<NumberedBody<T>> for Page<T> {
     }
 }
 
-/// A list with cursors as it is sent.
+/// A list with cursors as it is sent; as for `data`, see [`NumberedBody`].
 ///
 /// `meta` of the destinations is the page object itself, that of the pull API holds it as `page`.
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(crate) struct CursorBody<T> {
-    #[serde(default = "Vec::new")]
+    #[serde(deserialize_with = "lenient::or_default")]
     data: Vec<T>,
     #[serde(default)]
     meta: Option<CursorMeta>,
@@ -123,6 +126,19 @@ mod tests {
         );
         assert_eq!(total(r#"{"data":[],"meta":{"page":{"total":null}}}"#), None);
         assert_eq!(total(r#"{"data":[]}"#), None);
+    }
+
+    #[test]
+    fn takes_null_for_no_entries_and_nothing_for_no_list() {
+        type Read = fn(&str) -> serde_json::Result<Vec<u8>>;
+        let numbered: Read =
+            |text| serde_json::from_str::<NumberedBody<u8>>(text).map(|body| body.data);
+        let cursor: Read =
+            |text| serde_json::from_str::<CursorBody<u8>>(text).map(|body| body.data);
+        for read in [numbered, cursor] {
+            assert!(read(r#"{"data":null}"#).unwrap().is_empty());
+            assert!(read(r#"{"message":"maintenance"}"#).is_err());
+        }
     }
 
     #[test]
