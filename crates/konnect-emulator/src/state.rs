@@ -130,30 +130,38 @@ impl World {
     /// Removes a row with all rows below it, its memberships, and what its kind says ends with it.
     pub(crate) fn remove(&mut self, id: Uuid) {
         let mut ending = HashSet::from([id]);
-        let mut ended = HashSet::new();
+        let mut people = HashSet::new();
         while !ending.is_empty() {
             let next = self.referring_to(&ending);
             for id in ending {
-                self.remove_tree(id, &mut ended);
+                self.remove_tree(id, &mut people);
             }
             ending = next;
         }
-        self.members
-            .retain(|(team, developer), _| !ended.contains(team) && !ended.contains(developer));
-        self.accounts.forget(&ended);
+        if !people.is_empty() {
+            self.members.retain(|(team, developer), _| {
+                !people.contains(team) && !people.contains(developer)
+            });
+            self.accounts.forget(&people);
+        }
     }
 
+    /// Removes a row with all rows below it, and notes which of them are developers and teams.
     /// Whoever refers to a row below this one hangs below this one too.
-    fn remove_tree(&mut self, id: Uuid, ended: &mut HashSet<Uuid>) {
+    fn remove_tree(&mut self, id: Uuid, people: &mut HashSet<Uuid>) {
         let Some(row) = self.rows.remove(&id) else {
             return;
         };
-        ended.insert(id);
         self.order.remove(&row);
         match row.kind {
-            Kind::Developer => drop(self.addresses.remove(&address_key(&row))),
             Kind::Portal => self.audit.forget(id),
+            Kind::Developer | Kind::Team => {
+                people.insert(id);
+            }
             _ => {}
+        }
+        if row.kind == Kind::Developer {
+            self.addresses.remove(&address_key(&row));
         }
         let below: Vec<Uuid> = Kind::ALL
             .iter()
@@ -163,7 +171,7 @@ impl World {
             .collect();
         // The last of many siblings goes without the others moving up.
         for child in below.into_iter().rev() {
-            self.remove_tree(child, ended);
+            self.remove_tree(child, people);
         }
     }
 

@@ -164,11 +164,7 @@ impl Checker {
             _ => {
                 let mistake = check_single(value, rule, name, self.dialect);
                 self.mistakes.extend(mistake);
-                match (rule, value.as_str().map(Uuid::try_parse)) {
-                    // An id can be written in more than one way; it is kept in one.
-                    (Rule::Uuid, Some(Ok(id))) => json!(id),
-                    _ => value.clone(),
-                }
+                as_kept(value, rule)
             }
         }
     }
@@ -221,6 +217,14 @@ impl Checker {
         let (mistakes, kept) = fewest.unwrap_or_default();
         self.mistakes.extend(mistakes);
         kept
+    }
+}
+
+/// Returns a value without parts as it is kept: an id can be written in more than one way.
+fn as_kept(value: &Value, rule: Rule) -> Value {
+    match (rule, value.as_str().map(Uuid::try_parse)) {
+        (Rule::Uuid, Some(Ok(id))) => json!(id),
+        _ => value.clone(),
     }
 }
 

@@ -170,7 +170,7 @@ impl Accounts {
         self.sessions.remove(token);
     }
 
-    /// Forgets the developers who were deleted, among other rows.
+    /// Forgets the developers who were deleted.
     pub(crate) fn forget(&mut self, ended: &HashSet<Uuid>) {
         self.passwords.retain(|of, _| !ended.contains(of));
         self.sessions.retain(|_, of| !ended.contains(of));
