@@ -161,7 +161,9 @@ impl World {
             _ => {}
         }
         if row.kind == Kind::Developer {
-            self.addresses.remove(&address_key(&row));
+            let key = address_key(&row);
+            self.addresses.remove(&key);
+            self.accounts.void_tokens(&key);
         }
         let below: Vec<Uuid> = Kind::ALL
             .iter()

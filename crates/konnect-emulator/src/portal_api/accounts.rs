@@ -55,6 +55,8 @@ pub(crate) struct Accounts {
     passwords: HashMap<Uuid, String>,
     sessions: HashMap<String, Uuid>,
     tokens: HashMap<Uuid, Token>,
+    /// The tokens by portal and address in lower case.
+    mailed: HashMap<(Uuid, String), Vec<Uuid>>,
     mails: Vec<Mail>,
 }
 
@@ -98,6 +100,8 @@ impl Accounts {
     ) -> Uuid {
         let token = new_id();
         let expires = now + TOKEN_LIFE;
+        let key = (portal, email.to_lowercase());
+        self.mailed.entry(key).or_default().push(token);
         self.tokens.insert(
             token,
             Token {
@@ -130,6 +134,13 @@ impl Accounts {
                 self.tokens.remove(&token);
                 Ok(email)
             }
+        }
+    }
+
+    /// Ends the tokens that were mailed to an address of a portal, in lower case.
+    pub(crate) fn void_tokens(&mut self, address: &(Uuid, String)) {
+        for token in self.mailed.remove(address).into_iter().flatten() {
+            self.tokens.remove(&token);
         }
     }
 

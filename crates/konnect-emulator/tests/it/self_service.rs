@@ -299,3 +299,26 @@ async fn a_developer_sees_only_what_is_theirs_or_their_teams() {
     assert_eq!((status, bob.session.as_str()), (204, "portalaccesstoken="));
     assert_eq!(bob.call("GET", "applications", Value::Null).await.0, 401);
 }
+
+#[tokio::test]
+async fn a_mailed_token_ends_with_whom_it_was_mailed_to() {
+    let (konnect, portal) = Konnect::with_portal(json!({})).await;
+    let developers = format!("/v3/portals/{portal}/developers");
+    let invite = async |email: &str| {
+        let body = json!({"email": email, "full_name": "Ann", "send_invitation_email": true});
+        konnect.expect(201, "POST", &developers, body).await["id"].clone()
+    };
+    let first = invite("ann@x.example").await;
+    let path = format!("{developers}/{}", first.as_str().unwrap());
+    konnect.expect(204, "DELETE", &path, Value::Null).await;
+    invite("Ann@x.example").await;
+    let mails = konnect
+        .expect(200, "GET", "/emulator/mailbox", Value::Null)
+        .await;
+    for (mail, expected) in [(0, 404), (1, 204)] {
+        let reset = json!({"token": mails[mail]["token"], "password": "x"});
+        let mut ann = Visitor::new(&konnect, &portal);
+        let answer = ann.call("POST", "developer/reset-password", reset).await;
+        assert_eq!(answer.0, expected, "mail {mail}");
+    }
+}
