@@ -56,7 +56,8 @@ impl Client {
 }
 
 impl AuditLogs<'_> {
-    /// Reads one page, the first one without a cursor; each entry is the JSON as it was sent.
+    /// Reads one page, the first one without a cursor (`get-audit-logs`); each entry is the JSON as
+    /// it was sent.
     ///
     /// Leave `until` in `options` set while following cursors, so that the window stands still.
     pub async fn pull_page(

@@ -77,7 +77,7 @@ impl Client {
 }
 
 impl JwksResource<'_> {
-    /// Reads the keys.
+    /// Reads the keys (`get-audit-log-jwks`).
     ///
     /// Konnect's guide asks for them without a token and its specification with one, so the token
     /// is sent only if the API refuses the call without it: keys can then be had while the token

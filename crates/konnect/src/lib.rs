@@ -1,64 +1,6 @@
 //! Typed client of Kong Konnect: Portal Management V3, Audit Logs and JWKS.
 //!
-//! A [`Client`] is made once from the base URL of a region and shared by cloning. Calls are grouped
-//! as the API is: what belongs to the whole organisation hangs on the client, what belongs to a
-//! portal on [`Client::portal`]. Here against the local Konnect of the crate `konnect-emulator`:
-//!
-//! ```
-//! use konnect::{Client, ListDevelopers, NewDeveloper, NewPortal, Patch, PortalUpdate, TextFilter};
-//! use konnect_emulator::Emulator;
-//!
-//! # #[tokio::main]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let konnect = Emulator::start().await?;
-//! let client = Client::builder(konnect.url().parse()?)
-//!     .token(konnect.token().into())
-//!     .build()?;
-//!
-//! let new = NewPortal { name: "Portal".to_owned(), ..NewPortal::default() };
-//! let portal = client.portals().create(&new).await?;
-//! let portal = client.portal(portal.id);
-//! // A member of a change is kept, cleared or set.
-//! let update = PortalUpdate { description: Patch::Null, ..PortalUpdate::default() };
-//! assert_eq!(portal.update(&update).await?.description, None);
-//!
-//! let ann = NewDeveloper {
-//!     email: "ann@example.com".to_owned(),
-//!     full_name: "Ann".to_owned(),
-//!     status: None,
-//!     send_invitation_email: false,
-//! };
-//! portal.developers().create(&ann).await?;
-//! assert!(portal.developers().create(&ann).await.unwrap_err().is_conflict());
-//!
-//! // `"ann@example.com".into()` is an exact match; other operators have their names.
-//! let options = ListDevelopers {
-//!     email: Some(TextFilter::Contains("@example.com".to_owned())),
-//!     ..ListDevelopers::default()
-//! };
-//! let mut developers = portal.developers().pages(&options).items();
-//! while let Some(developer) = developers.next().await {
-//!     println!("{}", developer?.email);
-//! }
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! A list is read at once (`list`), page by page (`pages`, see [`Pages`]) or as a stream of entries
-//! ([`Pages::items`]); Konnect's two styles of paging look alike here. Models accept what the API
-//! adds later: unknown members are ignored and every enum has an `Other` variant, which keeps the
-//! word. Members that the schema requires but no caller can do without are plain; all others are
-//! optional, so that an answer of an older or newer API still reads.
-//!
-//! Only reads are retried here. A write is sent once, because the API has no idempotency key and
-//! only the caller knows whether it may be repeated; [`Error::is_transient`] and
-//! [`Error::retry_after`] say what is known. Nothing here logs tokens, bodies or query strings.
-//!
-//! What not every program needs comes by features, all on by default: `content` (pages, snippets,
-//! assets), `customization` (with custom domains and integrations), `identity` (authentication
-//! settings and identity providers), `email`, `ip-allow-list` and `catalog` (APIs, publications,
-//! authentication strategies).
-
+#![doc = include_str!("../README.md")]
 // To add a thing of the API:
 //
 // 1. A file of its own, in the folder of its group if it comes by a feature (`content/pages.rs`),
@@ -74,7 +16,6 @@
 //    `fetch_if_found` is for what there may be none of, `fetch_raw` for what is no JSON.
 // 4. A row a kind of answer in `tests/it/future.rs`, a test of what is sent, and the list of the
 //    public interface anew: `USHER_TEST_UPDATE=1 cargo test -p konnect public_api`.
-
 #![deny(missing_docs)]
 
 mod applications;

@@ -236,7 +236,7 @@ impl Client {
 }
 
 impl<'a> Portals<'a> {
-    /// Lists all portals that match.
+    /// Lists all portals that match (`list-portals`).
     pub async fn list(&self, options: &ListPortals) -> Result<Vec<Portal>, Error> {
         collect_numbered(LIST, |number| self.list_page(options, number)).await
     }

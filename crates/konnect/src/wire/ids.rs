@@ -48,6 +48,7 @@ macro_rules! ids {
     )+};
 }
 
+#[allow(unused_imports, reason = "only groups that a feature turns on declare more ids")]
 pub(crate) use ids;
 
 ids! {

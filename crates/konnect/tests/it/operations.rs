@@ -55,3 +55,38 @@ fn every_operation_has_a_typed_method() {
     assert!(unknown.is_empty(), "in no document: {unknown:#?}");
     assert!(forgotten.is_empty(), "without a method: {forgotten:#?}");
 }
+
+/// The figures of both READMEs are the same, and the totals are those of the documents.
+#[test]
+fn the_readme_compares_as_the_emulators_does() {
+    let table = |text: &'static str| -> Vec<&str> {
+        let rows = text.lines().filter(|line| line.starts_with("| "));
+        let rows = rows.skip_while(|line| !line.starts_with("| operations | all"));
+        rows.filter(|line| !line.contains("| audit logs of the organisation, v2"))
+            .collect()
+    };
+    let readme = include_str!("../../README.md");
+    let emulators = table(include_str!("../../../konnect-emulator/README.md"));
+    assert!(emulators.len() > 15, "the table was not found");
+    assert_eq!(table(readme), emulators);
+    for (spec, row) in [
+        ("portal-management", "| **together** | **{}** | **{}** |"),
+        (
+            "audit-logs 3",
+            "| audit logs of the organisation, v3 | {} | {} |",
+        ),
+        (
+            "audit-logs 2",
+            "| audit logs of the organisation, v2 | 12 | {} |",
+        ),
+        (
+            "sdk-konnect-go",
+            "The {} operations of the feature `catalog`",
+        ),
+    ] {
+        let of = format!("\"spec\": \"{spec}");
+        let count = FACTS.lines().filter(|line| line.contains(&of)).count();
+        let row = row.replace("{}", &count.to_string());
+        assert!(readme.contains(&row), "the README lacks {row}");
+    }
+}

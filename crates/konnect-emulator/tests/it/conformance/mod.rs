@@ -6,6 +6,7 @@ mod answer;
 mod echo;
 mod facts;
 mod fidelity;
+mod gaps;
 mod make;
 mod patterns;
 mod query;
@@ -24,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::conformance::{
     answer::GAPS,
     facts::{FACTS, Operation},
+    gaps::Met,
     run::{Report, is_served, run},
     target::Target,
 };
@@ -109,6 +111,7 @@ async fn every_operation_answers_as_declared() {
     }
     let (mut calls, mut served) = (0, BTreeMap::new());
     let mut gaps: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut met = Met::new();
     let mut observed = BTreeMap::new();
     let mut violations = Vec::new();
     while let Some(done) = running.join_next().await {
@@ -117,6 +120,7 @@ async fn every_operation_answers_as_declared() {
         calls += report.calls;
         for (status, count) in report.gaps {
             *gaps.entry(status).or_default() += count;
+            met.entry(status).or_default().insert(&operation.id);
         }
         observed.insert(operation.id.as_str(), report.observed);
         let named = report
@@ -144,6 +148,7 @@ async fn every_operation_answers_as_declared() {
         fidelity.seen.len()
     );
     violations.extend(fidelity.refuted);
+    violations.extend(gaps::compare(&met, &exceptions()));
     violations.sort();
     assert!(
         violations.is_empty(),
