@@ -48,10 +48,9 @@ macro_rules! ids {
     )+};
 }
 
-#[allow(unused_imports, reason = "only groups that a feature turns on declare more ids")]
 pub(crate) use ids;
 
-ids! {
+self::ids! {
     /// Id of a Dev Portal.
     PortalId,
     /// Id of a developer of a portal.
