@@ -59,6 +59,7 @@ fn listed(text: &str) -> String {
     let mut attributes = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
+        let line = line.strip_prefix("self::").unwrap_or(line);
         let trimmed = line.trim();
         if trimmed.is_empty() || trimmed.starts_with("//") || trimmed.starts_with(['}', ')']) {
             continue;
