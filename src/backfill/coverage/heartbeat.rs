@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::backfill::coverage::konnect_clock::KonnectClock;
+use crate::backfill::coverage::konnect_clock::{KonnectClock, OFF_BY};
 use crate::backfill::coverage::timings::{Timings, delta};
 use crate::clock::Ids;
 use crate::http::health::Health;
@@ -18,11 +18,12 @@ use crate::lifecycle::pause;
 
 /// A sign of life that is not written by then is written with the next one.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
-/// Konnect writes its `Date` in whole seconds, and an answer may be under way: within one process,
-/// signs that are no further apart by Konnect's clock follow each other.
+/// Within one process, signs that are no further apart by Konnect's clock follow each other.
 const JITTER: TimeDelta = TimeDelta::seconds(5);
 /// At the end, deliveries under way may take so long: less than the process may.
 const LAST_DELIVERIES_WITHIN: Duration = Duration::from_secs(8);
+/// Between looks whether deliveries can be taken, while they cannot.
+const READY_WITHIN: Duration = Duration::from_millis(100);
 /// Between looks whether they are over.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -85,7 +86,11 @@ impl Heartbeat {
         let mut span: Option<Span> = None;
         let mut refused: Option<RefusedDeliveries> = None;
         loop {
-            let is_over = pause(every, &cancel).await;
+            let wait = match span {
+                Some(_) => every,
+                None => READY_WITHIN.min(every),
+            };
+            let is_over = pause(wait, &cancel).await;
             if is_over {
                 self.last_deliveries().await;
             }
@@ -96,7 +101,8 @@ impl Heartbeat {
                 (earlier, later) => earlier.or(later),
             };
             // Another instance may be ready without having said so: it has twice the time.
-            let may_begin = |span: &Span| span.is_noted || span.to - span.from >= every * 2;
+            let at_first = every * 2 + OFF_BY.to_std().unwrap_or_default();
+            let may_begin = |span: &Span| span.is_noted || span.to - span.from >= at_first;
             if let Some(ready) = span.filter(may_begin)
                 && let Some(sign) = self.sign(ready, refused.as_ref())
             {
@@ -147,29 +153,15 @@ impl Heartbeat {
 
     /// The sign by Konnect's clock; none while that is not known.
     fn sign(&self, span: Span, refused: Option<&RefusedDeliveries>) -> Option<SignOfLife> {
-        let now = self.konnect.now()?;
-        let ago = |moment: Instant| now - delta(moment.elapsed());
-        let jitter = if span.is_noted {
-            JITTER
-        } else {
-            TimeDelta::zero()
-        };
         let spooled_from = (self.spooled)();
-        let refusal = refused.map(|refused| Refusal {
-            from: ago(refused.first),
-            to: ago(refused.last),
-            times: i32::try_from(refused.times).unwrap_or(i32::MAX),
-            answer: match refused.status {
-                Some(status) => status.to_string(),
-                None => "by the end of the connection".to_owned(),
-            },
-        });
         Some(SignOfLife {
-            from: ago(span.from) - jitter,
-            to: ago(span.to),
             spooled_from: spooled_from.and_then(|time| self.konnect.translate(time)),
-            instance: self.instance,
-            refusals: refusal.into_iter().collect(),
+            ..sign(
+                (Instant::now(), self.konnect.now()?),
+                self.instance,
+                span,
+                refused,
+            )
         })
     }
 
@@ -181,9 +173,69 @@ impl Heartbeat {
     }
 }
 
+/// A sign of life by Konnect's clock, which shows `shown` by `now`. Where that may be off, more time
+/// than was missed is not vouched for, rather than less.
+fn sign(
+    (now, shown): (Instant, DateTime<Utc>),
+    instance: Uuid,
+    span: Span,
+    refused: Option<&RefusedDeliveries>,
+) -> SignOfLife {
+    let at = |moment: Instant| shown - delta(now.saturating_duration_since(moment));
+    let to = at(span.to);
+    let from = if span.is_noted {
+        at(span.from) - JITTER
+    } else {
+        (at(span.from) + OFF_BY).min(to)
+    };
+    let refusals = refused.map(|refused| Refusal {
+        from: at(refused.first) - OFF_BY,
+        to: at(refused.last) + OFF_BY,
+        times: i32::try_from(refused.times).unwrap_or(i32::MAX),
+        answer: match refused.status {
+            Some(status) => status.to_string(),
+            None => "by the end of the connection".to_owned(),
+        },
+    });
+    SignOfLife {
+        from,
+        to,
+        spooled_from: None,
+        instance,
+        refusals: refusals.into_iter().collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_time_is_left_open_than_konnects_clock_may_be_off() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let shown = DateTime::UNIX_EPOCH + TimeDelta::seconds(100);
+        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let span = |is_noted| Span {
+            from: after(10),
+            to: after(30),
+            is_noted,
+        };
+        let refused = RefusedDeliveries {
+            first: after(12),
+            last: after(20),
+            times: 3,
+            status: Some(429),
+        };
+        let first = sign((after(40), shown), Uuid::nil(), span(false), Some(&refused));
+        assert_eq!((first.from, first.to), (at(71), at(90)));
+        let [refusal] = &first.refusals[..] else {
+            panic!("{first:?}");
+        };
+        assert_eq!((refusal.from, refusal.to), (at(71), at(81)));
+        let next = sign((after(40), shown), Uuid::nil(), span(true), None);
+        assert_eq!((next.from, next.refusals.len()), (at(65), 0));
+    }
 
     #[test]
     fn a_process_that_was_stopped_was_not_there() {

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::backfill::coverage::choose::Choice;
 use crate::backfill::coverage::job::{Counted, StepError, Steps};
-use crate::backfill::coverage::konnect_clock::KonnectClock;
+use crate::backfill::coverage::konnect_clock::{KonnectClock, OFF_BY};
 use crate::backfill::coverage::map::{Facts, StretchState};
 use crate::backfill::coverage::poll::{self, FoundGap, Poll, Polled, SLOT_EVERY};
 use crate::backfill::coverage::record::{Coverage, LEASE_NAME, SourceCoverage};
@@ -39,6 +39,9 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// The first account of a log begins so much later than Konnect's oldest entry: those are dropped
 /// while it is asked for.
 const AT_FIRST: TimeDelta = TimeDelta::minutes(1);
+/// The account begins so long after the first poll: deliveries could be taken by then, however
+/// Konnect's clock is read.
+const BEGINS_AFTER: TimeDelta = TimeDelta::milliseconds(2 * OFF_BY.num_milliseconds());
 /// How far back the account is looked at for jobs: entries older than Konnect's are settled.
 const LOOKS_BACK: TimeDelta = TimeDelta::days(8);
 
@@ -129,6 +132,12 @@ impl Keeper {
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut failures = 0;
         let mut wait = self.timings.round_every;
+        // An account that began before deliveries could be taken would begin with a gap.
+        while !self.health.is_ready() {
+            if pause(wait, &cancel).await {
+                return;
+            }
+        }
         while !pause(wait, &cancel).await {
             let done = tokio::select! {
                 () = cancel.cancelled() => break,
@@ -332,7 +341,7 @@ impl Keeper {
         let since = if self.timings.auto {
             now - REACH + AT_FIRST
         } else {
-            now
+            now + BEGINS_AFTER
         };
         let unpolled_after = delta(self.timings.unpolled_after.max(self.poll_every() * 4));
         let polled = Polled::of(before.as_ref(), source, poll, (now, since), unpolled_after);
@@ -346,16 +355,16 @@ impl Keeper {
     /// A gap that a poll found, to be written down.
     fn gap(&self, source: LogSource, found: &FoundGap, now: DateTime<Utc>) -> NewGap {
         // What was made a little earlier may have been under way.
-        let under_way = match found.reason {
-            GapReason::Before => TimeDelta::zero(),
-            _ => delta(self.timings.settle),
+        let (under_way, to) = match found.reason {
+            GapReason::Before => (TimeDelta::zero(), now + BEGINS_AFTER),
+            _ => (delta(self.timings.settle), now),
         };
         NewGap {
             id: self.ids.next(),
             source: Some(source),
             reason: found.reason,
             from: (found.from - under_way).min(now),
-            to: now,
+            to,
             times: i32::from(found.is_certain),
             detail: found.detail.clone(),
             noted_at: found.noted_at,

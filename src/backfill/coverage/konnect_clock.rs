@@ -1,9 +1,12 @@
 //! What Konnect's clock shows: time that was seen is counted by it, as entries are.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use konnect::Client;
 
 use crate::clock::Clock;
+
+/// So much it may be off: Konnect writes its `Date` in whole seconds, and an answer takes its time.
+pub(super) const OFF_BY: TimeDelta = TimeDelta::seconds(1);
 
 /// Konnect's clock, as far as its answers tell; this machine's where nothing is asked of Konnect.
 #[derive(Debug, Clone)]

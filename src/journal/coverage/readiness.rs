@@ -53,11 +53,11 @@ pub struct Readiness {
     pub now: DateTime<Utc>,
 }
 
-/// What a sign of life shows to be amiss: time since `ready_to` that it does not join, deliveries
+/// What a sign of life shows to be amiss: time since `known_to` that it does not join, deliveries
 /// that were refused, and those that are in a spool since `abandoned` of an instance that is gone.
 fn gaps(
     sign: &SignOfLife,
-    (ready_to, abandoned): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    (known_to, abandoned): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     settle: TimeDelta,
     id: impl Fn() -> Uuid,
 ) -> Vec<NewGap> {
@@ -72,10 +72,10 @@ fn gaps(
         noted_at: sign.to,
         joins: true,
     };
-    let was_down = ready_to.filter(|ready_to| *ready_to < sign.from);
-    let down = was_down.map(|ready_to| {
+    let was_down = known_to.filter(|known_to| *known_to < sign.from);
+    let down = was_down.map(|known_to| {
         let detail = "no instance could take deliveries".to_owned();
-        gap(GapReason::Down, (ready_to, sign.from), 1, detail)
+        gap(GapReason::Down, (known_to, sign.from), 1, detail)
     });
     let refused = sign.refusals.iter().map(|refusal| {
         let detail = format!("deliveries were answered {}", refusal.answer);
@@ -104,6 +104,21 @@ async fn set_back(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Where the account of the first source begins that has one: an instance may have gone away before
+/// its first sign of life.
+async fn account_begins_at(
+    connection: &mut PgConnection,
+) -> Result<Option<DateTime<Utc>>, JournalError> {
+    let begins = sqlx::query!(
+        r#"
+        SELECT min(coalesce(g.ends_at, s.since)) AS at
+        FROM coverage_sources s
+        LEFT JOIN coverage_gaps g ON g.source = s.source AND g.reason = 'before'
+        "#
+    );
+    Ok(begins.fetch_one(&mut *connection).await?.at)
 }
 
 impl Journal {
@@ -141,7 +156,11 @@ impl Journal {
         let abandoned = before.filter(|before| before.is_abandoned);
         let abandoned = abandoned.and_then(|before| before.spooled_from);
         let is_abandoned = abandoned.is_some();
-        for gap in gaps(sign, (ready_to, abandoned), settle, id) {
+        let known_to = match ready_to {
+            Some(ready_to) => Some(ready_to),
+            None => account_begins_at(&mut transaction).await?,
+        };
+        for gap in gaps(sign, (known_to, abandoned), settle, id) {
             note_gap(&mut transaction, &gap).await?;
         }
         sqlx::query!(

@@ -37,8 +37,17 @@ impl Scene {
         journal.migrate().await.unwrap();
         let clock = Clock::system();
         let now = clock.now().trunc_subsecs(6);
+        let ids = Ids::new(clock);
         let portal = Entry::numbered(0).portal_id.parse().unwrap();
         let log = LogSource::Portal(portal);
+        let scene = Self {
+            database,
+            journal,
+            ids,
+            now,
+            log,
+        };
+        scene.lives(1, (-10, 0), None).await;
         let status = SourceStatus {
             source: log,
             since: now - TimeDelta::days(20),
@@ -48,14 +57,8 @@ impl Scene {
             polled_at: now,
             last_attempt_at: None,
         };
-        journal.note_poll(&status, None).await.unwrap();
-        Self {
-            database,
-            journal,
-            ids: Ids::new(clock),
-            now,
-            log,
-        }
+        scene.journal.note_poll(&status, None).await.unwrap();
+        scene
     }
 
     /// An instance could take deliveries for some seconds around a fixed time.
@@ -114,6 +117,34 @@ async fn a_clock_that_was_ahead_hides_no_downtime_and_leaves_no_gap_that_nothing
     scene.lives(1, (625, 635), None).await;
     scene.lives(2, (640, 650), None).await;
     assert_eq!(scene.gaps().await, down);
+    scene.finish().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_goes_away_before_its_first_sign_of_life_leaves_a_gap() {
+    let scene = Scene::create().await;
+    let pool = PgPool::connect(&scene.database.url()).await.unwrap();
+    let forget = "DELETE FROM readiness; UPDATE coverage_sources SET since = now()";
+    sqlx::raw_sql(forget).execute(&pool).await.unwrap();
+    scene.lives(2, (40, 60), None).await;
+    let gaps = scene.gaps().await;
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0].reason, GapReason::Down);
+    assert!(gaps[0].from < scene.now, "{gaps:?}");
+    assert_eq!(gaps[0].to, scene.now + TimeDelta::seconds(40));
+    // One of which all time before the first poll is a gap is asked for that once.
+    let before = "
+        DELETE FROM readiness; DELETE FROM coverage_gaps;
+        UPDATE coverage_sources SET since = since - interval '1 week';
+        INSERT INTO coverage_gaps
+            (id, source, reason, starts_at, ends_at, detail, times, noted_at)
+        SELECT gen_random_uuid(), source, 'before', since, since + interval '8 days', '', 1, now()
+        FROM coverage_sources
+    ";
+    sqlx::raw_sql(before).execute(&pool).await.unwrap();
+    pool.close().await;
+    scene.lives(2, (40, 60), None).await;
+    assert_eq!(scene.gaps().await.len(), 1);
     scene.finish().await;
 }
 

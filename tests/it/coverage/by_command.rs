@@ -25,7 +25,6 @@ fn shown(ran: &Ran, status: &str, said: &str) -> Value {
 async fn two_replays_within_seconds_are_done_one_after_the_other() {
     let mut stage = Stage::new().await;
     stage.config.backfill.auto = false;
-    stage.begin_account().await;
     let app = stage.start().await;
     stage.happens(5);
     let journal = Journal::open(&app.database.url()).unwrap();

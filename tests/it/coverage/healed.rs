@@ -230,11 +230,17 @@ async fn a_portal_that_is_gone_holds_no_other_up() {
 #[tokio::test]
 async fn a_batch_lost_between_two_polls_is_found_by_the_audit() {
     let mut stage = Stage::new().await;
-    stage.begin_account().await;
     // This one has no token, so that the keeper below is the only one.
     let token = stage.config.konnect.token.take();
     let app = stage.start().await;
     let journal = Journal::open(&app.database.url()).unwrap();
+    eventually(
+        "it gives a sign of life",
+        Duration::from_secs(10),
+        async || journal.readiness().await.unwrap().ready_to.is_some(),
+    )
+    .await;
+    stage.begin_account().await;
     let client = Client::builder(Url::parse(&stage.emulator.url()).unwrap())
         .token(token.unwrap().expose().to_owned().into())
         .build()

@@ -109,9 +109,19 @@ impl Stage {
     }
 
     async fn pool(&self) -> PgPool {
-        PgPool::connect(&self.database.as_ref().unwrap().url())
-            .await
-            .unwrap()
+        let url = match &self.database {
+            Some(database) => database.url(),
+            // An app has it.
+            None => self
+                .config
+                .database
+                .url
+                .as_ref()
+                .unwrap()
+                .expose()
+                .to_owned(),
+        };
+        PgPool::connect(&url).await.unwrap()
     }
 
     async fn start(&mut self) -> TestApp {

@@ -126,10 +126,10 @@ impl Walk {
                 self.stage.happens(times);
             }
             // No instance gives a sign of life while time jumps: all of it is a gap.
-            42..43 => {
+            42..43 if !self.is_away => {
                 let seconds = self.rng.random_range(1..60);
                 self.tell(&format!("{seconds} s pass"));
-                self.stage.pass(seconds);
+                self.let_pass(seconds).await;
             }
             43..60 => self.delivery_goes_wrong(),
             // It lives long enough to be told of how the webhook fares.
@@ -164,6 +164,19 @@ impl Walk {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
         }
+    }
+
+    /// Konnect's clock moves on alone, as no clock does. Before anything else goes wrong, usher has
+    /// asked it for the time.
+    async fn let_pass(&mut self, seconds: i64) {
+        self.stage.emulator.clear_requests();
+        self.stage.pass(seconds);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let is_asked = || !self.stage.emulator.requests().is_empty();
+        while self.process.is_some() && !is_asked() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     fn delivery_goes_wrong(&mut self) {
