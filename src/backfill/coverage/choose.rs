@@ -102,14 +102,16 @@ impl Choice {
         facts: &Facts,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
     ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let largest = (to - from).min(SLICE);
         let mut from = from;
         while from < to {
-            let (failures, last) = failures(&facts.jobs, from);
-            let halvings = (failures / TRIES_OF_A_SIZE).min(16);
-            let size = (largest / 2_i32.pow(halvings)).max(SMALLEST_SLICE);
+            let failures = Failures::of(&facts.jobs, from);
+            let size = match failures.count / TRIES_OF_A_SIZE {
+                0 => SLICE,
+                halvings => failures.longest.min(SLICE) / 2_i32.pow(halvings.min(16)),
+            };
+            let size = size.max(SMALLEST_SLICE);
             let end = to.min(from + size);
-            if !self.must_wait(facts, from, failures, last) {
+            if !self.must_wait(facts, from, &failures) {
                 return Some((from, end));
             }
             from = end;
@@ -119,17 +121,11 @@ impl Choice {
 
     /// Whether a window that failed is to be left alone for now: longer each time, but never until
     /// it has expired.
-    fn must_wait(
-        &self,
-        facts: &Facts,
-        from: DateTime<Utc>,
-        failures: u32,
-        last: Option<DateTime<Utc>>,
-    ) -> bool {
-        let Some(last) = last.filter(|_| failures > 0) else {
+    fn must_wait(&self, facts: &Facts, from: DateTime<Utc>, failures: &Failures) -> bool {
+        let Some(last) = failures.last else {
             return false;
         };
-        let wait = backoff(self.first_wait, failures, LONGEST_WAIT);
+        let wait = backoff(self.first_wait, failures.count, LONGEST_WAIT);
         let left = (from + REACH - last) / 4;
         let wait = TimeDelta::from_std(wait).unwrap_or(left).min(left);
         facts.now - last < wait
@@ -170,17 +166,30 @@ fn is_proof(job: &ReplayJobRow, settle: TimeDelta) -> bool {
     job.state == JobState::Closed && asked_at.is_some_and(|asked_at| asked_at >= job.to + settle)
 }
 
-/// How often in a row jobs for this time have failed, and when the last one did.
-fn failures(jobs: &[ReplayJobRow], time: DateTime<Utc>) -> (u32, Option<DateTime<Utc>>) {
-    let of_it = jobs.iter().filter(|job| job.from <= time && job.to > time);
-    let mut over: Vec<&ReplayJobRow> = of_it.filter(|job| job.ended_at.is_some()).collect();
-    over.sort_by_key(|job| job.ended_at);
-    let failed = over
-        .iter()
-        .rev()
-        .take_while(|job| job.state != JobState::Closed);
-    let count = u32::try_from(failed.count()).unwrap_or(u32::MAX);
-    (count, over.last().and_then(|job| job.ended_at))
+/// Jobs for a moment that failed one after the other, the latest of all.
+struct Failures {
+    count: u32,
+    /// How much time the longest of them asked for.
+    longest: TimeDelta,
+    /// When the latest ended; none where none failed.
+    last: Option<DateTime<Utc>>,
+}
+
+impl Failures {
+    fn of(jobs: &[ReplayJobRow], moment: DateTime<Utc>) -> Self {
+        let of_it = jobs.iter();
+        let of_it = of_it.filter(|job| job.from <= moment && job.to > moment);
+        let mut over: Vec<&ReplayJobRow> = of_it.filter(|job| job.ended_at.is_some()).collect();
+        over.sort_by_key(|job| std::cmp::Reverse(job.ended_at));
+        let in_a_row = over.iter().take_while(|job| job.state != JobState::Closed);
+        let failed: Vec<_> = in_a_row.collect();
+        let lengths = failed.iter().map(|job| job.to - job.from);
+        Self {
+            count: u32::try_from(failed.len()).unwrap_or(u32::MAX),
+            longest: lengths.max().unwrap_or(SLICE),
+            last: failed.first().and_then(|job| job.ended_at),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -340,6 +349,14 @@ mod tests {
             chosen(choice(), &later)
         };
         assert_eq!(later(3), Some((2_000, 2_100)));
+        // What is left of it is asked for in one piece.
+        let mut half_done = facts.clone();
+        half_done.jobs = vec![
+            ended(2_000, 2_200, 12, JobState::Failed),
+            ended(2_000, 2_200, 11, JobState::Failed),
+            ended(2_000, 2_100, 4, JobState::Closed),
+        ];
+        assert_eq!(chosen(choice(), &half_done), Some((2_100, 2_200)));
         facts.jobs = (0..40)
             .map(|one| ended(2_000, 2_200, 61 + one, JobState::Failed))
             .collect();

@@ -173,8 +173,8 @@ impl Heartbeat {
     }
 }
 
-/// A sign of life by Konnect's clock, which shows `shown` by `now`. Where that may be off, more time
-/// than was missed is not vouched for, rather than less.
+/// A sign of life by Konnect's clock, which shows `shown` by `now`. As that may be off, rather too
+/// much time is left open than too little.
 fn sign(
     (now, shown): (Instant, DateTime<Utc>),
     instance: Uuid,
