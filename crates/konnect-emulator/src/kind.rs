@@ -59,5 +59,9 @@ kinds! {
     IpAllowList: below [Portal], ends with [];
     Api: below [], ends with [];
     ApiPublication: below [Api], ends with [(Portal, "/portal_id")];
+    /// A version of an API with its specification.
+    ApiVersion: below [Api], ends with [];
+    ApiDocument: below [Api], ends with [(ApiDocument, "/parent_document_id")];
+    ApiImplementation: below [Api], ends with [];
     AuthStrategy: below [], ends with [];
 }

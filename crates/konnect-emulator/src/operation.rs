@@ -115,6 +115,9 @@ impl Param {
             "snippetId" => Kind::Snippet,
             "mappingId" => Kind::TeamGroupMapping,
             "apiId" => Kind::Api,
+            "versionId" | "specId" => Kind::ApiVersion,
+            "documentId" => Kind::ApiDocument,
+            "implementationId" => Kind::ApiImplementation,
             "authStrategyId" => Kind::AuthStrategy,
             _ => return None,
         }))

@@ -28,6 +28,8 @@ pub(crate) enum Operators {
     Text,
     /// `UuidFieldFilter`: an object only, no bare value.
     Uuid,
+    /// `UuidFieldFilter` of what is no id.
+    Exact,
     /// `BooleanFieldFilter`: a bare value only.
     Boolean,
     /// `LegacyStringFieldFilter`.
@@ -300,7 +302,7 @@ fn matcher(
     let wanted = written(wanted);
     let allowed: &[&str] = match operators {
         Operators::Text | Operators::Keyed => &["eq", "contains", "ocontains", "oeq", "neq"],
-        Operators::Uuid => &["eq", "oeq", "neq"],
+        Operators::Uuid | Operators::Exact => &["eq", "oeq", "neq"],
         Operators::Legacy => &["eq", "contains"],
         Operators::DateTime => &["eq", "lt", "lte", "gt", "gte"],
         Operators::Equals | Operators::EqualsUuid => &["eq"],
@@ -313,7 +315,7 @@ fn matcher(
         return Some(time_matcher(operator.unwrap_or("eq"), &wanted));
     }
     match operators {
-        Operators::Uuid if operator.is_none() => return Some(Err("is_object")),
+        Operators::Uuid | Operators::Exact if operator.is_none() => return Some(Err("is_object")),
         Operators::EqualsUuid if Uuid::try_parse(&wanted).is_err() => return Some(Err("is_uuid")),
         Operators::Uuid if texts.iter().any(|text| Uuid::try_parse(text).is_err()) => {
             return Some(Err("is_uuid"));

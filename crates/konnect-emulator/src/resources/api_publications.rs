@@ -21,6 +21,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     op("PUT",    "/v3/apis/{apiId}/publications/{portalId}", 200, Act::Special(Some(PUBLICATION), publish)).with_body(),
     op("DELETE", "/v3/apis/{apiId}/publications/{portalId}", 204, Act::Special(None, unpublish)),
     op("GET",    "/v3/api-publications", 200, Act::Special(None, list)),
+    op("GET",    "/v3/portals/{portalId}/api-publications", 200, Act::Special(None, list_of_portal)),
 ];
 
 const PUBLICATION: &[Field] = &[
@@ -60,6 +61,26 @@ static PUBLICATIONS: Listing = Listing {
     ],
     paging: Paging::Number,
     view: listed_view,
+};
+
+/// The publications of a portal.
+static PORTAL_PUBLICATIONS: Listing = Listing {
+    filters: &[
+        uuid_filter("api_id", api_id),
+        text_filter("api_name", api_name),
+        uuid_filter("auth_strategy_id", |_, row| {
+            row.get("auth_strategy_ids").clone()
+        }),
+        text_filter("entity_type", |_, _| json!("api")),
+    ],
+    sorts: &[
+        by("api_id", api_id),
+        by("api_name", api_name),
+        CREATED_AT,
+        UPDATED_AT,
+    ],
+    paging: Paging::Number,
+    view: portal_view,
 };
 
 fn portal_id(_: &World, row: &Row) -> Value {
@@ -124,6 +145,14 @@ fn listed_view(_: &World, row: &Row) -> Value {
     shown
 }
 
+fn portal_view(_: &World, row: &Row) -> Value {
+    let mut shown = view(row);
+    shown["api_id"] = json!(row.parent);
+    shown["portal_ids"] = json!([row.get("portal_id")]);
+    shown["entity_type"] = json!("api");
+    shown
+}
+
 fn of_path<'a>(call: &'a Call<'_>) -> Result<&'a Row, Problem> {
     publication(call.world, call.ids[0], call.last_id()).ok_or_else(Problem::not_found)
 }
@@ -179,4 +208,15 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Value, Problem> {
     let mut rows: Vec<&Row> = call.world.all(Kind::ApiPublication).collect();
     rows.sort_by_key(|row| row.sequence);
     call.list(rows, &PUBLICATIONS)
+}
+
+/// Lists the publications of a portal in the order they were made.
+fn list_of_portal(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let portal = call.last_id();
+    let all = call.world.all(Kind::ApiPublication);
+    let mut rows: Vec<&Row> = all
+        .filter(|row| row.reference("portal_id") == Some(portal))
+        .collect();
+    rows.sort_by_key(|row| row.sequence);
+    call.list(rows, &PORTAL_PUBLICATIONS)
 }

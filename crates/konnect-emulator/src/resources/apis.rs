@@ -8,12 +8,16 @@ use crate::{
     clock::timestamp,
     fields::{Field, Rule},
     operation::{Act, Operation, op},
-    problem::{InvalidParameter, Problem},
+    problem::Problem,
     query::Operators,
     resource::Resource,
-    resources::members::{
-        CREATED_AT, NAME, NEW_LABELS, UPDATED_AT, by, filter, member, merge_labels, text_filter,
-        uuid_filter,
+    resources::{
+        api_implementations,
+        api_versions::{self, check_force},
+        members::{
+            CREATED_AT, NAME, NEW_LABELS, SLUG, TEXT, UPDATED_AT, by, filter, member, merge_labels,
+            slugify, text_filter, uuid_filter,
+        },
     },
     state::{Kind, Row, World},
 };
@@ -22,22 +26,12 @@ use crate::{
 #[rustfmt::skip]
 pub(crate) static OPERATIONS: &[Operation] = &[
     op("GET",    "/v3/apis", 200, Act::List(&API)),
-    op("POST",   "/v3/apis", 201, Act::Create(&API)),
+    op("POST",   "/v3/apis", 201, Act::Special(Some(API.create), create)),
     op("GET",    "/v3/apis/{apiId}", 200, Act::Get(&API)),
     op("PATCH",  "/v3/apis/{apiId}", 200, Act::Update(&API)).also(&[409]).with_body(),
     op("DELETE", "/v3/apis/{apiId}", 204, Act::Delete(&API)),
 ];
 
-const TEXT: Rule = Rule::Text {
-    min: 0,
-    max: usize::MAX,
-};
-const SLUG: Rule = Rule::Pattern {
-    min: 1,
-    max: usize::MAX,
-    is: |text| text.bytes().all(is_slug_byte),
-    words: "must hold letters, digits, _ and - only",
-};
 /// Several values by a key of the caller's choice; null takes a key away.
 const ATTRIBUTES: Rule = Rule::Map {
     max: usize::MAX,
@@ -54,10 +48,6 @@ const ATTRIBUTES: Rule = Rule::Map {
         unique: false,
     }),
 };
-
-const fn is_slug_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
-}
 
 pub(crate) static API: Resource = Resource::new(Kind::Api, view)
     .create(&[
@@ -97,7 +87,7 @@ pub(crate) static API: Resource = Resource::new(Kind::Api, view)
         text_filter("version", member!("version")),
         filter("labels", Operators::Keyed, member!("labels")),
         filter("attributes", Operators::Keyed, member!("attributes")),
-        text_filter("implementation_mode", |_, _| Value::Null),
+        text_filter("implementation_mode", api_implementations::mode),
         filter("created_at", Operators::DateTime, |_, row| {
             json!(timestamp(row.created_at))
         }),
@@ -114,8 +104,7 @@ pub(crate) static API: Resource = Resource::new(Kind::Api, view)
     .before_create(before_create)
     .before_update(before_update);
 
-/// Shows an API with the portals it is published in. Versions are not kept, so there is none to
-/// summarise.
+/// Shows an API with the portals it is published in and its current version.
 pub(crate) fn view(world: &World, row: &Row) -> Value {
     let mut shown = row.show(&[
         "name",
@@ -137,21 +126,13 @@ pub(crate) fn view(world: &World, row: &Row) -> Value {
         })
         .collect();
     shown.insert("portals".to_owned(), json!(portals));
-    shown.insert("api_spec_ids".to_owned(), json!([]));
-    shown.insert("current_version_summary".to_owned(), Value::Null);
-    shown.insert("implementation_mode".to_owned(), Value::Null);
+    let summary = api_versions::summary(world, row);
+    shown.insert("current_version_summary".to_owned(), summary);
+    let specifications = api_versions::ids(world, row);
+    shown.insert("api_spec_ids".to_owned(), json!(specifications));
+    let mode = api_implementations::mode(world, row);
+    shown.insert("implementation_mode".to_owned(), mode);
     Value::Object(shown)
-}
-
-/// Makes the name of an API in paths of a name and a version.
-fn slugify(name: &str, version: &str) -> String {
-    let text = format!("{name} {version}").to_lowercase();
-    let words = text.split(|letter: char| !u8::try_from(letter).is_ok_and(is_slug_byte));
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    if words.is_empty() {
-        return "api".to_owned();
-    }
-    words.join("-")
 }
 
 /// Returns whether another API has the name and the version.
@@ -169,10 +150,12 @@ pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
         let reason = "an API of this \"name\" and \"version\" already exists";
         return Err(Problem::invalid_body("name", "invalid", reason));
     }
-    let slug = slugify(&name, call.text("version").unwrap_or_default());
+    // Of a version like 3.2.0 the slug has the first number alone.
+    let version = call.text("version").unwrap_or_default();
+    let version = version.split('.').next().unwrap_or_default();
+    let slug = slugify(&format!("{name} {version}"), "api");
     call.fill("slug", json!(slug));
     call.fill("description", Value::Null);
-    call.body.remove("spec_content");
     for member in ["labels", "attributes"] {
         let sent = call.body.remove(member).unwrap_or_default();
         call.fill(member, merge_labels(&Value::Null, &sent));
@@ -182,17 +165,7 @@ pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
 
 /// Refuses the name and version of another API, and merges labels and attributes.
 pub(crate) fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
-    const CHOICES: [&str; 2] = ["true", "false"];
-    // It is about the operations of versions, of which there are none here.
-    if let Some(force) = call.query.get("force")
-        && !CHOICES.contains(&force)
-    {
-        let reason = "must be one of [true, false]";
-        let mistake = InvalidParameter::query("force", "enum", reason);
-        return Err(Problem::invalid(vec![
-            mistake.with("choices", json!(CHOICES)),
-        ]));
-    }
+    check_force(call)?;
     let row = call.row(Kind::Api, call.last_id())?;
     let name = call.text("name").unwrap_or_else(|| row.text("name"));
     let version = call
@@ -217,19 +190,15 @@ pub(crate) fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn makes_slugs_that_the_schema_allows() {
-        for (name, version, slug) in [
-            ("Fixtures", "", "fixtures"),
-            ("My API", "v1.2", "my-api-v1-2"),
-            (" Über & Co_ ", "", "ber-co_"),
-            ("日本", "", "api"),
-        ] {
-            assert_eq!(slugify(name, version), slug, "{name}");
-        }
-    }
+/// Makes an API, with a first version of the specification that came with it.
+fn create(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let specification = call.body.remove("spec_content");
+    let shown = API.create_row(call)?;
+    let Some(content) = specification.as_ref().and_then(Value::as_str) else {
+        return Ok(shown);
+    };
+    let id = shown["id"].as_str().and_then(|id| Uuid::try_parse(id).ok());
+    let id = id.unwrap_or_default();
+    api_versions::make_first(call, id, content);
+    Ok(view(call.world, call.row(Kind::Api, id)?))
 }

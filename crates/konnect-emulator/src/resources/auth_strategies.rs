@@ -22,6 +22,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     op("GET",    "/v2/application-auth-strategies", 200, Act::List(&STRATEGY)),
     op("POST",   "/v2/application-auth-strategies", 201, Act::Create(&STRATEGY)),
     op("GET",    "/v2/application-auth-strategies/{authStrategyId}", 200, Act::Get(&STRATEGY)),
+    op("PUT",    "/v2/application-auth-strategies/{authStrategyId}", 201, Act::Special(Some(STRATEGY.create), replace)),
     op("PATCH",  "/v2/application-auth-strategies/{authStrategyId}", 200, Act::Update(&STRATEGY)).with_body(),
     op("DELETE", "/v2/application-auth-strategies/{authStrategyId}", 204, Act::Delete(&STRATEGY)).also(&[409]),
 ];
@@ -242,6 +243,17 @@ pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     call.fill("labels", json!({}));
     call.fill("principals", json!({"enabled": false}));
     Ok(())
+}
+
+/// Puts the body in place of a strategy, which keeps its type.
+fn replace(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let row = call.row(Kind::AuthStrategy, call.last_id())?;
+    if call.text("strategy_type") != Some(row.text("strategy_type")) {
+        let reason = "\"strategy_type\" cannot be changed";
+        return Err(Problem::invalid_body("strategy_type", "invalid", reason));
+    }
+    before_create(call)?;
+    STRATEGY.replace_row(call)
 }
 
 /// Merges settings and labels. A strategy keeps its type.

@@ -88,7 +88,7 @@ pub(crate) fn read_front_matter(call: &mut Call<'_>) -> Result<(), Problem> {
 
 /// Returns a text at the top level of the YAML between two lines of `---`. It knows plain and
 /// quoted texts of one line, which is what titles are.
-fn value_of(content: &str, name: &str) -> Option<String> {
+pub(crate) fn value_of(content: &str, name: &str) -> Option<String> {
     let mut lines = content.lines();
     if lines.next()?.trim_end() != "---" {
         return None;

@@ -22,6 +22,18 @@ pub(crate) use member;
 pub(crate) const STATUSES: Rule = Rule::Choice(&["approved", "pending", "revoked", "rejected"]);
 pub(crate) const NAME: Rule = Rule::Text { min: 1, max: 255 };
 pub(crate) const ANY_TEXT: Rule = Rule::Text { min: 1, max: 4096 };
+/// Text of any length.
+pub(crate) const TEXT: Rule = Rule::Text {
+    min: 0,
+    max: usize::MAX,
+};
+/// The name of an API or a document in paths.
+pub(crate) const SLUG: Rule = Rule::Pattern {
+    min: 1,
+    max: usize::MAX,
+    is: is_slug,
+    words: "must hold letters, digits, _ and - only",
+};
 /// Labels of what is made, where null stands for nothing.
 pub(crate) const NEW_LABELS: Rule = Rule::Map {
     max: 50,
@@ -36,6 +48,26 @@ pub(crate) const NEW_LABELS: Rule = Rule::Map {
 
 pub(crate) const CREATED_AT: Sort = by("created_at", |_, row| json!(timestamp(row.created_at)));
 pub(crate) const UPDATED_AT: Sort = by("updated_at", |_, row| json!(timestamp(row.updated_at)));
+
+/// Returns whether a text can be a slug.
+pub(crate) fn is_slug(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_slug_byte)
+}
+
+const fn is_slug_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// Makes a slug of a text, or takes the other one if nothing is left of it.
+pub(crate) fn slugify(text: &str, otherwise: &str) -> String {
+    let text = text.to_lowercase();
+    let words = text.split(|letter: char| !u8::try_from(letter).is_ok_and(is_slug_byte));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    if words.is_empty() {
+        return otherwise.to_owned();
+    }
+    words.join("-")
+}
 
 /// Declares a sort.
 pub(crate) const fn by(name: &'static str, read: Read) -> Sort {
@@ -77,4 +109,22 @@ pub(crate) fn merge_labels(before: &Value, change: &Value) -> Value {
         }
     }
     Value::Object(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn makes_slugs_that_the_schema_allows() {
+        for (text, slug) in [
+            ("Fixtures ", "fixtures"),
+            ("My API v1.2", "my-api-v1-2"),
+            (" Über & Co_ ", "ber-co_"),
+            ("日本", "api"),
+        ] {
+            assert_eq!(slugify(text, "api"), slug, "{text}");
+            assert!(is_slug(slug));
+        }
+    }
 }

@@ -29,7 +29,11 @@
     reason = "the tables call all handlers by one signature"
 )]
 
+pub(crate) mod api_attributes;
+pub(crate) mod api_documents;
+pub(crate) mod api_implementations;
 pub(crate) mod api_publications;
+pub(crate) mod api_versions;
 pub(crate) mod apis;
 pub(crate) mod applications;
 pub(crate) mod assets;
@@ -59,9 +63,11 @@ pub(crate) mod registrations;
 pub(crate) mod replay_jobs;
 pub(crate) mod roles;
 pub(crate) mod snippets;
+pub(crate) mod specification;
 pub(crate) mod team_groups;
 pub(crate) mod team_members;
 pub(crate) mod teams;
+pub(crate) mod tree;
 
 use crate::operation::Operation;
 
@@ -95,6 +101,10 @@ static TABLES: &[&[Operation]] = &[
     email_config::OPERATIONS,
     email_templates::OPERATIONS,
     apis::OPERATIONS,
+    api_attributes::OPERATIONS,
+    api_versions::OPERATIONS,
+    api_documents::OPERATIONS,
+    api_implementations::OPERATIONS,
     api_publications::OPERATIONS,
     auth_strategies::OPERATIONS,
 ];

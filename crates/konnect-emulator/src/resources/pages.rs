@@ -1,7 +1,5 @@
 //! Pages of a portal: a tree with an order, in which every page has its slug and its title.
 
-use std::collections::{HashMap, HashSet};
-
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -15,6 +13,7 @@ use crate::{
     resources::{
         content::{CONTENT, OPTIONS, fill_defaults, filters, outline, read_front_matter},
         members::{CREATED_AT, UPDATED_AT, by, member, text_filter},
+        tree::{INDEX, ORDER, Tree, has_slug, last_place},
     },
     state::{Kind, Row, World},
 };
@@ -37,24 +36,17 @@ const SLUG: Rule = Rule::Text {
     max: SLUG_LENGTH,
 };
 
-/// How many pages may be above one another. The list shows the whole tree, and parsers of JSON bear
-/// no depth at will.
-const MAX_DEPTH: usize = 50;
-
-/// The member that holds a page's place among its siblings, from 0; no two have the same.
-const ORDER: &str = "order";
+static TREE: Tree = Tree {
+    kind: Kind::Page,
+    above: "parent_page_id",
+    noun: "page",
+};
 
 /// What a move may hold. The schema does not forbid other members, and forgets the null that the
 /// operation's description asks for.
 const PLACE: &[Field] = &[
     Field::optional("parent_page_id", Rule::Uuid).or_null(),
-    Field::optional(
-        "index",
-        Rule::Integer {
-            min: i32::MIN,
-            max: i32::MAX,
-        },
-    ),
+    INDEX,
 ];
 
 /// The members of a page, of which a creation must hold the first two.
@@ -108,64 +100,12 @@ fn node(_: &World, row: &Row) -> Value {
     Value::Object(shown)
 }
 
-/// Shows the pages that match as a tree. One whose parent does not match stands at the top.
 fn list_tree(call: &mut Call<'_>) -> Result<Value, Problem> {
-    let portal = call.last_id();
-    let mut rows: Vec<&Row> = call.world.children(Kind::Page, Some(portal)).collect();
-    rows.sort_by_key(|row| order_of(row));
-    let mut list = call.list(rows, &NODE.listing)?;
-    let pages = match list["data"].take() {
-        Value::Array(pages) => pages,
-        _ => Vec::new(),
-    };
-    Ok(json!({"data": tree(pages)}))
+    TREE.list(call, &NODE.listing)
 }
 
-/// Puts pages below their parents, in the order they have.
-fn tree(pages: Vec<Value>) -> Vec<Value> {
-    let listed: HashSet<Value> = pages.iter().map(|page| page["id"].clone()).collect();
-    let mut below: HashMap<Value, Vec<Value>> = HashMap::new();
-    for page in pages {
-        let parent = &page["parent_page_id"];
-        let parent = if listed.contains(parent) {
-            parent.clone()
-        } else {
-            Value::Null
-        };
-        below.entry(parent).or_default().push(page);
-    }
-    grow(&Value::Null, &mut below)
-}
-
-fn grow(parent: &Value, below: &mut HashMap<Value, Vec<Value>>) -> Vec<Value> {
-    let mut pages = below.remove(parent).unwrap_or_default();
-    for page in &mut pages {
-        page["children"] = json!(grow(&page["id"].clone(), below));
-    }
-    pages
-}
-
-fn order_of(row: &Row) -> u64 {
-    row.get(ORDER).as_u64().unwrap_or_default()
-}
-
-/// Lists the pages below a page, or those at the top, in their order and without one of them.
-fn siblings(world: &World, portal: Uuid, parent: Option<Uuid>, without: Option<Uuid>) -> Vec<&Row> {
-    let mut rows: Vec<&Row> = world
-        .children(Kind::Page, Some(portal))
-        .filter(|row| row.reference("parent_page_id") == parent && Some(row.id) != without)
-        .collect();
-    rows.sort_by_key(|row| order_of(row));
-    rows
-}
-
-/// Returns the place behind the last of some siblings.
-fn last_place(siblings: &[&Row]) -> u64 {
-    siblings.last().map_or(0, |row| order_of(row) + 1)
-}
-
-fn has_slug(siblings: &[&Row], slug: &str) -> bool {
-    siblings.iter().any(|row| row.text("slug") == slug)
+fn move_page(call: &mut Call<'_>) -> Result<Value, Problem> {
+    TREE.move_row(call)
 }
 
 /// Konnect shows a slug with a slash before it, whether it was sent with one or not. One that would
@@ -176,56 +116,6 @@ fn with_slash(slug: &str) -> String {
     } else {
         format!("/{slug}")
     }
-}
-
-/// Returns whether a page is another one, or below it.
-fn is_within(world: &World, page: Uuid, other: Uuid) -> bool {
-    let mut at = Some(page);
-    while let Some(id) = at {
-        if id == other {
-            return true;
-        }
-        at = parent_of(world, id);
-    }
-    false
-}
-
-fn parent_of(world: &World, page: Uuid) -> Option<Uuid> {
-    let row = world.find(Kind::Page, page)?;
-    row.reference("parent_page_id")
-}
-
-/// Returns whether a page, with what is below it, would be too deep below a parent. One that is yet
-/// to be made has nothing below it.
-fn is_too_deep(world: &World, portal: Uuid, page: Option<Uuid>, parent: Option<Uuid>) -> bool {
-    let above = std::iter::successors(parent, |page| parent_of(world, *page)).count();
-    let mut height = 1;
-    let mut level: HashSet<Uuid> = page.into_iter().collect();
-    while above + height <= MAX_DEPTH {
-        let is_below = |row: &&Row| {
-            let parent = row.reference("parent_page_id");
-            parent.is_some_and(|parent| level.contains(&parent))
-        };
-        let below = world.children(Kind::Page, Some(portal)).filter(is_below);
-        level = below.map(|row| row.id).collect();
-        if level.is_empty() {
-            return false;
-        }
-        height += 1;
-    }
-    true
-}
-
-fn too_deep() -> Problem {
-    let reason = format!("there cannot be more than {MAX_DEPTH} pages above one another");
-    Problem::invalid_body("parent_page_id", "invalid", reason)
-}
-
-/// Returns whether a page may be the parent of one of a portal.
-fn is_of_portal(world: &World, portal: Uuid, page: Uuid) -> bool {
-    world
-        .find(Kind::Page, page)
-        .is_some_and(|row| row.parent == Some(portal))
 }
 
 fn slug_in_use() -> Problem {
@@ -239,18 +129,7 @@ fn prepare(call: &mut Call<'_>, portal: Uuid) -> Result<(), Problem> {
     if let Some(slug) = call.text("slug").map(with_slash) {
         call.body.insert("slug".to_owned(), json!(slug));
     }
-    let Some(parent) = call.reference("parent_page_id") else {
-        return Ok(());
-    };
-    if !is_of_portal(call.world, portal, parent) {
-        return Err(Problem::invalid_body(
-            "parent_page_id",
-            "missing_reference",
-            "this page does not exist",
-        ));
-    }
-    call.body.insert("parent_page_id".to_owned(), json!(parent));
-    Ok(())
+    TREE.check_parent(call, portal)
 }
 
 /// Refuses a slug that a sibling has, and fills in defaults: the slug is the title, the portal says
@@ -260,13 +139,11 @@ pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     prepare(call, portal)?;
     let slug = call.text("slug").unwrap_or_default().to_owned();
     let parent = call.reference("parent_page_id");
-    let siblings = siblings(call.world, portal, parent, None);
+    let siblings = TREE.siblings(call.world, portal, parent, None);
     if has_slug(&siblings, &slug) {
         return Err(slug_in_use());
     }
-    if is_too_deep(call.world, portal, None, parent) {
-        return Err(too_deep());
-    }
+    TREE.check_depth(call.world, portal, None, parent)?;
     let order = last_place(&siblings);
     fill_defaults(call)?;
     let title = slug.strip_prefix('/').filter(|rest| !rest.is_empty());
@@ -282,95 +159,19 @@ fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
     let (portal, page) = (call.ids[0], call.last_id());
     prepare(call, portal)?;
     let row = call.row(Kind::Page, page)?;
-    let before = row.reference("parent_page_id");
     let parent = if call.body.contains_key("parent_page_id") {
         call.reference("parent_page_id")
     } else {
-        before
+        row.reference("parent_page_id")
     };
-    if parent.is_some_and(|parent| is_within(call.world, parent, page)) {
-        let reason = "a page cannot be below itself";
-        return Err(Problem::invalid_body("parent_page_id", "invalid", reason));
-    }
-    let siblings = siblings(call.world, portal, parent, Some(page));
+    let siblings = TREE.siblings(call.world, portal, parent, Some(page));
+    let place = TREE.new_place(call, row, parent, &siblings)?;
     let slug = call.text("slug").unwrap_or_else(|| row.text("slug"));
     if has_slug(&siblings, slug) {
         return Err(slug_in_use());
     }
-    if parent != before {
-        if is_too_deep(call.world, portal, Some(page), parent) {
-            return Err(too_deep());
-        }
-        let order = last_place(&siblings);
-        call.body.insert(ORDER.to_owned(), json!(order));
+    if let Some(place) = place {
+        call.body.insert(ORDER.to_owned(), json!(place));
     }
     Ok(())
-}
-
-/// Moves a page to a place below another, or at the top. Without an index it becomes the last one;
-/// an index beyond an end is that end.
-fn move_page(call: &mut Call<'_>) -> Result<Value, Problem> {
-    let (portal, page) = (call.ids[0], call.last_id());
-    let parent = call.reference("parent_page_id");
-    if parent.is_some_and(|parent| !is_of_portal(call.world, portal, parent)) {
-        return Err(Problem::not_found());
-    }
-    if parent.is_some_and(|parent| is_within(call.world, parent, page)) {
-        return Err(Problem::conflict("A page cannot be moved below itself"));
-    }
-    if is_too_deep(call.world, portal, Some(page), parent) {
-        return Err(too_deep());
-    }
-    let row = call.row(Kind::Page, page)?;
-    let siblings = siblings(call.world, portal, parent, Some(page));
-    if has_slug(&siblings, row.text("slug")) {
-        return Err(Problem::conflict("A page with this slug is already there"));
-    }
-    let mut order: Vec<Uuid> = siblings.iter().map(|row| row.id).collect();
-    let index = call.body.get("index").and_then(Value::as_i64);
-    order.insert(place(index.unwrap_or(-1), order.len()), page);
-    let mut value = row.value.clone();
-    value.insert("parent_page_id".to_owned(), json!(parent));
-    call.world.replace(page, value, call.now);
-    for (place, id) in order.into_iter().enumerate() {
-        let row = call.row(Kind::Page, id)?;
-        let (mut value, at) = (row.value.clone(), row.updated_at);
-        value.insert(ORDER.to_owned(), json!(place));
-        // A page that makes room is not changed by that.
-        call.world.replace(id, value, at);
-    }
-    Ok(Value::Null)
-}
-
-/// Returns the place that an index means among `others`: a negative one counts from the end, where
-/// -1 is behind all of them.
-fn place(index: i64, others: usize) -> usize {
-    let distance = usize::try_from(index.unsigned_abs()).unwrap_or(usize::MAX);
-    if index < 0 {
-        (others + 1).saturating_sub(distance)
-    } else {
-        distance.min(others)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_counts_from_either_end() {
-        for (index, expected) in [
-            (0, 0),
-            (2, 2),
-            (3, 3),
-            (4, 3),
-            (-1, 3),
-            (-2, 2),
-            (-4, 0),
-            (-5, 0),
-            (i64::MIN, 0),
-        ] {
-            assert_eq!(place(index, 3), expected, "{index}");
-        }
-    }
 }

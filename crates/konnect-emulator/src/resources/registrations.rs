@@ -23,6 +23,7 @@ use crate::{
 #[rustfmt::skip]
 pub(crate) static OPERATIONS: &[Operation] = &[
     op("GET",    "/v3/portals/{portalId}/application-registrations", 200, Act::Special(None, list_of_portal)),
+    op("GET",    "/v3/apis/{apiId}/registrations", 200, Act::Special(None, list_of_api)),
     op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/registrations", 200, Act::List(&REGISTRATION)),
     op("POST",   "/v3/portals/{portalId}/applications/{applicationId}/registrations", 201, Act::Create(&REGISTRATION)).also(&[409]),
     op("GET",    "/v3/portals/{portalId}/applications/{applicationId}/registrations/{registrationId}", 200, Act::Get(&REGISTRATION)),
@@ -60,6 +61,60 @@ static PORTAL_REGISTRATIONS: Listing = Listing {
     paging: Paging::Number,
     view,
 };
+
+/// The registrations for an API.
+static API_REGISTRATIONS: Listing = Listing {
+    filters: &[
+        text_filter("status", member!("status")),
+        uuid_filter("portal_id", |world, row| of_portal(world, row, "id")),
+        text_filter("portal_name", |world, row| of_portal(world, row, "name")),
+        uuid_filter("application_id", |_, row| json!(row.parent)),
+        text_filter("application_name", application_name),
+        text_filter("application_owner_type", |world, row| {
+            owner(world, row)["type"].clone()
+        }),
+        uuid_filter("application_owner_id", |world, row| {
+            owner(world, row)["id"].clone()
+        }),
+    ],
+    sorts: &[],
+    paging: Paging::Number,
+    view: api_view,
+};
+
+/// Returns the id or a member of the portal of a registration.
+fn of_portal(world: &World, row: &Row, member: &str) -> Value {
+    let portal = application_of(world, row).and_then(|application| application.parent);
+    let portal = portal.and_then(|id| world.find(Kind::Portal, id));
+    portal.map_or(Value::Null, |portal| match member {
+        "id" => json!(portal.id),
+        member => portal.get(member).clone(),
+    })
+}
+
+fn owner(world: &World, row: &Row) -> Value {
+    let application = application_of(world, row);
+    application.map_or(Value::Null, |row| row.get("owner").clone())
+}
+
+/// Shows a registration to whoever knows the API.
+fn api_view(world: &World, row: &Row) -> Value {
+    let mut application = json!({
+        "id": row.parent,
+        "name": application_name(world, row),
+        "owner": owner(world, row),
+    });
+    let description = application_of(world, row).map(|row| row.get("description"));
+    if let Some(Value::String(description)) = description {
+        application["description"] = json!(description);
+    }
+    json!({
+        "id": row.id,
+        "status": row.get("status"),
+        "portal": {"id": of_portal(world, row, "id"), "name": of_portal(world, row, "name")},
+        "application": application,
+    })
+}
 
 fn application_of<'a>(world: &'a World, row: &Row) -> Option<&'a Row> {
     row.parent.and_then(|id| world.find(Kind::Application, id))
@@ -175,4 +230,15 @@ pub(crate) fn unset_consumer(call: &mut Call<'_>) -> Result<Value, Problem> {
     let members = [("consumer".to_owned(), Value::Null)].into_iter().collect();
     call.world.update(call.last_id(), members, call.now);
     Ok(Value::Null)
+}
+
+/// Lists the registrations for an API, of all portals, in the order they were made.
+fn list_of_api(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let api = call.last_id();
+    let all = call.world.all(Kind::Registration);
+    let mut rows: Vec<&Row> = all
+        .filter(|row| row.reference("api_id") == Some(api))
+        .collect();
+    rows.sort_by_key(|row| row.sequence);
+    call.list(rows, &API_REGISTRATIONS)
 }

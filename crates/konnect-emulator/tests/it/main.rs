@@ -8,6 +8,7 @@
 mod audit_log_v2;
 mod cascades;
 mod catalog;
+mod catalog_content;
 mod clock;
 mod conformance;
 mod content;

@@ -10,6 +10,29 @@ use crate::source;
 const FACTS: &str = include_str!("../../../konnect-emulator/spec/facts.jsonl");
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
+/// What the emulator has of an API and the client has not: programs that keep APIs in step need it,
+/// those that keep portals do not.
+const OF_APIS: [&str; 8] = [
+    "/v3/apis/{apiId}/versions",
+    "/v3/apis/{apiId}/specifications",
+    "/v3/apis/{apiId}/documents",
+    "/v3/apis/{apiId}/implementations",
+    "/v3/apis/{apiId}/registrations",
+    "/v3/apis/validate-specification",
+    "/v3/api-implementations",
+    "/v3/api-attributes",
+];
+const NOT_SENT: [&str; 2] = [
+    "GET /v3/portals/{portalId}/api-publications",
+    "PUT /v2/application-auth-strategies/{authStrategyId}",
+];
+
+/// Returns whether an operation, method and path, is none of the client.
+fn is_left_out(operation: &str) -> bool {
+    let (_, path) = operation.split_once(' ').unwrap();
+    NOT_SENT.contains(&operation) || OF_APIS.iter().any(|start| path.starts_with(start))
+}
+
 /// Operations that the source sends: its texts of the form `GET /v3/…`.
 fn sent() -> BTreeSet<String> {
     let mut sent = BTreeSet::new();
@@ -46,6 +69,7 @@ fn every_operation_has_a_typed_method() {
             let text = |name: &str| fact[name].as_str().unwrap().to_owned();
             format!("{} {}", text("method"), text("path"))
         })
+        .filter(|operation| !is_left_out(operation))
         .collect();
     assert!(declared.len() > 130, "the facts were not found");
     let sent = sent();
@@ -85,7 +109,14 @@ fn the_readme_compares_as_the_emulators_does() {
         ),
     ] {
         let of = format!("\"spec\": \"{spec}");
-        let count = FACTS.lines().filter(|line| line.contains(&of)).count();
+        let count = FACTS.lines().filter(|line| line.contains(&of));
+        let count = count
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|fact| {
+                let text = |name: &str| fact[name].as_str().unwrap();
+                !is_left_out(&format!("{} {}", text("method"), text("path")))
+            })
+            .count();
         let row = row.replace("{}", &count.to_string());
         assert!(readme.contains(&row), "the README lacks {row}");
     }

@@ -126,8 +126,8 @@ fn the_facts_are_of_all_operations() {
     assert_eq!(count("portal-management 3.9.8"), 111);
     assert_eq!(count("audit-logs 3."), 12);
     assert_eq!(count("audit-logs 2."), 11);
-    assert_eq!(count("sdk-konnect-go 3."), 14);
-    assert_eq!(FACTS.len(), 148);
+    assert_eq!(count("sdk-konnect-go 3."), 39);
+    assert_eq!(FACTS.len(), 173);
     let ids: BTreeSet<&str> = FACTS
         .iter()
         .map(|operation| operation.id.as_str())

@@ -227,7 +227,8 @@ pub(super) fn has_format(text: &str, format: &str) -> bool {
             .rsplit_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && is_hostname(domain)),
         "hostname" => is_hostname(text),
-        "binary" => true,
+        // The documents have a pattern where the format of a key of attributes stands.
+        "binary" | "^[a-z0-9-_]{0,128}$" => true,
         other => panic!("{other} is no known format"),
     }
 }
