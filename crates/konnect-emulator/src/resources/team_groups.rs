@@ -101,10 +101,9 @@ fn update(call: &mut Call<'_>) -> Result<Value, Problem> {
             team,
             &format!("data[{index}].team_id"),
         )?;
-        let Some(groups) = item["groups"].as_array() else {
-            continue;
-        };
-        let groups = groups.iter().filter_map(Value::as_str).map(str::to_owned);
+        // The official SDK leaves an empty list out.
+        let groups = item["groups"].as_array().into_iter().flatten();
+        let groups = groups.filter_map(Value::as_str).map(str::to_owned);
         changes.push((team, groups.collect()));
     }
     for (team, groups) in changes {

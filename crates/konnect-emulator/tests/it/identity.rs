@@ -172,3 +172,24 @@ async fn a_provider_is_found_below_its_portal_only() {
     let path = format!("{providers}/{provider}/team-group-mappings");
     konnect.expect(400, "POST", &path, mapping).await;
 }
+
+#[tokio::test]
+async fn a_team_that_is_named_without_groups_loses_those_it_has() {
+    let scene = scene().await;
+    let path = format!(
+        "/v3/portals/{}/identity-provider/team-group-mappings",
+        scene.portal
+    );
+    for (item, groups) in [
+        (json!({"team_id": scene.team, "groups": ["a", "b"]}), 2),
+        (json!({"team_id": scene.team}), 0),
+    ] {
+        let body = json!({"data": [item]});
+        let shown = scene.konnect.expect(200, "PATCH", &path, body).await;
+        let teams = shown["data"].as_array().unwrap().iter();
+        let count: usize = teams
+            .map(|team| team["groups"].as_array().unwrap().len())
+            .sum();
+        assert_eq!(count, groups);
+    }
+}
