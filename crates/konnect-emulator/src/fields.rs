@@ -88,13 +88,24 @@ pub(crate) enum Need {
     ReadOnly,
 }
 
+/// What null means as the value of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Null {
+    /// A mistake.
+    Refused,
+    /// A value of its own.
+    Kept,
+    /// That the member is not there.
+    Dropped,
+}
+
 /// A member of a request body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) rule: Rule,
     pub(crate) need: Need,
-    pub(crate) nullable: bool,
+    pub(crate) null: Null,
 }
 
 impl Field {
@@ -104,7 +115,7 @@ impl Field {
             name,
             rule,
             need: Need::Required,
-            nullable: false,
+            null: Null::Refused,
         }
     }
 
@@ -114,7 +125,7 @@ impl Field {
             name,
             rule,
             need: Need::Optional,
-            nullable: false,
+            null: Null::Refused,
         }
     }
 
@@ -124,13 +135,20 @@ impl Field {
             name,
             rule: Rule::Texts,
             need: Need::ReadOnly,
-            nullable: true,
+            null: Null::Kept,
         }
     }
 
     /// Lets the member be null.
     pub(crate) const fn or_null(mut self) -> Self {
-        self.nullable = true;
+        self.null = Null::Kept;
+        self
+    }
+
+    /// Takes null for a member that is left out. Kong's own Terraform provider sends it for what a
+    /// configuration does not say; the documents do not allow it.
+    pub(crate) const fn or_left_out(mut self) -> Self {
+        self.null = Null::Dropped;
         self
     }
 }

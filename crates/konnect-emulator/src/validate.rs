@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::parse_time,
-    fields::{Field, Form, Need, Rule, Unknown},
+    fields::{Field, Form, Need, Null, Rule, Unknown},
     forms::{image, is_email, is_hostname, is_ip_or_block, is_label_key, is_label_value, is_uri},
     problem::{Dialect, InvalidParameter},
 };
@@ -58,9 +58,10 @@ impl Checker {
                 }
                 None => {}
                 Some(_) if field.need == Need::ReadOnly => {}
-                Some(Value::Null) if field.nullable => {
+                Some(Value::Null) if field.null == Null::Kept => {
                     kept.insert(field.name.to_owned(), Value::Null);
                 }
+                Some(Value::Null) if field.null == Null::Dropped => {}
                 Some(value) => {
                     let value = self.value(value, field.rule, &name, body);
                     kept.insert(field.name.to_owned(), value);

@@ -33,17 +33,17 @@ pub(crate) static OPERATIONS: &[Operation] = &[
     op("POST",   "/v3/apis/validate-specification", 201, Act::Special(Some(CHECKED), validate)),
 ];
 
-const CONTENT: &[Field] = &[Field::optional("content", TEXT)];
+const CONTENT: &[Field] = &[Field::optional("content", TEXT).or_left_out()];
 const CHECKED: &[Field] = &[Field::required("content", TEXT)];
 const TYPE: Field = Field::optional("type", Rule::Choice(&["oas2", "oas3", "asyncapi"]));
 
 static VERSION: Resource = Resource::new(Kind::ApiVersion, view)
     .create(&[
-        Field::optional("version", TEXT),
+        Field::optional("version", TEXT).or_left_out(),
         Field::required("spec", Rule::Object(CONTENT)),
     ])
     .update(&[
-        Field::optional("version", TEXT),
+        Field::optional("version", TEXT).or_left_out(),
         Field::optional("spec", Rule::Object(CONTENT)),
     ])
     .before_create(before_create)

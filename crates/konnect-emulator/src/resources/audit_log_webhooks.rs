@@ -32,14 +32,14 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 ];
 
 const WEBHOOK: &[Field] = &[
-    Field::optional("audit_log_destination_id", ANY_TEXT),
+    Field::optional("audit_log_destination_id", ANY_TEXT).or_null(),
     Field::optional("enabled", Rule::Boolean),
 ];
 
 /// What the older form may hold: the members of the destination, and the switch.
 const WEBHOOK_V2: &[Field] = &[
-    Field::optional(ENDPOINT, Rule::Url),
-    Field::optional("authorization", ANY_TEXT),
+    Field::optional(ENDPOINT, Rule::Url).or_left_out(),
+    Field::optional("authorization", ANY_TEXT).or_left_out(),
     Field::optional("log_format", Rule::Choice(&["cef", "json", "cps"])),
     Field::optional("skip_ssl_verification", Rule::Boolean),
     Field::optional("enabled", Rule::Boolean),
@@ -59,7 +59,8 @@ pub(crate) fn get(call: &mut Call<'_>) -> Result<Value, Problem> {
     }
 }
 
-/// Changes destination, switch or both; to switch on needs a destination.
+/// Changes destination, switch or both; to switch on needs a destination. Null takes the
+/// destination away, and switches off unless that is said: Kong's own Terraform provider sends it.
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Value, Problem> {
     const FIELD: &str = "audit_log_destination_id";
     let source = call.ids.first().copied();
@@ -74,7 +75,11 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Value, Problem> {
         }
         destination = Some(id);
     }
-    let enabled = call.body.get("enabled").and_then(Value::as_bool);
+    let mut enabled = call.body.get("enabled").and_then(Value::as_bool);
+    if call.body.get(FIELD) == Some(&Value::Null) {
+        destination = None;
+        enabled = enabled.or(Some(false));
+    }
     if enabled == Some(true) && destination.is_none() {
         return Err(Problem::invalid_body(FIELD, "required", "cannot be blank"));
     }

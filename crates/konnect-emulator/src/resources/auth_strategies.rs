@@ -73,7 +73,7 @@ const FORMS: &[Form] = &[
         KEY_AUTH,
         &[Field::required(
             "key-auth",
-            Rule::Object(&[KEY_NAMES, Field::optional("ttl", TTL)]),
+            Rule::Object(&[KEY_NAMES.or_left_out(), Field::optional("ttl", TTL)]),
         )],
     ),
     (

@@ -43,11 +43,12 @@ static SETTINGS: Singleton = Singleton::new(Kind::AuthSettings, view)
                 is: is_uri,
                 words: "must be a valid URI",
             },
-        ),
-        Field::optional("oidc_client_id", TEXT),
-        Field::optional("oidc_client_secret", TEXT),
-        Field::optional("oidc_scopes", SCOPES),
-        Field::optional("oidc_claim_mappings", Rule::Object(CLAIMS)),
+        )
+        .or_left_out(),
+        Field::optional("oidc_client_id", TEXT).or_left_out(),
+        Field::optional("oidc_client_secret", TEXT).or_left_out(),
+        Field::optional("oidc_scopes", SCOPES).or_left_out(),
+        Field::optional("oidc_claim_mappings", Rule::Object(CLAIMS)).or_left_out(),
         Field::read_only("oidc_config"),
     ])
     .absent(Absent::Default(defaults))

@@ -57,8 +57,8 @@ const CHANGE: &[Field] = &[
     Field::optional(
         "ssl",
         Rule::Object(&[
-            Field::optional(CERTIFICATE, TEXT),
-            Field::optional(KEY, TEXT),
+            Field::optional(CERTIFICATE, TEXT).or_left_out(),
+            Field::optional(KEY, TEXT).or_left_out(),
             Field::optional("skip_ca_check", Rule::Boolean),
         ]),
     ),

@@ -22,8 +22,8 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 ];
 
 static CUSTOMIZATION: Singleton = Singleton::new(Kind::Customization, view)
-    .replace(FIELDS)
-    .update(FIELDS)
+    .replace(&fields(NEW_MENU))
+    .update(&fields(MENU))
     .absent(Absent::Default(nothing_chosen))
     .merge(Merge::Deep);
 
@@ -34,14 +34,16 @@ const TEXT: Rule = Rule::Text {
 };
 const TEXT_512: Rule = Rule::Text { min: 0, max: 512 };
 
-const FIELDS: &[Field] = &[
-    Field::optional("theme", Rule::Object(THEME)),
-    Field::optional("layout", TEXT),
-    Field::optional("css", TEXT).or_null(),
-    Field::optional("menu", Rule::Object(MENU)),
-    Field::optional("spec_renderer", Rule::Object(SPEC_RENDERER)),
-    Field::optional("robots", TEXT).or_null(),
-];
+const fn fields(menu: &'static [Field]) -> [Field; 6] {
+    [
+        Field::optional("theme", Rule::Object(THEME)),
+        Field::optional("layout", TEXT),
+        Field::optional("css", TEXT).or_null(),
+        Field::optional("menu", Rule::Object(menu)),
+        Field::optional("spec_renderer", Rule::Object(SPEC_RENDERER)),
+        Field::optional("robots", TEXT).or_null(),
+    ]
+}
 
 const THEME: &[Field] = &[
     Field::optional("name", TEXT),
@@ -59,11 +61,17 @@ const COLORS: &[Field] = &[Field::optional(
     },
 )];
 
-const MENU: &[Field] = &[
-    Field::optional("main", list_of(&Rule::Object(MENU_ITEM))),
-    Field::optional("footer_sections", list_of(&Rule::Object(MENU_SECTION))),
-    Field::optional("footer_bottom", list_of(&Rule::Object(MENU_ITEM))),
+const MENU: &[Field] = &[MAIN, FOOTER_SECTIONS, FOOTER_BOTTOM];
+/// Kong's own Terraform provider only replaces.
+const NEW_MENU: &[Field] = &[
+    MAIN.or_left_out(),
+    FOOTER_SECTIONS.or_left_out(),
+    FOOTER_BOTTOM.or_left_out(),
 ];
+const MAIN: Field = Field::optional("main", list_of(&Rule::Object(MENU_ITEM)));
+const FOOTER_SECTIONS: Field =
+    Field::optional("footer_sections", list_of(&Rule::Object(MENU_SECTION)));
+const FOOTER_BOTTOM: Field = Field::optional("footer_bottom", list_of(&Rule::Object(MENU_ITEM)));
 
 const MENU_SECTION: &[Field] = &[
     Field::required("title", TEXT_512),

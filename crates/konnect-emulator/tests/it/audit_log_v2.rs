@@ -46,7 +46,7 @@ async fn what_is_wrong_with_a_call_is_named() {
         (
             "PATCH",
             WEBHOOK,
-            json!({ "authorization": null }),
+            json!({ "authorization": 7 }),
             "authorization",
         ),
         (

@@ -37,7 +37,7 @@ const REFUSED: &[(&str, &str, &str, &str, &str)] = &[
     ("POST", DOMAIN, r#"{"hostname": "TAKEN.example.com", "enabled": true, "ssl": {"domain_verification_method": "http"}}"#, "hostname", "invalid"),
     ("PATCH", DOMAIN, r#"{"hostname": "a.example.com"}"#, "hostname", "unknown_property"),
     ("PATCH", DOMAIN, r#"{"ssl": {"domain_verification_method": "http"}}"#, "ssl.domain_verification_method", "unknown_property"),
-    ("PATCH", DOMAIN, r#"{"ssl": {"custom_certificate": null}}"#, "ssl.custom_certificate", "is_string"),
+    ("PATCH", DOMAIN, r#"{"ssl": {"custom_certificate": 7}}"#, "ssl.custom_certificate", "is_string"),
     ("PUT", INTEGRATIONS, r#"{"my_property": 1}"#, "my_property", "unknown_property"),
     ("PUT", INTEGRATIONS, r#"{"google_tag_manager": {}}"#, "google_tag_manager.type", "required"),
     ("PUT", INTEGRATIONS, r#"{"google_tag_manager": {"type": "analytics"}}"#, "google_tag_manager.type", "enum"),
