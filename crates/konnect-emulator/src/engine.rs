@@ -15,7 +15,7 @@ use crate::{
     history::RETENTION,
     replay_faults::ForeignJob,
     request_log::RequestLog,
-    resources::replay_jobs,
+    resources::{auth_strategies, replay_jobs},
     rule::{Rule, Rules, Scope},
     seed,
     senders::Senders,
@@ -46,13 +46,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Engine {
     /// Makes an empty organisation that accepts one token.
     pub(crate) fn new(token: String) -> Self {
+        let clock = Clock::default();
+        let mut world = World::new();
+        auth_strategies::build_in(&mut world, clock.now());
         Self {
             token,
-            clock: Clock::default(),
+            clock,
             senders: Senders::default(),
             tracker: TaskTracker::new(),
             end: CancellationToken::new(),
-            world: Mutex::new(World::new()),
+            world: Mutex::new(world),
             faults: Mutex::default(),
             log: Mutex::default(),
             snapshots: Mutex::default(),

@@ -17,7 +17,7 @@ pub(crate) struct World {
     pub(crate) org_id: Uuid,
     /// The principal of the one API token.
     pub(crate) principal_id: Uuid,
-    /// The one way in which applications authenticate.
+    /// The strategy that is built in, by which applications authenticate unless it is said.
     pub(crate) auth_strategy_id: Uuid,
     pub(crate) audit: Audit,
     pub(crate) accounts: Accounts,

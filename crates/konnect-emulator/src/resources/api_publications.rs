@@ -168,9 +168,7 @@ pub(crate) fn publish(call: &mut Call<'_>) -> Result<Value, Problem> {
     let strategies = call.body.get("auth_strategy_ids").and_then(Value::as_array);
     let is_known = |id: &Value| {
         let id = id.as_str().and_then(|id| Uuid::try_parse(id).ok());
-        id.is_some_and(|id| {
-            id == call.world.auth_strategy_id || call.world.find(Kind::AuthStrategy, id).is_some()
-        })
+        id.is_some_and(|id| call.world.find(Kind::AuthStrategy, id).is_some())
     };
     if !strategies.into_iter().flatten().all(is_known) {
         return Err(Problem::invalid_body(

@@ -93,12 +93,12 @@ pub(crate) fn view(world: &World, row: &Row) -> Value {
 }
 
 fn strategy_of<'a>(world: &'a World, row: &Row) -> Option<&'a Row> {
-    let id = row.reference("auth_strategy_id")?;
-    world.find(Kind::AuthStrategy, id)
+    let id = row.reference("auth_strategy_id");
+    world.find(Kind::AuthStrategy, id.unwrap_or(world.auth_strategy_id))
 }
 
 /// Shows the strategy of an application: the one it was made with, else the one that is built in.
-/// One that is unknown is shown as the built-in one with its id.
+/// One that is not there is shown as the built-in one with its id.
 pub(crate) fn auth_strategy(world: &World, row: &Row) -> Value {
     if let Some(strategy) = strategy_of(world, row) {
         return view_of_application(strategy);
@@ -106,7 +106,7 @@ pub(crate) fn auth_strategy(world: &World, row: &Row) -> Value {
     let id = row
         .reference("auth_strategy_id")
         .unwrap_or(world.auth_strategy_id);
-    json!({"id": id, "name": "Key Auth", "credential_type": "key_auth", "key_names": ["apikey"]})
+    json!({"id": id, "name": "key-auth", "credential_type": "key_auth", "key_names": ["apikey"]})
 }
 
 /// Shows a credential without its secret.

@@ -1,5 +1,6 @@
 //! Strategies by which applications authenticate: by key, or by a token of an identity provider.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ use crate::{
 /// The operations.
 #[rustfmt::skip]
 pub(crate) static OPERATIONS: &[Operation] = &[
-    op("GET",    "/v2/application-auth-strategies", 200, Act::List(&STRATEGY)),
+    op("GET",    "/v2/application-auth-strategies", 200, Act::Special(None, list)),
     op("POST",   "/v2/application-auth-strategies", 201, Act::Create(&STRATEGY)),
     op("GET",    "/v2/application-auth-strategies/{authStrategyId}", 200, Act::Get(&STRATEGY)),
     op("PUT",    "/v2/application-auth-strategies/{authStrategyId}", 201, Act::Special(Some(STRATEGY.create), replace)),
@@ -157,6 +158,29 @@ pub(crate) static STRATEGY: Resource = Resource::new(Kind::AuthStrategy, view)
     .before_update(before_update)
     .before_delete(before_delete);
 
+/// Makes the strategy that every organisation has. It is found by its id, and not listed.
+pub(crate) fn build_in(world: &mut World, now: DateTime<Utc>) {
+    let value = json!({
+        "name": "key-auth",
+        "display_name": "key-auth",
+        "strategy_type": KEY_AUTH,
+        "configs": {"key-auth": {"key_names": ["apikey"]}},
+        "labels": {},
+        "principals": {"enabled": false},
+    });
+    if let Value::Object(value) = value {
+        let id = world.auth_strategy_id;
+        world.insert_with_id(id, Kind::AuthStrategy, None, value, now);
+    }
+}
+
+/// Lists the strategies that were made here, in the order they were.
+fn list(call: &mut Call<'_>) -> Result<Value, Problem> {
+    let rows = call.world.children(Kind::AuthStrategy, None);
+    let rows = rows.filter(|row| row.id != call.world.auth_strategy_id);
+    call.list(rows.collect(), &STRATEGY.listing)
+}
+
 /// There are no providers for the registration of clients here.
 fn no_provider(_: &World, _: &Row) -> Value {
     Value::Null
@@ -285,11 +309,12 @@ pub(crate) fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses while something that is published uses the strategy. Portals lose it as their default.
+/// Refuses the strategy that is built in, and one that something published uses. Portals lose it as
+/// their default.
 pub(crate) fn before_delete(call: &mut Call<'_>) -> Result<(), Problem> {
     const DEFAULT: &str = "default_application_auth_strategy_id";
     let id = call.last_id();
-    if is_used(call.world, id) {
+    if id == call.world.auth_strategy_id || is_used(call.world, id) {
         return Err(Problem::conflict("the auth strategy is in use"));
     }
     let portals: Vec<Uuid> = call

@@ -386,3 +386,28 @@ async fn a_strategy_can_be_replaced_by_one_of_its_type() {
         .expect(404, "PUT", &nobody, keys("x", json!({})))
         .await;
 }
+
+#[tokio::test]
+async fn the_strategy_that_is_built_in_is_found_by_its_id() {
+    let (konnect, portal) = Konnect::with_portal(json!({})).await;
+    let ann = json!({"email": "ann@x.example", "full_name": "Ann"});
+    let developers = format!("/v3/portals/{portal}/developers");
+    let ann = konnect.expect(201, "POST", &developers, ann).await;
+    let owner = json!({"type": "developer", "id": ann["id"]});
+    let applications = format!("/v3/portals/{portal}/applications");
+    let application = json!({"name": "App", "owner": owner});
+    let made = konnect
+        .expect(201, "POST", &applications, application)
+        .await;
+    let shown = &made["auth_strategy"];
+    let one = format!("/v2/application-auth-strategies/{}", id_of(shown));
+    let strategy = get(&konnect, &one).await;
+    assert_eq!(strategy["name"], shown["name"]);
+    assert_eq!(
+        strategy["configs"]["key-auth"]["key_names"],
+        shown["key_names"]
+    );
+    let listed = get(&konnect, "/v2/application-auth-strategies").await;
+    assert_eq!(listed["data"], json!([]));
+    konnect.expect(409, "DELETE", &one, Value::Null).await;
+}

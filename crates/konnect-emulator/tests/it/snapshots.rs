@@ -51,8 +51,9 @@ async fn what_is_restored_is_exactly_what_there_was() {
     let taken = konnect
         .expect(201, "POST", "/emulator/snapshots", json!({"name": "base"}))
         .await;
-    // The portal, teams, APIs and their publications, people, applications, registrations.
-    assert_eq!(taken["objects"], 1 + 3 + 3 + 3 + 12 + 6 + 9);
+    // The portal, teams, APIs and their publications, people, applications, registrations, and the
+    // strategy that is built in.
+    assert_eq!(taken["objects"], 1 + 3 + 3 + 3 + 12 + 6 + 9 + 1);
 
     let developer = format!("{DEMO}/developers/de300004-0000-4000-8000-000000000001");
     let team = format!("{DEMO}/teams/de300002-0000-4000-8000-000000000001");
