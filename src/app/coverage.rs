@@ -25,29 +25,32 @@ pub(super) struct CoverageParts<'a> {
 }
 
 impl CoverageParts<'_> {
-    pub(super) fn start(self, lifecycle: &Lifecycle) {
-        let has_token = self.config.konnect.token.is_some();
-        let asked = has_token.then(|| self.client.clone());
-        let konnect = KonnectClock::new(asked, self.clock.clone());
+    /// Starts the signs of life, which need no database to begin: deliveries may be taken without.
+    pub(super) fn start_heartbeat(self, lifecycle: &Lifecycle) {
+        let konnect = self.konnect();
         let spool = self.spool;
         let heartbeat = Heartbeat {
             journal: self.journal.clone(),
             health: self.health.clone(),
             refusals: self.refusals,
             spooled: Box::new(move || spool.as_ref()?.oldest_received_at()),
-            konnect: konnect.clone(),
+            konnect,
             timings: CoverageTimings::of(&self.config.backfill),
             ids: self.ids.clone(),
             instance: self.ids.next(),
         };
         lifecycle.spawn("heartbeat", heartbeat.run(lifecycle.stopping()));
-        if !has_token {
+    }
+
+    /// Starts the keeper, where there is a token.
+    pub(super) fn start_keeper(self, lifecycle: &Lifecycle) {
+        if self.config.konnect.token.is_none() {
             return;
         }
         let keeper = KeeperParts {
             journal: self.journal.clone(),
             client: self.client.clone(),
-            konnect,
+            konnect: self.konnect(),
             config: self.config.konnect.clone(),
             ingest_path: self.config.ingest.path.clone(),
             health: self.health.clone(),
@@ -55,5 +58,11 @@ impl CoverageParts<'_> {
         };
         let keeper = Keeper::new(keeper, &self.config.backfill);
         lifecycle.spawn("coverage", keeper.run(lifecycle.stopping()));
+    }
+
+    /// Konnect's clock as the answers to this client tell it, whoever asks.
+    fn konnect(&self) -> KonnectClock {
+        let has_token = self.config.konnect.token.is_some();
+        KonnectClock::new(has_token.then(|| self.client.clone()), self.clock.clone())
     }
 }

@@ -102,7 +102,7 @@ impl Parts {
         lifecycle.spawn("upkeep", upkeep.run(stopping.clone()));
         let switch = switch::watch(self.actions.clone(), self.health.clone(), stopping.clone());
         lifecycle.spawn("switch", switch);
-        self.start_coverage(&lifecycle);
+        self.coverage().start_keeper(&lifecycle);
         self.start_keys(&lifecycle).await;
         let mut alerts = self.alerts();
         if self.config.konnect.token.is_some() {
@@ -140,6 +140,7 @@ impl Parts {
 
     /// Starts what deliveries need while the database is away too.
     fn start_without_database(&self, lifecycle: &Lifecycle) {
+        self.coverage().start_heartbeat(lifecycle);
         if let Some(spool) = self.spool.clone() {
             let probe = ingest::probe_until_stopped(spool, lifecycle.stopping());
             lifecycle.spawn("spool disk", probe);
@@ -178,9 +179,9 @@ impl Parts {
         lifecycle.spawn("recheck", recheck);
     }
 
-    /// Starts to keep the account of the time that was seen.
-    fn start_coverage(&self, lifecycle: &Lifecycle) {
-        let coverage = CoverageParts {
+    /// What keeps the account of the time that was seen.
+    fn coverage(&self) -> CoverageParts<'_> {
+        CoverageParts {
             config: &self.config,
             journal: &self.journal,
             client: &self.clients.audit_logs,
@@ -189,8 +190,7 @@ impl Parts {
             health: &self.health,
             clock: &self.clock,
             ids: &self.ids,
-        };
-        coverage.start(lifecycle);
+        }
     }
 
     /// Starts to pull the organisation's log, where that is asked for.

@@ -14,7 +14,7 @@ const SLICE: TimeDelta = TimeDelta::days(1);
 /// A window that cannot finish is halved down to this.
 const SMALLEST_SLICE: TimeDelta = TimeDelta::minutes(1);
 /// Failures of one window before it is halved, and halved again.
-const TRIES_OF_A_SIZE: u32 = 2;
+const TRIES_OF_A_SIZE: usize = 2;
 /// A window is not tried again sooner than this at last.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// Of a gap whose end settles, so much must be missing before it is asked for.
@@ -105,11 +105,7 @@ impl Choice {
         let mut from = from;
         while from < to {
             let failures = Failures::of(&facts.jobs, from);
-            let size = match failures.count / TRIES_OF_A_SIZE {
-                0 => SLICE,
-                halvings => failures.longest.min(SLICE) / 2_i32.pow(halvings.min(16)),
-            };
-            let size = size.max(SMALLEST_SLICE);
+            let size = failures.size().max(SMALLEST_SLICE);
             let end = to.min(from + size);
             if !self.must_wait(facts, from, &failures) {
                 return Some((from, end));
@@ -169,8 +165,8 @@ fn is_proof(job: &ReplayJobRow, settle: TimeDelta) -> bool {
 /// Jobs for a moment that failed one after the other, the latest of all.
 struct Failures {
     count: u32,
-    /// How much time the longest of them asked for.
-    longest: TimeDelta,
+    /// How much time each asked for, the shortest first.
+    lengths: Vec<TimeDelta>,
     /// When the latest ended; none where none failed.
     last: Option<DateTime<Utc>>,
 }
@@ -182,13 +178,22 @@ impl Failures {
         let mut over: Vec<&ReplayJobRow> = of_it.filter(|job| job.ended_at.is_some()).collect();
         over.sort_by_key(|job| std::cmp::Reverse(job.ended_at));
         let in_a_row = over.iter().take_while(|job| job.state != JobState::Closed);
-        let failed: Vec<_> = in_a_row.collect();
-        let lengths = failed.iter().map(|job| job.to - job.from);
+        let mut lengths: Vec<_> = in_a_row.map(|job| job.to - job.from).collect();
+        lengths.sort_unstable();
         Self {
-            count: u32::try_from(failed.len()).unwrap_or(u32::MAX),
-            longest: lengths.max().unwrap_or(SLICE),
-            last: failed.first().and_then(|job| job.ended_at),
+            count: u32::try_from(lengths.len()).unwrap_or(u32::MAX),
+            last: over
+                .first()
+                .filter(|_| !lengths.is_empty())
+                .and_then(|job| job.ended_at),
+            lengths,
         }
+    }
+
+    /// How much time the next one asks for: half of the shortest that failed often enough.
+    fn size(&self) -> TimeDelta {
+        let shortest = self.lengths.get(TRIES_OF_A_SIZE - 1);
+        shortest.map_or(SLICE, |shortest| SLICE.min(*shortest / 2))
     }
 }
 
@@ -357,9 +362,17 @@ mod tests {
             ended(2_000, 2_100, 4, JobState::Closed),
         ];
         assert_eq!(chosen(choice(), &half_done), Some((2_100, 2_200)));
-        facts.jobs = (0..40)
-            .map(|one| ended(2_000, 2_200, 61 + one, JobState::Failed))
-            .collect();
+        // A short gap within a day that failed, too, is halved as soon.
+        facts.gaps.truncate(1);
+        facts.gaps[0].to = at(2_010);
+        let failed = |to, minutes| ended(2_000, to, minutes, JobState::Failed);
+        facts.jobs = vec![failed(2_200, 90), failed(2_200, 80)];
+        assert_eq!(chosen(choice(), &facts), Some((2_000, 2_010)));
+        facts.jobs.extend([failed(2_010, 70), failed(2_010, 65)]);
+        assert_eq!(chosen(choice(), &facts), Some((2_000, 2_005)));
+        facts
+            .jobs
+            .extend((0..40).map(|one| failed(2_001, 61 + one)));
         assert_eq!(chosen(choice(), &facts), Some((2_000, 2_001)));
     }
 

@@ -80,17 +80,13 @@ impl Span {
 }
 
 impl Heartbeat {
-    /// Writes a sign of life again and again, and a last one at the end.
+    /// Writes a sign of life again and again, and a last one at the end. What was refused is
+    /// written down as soon as that, whether deliveries can be taken or not.
     pub async fn run(self, cancel: CancellationToken) {
-        let every = self.timings.heartbeat_every;
         let mut span: Option<Span> = None;
         let mut refused: Option<RefusedDeliveries> = None;
         loop {
-            let wait = match span {
-                Some(_) => every,
-                None => READY_WITHIN.min(every),
-            };
-            let is_over = pause(wait, &cancel).await;
+            let is_over = pause(self.next_look(span, refused.is_some()), &cancel).await;
             if is_over {
                 self.last_deliveries().await;
             }
@@ -100,31 +96,50 @@ impl Heartbeat {
                 (Some(earlier), Some(later)) => Some(earlier.and(later)),
                 (earlier, later) => earlier.or(later),
             };
-            // Another instance may be ready without having said so: it has twice the time.
-            let at_first = every * 2 + OFF_BY.to_std().unwrap_or_default();
-            let may_begin = |span: &Span| span.is_noted || span.to - span.from >= at_first;
-            if let Some(ready) = span.filter(may_begin)
-                && let Some(sign) = self.sign(ready, refused.as_ref())
-            {
-                match timeout(WRITE_WITHIN, self.write(&sign)).await {
-                    Ok(Ok(())) => {
-                        refused = None;
-                        span = Some(Span {
-                            from: ready.to,
-                            is_noted: true,
-                            ..ready
-                        });
-                    }
-                    Ok(Err(error)) => {
-                        debug!(error = error.chain(), "a sign of life comes later");
-                    }
-                    Err(_) => debug!("a sign of life comes later: the database is slow"),
+            let ready = span.filter(|span| self.may_begin(span));
+            match timeout(WRITE_WITHIN, self.write(ready, refused.as_ref())).await {
+                Ok(Ok(true)) => {
+                    refused = None;
+                    let noted = ready.map(|ready| Span {
+                        from: ready.to,
+                        is_noted: true,
+                        ..ready
+                    });
+                    span = noted.or(span);
                 }
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => {
+                    debug!(error = error.chain(), "a sign of life comes later");
+                }
+                Err(_) => debug!("a sign of life comes later: the database is slow"),
             }
             if is_over {
                 return;
             }
         }
+    }
+
+    /// The pause before the next look.
+    fn next_look(&self, span: Option<Span>, has_refused: bool) -> Duration {
+        let every = self.timings.heartbeat_every;
+        match span {
+            Some(span) if !span.is_noted => {
+                let left = self.at_first().saturating_sub(span.to - span.from);
+                every.min(left.max(READY_WITHIN))
+            }
+            None if !has_refused => READY_WITHIN.min(every),
+            _ => every,
+        }
+    }
+
+    /// Another instance may be ready without having said so: it has twice the time, and as much as
+    /// Konnect's clock may be off.
+    fn at_first(&self) -> Duration {
+        self.timings.heartbeat_every * 2 + OFF_BY.to_std().unwrap_or_default()
+    }
+
+    fn may_begin(&self, span: &Span) -> bool {
+        span.is_noted || span.to - span.from >= self.at_first()
     }
 
     /// Waits for the deliveries that are under way: what is not taken belongs to the last sign.
@@ -151,58 +166,85 @@ impl Heartbeat {
         self.timings.silent_after.max(step * 2)
     }
 
-    /// The sign by Konnect's clock; none while that is not known.
-    fn sign(&self, span: Span, refused: Option<&RefusedDeliveries>) -> Option<SignOfLife> {
-        let spooled_from = (self.spooled)();
-        Some(SignOfLife {
-            spooled_from: spooled_from.and_then(|time| self.konnect.translate(time)),
-            ..sign(
-                (Instant::now(), self.konnect.now()?),
-                self.instance,
-                span,
-                refused,
-            )
-        })
-    }
-
-    async fn write(&self, sign: &SignOfLife) -> Result<(), JournalError> {
+    /// Writes the sign of a span, or else what was refused alone. False where there is neither, or
+    /// while Konnect's clock is not known.
+    async fn write(
+        &self,
+        ready: Option<Span>,
+        refused: Option<&RefusedDeliveries>,
+    ) -> Result<bool, JournalError> {
+        let Some(shown) = self.konnect.now() else {
+            return Ok(false);
+        };
+        let reading = Reading {
+            at: Instant::now(),
+            shown,
+        };
         let settle = self.timings.settle;
-        self.journal
-            .note_sign_of_life(sign, settle, || self.ids.next())
-            .await
+        let refusal = refused.map(|refused| reading.refusal(refused));
+        match (ready, refusal) {
+            (Some(span), refusal) => {
+                let spooled_from = (self.spooled)();
+                let sign = SignOfLife {
+                    spooled_from: spooled_from.and_then(|time| self.konnect.translate(time)),
+                    refusals: refusal.into_iter().collect(),
+                    ..reading.sign(span, self.instance)
+                };
+                let noted = self
+                    .journal
+                    .note_sign_of_life(&sign, settle, || self.ids.next());
+                noted.await?;
+            }
+            (None, Some(refusal)) => {
+                let id = self.ids.next();
+                self.journal
+                    .note_refusal(&refusal, shown, settle, id)
+                    .await?;
+            }
+            (None, None) => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
-/// A sign of life by Konnect's clock, which shows `shown` by `now`. As that may be off, rather too
-/// much time is left open than too little.
-fn sign(
-    (now, shown): (Instant, DateTime<Utc>),
-    instance: Uuid,
-    span: Span,
-    refused: Option<&RefusedDeliveries>,
-) -> SignOfLife {
-    let at = |moment: Instant| shown - delta(now.saturating_duration_since(moment));
-    let to = at(span.to);
-    let from = if span.is_noted {
-        at(span.from) - JITTER
-    } else {
-        (at(span.from) + OFF_BY).min(to)
-    };
-    let refusals = refused.map(|refused| Refusal {
-        from: at(refused.first) - OFF_BY,
-        to: at(refused.last) + OFF_BY,
-        times: i32::try_from(refused.times).unwrap_or(i32::MAX),
-        answer: match refused.status {
-            Some(status) => status.to_string(),
-            None => "by the end of the connection".to_owned(),
-        },
-    });
-    SignOfLife {
-        from,
-        to,
-        spooled_from: None,
-        instance,
-        refusals: refusals.into_iter().collect(),
+/// What Konnect's clock showed at a moment. Where that may be off, rather too much time is left
+/// open than too little.
+struct Reading {
+    at: Instant,
+    shown: DateTime<Utc>,
+}
+
+impl Reading {
+    fn of(&self, moment: Instant) -> DateTime<Utc> {
+        self.shown - delta(self.at.saturating_duration_since(moment))
+    }
+
+    fn refusal(&self, refused: &RefusedDeliveries) -> Refusal {
+        Refusal {
+            from: self.of(refused.first) - OFF_BY,
+            to: self.of(refused.last) + OFF_BY,
+            times: i32::try_from(refused.times).unwrap_or(i32::MAX),
+            answer: match refused.status {
+                Some(status) => status.to_string(),
+                None => "by the end of the connection".to_owned(),
+            },
+        }
+    }
+
+    /// The sign of a span, without what else it tells.
+    fn sign(&self, span: Span, instance: Uuid) -> SignOfLife {
+        let from = self.of(span.from);
+        SignOfLife {
+            from: if span.is_noted {
+                from - JITTER
+            } else {
+                from + OFF_BY
+            },
+            to: self.of(span.to),
+            spooled_from: None,
+            instance,
+            refusals: Vec::new(),
+        }
     }
 }
 
@@ -227,14 +269,16 @@ mod tests {
             times: 3,
             status: Some(429),
         };
-        let first = sign((after(40), shown), Uuid::nil(), span(false), Some(&refused));
-        assert_eq!((first.from, first.to), (at(71), at(90)));
-        let [refusal] = &first.refusals[..] else {
-            panic!("{first:?}");
+        let reading = Reading {
+            at: after(40),
+            shown,
         };
+        let first = reading.sign(span(false), Uuid::nil());
+        assert_eq!((first.from, first.to), (at(71), at(90)));
+        let refusal = reading.refusal(&refused);
         assert_eq!((refusal.from, refusal.to), (at(71), at(81)));
-        let next = sign((after(40), shown), Uuid::nil(), span(true), None);
-        assert_eq!((next.from, next.refusals.len()), (at(65), 0));
+        let next = reading.sign(span(true), Uuid::nil());
+        assert_eq!(next.from, at(65));
     }
 
     #[test]

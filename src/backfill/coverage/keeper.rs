@@ -39,6 +39,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// The first account of a log begins so much later than Konnect's oldest entry: those are dropped
 /// while it is asked for.
 const AT_FIRST: TimeDelta = TimeDelta::minutes(1);
+/// An instance that keeps no account asks for the time so often.
+const TIME_EVERY: Duration = Duration::from_mins(5);
 /// The account begins so long after the first poll: deliveries could be taken by then, however
 /// Konnect's clock is read.
 const BEGINS_AFTER: TimeDelta = TimeDelta::milliseconds(2 * OFF_BY.num_milliseconds());
@@ -65,6 +67,8 @@ pub struct Keeper {
     counted: Counted,
     /// When covered time was last written down for other tools.
     shown_at: Option<Instant>,
+    /// When Konnect was last asked for the time alone.
+    time_asked_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -118,6 +122,7 @@ impl Keeper {
             listed: None,
             counted: Counted::default(),
             shown_at: None,
+            time_asked_at: None,
         }
     }
 
@@ -132,12 +137,6 @@ impl Keeper {
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut failures = 0;
         let mut wait = self.timings.round_every;
-        // An account that began before deliveries could be taken would begin with a gap.
-        while !self.health.is_ready() {
-            if pause(wait, &cancel).await {
-                return;
-            }
-        }
         while !pause(wait, &cancel).await {
             let done = tokio::select! {
                 () = cancel.cancelled() => break,
@@ -187,12 +186,32 @@ impl Keeper {
             self.health
                 .set(PART, Condition::Ok, "another instance keeps it");
             show(&[]);
+            self.ask_the_time().await;
             return Ok(());
         }
         let (journal, lease) = (self.journal.clone(), self.lease.clone());
         tokio::select! {
             done = self.round() => done,
             lost = journal.keep_lease(&lease) => Err(lost.into()),
+        }
+    }
+
+    /// Asks Konnect for the time now and then: whoever keeps no account may ask for nothing else,
+    /// and writes down by Konnect's clock what it refused.
+    async fn ask_the_time(&mut self) {
+        let is_fresh = self
+            .time_asked_at
+            .is_some_and(|at| at.elapsed() < TIME_EVERY);
+        if is_fresh && self.konnect.now().is_some() {
+            return;
+        }
+        self.time_asked_at = Some(Instant::now());
+        let portals = ListPortals::default();
+        if let Err(error) = self.client.portals().pages(&portals).next().await {
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "Konnect did not tell the time"
+            );
         }
     }
 
@@ -219,7 +238,10 @@ impl Keeper {
         for status in self.journal.coverage_sources().await? {
             let window = (readiness.now - LOOKS_BACK, readiness.now);
             let facts = self.coverage.facts(status, readiness, window).await?;
-            if let Err(error) = self.step(&facts).await {
+            // Before the first sign of life, Konnect's present is not on record.
+            if facts.ready_to.is_some()
+                && let Err(error) = self.step(&facts).await
+            {
                 first_error.get_or_insert(error);
             }
             all.push(SourceCoverage {

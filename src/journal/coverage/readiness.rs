@@ -42,6 +42,23 @@ pub struct Refusal {
     pub answer: String,
 }
 
+impl Refusal {
+    /// The gap that it leaves. What was made `settle` earlier may have been under way.
+    fn gap(&self, id: Uuid, noted_at: DateTime<Utc>, settle: TimeDelta) -> NewGap {
+        NewGap {
+            id,
+            source: None,
+            reason: GapReason::Refused,
+            from: self.from - settle,
+            to: self.to,
+            times: self.times,
+            detail: format!("deliveries were answered {}", self.answer),
+            noted_at,
+            joins: true,
+        }
+    }
+}
+
 /// Up to when deliveries were taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Readiness {
@@ -77,11 +94,8 @@ fn gaps(
         let detail = "no instance could take deliveries".to_owned();
         gap(GapReason::Down, (known_to, sign.from), 1, detail)
     });
-    let refused = sign.refusals.iter().map(|refusal| {
-        let detail = format!("deliveries were answered {}", refusal.answer);
-        let window = (refusal.from, refusal.to);
-        gap(GapReason::Refused, window, refusal.times, detail)
-    });
+    let refused = sign.refusals.iter();
+    let refused = refused.map(|refusal| refusal.gap(id(), sign.to, settle));
     let unstored = abandoned.map(|spooled_from| {
         let detail = "an instance went away with deliveries in its spool".to_owned();
         let window = (spooled_from.min(sign.to), sign.to);
@@ -193,6 +207,20 @@ impl Journal {
         .await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Notes as a gap what an instance refused that gives no sign of life: it has just begun, or
+    /// cannot take deliveries. `noted_at` is Konnect's present.
+    pub async fn note_refusal(
+        &self,
+        refusal: &Refusal,
+        noted_at: DateTime<Utc>,
+        settle: Duration,
+        id: Uuid,
+    ) -> Result<(), JournalError> {
+        let settle = TimeDelta::from_std(settle).unwrap_or(TimeDelta::zero());
+        let mut connection = self.pool.acquire().await?;
+        note_gap(&mut connection, &refusal.gap(id, noted_at, settle)).await
     }
 
     /// Up to when deliveries were taken, and Konnect's present: this database's where nothing is

@@ -225,6 +225,40 @@ async fn a_portal_that_is_gone_holds_no_other_up() {
     app.finish().await;
 }
 
+/// It ends before it may give a sign of life: another one could have.
+#[tokio::test]
+async fn what_an_instance_refused_in_its_first_seconds_is_written_down() {
+    let mut stage = Stage::new().await;
+    stage.config.backfill.heartbeat_every = Duration::from_mins(1);
+    let app = stage.start().await;
+    eventually(
+        "it knows Konnect's clock",
+        Duration::from_secs(10),
+        async || coverage(&app, &stage.config).await.is_some(),
+    )
+    .await;
+    let garbled = DeliveryFault {
+        times: Some(1),
+        garble: true,
+        ..DeliveryFault::default()
+    };
+    stage.emulator.set_delivery_faults([garbled]).unwrap();
+    stage.happens(3);
+    eventually("Konnect gives up", Duration::from_secs(10), async || {
+        let made = stage.emulator.entries(Some(Scope::Portal(PORTAL)));
+        made.iter().any(|entry| entry.attempts == 5)
+    })
+    .await;
+    stage.stop(app).await;
+    let pool = stage.pool().await;
+    let refused = "SELECT times, detail FROM coverage_gaps WHERE reason = 'refused'";
+    let refused: Vec<(i32, String)> = sqlx::query_as(refused).fetch_all(&pool).await.unwrap();
+    pool.close().await;
+    let expected = (5, "deliveries were answered 500".to_owned());
+    assert_eq!(refused, [expected]);
+    stage.database.take().unwrap().drop().await;
+}
+
 /// A batch that Konnect lost before it tried to deliver leaves no trace in any status. With the
 /// audit, it is had all the same.
 #[tokio::test]
