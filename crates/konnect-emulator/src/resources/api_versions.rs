@@ -1,6 +1,8 @@
 //! Versions of an API, each with the text of its specification. The older operations on
 //! specifications show the same rows without their version.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ use crate::{
     resource::Resource,
     resources::{
         members::{CREATED_AT, TEXT, member, text_filter},
-        specification::Text,
+        specification::{Head, MISTAKE},
     },
     state::{Kind, Row, World},
 };
@@ -84,7 +86,7 @@ fn view(_: &World, row: &Row) -> Value {
     let mut shown = row.show(&["version"]);
     let mut spec = json!({
         "type": row.get("type"),
-        "validation_messages": messages(row.text("content")),
+        "validation_messages": messages(row.is(MISTAKEN)),
     });
     if let Some(content) = row.value.get("content") {
         spec["content"] = content.clone();
@@ -102,20 +104,20 @@ fn listed_view(_: &World, row: &Row) -> Value {
 fn specification_view(_: &World, row: &Row) -> Value {
     let mut shown = row.show(&["type"]);
     shown.insert("content".to_owned(), json!(row.text("content")));
-    let messages = messages(row.text("content"));
-    shown.insert("validation_messages".to_owned(), messages);
+    shown.insert("validation_messages".to_owned(), messages(row.is(MISTAKEN)));
     Value::Object(shown)
 }
 
+/// The mark of a content that is no document.
+const MISTAKEN: &str = "is_mistaken";
+
 /// Says what is wrong with a specification.
-fn messages(content: &str) -> Value {
-    let found = Text(content).mistake();
-    json!(
-        found
-            .iter()
-            .map(|message| json!({"message": message}))
-            .collect::<Vec<_>>()
-    )
+fn messages(is_mistaken: bool) -> Value {
+    if is_mistaken {
+        json!([{"message": MISTAKE}])
+    } else {
+        json!([])
+    }
 }
 
 /// Shows the current version of an API, which is the one that it says to have, and the last that
@@ -146,13 +148,15 @@ pub(crate) fn make_first(call: &mut Call<'_>, api: Uuid, content: &str) {
 /// Fills in what a specification says of itself: its type, and the version unless the API has one.
 fn complete(world: &World, api: Uuid, body: &mut Map<String, Value>) {
     let content = body.get("content").and_then(Value::as_str);
-    let text = Text(content.unwrap_or_default());
-    let (own_type, own_version) = (text.kind(), text.version());
+    let own = content.map(Head::of);
+    let is_mistaken = own.as_ref().is_some_and(|own| own.kind.is_none());
+    let own = own.unwrap_or_default();
     let of_api = world.find(Kind::Api, api).map(|row| row.text("version"));
     let version = of_api.filter(|version| !version.is_empty());
-    let version = version.map(str::to_owned).or(own_version);
+    let version = version.map(str::to_owned).or(own.version);
     body.entry("type".to_owned())
-        .or_insert_with(|| json!(own_type.unwrap_or("oas3")));
+        .or_insert_with(|| json!(own.kind.unwrap_or("oas3")));
+    body.insert(MISTAKEN.to_owned(), json!(is_mistaken));
     body.entry("version".to_owned())
         .or_insert_with(|| json!(version.unwrap_or_else(|| "1.0.0".to_owned())));
 }
@@ -198,8 +202,12 @@ fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
 }
 
 fn retype(call: &mut Call<'_>) {
-    let content = call.text("content").unwrap_or_default();
-    if let Some(kind) = Text(content).kind() {
+    let Some(content) = call.text("content") else {
+        return;
+    };
+    let own = Head::of(content);
+    call.fill(MISTAKEN, json!(own.kind.is_none()));
+    if let Some(kind) = own.kind {
         call.fill("type", json!(kind));
     }
 }
@@ -217,11 +225,11 @@ fn before_create_specification(call: &mut Call<'_>) -> Result<(), Problem> {
     let mut body = std::mem::take(&mut call.body);
     complete(call.world, api, &mut body);
     let wanted = body["version"].clone();
-    let mut numbers = (2_u64..).map(|number| json!(number.to_string()));
-    let is_free = |version: &Value| versions().all(|row| row.get("version") != version);
+    let taken: HashSet<&Value> = versions().map(|row| row.get("version")).collect();
+    let numbers = (2_u64..).map(|number| json!(number.to_string()));
     let free = std::iter::once(wanted)
-        .chain(&mut numbers)
-        .find(|version| is_free(version));
+        .chain(numbers)
+        .find(|version| !taken.contains(version));
     body.insert("version".to_owned(), free.unwrap_or_default());
     body.insert(MADE_ALONE.to_owned(), json!(true));
     call.body = body;
@@ -252,6 +260,6 @@ pub(crate) fn check_force(call: &Call<'_>) -> Result<(), Problem> {
 
 /// Says what is wrong with a specification that is not kept.
 fn validate(call: &mut Call<'_>) -> Result<Value, Problem> {
-    let messages = messages(call.text("content").unwrap_or_default());
-    Ok(json!({"validation_messages": messages}))
+    let own = Head::of(call.text("content").unwrap_or_default());
+    Ok(json!({"validation_messages": messages(own.kind.is_none())}))
 }

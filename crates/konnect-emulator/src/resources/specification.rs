@@ -1,6 +1,7 @@
 //! What the emulator reads of the text of an OpenAPI or `AsyncAPI` document: its type and its
 //! version. It checks nothing else.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The member that a document begins with, by the type that it tells.
@@ -10,47 +11,69 @@ const TYPES: [(&str, &str); 3] = [
     ("asyncapi", "asyncapi"),
 ];
 
-/// The text of a document, JSON or YAML.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Text<'a>(pub(crate) &'a str);
+/// What is wrong with a text that is no such document.
+pub(crate) const MISTAKE: &str = "the content is neither an OpenAPI nor an AsyncAPI document";
 
-impl Text<'_> {
-    /// Returns the type as Konnect names it; `None` for what is no such document.
-    pub(crate) fn kind(self) -> Option<&'static str> {
-        let found = TYPES
-            .iter()
-            .find(|(member, _)| self.value(&[member]).is_some());
-        found.map(|(_, kind)| *kind)
-    }
+/// What a document says of itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The type as Konnect names it; `None` for what is no such document.
+    pub(crate) kind: Option<&'static str>,
+    /// The version of the API that the document describes.
+    pub(crate) version: Option<String>,
+}
 
-    /// Returns the version of the API that the document describes.
-    pub(crate) fn version(self) -> Option<String> {
-        self.value(&["info", "version"])
-    }
+/// The members of a JSON document that are read. All else is passed over.
+#[derive(Deserialize)]
+struct Members {
+    openapi: Option<Value>,
+    swagger: Option<Value>,
+    asyncapi: Option<Value>,
+    info: Option<Info>,
+}
 
-    /// Says why this is no document.
-    pub(crate) fn mistake(self) -> Option<&'static str> {
-        self.kind()
-            .is_none()
-            .then_some("the content is neither an OpenAPI nor an AsyncAPI document")
-    }
+#[derive(Deserialize)]
+struct Info {
+    version: Option<Value>,
+}
 
-    /// Returns a text or a number by the names that lead to it.
-    fn value(self, names: &[&str]) -> Option<String> {
-        if let Ok(json) = serde_json::from_str::<Value>(self.0) {
-            let found = names.iter().try_fold(&json, |at, name| at.get(name))?;
-            return match found {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            };
+impl Head {
+    /// Reads the text of a document, JSON or YAML.
+    pub(crate) fn of(text: &str) -> Self {
+        if text.trim_start().starts_with(['{', '[']) {
+            return serde_json::from_str(text).map_or_else(|_| Self::default(), Self::of_members);
         }
-        let lines = self.0.lines().map(|line| (line.trim_start(), line));
+        let lines = text.lines().map(|line| (line.trim_start(), line));
         let lines: Vec<(usize, &str)> = lines
             .filter(|(text, _)| !text.is_empty() && !text.starts_with(['#', '%']) && *text != "---")
             .map(|(text, line)| (line.len() - text.len(), text))
             .collect();
-        yaml(&lines, names)
+        let found = TYPES
+            .iter()
+            .find(|(member, _)| yaml(&lines, &[member]).is_some());
+        Self {
+            kind: found.map(|(_, kind)| *kind),
+            version: yaml(&lines, &["info", "version"]),
+        }
+    }
+
+    fn of_members(members: Members) -> Self {
+        let named = [members.openapi, members.swagger, members.asyncapi];
+        let mut found = TYPES.iter().zip(named);
+        let found = found.find(|(_, value)| value.clone().and_then(scalar).is_some());
+        Self {
+            kind: found.map(|((_, kind), _)| *kind),
+            version: members.info.and_then(|info| info.version).and_then(scalar),
+        }
+    }
+}
+
+/// Returns a text or a number.
+fn scalar(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -101,12 +124,13 @@ mod tests {
             ("version: 1\n", None, None),
             ("text", None, None),
             ("[1]", None, None),
+            (r#"{"openapi": ["3.0.3"], "info": "1"}"#, None, None),
+            (r#"{"openapi": "3.0.3""#, None, None),
             ("", None, None),
         ] {
-            let text = Text(text);
-            assert_eq!(text.kind(), kind, "{text:?}");
-            assert_eq!(text.version().as_deref(), version, "{text:?}");
-            assert_eq!(text.mistake().is_some(), kind.is_none(), "{text:?}");
+            let head = Head::of(text);
+            assert_eq!(head.kind, kind, "{text:?}");
+            assert_eq!(head.version.as_deref(), version, "{text:?}");
         }
     }
 }

@@ -199,6 +199,9 @@ impl Tree {
         call.world.replace(moved, value, call.now);
         for (place, id) in order.into_iter().enumerate() {
             let row = call.row(self.kind, id)?;
+            if order_of(row) == place as u64 {
+                continue;
+            }
             let (mut value, at) = (row.value.clone(), row.updated_at);
             value.insert(ORDER.to_owned(), json!(place));
             // A row that makes room is not changed by that.
