@@ -19,6 +19,7 @@ use crate::{
     replay_faults::{ForeignJob, ReplayFault},
     request_log::{RequestFilter, read_status},
     rule::{Rule, Rules, Scope},
+    sso::SsoSignIn,
     state::World,
 };
 
@@ -97,6 +98,9 @@ fn change(engine: &Arc<Engine>, incoming: &Incoming, path: &str) -> Option<Reply
         ("POST", "replay/foreign") => {
             read::<ForeignJob>(incoming).and_then(|job| start_foreign_job(engine, &job))
         }
+        ("POST", "sso-sign-ins") => read::<SsoSignIn>(incoming)
+            .and_then(|asked| engine.sso_sign_in(&asked))
+            .map(|signed_in| Answer::json(200, &signed_in)),
         ("POST", "keys/rotate") => rotate(engine, incoming),
         ("POST", "snapshots") => read::<SnapshotBody>(incoming)
             .and_then(|body| engine.take_snapshot(&body.name))

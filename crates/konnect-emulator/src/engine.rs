@@ -20,6 +20,7 @@ use crate::{
     seed,
     senders::Senders,
     snapshot::{Snapshot, SnapshotInfo, Snapshots},
+    sso::{self, SsoSignIn, SsoSignedIn},
     state::World,
 };
 
@@ -115,6 +116,13 @@ impl Engine {
                 .record(portal, Entry::injected(members, &origin, portal), origin.at);
         }
         Ok(())
+    }
+
+    /// Signs a developer in as an identity provider does.
+    pub(crate) fn sso_sign_in(&self, asked: &SsoSignIn) -> Result<SsoSignedIn, String> {
+        let mut world = self.world();
+        let origin = self.origin(world.org_id);
+        sso::sign_in(&mut world, asked, &origin)
     }
 
     /// Checks rules and puts all of them in force, or none.

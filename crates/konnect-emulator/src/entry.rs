@@ -107,6 +107,35 @@ pub(crate) enum Outcome {
     Disabled,
 }
 
+/// By what somebody signs in at a portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Means {
+    Password,
+    Oidc,
+    Saml,
+}
+
+impl Means {
+    /// Returns the class of the entry and the path that it names: the portal's own host has no
+    /// prefix.
+    fn class_and_request(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Password => (
+                "AUTHENTICATION_TYPE_BASIC",
+                "/api/v3/developer/authenticate",
+            ),
+            Self::Oidc => (
+                "AUTHENTICATION_TYPE_SSO",
+                "/api/v3/developer/authenticate/sso",
+            ),
+            Self::Saml => (
+                "AUTHENTICATION_TYPE_SSO",
+                "/api/v2/developer/authenticate/saml/acs",
+            ),
+        }
+    }
+}
+
 impl Outcome {
     fn name_and_severity(self) -> (&'static str, u8) {
         match self {
@@ -163,9 +192,10 @@ impl Entry {
         outcome: Outcome,
         portal: Uuid,
         developer: Option<Uuid>,
-        request: &str,
+        means: Means,
     ) -> Self {
         let (name, severity) = outcome.name_and_severity();
+        let (class, request) = means.class_and_request();
         let success = if outcome == Outcome::Success {
             "true"
         } else {
@@ -178,12 +208,7 @@ impl Entry {
             ("portal_id", json!(portal)),
             ("principal_id", json!(principal)),
         ];
-        Self::new(
-            origin,
-            ["Dev-Portal", "AUTHENTICATION_TYPE_BASIC", name],
-            severity,
-            extensions,
-        )
+        Self::new(origin, ["Dev-Portal", class, name], severity, extensions)
     }
 
     /// Makes the entry of a permission check.
@@ -411,7 +436,7 @@ mod tests {
             Outcome::Success,
             Uuid::max(),
             Some(Uuid::nil()),
-            "/api/v3/developer/authenticate",
+            Means::Password,
         );
         assert_eq!(
             entry.write(Format::Cef, None),

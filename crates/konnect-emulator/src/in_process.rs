@@ -16,6 +16,7 @@ use crate::{
     rule::Scope,
     settings::{DeliverySettings, PullSettings},
     snapshot::SnapshotInfo,
+    sso::{SsoSignIn, SsoSignedIn},
     workers,
 };
 
@@ -138,6 +139,18 @@ impl Emulator {
             .map_err(EmulatorError::Control)?;
         workers::start_work(&self.engine);
         Ok(())
+    }
+
+    /// Signs a developer in as an identity provider does, with the groups that it names. Needs a
+    /// portal with such a provider, enabled. Who is not there yet becomes a developer; the groups
+    /// decide about teams where `idp_mapping_enabled` is on.
+    pub fn sso_sign_in(&self, asked: &SsoSignIn) -> Result<SsoSignedIn, EmulatorError> {
+        let signed_in = self
+            .engine
+            .sso_sign_in(asked)
+            .map_err(EmulatorError::Control)?;
+        workers::start_work(&self.engine);
+        Ok(signed_in)
     }
 
     /// Signs with a new key from now on; the older keys stay published. Returns the new key's id.

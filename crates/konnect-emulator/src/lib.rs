@@ -42,6 +42,7 @@ mod settings;
 mod signing;
 mod singleton;
 mod snapshot;
+mod sso;
 mod state;
 #[cfg(feature = "tls")]
 mod tls;
@@ -61,4 +62,5 @@ pub use crate::{
     rule::Scope,
     settings::{CursorForm, DeliverySettings, PullSettings},
     snapshot::SnapshotInfo,
+    sso::{SsoSignIn, SsoSignedIn},
 };

@@ -120,7 +120,8 @@ fn plant_one(
     Ok(shown)
 }
 
-fn create(
+/// Makes one object by the rules of its creation, with an id of the caller's choice, and shows it.
+pub(crate) fn create(
     world: &mut World,
     resource: &'static Resource,
     id: Uuid,

@@ -5,15 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     call::Call,
-    entry::{Entry, Outcome},
+    entry::{Entry, Means, Outcome},
     portal_api::{MailKind, accounts::TokenFault},
     problem::Problem,
     resources::developers::first_status,
     state::Kind,
 };
-
-/// The path that the entries name: the portal's own host has no prefix.
-const AUTHENTICATE: &str = "/api/v3/developer/authenticate";
 
 /// Creates a developer who waits for approval (or does not, where the portal says so) and mails the
 /// first token. No 409 is declared, so an address in use is a 400.
@@ -100,7 +97,7 @@ pub(crate) fn authenticate(call: &mut Call<'_>) -> Result<Value, Problem> {
         Some(row) if row.text("status") != "approved" => Outcome::Disabled,
         Some(_) => Outcome::Success,
     };
-    let entry = Entry::sign_in(call.origin, outcome, portal, developer, AUTHENTICATE);
+    let entry = Entry::sign_in(call.origin, outcome, portal, developer, Means::Password);
     call.world.audit.record(Some(portal), entry, call.now);
     match (outcome, developer) {
         (Outcome::Success, Some(developer)) => {

@@ -25,6 +25,7 @@ mod readme;
 mod replay;
 mod self_service;
 mod snapshots;
+mod sso;
 mod support;
 mod terraform;
 #[cfg(feature = "tls")]
