@@ -94,7 +94,7 @@ impl Act {
 pub(crate) enum Param {
     /// A row by its id.
     Row(Kind),
-    /// A row below the row before it in the path, by a text member.
+    /// A row below the row before it in the path, by a text member in any case.
     Named(Kind, &'static str),
     /// Any text; [`Call::parameter`] has it.
     Text,

@@ -110,7 +110,7 @@ pub(crate) fn resolve(
         let row = match operation.parameter(name)? {
             Param::Row(kind) => world.find(kind, Uuid::try_parse(text).ok()?)?,
             Param::Named(kind, member) => {
-                world.find_named(kind, ids.last().copied(), member, text)?
+                world.find_named_in_any_case(kind, ids.last().copied(), member, text)?
             }
             Param::Text => continue,
         };

@@ -216,6 +216,18 @@ impl World {
             .find(|row| row.text(member) == text)
     }
 
+    /// Finds a row below a parent by a text member; case does not count.
+    pub(crate) fn find_named_in_any_case(
+        &self,
+        kind: Kind,
+        parent: Option<Uuid>,
+        member: &str,
+        text: &str,
+    ) -> Option<&Row> {
+        self.children(kind, parent)
+            .find(|row| row.text(member).eq_ignore_ascii_case(text))
+    }
+
     /// Finds a developer by address; case does not count.
     pub(crate) fn find_by_email(&self, portal: Uuid, email: &str) -> Option<Uuid> {
         self.addresses.get(&(portal, email.to_lowercase())).copied()

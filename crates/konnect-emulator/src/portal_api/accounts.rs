@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::{new_id, timestamp};
@@ -15,12 +16,17 @@ use crate::clock::{new_id, timestamp};
 /// How long a mailed token is good for.
 const TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);
 
+/// Who gets the tests of templates: at Konnect it is the user whose token was sent.
+const TESTER: &str = "user@konnect.example";
+
 /// What a mail asks its reader to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum MailKind {
     VerifyEmail,
     ResetPassword,
+    /// A test of a template, with its texts instead of a token.
+    Test,
 }
 
 /// A mail in the emulator's mailbox.
@@ -29,7 +35,13 @@ pub(crate) struct Mail {
     pub(crate) portal_id: Uuid,
     pub(crate) email: String,
     pub(crate) kind: MailKind,
-    pub(crate) token: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<Uuid>,
+    /// The template and the texts that a test was sent with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) template: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<Value>,
     pub(crate) at: String,
 }
 
@@ -84,10 +96,31 @@ impl Accounts {
             portal_id: portal,
             email: email.to_owned(),
             kind,
-            token,
+            token: Some(token),
+            template: None,
+            content: None,
             at,
         });
         token
+    }
+
+    /// Puts a test of a template into the mailbox.
+    pub(crate) fn send_test(
+        &mut self,
+        portal: Uuid,
+        template: &'static str,
+        content: Value,
+        now: DateTime<Utc>,
+    ) {
+        self.mails.push(Mail {
+            portal_id: portal,
+            email: TESTER.to_owned(),
+            kind: MailKind::Test,
+            token: None,
+            template: Some(template),
+            content: Some(content),
+            at: timestamp(now),
+        });
     }
 
     /// Makes a token that is handed over in an answer instead of a mail.

@@ -98,7 +98,7 @@ fn before_delete(call: &mut Call<'_>) -> Result<(), Problem> {
     let domain = domain.text("domain").to_owned();
     let users = call.world.all(Kind::EmailConfig);
     let users: Vec<Uuid> = users
-        .filter(|row| row.text("domain_name") == domain)
+        .filter(|row| row.text("domain_name").eq_ignore_ascii_case(&domain))
         .map(|row| row.id)
         .collect();
     for id in users {
@@ -118,8 +118,9 @@ pub(crate) fn ensure(call: &mut Call<'_>, domain: &str) {
     call.world.insert(Kind::EmailDomain, None, value, call.now);
 }
 
+/// Finds a domain: the case of its letters does not count.
 fn find<'a>(world: &'a World, domain: &str) -> Option<&'a Row> {
-    world.find_named(Kind::EmailDomain, None, "domain", domain)
+    world.find_named_in_any_case(Kind::EmailDomain, None, "domain", domain)
 }
 
 /// Ends the verifications whose time has come.

@@ -96,6 +96,17 @@ async fn takes_what_is_as_long_as_it_may_be_and_what_the_schema_leaves_open() {
     assert_eq!(shown.get("locale"), None);
     let test = format!("{path}/send-test-email");
     konnect.expect(204, "POST", &test, body).await;
+    let mailbox = "/emulator/mailbox?email=user@konnect.example";
+    let mails = konnect.expect(200, "GET", mailbox, Value::Null).await;
+    let [mail] = &mails.as_array().unwrap()[..] else {
+        panic!("{mails}")
+    };
+    assert_eq!(
+        (&mail["kind"], &mail["portal_id"]),
+        (&json!("test"), &json!(portal))
+    );
+    assert_eq!(mail["template"], "reset-password");
+    assert_eq!((&mail["content"], mail.get("token")), (&content, None));
 
     // The one PATCH whose body is not required changes nothing without one.
     let config = format!("/v3/portals/{portal}/email-config");
@@ -105,6 +116,26 @@ async fn takes_what_is_as_long_as_it_may_be_and_what_the_schema_leaves_open() {
     for member in ["domain_name", "from_name", "from_email", "reply_to_email"] {
         assert_eq!(same.get(member), Some(&Value::Null), "{member}");
     }
+}
+
+#[tokio::test]
+async fn a_domain_is_the_same_in_any_case() {
+    let (konnect, portal) = Konnect::with_portal(json!({})).await;
+    let made = json!({"domain": "Mail.Example"});
+    konnect.expect(201, "POST", DOMAINS, made.clone()).await;
+    let again = json!({"domain": "mail.example"});
+    konnect.expect(400, "POST", DOMAINS, again).await;
+    let config = format!("/v3/portals/{portal}/email-config");
+    let named = json!({"domain_name": "MAIL.example"});
+    konnect.expect(201, "POST", &config, named).await;
+    let list = konnect.expect(200, "GET", DOMAINS, Value::Null).await;
+    assert_eq!(list["meta"]["page"]["total"], 1, "{list}");
+    let path = format!("{DOMAINS}/mail.EXAMPLE");
+    let shown = konnect.expect(200, "GET", &path, Value::Null).await;
+    assert_eq!(shown["domain"], made["domain"]);
+    konnect.expect(204, "DELETE", &path, Value::Null).await;
+    let left = konnect.expect(200, "GET", &config, Value::Null).await;
+    assert_eq!(left["domain_name"], Value::Null);
 }
 
 #[tokio::test]
