@@ -70,7 +70,7 @@ pub(crate) async fn handle(
         answer = spoil(&engine, &incoming, &fault, answer);
     }
     workers::start_work(&engine);
-    keep(&engine, &incoming, answer.status);
+    keep(&engine, incoming, answer.status);
     answer.into_response(engine.clock.now())
 }
 
@@ -93,21 +93,18 @@ fn spoil(engine: &Engine, incoming: &Incoming, fault: &Fault, answer: Answer) ->
     answer
 }
 
-fn keep(engine: &Engine, incoming: &Incoming, status: u16) {
-    let body = match serde_json::from_slice(&incoming.body) {
-        Ok(body) => body,
-        Err(_) if incoming.body.is_empty() => Value::Null,
-        Err(_) => Value::String(String::from_utf8_lossy(&incoming.body).into_owned()),
-    };
-    engine.log().push(LoggedRequest {
-        method: incoming.method.clone(),
-        path: incoming.path.clone(),
-        query: incoming.raw_query.clone(),
+fn keep(engine: &Engine, incoming: Incoming, status: u16) {
+    let user_agent = incoming.header(header::USER_AGENT).to_owned();
+    let request = LoggedRequest {
+        method: incoming.method,
+        path: incoming.path,
+        query: incoming.raw_query,
         status,
-        body,
-        user_agent: incoming.header(header::USER_AGENT).to_owned(),
+        body: Value::Null,
+        user_agent,
         at: timestamp(engine.clock.now()),
-    });
+    };
+    engine.log().push(request, incoming.body);
 }
 
 fn answer_api(engine: &Arc<Engine>, incoming: &Incoming) -> Answer {

@@ -11,6 +11,10 @@ use crate::faults::path_fits;
 /// How many requests are kept; older ones are forgotten.
 const CAPACITY: usize = 20_000;
 
+/// How many bytes their bodies, paths, queries and callers may have together. Four of the largest
+/// bodies fit.
+const MAX_SIZE: usize = 64 * 1024 * 1024;
+
 /// One request and how it was answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LoggedRequest {
@@ -68,34 +72,107 @@ pub(crate) fn read_status(text: &str) -> Result<RangeInclusive<u16>, String> {
         .map_err(|_| format!("status is a number or a class such as 4xx, not `{text}`"))
 }
 
+/// A request as it is kept: its body is read when somebody asks for it.
+#[derive(Debug)]
+struct Kept {
+    /// Without its body.
+    request: LoggedRequest,
+    body: Vec<u8>,
+}
+
+impl Kept {
+    /// Returns how much of the journal it takes.
+    fn size(&self) -> usize {
+        let request = &self.request;
+        let texts = [&request.path, &request.query, &request.user_agent];
+        self.body.len() + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
+
+    fn show(&self) -> LoggedRequest {
+        let body = match serde_json::from_slice(&self.body) {
+            Ok(body) => body,
+            Err(_) if self.body.is_empty() => Value::Null,
+            Err(_) => Value::String(String::from_utf8_lossy(&self.body).into_owned()),
+        };
+        LoggedRequest {
+            body,
+            ..self.request.clone()
+        }
+    }
+}
+
 /// The journal.
 #[derive(Debug, Default)]
-pub(crate) struct RequestLog(VecDeque<LoggedRequest>);
+pub(crate) struct RequestLog {
+    kept: VecDeque<Kept>,
+    /// The sum of the sizes.
+    size: usize,
+}
 
 impl RequestLog {
-    /// Adds a request.
-    pub(crate) fn push(&mut self, request: LoggedRequest) {
-        if self.0.len() == CAPACITY {
-            self.0.pop_front();
+    /// Adds a request; the body is given apart, as sent. The oldest go to make room.
+    pub(crate) fn push(&mut self, request: LoggedRequest, body: Vec<u8>) {
+        let new = Kept { request, body };
+        self.size += new.size();
+        self.kept.push_back(new);
+        while self.kept.len() > CAPACITY || self.size > MAX_SIZE {
+            let Some(oldest) = self.kept.pop_front() else {
+                break;
+            };
+            self.size -= oldest.size();
         }
-        self.0.push_back(request);
     }
 
     /// Returns the requests that a filter wants, oldest first.
     pub(crate) fn find(&self, filter: &RequestFilter) -> Vec<LoggedRequest> {
-        let wanted = self.0.iter().filter(|request| filter.wants(request));
-        wanted.cloned().collect()
+        let wanted = self.kept.iter().filter(|kept| filter.wants(&kept.request));
+        wanted.map(Kept::show).collect()
     }
 
     /// Forgets all requests.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many_or_they_are_too_large() {
+        const MIB: usize = 1024 * 1024;
+        let mut log = RequestLog::default();
+        let mut next = 0;
+        let mut push = |log: &mut RequestLog, count: usize, length: usize| {
+            for _ in 0..count {
+                let request = LoggedRequest {
+                    method: "POST".to_owned(),
+                    path: String::new(),
+                    query: String::new(),
+                    status: next,
+                    body: Value::Null,
+                    user_agent: String::new(),
+                    at: String::new(),
+                };
+                log.push(request, vec![b'x'; length]);
+                next += 1;
+            }
+        };
+        let kept = |log: &RequestLog| -> Vec<u16> {
+            let kept = log.kept.iter();
+            kept.map(|kept| kept.request.status).collect()
+        };
+        push(&mut log, 66, MIB);
+        assert_eq!(kept(&log), (2..66).collect::<Vec<u16>>());
+        push(&mut log, 1, 16 * MIB);
+        assert_eq!(kept(&log), (18..67).collect::<Vec<u16>>());
+        push(&mut log, CAPACITY + 7, 0);
+        assert_eq!((log.kept.len(), log.size), (CAPACITY, 0));
+        assert_eq!(kept(&log)[0], 67 + 7);
+        log.clear();
+        assert_eq!((log.kept.len(), log.size), (0, 0));
+    }
 
     #[test]
     fn reads_a_status_or_a_class_of_them() {

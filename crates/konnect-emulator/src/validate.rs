@@ -221,12 +221,22 @@ impl Checker {
     }
 }
 
-/// Returns a value without parts as it is kept: an id can be written in more than one way.
+/// Returns a value without parts as it is kept: an id can be written in more than one way, and so
+/// can a whole number.
 fn as_kept(value: &Value, rule: Rule) -> Value {
     match (rule, value.as_str().map(Uuid::try_parse)) {
         (Rule::Uuid, Some(Ok(id))) => json!(id),
+        (Rule::Integer { .. }, None) => whole(value),
         _ => value.clone(),
     }
+}
+
+/// Returns a number without a fraction as one that shows none. The rule has bounds that fit.
+fn whole(value: &Value) -> Value {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0);
+    let printed = number.map(|number| format!("{number:.0}"));
+    let read = printed.and_then(|text| text.parse::<i64>().ok());
+    read.map_or_else(|| value.clone(), |number| json!(number))
 }
 
 fn missing(name: &str, dialect: Dialect) -> InvalidParameter {
@@ -580,7 +590,7 @@ mod tests {
         assert_eq!(
             Value::Object(kept),
             json!({
-                "name": "ünïcö", "note": null, "labels": {"env": "test-1"}, "age": 2.0,
+                "name": "ünïcö", "note": null, "labels": {"env": "test-1"}, "age": 2,
                 "config": {"b": true}, "ips": ["10.0.0.0/8"], "names": null,
                 "owner": {"type": "team", "id": "abcdef00-0000-4000-8000-000000000000"},
             })
