@@ -258,6 +258,8 @@ fn read_body(operation: &Operation, incoming: &Incoming) -> Result<Map<String, V
 fn finish(operation: &Operation, outcome: Result<Reply, Problem>) -> Answer {
     let answer = match outcome {
         Ok(Reply::Json(body)) => Answer::json(operation.success, &body),
+        Ok(Reply::Created(body)) => Answer::json(201, &body),
+        Ok(Reply::Found(place)) => Answer::empty(operation.success).with_header("location", place),
         Ok(Reply::Raw { media_type, body }) => Answer::raw(operation.success, &media_type, body),
         Err(problem) => Answer::problem(&problem, operation.dialect()),
     };

@@ -63,5 +63,6 @@ kinds! {
     ApiVersion: below [Api], ends with [];
     ApiDocument: below [Api], ends with [(ApiDocument, "/parent_document_id")];
     ApiImplementation: below [Api], ends with [];
+    ApiImage: below [Api], ends with [];
     AuthStrategy: below [], ends with [];
 }

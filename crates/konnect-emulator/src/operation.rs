@@ -18,6 +18,10 @@ use crate::{
 pub(crate) enum Reply {
     /// JSON; null is no body.
     Json(Value),
+    /// JSON of what was made by an operation that also changes what is there.
+    Created(Value),
+    /// Elsewhere, at this path.
+    Found(String),
     /// Bytes of another media type.
     Raw { media_type: String, body: Vec<u8> },
 }
@@ -44,8 +48,11 @@ pub(crate) enum Act {
     DeleteOne(&'static Singleton),
     /// Anything else, with the fields of its body if it takes one.
     Special(Option<&'static [Field]>, Run),
-    /// What does not answer with JSON and takes no body.
-    Raw(fn(&mut Call<'_>) -> Result<Reply, Problem>),
+    /// What does not just answer with JSON, with the fields of its body if it takes one.
+    Raw(
+        Option<&'static [Field]>,
+        fn(&mut Call<'_>) -> Result<Reply, Problem>,
+    ),
 }
 
 impl Act {
@@ -58,13 +65,12 @@ impl Act {
             Self::CreateOne(singleton) => Some(singleton.create),
             Self::PutOne(singleton) => Some(singleton.replace),
             Self::PatchOne(singleton) => Some(singleton.update),
-            Self::Special(fields, _) => *fields,
+            Self::Special(fields, _) | Self::Raw(fields, _) => *fields,
             Self::List(_)
             | Self::Get(_)
             | Self::Delete(_)
             | Self::GetOne(_)
-            | Self::DeleteOne(_)
-            | Self::Raw(_) => None,
+            | Self::DeleteOne(_) => None,
         }
     }
 
@@ -83,7 +89,7 @@ impl Act {
             Self::PatchOne(singleton) => singleton.patch_one(call),
             Self::DeleteOne(singleton) => singleton.delete_one(call),
             Self::Special(_, run) => run(call),
-            Self::Raw(run) => return run(call),
+            Self::Raw(_, run) => return run(call),
         };
         shown.map(Reply::from)
     }
@@ -118,6 +124,7 @@ impl Param {
             "versionId" | "specId" => Kind::ApiVersion,
             "documentId" => Kind::ApiDocument,
             "implementationId" => Kind::ApiImplementation,
+            "imageId" => Kind::ApiImage,
             "authStrategyId" => Kind::AuthStrategy,
             _ => return None,
         }))

@@ -142,7 +142,10 @@ mod tests {
     const SELF_SERVICE: &str = include_str!("../spec/self_service.tsv");
 
     /// What no specification has and is served all the same; `fidelity.jsonl` says why.
-    const BEYOND: &[(&str, &str)] = &[("DELETE", "/v2/audit-log-webhook")];
+    const BEYOND: &[(&str, &str)] = &[
+        ("DELETE", "/v2/audit-log-webhook"),
+        ("GET", "/images/{imageId}"),
+    ];
 
     /// The success and the errors of each operation, by method and path.
     type Declared = HashMap<(String, String), (u16, HashSet<u16>)>;
@@ -156,7 +159,8 @@ mod tests {
                 statuses.map(|status| status.parse().unwrap()).collect()
             };
             let success = statuses("success");
-            let errors = statuses("errors").into_iter().collect();
+            let others = success[1..].iter().copied();
+            let errors = statuses("errors").into_iter().chain(others).collect();
             ((text("method"), text("path")), (success[0], errors))
         });
         let self_service = SELF_SERVICE.lines().skip(1).map(|line| {

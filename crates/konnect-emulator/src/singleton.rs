@@ -281,7 +281,7 @@ mod tests {
                     let mut call = Call::internal(&mut world, vec![portal], body, &origin);
                     outcome = match act.run(&mut call) {
                         Ok(Reply::Json(shown)) => Ok(shown),
-                        Ok(Reply::Raw { .. }) => unreachable!("no act here is raw"),
+                        Ok(other) => unreachable!("no act here is raw: {other:?}"),
                         Err(problem) => Err(problem.status),
                     };
                 }

@@ -17,10 +17,10 @@ use crate::{
 pub(crate) static OPERATIONS: &[Operation] = &[
     op("GET", "/v3/portals/{portalId}/assets/logo", 200, Act::GetOne(&LOGO)),
     op("PUT", "/v3/portals/{portalId}/assets/logo", 200, Act::PutOne(&LOGO)),
-    op("GET", "/v3/portals/{portalId}/assets/logo/raw", 200, Act::Raw(|call| raw(&LOGO, call))),
+    op("GET", "/v3/portals/{portalId}/assets/logo/raw", 200, Act::Raw(None, |call| raw(&LOGO, call))),
     op("GET", "/v3/portals/{portalId}/assets/favicon", 200, Act::GetOne(&FAVICON)),
     op("PUT", "/v3/portals/{portalId}/assets/favicon", 200, Act::PutOne(&FAVICON)),
-    op("GET", "/v3/portals/{portalId}/assets/favicon/raw", 200, Act::Raw(|call| raw(&FAVICON, call))),
+    op("GET", "/v3/portals/{portalId}/assets/favicon/raw", 200, Act::Raw(None, |call| raw(&FAVICON, call))),
 ];
 
 const IMAGE: &[Field] = &[Field::required("data", Rule::Image)];

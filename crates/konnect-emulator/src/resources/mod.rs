@@ -31,6 +31,7 @@
 
 pub(crate) mod api_attributes;
 pub(crate) mod api_documents;
+pub(crate) mod api_images;
 pub(crate) mod api_implementations;
 pub(crate) mod api_publications;
 pub(crate) mod api_versions;
@@ -104,6 +105,7 @@ static TABLES: &[&[Operation]] = &[
     api_attributes::OPERATIONS,
     api_versions::OPERATIONS,
     api_documents::OPERATIONS,
+    api_images::OPERATIONS,
     api_implementations::OPERATIONS,
     api_publications::OPERATIONS,
     auth_strategies::OPERATIONS,

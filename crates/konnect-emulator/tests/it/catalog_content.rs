@@ -410,3 +410,48 @@ async fn the_strategy_that_is_built_in_is_found_by_its_id() {
     assert_eq!(listed["data"], json!([]));
     konnect.expect(409, "DELETE", &one, Value::Null).await;
 }
+
+#[tokio::test]
+async fn the_icon_of_an_api_is_made_once_and_replaced_after_that() {
+    let (konnect, api) = scene(json!({"name": "Flights"})).await;
+    let path = format!("{api}/images/icon");
+    let id = api.rsplit_once('/').unwrap().1;
+    let raw = format!("{path}/raw");
+    for path in [&path, &raw] {
+        konnect.expect(404, "GET", path, Value::Null).await;
+    }
+    let mut places = Vec::new();
+    for (status, data, media, bytes) in [
+        (201, "data:image/png;base64,AAEC", "image/png", [0, 1, 2]),
+        (200, "data:image/svg+xml,AwQF", "image/svg+xml", [3, 4, 5]),
+    ] {
+        let body = json!({"data": data});
+        let put = konnect.expect(status, "PUT", &path, body).await;
+        assert_eq!(
+            (&put["api_id"], &put["image_type"]),
+            (&json!(id), &json!("icon"))
+        );
+        assert_eq!(
+            (&put["status"], &put["error"]),
+            (&json!("valid"), &Value::Null)
+        );
+        assert_eq!(konnect.expect(200, "GET", &path, Value::Null).await, put);
+        let found = konnect.request("GET", &raw).send().await.unwrap();
+        assert_eq!(found.status(), 302);
+        let place = found.headers()["location"].to_str().unwrap().to_owned();
+        let url = format!("{}{place}", konnect.emulator.url());
+        // Whoever follows it to another host sends no token.
+        let shown = konnect.client.get(url).send().await.unwrap();
+        assert_eq!(shown.status(), 200);
+        assert_eq!(shown.headers()["content-type"], media);
+        assert_eq!(shown.bytes().await.unwrap()[..], bytes);
+        places.push(place);
+    }
+    let gif = json!({"data": "data:image/gif;base64,AAEC"});
+    konnect.expect(400, "PUT", &path, gif).await;
+    let other = format!("{api}/images/banner");
+    let body = json!({"data": "data:image/png;base64,AAEC"});
+    konnect.expect(404, "PUT", &other, body).await;
+    konnect.expect(204, "DELETE", &api, Value::Null).await;
+    konnect.expect(404, "GET", &places[1], Value::Null).await;
+}

@@ -36,6 +36,7 @@ impl Konnect {
         let emulator = Emulator::start().await.unwrap();
         let client = reqwest::Client::builder()
             .timeout(DEADLINE)
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
         let konnect = Self { emulator, client };

@@ -12,7 +12,8 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// What the emulator has of an API and the client has not: programs that keep APIs in step need it,
 /// those that keep portals do not.
-const OF_APIS: [&str; 8] = [
+const OF_APIS: [&str; 9] = [
+    "/v3/apis/{apiId}/images",
     "/v3/apis/{apiId}/versions",
     "/v3/apis/{apiId}/specifications",
     "/v3/apis/{apiId}/documents",

@@ -36,6 +36,7 @@ impl Target {
     pub(super) fn given(url: String, token: String, portal: String) -> Self {
         let client = reqwest::Client::builder()
             .timeout(Duration::from_mins(1))
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
         Self {
