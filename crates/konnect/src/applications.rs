@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::error::Error;
 use crate::paging::{
-    Identified, Listing, Page, Pages, SORT, collect_lenient, collect_numbered, numbered_page,
+    Identified, Listing, Page, Pages, collect_lenient, collect_numbered, numbered_page,
 };
 use crate::request::Request;
 use crate::scope::PortalScope;
@@ -19,6 +19,7 @@ use crate::wire::filter::{TextFilter, ValueFilter};
 use crate::wire::ids::{ApplicationId, DeveloperId, PortalId, TeamId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/portals/{portalId}/applications";
 const CREATE: &str = "POST /v3/portals/{portalId}/applications";
@@ -179,8 +180,8 @@ pub struct ListApplications {
     pub team_id: Option<ValueFilter<TeamId>>,
     /// Only applications of this name.
     pub name: Option<TextFilter>,
-    /// Attribute to sort by; by creation if none.
-    pub sort: Option<String>,
+    /// Order: by `created_at`, `developer_id` or `name`; by creation if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -211,8 +212,8 @@ impl Identified for ApplicationDeveloper {
 pub struct ListApplicationDevelopers {
     /// Only developers of this id.
     pub id: Option<TextFilter>,
-    /// Attribute to sort by; in the API's order if none.
-    pub sort: Option<String>,
+    /// Order: by `id`; the API's own if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -306,7 +307,7 @@ impl<'a> Applications<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[&self.portal])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("developer_id", options.developer_id.as_ref())
             .filter("team_id", options.team_id.as_ref())
             .filter("name", options.name.as_ref());
@@ -374,7 +375,7 @@ impl<'a> Applications<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(DEVELOPERS, &[&self.portal, &id])
-            .query_if("sort", options.sort.as_deref())
+            .query_if("sort", options.sort.as_ref())
             .filter("id", options.id.as_ref());
         numbered_page(self.transport, request, options.page_size, number).await
     }

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::paging::{
-    Identified, Listing, NewestFirst, Page, Pages, SORT, collect_lenient, collect_numbered,
-    numbered_page,
+    Identified, Listing, NewestFirst, Page, Pages, collect_lenient, collect_numbered, numbered_page,
 };
 use crate::request::Request;
 use crate::scope::PortalScope;
@@ -16,6 +15,7 @@ use crate::wire::filter::{TextFilter, ValueFilter};
 use crate::wire::ids::{DeveloperId, PortalId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/portals/{portalId}/developers";
 const CREATE: &str = "POST /v3/portals/{portalId}/developers";
@@ -77,8 +77,8 @@ pub struct ListDevelopers {
     pub email: Option<TextFilter>,
     /// Only developers of this name.
     pub name: Option<TextFilter>,
-    /// Attribute to sort by; by creation if none.
-    pub sort: Option<String>,
+    /// Order: by `created_at`, `updated_at`, `email`, `name` or `status`; by creation if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -164,7 +164,7 @@ impl<'a> Developers<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[&self.portal])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("status", options.status.as_ref())
             .filter("email", options.email.as_ref())
             .filter("name", options.name.as_ref());

@@ -96,3 +96,4 @@ pub use wire::ids::{
     RoleId, TeamId,
 };
 pub use wire::patch::Patch;
+pub use wire::sort::{Sort, SortBy};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::paging::{Identified, Page, Pages, SORT, collect_numbered, numbered_page};
+use crate::paging::{Identified, Page, Pages, collect_numbered, numbered_page};
 use crate::request::Request;
 use crate::scope::PortalScope;
 use crate::transport::Transport;
@@ -18,6 +18,7 @@ use crate::wire::ids::PortalId;
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
 use crate::wire::patch::Patch;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/portals";
 const CREATE: &str = "POST /v3/portals";
@@ -127,8 +128,10 @@ pub struct ListPortals {
     pub default_domain: Option<TextFilter>,
     /// Only portals of this host name to link to.
     pub canonical_domain: Option<TextFilter>,
-    /// Attribute to sort by; by creation if none.
-    pub sort: Option<String>,
+    /// Order: by `name`, `description`, `authentication_enabled`, `rbac_enabled`,
+    /// `auto_approve_applications`, `auto_approve_developers`, `default_domain`,
+    /// `canonical_domain`, `created_at` or `updated_at`; by creation if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -263,7 +266,7 @@ impl<'a> Portals<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("id", options.id.as_ref())
             .filter("name", options.name.as_ref())
             .filter("description", options.description.as_ref())

@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::paging::{
-    Identified, Listing, NewestFirst, Page, Pages, SORT, collect_lenient, collect_numbered,
-    numbered_page,
+    Identified, Listing, NewestFirst, Page, Pages, collect_lenient, collect_numbered, numbered_page,
 };
 use crate::request::Request;
 use crate::scope::PortalScope;
@@ -19,6 +18,7 @@ use crate::wire::filter::{TextFilter, ValueFilter};
 use crate::wire::ids::{ApiId, ApplicationId, DeveloperId, PortalId, RegistrationId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/portals/{portalId}/application-registrations";
 const OF_APPLICATION: &str =
@@ -128,8 +128,8 @@ pub struct ListRegistrations {
     pub developer_id: Option<ValueFilter<DeveloperId>>,
     /// Only registrations of applications of this name.
     pub application_name: Option<TextFilter>,
-    /// Attribute to sort by; by creation if none.
-    pub sort: Option<String>,
+    /// Order: by `created_at`, `updated_at`, `developer_id` or `status`; by creation if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -139,8 +139,8 @@ pub struct ListRegistrations {
 pub struct ListApplicationRegistrations {
     /// Only registrations of this status.
     pub status: Option<ValueFilter<RegistrationStatus>>,
-    /// Attribute to sort by; by creation if none.
-    pub sort: Option<String>,
+    /// Order: by `created_at`, `updated_at` or `status`; by creation if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -227,7 +227,7 @@ impl<'a> Registrations<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[&self.portal])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("status", options.status.as_ref())
             .filter("developer_id", options.developer_id.as_ref())
             .filter("application_name", options.application_name.as_ref());
@@ -266,7 +266,7 @@ impl<'a> Registrations<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(OF_APPLICATION, &[&self.portal, &application])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("status", options.status.as_ref());
         numbered_page(self.transport, request, options.page_size, number).await
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::wire::filter::Filter;
+use crate::wire::sort::{BY_CREATION, Sort};
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
@@ -115,6 +116,11 @@ impl Request {
             Some(value) => self.query(name, value),
             None => self,
         }
+    }
+
+    /// Adds the order of a list, which is that of creation if none is asked for.
+    pub(crate) fn sort(self, sort: Option<&Sort>) -> Self {
+        self.query("sort", sort.unwrap_or(&BY_CREATION))
     }
 
     /// Adds `filter[field][operator]` if there is a filter.

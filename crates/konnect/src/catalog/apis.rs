@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::error::Error;
 use crate::paging::{
-    Identified, Listing, Page, Pages, SORT, collect_lenient, collect_numbered, numbered_page,
+    Identified, Listing, Page, Pages, collect_lenient, collect_numbered, numbered_page,
 };
 use crate::request::Request;
 use crate::transport::Transport;
@@ -19,6 +19,7 @@ use crate::wire::ids::{ApiId, PortalId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
 use crate::wire::patch::Patch;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/apis";
 const CREATE: &str = "POST /v3/apis";
@@ -152,8 +153,8 @@ pub struct ListApis {
     pub created_at: Option<TimeFilter>,
     /// Only APIs that were last changed then.
     pub updated_at: Option<TimeFilter>,
-    /// Attribute to sort by: `name`, `version`, `created_at` or `updated_at`; by creation if none.
-    pub sort: Option<String>,
+    /// Order: by `name`, `version`, `created_at` or `updated_at`; by creation if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -256,7 +257,7 @@ impl<'a> Apis<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let mut request = Request::new(LIST, &[])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("id", options.id.as_ref())
             .filter("name", options.name.as_ref())
             .filter("version", options.version.as_ref())

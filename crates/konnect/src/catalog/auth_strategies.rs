@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::error::Error;
 use crate::paging::{
-    Identified, Listing, Page, Pages, SORT, collect_lenient, collect_numbered, numbered_page,
+    Identified, Listing, Page, Pages, collect_lenient, collect_numbered, numbered_page,
 };
 use crate::request::Request;
 use crate::transport::Transport;
@@ -20,6 +20,7 @@ use crate::wire::ids::AuthStrategyId;
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
 use crate::wire::patch::Patch;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v2/application-auth-strategies";
 const CREATE: &str = "POST /v2/application-auth-strategies";
@@ -191,9 +192,9 @@ pub struct ListAuthStrategies {
     pub dcr_provider_name: Option<TextFilter>,
     /// Only strategies of providers of this kind.
     pub dcr_provider_type: Option<TextFilter>,
-    /// Attribute to sort by: `created_at`, `updated_at`, `strategy_type`, `name`, `display_name`,
+    /// Order: by `created_at`, `updated_at`, `strategy_type`, `name`, `display_name`,
     /// `dcr_provider_id`, `dcr_provider_name` or `dcr_provider_type`; by creation if none.
-    pub sort: Option<String>,
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -384,7 +385,7 @@ impl<'a> AuthStrategies<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("strategy_type", options.strategy_type.as_ref())
             .filter("name", options.name.as_ref())
             .filter("display_name", options.display_name.as_ref())

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::error::Error;
 use crate::paging::{
-    Identified, Listing, Page, Pages, SORT, collect_lenient, collect_numbered, numbered_page,
+    Identified, Listing, Page, Pages, collect_lenient, collect_numbered, numbered_page,
 };
 use crate::portals::Visibility;
 use crate::request::Request;
@@ -17,6 +17,7 @@ use crate::wire::ids::{ApiId, AuthStrategyId, PortalId};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
 use crate::wire::patch::Patch;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/api-publications";
 const GET: &str = "GET /v3/apis/{apiId}/publications/{portalId}";
@@ -111,9 +112,9 @@ pub struct ListApiPublications {
     pub auth_strategy_id: Option<ValueFilter<AuthStrategyId>>,
     /// Only publications of this.
     pub entity_type: Option<ValueFilter<EntityType>>,
-    /// Attribute to sort by: `portal_id`, `portal_name`, `api_id`, `api_name`, `created_at` or
+    /// Order: by `portal_id`, `portal_name`, `api_id`, `api_name`, `created_at` or
     /// `updated_at`; by creation if none.
-    pub sort: Option<String>,
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -191,7 +192,7 @@ impl<'a> ApiPublications<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("portal_id", options.portal_id.as_ref())
             .filter("portal_name", options.portal_name.as_ref())
             .filter("api_id", options.api_id.as_ref())

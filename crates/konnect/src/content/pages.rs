@@ -13,6 +13,7 @@ use crate::wire::ids::{PortalId, ids};
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
 use crate::wire::patch::Patch;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/portals/{portalId}/pages";
 const CREATE: &str = "POST /v3/portals/{portalId}/pages";
@@ -116,9 +117,9 @@ pub struct ListPages {
     pub created_at: Option<TimeFilter>,
     /// Only pages last changed at this time.
     pub updated_at: Option<TimeFilter>,
-    /// Attribute to sort siblings by: `created_at`, `updated_at`, `slug`, `title` or `visibility`;
+    /// Order of siblings: by `created_at`, `updated_at`, `slug`, `title` or `visibility`;
     /// in the order of the tree if none.
-    pub sort: Option<String>,
+    pub sort: Option<Sort>,
 }
 
 /// A page to create. The API chooses what is none.
@@ -214,7 +215,7 @@ impl PortalPages<'_> {
     /// Lists all pages that match, as a tree; the API gives it whole (`list-portal-pages`).
     pub async fn list(&self, options: &ListPages) -> Result<Vec<PageNode>, Error> {
         let request = Request::new(LIST, &[&self.portal])
-            .query_if("sort", options.sort.as_deref())
+            .query_if("sort", options.sort.as_ref())
             .filter("id", options.id.as_ref())
             .filter("slug", options.slug.as_ref())
             .filter("title", options.title.as_ref())

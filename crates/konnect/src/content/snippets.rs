@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::pages::PublishedStatus;
 use crate::error::Error;
-use crate::paging::{Identified, Page, Pages, SORT, collect_numbered, numbered_page};
+use crate::paging::{Identified, Page, Pages, collect_numbered, numbered_page};
 use crate::portals::Visibility;
 use crate::request::Request;
 use crate::scope::PortalScope;
@@ -14,6 +14,7 @@ use crate::transport::Transport;
 use crate::wire::filter::{TextFilter, TimeFilter, ValueFilter};
 use crate::wire::ids::{PortalId, ids};
 use crate::wire::lenient;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/portals/{portalId}/snippets";
 const CREATE: &str = "POST /v3/portals/{portalId}/snippets";
@@ -105,9 +106,9 @@ pub struct ListSnippets {
     pub created_at: Option<TimeFilter>,
     /// Only snippets last changed at this time.
     pub updated_at: Option<TimeFilter>,
-    /// Attribute to sort by: `created_at`, `updated_at`, `name`, `title` or `visibility`; by
+    /// Order: by `created_at`, `updated_at`, `name`, `title` or `visibility`; by
     /// creation if none.
-    pub sort: Option<String>,
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -204,7 +205,7 @@ impl<'a> Snippets<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[&self.portal])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("id", options.id.as_ref())
             .filter("name", options.name.as_ref())
             .filter("title", options.title.as_ref())

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::paging::{Identified, Page, Pages, SORT, collect_numbered, numbered_page};
+use crate::paging::{Identified, Page, Pages, collect_numbered, numbered_page};
 use crate::request::Request;
 use crate::transport::Transport;
 use crate::wire::filter::TextFilter;
 use crate::wire::lenient;
 use crate::wire::open_enum::open_enum;
+use crate::wire::sort::Sort;
 
 const LIST: &str = "GET /v3/portals/email-domains";
 const CREATE: &str = "POST /v3/portals/email-domains";
@@ -94,9 +95,8 @@ pub struct ListEmailDomains {
     /// Only domains whose verification is this far; the words are those of
     /// [`EmailVerificationStatus`].
     pub verification_status: Option<TextFilter>,
-    /// `domain`, `created_at` or `updated_at`, with ` desc` after it for the reverse; by creation
-    /// if none.
-    pub sort: Option<String>,
+    /// Order: by `domain`, `created_at` or `updated_at`; by creation if none.
+    pub sort: Option<Sort>,
     /// Entries a page.
     pub page_size: Option<u32>,
 }
@@ -152,7 +152,7 @@ impl<'a> EmailDomains<'a> {
         number: u32,
     ) -> Result<Page<T>, Error> {
         let request = Request::new(LIST, &[])
-            .query("sort", options.sort.as_deref().unwrap_or(SORT))
+            .sort(options.sort.as_ref())
             .filter("domain", options.domain.as_ref())
             .filter("verification_status", options.verification_status.as_ref());
         numbered_page(self.transport, request, options.page_size, number).await

@@ -10,8 +10,6 @@ use crate::transport::Transport;
 
 /// Entries asked for on one page; Konnect documents no maximum.
 const PAGE_SIZE: u32 = 100;
-/// Attribute that lists are sorted by: what is added while a list is read then comes last.
-pub(crate) const SORT: &str = "created_at";
 
 /// Reads one page of a list with page numbers, the first of which is 1.
 pub(crate) async fn numbered_page<T: DeserializeOwned>(

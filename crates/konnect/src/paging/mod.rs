@@ -15,7 +15,7 @@ mod page;
 mod pages;
 mod pass;
 
-pub(crate) use ask::{SORT, cursor_page, numbered_page};
+pub(crate) use ask::{cursor_page, numbered_page};
 pub(crate) use collect::{collect_cursor, collect_lenient, collect_numbered};
 pub use cursor::Cursor;
 pub use items::{Items, ListError};

@@ -7,7 +7,8 @@ use konnect::catalog::{
     StrategyConfigsUpdate,
 };
 use konnect::{
-    ApiId, AuthStrategyId, Client, NewPortal, Patch, PortalId, TextFilter, TimeFilter, Visibility,
+    ApiId, AuthStrategyId, Client, NewPortal, Patch, PortalId, Sort, SortBy, TextFilter,
+    TimeFilter, Visibility,
 };
 use konnect_emulator::Emulator;
 use serde_json::json;
@@ -137,7 +138,7 @@ async fn apis_are_found_by_what_is_said_of_them() {
         assert!(items.next().await.is_none(), "{options:?}");
     }
     let backwards = ListApis {
-        sort: Some(text("name desc")),
+        sort: Some(Sort::descending(SortBy::Name)),
         page_size: Some(1),
         ..all
     };
@@ -285,7 +286,7 @@ async fn strategies_of_both_types_are_kept_changed_and_deleted() {
     let listed = strategies.list(&options).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&by_key));
     let options = ListAuthStrategies {
-        sort: Some(text("strategy_type desc")),
+        sort: Some(Sort::descending("strategy_type")),
         ..ListAuthStrategies::default()
     };
     let listed = strategies.list(&options).await.unwrap();

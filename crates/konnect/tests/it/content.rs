@@ -7,8 +7,8 @@ use konnect::content::{
     PublishedStatus, SnippetUpdate,
 };
 use konnect::{
-    Client, NewPortal, Patch, PortalId, PortalUpdate, TextFilter, TimeFilter, ValueFilter,
-    Visibility,
+    Client, NewPortal, Patch, PortalId, PortalUpdate, Sort, SortBy, TextFilter, TimeFilter,
+    ValueFilter, Visibility,
 };
 use konnect_emulator::Emulator;
 use uuid::Uuid;
@@ -195,7 +195,7 @@ async fn the_tree_holds_what_matches() {
         (
             ListPages {
                 updated_at: Some(TimeFilter::Since(past)),
-                sort: Some("slug desc".to_owned()),
+                sort: Some(Sort::descending(SortBy::Slug)),
                 ..all()
             },
             "/a /a/b /a/b/c",
@@ -226,7 +226,7 @@ async fn a_list_of_snippets_holds_what_matches() {
         (all.clone(), "nav toc banner"),
         (
             ListSnippets {
-                sort: Some("name".to_owned()),
+                sort: Some(SortBy::Name.into()),
                 ..all.clone()
             },
             "banner nav toc",

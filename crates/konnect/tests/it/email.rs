@@ -6,7 +6,7 @@ use konnect::email::{
     EmailTemplateUpdate, EmailVariableName, EmailVerificationStatus, ListEmailDomains,
     NewEmailConfig, NewEmailDomain, TestEmail,
 };
-use konnect::{Client, Patch, PortalId, TextFilter};
+use konnect::{Client, Patch, PortalId, Sort, SortBy, TextFilter};
 use konnect_emulator::Emulator;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ async fn domains_are_verified_in_time_and_found_by_name() {
         (all(), vec!["b.example", "a.example", "c.invalid"]),
         (
             ListEmailDomains {
-                sort: Some("domain desc".to_owned()),
+                sort: Some(Sort::descending(SortBy::Domain)),
                 page_size: Some(1),
                 ..all()
             },
