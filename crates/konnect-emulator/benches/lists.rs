@@ -78,6 +78,10 @@ fn lists() {
                 ("first page", "page%5Bsize%5D=10"),
                 ("last page", "page%5Bsize%5D=10&page%5Bnumber%5D=1000"),
                 (
+                    "one address",
+                    "page%5Bsize%5D=10&filter%5Bemail%5D=developer7777@example.com",
+                ),
+                (
                     "filtered",
                     "page%5Bsize%5D=10&filter%5Bemail%5D%5Bcontains%5D=77",
                 ),

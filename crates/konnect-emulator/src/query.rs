@@ -1,10 +1,7 @@
 //! Lists as Konnect serves them: deepObject filters, sorting, and the two ways of paging. It works
 //! on rows it is given and on the declarations of a noun.
 
-use std::{
-    borrow::Cow,
-    cmp::{Ordering, Reverse},
-};
+use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -13,6 +10,8 @@ use uuid::Uuid;
 use crate::{
     clock::parse_time,
     problem::{InvalidParameter, Problem},
+    read::{Read, as_text},
+    sorting::{Sort, sort},
     state::{Kind, Row, World},
 };
 
@@ -44,21 +43,11 @@ pub(crate) enum Operators {
     Keyed,
 }
 
-/// Reads the value that a filter or a sort looks at.
-pub(crate) type Read = fn(&World, &Row) -> Value;
-
 /// A filter of a list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Filter {
     pub(crate) name: &'static str,
     pub(crate) operators: Operators,
-    pub(crate) read: Read,
-}
-
-/// An attribute that a list can be sorted by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sort {
-    pub(crate) name: &'static str,
     pub(crate) read: Read,
 }
 
@@ -181,11 +170,15 @@ pub(crate) fn list(
             let (rows, total) = world.page(kind, parent, start, size);
             return Ok(numbered(world, &rows, listing, [number, size, total]));
         }
-        Rows::Children(kind, parent) => world.children(kind, parent).collect(),
+        Rows::Children(kind, parent) => candidates(world, kind, parent, query),
         Rows::Given(rows) => rows,
     };
     let mut rows = filter(world, rows, query, listing.filters)?;
-    sort(world, &mut rows, query, listing.sorts)?;
+    let needed = match listing.paging {
+        Paging::Number => page(query).map(|(number, size)| size.saturating_mul(number))?,
+        _ => rows.len(),
+    };
+    sort(world, &mut rows, needed, query.get("sort"), listing.sorts)?;
     match listing.paging {
         Paging::Number => page_by_number(world, &rows, query, listing),
         Paging::Cursor => {
@@ -224,6 +217,28 @@ fn is_as_made(
     listing.paging == Paging::Number && !has_filter && is_sorted
 }
 
+/// Lists the rows that can be in a list: all of them, or the one developer who has the address that
+/// is asked for. Filters decide.
+fn candidates<'a>(
+    world: &'a World,
+    kind: Kind,
+    parent: Option<Uuid>,
+    query: &Query,
+) -> Vec<&'a Row> {
+    let address = query.get("filter[email]");
+    let address = address.or_else(|| query.get("filter[email][eq]"));
+    match (kind, parent, address) {
+        (Kind::Developer, Some(portal), Some(address)) => {
+            let found = world.find_by_email(portal, address);
+            found
+                .and_then(|id| world.find(kind, id))
+                .into_iter()
+                .collect()
+        }
+        _ => world.children(kind, parent).collect(),
+    }
+}
+
 fn filter<'a>(
     world: &World,
     mut rows: Vec<&'a Row>,
@@ -248,11 +263,12 @@ fn filter<'a>(
             .ok_or_else(|| refused(key, "unknown_property"))?
             .map_err(|rule| refused(key, rule))?;
         rows.retain(|row| {
-            let mut value = (filter.read)(world, row);
-            if let Some(part) = part {
-                value = value.get(part).cloned().unwrap_or_default();
-            }
-            match &value {
+            let value = filter.read.of(world, row);
+            let value = match part {
+                Some(part) => value.get(part).unwrap_or(&Value::Null),
+                None => &*value,
+            };
+            match value {
                 // Of several values all differ, or one fits.
                 Value::Array(items) if operator == Some("neq") => items.iter().all(&matches),
                 Value::Array(items) => items.iter().any(&matches),
@@ -351,52 +367,6 @@ fn time_matcher(operator: &str, wanted: &str) -> Result<Matcher, &'static str> {
         let at = value.as_str().and_then(parse_time);
         at.is_some_and(|at| holds(at.cmp(&wanted)))
     }))
-}
-
-fn as_text(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => Cow::Borrowed(text),
-        Value::Null => Cow::Borrowed(""),
-        other => Cow::Owned(other.to_string()),
-    }
-}
-
-/// Sorts by `sort=name`, `sort=name asc` or `sort=name desc`. The suffix is Konnect's general
-/// convention.
-fn sort(world: &World, rows: &mut [&Row], query: &Query, sorts: &[Sort]) -> Result<(), Problem> {
-    let Some(text) = query
-        .get("sort")
-        .filter(|text| !sorts.is_empty() && !text.is_empty())
-    else {
-        return Ok(());
-    };
-    let (name, direction) = text.split_once(' ').unwrap_or((text, "asc"));
-    let sort = sorts.iter().find(|sort| sort.name == name);
-    let (Some(sort), "asc" | "desc") = (sort, direction) else {
-        let choices: Vec<&str> = sorts.iter().map(|sort| sort.name).collect();
-        let reason = format!("must be one of [{}]", choices.join(", "));
-        let mistake =
-            InvalidParameter::query("sort", "enum", reason).with("choices", json!(choices));
-        return Err(Problem::invalid(vec![mistake]));
-    };
-    match name {
-        // As they are shown, without showing them all.
-        "created_at" => put_in_order(rows, direction, |row| row.created_at.timestamp_millis()),
-        "updated_at" => put_in_order(rows, direction, |row| row.updated_at.timestamp_millis()),
-        _ => put_in_order(rows, direction, |row| match (sort.read)(world, row) {
-            Value::String(text) => text,
-            other => as_text(&other).into_owned(),
-        }),
-    }
-    Ok(())
-}
-
-fn put_in_order<K: Ord>(rows: &mut [&Row], direction: &str, key: impl Fn(&Row) -> K) {
-    if direction == "desc" {
-        rows.sort_by_cached_key(|row| Reverse(key(row)));
-    } else {
-        rows.sort_by_cached_key(|row| key(row));
-    }
 }
 
 /// Returns the number and the size of the page that is asked for.
@@ -584,12 +554,12 @@ mod tests {
             Filter {
                 name: "labels",
                 operators: Operators::Keyed,
-                read: |_, row| row.get("labels").clone(),
+                read: Read::Member("labels"),
             },
             Filter {
                 name: "ids",
                 operators: Operators::Text,
-                read: |_, row| row.get("ids").clone(),
+                read: Read::Member("ids"),
             },
         ];
         for (query, found) in [
@@ -607,6 +577,98 @@ mod tests {
             let rows = world.any(id).into_iter().collect();
             let rows = filter(&world, rows, &Query::parse(query), &filters);
             assert_eq!(rows.ok().map(|rows| rows.len()), found, "{query}");
+        }
+    }
+
+    #[test]
+    fn pages_of_a_sorted_list_are_parts_of_the_whole() {
+        let now = crate::clock::Clock::system_now();
+        let mut world = World::new();
+        let words = ["b", "a", "c", "a", "", "b", "a", "d", "c"];
+        for word in words {
+            let value = json!({"word": word}).as_object().cloned().unwrap();
+            world.insert(Kind::Destination, None, value, now);
+        }
+        let listing = Listing {
+            filters: &[],
+            sorts: &[Sort {
+                name: "word",
+                read: Read::Member("word"),
+            }],
+            paging: Paging::Number,
+            view: |_, row| json!([row.text("word"), row.sequence]),
+        };
+        let mut upwards: Vec<_> = words.into_iter().zip(1..).collect();
+        upwards.sort_unstable();
+        let mut downwards = upwards.clone();
+        // Those alike stay in the order in which they were made.
+        downwards.sort_by(|(one, _), (other, _)| other.cmp(one));
+        for (sort, whole) in [("word", upwards), ("word%20desc", downwards)] {
+            for size in 1..=words.len() + 1 {
+                let mut seen = Vec::new();
+                for number in 1..=words.len().div_ceil(size) + 1 {
+                    let query = format!("sort={sort}&page[size]={size}&page[number]={number}");
+                    let rows = Rows::Children(Kind::Destination, None);
+                    let page = list(&world, rows, &Query::parse(&query), &listing, "").unwrap();
+                    seen.extend(page["data"].as_array().cloned().unwrap());
+                }
+                assert_eq!(json!(seen), json!(whole), "{sort} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_is_looked_up_as_a_filter_would_find_it() {
+        let now = crate::clock::Clock::system_now();
+        let mut world = World::new();
+        let mut portals = Vec::new();
+        for emails in [
+            ["Ann@x.example", "bob@x.example"],
+            ["ann@x.example", "c@x.example"],
+        ] {
+            let portal = world.insert(Kind::Portal, None, serde_json::Map::new(), now);
+            for email in emails {
+                let value = json!({"email": email}).as_object().cloned().unwrap();
+                world.insert(Kind::Developer, Some(portal), value, now);
+            }
+            portals.push(portal);
+        }
+        let listing = Listing {
+            filters: &[Filter {
+                name: "email",
+                operators: Operators::Text,
+                read: Read::Member("email"),
+            }],
+            sorts: &[],
+            paging: Paging::Number,
+            view: |_, row| row.get("email").clone(),
+        };
+        for (query, found) in [
+            ("filter[email]=Ann@x.example", Ok(json!(["Ann@x.example"]))),
+            (
+                "filter[email][eq]=Ann@x.example",
+                Ok(json!(["Ann@x.example"])),
+            ),
+            ("filter[email]=ann@x.example", Ok(json!([]))),
+            ("filter[email]=c@x.example", Ok(json!([]))),
+            (
+                "filter[email]=Ann@x.example&filter[email][neq]=Ann@x.example",
+                Ok(json!([])),
+            ),
+            (
+                "filter[email]=Ann@x.example&filter[email][eq]=bob@x.example",
+                Ok(json!([])),
+            ),
+            (
+                "filter[email][oeq]=Ann@x.example,x",
+                Ok(json!(["Ann@x.example"])),
+            ),
+            ("filter[email]=Ann@x.example&filter[age]=1", Err(400)),
+        ] {
+            let rows = Rows::Children(Kind::Developer, Some(portals[0]));
+            let page = list(&world, rows, &Query::parse(query), &listing, "");
+            let page = page.map(|mut page| page["data"].take());
+            assert_eq!(page.map_err(|problem| problem.status), found, "{query}");
         }
     }
 

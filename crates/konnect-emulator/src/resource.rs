@@ -8,7 +8,8 @@ use crate::{
     call::{Call, Check},
     fields::Field,
     problem::Problem,
-    query::{Filter, Listing, Paging, Sort},
+    query::{Filter, Listing, Paging},
+    sorting::Sort,
     state::{Kind, Row, World},
 };
 

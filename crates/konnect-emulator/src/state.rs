@@ -1,13 +1,19 @@
 //! What the emulated Konnect holds: rows of every kind in creation order, and who is a member of
 //! which team. It checks nothing; the table and its special cases do.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::BuildHasherDefault,
+};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{audit::Audit, clock::new_id, order::Order, portal_api::Accounts, rule::Scope};
+use crate::{
+    audit::Audit, clock::new_id, id_hasher::IdHasher, order::Order, portal_api::Accounts,
+    rule::Scope,
+};
 pub(crate) use crate::{kind::Kind, row::Row};
 
 /// Everything the emulator knows, behind one lock.
@@ -21,7 +27,7 @@ pub(crate) struct World {
     pub(crate) auth_strategy_id: Uuid,
     pub(crate) audit: Audit,
     pub(crate) accounts: Accounts,
-    rows: HashMap<Uuid, Row>,
+    rows: HashMap<Uuid, Row, BuildHasherDefault<IdHasher>>,
     order: Order,
     /// (team, developer) in the order they were added.
     members: BTreeMap<(Uuid, Uuid), u64>,
@@ -39,7 +45,7 @@ impl World {
             auth_strategy_id: new_id(),
             audit: Audit::new(),
             accounts: Accounts::default(),
-            rows: HashMap::new(),
+            rows: HashMap::default(),
             order: Order::default(),
             members: BTreeMap::new(),
             addresses: HashMap::new(),

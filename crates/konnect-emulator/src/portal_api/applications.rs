@@ -8,6 +8,7 @@ use crate::{
     clock::new_id,
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
+    read::Read,
     resources::{
         api_publications::publication,
         applications::{auth_strategy, credential_view, fill_strategy, is_usable_by, owner_of},
@@ -21,12 +22,12 @@ static APPLICATIONS: Listing = Listing {
         Filter {
             name: "name",
             operators: Operators::Text,
-            read: |_, row| row.get("name").clone(),
+            read: Read::Member("name"),
         },
         Filter {
             name: "team_id",
             operators: Operators::Text,
-            read: |_, row| owner_of(row, "team"),
+            read: Read::Made(|_, row| owner_of(row, "team")),
         },
     ],
     sorts: &[],
@@ -39,17 +40,17 @@ static REGISTRATIONS: Listing = Listing {
         Filter {
             name: "id",
             operators: Operators::Text,
-            read: |_, row| json!(row.id),
+            read: Read::Made(|_, row| json!(row.id)),
         },
         Filter {
             name: "status",
             operators: Operators::Text,
-            read: |_, row| row.get("status").clone(),
+            read: Read::Member("status"),
         },
         Filter {
             name: "api_name",
             operators: Operators::Text,
-            read: api_name,
+            read: Read::Made(api_name),
         },
     ],
     sorts: &[],

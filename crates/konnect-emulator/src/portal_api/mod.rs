@@ -21,6 +21,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Filter, Listing, Operators, Paging},
+    read::Read,
     resources::{
         api_publications::{api_name, api_of, publication},
         members::by,
@@ -67,11 +68,12 @@ static APIS: Listing = Listing {
     filters: &[Filter {
         name: "name",
         operators: Operators::Text,
-        read: api_name,
+        read: Read::Made(api_name),
     }],
-    sorts: &[by("created_at", |world, row| {
-        json!(api_of(world, row).map(|api| timestamp(api.created_at)))
-    })],
+    sorts: &[by(
+        "created_at",
+        Read::Made(|world, row| json!(api_of(world, row).map(|api| timestamp(api.created_at)))),
+    )],
     paging: Paging::Number,
     view: api_view,
 };

@@ -12,6 +12,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Listing, Operators, Paging},
+    read::Read,
     resources::members::{CREATED_AT, UPDATED_AT, by, filter, member, uuid_filter},
     state::{Kind, Row},
 };
@@ -24,17 +25,21 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 
 static ATTRIBUTES: Listing = Listing {
     filters: &[
-        uuid_filter("id", |_, row| json!(row.id)),
+        uuid_filter("id", Read::Made(|_, row| json!(row.id))),
         filter("key", Operators::Exact, member!("key")),
-        filter("created_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.created_at))
-        }),
-        filter("updated_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.updated_at))
-        }),
+        filter(
+            "created_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.created_at))),
+        ),
+        filter(
+            "updated_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.updated_at))),
+        ),
     ],
     sorts: &[
-        by("id", |_, row| json!(row.id)),
+        by("id", Read::Made(|_, row| json!(row.id))),
         by("key", member!("key")),
         CREATED_AT,
         UPDATED_AT,

@@ -10,6 +10,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::Operators,
+    read::Read,
     resource::Resource,
     resources::members::{CREATED_AT, UPDATED_AT, by, filter, uuid_filter},
     state::{Kind, Row, World},
@@ -47,22 +48,26 @@ static IMPLEMENTATION: Resource = Resource::new(Kind::ApiImplementation, view)
 /// The implementations of the organisation.
 static LISTED: Resource = Resource::new(Kind::ApiImplementation, listed_view)
     .filters(&[
-        uuid_filter("id", |_, row| json!(row.id)),
-        uuid_filter("api_id", |_, row| json!(row.parent)),
-        uuid_filter("service_id", service_id),
-        uuid_filter("control_plane_id", control_plane_id),
-        filter("created_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.created_at))
-        }),
-        filter("updated_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.updated_at))
-        }),
+        uuid_filter("id", Read::Made(|_, row| json!(row.id))),
+        uuid_filter("api_id", Read::Made(|_, row| json!(row.parent))),
+        uuid_filter("service_id", Read::Made(service_id)),
+        uuid_filter("control_plane_id", Read::Made(control_plane_id)),
+        filter(
+            "created_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.created_at))),
+        ),
+        filter(
+            "updated_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.updated_at))),
+        ),
     ])
     .sorts(&[
-        by("id", |_, row| json!(row.id)),
-        by("api_id", |_, row| json!(row.parent)),
-        by("control_plane_id", control_plane_id),
-        by("service_id", service_id),
+        by("id", Read::Made(|_, row| json!(row.id))),
+        by("api_id", Read::Made(|_, row| json!(row.parent))),
+        by("control_plane_id", Read::Made(control_plane_id)),
+        by("service_id", Read::Made(service_id)),
         CREATED_AT,
         UPDATED_AT,
     ]);

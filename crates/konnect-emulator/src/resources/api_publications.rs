@@ -10,6 +10,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Listing, Paging},
+    read::Read,
     resources::members::{CREATED_AT, UPDATED_AT, by, text_filter, uuid_filter},
     state::{Kind, Row, World},
 };
@@ -42,20 +43,21 @@ const STRATEGIES: Rule = Rule::List {
 /// The publications of the organisation.
 static PUBLICATIONS: Listing = Listing {
     filters: &[
-        uuid_filter("portal_id", portal_id),
-        text_filter("portal_name", portal_name),
-        uuid_filter("api_id", api_id),
-        text_filter("api_name", api_name),
-        uuid_filter("auth_strategy_id", |_, row| {
-            row.get("auth_strategy_ids").clone()
-        }),
-        text_filter("entity_type", |_, _| json!("api")),
+        uuid_filter("portal_id", Read::Made(portal_id)),
+        text_filter("portal_name", Read::Made(portal_name)),
+        uuid_filter("api_id", Read::Made(api_id)),
+        text_filter("api_name", Read::Made(api_name)),
+        uuid_filter(
+            "auth_strategy_id",
+            Read::Made(|_, row| row.get("auth_strategy_ids").clone()),
+        ),
+        text_filter("entity_type", Read::Made(|_, _| json!("api"))),
     ],
     sorts: &[
-        by("portal_id", portal_id),
-        by("portal_name", portal_name),
-        by("api_id", api_id),
-        by("api_name", api_name),
+        by("portal_id", Read::Made(portal_id)),
+        by("portal_name", Read::Made(portal_name)),
+        by("api_id", Read::Made(api_id)),
+        by("api_name", Read::Made(api_name)),
         CREATED_AT,
         UPDATED_AT,
     ],
@@ -66,16 +68,17 @@ static PUBLICATIONS: Listing = Listing {
 /// The publications of a portal.
 static PORTAL_PUBLICATIONS: Listing = Listing {
     filters: &[
-        uuid_filter("api_id", api_id),
-        text_filter("api_name", api_name),
-        uuid_filter("auth_strategy_id", |_, row| {
-            row.get("auth_strategy_ids").clone()
-        }),
-        text_filter("entity_type", |_, _| json!("api")),
+        uuid_filter("api_id", Read::Made(api_id)),
+        text_filter("api_name", Read::Made(api_name)),
+        uuid_filter(
+            "auth_strategy_id",
+            Read::Made(|_, row| row.get("auth_strategy_ids").clone()),
+        ),
+        text_filter("entity_type", Read::Made(|_, _| json!("api"))),
     ],
     sorts: &[
-        by("api_id", api_id),
-        by("api_name", api_name),
+        by("api_id", Read::Made(api_id)),
+        by("api_name", Read::Made(api_name)),
         CREATED_AT,
         UPDATED_AT,
     ],

@@ -10,6 +10,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::Operators,
+    read::Read,
     resource::Resource,
     resources::{
         api_implementations,
@@ -82,18 +83,22 @@ pub(crate) static API: Resource = Resource::new(Kind::Api, view)
         Field::read_only("updated_at"),
     ])
     .filters(&[
-        uuid_filter("id", |_, row| json!(row.id)),
+        uuid_filter("id", Read::Made(|_, row| json!(row.id))),
         text_filter("name", member!("name")),
         text_filter("version", member!("version")),
         filter("labels", Operators::Keyed, member!("labels")),
         filter("attributes", Operators::Keyed, member!("attributes")),
-        text_filter("implementation_mode", api_implementations::mode),
-        filter("created_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.created_at))
-        }),
-        filter("updated_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.updated_at))
-        }),
+        text_filter("implementation_mode", Read::Made(api_implementations::mode)),
+        filter(
+            "created_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.created_at))),
+        ),
+        filter(
+            "updated_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.updated_at))),
+        ),
     ])
     .sorts(&[
         by("name", member!("name")),

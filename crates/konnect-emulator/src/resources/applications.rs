@@ -10,6 +10,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Listing, Paging},
+    read::Read,
     resource::Resource,
     resources::{
         auth_strategies::{is_by_token, view_of_application},
@@ -49,13 +50,19 @@ pub(crate) static APPLICATION: Resource = Resource::new(Kind::Application, view)
     ])
     .update(&[Field::optional("owner", Rule::Object(OWNER))])
     .filters(&[
-        uuid_filter("developer_id", |_, row| owner_of(row, "developer")),
+        uuid_filter(
+            "developer_id",
+            Read::Made(|_, row| owner_of(row, "developer")),
+        ),
         text_filter("name", member!("name")),
-        uuid_filter("team_id", |_, row| owner_of(row, "team")),
+        uuid_filter("team_id", Read::Made(|_, row| owner_of(row, "team"))),
     ])
     .sorts(&[
         CREATED_AT,
-        by("developer_id", |_, row| owner_of(row, "developer")),
+        by(
+            "developer_id",
+            Read::Made(|_, row| owner_of(row, "developer")),
+        ),
         by("name", member!("name")),
     ])
     .before_create(before_create)
@@ -63,8 +70,8 @@ pub(crate) static APPLICATION: Resource = Resource::new(Kind::Application, view)
 
 /// The developers who may use an application.
 static DEVELOPERS: Listing = Listing {
-    filters: &[text_filter("id", |_, row| json!(row.id))],
-    sorts: &[by("id", |_, row| json!(row.id))],
+    filters: &[text_filter("id", Read::Made(|_, row| json!(row.id)))],
+    sorts: &[by("id", Read::Made(|_, row| json!(row.id)))],
     paging: Paging::Number,
     view: developers::application_view,
 };

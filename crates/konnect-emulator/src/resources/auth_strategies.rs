@@ -10,6 +10,7 @@ use crate::{
     forms::is_uri,
     operation::{Act, Operation, op},
     problem::Problem,
+    read::Read,
     resource::{Merge, Resource},
     resources::members::{
         CREATED_AT, NEW_LABELS, UPDATED_AT, by, member, merge_labels, text_filter, uuid_filter,
@@ -140,9 +141,9 @@ pub(crate) static STRATEGY: Resource = Resource::new(Kind::AuthStrategy, view)
         text_filter("strategy_type", member!("strategy_type")),
         text_filter("name", member!("name")),
         text_filter("display_name", member!("display_name")),
-        uuid_filter("dcr_provider_id", no_provider),
-        text_filter("dcr_provider_name", no_provider),
-        text_filter("dcr_provider_type", no_provider),
+        uuid_filter("dcr_provider_id", Read::Made(no_provider)),
+        text_filter("dcr_provider_name", Read::Made(no_provider)),
+        text_filter("dcr_provider_type", Read::Made(no_provider)),
     ])
     .sorts(&[
         CREATED_AT,
@@ -150,9 +151,9 @@ pub(crate) static STRATEGY: Resource = Resource::new(Kind::AuthStrategy, view)
         by("strategy_type", member!("strategy_type")),
         by("name", member!("name")),
         by("display_name", member!("display_name")),
-        by("dcr_provider_id", no_provider),
-        by("dcr_provider_name", no_provider),
-        by("dcr_provider_type", no_provider),
+        by("dcr_provider_id", Read::Made(no_provider)),
+        by("dcr_provider_name", Read::Made(no_provider)),
+        by("dcr_provider_type", Read::Made(no_provider)),
     ])
     .before_create(before_create)
     .before_update(before_update)

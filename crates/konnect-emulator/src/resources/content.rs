@@ -9,6 +9,7 @@ use crate::{
     fields::{Field, Rule},
     problem::{InvalidParameter, Problem},
     query::{Filter, Operators},
+    read::Read,
     resources::members::{filter, member, text_filter, uuid_filter},
     state::{Kind, Row},
 };
@@ -29,16 +30,20 @@ pub(crate) const OPTIONS: [Field; 4] = [
 /// The filters of a list, after the one by slug or name.
 pub(crate) const fn filters(by_name: Filter) -> [Filter; 6] {
     [
-        uuid_filter("id", |_, row| json!(row.id)),
+        uuid_filter("id", Read::Made(|_, row| json!(row.id))),
         by_name,
         text_filter("title", member!("title")),
         text_filter("visibility", member!("visibility")),
-        filter("created_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.created_at))
-        }),
-        filter("updated_at", Operators::DateTime, |_, row| {
-            json!(timestamp(row.updated_at))
-        }),
+        filter(
+            "created_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.created_at))),
+        ),
+        filter(
+            "updated_at",
+            Operators::DateTime,
+            Read::Made(|_, row| json!(timestamp(row.updated_at))),
+        ),
     ]
 }
 

@@ -6,13 +6,15 @@ use crate::{
     clock::timestamp,
     fields::Rule,
     forms::{is_label_key, is_label_value},
-    query::{Filter, Operators, Read, Sort},
+    query::{Filter, Operators},
+    read::Read,
+    sorting::Sort,
 };
 
 /// Declares a filter or a sort by a member of the row itself.
 macro_rules! member {
     ($name:literal) => {
-        |_: &$crate::state::World, row: &$crate::state::Row| row.get($name).clone()
+        $crate::read::Read::Member($name)
     };
 }
 
@@ -46,8 +48,14 @@ pub(crate) const NEW_LABELS: Rule = Rule::Map {
     },
 };
 
-pub(crate) const CREATED_AT: Sort = by("created_at", |_, row| json!(timestamp(row.created_at)));
-pub(crate) const UPDATED_AT: Sort = by("updated_at", |_, row| json!(timestamp(row.updated_at)));
+pub(crate) const CREATED_AT: Sort = by(
+    "created_at",
+    Read::Made(|_, row| json!(timestamp(row.created_at))),
+);
+pub(crate) const UPDATED_AT: Sort = by(
+    "updated_at",
+    Read::Made(|_, row| json!(timestamp(row.updated_at))),
+);
 
 /// Returns whether a text can be a slug.
 pub(crate) fn is_slug(text: &str) -> bool {

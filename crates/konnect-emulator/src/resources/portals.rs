@@ -9,6 +9,7 @@ use crate::{
     fields::{Field, Rule},
     operation::{Act, Operation, op},
     problem::{InvalidParameter, Problem},
+    read::Read,
     resource::Resource,
     resources::{
         api_publications::publishes,
@@ -70,7 +71,7 @@ pub(crate) static PORTAL: Resource = Resource::new(Kind::Portal, view)
     .create(&portal_fields(Field::required("name", NAME)))
     .update(&portal_fields(Field::optional("name", NAME)))
     .filters(&[
-        uuid_filter("id", |_, row| json!(row.id)),
+        uuid_filter("id", Read::Made(|_, row| json!(row.id))),
         text_filter("name", member!("name")),
         text_filter("description", member!("description")),
         boolean_filter("authentication_enabled", member!("authentication_enabled")),
@@ -93,7 +94,7 @@ pub(crate) static PORTAL: Resource = Resource::new(Kind::Portal, view)
             member!("auto_approve_applications"),
         ),
         text_filter("default_domain", member!("default_domain")),
-        text_filter("canonical_domain", canonical_domain),
+        text_filter("canonical_domain", Read::Made(canonical_domain)),
     ])
     .sorts(&[
         by("name", member!("name")),
@@ -109,7 +110,7 @@ pub(crate) static PORTAL: Resource = Resource::new(Kind::Portal, view)
             member!("auto_approve_developers"),
         ),
         by("default_domain", member!("default_domain")),
-        by("canonical_domain", canonical_domain),
+        by("canonical_domain", Read::Made(canonical_domain)),
         CREATED_AT,
         UPDATED_AT,
     ])

@@ -10,6 +10,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Listing, Paging},
+    read::Read,
     resource::Resource,
     resources::{
         api_publications::publication,
@@ -48,14 +49,14 @@ pub(crate) static REGISTRATION: Resource = Resource::new(Kind::Registration, vie
 /// The registrations of a whole portal have filters of their own.
 static PORTAL_REGISTRATIONS: Listing = Listing {
     filters: &[
-        uuid_filter("developer_id", developer_of),
-        text_filter("application_name", application_name),
+        uuid_filter("developer_id", Read::Made(developer_of)),
+        text_filter("application_name", Read::Made(application_name)),
         text_filter("status", member!("status")),
     ],
     sorts: &[
         CREATED_AT,
         UPDATED_AT,
-        by("developer_id", developer_of),
+        by("developer_id", Read::Made(developer_of)),
         by("status", member!("status")),
     ],
     paging: Paging::Number,
@@ -66,16 +67,24 @@ static PORTAL_REGISTRATIONS: Listing = Listing {
 static API_REGISTRATIONS: Listing = Listing {
     filters: &[
         text_filter("status", member!("status")),
-        uuid_filter("portal_id", |world, row| of_portal(world, row, "id")),
-        text_filter("portal_name", |world, row| of_portal(world, row, "name")),
-        uuid_filter("application_id", |_, row| json!(row.parent)),
-        text_filter("application_name", application_name),
-        text_filter("application_owner_type", |world, row| {
-            owner(world, row)["type"].clone()
-        }),
-        uuid_filter("application_owner_id", |world, row| {
-            owner(world, row)["id"].clone()
-        }),
+        uuid_filter(
+            "portal_id",
+            Read::Made(|world, row| of_portal(world, row, "id")),
+        ),
+        text_filter(
+            "portal_name",
+            Read::Made(|world, row| of_portal(world, row, "name")),
+        ),
+        uuid_filter("application_id", Read::Made(|_, row| json!(row.parent))),
+        text_filter("application_name", Read::Made(application_name)),
+        text_filter(
+            "application_owner_type",
+            Read::Made(|world, row| owner(world, row)["type"].clone()),
+        ),
+        uuid_filter(
+            "application_owner_id",
+            Read::Made(|world, row| owner(world, row)["id"].clone()),
+        ),
     ],
     sorts: &[],
     paging: Paging::Number,

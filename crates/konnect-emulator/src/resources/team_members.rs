@@ -8,6 +8,7 @@ use crate::{
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Listing, Paging},
+    read::Read,
     resources::{
         developers,
         members::{boolean_filter, member, text_filter},
@@ -33,7 +34,10 @@ static MEMBERS: Listing = Listing {
         text_filter("email", member!("email")),
         text_filter("full_name", member!("full_name")),
         text_filter("attributes", member!("attributes")),
-        boolean_filter("active", |_, row| json!(row.text("status") == "approved")),
+        boolean_filter(
+            "active",
+            Read::Made(|_, row| json!(row.text("status") == "approved")),
+        ),
     ],
     sorts: &[],
     paging: Paging::Number,
