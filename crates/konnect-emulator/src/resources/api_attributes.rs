@@ -1,7 +1,7 @@
 //! Attributes: which keys and values the APIs of the organisation have. They are counted when they
 //! are asked for, not kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -73,10 +73,10 @@ fn list(call: &mut Call<'_>) -> Result<Value, Problem> {
                 (row, BTreeMap::new())
             });
             row.updated_at = row.updated_at.max(api.updated_at);
-            for value in values.as_array().into_iter().flatten() {
-                *counts
-                    .entry(value.as_str().unwrap_or_default())
-                    .or_default() += 1;
+            let values = values.as_array().into_iter().flatten();
+            let once: BTreeSet<&str> = values.filter_map(Value::as_str).collect();
+            for value in once {
+                *counts.entry(value).or_default() += 1;
             }
         }
     }

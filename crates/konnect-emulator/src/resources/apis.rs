@@ -36,7 +36,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
 /// Several values by a key of the caller's choice; null takes a key away.
 const ATTRIBUTES: Rule = Rule::Map {
     max: usize::MAX,
-    is_key: |_| true,
+    is_key: |key| key.chars().count() <= 128,
     value: &Rule::OrNull(&Rule::List {
         item: &Rule::Pattern {
             min: 1,

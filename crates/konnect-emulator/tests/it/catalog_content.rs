@@ -298,7 +298,7 @@ async fn an_api_says_how_it_is_implemented() {
 #[tokio::test]
 async fn attributes_are_counted_over_all_apis() {
     let (konnect, _) = scene(json!({"name": "A", "attributes": {"owner": ["x", "y"]}})).await;
-    let more = json!({"name": "B", "attributes": {"owner": ["x"], "team": ["t"]}});
+    let more = json!({"name": "B", "attributes": {"owner": ["x", "x"], "team": ["t"]}});
     konnect.expect(201, "POST", "/v3/apis", more).await;
     let listed = get(&konnect, "/v3/api-attributes?sort=key").await;
     let counts = |index: usize| listed["data"][index]["values"].clone();
