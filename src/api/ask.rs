@@ -37,7 +37,11 @@ pub(super) struct AskBody {
     /// The id of the developer or registration in Konnect.
     target_id: Uuid,
     /// The team, by its name or its id, where the deed is about one.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     team: Option<String>,
     /// Why, for those who read it later: one line.
     #[schema(

@@ -36,7 +36,11 @@ pub(super) struct AcknowledgeBody {
     /// Where it ends.
     to: DateTime<Utc>,
     /// Why it raises no alarm any more: one line.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     reason: String,
 }
 

@@ -14,8 +14,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::routing::{MethodFilter, get, on};
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Info, OpenApi, RefOr};
+use utoipa::openapi::{Info, OpenApi, RefOr, Schema};
 use utoipa::{IntoResponses, Modify};
 
 use crate::api::reports;
@@ -32,6 +33,8 @@ const ABOUT: &str = "What usher recorded, saw and did, as JSON. Lists are `{\"da
     served is 404, another method than those described here 405.";
 const TOKEN: &str = "A token of `console.tokens`; one with the role `reader` may only read, and one with `portals` \
     sees and does only what belongs to these";
+/// What `Parameters` takes as text: Postgres has no NUL.
+const TEXT: &str = r"^[^\x00]*$";
 /// The name of the security scheme.
 const BEARER: &str = "token";
 
@@ -52,7 +55,7 @@ impl Modify for Shared {
         for item in document.paths.paths.values_mut() {
             for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
                 let parameters = operation.parameters.iter_mut().flatten();
-                parameters.for_each(let_be_empty);
+                parameters.for_each(complete);
             }
         }
         let nothing_more: [&str; 0] = [];
@@ -60,13 +63,20 @@ impl Modify for Shared {
     }
 }
 
-/// Says that an empty parameter counts as absent. Not an extension, but utoipa has no other place
-/// for it.
-fn let_be_empty(parameter: &mut RefOr<Parameter>) {
+/// Says of a parameter of the query that an empty one counts as absent, and what no text may
+/// contain. The former is no extension, but utoipa has no other place for it.
+fn complete(parameter: &mut RefOr<Parameter>) {
     if let RefOr::T(parameter) = parameter
         && matches!(parameter.parameter_in, ParameterIn::Query)
     {
         parameter.extensions = Some(Extensions::from_iter([("allowEmptyValue", true)]));
+        if let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+            && schema.schema_type == SchemaType::Type(Type::String)
+            && schema.format.is_none()
+            && schema.enum_values.is_none()
+        {
+            schema.pattern.get_or_insert_with(|| TEXT.to_owned());
+        }
     }
 }
 

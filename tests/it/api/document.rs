@@ -340,6 +340,7 @@ async fn every_operation_takes_the_parameters_that_it_lists_and_no_other() {
 /// A parameter takes every word and bound of its schema, and nothing beyond.
 async fn values(app: &TestApp, operation: &Operation<'_>, parameter: &Value) {
     let name = parameter["name"].as_str().unwrap();
+    let here = operation.filled(&TONY.to_string());
     let schema = &parameter["schema"];
     assert_ne!(parameter["required"], true, "{name}");
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
@@ -365,12 +366,16 @@ async fn values(app: &TestApp, operation: &Operation<'_>, parameter: &Value) {
                 (texts(&["10.0.0.0/8", "::1"]), texts(&["x", "10.0.0.0/33"]))
             }
             ("string", Some("date-time")) => (texts(&["2026-06-23T14:00:00Z"]), texts(&["x"])),
-            ("string", None) if name == "cursor" => (Vec::new(), texts(&["x"])),
-            ("string", None) => (texts(&["x", "%", "ü"]), Vec::new()),
+            ("string", None) => {
+                assert_eq!(schema["pattern"], r"^[^\x00]*$", "{here} {name}");
+                match name {
+                    "cursor" => (Vec::new(), texts(&["x", "\0"])),
+                    _ => (texts(&["x", "%", "ü"]), texts(&["x\0"])),
+                }
+            }
             other => panic!("{name}: {other:?}"),
         }
     };
-    let here = operation.filled(&TONY.to_string());
     assert_eq!(parameter["allowEmptyValue"], true, "{name}");
     for (values, is_taken) in [(good, true), (texts(&[""]), true), (bad, false)] {
         for value in values {
@@ -454,8 +459,16 @@ async fn what_cannot_be_read_is_a_problem_too() {
         detail(answer).await;
     }
     let document = document(app).await;
-    let longest = &document["components"]["schemas"]["Why"]["properties"]["reason"]["maxLength"];
-    let longest = usize::try_from(longest.as_u64().unwrap()).unwrap();
+    let said = |body: &str, member: &str| {
+        document["components"]["schemas"][body]["properties"][member].clone()
+    };
+    let one_line = &said("Why", "reason")["pattern"];
+    assert!(one_line.is_string());
+    for (body, member) in [("Acknowledge", "reason"), ("Ask", "reason"), ("Ask", "team")] {
+        assert_eq!(&said(body, member)["pattern"], one_line, "{body} {member}");
+    }
+    let longest = said("Why", "reason")["maxLength"].as_u64().unwrap();
+    let longest = usize::try_from(longest).unwrap();
     let reason = |letters: usize| format!(r#"{{"reason":"{}"}}"#, "ü".repeat(letters));
     for (body, status) in [
         (reason(1).as_str(), 200),
