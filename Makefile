@@ -4,7 +4,7 @@
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: demo test fuzz soak bench ci fmt lint prepare docs book help
+.PHONY: demo test fuzz schemathesis soak bench ci fmt lint prepare docs book help
 
 demo: ## run the whole loop on embedded parts: no account, nothing to start first
 	@scripts/setup build postgres && cargo build --locked && cargo run --quiet --locked -- demo $(ARGS)
@@ -14,6 +14,9 @@ test: ## run all tests against a real Postgres and a real Kafka of their own
 
 fuzz: ## feed the parsers random bytes, a minute each; ARGS=600 for ten
 	@scripts/fuzz $(ARGS)
+
+schemathesis: ## try whether usher's API keeps its OpenAPI document; ARGS="emulator DIR" the emulator by Konnect's documents
+	@scripts/schemathesis $(ARGS)
 
 soak: ## 50 kills under load, 1,000 random walks, hostile senders, fuzzing for hours; KILLS, WALKS, ROUNDS, FUZZ shorten it
 	@scripts/soak

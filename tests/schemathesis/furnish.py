@@ -22,15 +22,20 @@ class Server:
         self.authorization = f"Bearer {token}"
 
     def call(self, path, body=None, authorization=None):
-        """Answers with what was answered, as JSON; a refusal ends the program."""
+        """Answers with what was answered, as JSON. A refusal ends the program, but what is not there yet may
+        come: usher has just begun to look."""
         request = urllib.request.Request(self.url + path, data=body)
         request.add_header("Authorization", authorization or self.authorization)
         request.add_header("Content-Type", "application/json")
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as refusal:
-            sys.exit(f"furnish: {path}: {refusal.code} {refusal.read().decode()}")
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as refusal:
+                if refusal.code != 404 or time.monotonic() > deadline:
+                    sys.exit(f"furnish: {path}: {refusal.code} {refusal.read().decode()}")
+                time.sleep(0.2)
 
     def post(self, path, body):
         return self.call(path, json.dumps(body).encode())

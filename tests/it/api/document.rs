@@ -464,8 +464,8 @@ async fn what_cannot_be_read_is_a_problem_too() {
     };
     let one_line = &said("Why", "reason")["pattern"];
     assert!(one_line.is_string());
-    for (body, member) in [("Acknowledge", "reason"), ("Ask", "reason"), ("Ask", "team")] {
-        assert_eq!(&said(body, member)["pattern"], one_line, "{body} {member}");
+    for other in [said("Acknowledge", "reason"), said("Ask", "team")] {
+        assert_eq!(&other["pattern"], one_line, "{other}");
     }
     let longest = said("Why", "reason")["maxLength"].as_u64().unwrap();
     let longest = usize::try_from(longest).unwrap();
