@@ -43,4 +43,4 @@ book: ## build the book in docs/ and check its links
 	@scripts/book
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
