@@ -60,7 +60,8 @@ pub(crate) fn get(call: &mut Call<'_>) -> Result<Value, Problem> {
 }
 
 /// Changes destination, switch or both; to switch on needs a destination. Null takes the
-/// destination away, and switches off unless that is said: Kong's own Terraform provider sends it.
+/// destination of a portal's away, and switches off unless that is said: Kong's own Terraform
+/// provider sends it. The organisation's must show a destination, so that no change goes without.
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Value, Problem> {
     const FIELD: &str = "audit_log_destination_id";
     let source = call.ids.first().copied();
@@ -80,7 +81,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> Result<Value, Problem> {
         destination = None;
         enabled = enabled.or(Some(false));
     }
-    if enabled == Some(true) && destination.is_none() {
+    if destination.is_none() && (enabled == Some(true) || source.is_none()) {
         return Err(Problem::invalid_body(FIELD, "required", "cannot be blank"));
     }
     let stream = call.world.audit.stream(source);

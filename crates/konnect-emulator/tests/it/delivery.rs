@@ -246,6 +246,32 @@ async fn a_rotated_key_signs_and_the_old_one_stays_unless_dropped() {
 }
 
 #[tokio::test]
+async fn no_change_leaves_the_organisations_webhook_without_the_destination_that_it_must_show() {
+    const PATH: &str = "/v3/audit-log-webhook";
+    let konnect = Konnect::start().await;
+    let receiver = Receiver::start().await;
+    let without = [
+        json!({}),
+        json!({"enabled": false}),
+        json!({"enabled": true}),
+        json!({"audit_log_destination_id": null}),
+    ];
+    for change in &without {
+        konnect.expect(400, "PATCH", PATH, change.clone()).await;
+    }
+    konnect.subscribe(PATH, &receiver, "json").await;
+    let shown = konnect.expect(200, "GET", PATH, Value::Null).await;
+    konnect.expect(400, "PATCH", PATH, without[3].clone()).await;
+    assert_eq!(konnect.expect(200, "GET", PATH, Value::Null).await, shown);
+    let off = konnect.expect(200, "PATCH", PATH, without[1].clone()).await;
+    assert_eq!(off["enabled"], false);
+    assert_eq!(
+        off["audit_log_destination_id"],
+        shown["audit_log_destination_id"]
+    );
+}
+
+#[tokio::test]
 async fn management_calls_reach_the_organisations_webhook_and_the_pull_api() {
     let konnect = Konnect::start().await;
     let receiver = Receiver::start().await;
