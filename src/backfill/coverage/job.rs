@@ -205,11 +205,7 @@ impl Steps {
         let asked_at = job.asked_at.unwrap_or(job.created_at);
         let seen = match polled {
             None => Some("it is not known how the webhook fared".to_owned()),
-            Some(polled) => match self
-                .journal
-                .was_amiss_since(job.source, asked_at - AHEAD)
-                .await?
-            {
+            Some(polled) => match self.journal.was_amiss_since(job.source, asked_at).await? {
                 Some(seen) => Some(seen),
                 None => amiss(polled, asked_at),
             },

@@ -30,9 +30,14 @@ async fn two_replays_within_seconds_are_done_one_after_the_other() {
     let journal = Journal::open(&app.database.url()).unwrap();
     let coverage = Coverage::new(journal.clone(), &stage.config.backfill);
     eventually(
-        "it keeps the account",
+        "it keeps the account of the log",
         Duration::from_secs(20),
-        async || coverage.is_kept().await.unwrap(),
+        async || {
+            let is_known = crate::coverage::coverage(&app, &stage.config)
+                .await
+                .is_some();
+            is_known && coverage.is_kept().await.unwrap()
+        },
     )
     .await;
     journal.close().await;
