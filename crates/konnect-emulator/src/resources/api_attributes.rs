@@ -8,12 +8,13 @@ use uuid::Uuid;
 
 use crate::{
     call::Call,
-    clock::timestamp,
     operation::{Act, Operation, op},
     problem::Problem,
     query::{Listing, Operators, Paging},
     read::Read,
-    resources::members::{CREATED_AT, UPDATED_AT, by, filter, member, uuid_filter},
+    resources::members::{
+        CREATED_AT, CREATED_WITHIN, UPDATED_AT, UPDATED_WITHIN, by, filter, member, uuid_filter,
+    },
     state::{Kind, Row},
 };
 
@@ -27,16 +28,8 @@ static ATTRIBUTES: Listing = Listing {
     filters: &[
         uuid_filter("id", Read::Made(|_, row| json!(row.id))),
         filter("key", Operators::Exact, member!("key")),
-        filter(
-            "created_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.created_at))),
-        ),
-        filter(
-            "updated_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.updated_at))),
-        ),
+        CREATED_WITHIN,
+        UPDATED_WITHIN,
     ],
     sorts: &[
         by("id", Read::Made(|_, row| json!(row.id))),

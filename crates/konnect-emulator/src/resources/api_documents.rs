@@ -152,25 +152,8 @@ fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a slug that a sibling has and a parent below the document itself. A document with a new
-/// parent becomes the last one there.
+/// Refuses what cannot be where it is to be.
 fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
-    let (api, document) = (call.ids[0], call.last_id());
-    prepare(call, api)?;
-    let row = call.row(Kind::ApiDocument, document)?;
-    let parent = if call.body.contains_key("parent_document_id") {
-        call.reference("parent_document_id")
-    } else {
-        row.reference("parent_document_id")
-    };
-    let siblings = TREE.siblings(call.world, api, parent, Some(document));
-    let place = TREE.new_place(call, row, parent, &siblings)?;
-    let slug = call.text("slug").unwrap_or_else(|| row.text("slug"));
-    if has_slug(&siblings, slug) {
-        return Err(slug_in_use());
-    }
-    if let Some(place) = place {
-        call.body.insert(ORDER.to_owned(), json!(place));
-    }
-    Ok(())
+    prepare(call, call.ids[0])?;
+    TREE.before_update(call, slug_in_use)
 }

@@ -5,14 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     call::Call,
-    clock::timestamp,
     fields::{Field, Rule},
     operation::{Act, Operation, op},
     problem::Problem,
-    query::Operators,
     read::Read,
     resource::Resource,
-    resources::members::{CREATED_AT, UPDATED_AT, by, filter, uuid_filter},
+    resources::members::{CREATED_AT, CREATED_WITHIN, UPDATED_AT, UPDATED_WITHIN, by, uuid_filter},
     state::{Kind, Row, World},
 };
 
@@ -52,16 +50,8 @@ static LISTED: Resource = Resource::new(Kind::ApiImplementation, listed_view)
         uuid_filter("api_id", Read::Made(|_, row| json!(row.parent))),
         uuid_filter("service_id", Read::Made(service_id)),
         uuid_filter("control_plane_id", Read::Made(control_plane_id)),
-        filter(
-            "created_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.created_at))),
-        ),
-        filter(
-            "updated_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.updated_at))),
-        ),
+        CREATED_WITHIN,
+        UPDATED_WITHIN,
     ])
     .sorts(&[
         by("id", Read::Made(|_, row| json!(row.id))),

@@ -5,7 +5,6 @@ use uuid::Uuid;
 
 use crate::{
     call::Call,
-    clock::timestamp,
     fields::{Field, Rule},
     operation::{Act, Operation, op},
     problem::Problem,
@@ -16,8 +15,8 @@ use crate::{
         api_implementations,
         api_versions::{self, check_force},
         members::{
-            CREATED_AT, NAME, NEW_LABELS, SLUG, TEXT, UPDATED_AT, by, filter, member, merge_labels,
-            slugify, text_filter, uuid_filter,
+            CREATED_AT, CREATED_WITHIN, NAME, NEW_LABELS, SLUG, TEXT, UPDATED_AT, UPDATED_WITHIN,
+            by, filter, member, merge_labels, slugify, text_filter, uuid_filter,
         },
     },
     state::{Kind, Row, World},
@@ -89,16 +88,8 @@ pub(crate) static API: Resource = Resource::new(Kind::Api, view)
         filter("labels", Operators::Keyed, member!("labels")),
         filter("attributes", Operators::Keyed, member!("attributes")),
         text_filter("implementation_mode", Read::Made(api_implementations::mode)),
-        filter(
-            "created_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.created_at))),
-        ),
-        filter(
-            "updated_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.updated_at))),
-        ),
+        CREATED_WITHIN,
+        UPDATED_WITHIN,
     ])
     .sorts(&[
         by("name", member!("name")),

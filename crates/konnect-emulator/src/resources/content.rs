@@ -5,12 +5,11 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     call::Call,
-    clock::timestamp,
     fields::{Field, Rule},
     problem::{InvalidParameter, Problem},
-    query::{Filter, Operators},
+    query::Filter,
     read::Read,
-    resources::members::{filter, member, text_filter, uuid_filter},
+    resources::members::{CREATED_WITHIN, UPDATED_WITHIN, member, text_filter, uuid_filter},
     state::{Kind, Row},
 };
 
@@ -34,16 +33,8 @@ pub(crate) const fn filters(by_name: Filter) -> [Filter; 6] {
         by_name,
         text_filter("title", member!("title")),
         text_filter("visibility", member!("visibility")),
-        filter(
-            "created_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.created_at))),
-        ),
-        filter(
-            "updated_at",
-            Operators::DateTime,
-            Read::Made(|_, row| json!(timestamp(row.updated_at))),
-        ),
+        CREATED_WITHIN,
+        UPDATED_WITHIN,
     ]
 }
 

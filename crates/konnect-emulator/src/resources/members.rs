@@ -56,6 +56,16 @@ pub(crate) const UPDATED_AT: Sort = by(
     "updated_at",
     Read::Made(|_, row| json!(timestamp(row.updated_at))),
 );
+pub(crate) const CREATED_WITHIN: Filter = filter(
+    "created_at",
+    Operators::DateTime,
+    Read::Made(|_, row| json!(timestamp(row.created_at))),
+);
+pub(crate) const UPDATED_WITHIN: Filter = filter(
+    "updated_at",
+    Operators::DateTime,
+    Read::Made(|_, row| json!(timestamp(row.updated_at))),
+);
 
 /// Returns whether a text can be a slug.
 pub(crate) fn is_slug(text: &str) -> bool {

@@ -153,25 +153,8 @@ pub(crate) fn before_create(call: &mut Call<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a slug that a sibling has and a parent below the page itself. A page with a new parent
-/// becomes the last one there.
+/// Refuses what cannot be where it is to be.
 fn before_update(call: &mut Call<'_>) -> Result<(), Problem> {
-    let (portal, page) = (call.ids[0], call.last_id());
-    prepare(call, portal)?;
-    let row = call.row(Kind::Page, page)?;
-    let parent = if call.body.contains_key("parent_page_id") {
-        call.reference("parent_page_id")
-    } else {
-        row.reference("parent_page_id")
-    };
-    let siblings = TREE.siblings(call.world, portal, parent, Some(page));
-    let place = TREE.new_place(call, row, parent, &siblings)?;
-    let slug = call.text("slug").unwrap_or_else(|| row.text("slug"));
-    if has_slug(&siblings, slug) {
-        return Err(slug_in_use());
-    }
-    if let Some(place) = place {
-        call.body.insert(ORDER.to_owned(), json!(place));
-    }
-    Ok(())
+    prepare(call, call.ids[0])?;
+    TREE.before_update(call, slug_in_use)
 }

@@ -88,9 +88,35 @@ impl Tree {
         rows
     }
 
+    /// Checks a change of a row, whose body is complete: a slug that a sibling has and a parent
+    /// below the row itself are refused. A row with a new parent becomes the last one there.
+    pub(crate) fn before_update(
+        &self,
+        call: &mut Call<'_>,
+        slug_in_use: fn() -> Problem,
+    ) -> Result<(), Problem> {
+        let (owner, changed) = (call.ids[0], call.last_id());
+        let row = call.row(self.kind, changed)?;
+        let parent = if call.body.contains_key(self.above) {
+            call.reference(self.above)
+        } else {
+            row.reference(self.above)
+        };
+        let siblings = self.siblings(call.world, owner, parent, Some(changed));
+        let place = self.new_place(call, row, parent, &siblings)?;
+        let slug = call.text("slug").unwrap_or_else(|| row.text("slug"));
+        if has_slug(&siblings, slug) {
+            return Err(slug_in_use());
+        }
+        if let Some(place) = place {
+            call.body.insert(ORDER.to_owned(), json!(place));
+        }
+        Ok(())
+    }
+
     /// Returns the place that a change gives a row below a parent, the last one, or none if it
     /// stays below the one it has.
-    pub(crate) fn new_place(
+    fn new_place(
         &self,
         call: &Call<'_>,
         row: &Row,
