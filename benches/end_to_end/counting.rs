@@ -35,6 +35,7 @@ struct Figures {
 impl Bench<'_> {
     /// All rounds, as one object.
     pub(crate) async fn counting(&mut self) -> Result<Value> {
+        self.database.migrate().await?;
         let (mut without, mut with, mut half) = (Vec::new(), Vec::new(), Vec::new());
         for round in 1..=self.options.rounds {
             let held = self.counting_run(true, None).await?;
@@ -67,6 +68,8 @@ impl Bench<'_> {
     /// One load into an empty record: as fast as it goes, or at so many events a second.
     async fn counting_run(&mut self, is_held: bool, rate: Option<f64>) -> Result<Figures> {
         let url = self.database.url().to_owned();
+        // Before it starts, so that it counts nothing of the run before.
+        self.database.empty_counts().await?;
         let usher = usher::start(
             Path::new(BUILT),
             &url,
@@ -76,7 +79,6 @@ impl Bench<'_> {
         )
         .await?;
         let hold = self.database.hold_counting(is_held).await?;
-        self.database.empty_counts().await?;
         let load = Load {
             first: WARM_UP,
             ..self.load(&usher, &self.bodies, Shape::Bodies)

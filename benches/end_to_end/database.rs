@@ -172,11 +172,19 @@ impl Database {
         Ok(())
     }
 
+    /// Gives it the schema, as the first start of an usher does.
+    pub(crate) async fn migrate(&self) -> Result<()> {
+        let journal = Journal::open(&self.url)?;
+        journal.migrate().await?;
+        journal.close().await;
+        Ok(())
+    }
+
     /// Fills the journal with `events` logins of the last four weeks, in the order of their arrival
     /// and in batches of 1,000. So an usher that ran for long would have left them.
     pub(crate) async fn fill(&mut self, events: usize, now: DateTime<Utc>) -> Result<()> {
+        self.migrate().await?;
         let journal = Journal::open(&self.url)?;
-        journal.migrate().await?;
         let days = (0..=28).map(|days| now - TimeDelta::days(days));
         journal.ensure_partitions(days).await?;
         journal.close().await;

@@ -32,18 +32,26 @@ pub(crate) struct Requests {
     pub(crate) entries_each: usize,
 }
 
-/// The key that signs every entry.
+/// Makes entries and signs them.
 #[derive(Debug)]
-pub(crate) struct Signer(SigningKey);
+pub(crate) struct Signer {
+    key: SigningKey,
+    is_scattered: bool,
+}
 
 impl Signer {
-    pub(crate) fn new() -> Self {
-        Self(SigningKey::from_bytes(&[7; 32]))
+    /// People log in from an address of theirs, or each time from another where that
+    /// `is_scattered`.
+    pub(crate) fn new(is_scattered: bool) -> Self {
+        Self {
+            key: SigningKey::from_bytes(&[7; 32]),
+            is_scattered,
+        }
     }
 
     /// Serves the public key where usher fetches it; returns the base URL.
     pub(crate) async fn serve(&self, lifecycle: &Lifecycle) -> std::io::Result<String> {
-        let x = URL_SAFE_NO_PAD.encode(self.0.verifying_key().to_bytes());
+        let x = URL_SAFE_NO_PAD.encode(self.key.verifying_key().to_bytes());
         let key = json!({"kty": "OKP", "alg": "EdDSA", "crv": "Ed25519", "kid": "bench", "x": x});
         let answer = Json(json!({ "keys": [key] }));
         let router = Router::new().route(
@@ -82,15 +90,23 @@ impl Signer {
     }
 
     fn signed(&self, number: usize, first_at: DateTime<Utc>, rest: &str) -> String {
-        let unsigned = entry(number, first_at, rest);
-        let sig = URL_SAFE_NO_PAD.encode(self.0.sign(unsigned.as_bytes()).to_bytes());
+        // A fixed odd stride: neighbours in a body are different people.
+        let person = number * 7_919 % PEOPLE;
+        let address = if self.is_scattered { number } else { person };
+        let unsigned = entry(number, [person, address], first_at, rest);
+        let sig = URL_SAFE_NO_PAD.encode(self.key.sign(unsigned.as_bytes()).to_bytes());
         let open = unsigned.strip_suffix('}').expect("an entry is an object");
         format!(r#"{open},"sig":"{sig}"}}"#)
     }
 }
 
 /// One login, about 600 bytes when signed, as Konnect's own samples are.
-fn entry(number: usize, first_at: DateTime<Utc>, rest: &str) -> String {
+fn entry(
+    number: usize,
+    [person, address]: [usize; 2],
+    first_at: DateTime<Utc>,
+    rest: &str,
+) -> String {
     let milliseconds = i64::try_from(number).expect("a bench is small") * 2;
     let at = first_at + TimeDelta::milliseconds(milliseconds);
     let outcome = if number.is_multiple_of(20) {
@@ -110,11 +126,10 @@ fn entry(number: usize, first_at: DateTime<Utc>, rest: &str) -> String {
         ),
         at.format("%Y-%m-%dT%H:%M:%SZ"),
         outcome.0,
-        // A fixed odd stride: neighbours in a body are different people.
-        number * 7_919 % PEOPLE,
+        person,
         at.timestamp_millis(),
-        number / 256 % 256,
-        number % 256,
+        address / 256 % 256,
+        address % 256,
         outcome.1,
         // Above 2^53, where a float loses digits.
         3_360_194_145_499_000_000 + number,

@@ -110,7 +110,7 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     async fn prepare(options: Options, lifecycle: &'a Lifecycle) -> Result<Self> {
         progress(&format!("signing {} entries", options.entries));
-        let signer = Signer::new();
+        let signer = Signer::new(options.is_scattered);
         let now = Clock::system().now();
         // All in the recent past, and a few minutes long.
         let first_at = now - TimeDelta::hours(1);

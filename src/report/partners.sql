@@ -2,7 +2,7 @@
 WITH people AS (
     SELECT
         d.portal_id, d.developer_id, d.status,
-        lower(substring(s.email FROM '[^@]*$')) AS domain
+        lower(split_part(s.email, '@', -1)) AS domain
     FROM directory_developers d
     JOIN directory_portals p USING (portal_id)
     JOIN subjects s USING (portal_id, developer_id)
@@ -14,14 +14,19 @@ WITH people AS (
 ), owned AS (
     SELECT
         a.portal_id, a.owner_id AS developer_id,
-        count(DISTINCT a.application_id) AS applications,
-        count(r.registration_id) AS registrations,
-        count(r.registration_id) FILTER (WHERE r.status = 'approved') AS approved
+        count(*) AS applications,
+        sum(r.registrations) AS registrations,
+        sum(r.approved) AS approved
     FROM directory_applications a
-    LEFT JOIN directory_registrations r
-        ON r.portal_id = a.portal_id
-        AND r.application_id = a.application_id
-        AND r.gone_at IS NULL
+    LEFT JOIN (
+        SELECT
+            portal_id, application_id,
+            count(*) AS registrations,
+            count(*) FILTER (WHERE status = 'approved') AS approved
+        FROM directory_registrations
+        WHERE gone_at IS NULL
+        GROUP BY portal_id, application_id
+    ) AS r USING (portal_id, application_id)
     WHERE a.gone_at IS NULL
     GROUP BY a.portal_id, a.owner_id
 ), summed AS (
@@ -49,8 +54,8 @@ WITH people AS (
     ) AS t (day)
 ), parts AS (
     SELECT portal_id, principal_id, logins, last_at
-    FROM summed
-    JOIN report_logins USING (week)
+    FROM report_logins
+    WHERE week = ANY(ARRAY(SELECT week FROM summed))
     UNION ALL
     SELECT portal_id, principal_id, events, last_at
     FROM report_principals

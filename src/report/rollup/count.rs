@@ -46,6 +46,7 @@ pub(super) async fn add(
     batches: &[Uuid],
     window: Window,
 ) -> Result<(), JournalError> {
+    take_time(&mut *tx).await?;
     count(tx, window, Some(batches)).await.map(drop)
 }
 

@@ -1,21 +1,12 @@
 -- Counts events: those of batches ($3) are added to what is counted; where none are named, all of [$1, $2) whose batch is not
 -- owed any more are counted anew, and the hours hold only what is kept. So a rollup is what events hold, less what is owed, whichever way it came to be.
-WITH seen AS MATERIALIZED (
+WITH sent AS (
+    -- Counted as they were sent first: what is the same need be put in form only once.
     SELECT
         date_bin('1 hour', e.event_ts, 'epoch') AS hour,
-        e.event_ts,
-        COALESCE(left(e.portal_id, 64), '') AS portal_id,
-        e.kind,
-        COALESCE(left(e.name, 200), '') AS name,
-        -- An id in one form, whichever case it was sent in. Most are in that form, and to see that takes a tenth.
-        CASE
-            WHEN e.principal_id = lower(e.principal_id COLLATE "C") THEN left(e.principal_id, 64)
-            ELSE COALESCE(usher_uuid(e.principal_id)::text, left(e.principal_id, 64), '')
-        END AS principal_id,
-        COALESCE(left(e.src, 64), '') AS src,
-        usher_outcome(e.success, e.granted, e.status) AS outcome,
-        e.verdict,
-        e.ambiguous
+        e.portal_id, e.kind, e.name, e.principal_id, e.src, e.success, e.granted, e.status, e.verdict,
+        count(*) AS events, count(*) FILTER (WHERE e.ambiguous) AS ambiguous,
+        min(e.event_ts) AS first_at, max(e.event_ts) AS last_at
     FROM events e
     WHERE e.event_ts >= $1
         AND e.event_ts < $2
@@ -26,12 +17,28 @@ WITH seen AS MATERIALIZED (
             $3::uuid[] IS NOT NULL
             OR e.batch NOT IN (SELECT o.batch FROM outbox o WHERE o.reader = 'report')
         )
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+), seen AS MATERIALIZED (
+    SELECT
+        hour,
+        COALESCE(left(portal_id, 64), '') AS portal_id,
+        kind,
+        COALESCE(left(name, 200), '') AS name,
+        -- An id in one form, whichever case it was sent in. Most are in that form, and to see that takes a tenth.
+        CASE
+            WHEN principal_id = lower(principal_id COLLATE "C") THEN left(principal_id, 64)
+            ELSE COALESCE(usher_uuid(principal_id)::text, left(principal_id, 64), '')
+        END AS principal_id,
+        COALESCE(left(src, 64), '') AS src,
+        usher_outcome(success, granted, status) AS outcome,
+        verdict, events, ambiguous, first_at, last_at
+    FROM sent
 ), hours AS (
     INSERT INTO report_hours AS counted (
         hour, portal_id, kind, name, outcome, verdict, events, ambiguous
     )
     SELECT
-        hour, portal_id, kind, name, outcome, verdict, count(*), count(*) FILTER (WHERE ambiguous)
+        hour, portal_id, kind, name, outcome, verdict, sum(events), sum(ambiguous)
     FROM seen
     GROUP BY hour, portal_id, kind, name, outcome, verdict
     ON CONFLICT (hour, portal_id, kind, name, outcome, verdict) DO UPDATE
@@ -45,7 +52,7 @@ WITH seen AS MATERIALIZED (
         portal_id, principal_id, kind,
         CASE kind WHEN 'authentication' THEN name ELSE '' END AS name,
         CASE kind WHEN 'authentication' THEN src ELSE '' END AS src,
-        outcome, verdict, count(*) AS events, min(event_ts) AS first_at, max(event_ts) AS last_at
+        outcome, verdict, sum(events)::bigint AS events, min(first_at) AS first_at, max(last_at) AS last_at
     FROM seen
     WHERE (kind = 'authentication' OR (kind IN ('authorization', 'access') AND principal_id <> ''))
         AND principal_id NOT IN (
@@ -104,5 +111,5 @@ WITH seen AS MATERIALIZED (
         first_at = LEAST(counted.first_at, EXCLUDED.first_at),
         last_at = GREATEST(counted.last_at, EXCLUDED.last_at)
 )
-SELECT count(*) AS "events!"
+SELECT COALESCE(sum(events), 0)::bigint AS "events!"
 FROM seen
