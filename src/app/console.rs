@@ -10,7 +10,7 @@ use crate::app::Database;
 use crate::backfill::Coverage;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
-use crate::console::{self, Console, RulesFile, Settings, SignInLinks};
+use crate::console::{self, Console, Settings, SignInLinks};
 use crate::directory::Directory;
 use crate::http::health::Health;
 use crate::http::tokens::Tokens;
@@ -18,6 +18,7 @@ use crate::intake::Intake;
 use crate::journal::AccessLog;
 use crate::lifecycle::Lifecycle;
 use crate::publish::KEPT_REASONS;
+use crate::react::RulesFile;
 use crate::report::Reports;
 use crate::rules::RuleSet;
 

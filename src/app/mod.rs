@@ -15,7 +15,6 @@ mod parts;
 mod pull;
 mod readers;
 mod reconcile;
-mod rules;
 mod served;
 mod switch;
 mod token;
@@ -39,7 +38,6 @@ use tracing::{info, warn};
 use crate::act::Queue;
 use crate::app::opened::Opened;
 use crate::app::parts::Parts;
-use crate::app::rules::Reloader;
 use crate::app::served::Served;
 use crate::clock::{Clock, Ids};
 use crate::config::{Config, ConfigError, ConsoleToken, Role, Secret};
@@ -53,13 +51,14 @@ use crate::intake::{Intake, KeyRing};
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::publish::{Forwards, PublishError, Published, Publisher};
+pub use crate::react::Reload;
+use crate::react::{RulesFileError, RulesReloader};
 use crate::rules::Mistake;
 pub use alerts::{Alerts, Source};
 pub use database::{Database, open_database};
 pub use konnect_client::build as build_client;
 pub use readers::Readers;
 pub use reconcile::{Ended, ReconcileError, Reconciler, Summary};
-pub use rules::Reload;
 pub use upkeep::Upkeep;
 
 /// Metrics are settled this often, whether somebody scrapes them or not.
@@ -114,6 +113,15 @@ pub enum AppError {
     Tls(#[from] TlsError),
 }
 
+impl From<RulesFileError> for AppError {
+    fn from(error: RulesFileError) -> Self {
+        match error {
+            RulesFileError::Unreadable(error) => Self::Config(error),
+            RulesFileError::Mistakes(mistakes) => Self::Rules(mistakes),
+        }
+    }
+}
+
 impl AppError {
     /// Whether the user can correct it in the configuration.
     pub fn is_configuration(&self) -> bool {
@@ -147,7 +155,7 @@ pub struct App {
     database: Database,
     lifecycle: Lifecycle,
     parts: Parts,
-    reloader: Option<Reloader>,
+    reloader: Option<RulesReloader>,
     reload: Reload,
     metrics: Option<PrometheusHandle>,
     console_token: Option<Secret>,
@@ -188,7 +196,7 @@ impl App {
             lifecycle.clone(),
         );
 
-        let (rules, reloader, reload) = Reloader::new(opened.loaded, opened.health.clone());
+        let (rules, reloader, reload) = RulesReloader::new(opened.loaded, opened.health.clone());
         let actions = Queue::new(journal.clone(), clock.clone(), ids.clone());
         let (tokens, console_token) = console_tokens(&config);
         let links = SignInLinks::new(clock.clone());

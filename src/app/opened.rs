@@ -7,16 +7,17 @@ use std::path::PathBuf;
 
 use tokio::net::TcpListener;
 
-use crate::app::{AppError, Database, open_database, pull, rules};
+use crate::app::{AppError, Database, open_database, pull};
 use crate::config::{Config, ConfigError, SpoolConfig, TlsConfig};
 use crate::http::Certificates;
 use crate::http::health::{Condition, Health};
 use crate::ingest::{Spool, SpoolError};
 use crate::lifecycle::Lifecycle;
+use crate::react::LoadedRules;
 
 /// What is open.
 pub(super) struct Opened {
-    pub(super) loaded: rules::Loaded,
+    pub(super) loaded: LoadedRules,
     pub(super) health: Health,
     pub(super) spool: Option<Spool>,
     pub(super) certificates: Option<Certificates>,
@@ -35,7 +36,7 @@ impl Opened {
     ) -> Result<Self, AppError> {
         require_authorization(config)?;
         pull::require_token(config)?;
-        let loaded = rules::open(&config.rules)?;
+        let loaded = LoadedRules::open(&config.rules)?;
         let health = Health::default();
         // Set before anybody can ask: a part that is not known to work is not ready.
         health.set("database", Condition::Down, "not reached yet");

@@ -66,11 +66,11 @@ use crate::http::tokens::Tokens;
 use crate::intake::Intake;
 use crate::journal::{AccessLog, Journal};
 use crate::lifecycle::Lifecycle;
+use crate::react::RulesFile;
 use crate::report::Reports;
 use crate::rules::RuleSet;
 
 pub use links::SignInLinks;
-pub use rules::RulesFile;
 pub use settings::{Section, Setting, Settings, sections};
 
 /// What the pages read, and let operators change. Cheap to clone.

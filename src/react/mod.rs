@@ -15,6 +15,7 @@ mod last_custom_event;
 mod paths;
 mod reactor;
 mod redecide;
+mod rules_file;
 
 pub use crate::act::decide::ExpectedOutcome;
 pub use backtest::{
@@ -26,3 +27,4 @@ pub use explain::{DeedOutlook, Explained, ExplainedRule, ExplainedSignal, explai
 pub use interpretation::{Hint, Interpretation, interpret};
 pub use paths::ChangedObject;
 pub use reactor::{Reactor, Settings, Troubles};
+pub use rules_file::{LoadedRules, Reload, RulesFile, RulesFileError, RulesReloader};

@@ -4,7 +4,6 @@
 mod backtest;
 mod explain;
 mod explained;
-mod file;
 mod hits;
 mod list;
 mod mask;
@@ -12,8 +11,6 @@ mod recent;
 mod scalars;
 mod source;
 mod tally;
-
-pub use file::RulesFile;
 
 pub(super) use backtest::{BacktestPlace, run_test, test};
 pub(super) use explain::explain;

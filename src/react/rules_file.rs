@@ -2,21 +2,20 @@
 //! it changes or on request, where a file that does not check leaves the old rules in force.
 
 use std::error::Error;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use metrics::{counter, gauge};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::app::AppError;
 use crate::config::{ConfigError, RulesConfig};
-use crate::console::RulesFile as ShownFile;
 use crate::http::health::{Condition, Health};
 use crate::rules::{Mistake, Mode, RuleSet, load as load_rules};
 use crate::telemetry::metrics as names;
@@ -28,16 +27,51 @@ const PART: &str = "rules";
 /// What `/readyz` and the log say if rules could not be replaced.
 const KEPT: &str = "the rules of before stay in force";
 
+/// Why the rules to begin with could not be had.
+#[derive(Debug, Error)]
+pub enum RulesFileError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ConfigError),
+    /// It does not check.
+    #[error("{} mistakes in the rules file", _0.len())]
+    Mistakes(Vec<Mistake>),
+}
+
+/// The rules file as usher last read it.
+#[derive(Clone, Default)]
+pub struct RulesFile {
+    /// Its path; none where no file is configured.
+    pub path: Option<String>,
+    /// What was last read from it. It contains addresses of receivers, which are secret.
+    pub text: String,
+    /// Why it could not be read the last time, if it could not.
+    pub unreadable: Option<String>,
+    /// Its mistakes. While there are some, the rules of before are in force.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl fmt::Debug for RulesFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RulesFile")
+            .field("path", &self.path)
+            .field("mistakes", &self.mistakes.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The rules to begin with, and the file that they are read from again.
-pub(super) struct Loaded {
-    pub(super) rules: RuleSet,
-    pub(super) file: Option<RulesFile>,
+#[derive(Debug)]
+pub struct LoadedRules {
+    rules: RuleSet,
+    file: Option<WatchedFile>,
     /// The file as people are shown it.
-    shown: ShownFile,
+    shown: RulesFile,
 }
 
 /// The file, and what was last read from it.
-pub(super) struct RulesFile {
+#[derive(Debug)]
+struct WatchedFile {
     path: PathBuf,
     tried: FileState,
 }
@@ -46,7 +80,7 @@ pub(super) struct RulesFile {
 #[derive(Debug, Clone)]
 pub struct Reload {
     asked: Option<Arc<Notify>>,
-    shown: watch::Receiver<Arc<ShownFile>>,
+    shown: watch::Receiver<Arc<RulesFile>>,
 }
 
 impl Reload {
@@ -60,54 +94,61 @@ impl Reload {
     }
 
     /// The file as it was last read, for people who look at it.
-    pub(super) fn shown(&self) -> watch::Receiver<Arc<ShownFile>> {
+    pub fn shown(&self) -> watch::Receiver<Arc<RulesFile>> {
         self.shown.clone()
     }
 }
 
-/// Reads the file that `config` names, to watch it from then on; no rules where it names none.
-pub(super) fn open(config: &RulesConfig) -> Result<Loaded, AppError> {
-    let Some(path) = &config.path else {
-        return Ok(Loaded {
-            rules: RuleSet::empty(),
-            file: None,
-            shown: ShownFile::default(),
-        });
-    };
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::Invalid {
-        place: "configuration".to_owned(),
-        key: "rules.path".to_owned(),
-        reason: format!("could not read {}: {error}", path.display()),
-    })?;
-    let rules = load_rules(&text, &path.display().to_string()).map_err(AppError::Rules)?;
-    let file = RulesFile {
-        path: path.clone(),
-        tried: FileState::of(&Ok(text.clone())),
-    };
-    Ok(Loaded {
-        rules,
-        shown: ShownFile {
-            path: Some(path.display().to_string()),
-            text,
-            ..ShownFile::default()
-        },
-        file: Some(file),
-    })
+impl LoadedRules {
+    /// Reads the file that `config` names, to watch it from then on; no rules where it names none.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or does not check.
+    pub fn open(config: &RulesConfig) -> Result<Self, RulesFileError> {
+        let Some(path) = &config.path else {
+            return Ok(Self {
+                rules: RuleSet::empty(),
+                file: None,
+                shown: RulesFile::default(),
+            });
+        };
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::Invalid {
+            place: "configuration".to_owned(),
+            key: "rules.path".to_owned(),
+            reason: format!("could not read {}: {error}", path.display()),
+        })?;
+        let rules =
+            load_rules(&text, &path.display().to_string()).map_err(RulesFileError::Mistakes)?;
+        let file = WatchedFile {
+            path: path.clone(),
+            tried: FileState::of(&Ok(text.clone())),
+        };
+        Ok(Self {
+            rules,
+            shown: RulesFile {
+                path: Some(path.display().to_string()),
+                text,
+                ..RulesFile::default()
+            },
+            file: Some(file),
+        })
+    }
 }
 
 /// Keeps the rules in force as the file says.
-pub(super) struct Reloader {
-    file: RulesFile,
+#[derive(Debug)]
+pub struct RulesReloader {
+    file: WatchedFile,
     rules: watch::Sender<Arc<RuleSet>>,
     health: Health,
     asked: Arc<Notify>,
-    shown: watch::Sender<Arc<ShownFile>>,
+    shown: watch::Sender<Arc<RulesFile>>,
 }
 
-impl Reloader {
+impl RulesReloader {
     /// The rules in force, the task that replaces them, and what has it read at once.
-    pub(super) fn new(
-        loaded: Loaded,
+    pub fn new(
+        loaded: LoadedRules,
         health: Health,
     ) -> (watch::Sender<Arc<RuleSet>>, Option<Self>, Reload) {
         let rules = watch::Sender::new(Arc::new(loaded.rules));
@@ -134,7 +175,7 @@ impl Reloader {
 
     /// Reads the file until `cancel`. Only its content counts: the files of a mounted config map
     /// are links, and the times of a copy say nothing.
-    pub(super) async fn run(mut self, cancel: CancellationToken) {
+    pub async fn run(mut self, cancel: CancellationToken) {
         let mut before = self.file.tried;
         loop {
             let asked = tokio::select! {
@@ -202,7 +243,7 @@ impl Reloader {
     }
 
     /// Changes what people are shown of the file.
-    fn show(&self, change: impl FnOnce(&mut ShownFile)) {
+    fn show(&self, change: impl FnOnce(&mut RulesFile)) {
         self.shown.send_modify(|shown| change(Arc::make_mut(shown)));
     }
 
