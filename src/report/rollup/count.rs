@@ -46,7 +46,8 @@ pub(super) async fn add(
     batches: &[Uuid],
     window: Window,
 ) -> Result<(), JournalError> {
-    take_time(&mut *tx).await?;
+    // In the time that others have: on a connection that dies, counting would wait for a day's.
+    take_memory(&mut *tx).await?;
     count(tx, window, Some(batches)).await.map(drop)
 }
 
@@ -94,18 +95,27 @@ pub(super) async fn doubt(
     Ok(())
 }
 
-/// Gives the statements of a transaction as much time as a day may take. Those before it have the
-/// time that others have: on a connection that died meanwhile they wait in vain.
-pub(super) async fn take_time(tx: &mut Connection) -> Result<(), JournalError> {
+/// What is counted at once is put in order in memory; one at a time counts.
+async fn take_memory(tx: &mut Connection) -> Result<(), JournalError> {
     sqlx::query!(
         r"
         SELECT
-            set_config('statement_timeout', $1, true) AS within,
-            -- What a day holds is put in order in memory; one at a time counts.
             set_config('work_mem', '64MB', true) AS memory,
             -- To compile the statement takes longer than it saves.
             set_config('jit', 'off', true) AS compiles
-        ",
+        "
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(())
+}
+
+/// Gives the statements of a transaction as much time as a day may take. Those before it have the
+/// time that others have: on a connection that died meanwhile they wait in vain.
+pub(super) async fn take_time(tx: &mut Connection) -> Result<(), JournalError> {
+    take_memory(&mut *tx).await?;
+    sqlx::query_scalar!(
+        "SELECT set_config('statement_timeout', $1, true)",
         DAY_WITHIN.as_millis().to_string(),
     )
     .fetch_one(&mut *tx)

@@ -29,7 +29,7 @@ const REST: u32 = 4;
 const LONGEST_REST: Duration = Duration::from_secs(10);
 /// Batches in one transaction, and about so many events.
 const BATCHES: i64 = 2_000;
-const EVENTS: i32 = 200_000;
+const EVENTS: i32 = 100_000;
 /// A day in which a verdict changes goes on changing for a while: it is counted again once for all
 /// of that.
 const SETTLES: TimeDelta = TimeDelta::seconds(5);

@@ -27,10 +27,10 @@ async fn a_kill_in_the_middle_repeats_and_loses_nothing() {
     record
         .run(
             "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
+             $$ BEGIN PERFORM pg_advisory_xact_lock_shared(28000); RETURN NEW; END $$;
              CREATE TRIGGER hold BEFORE UPDATE ON imports
              FOR EACH ROW WHEN (OLD.bytes_done > 0) EXECUTE FUNCTION hold();
-             SELECT pg_advisory_lock(1)",
+             SELECT pg_advisory_lock(28000)",
         )
         .await;
     let mut command = scene.usher.command(&["import", &file]);
@@ -38,7 +38,7 @@ async fn a_kill_in_the_middle_repeats_and_loses_nothing() {
     eventually("it cannot note how far it is", PATIENCE, async || {
         record
             .number(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = 28000
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
             )
             .await
@@ -53,7 +53,7 @@ async fn a_kill_in_the_middle_repeats_and_loses_nothing() {
         0 < noted && noted < stored && stored < 28_000,
         "{noted} {stored}"
     );
-    record.run("SELECT pg_advisory_unlock(1)").await;
+    record.run("SELECT pg_advisory_unlock(28000)").await;
 
     // Under another name: the content counts.
     let moved = format!("{file}.moved");
