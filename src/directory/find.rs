@@ -3,15 +3,17 @@
 
 use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 
-use crate::directory::Directory;
 use crate::directory::objects::{
-    Application, ApplicationRecord, Developer, DeveloperRecord, Membership, Owner, OwnerRecord,
-    Portal, Registration, RegistrationRecord, Team,
+    ApplicationRecord, Developer, DeveloperRecord, Membership, Portal, Registration,
+    RegistrationRecord, Team,
 };
-use crate::directory::rows::{
-    ApplicationRow, DeveloperRow, MembershipRow, PortalRow, RegistrationRow, TeamRow,
+use crate::directory::rows::TeamRow;
+use crate::directory::stored_state::{
+    stored_developers, stored_memberships, stored_portal, stored_registrations, stored_subjects,
+    stored_teams,
 };
 use crate::directory::subjects::Subject;
+use crate::directory::{Directory, PortalView, Subjects};
 use crate::journal::JournalError;
 
 impl Directory {
@@ -20,21 +22,8 @@ impl Directory {
         if !self.sees(id) {
             return Ok(None);
         }
-        let row = sqlx::query_as!(
-            PortalRow,
-            r"
-            SELECT
-                portal_id, name, auto_approve_developers, auto_approve_applications,
-                api_created_at, api_updated_at,
-                look, revision, first_seen_at, last_seen_at, gone_at
-            FROM directory_portals
-            WHERE portal_id = $1
-            ",
-            id.0,
-        )
-        .fetch_optional(self.journal.pool())
-        .await?;
-        Ok(row.map(Portal::from))
+        let mut connection = self.journal.pool().acquire().await?;
+        stored_portal(&mut connection, id).await
     }
 
     /// Finds a developer with e-mail and name, teams and applications.
@@ -43,15 +32,11 @@ impl Directory {
         portal: PortalId,
         id: DeveloperId,
     ) -> Result<Option<DeveloperRecord>, JournalError> {
-        let Some(developer) = self.find_developer(portal, id).await? else {
-            return Ok(None);
+        let subjects = Subjects {
+            developers: vec![id],
+            ..Subjects::default()
         };
-        Ok(Some(DeveloperRecord {
-            developer,
-            subject: self.subject(portal, id).await?,
-            teams: self.teams_of(portal, id).await?,
-            applications: self.applications_of(portal, Owner::Developer(id)).await?,
-        }))
+        Ok(self.view_of(portal, &subjects).await?.developer(id))
     }
 
     /// Finds an application with its owner.
@@ -60,21 +45,11 @@ impl Directory {
         portal: PortalId,
         id: ApplicationId,
     ) -> Result<Option<ApplicationRecord>, JournalError> {
-        let Some(application) = self.find_application(portal, id).await? else {
-            return Ok(None);
+        let subjects = Subjects {
+            applications: vec![id],
+            ..Subjects::default()
         };
-        let owner = match application.owner {
-            Some(Owner::Developer(owner)) => match self.find_developer(portal, owner).await? {
-                Some(developer) => {
-                    let subject = self.subject(portal, owner).await?;
-                    Some(OwnerRecord::Developer(developer, subject))
-                }
-                None => None,
-            },
-            Some(Owner::Team(owner)) => self.team(portal, owner).await?.map(OwnerRecord::Team),
-            None => None,
-        };
-        Ok(Some(ApplicationRecord { application, owner }))
+        Ok(self.view_of(portal, &subjects).await?.application(id))
     }
 
     /// Finds a registration with its application and the application's owner.
@@ -83,16 +58,22 @@ impl Directory {
         portal: PortalId,
         id: RegistrationId,
     ) -> Result<Option<RegistrationRecord>, JournalError> {
-        let Some(registration) = self.find_registration(portal, id).await? else {
-            return Ok(None);
+        let subjects = Subjects {
+            registrations: vec![id],
+            ..Subjects::default()
         };
-        let application = self
-            .application(portal, registration.application_id)
-            .await?;
-        Ok(Some(RegistrationRecord {
-            registration,
-            application,
-        }))
+        Ok(self.view_of(portal, &subjects).await?.registration(id))
+    }
+
+    async fn view_of(
+        &self,
+        portal: PortalId,
+        subjects: &Subjects,
+    ) -> Result<PortalView, JournalError> {
+        if !self.sees(portal) {
+            return Ok(PortalView::empty());
+        }
+        self.load_related(portal, subjects).await
     }
 
     /// Finds a team.
@@ -100,22 +81,9 @@ impl Directory {
         if !self.sees(portal) {
             return Ok(None);
         }
-        let row = sqlx::query_as!(
-            TeamRow,
-            r"
-            SELECT
-                portal_id, team_id, name, can_own_applications, api_created_at, api_updated_at,
-                look, revision, first_seen_at, last_seen_at, gone_at
-            FROM directory_teams
-            WHERE portal_id = $1
-                AND team_id = $2
-            ",
-            portal.0,
-            id.0,
-        )
-        .fetch_optional(self.journal.pool())
-        .await?;
-        Ok(row.map(Team::from))
+        let mut connection = self.journal.pool().acquire().await?;
+        let mut found = stored_teams(&mut connection, portal, &[id.0]).await?;
+        Ok(found.remove(&id))
     }
 
     /// Finds the team of a name; the oldest of several.
@@ -152,24 +120,10 @@ impl Directory {
         team: TeamId,
         developer: DeveloperId,
     ) -> Result<Option<Membership>, JournalError> {
-        let row = sqlx::query_as!(
-            MembershipRow,
-            r"
-            SELECT
-                portal_id, team_id, developer_id,
-                look, revision, first_seen_at, last_seen_at, gone_at
-            FROM directory_memberships
-            WHERE portal_id = $1
-                AND team_id = $2
-                AND developer_id = $3
-            ",
-            portal.0,
-            team.0,
-            developer.0,
-        )
-        .fetch_optional(self.journal.pool())
-        .await?;
-        Ok(row.map(Membership::from))
+        let key = (team, developer);
+        let mut connection = self.journal.pool().acquire().await?;
+        let mut found = stored_memberships(&mut connection, portal, &[key]).await?;
+        Ok(found.remove(&key))
     }
 
     /// Finds a developer without related objects.
@@ -181,50 +135,9 @@ impl Directory {
         if !self.sees(portal) {
             return Ok(None);
         }
-        let row = sqlx::query_as!(
-            DeveloperRow,
-            r"
-            SELECT
-                portal_id, developer_id, status, api_created_at, api_updated_at,
-                look, revision, first_seen_at, last_seen_at, gone_at
-            FROM directory_developers
-            WHERE portal_id = $1
-                AND developer_id = $2
-            ",
-            portal.0,
-            id.0,
-        )
-        .fetch_optional(self.journal.pool())
-        .await?;
-        Ok(row.map(Developer::from))
-    }
-
-    /// Finds an application without its owner.
-    pub async fn find_application(
-        &self,
-        portal: PortalId,
-        id: ApplicationId,
-    ) -> Result<Option<Application>, JournalError> {
-        if !self.sees(portal) {
-            return Ok(None);
-        }
-        let row = sqlx::query_as!(
-            ApplicationRow,
-            r"
-            SELECT
-                portal_id, application_id, name, owner_type, owner_id,
-                api_created_at, api_updated_at,
-                look, revision, first_seen_at, last_seen_at, gone_at
-            FROM directory_applications
-            WHERE portal_id = $1
-                AND application_id = $2
-            ",
-            portal.0,
-            id.0,
-        )
-        .fetch_optional(self.journal.pool())
-        .await?;
-        Ok(row.map(Application::from))
+        let mut connection = self.journal.pool().acquire().await?;
+        let mut found = stored_developers(&mut connection, portal, &[id.0]).await?;
+        Ok(found.remove(&id))
     }
 
     /// Finds a registration without its application.
@@ -236,23 +149,9 @@ impl Directory {
         if !self.sees(portal) {
             return Ok(None);
         }
-        let row = sqlx::query_as!(
-            RegistrationRow,
-            r"
-            SELECT
-                portal_id, registration_id, application_id, status,
-                api_id, api_name, api_version, api_entity_type, api_created_at, api_updated_at,
-                look, revision, first_seen_at, last_seen_at, gone_at
-            FROM directory_registrations
-            WHERE portal_id = $1
-                AND registration_id = $2
-            ",
-            portal.0,
-            id.0,
-        )
-        .fetch_optional(self.journal.pool())
-        .await?;
-        Ok(row.map(Registration::from))
+        let mut connection = self.journal.pool().acquire().await?;
+        let mut found = stored_registrations(&mut connection, portal, &[id.0]).await?;
+        Ok(found.remove(&id))
     }
 
     /// E-mail and name of a developer; empty when forgotten or never stored.
@@ -264,18 +163,8 @@ impl Directory {
         if !self.sees(portal) {
             return Ok(Subject::default());
         }
-        let subject = sqlx::query_as!(
-            Subject,
-            r"
-            SELECT email, full_name
-            FROM subjects
-            WHERE portal_id = $1 AND developer_id = $2
-            ",
-            portal.0,
-            developer.0,
-        )
-        .fetch_optional(self.journal.pool())
-        .await?;
-        Ok(subject.unwrap_or_default())
+        let mut connection = self.journal.pool().acquire().await?;
+        let mut found = stored_subjects(&mut connection, portal, &[developer.0]).await?;
+        Ok(found.remove(&developer).unwrap_or_default())
     }
 }

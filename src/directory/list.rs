@@ -3,8 +3,8 @@
 use konnect::{DeveloperId, PortalId};
 
 use crate::directory::Directory;
-use crate::directory::objects::{Application, Developer, Owner, Portal, Registration, Team};
-use crate::directory::rows::{ApplicationRow, DeveloperRow, PortalRow, RegistrationRow, TeamRow};
+use crate::directory::objects::{Developer, Portal, Registration, Team};
+use crate::directory::rows::{DeveloperRow, PortalRow, RegistrationRow, TeamRow};
 use crate::journal::JournalError;
 
 impl Directory {
@@ -133,35 +133,6 @@ impl Directory {
         .fetch_all(self.journal.pool())
         .await?;
         Ok(rows.into_iter().map(Team::from).collect())
-    }
-
-    /// Lists the applications of an owner, oldest first.
-    pub async fn applications_of(
-        &self,
-        portal: PortalId,
-        owner: Owner,
-    ) -> Result<Vec<Application>, JournalError> {
-        let rows = sqlx::query_as!(
-            ApplicationRow,
-            r"
-            SELECT
-                portal_id, application_id, name, owner_type, owner_id,
-                api_created_at, api_updated_at,
-                look, revision, first_seen_at, last_seen_at, gone_at
-            FROM directory_applications
-            WHERE portal_id = $1
-                AND owner_type = $2
-                AND owner_id = $3
-                AND gone_at IS NULL
-            ORDER BY api_created_at, application_id
-            ",
-            portal.0,
-            owner.kind(),
-            owner.id(),
-        )
-        .fetch_all(self.journal.pool())
-        .await?;
-        Ok(rows.into_iter().map(Application::from).collect())
     }
 
     /// Lists the registrations of all applications that a developer owns, oldest first.

@@ -177,7 +177,7 @@ pub(super) async fn stored_teams(
         .collect())
 }
 
-async fn stored_memberships(
+pub(super) async fn stored_memberships(
     tx: &mut Connection,
     portal: PortalId,
     memberships: &[(TeamId, DeveloperId)],
