@@ -8,7 +8,7 @@ use konnect::{ApplicationId, DeveloperId, PortalId, RegistrationId, TeamId};
 use serde_json::{Map, Value, json};
 
 use crate::directory::Snapshot;
-use crate::directory::objects::RowVersion;
+use crate::directory::objects::{FIRST_REVISION, RowVersion, object_name};
 
 /// One difference: what becomes an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +105,7 @@ impl Difference {
     ) -> Self {
         Self {
             name: "",
-            object: format!("{kind}:{id}"),
+            object: object_name(kind, id),
             revision: 0,
             developer: None,
             data: data
@@ -171,7 +171,7 @@ impl Changes<'_> {
         difference: impl FnOnce() -> Difference,
     ) -> Option<Write<T>> {
         let (revision, name) = match class {
-            ChangeClass::New => (1, names.new),
+            ChangeClass::New => (FIRST_REVISION, names.new),
             ChangeClass::Back(revision) => (revision + 1, Some(names.back)),
             ChangeClass::There(revision) if !changed.is_empty() => {
                 (revision + 1, Some(names.changed))

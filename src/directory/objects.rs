@@ -1,5 +1,7 @@
 //! The objects of the directory as other modules use them. Personal data is only in a [`Subject`].
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use konnect::{
     ApiId, ApplicationId, ApplicationOwner, DeveloperId, DeveloperStatus, OwnerType, PortalId,
@@ -8,6 +10,15 @@ use konnect::{
 use uuid::Uuid;
 
 use crate::directory::subjects::Subject;
+use crate::event::{EventId, own_event_id};
+
+/// The revision of an object that no sweep has found before.
+pub(super) const FIRST_REVISION: i64 = 1;
+
+/// The name of an object: with its revision it is the identity of an event.
+pub(super) fn object_name(kind: &str, id: impl fmt::Display) -> String {
+    format!("{kind}:{id}")
+}
 
 /// Which sweep last wrote an object, when, and how often it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +39,11 @@ impl RowVersion {
     /// Whether it is no longer there.
     pub fn is_gone(&self) -> bool {
         self.gone_at.is_some()
+    }
+
+    /// The event that reported the object when it was found, if that was a difference.
+    fn first_report(&self, kind: &str, id: impl fmt::Display) -> EventId {
+        own_event_id(self.first_at, &object_name(kind, id), FIRST_REVISION)
     }
 }
 
@@ -68,6 +84,11 @@ pub struct Developer {
 }
 
 impl Developer {
+    /// The event that reported them when a sweep first found them; there need not be one.
+    pub fn reported_by(&self) -> EventId {
+        self.row_version.first_report("developer", self.id)
+    }
+
     /// When they signed up: as the API says, else when a sweep first found them.
     pub fn signed_up_at(&self) -> DateTime<Utc> {
         self.created_at.unwrap_or(self.row_version.first_at)
@@ -213,6 +234,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// The event that reported it when a sweep first found it; there need not be one.
+    pub fn reported_by(&self) -> EventId {
+        self.row_version.first_report("registration", self.id)
+    }
+
     /// When it was asked for: as the API says, else when a sweep first found it.
     pub fn requested_at(&self) -> DateTime<Utc> {
         self.created_at.unwrap_or(self.row_version.first_at)

@@ -69,7 +69,7 @@ pub use partitions::{Kept, is_kept};
 pub use problem::{AskElsewhere, journal_problem};
 pub use pull_checkpoints::{PullCheckpoint, PullLoss};
 pub use read::{
-    About, Around, Delivery, DeliveryFilter, EventFilter, Export, FirstDelivery, Follow, Found,
+    Around, Delivery, DeliveryFilter, EventFilter, Export, FirstDelivery, Follow, Found,
     FoundAlert, Network, NoFilter, NoNetwork, NoWindow, OpenAlert, Order, Outcome, Position,
     QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined, SignatureFailures,
     StoredEvent, far_future, read_time, shell_word,

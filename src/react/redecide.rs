@@ -1,11 +1,11 @@
 //! Pending people are decided again: when rules change, when facts about them change, and at the
 //! latest every hour. What was decided before is not enqueued twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use konnect::{DeveloperId, PortalId};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::act::decide::{self, SubjectFacts, assemble, load_related};
 use crate::act::{NewChain, RuleLimit, WorkScope};
 use crate::directory::{Developer, Registration, Subjects};
-use crate::event::{EventId, Signal, SignalKind};
-use crate::journal::{About, JournalError};
+use crate::event::{Signal, SignalKind};
+use crate::journal::JournalError;
 use crate::react::Reactor;
 use crate::react::reactor::TROUBLE;
 use crate::rules::{Rule, RuleSet};
@@ -174,7 +174,7 @@ impl Reactor {
         signals: &[Signal],
     ) -> Result<(), JournalError> {
         let decided = self.decide(rules, signals).await?;
-        let chains = self.with_causes(signals, decided).await?;
+        let chains = self.with_causes(signals, decided, &BTreeMap::new()).await?;
         // What the old rules wanted is left out: a change has everybody decided again.
         let _is_written = self.write(rules, &chains, None).await?;
         Ok(())
@@ -223,16 +223,10 @@ impl Reactor {
         let pending = view.pending_developers();
         let mut signals: Vec<Signal> = pending.into_iter().map(signed_up).collect();
         signals.extend(self.requests(portal, &registrations).await?);
-        for signal in &mut signals {
-            let developer = signal.developer_id.map(DeveloperId);
-            if let Some(cause) = developer.and_then(|id| touched.get(&id)) {
-                signal.cause = EventId::from_uuid(*cause);
-            }
-        }
         let mut chains = Vec::new();
         for some in signals.chunks(AT_ONCE) {
             let decided = self.decide(rules, some).await?;
-            chains.extend(self.with_causes(some, decided).await?);
+            chains.extend(self.with_causes(some, decided, touched).await?);
         }
         Ok(chains)
     }
@@ -255,70 +249,35 @@ impl Reactor {
         Ok(registrations.iter().map(signal).collect())
     }
 
-    /// What is new of what follows from each signal of one portal, with the event that reported the
-    /// new person as its cause. What was decided before is left out, and so is what just failed.
+    /// What is new of what follows from each signal, caused by the event that reported the object
+    /// first, or else by the one that reported a change of its person. What was decided before is
+    /// left out, and so is what just failed.
     async fn with_causes(
         &self,
         signals: &[Signal],
         mut decided: Vec<Vec<NewChain>>,
+        touched: &BTreeMap<DeveloperId, Uuid>,
     ) -> Result<Vec<NewChain>, JournalError> {
         self.queue.leave_out_failing(&mut decided).await?;
         let undecided = self.queue.undecided(&decided.concat()).await?;
-        let new = |signal: &&Signal| undecided.contains(&signal.key);
-        let told = self.custom_events_of(signals.iter().filter(new)).await?;
+        let is_new = |signal: &&Signal| undecided.contains(&signal.key);
+        let reports = signals.iter().filter(is_new);
+        let reports: Vec<Uuid> = reports.map(|signal| signal.cause.as_uuid()).collect();
+        let stored = self.journal.stored_of(&reports).await?;
         let mut all = Vec::new();
         for (signal, mut chains) in signals.iter().zip(decided) {
             if !undecided.contains(&signal.key) {
                 continue;
             }
-            let told = told.get(&(signal.kind.to_string(), signal.key.clone()));
-            // The application may have another owner now than the event names that reported it.
-            let cause = told.copied().unwrap_or(signal.cause.as_uuid());
+            let report = Some(signal.cause.as_uuid()).filter(|report| stored.contains(report));
+            let developer = signal.developer_id.map(DeveloperId);
+            let cause = report.or_else(|| touched.get(&developer?).copied());
             for chain in &mut chains {
-                chain.causes = Vec::from_iter((!cause.is_nil()).then_some(cause));
+                chain.causes.extend(cause);
             }
             all.extend(chains);
         }
         Ok(all)
-    }
-
-    /// The events that reported signals of one portal, by kind and key.
-    async fn custom_events_of<'a>(
-        &self,
-        signals: impl Iterator<Item = &'a Signal>,
-    ) -> Result<HashMap<(String, String), Uuid>, JournalError> {
-        let mut asked: BTreeMap<(Uuid, String), Vec<About<'_>>> = BTreeMap::new();
-        for signal in signals {
-            // Without a principal the search would have no index to use.
-            let Some(principal) = signal.developer_id else {
-                continue;
-            };
-            let asked = asked.entry((signal.portal_id, signal.kind.to_string()));
-            asked.or_default().push(About {
-                principal,
-                text: &signal.key,
-                // The difference of two clocks is less than that.
-                since: signal.occurred_at - TimeDelta::days(1),
-            });
-        }
-        let mut told = HashMap::new();
-        for ((portal, name), about) in asked {
-            match self
-                .journal
-                .custom_events_about((portal, &name), &about)
-                .await
-            {
-                Ok(found) => {
-                    told.extend(found.into_iter().map(|(key, id)| ((name.clone(), key), id)));
-                }
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => debug!(
-                    error = error.chain(),
-                    "the events that reported them could not be found"
-                ),
-            }
-        }
-        Ok(told)
     }
 }
 
@@ -339,7 +298,7 @@ pub(super) fn signed_up(developer: &Developer) -> Signal {
         application_id: None,
         registration_id: None,
         key: Signal::key_of_object(developer.id.0),
-        cause: EventId::from_uuid(Uuid::nil()),
+        cause: developer.reported_by(),
         occurred_at: developer.signed_up_at(),
         from_status: None,
         membership: None,
@@ -354,7 +313,7 @@ pub(super) fn requested(registration: &Registration, developer: Option<Developer
         application_id: Some(registration.application_id.0),
         registration_id: Some(registration.id.0),
         key: Signal::key_of_object(registration.id.0),
-        cause: EventId::from_uuid(Uuid::nil()),
+        cause: registration.reported_by(),
         occurred_at: registration.requested_at(),
         from_status: None,
         membership: None,

@@ -67,7 +67,30 @@ const HASHED_OWN: [&str; 3] = ["event_product", "object", "revision"];
 
 /// Computes the id of an event from its time (the epoch if unknown) and its members.
 pub fn event_id(event_ts: DateTime<Utc>, members: &Members) -> EventId {
-    let hash = hash(members);
+    let own = hashed_text(members, "event_product") == OWN_PRODUCT
+        && HASHED_OWN
+            .iter()
+            .all(|name| !hashed_text(members, name).is_empty());
+    let names: &[&str] = if own { &HASHED_OWN } else { &HASHED };
+    id(
+        event_ts,
+        names.iter().map(|name| hashed_text(members, name)),
+    )
+}
+
+/// Computes the id of the own event that reports a revision of an object, from the time of the
+/// report.
+pub fn own_event_id(reported_at: DateTime<Utc>, object: &str, revision: i64) -> EventId {
+    let texts = [OWN_PRODUCT, object, &revision.to_string()];
+    id(reported_at, texts.map(Cow::Borrowed))
+}
+
+fn id<'a>(event_ts: DateTime<Utc>, texts: impl IntoIterator<Item = Cow<'a, str>>) -> EventId {
+    let mut hasher = Sha256::new();
+    update(&mut hasher, TAG);
+    for text in texts {
+        update(&mut hasher, &text);
+    }
     let time = event_ts
         .timestamp()
         .saturating_mul(1000)
@@ -75,22 +98,8 @@ pub fn event_id(event_ts: DateTime<Utc>, members: &Members) -> EventId {
         .to_be_bytes();
     let mut bytes = [0; 16];
     bytes[..6].copy_from_slice(&time[2..]);
-    bytes[6..].copy_from_slice(&hash[..10]);
+    bytes[6..].copy_from_slice(&hasher.finalize()[..10]);
     EventId::from_uuid(Builder::from_custom_bytes(bytes).into_uuid())
-}
-
-fn hash(members: &Members) -> [u8; 32] {
-    let own = hashed_text(members, "event_product") == OWN_PRODUCT
-        && HASHED_OWN
-            .iter()
-            .all(|name| !hashed_text(members, name).is_empty());
-    let names: &[&str] = if own { &HASHED_OWN } else { &HASHED };
-    let mut hasher = Sha256::new();
-    update(&mut hasher, TAG);
-    for name in names {
-        update(&mut hasher, &hashed_text(members, name));
-    }
-    hasher.finalize().into()
 }
 
 /// Feeds a text with its length, so that no text can pass for the end of one and the start of the

@@ -31,7 +31,7 @@ use uuid::Uuid;
 pub use alert::{Alert, AlertState};
 pub use custom::{CustomEvent, Person, place_of, replaced};
 pub use id::EventId;
-pub use identity::{IDENTITY_VERSION, event_id};
+pub use identity::{IDENTITY_VERSION, event_id, own_event_id};
 pub use kind::{Format, Kind, UnknownWord};
 pub use members::{Members, text_for_storage};
 pub use own::OwnEvent;

@@ -86,7 +86,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::OwnEvent;
-    use crate::{Kind, parse, render};
+    use crate::{Kind, own_event_id, parse, render};
 
     fn own(name: &str) -> OwnEvent {
         OwnEvent {
@@ -122,6 +122,8 @@ mod tests {
     #[test]
     fn object_and_revision_are_the_identity() {
         let (_, first) = own("developer.status_changed").build();
+        let reported_at = own("").occurred_at;
+        assert_eq!(first.id, own_event_id(reported_at, &own("").object, 7));
         let (_, other_words) = OwnEvent {
             data: Map::new(),
             ..own("developer.changed")

@@ -1,6 +1,6 @@
-//! Stored events by identity, by kind and time, or by what they say about a person.
+//! Stored events by identity, or by kind and time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,17 +8,6 @@ use uuid::Uuid;
 use crate::event::{EventId, Kind};
 use crate::journal::read::stored_event::{EventRow, StoredEvent};
 use crate::journal::{Journal, JournalError, Position};
-
-/// A question for an event about a person.
-#[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
-    /// The person, by member `principal_id`.
-    pub principal: Uuid,
-    /// Text that the entry contains.
-    pub text: &'a str,
-    /// Since when.
-    pub since: DateTime<Utc>,
-}
 
 impl Journal {
     /// The stored events of these ids, by id.
@@ -55,43 +44,29 @@ impl Journal {
             .collect()
     }
 
-    /// The newest event of a name about each of several persons of one portal whose entry contains
-    /// a text, by that text. Texts without such an event are absent.
-    pub async fn custom_events_about(
-        &self,
-        (portal, name): (Uuid, &str),
-        about: &[About<'_>],
-    ) -> Result<HashMap<String, Uuid>, JournalError> {
-        if about.is_empty() {
-            return Ok(HashMap::new());
+    /// Which of these events are stored.
+    pub async fn stored_of(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, JournalError> {
+        if ids.is_empty() {
+            return Ok(HashSet::new());
         }
-        let principals = about.iter().map(|one| one.principal.to_string());
-        let texts = about.iter().map(|one| one.text.to_owned());
-        let rows = sqlx::query!(
+        let times = ids.iter().map(|id| EventId::from_uuid(*id).event_ts());
+        let times: Vec<DateTime<Utc>> = times.collect();
+        let stored = sqlx::query_scalar!(
             r#"
-            SELECT asked.text AS "text!", told.id AS "id!"
-            FROM UNNEST($3::text[], $4::text[], $5::timestamptz[]) AS asked (principal, text, since)
-            CROSS JOIN LATERAL (
-                SELECT e.id
-                FROM events e
-                WHERE e.principal_id = asked.principal AND e.event_ts >= asked.since AND e.event_ts >= $6
-                    AND e.portal_id = $1 AND e.name = $2
-                    AND position(convert_to(asked.text, 'UTF8') IN e.raw) > 0
-                ORDER BY e.event_ts DESC, e.id DESC
-                LIMIT 1
-            ) AS told
+            SELECT e.id
+            FROM UNNEST($1::timestamptz[], $2::uuid[]) AS asked (event_ts, id)
+            JOIN events e ON e.event_ts = asked.event_ts AND e.id = asked.id
+            -- Bounds let the planner leave out other partitions.
+            WHERE e.event_ts BETWEEN $3 AND $4
             "#,
-            portal.to_string(),
-            name,
-            &principals.collect::<Vec<_>>(),
-            &texts.collect::<Vec<_>>(),
-            &about.iter().map(|one| one.since).collect::<Vec<_>>(),
-            // A bound lets the planner leave out older partitions.
-            about.iter().map(|one| one.since).min(),
+            &times,
+            ids,
+            times.iter().min(),
+            times.iter().max(),
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.text, row.id)).collect())
+        Ok(stored.into_iter().collect())
     }
 
     /// Up to `limit` events of these kinds after `after` and before `to`, oldest first.

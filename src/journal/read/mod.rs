@@ -15,7 +15,6 @@ mod window;
 pub(in crate::journal) use alerts::AlertRow;
 pub use alerts::{FoundAlert, OpenAlert, SignatureFailures};
 pub use deliveries::{Delivery, DeliveryFilter, FirstDelivery};
-pub use events::About;
 pub use quarantine::{QUARANTINE_COUNTED, QuarantineCount, QuarantineFilter, Quarantined};
 pub(in crate::journal) use search::Recent;
 pub use search::{

@@ -2,6 +2,7 @@
 //! by other limits, after a person said no, after a notice failed.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod causes;
 mod corrected;
 mod limits;
 mod persons;

@@ -37,8 +37,10 @@ impl Account<'_> {
                 .filter(|one| one.explains(deed, target))
                 .count();
             if explained < count {
+                let on_record: Vec<_> = record.iter().filter(|one| one.target == target).collect();
                 found.push(format!(
-                    "{deed} {target}: written {count} times, explained {explained} times"
+                    "{deed} {target}: written {count} times, explained {explained} times, on \
+                     record: {on_record:?}"
                 ));
             }
         }
