@@ -113,8 +113,15 @@ impl Database {
         process::cpu_of_server(self.postmaster)
     }
 
-    /// Empties the journal and writes everything out, so that every run starts alike.
+    /// Empties the journal, where there is one, and writes everything out, so that every run starts
+    /// alike. No usher may run on it.
     pub(crate) async fn empty(&mut self) -> Result<()> {
+        let has_schema: bool = sqlx::query_scalar("SELECT to_regclass('events') IS NOT NULL")
+            .fetch_one(&mut self.connection)
+            .await?;
+        if !has_schema {
+            return Ok(());
+        }
         sqlx::raw_sql("TRUNCATE events, repeats, batches, quarantine, outbox")
             .execute(&mut self.connection)
             .await?;
