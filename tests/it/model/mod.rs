@@ -52,9 +52,9 @@ use crate::support::environment;
 use crate::support::luck::tell;
 
 /// Walks of one run, where nobody asks for more.
-const WALKS: usize = 12;
+const WALKS: usize = 20;
 /// Walks at the same time.
-const BESIDE: usize = 4;
+const BESIDE: usize = 5;
 const STEPS: usize = 50;
 /// Longer than anything waits for an instance that was killed.
 const PATIENCE: Duration = Duration::from_mins(2);
