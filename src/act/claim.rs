@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::act::call_off::{ALIVE, columns};
 use crate::act::{Kind, LiveRule, Queue, Target};
-use crate::journal::JournalError;
+use crate::journal::{Connection, JournalError};
 use crate::rules::Deed;
 
 /// An action that a worker has claimed, or one that is only checked: its lease is nil then.
@@ -265,23 +265,40 @@ impl Queue {
         claimed: &Claimed,
         wait: Duration,
     ) -> Result<(), JournalError> {
-        sqlx::query!(
-            r"
-            UPDATE actions
-            SET
-                state = 'planned',
-                lease = NULL,
-                leased_until = NULL,
-                next_attempt_at = now() + make_interval(secs => $3),
-                updated_at = now()
-            WHERE id = $1 AND lease = $2
-            ",
-            claimed.row.id,
-            claimed.row.lease,
-            wait.as_secs_f64(),
+        let mut connection = self.pool().acquire().await?;
+        give_back(
+            &mut connection,
+            &[(claimed.row.id, claimed.row.lease)],
+            wait,
         )
-        .execute(self.pool())
-        .await?;
-        Ok(())
+        .await
     }
+}
+
+/// Gives back claims by action and lease, each as long as the lease is the action's.
+pub(super) async fn give_back(
+    connection: &mut Connection,
+    claims: &[(Uuid, Uuid)],
+    wait: Duration,
+) -> Result<(), JournalError> {
+    let (ids, leases): (Vec<Uuid>, Vec<Uuid>) = claims.iter().copied().unzip();
+    sqlx::query!(
+        r"
+        UPDATE actions
+        SET
+            state = 'planned',
+            lease = NULL,
+            leased_until = NULL,
+            next_attempt_at = now() + make_interval(secs => $3),
+            updated_at = now()
+        FROM UNNEST($1::uuid[], $2::uuid[]) AS mine (id, lease)
+        WHERE actions.id = mine.id AND actions.lease = mine.lease
+        ",
+        &ids,
+        &leases,
+        wait.as_secs_f64(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

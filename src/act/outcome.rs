@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use crate::journal::Connection;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use uuid::Uuid;
 
-use crate::act::action_event::{ActionEvent, ActionEventRow};
+use crate::act::action_event::ActionEvent;
 use crate::act::calls::Call;
-use crate::act::claim::Claimed;
-use crate::act::end::ActionEnd;
+use crate::act::claim::{Claimed, give_back};
+use crate::act::end::{ActionEnd, Ended, end_each};
 use crate::act::followers::{cancel_followers, go_on};
 use crate::act::{ActionState, Queue};
 use crate::journal::{JournalError, Lane, NewBatch, Source, Transaction, append_in};
@@ -59,6 +58,16 @@ impl Settlement {
             attempt,
         }
     }
+
+    fn ended(&self) -> Ended<'_> {
+        Ended {
+            id: self.id,
+            ending: &self.ending,
+            lease: Some(self.lease),
+            is_attempted: self.attempt.is_some(),
+            wanted: self.wanted,
+        }
+    }
 }
 
 impl Queue {
@@ -82,17 +91,19 @@ impl Queue {
         let now = self.clock.now();
         self.journal.ensure_partitions([now]).await?;
         let mut tx = self.pool().begin().await?;
-        let mut action_events = end(&mut tx, settlements).await?;
+        let ends: Vec<Ended<'_>> = settlements.iter().map(Settlement::ended).collect();
+        let mut action_events = end_each(&mut tx, &ends).await?;
         let ended: HashMap<Uuid, i32> = action_events
             .iter()
             .map(|event| (event.id, event.attempts))
             .collect();
-        let left: Vec<&Settlement> = settlements
+        // They were not wanted by what a worker knew, and were requested meanwhile: judged again.
+        let left = settlements
             .iter()
-            .filter(|settled| !ended.contains_key(&settled.id) && settled.wanted.is_some())
-            .collect();
+            .filter(|settled| !ended.contains_key(&settled.id) && settled.wanted.is_some());
+        let left: Vec<(Uuid, Uuid)> = left.map(|settled| (settled.id, settled.lease)).collect();
         if !left.is_empty() {
-            judge_again(&mut tx, &left).await?;
+            give_back(&mut tx, &left, Duration::ZERO).await?;
         }
         let attempts: Vec<_> = settlements
             .iter()
@@ -274,91 +285,6 @@ impl Queue {
         tx.commit().await?;
         Ok(())
     }
-}
-
-async fn end(
-    tx: &mut Connection,
-    settlements: &[Settlement],
-) -> Result<Vec<ActionEvent>, JournalError> {
-    let endings = || settlements.iter().map(|settled| &settled.ending);
-    sqlx::query_as!(
-        ActionEventRow,
-        r#"
-        UPDATE actions
-        SET
-            state = ended.state,
-            reason = ended.reason,
-            attempts = attempts + ended.attempted::integer,
-            report = COALESCE(ended.report, actions.report),
-            revision = revision + 1,
-            lease = NULL,
-            leased_until = NULL,
-            -- What was not wanted in the end uses up no place.
-            started_at = CASE WHEN ended.state = 'cancelled' AND write_sent_at IS NULL
-                THEN NULL ELSE started_at END,
-            updated_at = now()
-        FROM UNNEST(
-            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::jsonb[], $7::integer[]
-        ) AS ended (id, lease, state, reason, attempted, report, wanted)
-        WHERE actions.id = ended.id AND actions.lease = ended.lease
-            AND (ended.wanted IS NULL OR ended.wanted = actions.wanted)
-        RETURNING
-            actions.id, rule, deed, target_kind, target_id, application_id, portal_id, signal,
-            actions.state, actions.reason, attempts, causes, revision, actions.report
-        "#,
-        &settlements
-            .iter()
-            .map(|settled| settled.id)
-            .collect::<Vec<_>>(),
-        &settlements
-            .iter()
-            .map(|settled| settled.lease)
-            .collect::<Vec<_>>(),
-        &endings()
-            .map(|ending| ending.state.as_str().to_owned())
-            .collect::<Vec<_>>(),
-        &endings()
-            .map(|ending| ending.reason.clone())
-            .collect::<Vec<_>>() as &[Option<String>],
-        &settlements
-            .iter()
-            .map(|settled| settled.attempt.is_some())
-            .collect::<Vec<_>>(),
-        &endings()
-            .map(|ending| ending.report.clone())
-            .collect::<Vec<_>>() as &[Option<Value>],
-        &settlements
-            .iter()
-            .map(|settled| settled.wanted)
-            .collect::<Vec<_>>() as &[Option<i32>],
-    )
-    .fetch_all(tx)
-    .await?
-    .into_iter()
-    .map(TryInto::try_into)
-    .collect()
-}
-
-/// Gives back actions that were not wanted by what a worker knew, and were requested meanwhile.
-async fn judge_again(tx: &mut Connection, settlements: &[&Settlement]) -> Result<(), JournalError> {
-    sqlx::query!(
-        r"
-        UPDATE actions
-        SET
-            state = 'planned',
-            lease = NULL,
-            leased_until = NULL,
-            next_attempt_at = now(),
-            updated_at = now()
-        FROM UNNEST($1::uuid[], $2::uuid[]) AS mine (id, lease)
-        WHERE actions.id = mine.id AND actions.lease = mine.lease
-        ",
-        &settlements.iter().map(|one| one.id).collect::<Vec<_>>(),
-        &settlements.iter().map(|one| one.lease).collect::<Vec<_>>(),
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
 }
 
 /// Stores attempts, each with the id of its action and its number.
