@@ -110,8 +110,8 @@ async fn next(journal: &Journal) -> Result<Option<(DateTime<Utc>, Sums)>, Journa
         ) AS counted
         CROSS JOIN LATERAL generate_series(
             date_bin('7 days', counted.first, '1970-01-05T00:00:00Z'),
-            -- What comes late has come by then.
-            now() - interval '9 days',
+            -- Most of what comes late has come six hours after the week's end.
+            now() - interval '7 days 6 hours',
             '7 days'
         ) AS t (week)
         LEFT JOIN report_weeks failures ON failures.week = t.week
