@@ -65,7 +65,12 @@ impl Queue {
         action_events.extend(Some(new).filter(|_| is_new));
         vetoes::lift(&mut tx, id, person).await?;
         if let Deed::RemoveFromTeam { team } = &ask.deed {
-            self.veto_return(&mut tx, id, team, person).await?;
+            // Else the rule that made the membership would make it again.
+            let join = Deed::AddToTeam {
+                team: team.clone(),
+                create: false,
+            };
+            self.veto(&mut tx, id, Some(&join), person).await?;
         }
         self.note_intervention(&mut tx, (id, VERB), person, None)
             .await?;

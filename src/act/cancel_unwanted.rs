@@ -64,8 +64,8 @@ impl Queue {
             SELECT
                 id, '00000000-0000-0000-0000-000000000000'::uuid AS "lease!", portal_id, rule, spec, target_kind,
                 target_id, application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
-                started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes, outlasted, wanted,
-                EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!", is_vetoed AS "is_vetoed!"
+                started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes, created_at, outlasted,
+                wanted, EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!", is_vetoed AS "is_vetoed!"
             FROM actions a
             CROSS JOIN LATERAL (
                 SELECT EXISTS (

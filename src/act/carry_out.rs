@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use konnect::{DeveloperId, PortalId};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -20,7 +20,7 @@ use crate::act::judge::judge;
 use crate::act::notify::Notifier;
 use crate::act::outcome::{AttemptRecord, Settlement};
 use crate::act::pause::Pause;
-use crate::act::read_back::{ReadBack, ReadBackSender};
+use crate::act::read_back::ReadBack;
 use crate::act::timings::Timings;
 use crate::act::trouble::{Remedy, Trouble};
 use crate::act::{ActionState, Queue, Target};
@@ -40,7 +40,7 @@ const NEWS: Duration = Duration::from_hours(1);
 pub(super) struct WorkerChannels {
     pub(super) notes: GroupCommit<Note>,
     pub(super) endings: GroupCommit<Settlement>,
-    pub(super) read_backs: ReadBackSender,
+    pub(super) read_backs: mpsc::Sender<(Sweep, ReadBack)>,
 }
 
 /// Carries out claimed actions with what its worker has. It lives as long as a group of them.
@@ -116,7 +116,8 @@ impl Executor<'_> {
             }
         };
         if let Some(sweep) = sweep {
-            channels.read_backs.send(sweep, read_back).await;
+            // The receiver lives as long as the worker; else the next sweep reads it.
+            let _is_kept = channels.read_backs.send((sweep, read_back)).await;
         }
         answered
     }

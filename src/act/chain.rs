@@ -4,16 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::{ActionState, Target};
-use crate::rules::{Deed, OnLimit};
-
-/// Whether a rule is live or in shadow mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnqueueMode {
-    /// Its deeds are done.
-    Live,
-    /// Its deeds are stored as `shadow` and never done.
-    Shadow,
-}
+use crate::rules::{Deed, Mode, OnLimit};
 
 /// One run of a rule's deeds.
 #[derive(Debug, Clone)]
@@ -22,8 +13,8 @@ pub struct NewChain {
     pub portal_id: Uuid,
     /// The rule that decided.
     pub rule: String,
-    /// Whether it acts.
-    pub mode: EnqueueMode,
+    /// Whether it acts; else its deeds are stored as `shadow` and never done.
+    pub mode: Mode,
     /// How many of its deeds may start in an hour; 0 means any number.
     pub limit_per_hour: u32,
     /// What happens to the rest.
@@ -56,21 +47,13 @@ impl NewChain {
     /// The state in which its actions begin.
     pub(super) fn state(&self) -> ActionState {
         match self.mode {
-            EnqueueMode::Live => ActionState::Planned,
-            EnqueueMode::Shadow => ActionState::Shadow,
+            Mode::Live => ActionState::Planned,
+            Mode::Shadow | Mode::Off => ActionState::Shadow,
         }
     }
 
     /// The rule that owns a step.
     pub(super) fn doer<'a>(&'a self, step: &'a NewStep) -> &'a str {
         step.owned_by.as_ref().unwrap_or(&self.rule)
-    }
-}
-
-/// The word of the column.
-pub(super) fn on_limit(on_limit: OnLimit) -> &'static str {
-    match on_limit {
-        OnLimit::Delay => "delay",
-        OnLimit::Park => "park",
     }
 }

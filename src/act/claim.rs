@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -83,6 +84,7 @@ pub(super) struct ClaimedRow {
     /// The facts that the rule used for its decision.
     pub(super) facts: Value,
     pub(super) causes: Vec<Uuid>,
+    pub(super) created_at: DateTime<Utc>,
     /// Seconds.
     pub(super) trouble: f64,
     /// Of its attempts, those that met trouble outside of the action.

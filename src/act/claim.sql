@@ -54,7 +54,7 @@ WHERE actions.id = due.id
 RETURNING
     actions.id, lease AS "lease!", portal_id, rule, spec, target_kind, target_id,
     application_id, attempts, write_sent_at IS NOT NULL AS "write_sent!", report,
-    started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes,
+    started_at IS NOT NULL AS "is_admitted!", signal, signal_key, facts, causes, created_at,
     outlasted, wanted, EXTRACT(EPOCH FROM trouble)::float8 AS "trouble!",
     EXISTS (
         SELECT

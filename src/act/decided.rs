@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::act::{EnqueueMode, NewChain, NewStep, Queue};
+use crate::act::{NewChain, NewStep, Queue};
 use crate::journal::JournalError;
-use crate::rules::Deed;
+use crate::rules::{Deed, Mode};
 
 /// The rule that owns the deed, the key of the deed, its target, and the key of the signal.
 type Wanted = (String, String, Uuid, String);
@@ -39,7 +39,7 @@ impl Queue {
             .collect();
         let keys: Vec<String> = steps().map(|(chain, _)| chain.signal_key.clone()).collect();
         let shadows: Vec<bool> = steps()
-            .map(|(chain, _)| chain.mode == EnqueueMode::Shadow)
+            .map(|(chain, _)| chain.mode == Mode::Shadow)
             .collect();
         let undecided = sqlx::query_scalar!(
             r#"
@@ -95,7 +95,7 @@ impl Queue {
     ) -> Result<(), JournalError> {
         let chains = || decided.iter().flatten();
         let notices: Vec<Wanted> = chains()
-            .filter(|chain| chain.mode == EnqueueMode::Live)
+            .filter(|chain| chain.mode == Mode::Live)
             .flat_map(|chain| chain.steps.iter().map(move |step| (chain, step)))
             .filter(|(_, step)| matches!(step.deed, Deed::Notify { .. }))
             .map(|(chain, step)| wanted(chain, step))

@@ -7,7 +7,6 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::act::list::ActionRow;
 use crate::act::{Action, Queue};
 use crate::journal::JournalError;
 
@@ -77,20 +76,9 @@ pub struct Intervention {
 impl Queue {
     /// One action with its attempts and what people did about it.
     pub async fn detail(&self, id: Uuid) -> Result<Option<ActionDetail>, JournalError> {
-        let row = sqlx::query_as!(
-            ActionRow,
-            r"
-            SELECT
-                id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
-                reason, report, portal_id, created_at, updated_at
-            FROM actions
-            WHERE id = $1 AND ($2::uuid[] IS NULL OR portal_id = ANY($2))
-            ",
-            id,
-            self.portals().ids(),
-        )
-        .fetch_optional(self.pool())
-        .await?;
+        let Some(action) = self.by_ids(&[id]).await?.pop() else {
+            return Ok(None);
+        };
         let more = sqlx::query!(
             r#"
             SELECT
@@ -104,11 +92,11 @@ impl Queue {
         )
         .fetch_optional(self.pool())
         .await?;
-        let (Some(row), Some(more)) = (row, more) else {
+        let Some(more) = more else {
             return Ok(None);
         };
         Ok(Some(ActionDetail {
-            action: row.try_into()?,
+            action,
             signal: more.signal,
             spec: more.spec,
             facts: more.facts,

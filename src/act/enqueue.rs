@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::Queue;
-use crate::act::chain::{NewChain, NewStep, on_limit};
+use crate::act::chain::{NewChain, NewStep};
 use crate::act::vetoes;
 use crate::journal::JournalError;
 use crate::telemetry::metrics as names;
@@ -224,7 +224,7 @@ async fn insert(tx: &mut Connection, rows: &[Row<'_>]) -> Result<HashSet<Uuid>, 
             .iter()
             .map(|row| i32::try_from(row.chain.limit_per_hour).unwrap_or(i32::MAX))
             .collect::<Vec<_>>(),
-        &text(|row| on_limit(row.chain.on_limit).to_owned()),
+        &text(|row| row.chain.on_limit.name().to_owned()),
     )
     .fetch_all(tx)
     .await?;

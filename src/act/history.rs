@@ -1,6 +1,5 @@
 //! How an action came about, for the receivers of notices.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::act::Queue;
@@ -8,29 +7,7 @@ use crate::act::notify::Before;
 use crate::event::{AuditEvent, EventId};
 use crate::journal::JournalError;
 
-/// What is stored about an action besides what a worker has.
-pub(super) struct ActionHistory {
-    pub(super) signal: String,
-    pub(super) causes: Vec<Uuid>,
-    pub(super) created_at: DateTime<Utc>,
-}
-
 impl Queue {
-    /// Reads the history of an action that exists.
-    pub(super) async fn history(&self, id: Uuid) -> Result<ActionHistory, JournalError> {
-        Ok(sqlx::query_as!(
-            ActionHistory,
-            r"
-            SELECT signal, causes, created_at
-            FROM actions
-            WHERE id = $1
-            ",
-            id,
-        )
-        .fetch_one(self.pool())
-        .await?)
-    }
-
     /// The event that led to an action; none where it is gone.
     pub(super) async fn event(&self, cause: Uuid) -> Result<Option<AuditEvent>, JournalError> {
         let stored = self.journal.event(EventId::from_uuid(cause)).await?;

@@ -254,7 +254,7 @@ impl Queue {
     ) -> Result<Vec<ActionEvent>, JournalError> {
         let mut action_events = vec![end_one(&mut *tx, id, ActionState::Cancelled, reason).await?];
         action_events.extend(cancel_followers(&mut *tx, &action_events[0]).await?);
-        self.veto(&mut *tx, id, person).await?;
+        self.veto(&mut *tx, id, None, person).await?;
         Ok(action_events)
     }
 

@@ -5,27 +5,16 @@ use uuid::Uuid;
 
 use crate::act::action_event::ActionEvent;
 use crate::act::call_off::columns;
-use crate::act::chain::on_limit;
+use crate::act::decide::live;
 use crate::act::end::{ActionEnd, end};
 use crate::act::{ActionState, Kind, LiveRule, Queue};
 use crate::journal::{Connection, JournalError};
-use crate::rules::OnLimit;
+use crate::rules::RuleSet;
 
 /// The first key of the advisory locks under which a rule's deeds are counted one after the other.
 const LIMIT_LOCK: i32 = 0x7573_6861;
 /// Actions that in one transaction get the reason why they wait, or are left to a person.
 const AT_ONCE: i64 = 1000;
-
-/// The limit of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleLimit {
-    /// Its name.
-    pub rule: String,
-    /// How many of its deeds may start in an hour; 0 means any number.
-    pub limit_per_hour: u32,
-    /// What happens to the rest.
-    pub on_limit: OnLimit,
-}
 
 /// Why an action waits, or is left to a person.
 pub(super) fn over_the_limit(limit_per_hour: i32) -> String {
@@ -119,18 +108,16 @@ impl Queue {
         Ok(i64::try_from(action_events) == Ok(AT_ONCE))
     }
 
-    /// Applies these limits at once to actions that did not start yet; returns how many actions
+    /// Applies the limits of the live rules at once to actions that did not start yet; returns how many actions
     /// that changed. What is parked for the limit is decided by a higher limit, or by none; a lower
     /// one leaves it parked.
-    pub async fn set_limits(&self, limits: &[RuleLimit]) -> Result<u64, JournalError> {
-        let rules: Vec<String> = limits.iter().map(|limit| limit.rule.clone()).collect();
-        let counts: Vec<i32> = limits
-            .iter()
-            .map(|limit| i32::try_from(limit.limit_per_hour).unwrap_or(i32::MAX))
+    pub async fn set_limits(&self, rules: &RuleSet) -> Result<u64, JournalError> {
+        let names: Vec<String> = live(rules).map(|rule| rule.name.clone()).collect();
+        let counts: Vec<i32> = live(rules)
+            .map(|rule| i32::try_from(rule.limit_per_hour).unwrap_or(i32::MAX))
             .collect();
-        let words: Vec<String> = limits
-            .iter()
-            .map(|limit| on_limit(limit.on_limit).to_owned())
+        let words: Vec<String> = live(rules)
+            .map(|rule| rule.on_limit.name().to_owned())
             .collect();
         let done = sqlx::query!(
             r"
@@ -168,7 +155,7 @@ impl Queue {
             FROM changed
             WHERE actions.id = changed.id
             ",
-            &rules,
+            &names,
             &counts,
             &words,
         )

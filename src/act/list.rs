@@ -132,14 +132,14 @@ impl Queue {
     }
 
     /// Lists up to `limit` actions about any of `targets`: those that are open first, each sort
-    /// newest first.
+    /// newest first. With a `cause`, only those that this event led to, the newest first.
     pub async fn about(
         &self,
-        portal_id: Uuid,
-        targets: &[Uuid],
+        (portal_id, targets): (Uuid, &[Uuid]),
+        cause: Option<Uuid>,
         limit: i64,
     ) -> Result<Vec<Action>, JournalError> {
-        if !self.portals().has(portal_id) {
+        if targets.is_empty() || !self.portals().has(portal_id) {
             return Ok(Vec::new());
         }
         let rows = sqlx::query_as!(
@@ -149,13 +149,15 @@ impl Queue {
                 id, rule, deed, target_kind, target_id, application_id, state, attempts, causes,
                 reason, report, portal_id, created_at, updated_at
             FROM actions
-            WHERE portal_id = $1 AND target_id = ANY($2)
+            WHERE portal_id = $1 AND target_id = ANY($2) AND ($3::uuid IS NULL OR $3 = ANY(causes))
             ORDER BY
-                (state IN ('planned', 'running', 'parked')) DESC, created_at DESC, id DESC
-            LIMIT $3
+                ($3::uuid IS NULL AND state IN ('planned', 'running', 'parked')) DESC,
+                created_at DESC, id DESC
+            LIMIT $4
             ",
             portal_id,
             targets,
+            cause,
             limit,
         )
         .fetch_all(self.pool())
@@ -163,61 +165,33 @@ impl Queue {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Whether usher sent a write for one of `deeds` on `target` within `within` before `at`: a
-    /// change since then is usher's own. `at` is now, except for questions about the past.
-    pub async fn wrote_lately(
+    /// Whether usher sent a write for `deed` on `target` within `within` before `at`, one that cut
+    /// off the registration `cut_off` where one is named: a change since then is usher's own. `at`
+    /// is now, except for questions about the past.
+    pub(super) async fn wrote_lately(
         &self,
-        target: Uuid,
-        portal_id: Uuid,
-        deeds: &[&str],
+        (portal_id, target): (Uuid, Uuid),
+        deed: &str,
+        cut_off: Option<Uuid>,
         (within, at): (Duration, Option<DateTime<Utc>>),
     ) -> Result<bool, JournalError> {
-        let deeds: Vec<String> = deeds.iter().map(|&deed| deed.to_owned()).collect();
         Ok(sqlx::query_scalar!(
             r#"
             SELECT EXISTS (
                 SELECT
                 FROM actions
-                WHERE portal_id = $1 AND target_id = $2 AND deed = ANY($3)
+                WHERE portal_id = $1 AND target_id = $2 AND deed = $3
                     AND write_sent_at > COALESCE($5, now()) - make_interval(secs => $4)
                     AND ($5::timestamptz IS NULL OR write_sent_at <= $5)
+                    AND ($6::text IS NULL OR report -> 'registrations' ? $6)
             ) AS "exists!"
             "#,
             portal_id,
             target,
-            &deeds,
+            deed,
             within.as_secs_f64(),
             at,
-        )
-        .fetch_one(self.pool())
-        .await?)
-    }
-
-    /// Whether revoking `developer` cut off `registration`, at a time as with
-    /// [`Queue::wrote_lately`].
-    pub async fn cut_off_lately(
-        &self,
-        registration: Uuid,
-        developer: Uuid,
-        portal_id: Uuid,
-        (within, at): (Duration, Option<DateTime<Utc>>),
-    ) -> Result<bool, JournalError> {
-        Ok(sqlx::query_scalar!(
-            r#"
-            SELECT EXISTS (
-                SELECT
-                FROM actions
-                WHERE portal_id = $1 AND target_id = $2 AND deed = 'revoke_developer'
-                    AND write_sent_at > COALESCE($5, now()) - make_interval(secs => $4)
-                    AND ($5::timestamptz IS NULL OR write_sent_at <= $5)
-                    AND report -> 'registrations' ? $3
-            ) AS "exists!"
-            "#,
-            portal_id,
-            developer,
-            registration.to_string(),
-            within.as_secs_f64(),
-            at,
+            cut_off.map(|registration| registration.to_string()),
         )
         .fetch_one(self.pool())
         .await?)
@@ -226,7 +200,7 @@ impl Queue {
     /// Whether usher wrote this change of a membership of `developer`'s in `portal_id`, at a time
     /// as with [`Queue::wrote_lately`]. Another team, or the other direction, is not usher's
     /// change.
-    pub async fn changed_membership_lately(
+    pub(super) async fn changed_membership_lately(
         &self,
         (portal_id, developer): (Uuid, Uuid),
         change: MembershipChange,

@@ -19,36 +19,19 @@ pub struct Paused {
     pub reason: Option<String>,
 }
 
-struct PauseRow {
-    paused_by: String,
-    reason: Option<String>,
-    created_at: DateTime<Utc>,
-}
-
-impl From<PauseRow> for Paused {
-    fn from(row: PauseRow) -> Self {
-        Self {
-            by: row.paused_by,
-            since: row.created_at,
-            reason: row.reason,
-        }
-    }
-}
-
 impl Queue {
     /// The pause that is in force, if any.
     pub async fn paused(&self) -> Result<Option<Paused>, JournalError> {
-        let row = sqlx::query_as!(
-            PauseRow,
+        Ok(sqlx::query_as!(
+            Paused,
             r"
-            SELECT paused_by, reason, created_at
+            SELECT paused_by AS by, created_at AS since, reason
             FROM action_pauses
             WHERE resumed_at IS NULL
             ",
         )
         .fetch_optional(self.pool())
-        .await?;
-        Ok(row.map(Into::into))
+        .await?)
     }
 
     /// Pauses the claims of all instances. Actions that a worker has claimed are finished. A pause
@@ -56,12 +39,12 @@ impl Queue {
     pub async fn pause_all(&self, person: &Person) -> Result<(Paused, bool), JournalError> {
         let id: Uuid = self.ids.next();
         let made = sqlx::query_as!(
-            PauseRow,
+            Paused,
             r"
             INSERT INTO action_pauses (id, paused_by, reason)
             VALUES ($1, $2, $3)
             ON CONFLICT DO NOTHING
-            RETURNING paused_by, reason, created_at
+            RETURNING paused_by AS by, created_at AS since, reason
             ",
             id,
             person.name,
@@ -70,7 +53,7 @@ impl Queue {
         .fetch_optional(self.pool())
         .await?;
         if let Some(made) = made {
-            return Ok((made.into(), true));
+            return Ok((made, true));
         }
         match self.paused().await? {
             Some(paused) => Ok((paused, false)),
@@ -82,12 +65,12 @@ impl Queue {
     /// Ends the pause; returns the one that was ended, if any.
     pub async fn resume_all(&self, person: &Person) -> Result<Option<Paused>, JournalError> {
         let ended = sqlx::query_as!(
-            PauseRow,
+            Paused,
             r"
             UPDATE action_pauses
             SET resumed_by = $1, resume_reason = $2, resumed_at = now()
             WHERE resumed_at IS NULL
-            RETURNING paused_by, reason, created_at
+            RETURNING paused_by AS by, created_at AS since, reason
             ",
             person.name,
             person.reason,
@@ -95,6 +78,6 @@ impl Queue {
         .fetch_optional(self.pool())
         .await?;
         self.wake();
-        Ok(ended.map(Into::into))
+        Ok(ended)
     }
 }

@@ -12,8 +12,8 @@ use tracing::warn;
 use crate::directory::{Directory, Scope, Snapshot, Sweep};
 use crate::journal::JournalError;
 
-/// Read-backs that are stored in one transaction.
-const AT_ONCE: usize = 128;
+/// Read-backs that are stored in one transaction, and that wait for it.
+pub(super) const AT_ONCE: usize = 128;
 
 /// What one attempt read.
 #[derive(Debug, Clone, Default)]
@@ -68,50 +68,23 @@ impl ReadBack {
     }
 }
 
-/// Sends the read-backs of attempts to the task that stores them.
-#[derive(Debug)]
-pub(super) struct ReadBackSender {
-    queue: mpsc::Sender<(Sweep, ReadBack)>,
-}
-
-/// Read-backs that are not stored yet.
-#[derive(Debug)]
-pub(super) struct ReadBackReceiver {
-    queue: mpsc::Receiver<(Sweep, ReadBack)>,
-}
-
-/// Both ends.
-pub(super) fn read_back_channel() -> (ReadBackSender, ReadBackReceiver) {
-    let (sender, receiver) = mpsc::channel(AT_ONCE);
-    (
-        ReadBackSender { queue: sender },
-        ReadBackReceiver { queue: receiver },
-    )
-}
-
-impl ReadBackSender {
-    /// Sends a read-back to be stored. `sweep` was begun before the first read.
-    pub(super) async fn send(&self, sweep: Sweep, read_back: ReadBack) {
-        // The receiver lives as long as the worker; else the next sweep reads it.
-        let _is_kept = self.queue.send((sweep, read_back)).await;
-    }
-}
-
-impl ReadBackReceiver {
-    /// Stores read-backs until no sender is left.
-    pub(super) async fn keep(mut self, directory: &Directory) {
-        let mut told = Vec::with_capacity(AT_ONCE);
-        while self.queue.recv_many(&mut told, AT_ONCE).await > 0 {
-            told.sort_by_key(|(sweep, _)| (sweep.portal_id, *sweep));
-            let mut told = told.drain(..).peekable();
-            while let Some((sweep, read_back)) = told.next() {
-                let mut snapshot = Snapshot::empty(sweep.portal_id, Scope::Direct);
-                add(&mut snapshot, read_back);
-                while let Some((_, more)) = told.next_if(|(other, _)| *other == sweep) {
-                    add(&mut snapshot, more);
-                }
-                keep(directory, sweep, snapshot).await;
+/// Stores read-backs, each with a sweep that was begun before its first read, until no sender is
+/// left.
+pub(super) async fn keep_read_backs(
+    mut queue: mpsc::Receiver<(Sweep, ReadBack)>,
+    directory: &Directory,
+) {
+    let mut told = Vec::with_capacity(AT_ONCE);
+    while queue.recv_many(&mut told, AT_ONCE).await > 0 {
+        told.sort_by_key(|(sweep, _)| (sweep.portal_id, *sweep));
+        let mut told = told.drain(..).peekable();
+        while let Some((sweep, read_back)) = told.next() {
+            let mut snapshot = Snapshot::empty(sweep.portal_id, Scope::Direct);
+            add(&mut snapshot, read_back);
+            while let Some((_, more)) = told.next_if(|(other, _)| *other == sweep) {
+                add(&mut snapshot, more);
             }
+            keep(directory, sweep, snapshot).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::act::chain::{NewChain, NewStep};
 use crate::act::person::Person;
 use crate::act::{Queue, Target};
 use crate::journal::{Connection, JournalError};
-use crate::rules::{Deed, TeamRef};
+use crate::rules::Deed;
 
 /// A veto in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -185,11 +185,13 @@ impl Queue {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// Stores a veto against the deed of an action, if the deed gives something.
+    /// Stores a veto about the target of an action, if the deed gives something: against `deed`, or
+    /// else against the action's own.
     pub(super) async fn veto(
         &self,
         tx: &mut Connection,
         action: Uuid,
+        deed: Option<&Deed>,
         person: &Person,
     ) -> Result<(), JournalError> {
         sqlx::query!(
@@ -199,10 +201,11 @@ impl Queue {
                 reason, action
             )
             SELECT
-                $1, portal_id, target_kind, target_id, application_id, deed, deed_key, $3, $4, id
+                $1, portal_id, target_kind, target_id, application_id, COALESCE($5, deed),
+                COALESCE($6, deed_key), $3, $4, id
             FROM actions
             WHERE id = $2
-                AND deed IN (
+                AND COALESCE($5, deed) IN (
                     'approve_developer', 'approve_registration', 'add_to_team', 'invite_developer'
                 )
             ON CONFLICT DO NOTHING
@@ -211,43 +214,8 @@ impl Queue {
             action,
             person.name,
             person.reason,
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    /// Stores a veto against the membership that an action ends at a person's request: else the
-    /// rule that made it would make it again.
-    pub(super) async fn veto_return(
-        &self,
-        tx: &mut Connection,
-        action: Uuid,
-        team: &TeamRef,
-        person: &Person,
-    ) -> Result<(), JournalError> {
-        let join = Deed::AddToTeam {
-            team: team.clone(),
-            create: false,
-        };
-        sqlx::query!(
-            r"
-            INSERT INTO vetoes (
-                id, portal_id, target_kind, target_id, application_id, deed, deed_key, by_whom,
-                reason, action
-            )
-            SELECT
-                $1, portal_id, target_kind, target_id, application_id, $5, $6, $3, $4, id
-            FROM actions
-            WHERE id = $2
-            ON CONFLICT DO NOTHING
-            ",
-            self.ids.next(),
-            action,
-            person.name,
-            person.reason,
-            join.name(),
-            join.key(),
+            deed.map(Deed::name),
+            deed.map(Deed::key),
         )
         .execute(tx)
         .await?;

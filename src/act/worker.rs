@@ -22,7 +22,7 @@ use crate::act::judge::{Cases, cases};
 use crate::act::notify::Notifier;
 use crate::act::outcome::Settlement;
 use crate::act::pause::{Forbidden, Pause};
-use crate::act::read_back::read_back_channel;
+use crate::act::read_back::{AT_ONCE, keep_read_backs};
 use crate::act::refusals::Probe;
 use crate::act::timings::Timings;
 use crate::act::{LiveRule, Queue, decide};
@@ -167,7 +167,7 @@ impl Worker {
     pub async fn run(&self, stop: CancellationToken) {
         let (notes, noting) = group_commit();
         let (endings, ending) = group_commit();
-        let (read_backs, read_back_channel) = read_back_channel();
+        let (read_backs, to_be_kept) = mpsc::channel(AT_ONCE);
         let channels = WorkerChannels {
             notes,
             endings,
@@ -181,7 +181,7 @@ impl Worker {
             self.carry_out(handed, channels),
             Box::pin(noting.handle(WriteNotes { queue, lease })),
             Box::pin(ending.handle(Settlements { queue })),
-            Box::pin(read_back_channel.keep(&self.directory)),
+            Box::pin(keep_read_backs(to_be_kept, &self.directory)),
             self.probe(&stop),
             self.cancel_stranded(&stop),
         );

@@ -87,7 +87,7 @@ impl About {
         let (portal_id, targets) = (topic.portal_id, topic.targets());
         let most = i64::try_from(MOST).unwrap_or(i64::MAX);
         let queue = &console.listed;
-        let actions = queue.about(portal_id, &targets, most + 1).await;
+        let actions = queue.about((portal_id, &targets), None, most + 1).await;
         let mut actions = actions.map_err(|error| journal_problem(&error))?;
         let vetoes = queue.vetoes_about(portal_id, &targets, most).await;
         let vetoes = vetoes.map_err(|error| journal_problem(&error))?;

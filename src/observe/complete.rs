@@ -8,6 +8,7 @@ use std::time::Duration;
 use konnect::{ApplicationId, DeveloperId, ListDevelopers, ListTeams, TeamId};
 
 use crate::directory::{Part, Scope, Snapshot, Sweep, Unlisted};
+use crate::observe::confirm::read_missing;
 use crate::observe::snapshot::{DirectRead, members_of, one, readable};
 use crate::observe::{ObserveError, Observer, Parts};
 
@@ -43,7 +44,9 @@ impl Observer {
                 shortened(&mut missed.developers);
                 shortened(&mut missed.registrations);
                 missing.add(missed);
-                self.read_again(&mut snapshot, &missing).await?;
+                // What is not there at all is left to a full sweep.
+                let absent = read_missing(&self.parts.client, &mut snapshot, missing).await?;
+                snapshot.missed.add(absent);
             }
             Scope::Direct => {
                 let touched = directory.touched(sweep, MAX_TOUCHED, MAX_TOUCHED_LISTS);
@@ -54,38 +57,6 @@ impl Observer {
         }
         self.surround(&mut snapshot).await?;
         Ok((snapshot, None))
-    }
-
-    /// Reads directly what is no longer pending. An object that is not there at all is left to a
-    /// full sweep.
-    async fn read_again(
-        &self,
-        snapshot: &mut Snapshot,
-        missing: &Unlisted,
-    ) -> Result<(), ObserveError> {
-        let Parts { client, .. } = &*self.parts;
-        let portal = snapshot.portal_id;
-        for id in &missing.developers {
-            let read = client.portal(portal).developers().get(*id).await;
-            match one(read, Part::Developer, id.0, &mut snapshot.unread)? {
-                DirectRead::There(developer) => snapshot.developers.push(developer),
-                DirectRead::Absent => snapshot.missed.developers.push(*id),
-                DirectRead::Unread => {}
-            }
-        }
-        for (application, id) in &missing.registrations {
-            let read = client
-                .portal(portal)
-                .registrations()
-                .get(*application, *id)
-                .await;
-            match one(read, Part::Registration, id.0, &mut snapshot.unread)? {
-                DirectRead::There(registration) => snapshot.registrations.push(registration),
-                DirectRead::Absent => snapshot.missed.registrations.push((*application, *id)),
-                DirectRead::Unread => {}
-            }
-        }
-        Ok(())
     }
 
     /// Adds what rules need about new requests: the portal, its teams, the application, its owner

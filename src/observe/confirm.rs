@@ -153,7 +153,7 @@ fn capped(mut missing: Unlisted) -> Unlisted {
 }
 
 /// Reads each missing object; adds to the snapshot what is there, returns what is not.
-async fn read_missing(
+pub(super) async fn read_missing(
     client: &Client,
     snapshot: &mut Snapshot,
     missing: Unlisted,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::act::Queue;
-use crate::act::decide::{ExpectedOutcome, Past, expected_outcomes, gather_past_facts};
+use crate::act::decide::{ExpectedOutcome, Past, expected_outcomes, gather_facts};
 use crate::directory::Directory;
 use crate::event::{EventId, Kind, Signal, SignalKind};
 use crate::journal::{EventFilter, Journal, JournalError, NoWindow, Position, StoredEvent};
@@ -240,7 +240,14 @@ impl<'a> Backtest<'a> {
             decided_at: then,
             status,
         };
-        let gathered = gather_past_facts(self.rooms, &signal, evidence, meaning.own, past).await?;
+        let gathered = gather_facts(
+            self.rooms,
+            &signal,
+            evidence,
+            meaning.own,
+            (then, Some(past)),
+        )
+        .await?;
         let today = gathered.facts;
         let mut facts = today.clone();
         if let SignalKind::Custom(_) = signal.kind {

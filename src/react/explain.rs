@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::act::decide::{ExpectedOutcome, chains, expected_outcomes, gather_facts};
-use crate::act::{Action, ActionFilter, ActionState, EnqueueMode, NewChain, NewStep, Queue};
+use crate::act::{Action, ActionFilter, ActionState, NewChain, NewStep, Queue};
 use crate::directory::{Application, DeveloperRecord, Directory, Portal};
 use crate::event::{EventId, Signal, SignalKind};
 use crate::journal::{Journal, JournalError};
@@ -193,7 +193,7 @@ impl Explainer<'_> {
         settled: Option<String>,
     ) -> Result<ExplainedSignal, JournalError> {
         let rooms = (self.directory, self.queue);
-        let mut gathered = gather_facts(rooms, &signal, event, false, self.now).await?;
+        let mut gathered = gather_facts(rooms, &signal, event, false, (self.now, None)).await?;
         gathered.suppose_invitee();
         let chains = chains(self.rules, &signal, &[], &gathered);
         let mut explained = Vec::new();
@@ -291,7 +291,7 @@ impl Explainer<'_> {
     /// Whether the rest of a `then` is left out after a deed: a person vetoed or rejected it, or it
     /// was refused.
     async fn ends_the_run(&self, chain: &NewChain, step: &NewStep) -> Result<bool, JournalError> {
-        if chain.mode != EnqueueMode::Live {
+        if chain.mode != Mode::Live {
             return Ok(false);
         }
         if self.queue.veto_on(chain, step).await?.is_some() {

@@ -14,13 +14,13 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::act::decide::{self, SubjectFacts, assemble, load_related};
-use crate::act::{NewChain, RuleLimit, WorkScope};
+use crate::act::{NewChain, WorkScope};
 use crate::directory::{Developer, Registration, Subjects};
 use crate::event::{Signal, SignalKind};
 use crate::journal::JournalError;
 use crate::react::Reactor;
 use crate::react::reactor::TROUBLE;
-use crate::rules::{Rule, RuleSet};
+use crate::rules::RuleSet;
 
 /// An act of another process, such as lifting a veto, takes effect after at most this time.
 const OTHERS_READ_EVERY: Duration = Duration::from_secs(2);
@@ -136,7 +136,7 @@ impl Reactor {
             }
         }
         if is_new {
-            let changed = self.queue.set_limits(&limits(rules)).await?;
+            let changed = self.queue.set_limits(rules).await?;
             if changed > 0 {
                 info!(
                     actions = changed,
@@ -279,15 +279,6 @@ impl Reactor {
         }
         Ok(all)
     }
-}
-
-fn limits(rules: &RuleSet) -> Vec<RuleLimit> {
-    let limit = |rule: &Rule| RuleLimit {
-        rule: rule.name.clone(),
-        limit_per_hour: rule.limit_per_hour,
-        on_limit: rule.on_limit,
-    };
-    decide::live(rules).map(limit).collect()
 }
 
 pub(super) fn signed_up(developer: &Developer) -> Signal {

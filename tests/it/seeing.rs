@@ -56,7 +56,7 @@ async fn is_own(stage: &Stage, change: MembershipChange) -> bool {
         membership: Some(change),
     };
     let rooms = (&stage.directory, &stage.queue);
-    let gathered = gather_facts(rooms, &signal, None, false, stage.clock.now()).await;
+    let gathered = gather_facts(rooms, &signal, None, false, (stage.clock.now(), None)).await;
     gathered.unwrap().facts.signal.own
 }
 

@@ -30,34 +30,20 @@ pub struct GatheredFacts {
     invitee: Option<Target>,
 }
 
-/// Gathers the facts about `signal`. `event` is the audit event where it is itself the evidence,
-/// `own` says whether usher's account or Konnect caused it.
+/// Gathers the facts about `signal`, judged at `now`. `event` is the audit event where it is itself
+/// the evidence, `own` says whether usher's account or Konnect caused it. The directory is today's;
+/// of a signal of the `past`, the actions of that time show what usher itself did.
 pub async fn gather_facts(
     (directory, queue): (&Directory, &Queue),
     signal: &Signal,
     event: Option<Map<String, Value>>,
     own: bool,
-    now: DateTime<Utc>,
+    (now, past): (DateTime<Utc>, Option<Past<'_>>),
 ) -> Result<GatheredFacts, JournalError> {
     let view = load_related(directory, [signal]).await?;
     let found = SubjectFacts::within(&view, signal);
-    let own = own || is_own(queue, signal, &found, None).await?;
+    let own = own || is_own(queue, signal, &found, past).await?;
     Ok(assemble(found, signal, event, own, now))
-}
-
-/// Gathers as [`gather_facts`] does for a signal of the past. The directory is today's; the actions
-/// of that time show what usher itself did.
-pub async fn gather_past_facts(
-    (directory, queue): (&Directory, &Queue),
-    signal: &Signal,
-    event: Option<Map<String, Value>>,
-    own: bool,
-    past: Past<'_>,
-) -> Result<GatheredFacts, JournalError> {
-    let view = load_related(directory, [signal]).await?;
-    let found = SubjectFacts::within(&view, signal);
-    let own = own || is_own(queue, signal, &found, Some(past)).await?;
-    Ok(assemble(found, signal, event, own, past.decided_at))
 }
 
 /// Loads the portal view of everybody that signals of one portal are about.

@@ -7,7 +7,7 @@ mod plan;
 mod recheck;
 mod subject_facts;
 
-pub use facts::{GatheredFacts, assemble, gather_facts, gather_past_facts, load_related};
+pub use facts::{GatheredFacts, assemble, gather_facts, load_related};
 pub use goal::{ExpectedOutcome, expected_outcomes};
 pub(super) use goal::{GoalState, not_one, of_status, turned_away};
 pub use own::{Past, is_own};

@@ -24,8 +24,11 @@ pub async fn is_own(
 ) -> Result<bool, JournalError> {
     let portal = signal.portal_id;
     let lately = (OWN_WITHIN, past.map(|past| past.decided_at));
-    let wrote = async |target: Option<Uuid>, deeds: &[&str]| match target {
-        Some(target) => queue.wrote_lately(target, portal, deeds, lately).await,
+    let wrote = async |target: Option<Uuid>, deed: String, cut_off: Option<Uuid>| match target {
+        Some(target) => {
+            let wrote = queue.wrote_lately((portal, target), &deed, cut_off, lately);
+            wrote.await
+        }
         None => Ok(false),
     };
     let from = signal.from_status.as_deref();
@@ -33,32 +36,25 @@ pub async fn is_own(
     match signal.kind {
         SignalKind::DeveloperStatusChanged => {
             let now = developer.map(|now| now.status.as_str());
-            let status = past.map_or(now, |past| past.status);
-            match answer(from, status) {
-                Some(Answer::Approve) => wrote(signal.developer_id, &["approve_developer"]).await,
-                Some(Answer::Reject) => wrote(signal.developer_id, &["reject_developer"]).await,
-                Some(Answer::Revoke) => wrote(signal.developer_id, &["revoke_developer"]).await,
-                None => Ok(false),
-            }
+            let Some(verb) = answer(from, past.map_or(now, |past| past.status)) else {
+                return Ok(false);
+            };
+            wrote(signal.developer_id, format!("{verb}_developer"), None).await
         }
         SignalKind::RegistrationStatusChanged => {
             let now = found.registration.as_ref().map(|now| now.status.as_str());
-            let status = past.map_or(now, |past| past.status);
-            let deed = match answer(from, status) {
-                Some(Answer::Approve) => "approve_registration",
-                Some(Answer::Reject) => "reject_registration",
-                Some(Answer::Revoke) => "revoke_registration",
-                None => return Ok(false),
+            let Some(verb) = answer(from, past.map_or(now, |past| past.status)) else {
+                return Ok(false);
             };
-            if wrote(signal.registration_id, &[deed]).await? {
+            let deed = format!("{verb}_registration");
+            if wrote(signal.registration_id, deed, None).await? {
                 return Ok(true);
             }
             // Revoking a person cuts off their registrations as well.
             match (signal.registration_id, developer) {
-                (Some(registration), Some(owner)) if deed != "approve_registration" => {
-                    queue
-                        .cut_off_lately(registration, owner.id.0, portal, lately)
-                        .await
+                (Some(cut_off), Some(owner)) if verb != "approve" => {
+                    let deed = "revoke_developer".to_owned();
+                    wrote(Some(owner.id.0), deed, Some(cut_off)).await
                 }
                 _ => Ok(false),
             }
@@ -81,37 +77,29 @@ pub async fn is_own(
     }
 }
 
-/// What usher may have done to a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Approve,
-    Reject,
-    Revoke,
-}
-
-/// The answer that explains a change; none where usher never makes such a change. Two changes of
-/// its own may lie between two sweeps.
-fn answer(from: Option<&str>, to: Option<&str>) -> Option<Answer> {
+/// The verb of the deed that explains a change; none where usher never makes such a change. Two
+/// changes of its own may lie between two sweeps.
+fn answer(from: Option<&str>, to: Option<&str>) -> Option<&'static str> {
     match (from.unwrap_or("pending"), to?) {
-        ("pending", "approved") => Some(Answer::Approve),
-        ("pending", "rejected") => Some(Answer::Reject),
-        ("pending" | "approved", "revoked") => Some(Answer::Revoke),
+        ("pending", "approved") => Some("approve"),
+        ("pending", "rejected") => Some("reject"),
+        ("pending" | "approved", "revoked") => Some("revoke"),
         _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, answer};
+    use super::answer;
 
     #[test]
     fn only_what_usher_may_do_explains_a_change() {
         let table = [
-            (Some("pending"), Some("approved"), Some(Answer::Approve)),
-            (Some("pending"), Some("rejected"), Some(Answer::Reject)),
-            (Some("approved"), Some("revoked"), Some(Answer::Revoke)),
-            (Some("pending"), Some("revoked"), Some(Answer::Revoke)),
-            (None, Some("approved"), Some(Answer::Approve)),
+            (Some("pending"), Some("approved"), Some("approve")),
+            (Some("pending"), Some("rejected"), Some("reject")),
+            (Some("approved"), Some("revoked"), Some("revoke")),
+            (Some("pending"), Some("revoked"), Some("revoke")),
+            (None, Some("approved"), Some("approve")),
             (Some("rejected"), Some("approved"), None),
             (Some("revoked"), Some("approved"), None),
             (Some("approved"), Some("rejected"), None),

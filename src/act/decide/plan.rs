@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::act::decide::facts::GatheredFacts;
-use crate::act::{EnqueueMode, LiveRule, NewChain, NewStep};
+use crate::act::{LiveRule, NewChain, NewStep};
 use crate::event::Signal;
 use crate::rules::{self, Decision, Mode, Rule, RuleSet};
 
@@ -52,10 +52,7 @@ fn chain(
     NewChain {
         portal_id: signal.portal_id,
         rule: rule.name.clone(),
-        mode: match rule.mode {
-            Mode::Live => EnqueueMode::Live,
-            Mode::Shadow | Mode::Off => EnqueueMode::Shadow,
-        },
+        mode: rule.mode,
         limit_per_hour: rule.limit_per_hour,
         on_limit: rule.on_limit,
         signal: signal.kind.to_string(),

@@ -8,10 +8,10 @@ use konnect::{DeveloperId, DeveloperStatus, RegistrationId, RegistrationStatus};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::act::Target;
 use crate::act::decide::goal::{put_into, status_of, take_out};
 use crate::act::decide::{GatheredFacts, SubjectFacts, assemble, chains};
 use crate::act::read_back::ReadBack;
-use crate::act::{EnqueueMode, Target};
 use crate::directory::PortalView;
 use crate::event::{Signal, SignalKind};
 use crate::rules::{self, Decision, Deed, Facts, Mode, RuleSet, TeamFacts};
@@ -130,9 +130,7 @@ impl RecheckCase {
     /// Whether live rules want a deed by these facts.
     fn wants(&self, wanted: Wanted<'_>, by: Decider, gathered: &GatheredFacts) -> bool {
         let chains = chains(&self.rules, &self.signal, &[], gathered);
-        let mut live = chains
-            .iter()
-            .filter(|chain| chain.mode == EnqueueMode::Live);
+        let mut live = chains.iter().filter(|chain| chain.mode == Mode::Live);
         live.any(|chain| {
             let mut steps = chain.steps.iter();
             steps.any(|step| {

@@ -7,8 +7,7 @@ use konnect::{Membership, NewTeam, TeamId};
 use serde_json::json;
 
 use crate::act::decide::not_one;
-use crate::act::deeds::team::{self, Found};
-use crate::act::deeds::{Completion, DeedContext, Outcome};
+use crate::act::deeds::{Completion, DeedContext, Outcome, team};
 use crate::act::trouble::Trouble;
 use crate::journal::Lease;
 use crate::rules::{BY_HAND, TeamRef};
@@ -23,11 +22,11 @@ pub(super) async fn carry_out(
 ) -> Result<Outcome, Trouble> {
     let developer = team::developer(context)?;
     let found = team::find(context, team).await?;
-    if let Some(why) = not_one(team, create, |_| found.count()) {
+    if let Some(why) = not_one(team, create, |_| found.len()) {
         return Ok(Outcome::Parked(why));
     }
-    let id = match (found, team) {
-        (Found::One(id), _) => id,
+    let id = match (&found[..], team) {
+        ([id], _) => *id,
         (_, TeamRef::Name(name)) => make(context, name).await?,
         (_, TeamRef::Id(id)) => TeamId(*id),
     };
@@ -94,9 +93,9 @@ async fn make(context: &DeedContext<'_>, name: &str) -> Result<TeamId, Trouble> 
         // No answer for a name in use is declared: another caller that made the team meanwhile made
         // what was wanted.
         Err(error) if matches!(error.status(), Some(400 | 409)) => {
-            match team::find(context, &TeamRef::Name(name.to_owned())).await? {
-                Found::One(id) => Ok(id),
-                Found::None | Found::Many(_) => Err(Trouble::Api(error)),
+            match team::find(context, &TeamRef::Name(name.to_owned())).await?[..] {
+                [id] => Ok(id),
+                _ => Err(Trouble::Api(error)),
             }
         }
         Err(error) => Err(Trouble::Api(error)),

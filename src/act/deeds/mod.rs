@@ -1,25 +1,20 @@
-//! Carries out deeds: one file each. Every deed reads again right before its write, so that it can
-//! be repeated at any moment, and calls [`DeedContext::note_write`] before the write.
+//! Carries out deeds: those that set a status in `status`, each other in a file of its own. Every
+//! deed reads again right before its write, so that it can be repeated at any moment, and calls
+//! [`DeedContext::note_write`] before the write.
 
 mod add_to_team;
-mod approve_developer;
-mod approve_registration;
 mod cut_off;
 mod invite_developer;
 mod notify;
-mod park;
-mod reject_developer;
-mod reject_registration;
 mod remove_from_team;
 mod revoke_developer;
-mod revoke_registration;
 pub(super) mod status;
 pub(super) mod team;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use konnect::PortalId;
+use konnect::{DeveloperStatus, PortalId, RegistrationStatus};
 use serde_json::Value;
 
 use crate::act::Queue;
@@ -149,20 +144,32 @@ impl DeedContext<'_> {
 /// Carries out the deed of the claimed action.
 pub(super) async fn carry_out(context: &DeedContext<'_>) -> Result<Outcome, Trouble> {
     match &context.claimed.deed {
-        Deed::ApproveDeveloper => approve_developer::carry_out(context).await,
-        Deed::RejectDeveloper => reject_developer::carry_out(context).await,
+        // Never one that a person turned away.
+        Deed::ApproveDeveloper => status::set_developer(context, &DeveloperStatus::Approved).await,
+        // Never one that a person approved.
+        Deed::RejectDeveloper => status::set_developer(context, &DeveloperStatus::Rejected).await,
         Deed::RevokeDeveloper => revoke_developer::carry_out(context).await,
         Deed::AddToTeam { team, create } => add_to_team::carry_out(context, team, *create).await,
         Deed::RemoveFromTeam { team } => remove_from_team::carry_out(context, team).await,
-        Deed::ApproveRegistration => approve_registration::carry_out(context).await,
-        Deed::RejectRegistration => reject_registration::carry_out(context).await,
-        Deed::RevokeRegistration => revoke_registration::carry_out(context).await,
+        // Never what a person refused.
+        Deed::ApproveRegistration => {
+            status::set_registration(context, &RegistrationStatus::Approved).await
+        }
+        // Never what a person granted.
+        Deed::RejectRegistration => {
+            status::set_registration(context, &RegistrationStatus::Rejected).await
+        }
+        // Never what was not granted.
+        Deed::RevokeRegistration => {
+            status::set_registration(context, &RegistrationStatus::Revoked).await
+        }
         Deed::InviteDeveloper { pending } => invite_developer::carry_out(context, *pending).await,
         Deed::Notify {
             url,
             format,
             secret,
         } => notify::carry_out(context, url, *format, secret.as_deref()).await,
-        Deed::Park { reason } => Ok(park::carry_out(reason)),
+        // Calls nothing.
+        Deed::Park { reason } => Ok(Outcome::Parked(reason.clone())),
     }
 }

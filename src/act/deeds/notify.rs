@@ -51,23 +51,23 @@ pub(super) async fn carry_out(
 async fn message(context: &DeedContext<'_>) -> Result<Message, Trouble> {
     let (directory, portal) = (context.directory, context.portal());
     let target = context.claimed.target;
-    let history = context.queue.history(context.claimed.row.id).await?;
+    let row = &context.claimed.row;
     let name = directory.portal(portal).await?.map(|portal| portal.name);
     let mut message = Message {
-        action_id: context.claimed.row.id,
-        rule: context.claimed.row.rule.clone(),
-        signal: history.signal,
+        action_id: row.id,
+        rule: row.rule.clone(),
+        signal: row.signal.clone(),
         portal_id: Some(portal.0).filter(|id| !id.is_nil()),
         portal: name,
         target,
         developer: None,
         application: None,
         api: None,
-        deeds: context.queue.before(context.claimed.row.id).await?,
+        deeds: context.queue.before(row.id).await?,
         alert: None,
-        causes: history.causes,
+        causes: row.causes.clone(),
         page: None,
-        decided_at: history.created_at,
+        decided_at: row.created_at,
     };
     if let Ok(alert) = message.signal.parse() {
         message.alert = Some(notice_of(context, alert, message.causes.first()).await?);

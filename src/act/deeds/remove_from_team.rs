@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use crate::act::decide::not_one;
-use crate::act::deeds::team::{self, Found};
-use crate::act::deeds::{Completion, DeedContext, Outcome};
+use crate::act::deeds::{Completion, DeedContext, Outcome, team};
 use crate::act::trouble::Trouble;
 use crate::rules::TeamRef;
 
@@ -14,8 +13,8 @@ pub(super) async fn carry_out(
 ) -> Result<Outcome, Trouble> {
     let developer = team::developer(context)?;
     let found = team::find(context, team).await?;
-    let Found::One(id) = found else {
-        let why = not_one(team, false, |_| found.count());
+    let [id] = found[..] else {
+        let why = not_one(team, false, |_| found.len());
         return Ok(Outcome::Parked(why.unwrap_or_default()));
     };
     if !team::is_member(context, id, developer).await? {

@@ -8,32 +8,13 @@ use crate::act::deeds::DeedContext;
 use crate::act::trouble::Trouble;
 use crate::rules::TeamRef;
 
-/// The result of finding a team by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// One team.
-    One(TeamId),
-    /// None.
-    None,
-    /// So many that the name is not usable.
-    Many(usize),
-}
-
-impl Found {
-    /// How many teams have the name.
-    pub(super) fn count(self) -> usize {
-        match self {
-            Self::One(_) => 1,
-            Self::None => 0,
-            Self::Many(count) => count,
-        }
-    }
-}
-
-/// Resolves the reference; an id is taken as it is.
-pub(super) async fn find(context: &DeedContext<'_>, team: &TeamRef) -> Result<Found, Trouble> {
+/// The teams that the reference names: of several the name is not usable. An id is taken as it is.
+pub(super) async fn find(
+    context: &DeedContext<'_>,
+    team: &TeamRef,
+) -> Result<Vec<TeamId>, Trouble> {
     let name = match team {
-        TeamRef::Id(id) => return Ok(Found::One(TeamId(*id))),
+        TeamRef::Id(id) => return Ok(vec![TeamId(*id)]),
         TeamRef::Name(name) => name,
     };
     let options = ListTeams {
@@ -48,20 +29,16 @@ pub(super) async fn find(context: &DeedContext<'_>, team: &TeamRef) -> Result<Fo
         .await
         .map_err(Trouble::on_read("portal"))?;
     let found = exactly(&teams, name);
-    if let Found::One(id) = found {
+    if let [id] = found[..] {
         let named = teams.into_iter().filter(|team| team.id == id);
         context.read_back(|read_back| read_back.teams.extend(named));
     }
     Ok(found)
 }
 
-fn exactly(teams: &[Team], name: &str) -> Found {
-    let mut named = teams.iter().filter(|team| team.name == name);
-    match (named.next(), named.count()) {
-        (None, _) => Found::None,
-        (Some(team), 0) => Found::One(team.id),
-        (Some(_), more) => Found::Many(more + 1),
-    }
+fn exactly(teams: &[Team], name: &str) -> Vec<TeamId> {
+    let named = teams.iter().filter(|team| team.name == name);
+    named.map(|team| team.id).collect()
 }
 
 /// The developer of the action.
@@ -122,7 +99,7 @@ mod tests {
     use konnect::{Team, TeamId};
     use uuid::Uuid;
 
-    use super::{Found, exactly};
+    use super::exactly;
 
     #[test]
     fn only_one_team_of_exactly_this_name_will_do() {
@@ -139,12 +116,10 @@ mod tests {
             team(2, "Partners EU"),
             team(3, "partners"),
         ];
-        assert_eq!(
-            exactly(&teams, "Partners"),
-            Found::One(TeamId(Uuid::from_u128(1)))
-        );
-        assert_eq!(exactly(&teams, "Partner"), Found::None);
+        let id = |id| TeamId(Uuid::from_u128(id));
+        assert_eq!(exactly(&teams, "Partners"), [id(1)]);
+        assert_eq!(exactly(&teams, "Partner"), []);
         let twice = [team(1, "Partners"), team(4, "Partners")];
-        assert_eq!(exactly(&twice, "Partners"), Found::Many(2));
+        assert_eq!(exactly(&twice, "Partners"), [id(1), id(4)]);
     }
 }

@@ -225,7 +225,7 @@ async fn actions(
     let targets = named(&stored.raw);
     let actions = console
         .listed
-        .caused_by(stored.id.as_uuid(), (portal, targets.as_slice()), ACTIONS)
+        .about((portal, &targets), Some(stored.id.as_uuid()), ACTIONS)
         .await;
     actions.map_err(|error| journal_problem(&error))
 }

@@ -5,11 +5,9 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use usher::act::{
-    ActionFilter, ActionPosition, ActionState, EnqueueMode, Enqueued, NewChain, Target,
-};
+use usher::act::{ActionFilter, ActionPosition, ActionState, Enqueued, NewChain, Target};
 use usher::journal::MIGRATOR;
-use usher::rules::{Deed, OnLimit};
+use usher::rules::{Deed, Mode, OnLimit};
 use uuid::Uuid;
 
 use crate::support::stage::{APPROVED, Stage, all_are, chain, join_partners, quick};
@@ -125,7 +123,7 @@ async fn the_deeds_of_one_rule_take_their_turn_run_by_run(pool: PgPool) {
 async fn what_came_to_nothing_does_not_block_a_new_decision(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let shadow = NewChain {
-        mode: EnqueueMode::Shadow,
+        mode: Mode::Shadow,
         ..chain(vec![Deed::ApproveDeveloper])
     };
     let seen = stage.enqueue(&shadow).await[0];

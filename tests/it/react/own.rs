@@ -260,7 +260,7 @@ async fn an_address_is_kept_only_for_a_rule_that_invites(pool: PgPool) {
         let event = json!({ "data": { "email": email, "name": "New" } });
         let event = event.as_object().cloned();
         let now = scene.stage.clock.now();
-        let gathered = gather_facts((directory, queue), &signal, event, false, now).await;
+        let gathered = gather_facts((directory, queue), &signal, event, false, (now, None)).await;
         let mut gathered = gathered.unwrap();
         gathered.keep_invitee(directory, rules).await.unwrap();
         assert_eq!(kept().await, expected, "{email}");

@@ -10,13 +10,13 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use usher::act::{
-    Action, ActionFilter, ActionState, Backoff, EnqueueMode, Enqueued, NewChain, NewStep, Queue,
-    Target, Timings, Worker, note_call,
+    Action, ActionFilter, ActionState, Backoff, Enqueued, NewChain, NewStep, Queue, Target,
+    Timings, Worker, note_call,
 };
 use usher::clock::{Clock, Ids};
 use usher::directory::Directory;
 use usher::journal::Journal;
-use usher::rules::{Deed, OnLimit, TeamRef};
+use usher::rules::{Deed, Mode, OnLimit, TeamRef};
 use uuid::Uuid;
 
 use crate::support::eventually;
@@ -224,7 +224,7 @@ pub(crate) fn chain(deeds: Vec<Deed>) -> NewChain {
     NewChain {
         portal_id: PORTAL,
         rule: "partner-clubs".to_owned(),
-        mode: EnqueueMode::Live,
+        mode: Mode::Live,
         limit_per_hour: 0,
         on_limit: OnLimit::Delay,
         signal: "developer.signed_up".to_owned(),

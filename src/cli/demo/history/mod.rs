@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::act::{EnqueueMode, NewChain, NewStep, Queue, Target};
+use crate::act::{NewChain, NewStep, Queue, Target};
 use crate::cli::demo::history::people::{Answer, Application, Newcomer, Registration};
 use crate::clock::{Clock, Ids};
 use crate::directory::{Directory, Scope, Snapshot};
 use crate::event::Signal;
 use crate::journal::{EventFilter, Journal, ReaderName};
-use crate::rules::{Deed, OnLimit, TeamRef};
+use crate::rules::{Deed, Mode, OnLimit, TeamRef};
 
 /// The team of the partners.
 pub(super) const TEAM: &str = "Partners";
@@ -369,7 +369,7 @@ impl HistoryWriter<'_> {
         let chain = NewChain {
             portal_id: self.place.portal,
             rule: rule.to_owned(),
-            mode: EnqueueMode::Live,
+            mode: Mode::Live,
             limit_per_hour: 0,
             on_limit: OnLimit::Delay,
             signal: signal.to_owned(),
