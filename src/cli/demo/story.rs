@@ -154,7 +154,7 @@ impl Story {
     ) {
         let at = self.began.elapsed();
         let since = took.map_or_else(String::new, |took| {
-            format!("{:>6.1} s later", took.as_secs_f64())
+            format!("{:>6.1} s after signing up", took.as_secs_f64())
         });
         let what = match rule {
             Some(rule) => format!("→ {}  ({rule})", step.text()),
