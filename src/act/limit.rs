@@ -108,9 +108,9 @@ impl Queue {
         Ok(i64::try_from(action_events) == Ok(AT_ONCE))
     }
 
-    /// Applies the limits of the live rules at once to actions that did not start yet; returns how many actions
-    /// that changed. What is parked for the limit is decided by a higher limit, or by none; a lower
-    /// one leaves it parked.
+    /// Applies the limits of the live rules at once to actions that did not start yet; returns how
+    /// many actions that changed. What is parked for the limit is decided by a higher limit, or by
+    /// none; a lower one leaves it parked.
     pub async fn set_limits(&self, rules: &RuleSet) -> Result<u64, JournalError> {
         let names: Vec<String> = live(rules).map(|rule| rule.name.clone()).collect();
         let counts: Vec<i32> = live(rules)
