@@ -176,3 +176,85 @@ fn text(value: &(impl ToString + ?Sized)) -> Value {
 fn time(time: DateTime<Utc>) -> Value {
     Value::Timestamp(time.fixed_offset())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::facts::{ApiFacts, OwnedApplicationFacts, TeamFacts};
+    use crate::schema::Object;
+
+    /// The names of the members; of a list those of its first entry.
+    fn members(value: &Value) -> BTreeSet<String> {
+        match value {
+            Value::Map(map) => map.map.keys().map(ToString::to_string).collect(),
+            Value::List(entries) => members(&entries[0]),
+            other => panic!("{other:?} has no members"),
+        }
+    }
+
+    fn member(value: &Value, name: &str) -> Value {
+        let Value::Map(map) = value else {
+            panic!("{value:?} has no members");
+        };
+        map.map[&Key::from(name)].clone()
+    }
+
+    #[test]
+    fn every_fact_has_the_members_that_the_schema_names_and_no_other() {
+        let (id, at) = (Uuid::nil(), DateTime::UNIX_EPOCH);
+        let name = String::new;
+        let developer = developer(&DeveloperFacts {
+            id,
+            email: name(),
+            full_name: name(),
+            status: name(),
+            created_at: at,
+            teams: vec![TeamFacts { id, name: name() }],
+            applications: vec![OwnedApplicationFacts { id, name: name() }],
+        });
+        let application = application(&ApplicationFacts {
+            id,
+            name: name(),
+            owner_type: name(),
+            owner_id: id,
+            owner: Some(OwnerFacts {
+                id,
+                name: name(),
+                email: None,
+            }),
+        });
+        let registration = registration(&RegistrationFacts {
+            id,
+            status: name(),
+            created_at: at,
+            api: ApiFacts {
+                id,
+                name: name(),
+                version: None,
+            },
+        });
+        let signal = signal(&SignalFacts {
+            kind: name(),
+            from_status: None,
+            at,
+            own: false,
+        });
+        for (object, value) in [
+            (Object::Signal, signal),
+            (Object::Portal, portal(&PortalFacts { id, name: name() })),
+            (Object::Team, member(&developer, "teams")),
+            (Object::OwnedApplication, member(&developer, "applications")),
+            (Object::Developer, developer),
+            (Object::Owner, member(&application, "owner")),
+            (Object::Application, application),
+            (Object::Api, member(&registration, "api")),
+            (Object::Registration, registration),
+        ] {
+            let named = object.members().iter().map(|(name, _)| name.to_string());
+            let named: BTreeSet<String> = named.collect();
+            assert_eq!(members(&value), named, "{object:?}");
+        }
+    }
+}
