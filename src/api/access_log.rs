@@ -12,7 +12,6 @@ use uuid::Uuid;
 use crate::api::page::{One, Page};
 use crate::http::Problem;
 use crate::http::tokens::Caller;
-use crate::journal::journal_problem;
 use crate::journal::{Access, AccessLog, AccessPath};
 use crate::lifecycle::Lifecycle;
 
@@ -104,7 +103,7 @@ pub(super) async fn note(
         read.rows = u64::try_from(rows).ok();
         read.is_complete = true;
         let noted = reads.note(&read).await;
-        noted.map_err(|error| journal_problem(&error))?;
+        noted?;
     }
     Ok(response)
 }
@@ -140,7 +139,7 @@ impl NotedStream {
         read.rows = Some(self.rows);
         read.is_complete = true;
         let noted = self.reads.note(&read).await;
-        noted.map_err(|error| journal_problem(&error))?;
+        noted?;
         self.read = None;
         Ok(())
     }

@@ -8,7 +8,6 @@ use crate::api::document::{DeedName, OfTheRecord, Refused};
 use crate::api::page::{Page, Paging};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, time_part};
-use crate::journal::journal_problem;
 use crate::rules::Deed;
 
 const STATES: &str = "planned, running, done, refused, parked, failed, cancelled or shadow";
@@ -62,11 +61,7 @@ pub(super) async fn list_actions(
         })
     })?;
     let pager = parameters.finish()?;
-    let rows = api
-        .listed
-        .list(&filter, after, limit + 1)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let rows = api.listed.list(&filter, after, limit + 1).await?;
     let position = |row: &Action| format!("{} {}", time_part(row.created_at), row.id);
     Ok(Json(pager.page(rows, limit, position, |row| row)))
 }

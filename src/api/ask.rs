@@ -19,7 +19,6 @@ use crate::api::page::One;
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
 use crate::http::tokens::Caller;
-use crate::journal::journal_problem;
 
 /// How a body looks.
 const FORM: &str = "{\"portal_id\": \"…\", \"deed\": \"…\", \"target_id\": \"…\"}";
@@ -82,7 +81,7 @@ pub(super) async fn create_action(
     let ask = Ask::new(body.portal_id, &body.deed, body.target_id, team)
         .map_err(|error| bad_request(error.to_string()))?;
     let asked = api.actions.ask(&api.directory, &ask, &person).await;
-    let (status, id) = match asked.map_err(|error| journal_problem(&error))? {
+    let (status, id) = match asked? {
         Asked::New(id) => (StatusCode::CREATED, id),
         Asked::Open(id) => (StatusCode::OK, id),
         Asked::Refused(why) => return Err(refused(&why)),

@@ -18,7 +18,6 @@ use crate::api::render::{self, PauseBody};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, path_id};
 use crate::http::tokens::Caller;
-use crate::journal::journal_problem;
 
 /// What a request may contain; an empty body says nothing.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -81,11 +80,7 @@ pub(super) async fn intervene(
     let verb: Verb = verb.parse().map_err(|_| nothing_here())?;
     let person = operator(&caller, &body)?;
     let id = path_id(&id, "an action")?;
-    let done = api
-        .actions
-        .intervene(id, verb, &person)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let done = api.actions.intervene(id, verb, &person).await?;
     match done {
         Intervened::Done(id) => {
             let found = detail(&api.actions, id).await?;
@@ -108,8 +103,7 @@ pub(super) async fn get_pause(
     parameters: Parameters,
 ) -> Result<Json<One<PauseBody>>, Problem> {
     parameters.finish()?;
-    let paused = api.actions.paused().await;
-    let paused = paused.map_err(|error| journal_problem(&error))?;
+    let paused = api.actions.paused().await?;
     Ok(pause(paused.as_ref()))
 }
 
@@ -129,11 +123,7 @@ pub(super) async fn pause_actions(
 ) -> Result<Json<One<PauseBody>>, Problem> {
     parameters.finish()?;
     let person = operator(&caller, &body)?;
-    let (paused, _) = api
-        .actions
-        .pause_all(&person)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let (paused, _) = api.actions.pause_all(&person).await?;
     Ok(pause(Some(&paused)))
 }
 
@@ -153,10 +143,7 @@ pub(super) async fn resume_actions(
 ) -> Result<Json<One<PauseBody>>, Problem> {
     parameters.finish()?;
     let person = operator(&caller, &body)?;
-    api.actions
-        .resume_all(&person)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    api.actions.resume_all(&person).await?;
     Ok(pause(None))
 }
 
@@ -201,9 +188,7 @@ fn why(body: &[u8]) -> Option<WhyBody> {
 /// One action, whole.
 pub(super) async fn detail(actions: &Queue, id: Uuid) -> Result<ActionDetail, Problem> {
     let found = actions.detail(id).await;
-    found
-        .map_err(|error| journal_problem(&error))?
-        .ok_or_else(no_action)
+    found?.ok_or_else(no_action)
 }
 
 fn no_action() -> Problem {

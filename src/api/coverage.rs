@@ -65,8 +65,7 @@ pub(super) async fn list_coverage(
     let after = parameters.cursor::<1>()?;
     let pager = parameters.finish()?;
     let wanted = |source: LogSource| portal.is_none_or(|id| source == LogSource::Portal(id));
-    let known = api.coverage.of_all(wanted, window).await;
-    let mut known = known.map_err(|error| journal_problem(&error))?;
+    let mut known = api.coverage.of_all(wanted, window).await?;
     if let Some([after]) = after {
         let place = |one: &SourceCoverage| one.status.source.to_string() == after;
         let gone = known.iter().position(place).map_or(0, |place| place + 1);

@@ -9,7 +9,6 @@ use crate::api::page::{Page, Paging, Window};
 use crate::api::render::{self, DeliveryBody};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
-use crate::journal::journal_problem;
 use crate::journal::{Delivery, DeliveryFilter, far_future};
 
 /// Deliveries newest first, by receipt.
@@ -36,11 +35,7 @@ pub(super) async fn list_deliveries(
         after,
     };
     let pager = parameters.finish()?;
-    let rows = api
-        .reading
-        .deliveries(&filter, limit + 1)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let rows = api.reading.deliveries(&filter, limit + 1).await?;
     let position = |row: &Delivery| {
         let time = time_part(row.batch_received_at);
         format!("{time} {} {}", row.batch, row.place)

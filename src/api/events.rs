@@ -14,7 +14,6 @@ use crate::event::EventId;
 use crate::http::Problem;
 use crate::http::parameters::{DEFAULT_LIMIT, Parameters, part, path_id, time_part};
 use crate::journal::Position;
-use crate::journal::journal_problem;
 
 /// Events newest first, by `event_ts`.
 #[utoipa::path(
@@ -37,11 +36,7 @@ pub(super) async fn list_events(
         })
     })?;
     let pager = parameters.finish()?;
-    let found = api
-        .reading
-        .search_page(&filter, after, limit)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let found = api.reading.search_page(&filter, after, limit).await?;
     let next = found.next;
     let next = next.map(|next| format!("{} {}", time_part(next.event_ts), next.id));
     // Written one by one: as trees in memory a page of hostile entries takes many times their
@@ -72,11 +67,7 @@ pub(super) async fn get_event(
 ) -> Result<AboutPeople<One<Value>>, Problem> {
     parameters.finish()?;
     let id: EventId = path_id(&id, "an event")?;
-    let event = api
-        .reading
-        .event(id)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let event = api.reading.event(id).await?;
     match event {
         Some(event) => Ok(AboutPeople(One {
             data: render::event(&event),

@@ -11,7 +11,6 @@ use crate::api::page::{One, Page, Paging, Window};
 use crate::api::render::{self, QuarantinedBody};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, time_part};
-use crate::journal::journal_problem;
 use crate::journal::{QuarantineFilter, Quarantined, far_future};
 
 /// Quarantined entries, newest first.
@@ -39,11 +38,7 @@ pub(super) async fn list_quarantine(
         after,
     };
     let pager = parameters.finish()?;
-    let rows = api
-        .reading
-        .quarantined(&filter, limit + 1)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let rows = api.reading.quarantined(&filter, limit + 1).await?;
     let position = |row: &Quarantined| format!("{} {}", time_part(row.received_at), row.id);
     let render = |row: Quarantined| render::quarantined(&row);
     Ok(AboutPeople(pager.page(rows, limit, position, render)))
@@ -69,11 +64,7 @@ pub(super) async fn get_quarantine(
     let id = id
         .parse()
         .map_err(|_| bad_request("the id of a row is a UUID"))?;
-    let row = api
-        .reading
-        .quarantined_row(id)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+    let row = api.reading.quarantined_row(id).await?;
     match row {
         Some(row) => Ok(AboutPeople(One {
             data: render::quarantined(&row),

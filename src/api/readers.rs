@@ -9,7 +9,6 @@ use crate::api::render::{self, ReaderBody};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
 use crate::journal::ReaderStatus;
-use crate::journal::journal_problem;
 
 /// The readers of the outbox by name, with the backlog of each.
 #[utoipa::path(
@@ -27,8 +26,7 @@ pub(super) async fn list_readers(
     let after = parameters.cursor::<1>()?;
     let pager = parameters.finish()?;
     // There are few, so that all are read for every page.
-    let readers = api.reading.readers().await;
-    let mut readers = readers.map_err(|error| journal_problem(&error))?;
+    let mut readers = api.reading.readers().await?;
     if let Some([after]) = after {
         readers.retain(|row| row.reader > after);
     }

@@ -61,8 +61,7 @@ pub(super) async fn list_replay_jobs(
         after,
         ..JobFilter::default()
     };
-    let jobs = api.reading.replay_jobs(&filter, limit + 1).await;
-    let jobs = jobs.map_err(|error| journal_problem(&error))?;
+    let jobs = api.reading.replay_jobs(&filter, limit + 1).await?;
     let position = |row: &ReplayJobRow| format!("{} {}", time_part(row.created_at), row.id);
     Ok(Json(pager.page(jobs, limit, position, |row| {
         ReplayJobBody::from(&row)
@@ -87,8 +86,7 @@ pub(super) async fn get_replay_job(
 ) -> Result<Json<One<ReplayJobBody>>, Problem> {
     parameters.finish()?;
     let id = path_id(&id, "a replay job")?;
-    let job = api.reading.replay_job(id).await;
-    let job = job.map_err(|error| journal_problem(&error))?;
+    let job = api.reading.replay_job(id).await?;
     let job =
         job.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no replay job has this id"))?;
     Ok(Json(One {

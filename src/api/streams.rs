@@ -27,7 +27,6 @@ use crate::event::EventId;
 use crate::http::parameters::{Parameters, bad_request};
 use crate::http::tokens::Caller;
 use crate::http::{Busy, Connection, Problem};
-use crate::journal::journal_problem;
 use crate::journal::{Export, Follow, StoredEvent};
 use crate::lifecycle::Lifecycle;
 
@@ -113,12 +112,11 @@ pub(super) async fn export_events(
     let filter = parameters.event_filter()?;
     parameters.finish()?;
     let place = Place::take(&api.streams.exports, connection)?;
-    let export = Export::begin(api.reading.clone(), filter, after).await;
-    let export = export.map_err(|error| journal_problem(&error))?;
+    let export = Export::begin(api.reading.clone(), filter, after).await?;
     let read = access_log::read(&caller, "events.export".to_owned(), uri.query());
     // A read that could not be noted at its end must not begin.
     let noted = api.reads.check().await;
-    noted.map_err(|error| journal_problem(&error))?;
+    noted?;
     let lifecycle = api.streams.lifecycle.clone();
     let exporting = Exporting {
         lines: Lines::of(export, format),
@@ -226,12 +224,12 @@ pub(super) async fn tail_events(
     }
     let place = Place::take(&api.streams.tails, connection)?;
     let resumed = Follow::resumed(api.reading.clone(), filter, last).await;
-    let (follow, is_whole) = resumed.map_err(|error| journal_problem(&error))?;
+    let (follow, is_whole) = resumed?;
     let gap = last.filter(|_| !is_whole).map(told_gap);
     // Noted now, since it may go on for days.
     let read = access_log::read(&caller, "events.tail".to_owned(), uri.query());
     let noted = api.reads.note(&read).await;
-    noted.map_err(|error| journal_problem(&error))?;
+    noted?;
     let tailing = Tailing {
         follow,
         gap,

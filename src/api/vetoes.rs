@@ -14,7 +14,6 @@ use crate::api::page::{One, Page, Paging};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, path_id};
 use crate::http::tokens::Caller;
-use crate::journal::journal_problem;
 
 /// The vetoes in force, newest first.
 #[utoipa::path(
@@ -31,8 +30,7 @@ pub(super) async fn list_vetoes(
     let limit = parameters.limit()?;
     let after = parameters.after(|[id]: [String; 1]| part::<Uuid>(&id))?;
     let pager = parameters.finish()?;
-    let rows = api.listed.vetoes(after, limit + 1).await;
-    let rows = rows.map_err(|error| journal_problem(&error))?;
+    let rows = api.listed.vetoes(after, limit + 1).await?;
     let position = |row: &Veto| row.id.to_string();
     Ok(Json(pager.page(rows, limit, position, |row| row)))
 }
@@ -59,8 +57,7 @@ pub(super) async fn lift_veto(
     parameters.finish()?;
     let person = operator(&caller, &body)?;
     let id = path_id(&id, "a veto")?;
-    let lifted = api.actions.lift_veto(id, &person).await;
-    let lifted = lifted.map_err(|error| journal_problem(&error))?;
+    let lifted = api.actions.lift_veto(id, &person).await?;
     let lifted = lifted
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no veto with this id is in force"))?;
     Ok(Json(One { data: lifted }))

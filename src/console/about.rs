@@ -10,7 +10,6 @@ use uuid::Uuid;
 use crate::act::{Action, Target, Veto};
 use crate::console::Console;
 use crate::http::Problem;
-use crate::journal::journal_problem;
 
 /// Actions and vetoes that a page shows.
 const MOST: usize = 20;
@@ -87,10 +86,8 @@ impl About {
         let (portal_id, targets) = (topic.portal_id, topic.targets());
         let most = i64::try_from(MOST).unwrap_or(i64::MAX);
         let queue = &console.listed;
-        let actions = queue.about((portal_id, &targets), None, most + 1).await;
-        let mut actions = actions.map_err(|error| journal_problem(&error))?;
-        let vetoes = queue.vetoes_about(portal_id, &targets, most).await;
-        let vetoes = vetoes.map_err(|error| journal_problem(&error))?;
+        let mut actions = queue.about((portal_id, &targets), None, most + 1).await?;
+        let vetoes = queue.vetoes_about(portal_id, &targets, most).await?;
         let is_cut = actions.len() > MOST;
         actions.truncate(MOST);
         let actions = actions.into_iter();

@@ -12,7 +12,6 @@ use crate::console::Console;
 use crate::console::session::Visitor;
 use crate::http::Problem;
 use crate::http::parameters::{bad_request, path_id};
-use crate::journal::journal_problem;
 
 /// A button of a form: a deed that the status of its target allows.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,7 +130,7 @@ impl AskForm {
         let person = visitor.person(Some(&self.reason))?;
         let ask = self.ask(target)?;
         let asked = console.actions.ask(&console.directory, &ask, &person).await;
-        match asked.map_err(|error| journal_problem(&error))? {
+        match asked? {
             Asked::New(_) | Asked::Open(_) => Ok(()),
             Asked::Refused(why) => Err(refused(&why)),
         }

@@ -17,7 +17,7 @@ use crate::console::window::{command, told};
 use crate::console::{Shared, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, time_part};
-use crate::journal::{Delivery, DeliveryFilter, far_future, journal_problem};
+use crate::journal::{Delivery, DeliveryFilter, far_future};
 
 /// Deliveries of a page.
 const ROWS: i64 = 50;
@@ -125,7 +125,7 @@ async fn list(
         Some(batch) => console.reading.deliveries_of(batch, ROWS_OF_BATCH).await,
         None => console.reading.deliveries(&filter, ROWS + 1).await,
     };
-    let mut found = found.map_err(|error| journal_problem(&error))?;
+    let mut found = found?;
     let rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
     let has_more = batch.is_none() && found.len() > rows;
     if has_more {

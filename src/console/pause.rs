@@ -11,7 +11,6 @@ use crate::console::session::Visitor;
 use crate::console::sign_in::Wanted;
 use crate::console::{Console, done};
 use crate::http::Problem;
-use crate::journal::journal_problem;
 
 /// The switch as a page shows it.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ impl PauseSwitch {
     pub(super) async fn new(console: &Console, back: &str) -> Result<Self, Problem> {
         let paused = console.listed.paused().await;
         Ok(Self {
-            paused: paused.map_err(|error| journal_problem(&error))?,
+            paused: paused?,
             back: back.to_owned(),
         })
     }
@@ -49,7 +48,7 @@ pub(super) async fn pause(
 ) -> Result<Redirect, Problem> {
     let person = visitor.person(Some(&form.reason))?;
     let paused = console.actions.pause_all(&person).await;
-    paused.map_err(|error| journal_problem(&error))?;
+    paused?;
     Ok(done::see(&Wanted::own(&form.back), "paused"))
 }
 
@@ -60,8 +59,7 @@ pub(super) async fn resume(
     Form(form): Form<SwitchForm>,
 ) -> Result<Redirect, Problem> {
     let person = visitor.person(Some(&form.reason))?;
-    let resumed = console.actions.resume_all(&person).await;
-    let resumed = resumed.map_err(|error| journal_problem(&error))?;
+    let resumed = console.actions.resume_all(&person).await?;
     let word = if resumed.is_some() {
         "resumed"
     } else {

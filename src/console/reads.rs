@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use crate::console::Shared;
 use crate::console::session::Visitor;
 use crate::http::Problem;
-use crate::journal::{Access, AccessPath, journal_problem};
+use crate::journal::{Access, AccessPath};
 
 /// A page with so many rows about people. Every handler of such rows answers with it.
 #[derive(Debug)]
@@ -67,6 +67,6 @@ pub(super) async fn note(
         is_complete: true,
     };
     let noted = shared.whole.reads.note(&access).await;
-    noted.map_err(|error| journal_problem(&error))?;
+    noted?;
     Ok(response)
 }

@@ -9,7 +9,6 @@ use crate::console::show;
 use crate::directory::{Gone, ListPage};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
-use crate::journal::journal_problem;
 
 /// Rows of a page.
 const ROWS: i64 = 50;
@@ -98,8 +97,7 @@ impl Portals {
             after: None,
             limit: MOST_PORTALS,
         };
-        let found = console.directory.list_portals(&page).await;
-        let found = found.map_err(|error| journal_problem(&error))?;
+        let found = console.directory.list_portals(&page).await?;
         let names = found
             .into_iter()
             .map(|portal| (portal.id.into(), portal.name));

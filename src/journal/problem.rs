@@ -41,3 +41,10 @@ pub fn journal_problem(error: &JournalError) -> Problem {
         )
     }
 }
+
+/// `?` in a handler: the cause is logged here, once.
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        journal_problem(&error)
+    }
+}

@@ -13,7 +13,6 @@ use crate::api::page::{Page, Paging};
 use crate::directory::{Application, ApplicationFilter, Owner, Subject};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
-use crate::journal::journal_problem;
 
 /// An application.
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,15 +92,13 @@ pub(in crate::api) async fn list_applications(
     };
     let page = parameters.page_by_id()?;
     let pager = parameters.finish()?;
-    let rows = api.directory.list_applications(&filter, &page).await;
-    let rows = rows.map_err(|error| journal_problem(&error))?;
+    let rows = api.directory.list_applications(&filter, &page).await?;
     let owner = |row: &Application| {
         let owner = row.owner.and_then(Owner::developer)?;
         Some((row.portal_id.into(), owner.into()))
     };
     let owners: Vec<(Uuid, Uuid)> = rows.iter().filter_map(owner).collect();
-    let people = api.directory.subjects_of(&owners).await;
-    let people = people.map_err(|error| journal_problem(&error))?;
+    let people = api.directory.subjects_of(&owners).await?;
     let position = |row: &Application| format!("{} {}", row.portal_id, row.id);
     let render = |row: Application| {
         let subject = owner(&row).and_then(|owner| people.get(&owner).cloned());

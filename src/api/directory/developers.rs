@@ -18,7 +18,6 @@ use crate::api::page::{One, Page, Paging};
 use crate::directory::{Developer, DeveloperFilter, DeveloperRecord, Subject};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, part_text, path_id, text_part};
-use crate::journal::journal_problem;
 
 /// A developer of a portal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -105,8 +104,7 @@ pub(in crate::api) async fn list_developers(
     let Some(email) = parameters.text("email") else {
         let page = parameters.page_by_id()?;
         let pager = parameters.finish()?;
-        let rows = api.directory.list_developers(&filter, &page).await;
-        let rows = rows.map_err(|error| journal_problem(&error))?;
+        let rows = api.directory.list_developers(&filter, &page).await?;
         let people = people(&api, rows).await?;
         let position = |(row, _): &(Developer, Option<Subject>)| by_id(row);
         let render = |(row, subject)| DeveloperBody::new(&row, subject);
@@ -124,8 +122,7 @@ pub(in crate::api) async fn list_developers(
     let rows = api
         .directory
         .list_developers_by_email(&email, &filter, &page)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+        .await?;
     let people = people(&api, rows).await?;
     let position = |(row, subject): &(Developer, Option<Subject>)| {
         let address = subject
@@ -150,8 +147,7 @@ async fn people(
 ) -> Result<Vec<(Developer, Option<Subject>)>, Problem> {
     let key = |row: &Developer| (row.portal_id.into(), row.id.into());
     let keys: Vec<(Uuid, Uuid)> = developers.iter().map(key).collect();
-    let subjects = api.directory.subjects_of(&keys).await;
-    let mut subjects = subjects.map_err(|error| journal_problem(&error))?;
+    let mut subjects = api.directory.subjects_of(&keys).await?;
     let with_subject = |row: Developer| {
         let subject = subjects.remove(&key(&row));
         (row, subject)
@@ -184,13 +180,12 @@ pub(in crate::api) async fn get_developer(
     let portal: Option<Uuid> = parameters.id("portal_id")?;
     parameters.finish()?;
     let id: Uuid = path_id(&id, "a developer")?;
-    let portals = api.directory.portals_of(id.into()).await;
-    let portals = portals.map_err(|error| journal_problem(&error))?;
+    let portals = api.directory.portals_of(id.into()).await?;
     let mut found = Vec::new();
     for known in portals {
         if portal.is_none_or(|portal| portal == Uuid::from(known)) {
             let record = api.directory.developer(known, id.into()).await;
-            found.extend(record.map_err(|error| journal_problem(&error))?);
+            found.extend(record?);
         }
     }
     if found.len() > 1 {

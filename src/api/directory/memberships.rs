@@ -12,7 +12,6 @@ use crate::api::page::{Page, Paging};
 use crate::directory::{Membership, MembershipFilter};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
-use crate::journal::journal_problem;
 
 /// That a developer is, or was, in a team.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,12 +54,10 @@ pub(in crate::api) async fn list_memberships(
         Ok((part(&portal)?, part(&team)?, part(&developer)?))
     })?;
     let pager = parameters.finish()?;
-    let rows = api.directory.list_memberships(&filter, &page).await;
-    let rows = rows.map_err(|error| journal_problem(&error))?;
+    let rows = api.directory.list_memberships(&filter, &page).await?;
     let key = |row: &Membership| (row.portal_id.into(), row.developer_id.into());
     let people: Vec<(Uuid, Uuid)> = rows.iter().map(key).collect();
-    let people = api.directory.subjects_of(&people).await;
-    let people = people.map_err(|error| journal_problem(&error))?;
+    let people = api.directory.subjects_of(&people).await?;
     let position =
         |row: &Membership| format!("{} {} {}", row.portal_id, row.team_id, row.developer_id);
     // Somebody may be in several teams of a page.

@@ -13,7 +13,6 @@ use crate::api::page::{Page, Paging};
 use crate::directory::Portal;
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
-use crate::journal::journal_problem;
 
 /// A portal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,8 +60,7 @@ pub(in crate::api) async fn list_portals(
 ) -> Result<Json<Page<PortalBody>>, Problem> {
     let page = parameters.list_page(|[id]: [String; 1]| part(&id))?;
     let pager = parameters.finish()?;
-    let rows = api.directory.list_portals(&page).await;
-    let rows = rows.map_err(|error| journal_problem(&error))?;
+    let rows = api.directory.list_portals(&page).await?;
     let position = |row: &Portal| row.id.to_string();
     Ok(Json(pager.page(rows, shown(&page), position, Into::into)))
 }

@@ -15,7 +15,6 @@ use crate::api::page::{Page, Paging};
 use crate::directory::{Owner, Registration, RegistrationFilter, Subject};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
-use crate::journal::journal_problem;
 
 /// An application's request for an API.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,14 +64,12 @@ struct Askers {
 impl Askers {
     async fn of(api: &Api, rows: &[Registration]) -> Result<Self, Problem> {
         let applications: Vec<(Uuid, Uuid)> = rows.iter().map(application).collect();
-        let owners = api.directory.owners_of(&applications).await;
-        let owners = owners.map_err(|error| journal_problem(&error))?;
+        let owners = api.directory.owners_of(&applications).await?;
         let developers: Vec<(Uuid, Uuid)> = owners
             .iter()
             .filter_map(|((portal, _), owner)| Some((*portal, owner.developer()?.into())))
             .collect();
-        let people = api.directory.subjects_of(&developers).await;
-        let people = people.map_err(|error| journal_problem(&error))?;
+        let people = api.directory.subjects_of(&developers).await?;
         Ok(Self { owners, people })
     }
 
@@ -129,8 +126,7 @@ pub(in crate::api) async fn list_registrations(
     };
     let page = parameters.page_by_id()?;
     let pager = parameters.finish()?;
-    let rows = api.directory.list_registrations(&filter, &page).await;
-    let rows = rows.map_err(|error| journal_problem(&error))?;
+    let rows = api.directory.list_registrations(&filter, &page).await?;
     let askers = Askers::of(&api, &rows).await?;
     let position = |row: &Registration| format!("{} {}", row.portal_id, row.id);
     Ok(AboutPeople(pager.page(

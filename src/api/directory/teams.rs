@@ -13,7 +13,6 @@ use crate::api::page::{Page, Paging};
 use crate::directory::Team;
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
-use crate::journal::journal_problem;
 
 /// A team of developers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,8 +60,7 @@ pub(in crate::api) async fn list_teams(
 ) -> Result<Json<Page<TeamBody>>, Problem> {
     let page = parameters.page_by_id()?;
     let pager = parameters.finish()?;
-    let rows = api.directory.list_teams(&page).await;
-    let rows = rows.map_err(|error| journal_problem(&error))?;
+    let rows = api.directory.list_teams(&page).await?;
     let position = |row: &Team| format!("{} {}", row.portal_id, row.id);
     Ok(Json(pager.page(rows, shown(&page), position, Into::into)))
 }

@@ -19,7 +19,6 @@ use crate::console::session::Visitor;
 use crate::console::{Console, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, time_part};
-use crate::journal::journal_problem;
 
 /// Actions of a page: each has its facts.
 const ROWS: usize = 25;
@@ -132,8 +131,7 @@ async fn parked(
     })?;
     let pager = parameters.finish()?;
     let most = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let found = console.listed.parked(&filter, after, most).await;
-    let mut found = found.map_err(|error| journal_problem(&error))?;
+    let mut found = console.listed.parked(&filter, after, most).await?;
     let is_more = found.len() > ROWS;
     found.truncate(ROWS);
     let last = found.last().filter(|_| is_more).map(|last| &last.action);

@@ -160,7 +160,7 @@ impl Bulk {
                 queue.oldest(filter, most).await
             }
         };
-        let mut actions = found.map_err(|error| journal_problem(&error))?;
+        let mut actions = found?;
         let is_cut = actions.len() > MOST;
         actions.truncate(MOST);
         let chosen = match &self.choice {

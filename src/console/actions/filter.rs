@@ -7,7 +7,7 @@ use crate::act::{ActionFilter, ActionState};
 use crate::console::Console;
 use crate::http::Problem;
 use crate::http::parameters::bad_request;
-use crate::journal::{journal_problem, shell_word};
+use crate::journal::shell_word;
 use crate::rules::Deed;
 
 const STATES: &str = "planned, running, done, refused, parked, failed, cancelled or shadow";
@@ -89,8 +89,7 @@ pub(super) struct FilterForm {
 
 impl FilterForm {
     pub(super) async fn new(console: &Console, filter: &ActionFilter) -> Result<Self, Problem> {
-        let portals = console.directory.portals().await;
-        let portals = portals.map_err(|error| journal_problem(&error))?;
+        let portals = console.directory.portals().await?;
         let mut portals: Vec<(String, String)> = portals
             .into_iter()
             .take(MOST_NAMES)

@@ -16,7 +16,6 @@ use crate::console::session::Visitor;
 use crate::console::{done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
-use crate::journal::journal_problem;
 
 /// Actions of a page.
 const ROWS: usize = 50;
@@ -82,8 +81,7 @@ pub(super) async fn list(
     })?;
     let pager = parameters.finish()?;
     let most = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let found = console.listed.list(&filter, after, most).await;
-    let mut found = found.map_err(|error| journal_problem(&error))?;
+    let mut found = console.listed.list(&filter, after, most).await?;
     let is_more = found.len() > ROWS;
     found.truncate(ROWS);
     let last = found.last().filter(|_| is_more);

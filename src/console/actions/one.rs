@@ -19,7 +19,6 @@ use crate::console::sign_in::Wanted;
 use crate::console::{done, filters};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
-use crate::journal::journal_problem;
 
 /// Lines of JSON that the page shows; the API answers with all.
 const MOST_LINES: usize = 200;
@@ -133,8 +132,7 @@ pub(super) async fn show(
     let notice = done::notice(&mut parameters);
     parameters.finish()?;
     let id: Uuid = id.parse().map_err(|_| no_action())?;
-    let found = console.listed.detail(id).await;
-    let found = found.map_err(|error| journal_problem(&error))?;
+    let found = console.listed.detail(id).await?;
     let detail = found.ok_or_else(no_action)?;
     let target = (detail.action.portal_id, detail.action.target.id());
     let names = Names::of(&console, vec![target]).await?;
@@ -155,7 +153,7 @@ pub(super) async fn intervene(
     let person = visitor.person(fields.text("reason"))?;
     let id: Uuid = id.parse().map_err(|_| no_action())?;
     let outcome = console.actions.intervene(id, verb, &person).await;
-    match outcome.map_err(|error| journal_problem(&error))? {
+    match outcome? {
         Intervened::Done(successor) => {
             console.actions.wake();
             // A list stays where it was; from the page of the action it goes on to what stands for

@@ -18,7 +18,6 @@ use crate::console::sign_in::Wanted;
 use crate::console::{Console, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
-use crate::journal::journal_problem;
 
 /// Vetoes of a page.
 const ROWS: usize = 50;
@@ -75,8 +74,7 @@ pub(super) async fn list(
     let after = parameters.after(|[id]: [String; 1]| part::<Uuid>(&id))?;
     let pager = parameters.finish()?;
     let most = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let found = console.listed.vetoes(after, most).await;
-    let mut found = found.map_err(|error| journal_problem(&error))?;
+    let mut found = console.listed.vetoes(after, most).await?;
     let is_more = found.len() > ROWS;
     found.truncate(ROWS);
     let last = found.last().filter(|_| is_more);
@@ -107,8 +105,7 @@ pub(super) async fn lift(
 ) -> Result<Redirect, Problem> {
     let person = visitor.person(fields.text("reason"))?;
     let id: Uuid = id.parse().map_err(|_| not_in_force())?;
-    let lifted = console.actions.lift_veto(id, &person).await;
-    let lifted = lifted.map_err(|error| journal_problem(&error))?;
+    let lifted = console.actions.lift_veto(id, &person).await?;
     lifted.ok_or_else(not_in_force)?;
     let back = fields.text("back").unwrap_or(PATH);
     Ok(done::see(&Wanted::own(back), "lifted"))

@@ -10,7 +10,6 @@ use crate::act::Target;
 use crate::console::{Console, show};
 use crate::directory::Named;
 use crate::http::Problem;
-use crate::journal::journal_problem;
 
 /// Letters of a name that are shown; its title has more.
 const MOST_LETTERS: usize = 60;
@@ -31,10 +30,8 @@ impl Names {
     ) -> Result<Self, Problem> {
         objects.sort_unstable();
         objects.dedup();
-        let named = console.directory.named(&objects).await;
-        let named = named.map_err(|error| journal_problem(&error))?;
-        let portals = console.directory.portals().await;
-        let portals = portals.map_err(|error| journal_problem(&error))?;
+        let named = console.directory.named(&objects).await?;
+        let portals = console.directory.portals().await?;
         Ok(Self {
             named,
             portals: portals

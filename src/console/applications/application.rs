@@ -26,7 +26,6 @@ use crate::directory::{
 };
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, path_id};
-use crate::journal::journal_problem;
 use crate::report::Question;
 
 /// Registrations that are read: of an application with more, the rest is not shown.
@@ -219,7 +218,7 @@ async fn confirm(
     let known = console
         .directory
         .find_registration(portal.into(), target.into());
-    let known = known.await.map_err(|error| journal_problem(&error))?;
+    let known = known.await?;
     let known = known.filter(|known| !known.row_version.is_gone());
     let row = known.ok_or_else(|| refused(&AskRefusal::UnknownTarget("registration")))?;
     form.fits(target, ("registration", row.status.as_str()))?;
@@ -235,13 +234,12 @@ async fn known(
     id: Uuid,
     portal: Option<Uuid>,
 ) -> Result<Vec<ApplicationRecord>, Problem> {
-    let portals = console.directory.portals_of_application(id).await;
-    let portals = portals.map_err(|error| journal_problem(&error))?;
+    let portals = console.directory.portals_of_application(id).await?;
     let mut known = Vec::new();
     for candidate in portals {
         if portal.is_none_or(|portal| portal == Uuid::from(candidate)) {
             let found = console.directory.application(candidate, id.into()).await;
-            known.extend(found.map_err(|error| journal_problem(&error))?);
+            known.extend(found?);
         }
     }
     Ok(known)
@@ -262,8 +260,7 @@ async fn registrations(
         after: None,
         limit: MOST_REGISTRATIONS,
     };
-    let found = console.directory.list_registrations(&filter, &page).await;
-    let mut found = found.map_err(|error| journal_problem(&error))?;
+    let mut found = console.directory.list_registrations(&filter, &page).await?;
     found.sort_by_key(|row| (row.requested_at(), Uuid::from(row.id)));
     Ok(found)
 }
@@ -290,8 +287,7 @@ async fn absent(
             .of_several(known.iter().map(choice).collect())
             .respond();
     }
-    let people = console.directory.portals_of(id.into()).await;
-    let people = people.map_err(|error| journal_problem(&error))?;
+    let people = console.directory.portals_of(id.into()).await?;
     AbsentPage {
         is_of_portal: portal.is_some(),
         other: (!people.is_empty()).then(|| format!("/people/{id}")),

@@ -18,7 +18,6 @@ use crate::console::{Console, filters, objects};
 use crate::directory::{Application, ApplicationFilter, Owner, RegistrationCount, Subject};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part};
-use crate::journal::journal_problem;
 
 pub(super) use application::{ask, show};
 
@@ -101,8 +100,8 @@ impl Owners {
         let people = console.directory.subjects_of(&people).await;
         let teams = console.directory.team_names(&teams).await;
         Ok(Self {
-            people: people.map_err(|error| journal_problem(&error))?,
-            teams: teams.map_err(|error| journal_problem(&error))?,
+            people: people?,
+            teams: teams?,
         })
     }
 
@@ -167,15 +166,13 @@ pub(super) async fn list(
     let pager = parameters.finish()?;
     let page = filter.scope.page(after);
     let wanted = filter.of_applications();
-    let found = console.directory.list_applications(&wanted, &page).await;
-    let mut found = found.map_err(|error| journal_problem(&error))?;
+    let mut found = console.directory.list_applications(&wanted, &page).await?;
     let next = last_shown(&mut found).map(|row| format!("{} {}", row.portal_id, row.id));
     let portals = Portals::load(&console).await?;
     let owners = Owners::load(&console, &found).await?;
     let key = |row: &Application| (row.portal_id.into(), row.id.into());
     let keys: Vec<(Uuid, Uuid)> = found.iter().map(key).collect();
-    let counts = console.directory.count_registrations(&keys).await;
-    let counts = counts.map_err(|error| journal_problem(&error))?;
+    let counts = console.directory.count_registrations(&keys).await?;
     let line = |row: &Application| {
         let count = counts.get(&key(row)).copied().unwrap_or_default();
         Line::new(row, owners.link(row), (count, &portals))

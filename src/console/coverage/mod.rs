@@ -27,7 +27,7 @@ use crate::console::window::{command, told};
 use crate::console::{Console, Shared, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
-use crate::journal::{LogSource, journal_problem};
+use crate::journal::LogSource;
 
 /// Logs of a page, the worst first.
 const MOST_LOGS: usize = 30;
@@ -164,8 +164,7 @@ async fn list(
     let (from, to) = parameters.window()?;
     parameters.finish()?;
     let portals = Portals::load(&console).await?;
-    let known = logs::known(&console, portal.map(LogSource::Portal)).await;
-    let known = known.map_err(|error| journal_problem(&error))?;
+    let known = logs::known(&console, portal.map(LogSource::Portal)).await?;
     let log = |known: &SourceCoverage| {
         let name = logs::name(&portals, known.status.source);
         Log::new(&console, known, name, (from, to))

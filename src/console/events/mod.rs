@@ -26,7 +26,7 @@ use crate::console::{Shared, filters};
 use crate::event::{Kind, Verdict};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
-use crate::journal::{EventFilter, Outcome, Position, journal_problem};
+use crate::journal::{EventFilter, Outcome, Position};
 
 pub(super) use paths::of_batch;
 pub(super) use tail::Tails;
@@ -130,8 +130,7 @@ async fn list(
         })
     })?;
     let pager = parameters.finish()?;
-    let found = console.reading.search_page(&filter, after, ROWS).await;
-    let found = found.map_err(|error| journal_problem(&error))?;
+    let found = console.reading.search_page(&filter, after, ROWS).await?;
     let is_short = i64::try_from(found.events.len()).is_ok_and(|count| count < ROWS);
     let searched_to = found.next.filter(|_| is_short).map(|next| next.event_ts);
     let next = found.next.map(|next| {

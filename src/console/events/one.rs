@@ -155,8 +155,7 @@ pub(super) async fn raw(
 
 async fn find(console: &Console, id: &str) -> Result<StoredEvent, Problem> {
     let id: EventId = path_id(id, "an event")?;
-    let found = console.reading.event(id).await;
-    let found = found.map_err(|error| journal_problem(&error))?;
+    let found = console.reading.event(id).await?;
     found.ok_or_else(|| {
         let absent = "there is no event with this id; it may have been stored too long ago";
         Problem::new(StatusCode::NOT_FOUND, absent)
@@ -200,8 +199,7 @@ async fn portal_name(console: &Console, event: &AuditEvent) -> Result<String, Pr
     let Some(portal) = event.portal_uuid() else {
         return Ok(String::new());
     };
-    let known = console.directory.portal(portal.into()).await;
-    let known = known.map_err(|error| journal_problem(&error))?;
+    let known = console.directory.portal(portal.into()).await?;
     Ok(known.map_or_else(String::new, |known| visible(&cut(&known.name, 100))))
 }
 

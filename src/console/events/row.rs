@@ -11,7 +11,7 @@ use crate::console::raw_view::visible;
 use crate::console::show::cut;
 use crate::event::{AuditEvent, Kind, render};
 use crate::http::Problem;
-use crate::journal::{Outcome, StoredEvent, journal_problem};
+use crate::journal::{Outcome, StoredEvent};
 
 /// Letters of a value that a line shows: a name may be as long as an entry.
 const LETTERS: usize = 120;
@@ -131,8 +131,7 @@ pub(super) async fn add_emails(console: &Console, rows: &mut [EventRow]) -> Resu
     let mut people: Vec<(Uuid, Uuid)> = rows.iter().filter_map(of).collect();
     people.sort_unstable();
     people.dedup();
-    let subjects = console.directory.subjects_of(&people).await;
-    let subjects = subjects.map_err(|error| journal_problem(&error))?;
+    let subjects = console.directory.subjects_of(&people).await?;
     for row in rows {
         let subject = of(row).and_then(|person| subjects.get(&person));
         let email = subject.and_then(|subject| subject.email.as_deref());

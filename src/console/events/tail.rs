@@ -22,7 +22,7 @@ use crate::event::EventId;
 use crate::http::parameters::{Parameters, bad_request};
 use crate::http::tokens::TokenHash;
 use crate::http::{Busy, Connection, Problem};
-use crate::journal::{Access, AccessPath, EventFilter, Follow, StoredEvent, journal_problem};
+use crate::journal::{Access, AccessPath, EventFilter, Follow, StoredEvent};
 
 /// Tails at once.
 const TAILS: usize = 50;
@@ -111,10 +111,10 @@ pub(super) async fn tail(
         .and_then(|id| id.to_str().ok()?.parse().ok());
     let read = access(&visitor, &filter);
     let follow = Follow::resumed(console.reading.clone(), filter, last).await;
-    let (follow, _) = follow.map_err(|error| journal_problem(&error))?;
+    let (follow, _) = follow?;
     // Noted now, since it may go on for days.
     let noted = console.reads.note(&read).await;
-    noted.map_err(|error| journal_problem(&error))?;
+    noted?;
     let tailing = Tailing {
         follow,
         waiting: VecDeque::new(),

@@ -16,7 +16,6 @@ use crate::console::{Console, done};
 use crate::directory::{DeveloperRecord, Team};
 use crate::http::Problem;
 use crate::http::parameters::path_id;
-use crate::journal::journal_problem;
 
 /// Teams to choose from: with more, a name is typed.
 const MOST_TEAMS: usize = 200;
@@ -77,10 +76,7 @@ impl Deeds {
             Join::Nothing
         } else {
             let teams = console.directory.teams(developer.portal_id).await;
-            join(
-                &teams.map_err(|error| journal_problem(&error))?,
-                &record.teams,
-            )
+            join(&teams?, &record.teams)
         };
         let leave = record.teams.iter().take(MOST_TEAMS).map(TeamChoice::from);
         let deeds = Self {
@@ -142,16 +138,17 @@ async fn confirm(
 ) -> Result<Response, Problem> {
     visitor.person(Some(&form.reason))?;
     let portal: Uuid = path_id(&form.portal_id, "a portal")?;
-    let known = console.directory.developer(portal.into(), id.into()).await;
-    let known = known.map_err(|error| journal_problem(&error))?;
+    let known = console
+        .directory
+        .developer(portal.into(), id.into())
+        .await?;
     let known = known.filter(|known| !known.developer.row_version.is_gone());
     let record = known.ok_or_else(|| refused(&AskRefusal::UnknownTarget("developer")))?;
     form.fits(id, ("developer", record.developer.status.as_str()))?;
     let registrations = console
         .directory
         .registrations_of(portal.into(), id.into())
-        .await
-        .map_err(|error| journal_problem(&error))?;
+        .await?;
     let parts = vec![
         Part::of_registrations(registrations),
         Part::of("Applications", &record.applications, name),

@@ -18,7 +18,6 @@ use crate::console::{Console, filters};
 use crate::directory::{Developer, DeveloperFilter, Subject};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request, part, part_text, text_part};
-use crate::journal::journal_problem;
 
 pub(super) use deeds::ask;
 pub(super) use person::show;
@@ -137,7 +136,7 @@ async fn by_id(
     let page = filter.scope.page(after);
     let wanted = filter.of_developers();
     let found = console.directory.list_developers(&wanted, &page);
-    let mut rows = found.await.map_err(|error| journal_problem(&error))?;
+    let mut rows = found.await?;
     let next = last_shown(&mut rows).map(|row| format!("{} {}", row.portal_id, row.id));
     let people = with_subjects(console, rows).await?;
     Ok((people, next.map(|position| pager.next(&position))))
@@ -158,7 +157,7 @@ async fn by_address(
     let found = console
         .directory
         .list_developers_by_email(&filter.email, &wanted, &page);
-    let rows = found.await.map_err(|error| journal_problem(&error))?;
+    let rows = found.await?;
     let mut people = with_subjects(console, rows).await?;
     let next = last_shown(&mut people).map(|(row, subject)| {
         let address = subject.email.as_deref().unwrap_or_default();
@@ -175,8 +174,7 @@ async fn with_subjects(
 ) -> Result<Vec<(Developer, Subject)>, Problem> {
     let key = |row: &Developer| (row.portal_id.into(), row.id.into());
     let keys: Vec<(Uuid, Uuid)> = developers.iter().map(key).collect();
-    let subjects = console.directory.subjects_of(&keys).await;
-    let mut subjects = subjects.map_err(|error| journal_problem(&error))?;
+    let mut subjects = console.directory.subjects_of(&keys).await?;
     let with_subject = |row: Developer| {
         let subject = subjects.remove(&key(&row)).unwrap_or_default();
         (row, subject)

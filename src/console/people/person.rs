@@ -120,8 +120,7 @@ pub(in crate::console) async fn show(
     let registrations = console
         .directory
         .registrations_of(developer.portal_id, developer.id)
-        .await
-        .map_err(|error| journal_problem(&error))?;
+        .await?;
     let counts = counts(&registrations);
     let count = |row: &Application| counts.get(&row.id.into()).copied().unwrap_or_default();
     let names = names(&record.applications);
@@ -167,13 +166,12 @@ async fn known(
     id: Uuid,
     portal: Option<Uuid>,
 ) -> Result<Vec<Developer>, Problem> {
-    let portals = console.directory.portals_of(id.into()).await;
-    let portals = portals.map_err(|error| journal_problem(&error))?;
+    let portals = console.directory.portals_of(id.into()).await?;
     let mut known = Vec::new();
     for candidate in portals {
         if portal.is_none_or(|portal| portal == Uuid::from(candidate)) {
             let found = console.directory.find_developer(candidate, id.into()).await;
-            known.extend(found.map_err(|error| journal_problem(&error))?);
+            known.extend(found?);
         }
     }
     Ok(known)
@@ -212,11 +210,10 @@ async fn absent(
             .respond();
     }
     let is_told = console.directory.is_custom_subject(id).await;
-    let applications = console.directory.portals_of_application(id).await;
-    let applications = applications.map_err(|error| journal_problem(&error))?;
+    let applications = console.directory.portals_of_application(id).await?;
     AbsentPage {
         is_of_portal: portal.is_some(),
-        is_told: is_told.map_err(|error| journal_problem(&error))?,
+        is_told: is_told?,
         other: (!applications.is_empty()).then(|| format!("/applications/{id}")),
         ..page
     }

@@ -25,7 +25,7 @@ use crate::console::window::{command, told};
 use crate::console::{Shared, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
-use crate::journal::{QuarantineFilter, Quarantined, far_future, journal_problem};
+use crate::journal::{QuarantineFilter, Quarantined, far_future};
 
 pub(super) use paths::of_delivery;
 
@@ -107,8 +107,7 @@ async fn list(
         after,
         ..narrowed.listed()
     };
-    let found = console.reading.quarantined(&filter, ROWS + 1).await;
-    let mut found = found.map_err(|error| journal_problem(&error))?;
+    let mut found = console.reading.quarantined(&filter, ROWS + 1).await?;
     let rows = usize::try_from(ROWS).unwrap_or(usize::MAX);
     let has_more = found.len() > rows;
     found.truncate(rows);

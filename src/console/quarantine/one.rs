@@ -18,7 +18,7 @@ use crate::console::window::told;
 use crate::console::{done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, path_id};
-use crate::journal::{Journal, Quarantined, journal_problem};
+use crate::journal::{Journal, Quarantined};
 
 /// Deliveries are listed by the time of their batch, which is near.
 const NEAR: TimeDelta = TimeDelta::seconds(10);
@@ -111,8 +111,7 @@ pub(super) async fn raw(
 /// The row that a path names.
 pub(super) async fn find(journal: &Journal, id: &str) -> Result<Quarantined, Problem> {
     let id: Uuid = path_id(id, "a row's")?;
-    let found = journal.quarantined_row(id).await;
-    let found = found.map_err(|error| journal_problem(&error))?;
+    let found = journal.quarantined_row(id).await?;
     found.ok_or_else(|| {
         let absent = "there is no row with this id in quarantine: it may have been released";
         Problem::new(StatusCode::NOT_FOUND, absent)

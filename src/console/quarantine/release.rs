@@ -117,10 +117,8 @@ pub(super) async fn preview(
         ..narrowed
     };
     let filter = to_release(&frozen, console.unsendable);
-    let count = console.journal.count_kept(&filter, COUNTED + 1).await;
-    let count = count.map_err(|error| journal_problem(&error))?;
-    let shown = console.journal.quarantined(&frozen.listed(), SHOWN).await;
-    let shown = shown.map_err(|error| journal_problem(&error))?;
+    let count = console.journal.count_kept(&filter, COUNTED + 1).await?;
+    let shown = console.journal.quarantined(&frozen.listed(), SHOWN).await?;
     let is_released = |reason: &str| !console.unsendable.contains(&reason);
     let rows = shown.iter().filter(|row| is_released(&row.reason));
     let page = ReleasePage {
@@ -148,8 +146,7 @@ pub(super) async fn all(
     visitor.person(None)?;
     let (narrowed, shown) = form.read()?;
     let filter = to_release(&narrowed, console.unsendable);
-    let count = console.journal.count_kept(&filter, COUNTED + 1).await;
-    let count = count.map_err(|error| journal_problem(&error))?;
+    let count = console.journal.count_kept(&filter, COUNTED + 1).await?;
     if count != shown {
         let changed = format!(
             "the set has changed: {shown} were shown and there are {count} now. Nothing was done; \
@@ -254,7 +251,7 @@ async fn carry_out(
 ) -> Result<Outcome, Problem> {
     // A release that could not be noted at its end must not begin.
     let can_be_noted = console.reads.check().await;
-    can_be_noted.map_err(|error| journal_problem(&error))?;
+    can_be_noted?;
     let (tell, told) = oneshot::channel();
     let (releasing, who) = (Arc::clone(console), visitor.name.clone());
     console.lifecycle.spawn("release", async move {

@@ -22,7 +22,7 @@ use crate::console::show::length;
 use crate::console::{Console, Shared, done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, part, time_part};
-use crate::journal::{JobFilter, LogSource, ReplayJobRow, SourceStatus, journal_problem};
+use crate::journal::{JobFilter, LogSource, ReplayJobRow, SourceStatus};
 
 /// Jobs of a page.
 const ROWS: usize = 50;
@@ -108,16 +108,14 @@ impl ReplayPage {
         wanted: Wanted,
     ) -> Result<(Self, Option<String>), Problem> {
         let portals = Portals::load(console).await?;
-        let sources = console.reading.coverage_sources().await;
-        let sources = sources.map_err(|error| journal_problem(&error))?;
+        let sources = console.reading.coverage_sources().await?;
         let filter = JobFilter {
             source: wanted.portal.map(LogSource::Portal),
             after: wanted.after,
             ..JobFilter::default()
         };
         let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-        let jobs = console.reading.replay_jobs(&filter, limit).await;
-        let mut jobs = jobs.map_err(|error| journal_problem(&error))?;
+        let mut jobs = console.reading.replay_jobs(&filter, limit).await?;
         let is_more = jobs.len() > ROWS;
         jobs.truncate(ROWS);
         let last = jobs.last().filter(|_| is_more);

@@ -16,7 +16,6 @@ use crate::console::window::told;
 use crate::console::{done, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, path_id};
-use crate::journal::journal_problem;
 
 /// Has a browser load the page again.
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
@@ -58,8 +57,7 @@ pub(super) async fn show(
     let found = console
         .reading
         .replay_job(path_id(&id, "a replay job")?)
-        .await;
-    let found = found.map_err(|error| journal_problem(&error))?;
+        .await?;
     let job = found.ok_or_else(no_job)?;
     let portals = Portals::load(&console).await?;
     let now = console.clock.now();

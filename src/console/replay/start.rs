@@ -107,8 +107,7 @@ async fn want(
     typed: &Typed,
     who: &str,
 ) -> Result<Result<ReplayJobRow, (StatusCode, String)>, Problem> {
-    let now = console.coverage.now().await;
-    let now = now.map_err(|error| journal_problem(&error))?;
+    let now = console.coverage.now().await?;
     let (source, from, to) = match typed.read(now) {
         Ok(read) => read,
         Err(mistake) => return Ok(Err((StatusCode::BAD_REQUEST, mistake))),

@@ -28,7 +28,7 @@ use crate::console::window::moment;
 use crate::console::{Console, filters};
 use crate::http::Problem;
 use crate::http::parameters::{Parameters, bad_request};
-use crate::journal::{JournalError, journal_problem};
+use crate::journal::JournalError;
 use crate::react::{Backtest, BacktestWindow};
 use crate::rules::{Mistake, RuleSet, load};
 
@@ -208,8 +208,7 @@ pub(in crate::console) async fn run_test(
         Some(pasted) => vec![&*in_force, pasted],
         None => vec![&*in_force],
     };
-    let result = Box::pin(run(&console, &sets, &asked)).await;
-    let result = result.map_err(|error| journal_problem(&error))?;
+    let result = Box::pin(run(&console, &sets, &asked)).await?;
     let people = result.tally.rows.len() + result.tally.differences.len();
     page.result = Some(result);
     Ok((StatusCode::OK, AboutPeople(people, layout::render(&page)?)))

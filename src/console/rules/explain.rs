@@ -14,7 +14,7 @@ use crate::console::session::Visitor;
 use crate::console::{Console, filters};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
-use crate::journal::{JournalError, journal_problem};
+use crate::journal::JournalError;
 use crate::react;
 
 /// Portals in which an address is searched for.
@@ -140,7 +140,7 @@ pub(in crate::console) async fn explain(
     };
     if !page.person.is_empty() {
         let found = fill(&mut page, &console, portal).await;
-        found.map_err(|error| journal_problem(&error))?;
+        found?;
     }
     let people = page.candidates.len() + usize::from(page.explained.is_some());
     Ok(AboutPeople(people, layout::render(&page)?))

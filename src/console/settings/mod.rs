@@ -18,8 +18,7 @@ use crate::console::{Console, filters};
 use crate::http::Problem;
 use crate::http::parameters::Parameters;
 use crate::journal::{
-    COUNTED, JournalError, LeaseHolder, ReaderStatus, SchemaState, ServedKey, Server,
-    TokenSessions, journal_problem,
+    COUNTED, JournalError, LeaseHolder, ReaderStatus, SchemaState, ServedKey, Server, TokenSessions,
 };
 
 pub use configuration::{Section, Setting, sections};
@@ -151,7 +150,7 @@ pub(super) async fn show(
 ) -> Result<Html<String>, Problem> {
     parameters.finish()?;
     let page = page(&console, &visitor).await;
-    layout::render(&page.map_err(|error| journal_problem(&error))?)
+    layout::render(&page?)
 }
 
 async fn page(console: &Console, visitor: &Visitor) -> Result<SettingsPage, JournalError> {
