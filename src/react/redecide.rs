@@ -250,8 +250,8 @@ impl Reactor {
     }
 
     /// What is new of what follows from each signal, caused by the event that reported the object
-    /// first, or else by the one that reported a change of its person. What was decided before is
-    /// left out, and so is what just failed.
+    /// first, and by the one that reported a change of its person. What was decided before is left
+    /// out, and so is what just failed.
     async fn with_causes(
         &self,
         signals: &[Signal],
@@ -271,9 +271,10 @@ impl Reactor {
             }
             let report = Some(signal.cause.as_uuid()).filter(|report| stored.contains(report));
             let developer = signal.developer_id.map(DeveloperId);
-            let cause = report.or_else(|| touched.get(&developer?).copied());
+            let change = developer.and_then(|id| touched.get(&id)).copied();
             for chain in &mut chains {
-                chain.causes.extend(cause);
+                chain.causes.extend(report);
+                chain.causes.extend(change.filter(|_| change != report));
             }
             all.extend(chains);
         }
